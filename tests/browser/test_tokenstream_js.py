@@ -101,7 +101,7 @@ def test_it_makes_of_our_bytes_what_a_stream_makes() -> None:
     said = (
         testing.script()
         .reasoning("Hm.", signature="s")
-        .text("Grüße \U0001f327, ", "\ud83c")
+        .text("Grüße \U0001f327, ", "\U0001f327")
         .citation(url="https://a.b")
     )
     called = said.tool_call("now").tool_call("get", {"city": "Oslo"}).usage(input_tokens=1, output_tokens=2)

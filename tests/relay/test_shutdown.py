@@ -35,6 +35,24 @@ def opened(port: int, process: subprocess.Popen[str], path: str = "/") -> socket
     raise TimeoutError("the server does not answer")
 
 
+def ended(
+    process: subprocess.Popen[str], readers: list[socket.socket]
+) -> tuple[list[bytes], float, str, float]:
+    """End a server; return what its readers got, when all had, what it printed, and when it was gone."""
+    process.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    last = []
+    for reader in readers:
+        rest = b""
+        with reader:
+            while piece := reader.recv(65536):
+                rest += piece
+        last.append(rest)
+    readers_waited = time.monotonic() - began
+    out, _ = process.communicate(timeout=_PATIENCE)
+    return last, readers_waited, out, time.monotonic() - began
+
+
 _SLOW = [
     pytest.param(f"hypercorn {worker}", marks=pytest.mark.slow) for worker in ("asyncio", "uvloop", "trio")
 ]
@@ -60,18 +78,7 @@ def test_readers_get_a_last_event_and_the_process_ends(server: str) -> None:
             noticed = time.monotonic() - gone_at
             stuck = opened(port, process, "/flood")
             readers = [opened(port, process) for _ in range(3)]
-            process.send_signal(signal.SIGTERM)
-            began = time.monotonic()
-            last = []
-            for reader in readers:
-                rest = b""
-                with reader:
-                    while piece := reader.recv(65536):
-                        rest += piece
-                last.append(rest)
-            readers_waited = time.monotonic() - began
-            out, _ = process.communicate(timeout=_PATIENCE)
-            process_waited = time.monotonic() - began
+            last, readers_waited, out, process_waited = ended(process, readers)
             stuck.close()
         finally:
             process.kill()
@@ -92,18 +99,7 @@ def test_answers_of_a_journal_run_on_and_are_then_interrupted(server: str) -> No
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             readers = [opened(port, process, "/journal") for _ in range(3)]
-            process.send_signal(signal.SIGTERM)
-            began = time.monotonic()
-            last = []
-            for reader in readers:
-                rest = b""
-                with reader:
-                    while piece := reader.recv(65536):
-                        rest += piece
-                last.append(rest)
-            readers_waited = time.monotonic() - began
-            out, _ = process.communicate(timeout=_PATIENCE)
-            process_waited = time.monotonic() - began
+            last, readers_waited, out, process_waited = ended(process, readers)
         finally:
             process.kill()
 

@@ -198,7 +198,7 @@ class Format(Resuming, ABC):
 
     @property
     def verdict(self) -> Ending:
-        """How an answer ended that is over where nothing is wrong: a relay may tell that it was stopped."""
+        """The ending of an answer that is over without an error; a relay may say that it was stopped."""
         return "complete"
 
     @property

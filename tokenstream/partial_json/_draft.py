@@ -77,9 +77,9 @@ class Draft(Generic[T]):
     """The open text, where it shows."""
     _faults: Fault | None = None
     _again = 0
-    """How much text was read a second time, in characters."""
+    """Characters that were read a second time."""
     _root: Any = MISSING
-    """What shows of the document, once it is finished."""
+    """The value that shows, once the document is finished."""
     _outcome: Any = MISSING
     _snapshot: Partial[T] | None = None
     _cut: InvalidJSON | LimitExceeded | None = None

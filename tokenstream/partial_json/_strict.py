@@ -107,14 +107,15 @@ class StrictReader(LateReader):
         position = 0
         if self.at is IN_STRING:
             if self.held or "\\" in text:
-                string, closing, position = self._scan(self.held + text, len(self.held))
-                if string is not None:
+                read = self._inside(text, 0)
+                if read is not None:
+                    end, string = read
+                    if end < size:
+                        return self.feed_last(text, string, end + 1)
                     if string:
                         self.document.grow_string(string, out)
                     self.base += size
                     return out
-                if position:
-                    return self.feed_last(text, closing, position)
             elif size >= self._waits_from:
                 # Of a piece whose string ends with it there is little to wait for.
                 end = text.find('"')
@@ -338,22 +339,6 @@ class StrictReader(LateReader):
 
     # Escapes are read in C, all of a piece at once, and character by character where that finds a
     # fault. That may be done once for a piece: it looks at all the rest of it.
-
-    def _scan(self, text: str, before: int) -> tuple[str | None, str, int]:
-        """Return what a piece of an open string comes to; or None, the end of it, and where that ends.
-
-        Args:
-            text: What was held, and the piece.
-            before: How much of it was held.
-        """
-        read = read_on(text)
-        if read is None:
-            return None, "", 0
-        string, end, is_whole = read
-        if is_whole:
-            return None, string, end + 1 - before
-        self.held = text[end:]
-        return string, "", 0
 
     def _inside(self, text: str, position: int) -> tuple[int, str] | None:
         """Return the same as `_characters`; None where it is no JSON."""

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from tokenstream.relay._outlet import error_body
 from tokenstream.relay._shutdown import break_off, watched
 from tokenstream.stream._reader import left
 
@@ -34,7 +35,7 @@ _PARTING_SECONDS = 0.5
 _NO_CONTENT = 204
 _GONE = 499
 """The status of a request whose client has gone, as nginx logs it; nobody is there to read it."""
-_GOING_DOWN = b'{"error":{"type":"shutdown","message":"The server is being restarted.","retryable":true}}'
+_GOING_DOWN = error_body("shutdown", "The server is being restarted.", retryable=True)
 
 
 @dataclass(frozen=True, slots=True)

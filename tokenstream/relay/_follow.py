@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import secrets
 from functools import partial
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 from tokenstream.errors import StreamError
 from tokenstream.relay._delivery import Pace
 from tokenstream.relay._opening import refusal_of
-from tokenstream.relay._outlet import Outlet, Refusal
+from tokenstream.relay._outlet import Outlet, Refusal, error_body
 from tokenstream.relay._response import response
 from tokenstream.relay._transcript import Transcript
 from tokenstream.relay._writing import Body
@@ -206,8 +205,7 @@ def refused(error: JournalError, late: bytes = b"") -> Refusal:
         late: What is sent where the head was sent already.
     """
     away = isinstance(error, JournalUnavailable)
-    told = {"type": _TYPES[error.status], "message": str(error), "retryable": away}
-    body = json.dumps({"error": told}, separators=(",", ":")).encode()
+    body = error_body(_TYPES[error.status], str(error), retryable=away)
     return Refusal(error.status, body, {"retry-after": "1"} if away else {}, late=late)
 
 

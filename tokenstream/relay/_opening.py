@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import TYPE_CHECKING
 
 from tokenstream.errors import GuardFailed, ProviderError, StatusError, StreamStalled
-from tokenstream.relay._outlet import Refusal
+from tokenstream.relay._outlet import Refusal, error_body
 
 if TYPE_CHECKING:
     from tokenstream.errors import ErrorKind, StreamError
@@ -60,11 +59,9 @@ def refusal_of(error: StreamError, late: bytes | None) -> Refusal:
     """
     status = status_of(error)
     said = _SAID_LATE if status == _TIMEOUT else _SAID.get(error.kind, "The provider gave no answer.")
-    told: dict[str, object] = {"type": error.kind, "message": said, "retryable": error.retryable}
     wait = None if error.retry_after is None else max(math.ceil(error.retry_after), 0)
-    if wait is not None:
-        told["retry_after"] = wait
-    body = json.dumps({"error": told}, separators=(",", ":")).encode()
+    more = {} if wait is None else {"retry_after": wait}
+    body = error_body(error.kind, said, retryable=error.retryable, **more)
     return Refusal(status, body, {} if wait is None else {"retry-after": str(wait)}, late, error)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import StreamError
 
-__all__ = ["Outlet", "Refusal"]
+__all__ = ["Outlet", "Refusal", "error_body"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,23 @@ class Refusal:
     """The same as an event of the protocol, for where the head was sent already; None where it has none."""
     error: StreamError | None = None
     """What went wrong; raised where there is no event to tell it."""
+
+
+def error_body(kind: str, message: str, *, retryable: bool, **more: object) -> bytes:
+    """Return the JSON that says what went wrong, in the place of an answer.
+
+    Args:
+        kind: What it is, in a word.
+        message: The same in a sentence.
+        retryable: Whether asking again may help.
+        more: Further keys.
+
+    Example:
+        >>> error_body("not_found", "there is nothing here", retryable=False)
+        b'{"error":{"type":"not_found","message":"there is nothing here","retryable":false}}'
+    """
+    told = {"type": kind, "message": message, "retryable": retryable, **more}
+    return json.dumps({"error": told}, separators=(",", ":")).encode()
 
 
 class Outlet(ABC):

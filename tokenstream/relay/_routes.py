@@ -10,6 +10,7 @@ from tokenstream.errors import MisuseError, StreamError
 from tokenstream.relay._delivery import Pace
 from tokenstream.relay._follow import StartOutlet, follow, refused
 from tokenstream.relay._opening import refusal_of
+from tokenstream.relay._outlet import error_body
 from tokenstream.relay._response import Response
 from tokenstream.relay._writing import Body
 from tokenstream.relay.journal._errors import JournalError, UnknownAnswer
@@ -102,7 +103,7 @@ class _Refused(Exception):
     def __init__(self, status: int, type: str, message: str, **headers: str) -> None:  # noqa: A002 - the key's name
         super().__init__(message)
         self.status = status
-        self.body = {"error": {"type": type, "message": message, "retryable": False}}
+        self.body = error_body(type, message, retryable=False)
         self.headers = headers
 
 

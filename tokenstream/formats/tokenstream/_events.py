@@ -50,7 +50,7 @@ def event_of(payload: dict[str, Any]) -> Event | None:
     kind = EVENTS.get(name) if isinstance(name, str) else None
     if kind is None:
         return None
-    # Who reads the answer knows what is given up by an event that does not say.
+    # An event that leaves out what is given up: the reader has it from the events before.
     values: dict[str, Any] = {"discarded": None} if name == "restarted" else {}
     key = ""
     try:
@@ -255,4 +255,4 @@ EVENTS: dict[str, _Kind] = {
         {"kind": _word("event", "field", "items"), "shared": _truth, **_COMMON},
     ),
 }
-"""What is read of each type."""
+"""The class and the fields of each type."""

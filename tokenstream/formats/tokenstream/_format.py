@@ -59,7 +59,7 @@ _TELLING: dict[str, str | None] = {
     "live": "at",
     "end": "ending",
 }
-"""What every event has, by its type: others may have a type like it. None where nothing is needed."""
+"""A key that every event of a type has, since other formats use some of these types; None for any event."""
 _DELTAS = frozenset(
     {"text_delta", "reasoning_delta", "refusal_delta", "tool_call_delta", "part_delta", "media_delta"}
 )
@@ -107,7 +107,7 @@ class TokenStream(Format):
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
         self._verdict: Ending = "complete"
-        """How the answer ended, by its last record."""
+        """The ending that the last record says."""
         self.position_seen: int | None = None
         """The position of the last event; None where the events have none."""
         self.live_at: int | None = None
@@ -116,7 +116,7 @@ class TokenStream(Format):
         """The last delta that was read without decoding it, whose payload may have a position."""
         self._calls = 0
         self._kinds: dict[tuple[int, int], str] = {}
-        """What each part is, by choice and index."""
+        """The kind of each part, by choice and index."""
         self._own_id = ""
         """The id of the SSE event that is being read."""
 
@@ -137,12 +137,12 @@ class TokenStream(Format):
 
     @property
     def finished(self) -> bool:
-        """Whether the last record came, and told of no error that cut the answer."""
+        """The last record has come, and says of no error that it cut the answer."""
         return self.ended and (self.error is None or self._verdict == "complete")
 
     @property
     def verdict(self) -> Ending:
-        """How the answer ended, by its last record."""
+        """The ending that the last record says."""
         return self._verdict
 
     @property

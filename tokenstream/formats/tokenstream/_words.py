@@ -68,7 +68,7 @@ _DETAILS = {
     "event": "event",
     "offset": "offset",
 }
-"""What some classes of errors know besides, by its key."""
+"""Further fields of some classes of errors, by their keys."""
 _ENDS: dict[str, Ending] = {"complete": "complete", "stopped": "stopped"}
 
 
@@ -84,7 +84,7 @@ class End:
     ending: Ending
     """The verdict."""
     error: StreamError | None = None
-    """What the answer failed with; None where it did not."""
+    """The error that ended the answer; None where there was none."""
 
 
 def said_of(error: StreamError, *, raw: bool = False) -> dict[str, Any]:

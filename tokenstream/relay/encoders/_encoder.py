@@ -433,9 +433,14 @@ class WholeCalls:
         return ()
 
 
-def written(payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
-    """Return JSON as servers write it: no blanks, nothing escaped that need not be."""
-    text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
+def written(payload: Any, *, allow_nan: bool = True) -> bytes:  # noqa: ANN401 - any JSON value
+    """Return JSON as servers write it: no blanks, nothing escaped that need not be.
+
+    Args:
+        payload: The value.
+        allow_nan: Whether numbers that JSON has not are written as Python does; a `ValueError` otherwise.
+    """
+    text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), allow_nan=allow_nan)
     try:
         return text.encode()
     except UnicodeEncodeError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
 from dataclasses import fields
 from functools import cache, lru_cache
@@ -32,6 +31,7 @@ from tokenstream.formats.tokenstream._events import EVENTS, FIELDS, event_of
 from tokenstream.formats.tokenstream._words import End, end_of, said_of
 from tokenstream.message import FinishReason, MediaPart, Message, OpaquePart
 from tokenstream.relay.encoders._encoder import Encoder
+from tokenstream.relay.encoders._encoder import written as json_bytes
 from tokenstream.relay.encoders._pieces import TEXTS
 from tokenstream.turns import Kind
 
@@ -382,17 +382,9 @@ def _defaults(cls: type[BaseModel]) -> tuple[tuple[str, Any], ...]:
 def written(payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
     """Return JSON in one line that every reader takes: no NaN, and half a surrogate pair as an escape."""
     try:
-        return _encode(payload)
+        return json_bytes(payload, allow_nan=False)
     except (ValueError, TypeError):
-        return _encode(_sound(payload))
-
-
-def _encode(payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
-    text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return json.dumps(payload, separators=(",", ":")).encode()
+        return json_bytes(_sound(payload), allow_nan=False)
 
 
 def _sound(value: Any) -> Any:  # noqa: ANN401 - any value

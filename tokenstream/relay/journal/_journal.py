@@ -17,7 +17,7 @@ from tokenstream.relay.journal._errors import (
 )
 from tokenstream.relay.journal._feed import Feed
 from tokenstream.relay.journal._follower import Follower
-from tokenstream.relay.journal._producer import Producer
+from tokenstream.relay.journal._producer import Producer, close_stream
 from tokenstream.relay.journal._retrying import retrying
 from tokenstream.stream import Stream
 from tokenstream.stream._said import warn
@@ -179,10 +179,10 @@ class Journal:
                 # It was left meanwhile: nobody would produce it any more.
                 raise JournalUnavailable(_CLOSED)
         except BaseException:
-            await _discard(stream)
+            await close_stream(stream)
             raise
         if not is_ours:
-            await _discard(stream)
+            await close_stream(stream)
             return id
         producer = Producer(self._storage, id, token, stream, lease=self.lease, raw=raw, shaping=shaping)
         self._producers[id] = producer
@@ -333,13 +333,3 @@ async def _opened(producer: Producer, seconds: float) -> None:
         await producer.opened.wait()
     if producer.failure is not None:
         raise producer.failure
-
-
-async def _discard(stream: object) -> None:
-    """Close a stream that nobody is to read."""
-    import anyio
-
-    close = getattr(stream, "aclose", None)
-    if close is not None:
-        with anyio.CancelScope(shield=True), anyio.move_on_after(2.0):
-            await close()

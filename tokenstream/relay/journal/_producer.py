@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tokenstream.relay._shape import Shaping
     from tokenstream.relay.journal._storage import Storage
 
-__all__ = ["Producer"]
+__all__ = ["Producer", "close_stream"]
 
 _BATCH = 1_000
 """The most records of one write."""
@@ -167,7 +167,7 @@ class Producer:
             else:
                 await self._take_events()
         finally:
-            await _close(stream)
+            await close_stream(stream)
 
     async def _take_events(self) -> None:
         shaping = self._shaping
@@ -286,8 +286,8 @@ class Producer:
                 await anyio.sleep(min(pause, 1.0))
 
 
-async def _close(stream: Any) -> None:  # noqa: ANN401 - whatever is iterated over
-    """Close what has no block of its own, such as a generator, also while this is being cancelled."""
+async def close_stream(stream: object) -> None:
+    """Close a stream, or whatever else is iterated over, also while this is being cancelled."""
     import anyio
 
     close = getattr(stream, "aclose", None)

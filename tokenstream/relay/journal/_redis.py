@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import cache
 from hashlib import sha1
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tokenstream.errors import MisuseError
@@ -28,9 +28,6 @@ _AT_ONCE = 8
 """Commands that are under way at once, each of which takes a connection of the client's pool."""
 _GRACE = 60.0
 """Seconds, beside all others, for which an answer is kept that has lost its producer."""
-
-
-ClientT = TypeVar("ClientT")
 
 
 class RedisStorage(Storage):
@@ -59,7 +56,8 @@ class RedisStorage(Storage):
             raise MisuseError("max_bytes is at least 1, and expire is not negative")
         if "{" in prefix or not prefix:
             raise MisuseError(f"prefix={prefix!r} is empty, or has a brace, which cuts keys of Redis in two")
-        known: Any = _checked(client)
+        _check(client)
+        known: Any = client
         if known.connection_pool.max_connections < 2:
             raise MisuseError("a journal takes at least two connections of the client, of max_connections=")
         from redis.exceptions import NoScriptError, RedisError
@@ -199,8 +197,8 @@ class RedisJournal(Journal):
         return await super().__aenter__()
 
 
-def _checked(client: ClientT) -> ClientT:
-    """Return a client that does not block.
+def _check(client: object) -> None:
+    """Look whether it is a client that does not block.
 
     Raises:
         MisuseError: It is something else, or redis-py is not there.
@@ -213,7 +211,6 @@ def _checked(client: ClientT) -> ClientT:
     if not isinstance(client, Redis):
         kind = f"{type(client).__module__}.{type(client).__qualname__}"
         raise MisuseError(f"RedisJournal takes a redis.asyncio.Redis, and {kind} is none")
-    return client
 
 
 def _ms(seconds: float) -> int:

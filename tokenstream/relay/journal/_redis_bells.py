@@ -11,7 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
 __all__ = ["Bell", "Bells"]
 
@@ -71,7 +71,9 @@ class Bells:
         self._changing = asyncio.Lock()
         self._swept = 0.0
 
-    async def wait(self, channel: str, is_new: Callable[[str], bool], has_changed: Callable[[], Any]) -> None:
+    async def wait(
+        self, channel: str, is_new: Callable[[str], bool], has_changed: Callable[[], Awaitable[bool]]
+    ) -> None:
         """Wait until something may have changed.
 
         Args:
