@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _PROGRAM = "python -m tokenstream"
-# What a shell says of a program that these signals ended.
+# Exit statuses that a shell reports for a program ended by these signals.
 _INTERRUPTED = 128 + 2
 _BROKEN_PIPE = 128 + 13
 
@@ -29,11 +29,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status.
 
     Args:
-        arguments: What stands behind the program's name; None for this process's own.
+        arguments: The arguments after the program's name; None for those of this process.
     """
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
-        # A terminal that lacks a character shows a question mark instead.
+        # Show a question mark for a character that the terminal lacks.
         reconfigure(errors="replace")
     try:
         return _run(arguments)
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(f"{_PROGRAM}: error: {told(error)}")
         return MISUSE
     except OSError as error:
-        # What a command opens it reports itself: here it is the output that failed.
+        # Commands report errors of their own files: this one is about the output.
         _forget_output()
         _complain(f"{_PROGRAM}: error: the output cannot be written: {error.strerror or error}")
         return FAILED
@@ -62,7 +62,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         status: int = options.run(options)
         return status
     finally:
-        # What is still held may fail to be written too, which must not wait until Python ends.
+        # Flush here: an error while Python exits could not be reported.
         if sys.stdout is not None:
             sys.stdout.flush()
 
@@ -73,7 +73,7 @@ def _complain(text: str) -> None:
 
 
 def _forget_output() -> None:
-    # Python writes what it still holds when it ends, and would complain.
+    # Otherwise Python would flush the rest at exit, and complain.
     with contextlib.suppress(OSError), Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
 

@@ -1,4 +1,4 @@
-"""What a command says of an error: its words without Python; what to do."""
+"""Errors as a command reports them: the message without Python, and advice."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 __all__ = ["ASK_FOR_A_STREAM", "FORMATS", "Origin", "advice", "told"]
 
 Origin: TypeAlias = Literal["request", "pipe", "file"]
-"""Where an answer is read from."""
+"""Source of an answer."""
 
 FORMATS = tuple(name for name in names() if name != "pieces")
-"""The formats that bytes may be in."""
+"""Formats that bytes can be in."""
 
 ASK_FOR_A_STREAM = (
     'ask for a stream: with "stream": true in the body, or at the address that streams '
     "(such as Gemini's streamGenerateContent)"
 )
-"""Advice where an answer came whole, though nobody is at fault."""
+"""Advice for a whole answer in place of a stream, which is nobody's fault."""
 
 _ATTRIBUTE = re.compile(r"; (?:what|its) [^;]*? (?:is|are) in \.(?:body|partial)\.?$")
-"""Where an attribute is named, which is a row of its own here."""
+"""Reference to an attribute of the error; the report shows its value in a row."""
 _PYTHON = (
     (re.compile(r" If it is (?:a format of these|one of .*?), name it with format=….*", re.DOTALL), ""),
     (re.compile(r"; if it is meant to be that large, pass limits=.*"), ""),
@@ -41,14 +41,14 @@ _PYTHON = (
 
 
 def told(error: Exception) -> str:
-    """Return an error's message without what only code can do.
+    """Return an error's message without the advice that only applies to code.
 
     Example:
         >>> told(LimitExceeded(limit="line", value=80))
         'the input outgrew the limit line = 80'
     """
     text = str(error)
-    # What these say is the server's own.
+    # Messages of these errors are the server's own words.
     if not isinstance(error, ProviderError | StatusError):
         for python, words in _PYTHON:
             text = python.sub(words, text)
@@ -56,11 +56,11 @@ def told(error: Exception) -> str:
 
 
 def advice(error: StreamError, origin: Origin) -> str:
-    """Return what to do about an error, in a sentence.
+    """Return a sentence of advice about an error.
 
     Args:
-        error: What went wrong.
-        origin: Where the answer was read from: a file cannot be asked again.
+        error: The error.
+        origin: Source of the answer: a file cannot be asked again.
     """
     delivered = ", ".join(error.tool_calls_delivered)
     if isinstance(error, NotAStream):

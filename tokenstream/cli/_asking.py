@@ -1,4 +1,4 @@
-"""The request that a command sends: its options, and what they come to."""
+"""The request that a command sends, built from its options."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
 __all__ = ["Asked", "add_request", "asked", "asks_for_something", "open_file", "standard_input"]
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""The name of a header: a token of RFC 9110 §5.6.2."""
+"""A header's name: a token of RFC 9110 §5.6.2."""
 
 
 class Asked(NamedTuple):
-    """A request but for its address."""
+    """A request without its address."""
 
     method: str
     headers: list[tuple[bytes, bytes]]
     body: dict[str, Any]
-    """What httpx takes for it."""
+    """The arguments of httpx that hold the body."""
     secrets: list[str]
-    """Values of headers that are not to be shown."""
+    """Values of headers that must not be shown."""
 
 
 def add_request(parser: argparse.ArgumentParser, about: str) -> None:
-    """Add the options of a request to a parser's.
+    """Add the options of a request to a command's parser.
 
     Args:
-        parser: The parser of a command.
-        about: The title under which the help lists them.
+        parser: The command's parser.
+        about: The title above them in the help.
     """
     request = parser.add_argument_group(about)
     request.add_argument("--method", metavar="NAME", help="by default GET, and POST with data")
@@ -66,17 +66,17 @@ def add_request(parser: argparse.ArgumentParser, about: str) -> None:
 
 
 def asks_for_something(options: argparse.Namespace) -> bool:
-    """Tell whether the command line says anything of a request."""
+    """True if the command line has any option of a request."""
     return bool(
         options.method is not None or options.header or options.header_env or options.data is not None
     )
 
 
 def asked(options: argparse.Namespace) -> Asked:
-    """Return the request that the command line asks for.
+    """Return the request given by the command line.
 
     Raises:
-        CommandFailed: Its body cannot be read, or is no JSON; or the environment lacks a variable.
+        CommandFailed: Its body cannot be read or is not JSON, or an environment variable is missing.
     """
     given: list[tuple[str, str]] = options.header
     hidden = [_from_environment(header) for header in options.header_env]
@@ -89,21 +89,21 @@ def asked(options: argparse.Namespace) -> Asked:
             headers.append(("Content-Type", "application/json"))
             _expect_json(content)
     method = options.method or ("GET" if options.data is None else "POST")
-    # As curl does: what stands in a value goes out as it was given.
+    # Bytes that are not UTF-8 are sent unchanged, as curl sends them.
     sent = [(name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in headers]
     return Asked(method, sent, body, secrets)
 
 
 def open_file(name: str, opened: ExitStack, *, hint: str = "") -> BufferedReader:
-    """Open a file that the command line names.
+    """Open a file named on the command line.
 
     Args:
         name: The file's name.
-        opened: What closes it.
-        hint: What is added to the complaint.
+        opened: The stack that closes it.
+        hint: Text added to the error message.
 
     Raises:
-        CommandFailed: It cannot be read.
+        CommandFailed: The file cannot be read.
     """
     try:
         return opened.enter_context(Path(name).open("rb"))
@@ -116,10 +116,10 @@ def open_file(name: str, opened: ExitStack, *, hint: str = "") -> BufferedReader
 
 
 def standard_input(opened: ExitStack) -> BufferedReader:
-    """Open standard input a second time, so that closing it leaves the process its own.
+    """Open standard input a second time, so that closing it leaves the process's own open.
 
     Raises:
-        CommandFailed: There is none.
+        CommandFailed: The process has no standard input.
     """
     if sys.stdin is None:
         raise CommandFailed("there is no standard input")
@@ -129,7 +129,7 @@ def standard_input(opened: ExitStack) -> BufferedReader:
 def _header(given: str) -> tuple[str, str]:
     name, colon, value = given.partition(":")
     if not colon or not name.strip():
-        # What was given may be a key: only a single harmless word is repeated.
+        # The argument may be a key: only a single word of letters is safe to repeat.
         shown = repr(given) if given.isalpha() else "this"
         msg = f"{shown} is no header: it reads 'Name: value'"
         raise argparse.ArgumentTypeError(msg)
@@ -139,7 +139,7 @@ def _header(given: str) -> tuple[str, str]:
 def _header_of_environment(given: str) -> tuple[str, str]:
     name, equals, variable = given.partition("=")
     if not equals or not name.strip() or not variable.strip():
-        # What was given instead may be the secret itself.
+        # The argument may be the secret itself, so it is not repeated.
         msg = "this is no header and its variable: it reads NAME=VARIABLE"
         raise argparse.ArgumentTypeError(msg)
     return _named(name), variable.strip()
@@ -156,7 +156,7 @@ def _from_environment(header: tuple[str, str]) -> tuple[str, str]:
     name, variable = header
     value = os.environ.get(variable, "").strip()
     if not value:
-        # Whoever mixes up the two writes a key where its variable is to stand.
+        # The variable's name is not repeated: by mistake it may be a key.
         msg = f"the environment has no value for the header {name}: name a variable that is set"
         raise CommandFailed(msg, status=MISUSE)
     bare = name.lower() == "authorization" and not any(character.isspace() for character in value)

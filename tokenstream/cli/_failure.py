@@ -1,20 +1,20 @@
-"""How a command says that it cannot do its work."""
+"""The error with which a command ends when it cannot do its work."""
 
 from __future__ import annotations
 
 __all__ = ["FAILED", "MISUSE", "CommandFailed", "reason_of"]
 
 FAILED = 1
-"""The exit status when a file, an address or the output cannot be used."""
+"""Exit status when a file, an address or the output cannot be used."""
 MISUSE = 2
-"""The exit status when the command line asks for what cannot be done; argparse's own too."""
+"""Exit status when the command line is invalid; argparse uses it as well."""
 
 
 class CommandFailed(Exception):
     """A command cannot do its work.
 
     Args:
-        message: What is wrong, in one line.
+        message: The problem, in one line.
         status: The exit status.
     """
 
@@ -24,5 +24,5 @@ class CommandFailed(Exception):
 
 
 def reason_of(error: OSError) -> str:
-    """Return the system's words for an error, without its number and file."""
+    """Return the system's description of an error, without its number and file."""
     return error.strerror or str(error)

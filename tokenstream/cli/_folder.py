@@ -1,4 +1,4 @@
-"""A folder of recordings: which of them a path means, and what each is."""
+"""A folder of recordings, with the lookup of a URL's path among its files."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ if TYPE_CHECKING:
 __all__ = ["Folder", "Recording"]
 
 _EXPECTATION = ".expected.json"
-"""The end of a file's name that says what a recording beside it comes to, and is none itself."""
+"""Ending of the files that describe a recording beside them and are not recordings."""
 _FRAMINGS: dict[str, Framing] = {SSE: "sse", NDJSON: "ndjson", JSON: "json", AWS: "aws-eventstream"}
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A file, and the path under which it is served."""
+    """A recording's file, and the path at which it is served."""
 
     path: str
-    """The shortest path that means it, encoded as in a URL."""
+    """The shortest path that leads to the file, encoded as in a URL."""
     name: str
-    """The file's name, from the folder."""
+    """The file's name, relative to the folder."""
     file: Path
 
     @property
     def content_type(self) -> str:
-        """What the body is said to be: by extension, or by content."""
+        """Content type of the body, by the file's extension or by its content."""
         with self.file.open("rb") as file:
             start = file.read(SNIFFED)
         return content_type_of(self.file.suffix, start, over=len(start) < SNIFFED)
 
     @property
     def framing(self) -> Framing | None:
-        """How its frames are told apart; None for a body of one piece."""
+        """Framing of the body; None for a body of one piece."""
         return _FRAMINGS.get(self.content_type)
 
 
 class Folder:
-    """The recordings of a folder and of those below, as they are when asked for.
+    """The recordings of a folder and its sub-folders, looked up anew on each call.
 
-    Nothing of a request ever becomes a part of a path of the file system: what is
-    asked for is compared with the names that are there.
+    No part of a request ever becomes a path of the file system: its names are only
+    compared with those of existing files.
 
     Args:
         root: The folder.
@@ -59,14 +59,15 @@ class Folder:
         self._root = root.resolve()
 
     def recordings(self) -> list[Recording]:
-        """Return all of them, by path."""
+        """Return all recordings, in the order of their paths."""
         return list(self._below(self._root, ()))
 
     def find(self, route: str) -> Recording | None:
-        """Return the recording that a URL's path means.
+        """Return the recording for a URL's path.
 
-        It is the first that the path's beginning names, with its extension or without;
-        what follows is what a client's library adds, such as `/v1/chat/completions`.
+        It is the first file that the beginning of the path names, with or without its
+        extension. The rest of the path is ignored: a client's library adds the likes of
+        `/v1/chat/completions`.
 
         Args:
             route: The path, encoded, without its query.
@@ -96,14 +97,14 @@ class Folder:
             yield from self._below(path, (*above, name))
 
     def _listed(self, folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:
-        """Return the files that are served, and the folders, by name."""
+        """Return the recordings and the sub-folders of a folder, by name."""
         files: dict[str, Path] = {}
         folders: dict[str, Path] = {}
         for path in sorted(folder.iterdir()):
             if path.name.startswith(".") or path.name.endswith(_EXPECTATION):
                 continue
             if path.is_dir():
-                # A link to a folder could lead out of the root, or round in a circle.
+                # A link to a folder could lead outside the root, or into an endless circle.
                 if not path.is_symlink():
                     folders[path.name] = path
             elif path.suffix.lower() in TYPES and path.is_file():

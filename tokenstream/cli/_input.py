@@ -1,4 +1,4 @@
-"""Where an answer is read from: a file, a server, standard input."""
+"""Open the source of an answer: a file, a server, or standard input."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _OTHER_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _HOST = re.compile(
     r"(?:\[[0-9a-f:]+\]|[a-z0-9.-]+):\d+(?:/|$)|localhost/|(?:[a-z0-9-]++\.)++[a-z]{2,}+/", re.IGNORECASE
 )
-"""What reads like the address of a server, but for its scheme."""
+"""Pattern of a server's address that lacks its scheme."""
 _MOST_AT_ONCE = 65_536
 
 
 class _Pieces:
-    """Gives the bytes of a file as they arrive."""
+    """The bytes of a file, as they arrive."""
 
     def __init__(self, file: BufferedReader, opened: ExitStack) -> None:
         self._file = file
@@ -39,7 +39,7 @@ class _Pieces:
         return self
 
     def __next__(self) -> bytes:
-        # `read` would wait until its buffer is full.
+        # `read` would block until its buffer is full.
         piece = self._file.read1(_MOST_AT_ONCE)
         if not piece:
             raise StopIteration
@@ -51,7 +51,7 @@ class _Pieces:
 
 
 def open_stream(options: argparse.Namespace) -> Stream:
-    """Return the stream that the command line asks for; no request has been sent.
+    """Return the stream named by the command line; no request has been sent yet.
 
     Raises:
         CommandFailed: The file cannot be opened, or the options contradict each other.
@@ -75,7 +75,7 @@ def open_stream(options: argparse.Namespace) -> Stream:
 
 
 def origin_of(source: str) -> Origin:
-    """Return which kind of thing the command line names."""
+    """Return the kind of source that the command line names."""
     return "request" if _URL.match(source) else "pipe" if source == "-" else "file"
 
 

@@ -1,4 +1,4 @@
-"""A stream for programs: one JSON object a line."""
+"""Print a stream for programs: one JSON object per line."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["JSONLines"]
 
 
 class JSONLines:
-    """Prints each event as an object, and what they add up to as the last one.
+    """Prints each event as an object, and the result as the last one.
 
     Args:
-        raw: Whether an event's object holds the payload too.
+        raw: True to include the payload in an event's object.
     """
 
     def __init__(self, *, raw: bool) -> None:
@@ -44,7 +44,7 @@ class JSONLines:
         _print(line)
 
     def failed(self, seconds: float, error: StreamError) -> None:
-        """Print nothing: the last line has the error."""
+        """Print nothing: the last line includes the error."""
 
     def end(self, seconds: float, report: Report) -> None:
         """Print the last line."""

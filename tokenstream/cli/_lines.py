@@ -1,4 +1,4 @@
-"""A stream for people: an event a line, then what they add up to."""
+"""Print a stream for people: one event per line, then a summary."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 __all__ = ["Lines"]
 
 _MOST = 100
-"""Characters of a piece that an event's line shows; the message has it whole."""
+"""Length up to which an event's line shows a piece, in characters; the message shows all of it."""
 _MOST_PART = 300
-"""Characters that an event's line shows of a part, or of a tool call."""
+"""Length up to which an event's line shows a part or a tool call, in characters."""
 _BODIES = ("text", "arguments_text", "transcript")
-"""The field of a part that is shown as a text of its own."""
+"""Fields of parts that are shown as a text below the part's line."""
 _INDENT = " " * 4
 _LABEL = 15
 
@@ -38,7 +38,7 @@ class Lines:
     """Prints each event as a line, and a summary at the end.
 
     Args:
-        raw: Whether a line with the payload follows each event that has one.
+        raw: True to print an event's payload in a line below it.
     """
 
     def __init__(self, *, raw: bool) -> None:
@@ -46,7 +46,7 @@ class Lines:
 
     def event(self, seconds: float, event: Event) -> None:
         """Print an event."""
-        # What has no name here may be in no message: its line has it whole.
+        # An unknown event may be missing from the message, so its line shows all of it.
         whole = isinstance(event, Unknown)
         shown: dict[str, str] = {}
         if event.choice:
@@ -66,11 +66,11 @@ class Lines:
             print(f"{'':9}  {'raw':<15} {compact(event.raw)}", flush=True)
 
     def failed(self, seconds: float, error: StreamError) -> None:
-        """Print an error in its place in line."""
+        """Print an error in its place among the events."""
         print(f"{seconds:9.3f}  {type(error).__name__:<15} {one_line(told(error))}", flush=True)
 
     def end(self, seconds: float, report: Report) -> None:
-        """Print the message and what is known of it."""
+        """Print the messages and the facts known about them."""
         for message in report.messages:
             self._message(message, report)
         stream = report.stream
@@ -153,7 +153,7 @@ def _error(error: StreamError, origin: Origin) -> None:
 
 
 def _short(value: Any) -> str:  # noqa: ANN401 - any field of an event
-    """Return a field's value, its beginning where it is long."""
+    """Return a field's value, cut short if it is long."""
     if isinstance(value, bytes):
         return f"{len(value):,} bytes"
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""What is told of a stream at its end, to people and to programs."""
+"""The result of reading a stream, for the printers of text and of JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["STATUS_OF", "Report", "facts_of", "figures_of"]
 
 STATUS_OF: dict[Ending, int] = {"complete": 0, "truncated": 3, "stopped": 4, "streaming": 4, "failed": 5}
-"""The exit status by ending."""
+"""Exit status for each ending."""
 _WORST_FIRST: tuple[Ending, ...] = ("failed", "truncated", "stopped", "streaming")
 _ON_ERRORS = (
     "kind",
@@ -35,12 +35,12 @@ _ON_ERRORS = (
     "tail",
     "body",
 )
-"""What errors carry; some only have some of it."""
+"""Attributes of errors to report; each class of error has some of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A stream that is over."""
+    """The result of reading a stream to its end."""
 
     stream: Stream
     error: StreamError | None
@@ -48,12 +48,12 @@ class Report:
 
     @property
     def messages(self) -> list[Message]:
-        """The choices of the answer; an empty one where none came."""
+        """The choices of the answer; one empty message if there are none."""
         return self.stream.messages or [self.stream.message]
 
     @property
     def ending(self) -> Ending:
-        """The verdict: that of the choice that ended worst."""
+        """The worst ending among the choices."""
         endings = {message.ending for message in self.messages}
         for ending in _WORST_FIRST:
             if ending in endings:
@@ -62,12 +62,12 @@ class Report:
 
 
 def facts_of(error: StreamError) -> dict[str, Any]:
-    """Return what an error carries, by name."""
+    """Return an error's attributes by name."""
     return {name: getattr(error, name) for name in _ON_ERRORS if hasattr(error, name)}
 
 
 def figures_of(report: Report) -> dict[str, Any]:
-    """Return the metrics, by name."""
+    """Return the metrics by name."""
     metrics = report.stream.metrics
     figures = {field.name: getattr(metrics, field.name) for field in fields(metrics) if field.name != "gaps"}
     gaps = {f"gap_{name}": getattr(metrics.gaps, name) for name in ("p50", "p95", "p99", "max", "mean")}

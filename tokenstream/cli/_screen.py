@@ -1,4 +1,4 @@
-"""Where a command prints: plain text, or drawn by rich on a terminal."""
+"""Screens to print on: plain text, or a terminal drawn by rich."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ if TYPE_CHECKING:
 __all__ = ["RichScreen", "Screen", "open_screen"]
 
 _WIDEST = 80
-"""Columns that are used at most: longer lines are hard to read."""
+"""Most columns used: longer lines are hard to read."""
 _ROOM = 5
-"""Columns left free after a word, since its end may come with the next piece."""
+"""Columns left free after a word, since the next piece may continue it."""
 _WORD = re.compile(r"\n|[^\S\n]*\S+|[^\S\n]+")
 
 _STYLES = {"title": "bold cyan", "dim": "dim", "good": "green", "bad": "bold red", "strong": "bold"}
 
 
 class Screen:
-    """Plain text, flushed at each piece, with no control sequences."""
+    """Plain text without control sequences, flushed after each piece."""
 
     console: Console | None = None
-    """The console that rich draws on; None for plain text."""
+    """rich's console; None for plain text."""
 
     def __init__(self) -> None:
         self._width = min(shutil.get_terminal_size((_WIDEST, 24)).columns, _WIDEST)
         self._column = 0
 
     def piece(self, text: str, style: str = "") -> None:
-        """Print the next piece of a text, on a new line where its words need one."""
+        """Print the next piece of a text, wrapping its words."""
         self._print(text, style, room=_ROOM)
 
     def line(self, text: str = "", style: str = "") -> None:
-        """Print a line, its words on as many lines as they need."""
+        """Print a line, wrapping its words."""
         self.fresh()
         self._print(f"{text}\n", style, room=0)
 
     def fresh(self) -> None:
-        """End the line that is being written, if there is one."""
+        """End the current line, unless it is empty."""
         if self._column:
             self._print("\n", "", room=0)
 
@@ -57,8 +57,8 @@ class Screen:
         """Print a table.
 
         Args:
-            heads: The columns' heads, each of one line or two.
-            rows: Cells as text and style.
+            heads: The column heads, each of one or two lines.
+            rows: Rows of cells; a cell is a text and its style.
         """
         above = [head.rpartition("\n")[::2] for head in heads]
         texts = [[first for first, _ in above], [last for _, last in above]]
@@ -116,8 +116,8 @@ class RichScreen(Screen):
         """Print a table.
 
         Args:
-            heads: The columns' heads, each of one line or two.
-            rows: Cells as text and style.
+            heads: The column heads, each of one or two lines.
+            rows: Rows of cells; a cell is a text and its style.
         """
         from rich import box
         from rich.table import Table
@@ -138,7 +138,7 @@ class RichScreen(Screen):
 
 
 def open_screen() -> Screen:
-    """Return the best screen there is; without rich it says what is missing."""
+    """Return the best screen available; on a terminal without rich, print how to install it."""
     if not sys.stdout.isatty():
         return Screen()
     try:

@@ -1,4 +1,4 @@
-"""Answers that the demo draws while they arrive: markdown, and a form that fills in."""
+"""Draw answers in the demo as they arrive: markdown, and a form that fills in."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["show_form", "show_markdown"]
 
 _HZ = 30
-"""Redraws of a screen per second, at most."""
+"""Largest number of redraws per second."""
 
 
 class Recipe(BaseModel):
-    """The form that the model was asked to fill in."""
+    """The form that the model fills in."""
 
     name: str
     serves: int
@@ -46,7 +46,7 @@ def show_markdown(screen: Screen, stream: Stream) -> None:
 
 
 def show_form(screen: Screen, stream: Stream) -> None:
-    """Redraw a form for each draft; without rich, print each of its lines once, when it is finished."""
+    """Redraw a form for each draft; without rich, print each line once it is finished."""
     drafts = stream.partials(Recipe)
     if screen.console is not None:
         _redraw(screen.console, drafts)
@@ -78,7 +78,7 @@ def _form(draft: Partial[Recipe]) -> Table:
 
 
 def _lines(draft: Partial[Recipe]) -> Iterator[tuple[str, str, bool]]:
-    """Give the form's lines: a label, what there is to show, and whether it is finished."""
+    """Yield the form's lines: label, text so far, and whether the value is finished."""
     for name in ("name", "serves", "vegetarian"):
         yield name, str(draft.get(name, default="")), draft.is_complete(name)
     for name in ("ingredients", "steps"):

@@ -1,4 +1,4 @@
-"""Values as JSON, fit for a terminal."""
+"""Values as JSON that is safe to print on a terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["compact", "quoted"]
 
 
 def quoted(text: str) -> str:
-    r"""Return `text` as a JSON string that is fit for a terminal.
+    r"""Return `text` as a JSON string that is safe to print on a terminal.
 
     Example:
         >>> print(quoted('say "Hé\u202e"'))
@@ -24,7 +24,7 @@ def quoted(text: str) -> str:
 
 
 def _plain(value: object) -> object:
-    """Return what a message's JSON has for a value: fields, or bytes as base64."""
+    """Return a model's fields, or bytes as base64, as in a message's own JSON."""
     if isinstance(value, BaseModel):
         return value.model_dump()
     if isinstance(value, bytes):
@@ -36,9 +36,9 @@ def compact(value: Any, *, ascii_only: bool = False) -> str:  # noqa: ANN401 - a
     r"""Return `value` as JSON on one line.
 
     Args:
-        value: Any JSON value; bytes and the message's models may be in it.
-        ascii_only: Whether every other character is escaped, as any program can read it;
-            else those that are fit for a terminal stand for themselves.
+        value: Any JSON value; it may contain bytes and the message's models.
+        ascii_only: True to escape all characters but ASCII, which any program can read; False to
+            escape only those that are not safe on a terminal.
 
     Example:
         >>> print(compact({"city": "Malmö"}), compact("ö", ascii_only=True))

@@ -34,24 +34,25 @@ __all__ = ["add_to", "run"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One recording, and how it is played."""
+    """A recording, and the way in which it is played."""
 
     title: str
     recording: str
     path: str
     question: dict[str, Any]
-    """The request's body, as the provider wants it."""
+    """Body of the request, in the provider's format."""
     first: float
     """Seconds until the first event."""
     rate: float
-    """Events per second after it."""
+    """Events per second after the first."""
     cuts: tuple[bytes, bytes] | None = None
-    """Bytes of the recording in whose middle the connection breaks, and the body of a second attempt ends."""
+    """Two byte sequences of the recording: the connection breaks inside the first, and the body of the
+    second attempt ends inside the second."""
     draw: Callable[[Screen, Stream], None] | None = None
     """Draws the answer while it arrives; None to print its events."""
 
     def replies(self, *, fast: bool) -> list[Reply]:
-        """Return what the server sends: the recording, or first what goes wrong with it."""
+        """Return the server's replies in order: the recording alone, or after three failed attempts."""
         body = files("tokenstream.cli").joinpath("recordings", self.recording).read_bytes()
         chunks = paced(body, rate=None) if fast else paced(body, rate=self.rate, first=self.first)
         whole = Reply(chunks=chunks)
@@ -62,7 +63,7 @@ class Run:
 
 
 _BAD_GATEWAY = Reply(chunks=[(0.0, b"<html>Bad gateway</html>")], content_type="text/html", status=502)
-"""What a proxy answers in the place of a server that it cannot reach."""
+"""Reply of a proxy that cannot reach its server."""
 
 
 def _asked(model: str, text: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
@@ -123,7 +124,7 @@ RUNS = (
         cuts=(b'{"content":" because"}', b'{"arguments":"/old"}'),
     ),
 )
-"""What is played, one after the other."""
+"""The demo's runs, in order."""
 
 _HEADS = (
     "answer",
@@ -137,7 +138,7 @@ _HEADS = (
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to a parser's."""
+    """Add the command's parser to those of the program."""
     about = "Read recorded answers from a server on this machine, over real HTTP and as they arrive."
     parser = commands.add_parser("demo", help="watch answers arrive", description=about)
     parser.add_argument(
@@ -156,10 +157,10 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def run(*, fast: bool = False) -> int:
-    """Play the recordings; return the exit status: 0 when each ended as it should.
+    """Play the recordings; return the exit status, 0 if every answer is complete.
 
     Args:
-        fast: Whether the server makes no pauses.
+        fast: True to send the recordings without pauses.
     """
     import httpx
 
@@ -173,7 +174,7 @@ def run(*, fast: bool = False) -> int:
     def answer(request: Request) -> Reply:
         return next(replies[request.route])
 
-    # A proxy that the environment names cannot reach a server on loopback.
+    # trust_env=False: a proxy named by the environment could not reach a server on loopback.
     with ReplayServer(answer) as server, httpx.Client(trust_env=False, timeout=30) as client:
         streams = [_play(screen, number, server.url, client, fast=fast) for number in range(len(RUNS))]
     screen.table(_HEADS, [_row(stream) for stream in streams])
@@ -186,7 +187,7 @@ def _play(screen: Screen, number: int, url: str, client: Any, *, fast: bool) -> 
     printer = _Printer(screen)
     retry = None
     if run.cuts is not None:
-        # Aligned, no event comes twice: the call that was cut is handed out once, when it is whole.
+        # With align=True no event comes twice: the call that was cut is handed out once, complete.
         wait = 0.0 if fast else 0.3
         retry = Retry(mode="restart", align=True, attempts=4, wait=wait, on_retry=printer.tell)
     with connect(f"{url}{run.path}", json=run.question, client=client, retry=retry) as stream:
@@ -209,7 +210,7 @@ def _play(screen: Screen, number: int, url: str, client: Any, *, fast: bool) -> 
 
 
 def _figures(metrics: Metrics) -> list[str]:
-    """Return the metrics as lines; what never came is left out."""
+    """Return the metrics as lines, leaving out absent ones."""
     gaps = metrics.gaps
     marks = {
         "byte": metrics.first_byte,
@@ -237,21 +238,21 @@ def _ended(report: AttemptReport) -> str:
 
 
 class _Printer:
-    """Prints an answer as it arrives, what is of another kind apart."""
+    """Prints an answer as it arrives; each new kind of content starts a line."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
         self._kind: type[Event] | None = None
         self._goes_on = False
-        """Another attempt was told of: what comes next stands on a line of its own."""
+        """True after a message about another attempt: the next text starts a line of its own."""
 
     def tell(self, attempt: Attempt) -> None:
-        """Print why there is another attempt."""
+        """Print the reason for another attempt."""
         self._screen.line(f"[{type(attempt.error).__name__}; asking again in {attempt.wait:.1f} s]", "dim")
         self._kind, self._goes_on = None, True
 
     def show(self, event: Event) -> None:
-        """Print what an event adds."""
+        """Print the content that an event adds."""
         match event:
             case ReasoningDelta(text):
                 if self._begins(event):

@@ -1,4 +1,4 @@
-"""`python -m tokenstream demo agents`: an agent that asks two others at once, drawn as a tree while it runs.
+"""`python -m tokenstream demo agents`: a planner asks two agents at once, drawn as a growing tree.
 
 The recordings were made for this demo; they follow their providers' documents.
 """
@@ -34,9 +34,9 @@ __all__ = ["run"]
 _HZ = 20
 """Redraws of the tree per second."""
 _RATE = 30.0
-"""Events of an answer per second."""
+"""Events per second of an answer."""
 _FIRST = {"plan": 0.5, "weather-1": 0.6, "weather-2": 0.4, "guide-1": 0.9, "guide-2": 0.5, "write": 0.5}
-"""The recordings, and the seconds until the first event of each."""
+"""Recordings, with the seconds until the first event of each."""
 _TOOL_SECONDS = 0.7
 _ROOM = 3
 """Columns between a step's figures and its text."""
@@ -49,10 +49,10 @@ _MARKS = {
 
 
 def run(*, fast: bool = False) -> int:
-    """Play the run; return the exit status: 0 when it ended as it should.
+    """Play the run; return the exit status, 0 if it ended without a failed step.
 
     Args:
-        fast: Whether the server and the tools make no pauses.
+        fast: True to leave out the pauses of server and tools.
     """
     screen = open_screen()
     screen.line(
@@ -64,7 +64,7 @@ def run(*, fast: bool = False) -> int:
         try:
             steps = asyncio.run(_play(screen, _Trip(server.url, 0.0 if fast else _TOOL_SECONDS)))
         except BaseExceptionGroup as errors:
-            # What shows the run has failed, such as a pipe that was closed.
+            # Drawing has failed, because of a closed pipe for example: raise its error alone.
             raise unpacked(errors) from None
     if screen.console is None:
         screen.line()
@@ -74,13 +74,13 @@ def run(*, fast: bool = False) -> int:
 
 
 def reply_of(name: str, *, fast: bool) -> Reply:
-    """Return what the server sends: a recording, at the pace of a model or without pauses."""
+    """Return the server's reply: a recording, at the pace of a model or without pauses."""
     body = files("tokenstream.cli").joinpath("recordings", "agents", f"{name}.sse").read_bytes()
     return Reply(chunks=paced(body, rate=None) if fast else paced(body, rate=_RATE, first=_FIRST[name]))
 
 
 async def _play(screen: Screen, trip: _Trip) -> Steps:
-    """Run the agents, and draw what they do beside them."""
+    """Run the agents, and draw their steps at the same time."""
     events = trip.steps.events()
     async with asyncio.TaskGroup() as tasks:
         if screen.console is None:
@@ -91,7 +91,7 @@ async def _play(screen: Screen, trip: _Trip) -> Steps:
             with trip.steps:
                 await trip.run()
         except* StreamError:
-            # The tree says which step has failed, and why.
+            # The tree shows the failed step and its error.
             pass
     return trip.steps
 
@@ -104,8 +104,8 @@ class _Trip:
     """Plans a weekend.
 
     Args:
-        url: The server's.
-        seconds: How long a tool takes.
+        url: The server's address.
+        seconds: Duration of a tool's run.
     """
 
     url: str
@@ -128,7 +128,7 @@ class _Trip:
                 await stream.final()
 
     async def _delegate(self, call: ToolCall) -> None:
-        """Have another agent do what the planner has called for."""
+        """Run another agent for one of the planner's tool calls."""
         with self.steps.step(call, agent=f"{call.name} agent") as step:
             async with step.follow(self._ask(f"{call.name}-1")) as stream:
                 await stream.run(self._tools())
@@ -161,7 +161,7 @@ class _Trip:
 
 
 async def _print(screen: Screen, events: RunEvents) -> None:
-    """Print a line where a step begins, and one where it ends."""
+    """Print a line when a step begins, and another when it ends."""
     names: dict[str, tuple[str, str]] = {}
     texts: dict[str | None, list[str]] = {}
     async for event in events:
@@ -183,7 +183,7 @@ async def _print(screen: Screen, events: RunEvents) -> None:
 
 
 async def _draw(console: Console, steps: Steps, events: RunEvents) -> None:
-    """Draw the tree again and again, until the run is over."""
+    """Redraw the tree at a fixed rate until the run is over."""
     from rich.live import Live
 
     with Live(console=console, auto_refresh=False) as live:
@@ -220,7 +220,7 @@ def _grow(tree: Tree, steps: tuple[Step, ...], width: int) -> None:
 
 
 def _known(step: Step) -> str:
-    """Return what tells a step from others: what its call asks for, or who does it; and its time."""
+    """Return a step's details: its call's arguments or its agent, and its time."""
     if step.cause is not None and step.parent is not None:
         return f" {step.cause.arguments_text} {step.seconds:.1f} s"
     return f" ({step.agent}) {step.seconds:.1f} s" if step.parent is None else f" {step.seconds:.1f} s"

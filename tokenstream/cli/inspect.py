@@ -1,4 +1,4 @@
-"""`python -m tokenstream inspect`: any stream's events, and its message."""
+"""`python -m tokenstream inspect`: print the events of any stream, and its message."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Print the events of a streamed answer, one a line, each with the seconds since t
 start; then the message, its metrics, what the server did that its documents do not
 say, and the error, if there is one.
 """
-# Names are told whole, so that they can be copied.
+# Names are never split over two lines, so that they can be copied.
 _NAMES = textwrap.fill(
     ", ".join(FORMATS), initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
 )
@@ -52,7 +52,7 @@ examples:
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to a parser's."""
+    """Add the command's parser to those of the program."""
     parser = commands.add_parser(
         "inspect",
         help="print the events of a stream, and the message",
@@ -86,7 +86,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _read(stream: Stream, printer: Lines | JSONLines, begun: float) -> StreamError | None:
-    """Print the events; return the error, if there is one."""
+    """Print the events; return the error that ended the stream, if any."""
     failed: StreamError | None = None
     try:
         with stream:

@@ -1,4 +1,4 @@
-"""`python -m tokenstream serve`: the recordings of a folder, over HTTP."""
+"""`python -m tokenstream serve`: serve the recordings of a folder over HTTP."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ _MOST_LISTED = 40
 _METHODS = ("GET", "HEAD", "POST", "OPTIONS")
 _ALLOWED = ", ".join(_METHODS)
 _OPEN = {"access-control-allow-origin": "*", "access-control-expose-headers": "*"}
-"""What lets a page of any origin read an answer."""
+"""Headers that let a page of any origin read an answer."""
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to a parser's."""
+    """Add the command's parser to those of the program."""
     parser = commands.add_parser(
         "serve",
         help="answer requests with recordings",
@@ -79,7 +79,7 @@ def answers(folder: Path, *, rate: float | None = None, first: float = 0.0) -> C
     """Return a function that answers requests with the recordings of a folder.
 
     Args:
-        folder: Where they are; it is looked at for each request.
+        folder: The folder; it is read anew for each request.
         rate: Events per second; None for no pauses.
         first: Seconds before the first event.
     """
@@ -134,7 +134,7 @@ def _run(options: argparse.Namespace) -> int:
 @contextlib.contextmanager
 def _sigterm_as_ctrl_c() -> Generator[None, None, None]:
     if threading.current_thread() is not threading.main_thread():
-        # Python lets no other thread decide on signals.
+        # Python allows only the main thread to set a signal handler.
         yield
         return
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -145,7 +145,7 @@ def _sigterm_as_ctrl_c() -> Generator[None, None, None]:
 
 
 def _serve(server: ReplayServer, options: argparse.Namespace) -> None:
-    """Answer until a signal comes."""
+    """Serve until a signal arrives."""
     try:
         recordings = Folder(Path(options.folder)).recordings()
         server.start()
@@ -165,7 +165,7 @@ def _serve(server: ReplayServer, options: argparse.Namespace) -> None:
 
 
 class _Answers:
-    """Decides what is answered, and says it in a line.
+    """Chooses the reply to each request, and logs it in a line.
 
     Args:
         folder: The recordings.
@@ -184,7 +184,7 @@ class _Answers:
             reply, what = self._decide(request)
         except OSError as error:
             reply, what = refusal(500, f"the recording cannot be read: {reason_of(error)}"), "500"
-        # The answer goes on when nobody reads what is said of it.
+        # A closed standard output must not prevent the answer.
         with contextlib.suppress(OSError):
             print(one_line(f"{request.method} {request.path}: {what}"), flush=True)
         return replace(reply, headers={**_OPEN, **reply.headers})
@@ -223,8 +223,8 @@ class _Answers:
 
 
 def _preflight(request: Request) -> Reply:
-    """Return what a browser wants to know before it sends a page's request."""
-    # A star stands for every header but Authorization, so what is asked for is named.
+    """Return the reply to a browser's preflight request."""
+    # `*` does not cover Authorization, so the requested headers are listed by name.
     asked = request.headers.get("Access-Control-Request-Headers", "")
     headers = {
         "access-control-allow-methods": _ALLOWED,

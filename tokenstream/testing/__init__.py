@@ -1,4 +1,4 @@
-"""What tests of streaming code need: recordings, replay, scripts, faults, servers.
+"""Tools for testing streaming code: recordings, replay, scripts, faults, servers.
 
 Example:
     >>> from tokenstream import testing
@@ -57,7 +57,7 @@ __all__ = [
     "transport",
 ]
 
-# Loaded when first asked for: a test of one kind pays for no other.
+# Imported on first use: a test of one kind does not pay for the others.
 _HOMES = {
     "Arrival": "_recording",
     "Exchange": "_replies",

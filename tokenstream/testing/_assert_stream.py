@@ -1,4 +1,4 @@
-"""A handler of streams put to the test: at every chunking, and at every cut."""
+"""Test a function that reads a stream: at every chunking, and at every cut."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ ResultT = TypeVar("ResultT")
 
 _ALLOWED: tuple[type[Exception], ...] = (StreamError, OutputIncomplete)
 _SMALL = 64 * 1024
-"""Bytes of the largest body that is replayed byte by byte."""
+"""Largest body, in bytes, that is replayed byte by byte."""
 _CHUNKINGS: tuple[Chunking, ...] = ("events", "whole", 61, Seed(1))
 _FINE_CHUNKINGS: tuple[Chunking, ...] = ("bytes", 2, 3, 7, Seed(2), Seed(3))
 _MOST_CUTS = 256
 _GROWING: tuple[type, ...] = (list, dict, set, bytearray)
-"""What a handler may keep, and return again with more in it."""
+"""Types of result that a handler may keep and return again with more in it."""
 
 
 @overload
@@ -75,29 +75,31 @@ def assert_stream(
     r"""Prove that a handler copes with a stream, however it arrives and wherever it breaks.
 
     The handler is called many times, each time with a new stream of the recording, on a virtual
-    clock. At every chunking it returns the same value. At every cut, once by a clean end of the
-    input and once by a reset of the connection, it returns or raises only what is allowed. Each
-    time the stream is closed when it is done.
+    clock. The checks:
+
+    1. At every chunking it returns the same value.
+    2. At every cut, once as a clean end of the input and once as a reset of the connection, it
+       returns, or raises only what `allow` permits.
+    3. The stream is closed after each call.
 
     Args:
-        handler: What takes a `Stream`, or, if it is an async function, an `AsyncStream`, and
-            returns a value that can be compared.
+        handler: A function that takes a `Stream`, or an async function that takes an
+            `AsyncStream`, and returns a comparable value.
         recording: A recording, the path of one, or a script.
-        allow: What the handler may raise: one exception class, or several.
-        chunkings: Where the borders of chunks are tried: one or several of those of
-            `Recording.stream`; by default those of events, all bytes, none, and others of
-            several sizes and at random.
-        cuts: At how many places at most the stream is cut: at each byte of a smaller recording,
-            else at a sample. 0 for none.
-        backends: Of an async handler: the event loop it runs on, "asyncio" or "trio", or both.
-        **options: What the stream takes: `format`, `limits`, `deadlines`, `pings`.
+        allow: Exceptions that the handler may raise: one class, or several.
+        chunkings: One or several of the chunkings of `Recording.stream`; by default events, single
+            bytes, all at once, and several other sizes, fixed and random.
+        cuts: Largest number of places to cut the stream at: a small recording is cut at each byte,
+            a larger one at a sample. 0 for none.
+        backends: Event loop for an async handler: "asyncio", "trio", or both.
+        **options: Arguments for the stream: `format`, `limits`, `deadlines`, `pings`.
 
     Returns:
-        What the handler returns.
+        The handler's result for the recording replayed unchanged.
 
     Raises:
-        AssertionError: The handler does not cope; it says with what, and how to see that again.
-        Exception: What the handler raises of the recording as it is.
+        AssertionError: The handler does not cope; the message says with what, and how to reproduce it.
+        Exception: Whatever the handler raises on the recording replayed unchanged.
 
     Example:
         >>> from tokenstream import Stream, testing
@@ -129,7 +131,7 @@ async def aassert_stream(
     cuts: int = _MOST_CUTS,
     **options: Any,  # noqa: ANN401 - a stream's own
 ) -> ResultT:
-    r"""Prove within an event loop that a handler copes with a stream, as `assert_stream` does.
+    r"""Prove, inside a running event loop, that a handler copes with a stream, as `assert_stream` does.
 
     Args:
         handler: An async function that takes an `AsyncStream` and returns a value.
@@ -140,11 +142,11 @@ async def aassert_stream(
         **options: As for `assert_stream`.
 
     Returns:
-        What the handler returns.
+        The handler's result for the recording replayed unchanged.
 
     Raises:
-        AssertionError: The handler does not cope; it says with what, and how to see that again.
-        Exception: What the handler raises of the recording as it is.
+        AssertionError: The handler does not cope; the message says with what, and how to reproduce it.
+        Exception: Whatever the handler raises on the recording replayed unchanged.
 
     Example:
         >>> import asyncio
@@ -186,20 +188,19 @@ async def _adrive(
 
 
 class _Run:
-    """One call of the handler: what it is given, and what came of it.
+    """One call of the handler: its stream, and its result or error.
 
     Args:
-        recording: What is replayed.
-        allow: What the handler may raise.
-        replay: How it is replayed: the arguments of `Recording.stream`, as they are written.
-        playback: The replay.
+        allow: Exceptions that the handler may raise.
+        replay: Arguments of `Recording.stream`, written as in a program.
+        playback: The replay that the handler reads.
     """
 
     def __init__(self, allow: type[Exception] | tuple[type[Exception], ...], replay: str, playback: Playback):
         self.playback = playback
         self.value: Any = None
         self.copied: Any = None
-        """What the value was: a list or the like that the handler keeps may grow."""
+        """A shallow copy of the value: a list or the like that the handler keeps may grow later."""
         self.error: Exception | None = None
         self.replay = replay
         self._allow = allow
@@ -230,11 +231,11 @@ class _Run:
 
     @property
     def again(self) -> str:
-        """How to see it again."""
+        """Instruction for reproducing this call."""
         return f"to see it again: handler(recording.stream({self.replay}))"
 
     def take(self, value: object) -> None:
-        """Take what the handler returned, which must be a value that can be compared."""
+        """Take the handler's result, which must be a comparable value."""
         __tracebackhide__ = True
         kind = type(value).__name__
         if isinstance(value, Iterator | AsyncIterator | Awaitable):
@@ -248,7 +249,7 @@ class _Run:
         self.copied = copy.copy(value) if isinstance(value, _GROWING) else value
 
     def agree(self, first: _Run) -> None:
-        """Hold that it came to the same as the first one."""
+        """Raise unless this call ended like the first one, with an equal value or the same error type."""
         if type(first.error) is not type(self.error):
             raise self.failure(f"the handler {_outcome(self)}, where it {_outcome(first)} at first") from (
                 self.error or first.error
@@ -270,18 +271,18 @@ class _Run:
             raise self.failure("the handler returned another value", told)
 
     def failure(self, what: str, told: Sequence[str] = ()) -> AssertionError:
-        """Return the error that says what is wrong with it."""
+        """Return the error that reports this call as failed."""
         return AssertionError("\n".join([f"{self.replay or 'as recorded'}: {what}", *told, self.again]))
 
 
 class _Trial(Generic[ResultT]):
-    """Which replays a handler is called with, and what must come of them.
+    """The replays that a handler is called with, and the checks on their results.
 
     Args:
-        recording: What is replayed.
-        allow: What the handler may raise.
-        chunkings: Where borders of chunks are tried: one, or several; None for the usual ones.
-        cuts: At how many places at most it is cut.
+        recording: The recording to replay.
+        allow: Exceptions that the handler may raise.
+        chunkings: One chunking or several; None for the usual ones.
+        cuts: Largest number of places to cut at.
     """
 
     def __init__(
@@ -314,7 +315,7 @@ class _Trial(Generic[ResultT]):
                 yield self._run(f"fault=faults.{name}(at={at})", fault=getattr(faults, name)(at=at))
 
     def result(self) -> ResultT:
-        """Return what the handler returned of the recording as it is, or raise what it raised."""
+        """Return the handler's result for the unchanged recording, or raise what it raised."""
         if self._first is None:
             raise MisuseError("the handler was not called: `backends` names no event loop")
         if self._first.error is not None:
@@ -346,7 +347,7 @@ def _equal_only_itself(value: object) -> bool:
 
 
 def _named(error: BaseException) -> str:
-    """Write an error in one line: what pytest adds to a failed assertion is shown with the cause."""
+    """Write an error in one line: pytest shows whatever it adds to a failed assertion with the cause."""
     return f"{type(error).__name__}: {error}".splitlines()[0]
 
 

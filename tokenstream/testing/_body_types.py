@@ -1,4 +1,4 @@
-"""What a bare body is said to be, by the name of its file or by its content."""
+"""Content type of a bare body, from its file's extension or from its content."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ TYPES: dict[str, str | None] = {
     ".raw": None,
     ".bin": None,
 }
-"""The extensions of bare bodies, and what they are said to be; None for what their content says."""
+"""Content type for each extension of a bare body; None if the content decides."""
 SNIFFED = 4096
-"""Bytes of a body that tell what it is."""
+"""Bytes from the start of a body that are enough to detect its content type."""
 
 _SNIFFED_TYPES = {"html": "text/html; charset=utf-8", "aws-eventstream": AWS}
 
 
 def content_type_of(extension: str, start: bytes, *, over: bool) -> str:
-    r"""Return what a bare body is said to be.
+    r"""Return the content type of a bare body.
 
     Args:
-        extension: Of the file, one of `TYPES`, in any case.
-        start: The first bytes of the body, `SNIFFED` at least where there are so many.
-        over: Whether that is all of it.
+        extension: The file's extension, one of `TYPES`, in upper or lower case.
+        start: The first bytes of the body, at least `SNIFFED` if it has that many.
+        over: True if `start` is the whole body.
 
     Example:
         >>> content_type_of(".sse", b"", over=True), content_type_of(".txt", b'{"a": 1}', over=True)

@@ -1,4 +1,4 @@
-"""Cassettes of VCR (vcrpy, pytest-recording): answers that somebody has recorded with those."""
+"""Cassettes of VCR (vcrpy, pytest-recording), read as recordings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["load_cassette", "the_streamed_one"]
 
 _OF_THE_WIRE = frozenset({"connection", "content-encoding", "content-length", "transfer-encoding"})
-"""Headers that say how the body came, which it does no more."""
+"""Headers about the transfer of the body; they do not apply to the decoded body of a recording."""
 _STREAMED = frozenset({"sse", "ndjson", "aws-eventstream"})
 
 
@@ -34,8 +34,8 @@ def load_cassette(path: str | os.PathLike[str]) -> list[Recording]:
         path: The cassette, in YAML or in JSON.
 
     Raises:
-        RecordingInvalid: It is none, or damaged.
-        FileNotFoundError: There is none.
+        RecordingInvalid: The file is not a cassette, or it is damaged.
+        FileNotFoundError: There is no such file.
     """
     path = Path(path)
     found = _answers(path.read_bytes(), path)
@@ -48,14 +48,14 @@ def the_streamed_one(data: bytes, path: Path) -> Recording | None:
     """Return the only answer of a cassette, or the only one that was streamed.
 
     Args:
-        data: What is in the file.
+        data: The file's content.
         path: The file.
 
     Returns:
-        None for a file of JSON that is no cassette.
+        None for a JSON file that is not a cassette.
 
     Raises:
-        RecordingInvalid: There are several such answers, or none, or it is damaged.
+        RecordingInvalid: Several answers qualify, or none, or the cassette is damaged.
     """
     answers = _answers(data, path)
     if answers is None:
@@ -88,7 +88,7 @@ def _no_cassette(path: Path) -> RecordingInvalid:
 
 
 def _answers(data: bytes, path: Path) -> list[Recording] | None:
-    """Return all answers; None where there is no list of them."""
+    """Return all answers; None if the document has no list of them."""
     document = _json(data, path) if path.suffix.lower() == ".json" else read_yaml(data, path)
     interactions: object = document.get("interactions") if is_dict(document) else None
     if not is_list(interactions):
@@ -102,7 +102,7 @@ def _json(data: bytes, path: Path) -> object:
     except json.JSONDecodeError as error:
         raise RecordingInvalid(f"it is no JSON ({error.msg})", path=path, line=error.lineno) from None
     except (ValueError, RecursionError) as error:
-        # What is no UTF-8, an integer of thousands of digits, or all too deep.
+        # Invalid UTF-8, an integer of thousands of digits, or nesting too deep for the parser.
         raise RecordingInvalid(f"it cannot be read as JSON ({type(error).__name__})", path=path) from None
     return document
 
@@ -130,7 +130,7 @@ def _recording(interaction: object, path: Path, number: int) -> Recording:
 
 
 def _headers(told: object) -> dict[str, str]:
-    """Return headers by lower-case name; cassettes have a list of values for each."""
+    """Return headers by lower-case name; a cassette holds a list of values for each."""
     if not is_dict(told):
         return {}
     return {
@@ -141,7 +141,7 @@ def _headers(told: object) -> dict[str, str]:
 
 def _status(response: dict[str, Any], path: Path, number: int) -> int:
     told: object = response.get("status")
-    # What older ones write of httpx's answers.
+    # Older versions of VCR write `status_code` for httpx's answers.
     code: object = told.get("code") if is_dict(told) else response.get("status_code", told)
     if isinstance(code, bool) or not isinstance(code, int):
         raise RecordingInvalid(f"the response of interaction {number} has no status", path=path)
@@ -181,7 +181,7 @@ def _uncoded(body: bytes, coding: str, path: Path, number: int) -> bytes:
     except UnicodeDecodeError:
         reason = f"the body of interaction {number} cannot be read: {decoder.error}"
         raise RecordingInvalid(reason, path=path) from None
-    # VCR stores what httpx had decoded, and the header as it came; nothing compressed is UTF-8.
+    # VCR stores a body that httpx has decoded under its original header; no compressed body is UTF-8.
     return body
 
 

@@ -1,4 +1,4 @@
-"""Documents of YAML, read without letting a few lines of one take all time, memory or stack."""
+"""YAML documents, read within limits: a few lines of YAML can exhaust time, memory or stack."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ if TYPE_CHECKING:
 __all__ = ["read_yaml"]
 
 _MOST_DEPTH = 100
-"""Lists and mappings in one another: PyYAML's loader in C overflows the stack at some ten thousand."""
+"""Deepest nesting of lists and mappings: PyYAML's C loader overflows the stack at some ten thousand."""
 _MOST_TIMES = 100
-"""How many times as much as the file holds its aliases may stand for, all in all."""
+"""Largest factor by which aliases may expand a document, over the size of its file."""
 
 
 def read_yaml(data: bytes, path: Path) -> object:
-    """Return what a document of YAML says, as plain values.
+    """Return a YAML document as plain values.
 
     Args:
-        data: What is in the file.
+        data: The file's content.
         path: The file, for errors.
 
     Raises:
-        RecordingInvalid: It is no YAML, or one that is made to exhaust its reader.
+        RecordingInvalid: It is not YAML, or it is built to exhaust its reader.
+        MisuseError: PyYAML is not installed.
         MisuseError: PyYAML is not installed.
     """
     try:
@@ -38,7 +39,7 @@ def read_yaml(data: bytes, path: Path) -> object:
             f"reading the cassette {path.name} takes PyYAML: install it with "
             'pip install "llm-tokenstream[vcr]"'
         ) from None
-    # Written in C where that was built, ten times as fast; both make nothing but plain values.
+    # The C loader, where it was built, is ten times as fast; both construct plain values only.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         weights = _Weights(_MOST_TIMES * len(data))
@@ -54,7 +55,7 @@ def read_yaml(data: bytes, path: Path) -> object:
 
 
 def _problem(error: Any) -> str:  # noqa: ANN401 - PyYAML has no types
-    """Return what is wrong, and nothing of the text in which it is."""
+    """Return the problem's description without quoting the document."""
     return getattr(error, "problem", None) or getattr(error, "reason", None) or type(error).__name__
 
 
@@ -62,17 +63,17 @@ def _line(error: Any, data: bytes) -> int | None:  # noqa: ANN401 - PyYAML has n
     mark = getattr(error, "problem_mark", None)
     if mark is not None:
         return int(mark.line) + 1
-    # What is no text of YAML at all has a position alone.
+    # Bytes that are not YAML text at all are reported with a position only.
     position = getattr(error, "position", None)
     return None if position is None else data.count(b"\n", 0, position) + 1
 
 
 class _Unbounded(Exception):
-    """A document would become far more than it is.
+    """A document would expand to far more than its file holds.
 
     Args:
-        problem: Why.
-        mark: Where, as PyYAML says it.
+        problem: The reason.
+        mark: The place, as PyYAML's mark.
     """
 
     def __init__(self, problem: str, mark: Any) -> None:  # noqa: ANN401 - PyYAML has no types
@@ -82,10 +83,10 @@ class _Unbounded(Exception):
 
 
 class _Weights:
-    """What the events of a document come to, with each alias as what it stands for.
+    """Adds up the size of a document's events, counting each alias as the value that it stands for.
 
     Args:
-        most: What they may come to, in characters and events.
+        most: Largest allowed sum, in characters and events.
     """
 
     def __init__(self, most: int) -> None:
@@ -93,13 +94,13 @@ class _Weights:
         self._sum = 0
         self._of_anchors: dict[str, int] = {}
         self._open: list[tuple[str | None, int]] = []
-        """The anchors of what has begun and not ended, and the sum before each."""
+        """Anchor of each open list or mapping, and the sum before it began."""
 
     def take(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
         """Add an event.
 
         Raises:
-            _Unbounded: There are too many of them, or too deep ones.
+            _Unbounded: The sum, or the nesting, is over its limit.
         """
         counted = self._counted.get(type(event).__name__)
         if counted is not None:
@@ -115,7 +116,7 @@ class _Weights:
         self._named(event.anchor, 1 + len(event.value))
 
     def _alias(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
-        # What stands in itself has no end. An anchor that is nowhere is for the loader to blame.
+        # A value that contains itself never ends. The loader reports an alias without an anchor.
         endless = any(anchor == event.anchor for anchor, _ in self._open)
         self._sum += self._most if endless else self._of_anchors.get(event.anchor, 1)
 
@@ -140,4 +141,4 @@ class _Weights:
         "MappingEndEvent": _end,
         "SequenceEndEvent": _end,
     }
-    """What is counted of each kind of event, by the name that PyYAML gives it."""
+    """Handler for each kind of event, by PyYAML's class name."""

@@ -1,4 +1,4 @@
-"""A recording that a format reads, and what is found wrong with that."""
+"""A recording read by the format under test, in all the variations that the rules look at."""
 
 from __future__ import annotations
 
@@ -25,41 +25,41 @@ if TYPE_CHECKING:
 __all__ = ["Broken", "Case", "Rule"]
 
 _RESETS = 8
-"""Of so many places where a body is cut, at one its connection is reset, too."""
+"""Step through the places of cuts: at every eighth, the connection is reset as well."""
 _GARBLED = 24
 _SHUFFLED = 4
 _MOST_SHOWN = 300
 
 
 class Broken(NamedTuple):
-    """A place where a rule is broken."""
+    """A violation of a rule."""
 
     what: str
-    """What came, in words."""
+    """Description of what happened instead."""
     again: str
-    """How to see it again."""
+    """Instruction for reproducing it."""
 
 
 class Rule(NamedTuple):
-    """What every format keeps to."""
+    """A requirement on every format."""
 
     name: str
     sentence: str
     look: Callable[[Case], Iterator[Broken]]
-    """Finds where it is broken."""
+    """Yields the places where a case violates the rule."""
 
 
 @dataclass
 class Case:
-    """A recording that a format reads.
+    """A recording and the format under test, with the readings that rules compare.
 
     Args:
         recording: The recording.
         make: Returns a new format.
-        written: How the format is written in a program.
-        expected: What the message must be, or some of its fields; None where nothing is said.
-        cuts: At how many places at most it is cut.
-        changes: How many fields of its payloads are changed at most.
+        written: The format as written in a program, for messages.
+        expected: The expected message, or some of its fields; None if nothing was specified.
+        cuts: Largest number of places to cut at.
+        changes: Largest number of payload fields to change.
     """
 
     recording: Recording
@@ -71,18 +71,18 @@ class Case:
 
     @cached_property
     def whole(self) -> Reading:
-        """What comes of the recording as it is."""
+        """Reading of the recording, unchanged."""
         return read(self.recording, self.make())
 
     @cached_property
     def at_cuts(self) -> list[tuple[Fault, Reading]]:
-        """What comes of it when it is cut."""
+        """Readings of the recording cut at each of its cut places."""
         places = cut_places(self.recording, self.cuts)
         return self._with([cut(at=at) for at in places] + [reset(at=at) for at in places[::_RESETS]])
 
     @cached_property
     def damaged(self) -> list[tuple[Fault, Reading]]:
-        """What comes of it when bytes are changed, or events come in another order."""
+        """Readings of the recording with changed bytes, or with events in another order."""
         if self.recording.messages:
             return []
         faults = [garble(at=at, data=b'"') for at in cut_places(self.recording, _GARBLED)]
@@ -92,36 +92,36 @@ class Case:
 
     @cached_property
     def at_odds(self) -> list[tuple[Odd, Reading]]:
-        """What comes of its frames when one of them is odd."""
+        """Readings of the frames with one of them replaced by an odd one."""
         return [(odd, self.exchanged(odd.number, odd.frame)) for odd in odd_frames(self.frames, self.changes)]
 
     @cached_property
     def frames(self) -> list[Framed]:
-        """Its frames."""
+        """The recording's frames."""
         return frames_in(self.recording)
 
     def exchanged(self, index: int, *frames: Framed) -> Reading:
-        """Return what comes of its frames with others in the place of one."""
+        """Return the reading of the frames with the one at `index` replaced by others."""
         return fed(self.make(), [*self.frames[:index], *frames, *self.frames[index + 1 :]])
 
     def broken(self, what: str, **replay: object) -> Broken:
-        """Return what to say of a broken rule.
+        """Describe a violation seen in a replay.
 
         Args:
-            what: What came.
-            **replay: How the recording was replayed.
+            what: Description of what happened instead.
+            **replay: Arguments of the replay.
         """
         arguments = [f"{name}={_written(value)}" for name, value in replay.items()]
         told = f"{', '.join(arguments)}: {what}" if arguments else what
         return Broken(told, f"recording.stream({', '.join([f'format={self.written}', *arguments])}).final()")
 
     def broken_at(self, index: int, frame: Framed, what: str) -> Broken:
-        """Return what to say of a rule that is broken by frames.
+        """Describe a violation seen while feeding frames.
 
         Args:
-            index: How many frames of the recording were fed before.
-            frame: What was fed then.
-            what: What came.
+            index: Number of the recording's frames fed before.
+            frame: The frame fed next.
+            what: Description of what happened instead.
         """
         shown = repr(frame)
         shown = shown if len(shown) <= _MOST_SHOWN else f"{shown[:_MOST_SHOWN]}…"

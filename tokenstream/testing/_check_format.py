@@ -1,4 +1,4 @@
-"""A format put to the test, for people who write one."""
+"""Test a format against the rules of formats, for authors of formats."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ RULES: tuple[Rule, ...] = (
     Rule("after", "after the end, or an error, nothing is given", manners.gives_nothing_after_the_end),
     Rule("pickle", "errors come back whole from pickle", manners.errors_survive_pickle),
 )
-"""The rules that `check_format` holds a format to."""
+"""Rules that `check_format` tests, in the order in which it reports them."""
 
 
 def check_format(
@@ -88,7 +88,7 @@ def check_format(
 
 
 def _first(rule: Rule, case: Case) -> list[Broken]:
-    """Return the first place where a case breaks a rule: one tells enough."""
+    """Return the first violation of a rule by a case: one is enough to show the problem."""
     return list(islice(rule.look(case), 1))
 
 
@@ -102,7 +102,7 @@ def _told(rule: Rule, places: list[tuple[Case, Broken]]) -> str:
 
 
 def _maker_of(format: type[Format] | Format | str) -> tuple[Callable[[], Format], str]:
-    """Return what makes a new format, and how the format is written."""
+    """Return a factory of the format, and the format as written in a program."""
     pattern = format() if isinstance(format, type) else format
     written = repr(format) if isinstance(format, str) else f"{type(pattern).__name__}()"
     return lambda: registry.create(pattern, limits=Limits(), pings=False), written

@@ -1,4 +1,4 @@
-"""The rules that formats keep whatever is done to them: odd input, too much of it, several at once."""
+"""Rules about robustness: odd input, input after the end, several formats at once."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _FIRST_PAYLOADS: tuple[dict[str, Any], ...] = (
 
 
 def raises_nothing(case: Case) -> Iterator[Broken]:
-    """Find what `feed` or `end` raise on."""
+    """Find input on which `feed` or `end` raises."""
     format = case.make()
     if case.whole.crash is not None:
         yield case.broken(_raised(case.whole.crash, format))
@@ -56,7 +56,7 @@ def raises_nothing(case: Case) -> Iterator[Broken]:
 
 
 def errors_survive_pickle(case: Case) -> Iterator[Broken]:
-    """Find an error that comes back from pickle as another one."""
+    """Find an error that pickle does not restore."""
     seen: set[type] = set()
     for reading in (reading for found in (case.at_cuts, case.damaged, case.at_odds) for _, reading in found):
         error = reading.error
@@ -71,11 +71,11 @@ def errors_survive_pickle(case: Case) -> Iterator[Broken]:
 
 
 def carries_what_it_does_not_know(case: Case) -> Iterator[Broken]:
-    """Find unknown fields and payloads that are dropped, or fatal."""
+    """Find unknown fields and payloads that are dropped or end the stream."""
     kinds = kinds_of(case.frames)
     for index, payload in kinds:
         frame = with_payload(case.frames[index], {**payload, PROBE: "kept"})
-        # A sign of life has nothing to be carried in.
+        # A heartbeat has no event that could carry the field.
         if _events_of(case, index) and not _carries(case.exchanged(index, frame)):
             yield case.broken_at(
                 index, frame, "a field that it does not know is nowhere in message or events"
@@ -108,7 +108,7 @@ def gives_nothing_after_the_end(case: Case) -> Iterator[Broken]:
 
 
 def fresh_is_independent(case: Case) -> Iterator[Broken]:
-    """Find what two formats of the same make share."""
+    """Find state shared by two formats of the same make."""
     limits = Limits(event=999_983)
     pattern = case.make()
     with Watch():
@@ -124,7 +124,7 @@ def fresh_is_independent(case: Case) -> Iterator[Broken]:
 
 
 def is_well_described(case: Case) -> Iterator[Broken]:
-    """Find class attributes that are none."""
+    """Find class attributes of the wrong type or value."""
     format = case.make()
     reasons = set(get_args(FinishReason))
     wrong = {
@@ -142,7 +142,7 @@ def is_well_described(case: Case) -> Iterator[Broken]:
 
 
 def recognises_calmly(case: Case) -> Iterator[Broken]:
-    """Find first payloads on which `recognises` raises, or answers something else than it may."""
+    """Find first payloads on which `recognises` raises or returns none of True, False and None."""
     format = case.make()
     own = [payload for _, payload in kinds_of(case.frames)]
     for payload in (*_FIRST_PAYLOADS, *own):
@@ -162,7 +162,7 @@ def recognises_calmly(case: Case) -> Iterator[Broken]:
 
 
 def _raised(error: Exception, format: Format) -> str:
-    """Tell what was raised, and at which line of the format, if it went through one."""
+    """Describe an exception, with the last line of the format's own module in its traceback, if any."""
     frames = [*walk_tb(error.__traceback__)]
     own = [each for each in frames if each[0].f_globals.get("__name__") == type(format).__module__]
     frame, line = (own or frames)[-1]
@@ -171,7 +171,7 @@ def _raised(error: Exception, format: Format) -> str:
 
 
 def _events_of(case: Case, index: int) -> list[Event]:
-    """Return the events that a frame gives."""
+    """Return the events that the frame at `index` gives."""
     format = case.make()
     given: list[Event] = []
     with Watch():

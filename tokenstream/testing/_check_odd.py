@@ -1,4 +1,4 @@
-"""Frames as no server should send them."""
+"""Frames that no well-behaved server sends: odd payloads, and payloads with one field changed."""
 
 from __future__ import annotations
 
@@ -18,41 +18,41 @@ if TYPE_CHECKING:
 __all__ = ["PROBE", "Odd", "kinds_of", "odd_frames", "stranger"]
 
 PROBE = "tokenstream_probe"
-"""The name of a field, and the type of a payload, that no format knows."""
+"""A field name and payload type that no format knows."""
 _JUNK: tuple[Any, ...] = (
     None, True, False, 0, -1, 1.5, 10**30, "", "x", "{}", "\ud83d", [], [1], [None], ["x"], [[]], [{}], {},
     {"x": 1}, {"type": "text"}, {PROBE: [1]},
 )  # fmt: skip
-"""What stands in a field instead of what belongs there."""
+"""Values put into a field in place of its own."""
 _ODD: tuple[bytes, ...] = (
     b"", b" ", b"{}", b"[]", b"null", b"true", b"1", b'"x"', b"{", b"}", b"\xff\xfe", b"[DONE]",
     b"x" * 10_000, b"[" * 20_000, b'{"x":' * 20_000, b'{"x":' + b"[" * 1_000 + b"]" * 1_000 + b"}",
     b'{"x":1' + b"0" * 5_000 + b"}", b'{"type":1}', b'{"error":[]}', b'{"error":{"message":1}}',
 )  # fmt: skip
-"""Payloads, empty, of the wrong kind, broken, and nested too deeply."""
+"""Payloads that are empty, of the wrong kind, broken, or nested too deeply."""
 _MOST_FED = 60_000
-"""Frames that are fed, in all, to try what comes of changed payloads of a recording."""
+"""Total number of frames fed in trying the changed payloads of a recording."""
 _MOST_SHOWN = 40
 
 _Path: TypeAlias = tuple[str | int, ...]
 
 
 class Odd(NamedTuple):
-    """A frame that takes the place of another one."""
+    """A frame that replaces one of the recording's frames."""
 
     number: int
-    """Of which one, from 0."""
+    """Index of the replaced frame, from 0."""
     told: str
-    """What is odd with it."""
+    """Description of the oddity."""
     frame: Framed
 
 
 def odd_frames(frames: Sequence[Framed], most: int) -> Iterator[Odd]:
-    """Yield frames with odd payloads, and with fields that are absent, strange, or of the wrong type.
+    """Yield frames with odd payloads, then frames with one field replaced by a value of another type.
 
     Args:
         frames: The frames of an answer.
-        most: How many fields are changed at most; the same sample of them each time.
+        most: Largest number of fields to change; the same sample of them each time.
     """
     for index in sorted({0, len(frames) // 2, len(frames) - 1}) if frames else ():
         for odd in _ODD:
@@ -73,7 +73,7 @@ def odd_frames(frames: Sequence[Framed], most: int) -> Iterator[Odd]:
 
 
 def kinds_of(frames: Sequence[Framed]) -> list[tuple[int, dict[str, Any]]]:
-    """Return one payload of each kind, with its frame's index: the first that has the same fields.
+    """Return one payload of each kind with its frame's index; same fields and `type` are one kind.
 
     Args:
         frames: The frames of an answer.
@@ -101,7 +101,7 @@ def stranger(frame: Framed) -> Framed:
 
 
 def _paths(value: object, path: _Path = ()) -> list[_Path]:
-    """Return the places of all values within a payload."""
+    """Return the paths of all values within a payload."""
     items: list[tuple[str | int, object]] = []
     if isinstance(value, dict):
         items += cast("dict[str, object]", value).items()

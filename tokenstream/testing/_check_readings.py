@@ -1,4 +1,4 @@
-"""What a format makes of an answer: of its bytes in a stream, or of its frames one by one."""
+"""Readings of an answer by a format: of its bytes through a stream, or of its frames one by one."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 __all__ = ["Framed", "Reading", "Watch", "aread", "fed", "frames_in", "payload_in", "read", "with_payload"]
 
 Framed: TypeAlias = bytes | ServerSentEvent | EventStreamMessage
-"""A frame as a framing gives it."""
+"""A frame as its framing returns it."""
 
 
 class Watch:
-    """Sees what is raised, and lets nothing of it through."""
+    """Context manager that keeps an exception raised in its block, and suppresses it."""
 
     crash: Exception | None = None
-    """What was raised."""
+    """The exception raised in the block."""
 
     def __enter__(self) -> Self:
         return self
@@ -50,12 +50,12 @@ class Watch:
 
 @dataclass
 class Reading(Watch):
-    """What came of an answer."""
+    """The outcome of reading an answer: events, messages, error and departures."""
 
     events: list[Event] = field(default_factory=list["Event"])
     messages: list[Message] = field(default_factory=list["Message"])
     error: StreamError | None = None
-    """How the answer failed."""
+    """The error that ended the answer."""
     departures: dict[str, int] = field(default_factory=dict[str, int])
 
 
@@ -64,8 +64,8 @@ def read(recording: Recording, format: Format | str, **replay: Any) -> Reading: 
 
     Args:
         recording: The recording.
-        format: What reads it.
-        **replay: How it is replayed.
+        format: The format that reads it.
+        **replay: Arguments of the replay.
     """
     reading = Reading()
     with Playback(recording, **replay).stream(format=format) as stream:
@@ -83,7 +83,7 @@ def aread(recording: Recording, format: Format | str) -> Reading:
 
     Args:
         recording: The recording.
-        format: What reads it.
+        format: The format that reads it.
     """
     reading = Reading()
 
@@ -107,7 +107,7 @@ def fed(format: Format, frames: Sequence[Framed], *, beside: Format | None = Non
     Args:
         format: A new format.
         frames: All frames of the answer.
-        beside: Another format, which is fed the same in turns with it.
+        beside: Another format, fed each frame after the first one.
     """
     reading = Reading()
     accumulator = Accumulator()
@@ -126,7 +126,7 @@ def fed(format: Format, frames: Sequence[Framed], *, beside: Format | None = Non
 
 
 def frames_in(recording: Recording) -> list[Framed]:
-    """Return the frames of a recording, as its framing hands them to a format."""
+    """Return the frames of a recording as its framing passes them to a format."""
     if recording.messages:
         return [data for _, data in recording.arrivals]
     framing = framing_of(recording)
@@ -139,7 +139,7 @@ def frames_in(recording: Recording) -> list[Framed]:
 
 
 def payload_in(frame: Framed) -> dict[str, Any] | None:
-    """Return the JSON object that a frame holds; None where it holds none."""
+    """Return the JSON object that a frame holds; None if it holds anything else."""
     data = frame if isinstance(frame, bytes) else frame.payload
     try:
         payload = json.loads(data)
@@ -149,7 +149,7 @@ def payload_in(frame: Framed) -> dict[str, Any] | None:
 
 
 def with_payload(frame: Framed, payload: object) -> Framed:
-    """Return a frame like another one, with another payload.
+    """Return a copy of a frame with another payload.
 
     Args:
         frame: The frame.

@@ -1,4 +1,4 @@
-"""The rules that formats keep, seen in what they make of an answer."""
+"""Rules about answers: the events and messages that a format must and must not give."""
 
 from __future__ import annotations
 
@@ -48,21 +48,21 @@ _STARTS = (PartStart, ToolCallStart)
 _DONES = (PartDone, ToolCallDone)
 _DELTAS = (TextDelta, ReasoningDelta, RefusalDelta, ToolCallDelta, PartDelta, MediaDelta)
 CONTENT = _STARTS + _DONES + _DELTAS
-"""The events that say something of a part."""
+"""Events about a part."""
 _NAMES = ("expected", "came")
 _SHOWN = ("text", "reasoning", "refusal")
 _PLACEHOLDER = "{}"
-"""What some servers send before a call's arguments: what was cut then shows it."""
+"""Arguments that some servers send before the real ones; a cut answer may end there."""
 
 
 def says_something(case: Case) -> Iterator[Broken]:
-    """Find an answer of which no event comes."""
+    """Find an answer that gives no event."""
     if not case.whole.events:
         yield case.broken(f"no event comes of it, but {_failure(case.whole)}")
 
 
 def expected(case: Case) -> Iterator[Broken]:
-    """Find a message that is another one than is expected."""
+    """Find a message other than the expected one."""
     if case.expected is None:
         return
     message = _choice(case.whole, 0)
@@ -75,7 +75,7 @@ def expected(case: Case) -> Iterator[Broken]:
 
 
 def same_at_every_chunking(case: Case) -> Iterator[Broken]:
-    """Find a chunking that gives something else."""
+    """Find a chunking that gives a different reading."""
     for chunking in usual_chunkings(case.recording):
         told = _readings_differ(case.whole, read(case.recording, case.make(), chunking=chunking))
         if told:
@@ -83,14 +83,14 @@ def same_at_every_chunking(case: Case) -> Iterator[Broken]:
 
 
 def same_in_both_colours(case: Case) -> Iterator[Broken]:
-    """Find what an `AsyncStream` reads otherwise."""
+    """Find differences between the readings of a `Stream` and an `AsyncStream`."""
     told = _readings_differ(case.whole, aread(case.recording, case.make()))
     if told:
         yield case.broken(_lines("an AsyncStream gives something else", told))
 
 
 def shows_a_prefix(case: Case) -> Iterator[Broken]:
-    """Find a cut that shows what the whole answer does not begin with."""
+    """Find a cut at which a message shows anything but a beginning of the whole answer."""
     for fault, reading in case.at_cuts:
         for message in reading.messages:
             what = _shows_more(message, _choice(case.whole, message.choice))
@@ -99,7 +99,7 @@ def shows_a_prefix(case: Case) -> Iterator[Broken]:
 
 
 def whole_calls_once(case: Case) -> Iterator[Broken]:
-    """Find a tool call that is handed out twice, or cut."""
+    """Find a tool call that is handed out twice, or incomplete."""
     for what in _calls_astray(case.whole, case.whole):
         yield case.broken(what)
     for fault, reading in case.at_cuts:
@@ -108,8 +108,8 @@ def whole_calls_once(case: Case) -> Iterator[Broken]:
 
 
 def complete_only_at_the_end(case: Case) -> Iterator[Broken]:
-    """Find a cut that is called complete, and lacks something."""
-    # Where a server gives its finish reason before the end, what is cut behind it is complete.
+    """Find a cut answer that is reported complete although content is missing."""
+    # A server that gives its finish reason before its last content is complete after that reason.
     if case.make().ends_with_input or "content_after_finish" in case.whole.departures:
         return
     for fault, reading in case.at_cuts:
@@ -134,7 +134,7 @@ def starts_and_ends_parts(case: Case) -> Iterator[Broken]:
                 ended.add(place)
     for message in case.whole.messages:
         for index, part in enumerate(message.parts):
-            # A call whose arguments are no JSON is kept, and never handed out.
+            # A call whose arguments are not JSON is kept in the message, but never handed out.
             if message.complete and not part.complete and part.kind != "tool_call":
                 yield case.broken(f"part {index} is open in a complete answer")
 
@@ -167,7 +167,7 @@ def _lines(what: str, told: list[str]) -> str:
 
 
 def _fields_differ(path: str, wanted: object, came: object) -> Iterator[str]:
-    """Tell what differs of the fields that a mapping names."""
+    """Yield the differences in the fields that a mapping names."""
     some, others = _listed(wanted), _listed(came)
     named = _named(wanted)
     if named is not None and came is not None:
@@ -188,7 +188,7 @@ def _named_differ(path: str, wanted: Mapping[str, object], came: object) -> Iter
         try:
             field = getattr(came, name) if fields is None else fields[name]
         except (KeyError, AttributeError):
-            # Also where None is expected: the name may be misspelt.
+            # Reported even if None is expected: the name may be misspelt.
             yield f"{place}: expected {value!r:.200}, and there is no such field"
         else:
             yield from _fields_differ(place, value, field)
@@ -212,7 +212,7 @@ def _choice(reading: Reading, choice: int) -> Message:
 
 def _shows_more(message: Message, whole: Message) -> str:
     for name in _SHOWN:
-        # Half a character that was cut is shown as U+FFFD.
+        # A character cut in the middle is shown as U+FFFD.
         if not getattr(whole, name).startswith(getattr(message, name).rstrip("\ufffd")):
             return f"its {name} is not the beginning of the whole answer's"
     if len(message.tool_calls) > len(whole.tool_calls):
@@ -257,7 +257,7 @@ def _said(message: Message) -> tuple[object, ...]:
 
 
 def _is_opaque(event: Event) -> bool:
-    """Tell whether an event is of a part that has no rules: what comes later replaces what was."""
+    """True if an event belongs to an opaque part, which has no rules: later content replaces earlier."""
     return (
         isinstance(event, PartStart | PartDone)
         and event.content is not None

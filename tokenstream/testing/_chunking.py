@@ -1,4 +1,4 @@
-"""Where the borders of a recording's chunks are."""
+"""Chunkings: rules that set the chunk boundaries of a replayed recording."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Seed:
     r"""Chunks of random sizes, the same each time.
 
     Args:
-        number: Any number; another one gives other borders.
+        number: Any number; another one gives other boundaries.
 
     Example:
         >>> from tokenstream.testing import Recording, Seed
@@ -36,36 +36,36 @@ class Seed:
     number: int
 
     def __post_init__(self) -> None:
-        # By None, for one, the borders would be others each time.
+        # Seed(None), for one, would give other boundaries each time.
         if not isinstance(cast("object", self.number), int):
             raise MisuseError(f"Seed({self.number!r}) does not do: it is a whole number")
 
 
 Chunking: TypeAlias = Literal["recorded", "events", "bytes", "whole"] | int | Seed
-"""Where the borders are: as they came, behind each frame, each byte, nowhere, every so many bytes, or
-at random."""
+"""Chunk boundaries: as recorded, after each frame, after each byte, none, after each so many bytes,
+or at random."""
 
 _MOST_RANDOM = 64
-"""Bytes of the largest random chunk."""
+"""Size of the largest random chunk, in bytes."""
 
 
 def chunked(recording: Recording, chunking: Chunking) -> Recording:
-    """Return a recording with other borders; a chunk comes when its last byte came.
+    """Return a recording with other chunk boundaries; a chunk arrives when its last byte arrived.
 
-    The messages of a WebSocket have no borders but their own.
+    Messages of a WebSocket keep their own boundaries.
 
     Raises:
-        MisuseError: `chunking` is none.
+        MisuseError: `chunking` is invalid.
     """
     if chunking == "recorded":
         return recording
     borders = _borders(recording, chunking)
-    # The messages of a WebSocket come whole.
+    # Computed before this, so that a wrong `chunking` is refused for messages as well.
     return recording if recording.messages else with_borders(recording, borders)
 
 
 def _borders(recording: Recording, chunking: Chunking) -> Iterable[int]:
-    """Return where each chunk ends."""
+    """Return the offset at which each chunk ends."""
     size = len(recording.body)
     if isinstance(chunking, int) and not isinstance(chunking, bool) and chunking > 0:
         return [*range(chunking, size, chunking), *([size] if size else [])]

@@ -1,4 +1,4 @@
-"""Time that passes because somebody says so, and time that passes by itself."""
+"""Clocks for replays: one that only moves when it is advanced, and one that follows real time."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ __all__ = ["Clock", "VirtualClock", "clock_of"]
 
 
 class Clock(Protocol):
-    """A clock that can be waited by."""
+    """A clock that a replay can wait by."""
 
     def __call__(self) -> float:
         """Return the reading, in seconds."""
         ...
 
     def until(self, moment: float) -> float:
-        """Say how many seconds of real time to wait until a moment."""
+        """Return the seconds of real time to wait until a moment; a virtual clock jumps there instead."""
         ...
 
 
 class VirtualClock:
-    """A clock that stands still until it is told to go on: waiting by it takes no time.
+    """A clock that stands still until it is advanced: waiting by it takes no real time.
 
     Args:
         now: Its first reading, in seconds.
@@ -49,30 +49,30 @@ class VirtualClock:
         return f"VirtualClock({self._now:g})"
 
     def advance(self, seconds: float) -> None:
-        """Let time pass.
+        """Advance the clock.
 
         Args:
-            seconds: How much, 0 or more.
+            seconds: Time to pass, 0 or more.
 
         Raises:
-            ValueError: It would run backwards, or for ever.
+            ValueError: The number is negative, infinite or not a number.
         """
         if not 0 <= seconds < math.inf:
             raise ValueError(f"a clock goes forward by a number of seconds, and not by {seconds}")
         self._now += seconds
 
     def until(self, moment: float) -> float:
-        """Let the time pass until a moment; none of it is real.
+        """Advance the clock to a moment and return 0: no real time has to pass.
 
         Args:
-            moment: A reading of this clock; one that has passed already changes nothing.
+            moment: A reading of this clock; one in the past changes nothing.
         """
         self._now = max(self._now, moment)
         return 0.0
 
 
 class _RealClock:
-    """A clock that runs by itself."""
+    """A clock of the caller's, taken to run in real time."""
 
     __slots__ = ("_read",)
 
@@ -87,7 +87,7 @@ class _RealClock:
 
 
 def clock_of(clock: Callable[[], float] | None) -> VirtualClock | _RealClock:
-    """Return a clock that can be waited by: a new virtual one where none is given."""
+    """Return a clock that a replay can wait by; a new virtual one if none is given."""
     if clock is None:
         return VirtualClock()
     return clock if isinstance(clock, VirtualClock) else _RealClock(clock)

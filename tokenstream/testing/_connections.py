@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 __all__ = ["Listener"]
 
 _MOST_BODY = 64 * 1024 * 1024
-"""Bytes of a request's body that are read; a larger one is refused."""
+"""Largest body of a request, in bytes; a larger one is refused."""
 _MOST_LINE = 65_536
 _BODILESS = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 
 
 class Listener(socketserver.TCPServer):
-    """Accepts connections, and knows the open ones with their threads.
+    """Accepts connections, and keeps track of the open ones and their threads.
 
     Args:
         address: Where to listen: host and port.
@@ -47,7 +47,7 @@ class Listener(socketserver.TCPServer):
         tls: What it needs to speak TLS; None to speak plainly.
     """
 
-    # On Windows this would let two servers share a port.
+    # On Windows, reusing addresses would let two servers share a port.
     allow_reuse_address = os.name == "posix"
     request_queue_size = 128
 
@@ -85,7 +85,7 @@ class Listener(socketserver.TCPServer):
         if self._tls is not None:
             connection = self._secured(connection, self._tls)
         try:
-            # A client that resets its connection is an everyday thing here, and so is one without trust.
+            # Clients reset connections and distrust certificates all the time; neither is an error here.
             with contextlib.suppress(ConnectionError, SSLError):
                 _Connection(connection, client_address, self)
         finally:
@@ -112,14 +112,14 @@ class Listener(socketserver.TCPServer):
             return exchange, self._noted
 
     def server_close(self) -> None:
-        """Stop listening, close what is open and wait for its threads."""
+        """Stop listening, close the open connections and wait for their threads."""
         super().server_close()
         self.stopping.set()
         with self._lock:
             threads = list(self._open.values())
             for connection in self._open:
-                # Shutting down wakes the thread's read; closing would not. TLS is not asked: it would
-                # forget its keys while that thread uses them.
+                # Shutting down wakes the thread's read; closing would not. This bypasses TLS: its own
+                # shutdown would drop the keys while that thread uses them.
                 with contextlib.suppress(OSError):
                     socket.socket.shutdown(connection, socket.SHUT_RDWR)
         for thread in threads:
@@ -140,7 +140,7 @@ class _Connection(BaseHTTPRequestHandler):
     ) -> None:
         self._listener = listener
         self._exchanges: list[Exchange] = []
-        # The base serves the connection before its constructor returns.
+        # The base class serves the connection inside its constructor.
         super().__init__(connection, client_address, listener)
 
     def _respond(self) -> None:
@@ -168,7 +168,7 @@ class _Connection(BaseHTTPRequestHandler):
             exchange.over.set()
 
     def _answer_to(self, request: Request, exchange: Exchange, number: int) -> Reply:
-        """Return the reply; where deciding on it fails, the client is told so before its thread is."""
+        """Return the reply; if deciding on it fails, answer with status 500 and raise the error."""
         try:
             return self._listener.answer(request)
         except Exception as error:
@@ -178,17 +178,17 @@ class _Connection(BaseHTTPRequestHandler):
             raise
 
     def finish(self) -> None:
-        """Say of the exchanges that their connection is over."""
+        """Mark the exchanges as closed by the client, unless the server is stopping."""
         if not self._listener.stopping.is_set():
             for exchange in self._exchanges:
                 exchange.closed = True
         super().finish()
 
-    # http.server finds them by their names.
+    # http.server finds these methods by name.
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _respond  # noqa: N815
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: `ReplayServer.exchanges` has it all."""
+        """Log nothing: `Server.exchanges` holds all of it."""
 
     # -- in ----------------------------------------------------------------
 
@@ -219,7 +219,7 @@ class _Connection(BaseHTTPRequestHandler):
         return b"".join(pieces)
 
     def _too_large(self) -> Reply:
-        # What is not read of the body would be taken for the next request.
+        # Unread bytes of the body would be taken for the next request.
         self.close_connection = True
         return refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {_MOST_BODY:,} bytes")
 
@@ -229,7 +229,7 @@ class _Connection(BaseHTTPRequestHandler):
         bodiless = self.command == "HEAD" or reply.status in _BODILESS
         chunked = not bodiless and self.request_version != "HTTP/1.0"
         if not bodiless and not chunked:
-            # Only the end of the connection tells where such a body ends, also to who would keep it.
+            # Only the end of the connection ends such a body, even if the client asked to keep it open.
             self.close_connection = True
         self._send_head(reply, number, chunked=chunked)
         if not bodiless and not self._send_body(reply, exchange, chunked=chunked):
@@ -239,8 +239,8 @@ class _Connection(BaseHTTPRequestHandler):
         exchange.outcome = "answered"
 
     def _send_body(self, reply: Reply, exchange: Exchange, *, chunked: bool) -> bool:
-        """Send the body's chunks, and tell whether it came to its proper end."""
-        # Each chunk has its moment, so that what sending takes adds up to no delay.
+        """Send the body's chunks; return True if the body came to its proper end."""
+        # Each chunk has an absolute time, so that the time spent sending does not add up to a delay.
         due = time.monotonic()
         for delay, data in reply.chunks:
             due += delay
@@ -264,7 +264,7 @@ class _Connection(BaseHTTPRequestHandler):
 
     def _send_head(self, reply: Reply, number: int, *, chunked: bool) -> None:
         headers = {"content-type": reply.content_type, "cache-control": "no-cache"}
-        # Anthropic's name for it, and everybody else's.
+        # The first is Anthropic's name of the header, the second everybody else's.
         headers["request-id"] = headers["x-request-id"] = f"req_{number:016d}"
         headers |= {name.lower(): value for name, value in reply.headers.items()}
         if chunked:
@@ -277,13 +277,13 @@ class _Connection(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _wait(self, seconds: float) -> bool:
-        """Wait, and tell whether the client is still there."""
+        """Wait; return False if the client has left or the server is stopping."""
         if seconds <= 0:
             return True
         due = time.monotonic() + seconds
         try:
             self.connection.settimeout(None if seconds == math.inf else seconds)
-            # TLS cannot be peeked into, but beneath it: what comes there says that the client leaves.
+            # MSG_PEEK works below TLS only; any byte there means that the client is closing.
             came = socket.socket.recv(self.connection, 1, socket.MSG_PEEK)
             if not came or isinstance(self.connection, SSLSocket):
                 return False
@@ -291,7 +291,7 @@ class _Connection(BaseHTTPRequestHandler):
             return True
         finally:
             self.connection.settimeout(None)
-        # The client sends its next request already, so it is there.
+        # A byte of the client's next request: it is still connected.
         left = None if due == math.inf else max(0.0, due - time.monotonic())
         return not self._listener.stopping.wait(left)
 
@@ -302,6 +302,6 @@ class _Connection(BaseHTTPRequestHandler):
             return
         exchange.outcome = "cut"
         if how == "reset":
-            # A socket that is closed without lingering sends RST.
+            # A socket closed with a linger time of 0 sends RST.
             linger = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)

@@ -1,4 +1,4 @@
-"""Where a recording is cut, when not every place can be tried."""
+"""Places to cut a recording at: all of them, or a sample if they are too many to try."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
 __all__ = ["Playable", "cut_places", "recording_of"]
 
 Playable: TypeAlias = "Recording | Script | str | os.PathLike[str]"
-"""What can be replayed: a recording, the path of one, or a script in the format of OpenAI Chat."""
+"""Anything that can be replayed: a recording, its path, or a script (in OpenAI Chat's format)."""
 
 _MOST_BYTES = 4_000_000
-"""Bytes that all cuts of a recording may be, as far as the fewest places allow."""
+"""Bytes of all cut recordings together, unless `_FEWEST` places already exceed them."""
 _FEWEST = 16
 
 
 def recording_of(playable: Playable) -> Recording:
-    """Return the recording that something is.
+    """Return the recording that a playable object stands for.
 
     Raises:
-        RecordingInvalid: The file is no recording, or damaged.
-        FileNotFoundError: There is none.
-        MisuseError: It is nothing that can be replayed.
+        RecordingInvalid: The file is not a recording, or it is damaged.
+        FileNotFoundError: There is no such file.
+        MisuseError: The object cannot be replayed.
     """
     if isinstance(playable, Recording):
         return playable
     if isinstance(playable, Script):
         return playable.recording()
-    # Not bytes: they are the path of nothing that is meant here.
+    # Bytes are refused: open() would take them for a path, but the caller meant a body.
     if not isinstance(cast("object", playable), str | os.PathLike):
         raise MisuseError(
             f"a {type(playable).__name__} cannot be replayed: pass a Recording, the path of one, or a script"
@@ -46,17 +46,17 @@ def recording_of(playable: Playable) -> Recording:
 
 
 def cut_places(recording: Recording, most: int) -> list[int]:
-    """Return where to cut a body: every place of a small one, the same sample each time of others.
+    """Return the places to cut a body at: all of a small body, a fixed sample of a larger one.
 
-    A sample has places at the borders of frames and places between them; of a large body it is
-    smaller, so that trying them all stays quick. Messages of a WebSocket are never cut within.
+    A sample holds boundaries of frames and places between them; that of a large body has fewer
+    places, so that trying all of them stays quick. Messages of a WebSocket are never cut inside.
 
     Args:
-        recording: Whose body it is.
-        most: How many places at most.
+        recording: The recording to cut.
+        most: Largest number of places.
 
     Returns:
-        The bytes that are left at each cut, from 0 to one less than there are.
+        Number of bytes left by each cut, from 0 to one less than the body's size.
     """
     size = len(recording.body)
     most = min(most, max(_FEWEST, _MOST_BYTES // max(1, size)))
@@ -73,7 +73,7 @@ def cut_places(recording: Recording, most: int) -> list[int]:
 
 
 def _thinned(places: Sequence[int], most: int) -> list[int]:
-    """Return at most so many of the places, evenly spread."""
+    """Return at most `most` of the places, evenly spread."""
     if len(places) <= most:
         return list(places)
     return [places[len(places) * n // most] for n in range(most)]

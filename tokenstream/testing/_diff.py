@@ -1,4 +1,4 @@
-"""What differs between two answers, field by field: for people who read a failed test."""
+"""Differences between two answers, field by field, as lines for the reader of a failed test."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tokenstream.testing._recording import Recording
 __all__ = ["differences", "speaks_of_answers"]
 
 _BEFORE, _AFTER = 20, 30
-"""Characters that are shown before and after the place where two texts part."""
+"""Characters shown before and after the place where two texts part."""
 _MOST_LINES = 60
 _SHORT = 30
-"""Characters of texts that are shown whole."""
+"""Length up to which texts are shown whole, in characters."""
 _MOST_SHOWN = 100
-"""Characters of a value that are shown."""
+"""Length up to which a value is shown, in characters."""
 _IN_LINE = 40
-"""Characters of a value that are shown in one line with those of the other: pytest shows few lines."""
+"""Length up to which two values share one line, in characters: pytest shows few lines."""
 _MOST_MATCHED = 400
-"""Items of lists that are matched with each other; longer ones are compared place by place."""
+"""Length up to which lists are matched item by item; longer ones are compared index by index."""
 _OURS: tuple[type, ...] = (Value, Recording, *get_args(Event))
 
 TextT = TypeVar("TextT", str, bytes)
@@ -34,10 +34,10 @@ TextT = TypeVar("TextT", str, bytes)
 def differences(
     left: object, right: object, *, names: tuple[str, str] = ("left", "right"), path: str = ""
 ) -> list[str]:
-    r"""Tell what differs between two values, as lines to be read.
+    r"""Describe the differences between two values, in lines of text.
 
     Messages, events, tool calls and recordings are compared field by field, texts and bodies
-    up to where they part, and of lists it is told which items differ, are missing or too many.
+    up to the place where they part; of lists, the items that differ, are missing or are added.
 
     Args:
         left: Any value.
@@ -81,7 +81,7 @@ class _Report:
         self._names = names
 
     def compare(self, path: str, left: object, right: object) -> None:
-        """Add what differs between two values, which lie at `path`."""
+        """Add the differences between two values found at `path`."""
         if len(self.lines) > _MOST_LINES or (type(left) is type(right) and left == right):
             return
         before = len(self.lines)
@@ -101,7 +101,7 @@ class _Report:
 
     def _bodies(self, path: str, left: bytes, right: bytes) -> None:
         place = _parting(left, right)
-        # Behind the last blank line that both have, the next event begins.
+        # The next event begins after the last blank line that both bodies share.
         event = left.count(b"\n\n", 0, place) + 1
         of_sse = b"\n\n" in left or b"\n\n" in right
         self._part(path, left, right, f"event {event}, byte" if of_sse else "byte", _spelled_bytes)
@@ -195,16 +195,16 @@ def _fields_of(value: object) -> list[str]:
 
 
 def _matched(left: Sequence[object], right: Sequence[object]) -> Sequence[Sequence[int]]:
-    """Return the stretches to compare: begin and end on the left, begin and end on the right."""
+    """Return the ranges to compare: begin and end on the left, begin and end on the right."""
     if max(len(left), len(right)) > _MOST_MATCHED:
         return [(0, len(left), 0, len(right))]
     matcher = SequenceMatcher(None, list(map(repr, left)), list(map(repr, right)), autojunk=False)
-    # What looks the same is compared, too: not all that a value holds is in its repr.
+    # Items of equal repr are compared, too: a repr does not show all that a value holds.
     return [stretch for _, *stretch in matcher.get_opcodes()]
 
 
 def _parting(left: Sequence[object], right: Sequence[object]) -> int:
-    """Return the place from which on two texts are not the same."""
+    """Return the index of the first difference between two sequences."""
     for place, (one, other) in enumerate(zip(left, right, strict=False)):
         if one != other:
             return place
@@ -228,7 +228,7 @@ def _short(value: object) -> str:
 
 
 def _spelled(text: str) -> str:
-    """Write a text as in a program, each character for itself."""
+    """Write a text as in a program, character by character."""
     return "".join(["\\'" if each == "'" else repr(each)[1:-1] for each in text])
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with a file that is to be a recording, or with what is to become one."""
+"""Errors about files of recordings, and about recordings that must not be written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["RecordingInvalid", "RecordingRefused"]
 
 
 class RecordingInvalid(TokenStreamError, ValueError):
-    """A file is no recording, or a damaged one.
+    """A file is not a recording, or it is damaged.
 
     Args:
         message: What is wrong, and what to do.
@@ -34,7 +34,7 @@ class RecordingInvalid(TokenStreamError, ValueError):
 
 
 class RecordingRefused(MisuseError, ValueError):
-    """What was to be recorded holds what looks like a secret, and nothing was written.
+    """A recording holds something that looks like a secret; nothing was written.
 
-    The message names its kind and its place, and never the secret itself.
+    The message gives the kind of secret and its place, never the secret itself.
     """

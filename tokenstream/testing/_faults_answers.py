@@ -1,4 +1,4 @@
-"""Another answer than the stream that was asked for."""
+"""Faults that replace the stream by another answer."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _HTML = {"content-type": "text/html; charset=utf-8"}
 
 @fault
 def html_instead(recording: Recording, status: int = 502) -> Recording:
-    """Send a web page, as a proxy does, or a login.
+    """Answer with a web page: a proxy's error page or a login.
 
     Args:
         status: The HTTP status; 200 for a page that looks like success.
 
     Raises:
-        MisuseError: When it is played: there is no such status.
+        MisuseError: On replay, if `status` is not an HTTP status.
     """
     _check(status)
     title = _TITLES.get(status, b"%d" % status)
@@ -42,15 +42,15 @@ def status(
     message: str = "Overloaded",
     retry_after: float | None = None,
 ) -> Recording:
-    """Refuse the request with the JSON that providers send then.
+    """Refuse the request with the JSON error that providers send.
 
     Args:
         code: The HTTP status; 200 for an error that looks like success.
         message: The provider's words.
-        retry_after: Seconds that it asks to wait.
+        retry_after: Value of the `retry-after` header, in seconds.
 
     Raises:
-        MisuseError: When it is played: there is no such status.
+        MisuseError: On replay, if `code` is not an HTTP status.
 
     Example:
         >>> from tokenstream import testing
@@ -72,7 +72,7 @@ def status(
 
 @fault
 def empty(recording: Recording) -> Recording:
-    """Answer with a body of no bytes."""
+    """Answer with an empty body."""
     return recording.replaced(arrivals=(), breaks=None)
 
 
@@ -80,10 +80,10 @@ def empty(recording: Recording) -> Recording:
 def wrong_content_type(
     recording: Recording, content_type: str | None = "application/octet-stream"
 ) -> Recording:
-    """Say of the body that it is something else.
+    """Give the body another content type.
 
     Args:
-        content_type: What the server says; None for nothing.
+        content_type: The content type to send; None to send none.
     """
     headers = {name: text for name, text in recording.headers.items() if name != "content-type"}
     if content_type is not None:

@@ -1,4 +1,4 @@
-"""What a fault is: a value that changes a recording, and can be shown, compared and combined."""
+"""Faults as values: each changes a recording, and can be shown, compared and combined."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ __all__ = ["Fault", "combined", "fault"]
 
 _P = ParamSpec("_P")
 _CHANGES: dict[str, _Change] = {}
-"""What each kind of fault does to a recording, by the kind's name."""
+"""Function that applies a fault to a recording, by the fault's kind."""
 _USUAL: dict[str, dict[str, Any]] = {}
-"""The details of each kind that go without saying: keywords and absences, as they are by default."""
+"""Default details of each kind that its repr omits: those of keywords, and None."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -41,10 +41,11 @@ class _Step:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Fault:
-    """Something wrong with an answer, or several things, the first first.
+    """One or several defects of an answer, applied in order.
 
-    It is a value: the same each time, equal to one that is made alike, and changed by nothing.
-    The functions of `testing.faults` make them; `a | b` is both.
+    A fault is a value: it does the same each time, equals any fault made with the same
+    arguments, and never changes. The functions of `testing.faults` make faults; `a | b`
+    applies a, then b.
 
     Example:
         >>> from tokenstream.testing import faults
@@ -55,10 +56,10 @@ class Fault:
     _steps: tuple[_Step, ...] = ()
 
     def __call__(self, recording: Recording) -> Recording:
-        """Return a recording as it is with the fault.
+        """Return a copy of a recording with the fault applied.
 
         Raises:
-            MisuseError: The recording has no place for it.
+            MisuseError: The fault has no place in the recording.
         """
         for step in self._steps:
             recording = _CHANGES[step.kind](recording, **dict(step.details))
@@ -66,7 +67,7 @@ class Fault:
 
     @property
     def name(self) -> str:
-        """What tests call it: how it is written."""
+        """Name for a test's parameter: the fault as written in a program."""
         return repr(self)
 
     def __or__(self, other: Fault) -> Fault:
@@ -79,10 +80,10 @@ class Fault:
 
 
 def fault(change: Callable[Concatenate[Recording, _P], Recording]) -> Callable[_P, Fault]:
-    """Make of a change to recordings a function that makes faults.
+    """Turn a function that changes recordings into one that makes faults.
 
     Args:
-        change: Takes a recording and the details, and returns another recording.
+        change: Takes a recording and the fault's details, and returns another recording.
     """
     signature = inspect.signature(change)
     details = signature.replace(parameters=list(signature.parameters.values())[1:])
@@ -103,7 +104,7 @@ def fault(change: Callable[Concatenate[Recording, _P], Recording]) -> Callable[_
         given.apply_defaults()
         return Fault((_Step(kind, tuple(given.arguments.items())),))
 
-    # What is shown of it says nothing of the recording, which comes later.
+    # The shown signature leaves out the recording, which is passed later.
     vars(make)["__signature__"] = details.replace(return_annotation="Fault")
     return make
 
@@ -112,10 +113,10 @@ def combined(faults: Fault | Iterable[Fault]) -> Fault:
     """Return several faults as one.
 
     Args:
-        faults: A fault, or several, of which the first comes first.
+        faults: A fault, or several in the order in which they are applied.
 
     Raises:
-        MisuseError: One of them is none.
+        MisuseError: One of them is not a fault.
     """
     if isinstance(faults, Fault):
         return faults

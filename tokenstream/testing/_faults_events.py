@@ -1,4 +1,4 @@
-"""What is wrong with the bytes and the events: others, missing ones, too many, in another order."""
+"""Faults in the bytes and the events: garbled, missing, repeated, added or reordered ones."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ _BEHIND: dict[Framing | None, tuple[bytes, ...]] = {
     "sse": (b"\n\n", b"\r\n\r\n", b"\r\r"),
     "ndjson": (b"\n",),
 }
-"""What stands behind an event that has ended."""
+"""Byte sequences that may end an event."""
 _AROUND: dict[Framing | None, tuple[bytes, bytes]] = {
     "sse": (b"data: ", b"\n\n"),
     "ndjson": (b"", b"\n"),
     "json": (b",\n", b"]"),
 }
-"""What stands before and behind JSON that is one event more, the last one."""
+"""Bytes put before and after the JSON of an added last event."""
 
 
 @fault
@@ -70,14 +70,14 @@ def garble(
     r"""Overwrite some bytes.
 
     Args:
-        at: Behind which byte, as for `cut`.
-        event: Behind which event instead.
-        size: How many bytes, each with another than it was; fewer at the end of the body.
-        seed: Which ones they become; the same each time.
-        data: What to write instead, such as `b"\xff"`, which is no UTF-8.
+        at: Offset of the first byte, as for `cut`.
+        event: Number of the event after which to start instead.
+        size: Number of bytes, each replaced by a different one; fewer at the end of the body.
+        seed: Seed of the random replacements; the same seed gives the same bytes.
+        data: Bytes to write instead, such as `b"\xff"`, which is invalid UTF-8.
 
     Raises:
-        MisuseError: When it is played: there is nothing behind that place.
+        MisuseError: On replay, if no bytes follow that place.
     """
     if size < 1 or data == b"":
         raise MisuseError("garble() overwrites one byte at least: neither size=0 nor data=b'' does")
@@ -87,21 +87,21 @@ def garble(
         raise MisuseError(f"nothing is left to garble behind byte {place:,} of {recording.name!r}")
     chance = random.Random(seed)  # noqa: S311 - no secret
     new = bytes(byte ^ chance.randint(1, 255) for byte in old) if data is None else data
-    # Each on its own, so that no chunk's border moves.
+    # One edit for each byte, so that no chunk boundary moves.
     edits = [Edit(place + index, place + index + 1, new[index : index + 1]) for index in range(len(old))]
     return spliced(recording, edits)
 
 
 @fault
 def bad_json(recording: Recording, *, event: int | None = None) -> Recording:
-    """Break the JSON of an event, and nothing else.
+    """Break the JSON of one event.
 
     Args:
-        event: Which, counted from 1, or from the end, where -1 is the last; by default the one in
-            the middle.
+        event: Number of the event, from 1, or from the end with -1 for the last; by default the
+            one in the middle.
 
     Raises:
-        MisuseError: When it is played: there is no such event, or it is no JSON object.
+        MisuseError: On replay, if there is no such event or it is not a JSON object.
     """
     index, spans = span_of(recording, event)
     begin, end = spans[index]
@@ -118,10 +118,10 @@ def duplicate(recording: Recording, *, event: int | None = None) -> Recording:
     """Send an event twice.
 
     Args:
-        event: Which, as for `bad_json`.
+        event: Number of the event, as for `bad_json`.
 
     Raises:
-        MisuseError: When it is played: there is no such event.
+        MisuseError: On replay, if there is no such event.
     """
     index, spans = span_of(recording, event)
     begin, end = spans[index]
@@ -139,11 +139,11 @@ def reorder(
     """Send events in another order.
 
     Args:
-        events: Two that change places, counted as for `bad_json`; by default two in the middle.
-        seed: Shuffle all of them instead, the same way each time.
+        events: Numbers of two events to swap, as for `bad_json`; by default two in the middle.
+        seed: Seed for shuffling all events instead, the same way each time.
 
     Raises:
-        MisuseError: When it is played: there are no such events, or no two.
+        MisuseError: On replay, if there are no such events, or fewer than two.
     """
     spans = spans_of(recording)
     if len(spans) < 2:
@@ -179,18 +179,18 @@ def error_event(
     at: float | None = None,
     event: int | None = None,
 ) -> Recording:
-    """Have the provider tell of an error in the middle of the answer, which ends there.
+    """Send a provider's error in the middle of the answer, which ends there.
 
     Args:
-        kind: Whose problem it is, as far as the provider has words for it.
+        kind: Kind of the error, as far as the format can express it.
         message: The provider's words; by default usual ones for `kind`.
         code: The provider's code; by default its own for `kind`.
-        at: Where, as for `cut`; behind the event that is there.
-        event: Behind which event instead.
+        at: Place of the error, as for `cut`; it follows the event found there.
+        event: Number of the event after which to send it instead.
 
     Raises:
-        NotExpressible: When it is played: the format has no way to say so.
-        MisuseError: When it is played: there is no such place, or the format is not known.
+        NotExpressible: On replay, if the format has no errors in its stream.
+        MisuseError: On replay, if there is no such place, or the format is unknown.
     """
     check_kind(kind)
     place = place_of(recording, at, event)
@@ -203,14 +203,14 @@ def error_event(
 
 @fault
 def no_done(recording: Recording) -> Recording:
-    """Leave out the last event, such as `[DONE]`: the body ends properly before it.
+    """Leave out the last event, such as `[DONE]`; the body still ends properly.
 
     Raises:
-        MisuseError: When it is played: there is no event.
+        MisuseError: On replay, if there is no event.
     """
     index, spans = span_of(recording, -1)
     begin, end = spans[-1]
-    # In an array the comma goes with what it stands before.
+    # In an array, the comma before the element goes with it.
     begin = spans[index - 1].end if index and _framing(recording) == "json" else begin
     return spliced(recording, [Edit(begin, end, b"")], breaks=None)
 
@@ -220,7 +220,7 @@ def crlf(recording: Recording) -> Recording:
     """End lines with CR LF instead of LF.
 
     Raises:
-        MisuseError: When it is played: it is no text of several lines.
+        MisuseError: On replay, if the body is not text in lines.
     """
     _only_text(recording)
     return spliced(recording, [Edit(*found.span(), b"\r\n") for found in _LONE_LF.finditer(recording.body)])
@@ -228,10 +228,10 @@ def crlf(recording: Recording) -> Recording:
 
 @fault
 def bom(recording: Recording) -> Recording:
-    """Begin with a byte order mark.
+    """Begin the body with a byte order mark.
 
     Raises:
-        MisuseError: When it is played: it is no text.
+        MisuseError: On replay, if the body is not text.
     """
     _only_text(recording)
     return spliced(recording, [Edit(0, 0, _BOM)])
@@ -241,14 +241,14 @@ def bom(recording: Recording) -> Recording:
 def heartbeat(
     recording: Recording, seconds: float | None = None, *, comment: str = "keep-alive"
 ) -> Recording:
-    """Send comments between the events, as servers do to show that they live.
+    """Send comments between the events, as servers do to keep a connection alive.
 
     Args:
-        seconds: After how much silence, again and again; None for one behind each event.
-        comment: Its words, on one line.
+        seconds: Silence after which a comment is sent, repeatedly; None for one after each event.
+        comment: Text of the comment, on one line.
 
     Raises:
-        MisuseError: When it is played: only SSE has comments.
+        MisuseError: On replay, if the body is not SSE: only SSE has comments.
 
     Example:
         >>> from tokenstream import testing
@@ -287,7 +287,7 @@ def heartbeat(
 
 
 def _borders(recording: Recording) -> list[int]:
-    """Return where a comment may stand: at the beginning, and behind each event that has ended."""
+    """Return the offsets where a comment may be put: the beginning, and after each complete event."""
     borders = [0]
     for frame in frames_of(recording):
         borders.append(borders[-1] + len(frame))
@@ -305,27 +305,27 @@ def _only_text(recording: Recording) -> None:
 
 
 def _is_ended(event: bytes, framing: Framing | None) -> bool:
-    """Tell whether an event has its border behind it, so that another may follow."""
+    """True if an event ends with its delimiter, so that another may follow."""
     ends = _BEHIND.get(framing)
     return ends is None or event.endswith(ends)
 
 
 def _end(framing: Framing | None) -> bytes:
-    """Return the border that an event lacks."""
+    """Return the delimiter that ends an event."""
     return _BEHIND[framing][0] if framing in _BEHIND else b""
 
 
 def _failure(
     recording: Recording, kind: ErrorKind, message: str | None, code: str | None, *, first: bool
 ) -> bytes:
-    """Return the bytes that tell of an error where the recording has come to.
+    """Return the bytes of an error event in the recording's format and framing.
 
     Args:
         recording: The recording.
-        kind: Whose problem it is.
+        kind: Kind of the error.
         message: The provider's words, or None.
-        code: Its code, or None.
-        first: Whether nothing stands before it.
+        code: The provider's code, or None.
+        first: True if nothing precedes the event.
     """
     format = _format_of(recording)
     framing = _framing(recording)
@@ -356,8 +356,8 @@ def _format_of(recording: Recording) -> str:
 
 
 def _shuffled(size: int, seed: int) -> list[int]:
-    """Return another order of so many, two at least."""
+    """Return a random order of `size` items that differs from the sorted one; `size` is at least 2."""
     order = list(range(size))
     random.Random(seed).shuffle(order)  # noqa: S311 - no secret
-    # The order that it had would be no fault.
+    # The original order would not be a fault.
     return order if order != sorted(order) else order[::-1]

@@ -1,4 +1,4 @@
-"""What goes wrong on the way: connections that end, stall or dawdle, and other borders and codings."""
+"""Faults of the transport: cut, broken, stalled and slow connections, other chunks, compression."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 __all__ = ["close", "cut", "gzipped", "reset", "slow", "split_utf8", "stall"]
 
 _SEVERAL_BYTES = re.compile(rb"[\xc2-\xf4][\x80-\xbf]+")
-"""A character of UTF-8 that is more than one byte."""
+"""A character that takes several bytes in UTF-8."""
 _GZIP = 16 + zlib.MAX_WBITS
 
 
 @fault
 def cut(recording: Recording, *, at: float | None = None, event: int | None = None) -> Recording:
-    r"""End the body early, as if that were its end.
+    r"""End the body early, as if it were complete.
 
     Args:
-        at: Behind which byte: an int is a number of bytes, from the end where it is negative, and a
-            float a fraction of the body, from 0.0 to 1.0; the middle by default. The messages of a
-            WebSocket stay whole.
-        event: Behind which event instead, counted from 1; -1 is the last.
+        at: Place of the cut. An int is a number of bytes, counted from the end if negative; a float
+            is a fraction of the body, from 0.0 to 1.0. The middle by default. Messages of a
+            WebSocket are never cut inside.
+        event: Number of the event to cut after instead, from 1; -1 is the last.
 
     Raises:
-        MisuseError: When it is played: the body has no such place.
+        MisuseError: On replay, if the body has no such place.
 
     Example:
         >>> from tokenstream.testing import Recording, faults
@@ -45,14 +45,14 @@ def cut(recording: Recording, *, at: float | None = None, event: int | None = No
 
 @fault
 def close(recording: Recording, *, at: float | None = None, event: int | None = None) -> Recording:
-    """Close the connection inside the body: the peer goes away without a proper end.
+    """Close the connection inside the body, without a proper end.
 
     Args:
-        at: As for `cut`; 1.0 when all of it has come.
+        at: As for `cut`; 1.0 closes it after the last byte.
         event: As for `cut`.
 
     Raises:
-        MisuseError: When it is played: the body has no such place.
+        MisuseError: On replay, if the body has no such place.
     """
     return changed(recording, divided(recording, place_of(recording, at, event))[0], breaks="close")
 
@@ -62,11 +62,11 @@ def reset(recording: Recording, *, at: float | None = None, event: int | None = 
     """Reset the connection inside the body.
 
     Args:
-        at: As for `cut`; 1.0 when all of it has come.
+        at: As for `cut`; 1.0 resets it after the last byte.
         event: As for `cut`.
 
     Raises:
-        MisuseError: When it is played: the body has no such place.
+        MisuseError: On replay, if the body has no such place.
     """
     return changed(recording, divided(recording, place_of(recording, at, event))[0], breaks="reset")
 
@@ -79,15 +79,15 @@ def stall(
     at: float | None = None,
     event: int | None = None,
 ) -> Recording:
-    """Be silent for a time, and then go on.
+    """Send nothing for a time, then go on.
 
     Args:
-        seconds: For how long; by default nothing more ever comes.
-        at: Where, as for `cut`.
+        seconds: Length of the silence; by default nothing more ever arrives.
+        at: Place of the silence, as for `cut`.
         event: As for `cut`.
 
     Raises:
-        MisuseError: When it is played: the body has no such place, or the time runs backwards.
+        MisuseError: On replay, if the body has no such place or `seconds` is negative.
 
     Example:
         >>> from tokenstream import testing
@@ -108,11 +108,11 @@ def slow(recording: Recording, seconds: float = 0.0, *, factor: float = 1.0) -> 
     r"""Send more slowly.
 
     Args:
-        seconds: How much longer each chunk takes than it did.
-        factor: How many times as long everything takes, before that.
+        seconds: Time added before each chunk.
+        factor: Factor applied to all recorded times first.
 
     Raises:
-        MisuseError: When it is played: the time would run backwards, or for ever.
+        MisuseError: On replay, if a number is negative or infinite.
 
     Example:
         >>> from tokenstream.testing import Recording, faults
@@ -132,10 +132,10 @@ def slow(recording: Recording, seconds: float = 0.0, *, factor: float = 1.0) -> 
 
 @fault
 def split_utf8(recording: Recording) -> Recording:
-    r"""Cut each character of several bytes in two, each half in a chunk of its own.
+    r"""Cut each character of several bytes in two, each half in its own chunk.
 
     Raises:
-        MisuseError: When it is played: there is no such character, or its messages come whole.
+        MisuseError: On replay, if there is no such character, or the body consists of messages.
 
     Example:
         >>> from tokenstream.testing import Recording, faults
@@ -153,12 +153,13 @@ def split_utf8(recording: Recording) -> Recording:
 
 @fault
 def gzipped(recording: Recording) -> Recording:
-    """Compress the body, each chunk so that it can be read when it comes; what follows meets that.
+    """Compress the body with gzip; each chunk can be decompressed when it arrives.
 
-    `gzipped() | cut(at=-10)` is a compressed body that was cut.
+    Faults applied later act on the compressed bytes: `gzipped() | cut(at=-10)` cuts the
+    compressed body.
 
     Raises:
-        MisuseError: When it is played: it is compressed already, or consists of messages.
+        MisuseError: On replay, if the body is compressed already or consists of messages.
     """
     _refuse_messages(recording, "is compressed in no message")
     if "content-encoding" in recording.headers:
@@ -176,12 +177,12 @@ def gzipped(recording: Recording) -> Recording:
 
 
 def _check(name: str, number: float, *, most: float | None = None) -> None:
-    """Refuse what is no number of seconds.
+    """Refuse a number of seconds, or a factor, that is negative, NaN or too large.
 
     Args:
-        name: What it is called.
-        number: That.
-        most: What it has to stay below; None for no bound.
+        name: The argument's name.
+        number: The argument.
+        most: Upper bound, itself excluded; None for no bound.
     """
     if not isinstance(cast("object", number), int | float) or not number >= 0 or number == most:
         raise MisuseError(f"{name}={number!r} does not do: time goes forward, and does not stand for ever")

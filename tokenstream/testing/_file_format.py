@@ -1,4 +1,4 @@
-"""A recording as a file that people read, compare and edit; docs/recording-format.md specifies it."""
+"""Recordings as text files to read, compare and edit; docs/recording-format.md is the specification."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
 __all__ = ["EXTENSION", "is_recording", "parse", "written"]
 
 EXTENSION = ".rec"
-"""How the names of such files end."""
+"""Extension of such files."""
 
 _VERSION = 1
 _FIRST = b"tokenstream-recording"
 _BOM = b"\xef\xbb\xbf"
 _BASE64_BYTES = 57
-"""Bytes in a line of base64: 76 characters, as in mail."""
+"""Bytes encoded in one line of base64: 76 characters, as in mail."""
 _MOST_ODD, _ODD_SHARE = 16, 4
-"""A chunk with more odd characters than that, and more than one in so many, is written as base64."""
+"""A chunk is written as base64 if it has more than 16 odd characters and they exceed one in four."""
 _ODD = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]", re.DOTALL
 )
 _NOT_PLAIN = re.compile(rf"[\t\n]|{_ODD.pattern}|\s\Z")
-"""What an editor may change, hide or take for the end of a line."""
+"""Text that an editor might change, hide or take for the end of a line."""
 _ESCAPED = re.compile(rf"\\|{_NOT_PLAIN.pattern}")
 _SHORT = {"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t"}
 _ESCAPE = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|([\\nrt])|)")
 _MEANT = {b"\\": b"\\", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 _NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-"""The name of a header (RFC 9110 §5.6.2)."""
+"""A header's name (RFC 9110 §5.6.2)."""
 _HEAD_LINE = re.compile(rb"(header )?(%s):(~ )?(.*)" % _NAME.encode(), re.DOTALL)
 _CHUNK_LINE = re.compile(rb"@ ([0-9]{1,15}(?:\.[0-9]{1,15})?) *")
 _VERSION_LINE = re.compile(rb"%s ([1-9][0-9]{0,8}) *" % _FIRST)
@@ -52,7 +52,7 @@ _YES_NO = {"yes": True, "no": False}
 
 
 def written(recording: Recording) -> bytes:
-    r"""Return the file that holds a recording.
+    r"""Return the content of the file for a recording.
 
     Example:
         >>> print(written(Recording.of([b"data: Hello\n\n"])).decode(), end="")
@@ -103,7 +103,7 @@ def _seconds(at: float) -> str:
 
 
 def _chunk_lines(data: bytes) -> Iterator[str]:
-    """Give the lines of a chunk: of text, unless too much of it would be escaped."""
+    """Yield the lines of a chunk: text, or base64 if too much of the text would be escaped."""
     text = data.decode("utf-8", "surrogateescape")
     odd = len(_ODD.findall(text))
     if odd > _MOST_ODD and odd * _ODD_SHARE > len(text):
@@ -119,7 +119,7 @@ def _chunk_lines(data: bytes) -> Iterator[str]:
 
 
 def _plain_line(mark: str, text: str) -> str | None:
-    """Return a line of plain text; None where it is none."""
+    """Return an unescaped line; None if the text needs escapes."""
     if _NOT_PLAIN.search(text):
         return None
     return f"{mark} {text}" if text else mark
@@ -142,19 +142,19 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def is_recording(data: bytes) -> bool:
-    """Tell by its first line whether a file is a recording in this format."""
+    """True if the file's first line marks it as a recording in this format."""
     return data.removeprefix(_BOM).startswith(_FIRST)
 
 
 def parse(data: bytes, path: Path) -> Recording:
-    r"""Return the recording that a file holds, by the name of the file.
+    r"""Return the recording in a file's content.
 
     Args:
-        data: What is in the file.
-        path: The file, for errors, and for the recording's name.
+        data: The file's content.
+        path: The file: part of errors, and the source of the recording's name.
 
     Raises:
-        RecordingInvalid: It is damaged; the error says at which line.
+        RecordingInvalid: The file is damaged; the error gives the line.
 
     Example:
         >>> from pathlib import Path
@@ -165,17 +165,17 @@ def parse(data: bytes, path: Path) -> Recording:
 
 
 class _Damaged(Exception):
-    """What is wrong with a line, and what to do."""
+    """A line is wrong; the message says how, and what to do."""
 
 
 class _Reading:
-    """Reads a file, line by line."""
+    """Reads a recording line by line."""
 
     def __init__(self, data: bytes, path: Path) -> None:
         self._path = path
         self._lines = data.removeprefix(_BOM).replace(b"\r\n", b"\n").split(b"\n")
         self._number = 1
-        """The line that is read."""
+        """Number of the current line, from 1."""
         try:
             data.decode()
         except UnicodeDecodeError as error:
@@ -183,7 +183,7 @@ class _Reading:
             raise self._invalid("it is no UTF-8: save the file in that encoding") from None
 
     def recording(self) -> Recording:
-        """Return what the file holds."""
+        """Return the recording."""
         try:
             self._read_version()
             fields = self._read_head()
@@ -208,7 +208,7 @@ class _Reading:
             )
 
     def _read_head(self) -> dict[str, Any]:
-        """Read up to the empty line, and return the recording's fields."""
+        """Read the head up to its empty line; return the recording's fields."""
         headers: dict[str, str] = {}
         fields: dict[str, Any] = {"headers": headers}
         seen: dict[bytes, int] = {}
@@ -220,7 +220,7 @@ class _Reading:
                 continue
             header, name, value = _head_of(line)
             if not header and name not in _FIELDS:
-                # What a later version may say without a reader's loss.
+                # A later version's field, which readers may ignore.
                 continue
             key = b"header " + name if header else name
             if seen.setdefault(key, self._number) != self._number:
@@ -249,7 +249,7 @@ class _Reading:
 
 
 def _head_of(line: bytes) -> tuple[bool, bytes, str]:
-    """Return whether a line of the head is a header's, its name and its value."""
+    """Return whether a head line is a header's, its name, and its value."""
     found = _HEAD_LINE.fullmatch(line)
     if found is None:
         raise _Damaged(
@@ -267,7 +267,7 @@ def _status_of(value: str) -> int:
 
 
 def _one_of(words: dict[str, Any]) -> Callable[[str], Any]:
-    """Return what reads one of some words."""
+    """Return a parser for a field whose value is one of some words."""
 
     def read(value: str) -> Any:  # noqa: ANN401 - what the words mean
         if value not in words:
@@ -284,7 +284,7 @@ _FIELDS: dict[bytes, tuple[str, Callable[[str], Any]]] = {
     b"messages": ("messages", _one_of(_YES_NO)),
     b"ended": ("breaks", _one_of(_BREAKS)),
 }
-"""The lines of the head that are known, the recording's field of each, and what reads it."""
+"""Known fields of the head: the recording's attribute, and the parser of its value."""
 
 
 def _time_of(line: bytes) -> float:
@@ -334,4 +334,4 @@ _PIECES: dict[bytes, Callable[[bytes], bytes]] = {
     b"= ": _from_base64,
     b"=": _from_base64,
 }
-"""What the bytes of a line are, by its mark; editors may have stripped the blank of an empty one."""
+"""Decoder of a chunk line for each mark; an editor may have stripped the blank of an empty line."""

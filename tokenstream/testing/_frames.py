@@ -1,4 +1,4 @@
-"""Where the frames of a body end: SSE events, lines or elements of JSON, messages of AWS."""
+"""Cut a body into frames: SSE events, JSON lines or elements, AWS messages."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ if TYPE_CHECKING:
 __all__ = ["Framing", "cut", "frames_of", "framing_of", "sniffed_framing"]
 
 Framing: TypeAlias = Literal["sse", "ndjson", "json", "aws-eventstream"]
-"""How the frames of a body are told apart."""
+"""Framing of a body, as it is detected from its content."""
 
 _BETWEEN = {
     # An event reaches to the end of the empty lines after it. Atomic, so that CRLF is one line ending.
     "sse": re.compile(rb"(?>\r\n|\n|\r){2,}+"),
     "ndjson": re.compile(rb"\n+"),
 }
-"""What stands between the frames of a body of text."""
+"""Delimiter between the frames of a text body."""
 _MARKS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
-"""Brackets of JSON, and the strings in which they are none."""
+"""JSON brackets, and whole strings, so that brackets inside strings do not count."""
 _BEFORE_JSON = b"\xef\xbb\xbf \t\r\n"
 _LEAST_MESSAGE = 16
-"""Bytes of the shortest message of AWS's event streams."""
+"""Size of the shortest message of an AWS event stream, in bytes."""
 _KINDS: dict[Sniffed, Framing] = {"sse": "sse", "aws-eventstream": "aws-eventstream"}
 
 
 def frames_of(recording: Recording) -> list[bytes]:
-    r"""Return the body of a recording, cut behind each frame; joined they are the body.
+    r"""Return the body of a recording cut after each frame; joined, the pieces are the body.
 
     A frame is an SSE event with the blank line that ends it, a line of NDJSON, an
     element of a JSON array, a message of an AWS event stream or of a WebSocket.
 
     Args:
-        recording: Any recording; a body that has no frames is one piece.
+        recording: Any recording; a body without frames is one piece.
 
     Example:
         >>> from tokenstream.testing import Recording
@@ -51,16 +51,16 @@ def frames_of(recording: Recording) -> list[bytes]:
 
 
 def framing_of(recording: Recording) -> Framing | None:
-    """Return how the frames of a recording are told apart; None where it is one piece."""
+    """Return the framing of a recording's body; None if the body is one piece."""
     return sniffed_framing(recording.body, recording.content_type)
 
 
 def sniffed_framing(start: bytes, content_type: str | None = None) -> Framing | None:
-    r"""Tell how the frames of a body are told apart; None where it is one piece.
+    r"""Detect the framing of a body; None if the body is one piece.
 
     Args:
-        start: The body, or its first bytes, which count more than its label.
-        content_type: What the server says that it is.
+        start: The body, or its first bytes; they outweigh the content type.
+        content_type: The content type sent by the server.
 
     Example:
         >>> sniffed_framing(b'{"a": 1}\n{"a": 2}\n'), sniffed_framing(b"<html>")
@@ -79,8 +79,8 @@ def cut(body: bytes, framing: Framing | None) -> list[bytes]:
 
     Args:
         body: The body.
-        framing: How the frames are told apart; None for a body of one piece. JSON that
-            is no array is one piece, too.
+        framing: The framing of the body; None for a body of one piece. JSON other than an
+            array is one piece, too.
     """
     if framing is None:
         ends = []
@@ -94,7 +94,7 @@ def cut(body: bytes, framing: Framing | None) -> list[bytes]:
 
 
 def _ends_of_elements(body: bytes) -> list[int]:
-    """Return where the objects and arrays end that are in an array of JSON."""
+    """Return the offsets at which the elements of a JSON array end; only objects and arrays count."""
     ends: list[int] = []
     depth = 0
     for found in _MARKS.finditer(body) if body.lstrip(_BEFORE_JSON).startswith(b"[") else ():
@@ -108,7 +108,7 @@ def _ends_of_elements(body: bytes) -> list[int]:
 
 
 def _ends_of_messages(body: bytes) -> list[int]:
-    """Return where the messages of an event stream of AWS end, each of which begins with its length."""
+    """Return the offsets at which the messages of an AWS event stream end; each starts with its length."""
     ends: list[int] = []
     end = 0
     while len(body) - end >= _LEAST_MESSAGE:

@@ -1,4 +1,4 @@
-"""Recordings out of files of any kind."""
+"""Load recordings from files of any supported kind."""
 
 from __future__ import annotations
 
@@ -18,17 +18,20 @@ _CASSETTES = (".yaml", ".yml")
 
 
 def load(path: Path) -> Recording:
-    """Return the recording that a file holds.
+    """Return the recording in a file.
 
-    It is a recording in this library's own format, by its first line; or else, by its
-    name, a bare body, which is one chunk at time 0, or a cassette of VCR with one answer.
+    The kind of file is decided in this order:
+
+    1. Extension .rec, or this library's first line: a recording in its own format.
+    2. Extension of YAML, or JSON with interactions: a cassette of VCR with one answer.
+    3. Extension of a bare body: one chunk at time 0.
 
     Args:
         path: The file.
 
     Raises:
-        RecordingInvalid: It is none of these, or damaged.
-        FileNotFoundError: There is none.
+        RecordingInvalid: The file is none of these, or it is damaged.
+        FileNotFoundError: There is no such file.
     """
     data, extension = path.read_bytes(), path.suffix.lower()
     if extension == EXTENSION or is_recording(data):
@@ -52,5 +55,5 @@ def load(path: Path) -> Recording:
 
 
 def _may_be_cassette(data: bytes) -> bool:
-    """Tell whether it is worth decoding a body of JSON in order to look for a cassette."""
+    """True if a JSON body may be a cassette, so that decoding it is worthwhile."""
     return b'"interactions"' in data

@@ -1,4 +1,4 @@
-"""Recordings to parametrise tests over: cut at every byte, and with every fault."""
+"""Recordings to parametrise tests with: one cut at every byte, or one with every fault."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _HOWS: dict[_How, tuple[str, Breaks | None]] = {
     "close": ("closed", "close"),
     "reset": ("reset", "reset"),
 }
-"""What it is called, and how the connection breaks."""
+"""Word for the cut in a recording's name, and the way in which the connection breaks."""
 _LETTER = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")
 
 
@@ -38,19 +38,19 @@ def every_cut(
     every: int = 1,
     how: _How = "cut",
 ) -> Sequence[Recording]:
-    r"""Return a recording as it is when it ends early: at each byte of its body.
+    r"""Return a recording cut at each byte of its body.
 
-    They are cut when they are looked at, and hold no bytes of their own: thousands of
+    The cut recordings are made on access and hold no bytes of their own: thousands of
     them are cheap, and may be the parameters of a test.
 
     Args:
         recording: The recording, the path of its file, or a script.
-        every: How many bytes they are apart; of a WebSocket, messages.
-        how: What happens there: "cut" ends the body as if that were its end, "close" and "reset"
-            break the connection, also once all of it has come.
+        every: Distance between cuts, in bytes; for a WebSocket, in messages.
+        how: Effect of the cut: "cut" ends the body as if it were complete; "close" and "reset"
+            break the connection, and also do so once after the last byte.
 
     Raises:
-        MisuseError: `every` or `how` does not do.
+        MisuseError: `every` or `how` is invalid.
 
     Example:
         >>> from tokenstream import testing
@@ -74,7 +74,7 @@ def every_cut(
 
 
 def fault_matrix(recording: Playable) -> Sequence[Recording]:
-    """Return a recording with each of the faults that it has a place for, in sensible places.
+    """Return copies of a recording, each with one fault; faults without a place in it are left out.
 
     Args:
         recording: The recording, the path of its file, or a script.
@@ -96,12 +96,12 @@ def fault_matrix(recording: Playable) -> Sequence[Recording]:
 
 
 class _Cuts(Sequence[Recording]):
-    """A recording up to each of some places.
+    """A sequence of cuts of one recording.
 
     Args:
         whole: The recording.
-        places: Offsets in its body.
-        how: What happens there.
+        places: Offsets of the cuts in its body.
+        how: Effect of each cut.
     """
 
     def __init__(self, whole: Recording, places: Sequence[int], how: _How) -> None:
@@ -111,7 +111,7 @@ class _Cuts(Sequence[Recording]):
         self._ends = ends_of(whole)
 
     def before(self, place: int) -> list[Arrival]:
-        """Return what comes before a place."""
+        """Return the chunks before an offset."""
         return divided(self.whole, place, self._ends)[0]
 
     def __len__(self) -> int:
@@ -133,18 +133,18 @@ class _Cuts(Sequence[Recording]):
 
 
 class _Cut(Recording):
-    """A recording up to a place.
+    """A recording up to an offset.
 
-    It is cut anew whenever it is looked at: kept together, all cuts of a megabyte
-    would be half a terabyte.
+    Its attributes are computed on each access and not kept: all cuts of a megabyte, kept
+    together, would take half a terabyte.
 
     Args:
-        cuts: Those that it is one of.
-        place: An offset in the body.
+        cuts: The sequence that it belongs to.
+        place: The offset in the body.
     """
 
     def __init__(self, cuts: _Cuts, place: int) -> None:
-        # Past the dataclass, which is frozen.
+        # The dataclass is frozen, so that plain assignment would raise.
         object.__setattr__(self, "cuts", cuts)
         object.__setattr__(self, "place", place)
 
@@ -155,7 +155,7 @@ class _Cut(Recording):
 
 
 def _each_time(find: Callable[[_Cuts, int], object]) -> property:
-    """Return an attribute of a cut that is found out whenever it is looked at, and kept by nobody."""
+    """Return an attribute of a cut that is computed on each access and never stored."""
     return property(lambda cut: find(cut.cuts, cut.place))
 
 
@@ -171,13 +171,13 @@ _FOUND = {
     "body": _each_time(lambda cuts, place: b"".join(data for _, data in cuts.before(place))),
     "_datas": _each_time(lambda cuts, place: [data for _, data in cuts.before(place)]),
 }
-"""The attributes of a cut: those of the whole, but for a few."""
+"""Attributes of a cut: a few of its own, the others from the whole recording."""
 for _name, _found in _FOUND.items():
     setattr(_Cut, _name, _found)
 
 
 def _with(recording: Recording, fault: Fault) -> Recording | None:
-    """Return a recording with a fault; None where it has no place for it."""
+    """Return a copy of a recording with a fault; None if the fault has no place in it."""
     try:
         return fault(recording)
     except MisuseError:
@@ -185,7 +185,7 @@ def _with(recording: Recording, fault: Fault) -> Recording | None:
 
 
 def _faults_for(recording: Recording) -> Iterator[Fault]:
-    """Yield faults in places that suit a recording; some of them it may have no place for."""
+    """Yield faults placed to suit a recording; some of them may have no place in it."""
     letter = _LETTER.search(recording.body)
     yield from _ENDS
     if letter is not None:

@@ -1,4 +1,4 @@
-"""An event loop of one's own, for what is asynchronous in a place that is not."""
+"""A separate event loop, for running async code from sync code."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ ResultT = TypeVar("ResultT")
 
 
 def run_apart(function: Callable[[], Awaitable[ResultT]]) -> ResultT:
-    """Run an async function to its end, in a thread of its own: another loop may run in this one.
+    """Run an async function to its end in a new thread, because this thread may run a loop already.
 
     Args:
         function: The function.
 
     Returns:
-        What it returns.
+        The function's result.
     """
     from anyio import run
 

@@ -1,4 +1,4 @@
-"""Places in the body of a recording, and what is put there."""
+"""Places in the body of a recording, and edits at those places."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ _TELLING: dict[Framing, re.Pattern[bytes]] = {
     "ndjson": re.compile(rb"[^\s]"),
     "json": re.compile(rb"[^\s,\]]"),
 }
-"""What an event has in it, and a comment or the bracket that closes an array has not."""
+"""Pattern found in an event, but neither in a comment nor in the bracket that closes an array."""
 _BORDER = re.compile(rb"[\xef\xbb\xbf\s]*[\[,]?\s*")
 
 
 class Span(NamedTuple):
-    """Where an event is in the body."""
+    """Begin and end of an event in the body."""
 
     begin: int
     end: int
 
 
 class Edit(NamedTuple):
-    """What stands in a body in the place of other bytes; behind or before them where it replaces none."""
+    """A replacement of the bytes from `begin` to `end`; an insertion if the two are equal."""
 
     begin: int
     end: int
@@ -57,14 +57,14 @@ class Edit(NamedTuple):
 
 
 def spans_of(recording: Recording) -> list[Span]:
-    """Return where the events are: frames that are not merely a comment or a border."""
+    """Return the spans of all events: frames other than comments and closing brackets."""
     framing = None if recording.messages else framing_of(recording)
     telling = None if framing is None else _TELLING.get(framing)
     spans: list[Span] = []
     begin = 0
     for frame in frames_of(recording):
         if telling is None or telling.search(frame):
-            # Between the elements of an array stand borders that belong to none of them.
+            # Delimiters between the elements of an array belong to none of them.
             border = _BORDER.match(frame) if framing == "json" else None
             spans.append(Span(begin + (0 if border is None else border.end()), begin + len(frame)))
         begin += len(frame)
@@ -72,11 +72,11 @@ def spans_of(recording: Recording) -> list[Span]:
 
 
 def span_of(recording: Recording, event: int | None) -> tuple[int, list[Span]]:
-    """Return the index of an event, and where all events are.
+    """Return the index of an event, and the spans of all events.
 
     Args:
         recording: The recording.
-        event: Its number, from 1, or from the end, -1 for the last; None for the one in the middle.
+        event: Number of the event, from 1, or from the end with -1 for the last; None for the middle.
 
     Raises:
         MisuseError: There is no such event.
@@ -98,9 +98,9 @@ def place_of(recording: Recording, at: float | None = None, event: int | None = 
 
     Args:
         recording: The recording.
-        at: An offset in bytes, from the end where it is negative; or a fraction of the body (a
-            float, 0.0 to 1.0); the middle where nothing is given.
-        event: The number of the event behind which it is, from 1; 0 for the beginning, -1 for the last.
+        at: Offset in bytes, counted from the end if negative; or a fraction of the body (a
+            float, 0.0 to 1.0). The middle if neither `at` nor `event` is given.
+        event: Number of the event that ends there, from 1; 0 for the beginning, -1 for the last event.
 
     Raises:
         MisuseError: There is no such place.
@@ -130,19 +130,19 @@ def place_of(recording: Recording, at: float | None = None, event: int | None = 
 
 
 def ends_of(recording: Recording) -> list[int]:
-    """Return where each chunk ends, in bytes of the body."""
+    """Return the offset at which each chunk ends."""
     return list(accumulate(len(data) for _, data in recording.arrivals))
 
 
 def divided(
     recording: Recording, place: int, ends: Sequence[int] | None = None
 ) -> tuple[list[Arrival], list[Arrival]]:
-    """Return what comes before an offset, and what behind; of a WebSocket's messages only whole ones.
+    """Split a recording's chunks at an offset; a message of a WebSocket stays whole, after the split.
 
     Args:
         recording: The recording.
         place: The offset in its body.
-        ends: Where its chunks end, where that is known.
+        ends: Ends of its chunks, if the caller has computed them.
     """
     arrivals = recording.arrivals
     ends = ends_of(recording) if ends is None else ends
@@ -161,7 +161,7 @@ def divided(
 
 
 def changed(recording: Recording, arrivals: Iterable[Arrival], **fields: Any) -> Recording:  # noqa: ANN401 - the fields' own types
-    """Return a recording with another body; what the head said of its length holds no more."""
+    """Return a recording with other chunks, and without the `content-length` of the old ones."""
     if "content-length" in recording.headers:
         fields.setdefault(
             "headers", {name: text for name, text in recording.headers.items() if name != "content-length"}
@@ -170,14 +170,14 @@ def changed(recording: Recording, arrivals: Iterable[Arrival], **fields: Any) ->
 
 
 def spliced(recording: Recording, edits: Iterable[Edit], **fields: Any) -> Recording:  # noqa: ANN401 - the fields' own types
-    """Return a recording with other bytes in some places; borders and times of chunks stay.
+    """Return a recording with edited bytes; boundaries and times of its chunks stay.
 
-    What replaces nothing is a chunk of its own, which comes with the one before it.
+    Inserted bytes become a chunk that arrives together with the chunk before it.
 
     Args:
         recording: The recording.
-        edits: What is put where, in the order of the body; they do not overlap.
-        **fields: Other fields of the recording.
+        edits: The edits in the order of the body; they do not overlap.
+        **fields: Other fields of the recording to replace.
     """
     made: list[Arrival] = []
     waiting = deque(edits)
@@ -186,7 +186,7 @@ def spliced(recording: Recording, edits: Iterable[Edit], **fields: Any) -> Recor
     for at, data in recording.arrivals:
         end = begin + len(data)
         kept: list[bytes] = []
-        # What is put in behind a chunk comes with it, what replaces the bytes there with them.
+        # An insertion at a chunk's end arrives with that chunk, a replacement with the bytes it replaces.
         while waiting and waiting[0].begin + (waiting[0].begin < waiting[0].end) <= end:
             edit = waiting.popleft()
             kept.append(recording.body[max(done, begin) : edit.begin])
@@ -205,11 +205,11 @@ def spliced(recording: Recording, edits: Iterable[Edit], **fields: Any) -> Recor
 
 
 def with_borders(recording: Recording, ends: Iterable[int]) -> Recording:
-    """Return a recording with other borders; a chunk comes when its last byte came.
+    """Return a recording with other chunk boundaries; a chunk arrives when its last byte arrived.
 
     Args:
         recording: The recording.
-        ends: Where its chunks end, in the order of the body; the last is the body's own end.
+        ends: Offsets at which the new chunks end, ascending; the last one is the body's end.
     """
     body, arrivals = recording.body, recording.arrivals
     came = ends_of(recording)

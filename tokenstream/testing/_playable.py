@@ -1,4 +1,4 @@
-"""What servers and mocks play: which answer a request gets."""
+"""Choice of the answer to a request, for servers and mocks that play recordings and scripts."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ __all__ = ["Playable", "Player", "headers_of"]
 
 _Answer: TypeAlias = Recording | Script
 Playable: TypeAlias = "_Answer | Sequence[Playable] | Mapping[str, Playable] | Callable[[Request], _Answer]"
-"""What can be played: a recording; a script; several, one for each request; some by path; or a function
-of the request that returns a recording or a script."""
+"""Anything that can be played: a recording; a script; several, one for each request; a mapping from
+paths to any of these; or a function of the request that returns a recording or a script."""
 _Choice: TypeAlias = Callable[[Request], Recording]
 
 _OF_THE_CONNECTION = {"connection", "content-length", "date", "keep-alive", "server", "transfer-encoding"}
-"""Headers that said something of the connection on which a recording was made."""
+"""Headers about the connection on which a recording was made; they are not sent again."""
 _SENDABLE = re.compile(r"[\t\x20-\x7e]*")
 _LOWEST_ERROR = 400
 
 
 class Player:
-    """Decides which answer a request gets.
+    """Chooses the answer to each request.
 
     Args:
-        what: What is played.
-        format: The format in which scripts are written; None for the one that the path tells.
-        pace: When chunks come.
-        chunking: Where their borders are; messages of a WebSocket stay whole.
-        fault: What goes wrong, each time.
+        what: The answers to play.
+        format: Format in which scripts are sent; None to take it from the request's path.
+        pace: Timing of the chunks.
+        chunking: Boundaries of the chunks; messages of a WebSocket stay whole.
+        fault: Fault of every answer.
 
     Raises:
-        MisuseError: It cannot be played.
+        MisuseError: `what` cannot be played, or an option is invalid.
     """
 
     def __init__(
@@ -60,24 +60,24 @@ class Player:
     ) -> None:
         if format is not None:
             load(format)
-        # What is wrong is told where it stands, and not where a request comes.
+        # Invalid options raise here, in the caller's line, rather than at the first request.
         prepared(Recording.of([]), pace, chunking, None)
         self._format = format
         self._pace: Pace = pace
         self._chunking: Chunking = chunking
-        # Several may come from an iterator, and are needed for each request.
+        # An iterator of faults can be read only once, and every request needs them.
         self._fault = None if fault is None else combined(fault)
         self._choose = self._choice_of(what)
 
     def recording(self, request: Request) -> Recording:
-        """Return the answer to a request as it is to be sent: with its fault, at its pace.
+        """Return the answer to a request, with its fault and at its pace.
 
         Raises:
-            MisuseError: There is none, or it is not one for this kind of request.
+            MisuseError: There is no answer left, or it is not one for this kind of request.
         """
         chosen = self._choose(request)
         if chosen.status >= _LOWEST_ERROR:
-            # A refusal is no WebSocket, whatever was asked for.
+            # A refusal is an HTTP answer, even to a request that opens a WebSocket.
             return chosen.replaced(messages=False) if chosen.messages else chosen
         if chosen.messages and not request.opens_socket:
             raise MisuseError(
@@ -139,7 +139,7 @@ def _format_of(path: str) -> str:
 
 def _in_turn(choices: Sequence[_Choice]) -> _Choice:
     left = iter(choices)
-    # Requests come in threads of their own.
+    # The server's threads call this concurrently.
     lock = threading.Lock()
 
     def choose(request: Request) -> Recording:
@@ -162,13 +162,13 @@ def _nothing_at(path: str, known: Iterable[str]) -> Recording:
 
 
 def headers_of(recording: Recording) -> dict[str, str]:
-    """Return the headers with which a recording is sent; a content type is among them.
+    """Return the headers to send with a recording; a content type is always among them.
 
     Args:
         recording: The answer.
 
     Raises:
-        MisuseError: One of them cannot be sent.
+        MisuseError: A header cannot be sent.
     """
     headers = {name: text for name, text in recording.headers.items() if name not in _OF_THE_CONNECTION}
     for name, text in headers.items():

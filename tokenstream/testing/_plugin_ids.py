@@ -1,4 +1,4 @@
-"""What parametrised recordings, scripts and faults are called."""
+"""Names of parametrised recordings, scripts and faults in pytest's test ids."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def id_of(value: object) -> str | None:
     """Return a name for a value of the testing kit; None for any other value.
 
     Args:
-        value: What a test is parametrised with.
+        value: The parameter's value.
 
     Example:
         >>> from tokenstream import testing

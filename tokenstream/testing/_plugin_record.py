@@ -1,4 +1,4 @@
-"""Recording the live stream that a test's marker names."""
+"""Record the live stream given by a test's marker."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ _ASYNCHRONOUS = ("__await__", "__aiter__", "__aenter__")
 
 
 def record_anew(source: Callable[[], object], path: Path, **options: Any) -> None:  # noqa: ANN401 - `record`'s own
-    """Read a live stream to its end, and put what came into a file.
+    """Read a live stream to its end and write the recording to a file.
 
-    A stream that fails leaves the file that was there as it is.
+    If the stream fails, an existing file stays unchanged.
 
     Args:
-        source: Opens the stream: returns whatever a `Stream` or an `AsyncStream` reads.
+        source: Opens the stream: returns anything that a `Stream` or an `AsyncStream` reads.
         path: The file.
-        **options: What is changed before it is written: `replace` and `filter` of `record`.
+        **options: `replace` and `filter` of `record`, applied before writing.
 
     Raises:
         StreamError: The stream failed.
-        RecordingRefused: It holds what looks like a secret.
+        RecordingRefused: The recording holds something that looks like a secret.
     """
-    # Several processes may run the tests, and record the same.
+    # Several processes may run the tests and record the same stream at once.
     new = path.with_name(f"new-{os.getpid()}-{path.name}")
     try:
         _record(source, partial(_recorded, path=new, **options))

@@ -1,4 +1,4 @@
-"""The recordings that tests name: where they lie, and how they are made anew."""
+"""Find the recordings that tests name, and record them again on request."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ MEANING = (
 )
 _FOLDER = "recordings"
 _OF_RECORDING = ("replace", "filter")
-"""What a marker says of how its recording is made, besides its source."""
+"""Arguments of the marker, besides `source`, that are passed to `record`."""
 _RECORDED = pytest.StashKey[set[Path]]()
-"""What has been recorded in this session."""
+"""Files recorded in this session, so that each is recorded once."""
 
 
 def find(request: pytest.FixtureRequest) -> Recording:
-    """Return the recording that a test's marker names; record it first where that is asked for."""
+    """Return the recording named by a test's marker; with --record-streams, record it first."""
     marker = request.node.get_closest_marker("recording")
     if marker is None:
         _fail(request, 'it has no recording: write @pytest.mark.recording("answer.sse") above it')
@@ -70,7 +70,7 @@ def find(request: pytest.FixtureRequest) -> Recording:
 
 
 def played(request: pytest.FixtureRequest, play: Callable[..., StreamT]) -> StreamT:
-    """Return the stream that a function makes of how a test's marker wants its recording replayed."""
+    """Call `play` with the options of the test's marker, and return the stream."""
     marker = request.node.get_closest_marker("recording")
     if marker is None:
         return play()
@@ -83,13 +83,13 @@ def played(request: pytest.FixtureRequest, play: Callable[..., StreamT]) -> Stre
 
 
 def _places(request: pytest.FixtureRequest, name: str | os.PathLike[str]) -> list[Path]:
-    """Return where a recording may lie; a new one is put into the last place."""
+    """Return the paths at which to look for a recording; a new one is written to the last."""
     beside = request.path.parent
     folders = [beside, beside / _FOLDER]
     own = request.config.getini("tokenstream_recordings")
     if own:
         folders.append(request.config.rootpath / own)
-    # Joined to an absolute path, a folder says nothing.
+    # An absolute name overrides the folder, so that all three may be the same path.
     return list(dict.fromkeys(folder / name for folder in folders))
 
 
@@ -126,5 +126,5 @@ def _shown(request: pytest.FixtureRequest, path: Path) -> str:
 
 
 def _fail(request: pytest.FixtureRequest, what: str) -> NoReturn:
-    # What the sentence repeats is not shown besides.
+    # `from None`: the message already contains the original error.
     raise pytest.fail.Exception(f"{request.node.nodeid}: {what}", pytrace=False) from None

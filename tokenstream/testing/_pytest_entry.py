@@ -1,4 +1,4 @@
-"""What pytest loads wherever this library is installed: options, and nothing else until a project asks."""
+"""Entry point for pytest: adds options, and loads the plugin only where a project asks for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PLUGIN = "tokenstream.testing.plugin"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options, once: the plugin itself adds them, too, where this module is not loaded."""
+    """Add the options once; the plugin adds them if this module was not loaded."""
     group = parser.getgroup("tokenstream", "streamed answers (tokenstream)")
     if group.options:
         return
@@ -37,6 +37,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Load the plugin where the project asks for it; what is loaded already stays as it is."""
+    """Load the plugin if the project asks for it and it is not loaded yet."""
     if config.getini("tokenstream") or config.getoption("--record-streams"):
         config.pluginmanager.import_plugin(PLUGIN)

@@ -1,4 +1,4 @@
-"""`record`: the file of a recording, beside whatever reads the answer."""
+"""`record`: write a recording to a file while the application reads the answer."""
 
 from __future__ import annotations
 
@@ -39,35 +39,34 @@ def record(
 ) -> SourceT:
     r"""Record an answer into a file while the application reads it.
 
-    Where a response or a stream stands on bytes that can be reached, it is returned as it
-    is, and whatever is read of it is noted: the bytes without their content coding, in the
-    chunks in which they were read, and when. Of a client of httpx or httpx2 every answer
-    that has a body is recorded: the second into `name-2.rec`, or where `{n}` stands in the
-    name. Anything else that can be looped over, entered or awaited is returned as something
-    that behaves as it does. The file is written, whole or not at all, when the body has
-    ended, broken or been closed.
+    A response, or a stream that reads from one, is returned unchanged, and its reads are noted:
+    the bytes without their content coding, in the chunks in which they were read, with their
+    times. A client of httpx or httpx2 is returned unchanged, too, and each of its answers that
+    has a body is recorded: the first at `path`, the second at `name-2.rec`, or with its number
+    in place of `{n}` in the name. Any other source that can be iterated, entered or awaited is
+    returned as an object that behaves like it. The file is written, whole or not at all, when
+    the body has ended, broken or been closed.
 
-    Of the headers only those that matter are kept: the content type, what names the
-    request, and what says when to ask again.
+    Few headers are kept: the content type, the request's id, and when to retry.
 
     Args:
-        source: A response of httpx, httpx2, requests, urllib3, http.client or aiohttp; a
-            stream of an SDK that stands on one (openai, anthropic, mistralai, boto3); a
-            `Stream` or `AsyncStream`; a client of httpx or httpx2, also as the client that
-            an SDK is given (openai, anthropic, google-genai, cohere, mistralai); an
-            (async) iterable of bytes or text; a context manager or an awaitable of these.
-        path: Where to, ending in `.rec`; or in `.sse` or the like for the body alone. A
-            missing folder is made.
-        overwrite: Whether a file that is there already may be replaced.
-        replace: What stands for what, by regular expression, in the body, also across the
-            borders of chunks, and in the head.
-        filter: Takes the body, after `replace`, and returns the one that is written.
-        headers: Names of headers to keep besides.
-        clock: Where the time comes from, in seconds.
+        source: A response of httpx, httpx2, requests, urllib3, http.client or aiohttp; an SDK's
+            stream that reads from one (openai, anthropic, mistralai, boto3); a `Stream` or
+            `AsyncStream`; a client of httpx or httpx2, including one to pass to an SDK (openai,
+            anthropic, google-genai, cohere, mistralai); a sync or async iterable of bytes or
+            text; a context manager or an awaitable of any of these.
+        path: The file, ending in `.rec`; or in `.sse` or the like for the body alone. A missing
+            folder is created.
+        overwrite: True to replace an existing file.
+        replace: Replacements by regular expression, applied to the body, across chunk
+            boundaries as well, and to the head.
+        filter: Function of the body, after `replace`; it returns the body to write.
+        headers: Names of additional headers to keep.
+        clock: Source of the times, in seconds.
 
     Raises:
-        FileExistsError: There is such a file already, and `overwrite` is False.
-        RecordingRefused: At the end of the body: it holds what looks like a secret.
+        FileExistsError: The file exists, and `overwrite` is False.
+        RecordingRefused: At the end of the body: it holds something that looks like a secret.
 
     Example:
         >>> import tempfile

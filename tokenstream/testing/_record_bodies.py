@@ -1,4 +1,4 @@
-"""Bodies of responses that are noted as they are read, whoever reads them and by whichever method."""
+"""Note the bodies of responses as they are read, by any caller and any method."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ __all__ = ["note_body", "note_httpx"]
 
 
 def note_body(source: Any, notes: Notes) -> bool:  # noqa: ANN401 - told apart by what it can do
-    """Have the body noted of a response, or of the response that something stands on.
+    """Start noting the body of a response, or of the response under an SDK's stream.
 
     Returns:
-        Whether there is one.
+        False if there is no response that can be noted.
 
     Raises:
-        MisuseError: It was read or closed before.
+        MisuseError: The body was read or closed before.
     """
     source = stream_of(source)
     response = response_of(source)
@@ -48,7 +48,7 @@ def note_body(source: Any, notes: Notes) -> bool:  # noqa: ANN401 - told apart b
 
 
 def note_httpx(response: Any, notes: Notes) -> None:  # noqa: ANN401 - httpx's or httpx2's
-    """Have the body of a response of httpx or httpx2 noted, now where it is at hand."""
+    """Note the body of a response of httpx or httpx2: at once if it has been read, or as it is read."""
     notes.method = _method_of(response)
     if can_be_shown(response):
         show(response, notes)
@@ -62,7 +62,7 @@ def _method_of(response: Any) -> str:  # noqa: ANN401 - httpx's, httpx2's or of 
     try:
         return response.request.method or ""
     except (AttributeError, RuntimeError):
-        # A response that was made by hand has no request.
+        # A response constructed in code has no request.
         return ""
 
 
@@ -117,34 +117,34 @@ def _note_reads(raw: Any, source: SyncSource, notes: Notes) -> None:  # noqa: AN
 
 
 class _Reads:
-    """The methods by which a response is read, each with a note of what it gives.
+    """Replacements for the methods that read a response; each notes the bytes it returns.
 
     Args:
         raw: The response.
-        notes: Where to note it.
+        notes: Receives the bytes.
     """
 
     def __init__(self, raw: Any, notes: Notes) -> None:  # noqa: ANN401 - of urllib3 or http.client
         self._raw = raw
         self._notes = notes
         self._inside = False
-        """Whether one of them is at work, which may call another."""
+        """True while one of the methods runs: bytes it reads through another one are noted once."""
 
     def read(self, own: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a method that returns bytes, and takes how many first."""
+        """Wrap a method that takes a number of bytes first and returns bytes."""
 
         def note(data: Any, args: Any, options: Any) -> None:  # noqa: ANN401 - what it gave and took
             amount = options.get("amt", args[0] if args else None)
             if data:
                 self._notes.see(data, plain=self._is_plain(args, options))
-            # Nothing is what the end gives, and what is asked for without a bound comes to the end.
+            # An empty result, or a read without a bound, means that the body has ended.
             if (not data and amount != 0) or (own.__name__ == "read" and (amount is None or amount < 0)):
                 self._notes.end()
 
         return self._noting(own, note)
 
     def read_into(self, own: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a method that fills a buffer."""
+        """Wrap a method that fills a buffer."""
 
         def note(count: Any, args: Any, _: Any) -> None:  # noqa: ANN401 - what it gave and took
             if count:
@@ -155,7 +155,7 @@ class _Reads:
         return self._noting(own, note)
 
     def _noting(self, own: Callable[..., Any], note: Callable[[Any, Any, Any], None]) -> Callable[..., Any]:
-        """Return a method of which a note is taken, unless another one calls it."""
+        """Wrap a method so that its result is noted, unless another wrapped method calls it."""
 
         def call(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - what it takes and gives
             if self._inside:
@@ -167,7 +167,7 @@ class _Reads:
         return call
 
     def iterate(self, own: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a method that gives chunks, and reads them itself."""
+        """Wrap a generator method that reads chunks itself."""
 
         def read_chunked(*args: Any, **options: Any) -> Iterator[Any]:  # noqa: ANN401 - as it takes
             chunks = own(*args, **options)
@@ -180,7 +180,7 @@ class _Reads:
         return read_chunked
 
     def to_the_end(self, own: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a method that gives what others read, until the end."""
+        """Wrap a generator method that reads through other methods, up to the end."""
 
         def stream(*args: Any, **options: Any) -> Iterator[Any]:  # noqa: ANN401 - as it takes
             yield from own(*args, **options)
@@ -189,13 +189,13 @@ class _Reads:
         return stream
 
     def close(self, own: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the method that closes."""
+        """Wrap the method that closes the response."""
 
         def close() -> None:
             try:
                 own()
             finally:
-                # Where reading breaks, urllib3 closes first: how it broke is still to be told.
+                # After a failed read urllib3 closes first; `_done` then reports the failure.
                 if not self._inside:
                     self._notes.stop()
 
@@ -212,7 +212,7 @@ class _Reads:
             self._inside = False
 
     def _is_plain(self, args: tuple[Any, ...], options: dict[str, Any]) -> bool:
-        """Tell whether urllib3 takes the content coding off; http.client does not know any."""
+        """True if urllib3 removes the content coding; http.client never does."""
         asked = options.get("decode_content", args[1] if len(args) > 1 else None)
         return bool(getattr(self._raw, "decode_content", False) if asked is None else asked)
 
@@ -256,11 +256,11 @@ def _closing(own: Callable[[], Any], notes: Notes) -> Callable[[], Any]:
 
 
 class _Content:
-    """Stands for the body of a response of aiohttp, and notes what is read of it.
+    """Takes the place of an aiohttp response's body, and notes the bytes read from it.
 
     Args:
         content: The body.
-        notes: Where to note it.
+        notes: Receives the bytes.
     """
 
     def __init__(self, content: Any, notes: Notes) -> None:  # noqa: ANN401 - aiohttp's
@@ -268,13 +268,13 @@ class _Content:
         self._kind: Any = type(content)
         self._notes = notes
         self._left = b""
-        """What had come before an error, and was not asked for yet."""
+        """Bytes that arrived before an error and have not been returned yet."""
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - what the body has
         if name == "_content":
             raise AttributeError(name)
         if name.startswith("iter_"):
-            # These read with the methods of the object that they are asked of.
+            # Bound to this object, so that they read through the methods below.
             return getattr(self._kind, name).__get__(self)
         return getattr(self._content, name)
 
@@ -282,13 +282,13 @@ class _Content:
         return self._kind.__aiter__(self)
 
     async def read(self, n: int = -1) -> bytes:
-        """Read so many bytes at most; to the end without a number."""
+        """Read at most `n` bytes; all of the body if `n` is negative."""
         data: bytes = await self._awaited(self._content.read(n))
         self._note(data, over=n < 0 or (not data and n > 0))
         return data
 
     async def readany(self) -> bytes:
-        """Read what has come."""
+        """Read the bytes that have arrived."""
         return self._noted(await self._awaited(self._content.readany()))
 
     async def readline(self, **options: Any) -> bytes:  # noqa: ANN401 - as aiohttp
@@ -300,25 +300,25 @@ class _Content:
         return self._noted(await self._awaited(self._content.readuntil(*args, **options)))
 
     async def readexactly(self, n: int) -> bytes:
-        """Read so many bytes."""
+        """Read exactly `n` bytes."""
         data: bytes = await self._awaited(self._content.readexactly(n))
         self._note(data, over=False)
         return data
 
     async def readchunk(self) -> tuple[bytes, bool]:
-        """Read what has come of a chunk of the wire."""
+        """Read the bytes that have arrived of one transfer chunk."""
         data, ended = await self._awaited(self._content.readchunk())
         self._note(data, over=not data and not ended)
         return data, ended
 
     def read_nowait(self, n: int = -1) -> bytes:
-        """Return what is there."""
+        """Return buffered bytes without waiting."""
         data: bytes = self._content.read_nowait(n)
         self._note(data, over=False)
         return data
 
     def _read_nowait(self, n: int) -> bytes:
-        """Return what was left where an error came."""
+        """Return the bytes left over when an error came."""
         left, self._left = self._left, b""
         return left
 
@@ -336,11 +336,11 @@ class _Content:
         try:
             return await read
         except EOFError as error:
-            # Fewer bytes came than were asked for.
+            # The body ended before the requested number of bytes.
             self._note(getattr(error, "partial", b""), over=True)
             raise
         except Exception as error:
-            # An error overtakes what came before it and was not read yet.
+            # aiohttp raises an error before it returns bytes that arrived earlier: take those out first.
             take = getattr(self._content, "_read_nowait", None)
             self._left = take(-1) if take is not None else b""
             self._note(self._left, over=False)

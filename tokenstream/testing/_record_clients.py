@@ -1,4 +1,4 @@
-"""Clients of httpx and httpx2, of which every answer is recorded."""
+"""Record every answer that a client of httpx or httpx2 receives."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _NAMES = ("build_request", "event_hooks", "send")
 
 
 def is_client(source: object) -> bool:
-    """Tell whether something is a client of httpx or httpx2."""
+    """True for a client of httpx or httpx2."""
     return isinstance(getattr(source, "event_hooks", None), dict) and all(
         hasattr(source, name) for name in _NAMES
     )
 
 
 def refuse_earlier(terms: Terms) -> None:
-    """Let a client's recordings begin where there are none of an earlier time.
+    """Raise if an earlier run has left recordings under this client's names.
 
     Raises:
-        FileExistsError: There are some.
+        FileExistsError: One of the files exists.
     """
     any_number = re.escape(terms.place("\0").name).replace("\0", "[0-9]+")
     own = re.compile(rf"{re.escape(terms.place(1).name)}|{any_number}")
@@ -39,11 +39,11 @@ def refuse_earlier(terms: Terms) -> None:
 
 
 def note_answers(client: Any, terms: Terms) -> None:  # noqa: ANN401 - of httpx or httpx2
-    """Have every answer that a client gets recorded, from its request on.
+    """Record every answer that a client receives, timed from its request.
 
     Args:
-        client: The client, synchronous or not; its hooks are put before those that it has.
-        terms: What was asked for.
+        client: A sync or async client; the new hooks run before its own.
+        terms: Options of the recording.
     """
     hooks = _Hooks(terms)
     asked, answered = (
@@ -60,12 +60,12 @@ def note_answers(client: Any, terms: Terms) -> None:  # noqa: ANN401 - of httpx 
 
 
 class _Hooks:
-    """What a client calls for each request and for the head of each answer."""
+    """Event hooks of a client: one for each request, one for the head of each answer."""
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
         self._began: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
-        """When requests went out."""
+        """Time at which each request was sent."""
 
     def asked(self, request: Any) -> None:  # noqa: ANN401 - httpx's or httpx2's
         self._began[request] = self._terms.clock()

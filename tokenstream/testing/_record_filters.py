@@ -1,4 +1,4 @@
-"""What is changed in a recording before it is written: replacements and filters, between the same borders."""
+"""Change a recording's body before it is written, keeping its chunk boundaries."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 __all__ = ["Filter", "Replacements", "compiled", "filtered", "replaced"]
 
 Filter: TypeAlias = "Callable[[bytes], bytes]"
-"""Takes a body and returns the one that is written."""
+"""Takes a body and returns the body to write."""
 Pattern: TypeAlias = "str | bytes | re.Pattern[str] | re.Pattern[bytes]"
 Replacements: TypeAlias = "Mapping[Pattern, str | bytes]"
-"""What stands for what: by regular expression, in whose replacement `\\1` and `\\g<name>` mean groups."""
+"""Replacement for each regular expression; `\\1` and `\\g<name>` in it refer to groups."""
 
 
 def compiled(replace: Replacements | None) -> list[tuple[re.Pattern[bytes], bytes]]:
-    """Return replacements as they are applied to bytes.
+    """Return replacements with patterns and texts in bytes.
 
     Raises:
-        MisuseError: A pattern is no regular expression.
+        MisuseError: A pattern is not a valid regular expression.
     """
     return [(_compiled(pattern), _as_bytes(text)) for pattern, text in (replace or {}).items()]
 
@@ -51,11 +51,11 @@ def _as_bytes(text: object) -> bytes:
 
 
 def replaced(recording: Recording, replacements: Iterable[tuple[re.Pattern[bytes], bytes]]) -> Recording:
-    """Return a recording with everything replaced that the patterns find, in its body and its head.
+    """Return a recording with all matches replaced, in its body and its head.
 
     Args:
         recording: The recording.
-        replacements: Patterns, and what stands for what they find, one after the other.
+        replacements: Pairs of pattern and replacement, applied one after the other.
     """
     for pattern, text in replacements:
         recording = _replaced(recording, pattern, text)
@@ -81,7 +81,7 @@ def _replaced(recording: Recording, pattern: re.Pattern[bytes], text: bytes) -> 
 
 
 def filtered(recording: Recording, filter: Filter) -> Recording:  # noqa: A002 - the user's word
-    """Return a recording with the body that a function makes of its own."""
+    """Return a recording with its body passed through a function."""
     old, returned = recording.body, cast("Callable[[bytes], object]", filter)
     new = returned(old)
     if not isinstance(new, bytes):
@@ -94,7 +94,7 @@ def filtered(recording: Recording, filter: Filter) -> Recording:  # noqa: A002 -
 
 
 def _common(one: bytes, other: bytes, most: int) -> int:
-    """Return how many bytes two begin with alike; halving the rest, since comparing them is quick."""
+    """Return the length of the common prefix of two byte strings, by bisection."""
     same = 0
     while most > same:
         half = (same + most + 1) // 2
@@ -106,13 +106,16 @@ def _common(one: bytes, other: bytes, most: int) -> int:
 
 
 def _with_body(recording: Recording, body: bytes, spans: list[tuple[int, int, int]]) -> Recording:
-    """Return a recording with another body; a border in what was changed stays as far behind its beginning.
+    """Return a recording with another body; chunk boundaries move with the bytes around them.
+
+    A boundary inside a changed span keeps its distance from the span's start, or moves to the
+    end of a shorter replacement.
 
     Args:
         recording: The recording.
-        body: Its new body.
-        spans: What was changed, in its order: where it began and ended in the old body, and
-            how many bytes stand for it.
+        body: The new body.
+        spans: Changed spans in ascending order: begin and end in the old body, and the number
+            of bytes that replace it.
     """
     ends: list[int] = []
     changed, shift = iter([*spans, (len(recording.body) + 1, 0, 0)]), 0

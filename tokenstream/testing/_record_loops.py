@@ -1,4 +1,4 @@
-"""Sources that are looped over, entered or awaited, and noted on the way; streams of this library, too."""
+"""Note sources that are iterated, entered or awaited, and this library's own streams."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ __all__ = ["note_loop", "note_stream"]
 
 
 def note_stream(stream: Stream | AsyncStream, notes: Notes) -> None:
-    """Have noted what a stream reads.
+    """Note the bytes that a stream reads.
 
     Raises:
-        MisuseError: It has begun to read, or is over.
+        MisuseError: The stream has begun to read, or is closed.
     """
     driver: Any = reader_of(stream)
     pump = driver.pump
@@ -93,7 +93,7 @@ def _note_source(source: SyncSource | AsyncSource, notes: Notes) -> None:
 
 
 def _closed(close: Callable[[], Any], notes: Notes) -> Callable[..., Any]:
-    """Return a way to close something, of either colour, after which the recording is over."""
+    """Return a replacement for a sync or async close method; it ends the recording afterwards."""
 
     async def then_over(closing: Any) -> Any:  # noqa: ANN401 - an awaitable, and what it gives
         try:
@@ -118,10 +118,10 @@ def _closed(close: Callable[[], Any], notes: Notes) -> Callable[..., Any]:
 
 
 def note_loop(source: Any, notes: Notes) -> Any:  # noqa: ANN401 - told apart by what it can do
-    """Return what stands for an iterable, a context manager or an awaitable, and notes what passes.
+    """Return an object that behaves like an iterable, a context manager or an awaitable, and notes it.
 
     Raises:
-        MisuseError: It is nothing that can be looped over, or holds a body already.
+        MisuseError: The source is none of these, or it holds the whole body already.
     """
     sync, asynchronous = colours_of(source)
     if _is_at_hand(source):
@@ -129,7 +129,7 @@ def note_loop(source: Any, notes: Notes) -> Any:  # noqa: ANN401 - told apart by
             f"{named(source)} is at hand already: Recording.load(path) reads a file, and "
             "Recording.of([body]).save(path) writes a recording"
         )
-    # What is only entered is no loop, so that a `Stream` enters it, too.
+    # A source that can only be entered stays without iteration here, so that a `Stream` enters it, too.
     stands = _Awaited if is_awaitable(source) else _KINDS.get((sync, asynchronous, any(loops_of(source))))
     if stands is not None:
         return stands(source, notes)
@@ -146,7 +146,7 @@ def _is_at_hand(source: object) -> bool:
 
 
 class _Noted(Beside[Any]):
-    """A source that is noted: what it gives when it is entered or awaited, where it is no loop itself."""
+    """A noted source; if it is not iterable itself, the object it gives on entry or await is noted."""
 
     __slots__ = ()
 
@@ -162,14 +162,14 @@ class _Noted(Beside[Any]):
         return _closed(close, self._onlooker)
 
     def _given(self) -> Any:  # noqa: ANN401 - told apart by what it can do
-        """Return what the application goes on with."""
+        """Return the object for the application to use."""
         if self._shown is not None:
             return self._target
         return self if self._target is self._source else note_loop(self._target, self._onlooker)
 
 
 class _Manager(_Noted, SyncManaged[Any]):
-    """What is entered with `with`."""
+    """A noted source for `with`."""
 
     __slots__ = ()
 
@@ -188,7 +188,7 @@ class _Manager(_Noted, SyncManaged[Any]):
 
 
 class _AsyncManager(_Noted, AsyncManaged[Any]):
-    """What is entered with `async with`."""
+    """A noted source for `async with`."""
 
     __slots__ = ()
 
@@ -207,7 +207,7 @@ class _AsyncManager(_Noted, AsyncManaged[Any]):
 
 
 class _Awaited(_AsyncManager):
-    """What is awaited, or awaited and entered with `async with`."""
+    """A noted source for `await`, or for `async with` on an awaitable."""
 
     __slots__ = ()
 
@@ -225,25 +225,25 @@ class _Awaited(_AsyncManager):
 
 
 class _EitherManager(_Manager, _AsyncManager):
-    """What is entered in both ways."""
+    """A noted source for `with` and `async with`."""
 
     __slots__ = ()
 
 
 class _Loop(_Manager, SyncBeside[Any]):
-    """What is read in `for`."""
+    """A noted source for `for`."""
 
     __slots__ = ()
 
 
 class _AsyncLoop(_AsyncManager, AsyncBeside[Any]):
-    """What is read in `async for`."""
+    """A noted source for `async for`."""
 
     __slots__ = ()
 
 
 class _EitherLoop(_Loop, _AsyncLoop):
-    """What is read in both ways."""
+    """A noted source for `for` and `async for`."""
 
     __slots__ = ()
 
@@ -256,4 +256,4 @@ _KINDS: dict[tuple[bool, bool, bool], type[_Noted]] = {
     (False, True, True): _AsyncLoop,
     (True, True, True): _EitherLoop,
 }
-"""By whether it is for `for`, for `async for`, and a loop as it is."""
+"""Class for a source, by three facts: it is sync, it is async, and it can be iterated itself."""

@@ -1,4 +1,4 @@
-"""What notes the bytes of an answer while somebody else reads them, and writes the recording of it."""
+"""Note the bytes of an answer while another object reads them, then write the recording."""
 
 from __future__ import annotations
 
@@ -33,25 +33,25 @@ _PLACEHOLDER = "{n}"
 
 @dataclass(frozen=True)
 class Terms:
-    """What was asked of a recording."""
+    """Options of a recording."""
 
     path: Path
     overwrite: bool
     replacements: list[tuple[re.Pattern[bytes], bytes]]
     filter: Filter | None
     headers: frozenset[str]
-    """Names of headers that are kept besides, in lower case."""
+    """Names of additional headers to keep, in lower case."""
     clock: Callable[[], float]
-    """Where the time comes from, in seconds."""
+    """Source of the times, in seconds."""
     numbers: itertools.count[int]
-    """How many recordings there are."""
+    """Numbers the recordings, from 1."""
 
     def numbered(self) -> Path:
-        """Return where the next recording is to be."""
+        """Return the path of the next recording."""
         return self.place(next(self.numbers))
 
     def place(self, number: int | str) -> Path:
-        """Return where the recording of a number is to be."""
+        """Return the path of the recording with a number."""
         name = self.path.name
         if _PLACEHOLDER in name:
             return self.path.with_name(name.replace(_PLACEHOLDER, str(number)))
@@ -60,10 +60,10 @@ class Terms:
         return self.path.with_name(f"{self.path.stem}-{number}{self.path.suffix}")
 
     def write(self, recording: Recording, path: Path) -> None:
-        """Write a recording, changed as it was asked for.
+        """Apply the replacements and the filter to a recording, and write it.
 
         Raises:
-            RecordingRefused: It holds what looks like a secret.
+            RecordingRefused: The recording holds something that looks like a secret.
             MisuseError: It cannot be written.
         """
         recording = replaced(recording, self.replacements)
@@ -76,12 +76,12 @@ class Terms:
 
 
 class Notes:
-    """Notes what passes, and writes the recording when it is over: a `Watcher`.
+    """A `Watcher` that notes the bytes passing it and writes the recording at the end.
 
     Args:
-        terms: What was asked for.
-        began: When the request went out, by the clock of `terms`; None for now.
-        bare: Whether a body without bytes is worth a recording.
+        terms: Options of the recording.
+        began: Time of the request, by the clock of `terms`; None for now.
+        bare: True to record a body without bytes as well.
     """
 
     def __init__(self, terms: Terms, *, began: float | None = None, bare: bool = True) -> None:
@@ -93,32 +93,32 @@ class Notes:
         self._decoder: ContentDecoder | None = None
         self._breaks: Breaks | None = None
         self.items = 0
-        """How many items have passed."""
+        """Number of items seen."""
         self.over = False
-        """Whether no more is noted."""
+        """True once the recording is written or given up; nothing more is noted."""
         self.method = ""
         """The method of the request."""
         self.messages = False
-        """Whether each chunk is one message of a WebSocket."""
+        """True if each chunk is one WebSocket message."""
         self.format: Callable[[], str | None] = _unknown
-        """Returns the name of the format, where that is known at the end."""
+        """Returns the format's name, or None, when the recording is written."""
         self.patient = False
-        """Whether reading may go on after a TimeoutError."""
+        """True if reading may go on after a TimeoutError."""
         self.leaving: BaseException | None = None
-        """With what the body of a `with` is left, which nothing is raised over."""
+        """Exception with which a `with` block is being left; no other is raised over it."""
 
     # -- how it begins -----------------------------------------------------
 
     def sent(self) -> None:
-        """A request goes out now."""
+        """Take the present as the time of the request."""
         self._began = self._terms.clock()
 
     def not_opened(self, error: BaseException) -> None:
-        """There is no answer."""
+        """Give up the recording: opening the source failed, so that there is no answer."""
         self.over = True
 
     def opened(self, head: ResponseHead | None, coding: str) -> None:
-        """Take the head of the response, and the coding that is on its bytes."""
+        """Take the response's head, and the content coding of its bytes."""
         self._head = head
         self._decoder = ContentDecoder(coding, limits=DEFAULT_LIMITS) if coding else None
 
@@ -129,7 +129,7 @@ class Notes:
 
         Args:
             chunk: Bytes, or text.
-            plain: Whether the content coding is off already.
+            plain: True if the content coding has been removed already.
         """
         if self.over:
             return
@@ -143,10 +143,10 @@ class Notes:
         self._arrivals.append(Arrival(max(0.0, round(now - self._began, 6)), data))
 
     def see_item(self, item: object) -> None:
-        """Note a chunk of a loop.
+        """Note an item of an iterable.
 
         Raises:
-            MisuseError: It is none, but an object that somebody has made of the bytes.
+            MisuseError: The item is not bytes or text, but an object that an SDK parsed from them.
         """
         self.items += 1
         if isinstance(item, bytes | bytearray | memoryview | str):
@@ -159,13 +159,13 @@ class Notes:
         )
 
     def is_first(self, item: object) -> bool:
-        """Tell whether a loop begins anew: of bytes that cannot be told."""
+        """Return False: bytes do not show whether iteration starts anew."""
         return False
 
     # -- how it ends -------------------------------------------------------
 
     def end(self) -> None:
-        """The body has ended."""
+        """Write the recording: the body has ended."""
         if self._decoder is not None:
             self._decoder.end()
         if self._bare or self._arrivals:
@@ -173,7 +173,7 @@ class Notes:
         self.over = True
 
     def broke(self, error: BaseException, *, final: bool) -> None:
-        """Reading raised; that is raised on, whatever becomes of the recording."""
+        """Write the recording after a failed read; the reader still gets that error, not one of ours."""
         if isinstance(error, Exception):
             self._breaks = _how(error)
             if self.patient and self._breaks == "stall":
@@ -183,7 +183,7 @@ class Notes:
         self._write(error)
 
     def stop(self) -> None:
-        """Who reads has closed the body: what was read of it is the recording."""
+        """Write the recording of the bytes read so far: the reader has closed the body."""
         if self._arrivals:
             self._write(self.leaving)
         self.over = True
@@ -192,13 +192,13 @@ class Notes:
         """Write the recording once.
 
         Args:
-            error: What is on its way already, to which it is noted where that fails.
+            error: Exception being raised already; a failure to write is added to it as a note.
         """
         if self.over:
             return
         self.over = True
         if self._decoder is not None and self._decoder.error is not None:
-            # What follows is lost for whoever reads, too.
+            # The bytes after a decoding error are lost to the reader as well.
             self._breaks = self._breaks or "close"
         path = self._terms.numbered()
         try:
@@ -223,16 +223,16 @@ class Notes:
 
     def _request(self) -> str:
         place = "" if self._head is None else self._head.place
-        # urllib3 knows no more of it than its path.
+        # A urllib3 response knows only the path of its request.
         return f"{self.method} {place}".strip() if "://" in place else ""
 
 
 def _unknown() -> None:
-    """Return no name of a format."""
+    """Return None: the format is unknown."""
 
 
 def _how(error: Exception) -> Breaks | None:
-    """Return how the connection broke; None where the calling code is to blame for an exception."""
+    """Return the way in which the connection broke; None if the error is the calling code's fault."""
     found = reading_failed(error, None, begun=True)
     if isinstance(found, MisuseError):
         return None

@@ -1,4 +1,4 @@
-"""A recorded answer: what came, when, in which pieces, and how it ended."""
+"""A recorded answer: its chunks, their times, its head, and the way it ended."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Arrival", "Breaks", "Recording"]
 
 Breaks: TypeAlias = Literal["close", "reset", "stall"]
-"""How a connection breaks: it is closed inside the body, reset, or nothing more ever comes."""
+"""Break of a connection: closed inside the body, reset, or silent for ever."""
 
 
 def _bytes_of(chunk: object) -> bytes:
@@ -34,7 +34,7 @@ def _bytes_of(chunk: object) -> bytes:
 
 
 class Arrival(NamedTuple):
-    """A chunk of the body, and when it came."""
+    """A chunk of the body with its arrival time."""
 
     at: float
     """Seconds since the request went out."""
@@ -43,17 +43,17 @@ class Arrival(NamedTuple):
 
 @dataclass(frozen=True)
 class Recording:
-    r"""A recorded answer: the bytes with their arrival times and chunk borders, and the head.
+    r"""A recorded answer: its chunks with their arrival times, and its head.
 
     Args:
-        arrivals: The chunks of the body, each with the seconds since the request at which it came.
-        name: What tests call it.
+        arrivals: The chunks of the body, each with its arrival time in seconds since the request.
+        name: Name of the recording, as shown in tests.
         status: The HTTP status.
-        headers: The headers of the response that matter, by name, which is kept in lower case.
-        format: The name of the format, where it is known.
-        messages: Whether each chunk is one message of a WebSocket.
-        breaks: How the connection broke behind the last chunk; None where the body ended properly.
-        request: What was asked for: method and address, without the query.
+        headers: The response's relevant headers; their names are kept in lower case.
+        format: The format's name, if it is known.
+        messages: True if each chunk is one WebSocket message.
+        breaks: Break of the connection after the last chunk; None if the body ended properly.
+        request: Method and address of the request, without the query.
 
     Example:
         >>> recording = Recording.of([b"data: Hel\n\n", b"data: lo\n\ndata: [DONE]\n\n"], format="text")
@@ -72,13 +72,13 @@ class Recording:
 
     def __post_init__(self) -> None:
         if self.headers:
-            # A copy, past the dataclass, which is frozen.
+            # A copy of the caller's dict; the frozen dataclass needs object.__setattr__.
             lower = {name.lower(): text for name, text in self.headers.items()}
             object.__setattr__(self, "headers", lower)
 
     @classmethod
     def of(cls, chunks: Iterable[bytes | bytearray | memoryview], **fields: Any) -> Recording:  # noqa: ANN401 - the fields' own types
-        """Return a recording of chunks that all come at once.
+        """Return a recording whose chunks all arrive at time 0.
 
         Args:
             chunks: The chunks of the body.
@@ -90,15 +90,15 @@ class Recording:
     def load(cls, path: str | os.PathLike[str]) -> Recording:
         """Read a recording from a file.
 
-        It may also be a bare body (`.sse`, `.ndjson`, `.jsonl`, `.json`, `.eventstream`), or a
-        cassette of VCR (`.yaml`, `.yml`) with one answer.
+        The file may also be a bare body (`.sse`, `.ndjson`, `.jsonl`, `.json`, `.eventstream`), or
+        a cassette of VCR (`.yaml`, `.yml`) with one answer.
 
         Args:
-            path: Where the file is.
+            path: The file.
 
         Raises:
-            RecordingInvalid: The file is no recording, or damaged; the error says at which line.
-            FileNotFoundError: There is none.
+            RecordingInvalid: The file is not a recording, or it is damaged; the error gives the line.
+            FileNotFoundError: There is no such file.
         """
         from tokenstream.testing._load import load
 
@@ -108,12 +108,12 @@ class Recording:
         """Write the recording to a file, as docs/recording-format.md specifies.
 
         Args:
-            path: Where to.
-            overwrite: Whether a file that is there already may be replaced.
+            path: The file.
+            overwrite: True to replace an existing file.
 
         Raises:
-            FileExistsError: There is one, and `overwrite` is False.
-            RecordingRefused: It holds what looks like a secret.
+            FileExistsError: The file exists, and `overwrite` is False.
+            RecordingRefused: The recording holds something that looks like a secret.
         """
         from tokenstream.testing._save import save
 
@@ -124,7 +124,7 @@ class Recording:
 
     @property
     def __name__(self) -> str:
-        """What pytest calls it where it is a parameter of a test."""
+        """Name for pytest's test ids."""
         return self.name
 
     # -- what came -----------------------------------------------------------
@@ -136,7 +136,7 @@ class Recording:
 
     @property
     def content_type(self) -> str | None:
-        """What the server said of the body."""
+        """The `content-type` header."""
         return self.headers.get("content-type")
 
     @cached_property
@@ -147,7 +147,7 @@ class Recording:
         """Return the chunks of the body.
 
         Args:
-            chunking: Where the borders are, as for `stream`.
+            chunking: Boundaries of the chunks, as for `stream`.
         """
         if chunking == "recorded":
             return list(self._datas)
@@ -156,10 +156,10 @@ class Recording:
         return [data for _, data in chunked(self, chunking).arrivals]
 
     def with_fault(self, fault: Fault | Iterable[Fault]) -> Recording:
-        """Return the recording as it is with something wrong.
+        """Return a copy of the recording with a fault applied.
 
         Args:
-            fault: One of `testing.faults`, or several, of which the first comes first.
+            fault: A fault made by `testing.faults`, or several in the order of application.
         """
         from tokenstream.testing.faults import combined
 
@@ -171,17 +171,17 @@ class Recording:
 
     @cached_property
     def at_once(self) -> bool:
-        """Whether all of it comes at once, and the connection does not break."""
+        """True if all chunks arrive at once and the connection does not break."""
         return self.breaks is None and self._has_no_times()
 
     def at_pace(self, pace: Pace) -> Recording:
         """Return the recording at another pace.
 
         Args:
-            pace: "instant", "recorded", or how many times as fast.
+            pace: "instant", "recorded", or a factor of speed.
 
         Raises:
-            MisuseError: It is none of these.
+            MisuseError: `pace` is invalid.
         """
         if pace == "recorded":
             return self
@@ -195,7 +195,7 @@ class Recording:
 
     @cached_property
     def _instant(self) -> Recording:
-        # Kept, since it may be played again and again.
+        # Cached: one recording is often played many times.
         if self._has_no_times():
             return self
         return self.replaced(arrivals=tuple(Arrival(0.0, data) for _, data in self.arrivals))
@@ -214,16 +214,15 @@ class Recording:
         clock: Callable[[], float] | None = None,
         **options: Any,  # noqa: ANN401 - a stream's own
     ) -> Stream:
-        """Return a `Stream` of the recording, on a clock of its own that takes no time.
+        """Return a `Stream` of the recording on a virtual clock, which takes no real time.
 
         Args:
-            pace: When chunks come: "instant" all at once, "recorded" as they came, or how many
-                times as fast.
-            chunking: Where the borders of chunks are: "recorded", "events" (one frame each), "bytes"
-                (one byte each), "whole", a number of bytes, or a `Seed` for random ones.
-            fault: What goes wrong: one of `testing.faults`, or several.
-            clock: The clock; None for a new `VirtualClock`, and `time.monotonic` to wait in earnest.
-            **options: What `Stream` takes: `format`, `limits`, `deadlines`, `started_at`, `pings`.
+            pace: Times of the chunks: "instant" for all at once, "recorded", or a factor of speed.
+            chunking: Boundaries of the chunks: "recorded", "events" (one frame each), "bytes" (one
+                byte each), "whole", a number of bytes, or a `Seed` for random sizes.
+            fault: A fault made by `testing.faults`, or several.
+            clock: The clock; None for a new `VirtualClock`, `time.monotonic` to wait in real time.
+            **options: Arguments of `Stream`: `format`, `limits`, `deadlines`, `started_at`, `pings`.
         """
         from tokenstream.testing._replay import Playback
 
@@ -238,14 +237,14 @@ class Recording:
         clock: Callable[[], float] | None = None,
         **options: Any,  # noqa: ANN401 - a stream's own
     ) -> AsyncStream:
-        """Return an `AsyncStream` of the recording, on a clock of its own that takes no time.
+        """Return an `AsyncStream` of the recording on a virtual clock, which takes no real time.
 
         Args:
             pace: As for `stream`.
             chunking: As for `stream`.
             fault: As for `stream`.
             clock: As for `stream`.
-            **options: What `AsyncStream` takes.
+            **options: Arguments of `AsyncStream`.
         """
         from tokenstream.testing._replay import Playback
 

@@ -1,4 +1,4 @@
-"""A recording as the source of a stream: each chunk at its moment, on a clock of any kind."""
+"""Replay a recording as the source of a stream: each chunk at its time, on any clock."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["AsyncChunks", "Chunks", "Pace", "Playback", "prepared"]
 
 Pace: TypeAlias = Literal["instant", "recorded"] | float
-"""When chunks come: all at once, as they came, or how many times as fast."""
+"""Times of the chunks: all at once, as recorded, or a factor of speed."""
 
 _A_HAIR = 1e-6
-"""Seconds by which a wait goes beyond its limit: a deadline has passed only then."""
+"""Seconds added to a wait that ends at a limit: a deadline counts as passed only after it."""
 
 
 class Playback:
@@ -34,9 +34,9 @@ class Playback:
 
     Args:
         recording: The recording.
-        pace: When its chunks come.
-        chunking: Where their borders are.
-        fault: What goes wrong, after pace and borders.
+        pace: Times of its chunks.
+        chunking: Boundaries of its chunks.
+        fault: Fault of the answer, applied after pace and chunking.
         clock: The clock; None for a new `VirtualClock`.
     """
 
@@ -50,7 +50,7 @@ class Playback:
         clock: Callable[[], float] | None = None,
     ) -> None:
         self.clock = clock_of(clock)
-        # The usual case needs no times at all, and so no copy without them.
+        # The usual case needs no times, so it does without a copy of the recording.
         self._untimed = (pace, chunking, fault, recording.breaks) == (
             "instant",
             "recorded",
@@ -59,15 +59,15 @@ class Playback:
         ) and self._virtual
         self._played = recording if self._untimed else prepared(recording, pace, chunking, fault)
         self.closed = False
-        """Whether whoever read it has closed it."""
+        """True once the reader has closed the stream."""
 
     @property
     def recording(self) -> Recording:
-        """What is played, with pace, borders and fault."""
+        """The recording as played, with pace, chunking and fault."""
         return self._played.at_pace("instant") if self._untimed else self._played
 
     def stream(self, **options: Any) -> Stream:  # noqa: ANN401 - a stream's own
-        """Return a `Stream` of it."""
+        """Return a `Stream` of the replay."""
         recording, head = self._played, self._head
         options.setdefault("format", recording.format)
         at_once = self._untimed or (self._virtual and recording.at_once)
@@ -81,11 +81,11 @@ class Playback:
             bound=None if timed is None else timed.bound,
             socket=None if self._virtual else lambda: timed,
         )
-        # A method is called faster than an object that has one, and each chunk asks for the time.
+        # The bound method is called faster than the clock object, and the stream asks for each chunk.
         return Stream(source, clock=self.clock.__call__, **options)
 
     def astream(self, **options: Any) -> AsyncStream:  # noqa: ANN401 - a stream's own
-        """Return an `AsyncStream` of it."""
+        """Return an `AsyncStream` of the replay."""
         recording, head = self.recording, self._head
         options.setdefault("format", recording.format)
         chunks = AsyncChunks(recording, self.clock)
@@ -120,12 +120,12 @@ class Playback:
 
 
 class _Waiting:
-    """What comes next, and how long until then."""
+    """The schedule of a replay: the next chunk, and the time until it arrives."""
 
     bounded = True
-    """Whether nothing but `bound` ends a wait."""
+    """True if `bound` is the only way to end a wait."""
     over: type[Exception] = StopIteration
-    """What tells that nothing more comes."""
+    """The exception that ends the iteration."""
 
     def __init__(self, recording: Recording, clock: Clock) -> None:
         self._arrivals = recording.arrivals
@@ -135,17 +135,17 @@ class _Waiting:
         self._began = clock()
         self._limit = math.inf
         self._late = False
-        """Whether what is waited for comes after the limit."""
+        """True if the awaited chunk arrives after the limit."""
 
     def bound(self, seconds: float | None) -> None:
-        """Say how long the next read may take."""
+        """Set the limit of the next read, in seconds; None for no limit."""
         self._limit = math.inf if seconds is None else self._clock() + seconds
 
     def _wait(self) -> float:
-        """Return how many seconds of real time pass until the next chunk, or the end.
+        """Return the seconds of real time until the next chunk or the end.
 
         Raises:
-            MisuseError: It would take for ever.
+            MisuseError: The wait would never end.
         """
         if self._next < len(self._arrivals):
             due = self._began + self._arrivals[self._next].at
@@ -163,9 +163,9 @@ class _Waiting:
         """Return the next chunk.
 
         Raises:
-            StopIteration: There is none; to an event loop, StopAsyncIteration.
+            StopIteration: There are no more chunks; StopAsyncIteration in an event loop.
             ConnectionError: The connection broke there.
-            TimeoutError: The limit came first.
+            TimeoutError: The limit passed first.
         """
         if self._late:
             raise TimeoutError("nothing came in time")
@@ -180,11 +180,11 @@ class _Waiting:
 
 
 class Chunks(_Waiting):
-    """The chunks of a recording, each at its moment.
+    """The chunks of a recording for a sync stream, each at its time.
 
     Args:
         recording: The recording.
-        clock: The clock by which they come.
+        clock: The clock that they are timed by.
     """
 
     def __init__(self, recording: Recording, clock: Clock) -> None:
@@ -192,7 +192,7 @@ class Chunks(_Waiting):
         self._shut = threading.Event()
 
     def shutdown(self, how: int) -> None:
-        """End a wait that is in progress in another thread, as on a socket."""
+        """End a wait in another thread, as shutting down a socket does."""
         self._shut.set()
 
     def __iter__(self) -> Chunks:
@@ -206,18 +206,18 @@ class Chunks(_Waiting):
 
 
 class AsyncChunks(_Waiting):
-    """The chunks of a recording, each at its moment, for an event loop.
+    """The chunks of a recording for an async stream, each at its time.
 
     Args:
         recording: The recording.
-        clock: The clock by which they come.
+        clock: The clock that they are timed by.
     """
 
     over = StopAsyncIteration
 
     def __init__(self, recording: Recording, clock: Clock) -> None:
         super().__init__(recording, clock)
-        # By a clock that runs, whoever waits is woken by the deadline, or by who cancels the wait.
+        # On a real clock, a deadline or a cancellation wakes the waiting task.
         self.bounded = isinstance(clock, VirtualClock)
 
     def __aiter__(self) -> AsyncChunks:
@@ -235,10 +235,10 @@ class AsyncChunks(_Waiting):
 def prepared(
     recording: Recording, pace: Pace, chunking: Chunking, fault: Fault | Iterable[Fault] | None
 ) -> Recording:
-    """Return a recording as it is to be played: with its borders, at its pace, with what goes wrong.
+    """Return a recording with chunking, pace and fault applied, in this order.
 
     Raises:
-        MisuseError: One of these is none.
+        MisuseError: One of these is invalid.
     """
     if chunking != "recorded":
         from tokenstream.testing._chunking import chunked

@@ -1,4 +1,4 @@
-"""Requests and replies as the replay server sees them."""
+"""Requests and replies of the replay server."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ _TYPES = {
     429: "rate_limit_error",
     529: "overloaded_error",
 }
-"""The type of the error, where it is not that of a bad request or of a server that failed."""
+"""Type of the error for statuses that are neither an ordinary 4xx nor 5xx."""
 _IRREGULAR = (0.6, 1.5, 0.8, 1.2, 1.0, 0.9)
-"""Pauses as they come from a model, in units of their mean; their mean is 1."""
+"""Pauses in an uneven rhythm like a model's, in units of their mean, which is 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What a client asked for."""
+    """A request received by the server."""
 
     method: str
     path: str
-    """The path with its query, as it was sent."""
+    """The path with its query, as sent."""
     headers: Headers
     body: bytes
 
@@ -49,33 +49,33 @@ class Request:
 
     @property
     def json(self) -> Any:  # noqa: ANN401 - any JSON value
-        """The body as JSON; None where there is none.
+        """The body as JSON; None if it is empty.
 
         Raises:
-            ValueError: The body is something else.
+            ValueError: The body is not JSON.
         """
         return json.loads(self.body) if self.body else None
 
     @property
     def opens_socket(self) -> bool:
-        """Whether it asks for a WebSocket."""
+        """True if the request opens a WebSocket."""
         return "websocket" in self.headers.get("Upgrade", "").lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What the server answers.
+    """An answer for the server to send.
 
     Args:
-        chunks: The body, piece by piece, each with the seconds to wait before it.
-        content_type: What the body is said to be.
+        chunks: The body in pieces, each with the seconds to wait before it.
+        content_type: Content type of the body.
         status: The HTTP status.
-        headers: Further headers; the request id and the framing are the server's.
-        cut: How the connection breaks once the chunks are sent: "close" ends it
-            in the middle of the body, "reset" also tells the client so (RST), and
-            some systems then drop what it had not read; "stall" sends nothing more
-            until the client leaves; None to end the body properly.
-        messages: Whether it is said over a WebSocket, each chunk as one message.
+        headers: Further headers; the server adds the request id and the transfer framing.
+        cut: Break of the connection after the chunks: "close" ends it inside the body;
+            "reset" does so with RST, after which some systems drop bytes that the client
+            has not read; "stall" sends nothing more until the client leaves; None ends
+            the body properly.
+        messages: True to send each chunk as one WebSocket message.
     """
 
     chunks: Sequence[Chunk]
@@ -103,17 +103,17 @@ class Reply:
 
 @dataclass(slots=True)
 class Exchange:
-    """A request, and how far its answer came."""
+    """A request, and the progress of its answer."""
 
     request: Request
     outcome: Literal["answering", "answered", "cut", "abandoned"] = "answering"
-    """Abandoned is an answer that the client, or `stop`, did not let end."""
+    """"abandoned" means that the client, or `stop`, ended the answer early."""
     sent: int = 0
-    """Bytes of the body that were sent."""
+    """Bytes of the body sent."""
     received: list[str | bytes] = field(default_factory=list[str | bytes])
-    """The messages that the client sent, of a WebSocket."""
+    """Messages that the client sent over a WebSocket."""
     closed: bool = False
-    """Whether the client has let go of the answer: it closed the connection, or the response's stream."""
+    """True once the client has closed the connection, or the stream of the response."""
     over: threading.Event = field(default_factory=threading.Event, repr=False)
     """Set once the outcome is known."""
 
@@ -129,10 +129,10 @@ def paced(
 
     Args:
         body: The body.
-        rate: Frames per second in the mean, in an uneven rhythm; None for no pauses.
+        rate: Mean number of frames per second, in an uneven rhythm; None for no pauses.
         first: Seconds until the first frame.
-        framing: How the frames are told apart; None for a body of one piece. JSON that
-            is no array is one piece, too.
+        framing: Framing of the body; None for a body of one piece. JSON other than an array
+            is one piece, too.
 
     Example:
         >>> paced(b"data: a\n\ndata: b\n\n", rate=None)
@@ -148,11 +148,11 @@ def paced(
 
 
 def refusal(status: int, message: str) -> Reply:
-    """Return a reply that refuses a request, in the words in which providers do.
+    """Return a reply that refuses a request with an error in the providers' usual JSON.
 
     Args:
         status: The HTTP status.
-        message: What is wrong.
+        message: The error's message.
     """
     usual = "invalid_request_error" if 400 <= status < 500 else "api_error"
     error = {"message": message, "type": _TYPES.get(status, usual), "param": None, "code": None}

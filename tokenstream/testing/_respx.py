@@ -1,4 +1,4 @@
-"""What is played, for routes of respx."""
+"""Play recordings and scripts at the routes of respx."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def respx_side_effect(
 ) -> Transport:
     """Play recordings and scripts at a route of respx, to sync and async clients of httpx.
 
-    respx sees no httpx2, on which today's SDKs run: give those `testing.transport(…)` or
+    respx does not see httpx2, which current SDKs use: pass those `testing.transport(…)` or
     the address of `testing.serve(…)`.
 
     Args:
@@ -41,7 +41,7 @@ def respx_side_effect(
         clock: As for `testing.transport`.
 
     Raises:
-        MisuseError: It cannot be played.
+        MisuseError: `what` cannot be played.
 
     Example:
         >>> import httpx, respx

@@ -1,4 +1,4 @@
-"""A recording into a file: whole or not at all, and without secrets."""
+"""Save a recording to a file: whole or not at all, and without secrets."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ __all__ = ["refuse_existing", "refuse_extension", "save"]
 
 
 def save(recording: Recording, path: Path, *, overwrite: bool) -> None:
-    """Write a recording to a file, and make the folder where it is missing.
+    """Write a recording to a file, creating missing folders.
 
-    The headers that hold a secret by their purpose, such as cookies, are left out.
-    With the extension of a bare body, such as `.sse`, the body alone is written.
+    Headers that hold a secret by their purpose, such as cookies, are left out. With the
+    extension of a bare body, such as `.sse`, only the body is written.
 
     Args:
         recording: The recording.
-        path: Where to.
-        overwrite: Whether a file that is there already may be replaced.
+        path: The file.
+        overwrite: True to replace an existing file.
 
     Raises:
-        FileExistsError: There is one, and `overwrite` is False.
-        RecordingRefused: It holds what looks like a secret.
+        FileExistsError: The file exists, and `overwrite` is False.
+        RecordingRefused: The recording holds something that looks like a secret.
     """
     refuse_extension(path)
     if not overwrite:
@@ -40,7 +40,7 @@ def save(recording: Recording, path: Path, *, overwrite: bool) -> None:
     refuse_secrets(recording)
     data = written(recording) if path.suffix.lower() == EXTENSION else recording.body
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Beside it, since a file is moved in one step only within a file system.
+    # In the same folder, since a rename is atomic only within one file system.
     new = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         new.write_bytes(data)
@@ -50,10 +50,10 @@ def save(recording: Recording, path: Path, *, overwrite: bool) -> None:
 
 
 def refuse_extension(path: Path) -> None:
-    """Let the name of a file pass that can be loaded again.
+    """Refuse a file name that `Recording.load` would not accept.
 
     Raises:
-        MisuseError: It cannot.
+        MisuseError: The extension is unknown.
     """
     if path.suffix.lower() not in {EXTENSION, *TYPES}:
         raise MisuseError(
@@ -63,10 +63,10 @@ def refuse_extension(path: Path) -> None:
 
 
 def refuse_existing(path: Path) -> None:
-    """Let a path pass where there is no file.
+    """Refuse the path of an existing file.
 
     Raises:
-        FileExistsError: There is one.
+        FileExistsError: The file exists.
     """
     if path.exists():
         raise FileExistsError(f"there is a file {path} already: pass overwrite=True to replace it")

@@ -1,4 +1,4 @@
-"""A scripted answer: what the model says, in the words of no provider."""
+"""A scripted answer: a model's output, independent of any provider's format."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 __all__ = ["Script", "all_formats", "script"]
 
 _SAID = told.Say | told.Use | told.Cite | told.Show
-"""What the model says: nothing of it comes behind its end."""
+"""Steps of the model's own output: none may follow its finish."""
 
 all_formats: tuple[str, ...] = names()
-"""The formats that scripts can be written in; `Script.formats` has those that can express a given one."""
+"""Names of the formats that scripts can be sent in; `Script.formats` has those that fit one script."""
 
 
 @dataclass(frozen=True)
 class Script:
-    r"""A scripted answer, made by `testing.script()`; each method returns a longer one.
+    r"""A scripted answer, made by `testing.script()`; each method returns a longer script.
 
-    It is an answer that breaks off until `finish` is called.
+    Until `finish` is called, the answer is truncated.
 
     Example:
         >>> from tokenstream import testing
@@ -58,12 +58,12 @@ class Script:
     """Choices that have finished."""
     _failed: bool = False
     _ids: frozenset[tuple[int, str | None]] = frozenset()
-    """Ids of calls that were given."""
+    """Ids given to calls so far, each with its choice."""
 
     # -- what is said --------------------------------------------------------
 
     def text(self, *pieces: str) -> Self:
-        """Say text.
+        """Add text.
 
         Args:
             *pieces: One text, which is cut into pieces as models send them, or the pieces themselves.
@@ -71,16 +71,16 @@ class Script:
         return self._say("text", pieces)
 
     def reasoning(self, *pieces: str, signature: str | None = None) -> Self:
-        """Reason aloud.
+        """Add reasoning.
 
         Args:
             *pieces: As for `text`.
-            signature: What the provider wants back with it in the next request.
+            signature: The provider's signature of the reasoning, to be sent back in the next request.
         """
         return self._say("reasoning", pieces, signature)
 
     def refusal(self, *pieces: str) -> Self:
-        """Decline.
+        """Add a refusal.
 
         Args:
             *pieces: As for `text`.
@@ -94,14 +94,13 @@ class Script:
         *,
         id: str | None = None,
     ) -> Self:
-        """Call a tool.
+        """Add a tool call.
 
         Args:
             name: The tool's name.
-            arguments: Its arguments: a mapping, written as JSON; their text; or the text in
-                fragments. A call whose text is no whole JSON value is one that was cut.
-            id: The call's id, another than those of the calls before it; "call_1" and so on where
-                none is given.
+            arguments: A mapping, which is written as JSON; the JSON text; or that text in
+                fragments. If the text is not a whole JSON value, the call is truncated.
+            id: The call's id, unique within its choice; "call_1" and so on by default.
         """
         checks.check_name("name", name)
         if id is not None:
@@ -111,21 +110,21 @@ class Script:
         return self._with(told.Use(name, checks.fragments_of(arguments), id, self._choice))
 
     def citation(self, *, url: str | None = None, title: str | None = None, text: str | None = None) -> Self:
-        """Name a source for what was said last.
+        """Add a citation for the preceding text.
 
         Args:
-            url: Where the source is.
-            title: What it is called.
+            url: Address of the source.
+            title: Title of the source.
             text: The cited words.
         """
         checks.check_told("citation()", url, title, text)
         return self._with(told.Cite(Citation(url=url, title=title, text=text), self._choice))
 
     def media(self, data: bytes | bytearray | memoryview, mime_type: str) -> Self:
-        """Show an image, or give sound.
+        """Add an image, audio or another file.
 
         Args:
-            data: The file.
+            data: The file's content.
             mime_type: Its media type, such as "image/png".
         """
         checks.check_bytes("media()", data)
@@ -133,10 +132,10 @@ class Script:
         return self._with(told.Show(bytes(data), mime_type, self._choice))
 
     def choice(self, index: int) -> Self:
-        """Go on with another alternative answer: what follows belongs to it.
+        """Switch to another alternative answer; the following steps belong to it.
 
         Args:
-            index: Which, from 0.
+            index: The choice's index, from 0.
         """
         checks.check_choice(index)
         return replace(self, _choice=index)
@@ -144,16 +143,16 @@ class Script:
     # -- what happens ----------------------------------------------------------
 
     def pause(self, seconds: float) -> Self:
-        """Be silent.
+        """Add a silence.
 
         Args:
-            seconds: For how long; it takes no time on a virtual clock, and none at the pace "instant".
+            seconds: Its length; it takes no real time on a virtual clock, and is dropped at pace "instant".
         """
         checks.check_number("seconds", seconds, zero=True)
         return self._with(told.Pause(seconds))
 
     def ping(self) -> Self:
-        """Send a sign of life, where the provider has one."""
+        """Add a heartbeat, if the format has one."""
         return self._with(told.Alive())
 
     def usage(
@@ -166,15 +165,15 @@ class Script:
         cached_tokens: int | None = None,
         cache_write_tokens: int | None = None,
     ) -> Self:
-        """Report token counts; they are sent where the provider has its place for them.
+        """Report token counts; the format decides where in the answer they are sent.
 
         Args:
             input_tokens: Tokens of the request.
             output_tokens: Tokens of the answer.
-            total_tokens: Their sum, where it is to be another than that.
+            total_tokens: The reported total, if it is to differ from their sum.
             reasoning_tokens: Tokens of the answer that are reasoning.
-            cached_tokens: Tokens of the request that came from a cache.
-            cache_write_tokens: Tokens of the request that went into a cache.
+            cached_tokens: Tokens of the request read from a cache.
+            cache_write_tokens: Tokens of the request written to a cache.
         """
         counts = {
             "input_tokens": input_tokens,
@@ -190,8 +189,8 @@ class Script:
         """End the answer.
 
         Args:
-            reason: Why, in words that do not depend on the provider. "stop" after tool calls is
-                "tool_calls", as every provider says then.
+            reason: The normalised finish reason. After tool calls "stop" becomes "tool_calls", as
+                with every provider.
         """
         checks.check_reason(reason)
         return self._with(told.Ended(reason, self._choice))
@@ -199,11 +198,11 @@ class Script:
     def error(
         self, message: str | None = None, *, kind: ErrorKind = "overloaded", code: str | None = None
     ) -> Self:
-        """Have the provider tell of an error in the middle of the answer.
+        """Add a provider's error in the middle of the answer.
 
         Args:
             message: The provider's words; by default usual ones for `kind`.
-            kind: Whose problem it is, as far as the provider has words for it.
+            kind: Kind of the error, as far as the format can express it.
             code: The provider's code; by default its own for `kind`.
         """
         checks.check_kind(kind)
@@ -211,14 +210,14 @@ class Script:
         return self._with(told.Failure(kind, message, code))
 
     def raw(self, payload: object, *, event: str = "") -> Self:
-        """Send a payload as it is, between the borders of the format.
+        """Add a payload unchanged, in the format's framing.
 
         Args:
-            payload: Any JSON value; or text, sent as it is.
-            event: The event's name, on one line, where the format has names.
+            payload: Any JSON value; or text, sent unchanged.
+            event: The SSE event's name, on one line, if the format has names.
         """
         checks.check_event(event)
-        # A copy: what is done to the payload later changes no script.
+        # A copy: a later change to the payload must not change the script.
         kept = (
             payload
             if isinstance(payload, str)
@@ -229,13 +228,13 @@ class Script:
     # -- as bytes --------------------------------------------------------------
 
     def recording(self, format: str = "openai-chat") -> Recording:
-        """Return the answer as a provider would send it, as a recording.
+        """Return the answer as a recording of the bytes that a provider would send.
 
         Args:
             format: The format's name, one of `testing.all_formats`.
 
         Raises:
-            NotExpressible: The format has no place for something; the error names it.
+            NotExpressible: The format cannot express a step; the error names it.
             MisuseError: There is no such format.
         """
         encoder = create(format)
@@ -259,13 +258,13 @@ class Script:
         )
 
     def chunks(self, format: str) -> list[bytes]:
-        """Return the bytes that the provider would send, an event to a chunk.
+        """Return the bytes that a provider would send, one event to a chunk.
 
         Args:
             format: The format's name, one of `testing.all_formats`.
 
         Raises:
-            NotExpressible: The format has no place for something; the error names it.
+            NotExpressible: The format cannot express a step; the error names it.
             MisuseError: There is no such format.
         """
         return self.recording(format).chunks()
@@ -275,7 +274,7 @@ class Script:
 
         Args:
             format: The format's name.
-            **options: What `Recording.stream` takes.
+            **options: Arguments of `Recording.stream`.
         """
         return self.recording(format).stream(**options)
 
@@ -284,7 +283,7 @@ class Script:
 
         Args:
             format: The format's name.
-            **options: What `Recording.astream` takes.
+            **options: Arguments of `Recording.astream`.
         """
         return self.recording(format).astream(**options)
 
@@ -292,27 +291,27 @@ class Script:
 
     @property
     def events(self) -> list[Event]:
-        """What happens, as events."""
+        """The script as events, without raw payloads and errors."""
         return [step for _, step in self._timeline.moments if not isinstance(step, told.Raw | told.Failure)]
 
     @cached_property
     def messages(self) -> list[Message]:
-        """What a reader comes to, for each choice; ids, and what only one provider has, aside."""
+        """The expected message of each choice, apart from ids and provider-specific fields."""
         accumulator = Accumulator()
         for event in self.events:
             accumulator.feed(event)
         accumulator.conclude(self._ending)
-        # Nothing at all is an answer, too: an empty one.
+        # A script without steps is an empty answer.
         return accumulator.messages or [accumulator.message]
 
     @property
     def message(self) -> Message:
-        """What a reader comes to: the first choice."""
+        """The expected message of the first choice."""
         return self.messages[0]
 
     @cached_property
     def formats(self) -> tuple[str, ...]:
-        """The formats that have a place for all of it."""
+        """Formats that can express every step."""
         return tuple(format for format in all_formats if self._fits(format))
 
     # -- within ------------------------------------------------------------------
@@ -357,12 +356,12 @@ class Script:
 
 
 def script(*, id: str | None = None, model: str | None = None, rate: float | None = None) -> Script:
-    """Return a script that says nothing yet.
+    """Return an empty script.
 
     Args:
-        id: The answer's id; a made-up one where none is given.
-        model: The model's name; a made-up one where none is given.
-        rate: Deltas per second; None to send all at once, but for `pause`.
+        id: The answer's id; a made-up one by default.
+        model: The model's name; a made-up one by default.
+        rate: Deltas per second; None to send everything at once, apart from `pause`.
 
     Example:
         >>> answer = script().text("It is ").tool_call("get_weather", {"city": "Oslo"}).finish()

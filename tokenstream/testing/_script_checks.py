@@ -1,4 +1,4 @@
-"""What a script is told, checked where it is told: a wrong test fails at its own line."""
+"""Checks of a script's arguments, made at once: a wrong test fails at its own line."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ __all__ = [
 
 
 def check_texts(where: str, given: Iterable[object]) -> None:
-    """Refuse what is no text.
+    """Refuse a value that is not text.
 
     Args:
-        where: What it was given for.
-        given: What was given.
+        where: The method or argument, for the message.
+        given: The values.
     """
     for each in given:
         if not isinstance(each, str):
@@ -43,18 +43,18 @@ def check_texts(where: str, given: Iterable[object]) -> None:
 
 
 def check_told(where: str, *given: object) -> None:
-    """Refuse what is neither text nor None."""
+    """Refuse a value that is neither text nor None."""
     check_texts(where, (each for each in given if each is not None))
 
 
 def check_name(where: str, given: object) -> None:
-    """Refuse what is no text, or empty."""
+    """Refuse a value that is not text, or is empty."""
     if not isinstance(given, str) or not given:
         raise MisuseError(f"{where}={given!r} does not do: it is a text that is not empty")
 
 
 def check_bytes(where: str, given: object) -> None:
-    """Refuse what is no file."""
+    """Refuse a value that is not bytes-like."""
     if not isinstance(given, bytes | bytearray | memoryview):
         raise MisuseError(
             f"{where} takes the bytes of a file, and not a value of type {type(given).__name__}"
@@ -62,12 +62,12 @@ def check_bytes(where: str, given: object) -> None:
 
 
 def check_number(where: str, given: object, *, zero: bool) -> None:
-    """Refuse what is no number, runs backwards, or has no end.
+    """Refuse a value that is not a number, or is negative or infinite.
 
     Args:
-        where: What it was given for.
-        given: What was given.
-        zero: Whether it may be 0.
+        where: The argument's name, for the message.
+        given: The value.
+        zero: True to allow 0.
     """
     if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given < math.inf:
         fits = False
@@ -80,24 +80,24 @@ def check_number(where: str, given: object, *, zero: bool) -> None:
 
 
 def check_choice(given: object) -> None:
-    """Refuse what is no index."""
+    """Refuse a value that is not an index."""
     if isinstance(given, bool) or not isinstance(given, int) or given < 0:
         raise MisuseError(f"choice {given!r} is none: choices are counted from 0")
 
 
 def check_event(given: object) -> None:
-    """Refuse what is no event's name: it stands on one line."""
+    """Refuse a value that cannot be an event's name: text on one line."""
     if not isinstance(given, str) or "\n" in given or "\r" in given:
         raise MisuseError(f"event={given!r} does not do: it is a text of one line")
 
 
 def check_reason(given: object) -> None:
-    """Refuse what is none of our words for why an answer ends."""
+    """Refuse a value that is not a finish reason."""
     _check_word("finish reason", given, get_args(FinishReason))
 
 
 def check_kind(given: object) -> None:
-    """Refuse what is none of our words for whose problem an error is."""
+    """Refuse a value that is not a kind of error."""
     _check_word("kind of error", given, get_args(ErrorKind))
 
 
@@ -105,12 +105,12 @@ def json_of(where: str, value: object, *, strict: bool = True) -> str:
     """Return the JSON of a value.
 
     Args:
-        where: What it was given for.
-        value: What was given.
-        strict: Whether NaN and the infinities are refused.
+        where: The argument's name, for the message.
+        value: The value.
+        strict: True to refuse NaN and the infinities.
 
     Raises:
-        MisuseError: It cannot be written as JSON.
+        MisuseError: The value cannot be written as JSON.
     """
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=not strict)
@@ -119,13 +119,13 @@ def json_of(where: str, value: object, *, strict: bool = True) -> str:
 
 
 def fragments_of(arguments: object) -> tuple[str, ...]:
-    """Return the arguments of a call, in fragments.
+    """Return the arguments of a call in fragments.
 
     Args:
-        arguments: A mapping, its JSON as text, or fragments of that.
+        arguments: A mapping, its JSON text, or fragments of that text.
 
     Raises:
-        MisuseError: It is none of these.
+        MisuseError: The value is none of these.
     """
     if isinstance(arguments, tuple | list):
         given = tuple(cast("Iterable[str]", arguments))
@@ -140,10 +140,10 @@ def fragments_of(arguments: object) -> tuple[str, ...]:
 
 
 def usage_of(counts: dict[str, Any]) -> Usage:
-    """Return token counts.
+    """Return token counts as a `Usage`.
 
     Raises:
-        MisuseError: One of them is no count.
+        MisuseError: A value is not a token count.
     """
     for name, count in counts.items():
         if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 0):

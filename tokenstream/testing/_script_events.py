@@ -1,4 +1,4 @@
-"""The steps of a script, and the events that they are."""
+"""The steps of a script, and their translation into events."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Cite:
-    """A source."""
+    """A citation."""
 
     citation: Citation
     choice: int = 0
@@ -104,7 +104,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The reason why a choice ended."""
+    """The end of a choice, with its finish reason."""
 
     reason: FinishReason
     choice: int = 0
@@ -112,19 +112,19 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Silence."""
+    """A silence."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Alive:
-    """A sign of life."""
+    """A heartbeat."""
 
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """A payload as it is, between the borders of the format."""
+    """A payload sent unchanged, in the format's framing."""
 
     payload: Any
     event: str = ""
@@ -132,7 +132,7 @@ class Raw:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The provider's error."""
+    """An error of the provider."""
 
     kind: ErrorKind
     message: str | None = None
@@ -142,7 +142,7 @@ class Failure:
 Step: TypeAlias = Say | Use | Cite | Show | Count | Ended | Pause | Alive | Raw | Failure
 
 _TOKENS = re.compile(r"\s*\S{1,6}|\s+")
-"""Pieces of text as models send them."""
+"""Pieces of text about the size of a model's tokens."""
 _FRAGMENTS = re.compile(r".{1,8}", re.DOTALL)
 _PARTS: dict[
     str, tuple[type[TextPart | ReasoningPart | RefusalPart], type[TextDelta | ReasoningDelta | RefusalDelta]]
@@ -157,18 +157,18 @@ _TOKEN_EVENTS = (TextDelta, ReasoningDelta, RefusalDelta, ToolCallDelta)
 
 
 def pieces_of(text: str) -> tuple[str, ...]:
-    """Cut a text into pieces as a model sends them."""
+    """Cut a text into pieces about the size of a model's tokens."""
     return tuple(_TOKENS.findall(text))
 
 
 def in_fragments(text: str) -> tuple[str, ...]:
-    """Cut arguments into fragments as a model sends them."""
+    """Cut arguments into fragments of the size that models send."""
     return tuple(_FRAGMENTS.findall(text))
 
 
 @dataclass(slots=True)
 class _Place:
-    """What is being written in a choice."""
+    """State of a choice: its number of parts, and the kind of the open part."""
 
     parts: int = 0
     kind: str = ""
@@ -176,7 +176,11 @@ class _Place:
 
 
 class _Telling:
-    """Turns steps into events, one answer."""
+    """Turns the steps of one script into events.
+
+    Args:
+        taken: Ids given in the script; generated ids avoid them.
+    """
 
     def __init__(self, taken: frozenset[str]) -> None:
         self._places: dict[int, _Place] = {}
@@ -184,7 +188,7 @@ class _Telling:
         self._taken = taken
 
     def happen(self, step: Say | Use | Cite | Show | Count | Ended | Alive) -> Iterator[Event]:
-        """Yield the events that a step is."""
+        """Yield the events of a step."""
         match step:
             case Say():
                 yield from self._say(step)
@@ -207,7 +211,7 @@ class _Telling:
             case Ended(reason, choice):
                 yield from self._close(choice)
                 calls = self._place(choice).calls
-                # A provider says so itself, whatever the script says.
+                # Providers report tool_calls after calls, whatever reason the script gives.
                 yield Finish("tool_calls" if calls and reason == "stop" else reason, choice=choice)
             case _:
                 yield Ping()
@@ -272,20 +276,20 @@ def _is_whole(arguments: str) -> bool:
 
 @dataclass(slots=True)
 class Timeline:
-    """What happens in an answer, each with its moment in seconds."""
+    """The events of an answer, each with its time in seconds."""
 
     moments: list[tuple[float, Event | Raw | Failure]]
     end: float = 0.0
-    """When nothing more happens."""
+    """Time of the end, in seconds."""
 
 
 def happen(steps: tuple[Step, ...], start: MessageStart, rate: float | None) -> Timeline:
-    """Return what happens in an answer.
+    """Return the timeline of a script.
 
     Args:
         steps: The steps of a script.
         start: The answer's head.
-        rate: Deltas per second; None for all at once.
+        rate: Deltas per second; None for all at time 0.
     """
     taken = frozenset(step.id for step in steps if isinstance(step, Use) and step.id is not None)
     telling, timeline = _Telling(taken), Timeline([])

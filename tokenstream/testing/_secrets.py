@@ -1,4 +1,4 @@
-"""What looks like a secret, and so must not come into a file that is shared."""
+"""Find secrets, which must not be written to a file that is shared."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ __all__ = ["find_secret", "kept_headers", "named_headers", "refuse_secrets", "wi
 
 
 class Secret(NamedTuple):
-    """What looks like one."""
+    """A finding: bytes that look like a secret."""
 
     kind: str
-    """Whose it is, and what."""
+    """Description of the kind, with its provider."""
     at: int
-    """Where it begins, in bytes."""
+    """Offset of the first byte."""
 
 
 _QUOTED = r"[\"'\\]{0,4}\s{0,8}[:=]\s{0,8}[\"'\\]{0,4}"
-"""What stands between a name and its value, in JSON, in a form and in a shell."""
+"""Text between a name and its value, in JSON, in a form or in a shell."""
 _KEYS: dict[str, tuple[str, str]] = {
     "a key of Anthropic": (r"sk-ant-", r"[\w-]{20,}"),
     # Also of DeepSeek, OpenRouter, Moonshot and others. Without a digit it is a word with hyphens.
@@ -63,7 +63,7 @@ _KEYS: dict[str, tuple[str, str]] = {
     ),
     "a JSON Web Token": (r"eyJ", r"(?<!-eyJ)[\w-]{8,}+\.[\w-]{8,}+\.[\w-]{8,}"),
 }
-"""How the keys of each kind begin, and how they go on."""
+"""Pattern of each kind of key: its fixed beginning, and the rest."""
 _OTHERS: dict[str, str] = {
     "a secret key of AWS": rf"(?i:secret_?access_?key|session_?token){_QUOTED}[A-Za-z0-9/+=]{{40}}",
     "a password in a header": rf"(?i:authorization){_QUOTED}(?i:basic)\s{{1,4}}[\w+/=-]{{8,}}",
@@ -84,13 +84,13 @@ _OTHERS: dict[str, str] = {
         r"=(?=[^\s&\"'\\]{0,199}[0-9])[^\s&\"'\\]{16,}"
     ),
 }
-"""What others look like."""
+"""Patterns of secrets without a fixed beginning."""
 
 
 def _key(begins: str, goes_on: str) -> str:
-    """Return the pattern of a key that stands alone, be it behind an escape of JSON.
+    """Return the pattern of a key that starts a word; an escape of JSON may precede it.
 
-    The look back stands behind what the key begins with: the search finds that first,
+    The lookbehind comes after the fixed beginning: the search then finds that text first,
     which is a hundred times faster.
     """
     return rf"{begins}(?:(?<!\w{begins})|(?<=\\[bfnrt]{begins})){goes_on}"
@@ -102,12 +102,12 @@ _PATTERNS = [
 ]
 
 _ASCII_ESCAPE = re.compile(rb"(?<!\\)\\++u00([2-7][0-9A-Fa-f])")
-"""An ASCII character in JSON, or in JSON within JSON, which needs no escape and may have one."""
+"""A needless escape of an ASCII character in JSON, or in JSON within JSON."""
 
 _MEMBER = re.compile(rb'(?<!\\)"((?:[^"\\]|\\.)*+)"\s*+:\s*+"((?:[^"\\]|\\.)*+)', re.DOTALL)
-"""A member of a JSON object whose value is a string, be that whole or cut."""
+"""A member of a JSON object whose value is a string; the string may be cut off."""
 _TEXT_LINE = re.compile(rb"^data:[ ]?([^\r\n{\[][^\r\n]*+)", re.MULTILINE)
-"""A line of an event's data that is no JSON object."""
+"""A `data` line of an SSE event that is not JSON."""
 _SECRET_HEADERS = re.compile(
     r"authorization|cookie|api-?key|subscription-key|security-token|auth-token|access-token|session-token"
     r"|csrf-token|xsrf-token|secret|password|credential|signature"
@@ -130,7 +130,7 @@ _KEPT_FAMILIES = re.compile(r"(?:x-|anthropic-)?ratelimit(?:-|$)")
 
 
 def find_secret(data: bytes) -> Secret | None:
-    """Return the first thing that looks like a secret; None where nothing does.
+    """Return the first match that looks like a secret; None if there is none.
 
     Example:
         >>> find_secret(b"key: " + b"AKIA" + b"X" * 16), find_secret(b"a task-force")
@@ -146,14 +146,17 @@ def find_secret(data: bytes) -> Secret | None:
 
 
 def refuse_secrets(recording: Recording) -> None:
-    """Let a recording pass that holds nothing that looks like a secret.
+    """Raise if a recording holds something that looks like a secret.
 
-    Its bytes are looked through, also without their escapes, and what they say: a key in an
-    answer is spread over many events. Members of one name are put together for that, wherever
-    they stand, and so is the answer that the bytes are decoded to.
+    An answer may spread a key over many events, so the search goes through, in this order:
+
+    1. the head: request line, headers and format;
+    2. the bytes of the body, and the same bytes without JSON escapes;
+    3. all values of the same JSON member, joined across events;
+    4. the messages that the body decodes to.
 
     Raises:
-        RecordingRefused: It does; the error names its kind and its place.
+        RecordingRefused: A secret was found; the error gives its kind and its place.
     """
     heads = {"the request line": recording.request}
     heads |= {f"the header {name}": value for name, value in recording.headers.items()}
@@ -177,22 +180,22 @@ def refuse_secrets(recording: Recording) -> None:
 
 
 def _find_escaped(data: bytes) -> Secret | None:
-    """Return the first secret that shows where escapes of JSON are undone."""
+    """Return the first secret that appears once JSON escapes are undone."""
     if b"u00" not in data:
         return None
     return find_secret(_ASCII_ESCAPE.sub(lambda found: bytes.fromhex(found[1].decode()), data))
 
 
 def _pieces(body: bytes) -> Iterator[bytes]:
-    """Give what a body says in pieces, put together by the names under which they stand.
+    """Yield the text of a body, joined from all JSON members of the same name.
 
-    It needs no format, and goes on behind an error, a bound and the end of the answer.
+    This needs no format, and also sees the bytes after an error, a limit or the terminal event.
     """
     said: dict[bytes, list[bytes]] = {}
     for name, piece in _MEMBER.findall(body):
         said.setdefault(name, []).append(piece)
     said[b""] = _TEXT_LINE.findall(body)
-    # Bedrock's payloads of other APIs.
+    # Bedrock wraps the payloads of other APIs in base64 under "bytes".
     yield from _pieces(b"\n".join(map(_decoded, said.pop(b"bytes", ())))) if b"bytes" in said else ()
     for pieces in said.values():
         if len(pieces) > 1:
@@ -200,7 +203,7 @@ def _pieces(body: bytes) -> Iterator[bytes]:
 
 
 def _decoded(coded: bytes) -> bytes:
-    """Return what stands in base64; nothing of what does not."""
+    """Return decoded base64; nothing if the text is invalid."""
     try:
         return b64decode(coded)
     except ValueError:
@@ -208,12 +211,12 @@ def _decoded(coded: bytes) -> bytes:
 
 
 def _answers(recording: Recording) -> Iterator[bytes]:
-    """Give what a body says, as far as it can be read."""
+    """Yield the messages that the body decodes to, as JSON."""
     played = recording.replaced(status=200, breaks=None)
     try:
         stream = played.stream()
     except MisuseError:
-        # The name of a format that only its writer has: another may fit.
+        # A format that only the script's encoder knows: let the stream detect one.
         stream = played.replaced(format=None).stream()
     with stream:
         with suppress(StreamError, MisuseError):
@@ -223,7 +226,7 @@ def _answers(recording: Recording) -> Iterator[bytes]:
 
 
 def _told(message: Message) -> bytes:
-    """Return a message as JSON; half a surrogate pair, which pydantic does not write, as an escape."""
+    """Return a message as JSON; a lone surrogate, which pydantic cannot write, becomes an escape."""
     import json
 
     return json.dumps(message.model_dump(), default=str).encode()
@@ -241,10 +244,10 @@ def _refused(secret: Secret, where: str) -> RecordingRefused:
 
 
 def named_headers(names: Iterable[str]) -> frozenset[str]:
-    """Return the names of headers that somebody wants to keep.
+    """Return the names of additional headers to keep, in lower case.
 
     Raises:
-        MisuseError: What one of them holds is secret by its purpose.
+        MisuseError: A header holds a secret by its purpose.
     """
     if isinstance(names, str):
         raise MisuseError(f'headers={names!r} is one name: write headers=("{names}",)')
@@ -256,11 +259,11 @@ def named_headers(names: Iterable[str]) -> frozenset[str]:
 
 
 def kept_headers(headers: Mapping[str, str], named: frozenset[str] = frozenset()) -> dict[str, str]:
-    """Return the headers of a response that matter to whoever replays it.
+    """Return the headers of a response that a replay needs.
 
     Args:
-        headers: By lower-case name.
-        named: Those that matter besides, by lower-case name.
+        headers: The headers by lower-case name.
+        named: Lower-case names of additional headers to keep.
     """
     kept = {
         name: value
@@ -268,13 +271,13 @@ def kept_headers(headers: Mapping[str, str], named: frozenset[str] = frozenset()
         if name in _KEPT or name in named or _KEPT_FAMILIES.match(name)
     }
     if "date" not in named and not any(name == "retry-after" or _tells_reset(name) for name in kept):
-        # It says only how long a date in those is away, and differs with every recording.
+        # A date matters only to read absolute times in those headers, and it differs in every recording.
         kept.pop("date", None)
     return without_secret_headers(kept)
 
 
 def _tells_reset(name: str) -> bool:
-    """Tell whether a header says when a limit is lifted."""
+    """True if a header gives the time at which a rate limit resets."""
     return "-reset" in name.partition("ratelimit")[2]
 
 

@@ -1,4 +1,4 @@
-"""A server for tests: real HTTP and WebSockets on loopback, for what takes an address."""
+"""A server for tests: real HTTP and WebSockets on loopback, for code that takes an address."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ __all__ = ["Exchange", "Request", "Server", "serve"]
 class Server(ReplayServer):
     """A server on loopback that plays recordings, scripts and faults; made by `testing.serve`.
 
-    It runs in `with`, and in `async with` on any event loop, which it does not block.
+    It runs in `with`, and in `async with` on any event loop, without blocking the loop.
 
     Args:
-        player: Decides which answer a request gets.
-        host: Where to listen.
-        port: The port; 0 for any that is free.
-        tls: Whether it speaks TLS.
+        player: Chooses the answer to each request.
+        host: Address to listen on.
+        port: The port; 0 for any free one.
+        tls: True to speak TLS.
     """
 
     def __init__(self, player: Player, *, host: str = "127.0.0.1", port: int = 0, tls: bool = False) -> None:
@@ -49,14 +49,14 @@ class Server(ReplayServer):
 
     @property
     def client_context(self) -> SSLContext:
-        """What a client needs to trust the server, where it speaks TLS."""
+        """TLS context with which a client trusts the server; it needs `tls=True`."""
         if self._tls is None:
             raise MisuseError("the server does not speak TLS: start it with tls=True")
         return client_context()
 
     @property
     def requests(self) -> list[Request]:
-        """What was asked for, in the order in which it came."""
+        """The requests received, in order."""
         return [exchange.request for exchange in self.exchanges]
 
     async def __aenter__(self) -> Self:
@@ -83,7 +83,7 @@ class Server(ReplayServer):
                 _need_websockets()
             return _reply_of(recording)
         except MisuseError as error:
-            # The client's own error then says what is wrong with the test.
+            # Sent as the answer, so that the client's own error shows the mistake in the test.
             return refusal(500, str(error))
 
 
@@ -98,28 +98,28 @@ def serve(
     port: int = 0,
     tls: bool = False,
 ) -> Server:
-    """Play recordings and scripts on a server, to whatever takes an address.
+    """Play recordings and scripts on a server, for any client that takes an address.
 
-    It answers every method at every path, unless `what` is a mapping from paths. Time is
-    real here: pauses, stalls and slow answers last as long as they say. A recording of a
-    WebSocket is said to a client that asks for one; the connection is closed, or broken,
-    once the client has been silent for a moment.
+    The server answers every method at every path, unless `what` is a mapping from paths.
+    It runs in real time: pauses, stalls and slow answers take as long as they say. A
+    recording of a WebSocket is played to a client that opens one; the connection is
+    closed, or broken, once the client has been silent for a moment.
 
     Args:
         what: A `Recording`; a script; several of them, one for each request; a mapping
             from paths; or a function of the request that returns a recording or a script.
-        format: The format in which scripts are sent; None for the one that the request's
-            path tells, such as "/v1/messages".
-        pace: When chunks come: "instant", "recorded", or how many times as fast.
-        chunking: Where the borders of chunks are, as for `Recording.stream`.
-        fault: What goes wrong with each answer: one of `testing.faults`, or several.
-        host: Where to listen.
-        port: The port; 0 for any that is free.
-        tls: Whether it speaks TLS, for clients that take nothing else; give them
+        format: Format in which scripts are sent; None to take it from the request's path,
+            such as "/v1/messages".
+        pace: Times of the chunks: "instant", "recorded", or a factor of speed.
+        chunking: Boundaries of the chunks, as for `Recording.stream`.
+        fault: Fault of each answer: one of `testing.faults`, or several.
+        host: Address to listen on.
+        port: The port; 0 for any free one.
+        tls: True to speak TLS, for clients that take nothing else; give them
             `Server.client_context`. It needs the package trustme.
 
     Raises:
-        MisuseError: It cannot be played.
+        MisuseError: `what` cannot be played.
         OSError: The address cannot be used.
 
     Example:
@@ -137,7 +137,7 @@ def _reply_of(recording: Recording) -> Reply:
     headers = headers_of(recording)
     moments = [0.0, *[at for at, _ in recording.arrivals]]
     return Reply(
-        # Each with what it waits after the one before.
+        # Each chunk waits for the time since the one before it.
         chunks=[
             (at - before, data)
             for (before, at), (_, data) in zip(pairwise(moments), recording.arrivals, strict=True)

@@ -1,4 +1,4 @@
-"""A server of one's own: real HTTP/1.1 on loopback, prepared answers at the pace of a model."""
+"""The replay server: real HTTP/1.1 on loopback, prepared answers at the pace of a model."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 __all__ = ["Chunk", "Exchange", "Framing", "ReplayServer", "Reply", "Request", "paced", "refusal"]
 
 _ACCEPT_SECONDS = 0.05
-"""How often the server looks whether it is to stop."""
+"""Interval at which the server checks for `stop`, in seconds."""
 
 
 class ReplayServer:
     r"""Answers requests on loopback with prepared replies, each at its pace.
 
     Args:
-        answer: Replies by path, given to POST requests; or a function that
-            decides, called in the thread of its connection.
-        host: Where to listen.
-        port: The port; 0 for any that is free.
-        keep: How many of the latest exchanges are kept; None for all.
-        tls: What it needs to speak TLS; None to speak plainly.
+        answer: Replies to POST requests, by path; or a function that chooses the reply,
+            called in the thread of its connection.
+        host: Address to listen on.
+        port: The port; 0 for any free one.
+        keep: Number of latest exchanges to keep; None for all.
+        tls: TLS context; None for plain HTTP.
 
     Example:
         >>> from tokenstream import connect
@@ -57,7 +57,7 @@ class ReplayServer:
         self._listener: Listener | None = None
         self._thread: threading.Thread | None = None
         self.exchanges: list[Exchange] = []
-        """What was asked, in the order in which it came."""
+        """The requests received, in order, with the progress of their answers."""
 
     @property
     def url(self) -> str:
@@ -65,12 +65,12 @@ class ReplayServer:
         if self._listener is None:
             raise MisuseError("the server does not run: use `with`, or call start()")
         host, port = self._listener.server_address[:2]
-        # The colons of an IPv6 address are not its port's.
+        # An IPv6 address needs brackets, since its colons would hide the port.
         place = f"[{host!s}]:{port}" if ":" in str(host) else f"{host!s}:{port}"
         return f"http://{place}" if self._tls is None else f"https://{place}"
 
     def start(self) -> None:
-        """Listen, and answer in threads until `stop`.
+        """Listen, and answer requests in threads until `stop`.
 
         Raises:
             OSError: The address cannot be used.
@@ -86,7 +86,7 @@ class ReplayServer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Close every connection and wait for the threads; stopping twice is fine."""
+        """Close every connection and wait for the threads; calling it twice is fine."""
         listener, self._listener = self._listener, None
         if listener is None or self._thread is None:
             return

@@ -1,4 +1,4 @@
-"""TLS for servers of tests, with an authority that nobody else trusts. Needs the package trustme."""
+"""TLS for test servers, from a private authority. Needs the package trustme."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def _authority() -> Any:  # noqa: ANN401 - its methods take contexts of other li
 
 @cache
 def server_context(host: str) -> ssl.SSLContext:
-    """Return what a server needs.
+    """Return a server's TLS context.
 
     Args:
-        host: Where it listens.
+        host: The host that it listens on.
 
     Raises:
         MisuseError: The package trustme is missing.
@@ -40,7 +40,7 @@ def server_context(host: str) -> ssl.SSLContext:
 
 @cache
 def client_context() -> ssl.SSLContext:
-    """Return what a client needs to trust such a server, and nobody else."""
+    """Return a client's TLS context, which trusts these servers and no others."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     _authority().configure_trust(context)
     return context

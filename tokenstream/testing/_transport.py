@@ -1,4 +1,4 @@
-"""A transport for clients of httpx and httpx2: what is played, without a network."""
+"""A transport for clients of httpx and httpx2 that plays answers without a network."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         def handle_request(self, request: Any) -> Any: ...  # noqa: ANN401
         async def handle_async_request(self, request: Any) -> Any: ...  # noqa: ANN401
 else:
-    # Clients ask only for the methods, but anthropic refuses whatever is a class of httpx.
+    # Clients only call the methods, and anthropic refuses a transport that is a subclass of httpx's.
     _Base = object
 
 
@@ -49,30 +49,30 @@ _ERRORS: tuple[tuple[type[OSError], str, str], ...] = (
         "peer closed connection without sending complete message body (incomplete chunked read)",
     ),
 )
-"""What a client raises where a connection breaks, and what it says; the first that fits counts."""
+"""A client's error for each break of a connection, with its message; the first match counts."""
 
 
 class Transport(_Base):
     """A transport that plays recordings, scripts and faults; made by `testing.transport`.
 
-    It serves `Client` and `AsyncClient` of httpx and of httpx2, and may be called with a
-    request, as mocks do.
+    It serves `Client` and `AsyncClient` of httpx and of httpx2, and can be called with a
+    request, as mocks are.
 
     Args:
-        player: Decides which answer a request gets.
+        player: Chooses the answer to each request.
         clock: The clock; None for a new `VirtualClock`.
     """
 
     def __init__(self, player: Player, *, clock: Callable[[], float] | None = None) -> None:
         self._player = player
         self.clock: Clock = clock_of(clock)
-        """The clock by which it plays: give it to a `Stream` whose deadlines are to see its time."""
+        """Clock of the replay; pass it to a `Stream` whose deadlines are to follow it."""
         self.exchanges: list[Exchange] = []
-        """What was asked for, in the order in which it came, and how far the answers came."""
+        """The requests received, in order, with the progress of their answers."""
 
     @property
     def requests(self) -> list[Request]:
-        """What was asked for, in the order in which it came."""
+        """The requests received, in order."""
         return [exchange.request for exchange in self.exchanges]
 
     def __call__(self, request: Any) -> Any:  # noqa: ANN401 - a request of httpx or httpx2, and its response
@@ -124,7 +124,7 @@ class Transport(_Base):
 
 
 class _Body:
-    """The body of a response, read by `for` or by `async for`."""
+    """The body of a response, for `for` and `async for`."""
 
     def __init__(
         self,
@@ -152,7 +152,7 @@ class _Body:
         from anyio.lowlevel import checkpoint
 
         while True:
-            # Others have their turn, as they do while a network is waited for.
+            # Let other tasks run, as they would during a wait for the network.
             await checkpoint()
             with self._read(self._async_chunks):
                 chunk = await anext(self._async_chunks, None)
@@ -163,17 +163,17 @@ class _Body:
             yield chunk
 
     def close(self) -> None:
-        """Note that the client has let go."""
+        """Note that the client has closed the response."""
         self._exchange.closed = True
         self._over("abandoned")
 
     async def aclose(self) -> None:
-        """Note that the client has let go."""
+        """Note that the client has closed the response."""
         self.close()
 
     @contextmanager
     def _read(self, chunks: Chunks | AsyncChunks) -> Generator[None]:
-        """Read a chunk as a client does: within its timeout, and with its errors."""
+        """Read a chunk as the client would: within its read timeout, and raising its errors."""
         chunks.bound(self._asked.extensions.get("timeout", {}).get("read"))
         try:
             yield
@@ -193,7 +193,7 @@ def _body_class(library: ModuleType) -> Any:  # noqa: ANN401 - a class that no c
 
 
 def _library_of(asked: object) -> ModuleType:
-    """Return httpx or httpx2, whose a request is."""
+    """Return httpx or httpx2, whichever defines the request's class."""
     roots = [kind.__module__.partition(".")[0] for kind in type(asked).__mro__]
     return sys.modules[next(root for root in roots if root in {"httpx", "httpx2"})]
 
@@ -215,22 +215,22 @@ def transport(
 ) -> Transport:
     """Play recordings and scripts to a client of httpx or httpx2, sync or async.
 
-    No time passes: an answer that stalls for longer than the client's read timeout raises
-    the client's `ReadTimeout` at once. Each chunk is one item of the response's stream,
-    and an answer that breaks raises the client's own errors.
+    No real time passes: an answer that stalls for longer than the client's read timeout
+    raises the client's `ReadTimeout` at once. Each chunk is one item of the response's
+    stream, and an answer that breaks raises the client's own errors.
 
     Args:
         what: A `Recording`; a script; several of them, one for each request; a mapping
             from paths; or a function of the request that returns a recording or a script.
-        format: The format in which scripts are sent; None for the one that the request's
-            path tells, such as "/v1/messages".
-        pace: When chunks come: "instant", "recorded", or how many times as fast.
-        chunking: Where the borders of chunks are, as for `Recording.stream`.
-        fault: What goes wrong with each answer: one of `testing.faults`, or several.
-        clock: The clock; None for a new `VirtualClock`, and `time.monotonic` to wait in earnest.
+        format: Format in which scripts are sent; None to take it from the request's path,
+            such as "/v1/messages".
+        pace: Times of the chunks: "instant", "recorded", or a factor of speed.
+        chunking: Boundaries of the chunks, as for `Recording.stream`.
+        fault: Fault of each answer: one of `testing.faults`, or several.
+        clock: The clock; None for a new `VirtualClock`, `time.monotonic` to wait in real time.
 
     Raises:
-        MisuseError: It cannot be played.
+        MisuseError: `what` cannot be played.
 
     Example:
         >>> import httpx

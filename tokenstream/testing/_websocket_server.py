@@ -1,7 +1,7 @@
-"""The server's side of a WebSocket, over the connection on which it was asked for.
+"""The server's side of a WebSocket, over the connection that requested it.
 
-One thread does it all: what the client sends is read while the next message of the
-answer is waited for. Needs the package websockets.
+One thread does everything: it reads the client's messages while it waits to send the
+next message of the answer. Needs the package websockets.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
 __all__ = ["Conversation"]
 
 _FIRST_SECONDS = 2.0
-"""How long a client may be silent that has not said anything yet, before the connection ends."""
+"""Seconds to wait for a client's first message before the connection ends."""
 _QUIET_SECONDS = 0.2
-"""How long one that has may be: it does not go on."""
+"""Seconds to wait for another message before the connection ends."""
 _FAREWELL_SECONDS = 1.0
-"""How long the client's closing frame is waited for."""
+"""Seconds to wait for the client's closing frame."""
 _MOST_MESSAGE = 64 * 1024 * 1024
-"""Bytes of the largest message of a client."""
+"""Largest message of a client, in bytes."""
 _READ_SIZE = 65_536
 _NORMAL = 1000
 _DATA = {Opcode.TEXT, Opcode.BINARY, Opcode.CONT}
 
 
 class Conversation:
-    """Says an answer over a WebSocket, and notes what the client says.
+    """Sends an answer over a WebSocket, and records the client's messages.
 
     Args:
-        connection: The connection on which the client asked for it.
-        exchange: Where it is noted how far the answer came.
+        connection: The connection on which the client requested it.
+        exchange: Receives the progress of the answer, and the client's messages.
     """
 
     def __init__(self, connection: socket.socket, exchange: Exchange) -> None:
@@ -53,10 +53,10 @@ class Conversation:
         self._ends_at = 0.0
 
     def hold(self, request: Request, reply: Reply) -> bool:
-        """Say the whole answer; tell whether the connection is now to be broken as the reply says.
+        """Send the whole answer; return True if the caller is to break the connection now.
 
-        The end waits until the client falls silent: what it sends late would else
-        find the connection closed.
+        The end waits until the client falls silent: otherwise a late message of the client
+        would find the connection closed.
         """
         if not self._open(request) or not self._say(reply.chunks):
             return False
@@ -72,7 +72,7 @@ class Conversation:
         return False
 
     def _open(self, request: Request) -> bool:
-        """Answer the handshake, and tell whether the client got through with it."""
+        """Answer the handshake; return True if it succeeded."""
         headers = [f"{name}: {value}" for name, value in request.headers.items()]
         head = "\r\n".join([f"GET {request.path} HTTP/1.1", *headers, "", ""])
         self._protocol.receive_data(head.encode("latin-1"))
@@ -83,7 +83,7 @@ class Conversation:
         return self._protocol.state is OPEN
 
     def _say(self, chunks: Sequence[Chunk]) -> bool:
-        """Send each chunk at its moment, and tell whether the client is still there."""
+        """Send each chunk at its time; return False once the client has left."""
         due = time.monotonic()
         for delay, data in chunks:
             due += delay
@@ -103,7 +103,7 @@ class Conversation:
             self._protocol.send_text(data.rstrip(b"\r\n"))
 
     def _listen(self, until: Callable[[], float]) -> bool:
-        """Read until a moment, which may move on meanwhile; tell whether the client is still there."""
+        """Read until a moment, which each message may postpone; return False if the client has left."""
         while self._protocol.state is not CLOSED and (left := until() - time.monotonic()) > 0:
             self._connection.settimeout(None if left == math.inf else left)
             with suppress(TimeoutError):
@@ -115,7 +115,7 @@ class Conversation:
             self._protocol.receive_data(data)
         else:
             self._protocol.receive_eof()
-        # Pings and closing frames are answered by the protocol itself.
+        # The protocol answers pings and closing frames itself; send its answers.
         self._write()
         for frame in self._protocol.events_received():
             if isinstance(frame, Frame) and frame.opcode in _DATA:
@@ -131,13 +131,13 @@ class Conversation:
             self._pieces = []
 
     def _write(self) -> None:
-        # Only reads have a limit.
+        # The timeout is for reads only.
         self._connection.settimeout(None)
         for data in self._protocol.data_to_send():
             if data:
                 self._connection.sendall(data)
             else:
-                # The client may be gone already.
+                # The client may have left already.
                 with suppress(OSError):
                     socket.socket.shutdown(self._connection, socket.SHUT_WR)
 

@@ -1,9 +1,9 @@
-r"""What goes wrong with streamed answers, on demand.
+r"""Faults of streamed answers, on demand.
 
-Each function makes a `Fault`: a value that is handed to whatever plays a
-recording or a script, `fault=faults.cut(at=17)`. `a | b`, or `[a, b]`, is both,
-the first first. The same fault does the same each time. A fault that has no
-place in an answer raises `MisuseError` when it is played.
+Each function makes a `Fault`, a value to pass to whatever plays a recording or a
+script: `fault=faults.cut(at=17)`. `a | b`, or `[a, b]`, applies a, then b. The same
+fault does the same each time. A fault that has no place in an answer raises
+`MisuseError` when the answer is played.
 
 Example:
     >>> from tokenstream import testing

@@ -1,4 +1,4 @@
-"""The pytest plugin: streams as fixtures, comparisons that can be read, recordings made anew.
+"""Pytest plugin: streams as fixtures, readable comparisons, recordings made anew on request.
 
 A project opts in with `tokenstream = true` in its pytest configuration, or with
 `-p tokenstream.testing.plugin`.
@@ -36,30 +36,30 @@ __all__ = [
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Tell pytest of the marker."""
+    """Register the marker."""
     config.addinivalue_line("markers", f"{recordings.SIGNATURE}: {recordings.MEANING}")
 
 
 @pytest.fixture
 def recording(request: pytest.FixtureRequest) -> Recording:
-    """The recording that the test's marker `recording` names.
+    """The recording named by the test's marker `recording`.
 
-    A test, or a module, may have a `recording` of its own, by `parametrize` for
-    example: `token_stream` plays that one then.
+    A test or a module may define its own `recording`, by `parametrize` for example;
+    `token_stream` then plays that one.
     """
     return recordings.find(request)
 
 
 @pytest.fixture
 def token_stream(request: pytest.FixtureRequest, recording: Recording) -> Iterator[Stream]:
-    """A `Stream` of the recording, on a clock that takes no time; closed after the test."""
+    """A `Stream` of the recording on a virtual clock; closed after the test."""
     with closing(recordings.played(request, recording_of(recording).stream)) as stream:
         yield stream
 
 
 @pytest.fixture
 def async_token_stream(request: pytest.FixtureRequest, recording: Recording) -> Iterator[AsyncStream]:
-    """An `AsyncStream` of the recording, on a clock that takes no time; closed after the test."""
+    """An `AsyncStream` of the recording on a virtual clock; closed after the test."""
     stream = recordings.played(request, recording_of(recording).astream)
     yield stream
     if not stream.closed:
@@ -67,7 +67,7 @@ def async_token_stream(request: pytest.FixtureRequest, recording: Recording) -> 
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
-    """Say what differs between two messages, events, tool calls, recordings, or bodies."""
+    """Describe the differences between two messages, events, tool calls, recordings, or bodies."""
     if op != "==" or not _compared(left, right):
         return None
     lines = differences(left, right)
@@ -75,7 +75,7 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
-    """Call a recording, a script, a fault or a seed by its name."""
+    """Name a recording, a script, a fault or a seed in the test's id."""
     return id_of(val)
 
 

@@ -1,4 +1,4 @@
-"""`python -m tokenstream doctor`: does this path really stream?"""
+"""`python -m tokenstream doctor`: find out whether a path really streams."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ examples:
       --header-env Authorization=EXAMPLE_API_KEY -d @request.json
 """
 _TIMEOUT = 120.0
-"""Seconds of silence: more than most hops on the way allow."""
+"""Longest silence to wait for, in seconds: more than most hops on the way allow."""
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to a parser's."""
+    """Add the command's parser to those of the program."""
     parser = commands.add_parser(
         "doctor",
         help="find out whether a path really streams, and what keeps it from that",
@@ -84,9 +84,9 @@ def _seconds(given: str) -> float:
 
 def _run(options: argparse.Namespace) -> int:
     if not _URL.match(options.url):
-        # It may hold a key.
+        # The message leaves out the argument: it may hold a key.
         raise CommandFailed("doctor takes an address that begins with http:// or https://", status=MISUSE)
-    # A name that is none is told before anything is sent.
+    # Raises for an unknown name before anything is sent.
     Decoder(options.format)
     request = asked(options)
     _announce()
@@ -103,13 +103,13 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _announce() -> None:
-    """Say that it takes its time, where somebody waits at a terminal."""
+    """Print a note that this takes a while, if standard error is a terminal."""
     if sys.stderr is not None and sys.stderr.isatty():
         print("watching the answer to its end; Ctrl-C judges what has come", file=sys.stderr)
 
 
 def _probes(options: argparse.Namespace, request: Asked) -> Iterator[Probe]:
-    """Ask once; and a second time where the first answer leaves open how compression would change it."""
+    """Ask once, and again with compression if the first answer leaves its effect open."""
     own = [value.decode("latin-1") for name, value in request.headers if name.lower() == b"accept-encoding"]
     headers = [(name, value) for name, value in request.headers if name.lower() != b"accept-encoding"]
     request = request._replace(headers=headers)

@@ -1,4 +1,4 @@
-"""What an answer's bytes and their times say of the path that it came by: no I/O, no clock."""
+"""Judge a path by the bytes of its answers and their times: no I/O, no clock."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ __all__ = ["Diagnosis", "Finding", "Verdict", "judge"]
 Verdict: TypeAlias = Literal["streams", "does not stream", "cannot be told"]
 
 _LONG_SILENCE = 20.0
-"""Seconds without a byte that come near what the most impatient hops allow."""
+"""Seconds without a byte that approach the limits of the most impatient hops."""
 _SLOW_FAILURE = 10.0
-"""Seconds after which an error of a gateway is its patience that ran out."""
+"""Seconds after which a gateway's error means that it ran out of patience."""
 _GATEWAY_STATUSES = (408, 502, 503, 504, 522, 524)
 _MOST_LIMITS = 4
 _BUFFERS = tuple(1 << power for power in range(12, 17))
-"""Sizes that buffers have: from 4 to 64 KiB."""
+"""Usual sizes of buffers: from 4 to 64 KiB."""
 _HEADERS = "send `Cache-Control: no-cache, no-transform` and `X-Accel-Buffering: no` with the response"
 _WITHOUT = "ask the server without what stands before it, to learn whether it is the one that waits"
 _OWN = (("a proxy of one's own", "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY in the environment"),)
@@ -48,33 +48,33 @@ _ON: dict[LimitOn, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Something that was seen, and what to do about it."""
+    """An observation, with advice about it."""
 
     name: str
     grave: bool
-    """Whether it keeps the answer from streaming to its end."""
+    """True if it keeps the answer from streaming to its end."""
     what: str
     do: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """What is to be said of a path."""
+    """The verdict on a path, with its findings."""
 
     verdict: Verdict
     reason: str
-    """What the verdict rests on."""
+    """Evidence for the verdict."""
     findings: tuple[Finding, ...]
     hops: tuple[tuple[str, str], ...]
-    """The hops that are known, each with what gave it away."""
+    """Names of the recognised hops, each with the sign that identified it."""
 
 
 def judge(probes: Sequence[Probe]) -> Diagnosis:
-    """Return what answers to the same request say of the path.
+    """Return the diagnosis of a path from the answers to one request.
 
     Args:
-        probes: The first one as a client asks that wants nothing compressed; then, where there is
-            one, as a browser asks.
+        probes: The answer to a client that accepts no compression; then, if there was a
+            second request, the answer to a client that accepts it, as browsers do.
     """
     first, *others = probes
     hops = find_hops(header for probe in probes for header in probe.headers.items())
@@ -165,7 +165,7 @@ def _cut(probe: Probe, named: Sequence[Hop]) -> Finding:
 
 
 def _limits_met(times: dict[LimitOn, float], named: Sequence[Hop]) -> tuple[str, ...]:
-    """Return the limits that a cut may have met: those of the hops that are named, or else of all."""
+    """Describe the limits that a cut may have met: those of the named hops, or else of all hops."""
     met = find_limits(times, named)
     if met:
         return tuple(_met(*limit) for limit in met)
@@ -241,11 +241,11 @@ def _uncompress(named: Sequence[Hop]) -> list[str]:
 
 
 def _compared(probe: Probe, named: Sequence[Hop]) -> Iterator[Finding]:
-    """Say what is otherwise where a client accepts a compressed answer."""
+    """Yield the differences seen when the client accepts a compressed answer."""
     coding = "" if probe.head is None else probe.head.content_coding
     failed = next(_failed(probe, named), None)
     if failed is not None and failed.name != "unknown_format":
-        # A refusal, of too many requests say, tells nothing of the path.
+        # A refusal, for too many requests say, gives no information about the path.
         told_nothing = isinstance(probe.error, StatusError | ConnectError)
         name = "not_compared" if told_nothing else "failed_compressed"
         what = f"where a client accepts compression: {failed.what}"

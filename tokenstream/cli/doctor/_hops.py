@@ -1,6 +1,6 @@
-"""Proxies and platforms: how they show in a response, what they hold back, when they cut.
+"""Proxies and platforms: how to recognise them, and how they buffer, compress and cut answers.
 
-A hop has only what its own documents say, or what its responses were seen to hold.
+Each entry holds only facts from the hop's own documents, or seen in its responses.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ if TYPE_CHECKING:
 __all__ = ["HOPS", "Hop", "Limit", "LimitOn", "find_hops", "find_limits", "round_time"]
 
 LimitOn: TypeAlias = Literal["silence", "first byte", "answer"]
-"""What a limit bounds: the time without a byte, until the first one, or of the whole answer."""
+"""Time that a limit bounds: without a byte, until the first byte, or of the whole answer."""
 
 _TOLERANCE = 0.5
 _SHARE = 0.03
-"""How far from a limit a cut may be: so many seconds, or this share of it, whichever is more."""
+"""Tolerance for matching a cut to a limit: the larger of these seconds and this share of the limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A bound on time after which a hop cuts an answer, as it is by default."""
+    """A default time limit after which a hop cuts an answer."""
 
     seconds: float
     on: LimitOn
     change: str
-    """What to do about it."""
+    """Advice on avoiding it."""
 
     def fits(self, seconds: float) -> bool:
-        """Tell whether something that took so long may have met it."""
+        """True if a duration is close enough to the limit."""
         return abs(seconds - self.seconds) <= max(_TOLERANCE, _SHARE * self.seconds)
 
 
 def round_time(seconds: float) -> int | None:
-    """Return the time that somebody may have set as a limit, where a cut came after it; else None.
+    """Return the round time close to a duration, which somebody may have set as a limit; else None.
 
     Example:
         >>> round_time(20.2), round_time(17.3)
@@ -47,19 +47,19 @@ def round_time(seconds: float) -> int | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
-    """A proxy or a platform that an answer may come through."""
+    """A proxy or a platform on the path of an answer."""
 
     name: str
     signs: tuple[tuple[str, str], ...] = ()
-    """Headers of its responses, in lower case: a name, of which * ends the beginning, and words of the
-    value or "" for any."""
+    """Signs in the response: pairs of a header's name in lower case, which may end in *, and words of
+    its value, or "" for any value."""
     unbuffer: str = ""
-    """What makes it pass events on as they come; "" where it does, or where nothing is known."""
+    """Setting that makes it forward events at once; "" if it does so, or if none is known."""
     uncompress: str = ""
-    """What keeps it from compressing an event stream."""
+    """Setting that keeps it from compressing an event stream."""
     limits: tuple[Limit, ...] = ()
     source: str = ""
-    """Where that is written."""
+    """The document that these facts come from."""
 
 
 _ANY = ""
@@ -119,7 +119,7 @@ HOPS = (
         name="Cloudflare",
         signs=(("server", "cloudflare"), ("cf-ray", _ANY)),
         limits=(
-            # The pages have said both within a year.
+            # Cloudflare's pages have given both numbers within a year.
             Limit(100, "silence", f"{_KEEP_ALIVE}, or raise its Proxy Read Timeout"),
             Limit(120, "silence", f"{_KEEP_ALIVE}, or raise its Proxy Read Timeout"),
         ),
@@ -214,17 +214,17 @@ HOPS = (
     ),
     Hop(name="Fastly or Varnish", signs=(("via", "varnish"), ("x-varnish", _ANY))),
 )
-"""Those that are known, in no order that means anything."""
+"""The known hops, in no particular order."""
 _UNKNOWN = Hop(name="a proxy that is not known here")
 _ROUND = (10, 15, 20, 25, 30, 45, 55, 60, 90, 100, 120, 150, 180, 230, 240, 300, 600, 900, 1200, 1800, 3600)
-"""Seconds that people set as limits."""
+"""Seconds that people choose for limits."""
 
 
 def find_hops(headers: Iterable[tuple[str, str]]) -> dict[str, tuple[Hop, str]]:
-    """Return the hops that a response's headers name, each with what gave it away.
+    """Return the hops that a response's headers reveal, each with its sign.
 
     Args:
-        headers: Names in lower case, and values.
+        headers: Pairs of a name in lower case and a value.
 
     Example:
         >>> {name: sign for name, (_, sign) in find_hops([("server", "nginx/1.22.1")]).items()}
@@ -242,7 +242,7 @@ def find_hops(headers: Iterable[tuple[str, str]]) -> dict[str, tuple[Hop, str]]:
 
 
 def _names(sign: str, name: str, told: str, words: str) -> bool:
-    """Tell whether a header is the sign of a hop."""
+    """True if a header is the given sign of a hop."""
     begins = name.startswith(sign[:-1]) if sign.endswith("*") else name == sign
     return begins and (not told or f" {told} " in words)
 
@@ -251,8 +251,8 @@ def find_limits(times: dict[LimitOn, float], hops: Iterable[Hop] = HOPS) -> list
     """Return the limits that a cut may have met.
 
     Args:
-        times: The seconds that there were, of each kind that there was.
-        hops: Whose limits to look at.
+        times: The measured seconds of each kind.
+        hops: The hops whose limits are tried.
 
     Example:
         >>> [hop.name for hop, _ in find_limits({"silence": 55.2})]

@@ -1,4 +1,4 @@
-"""How an answer arrives: while it is written, or held back on its way."""
+"""Judge the pace of an answer: arriving as it is written, or held back on its way."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ if TYPE_CHECKING:
 __all__ = ["Arrival", "Moment", "Pace", "PacingVerdict", "moments_of", "pace_of"]
 
 PacingVerdict: TypeAlias = Literal["streams", "whole", "bursts", "unclear"]
-"""How the events came: one after the other, all at once, in bursts; or too few of them to tell."""
+"""Arrival of the events: one after the other, all at once, in bursts; or too few to judge."""
 
 _TOGETHER = 0.01
-"""Seconds within which what arrives counts as having come together."""
+"""Seconds within which arrivals count as simultaneous."""
 _MANY = 5
-"""Events that come together where a model would have taken its time for them."""
+"""Simultaneous events that a model would have written over some time."""
 _MOST_OF_ALL = 0.8
-"""The share of all events that comes so, where something holds them back."""
+"""Share of all events that arrives in such bursts when a hop holds them back."""
 _SILENCE = 0.25
-"""Seconds between bursts that are more than how a provider sends."""
+"""Mean seconds between bursts above which the provider's own sending does not explain them."""
 _FEWEST = 10
-"""Events below which an answer that comes at once may just be short."""
+"""Smallest number of events for "whole": a shorter answer may simply be quick."""
 _LEAST_WAIT = 0.5
-"""Seconds before an answer that comes at once in which it can have been written."""
+"""Smallest wait for "whole", in seconds: within it, the answer can have been written."""
 _SECONDS_PER_EVENT = 0.0003
-"""No model writes faster."""
+"""Fastest writing of any model."""
 _EQUAL = 1.1
-"""How much larger than the smallest the largest of equal bursts may be."""
+"""Largest ratio of sizes among bursts that count as equal."""
 _BUFFER = 1024
-"""Bytes of which buffers have a multiple."""
+"""Buffers have a multiple of this size, in bytes."""
 _FEWEST_FULL = 3
-"""Full buffers that are no chance."""
+"""Number of full buffers that is no coincidence."""
 _LEAST_SPAN = 0.05
-"""Seconds over which events come, below which nothing can be told."""
+"""Shortest span of events that allows a verdict, in seconds."""
 _LEAST_SPAN_FULL = 0.2
-"""The same where full buffers are all that there is to tell by: a fast server fills them at any time."""
+"""The same if full buffers are the only evidence: a fast server always fills them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +49,14 @@ class Arrival:
     at: float
     """Seconds since the request."""
     size: int
-    """Its bytes, as they came over the wire."""
+    """Its bytes, as transferred."""
     events: int
-    """The events that it completed."""
+    """Number of events that it completed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Chunks that came together."""
+    """Chunks that arrived together."""
 
     at: float
     """Seconds until the first of them."""
@@ -68,22 +68,22 @@ class Moment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How the events of an answer came; all times in seconds."""
+    """The pace of an answer's events; all times in seconds."""
 
     verdict: PacingVerdict
     events: int = 0
     moments: int = 0
-    """How many times events came: those that come together count once."""
+    """Number of times events arrived; simultaneous ones count once."""
     first: float | None = None
-    """Until the first event; None while there is none."""
+    """Time of the first event; None if there is none."""
     last: float | None = None
-    """Until the latest event; None while there is none."""
+    """Time of the last event; None if there is none."""
     burst_bytes: int | None = None
-    """Bytes of a burst, where they are those of a buffer that fills up; else None."""
+    """Size of a burst in bytes, if it is that of a buffer that fills up; else None."""
 
 
 def moments_of(arrivals: Sequence[Arrival]) -> list[Moment]:
-    """Return what came, with what came within ten milliseconds as one.
+    """Return the arrivals, merging those within ten milliseconds of the first.
 
     Example:
         >>> moments_of([Arrival(1.0, 500, 4), Arrival(1.002, 500, 5), Arrival(2.0, 80, 1)])
@@ -100,11 +100,10 @@ def moments_of(arrivals: Sequence[Arrival]) -> list[Moment]:
 
 
 def pace_of(arrivals: Sequence[Arrival]) -> Pace:
-    """Judge by when events come, and by how many bytes, whether something on the way holds them back.
+    """Judge by the times and sizes of arrivals whether a hop holds events back.
 
-    What a stream's metrics call buffered is that here, too. An answer that was
-    asked for to look at it can tell more: its bytes are counted as they came
-    over the wire, so that a buffer that fills up shows its size.
+    The verdict extends that of a stream's metrics on buffering: a probe also knows the
+    bytes as transferred, so that a buffer that fills up shows by its size.
 
     Example:
         >>> pace = pace_of([Arrival(float(second), 4096, 16) for second in range(1, 6)])
@@ -143,7 +142,7 @@ def _verdict(arrivals: Sequence[Arrival], moments: Sequence[Moment], buffer: int
 
 
 def _comes_in_bursts(moments: Sequence[Moment], events: int) -> bool:
-    """Tell whether most events come many at a time, after silence."""
+    """True if most events arrive many at a time, after silence."""
     bursts = [moment for moment in moments if moment.events >= _MANY]
     silences = [later.at - earlier.last for earlier, later in pairwise(moments) if later.events >= _MANY]
     held = sum(moment.events for moment in bursts) >= _MOST_OF_ALL * events
@@ -151,14 +150,14 @@ def _comes_in_bursts(moments: Sequence[Moment], events: int) -> bool:
 
 
 def _full(moments: Sequence[Moment]) -> list[int]:
-    """Return the bytes of the moments that brought full buffers, where most did."""
-    # The last one brings what was left in it, and the first one also had the head of the response in it.
+    """Return the sizes of the moments that brought full buffers, if most did."""
+    # The last moment brings the rest of a buffer; the first buffer also held the head of the response.
     full = [moment.size for moment in moments[:-1] if moment.size % _BUFFER == 0]
     return full if len(full) >= _FEWEST_FULL and 2 * len(full) >= len(moments) - 1 else []
 
 
 def _buffer_of(moments: Sequence[Moment]) -> int | None:
-    """Return the bytes of the buffer that seems to fill up, or None."""
+    """Return the size of the buffer that seems to fill up, in bytes, or None."""
     full = _full(moments)
     if full:
         return min(full)

@@ -1,4 +1,4 @@
-"""One answer, and when each of its bytes came."""
+"""Send one request and time each chunk of its answer."""
 
 from __future__ import annotations
 
@@ -32,35 +32,35 @@ if TYPE_CHECKING:
 __all__ = ["Ended", "Probe", "codings", "probe"]
 
 Ended: TypeAlias = Literal["end", "broken", "stopped"]
-"""How an answer ended: by itself, by a fault of the connection, by whoever watched it."""
+"""End of an answer: its own, a failure of the connection, or Ctrl-C."""
 
 _CONNECT_SECONDS = 10.0
 _MOST_BYTES = 64 * 1024 * 1024
-"""Bytes of a body that are watched."""
+"""Largest number of bytes of a body to read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """An answer, as it came."""
+    """An answer with the times of its chunks."""
 
     coding: str
     """The request's Accept-Encoding."""
     proxied: bool = False
-    """Whether it comes through a proxy that the environment names."""
+    """True if the environment names a proxy for the address."""
     head: ResponseHead | None = None
     version: str = ""
     """The version of HTTP, such as "HTTP/1.1"."""
     head_at: float | None = None
-    """Seconds until the head came; None where none did."""
+    """Seconds until the head arrived; None if it never did."""
     arrivals: Sequence[Arrival] = field(default_factory=list[Arrival])
     ended_at: float = 0.0
     ended: Ended = "end"
     error: StreamError | None = None
-    """What reading it as an answer fails with."""
+    """Error from reading the body as an answer."""
     kind: Sniffed = "undecided"
-    """What its first bytes look like."""
+    """Kind of the body, as sniffed from its first bytes."""
     whole: bool = False
-    """Whether it is one JSON document, and no stream."""
+    """True if the body is one JSON document instead of a stream."""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -75,7 +75,7 @@ class Probe:
 
 
 def codings() -> str:
-    """Return what a browser accepts, as far as it can be read here: the value of an Accept-Encoding."""
+    """Return a browser's Accept-Encoding, limited to the codings installed here."""
     names = ["gzip", "deflate"]
     if find_spec("brotli") or find_spec("brotlicffi"):
         names.append("br")
@@ -96,16 +96,16 @@ def probe(
     """Send a request and watch its answer to the end, or until Ctrl-C.
 
     Args:
-        url: Where to.
+        url: The address.
         asked: The rest of the request.
-        coding: Its Accept-Encoding.
-        format: The name of the answer's format, where somebody has named it.
-        timeout: Seconds of silence after which it is given up.
-        clock: Tells the time, in seconds.
+        coding: The Accept-Encoding to send.
+        format: The answer's format, if the user has named it.
+        timeout: Seconds of silence after which the answer is given up.
+        clock: Source of the times, in seconds.
 
     Raises:
         CommandFailed: The certificates to trust cannot be read.
-        MisuseError: No such request can be made.
+        MisuseError: The request is invalid.
     """
     watched = _Watched(clock)
     with ExitStack() as stack:
@@ -113,14 +113,14 @@ def probe(
         headers = [*asked.headers, (b"Accept-Encoding", coding.encode())]
         request = Request(asked.method, url, client, None, {"headers": headers, **asked.body})
         watched.begin()
-        # What had come by then is shown.
+        # On Ctrl-C, judge the bytes that have arrived.
         with suppress(KeyboardInterrupt):
             watched.watch(request.deferred().open)
     return replace(watched.told(coding, format), proxied=_is_proxied(url))
 
 
 def _is_proxied(url: str) -> bool:
-    """Tell whether the environment names a proxy for an address."""
+    """True if the environment names a proxy for an address."""
     parts, proxies = urlsplit(url), getproxies()
     return any(proxies.get(kind) for kind in (parts.scheme, "all")) and not proxy_bypass(parts.hostname or "")
 
@@ -140,10 +140,10 @@ def _client(timeout: float, watched: _Watched) -> Any:  # noqa: ANN401 - httpx, 
 
 
 class _Watched:
-    """Notes what comes of one answer, and when.
+    """Records the chunks of one answer with their times.
 
     Args:
-        clock: Tells the time.
+        clock: Source of the times.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -162,7 +162,7 @@ class _Watched:
         self._begun = self._clock()
 
     def answered(self, response: Any) -> None:  # noqa: ANN401 - httpx's
-        """Note the head of the response; httpx calls it."""
+        """Note the response's head; called by httpx."""
         self._head_at = self._now()
         self._version = response.http_version
 
@@ -182,7 +182,7 @@ class _Watched:
             self._ended_at = self._now()
 
     def _read(self, source: SyncSource) -> bool:
-        """Read what there is room for, and tell whether that was all."""
+        """Read up to the limit of bytes; return False if the limit ended the reading."""
         size = 0
         for piece in source.chunks:
             self._pieces.append((self._now(), piece))
@@ -195,7 +195,7 @@ class _Watched:
         return self._clock() - self._begun
 
     def told(self, coding: str, format: str | None) -> Probe:
-        """Return what was noted, and what it says when it is read."""
+        """Return the recorded answer, with the result of reading it."""
         counter = _Counter(self._head)
         arrivals = [Arrival(at, len(piece), counter.count(piece)) for at, piece in self._pieces]
         whole, error = self._answer(format)
@@ -213,7 +213,7 @@ class _Watched:
         )
 
     def _answer(self, format: str | None) -> tuple[bool, StreamError | None]:
-        """Read what came as any answer is read; return whether nobody streamed, and the error."""
+        """Read the recorded body as a `Stream` would; return whether it was not streamed, and the error."""
         if isinstance(self._failure, StreamError) or self._head is None:
             return False, self._failure if isinstance(self._failure, StreamError) else None
         source = SyncSource(self._again(), lambda: None, self._head, self._head.content_coding)
@@ -240,7 +240,7 @@ class _Framing(Protocol):
 
 
 class _Counter:
-    """Counts the events that each chunk of a body completes, whatever their format.
+    """Counts the events that each chunk of a body completes, in any format.
 
     Args:
         head: The response's head.
@@ -255,7 +255,7 @@ class _Counter:
         self.kind: Sniffed = "undecided"
 
     def count(self, piece: bytes) -> int:
-        """Return how many events a chunk completes."""
+        """Return the number of events that a chunk completes."""
         return sum(map(self._count, self._decoder.feed(piece)))
 
     def _count(self, data: bytes) -> int:
@@ -266,7 +266,7 @@ class _Counter:
             data = self._begun
         if self.kind == "undecided":
             return 0
-        # Text as it is has no events: what comes together counts as one.
+        # Plain text has no events: each chunk counts as one.
         return 1 if self._framing is None else len(self._framing.frames(data))
 
     def _framing_of(self, kind: Sniffed) -> _Framing | None:

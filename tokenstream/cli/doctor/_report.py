@@ -1,4 +1,4 @@
-"""A diagnosis for people, and for programs."""
+"""Print a diagnosis, for people and for programs."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ _SHOWN = (
     "cf-cache-status",
     "age",
 )
-"""Headers of the response that matter here, in the order in which they are shown."""
+"""Relevant headers of the response, in the order in which they are shown."""
 _ENDS = {"end": "the end", "broken": "the connection broke", "stopped": "stopped"}
 _LABEL = 12
 _BEGINNING, _END = 6, 3
-"""How many lines of a timeline are shown."""
+"""Numbers of lines shown from the start and the end of a timeline."""
 _BAR = 40
 _SHORTEST_SECRET = 4
 _TELLING = 8
-"""Characters of a secret that are hidden also where a message breaks off in it."""
+"""Length from which the beginning of a secret is hidden as well: a message may cut it off."""
 _SCHEMES = {"basic", "bearer", "digest", "token"}
 
 
 class Masked:
-    """Hides what is secret wherever it turns up, in a provider's error say.
+    """Hides secrets wherever they appear, in a provider's error for example.
 
     Args:
-        secrets: The values of headers that were sent.
+        secrets: Values of headers that were sent.
 
     Example:
         >>> Masked(["Bearer sk-0123456"]).text("the key sk-0123456 is wrong")
@@ -55,13 +55,13 @@ class Masked:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         words = {word for secret in secrets for word in secret.split()}
-        # As they stand in JSON.
+        # Also as escaped in JSON.
         words |= {json.dumps(word)[1:-1] for word in words}
         fit = (word for word in words if len(word) >= _SHORTEST_SECRET and word.lower() not in _SCHEMES)
         self._words = sorted(fit, key=len, reverse=True)
 
     def text(self, text: str) -> str:
-        """Return a text with stars in place of what is secret, or of the beginning of it."""
+        """Return a text with stars in place of each secret, or of its beginning."""
         for word in self._words:
             least = min(len(word), _TELLING)
             if word[:least] in text:
@@ -70,7 +70,7 @@ class Masked:
         return text
 
     def within(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value
-        """Return a JSON value whose texts hide what is secret; its names and numbers say nothing of it."""
+        """Return a JSON value with the secrets in its texts hidden; names and numbers stay."""
         if isinstance(value, str):
             return self.text(value)
         if is_dict(value):
@@ -79,12 +79,12 @@ class Masked:
 
 
 def lines_of(place: str, probes: Sequence[Probe], diagnosis: Diagnosis) -> Iterator[str]:
-    """Give the lines of a diagnosis: the verdict, its evidence, the likely hop, what to change.
+    """Yield the lines of a diagnosis: verdict, evidence, likely hops, changes to make.
 
     Args:
         place: The address, as far as it may be shown.
         probes: The answers.
-        diagnosis: What they say.
+        diagnosis: Their diagnosis.
     """
     verb = "" if diagnosis.verdict != "cannot be told" else "it "
     yield f"{one_line(place)}: {verb}{diagnosis.verdict}"
@@ -98,7 +98,7 @@ def lines_of(place: str, probes: Sequence[Probe], diagnosis: Diagnosis) -> Itera
     if not diagnosis.hops and any(probe.head is not None for probe in probes):
         yield _row("hop", "the response names none that is known here")
     for finding in diagnosis.findings:
-        # The gravest one is the reason, which stands above.
+        # The gravest finding is the reason of the verdict, which is printed above.
         what = "" if finding.what == diagnosis.reason else f": {finding.what}"
         yield _row("fault" if finding.grave else "note", f"{finding.name}{what}")
         for do in finding.do:
@@ -141,13 +141,13 @@ def _row(label: str, text: str) -> str:
 
 
 def as_json(place: str, probes: Sequence[Probe], diagnosis: Diagnosis, mask: Masked) -> str:
-    """Return the same as a JSON object on one line.
+    """Return the diagnosis as a JSON object on one line.
 
     Args:
         place: The address, as far as it may be shown.
         probes: The answers.
-        diagnosis: What they say.
-        mask: Hides what is secret.
+        diagnosis: Their diagnosis.
+        mask: Hides the secrets.
     """
     told: dict[str, Any] = {
         "url": place,
