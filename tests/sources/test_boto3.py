@@ -257,7 +257,7 @@ def test_a_response_that_is_tapped_whole_is_refused(name: str) -> None:
     """Its stream has to be taken out, since the loop over it is the caller's; the error says where it is."""
     with pytest.raises(MisuseError, match=rf'tap its stream, response\["{name}"\]'):
         tap({"ResponseMetadata": {}, name: []})
-    with pytest.raises(MisuseError, match="nothing that can be tapped"):
+    with pytest.raises(MisuseError, match="cannot be tapped"):
         tap({"ResponseMetadata": {}, "output": {}})
 
 

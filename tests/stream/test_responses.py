@@ -835,7 +835,7 @@ async def test_an_error_that_no_answer_follows_is_raised_at_the_end(caplog: pyte
         assert (stream.message.ending, stream.closed) == ("failed", True)
 
     told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert told == ["the server told of an error between two answers: invalid_value"] * 2
+    assert told == ["the server reported an error between two answers: invalid_value"] * 2
 
 
 async def test_an_error_before_or_inside_an_answer_is_an_event_of_it(

@@ -720,7 +720,7 @@ def test_a_source_that_is_read_in_both_ways_can_be() -> None:
 )
 def test_what_is_no_stream_is_refused(source: Any) -> None:
     """A whole answer, or nothing that can be looped over, is a mistake of the code that taps."""
-    with pytest.raises(MisuseError, match="nothing that can be tapped"):
+    with pytest.raises(MisuseError, match="cannot be tapped"):
         tap(source)
 
 

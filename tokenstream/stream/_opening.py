@@ -1,4 +1,4 @@
-"""The start of an answer: waiting for it, and going on where it broke off."""
+"""The start of an answer: waiting for it, and resuming where an earlier source broke off."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = ["First", "Recovers", "is_failure", "known_first", "prepare", "taken"]
 
 _LOWEST_OTHER_STATUS = 300
 First: TypeAlias = Literal["head", "event"]
-"""What `wait_open` waits for: the head of the response, or the first event."""
+"""The point up to which `wait_open` waits: the head of the response, or the first event."""
 
 
 class Recovers(Protocol):
-    """Goes on with an answer that broke off, over another source."""
+    """Resumes an answer that broke off, over another source."""
 
     @property
     def attempts(self) -> tuple[AttemptReport, ...]:
@@ -33,45 +33,45 @@ class Recovers(Protocol):
         ...
 
     def replace(self, cause: StreamError | None, now: float) -> Deferred | None:
-        """Return the source that goes on, or None where the stream ends here.
+        """Return the source to continue with, or None if the stream ends here.
 
         Args:
-            cause: Why the input broke off; None where it ended cleanly, or the error is the machine's.
+            cause: The error that ended the input; None if it ended cleanly or the machine reported the error.
             now: A clock reading, in seconds.
         """
         ...
 
     def settle(self, error: Exception | None, now: float) -> None:
-        """Take the end of the last attempt."""
+        """Record how the last attempt ended."""
         ...
 
 
 def is_failure(head: ResponseHead) -> bool:
-    """Tell whether the head of a response says that what follows is no answer."""
+    """Return True if the head announces something other than an answer: an error status or an HTML page."""
     page = (head.content_type or "").strip().lower().startswith("text/html")
     return page or head.status >= _LOWEST_OTHER_STATUS
 
 
 def prepare(deferred: Deferred, format: str | Format | None) -> None:
-    """Load what a request and its answer need; later it would be part of the answer's times.
+    """Import what a request and its answer need, so that loading does not count in the answer's times.
 
     Args:
         deferred: Sends the request.
-        format: The answer's format; None where its first payload tells.
+        format: The answer's format; None to detect it from the first payload.
     """
     deferred.prepare()
     if deferred.asked is not None:
-        # The first value of a process loads what pydantic needs to check it.
+        # The first value that a process makes loads pydantic's validators.
         Usage()
         if format is None:
             registry.load_for(deferred.asked[0])
 
 
 def known_first(first: First) -> First:
-    """Return what `wait_open` is to wait for.
+    """Check the `first` argument of `wait_open` and return it.
 
     Raises:
-        MisuseError: It is neither of the two words.
+        MisuseError: It is neither "head" nor "event".
     """
     if first not in ("head", "event"):
         raise MisuseError(f'wait_open waits for first="head" or first="event", and not {first!r}')
@@ -79,10 +79,10 @@ def known_first(first: First) -> First:
 
 
 def taken(reorder: Reorder) -> Reorder:
-    """Return what puts the frames of a stream right, which is this stream's from now on.
+    """Claim a `Reorder` stage for one stream and return it.
 
     Raises:
-        MisuseError: It is none, or another stream's.
+        MisuseError: It is not a `Reorder`, or another stream has it.
     """
     from tokenstream.stages import Reorder
 

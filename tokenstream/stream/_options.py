@@ -1,4 +1,4 @@
-"""How a stream is read."""
+"""Options for reading a stream."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Options"]
 
 
 class Options(NamedTuple):
-    """How a stream is read, as its calling code says."""
+    """The caller's options for reading a stream."""
 
     format: str | Format | None = None
     limits: Limits | None = None
@@ -28,7 +28,7 @@ class Options(NamedTuple):
     pings: bool = False
     reorder: Reorder | None = None
     renewable: bool = False
-    """Whether another source may go on with the answer."""
+    """Another source may continue the answer."""
     checkpoint: Checkpoint | None = None
     through: Throughs | None = None
-    """Makes what the events of each format pass before they are given."""
+    """Makes, for each format, the stages that its events pass through before delivery."""

@@ -1,4 +1,4 @@
-"""Where a reader is in the structured output of a choice."""
+"""A reader's cursor in the structured output of a choice."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ ItemT = TypeVar("ItemT")
 
 _SPACE = " \t\r\n"
 _CLOSING = frozenset('}]"')
-"""JSON that ends with one of these, and is whole, cannot go on."""
+"""Complete JSON that ends with one of these cannot continue; a bare number could."""
 
 
 class OutputCursor(Generic[ItemT]):
-    """Where a reader is in the structured output of a choice.
+    """A reader's position in the structured output of a choice.
 
     Args:
         answer: The choice.
         stage: Makes a stage that reads one document.
-        kind: What it gives.
+        kind: The kind of items the stage returns.
     """
 
     __slots__ = (
@@ -60,21 +60,21 @@ class OutputCursor(Generic[ItemT]):
         self._is_plain = kind == "drafts"
         self._documents = Documents(answer, stage, kind)
         self._only = self._documents.only
-        """The document, where there is but one: nothing need be looked for in each event then."""
+        """The document if there can be only one, so that no event has to be looked up."""
         self._given: Given | None = None
-        """What the reader was given, where it may come again; drafts begin again themselves."""
+        """Items delivered so far, kept if the answer may restart; drafts simply start over."""
         self._restarts = answer.accumulator.restarts
         self._found: deque[ItemT] = deque()
-        """What the reader is given next; an error among it is raised in its place."""
+        """Items to deliver next; an error among them is raised in its place."""
         self._failure: Exception | None = None
-        """What is raised once the stream is over."""
+        """The error to raise once the stream is over."""
         self._at_once = False
-        """Whether that is raised already before: it is an error of the program's."""
+        """True if `_failure` is the program's own error, which is raised at once."""
         self._over = False
-        """Whether the end of the stream was taken."""
+        """True once the end of the stream was processed."""
 
     def ready(self) -> ItemT | None:
-        """Return what the reader has missed, out of what has come."""
+        """Return the next item out of what arrived since the last look; None if there is none."""
         if self._restarts != self._accumulator.restarts:
             self._begin_again()
         if not self._found and not self._over:
@@ -88,14 +88,14 @@ class OutputCursor(Generic[ItemT]):
         return self._next() if self._found or self._at_once else None
 
     def after(self, event: Any) -> ItemT | None:  # noqa: ANN401 - any event
-        """Return what an event adds."""
+        """Return the item that an event adds; None if it adds none."""
         if self._restarts != self._accumulator.restarts:
             return self.ready()
         document = self._only or self._documents.find(event)
         if document is not None:
             piece = document.text.after(event)
             if piece is not None and self._is_plain and self._failure is None and not self._found:
-                # The way of most events: as below, whose calls would cost each of them.
+                # The path of most events: the same as `_take` and `_next`, without the cost of the calls.
                 stage = document.stage
                 found = stage.feed(piece)
                 if found:
@@ -109,7 +109,7 @@ class OutputCursor(Generic[ItemT]):
         return self._next() if self._found or self._at_once else None
 
     def end(self) -> ItemT | None:
-        """Return what the end of the stream adds, and raise what is wrong then.
+        """Return the item that the end of the stream adds, or raise what is wrong with the output.
 
         Raises:
             OutputInvalid: The output is not what was asked for.
@@ -130,20 +130,20 @@ class OutputCursor(Generic[ItemT]):
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """Repairs made in the documents that are read."""
+        """Repairs made in the selected documents."""
         return tuple([repair for document in self._documents.read for repair in document.stage.repairs])
 
     @property
     def text(self) -> str:
-        """The text of the document that is read, as far as it has come."""
+        """The text of the selected document, as far as it has arrived."""
         documents = self._documents.growing()
         return documents[0].text.text if documents else ""
 
     def whole_text(self, *, lenient: Lenient) -> str | None:
-        """Return the text of the document that is read, once the stream is over; None where it may be cut.
+        """Return the text of the selected document once the stream is over; None if it may be cut.
 
         Args:
-            lenient: Whether a missing end may be mended, so that a cut does not show.
+            lenient: Whether a missing end may be repaired, which would hide a cut.
         """
         documents = self._documents.growing()
         if not documents:
@@ -156,7 +156,7 @@ class OutputCursor(Generic[ItemT]):
     # -- within ------------------------------------------------------------------
 
     def _begin_again(self) -> None:
-        """Read the answer that began again: drafts from its start, of anything else what was not given."""
+        """Read a restarted answer: drafts from its start, anything else past what was delivered."""
         self._restarts = self._answer.accumulator.restarts
         self._documents = Documents(self._answer, self._stage, self._kind)
         self._only = self._documents.only
@@ -170,7 +170,7 @@ class OutputCursor(Generic[ItemT]):
             return self._take_next()
         given = self._given
         if given is None:
-            # Only what has come tells whether it may come again: a relay says so.
+            # Known only once something has arrived: a relay announces that it may restart.
             if not self._accumulator.may_restart or self._is_plain:
                 return self._take_next()
             given = self._given = Given(self._kind)
@@ -203,7 +203,7 @@ class OutputCursor(Generic[ItemT]):
         self._judge(document)
 
     def _judge(self, document: Document[ItemT]) -> None:
-        """Take what is wrong with a document, if something is."""
+        """Record a document's error, if it has one, and stop the stream if the stage asks for that."""
         stage = document.stage
         error = stage.error
         if error is None:
@@ -219,14 +219,14 @@ class OutputCursor(Generic[ItemT]):
         self._at_once = not isinstance(error, TokenStreamError)
 
     def _conclude(self) -> None:
-        """Take the end of the answer."""
+        """Process the end of the answer."""
         self._catch_up()
         documents = self._documents.last
         for document in documents:
             self._take(document, document.text.end())
         message, tool = self._answer.message, self._answer.tool
         if self._failure is not None:
-            # It ends in another way than it stood when that came.
+            # The message has ended since the error was recorded.
             self._failure = placed(self._failure, message, "", None)
         elif not documents or (tool is None and documents[0].text.empty):
             self._failure = placed(no_json(message, tool), message, "", None)

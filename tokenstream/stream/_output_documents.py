@@ -1,4 +1,4 @@
-"""The documents of an answer that are read as JSON, and the stages that read them."""
+"""JSON documents in an answer, each paired with the stage that reads it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "Begun", "Calls", "Document", "Documents", "OutputKind", "OutputStage"]
 
 OutputKind: TypeAlias = Literal["drafts", "items", "pieces"]
-"""What is read of the output: snapshots of the whole, elements of an array, one string."""
+"""The items to read: snapshots of the whole, elements of an array, or pieces of one string."""
 
 ItemT = TypeVar("ItemT")
 
@@ -30,7 +30,7 @@ ItemT = TypeVar("ItemT")
 class OutputStage(Protocol[ItemT]):
     """A stage that reads the JSON of an answer.
 
-    `complete` tells whether the document is finished, whatever may still come.
+    `complete` is True once the document is finished, even if more text follows.
     """
 
     @property
@@ -54,9 +54,9 @@ class Answer:
     """The choice whose JSON is read.
 
     Args:
-        accumulator: What has been said.
+        accumulator: The stream's accumulator.
         choice: The choice.
-        tool: The tool that is given the JSON as its arguments; None for an answer's own text.
+        tool: The tool whose arguments are the JSON; None for the answer's own text.
         stop: Stops the stream.
     """
 
@@ -72,7 +72,7 @@ class Answer:
 
     @property
     def index(self) -> int:
-        """The choice's index; choice 0 stands for the first that there is."""
+        """The choice's index; choice 0 stands for the first one that exists."""
         return self.choice or self.accumulator.main
 
     @property
@@ -85,9 +85,9 @@ class Document(Generic[ItemT]):
     """A document of an answer, and the stage that reads it.
 
     Args:
-        text: Where its reader is in it.
+        text: The cursor in its text.
         stage: The stage.
-        kind: What the stage gives.
+        kind: The kind of items the stage returns.
     """
 
     __slots__ = ("_given", "_kind", "last", "stage", "text")
@@ -97,9 +97,9 @@ class Document(Generic[ItemT]):
         self.stage = stage
         self._kind = kind
         self._given = 0
-        """How many items were given; of a text how many characters, and errors between them."""
+        """Items returned so far; for pieces of a string, its characters and the errors between them."""
         self.last: ItemT | None = None
-        """What was given last."""
+        """The last item returned."""
 
     @property
     def best(self) -> Partial[Any] | None:
@@ -107,14 +107,14 @@ class Document(Generic[ItemT]):
         return cast("Partial[Any] | None", self.last) if self._kind == "drafts" else None
 
     def feed(self, piece: str) -> list[ItemT]:
-        """Return what a piece of the text adds."""
+        """Return the items that a piece of the text adds."""
         found = self.stage.feed(piece)
         return self._counted(found) if found else found
 
     def read_again(self, stage: OutputStage[ItemT]) -> list[ItemT]:
-        """Return what the whole text adds, which is another than that of the pieces."""
+        """Read the whole text because it differs from the pieces read; return the items it adds."""
         if self.stage.error is None and self.stage.complete:
-            # Mostly it is the same JSON, written in another way.
+            # Usually the same JSON with other spacing or escapes.
             return []
         given, self._given, self.stage = self._given, 0, stage
         found = self.feed(self.text.text)
@@ -123,7 +123,7 @@ class Document(Generic[ItemT]):
         return found if self._kind == "drafts" else found[given:]
 
     def end(self, message: Message) -> tuple[list[ItemT], Exception | None]:
-        """Return what the end of the answer adds, and what is wrong then."""
+        """Return the items that the end of the answer adds, and the error if there is one."""
         error = self.stage.error
         return ([], error) if error is not None else self._end(message)
 
@@ -142,7 +142,7 @@ class Document(Generic[ItemT]):
         return [], incomplete(message, text.text, whole=complete, errors=error.errors, best=error.best)
 
     def _counted(self, found: list[ItemT]) -> list[ItemT]:
-        """Note what is given; the pieces of a text are given in one."""
+        """Count the items to return; pieces of a string are joined into one."""
         if not found:
             return found
         if self._kind == "pieces":
@@ -159,9 +159,9 @@ class Begun(NamedTuple):
     part: GrowingPart
     """The call as it grows."""
     at: int
-    """Which part of the choice it is."""
+    """Index of its part in the choice."""
     number: int
-    """Which call of the choice it is, from 0."""
+    """Number of the call within the choice, from 0."""
 
     @property
     def start(self) -> ToolCall:
@@ -181,12 +181,12 @@ class Calls:
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
         self._looked = 0
-        """How many parts of the choice were looked at."""
+        """Parts of the choice looked at so far."""
         self._number = 0
-        """How many of them are calls."""
+        """Calls among them."""
 
     def begun(self) -> list[Begun]:
-        """Return the calls that have begun since this was last asked."""
+        """Return the calls that have begun since the last call of this method."""
         answer = self._answer
         found: list[Begun] = []
         parts = answer.accumulator.parts_from(answer.index, self._looked)
@@ -199,13 +199,13 @@ class Calls:
 
 
 class Documents(Generic[ItemT]):
-    """The documents that are read: the text of a choice, or the arguments of a tool's calls.
+    """The documents to read: the text of a choice, or the arguments of a tool's calls.
 
     Args:
         answer: The choice.
         stage: Makes a stage that reads one document.
-        kind: What is read. Items are read of all calls, anything else of the first
-            that has arguments.
+        kind: The kind of items. Elements of arrays are read from all calls, anything else
+            from the first call that has arguments.
     """
 
     __slots__ = ("_answer", "_at", "_begun", "_calls", "_growing", "_kind", "_spare", "_stage")
@@ -213,26 +213,26 @@ class Documents(Generic[ItemT]):
     def __init__(self, answer: Answer, stage: Callable[[], OutputStage[ItemT]], kind: OutputKind) -> None:
         self._answer = answer
         self._stage = stage
-        # Made now, because it may refuse what it was told.
+        # Made now, because making it checks the caller's arguments.
         self._spare: OutputStage[ItemT] | None = stage()
         self._kind: OutputKind = kind
         self._begun: list[Document[ItemT]] = []
         self._growing: dict[int, Document[ItemT]] = {}
-        """The calls that are not known to be whole, by their index."""
+        """Calls not yet known to be complete, by part index."""
         self._calls = Calls(answer)
         self._at = 0
-        """Which call is read, where only one is."""
+        """Index in `_begun` of the call that is read, if only one is."""
         if answer.tool is None:
             self._begin(AnswerText(answer.accumulator, answer.choice))
 
     @property
     def only(self) -> Document[ItemT] | None:
-        """The one that there is, where it is the answer's own text."""
+        """The only document, if it is the answer's own text."""
         return self._begun[0] if self._answer.tool is None else None
 
     @property
     def read(self) -> list[Document[ItemT]]:
-        """Those that are read."""
+        """The selected documents."""
         begun = self._begun
         if self._kind == "items" or len(begun) <= 1:
             return begun
@@ -242,11 +242,11 @@ class Documents(Generic[ItemT]):
 
     @property
     def last(self) -> list[Document[ItemT]]:
-        """Those that count at the end: a call without arguments does where there is no other."""
+        """Documents judged at the end: those with content, or the first selected one if all are empty."""
         return [document for document in self.read if not document.text.empty] or self.read[:1]
 
     def growing(self) -> list[Document[ItemT]]:
-        """Return those that something may have been added to since this was last asked."""
+        """Return the documents that may have grown since the last call of this method."""
         if self._answer.tool is None:
             return self._begun
         self._look()
@@ -257,7 +257,7 @@ class Documents(Generic[ItemT]):
         return list(growing.values())
 
     def find(self, event: Any) -> Document[ItemT] | None:  # noqa: ANN401 - any event
-        """Return the call that an event may add to."""
+        """Return the document that an event may add to; None if it belongs to no selected call."""
         answer = self._answer
         if event.choice != answer.choice:
             return None
@@ -267,11 +267,11 @@ class Documents(Generic[ItemT]):
         return found if self._kind == "items" or found in self.read else None
 
     def read_again(self, document: Document[ItemT]) -> list[ItemT]:
-        """Return what the whole text of a document adds, which is another than that of its pieces."""
+        """Read a document again, with a new stage, because its whole text differs from its pieces."""
         return document.read_again(self._stage())
 
     def _look(self) -> None:
-        """Find the calls of the tool that have begun since."""
+        """Add a document for each call of the tool that has begun since the last look."""
         for call in self._calls.begun():
             if call.start.name == self._answer.tool:
                 self._growing[call.at] = self._begin(ArgumentsText(call.part))
@@ -284,7 +284,7 @@ class Documents(Generic[ItemT]):
 
 
 def _apart(found: list[Any]) -> list[Any]:
-    """Return the characters of pieces one by one, and the errors between them."""
+    """Split pieces into single characters; errors between them stay in place."""
     apart: list[Any] = []
     for piece in found:
         apart += piece if isinstance(piece, str) else [piece]
@@ -292,7 +292,7 @@ def _apart(found: list[Any]) -> list[Any]:
 
 
 def _joined(found: list[Any]) -> list[Any]:
-    """Return pieces in one, or in as many as there are with errors between them."""
+    """Join adjacent pieces; errors between them stay in place."""
     joined: list[Any] = []
     for is_text, run in groupby(found, key=lambda piece: isinstance(piece, str)):
         pieces = list(run)

@@ -1,4 +1,4 @@
-"""What the end of an answer means for who reads it as JSON."""
+"""Errors for answers that end without the JSON that was asked for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["OutputError", "broken_off", "incomplete", "is_cut", "no_json", "placed"]
 
 OutputError: TypeAlias = OutputInvalid | OutputIncomplete | LimitExceeded
-"""What is raised for an answer that is not what was asked for."""
+"""Errors for an answer that is not what was asked for."""
 ErrorT = TypeVar("ErrorT", bound=Exception)
 
 _CUTS: dict[str | None, tuple[str, str]] = {
@@ -23,18 +23,18 @@ _CUTS: dict[str | None, tuple[str, str]] = {
     "error": ("was cut by an error of the provider", ""),
     "pause": ("paused", "; ask the provider to go on"),
 }
-"""Finish reasons of answers that are not at their end: what happened, and what to do."""
+"""Finish reasons of unfinished answers: what happened, and what to do."""
 _ENDINGS = {"stopped": ("was stopped", ""), "truncated": ("broke off", "")}
 _ENDED = ("ended", "")
 
 
 def is_cut(message: Message) -> bool:
-    """Tell whether an answer did not end of itself."""
+    """Return True if an answer did not end by itself."""
     return message.finish_reason in _CUTS or message.ending != "complete"
 
 
 def no_json(message: Message, tool: str | None) -> OutputError:
-    """Return the error for an answer in which there is none of the JSON that was asked for."""
+    """Return the error for an answer without the text or tool call that was to hold the JSON."""
     sought = "text" if tool is None else f"call of the tool {tool!r}"
     if _declined(message):
         msg = "the model declined to answer; its words are in .partial.refusal"
@@ -63,9 +63,9 @@ def incomplete(
 
     Args:
         message: The answer.
-        text: What came of the JSON.
-        whole: Whether the JSON is at its end, and only the call is not that it belongs to.
-        errors: What is wrong with its values.
+        text: The JSON received.
+        whole: Whether the JSON is complete and only its tool call is not.
+        errors: Validation errors in its values.
         best: The last snapshot.
     """
     if _declined(message):
@@ -97,9 +97,9 @@ def broken_off(
 
 
 def placed(error: ErrorT, message: Message, text: str, best: Partial[Any] | None) -> ErrorT:
-    """Put on an error what a stage does not know of the answer, and return it.
+    """Fill in what a stage does not know of the answer (message, text, snapshot) and return the error.
 
-    What a validator of the program's has raised stays as it is.
+    Exceptions raised by the program's own validators stay unchanged.
     """
     if isinstance(error, OutputInvalid | OutputIncomplete | LimitExceeded):
         error.partial = message

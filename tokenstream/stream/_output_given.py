@@ -1,4 +1,4 @@
-"""What a reader of structured output was given, where the answer may begin again."""
+"""Record of delivered structured output, for answers that may restart."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 __all__ = ["Given"]
 
 _INVALID = object()
-"""Stands for an element that was invalid: it was raised in its place."""
+"""Stands for an invalid element, for which an error was raised."""
 
 
 class Given:
-    """Compares what an answer gives that began again with what its reader has been given.
+    """Compares a restarted answer with the items its reader already has.
 
-    Items are equal by value and place, the pieces of a string as one text. What
-    equals is passed over; the rest of a longer piece is given.
+    Items are compared by value and position, the pieces of a string as one text.
+    Equal ones are skipped; the rest of a longer piece is delivered.
 
     Args:
-        kind: What is given: items, or pieces of a string.
+        kind: The kind of items: elements, or pieces of a string.
     """
 
     __slots__ = ("_at", "_inside", "_items", "_pieces")
@@ -35,38 +35,38 @@ class Given:
         self._pieces = kind == "pieces"
         self._items: list[Any] = []
         self._at = 0
-        """How many of them have come again; equal to their number where none is missing."""
+        """Items seen again since the restart; equal to their number if none is missing."""
         self._inside = 0
-        """How many characters of the next piece have come again."""
+        """Characters of the next piece seen again."""
 
     def begin_again(self) -> None:
-        """Compare from the start."""
+        """Compare from the first item again."""
         self._at = self._inside = 0
 
     @property
     def owes(self) -> bool:
-        """Something that was given has not come again."""
+        """True while a delivered item has not been seen again."""
         return self._at < len(self._items)
 
     def check(self, accumulator: Accumulator) -> None:
-        """Refuse an end before all has come again; whoever stopped the stream knows.
+        """Refuse an end before every delivered item was seen again, unless the stream was stopped.
 
         Raises:
-            StreamError: The answer that began again is another one.
+            StreamError: The restarted answer is a different one.
         """
         if accumulator.ending != "stopped":
             raise difference(accumulator)
 
     def pass_over(self, take: Callable[[], Any], accumulator: Accumulator) -> Any:  # noqa: ANN401 - an item
-        """Return the first item that was not given before; None where none has come.
+        """Return the first item that was not delivered before; None if none has arrived.
 
         Args:
-            take: Returns the next item, None where there is none, or raises what stands in its place.
-            accumulator: Knows why the answer began again.
+            take: Returns the next item, None if there is none, or raises an invalid element's error.
+            accumulator: Knows why the answer restarted.
 
         Raises:
-            StreamError: The answer that began again is another one.
-            OutputInvalid: An element is invalid that was not raised before.
+            StreamError: The restarted answer is a different one.
+            OutputInvalid: An element is invalid and was not raised before.
         """
         while True:
             try:
@@ -93,7 +93,7 @@ class Given:
         self._at = len(self._items)
 
     def _same(self, item: object) -> str | None:
-        """Pass over an item; None where it is another one."""
+        """Skip an item that equals the delivered one and return ""; None if it differs."""
         before = self._items[self._at]
         same = (before is item) if _INVALID in (before, item) else bool(before == item)
         if not same or self._inside:
@@ -102,7 +102,7 @@ class Given:
         return ""
 
     def _again(self, piece: str) -> str | None:
-        """Pass over a piece of a string, and return what of it is new; None where it is another one."""
+        """Skip the delivered part of a string's piece and return the rest; None if it differs."""
         while piece and self.owes:
             before = self._items[self._at]
             if not isinstance(before, str):

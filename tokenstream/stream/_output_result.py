@@ -1,4 +1,4 @@
-"""The typed value that an answer is, once it is over."""
+"""The typed value of a finished answer."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ T = TypeVar("T")
 
 
 class ResultCursor(Generic[T]):
-    """Reads to the end of a stream, and gives the one value that the answer is.
+    """Reads a stream to its end and returns the answer as one typed value.
 
     Args:
         answer: The choice.
-        type: What the value is to be.
+        type: The value's type.
         lenient: Whether to read what is almost JSON.
-        document: Which of several documents is read, with *lenient*.
-        known: What was found before, by what was asked for.
+        document: Which of several documents to read, with *lenient*.
+        known: Results found before, by the arguments that they were asked for with.
     """
 
     __slots__ = ("_answer", "_document", "_key", "_known", "_lenient", "_type")
@@ -51,7 +51,7 @@ class ResultCursor(Generic[T]):
         lenient: Lenient,
         document: DocumentChoice | None = None,
     ) -> None:
-        # Refused before anything is read, where no such type can be made.
+        # Checked before anything is read: refuses a type that cannot be used.
         Schema[T].of(type)
         check_choice(document, lenient=lenient, typed=True)
         self._answer = answer
@@ -62,11 +62,11 @@ class ResultCursor(Generic[T]):
         self._key = (answer.choice, answer.tool, lenient, document, _key_of(type))
 
     def ready(self) -> T | None:
-        """Return None: before the end there is no result."""
+        """Return None: the result needs the whole answer."""
         return None
 
     def after(self, event: object) -> T | None:
-        """Return None: before the end there is no result."""
+        """Return None: the result needs the whole answer."""
         return None
 
     def end(self) -> T:
@@ -83,13 +83,13 @@ class ResultCursor(Generic[T]):
         return found.take()
 
     def broke_off(self, cause: StreamError) -> T:
-        """Return the value of a stream that broke off after this choice was at its end.
+        """Return the value even though the stream broke off, if this choice was already complete.
 
         Args:
-            cause: What the stream raised.
+            cause: The error that the stream raised.
 
         Raises:
-            OutputIncomplete: It was not; `cause` is its cause.
+            OutputIncomplete: The choice was not complete; raised from `cause`.
         """
         answer = self._answer
         if answer.accumulator.ending_of(answer.index) == "complete":
@@ -114,7 +114,7 @@ class ResultCursor(Generic[T]):
             try:
                 return validate_output(self._type, text, lenient=self._lenient, document=self._document)
             except (OutputInvalid, OutputIncomplete, LimitExceeded):
-                # The snapshots tell what is wrong, and what there is besides.
+                # Reading the drafts raises the error with the last snapshot attached.
                 pass
         *_, best = iter(drafts.end, None)
         return best.final()
@@ -136,12 +136,12 @@ class ResultCursor(Generic[T]):
 
 
 class _Found(Generic[T]):
-    """What was found: a value, or what is wrong.
+    """A result: a value or an error.
 
     Args:
-        type: What was asked for; it is kept, so that its key stays its own.
+        type: The type asked for; held because its id may be the key.
         value: The value.
-        error: What is wrong.
+        error: The error.
     """
 
     __slots__ = ("_error", "_type", "_value")
@@ -152,7 +152,7 @@ class _Found(Generic[T]):
         self._error = error
 
     def take(self) -> T:
-        """Return the value, or raise what is wrong."""
+        """Return the value, or raise the error."""
         if self._error is not None:
             raise self._error.with_traceback(None) from self._error.__cause__
         value: T = NULL if self._value is None else self._value
@@ -160,7 +160,7 @@ class _Found(Generic[T]):
 
 
 def _key_of(type: object) -> Hashable:  # noqa: A002
-    """Return what tells types apart; unions are equal in any order, but their values may depend on it."""
+    """Return a key that distinguishes types, also equal unions whose members stand in another order."""
     try:
         hash(type)
     except TypeError:

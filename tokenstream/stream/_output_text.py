@@ -1,4 +1,4 @@
-"""The text that an answer's JSON is in, its own or a tool call's arguments, and where a reader is in it."""
+"""Cursors in the text that holds an answer's JSON: its own, or a tool call's arguments."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ __all__ = ["AnswerText", "ArgumentsText"]
 
 _SPACE = " \t\r\n"
 _SAYS_NOTHING = re.compile(r"[ \t\r\n{}]*\Z").match
-"""Arguments that are made of these characters alone say nothing."""
+"""Matches arguments without content: only spaces and braces."""
 _PREFIX = re.compile(r"[ \t\r\n]*\{[ \t\r\n]*\}[ \t\r\n]*(?=[^ \t\r\n])")
 _MOST_HELD = 64
-"""Characters that are held back at most: text that is looked at again for each piece must stay short."""
+"""Most characters to hold back; they are examined again with each piece."""
 
 
 class AnswerText(TextCursor):
-    """Where a reader is in the text of a choice.
+    """A reader's cursor in the text of a choice.
 
     Args:
-        accumulator: What has been said.
+        accumulator: The stream's accumulator.
         choice: The choice.
     """
 
@@ -45,36 +45,36 @@ class AnswerText(TextCursor):
 
     @property
     def text(self) -> str:
-        """The text as far as it has come."""
+        """The text received so far."""
         log = self._accumulator.find_log(self._choice or self._accumulator.main, "text")
         return "" if log is None else log.join()
 
     @property
     def empty(self) -> bool:
-        """Whether there is none to be read as JSON."""
+        """True if the text is blank."""
         return not self.text.strip()
 
     def is_cut(self, message: Message, *, complete: bool) -> bool:
-        """Tell whether the JSON may have been cut in an answer that is over.
+        """Return True if the JSON may have been cut, in an answer that is over.
 
         Args:
             message: The answer.
-            complete: Whether the JSON itself is at its end.
+            complete: Whether the JSON itself is complete.
         """
         return is_cut(message) and not complete
 
 
 class ArgumentsText:
-    """Where a reader is in the arguments of a tool call.
+    """A reader's cursor in the arguments of a tool call.
 
-    Arguments that say nothing are held back until the answer is over: some
-    servers send an empty object first and the real ones behind it. openai-chat
-    drops one in a fragment of its own; glued to what follows, it makes two calls
-    of them at their end, there and in other formats.
+    An empty object is held back until the answer is over, because some servers
+    send one before the real arguments. The openai-chat format drops it if it
+    comes in a fragment of its own; if the two are joined, that format and
+    others split them into two calls at their end.
 
     Args:
         part: The call as it grows.
-        free: Whether they are free text, of which nothing is held back.
+        free: Whether they are free text, which is never held back.
     """
 
     __slots__ = (
@@ -91,18 +91,18 @@ class ArgumentsText:
         self._part = part
         self._free = free
         self._log: TextLog | None = None
-        """The fragments, until the call is whole."""
+        """The fragments, until the call is complete."""
         self._position = 0
         self._behind = False
-        """Whether the arguments stand behind an empty object."""
+        """True if the arguments follow an empty object."""
         self._begun = free
-        """Whether something of the arguments was given."""
+        """True once some of the arguments was delivered."""
         self.rewritten = False
-        """Whether the whole call has other arguments than those that were given."""
+        """True if the complete call's arguments differ from those delivered."""
 
     @property
     def text(self) -> str:
-        """The arguments as far as they have come."""
+        """The arguments received so far."""
         call = self._call
         if self._free:
             return self._since(0)
@@ -114,24 +114,24 @@ class ArgumentsText:
 
     @property
     def begun(self) -> ToolCall:
-        """The call as it is known now, without what its fragments say."""
+        """The call at its end, or at its start without its fragments while it is growing."""
         return self._ended or cast("ToolCall", self._part.start)
 
     @property
     def over(self) -> bool:
-        """Whether the call is whole."""
+        """True once the call is complete."""
         return self._call is not None
 
     @property
     def empty(self) -> bool:
-        """Whether the call is whole, and its arguments say nothing."""
+        """True if the call is complete and its arguments have no content."""
         call = self._call
         return call is not None and not self._begun and _SAYS_NOTHING(call.arguments_text) is not None
 
     def is_cut(self, message: Message, *, complete: bool) -> bool:
-        """Tell whether the call was cut in an answer that is over: then it is not to be taken for one."""
-        # A call that has ended on what is no JSON was not cut, and may be almost JSON; one that
-        # lacks its end was, unless the model has gone on behind it.
+        """Return True if the call was cut, in an answer that is over; a cut call must not be run."""
+        # A call that ended with invalid JSON was not cut: a lenient reader may still read it. One
+        # without an end was cut, unless the model went on with another part after it.
         ended = self._ended
         if ended is None or ended.complete or complete:
             return ended is None
@@ -140,7 +140,7 @@ class ArgumentsText:
         return not (behind or ended_itself(message.finish_reason, message.ending))
 
     def ready(self) -> str | None:
-        """Return what the reader has missed of the arguments, in one piece."""
+        """Return the arguments received since the last look, as one piece; None if there are none."""
         if self._call is not None:
             self._settle()
         elif self._behind:
@@ -150,7 +150,7 @@ class ArgumentsText:
         return text or None
 
     def after(self, event: Any) -> str | None:  # noqa: ANN401 - any event
-        """Return what an event of the call adds to the arguments."""
+        """Return what an event of the call adds to the arguments; None if nothing."""
         log = self._log
         if log is not None and self._begun and event.__class__ is ToolCallDelta:
             text: str = event.fragment
@@ -160,7 +160,7 @@ class ArgumentsText:
         return self.ready()
 
     def end(self) -> str | None:
-        """Return what was held back, because no other arguments will come."""
+        """Return what was held back, now that no other arguments will come."""
         if self._begun:
             return None
         self._begun = True
@@ -172,18 +172,18 @@ class ArgumentsText:
 
     @property
     def _call(self) -> ToolCall | None:
-        """The call, once it is whole."""
+        """The call, once it is complete."""
         ended = self._ended
         return ended if ended is not None and ended.complete else None
 
     @property
     def _ended(self) -> ToolCall | None:
-        """The call, once it has ended, on JSON or not."""
+        """The call, once it has ended, with valid JSON or not."""
         final = self._part.final
         return final if isinstance(final, ToolCall) else None
 
     def _beginning(self) -> str:
-        """Return the first piece, once the arguments say something."""
+        """Return the first piece, once the arguments have content; until then ""."""
         text = self._since(0)
         if len(text) <= _MOST_HELD and _SAYS_NOTHING(text):
             return ""
@@ -203,7 +203,7 @@ class ArgumentsText:
         return "" if log is None or log.length == position else log.since(position)
 
     def _settle(self) -> None:
-        """Compare the whole call with what was given of it."""
+        """Compare the complete call with what was delivered of it."""
         log, self._log = self._log, None
         if log is None or not self._begun:
             return

@@ -1,4 +1,4 @@
-"""Structured output as it arrives: the views of a stream, or of one of its choices."""
+"""Views of structured output, on a stream or on one of its choices."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _BROKE_OFF = (StreamTruncated, StreamInterrupted, StreamStalled)
 
 
 class OutputViews(ChoiceBase[SyncDriver]):
-    """Structured output as it arrives, on a stream or a choice of it."""
+    """The structured-output methods of a stream or a choice."""
 
     __slots__ = ()
 
@@ -46,30 +46,30 @@ class OutputViews(ChoiceBase[SyncDriver]):
         show: How = "characters",
         document: DocumentChoice | None = None,
     ) -> PartialsView[T]:
-        """Watch an object fill in: a view of snapshots, one for each piece that changes it.
+        """Return a view of an object as it fills in: a snapshot for each piece that changes it.
 
-        A value is validated when it is finished; what is wrong shows in the
-        `errors` of the next snapshot, and is raised at the end.
+        Each value is validated when it is finished. Errors appear in the `errors`
+        of the next snapshot and are raised at the end.
 
         Args:
-            type: What the answer is: a type, or a pydantic `TypeAdapter`.
-            tool: A tool whose arguments are read instead of the text: those of the first
-                call of it that has any.
-            fail_fast: Whether the first value that breaks the schema, or broken JSON, is
+            type: The answer's type, or a pydantic `TypeAdapter`.
+            tool: Read the arguments of this tool instead of the text: those of its first
+                call that has any.
+            fail_fast: Whether invalid JSON, or the first value that breaks the schema, is
                 raised at once and stops the stream.
-            lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
-            defaults: Whether fields that have not come show their type's defaults, from the
-                start; one that is made out of other fields shows with the whole object only.
-            show: When strings show: "characters", as far as they have come; "words", as far as
-                their last whole word; "values", once they are finished. What the type says of a
-                field, with `tokenstream.partial_json.Show`, counts first.
-            document: Which is read where the text holds several documents, with *lenient*: "first"
-                reads nothing behind it, "last" shows nothing before the end, "matching" is the one
-                that validates and shows at the end, too. None refuses two that differ.
+            lenient: Whether to repair almost-JSON; "closed" does so too, but refuses a cut document.
+            defaults: Whether missing fields show their type's defaults from the start; a default
+                computed from other fields shows only once the object is complete.
+            show: How much of an unfinished string shows: "characters", all that arrived; "words", up
+                to the last whole word; "values", nothing until it is finished. A field's own
+                `tokenstream.partial_json.Show` takes precedence.
+            document: Which of several documents to read, with *lenient*: "first" ignores the others,
+                "last" shows nothing before the end, "matching" shows the one that validates, at the
+                end too. None refuses documents that differ.
 
         Raises:
-            OutputInvalid: In the loop; `.best` is the last snapshot. `InvalidJSON` where
-                the text is no JSON from `.offset` on.
+            OutputInvalid: In the loop; `.best` is the last snapshot. `InvalidJSON` if the
+                text is not JSON from `.offset` on.
             OutputIncomplete: The answer ended before its JSON did.
             StreamError: The answer failed, as in every view.
 
@@ -102,21 +102,21 @@ class OutputViews(ChoiceBase[SyncDriver]):
         lenient: Lenient = False,
         document: Literal["first", "last"] | None = None,
     ) -> ItemsView[T]:
-        """Take the elements of an array one by one: a view that gives each, validated, as soon as it closes.
+        """Return a view of an array's elements, each validated and delivered as soon as it is complete.
 
-        An element that breaks the schema raises `OutputInvalid` in its place;
-        reading the same view again goes on behind it.
+        An element that breaks the schema raises `OutputInvalid` in its place; read
+        the same view again to continue after it.
 
         Args:
-            type: What each element is: a type, or a pydantic `TypeAdapter`.
-            at: Where the array is, such as "steps" or "recipes.*.steps", or a tuple of keys;
+            type: The elements' type, or a pydantic `TypeAdapter`.
+            at: Path of the array, such as "steps" or "recipes.*.steps", or a tuple of keys;
                 "" is the whole answer.
-            tool: A tool whose arguments are read instead of the text: those of all calls of it.
-            fail_fast: Whether the first element that breaks the schema, or broken JSON,
+            tool: Read the arguments of this tool instead of the text: those of all its calls.
+            fail_fast: Whether invalid JSON, or the first element that breaks the schema,
                 stops the stream.
-            lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
-            document: Which is read where the text holds several documents, with *lenient*: "first"
-                reads nothing behind it, "last" shows nothing before the end. None refuses two that differ.
+            lenient: Whether to repair almost-JSON; "closed" does so too, but refuses a cut document.
+            document: Which of several documents to read, with *lenient*: "first" ignores the others,
+                "last" shows nothing before the end. None refuses documents that differ.
 
         Raises:
             OutputInvalid: In the loop: an element, or at the end the answer, is not what was asked for.
@@ -141,22 +141,22 @@ class OutputViews(ChoiceBase[SyncDriver]):
         lenient: Lenient = False,
         document: Literal["first", "last"] | None = None,
     ) -> TextView:
-        """Read one string of an object as it is written: a view of `str` pieces, which can be shaped.
+        """Return a view of one string of an object as it grows: `str` pieces, which can be shaped.
 
-        A path with wildcards reads several, one after the other. What is no string
-        among them raises `OutputInvalid` in its place; reading the same view again
-        goes on behind it.
+        A path with wildcards reads several strings, one after the other. A value
+        that is not a string raises `OutputInvalid` in its place; read the same view
+        again to continue after it.
 
         Args:
-            at: Where the string is, such as "summary" or "recipe.title", or a tuple of keys.
-            tool: A tool whose arguments are read instead of the text: those of the first
-                call of it that has any.
-            lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
-            document: Which is read where the text holds several documents, with *lenient*: "first"
-                reads nothing behind it, "last" shows nothing before the end. None refuses two that differ.
+            at: Path of the string, such as "summary" or "recipe.title", or a tuple of keys.
+            tool: Read the arguments of this tool instead of the text: those of its first
+                call that has any.
+            lenient: Whether to repair almost-JSON; "closed" does so too, but refuses a cut document.
+            document: Which of several documents to read, with *lenient*: "first" ignores the others,
+                "last" shows nothing before the end. None refuses documents that differ.
 
         Raises:
-            OutputInvalid: In the loop: there is no string, or no JSON.
+            OutputInvalid: In the loop: the answer has no such string, or no JSON.
             OutputIncomplete: The answer ended before its JSON did.
             StreamError: The answer failed, as in every view.
 
@@ -178,21 +178,21 @@ class OutputViews(ChoiceBase[SyncDriver]):
     ) -> T:
         """Read to the end and return the answer as a typed value.
 
-        It may be called before, during or after any view, and again. JSON that is
-        whole is a result even where the answer was cut behind it (finish reason
-        length); a tool call that was cut is none.
+        Call it before, during or after any view, and as often as you like. Complete
+        JSON is a result even if the answer was cut after it (finish reason length);
+        a tool call that was cut is not.
 
         Args:
-            type: What the answer is: a type, or a pydantic `TypeAdapter`.
-            tool: A tool whose arguments are read instead of the text: those of the first
-                call of it that has any.
-            lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
-            document: Which is read where the text holds several documents, with *lenient*: "first",
-                "last", or "matching", the one that validates. None refuses two that differ.
+            type: The answer's type, or a pydantic `TypeAdapter`.
+            tool: Read the arguments of this tool instead of the text: those of its first
+                call that has any.
+            lenient: Whether to repair almost-JSON; "closed" does so too, but refuses a cut document.
+            document: Which of several documents to read, with *lenient*: "first", "last", or
+                "matching", the one that validates. None refuses documents that differ.
 
         Raises:
-            OutputInvalid: The answer is something else, or there is none: `.errors` are pydantic's.
-            OutputIncomplete: It was cut, or the stream broke off, whose error is then the cause.
+            OutputInvalid: The answer is missing or does not match; `.errors` are pydantic's.
+            OutputIncomplete: The answer was cut, or the stream broke off; its error is the cause.
             StreamError: The answer failed for another reason.
 
         Example:
@@ -208,7 +208,7 @@ class OutputViews(ChoiceBase[SyncDriver]):
 
 
 class AsyncOutputViews(ChoiceBase[AsyncDriver]):
-    """Structured output as it arrives, on a stream or a choice of it."""
+    """The structured-output methods of a stream or a choice."""
 
     __slots__ = ()
 
@@ -223,30 +223,30 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
         show: How = "characters",
         document: DocumentChoice | None = None,
     ) -> AsyncPartialsView[T]:
-        """Watch an object fill in: a view of snapshots, one for each piece that changes it.
+        """Return a view of an object as it fills in: a snapshot for each piece that changes it.
 
-        A value is validated when it is finished; what is wrong shows in the
-        `errors` of the next snapshot, and is raised at the end.
+        Each value is validated when it is finished. Errors appear in the `errors`
+        of the next snapshot and are raised at the end.
 
         Args:
-            type: What the answer is: a type, or a pydantic `TypeAdapter`.
-            tool: A tool whose arguments are read instead of the text: those of the first
-                call of it that has any.
-            fail_fast: Whether the first value that breaks the schema, or broken JSON, is
+            type: The answer's type, or a pydantic `TypeAdapter`.
+            tool: Read the arguments of this tool instead of the text: those of its first
+                call that has any.
+            fail_fast: Whether invalid JSON, or the first value that breaks the schema, is
                 raised at once and stops the stream.
-            lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
-            defaults: Whether fields that have not come show their type's defaults, from the
-                start; one that is made out of other fields shows with the whole object only.
-            show: When strings show: "characters", as far as they have come; "words", as far as
-                their last whole word; "values", once they are finished. What the type says of a
-                field, with `tokenstream.partial_json.Show`, counts first.
-            document: Which is read where the text holds several documents, with *lenient*: "first"
-                reads nothing behind it, "last" shows nothing before the end, "matching" is the one
-                that validates and shows at the end, too. None refuses two that differ.
+            lenient: Whether to repair almost-JSON; "closed" does so too, but refuses a cut document.
+            defaults: Whether missing fields show their type's defaults from the start; a default
+                computed from other fields shows only once the object is complete.
+            show: How much of an unfinished string shows: "characters", all that arrived; "words", up
+                to the last whole word; "values", nothing until it is finished. A field's own
+                `tokenstream.partial_json.Show` takes precedence.
+            document: Which of several documents to read, with *lenient*: "first" ignores the others,
+                "last" shows nothing before the end, "matching" shows the one that validates, at the
+                end too. None refuses documents that differ.
 
         Raises:
-            OutputInvalid: In the loop; `.best` is the last snapshot. `InvalidJSON` where
-                the text is no JSON from `.offset` on.
+            OutputInvalid: In the loop; `.best` is the last snapshot. `InvalidJSON` if the
+                text is not JSON from `.offset` on.
             OutputIncomplete: The answer ended before its JSON did.
             StreamError: The answer failed, as in every view.
         """
@@ -272,21 +272,21 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
         lenient: Lenient = False,
         document: Literal["first", "last"] | None = None,
     ) -> AsyncItemsView[T]:
-        """Take the elements of an array one by one: a view that gives each, validated, as soon as it closes.
+        """Return a view of an array's elements, each validated and delivered as soon as it is complete.
 
-        An element that breaks the schema raises `OutputInvalid` in its place;
-        reading the same view again goes on behind it.
+        An element that breaks the schema raises `OutputInvalid` in its place; read
+        the same view again to continue after it.
 
         Args:
-            type: What each element is: a type, or a pydantic `TypeAdapter`.
-            at: Where the array is, such as "steps" or "recipes.*.steps", or a tuple of keys;
+            type: The elements' type, or a pydantic `TypeAdapter`.
+            at: Path of the array, such as "steps" or "recipes.*.steps", or a tuple of keys;
                 "" is the whole answer.
-            tool: A tool whose arguments are read instead of the text: those of all calls of it.
-            fail_fast: Whether the first element that breaks the schema, or broken JSON,
+            tool: Read the arguments of this tool instead of the text: those of all its calls.
+            fail_fast: Whether invalid JSON, or the first element that breaks the schema,
                 stops the stream.
-            lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
-            document: Which is read where the text holds several documents, with *lenient*: "first"
-                reads nothing behind it, "last" shows nothing before the end. None refuses two that differ.
+            lenient: Whether to repair almost-JSON; "closed" does so too, but refuses a cut document.
+            document: Which of several documents to read, with *lenient*: "first" ignores the others,
+                "last" shows nothing before the end. None refuses documents that differ.
 
         Raises:
             OutputInvalid: In the loop: an element, or at the end the answer, is not what was asked for.
@@ -306,22 +306,22 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
         lenient: Lenient = False,
         document: Literal["first", "last"] | None = None,
     ) -> AsyncTextView:
-        """Read one string of an object as it is written: a view of `str` pieces, which can be shaped.
+        """Return a view of one string of an object as it grows: `str` pieces, which can be shaped.
 
-        A path with wildcards reads several, one after the other. What is no string
-        among them raises `OutputInvalid` in its place; reading the same view again
-        goes on behind it.
+        A path with wildcards reads several strings, one after the other. A value
+        that is not a string raises `OutputInvalid` in its place; read the same view
+        again to continue after it.
 
         Args:
-            at: Where the string is, such as "summary" or "recipe.title", or a tuple of keys.
-            tool: A tool whose arguments are read instead of the text: those of the first
-                call of it that has any.
-            lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
-            document: Which is read where the text holds several documents, with *lenient*: "first"
-                reads nothing behind it, "last" shows nothing before the end. None refuses two that differ.
+            at: Path of the string, such as "summary" or "recipe.title", or a tuple of keys.
+            tool: Read the arguments of this tool instead of the text: those of its first
+                call that has any.
+            lenient: Whether to repair almost-JSON; "closed" does so too, but refuses a cut document.
+            document: Which of several documents to read, with *lenient*: "first" ignores the others,
+                "last" shows nothing before the end. None refuses documents that differ.
 
         Raises:
-            OutputInvalid: In the loop: there is no string, or no JSON.
+            OutputInvalid: In the loop: the answer has no such string, or no JSON.
             OutputIncomplete: The answer ended before its JSON did.
             StreamError: The answer failed, as in every view.
         """
@@ -338,21 +338,21 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
     ) -> T:
         """Read to the end and return the answer as a typed value.
 
-        It may be called before, during or after any view, and again. JSON that is
-        whole is a result even where the answer was cut behind it (finish reason
-        length); a tool call that was cut is none.
+        Call it before, during or after any view, and as often as you like. Complete
+        JSON is a result even if the answer was cut after it (finish reason length);
+        a tool call that was cut is not.
 
         Args:
-            type: What the answer is: a type, or a pydantic `TypeAdapter`.
-            tool: A tool whose arguments are read instead of the text: those of the first
-                call of it that has any.
-            lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
-            document: Which is read where the text holds several documents, with *lenient*: "first",
-                "last", or "matching", the one that validates. None refuses two that differ.
+            type: The answer's type, or a pydantic `TypeAdapter`.
+            tool: Read the arguments of this tool instead of the text: those of its first
+                call that has any.
+            lenient: Whether to repair almost-JSON; "closed" does so too, but refuses a cut document.
+            document: Which of several documents to read, with *lenient*: "first", "last", or
+                "matching", the one that validates. None refuses documents that differ.
 
         Raises:
-            OutputInvalid: The answer is something else, or there is none: `.errors` are pydantic's.
-            OutputIncomplete: It was cut, or the stream broke off, whose error is then the cause.
+            OutputInvalid: The answer is missing or does not match; `.errors` are pydantic's.
+            OutputIncomplete: The answer was cut, or the stream broke off; its error is the cause.
             StreamError: The answer failed for another reason.
         """
         cursor: ResultCursor[T] = self._cursors.result(type, tool=tool, lenient=lenient, document=document)

@@ -1,4 +1,4 @@
-"""The cursor in one part of an answer: its start, what was added to it, and its end, as events."""
+"""Cursor in one part of an answer; gives its start, additions and end as events."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ __all__ = ["PartCursor"]
 
 
 class PartCursor:
-    """Where a reader is in a part.
+    """A reader's position in a part.
 
     Args:
         part: The part as it grows.
         choice: Its choice.
-        index: Its place in the message.
+        index: Its index in the message.
     """
 
     __slots__ = ("_choice", "_data", "_final", "_index", "_part", "_position", "_span", "_start")
@@ -53,25 +53,25 @@ class PartCursor:
         self._choice = choice
         self._index = index
         self._start: Part | None = None
-        """What it was told to begin as."""
+        """The start that was delivered."""
         self._final: Part | None = None
-        """What it was told to be."""
+        """The final part that was delivered."""
         self._position = 0
-        """How far its text was given: in the log where it shares one, else in its own."""
+        """Characters of text delivered: in the shared log if the part has one, otherwise in its own."""
         self._span = 0
-        """Which turn in the log that is in."""
+        """The part's turn in the log that `_position` is in."""
         self._data = 0
-        """How much of its signature, or of its media, was given."""
+        """Length of the signature or the media delivered."""
 
     @property
     def over(self) -> bool:
-        """Whether it had ended when it was looked at last."""
+        """True if the part had ended at the last look."""
         return self._final is not None
 
     def ready(self) -> Iterator[Event]:
-        """Give what has come of the part since the last look."""
+        """Yield the part's events since the last look."""
         part = self._part
-        # First: another thread may be writing, and all that was added before is there then.
+        # Read these first: another thread may be writing, and everything before them is in place then.
         final, start = part.final, part.start
         if part.is_gap or (final is not None and final is self._final):
             return
@@ -98,7 +98,7 @@ class PartCursor:
     # -- within ------------------------------------------------------------
 
     def _begin(self, start: Part) -> Iterator[Event]:
-        """Give the start of the part, where that was not given yet or is another one now."""
+        """Yield the part's start, unless it was delivered already and has not changed."""
         before = self._start
         if before is start:
             return
@@ -177,11 +177,11 @@ class PartCursor:
             yield MediaDelta(data, transcript, choice=self._choice, part=self._index)
 
     def _missing_words(self) -> str:
-        """Return the text that was added to the log in the part's turns."""
+        """Return the text added to the shared log during the part's turns."""
         log = self._part.log
         if log is None:
             return ""
-        # The length first: what another thread adds later may belong to the next turn.
+        # The length first: text that another thread adds later may belong to the next turn.
         length = log.length
         bounds = self._part.spans[self._span :]
         if not bounds:
@@ -200,11 +200,11 @@ class PartCursor:
         return "".join([text[start - begin : stop - begin] for start, stop in turns])
 
     def _missing_text(self, start: str, *, is_all: bool) -> str:
-        """Return what is new of a text that the part has for itself.
+        """Return the new characters of a text that the part does not share.
 
         Args:
-            start: What it began with.
-            is_all: Nothing else belongs to it.
+            start: The text that it began with.
+            is_all: Whether `start` is the whole text.
         """
         pieces, position, base = self._part.pieces, self._position, len(start)
         if is_all or pieces is None:
@@ -219,10 +219,10 @@ class PartCursor:
         return text
 
     def _missing_extra(self, base: int = 0) -> list[Any]:
-        """Return the pieces that are new of a signature or of media.
+        """Return the new pieces of a signature or of media.
 
         Args:
-            base: How much it began with.
+            base: The length that it began with.
         """
         pieces = [*(self._part.extra or ())]
         missing = base + sum(map(len, pieces)) - self._data

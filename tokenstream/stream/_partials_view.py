@@ -1,4 +1,4 @@
-"""Views of an object that fills in, and what can be made of them for an interface."""
+"""Views of an object that fills in, and their throttled and patch forms for user interfaces."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ def _patches(*, append: bool, by_alias: bool | None) -> Any:  # noqa: ANN401 - a
 
 
 class _Drafts:
-    """What can be made of drafts; each step is a view of its own, from the start of the answer."""
+    """Methods that shape drafts; each returns a new view that starts at the answer's beginning."""
 
     __slots__ = ()
 
     _plan: Plan
 
     def throttle(self, hz: float, *, timer: bool = False) -> Self:
-        """Give the newest draft only, at most so many a second, and the last one always.
+        """Return a view of the newest drafts, at most `hz` a second; the last draft always comes.
 
-        The first draft comes at once. In an `async for` loop what is held is given in
-        time, also where nothing more comes. A `for` loop gives it with what comes next
-        or at the end, unless it has a timer.
+        The first draft comes at once. In an `async for` loop a held draft is delivered
+        on time, even if nothing more arrives. A `for` loop delivers it with the next
+        piece or at the end, unless it has a timer.
 
         Args:
             hz: Most drafts a second.
-            timer: For a `for` loop: whether a thread reads the source, so that what is held is
-                given in time, as with `stream.text.throttle`.
+            timer: For a `for` loop: whether a thread reads the source, so that a held draft is
+                delivered on time, as with `stream.text.throttle`.
 
         Raises:
-            MisuseError: `hz` is no number above 0. In the loop: on trio, outside of `async with`.
+            MisuseError: `hz` is not a number above 0. In the loop: on trio, outside of `async with`.
 
         Example:
             >>> from tokenstream import Stream
@@ -68,24 +68,24 @@ class _Drafts:
 
 
 class PartialsView(_Drafts, PlannedView["Partial[T]"], Generic[T]):
-    """An object that fills in, read in a `for` loop, or made into what an interface takes."""
+    """An object that fills in, read in a `for` loop, throttled, or turned into patches."""
 
     __slots__ = ()
 
     def patches(self, *, append: bool = False, by_alias: bool | None = None) -> View[list[dict[str, Any]]]:
-        """Give what has changed since the loop was last given something: operations of RFC 6902.
+        """Return a view of the changes since the last draft, as JSON Patch operations (RFC 6902).
 
         A patch is a list of dicts with `op` ("add", "replace", "remove"), `path` and `value`.
-        Applied in order they give what `to_python` of the last draft does. The first one
-        replaces the root, whose path is "", and so does one after the answer began again.
+        Applied in order, patches produce `to_python()` of the last draft. The first patch
+        replaces the root, whose path is "", and so does the first one after a restart.
 
         Args:
-            append: Whether a string that grows is told by what it grew by, with an operation
-                that RFC 6902 has not: `{"op": "append", "path": "/tip", "value": "…"}`.
-            by_alias: Whether fields are under their aliases; None leaves it to the types.
+            append: Whether a string that grew sends only the added text, with an operation
+                outside RFC 6902: `{"op": "append", "path": "/tip", "value": "…"}`.
+            by_alias: Whether fields go by their aliases; None leaves it to the types.
 
         Raises:
-            OutputInvalid: In the loop, as from the drafts; and so are other errors.
+            OutputInvalid: In the loop, like all errors of the drafts.
 
         Example:
             >>> from tokenstream import Stream
@@ -103,32 +103,32 @@ class PartialsView(_Drafts, PlannedView["Partial[T]"], Generic[T]):
 
 
 class ShapedPartialsView(ShapedView["Partial[T]"], PartialsView[T]):
-    """An object that fills in, at a pace, read in a `for` loop, or as patches."""
+    """An object that fills in, throttled, read in a `for` loop, or as patches."""
 
     __slots__ = ()
 
 
 class AsyncPartialsView(_Drafts, AsyncPlannedView["Partial[T]"], Generic[T]):
-    """An object that fills in, read in an `async for` loop, or made into what an interface takes."""
+    """An object that fills in, read in an `async for` loop, throttled, or turned into patches."""
 
     __slots__ = ()
 
     def patches(
         self, *, append: bool = False, by_alias: bool | None = None
     ) -> AsyncView[list[dict[str, Any]]]:
-        """Give what has changed since the loop was last given something: operations of RFC 6902.
+        """Return a view of the changes since the last draft, as JSON Patch operations (RFC 6902).
 
         A patch is a list of dicts with `op` ("add", "replace", "remove"), `path` and `value`.
-        Applied in order they give what `to_python` of the last draft does. The first one
-        replaces the root, whose path is "", and so does one after the answer began again.
+        Applied in order, patches produce `to_python()` of the last draft. The first patch
+        replaces the root, whose path is "", and so does the first one after a restart.
 
         Args:
-            append: Whether a string that grows is told by what it grew by, with an operation
-                that RFC 6902 has not: `{"op": "append", "path": "/tip", "value": "…"}`.
-            by_alias: Whether fields are under their aliases; None leaves it to the types.
+            append: Whether a string that grew sends only the added text, with an operation
+                outside RFC 6902: `{"op": "append", "path": "/tip", "value": "…"}`.
+            by_alias: Whether fields go by their aliases; None leaves it to the types.
 
         Raises:
-            OutputInvalid: In the loop, as from the drafts; and so are other errors.
+            OutputInvalid: In the loop, like all errors of the drafts.
         """
         return AsyncShapedView(self._driver, self._patched(append=append, by_alias=by_alias), self._instead)
 
@@ -138,6 +138,6 @@ class AsyncPartialsView(_Drafts, AsyncPlannedView["Partial[T]"], Generic[T]):
 
 
 class AsyncShapedPartialsView(AsyncShapedView["Partial[T]"], AsyncPartialsView[T]):
-    """An object that fills in, at a pace, read in an `async for` loop, or as patches."""
+    """An object that fills in, throttled, read in an `async for` loop, or as patches."""
 
     __slots__ = ()

@@ -1,4 +1,4 @@
-"""The phases of a stream, and its verdict."""
+"""A stream's phases, and the verdict on how it ends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["NEXT", "Phase", "Step", "Verdict"]
 
 
 class Phase(Enum):
-    """Where a stream is between its first read and its verdict.
+    """Phase of a stream between its first read and its verdict.
 
     | phase    | step     | next     | because                                                     |
     |----------|----------|----------|-------------------------------------------------------------|
@@ -19,23 +19,23 @@ class Phase(Enum):
     | reading  | opened   | reading  | another source goes on where the one before broke off       |
     | reading  | answered | draining | the terminal event, the end of the input, or an error came  |
     | reading  | ended    | ended    | `stop`, `close`, or a mistake in the calling code           |
-    | draining | ended    | ended    | the connection's end was read, held events are given        |
+    | draining | ended    | ended    | the connection's end was read, held events are delivered    |
 
-    A step that a phase does not name cannot happen in it.
+    A step without a row cannot happen in that phase.
     """
 
     OPENING = "opening"
-    """The source is still to be opened."""
+    """The source is not open yet."""
     READING = "reading"
     """The answer is being read."""
     DRAINING = "draining"
-    """The answer is over: what is left is the end of its connection, and events that were held back."""
+    """The answer is over; the end of its connection and events held back are still to come."""
     ENDED = "ended"
-    """The verdict is given."""
+    """The verdict is final."""
 
 
 class Step(Enum):
-    """Something that takes a stream from one phase to the next."""
+    """A step that moves a stream from one phase to the next."""
 
     OPENED = "opened"
     ANSWERED = "answered"
@@ -51,22 +51,22 @@ NEXT: dict[tuple[Phase, Step], Phase] = {
     (Phase.READING, Step.ENDED): Phase.ENDED,
     (Phase.DRAINING, Step.ENDED): Phase.ENDED,
 }
-"""The table of `Phase`."""
+"""The next phase by phase and step: the table of `Phase`."""
 
 
 class Verdict:
-    """Decides once how a stream ends: by itself, or because somebody stopped it, whichever came first."""
+    """Decides once how a stream ends: by itself or by a stop, whichever comes first."""
 
     __slots__ = ("_decided", "_lock", "asked", "closed", "reason")
 
     def __init__(self) -> None:
-        # Held for two statements; reentrant, because a signal's handler may stop the stream in between.
+        # Held for two statements only. Reentrant: a signal handler between them may stop the stream.
         self._lock = threading.RLock()
         self._decided = False
         self.asked: str | None = None
-        """Why somebody stopped the stream before its end; None where nobody did."""
+        """Reason given by the first `stop` or `close` before the end; None if there was none."""
         self.reason: str | None = None
-        """Why it was stopped, where it was not closed only."""
+        """Reason given by `stop`; None if the stream was only closed."""
         self.closed = False
         """The stream was closed before its end."""
 
@@ -74,8 +74,8 @@ class Verdict:
         """Ask for the end of the stream, unless it has come already.
 
         Args:
-            reason: Why.
-            closing: Whether the stream is closed, so that nobody has stopped it.
+            reason: The reason to report.
+            closing: Whether the stream is only closed, which is not reported as a stop.
         """
         with self._lock:
             if not self._decided and self.asked is None:
@@ -83,7 +83,7 @@ class Verdict:
                 self.reason = None if closing else reason
 
     def decide(self) -> bool:
-        """Decide now, and return True where the stream was stopped; a later `ask` changes nothing."""
+        """Decide the ending, and return True if the stream was stopped; a later `ask` changes nothing."""
         with self._lock:
             self._decided = True
         return self.asked is not None

@@ -1,4 +1,4 @@
-"""Prints the words of an answer as they come."""
+"""Printing of an answer as it arrives."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _DIM, _PLAIN = "\x1b[2m", "\x1b[22m"
 
 
 class Printer:
-    """Prints deltas, with an empty line between parts, and reasoning dimmed where the terminal can.
+    """Prints deltas, with an empty line between parts, and reasoning dimmed if the terminal can.
 
     Args:
-        file: Where to; None for standard output.
+        file: The file to write to; None for standard output.
     """
 
     def __init__(self, file: TextIO | None) -> None:
@@ -48,7 +48,7 @@ class Printer:
         self._write(begun + text)
 
     def end(self) -> None:
-        """End the line, and print no longer dimmed."""
+        """End the line and turn dimming off."""
         rest = _PLAIN if self._dimmed else ""
         if self._part is not None and not self._at_line_start:
             rest += "\n"
@@ -57,7 +57,7 @@ class Printer:
             self._write(rest)
 
     def _write(self, text: str) -> None:
-        # An answer is not to break off because a terminal lacks a letter.
+        # A character that the terminal cannot show must not end the answer.
         self._file.write(text.encode(self._encoding, "backslashreplace").decode(self._encoding))
         self._file.flush()
 

@@ -1,4 +1,4 @@
-"""The pump of a `for` loop: it opens, reads and closes a source, and is stopped from anywhere."""
+"""The pump of a `for` loop: opens, reads and closes a source; any thread may stop it."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 __all__ = ["Pump"]
 
 _LONG_SECONDS = 590.0
-"""A wait for the head that is left to the transport's timeout: a timer is a thread, which takes its time."""
+"""Waits for the head this long or longer are left to the transport's timeout: a timer costs a thread."""
 
 
 class Pump:
     """Reads a source for one reader at a time.
 
-    Whoever reads enters first, and leaves when done; `stop` and `close` may be
-    called from anywhere. Between two reads the source may be replaced.
+    Call `enter` before a read and `leave` after it; `stop` and `close` may be
+    called from any thread. Between two reads the source may be replaced.
 
     Args:
         source: The source, opened or not.
-        clock: Where the time comes from, in seconds.
+        clock: Returns the time in seconds.
     """
 
     __slots__ = (
@@ -54,29 +54,29 @@ class Pump:
         self._clock = clock
         self._stopped = False
         self._woken: threading.Event | None = None
-        """Set to end a wait between two sources; None while there is none."""
-        # Reentrant, so that Ctrl-C between taking it and the `try` behind locks out no one here.
+        """Set to end a wait between two sources; None when no wait is in progress."""
+        # Reentrant, so that Ctrl-C between `acquire` and the `try` after it does not lock out this thread.
         self.lock = threading.RLock()
-        """Held by the thread that reads."""
+        """Held by the reading thread."""
         self.busy = False
         """A read is in progress, in this thread or in another one."""
         self.pending = False
-        """The source is being read, or what it gave is not in its place. Still True after Ctrl-C."""
+        """True from a read's start until its item is stored. Still True after Ctrl-C: a chunk may be lost."""
         self.replace(source)
 
     def replace(self, source: SyncSource | Deferred) -> None:
-        """Read from another source from here on; the one before is to be closed already."""
+        """Continue with another source; the one before must be closed."""
         self.source: SyncSource | Deferred | None = source
         self.closed = False
         """The source was closed."""
         self._ahead: ReadAhead | None = None
-        """The thread that reads; None where the loop itself does."""
+        """The reading thread; None if the loop itself reads."""
         self.chunks: Iterator[Any] | None = None
         """The chunks of the open source; None until it is opened."""
         self.bound: Callable[[float | None], object] | None = None
-        """Tells the source how long its next read may take, where it can be told."""
+        """Sets a limit in seconds on the source's next read; None if the source has no such limit."""
         self.direct: Iterator[Any] | None = None
-        """The chunks, where a read needs no more than to ask for the next one: drivers do that themselves."""
+        """The chunks, if a read needs only `next`; drivers then call it themselves."""
         self._socket = source.socket
         if isinstance(source, SyncSource):
             self.chunks = source.chunks
@@ -84,12 +84,12 @@ class Pump:
             self.direct = None if source.bound is not None else source.chunks
 
     def put_back(self, items: Iterable[Any]) -> None:
-        """Give these items again before what is still to be read."""
+        """Return these items to the front, before the unread ones."""
         self.chunks = chain(items, self.chunks or ())
         self.direct = None if self.bound is not None else self.chunks
 
     def listen(self, bell: Bell) -> None:
-        """Have a thread open and read the source from here on, and a bell rung when something has come."""
+        """Hand opening and reading to a thread, which rings the bell when something has arrived."""
         ahead, source = self._ahead, self.source
         if ahead is None:
             if isinstance(source, Deferred):
@@ -107,29 +107,29 @@ class Pump:
 
     @property
     def has_come(self) -> bool:
-        """A read comes back at once, because a thread has brought something."""
+        """True if a read returns at once, because the thread has something for it."""
         return self._ahead is not None and self._ahead.has_come
 
     @property
     def will_ring(self) -> bool:
-        """A thread rings a bell when it has brought something, and has brought nothing that is not taken."""
+        """True if a thread will ring the bell: it has one, and nothing is waiting to be taken."""
         ahead = self._ahead
         return ahead is not None and ahead.bell is not None and not ahead.has_come
 
     @property
     def begun(self) -> bool:
-        """A thread reads the source, or the loop does."""
+        """True once the source is open, whether a thread or the loop reads it."""
         return self.chunks is not None
 
     def finish(self) -> bool:
-        """Have a thread that reads end, and tell whether there is one; what it has brought stays."""
+        """End the reading thread; False if there is none. Items it has read stay."""
         if self._ahead is None:
             return False
         self._ahead.finish()
         return True
 
     def read_ahead(self) -> None:
-        """Have a thread read the open source from here on, so that a read can be given a time."""
+        """Hand the open source to a thread, so that a read can have a time limit."""
         if self.chunks is None or self.bound is not None:
             return
         if isinstance(self.source, SyncSource) and self.source.read_ahead is not None:
@@ -142,7 +142,7 @@ class Pump:
     # -- reading -----------------------------------------------------------
 
     def enter(self) -> bool:
-        """Begin to read, unless somebody else does; False says so."""
+        """Begin to read; False if a read is already in progress."""
         if self.busy or not self.lock.acquire(blocking=False):
             return False
         self.busy = True
@@ -154,16 +154,16 @@ class Pump:
         self.lock.release()
 
     def read(self, until: float | None) -> Any:  # noqa: ANN401 - a chunk, or an item of `_items`
-        """Return the next chunk, or the item that says why there is none.
+        """Return the next chunk, or an item of `_items` that says why there is none.
 
-        Whoever reads sets `pending` to False once the item is in its place: where
-        Ctrl-C comes before that, it is lost, and the next read says so.
+        The caller sets `pending` to False once it has stored the item. If Ctrl-C
+        comes before that, the item is lost, and the next read returns `LOST`.
 
         Args:
-            until: The clock at which to stop waiting, as far as the source can be told; None for ever.
+            until: The clock at which to stop waiting, if the source can be bounded; None to wait forever.
         """
         if self.pending:
-            # A generator is over then, and ends silently; what another source gave may be lost.
+            # An interrupted generator is over and would end silently; another source's chunk may be lost.
             return LOST
         watch = None
         try:
@@ -182,7 +182,7 @@ class Pump:
             return self._next(chunks)
         except Exception as error:  # noqa: BLE001 - the stream raises it after what came before it
             if watch is None:
-                # A source that is read in a thread may raise a TimeoutError of its own.
+                # In a thread, a TimeoutError may be the source's own; `Late` is the thread's.
                 late = TimeoutError if self._ahead is None else Late
                 waited = self.bound is not None and isinstance(error, late)
             else:
@@ -191,11 +191,11 @@ class Pump:
 
     @property
     def is_waiting(self) -> bool:
-        """The source is to be opened, but not yet."""
+        """True while opening the source is delayed."""
         return isinstance(self.source, Deferred) and self.source.wait > 0
 
     def wait(self, until: float | None) -> Any:  # noqa: ANN401 - an item of `_items`
-        """Wait until the source is to be opened, and open it with the next read.
+        """Wait until the source may be opened; the next read opens it.
 
         Args:
             until: The clock at which to stop waiting; None for as long as it takes.
@@ -204,7 +204,7 @@ class Pump:
         return WAITED
 
     def convert(self, item: object) -> Any:  # noqa: ANN401 - a payload, or an item of `_items`
-        """Return the payload that an item of `direct` holds; where it holds none, the next chunk."""
+        """Return the payload of an item of `direct`, or the next chunk if the item holds none."""
         source = self.source
         own = item is END or item.__class__ is Failed
         if own or not isinstance(source, SyncSource) or source.convert is None:
@@ -221,13 +221,13 @@ class Pump:
             return source.next_chunk(chunks, END)
         item: Any = next(chunks, END)
         if item.__class__ is Opened:
-            # A thread has opened it, and reads on.
+            # The thread has opened the source and goes on reading.
             opened: Any = item.source
             self.source, self._socket = opened, opened.socket
         return item
 
     def _wait(self, seconds: float | None) -> bool:
-        """Wait until the source is to be opened, and tell whether it is; `stop` ends it.
+        """Wait until the source may be opened; return False if it still may not be. `stop` ends the wait.
 
         Args:
             seconds: The longest to wait; None for as long as it takes.
@@ -253,7 +253,7 @@ class Pump:
         if self._socket is None or seconds is None or seconds >= _LONG_SECONDS:
             source = deferred.open()
         else:
-            # A server that drips the head keeps the transport's own timeout from firing.
+            # A server that sends the head byte by byte keeps the transport's own timeout from firing.
             with Watch(self._socket, seconds) as watch:
                 try:
                     source = deferred.open()
@@ -267,8 +267,8 @@ class Pump:
     # -- ending ------------------------------------------------------------
 
     def stop(self) -> None:
-        """Have a read in another thread come back: at once where its socket can be reached."""
-        # Before the look at `pending`, which the reader sets before it looks here: one sees the other.
+        """Make a read in another thread return: at once, if its socket is known."""
+        # Set before `pending` is read; the reader sets `pending` before it reads this. One sees the other.
         self._stopped = True
         woken = self._woken
         if woken is not None:
@@ -280,10 +280,10 @@ class Pump:
             ahead.stop()
 
     def close(self) -> None:
-        """Close the source once; what that raises is raised."""
+        """Close the source once; its errors are raised."""
         source = self.source
         try:
-            # At once, because closing a source may lead back here.
+            # Cleared first, because closing a source may call this again.
             self.source, self.closed = None, True
             if isinstance(source, SyncSource):
                 if self._ahead is None:
@@ -298,6 +298,6 @@ class Pump:
         except Exception:
             raise
         except BaseException:
-            # Ctrl-C: whoever comes next closes it.
+            # Ctrl-C: the next call closes it.
             self.source = source
             raise

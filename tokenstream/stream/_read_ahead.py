@@ -1,4 +1,4 @@
-"""The thread that reads a source ahead of a `for` loop, which may act on time or read others then."""
+"""The thread that reads a source ahead of a `for` loop, so that the loop can wait with a limit."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ __all__ = ["Late", "ReadAhead"]
 _MOST_AHEAD = 64
 """Chunks that are read ahead of the loop."""
 _LOOK_SECONDS = 0.1
-"""How often a thread that is not woken looks whether to go on."""
+"""Interval at which a thread that cannot be woken checks whether to go on."""
 _CLOSING_SECONDS = 5.0
-"""How long a source may take to come back once its socket is shut down."""
+"""Time that a source's read may take to return once its socket is shut down."""
 
 
 class Late(TimeoutError):
-    """Nothing came in the time that a read was given."""
+    """Nothing arrived within the read's time limit."""
 
 
 class ReadAhead:
-    """Chunks that a thread of its own reads; a read of them may be bounded, and loses nothing then.
+    """Iterator over chunks that a thread reads; a read that runs out of time loses nothing.
 
     Args:
-        chunks: The chunks, which only the thread reads from here on.
-        socket: Finds the socket whose end wakes the thread, or None where nothing does.
-        opening: What the thread opens first; its chunks come behind an `Opened`.
-        bound: Bounds the next read, which loses nothing then, so that the thread need not be woken to end.
+        chunks: The chunks, which only the thread reads from now on.
+        socket: Finds the socket to shut down to wake the thread; None if there is none.
+        opening: The source that the thread opens first; its chunks follow an `Opened`.
+        bound: Limits the source's next read without loss, so that the thread can end without being woken.
     """
 
     __slots__ = (
@@ -75,28 +75,28 @@ class ReadAhead:
         self._opening = opening
         self._opened: SyncSource | None = None
         self.bell: Bell | None = None
-        """Rung when something has come."""
+        """Rung when something has arrived."""
         self._changed = threading.Condition()
         self._items: deque[Any] = deque()
         self._seconds: float | None = None
         self._reading = True
-        """The thread waits for the source."""
+        """True while the thread waits for the source."""
         self._over = False
-        """The thread has read all that it will."""
+        """True once the thread reads no more."""
         self._error: BaseException | None = None
-        """What the source raised; the loop meets it behind what came before."""
+        """The source's error, raised in the loop after the items read before it."""
         self._stopped = False
         self._last = False
-        """Nothing is taken any more but what has come."""
+        """True once the thread was asked to end; items already read can still be taken."""
         self._woken = False
-        """The socket is shut down, so that the thread comes back soon."""
+        """The socket is shut down, so the thread's read returns soon."""
         self._close: Callable[[], object] | None = None
-        """Closes the source, where that is left to the thread."""
+        """Closes the source, if that is left to the thread."""
         self._thread = threading.Thread(target=self._run, name="tokenstream reader", daemon=True)
         self._thread.start()
 
     def bound(self, seconds: float | None) -> None:
-        """Say how many seconds the next read may take; None for as long as it takes."""
+        """Limit the next read to this many seconds; None for no limit."""
         self._seconds = None if seconds is None else min(seconds, threading.TIMEOUT_MAX)
 
     def __iter__(self) -> Self:
@@ -120,18 +120,18 @@ class ReadAhead:
 
     @property
     def has_come(self) -> bool:
-        """The next read comes back at once."""
+        """True if the next read returns at once."""
         return bool(self._items) or self._stopped or (self._over and not self._last)
 
     def stop(self) -> None:
-        """Have a read that is in progress come back."""
+        """Make a read in progress return."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
         self._ring()
 
     def finish(self) -> None:
-        """End the thread as soon as it can be woken; what has come may still be read, and no more."""
+        """End the thread as soon as it can be woken; items already read can still be taken."""
         with self._changed:
             self._last = True
             self._changed.notify_all()
@@ -139,7 +139,7 @@ class ReadAhead:
         self._woken = self._woken or (waits and shut_down(self._socket))
 
     def drop(self) -> None:
-        """Close what the thread has opened, or drop what it never will."""
+        """Close the source that the thread opened, or discard the one that it has not."""
         if self._opening is not None:
             self._opening.discard()
         elif self._opened is not None:
@@ -148,8 +148,8 @@ class ReadAhead:
     def close(self, close: Callable[[], object]) -> None:
         """End the thread and close the source.
 
-        A thread that waits for a source which nothing wakes ends with its next item, and
-        closes the source then.
+        If the thread waits in a read that cannot be woken, it ends with its next item
+        and closes the source then.
 
         Args:
             close: Closes the source.
@@ -185,7 +185,7 @@ class ReadAhead:
                 _close_late(close)
 
     def _open(self, opening: Deferred) -> bool:
-        """Open the source once it is time, and tell whether to read it."""
+        """Open the source after its delay; False if the thread was asked to end first."""
         with self._changed:
             self._reading = False
             if self._changed.wait_for(lambda: self._leaves, opening.wait):
@@ -196,7 +196,7 @@ class ReadAhead:
         return self._put(Opened(source))
 
     def _patiently(self, bound: Callable[[float | None], object]) -> Iterator[Any]:
-        """Give the chunks, and look now and then whether to go on."""
+        """Yield the chunks, checking at intervals whether to go on."""
         chunks = iter(self._chunks)
         while not self._leaves:
             bound(_LOOK_SECONDS)
@@ -207,7 +207,7 @@ class ReadAhead:
                 yield item
 
     def _put(self, item: object) -> bool:
-        """Hand an item to the loop, and tell whether to read on."""
+        """Hand an item to the loop; False if the thread should end."""
         with self._changed:
             if self._leaves:
                 return False
@@ -229,7 +229,7 @@ class ReadAhead:
 
 
 def _close_late(close: Callable[[], object]) -> None:
-    """Close a source that the loop has left; there is nobody whom an error could be raised to."""
+    """Close a source after the loop has left it; an error is logged, as no caller could catch it."""
     try:
         close()
     except Exception as error:  # noqa: BLE001 - as above

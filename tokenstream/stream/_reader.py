@@ -1,8 +1,8 @@
 """The task that reads an asynchronous source ahead of the loop.
 
-A loop that is cancelled, by a timeout around `anext` say, must lose nothing; but
-most sources do not survive a cancelled read. So a task of its own opens the
-source, reads it and closes it, and the loop takes what that task has brought.
+A loop that is cancelled, for example by a timeout around `anext`, must lose nothing,
+but most sources do not survive a cancelled read. So a separate task opens, reads and
+closes the source, and the loop takes the chunks from that task.
 """
 
 from __future__ import annotations
@@ -30,30 +30,30 @@ if TYPE_CHECKING:
 __all__ = ["CLOSING_SECONDS", "LEAST_WAIT", "RUNNING", "Reader", "closed", "left", "unpacked"]
 
 _MOST_AHEAD = 64
-"""Chunks that are read ahead of those that the loop has taken, which are as many at most."""
+"""Chunks to hold at most for the loop; it takes no more than that at once."""
 _MOST_BYTES_AHEAD = 256 * 1024
-"""Bytes of such chunks; the last one may go beyond."""
+"""Bytes to hold at most; the last chunk may exceed it."""
 _LARGE = _MOST_BYTES_AHEAD // _MOST_AHEAD
-"""Chunks that are no larger than this cannot be too many bytes."""
+"""Up to this size, `_MOST_AHEAD` chunks stay within `_MOST_BYTES_AHEAD`."""
 CLOSING_SECONDS = 5.0
-"""How long a source may take to close once whoever waits for that was cancelled, or has failed."""
+"""Time that a source may take to close after the waiting task was cancelled or failed."""
 _MOST_LEFT = 1_000
-"""Chunks that are taken out of a body that was closed."""
+"""Chunks to read at most from a closed body."""
 LEAST_WAIT = 0.02
-"""Seconds in which a loop that was kept busy takes in what already lies in the socket."""
+"""Shortest wait, in seconds: enough for a busy event loop to read what its socket already holds."""
 RUNNING: set[asyncio.Task[None]] = set()
-"""Tasks that run: an event loop itself holds them weakly."""
+"""Running tasks, held here because an event loop holds them only weakly."""
 
 
 class Reader:
-    """Reads a source in a task of its own.
+    """Reads a source in a separate task.
 
-    It knows nothing of the stream, so that a stream which nobody holds any more
-    can be collected, and ends its reader then.
+    It holds no reference to the stream, so that an abandoned stream can be garbage
+    collected, which ends its reader.
 
     Args:
         source: The source, opened or not.
-        clock: Where the time comes from, in seconds.
+        clock: Returns the time in seconds.
         host: The event loop.
     """
 
@@ -77,11 +77,11 @@ class Reader:
     def __init__(self, source: AsyncSource | Deferred, clock: Callable[[], float], host: Host) -> None:
         self.source = source
         self.since: float | None = None
-        """The clock when the read that is in progress began; None between reads."""
+        """The clock at the start of the read in progress; None between reads."""
         self.over = False
-        """Whether the task has ended."""
+        """True once the task has ended."""
         self.stopped = False
-        """Whether the task was told to end."""
+        """True once the task was asked to end."""
         self.closing_error: Exception | None = None
         self._clock = clock
         self._host = host
@@ -90,9 +90,9 @@ class Reader:
         self._room: Event | None = None
         self._finished: Event | None = None
         self._whole: CancelScope | None = None
-        """Surrounds all that the task does."""
+        """Surrounds everything that the task does."""
         self._reading: CancelScope | None = None
-        """Surrounds the reading alone."""
+        """Surrounds only the reading."""
         self._closed = False
 
     def start(self, tasks: TaskGroup | None) -> None:
@@ -111,7 +111,7 @@ class Reader:
     # -- for the loop ------------------------------------------------------
 
     def take(self) -> list[tuple[float, Any]]:
-        """Return what has come, each with the clock at its arrival."""
+        """Return the items that have arrived, each with the clock at its arrival."""
         items, self._items = self._items, []
         if self._room is not None:
             self._room.set()
@@ -119,44 +119,44 @@ class Reader:
 
     @property
     def has_come(self) -> bool:
-        """Something has come that nobody has taken."""
+        """True if an item waits to be taken."""
         return bool(self._items)
 
     @property
     def rings(self) -> bool:
-        """Somebody is told when something has come."""
+        """True if a bell is set that rings when something arrives."""
         return self._filled is not None
 
     def listen(self, bell: Bell) -> None:
-        """Have a bell rung whenever something has come, from here on."""
+        """Ring this bell from now on whenever something arrives."""
         self._filled = bell
 
     @property
     def homeless(self) -> bool:
-        """Whether the event loop of the task is over."""
+        """True if the task's event loop is over."""
         return self._host.is_over()
 
     def stay_at_home(self) -> None:
-        """Refuse to be read in another event loop than before; where that is over, nothing more comes."""
+        """Check that the event loop is the same as before; if that one is over, end with an error."""
         if not self._host.stay():
             self.abandon()
             self.over = True
-            # What is open can only be closed in its own loop.
+            # An open source can be closed only in its own loop.
             self._closed = isinstance(self.source, AsyncSource)
             self._items.append((self._clock(), Failed(homeless())))
 
     async def wait(self, seconds: float | None) -> bool:
-        """Wait until something has come, and tell whether it has; the end of the task counts too.
+        """Wait until something has arrived or the task has ended; return False if the time ran out.
 
         Args:
-            seconds: How long to wait; None for ever.
+            seconds: Longest time to wait; None to wait forever.
         """
         if self._items or self.over:
             return True
         from anyio import Event, move_on_after
         from anyio.lowlevel import checkpoint
 
-        # A task that was held back brings more as soon as it is let run; a timer costs several times that.
+        # A task that waited for room reads on as soon as it runs; a timer would cost several times as much.
         await checkpoint()
         if self._items or self.over:
             return True
@@ -171,39 +171,39 @@ class Reader:
         finally:
             self._filled = others
             if others is not None:
-                # What came meanwhile was told here alone.
+                # Arrivals during the wait rang only the event of this call.
                 others.set()
         return filled.is_set()
 
     def stop(self) -> None:
-        """End the task; it closes the source."""
+        """End the task, which closes the source."""
         self.stopped = True
         if not self._host.is_running():
-            # It is over: there is no task any more.
+            # The event loop is over, and the task with it.
             return
         self._cancel()
         self._wake()
 
     def wake(self) -> None:
-        """Have whoever waits come back without anything."""
+        """Make a wait in progress return with `WAITED`."""
         if self._filled is not None:
             self._put(self._clock(), WAITED)
 
     def _cancel(self) -> None:
-        """End the opening or the read that is in progress."""
+        """Cancel the opening or the read in progress."""
         if self._reading is not None:
             self._reading.cancel()
         elif self._whole is not None and isinstance(self.source, Deferred):
             self._whole.cancel()
 
     async def close(self, *, failed: bool = False) -> None:
-        """End the task and wait until the source is closed, also where this is cancelled.
+        """End the task and wait until the source is closed, even if this call is cancelled.
 
         Args:
-            failed: Whether an error or a cancellation is on its way, which must not wait for ever.
+            failed: Whether an error or a cancellation is propagating, which must not wait forever.
 
         Raises:
-            MisuseError: The task is another event loop's; it is ended all the same.
+            MisuseError: The task belongs to another event loop; it is ended anyway.
         """
         from anyio import move_on_after
 
@@ -232,7 +232,7 @@ class Reader:
             await self._finished.wait()
 
     def abandon(self) -> None:
-        """End the task from wherever this is, without waiting; it gets no more of its source."""
+        """End the task from any thread, without waiting; its source delivers nothing more."""
         if not self.over:
             self._host.call(self.stop)
         if isinstance(self.source, AsyncSource):
@@ -243,10 +243,10 @@ class Reader:
     async def _run(self) -> None:
         from anyio import CancelScope, current_time
 
-        # Whoever reads the stream ends this: a cancellation from around the block would
-        # come out of the group of tasks instead of what the block itself has raised. One
-        # scope surrounds all, because what is entered to open a source may hold a scope
-        # of its own until it is left, and scopes are left in their order.
+        # Only the stream's reader ends this task: a cancellation from outside would come
+        # out of the task group in place of the error that the block itself raised. One
+        # scope surrounds everything, because a context manager entered to open the source
+        # may hold a scope of its own until it exits, and scopes must exit in order.
         patience = CLOSING_SECONDS
         try:
             with CancelScope(shield=True) as whole:
@@ -257,7 +257,7 @@ class Reader:
                     patience = math.inf
                 finally:
                     self.since = None
-                    # A task that was cancelled by somebody else keeps the end of its loop waiting.
+                    # A task cancelled from outside must not hold up the shutdown of its event loop.
                     whole.deadline = current_time() + patience
                     await self._close()
         finally:
@@ -314,7 +314,7 @@ class Reader:
             self._put(now, Away(now - began))
 
     def _room_for(self, chunk: bytes) -> int:
-        """Return how many chunks may be held with this one: none where they are too many bytes."""
+        """Return how many chunks may be held with this one: 0 if they are too many bytes."""
         size = len(chunk) + sum(len(held) for _, held in self._items if held.__class__ is bytes)
         return _MOST_AHEAD if size < _MOST_BYTES_AHEAD else 0
 
@@ -326,7 +326,7 @@ class Reader:
             return
         try:
             if self._whole is not None and self._whole.cancel_called and not source.entered:
-                # It was opened although that had been cancelled.
+                # The opening succeeded although it had been cancelled.
                 await _closed_all_the_same(source)
             else:
                 await closed(source)
@@ -350,7 +350,7 @@ class Reader:
     def _done(self, task: asyncio.Task[None]) -> None:
         RUNNING.discard(task)
         if not task.cancelled():
-            # What is no Exception has left the loop already; asyncio asks that somebody looks at it.
+            # KeyboardInterrupt has left the loop already; asyncio warns unless it is retrieved.
             task.exception()
         self._end()
 
@@ -363,17 +363,17 @@ async def _closed_all_the_same(source: AsyncSource) -> None:
 
 
 async def closed(source: AsyncSource) -> None:
-    """Close a source, and end what gives its chunks where that is a generator which nobody else ends.
+    """Close a source, and finish the generator of its chunks if it is one.
 
-    A body of httpx is a generator within others. Trio complains of each that is
-    collected unfinished; a cancelled read ends them all.
+    A body of httpx is a generator within others, and trio warns about each that is
+    garbage collected unfinished; a cancelled read finishes them all.
     """
     await source.close()
     if getattr(source.chunks, "ag_frame", None) is None:
         return
     from anyio import CancelScope
 
-    # Whatever it raises says no more than that it is over, which is meant.
+    # Any error only means that the generator is over, as intended.
     with CancelScope() as scope, suppress(Exception):
         scope.cancel()
         for _ in range(_MOST_LEFT):
@@ -381,15 +381,15 @@ async def closed(source: AsyncSource) -> None:
 
 
 async def left(tasks: TaskGroup) -> None:
-    """Leave a group of tasks whose tasks are over, as if there had been none."""
+    """Leave a task group whose tasks are over, without wrapping errors in a group."""
     try:
         await tasks.__aexit__(None, None, None)
     except BaseExceptionGroup as errors:
-        # Ctrl-C, where it met the task that reads.
+        # Ctrl-C that hit the reading task.
         raise unpacked(errors) from None
 
 
 def unpacked(errors: BaseExceptionGroup) -> BaseException:
-    """Return the error that is alone in a group; the group itself where there are several."""
+    """Return the only error of a group, or the group itself if it has several."""
     only, *others = errors.exceptions
     return errors if others else only

@@ -1,8 +1,8 @@
-"""The task that reads a source on asyncio, without a scope of anyio's while it reads.
+"""The task that reads a source on asyncio, without an anyio scope during the reading.
 
-Two scopes, and what anyio keeps of a task that has one, are as much memory as all that
-an answer's text needs to begin. A source that was entered may hold a scope of its own,
-and is read by `Reader`.
+Two scopes, with anyio's records of their task, take as much memory as the rest of a
+stream that has just begun. A source that is a context manager may hold a scope of its
+own; `Reader` reads those.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 __all__ = ["NativeReader"]
 
 _AGAIN_SECONDS = 2.0
-"""A source that is still being read is cancelled again after this time: it may have swallowed the first."""
+"""A read still running after this time is cancelled again: it may have swallowed the first one."""
 
 
 class NativeReader(Reader):
-    """Reads a source in a task of asyncio's.
+    """Reads a source in an asyncio task.
 
-    asyncio cancels a task once and anyio again and again, until it ends: so does this.
+    asyncio cancels a task once. Like anyio, this cancels it again and again until it ends.
 
     Args:
-        source: The source, opened or not, that enters no context manager.
-        clock: Where the time comes from, in seconds.
+        source: The source, opened or not; it must not need a context manager.
+        clock: Returns the time in seconds.
         host: The event loop.
     """
 
@@ -43,7 +43,7 @@ class NativeReader(Reader):
     def __init__(self, source: AsyncSource | Deferred, clock: Callable[[], float], host: Host) -> None:
         super().__init__(source, clock, host)
         self._cancellable = False
-        """The source is being opened or read; what closes it is not to be cancelled."""
+        """True while the source is being opened or read; its closing must not be cancelled."""
         self._task: asyncio.Task[None] | None = None
         self._again: asyncio.TimerHandle | None = None
 
@@ -51,7 +51,7 @@ class NativeReader(Reader):
         self._task = task
 
     def _cancel(self) -> None:
-        # Not twice at once: what is cancelled may be closing its connection, behind a shield of anyio's.
+        # Not twice at once: the cancelled read may be closing its connection in a shielded anyio scope.
         if self._again is None:
             self._cancel_again()
 
@@ -101,7 +101,7 @@ class NativeReader(Reader):
 
         task = self._task
         while self.stopped and task is not None and task.cancelling():
-            # These were our own.
+            # These cancellations were our own.
             task.uncancel()
         with CancelScope(shield=True, deadline=current_time() + seconds) as self._whole:
             await self._close()

@@ -1,4 +1,4 @@
-"""The answers on one connection, one after the other, each a stream of its own."""
+"""Answers on one connection, one after the other, each as a separate stream."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["AsyncResponses", "Responses"]
 
 
 class _Answer(Protocol):
-    """A `Stream`, which stands above, as far as it is needed here."""
+    """The part of `Stream` that is needed here; `_sync` imports this module."""
 
     @property
     def closed(self) -> bool: ...
@@ -33,7 +33,7 @@ class _Answer(Protocol):
 
 
 class _AsyncAnswer(Protocol):
-    """An `AsyncStream`, as far as it is needed here."""
+    """The part of `AsyncStream` that is needed here."""
 
     @property
     def closed(self) -> bool: ...
@@ -48,13 +48,13 @@ AsyncStreamT = TypeVar("AsyncStreamT", bound=_AsyncAnswer)
 class Responses(Uncopied, Generic[StreamT]):
     """The answers on one connection, in a `for` loop; each is a `Stream` with an ending of its own.
 
-    Answers left unread are read before the next one is given. The loop ends
-    with the connection, which only the stream that they come from closes.
+    An answer left unread is read to its end before the next one is returned. The
+    loop ends with the connection; only the parent stream closes that.
 
     Args:
-        stream: That stream.
-        driver: Drives it.
-        kind: The class of streams, made of a driver.
+        stream: The parent stream.
+        driver: The parent stream's driver.
+        kind: Makes a stream from a driver.
     """
 
     __slots__ = ("_current", "_driver", "_kind", "_session", "_stream")
@@ -99,7 +99,7 @@ class Responses(Uncopied, Generic[StreamT]):
         return response
 
     def _read_rest(self) -> None:
-        """Read what is left of the answer that was given last; what goes wrong in it is its own affair."""
+        """Read the previous answer to its end; its errors are not raised here."""
         current, self._current = self._current, None
         if current is None or current.closed:
             return
@@ -108,18 +108,18 @@ class Responses(Uncopied, Generic[StreamT]):
             current.final()
         except StreamError:
             if current is self._stream or self._session.over is not over:
-                # Nobody else would tell why no more answers come.
+                # Raise it here, since it is why no more answers come.
                 raise
 
     def message(self, lane: Lane, seconds: float | None) -> Any:  # noqa: ANN401 - bytes, or a payload
         """Return the next message of an answer; None at its end.
 
         Args:
-            lane: Where its messages are sorted to.
-            seconds: How long to wait, where the connection can be told; None for ever.
+            lane: The answer's messages.
+            seconds: Longest time to wait, if reads of the connection can be limited; None to wait forever.
 
         Raises:
-            TimeoutError: It did not come in time.
+            TimeoutError: No message arrived in time.
         """
         until = None if seconds is None else self._driver.clock() + seconds
         while (message := lane.take()) is None:
@@ -130,12 +130,12 @@ class Responses(Uncopied, Generic[StreamT]):
         return message
 
     def _read_ahead(self, messages: _Messages) -> Callable[[float | None], object]:
-        """Have a thread read the connection, so that a message of an answer can be waited for in time."""
+        """Hand the connection to a thread, so that a wait for a message can have a limit."""
         self._driver.read_ahead()
         return messages.bound
 
     def _read(self, until: float | None = None) -> None:
-        """Read one item of the connection, as the stream itself would."""
+        """Read one item of the connection, as the parent stream would."""
         driver, session = self._driver, self._session
         pump = driver.pump
         if not pump.enter():
@@ -156,7 +156,7 @@ class Responses(Uncopied, Generic[StreamT]):
     def _read_item(self, until: float | None) -> None:
         driver, session = self._driver, self._session
         try:
-            # It is the answers that are waited for with deadlines.
+            # Deadlines apply to the answers, not to the connection.
             item = driver.pump.read(until) if session.several else driver.next_item()
             if driver.verdict.asked is not None and item.__class__ is not Opened:
                 session.end()
@@ -170,7 +170,7 @@ class Responses(Uncopied, Generic[StreamT]):
             raise
         except BaseException:
             if driver.pump.bound is None:
-                # A generator is over then, and ends silently; what another source gave may be lost.
+                # An interrupted generator is over and would end silently; another source's chunk may be lost.
                 session.end(broken_off())
             raise
 
@@ -185,7 +185,7 @@ class Responses(Uncopied, Generic[StreamT]):
 
 
 class _Messages:
-    """Gives the messages of one answer."""
+    """Iterator over the messages of one answer."""
 
     __slots__ = ("_give", "_lane", "_seconds")
 
@@ -195,7 +195,7 @@ class _Messages:
         self._seconds: float | None = None
 
     def bound(self, seconds: float | None) -> None:
-        """Say how long the next message may be waited for."""
+        """Limit the wait for the next message."""
         self._seconds = seconds
 
     def __iter__(self) -> Iterator[Any]:
@@ -211,13 +211,13 @@ class _Messages:
 class AsyncResponses(Uncopied, Generic[AsyncStreamT]):
     """The answers on one connection, in an `async for` loop; each is an `AsyncStream` with its own ending.
 
-    Answers left unread are read before the next one is given. The loop ends
-    with the connection, which only the stream that they come from closes.
+    An answer left unread is read to its end before the next one is returned. The
+    loop ends with the connection; only the parent stream closes that.
 
     Args:
-        stream: That stream.
-        driver: Drives it.
-        kind: The class of streams, made of a driver.
+        stream: The parent stream.
+        driver: The parent stream's driver.
+        kind: Makes a stream from a driver.
     """
 
     __slots__ = ("_current", "_driver", "_kind", "_session", "_stream")
@@ -256,7 +256,7 @@ class AsyncResponses(Uncopied, Generic[AsyncStreamT]):
         return response
 
     async def _read_rest(self) -> None:
-        """Read what is left of the answer that was given last; what goes wrong in it is its own affair."""
+        """Read the previous answer to its end; its errors are not raised here."""
         current = self._current
         if current is not None and not current.closed:
             over = self._session.over
@@ -264,7 +264,7 @@ class AsyncResponses(Uncopied, Generic[AsyncStreamT]):
                 await current.final()
             except StreamError:
                 if current is self._stream or self._session.over is not over:
-                    # Nobody else would tell why no more answers come.
+                    # Raise it here, since it is why no more answers come.
                     self._current = None
                     raise
         self._current = None
@@ -279,9 +279,9 @@ class AsyncResponses(Uncopied, Generic[AsyncStreamT]):
         return message
 
     async def _read(self) -> None:
-        """Read one item of the connection, as the stream itself would; a cancelled read loses nothing."""
+        """Read one item of the connection, as the parent stream would; a cancelled read loses nothing."""
         driver, session = self._driver, self._session
-        # It is the answers that are waited for with deadlines.
+        # Deadlines apply to the answers, not to the connection.
         now, item = await driver.next_item(timed=not session.several)
         try:
             self._take(now, item)
@@ -306,7 +306,7 @@ class AsyncResponses(Uncopied, Generic[AsyncStreamT]):
 
 
 class _AsyncMessages:
-    """Gives the messages of one answer."""
+    """Iterator over the messages of one answer."""
 
     __slots__ = ("_give", "_lane")
 

@@ -1,4 +1,4 @@
-"""Programs with many handlers: reading a stream with a router."""
+"""`stream.run`: reading a stream with a router's handlers."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def run(driver: SyncDriver, cursors: Cursors, router: Router) -> ToolResults:
 
 
 async def run_async(driver: AsyncDriver, cursors: Cursors, router: Router) -> ToolResults:
-    """Read a stream to its end with a router, whose tools run beside the reading.
+    """Read a stream to its end with a router, whose tools run concurrently with the reading.
 
     Args:
         driver: Drives the stream.
@@ -64,21 +64,21 @@ async def run_async(driver: AsyncDriver, cursors: Cursors, router: Router) -> To
         async with create_task_group() as tasks.group:
             await tasks.read()
     except BaseExceptionGroup as errors:
-        # Ctrl-C, where on trio it met what waits for the tools.
+        # Ctrl-C that on trio hit the wait for the tools.
         raise unpacked(errors) from None
     return await tasks.finish()
 
 
 class _Tasks:
-    """A run whose tools are tasks, which end with it.
+    """A run whose tools are tasks that end with it.
 
-    Nothing that fails leaves the group of tasks by itself: it would come out as
-    a part of an ExceptionGroup.
+    Errors are stored and raised later: an error that left the task group by itself
+    would be wrapped in an ExceptionGroup.
 
     Args:
         driver: Drives the stream.
         run: The run.
-        limit: How many tools may run at once.
+        limit: Most tools to run at once.
     """
 
     group: TaskGroup
@@ -89,13 +89,13 @@ class _Tasks:
         self._driver = driver
         self._run = run
         self._free = limit
-        # One of its own: the event loop's is shared, and may have less room than the router asks for.
+        # Not the event loop's limiter: that is shared, and may be smaller than the router's concurrency.
         self._threads = CapacityLimiter(limit)
         self._waiting: deque[Work] = deque()
         self._cancelled = get_cancelled_exc_class()
         self._failure: BaseException | None = None
         self._broken = False
-        """Whether the failure is none of the answer's, so that nothing goes on."""
+        """True if a handler or a cancellation caused the failure; the whole run ends then."""
 
     async def read(self) -> None:
         """Read the stream to its end."""
@@ -112,7 +112,7 @@ class _Tasks:
             self.group.cancel_scope.cancel()
 
     async def finish(self) -> ToolResults:
-        """Return what came of it, once all tasks are over, or raise what went wrong."""
+        """Return the tools' results once all tasks are over, or raise the failure."""
         failure, self._failure = self._failure, None
         if failure is None:
             return self._run.finish(self._driver.message)
@@ -122,11 +122,11 @@ class _Tasks:
         try:
             raise failure
         finally:
-            # The error holds this frame, which would hold the error.
+            # Avoid a cycle: the error holds this frame, and the frame the error.
             del failure
 
     async def _next(self) -> events.Event | None:
-        """Return the next event; None at the end, or where nothing more is to be read."""
+        """Return the next event; None at the end or after a failure."""
         if self._failure is not None:
             return None
         try:
@@ -134,7 +134,7 @@ class _Tasks:
         except StopAsyncIteration:
             return None
         except StreamError as error:
-            # What was called was called: the tools go on.
+            # Calls that were complete stay valid: their tools go on.
             self._failure = error
             return None
         return event
@@ -155,14 +155,14 @@ class _Tasks:
             self._free -= 1
             begun = Event()
             self.group.start_soon(self._work, todo, begun, name=f"tokenstream tool {todo.entry.tool}")
-            # It begins now, and not only when the stream has to wait for more. (`group.start`
-            # would do, but turns Ctrl-C into an internal error of trio's.)
+            # Let the tool begin now, not only once the stream has to wait for data. (`group.start`
+            # would do that, but turns Ctrl-C into an internal error of trio.)
             await begun.wait()
         else:
             self._waiting.append(todo)
 
     async def _work(self, todo: Work, begun: Event) -> None:
-        """Run a tool, and then those that wait for a free place."""
+        """Run a tool, then those waiting for a free slot."""
         begun.set()
         await self._done(todo)
         while self._waiting and not self._broken:
@@ -172,7 +172,7 @@ class _Tasks:
     async def _done(self, todo: Work) -> None:
         try:
             around = self._run.around_tool
-            # Most are handlers of events, which another coroutine around them would slow down.
+            # Most work is event handlers, which another coroutine around them would slow down.
             if around is None or not todo.is_tool:
                 value = await self._call(todo)
                 if value is not None and isawaitable(value):
@@ -184,7 +184,7 @@ class _Tasks:
                         value = await value
                     _keep_result(step, value)
         except self._cancelled as error:
-            # The run is being ended, or a handler has met the end of somebody else's task.
+            # The run is being cancelled, or a handler awaited a task that was.
             self._end_with(error)
             raise
         except BaseException as error:  # noqa: BLE001 - it is raised once the tasks are over
@@ -196,23 +196,23 @@ class _Tasks:
             self._run.keep(todo, value)
 
     async def _call(self, todo: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
-        """Call a handler: a plain tool in a thread, since it may block, and all else here."""
+        """Call a handler: a sync tool in a thread, since it may block, anything else here."""
         if not todo.is_tool or todo.entry.is_async():
             return todo.do()
         from anyio.to_thread import run_sync
 
-        # In a tuple, since trio refuses what is to be awaited.
+        # In a tuple, since trio refuses an awaitable as a thread's result.
         (value,) = await run_sync(lambda: (todo.do(),), limiter=self._threads)
         return value
 
     def _end_with(self, error: BaseException) -> None:
-        """End the run because of a handler."""
+        """End the run because a handler failed."""
         self._keep(error)
         self._broken = True
         self.group.cancel_scope.cancel()
 
     def _keep(self, error: BaseException) -> None:
-        """Keep what is to be raised once the tasks are over: the first error, with notes about others."""
+        """Store the error to raise once the tasks are over: the first one, with notes about others."""
         if self._failure is None:
             self._failure = error
         elif not isinstance(error, self._cancelled):
@@ -246,7 +246,7 @@ def _do(driver: SyncDriver, run: Run, work: list[Work]) -> None:
 
 
 def _within(run: Run, todo: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
-    """Return what a handler returns, a tool in the block that is meant for it."""
+    """Call a handler; a tool runs inside the `around_tool` context."""
     if run.around_tool is None or not todo.is_tool:
         return _plain(todo)
     with run.around_tool(todo.item) as step:
@@ -261,9 +261,9 @@ def _keep_result(step: Any, value: object) -> None:  # noqa: ANN401 - a step, wh
 
 
 def _plain(todo: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
-    """Return what a handler returns, where nothing can be awaited."""
+    """Call a handler where nothing can be awaited."""
     value = todo.do()
-    # Most handlers return nothing, and to tell of anything else what it is takes long.
+    # Most handlers return None; `isawaitable` is slow.
     if value is None or not isawaitable(value):
         return value
     if iscoroutine(value):

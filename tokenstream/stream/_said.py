@@ -1,4 +1,4 @@
-"""Words for the log, and errors that both drivers raise."""
+"""Log messages, and errors that both drivers raise."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ __all__ = ["broken_off", "concurrent", "homeless", "inform", "log", "warn"]
 
 
 def log(message: str, *details: object) -> None:
-    """Tell those who look for a fault; nothing that was sent is ever among it."""
-    # Loading it costs as much as a dozen modules of ours; who looks for this has loaded it.
+    """Log a debugging message; it must never contain the answer or the request."""
+    # Importing logging takes as long as a dozen of our modules; a program that shows this has imported it.
     logging = sys.modules.get("logging")
     if logging is not None:
         logging.getLogger("tokenstream").debug(message, *details)
 
 
 def inform(message: str, *details: object) -> None:
-    """Tell whoever develops the application what they may have overlooked, and nothing that was sent."""
+    """Log a hint for the application's developer; it must never contain the answer or the request."""
     logging = sys.modules.get("logging")
     if logging is not None:
         logging.getLogger("tokenstream").info(message, *details)
 
 
 def warn(message: str, *details: object) -> None:
-    """Tell whoever runs the application what nothing else tells; nothing that was sent is ever among it."""
+    """Log a warning that no error reports; it must never contain the answer or the request."""
     import logging
 
     logging.getLogger("tokenstream").warning(message, *details)
 
 
 def broken_off() -> StreamInterrupted:
-    """Return the error for a read that was broken off, and that the source did not survive."""
+    """Return the error for an interrupted read that the source did not survive."""
     return StreamInterrupted(
         "a read was cancelled or broken off, and the source does not survive that; "
         "what had arrived is in .partial"
@@ -40,7 +40,7 @@ def broken_off() -> StreamInterrupted:
 
 
 def homeless() -> StreamInterrupted:
-    """Return the error for a read of a stream whose event loop is over, and its source with it."""
+    """Return the error for reading a stream whose event loop, and so its source, is over."""
     return StreamInterrupted(
         "the event loop that the stream was read in is over, and its connection with it; "
         "read it to its end there: what had arrived is in .partial",
@@ -49,7 +49,7 @@ def homeless() -> StreamInterrupted:
 
 
 def concurrent() -> ConcurrentRead:
-    """Return the error for a read that meets another one."""
+    """Return the error for a read during another read."""
     return ConcurrentRead(
         "another thread or task is reading this stream, and only one may at a time: give each a reader of "
         "its own, with stream.tee(n) or stream.broadcast(), and ask for views after that"

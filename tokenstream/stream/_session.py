@@ -1,4 +1,4 @@
-"""A connection whose answers are read one by one: all but the waiting."""
+"""Connections with several answers, read one by one: everything but the waiting."""
 
 from __future__ import annotations
 
@@ -23,54 +23,54 @@ _LOWEST_OTHER_STATUS = 300
 
 
 class Session:
-    """A connection whose answers are read one by one: everything but the waiting.
+    """State of a connection whose answers are read one by one; the callers do the waiting.
 
     Args:
-        driver: Drives the stream that has opened the connection, and closes it.
+        driver: Driver of the parent stream, which opened the connection and closes it.
     """
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
         self.sorter: Sorter | None = None
-        """None until the source is open."""
+        """Sorts messages by answer; None until the source is open."""
         self.kept: list[Any] = []
-        """Items that were read before it was known how many answers there are."""
+        """Items read before it is known whether there are several answers."""
         self.begun: deque[Lane] = deque()
-        """Answers that have begun, and that nobody was given yet."""
+        """Answers that have begun and are not yet handed out."""
         self.live: WeakSet[Driver] = WeakSet()
         """The drivers of the answers."""
         self.failure: Exception | None = None
         """The error that broke the connection."""
         self.told = False
-        """An answer, or the loop over them, has raised that."""
+        """True once an answer, or the loop over the answers, has raised `failure`."""
         self.over = False
-        """Nothing more comes."""
+        """True once nothing more arrives."""
         self.given = False
-        """The stream itself was given, because it has one answer."""
+        """True once the parent stream was handed out as the only answer."""
 
     @property
     def several(self) -> bool | None:
-        """Whether the connection carries several answers; None while that is not known."""
+        """True if the connection carries several answers; None while that is not known."""
         if self.sorter is None or (self.over and self.sorter.several is None):
             return False if self.over else None
         return self.sorter.several
 
     def open(self, source: SyncSource | AsyncSource) -> None:
-        """Look at the source, which is open now."""
+        """Prepare the sorting for the source, which has just been opened."""
         driver = self._driver
         machine, head = driver.machine, driver.head
         self.sorter = Sorter(machine.wanted, limits=machine.limits, messages=source.messages)
         if head is not None and (head.status >= _LOWEST_OTHER_STATUS or source.coding):
-            # An error's body, or one that is to be undone first, is read by the stream itself.
+            # The parent stream itself reads an error's body, or one with a content coding.
             self.sorter.several = False
         self._take_over()
 
     def take(self, chunk: Any, kept: Any) -> None:  # noqa: ANN401 - what the source gives
-        """Sort what was read.
+        """Sort a chunk.
 
         Args:
             chunk: A piece of a body, or a payload.
-            kept: The same as the pump takes it back.
+            kept: The same chunk in the form that the pump's `put_back` takes.
 
         Raises:
             MisuseError: It is neither.
@@ -85,9 +85,9 @@ class Session:
         trouble = sorter.trouble
         self.begun.extend(sorter.feed(chunk))
         if sorter.trouble is not trouble:
-            # Nobody may see it before the next answer, which may not come because of it.
+            # Log it now: it would show only with the next answer, which may never come because of it.
             code = sorter.trouble.code or sorter.trouble.type or "without a code"
-            warn("the server told of an error between two answers: %s", code)
+            warn("the server reported an error between two answers: %s", code)
         self._take_over()
         if sorter.error is not None:
             self.end(sorter.error)
@@ -107,11 +107,11 @@ class Session:
                 driver.machine.connect(None)
 
     def ends_with(self, item: Any, kept: Any) -> bool:  # noqa: ANN401 - what a pump brings
-        """End all with an item that nothing follows, and tell whether it is one.
+        """End the session if this item is the last one; return True if it is.
 
         Args:
-            item: What the pump has brought.
-            kept: The same as the pump takes it back; the stream itself ends with it, where it is read.
+            item: An item from the pump.
+            kept: The same item in the form that the pump's `put_back` takes, for the parent stream.
         """
         if item.__class__ is Failed:
             failure: Exception | None = item.error
@@ -126,10 +126,10 @@ class Session:
         return True
 
     def end(self, failure: Exception | None = None) -> None:
-        """Nothing more comes: end the answers that are open, and the stream.
+        """End the open answers and the parent stream, because nothing more arrives.
 
         Args:
-            failure: Why the connection broke; None where it ended, or the stream was stopped.
+            failure: The error that broke the connection; None if it ended or the stream was stopped.
         """
         sorter, stopped = self.sorter, self._driver.verdict.asked
         self.over = True
@@ -158,10 +158,10 @@ class Session:
         driver.settle()
 
     def next_lane(self) -> Lane | None:
-        """Return the next answer that has begun; None where more must be read.
+        """Return the next answer that has begun; None if more must be read first.
 
         Raises:
-            StreamError: The connection broke, and no answer has told of it.
+            StreamError: The connection broke, and no answer has raised that.
         """
         if self.begun:
             return self.begun.popleft()
@@ -171,23 +171,23 @@ class Session:
         return None
 
     def check(self, lane: Lane) -> None:
-        """Raise what broke the connection inside an answer."""
+        """Raise the connection's error, if it cut this answer."""
         if self.failure is not None and not lane.whole:
             self.told = True
             raise self.failure
 
     def options(self, lane: Lane) -> Options:
-        """Return what the stream of an answer is told, as the stream itself was."""
+        """Return the options for an answer's stream: the parent's, with the answer's format."""
         return self._driver.options._replace(format=lane.format)
 
     def gives_whole(self) -> bool:
-        """Tell whether the stream itself is the answer, and is to be given now; it is so once."""
+        """Return True, once, if the parent stream is the only answer and should be handed out now."""
         if self.given or self.several or self._driver.verdict.asked is not None:
             return False
         self.given = True
         return True
 
     def enter(self) -> None:
-        """Refuse a new loop where nothing is left."""
+        """Refuse a new loop if nothing is left to read."""
         if not self.begun:
             self._driver.enter_loop()

@@ -1,4 +1,4 @@
-"""Where a reader is in a text, or in the drafts of an object, that stages shape on their way."""
+"""Cursor in a text, or in the drafts of an object, that passes through stages."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ __all__ = ["ShapedCursor"]
 ItemT = TypeVar("ItemT")
 
 _MOST_GATHERED = 4_096
-"""Most pieces that are joined for a reader that was busy: it must get something, however fast they come."""
+"""Most pieces to join for a busy reader, so that it gets something however fast pieces arrive."""
 
 
 class ShapedCursor(Generic[ItemT]):
-    """Where a reader is in a text that stages shape on its way; drafts of an object are taken as a text is.
+    """A reader's cursor in a text, or a series of drafts, that passes through stages.
 
     Args:
-        text: Where the reader is in the text as it comes.
-        stages: Make the stages, the first one first; what begins anew behind an error has new ones.
-        clock: Where the time comes from, in seconds.
+        text: The cursor in the unshaped text.
+        stages: Make the stages, in order; made again for the text after an error.
+        clock: Returns the time in seconds.
     """
 
     __slots__ = (
@@ -55,19 +55,19 @@ class ShapedCursor(Generic[ItemT]):
         self._clock = clock
         self._chain = self._new_chain()
         self.is_timed = any(hasattr(stage, "tick") for stage in self._chain.stages)
-        """A stage gives something because time has passed."""
+        """True if a stage may return items because time has passed."""
         self._found: deque[ItemT] = deque()
-        """What the reader is given next."""
+        """Items to deliver next."""
         self._gathered: list[Any] = []
-        """Pieces that came while the reader was busy."""
+        """Pieces that arrived while the reader was busy."""
         self._given_at = math.inf
-        """The clock when the reader was given something last."""
+        """The clock at the last delivery."""
         self._failure: Exception | None = None
-        """What is raised once that is given."""
+        """The error to raise once `_found` is empty."""
         self._over = False
-        """The stages have ended."""
+        """True once the stages have ended."""
         self.over = False
-        """Nothing more is to be read, whether or not the answer goes on."""
+        """True once a stage has ended the text, even if the answer goes on."""
 
     def find(self, name: str) -> Any:  # noqa: ANN401 - any stage
         """Return the stage that has an attribute of this name."""
@@ -80,27 +80,27 @@ class ShapedCursor(Generic[ItemT]):
 
     @property
     def deadline(self) -> float | None:
-        """The clock at which something is due; None while nothing is."""
+        """The clock at which a stage wants a `tick`; None if none does."""
         return self._chain.deadline if self.is_timed else None
 
-    # -- what the reader is given --------------------------------------------
+    # -- delivery ------------------------------------------------------------
 
     def ready(self) -> ItemT | None:
-        """Return what the reader has missed, out of what has come.
+        """Return the next item out of what arrived since the last look; None if there is none.
 
         Raises:
-            TokenStreamError: What comes next in the text is wrong.
+            TokenStreamError: The text's next item is an error.
         """
         if self._found or self._failure is not None:
             return self._next()
         return None if self._over else self._take(self._text.ready)
 
     def after(self, event: Any) -> ItemT | None:  # noqa: ANN401 - any event
-        """Return what an event adds, or what is due meanwhile."""
+        """Return the item that an event adds, or one that is due."""
         return self._take(self._text.after, event)
 
     def tick(self) -> ItemT | None:
-        """Return what is due."""
+        """Return the item that is due; None if none is."""
         now = self._clock()
         due = self._chain.deadline
         if due is not None and due <= now:
@@ -108,7 +108,7 @@ class ShapedCursor(Generic[ItemT]):
         return self._next()
 
     def end(self) -> ItemT | None:
-        """Return what is left at the end of the stream.
+        """Return the next item left at the end of the stream.
 
         Raises:
             TokenStreamError: The text is wrong, or broke off.
@@ -121,20 +121,20 @@ class ShapedCursor(Generic[ItemT]):
         return self._next()
 
     def break_off(self) -> ItemT | None:
-        """Return what was held where the stream has failed; None where nothing was."""
+        """Return an item held when the stream failed; None if there is none."""
         self._finish()
         return self._next()
 
-    # -- a reader that is busy -------------------------------------------------
+    # -- a busy reader ---------------------------------------------------------
 
     @property
     def is_behind(self) -> bool:
-        """The reader was busy with what it was given: what came meanwhile is to be one piece."""
+        """True if the reader was busy since the last delivery; pieces since then are to be joined."""
         busy = self.is_timed and not self._found and self._clock() - self._given_at > NOTABLE_SECONDS
         return busy and not self._over
 
     def gather(self, event: Any) -> bool:  # noqa: ANN401 - any event
-        """Keep what an event adds, and tell whether more may be gathered."""
+        """Hold what an event adds, and return True if more may be gathered."""
         piece = self._read(self._text.after, event)
         if piece is not None:
             self._gathered.append(piece)
@@ -146,7 +146,7 @@ class ShapedCursor(Generic[ItemT]):
         return Chain(*(make() for make in self._stages))
 
     def _take(self, text: Callable[..., Any], *event: Any) -> ItemT | None:  # noqa: ANN401 - any event
-        """Give the stages what comes next in the text, and return what the reader is given."""
+        """Feed the text's next piece to the stages, and return the next item."""
         piece = self._read(text, *event)
         if self._gathered:
             if piece is not None:
@@ -165,15 +165,15 @@ class ShapedCursor(Generic[ItemT]):
             self._feed_gathered()
             self._found.extend(self._chain.end(now=self._clock()))
             self._failure = error
-            # What comes behind an error, such as the next one of several strings, is a text of its own.
+            # The text after an error, such as the next of several strings, needs new stages.
             self._chain = self._new_chain()
             return None
 
     def _feed_gathered(self) -> None:
-        """Give the stages what was gathered, as one."""
+        """Feed the gathered pieces to the stages as one."""
         if self._gathered:
             gathered, self._gathered = self._gathered, []
-            # Of drafts the last tells all that those before it do.
+            # The last draft contains those before it.
             self._feed("".join(gathered) if isinstance(gathered[0], str) else gathered[-1])
 
     def _feed(self, piece: Any) -> None:  # noqa: ANN401 - text, or a draft

@@ -1,4 +1,4 @@
-"""Views whose items stages make of a text: they act on time as well as on what comes."""
+"""Views of text that passes through stages, which may act on time as well as on input."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ ItemT = TypeVar("ItemT")
 
 
 class PlannedView(Repaired, View[ItemT]):
-    """A view that knows what it is made of, so that others can be made of the same.
+    """A view that keeps the plan it was made from, so that other views can extend it.
 
     Args:
         driver: Drives the stream.
-        plan: The text, and what stands behind it.
+        plan: The text and its stages.
         instead: Where the whole text is.
     """
 
@@ -47,7 +47,7 @@ class PlannedView(Repaired, View[ItemT]):
 
 
 class ShapedView(PlannedView[ItemT]):
-    """What stages make of a text, read in a `for` loop."""
+    """Text that passed through stages, read in a `for` loop."""
 
     __slots__ = ()
 
@@ -72,7 +72,7 @@ class ShapedView(PlannedView[ItemT]):
                 else:
                     item = cursor.tick() if event is None else cursor.after(event)
             if item is None:
-                # Not where the end was met: errors would have it as their context.
+                # Outside the `except` blocks, so that errors do not have the end as their context.
                 item = cursor.end()
         except StreamError as error:
             driver.fall_back(error)
@@ -82,14 +82,14 @@ class ShapedView(PlannedView[ItemT]):
         return item
 
     def _catch_up(self, cursor: ShapedCursor[ItemT]) -> None:
-        """Gather what came while the loop was busy, as far as it is there."""
-        # The loop meets the end or the error again, once it has given what was gathered.
+        """Gather the pieces that arrived while the loop was busy."""
+        # The loop meets the end or the error again, after it has delivered the gathered pieces.
         with suppress(StopIteration, StreamError):
             while (event := self._driver.step_now()) is not None and cursor.gather(event):
                 pass
 
     def _step_until(self, due: float) -> Event | None:
-        """Step until something is due; a source whose reads cannot be timed takes a thread for that."""
+        """Step until something is due; with a timer, a thread reads the source if its reads have no limit."""
         driver = self._driver
         if self._plan.timer and not driver.waits_in_time:
             driver.read_ahead()
@@ -97,11 +97,11 @@ class ShapedView(PlannedView[ItemT]):
 
 
 class AsyncPlannedView(Repaired, AsyncView[ItemT]):
-    """A view that knows what it is made of, so that others can be made of the same.
+    """A view that keeps the plan it was made from, so that other views can extend it.
 
     Args:
         driver: Drives the stream.
-        plan: The text, and what stands behind it.
+        plan: The text and its stages.
         instead: Where the whole text is.
     """
 
@@ -119,7 +119,7 @@ class AsyncPlannedView(Repaired, AsyncView[ItemT]):
 
 
 class AsyncShapedView(AsyncPlannedView[ItemT]):
-    """What stages make of a text, read in an `async for` loop."""
+    """Text that passed through stages, read in an `async for` loop."""
 
     __slots__ = ()
 
@@ -144,7 +144,7 @@ class AsyncShapedView(AsyncPlannedView[ItemT]):
                 else:
                     item = cursor.tick() if event is None else cursor.after(event)
             if item is None:
-                # Not where the end was met: errors would have it as their context.
+                # Outside the `except` blocks, so that errors do not have the end as their context.
                 item = cursor.end()
         except StreamError as error:
             driver.fall_back(error)
@@ -154,8 +154,8 @@ class AsyncShapedView(AsyncPlannedView[ItemT]):
         return item
 
     async def _catch_up(self, cursor: ShapedCursor[ItemT]) -> None:
-        """Gather what came while the loop was busy, as far as it is there."""
-        # The loop meets the end or the error again, once it has given what was gathered.
+        """Gather the pieces that arrived while the loop was busy."""
+        # The loop meets the end or the error again, after it has delivered the gathered pieces.
         with suppress(StopAsyncIteration, StreamError):
             while (event := await self._driver.step_now()) is not None and cursor.gather(event):
                 pass
@@ -163,7 +163,6 @@ class AsyncShapedView(AsyncPlannedView[ItemT]):
     def _step_until(self, due: float) -> Coroutine[Any, Any, Event | None]:
         if not self._driver.waits_in_time:
             raise MisuseError(
-                "what comes is held until its time has come, and on trio only a stream inside `async with` "
-                "can be waited for so: read it there"
+                "this view acts on time, and on trio that takes a stream inside `async with`: read it there"
             )
         return self._driver.step_until(due)

@@ -1,4 +1,4 @@
-"""A stage with a deadline: how long a stream is silent, and when that is too long."""
+"""Stages that only keep deadlines: for silence, gaps between frames, and guards."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _WAITED_FOR = {
 
 
 class Silence:
-    """A stage that gives what it takes, and whose error is the deadline that has passed.
+    """A stage that passes items on unchanged, and reports a deadline that has passed as its error.
 
-    Time in which the loop itself was busy is no silence.
+    Time during which the loop itself was busy does not count as silence.
 
     Args:
-        deadlines: How long a stream may be silent.
-        machine: Knows when something came.
+        deadlines: Longest silences allowed.
+        machine: Knows when something arrived.
     """
 
     stop: str | None = None
@@ -41,34 +41,34 @@ class Silence:
         self.deadlines = deadlines
         self._machine = machine
         self._away = (0.0, 0.0)
-        """The clock at the last content, and how long nobody read since."""
+        """The clock at the last content, and the seconds since then in which the loop did not read."""
         self.since: float | None = None
-        """The clock when the read began that is in progress; None between two reads."""
+        """The clock at the start of the read in progress; None between reads."""
         self.error: StreamStalled | None = None
         self._chunks = -1
-        """How many chunks had come when another connection began; until the next one, no other is idle."""
+        """Chunk count when a new connection began; until its first chunk, only `first_event` applies."""
 
     @property
     def deadline(self) -> float | None:
-        """The clock at which the silence is too long; None where nothing bounds it."""
+        """The clock at which the next deadline passes; None if there is none."""
         return min((begun + seconds for _, seconds, begun in self._waits()), default=None)
 
     @property
     def due(self) -> float:
-        """A reading of the clock before which no deadline passes, whatever comes until then."""
+        """A clock before which no deadline can pass, whatever arrives until then."""
         meter = self._machine.meter
         if meter.first_event_at is None or meter.chunks == self._chunks or self._machine.resting:
-            # What comes next may begin what has a deadline.
+            # The next item may start a deadline.
             return -math.inf
         deadline = self.deadline
         return math.inf if deadline is None else deadline
 
     def feed(self, item: Any, *, now: float = 0.0) -> list[Any]:  # noqa: ANN401 - whatever passes
-        """Return what came."""
+        """Return the item unchanged."""
         return [item]
 
     def tick(self, now: float) -> list[Any]:
-        """Look whether a deadline has passed; `error` says which."""
+        """Set `error` if a deadline has passed."""
         for limit, seconds, begun in self._waits():
             if now - begun > seconds and self.error is None:
                 self.error = StreamStalled(
@@ -94,7 +94,7 @@ class Silence:
         self._machine.begun_at = now
 
     def was_away(self, seconds: float) -> None:
-        """Leave out time in which the loop was busy with something else, and did not read."""
+        """Exclude time during which the loop was busy and did not read."""
         self._machine.meter.away += seconds
         if self._machine.resting:
             return
@@ -103,7 +103,7 @@ class Silence:
         self._away = (last, seconds + (away if content_at == last else 0.0))
 
     def _waits(self) -> list[tuple[str, float, float]]:
-        """Return what is waited for: the deadline's name, its seconds, and since when."""
+        """Return the deadlines that apply now: name, seconds, and the clock that they count from."""
         meter, deadlines, since = self._machine.meter, self.deadlines, self.since
         waits: list[tuple[str, float | None, float]] = [("total", deadlines.total, meter.started_at)]
         if self._machine.resting or self._machine.waits:
@@ -125,10 +125,10 @@ class Silence:
 
 
 class Gap:
-    """A stage that gives what it takes, and whose deadline is that of a gap between frames.
+    """A stage that passes items on unchanged, with the deadline of a gap between frames.
 
     Args:
-        reorder: Waits for the frame that is missing.
+        reorder: The stage that waits for the missing frame.
     """
 
     error: None = None
@@ -141,15 +141,15 @@ class Gap:
 
     @property
     def deadline(self) -> float | None:
-        """The clock at which the gap has been open for too long; None while there is none."""
+        """The clock at which the gap has been open too long; None if there is no gap."""
         return self._reorder.deadline
 
     def feed(self, item: Any, *, now: float = 0.0) -> list[Any]:  # noqa: ANN401 - whatever passes
-        """Return what came."""
+        """Return the item unchanged."""
         return [item]
 
     def tick(self, now: float) -> list[Any]:
-        """Return nothing: the machine takes what is due."""
+        """Return nothing: the machine acts on the gap's deadline."""
         return []
 
     def end(self, *, now: float = 0.0) -> list[Any]:
@@ -161,10 +161,10 @@ class Gap:
 
 
 class GuardTime:
-    """A stage that gives what it takes, and whose deadline is the time that guards allow an answer.
+    """A stage that passes items on unchanged, with the deadline that guards set for an answer.
 
     Args:
-        machine: Has the guards.
+        machine: The machine with the guards.
     """
 
     error: None = None
@@ -177,16 +177,16 @@ class GuardTime:
 
     @property
     def deadline(self) -> float | None:
-        """The clock at which a guard stops the answer; None where none counts time."""
+        """The clock at which a guard stops the answer; None if no guard counts time."""
         until = self._machine.guarded_until
         return None if until == math.inf else until
 
     def feed(self, item: Any, *, now: float = 0.0) -> list[Any]:  # noqa: ANN401 - whatever passes
-        """Return what came."""
+        """Return the item unchanged."""
         return [item]
 
     def tick(self, now: float) -> list[Any]:
-        """Have the guards stop the answer."""
+        """Let the guards stop the answer."""
         self._machine.tick(now)
         return []
 

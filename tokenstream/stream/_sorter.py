@@ -1,4 +1,4 @@
-"""Sorting the messages of a connection by the answer that they belong to."""
+"""Sorting of a connection's messages by answer."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 __all__ = ["Lane", "Sorter"]
 
 _PAYLOAD_SIZE = 1_024
-"""What a payload that somebody else has decoded is taken to hold, in bytes."""
+"""Assumed size in bytes of a payload that was decoded elsewhere."""
 _MOST_UNDECIDED = 64
-"""Frames after which a stream is no session of several answers."""
+"""Frames without a known format after which the stream is taken for a single answer."""
 _MOST_OVER = 256
-"""Answers that are over whose late messages are told from new answers."""
+"""Finished answers to remember, so that their late messages do not begin new answers."""
 
 
 class Held:
-    """How much waits to be read, in bytes."""
+    """Counter of bytes waiting to be read."""
 
     __slots__ = ("size",)
 
@@ -41,11 +41,11 @@ class Held:
 
 
 class Lane:
-    """The messages of one answer, in their order, as far as they have come.
+    """Queue of one answer's messages, in order of arrival.
 
     Args:
         format: Reads the answer.
-        held: Counts what waits.
+        held: Counts the bytes waiting in all lanes.
     """
 
     __slots__ = ("_held", "_messages", "dropped", "ended", "format", "whole")
@@ -55,20 +55,20 @@ class Lane:
         self._held = held
         self._messages: deque[Any] = deque()
         self.ended = False
-        """Whether no more will come."""
+        """True once no more messages will arrive."""
         self.whole = False
-        """Whether that is so because the answer has ended."""
+        """True if the answer itself has ended, not only the connection."""
         self.dropped = False
-        """Whether nobody reads it any more."""
+        """True once nothing reads this lane any more."""
 
     def put(self, message: Any) -> None:  # noqa: ANN401 - bytes, or a payload
-        """Add a message, unless nobody reads them."""
+        """Add a message, unless the lane was dropped."""
         if not self.dropped:
             self._messages.append(message)
             self._held.size += _size_of(message)
 
     def take(self) -> Any:  # noqa: ANN401 - bytes, or a payload
-        """Return the next message; None where it has not come."""
+        """Return the next message; None if it has not arrived."""
         if not self._messages:
             return None
         message = self._messages.popleft()
@@ -76,7 +76,7 @@ class Lane:
         return message
 
     def drop(self) -> None:
-        """Let go of what has come, and of what is still to come."""
+        """Discard the messages that have arrived and those still to come."""
         while self.take() is not None:
             pass
         self.dropped = True
@@ -85,11 +85,11 @@ class Lane:
 class Sorter:
     """A stage that sorts the messages of one connection into lanes, one for each answer.
 
-    What belongs to no answer goes to the one that is being given, else to the next one.
+    A message that belongs to no answer goes to the oldest open one, or to the next one.
 
     Args:
-        wanted: A format's name or a format object; None to find it out.
-        limits: Bounds; what waits in all lanes may be no more than `Limits.body`.
+        wanted: A format's name or a format object; None to detect it.
+        limits: Bounds; messages waiting in all lanes may hold no more than `Limits.body`.
         messages: Whether each chunk is one whole message.
     """
 
@@ -113,7 +113,7 @@ class Sorter:
     def __init__(self, wanted: str | Format | None, *, limits: Limits, messages: bool) -> None:
         self._limits = limits
         self._messages = messages
-        # It cuts chunks into frames, and decodes none.
+        # Only cuts chunks into frames; decodes none.
         self._connection = Connection(
             wanted,
             content_type=None,
@@ -126,16 +126,16 @@ class Sorter:
             self._connection.take_messages()
         self.error: StreamError | None = None
         self.several: bool | None = None
-        """Whether the connection carries several answers; None while that is not known."""
+        """True if the connection carries several answers; None while that is not known."""
         self.trouble: StreamError | None = None
-        """The error that the server has told last between two answers; most end nothing."""
+        """The last error that the server sent between two answers; most of them end nothing."""
         self._session: Format | None = None
-        """Reads what belongs to no answer, for those that come later; None until the format is known."""
+        """Reads messages that belong to no answer, for later answers; None until the format is known."""
         self._frames: list[Frame] = []
-        """What came before that was known."""
+        """Frames that arrived before the format was known."""
         self._held = Held()
         self._between: list[Any] = []
-        """What came between two answers."""
+        """Messages that arrived between two answers."""
         self._open: dict[str, Lane] = {}
         self._over: deque[str] = deque(maxlen=_MOST_OVER)
         if wanted is not None:
@@ -154,7 +154,7 @@ class Sorter:
         return begun
 
     def end(self, *, now: float = 0.0) -> list[Lane]:
-        """The connection is over, and with it every answer that was being given."""
+        """End the connection, and with it every open answer."""
         for lane in self._open.values():
             lane.ended = True
         self._open.clear()
@@ -162,12 +162,12 @@ class Sorter:
 
     @property
     def unfinished(self) -> bool:
-        """Whether an answer is being given."""
+        """True if an answer is still open."""
         return any(not lane.dropped for lane in self._open.values())
 
     @property
     def began(self) -> bool:
-        """Whether any answer ever was."""
+        """True if any answer has begun."""
         return bool(self._open or self._over)
 
     # -- within ------------------------------------------------------------
@@ -193,19 +193,19 @@ class Sorter:
             try:
                 payload = decode(payload, self._limits)
             except ProtocolError:
-                # The answer that it goes to says so, in its place.
+                # The answer that it goes to reports the error in its place.
                 return {}
         return payload if is_dict(payload) else {}
 
     def _look(self, frame: Frame, payload: dict[str, Any]) -> list[Lane]:
-        """Find out whether the connection carries several answers."""
+        """Detect the format, and from it whether the connection carries several answers."""
         self._frames.append(frame)
         event = name_of(frame) if isinstance(frame, ServerSentEvent) else ""
         name = registry.detect(payload, event)[0]
         if name is not None:
             self._settle(name)
         elif len(self._frames) >= _MOST_UNDECIDED or provider_error(payload, event):
-            # Nothing may follow an error, of whatever format it is.
+            # An error in an unknown format may be the only message.
             self.several = False
         if self.several is None:
             return []
@@ -213,9 +213,9 @@ class Sorter:
         return [lane for each in frames for lane in self._sort(each)] if self.several else []
 
     def _may_begin(self, name: str, payload: dict[str, Any], session: Format) -> bool:
-        """Tell whether a message may begin an answer: it is no late one of an answer that is over.
+        """Return True if a message may begin an answer and is not a late one of a finished answer.
 
-        Quirk (openai-agents 0.24, 2026-11): all answers that it makes of chat completions have one id;
+        Quirk (openai-agents 0.24, 2026-11): all answers that it makes from chat completions share one id;
         recording: none.
         """
         return not name or name not in self._over or session.begun_by(payload, "") == name
@@ -250,7 +250,7 @@ class Sorter:
         return begun
 
     def _pass_on(self, lane: Lane) -> None:
-        """Give a new answer what came before it."""
+        """Move the messages that arrived before a new answer into its lane."""
         between, self._between = self._between, []
         for message in between:
             self._held.size -= _size_of(message)

@@ -47,7 +47,7 @@ class SyncDriver(Driver):
         super().__init__(options)
         self.pump = Pump(source, self.clock)
         self._ready_at = 0.0
-        """The clock since when there is something to read."""
+        """The clock at which the source was opened."""
         if isinstance(source, SyncSource):
             self.open(source)
 
@@ -70,7 +70,7 @@ class SyncDriver(Driver):
                 if not machine.plain or machine.now >= self.due or chunks is None or pump.pending:
                     event = self._advance() or machine.pull()
                     continue
-                # The way of most chunks: as in `_read`, whose calls would cost each of them.
+                # The path of most chunks: the same as `_read`, without the cost of its calls.
                 clock = self.clock
                 now = clock()
                 if now - machine.now > NOTABLE_SECONDS:
@@ -78,14 +78,14 @@ class SyncDriver(Driver):
                 pump.pending = True
                 try:
                     chunk: Any = next(chunks, END) if self.verdict.asked is None else END
-                except Exception as error:  # noqa: BLE001 - it is raised after what came before it
+                except Exception as error:  # noqa: BLE001 - raised later, after the events before it
                     chunk = Failed(error)
                 if chunk.__class__ is machine.unit and self.verdict.asked is None:
                     glance = machine.shortcut
                     event = machine.give(chunk, clock()) if glance is None else glance(chunk, clock())
                 else:
                     event = self._place(pump.convert(chunk))
-                # Not in a `finally`: until here Ctrl-C may have come between a chunk and its place.
+                # Not in a `finally`: Ctrl-C may have come before the chunk was stored.
                 pump.pending = False
                 event = event or machine.pull()
         except ValueError as error:
@@ -94,7 +94,7 @@ class SyncDriver(Driver):
             self._check_broken()
             raise
         finally:
-            # As in `leave`, whose call would cost each event.
+            # The same as `leave`, without the cost of a call for each event.
             pump.busy = False
             pump.lock.release()
             if self.verdict.asked is not None:
@@ -108,15 +108,15 @@ class SyncDriver(Driver):
                 self.step()
             deque(self, maxlen=0)
         except StopIteration:
-            # A view would end here, too.
+            # The stream was stopped or closed.
             pass
 
     def step(self) -> Event:
-        """Return the next event for a view, which meets the same error each time."""
+        """Return the next event for a view; after the end, raise the stream's error each time."""
         if self.phase is _ENDED:
             self.machine.last = None
             if self.pump.source is not None:
-                # Ctrl-C came between the end and the closing.
+                # Ctrl-C came between the end and closing the source.
                 self.end(quiet=True)
             if self.error is not None:
                 raise self.error.with_traceback(None)
@@ -124,34 +124,34 @@ class SyncDriver(Driver):
         return self.__next__()
 
     def step_until(self, until: float) -> Event | None:
-        """Return the next event for a view that acts on time, or None where the time has come first.
+        """Return the next event for a view that acts on time, or None once the time has come.
 
         Args:
-            until: The clock at which to stop waiting, as far as the source can be told.
+            until: The clock at which to stop waiting, if the source's reads can be limited.
         """
         if self.phase is _ENDED:
             return self.step()
         return self._step(partial(self._advance, until), until)
 
     def step_now(self) -> Event | None:
-        """Return the next event where it is there already; None where it is to be waited for."""
+        """Return the next event if it has already arrived, else None."""
         return self.step() if self.phase is _ENDED else self._step(self._advance_now)
 
     def next_beside(self, bell: Bell) -> Event | None:
-        """Return the next event for a loop that reads others as well; None where it is to be waited for.
+        """Return the next event for a loop that also reads other streams; None if it has not arrived.
 
         Args:
-            bell: Rung when it is worth while to ask again.
+            bell: Rung when something may have arrived.
         """
         return self._step(partial(self._advance_beside, bell))
 
     @property
     def waits_in_time(self) -> bool:
-        """A read can be given a time, after which it comes back and loses nothing."""
+        """True if a read can be given a timeout and loses nothing when it strikes."""
         return self.pump.bound is not None or self.pump.is_waiting
 
     def read_ahead(self) -> None:
-        """Have a thread read the source, which `step_until` can wait for in time then."""
+        """Hand the source to a thread, so that `step_until` can stop waiting on time."""
         if self.phase is not _ENDED:
             if not self.pump.enter():
                 raise self._busy()
@@ -161,16 +161,16 @@ class SyncDriver(Driver):
                 self.leave()
 
     def next_item(self, until: float | None = None) -> Any:  # noqa: ANN401 - what a pump brings
-        """Return what the pump brings next, within the deadlines as far as the source can be told of them.
+        """Return the pump's next item, within the deadlines if the source's reads can be limited.
 
         Args:
-            until: The clock at which the reader itself no longer waits.
+            until: Time at which the caller stops waiting.
         """
         pump = self.pump
         if pump.bound is not None:
             return pump.read(self.until(None, until))
         if pump.chunks is not None and not self.machine.answered:
-            # What blocks can only be broken off, which ends it.
+            # A timeout would end a source whose reads have no limit.
             return pump.read(None)
         if until is not None and pump.is_waiting:
             return pump.wait(self.until(None, until))
@@ -179,7 +179,7 @@ class SyncDriver(Driver):
         return pump.read(self.until(None))
 
     def open_now(self) -> None:
-        """Open the source before the first read, as a read."""
+        """Open the source before the first read; like a read, it needs the pump."""
         if not self.pump.enter():
             raise concurrent()
         try:
@@ -189,10 +189,10 @@ class SyncDriver(Driver):
             self.leave()
 
     def wait_open(self, first: First) -> None:
-        """Read until the answer has begun, and raise what keeps it from that; what was read is given again.
+        """Read until the answer has begun, or raise its error; the loop still gives every event.
 
         Args:
-            first: Until the head of the response, or until the first event.
+            first: "head" to read the head of the response, "event" to read up to the first event.
         """
         while not self.is_open(first):
             try:
@@ -206,17 +206,17 @@ class SyncDriver(Driver):
             raise self.error.with_traceback(None)
 
     def _advance_now(self) -> Event | None:
-        """Read a chunk that has come already."""
+        """Read a chunk that has already arrived."""
         return None if self.pump.bound is None else self._advance(self.clock())
 
     @property
     def is_waiting_beside(self) -> bool:
-        """All that has come is given, and the thread that reads rings when there is more."""
+        """True if every arrived item was delivered, and the reading thread will ring for the next one."""
         machine = self.machine
         return machine.shortcut is not None and machine.plain and self.pump.will_ring
 
     def _advance_beside(self, bell: Bell) -> Event | None:
-        """Take chunks that a thread has brought, up to an event."""
+        """Take chunks that the thread has read, up to an event."""
         machine, pump = self.machine, self.pump
         event = None
         while event is None:
@@ -232,10 +232,10 @@ class SyncDriver(Driver):
         return event
 
     def begin_beside(self, bell: Bell) -> None:
-        """Have a thread read, for a loop that reads others as well.
+        """Hand the source to a thread, for a loop that also reads other streams.
 
         Args:
-            bell: Rung when something has come.
+            bell: Rung when something has arrived.
         """
         pump = self.pump
         if not pump.begun and isinstance(pump.source, Deferred):
@@ -243,15 +243,15 @@ class SyncDriver(Driver):
         pump.listen(bell)
 
     def idle_until(self, since: float) -> float | None:
-        """Return the clock at which `expire` is to be called, where nothing comes until then; None for never.
+        """Return the time at which to call `expire` if nothing arrives before; None for never.
 
         Args:
-            since: The clock since when nothing has come.
+            since: Time since which nothing has arrived.
         """
         return None if self.machine.over or self.phase is _ENDED else self.until(since)
 
     def expire(self) -> None:
-        """Look what it means that nothing came until then."""
+        """Apply the deadlines, after nothing has arrived until the time that `idle_until` gave."""
         if self.pump.enter():
             try:
                 self.take(WAITED, self.clock())
@@ -259,15 +259,15 @@ class SyncDriver(Driver):
                 self.leave()
 
     def finish_beside(self) -> bool:
-        """Have the thread that reads come to its end, and tell whether what has come may still be read."""
+        """End the reading thread; True if there is one, whose arrived items may still be read."""
         return self.pump.finish()
 
     def _step(self, advance: Callable[[], Event | None], until: float | None = None) -> Event | None:
-        """Return the next event, or None where it has not come.
+        """Return the next event, or None if it has not arrived.
 
         Args:
             advance: Reads a chunk.
-            until: The clock at which to stop reading; None to read once.
+            until: Time at which to stop reading; None to read once.
         """
         if not self.pump.enter():
             raise self._busy()
@@ -297,24 +297,24 @@ class SyncDriver(Driver):
         return self.pump.busy
 
     def stop(self, reason: str | None = None) -> None:
-        """End the stream here; what has been read is kept."""
+        """End the stream here; the message keeps what was read."""
         self.verdict.ask(reason or "stop")
         self.end(quiet=True)
 
     def close(self, *, quiet: bool = False) -> None:
-        """Close the source; what has been read is kept.
+        """Close the source; the message keeps what was read.
 
         Args:
-            quiet: Whether what fails here is only logged.
+            quiet: Whether errors are only logged.
         """
         self.ask_to_close()
         self.end(quiet=quiet)
 
     def end(self, *, quiet: bool = False) -> None:
-        """Stop here, or have a read that is in progress do so."""
+        """End the stream here, or make a read in progress end it."""
         pump = self.pump
         if pump.busy or not pump.lock.acquire(blocking=False):
-            # The reader looks for this when it comes back; nothing is waited for here.
+            # The reader checks for this when its read returns; do not wait for it here.
             pump.stop()
             return
         try:
@@ -326,8 +326,8 @@ class SyncDriver(Driver):
         """Close the source once.
 
         Args:
-            quiet: Whether what fails here is only logged: another error is on its way,
-                or nobody has asked to close.
+            quiet: Whether errors are only logged: another error is propagating, or the
+                caller did not ask to close.
         """
         try:
             self.pump.close()
@@ -338,8 +338,8 @@ class SyncDriver(Driver):
 
     def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         if is_finalizing():
-            # The interpreter exits: modules are gone already, closing may crash it (CPython 3.13),
-            # and the connection is closed with the process.
+            # At interpreter exit modules are gone, closing may crash (CPython 3.13), and the
+            # process closes the connection anyway.
             return
         pump = getattr(self, "pump", None)
         source = None if pump is None else pump.source
@@ -351,13 +351,13 @@ class SyncDriver(Driver):
                     f"{self!r} was never closed: use `with`", ResourceWarning, source=self, stacklevel=2
                 )
         finally:
-            # The warning may be an error.
+            # `finally`, because warnings may be turned into errors.
             self.close_source(quiet=True)
 
     # -- within ------------------------------------------------------------
 
     def _advance(self, until: float | None = None) -> Event | None:
-        """Read a chunk, and return its event where it was seen at a glance.
+        """Read a chunk, and return its event if the machine's shortcut gave one.
 
         At the end of the stream raise its error, or StopIteration.
         """
@@ -385,7 +385,7 @@ class SyncDriver(Driver):
         self.silence.was_away(now - (machine.now if machine.meter.chunks else self._ready_at))
 
     def _place(self, item: Any) -> Event | None:  # noqa: ANN401 - what the pump brings
-        """Put an item in its place, and return its event where it was seen at a glance."""
+        """Pass an item to the machine, and return its event if the machine's shortcut gave one."""
         if self.verdict.asked is not None and item.__class__ is not Opened:
             self._end_inside(quiet=True)
             return None
@@ -402,30 +402,30 @@ class SyncDriver(Driver):
         self.close_source(quiet=True)
         self.pump.replace(source)
 
-    def open(self, source: Any) -> None:  # noqa: ANN401 - a source of this colour
+    def open(self, source: Any) -> None:  # noqa: ANN401 - a sync source
         self._ready_at = self.clock()
         super().open(source)
 
     def _end_inside(self, *, quiet: bool) -> None:
-        """Stop in the thread that reads."""
+        """End the stream in the reading thread."""
         self.cut("stopped", self.verdict.asked)
         self.close_source(quiet=quiet)
 
     def _busy(self) -> Exception:
-        """Return what is raised for a read while another thread has the stream."""
+        """Return the exception for a read while another thread is reading."""
         if self.verdict.asked is not None or self.phase is _ENDED:
             return StopIteration()
         return concurrent()
 
     def _check_broken(self) -> None:
-        """Close the source where decoding was broken off, and raise what the loop is to see then."""
+        """Close the source and raise the error if decoding was interrupted."""
         if self.phase is not _ENDED:
             self.close_source(quiet=True)
             raise self.break_off() from None
 
     def leave(self) -> None:
-        """Let others read, and end the stream where one of them has asked for that."""
+        """End the read, and the stream if it was asked to stop meanwhile."""
         self.pump.leave()
         if self.verdict.asked is not None:
-            # Quiet: an event may be on its way, or another error.
+            # Quiet: an event or another error may be propagating.
             self.end(quiet=True)

@@ -1,4 +1,4 @@
-"""`tap`: beside a loop over somebody else's stream, the message of what passes."""
+"""`tap`: the message of a stream that other code reads."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ ItemT = TypeVar("ItemT")
 
 
 class _Response(Protocol):
-    """A response of httpx or httpx2, which does not tell in which way it is to be read."""
+    """A response of httpx or httpx2, whose class does not say whether it is sync or async."""
 
     def iter_raw(self, chunk_size: int | None = None) -> Iterator[bytes]:
-        """Read it in `for`."""
+        """Read it in a `for` loop."""
         ...
 
     def aiter_raw(self, chunk_size: int | None = None) -> AsyncIterator[bytes]:
-        """Read it in `async for`."""
+        """Read it in an `async for` loop."""
         ...
 
 
 class _Told(Beside[ItemT]):
-    """A stream of somebody else's, and beside it the message of what has passed."""
+    """A foreign stream with the message of what has passed through it."""
 
     __slots__ = ()
 
@@ -56,7 +56,7 @@ class _Told(Beside[ItemT]):
 
     @property
     def message(self) -> Message:
-        """The answer so far: a value, built when asked, that never changes."""
+        """The answer so far: an immutable value, built at each access."""
         return self._onlooker.machine.accumulator.message
 
     @property
@@ -66,17 +66,17 @@ class _Told(Beside[ItemT]):
 
     @property
     def metrics(self) -> Metrics:
-        """How fast the answer came, as far as it has come."""
+        """Timings of the answer so far."""
         return self._onlooker.machine.metrics
 
     @property
     def departures(self) -> Mapping[str, Departure]:
-        """What the server did that its documents do not say, and the rule that was applied."""
+        """Departures of the server from its documentation, and the rule applied to each."""
         return self._onlooker.machine.departures
 
     @property
     def error(self) -> StreamError | None:
-        """Why the answer did not end well; it is kept here and never raised. None where nothing is wrong."""
+        """The error that ended the answer; kept here and never raised. None if there was none."""
         return self._onlooker.error
 
     def __repr__(self) -> str:
@@ -85,27 +85,27 @@ class _Told(Beside[ItemT]):
 
 
 class Tap(_Told[ItemT], SyncBeside[ItemT]):
-    """A stream that is read in `for`, and beside it the message of what has passed; made by `tap`.
+    """A stream read in a `for` loop, with the message of what has passed; made by `tap`.
 
-    Iterating gives the stream's own objects. All its attributes and methods
-    are there, and `with` enters and leaves it.
+    Iteration yields the stream's own objects. All its attributes and methods are
+    available, and `with` enters and leaves it.
     """
 
     __slots__ = ()
 
 
 class AsyncTap(_Told[ItemT], AsyncBeside[ItemT]):
-    """A stream that is read in `async for`, and beside it the message of what has passed; made by `tap`.
+    """A stream read in an `async for` loop, with the message of what has passed; made by `tap`.
 
-    Iterating gives the stream's own objects. All its attributes and methods
-    are there, and `async with` enters and leaves it, or awaits it first.
+    Iteration yields the stream's own objects. All its attributes and methods are
+    available, and `async with` enters and leaves it, after awaiting it if needed.
     """
 
     __slots__ = ()
 
 
 class _EitherTap(Tap[ItemT], AsyncTap[ItemT]):
-    """A stream that can be read in both ways, whichever its request was made for."""
+    """A stream that has both a sync and an async interface."""
 
     __slots__ = ()
 
@@ -163,27 +163,27 @@ def tap(
     started_at: float | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Tap[Any] | AsyncTap[Any]:
-    """Keep the message of a stream that somebody else reads.
+    """Build the message of a stream that other code reads.
 
-    The loop goes on over the stream's own objects, and `with`, attributes and
-    helper methods reach the stream; `message`, `metrics`, `departures` and
-    `error` stand beside it. Where a response of httpx or httpx2 is beneath, as
-    in the SDKs of openai and anthropic, whatever is read of it is seen, by
-    whichever method; elsewhere, what passes through the loop is. Nothing is
-    read or closed that the loop does not read or close, and no error of this
-    side reaches it.
+    The loop still gets the stream's own objects, and `with`, attributes and
+    helper methods reach the stream; the tap adds `message`, `metrics`,
+    `departures` and `error`. If the stream reads a response of httpx or httpx2,
+    as in the SDKs of openai and anthropic, the tap sees every byte read from it,
+    by whichever method; otherwise it sees the objects that pass through the
+    loop. The tap reads and closes nothing itself, and its own errors never
+    reach the loop.
 
     Args:
         source: A stream of an SDK, a context manager or an awaitable of one, or
             any (async) iterable of an SDK's objects, of dicts or of bytes; or a
             response of httpx or httpx2 whose body the application reads.
-        format: The format's name or a format object; None to find it out.
+        format: The format's name or a format object; None to detect it.
         limits: Bounds on untrusted input.
-        started_at: Reading of `clock` when the request went out.
-        clock: Where the time comes from, in seconds.
+        started_at: Reading of `clock` when the request was sent.
+        clock: Returns the time in seconds.
 
     Raises:
-        MisuseError: The source is nothing that can be looped over.
+        MisuseError: The source cannot be looped over.
 
     Example:
         >>> theirs = [{"choices": [{"index": 0, "delta": {"content": "Hello"}, "finish_reason": "stop"}]}]
@@ -208,10 +208,10 @@ def _kind_of(source: Any) -> type[Tap[Any] | AsyncTap[Any]]:  # noqa: ANN401 - t
     where = where_in(source)
     if where is not None:
         raise MisuseError(
-            f'a response of boto3 is not what is looped over: tap its stream, response["{where}"], '
+            f'a response of boto3 cannot be looped over: tap its stream, response["{where}"], '
             "or read it with Stream"
         )
     raise MisuseError(
-        f"{named(source)} is nothing that can be tapped: hand over the stream of an SDK, its context "
-        "manager or awaitable, or an iterable of its objects; was stream=True forgotten in the request?"
+        f"{named(source)} cannot be tapped: pass the stream of an SDK, its context manager or "
+        "awaitable, or an iterable of its objects; was stream=True forgotten in the request?"
     )

@@ -1,4 +1,4 @@
-"""Streams of somebody else's that are looped over, entered and awaited while a watcher looks on."""
+"""Wrappers of foreign streams that pass loops, `with` and `await` on and report them to a watcher."""
 
 from __future__ import annotations
 
@@ -40,24 +40,24 @@ _WHOLE = (bytes, bytearray, memoryview, str, Mapping)
 
 
 class Beside(Generic[ItemT]):
-    """A stream of somebody else's, and a watcher of what passes."""
+    """A foreign stream, with a watcher of what passes."""
 
     __slots__ = ("__weakref__", "_entered", "_onlooker", "_open", "_shown", "_source", "_target")
 
     _made_by: ClassVar[str] = "tap(…)"
-    """What the calling code has written for it."""
+    """The call that made it, for error messages."""
 
     def __init__(self, source: Any, onlooker: Watcher) -> None:  # noqa: ANN401 - told apart by what it can do
         self._source = source
         self._target = source
-        """What is read: the source, or what it gave when it was entered or awaited."""
+        """The object that is read: the source, or the result of entering or awaiting it."""
         self._entered: Any = None
-        """What was entered, and is to be left."""
+        """The context manager that was entered; None before."""
         self._onlooker = onlooker
         self._open = False
-        """Whether there is something that can be read."""
+        """True once `_target` can be read."""
         self._shown: Any = None
-        """The response whose body the onlooker sees, and needs no items then."""
+        """The response whose body the onlooker sees; if set, the onlooker is not shown items."""
         if any(loops_of(source)) or response_of(source) is not None:
             self._attach(source)
 
@@ -72,7 +72,7 @@ class Beside(Generic[ItemT]):
     def _attach(self, target: Any) -> None:  # noqa: ANN401 - told apart by what it can do
         self._target, self._open = target, True
         response = response_of(target)
-        # What a context manager gives may stand on the response that is seen already.
+        # A context manager may return an object over the response that the onlooker sees already.
         if response is not None and response is not self._shown and can_be_shown(response):
             self._shown = response
             show(response, self._onlooker)
@@ -83,7 +83,7 @@ class Beside(Generic[ItemT]):
             self._attach(given)
 
     def _closing(self, close: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a stream's own way to close it, which the onlooker is told of."""
+        """Wrap a stream's own closing method, so that the onlooker learns of the call."""
 
         def closed(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - what it takes and gives
             self._onlooker.stop()
@@ -92,7 +92,7 @@ class Beside(Generic[ItemT]):
         return closed
 
     def _opened(self, way: str) -> Any:  # noqa: ANN401 - told apart by what it can do
-        """Return what is read, once there is something."""
+        """Return `_target`, or raise if it is not open yet."""
         if not self._open:
             written = f"{way} {self._made_by} as stream"
             raise MisuseError(f"{named(self._source)} is not open yet: enter it first, with `{written}`")
@@ -100,7 +100,7 @@ class Beside(Generic[ItemT]):
 
 
 class SyncManaged(Beside[ItemT]):
-    """What is entered with `with`."""
+    """A wrapper entered with `with`."""
 
     __slots__ = ()
 
@@ -126,7 +126,7 @@ class SyncManaged(Beside[ItemT]):
         left = self._entered
         try:
             if left is None:
-                # A generator has no `with` of its own.
+                # A generator is no context manager.
                 close = getattr(self._target, "close", None)
                 if callable(close):
                     close()
@@ -138,7 +138,7 @@ class SyncManaged(Beside[ItemT]):
 
 
 class SyncBeside(SyncManaged[ItemT]):
-    """A stream that is read in `for`."""
+    """A stream read in a `for` loop."""
 
     __slots__ = ()
 
@@ -153,7 +153,7 @@ class SyncBeside(SyncManaged[ItemT]):
 
 
 class AsyncManaged(Beside[ItemT]):
-    """What is entered with `async with`, or awaited by it first."""
+    """A wrapper entered with `async with`, which awaits the source first if needed."""
 
     __slots__ = ()
 
@@ -183,7 +183,7 @@ class AsyncManaged(Beside[ItemT]):
         left = self._entered
         try:
             if left is None:
-                # An asynchronous generator has no `async with` of its own.
+                # An asynchronous generator is no context manager.
                 await closed_by(self._target)
                 return None
             suppressed: bool | None = await _method(left, "__aexit__")(left, kind, error, traceback)
@@ -193,7 +193,7 @@ class AsyncManaged(Beside[ItemT]):
 
 
 class AsyncBeside(AsyncManaged[ItemT]):
-    """A stream that is read in `async for`."""
+    """A stream read in an `async for` loop."""
 
     __slots__ = ()
 
@@ -208,7 +208,7 @@ class AsyncBeside(AsyncManaged[ItemT]):
 
 
 def colours_of(source: Any) -> tuple[bool, bool]:  # noqa: ANN401 - told apart by what it can do
-    """Return whether something can be read in `for`, and whether in `async for`."""
+    """Return two booleans: can be read in a `for` loop, can be read in an `async for` loop."""
     if isinstance(source, _WHOLE) or is_whole(source):
         return False, False
     colours = loops_of(source)
@@ -221,16 +221,16 @@ def colours_of(source: Any) -> tuple[bool, bool]:  # noqa: ANN401 - told apart b
 
 
 def loops_of(source: object) -> tuple[bool, bool]:
-    """Return whether something is looped over as it is: in `for`, in `async for`."""
-    # What is awaited, a future or a request of aiohttp, may be iterable, too, but only by the event loop.
+    """Return two booleans: is iterable, is asynchronously iterable, without being entered or awaited."""
+    # An awaitable, such as a future or an aiohttp request, may be iterable too, but only for the event loop.
     return not is_awaitable(source) and isinstance(source, Iterable), isinstance(source, AsyncIterable)
 
 
 def response_of(source: object) -> Any:  # noqa: ANN401 - httpx's or httpx2's
-    """Return the response that something is, or stands on; None where there is none."""
+    """Return the response that an object is or wraps; None if there is none."""
     return source if is_response(source) else response_beneath(source)
 
 
 def _method(source: object, name: str) -> Any:  # noqa: ANN401 - a method of any kind
-    """Return a method as `with` finds it, which looks at the class; None where there is none."""
+    """Return a method as `with` finds it, on the class; None if there is none."""
     return getattr(type(source), name, None)

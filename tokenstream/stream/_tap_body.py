@@ -1,4 +1,4 @@
-"""Bodies of httpx's and httpx2's responses that show an onlooker each chunk as it passes."""
+"""Response bodies of httpx and httpx2 that show an onlooker each chunk as it passes."""
 
 from __future__ import annotations
 
@@ -19,43 +19,43 @@ _SYNC, _ASYNC = "SyncByteStream", "AsyncByteStream"
 
 
 class BodyWatcher(Protocol):
-    """Is told of a body: of its head, of its bytes, and of how it ends."""
+    """Receives a body's head, its bytes and its end."""
 
     def opened(self, head: ResponseHead | None, coding: str) -> None:
-        """Take the head of the response, and the coding that is on its bytes."""
+        """Take the response's head and content coding."""
         ...
 
     def see(self, chunk: bytes) -> None:
-        """Take what passes."""
+        """Take a chunk."""
         ...
 
     def end(self) -> None:
-        """The source has ended."""
+        """Record that the source has ended."""
         ...
 
     def broke(self, error: BaseException, *, final: bool) -> None:
-        """Reading the source raised; `final` where nothing can follow a cancellation or Ctrl-C."""
+        """Record that reading raised; `final` if a cancelled or interrupted read cannot be continued."""
         ...
 
     def stop(self) -> None:
-        """Who reads has closed the source."""
+        """Record that the reader has closed the source."""
         ...
 
 
 def can_be_shown(response: Any) -> bool:  # noqa: ANN401 - httpx's or httpx2's
-    """Tell whether the body of a response is still to come, as a stream of bytes that can be replaced."""
+    """Return True if a response's body is unread and is a byte stream that can be replaced."""
     if response.is_stream_consumed is not False or response.is_closed is not False:
         return False
     return bool(_bases(response.stream))
 
 
 def is_asynchronous(response: Any) -> bool:  # noqa: ANN401 - httpx's or httpx2's
-    """Tell whether the body of a response is read in `async for`."""
+    """Return True if a response's body is read in an `async for` loop."""
     return not isinstance(response.stream, Iterable)
 
 
 def show(response: Any, onlooker: BodyWatcher) -> None:  # noqa: ANN401 - httpx's or httpx2's
-    """Have an onlooker see what is read of a response's body, whoever reads it."""
+    """Show an onlooker every chunk read from a response's body, whichever code reads it."""
     find = from_async_response if is_asynchronous(response) else from_response
     found = find(response)
     onlooker.opened(found.head, found.coding)
@@ -64,14 +64,14 @@ def show(response: Any, onlooker: BodyWatcher) -> None:  # noqa: ANN401 - httpx'
 
 
 class _Shown:
-    """A body beneath a response: what is asked of it is asked of the one that it stands for."""
+    """A response's body in a wrapper that passes attribute access on to it."""
 
     def __init__(self, body: Any, onlooker: BodyWatcher) -> None:  # noqa: ANN401 - httpx's or httpx2's
         self._body = body
         self._onlooker = onlooker
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - what the body has
-        # Where `__init__` was passed over, in a copy say, there is no body to ask.
+        # A copy skips `__init__` and has no body to ask.
         if name == "_body":
             raise AttributeError(name)
         return getattr(self._body, name)
@@ -85,7 +85,7 @@ class _SyncShown(_Shown):
                 see(chunk)
                 yield chunk
         except GeneratorExit:
-            # Whoever reads leaves the body; closing is another matter.
+            # The reader left the loop; `close` is reported separately.
             raise
         except BaseException as error:
             onlooker.broke(error, final=True)
@@ -113,7 +113,7 @@ class _AsyncShown(_Shown):
             onlooker.broke(error, final=True)
             raise
         finally:
-            # Left to the event loop, it would be closed later, in a task that is not the reader's.
+            # Otherwise the event loop would close it later, in a task other than the reader's.
             if isinstance(chunks, AsyncGenerator):
                 await chunks.aclose()
         onlooker.end()
@@ -126,7 +126,7 @@ class _AsyncShown(_Shown):
 
 
 def _bases(body: object) -> tuple[type, ...]:
-    """Return the classes by which httpx or httpx2 knows a body; neither needs to be imported for that."""
+    """Return the byte-stream base classes of httpx or httpx2 that a body has, without importing either."""
     return tuple(base for base in type(body).__mro__ if base.__name__ in (_SYNC, _ASYNC))
 
 

@@ -18,36 +18,36 @@ ItemT = TypeVar("ItemT")
 
 
 class Watcher(BodyWatcher, Protocol):
-    """Is told of what is opened, and of each object that passes, too."""
+    """Receives a body, as well as the request's opening and each object that passes."""
 
     items: int
-    """How many items have passed."""
+    """Items passed so far."""
 
     def sent(self) -> None:
-        """A request goes out now, unless it was said when it does."""
+        """Record that the request is sent now, unless `started_at` was given."""
         ...
 
     def not_opened(self, error: BaseException) -> None:
-        """The request was answered by an exception."""
+        """Record that opening the stream raised."""
         ...
 
     def see_item(self, item: object) -> None:
-        """Take an object of an SDK, or whatever else passes."""
+        """Take an item, such as an SDK's object."""
         ...
 
     def is_first(self, item: object) -> bool:
-        """Tell whether an item is the first one again, as when a loop begins anew."""
+        """Return True if an item equals the first one, so that a loop has started over."""
         ...
 
 
 class _Seen:
-    """Which items of a loop were seen by an onlooker in an earlier loop over the same.
+    """Shows an onlooker the items of a loop, without those that an earlier loop showed it.
 
     Args:
-        onlooker: Who sees them.
-        again: What is iterated. A list begins anew with each loop, and what was
-            seen of it is not to be seen twice. An iterator goes on. Of anything
-            else the first item tells.
+        onlooker: The onlooker.
+        again: The object that the loop iterates. A sequence starts over with each loop,
+            so items already shown are skipped. An iterator continues. For anything else
+            the first item decides.
     """
 
     __slots__ = ("_left", "_onlooker", "_open")
@@ -60,7 +60,7 @@ class _Seen:
         self._open = not goes_on and not anew and onlooker.items > 0
 
     def see(self, item: object) -> None:
-        """Show an item to the onlooker, unless it is one that was seen."""
+        """Show an item to the onlooker, unless an earlier loop showed it."""
         if self._open:
             self._open = False
             if self._onlooker.is_first(item):
@@ -72,12 +72,12 @@ class _Seen:
 
 
 class Passing(Generic[ItemT]):
-    """Gives the very items of an iterator, and shows each to an onlooker.
+    """Iterator that yields another one's items unchanged and shows each to an onlooker.
 
     Args:
         items: The iterator.
-        onlooker: Who sees them.
-        again: What is iterated, where a loop over it begins.
+        onlooker: The onlooker.
+        again: The object that the loop iterates, if a new loop begins.
     """
 
     __slots__ = ("_items", "_onlooker", "_seen")
@@ -104,7 +104,7 @@ class Passing(Generic[ItemT]):
 
 
 class AsyncPassing(Generic[ItemT]):
-    """The same for an asynchronous iterator."""
+    """`Passing` for an asynchronous iterator."""
 
     __slots__ = ("_items", "_onlooker", "_seen")
 
@@ -130,5 +130,5 @@ class AsyncPassing(Generic[ItemT]):
 
 
 def _is_spent(items: object, frame: str) -> bool:
-    """Tell whether an iterator is a generator that is over, as one is after any exception."""
+    """Return True if an iterator is a finished generator, as it is after any exception."""
     return getattr(items, frame, items) is None

@@ -1,4 +1,4 @@
-"""What sees an answer pass on its way to somebody else, and keeps the message of it."""
+"""The onlooker of `tap`: builds the message of an answer that other code reads."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ __all__ = ["Onlooker"]
 
 
 class Onlooker:
-    """Takes what passes and how it ends; whatever goes wrong here, nobody who reads is disturbed.
+    """Builds the message of what passes; its own failures never reach the code that reads.
 
     Args:
-        format: The format's name or a format object; None to find it out.
+        format: The format's name or a format object; None to detect it.
         limits: Bounds on untrusted input.
-        started_at: Reading of `clock` when the request went out.
-        clock: Where the time comes from, in seconds.
+        started_at: Reading of `clock` when the request was sent.
+        clock: Returns the time in seconds.
     """
 
     __slots__ = ("_begun", "_first", "_lost", "clock", "error", "items", "machine", "over")
@@ -42,48 +42,48 @@ class Onlooker:
     ) -> None:
         self.clock = clock
         self.machine = Machine(format, content_type=None, limits=limits, pings=False)
-        """What there is of the answer."""
+        """Decodes the answer."""
         self._begun = started_at is not None
-        """Whether it is known when the request went out."""
+        """True once the time of the request is known."""
         self.machine.meter.begin(clock() if started_at is None else started_at, wrapped=not self._begun)
         self._lost = False
-        """Whether a read was cancelled or broken off, and nothing has come since."""
+        """True if the last read was cancelled or interrupted, and nothing has arrived since."""
         self._first: object = None
-        """The payload of the first item that has passed, where that has one."""
+        """The payload of the first item; None if it had none."""
         self.items = 0
-        """How many items have passed."""
+        """Items passed so far."""
         self.over = False
-        """Whether the verdict is given, and no more is taken."""
+        """True once the verdict is final; nothing more is taken."""
         self.error: StreamError | None = None
-        """What the verdict is due to, where the answer did not end well."""
+        """The error behind the verdict; None if the answer ended well."""
 
-    # -- how it begins -----------------------------------------------------
+    # -- beginning ---------------------------------------------------------
 
     def sent(self) -> None:
-        """A request goes out now, unless it was said when it does."""
+        """Record that the request is sent now, unless `started_at` was given."""
         if not self._begun:
             self._begun = True
             self.machine.meter.begin(self.clock(), wrapped=False)
 
     def not_opened(self, error: BaseException) -> None:
-        """The request was answered by an exception."""
+        """Record that opening the stream raised."""
         if isinstance(error, Exception):
             self._finish(opening_failed(error, "the server"))
         else:
             self.stop()
 
     def opened(self, head: ResponseHead | None, coding: str) -> None:
-        """Take the head of the response, and the coding that is on its bytes."""
+        """Take the response's head and content coding."""
         try:
             if head is not None:
                 self.machine.answer(head, coding)
-        except Exception as error:  # noqa: BLE001 - who reads is not disturbed by what fails here
+        except Exception as error:  # noqa: BLE001 - the tap's failures must not reach the reader
             self._give_up(error)
 
-    # -- what passes -------------------------------------------------------
+    # -- chunks and items --------------------------------------------------
 
     def see(self, chunk: Any) -> None:  # noqa: ANN401 - a chunk or a payload
-        """Take what passes: bytes, text, or a payload as a dict."""
+        """Take a chunk of bytes or text, or a payload as a dict."""
         if self.over:
             return
         self._lost = False
@@ -98,11 +98,11 @@ class Onlooker:
             while machine.pull() is not None:
                 pass
         except MisuseError as error:
-            self._finish(NotAStream(f"what passes cannot be read: {error}"))
-        except Exception as error:  # noqa: BLE001 - who reads is not disturbed by what fails here
+            self._finish(NotAStream(f"the tapped stream cannot be read: {error}"))
+        except Exception as error:  # noqa: BLE001 - the tap's failures must not reach the reader
             self._give_up(error)
         except BaseException:
-            # Ctrl-C struck here, and is meant for the program.
+            # Ctrl-C hit this code, but is meant for the program.
             machine.break_off(self.clock())
             self._conclude()
             raise
@@ -110,16 +110,16 @@ class Onlooker:
             self._finish(None)
 
     def see_item(self, item: object) -> None:
-        """Take an object of an SDK, or whatever else passes."""
+        """Take an item, such as an SDK's object."""
         self.items += 1
         if self.over:
             return
         try:
             payload = payload_of(item)
-            # What is kept of a dict must not change when its owner changes it; a model's is a copy already.
+            # Copied, because its owner may change the dict later; a model's payload is a copy already.
             if payload.__class__ is dict and not hasattr(item, "model_dump"):
                 payload = copy.deepcopy(payload)
-        except Exception as error:  # noqa: BLE001 - who reads is not disturbed by what fails here
+        except Exception as error:  # noqa: BLE001 - the tap's failures must not reach the reader
             self._give_up(error)
             return
         if self.items == 1 and isinstance(payload, bytes | str | dict):
@@ -128,16 +128,16 @@ class Onlooker:
             self.see(payload)
 
     def is_first(self, item: object) -> bool:
-        """Tell whether an item has the payload of the first one, as when a loop begins anew."""
+        """Return True if an item has the first one's payload, so that a loop has started over."""
         try:
             return self._first is not None and bool(payload_of(item) == self._first)
         except Exception:  # noqa: BLE001 - as above
             return False
 
-    # -- how it ends -------------------------------------------------------
+    # -- ending ------------------------------------------------------------
 
     def end(self) -> None:
-        """The source has ended."""
+        """Record that the source has ended."""
         lost = StreamInterrupted(
             "a read was cancelled or broken off, and the source ended with it; "
             "what had arrived is in .partial"
@@ -145,11 +145,11 @@ class Onlooker:
         self._finish(lost if self._lost else None)
 
     def broke(self, error: BaseException, *, final: bool) -> None:
-        """Reading the source raised.
+        """Record that reading the source raised.
 
         Args:
-            error: What it raised; it goes on to who reads.
-            final: Whether nothing can follow a cancellation or Ctrl-C.
+            error: The exception; the reader gets it too.
+            final: Whether a cancelled or interrupted read cannot be continued.
         """
         if isinstance(error, Exception):
             machine = self.machine
@@ -161,12 +161,12 @@ class Onlooker:
             self._lost = True
 
     def stop(self) -> None:
-        """Who reads has closed the source."""
+        """Record that the reader has closed the source."""
         if not self.over and self.machine.assumed:
-            # Whoever stops at the sentinel has seen no break: its tool calls are not lost.
+            # A reader that stops at the sentinel has seen the whole answer: its tool calls are valid.
             self._finish(None)
         elif not self.over:
-            # Some close as soon as they have the terminal event, and the body is not at its end.
+            # Some readers close right after the terminal event, before the end of the body.
             self.machine.cut(self.clock())
             self.over = True
             self.machine.conclude("complete" if self.machine.answered else "stopped")
@@ -177,7 +177,7 @@ class Onlooker:
         if self.over:
             return
         if isinstance(cause, MisuseError):
-            # Who reads has done something that cannot be done, and is told so by the source.
+            # The reader misused the source, which raises that error itself.
             self.stop()
             return
         machine = self.machine
@@ -185,13 +185,13 @@ class Onlooker:
             machine.finish(cause, self.clock())
             while machine.pull() is not None:
                 pass
-        except Exception as error:  # noqa: BLE001 - who reads is not disturbed by what fails here
+        except Exception as error:  # noqa: BLE001 - the tap's failures must not reach the reader
             self._give_up(error)
             return
         self._conclude()
 
     def _give_up(self, error: Exception) -> None:
-        """End the message because this side failed, and not the answer."""
+        """End the message because the tap failed, not the answer."""
         machine = self.machine
         machine.error = machine.error or _failed_here(error)
         machine.cut(self.clock())

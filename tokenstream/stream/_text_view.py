@@ -1,4 +1,4 @@
-"""Views of a text, and what can be made of them for an interface."""
+"""Views of a text, and the methods that shape it for an interface."""
 
 from __future__ import annotations
 
@@ -24,14 +24,18 @@ if TYPE_CHECKING:
 __all__ = ["AsyncTextView", "TextView"]
 
 _USUAL_HZ = 30.0
-"""Updates a second of a text that is given as a whole each time."""
+"""Default updates a second of `accumulate`."""
 
 
 class _Shaping:
-    """What can be made of a text, step by step; each step is a view of its own, from the start of the text.
+    """Methods that shape a text; each returns a new view that starts at the text's beginning.
 
-    Methods that change the text come first, then those that say where pieces end, then
-    those that say when they come; `accumulate` and `markdown_blocks` are last.
+    Chain them in this order:
+
+    1. changing the text: `redact`, `until`, `split_tags`
+    2. where pieces end: `words`, `graphemes`, `lines`, `sentences`
+    3. when pieces come: `throttle`, `smooth`
+    4. `accumulate` or `markdown_blocks`
     """
 
     __slots__ = ()
@@ -42,7 +46,7 @@ class _Shaping:
     _instead: str
 
     def words(self) -> Self:
-        """Give whole words, each with the blank before it: a view that never cuts inside of one.
+        """Return a view of whole words, each with the space before it.
 
         Example:
             >>> from tokenstream import Stream
@@ -52,7 +56,7 @@ class _Shaping:
         return self._with("words", _stage("Words"))
 
     def graphemes(self) -> Self:
-        """Give whole letters: a view that tears no emoji apart and no accent off.
+        """Return a view whose pieces never split a grapheme, such as an emoji or a letter with its accent.
 
         Raises:
             MisuseError: The extra `shape` is not installed.
@@ -65,7 +69,7 @@ class _Shaping:
         return self._with("graphemes", _stage("Graphemes"))
 
     def lines(self) -> Self:
-        r"""Give one line after the other, with its end.
+        r"""Return a view of lines, each with its ending.
 
         Example:
             >>> from tokenstream import Stream
@@ -77,13 +81,13 @@ class _Shaping:
     def sentences(
         self, *, first: int | None = None, longest: int | None = None, spoken: bool = False
     ) -> Self:
-        """Give one sentence after the other, as soon as its end is sure, to be spoken say.
+        """Return a view of sentences, each as soon as its end is certain, for example for speech.
 
         Args:
-            first: The characters after which the first piece may end with a clause, so that speech
+            first: Characters after which the first piece may end at a clause, so that speech
                 starts early.
-            longest: The characters at which a sentence is cut, with a clause or a word where it can be.
-            spoken: Whether to leave out what nobody reads aloud: the marks of markdown, and code.
+            longest: Characters at which a sentence is cut, at a clause or a word if possible.
+            spoken: Whether to leave out markdown's marks and code, which are not read aloud.
 
         Raises:
             MisuseError: A number is not above 0.
@@ -97,20 +101,20 @@ class _Shaping:
         return self._with("sentences", _stage("Sentences", first=first, longest=longest, spoken=spoken))
 
     def throttle(self, hz: float, *, timer: bool = False) -> Self:
-        """Give at most so many pieces a second: what comes between two of them is joined.
+        """Return a view of at most `hz` pieces a second; text between two of them is joined.
 
         The first piece comes at once, and the last one with the end. In an `async for` loop
-        what is held is given in time, also where nothing more comes. A `for` loop gives it
-        with what comes next or at the end, unless it has a timer.
+        held text is delivered on time, even if nothing more arrives. A `for` loop delivers it
+        with the next piece or at the end, unless it has a timer.
 
         Args:
             hz: Most pieces a second.
-            timer: For a `for` loop: whether a thread reads the source, so that what is held is given
-                in time. It is gone when the stream is closed; where the source cannot be woken
-                (an iterable that blocks) it ends with its next item.
+            timer: For a `for` loop: whether a thread reads the source, so that held text is delivered
+                on time. The thread ends when the stream is closed; if the source cannot be woken
+                (an iterable that blocks), it ends with its next item.
 
         Raises:
-            MisuseError: `hz` is no number above 0. In the loop: on trio, outside of `async with`.
+            MisuseError: `hz` is not a number above 0. In the loop: on trio, outside of `async with`.
 
         Example:
             >>> from tokenstream import Stream
@@ -120,17 +124,17 @@ class _Shaping:
         return self._with("throttle", _stage("Throttle", hz), timer=timer)
 
     def smooth(self, max_delay: float = 0.4, *, timer: bool = False) -> Self:
-        """Give text at an even pace, which follows the pace at which it comes.
+        """Return a view at an even pace, which follows the pace of the arriving text.
 
-        Words, lines and other pieces that were asked for before stay whole. As with
-        `throttle`, text comes in time in an `async for` loop, and in a `for` loop with a timer.
+        Words, lines and other pieces of an earlier method stay whole. As with `throttle`,
+        text comes on time in an `async for` loop, and in a `for` loop with a timer.
 
         Args:
-            max_delay: The longest that text is held, in seconds.
+            max_delay: Longest time to hold text, in seconds.
             timer: For a `for` loop: whether a thread reads the source, as with `throttle`.
 
         Raises:
-            MisuseError: `max_delay` is no number above 0. In the loop: on trio, outside of `async with`.
+            MisuseError: `max_delay` is not a number above 0. In the loop: on trio, outside of `async with`.
 
         Example:
             >>> from tokenstream import Stream
@@ -146,15 +150,15 @@ class _Shaping:
         *,
         max_length: int | None = None,
     ) -> Self:
-        r"""Replace what a pattern matches, wherever pieces end: none of a match is ever given.
+        r"""Return a view in which matches of a pattern are replaced, even if they span several pieces.
 
         Args:
             pattern: A regular expression, as text or compiled by `re` or `regex`.
-            with_: What stands in its place, or a function of the match that returns it.
-            max_length: The longest match, in characters; required where the pattern has no bound of its own.
+            with_: The replacement, or a function of the match that returns it.
+            max_length: Longest match, in characters; required if the pattern itself has no bound.
 
         Raises:
-            MisuseError: The pattern has no bound, or is none.
+            MisuseError: The pattern has no bound, or is invalid.
 
         Example:
             >>> from tokenstream import Stream
@@ -171,12 +175,12 @@ class _Shaping:
         include: bool = False,
         max_length: int | None = None,
     ) -> Self:
-        """End this view where a marker comes; the stream and its other views go on.
+        """Return a view that ends at a marker; the stream and its other views go on.
 
         Args:
-            marker: The text, or a compiled pattern.
-            include: Whether to give the marker, too.
-            max_length: The longest match of a pattern, in characters; required where it has no bound.
+            marker: The marker's text, or a compiled pattern.
+            include: Whether the view includes the marker.
+            max_length: Longest match of a pattern, in characters; required if it has no bound.
 
         Raises:
             MisuseError: The pattern has no bound, or the marker is empty.
@@ -190,16 +194,16 @@ class _Shaping:
         return self._with("until", _stage("Until", marker, include=include, max_length=max_length))
 
     def split_tags(self, *names: str, starts_inside: bool = False) -> Self:
-        """Give the text outside of tags such as `<think>`; the view's `inside` is what stands within.
+        """Return a view of the text outside of tags such as `<think>`; its `inside` has the text within.
 
-        The message is unchanged: `Stream(…, reasoning_tags=True)` puts what was thought into its reasoning.
+        The message is unchanged; `Stream(…, reasoning_tags=True)` turns such text into reasoning there.
 
         Args:
-            names: The tags' names, in any case; "think" where none is given.
-            starts_inside: Whether the text begins within, as with templates that send only `</think>`.
+            names: The tags' names, in any case; "think" by default.
+            starts_inside: Whether the text begins inside a tag, as with templates that send only `</think>`.
 
         Raises:
-            MisuseError: A name is none.
+            MisuseError: A name is invalid.
 
         Example:
             >>> from tokenstream import Stream
@@ -211,15 +215,15 @@ class _Shaping:
 
     @property
     def inside(self) -> str:
-        """The text within tags, as far as this view was read; see `split_tags`.
+        """The text within tags, up to where this view was read; see `split_tags`.
 
         Raises:
-            MisuseError: No tags are split off, or the view was closed.
+            MisuseError: The view does not come from `split_tags`, or was closed.
         """
         if self._plan.text is closed:
             closed()
         if all(step.method != "split_tags" for step in self._plan.steps):
-            raise MisuseError(".inside is what stands within tags: ask .split_tags() for such a view first")
+            raise MisuseError(".inside is the text within tags: call .split_tags() first")
         inside: str = self._cursor.find("inside").inside
         return inside
 
@@ -238,7 +242,7 @@ class _Shaping:
 
 
 def _stage(name: str, /, *args: object, **named: object) -> Callable[[], Any]:
-    """Return what makes a stage; its module is loaded with the first one."""
+    """Return a stage's factory; the stages' module is imported with the first call of one."""
     return partial(_make, name, args, named)
 
 
@@ -247,18 +251,18 @@ def _make(name: str, args: tuple[Any, ...], named: dict[str, Any]) -> Any:  # no
 
 
 class TextView(_Shaping, PlannedView[str]):
-    """A text as it arrives, read in a `for` loop, or shaped before."""
+    """A text as it arrives, read in a `for` loop or shaped first."""
 
     __slots__ = ()
 
     def accumulate(self, hz: float | None = None) -> View[str]:
-        """Give the text so far, each time it has grown, for an interface that repaints it.
+        """Return a view of the whole text so far, for an interface that repaints it.
 
         Args:
-            hz: Most times a second; None for the pace that was set before, or else 30.
+            hz: Most updates a second; None for the pace of an earlier `throttle` or `smooth`, or else 30.
 
         Raises:
-            MisuseError: `hz` is no number above 0.
+            MisuseError: `hz` is not a number above 0.
 
         Example:
             >>> from tokenstream import Stream
@@ -274,12 +278,12 @@ class TextView(_Shaping, PlannedView[str]):
         tables: bool = True,
         merge_html: bool = False,
     ) -> View[MarkdownBlock]:
-        r"""Give the blocks of a markdown text, so that an interface replaces only the last one.
+        r"""Return a view of a markdown text's blocks; an interface replaces only the last one.
 
         Args:
-            math: How formulas are marked; None where there are none.
-            tables: Whether there are tables.
-            merge_html: Whether what stands between HTML tags is one block.
+            math: Delimiters of formulas; None for no formulas.
+            tables: Whether to recognise tables.
+            merge_html: Whether the content between HTML tags is one block.
 
         Example:
             >>> from tokenstream import Stream
@@ -300,24 +304,24 @@ class TextView(_Shaping, PlannedView[str]):
 
 
 class ShapedTextView(ShapedView[str], TextView):
-    """A text that stages have shaped, read in a `for` loop, or shaped further."""
+    """A shaped text, read in a `for` loop or shaped further."""
 
     __slots__ = ()
 
 
 class AsyncTextView(_Shaping, AsyncPlannedView[str]):
-    """A text as it arrives, read in an `async for` loop, or shaped before."""
+    """A text as it arrives, read in an `async for` loop or shaped first."""
 
     __slots__ = ()
 
     def accumulate(self, hz: float | None = None) -> AsyncView[str]:
-        """Give the text so far, each time it has grown, for an interface that repaints it.
+        """Return a view of the whole text so far, for an interface that repaints it.
 
         Args:
-            hz: Most times a second; None for the pace that was set before, or else 30.
+            hz: Most updates a second; None for the pace of an earlier `throttle` or `smooth`, or else 30.
 
         Raises:
-            MisuseError: `hz` is no number above 0.
+            MisuseError: `hz` is not a number above 0.
         """
         return AsyncShapedTextView(self._driver, self._accumulated(hz), self._instead)
 
@@ -328,12 +332,12 @@ class AsyncTextView(_Shaping, AsyncPlannedView[str]):
         tables: bool = True,
         merge_html: bool = False,
     ) -> AsyncView[MarkdownBlock]:
-        r"""Give the blocks of a markdown text, so that an interface replaces only the last one.
+        r"""Return a view of a markdown text's blocks; an interface replaces only the last one.
 
         Args:
-            math: How formulas are marked; None where there are none.
-            tables: Whether there are tables.
-            merge_html: Whether what stands between HTML tags is one block.
+            math: Delimiters of formulas; None for no formulas.
+            tables: Whether to recognise tables.
+            merge_html: Whether the content between HTML tags is one block.
         """
         plan = self._blocks(math, tables=tables, merge_html=merge_html)
         return AsyncShapedView(self._driver, plan, self._instead)
@@ -344,6 +348,6 @@ class AsyncTextView(_Shaping, AsyncPlannedView[str]):
 
 
 class AsyncShapedTextView(AsyncShapedView[str], AsyncTextView):
-    """A text that stages have shaped, read in an `async for` loop, or shaped further."""
+    """A shaped text, read in an `async for` loop or shaped further."""
 
     __slots__ = ()

@@ -1,6 +1,6 @@
-"""Tool calls while they are written: the view of a stream, or of one of its choices."""
+"""View of tool calls while they are written, on a stream or one of its choices."""
 
-# As in `_tools`: the overload for types comes first and is the one that is meant.
+# As in `_tools`: the overload for types comes first and takes precedence.
 # pyright: reportOverlappingOverload=false
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ __all__ = ["AsyncCallDraftViews", "CallDraftViews"]
 
 
 class CallDraftViews(ChoiceBase[SyncDriver]):
-    """Tool calls while they are written, on a stream or a choice of it."""
+    """The `tool_partials` method of a stream or a choice."""
 
     __slots__ = ()
 
@@ -170,23 +170,23 @@ class CallDraftViews(ChoiceBase[SyncDriver]):
         self, /, *tools: object, lenient: Lenient = False, **named: object
     ) -> View[CallDraft]: ...
     def tool_partials(self, /, *tools: object, lenient: Lenient = False, **named: object) -> View[Any]:
-        """Watch tool calls while they are written: a view of drafts, one for each piece that changes one.
+        """Return a view of tool calls while they are written: a draft for each piece that changes one.
 
-        Calls are told apart by `id` and `name`, however they are written in turns. The
-        first draft of a call comes when it begins; the last when it has ended, with the
-        call itself, as `validated_calls` gives it: checked, or with what is wrong. Of a
-        tool that is not among these there is only that last one.
+        Interleaved calls are distinguished by `id` and `name`. A call's first draft
+        comes when it begins, the last when it has ended; that one has the call itself,
+        checked or with its error, as `validated_calls` gives it. A call of a tool that
+        is not listed has only the last draft.
 
         Args:
-            tools: Types or functions, as `validated_calls` takes them.
-            lenient: Whether to read arguments that are almost JSON; "closed" refuses what
-                was cut. A tool of that name is given by its own.
-            named: The same by the name that the model calls the tool by.
+            tools: Types or functions, as for `validated_calls`.
+            lenient: Whether to repair almost-JSON arguments; "closed" does so too, but
+                refuses cut ones. A tool named "lenient" must be passed in `tools`.
+            named: Types or functions by the name that the model calls them by.
 
         Raises:
-            MisuseError: What is given is no tool, has no name, or has that of another.
+            MisuseError: An argument is not a tool, has no name, or has another tool's name.
             OutputIncomplete: In the loop, at its end: the answer was cut within a call.
-            StreamError: In the loop, where the answer failed.
+            StreamError: In the loop: the answer failed.
 
         Example:
             >>> from tokenstream import Stream
@@ -205,7 +205,7 @@ class CallDraftViews(ChoiceBase[SyncDriver]):
 
 
 class AsyncCallDraftViews(ChoiceBase[AsyncDriver]):
-    """Tool calls while they are written, on a stream or a choice of it."""
+    """The `tool_partials` method of a stream or a choice."""
 
     __slots__ = ()
 
@@ -338,23 +338,23 @@ class AsyncCallDraftViews(ChoiceBase[AsyncDriver]):
         self, /, *tools: object, lenient: Lenient = False, **named: object
     ) -> AsyncView[CallDraft]: ...
     def tool_partials(self, /, *tools: object, lenient: Lenient = False, **named: object) -> AsyncView[Any]:
-        """Watch tool calls while they are written: a view of drafts, one for each piece that changes one.
+        """Return a view of tool calls while they are written: a draft for each piece that changes one.
 
-        Calls are told apart by `id` and `name`, however they are written in turns. The
-        first draft of a call comes when it begins; the last when it has ended, with the
-        call itself, as `validated_calls` gives it: checked, or with what is wrong. Of a
-        tool that is not among these there is only that last one.
+        Interleaved calls are distinguished by `id` and `name`. A call's first draft
+        comes when it begins, the last when it has ended; that one has the call itself,
+        checked or with its error, as `validated_calls` gives it. A call of a tool that
+        is not listed has only the last draft.
 
         Args:
-            tools: Types or functions, as `validated_calls` takes them.
-            lenient: Whether to read arguments that are almost JSON; "closed" refuses what
-                was cut. A tool of that name is given by its own.
-            named: The same by the name that the model calls the tool by.
+            tools: Types or functions, as for `validated_calls`.
+            lenient: Whether to repair almost-JSON arguments; "closed" does so too, but
+                refuses cut ones. A tool named "lenient" must be passed in `tools`.
+            named: Types or functions by the name that the model calls them by.
 
         Raises:
-            MisuseError: What is given is no tool, has no name, or has that of another.
+            MisuseError: An argument is not a tool, has no name, or has another tool's name.
             OutputIncomplete: In the loop, at its end: the answer was cut within a call.
-            StreamError: In the loop, where the answer failed.
+            StreamError: In the loop: the answer failed.
 
         Example:
             >>> from tokenstream import AsyncStream

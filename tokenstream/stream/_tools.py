@@ -1,7 +1,7 @@
-"""Tool calls whose arguments are checked: the view of a stream, or of one of its choices."""
+"""View of tool calls with validated arguments, on a stream or one of its choices."""
 
-# A class can be called, so a type checker takes it for a function, too; the overload for types
-# comes first and is the one that is meant.
+# A class is callable, so type checkers match it as a function too; the overload for types comes
+# first and takes precedence.
 # pyright: reportOverlappingOverload=false
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     ResultT_co = TypeVar("ResultT_co", covariant=True)
 
     class _Function(Protocol[ResultT_co]):
-        """What tells a function from a class, to type checkers."""
+        """A function, but not a class, for type checkers."""
 
         @property
         def __closure__(self) -> Any: ...  # noqa: ANN401 - what functions alone have
@@ -54,7 +54,7 @@ __all__ = ["AsyncCallViews", "CallViews"]
 
 
 class CallViews(ChoiceBase[SyncDriver]):
-    """Tool calls whose arguments are checked, on a stream or a choice of it."""
+    """The `validated_calls` method of a stream or a choice."""
 
     __slots__ = ()
 
@@ -193,25 +193,25 @@ class CallViews(ChoiceBase[SyncDriver]):
     def validated_calls(
         self, /, *tools: object, lenient: Lenient = False, **named: object
     ) -> ToolCallView[Any]:
-        """Check the arguments of tool calls: a view of calls that can be run.
+        """Return a view of tool calls whose arguments are validated, so that they can be run.
 
-        Each call comes when `tool_calls` gives it. One that cannot be run comes, too,
-        with its `error` and with `error_for_model`, what the model needs to hear to
-        correct it: arguments that are not what the tool declares, arguments that ended
-        as no JSON, a tool that is not among these. A call that was cut never comes.
+        Each call comes when `tool_calls` gives it. A call that cannot be run comes too,
+        with its `error` and with `error_for_model`, a message for the model to correct
+        it. Errors are: arguments that do not match the tool, arguments that are not
+        JSON, and a tool that is not listed. A call that was cut never comes.
 
         Args:
-            tools: Types (pydantic models, dataclasses, TypedDicts, msgspec Structs),
-                whose values `call.arguments` is then, or functions, which `call.run()`
-                then calls. The tool's name is theirs. Or `tokenstream.Tools` of them.
-            lenient: Whether to read arguments that are almost JSON; "closed" refuses what
-                was cut. A tool of that name is given by its own.
-            named: The same by the name that the model calls the tool by; a `TypeAdapter`
-                or a callable object needs one.
+            tools: Types (pydantic models, dataclasses, TypedDicts, msgspec Structs), which
+                become the type of `call.arguments`, or functions, which `call.run()` calls.
+                Each is the tool of its own name. Or a `tokenstream.Tools`.
+            lenient: Whether to repair almost-JSON arguments; "closed" does so too, but
+                refuses cut ones. A tool named "lenient" must be passed in `tools`.
+            named: Types or functions by the name that the model calls them by; a
+                `TypeAdapter` or a callable object needs one.
 
         Raises:
-            MisuseError: What is given is no tool, has no name, or has that of another.
-            StreamError: In the loop, where the answer failed.
+            MisuseError: An argument is not a tool, has no name, or has another tool's name.
+            StreamError: In the loop: the answer failed.
 
         Example:
             >>> from tokenstream import Stream
@@ -227,7 +227,7 @@ class CallViews(ChoiceBase[SyncDriver]):
 
 
 class AsyncCallViews(ChoiceBase[AsyncDriver]):
-    """Tool calls whose arguments are checked, on a stream or a choice of it."""
+    """The `validated_calls` method of a stream or a choice."""
 
     __slots__ = ()
 
@@ -366,25 +366,25 @@ class AsyncCallViews(ChoiceBase[AsyncDriver]):
     def validated_calls(
         self, /, *tools: object, lenient: Lenient = False, **named: object
     ) -> AsyncToolCallView[Any]:
-        """Check the arguments of tool calls: a view of calls that can be run.
+        """Return a view of tool calls whose arguments are validated, so that they can be run.
 
-        Each call comes when `tool_calls` gives it. One that cannot be run comes, too,
-        with its `error` and with `error_for_model`, what the model needs to hear to
-        correct it: arguments that are not what the tool declares, arguments that ended
-        as no JSON, a tool that is not among these. A call that was cut never comes.
+        Each call comes when `tool_calls` gives it. A call that cannot be run comes too,
+        with its `error` and with `error_for_model`, a message for the model to correct
+        it. Errors are: arguments that do not match the tool, arguments that are not
+        JSON, and a tool that is not listed. A call that was cut never comes.
 
         Args:
-            tools: Types (pydantic models, dataclasses, TypedDicts, msgspec Structs),
-                whose values `call.arguments` is then, or functions, which `call.run()`
-                then calls. The tool's name is theirs. Or `tokenstream.Tools` of them.
-            lenient: Whether to read arguments that are almost JSON; "closed" refuses what
-                was cut. A tool of that name is given by its own.
-            named: The same by the name that the model calls the tool by; a `TypeAdapter`
-                or a callable object needs one.
+            tools: Types (pydantic models, dataclasses, TypedDicts, msgspec Structs), which
+                become the type of `call.arguments`, or functions, which `call.run()` calls.
+                Each is the tool of its own name. Or a `tokenstream.Tools`.
+            lenient: Whether to repair almost-JSON arguments; "closed" does so too, but
+                refuses cut ones. A tool named "lenient" must be passed in `tools`.
+            named: Types or functions by the name that the model calls them by; a
+                `TypeAdapter` or a callable object needs one.
 
         Raises:
-            MisuseError: What is given is no tool, has no name, or has that of another.
-            StreamError: In the loop, where the answer failed.
+            MisuseError: An argument is not a tool, has no name, or has another tool's name.
+            StreamError: In the loop: the answer failed.
 
         Example:
             >>> from tokenstream import AsyncStream

@@ -1,4 +1,4 @@
-"""Where a reader is in the tool calls whose arguments are checked."""
+"""Cursor in the tool calls whose arguments are validated."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 __all__ = ["CheckedCursor"]
 
 _TELLING = frozenset({ToolCallDone, PartDone, Finish, PartStart, ToolCallStart})
-"""Events with which a call ends, or that tell that one which had ended was not cut."""
+"""Events that end a call, or that show that an ended call was not cut."""
 
 
 class CheckedCursor(CallCursor):
-    """Where a reader is in the calls of a choice that have ended, as a stage has checked them.
+    """A reader's cursor in a choice's ended calls, as checked by a stage.
 
     Args:
-        accumulator: What has been said.
+        accumulator: The stream's accumulator.
         choice: The choice.
         tools: Checks the calls.
-        wait: Whether to give none before the answer is complete.
+        wait: Whether to hold all calls until the answer is complete.
     """
 
     __slots__ = ("_tools", "_unsettled")
@@ -36,10 +36,10 @@ class CheckedCursor(CallCursor):
         super().__init__(accumulator, choice, wait=wait)
         self._tools = tools
         self._unsettled: ToolCall | None = None
-        """A call that has ended on arguments without an end: what comes next tells whether it was cut."""
+        """A call that ended with unfinished arguments; the next part shows whether it was cut."""
 
     def after(self, event: Any) -> ToolCall | None:  # noqa: ANN401 - any event
-        """Return the call that an event ends, whether its arguments are JSON or not."""
+        """Return the call that an event ends, even if its arguments are not JSON."""
         return self.ready() if event.__class__ in _TELLING else None
 
     def waiting(self) -> CheckedCursor:
@@ -60,7 +60,7 @@ class CheckedCursor(CallCursor):
         else:
             (checked,) = self._tools.feed(call)
         if checked.repairs and checked.error is None:
-            # The format did not hand it out, and whoever reads this does.
+            # The format withheld this call; it is delivered here, repaired.
             self.accumulator.note_delivered(checked.id)
         if checked.error is not None:
             checked.error.partial = self.accumulator.message_of(choice)

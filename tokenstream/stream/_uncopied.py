@@ -1,4 +1,4 @@
-"""Objects that read on where they are, of which there can be no copy."""
+"""Base class of objects that hold a reading position and cannot be copied."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Uncopied"]
 
 
 class Uncopied:
-    """Reads on where it is, so that a copy would take away what comes next."""
+    """An object that refuses to be copied, because both copies would read from one source."""
 
     __slots__ = ()
 

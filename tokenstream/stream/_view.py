@@ -1,4 +1,4 @@
-"""A view: one aspect of a stream, read in a loop, from the start or later."""
+"""Views: one aspect of a stream each, read in a loop from the start."""
 
 from __future__ import annotations
 
@@ -50,19 +50,19 @@ class _ViewBase(Uncopied):
         raise self._refused("cannot be searched")
 
     def __str__(self) -> str:
-        raise self._refused("is no str")
+        raise self._refused("is not a str")
 
     def __format__(self, spec: str) -> str:
-        raise self._refused("is no str")
+        raise self._refused("is not a str")
 
     if not TYPE_CHECKING:
-        # Type checkers say so before.
+        # Hidden from type checkers, so that they report these uses.
 
         def __getitem__(self, key: object) -> Never:
             raise self._refused("has no elements to be picked, because it is still being written")
 
         def __add__(self, other: object) -> Never:
-            raise self._refused("is nothing that can be added to")
+            raise self._refused("cannot be added to anything")
 
         __radd__ = __add__
 
@@ -74,10 +74,10 @@ class _ViewBase(Uncopied):
 
 
 class _Left:
-    """Stands for the stream and the cursor of a view that was closed.
+    """Replaces the driver and the cursor of a closed view.
 
     Args:
-        end: What ends the view's loop.
+        end: The exception that ends the view's loop.
     """
 
     __slots__ = ("_end",)
@@ -92,12 +92,12 @@ class _Left:
         raise self._end
 
     def waiting(self) -> _Left:
-        """Return what a view of complete calls reads, which is over too."""
+        """Return the cursor for a view of complete calls, which is closed too."""
         return self
 
 
 class Repaired:
-    """A view of what is read from JSON, which may have to be repaired."""
+    """A view of JSON that may need repairs."""
 
     __slots__ = ()
 
@@ -105,15 +105,15 @@ class Repaired:
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """Repairs made so far in the JSON that this view reads, with `lenient`; other texts have none."""
+        """Repairs made so far in the view's JSON, with `lenient`; empty for other texts."""
         return repairs_of(self._cursor)
 
 
 class View(_ViewBase, Generic[ItemT]):
     """One aspect of a stream, read in a `for` loop.
 
-    A view that starts late first gives what it missed, then goes on live;
-    several may be read in turns, and each works after the end too.
+    A view that starts late first catches up, then goes on live. Several views may
+    be read in turns, and each can also be read after the end.
     """
 
     __slots__ = ("_cursor", "_driver")
@@ -157,7 +157,7 @@ class View(_ViewBase, Generic[ItemT]):
                 item = cursor.after(event)
             else:
                 return item
-            # Not where the end was met: errors would have it as their context.
+            # Outside the `except` block, so that errors do not have the end as their context.
             item = cursor.end()
         except StreamError as error:
             self._driver.fall_back(error)
@@ -177,7 +177,7 @@ class ItemView(View[ItemT]):
 
 
 class ItemsView(Repaired, ItemView[ItemT]):
-    """The elements of an array, each given as soon as it closes."""
+    """The elements of an array, each delivered as soon as it is complete."""
 
     __slots__ = ()
 
@@ -185,8 +185,8 @@ class ItemsView(Repaired, ItemView[ItemT]):
 class AsyncView(_ViewBase, Generic[ItemT]):
     """One aspect of a stream, read in an `async for` loop.
 
-    A view that starts late first gives what it missed, then goes on live;
-    several may be read in turns, and each works after the end too.
+    A view that starts late first catches up, then goes on live. Several views may
+    be read in turns, and each can also be read after the end.
     """
 
     __slots__ = ("_cursor", "_driver")
@@ -197,10 +197,10 @@ class AsyncView(_ViewBase, Generic[ItemT]):
         self._instead = instead
 
     async def aclose(self) -> None:
-        """Let go of the stream: this view gives nothing more, others go on.
+        """Release the stream: this view ends, others go on.
 
-        A server that is handed a view calls this when its client has gone. A
-        stream that only the view held is collected then, and closes with a
+        A web framework that iterates over a view calls this when its client has gone.
+        A stream that only the view held is then garbage collected, and closes with a
         ResourceWarning. Closing twice is fine.
 
         Example:
@@ -229,7 +229,7 @@ class AsyncView(_ViewBase, Generic[ItemT]):
                 item = cursor.after(event)
             else:
                 return item
-            # Not where the end was met: errors would have it as their context.
+            # Outside the `except` block, so that errors do not have the end as their context.
             item = cursor.end()
         except StreamError as error:
             self._driver.fall_back(error)
@@ -249,36 +249,36 @@ class AsyncItemView(AsyncView[ItemT]):
 
 
 class AsyncItemsView(Repaired, AsyncItemView[ItemT]):
-    """The elements of an array, each given as soon as it closes."""
+    """The elements of an array, each delivered as soon as it is complete."""
 
     __slots__ = ()
 
 
 class ToolCallView(View[CallT]):
-    """The tool calls of a stream, each given once, as soon as it is whole."""
+    """The tool calls of a stream, each delivered once, as soon as it is complete."""
 
     __slots__ = ()
 
     def when_complete(self) -> View[CallT]:
-        """Return a view that gives the calls once the whole answer is complete."""
+        """Return a view that holds all calls until the whole answer is complete."""
         cursor: Any = self._cursor
         return View(self._driver, cursor.waiting(), self._instead)
 
 
 class AsyncToolCallView(AsyncView[CallT]):
-    """The tool calls of a stream, each given once, as soon as it is whole."""
+    """The tool calls of a stream, each delivered once, as soon as it is complete."""
 
     __slots__ = ()
 
     def when_complete(self) -> AsyncView[CallT]:
-        """Return a view that gives the calls once the whole answer is complete."""
+        """Return a view that holds all calls until the whole answer is complete."""
         cursor: Any = self._cursor
         return AsyncView(self._driver, cursor.waiting(), self._instead)
 
 
 def repairs_of(cursor: object) -> tuple[Repair, ...]:
-    """Return the repairs that a cursor knows of."""
-    # A view that was closed has a cursor that knows of none.
+    """Return a cursor's repairs, or () if it has none."""
+    # The cursor of a closed view has no such attribute.
     repairs: tuple[Repair, ...] = getattr(cursor, "repairs", ())
     return repairs
 

@@ -1,4 +1,4 @@
-"""Choices: one of the alternative answers of a stream each, with views of its aspects."""
+"""Choices: alternative answers of a stream, each with its own views."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["AsyncChoice", "Choice"]
 
 
 class Choice(OutputViews, CallViews, CallDraftViews):
-    """One alternative answer of a stream, with views of its own."""
+    """One alternative answer of a stream, with its own views."""
 
     __slots__ = ()
 
@@ -33,7 +33,7 @@ class Choice(OutputViews, CallViews, CallDraftViews):
 
     @property
     def index(self) -> int:
-        """Which of the alternative answers this is, from 0."""
+        """Index among the alternative answers, from 0."""
         return self._index
 
     @property
@@ -48,29 +48,29 @@ class Choice(OutputViews, CallViews, CallDraftViews):
 
     @property
     def deltas(self) -> View[Delta]:
-        """All that the answer shows in words, in the order in which it comes: a view of its deltas.
+        """The text, reasoning and refusals of the answer in order of arrival: a view of deltas.
 
         Each is a `TextDelta`, a `ReasoningDelta` or a `RefusalDelta`, with `.text` and
-        the index of its `.part`; what a view that starts late has missed comes part by part.
+        the index of its `.part`. A view that starts late gets what it missed part by part.
         """
         return View(self._driver, self._cursors.deltas(), self._in_message("parts"))
 
     @property
     def tool_calls(self) -> ToolCallView:
-        """The answer's tool calls, each as soon as it is whole: a view of `ToolCall`."""
+        """The answer's tool calls, each as soon as it is complete: a view of `ToolCall`."""
         return ToolCallView(self._driver, self._cursors.tool_calls(), self._in_message("tool_calls"))
 
     def print(self, file: TextIO | None = None) -> Message:
-        """Print text and reasoning as they come, and return the message.
+        """Print text and reasoning as they arrive, and return the message.
 
-        Parts stand apart by an empty line, reasoning is dimmed where the terminal can, and what a
-        terminal would obey (control and direction characters) is printed as escapes.
+        Parts are separated by an empty line, and reasoning is dimmed if the terminal can. Characters
+        that a terminal would obey (control and direction characters) are printed as escapes.
 
         Args:
-            file: Where to; None for standard output.
+            file: The file to print to; None for standard output.
 
         Raises:
-            StreamError: The answer broke off; what came of it is printed.
+            StreamError: The answer broke off; the part that arrived is printed.
             OSError: The file cannot be written to.
 
         Example:
@@ -91,7 +91,7 @@ class Choice(OutputViews, CallViews, CallDraftViews):
 
 
 class AsyncChoice(AsyncOutputViews, AsyncCallViews, AsyncCallDraftViews):
-    """One alternative answer of a stream, with views of its own."""
+    """One alternative answer of a stream, with its own views."""
 
     __slots__ = ()
 
@@ -101,7 +101,7 @@ class AsyncChoice(AsyncOutputViews, AsyncCallViews, AsyncCallDraftViews):
 
     @property
     def index(self) -> int:
-        """Which of the alternative answers this is, from 0."""
+        """Index among the alternative answers, from 0."""
         return self._index
 
     @property
@@ -116,29 +116,29 @@ class AsyncChoice(AsyncOutputViews, AsyncCallViews, AsyncCallDraftViews):
 
     @property
     def deltas(self) -> AsyncView[Delta]:
-        """All that the answer shows in words, in the order in which it comes: a view of its deltas.
+        """The text, reasoning and refusals of the answer in order of arrival: a view of deltas.
 
         Each is a `TextDelta`, a `ReasoningDelta` or a `RefusalDelta`, with `.text` and
-        the index of its `.part`; what a view that starts late has missed comes part by part.
+        the index of its `.part`. A view that starts late gets what it missed part by part.
         """
         return AsyncView(self._driver, self._cursors.deltas(), self._in_message("parts"))
 
     @property
     def tool_calls(self) -> AsyncToolCallView:
-        """The answer's tool calls, each as soon as it is whole: a view of `ToolCall`."""
+        """The answer's tool calls, each as soon as it is complete: a view of `ToolCall`."""
         return AsyncToolCallView(self._driver, self._cursors.tool_calls(), self._in_message("tool_calls"))
 
     async def print(self, file: TextIO | None = None) -> Message:
-        """Print text and reasoning as they come, and return the message.
+        """Print text and reasoning as they arrive, and return the message.
 
-        Parts stand apart by an empty line, reasoning is dimmed where the terminal can, and what a
-        terminal would obey (control and direction characters) is printed as escapes.
+        Parts are separated by an empty line, and reasoning is dimmed if the terminal can. Characters
+        that a terminal would obey (control and direction characters) are printed as escapes.
 
         Args:
-            file: Where to; None for standard output.
+            file: The file to print to; None for standard output.
 
         Raises:
-            StreamError: The answer broke off; what came of it is printed.
+            StreamError: The answer broke off; the part that arrived is printed.
             OSError: The file cannot be written to.
 
         Example:

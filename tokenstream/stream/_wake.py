@@ -1,4 +1,4 @@
-"""Waking a read that blocks in another thread: closing does not, shutting down its socket does."""
+"""Waking a read that blocks in another thread: shutting down its socket does, closing it does not."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["Watch", "shut_down"]
 
 
 def shut_down(find: Callable[[], Any] | None) -> bool:
-    """Shut down the socket that a source is read from; the read that blocks there comes back.
+    """Shut down the socket of a source, so that a read blocking there returns; False if it cannot be.
 
-    It never blocks, and may be called from any thread.
+    Never blocks, and may be called from any thread.
 
     Args:
-        find: Finds the socket, or None where there is none that carries this body alone.
+        find: Returns the socket, or None if no socket carries this body alone.
     """
     found = find() if find is not None else None
     if found is None:
@@ -29,27 +29,27 @@ def shut_down(find: Callable[[], Any] | None) -> bool:
 
     try:
         if isinstance(found, socket.socket):
-            # An SSLSocket's own `shutdown` takes its encryption away while the other thread reads.
+            # SSLSocket.shutdown would drop its encryption while the other thread reads.
             socket.socket.shutdown(found, socket.SHUT_RDWR)
         else:
             found.shutdown(socket.SHUT_RDWR)
     except (OSError, TypeError):
-        # It is closed already, or one of uvloop's, which cannot be shut down.
+        # Closed already, or a uvloop socket, which cannot be shut down.
         return False
     return True
 
 
 class Watch:
-    """Bounds a read that blocks: after a time its socket is shut down.
+    """Context manager that bounds a blocking read by shutting its socket down after a time.
 
     Args:
-        find: Finds the socket.
-        seconds: How long the read may take.
+        find: Returns the socket.
+        seconds: Longest time for the read.
     """
 
     def __init__(self, find: Callable[[], Any], seconds: float) -> None:
         self.fired = False
-        """Whether the time was over before the read was."""
+        """True if the time ran out before the read returned."""
         self._find = find
         self._timer = threading.Timer(seconds, self._fire)
         self._timer.daemon = True
@@ -59,7 +59,7 @@ class Watch:
         shut_down(self._find)
 
     def __enter__(self) -> Self:
-        # At the interpreter's exit no thread can be started: the read is then not bounded.
+        # At interpreter exit no thread can be started; the read stays unbounded then.
         with suppress(RuntimeError):
             self._timer.start()
         return self
