@@ -55,7 +55,7 @@ def test_what_is_no_mapping_of_streams_is_named() -> None:
             ([stream], "merge takes streams by their labels"),
             ({"a": b""}, "merge takes streams, and 'a' is bytes"),
             ({"a": stream, "b": other}, "'a' is a Stream and 'b' an AsyncStream"),
-            ({"a": stream, "b": stream}, "'b' and 'a' are one stream"),
+            ({"a": stream, "b": stream}, "'b' and 'a' are the same stream"),
             ({"a": reader}, "'a' is one of several readers: merge takes the stream"),
         ):
             with pytest.raises(MisuseError, match=told):
@@ -372,4 +372,4 @@ def test_a_stream_that_was_read_to_its_end_is_named() -> None:
         with pytest.raises(StreamConsumed) as caught:
             next(merged)
 
-        assert ["it is the stream 'a' of a merge"] == caught.value.__notes__
+        assert ["raised by the stream 'a' of a merge"] == caught.value.__notes__

@@ -29,7 +29,7 @@ def test_the_first_failure_ends_all_and_is_named(kind: str) -> None:
     merged, error = seen.merged, seen.error
 
     assert isinstance(error, StreamInterrupted)
-    assert ["it is the stream 'bad' of a merge"] == error.__notes__
+    assert ["raised by the stream 'bad' of a merge"] == error.__notes__
     assert "bad" == merged.failed
     assert {"bad": error} == dict(merged.errors)
     assert "Hello" == text_of(seen, "bad") == error.partial.text
@@ -124,7 +124,7 @@ def test_a_mistake_in_the_calling_code_is_named_and_raised_at_once(kind: str) ->
     seen = read_merged(kind, {"odd": [3.5], "good": saying("x")})
 
     assert isinstance(seen.error, MisuseError)
-    assert ["it is the stream 'odd' of a merge"] == seen.error.__notes__
+    assert ["raised by the stream 'odd' of a merge"] == seen.error.__notes__
     assert seen.merged.failed is None
 
 
@@ -275,7 +275,7 @@ def test_a_request_that_fails_is_named(kind: str) -> None:
 
             anyio.run(main, backend=kind)
 
-    assert "it is the stream 'a' of a merge" in caught.value.__notes__
+    assert "raised by the stream 'a' of a merge" in caught.value.__notes__
 
 
 @pytest.mark.anyio

@@ -41,7 +41,7 @@ __all__ = [
     "tap",
 ]
 
-# Loaded when first asked for: most programs tap, share and merge nothing.
+# Loaded on first access: most programs use no taps, broadcasts or merges.
 _HOMES = {
     "AsyncBroadcast": "_broadcast_async",
     "AsyncBroadcastReader": "_broadcast_async",

@@ -1,4 +1,4 @@
-"""Where a reader may be in a choice: a cursor at the start of each aspect."""
+"""Cursors for the aspects of a choice: its text, reasoning, tool calls, structured output."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["Alone", "Cursors"]
 
 
 class Cursors:
-    """Gives cursors at the start of each aspect of a choice; a view reads one of them.
+    """Create cursors at the start of each aspect of a choice; each view reads one cursor.
 
     Args:
         driver: Drives the stream.
@@ -37,7 +37,7 @@ class Cursors:
 
     __slots__ = ("_choice", "_driver")
 
-    def __init__(self, driver: Any, choice: int) -> None:  # noqa: ANN401 - it stands above, or for one that does
+    def __init__(self, driver: Any, choice: int) -> None:  # noqa: ANN401 - a driver or a stand-in
         self._driver = driver
         self._choice = choice
 
@@ -54,12 +54,12 @@ class Cursors:
         return CallCursor(self._driver.accumulator, self._choice)
 
     def deltas(self) -> DeltaCursor:
-        """Read all that is shown in words."""
+        """Read text, reasoning and refusals together."""
         from tokenstream.stream._deltas import DeltaCursor
 
         return DeltaCursor(self._driver.accumulator, self._choice)
 
-    # What makes those below reads JSON and validates: it is loaded when first used.
+    # The cursors below need the JSON reader and validation, which are loaded on first use.
 
     def validated_calls(
         self, /, *tools: object, lenient: Lenient | Mapping[str, Lenient] = False, **named: object
@@ -75,7 +75,7 @@ class Cursors:
     def tool_partials(
         self, /, *tools: object, lenient: Lenient | Mapping[str, Lenient] = False, **named: object
     ) -> CallDraftCursor:
-        """Read the tool calls while they are written."""
+        """Read the tool calls while the model writes them."""
         from tokenstream.stages.tools import ValidatedCalls
         from tokenstream.stream._call_drafts import CallDraftCursor
 
@@ -135,7 +135,7 @@ class Cursors:
         lenient: Lenient = False,
         document: Literal["first", "last"] | None = None,
     ) -> OutputCursor[Any]:
-        """Read one string as it is written."""
+        """Read one string field as the model writes it."""
         from tokenstream.stages.objects import Field
         from tokenstream.stream._output_cursor import OutputCursor
 
@@ -151,7 +151,7 @@ class Cursors:
         lenient: Lenient = False,
         document: DocumentChoice | None = None,
     ) -> ResultCursor[Any]:
-        """Read the one value that the answer is."""
+        """Read the whole answer as one value."""
         from tokenstream.stream._output_result import ResultCursor
 
         return ResultCursor(
@@ -162,26 +162,26 @@ class Cursors:
         from tokenstream.stream._output_documents import Answer
 
         if tool is not None and not isinstance(cast("object", tool), str):
-            raise MisuseError(f"tool= takes the name of a tool, as the model calls it, and not {tool!r}")
+            raise MisuseError(f"tool= takes the name under which the model calls a tool, not {tool!r}")
         return Answer(self._driver.accumulator, self._choice, tool, self._driver.stop)
 
 
 class Alone(Uncopied):
-    """What a driver is to views and runs where no other consumer reads the stream beside them."""
+    """The interface that views and `run` need of a driver, for a stream with a single consumer."""
 
     __slots__ = ()
 
-    def cursors(self, choice: int) -> Any:  # noqa: ANN401 - those of one of several readers are no `Cursors`
-        """Give cursors in the aspects of a choice."""
+    def cursors(self, choice: int) -> Any:  # noqa: ANN401 - `Cursors` or a follower's `Views`
+        """Return the cursors for the aspects of a choice."""
         return Cursors(self, choice)
 
     @property
     def own(self) -> Self:
-        """The driver that reads the source; one of several readers has none of its own."""
+        """The driver that reads the source; the readers of a broadcast share theirs."""
         return self
 
-    def choose(self, policy: Any, size: Any) -> None:  # noqa: ANN401 - they are checked where they count
-        """Take options of sharing; they are nothing to a driver that is alone."""
+    def choose(self, policy: Any, size: Any) -> None:  # noqa: ANN401 - checked by the hub
+        """Set the options of a broadcast; ignored by a driver with a single consumer."""
 
     @property
     def by_event(self) -> Self:

@@ -49,20 +49,20 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
     Args:
         source: An asynchronous response (httpx, httpx2, aiohttp), an SDK's stream, an asynchronous
             iterable of bytes, text or payloads, an awaitable or an asynchronous context manager
-            of one, or a body that is at hand.
-        format: The format's name or a format object; None to find it out.
+            of one, or a body held in memory.
+        format: The format's name or a format object; None to detect it.
         limits: Bounds on untrusted input.
         deadlines: Bounds on silence.
-        started_at: Reading of `clock` when the request went out.
-        clock: Where the time comes from, in seconds.
-        pings: Whether signs of life become `Ping` events.
-        reorder: Puts frames right that come out of order or twice; None to take them as they come.
-        reasoning_tags: Names of tags, such as ("think",), between which the model writes its reasoning into
-            the text; it is told as reasoning then. True for think, thinking, thought and reasoning.
+        started_at: Reading of `clock` when the request was sent.
+        clock: Returns the time in seconds.
+        pings: Turn signs of life into `Ping` events.
+        reorder: Sorts frames that arrive out of order, drops repeated ones; None to take them as they come.
+        reasoning_tags: Names of tags, such as ("think",), between which the model writes reasoning into
+            its text; that text is given as reasoning. True for think, thinking, thought and reasoning.
 
     Raises:
-        StreamError: In the loop that meets it, after everything that came before;
-            `.partial` holds what had arrived.
+        StreamError: In the loop, after all events that came before it; `.partial` holds the
+            answer so far.
 
     Example:
         >>> import asyncio
@@ -120,23 +120,23 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
         clock: Callable[[], float] = time.monotonic,
         pings: bool = False,
     ) -> Self:
-        """Go on with an answer that another stream has begun, in another process perhaps.
+        """Continue an answer that another stream began, perhaps in another process.
 
-        The message begins as the checkpoint's, and the events with the first one that
-        comes after it. Views give what there is first; tool calls that were handed out
-        are not given again. What the server sends again is dropped.
+        The message starts as the checkpoint's, and the events with the first one
+        after it. Views first give the content of the checkpoint; tool calls that were
+        already given are not given again. Events that the server repeats are dropped.
 
         Args:
-            checkpoint: Where the answer stood: what `checkpoint()` gave, or an error's `checkpoint`.
-            source: What the server sends after `checkpoint.position`, or all of it once more.
-            limits: Bounds on untrusted input; they count what had come, too.
+            checkpoint: The answer so far: from `checkpoint()`, or the `checkpoint` of an error.
+            source: The server's answer from `checkpoint.position` on, or all of it once more.
+            limits: Bounds on untrusted input; the content of the checkpoint counts too.
             deadlines: Bounds on silence.
             started_at: Reading of `clock` when the request went out.
             clock: Where the time comes from, in seconds.
             pings: Whether signs of life become `Ping` events.
 
         Raises:
-            MisuseError: The format has no resume, or the checkpoint is another version's.
+            MisuseError: The format cannot resume, or another version wrote the checkpoint.
         """
         options = Options(None, limits, deadlines, started_at, clock, pings, checkpoint=checkpoint)
         driver: Any = AsyncDriver(async_source(source), options)
@@ -154,7 +154,7 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
         """Read to the end and return the answer.
 
         Raises:
-            StreamError: The answer failed; what had arrived is on the error.
+            StreamError: The answer failed; the error's `.partial` has the answer so far.
         """
         step = self._driver.step
         while True:
@@ -164,18 +164,18 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
                 return self.message
 
     async def wait_open(self, first: First = "head") -> None:
-        """Wait until the answer has begun, so that a failure before is raised here, and not in the loop.
+        """Wait until the answer has begun, so that an earlier failure is raised here and not in the loop.
 
-        A web handler calls it before it answers itself. What was read is given
-        again by the loop; `message` may have it already.
+        A web handler calls it before it sends its own response. The loop still gives
+        every event; `message` may already include those read here.
 
         Args:
-            first: What to wait for: the head of the response, or the first event.
+            first: Event to wait for: "head", the head of the response, or "event", the first event.
 
         Raises:
             ConnectError: No response came.
             StatusError: The status was 400 or more.
-            NotAStream: The response is a web page, say.
+            NotAStream: The response is something else, such as a web page.
             StreamError: With "event", the answer failed before its first event.
 
         Example:
@@ -189,7 +189,7 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
         await self._driver.wait_open(known_first(first))
 
     def choice(self, index: int) -> AsyncChoice:
-        """Return the views of one of several alternative answers, from 0."""
+        """Return the views of one of several alternative answers, counted from 0."""
         return AsyncChoice(self._driver, index)
 
     @property
@@ -206,26 +206,25 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
         return self._responses
 
     async def run(self, router: Router) -> ToolResults:
-        """Read to the end, and have the router's handlers do what there is to do.
+        """Read to the end and call the router's handlers.
 
-        Tools run beside the reading, up to `router.concurrency` at once, and plain
-        ones in threads; all other handlers are awaited before the stream is read on.
-        Tools, fields and items begin with what has come before; handlers of events
-        get those that are still to come.
+        Tools run while the stream is read, up to `router.concurrency` at once, sync
+        ones in threads; all other handlers are awaited before reading goes on.
+        Handlers of tools, fields and items also get those that arrived before this
+        call; handlers of events get only later events.
 
         Args:
             router: The handlers.
 
         Returns:
-            What the tools gave back, by call id, and as the turns of the next request.
+            The results of the tools, by call id and as the turns of the next request.
 
         Raises:
-            StreamError: The answer failed; `tool_results` has what the tools gave back.
-            OutputInvalid: What a field or an item is read from is not what was asked for.
-            OutputIncomplete: It was cut.
-            Exception: A handler's own, with a note that names it; the stream is closed,
-                the tools that were running are cancelled, and `tool_results` has what
-                the others gave back.
+            StreamError: The answer failed; `tool_results` has the results so far.
+            OutputInvalid: The output does not match the type that a field or item handler asked for.
+            OutputIncomplete: That output was cut.
+            Exception: Raised by a handler, with a note that names it; the stream is closed,
+                running tools are cancelled, and `tool_results` has the results of the others.
         """
         from tokenstream.stream._running import run_async
 
@@ -251,33 +250,34 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
         hold: bool = False,
         field: At | None = None,
     ) -> Self:
-        r"""Have a rule look at the answer while it comes, and stop it.
+        r"""Add a rule that watches the answer while it arrives and may stop it.
 
-        Call it before the first read; it may be called several times, and each rule looks
-        for itself. Where one stops the answer, the source is closed at once, the loop
-        over the events ends with `Stopped`, views end, `stop_reason` says why, and
-        `message.ending` is "stopped". A tool call that is not whole then is never handed
-        out. An attempt that begins the answer again is judged afresh.
+        Call it before the first read, once for each rule. When a rule stops the answer,
+        the source is closed at once, the loop over the events ends with `Stopped`, views
+        end, `stop_reason` has the reason, and `message.ending` is "stopped". An
+        unfinished tool call is then never given. If a retry restarts the answer, the
+        rules judge the new one from its beginning.
 
         Args:
-            rule: A regular expression, looked for in the text as it comes; a `Budget` or a
-                `Repetition`; or a function that is given the message and returns why the
-                answer is stopped, None to let it go on.
-                What it returns is awaited beside the stream, inside `async with`, where it has to be.
-            first_tokens: After how many pieces of content a function is asked; it is asked
-                at the end where fewer come.
-            every: After how many more it is asked again, and at the end; None for once.
-            hold: Whether nothing is given before the rule has spoken, or `first_tokens` pieces
-                have come without a word of it; what is stopped by then is never shown.
-            field: The path to a field of structured output: the function is given its value
-                once it is finished, in place of the message.
+            rule: A regular expression to search for in the text; a `Budget` or a `Repetition`;
+                or a function that takes the message and returns the reason to stop it, or
+                None to let it go on. An async function is awaited in a task beside the
+                stream, which needs `async with`.
+            first_tokens: Number of content pieces after which a function is first called; it is
+                called at the end if fewer come.
+            every: Number of further pieces between later calls, the last one at the end; None to call
+                it once.
+            hold: Give nothing until the rule has answered, or `first_tokens` pieces have come
+                without an answer; content stopped by then is never shown.
+            field: The path to a field of structured output: the function is called with the finished
+                value of that field in place of the message.
 
         Returns:
             The stream itself.
 
         Raises:
-            MisuseError: It is no rule; or reading has begun.
-            GuardFailed: In the loop: the function raised; that is the error's cause.
+            MisuseError: The argument is not a rule, or reading has begun.
+            GuardFailed: In the loop: the function raised; its exception is the error's cause.
 
         Example:
             >>> async def off_topic(message: Message) -> str | None:
@@ -297,24 +297,25 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
     # -- several consumers ---------------------------------------------------
 
     def broadcast(self, *, policy: Policy | None = None, size: int | None = None) -> AsyncBroadcast:
-        """Share this stream among several consumers, which come and go.
+        """Share this stream among several consumers, which may come and go.
 
-        Each asks for a reader, which has all that a stream is read by. Whoever needs
-        more reads for all. Views of a reader are never behind by more than one piece,
-        which is the larger then; for loops over events some events are held.
-        The stream itself is one more reader from then on: ask it for its views anew.
+        Each consumer asks for a reader, which has the views and the events of a stream.
+        The reader that needs more input reads it for all. A slow view gets a larger
+        piece; for slow loops over events, up to `size` events are held.
+        The stream itself becomes one more reader: views made before are refused, so
+        ask it for new ones.
 
         Args:
-            policy: What happens where a loop over events is behind by `size` of them: "wait" for it
-                before more is read, "drop_oldest", or "raise" a MisuseError in that loop; None for "wait".
-            size: How many events are held; None for 1,024.
+            policy: Handling of a loop over events that falls `size` events behind: "wait" for it
+                before reading more, "drop_oldest", or "raise" a MisuseError in that loop; None for "wait".
+            size: Number of events to hold; None for 1,024.
 
         Returns:
-            What gives readers; the same each time.
+            The broadcast that gives readers; the same object each time.
 
         Raises:
-            MisuseError: It is shared already, with other options.
-            ConcurrentRead: It is being read.
+            MisuseError: The stream is already shared with other options.
+            ConcurrentRead: The stream is being read.
 
         Example:
             >>> async def serve(stream: AsyncStream, clients: list[Client]) -> None:
@@ -338,16 +339,16 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
     def tee(
         self, n: int, *, policy: Policy | None = None, size: int | None = None
     ) -> tuple[AsyncBroadcastReader, ...]:
-        """Return so many readers of this stream, which `broadcast` shares among them.
+        """Return `n` readers of this stream, shared as by `broadcast`.
 
         Args:
-            n: How many.
+            n: Number of readers.
             policy: As for `broadcast`.
             size: As for `broadcast`.
 
         Raises:
-            MisuseError: It is shared already, with other options.
-            ConcurrentRead: It is being read.
+            MisuseError: The stream is already shared with other options.
+            ConcurrentRead: The stream is being read.
 
         Example:
             >>> async def both(stream: AsyncStream) -> None:
@@ -365,24 +366,24 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
 
     @property
     def closed(self) -> bool:
-        """Whether the source is closed: after the end, an error, `stop` or `aclose`."""
+        """True once the source is closed: after the end, an error, `stop` or `aclose`."""
         return self._driver.closed
 
     def stop(self, reason: str | None = None) -> None:
-        """End the stream here: what has been read is kept, the rest is not read.
+        """End the stream here; the message keeps what was read, and the rest is not read.
 
-        It never blocks, and may be called from any thread or task. A read that is
-        in progress ends at once, and its loop as at the end of the answer. The
-        source is closed by the task that reads it; where there is none (on trio
-        outside `async with`) by the next read or by `aclose`.
+        Never blocks, and may be called from any thread or task. A read in progress
+        ends at once, and its loop ends as at the end of the answer. The task that
+        reads the source closes it; without one (on trio outside `async with`) the
+        next read or `aclose` does.
 
         Args:
-            reason: Why; `stop_reason` tells it.
+            reason: The reason, for `stop_reason`.
         """
         self._driver.stop(reason)
 
     async def aclose(self) -> None:
-        """Close the source; what has been read is kept. Closing twice is fine."""
+        """Close the source; the message keeps what was read. Closing twice is fine."""
         await self._driver.close()
 
     async def __aenter__(self) -> Self:
@@ -390,7 +391,7 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
         if driver.verdict.closed:
             driver.enter_loop()
         if driver.is_reading and isinstance(driver.pump.source, Deferred):
-            # Before anything is begun that would have to be ended here.
+            # Checked first, so that nothing has to be undone.
             raise concurrent()
         await driver.pump.open_tasks()
         try:

@@ -48,14 +48,14 @@ class AsyncDriver(Driver):
         try:
             super().__init__(options)
         except BaseException:
-            # A request that was to be awaited here can be awaited by nobody else.
+            # Nobody else can await the request: discard it, or Python warns of a lost coroutine.
             if isinstance(source, Deferred):
                 source.discard()
             raise
         self._swapped: Deferred | None = None
-        """The source that is to be read once the one before is closed."""
+        """The source to read once the previous one is closed; None if there is none."""
         self.judges: Judges | None = None
-        """Guards that have to be awaited; None where none are."""
+        """Guards that have to be awaited; None if there are none."""
         self.pump = AsyncPump(source, self.clock)
         if isinstance(source, AsyncSource):
             self.open(source)
@@ -75,7 +75,7 @@ class AsyncDriver(Driver):
             if glance is None:
                 event = machine.pull()
             elif machine.now < self.due and (item := next(pump.batch, None)) is not None:
-                # The way of most chunks: as in `_advance`, whose calls would cost each of them.
+                # Most chunks take this path: the same as `_advance`, without the cost of its calls.
                 now, chunk = item
                 event = glance(chunk, now) if chunk.__class__ is machine.unit else self.take(chunk, now)
                 event = event or machine.pull()
@@ -91,7 +91,7 @@ class AsyncDriver(Driver):
         return event
 
     async def step(self) -> Event:
-        """Return the next event for a view, which meets the same error each time."""
+        """Return the next event for a view; after the end, raise the stream's error each time."""
         if self.phase is _ENDED:
             self.machine.last = None
             await self.close_source(quiet=True)
@@ -101,24 +101,24 @@ class AsyncDriver(Driver):
         return await self.__anext__()
 
     async def step_until(self, until: float) -> Event | None:
-        """Return the next event for a view that acts on time, or None where the time has come first.
+        """Return the next event for a view that acts on time, or None once the time has come.
 
         Args:
-            until: The clock at which to stop waiting.
+            until: Time at which to stop waiting.
         """
         if self.phase is _ENDED:
             return await self.step()
         return await self._step(partial(self._advance, until), until)
 
     async def step_now(self) -> Event | None:
-        """Return the next event where it is there already; None where it is to be waited for."""
+        """Return the next event if it has already arrived, else None."""
         return await (self.step() if self.phase is _ENDED else self._step(self._advance_now))
 
     def next_beside(self, bell: Bell) -> Coroutine[Any, Any, Event | None]:
-        """Return the next event for a loop that reads others as well; None where it is to be waited for.
+        """Return the next event for a loop that also reads other streams; None if it has not arrived.
 
         Args:
-            bell: Rung when it is worth while to ask again.
+            bell: Rung when something may have arrived.
         """
         if self.verdict.asked is not None:
             self.end()
@@ -128,7 +128,7 @@ class AsyncDriver(Driver):
 
     @property
     def waits_in_time(self) -> bool:
-        """A read can be given a time, after which it comes back and loses nothing."""
+        """True if a read can be given a timeout and loses nothing when it strikes."""
         return self.phase is _ENDED or self.pump.waits_in_time
 
     async def open_now(self) -> None:
@@ -139,10 +139,10 @@ class AsyncDriver(Driver):
             await self._read()
 
     async def wait_open(self, first: First) -> None:
-        """Read until the answer has begun, and raise what keeps it from that; what was read is given again.
+        """Read until the answer has begun, or raise its error; the loop still gives every event.
 
         Args:
-            first: Until the head of the response, or until the first event.
+            first: "head" to read the head of the response, "event" to read up to the first event.
         """
         while not self.is_open(first):
             try:
@@ -156,14 +156,14 @@ class AsyncDriver(Driver):
             raise self.error.with_traceback(None)
 
     async def _advance_now(self) -> Event | None:
-        """Read a chunk that has come already."""
+        """Read a chunk that has already arrived."""
         if self._swapped is not None or not self.wants_more():
             return None
         item = await self._look()
         return None if item is None else self.take(item[1], item[0])
 
     def glance_beside(self) -> Event | None:
-        """Return the next event where it is seen at a glance; None where `next_beside` is to look for it."""
+        """Return the next event if the machine's shortcut gives it; else None: ask `next_beside`."""
         machine, pump = self.machine, self.pump
         glance = machine.shortcut
         if glance is None or machine.now >= self.due or pump.busy or self.judges is not None:
@@ -176,12 +176,12 @@ class AsyncDriver(Driver):
 
     @property
     def is_waiting_beside(self) -> bool:
-        """All that has come is given, and the task that reads rings when there is more."""
+        """True if all that has arrived was given, and the reading task rings when there is more."""
         machine = self.machine
         return machine.shortcut is not None and machine.plain and self.pump.will_ring
 
     async def _advance_beside(self, bell: Bell) -> Event | None:
-        """Read chunks that have come, up to an event; what is slow is done in the task that reads."""
+        """Read chunks that have arrived, up to an event; closing and opening happen in the reading task."""
         machine, pump = self.machine, self.pump
         event = None
         while event is None and not self._awaits_judges:
@@ -203,20 +203,20 @@ class AsyncDriver(Driver):
         return event
 
     def begin_beside(self, bell: Bell) -> None:
-        """Begin to read for a loop that reads others as well.
+        """Begin to read for a loop that also reads other streams.
 
         Args:
-            bell: Rung when something has come.
+            bell: Rung when something has arrived.
         """
         if self.phase is not _ENDED and not self.pump.begun:
             self._begin()
             self.pump.listen(bell, at_hand=self.judges is not None)
 
     def idle_until(self, since: float) -> float | None:
-        """Return the clock at which `expire` is to be called, where nothing comes until then; None for never.
+        """Return the time at which to call `expire` if nothing arrives before; None for never.
 
         Args:
-            since: The clock since when nothing has come.
+            since: Time since which nothing has arrived.
         """
         if self._awaits_judges:
             return self.chain.deadline
@@ -225,14 +225,14 @@ class AsyncDriver(Driver):
         return self.until(self.pump.since or since)
 
     def expire(self) -> None:
-        """Look what it means that nothing came until then."""
+        """Apply the deadlines, after nothing has arrived until the time that `idle_until` gave."""
         if self._awaits_judges:
             self._tick(self.clock())
         else:
             self.take(WAITED, self.clock())
 
     def finish_beside(self) -> bool:
-        """Have the task that reads end, and tell whether what has come may still be read."""
+        """End the reading task; return True if chunks that it brought may still be read."""
         self.pump.release()
         return self.pump.has_task and self._swapped is None
 
@@ -243,11 +243,11 @@ class AsyncDriver(Driver):
     async def _step(
         self, advance: Callable[[], Awaitable[Event | None]], until: float | None = None
     ) -> Event | None:
-        """Return the next event, or None where it has not come.
+        """Return the next event, or None if it has not arrived.
 
         Args:
             advance: Reads a chunk.
-            until: The clock at which to stop reading; None to read once.
+            until: Time at which to stop reading; None to read once.
         """
         if self.pump.busy:
             raise concurrent()
@@ -278,21 +278,21 @@ class AsyncDriver(Driver):
 
     @property
     def closed(self) -> bool:
-        """The source is closed."""
-        # What was stopped is closed by the task that reads it.
+        """True once the source is closed."""
+        # After `stop`, the reading task closes the source.
         return self.pump.closed or (self.phase is _ENDED and self.pump.over)
 
     def stop(self, reason: str | None = None) -> None:
-        """End the stream here; what has been read is kept."""
+        """End the stream here; the message keeps what was read."""
         self.verdict.ask(reason or "stop")
         self.pump.call_soon(self.end)
 
     def ask_beside(self, question: Question, *, awaited: bool) -> None:
-        """Have what a guard answers awaited in a task beside the stream, where it has to be.
+        """Have a guard's answer awaited in a task beside the stream, if it is awaitable.
 
         Args:
             question: Asks the guard.
-            awaited: Whether that is sure.
+            awaited: The answer is known to be awaitable.
         """
         from tokenstream.stream._judges import Judges
 
@@ -301,7 +301,7 @@ class AsyncDriver(Driver):
         self.judges.add(question, awaited=awaited)
 
     def end(self) -> None:
-        """Stop in the thread of the event loop."""
+        """Stop the stream; called in the thread of the event loop."""
         if self.judges is not None:
             self.judges.cancel()
         if self.phase is not _ENDED:
@@ -309,10 +309,10 @@ class AsyncDriver(Driver):
             self.pump.stop()
 
     async def close(self, *, failed: bool = False) -> None:
-        """Close the source; what has been read is kept.
+        """Close the source; the message keeps what was read.
 
         Args:
-            failed: Whether another error is on its way, which must be neither hidden nor held up.
+            failed: Another error is being raised, which must be neither hidden nor delayed.
         """
         self.ask_to_close()
         self.cut("stopped", "closed")
@@ -321,11 +321,11 @@ class AsyncDriver(Driver):
         await self.close_source(failed=failed)
 
     async def close_source(self, *, failed: bool = False, quiet: bool = False) -> None:
-        """Close the source once; whoever comes second waits as well.
+        """Close the source once; a second caller waits until it is closed.
 
         Args:
-            failed: Whether another error is on its way, which must be neither hidden nor held up.
-            quiet: Whether what fails here is only logged, because nobody has asked to close.
+            failed: Another error is being raised, which must be neither hidden nor delayed.
+            quiet: Only log an error of the closing, because the caller did not ask to close.
         """
         error = await self.pump.close(failed=failed)
         if error is not None:
@@ -335,7 +335,7 @@ class AsyncDriver(Driver):
 
     def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         if is_finalizing():
-            # The interpreter exits: modules are gone already, and the connection goes with the process.
+            # The interpreter is exiting: modules are gone, and the connection closes with the process.
             return
         pump = getattr(self, "pump", None)
         if pump is None or (isinstance(pump.source, AsyncSource) and pump.source.lent):
@@ -346,15 +346,15 @@ class AsyncDriver(Driver):
                     f"{self!r} was never closed: use `async with`", ResourceWarning, source=self, stacklevel=2
                 )
         finally:
-            # The warning may be an error.
+            # `finally`, because warnings may be turned into errors.
             pump.abandon()
 
     # -- within ------------------------------------------------------------
 
     async def _advance(self, until: float | None = None) -> Event | None:
-        """Read a chunk, and return its event where it was seen at a glance.
+        """Read a chunk, and return its event if the machine's shortcut gave one.
 
-        At the end of the stream raise its error, or StopAsyncIteration.
+        At the end of the stream, raise its error or StopAsyncIteration.
         """
         if self.judges is not None and self.machine.waits:
             await self._await_judges(self.judges, until)
@@ -374,7 +374,7 @@ class AsyncDriver(Driver):
         return None
 
     async def _await_judges(self, judges: Judges, until: float | None) -> None:
-        """Wait for a guard, as long as time allows, where all that is left to give depends on it."""
+        """Wait for a guard's answer, until a deadline at most, when every held event depends on it."""
         due = self.chain.deadline
         until = due if until is None or (due is not None and due < until) else until
         self.pump.busy = True
@@ -386,7 +386,7 @@ class AsyncDriver(Driver):
             self._tick(self.clock())
 
     async def _swap(self, source: Deferred) -> None:
-        """Close the source that has ended, and read from another one."""
+        """Close the source that has ended, and replace it."""
         await self.close_source(failed=True)
         if self.phase is not _ENDED:
             self.pump.replace(source)
@@ -399,22 +399,22 @@ class AsyncDriver(Driver):
         self._swapped = source
 
     async def _read(self, until: float | None = None) -> Event | None:
-        """Wait for what comes next, and return its event where it was seen at a glance."""
+        """Wait for the next item, and return its event if the machine's shortcut gave one."""
         now, item = await self.next_item(until)
         return self.take(item, now)
 
     async def next_item(self, until: float | None = None, *, timed: bool = True) -> tuple[float, Any]:
-        """Return what the pump brings next, and the clock at its arrival; once stopped, `END`.
+        """Return the next item of the pump with the time of its arrival; `END` once stopped.
 
         Args:
-            until: The clock at which the reader itself no longer waits.
-            timed: Whether the deadlines count.
+            until: Time at which the caller stops waiting.
+            timed: Apply the deadlines.
         """
         pump = self.pump
         if pump.busy:
             raise concurrent()
         if self.verdict.asked is not None:
-            # Another thread asked for it, and the loop has not come to that yet.
+            # Another thread called `stop`, and the event loop has not run its callback yet.
             self.end()
         if self.phase is _ENDED:
             return 0.0, END
@@ -430,14 +430,14 @@ class AsyncDriver(Driver):
         return item
 
     def _begin(self) -> None:
-        """Make sure that there is room for what the stream needs, before its source is opened."""
+        """Check that the guards have a task group before the source is opened, and start the request."""
         if self.judges is not None:
             self.judges.check()
         if isinstance(self.pump.source, Deferred):
             self.begin_request(self.pump.source)
 
     async def _look(self) -> tuple[float, Any] | None:
-        """Return what the pump has brought already, or None."""
+        """Return an item that the pump has already brought, or None."""
         if self.judges is not None:
             self.judges.check()
         self.pump.busy = True
@@ -446,7 +446,7 @@ class AsyncDriver(Driver):
         finally:
             self.pump.busy = False
 
-    def open(self, source: Any) -> None:  # noqa: ANN401 - a source of this colour
+    def open(self, source: Any) -> None:  # noqa: ANN401 - an async source
         self.pump.source = source
         super().open(source)
 
@@ -455,6 +455,6 @@ class AsyncDriver(Driver):
             await self.close_source(failed=True)
 
     async def _broken(self) -> Exception:
-        """Close the source where decoding was broken off, and return what the loop is to see then."""
+        """Close the source after decoding was broken off, and return the exception for the loop."""
         await self.close_source(failed=True)
         return self.break_off()

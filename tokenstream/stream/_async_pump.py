@@ -1,4 +1,4 @@
-"""The pump of an `async for` loop: it opens, reads and closes a source, and is stopped from anywhere."""
+"""The pump of an `async for` loop: opens, reads and closes a source; can be stopped from any thread."""
 
 from __future__ import annotations
 
@@ -26,14 +26,15 @@ __all__ = ["AsyncPump"]
 
 
 class AsyncPump:
-    """Reads a source for one reader at a time: in a task of its own, where one is of use and can be had.
+    """Read a source for one reader at a time, in a separate task if that is useful and possible.
 
-    `stop` may be called from any thread or task. Between two reads the source
-    may be replaced.
+    A task is useful unless the source never waits or survives a cancelled read. It
+    is possible on asyncio, and on trio inside `async with`. `stop` may be called from
+    any thread or task. Between two reads the source may be replaced.
 
     Args:
         source: The source, opened or not.
-        clock: Where the time comes from, in seconds.
+        clock: Returns the time in seconds.
     """
 
     __slots__ = (
@@ -58,34 +59,34 @@ class AsyncPump:
         self.replace(source)
 
     def replace(self, source: AsyncSource | Deferred) -> None:
-        """Read from another source from here on; the one before is to be closed already."""
+        """Read from another source from now on; the previous one must be closed already."""
         self.source: AsyncSource | Deferred | None = source
         self._closed = False
         self._reader: Reader | Direct | None = None
         self.batch: Iterator[tuple[float, Any]] = iter(())
-        """What has come, each item with the clock at its arrival."""
+        """Items that have arrived, each with the time of its arrival."""
 
     def put_back(self, items: Iterable[tuple[float, Any]]) -> None:
-        """Give these items again before what is still to be read."""
+        """Give these items again, before the ones still to be read."""
         self.batch = chain(items, self.batch)
 
     # -- reading -----------------------------------------------------------
 
     @property
     def since(self) -> float | None:
-        """The clock when the read began that is in progress; None between two reads."""
+        """Time at which the read in progress began; None between two reads."""
         return None if self._reader is None else self._reader.since
 
     @property
     def begun(self) -> bool:
-        """The source is being read, or was."""
+        """True once the first read has begun."""
         return self._reader is not None
 
     def take(self) -> tuple[float, Any] | None:
-        """Return the next item that has come already, or None.
+        """Return the next item that has already arrived, or None.
 
         Raises:
-            MisuseError: The source belongs to another event loop, which still runs.
+            MisuseError: The source belongs to another event loop, which is still running.
         """
         item = next(self.batch, None)
         if item is not None:
@@ -99,7 +100,7 @@ class AsyncPump:
         return next(self.batch, None)
 
     def take_new(self) -> tuple[float, Any] | None:
-        """Return the next item that a task has brought, where `batch` is empty; None where there is none."""
+        """Return the next item that the reading task has brought, or None; `batch` must be empty."""
         reader = self._reader
         if not isinstance(reader, Reader) or not reader.has_come:
             return None
@@ -107,14 +108,14 @@ class AsyncPump:
 
     @property
     def will_ring(self) -> bool:
-        """A task rings a bell when it has brought something, and has brought nothing that is not taken."""
+        """True if a reading task will ring a bell for its next item and all earlier items were taken."""
         reader = self._reader
         if not isinstance(reader, Reader) or not reader.rings or reader.has_come or reader.over:
             return False
         return length_hint(self.batch, 1) == 0
 
     async def look(self) -> tuple[float, Any] | None:
-        """Return the next item that has come already, or None; a task that reads is let run for once."""
+        """Return the next item that has already arrived, or None; lets the reading task run once first."""
         item = self.take()
         if item is None and not isinstance(self._reader, Direct):
             from anyio.lowlevel import checkpoint
@@ -126,13 +127,13 @@ class AsyncPump:
         return item
 
     async def read(self, until: float | None) -> tuple[float, Any]:
-        """Wait for the next item, and return it with the clock at its arrival.
+        """Wait for the next item, and return it with the time of its arrival.
 
-        A read that is cancelled loses nothing where a task reads; where none can
-        be had, and the source does not survive it, the next item is `LOST`.
+        A cancelled read loses nothing if a task reads the source. Without a task, and
+        with a source that does not survive the cancellation, the next item is `LOST`.
 
         Args:
-            until: The clock at which to stop waiting; None for ever.
+            until: Time at which to stop waiting; None for no limit.
         """
         reader = self._reader
         if reader is None:
@@ -146,16 +147,17 @@ class AsyncPump:
         return item
 
     def listen(self, bell: Bell, *, at_hand: bool = False) -> bool:
-        """Have a bell rung when something has come, and tell whether that is so: what is at hand rings none.
+        """Have a bell rung when an item arrives; return False if it will not ring.
 
-        A task reads from here on, also where the loop itself could.
+        A task reads from now on, even if the loop itself could. The bell does not ring
+        for a source that never waits, unless `at_hand` is set.
 
         Args:
             bell: The bell.
-            at_hand: Whether a task reads what is at hand, too.
+            at_hand: Use a task for a source that never waits, too.
 
         Raises:
-            MisuseError: No task can be had.
+            MisuseError: A task is needed and cannot be started.
         """
         reader = self._reader
         if self.source is None:
@@ -174,21 +176,21 @@ class AsyncPump:
         return True
 
     def stay_at_home(self) -> None:
-        """Refuse to wait for what is read in another event loop.
+        """Refuse to wait for a source that is read in another event loop.
 
         Raises:
-            MisuseError: It is, and that loop still runs.
+            MisuseError: It is, and that loop is still running.
         """
         if self._host is not None:
             self._host.stay()
 
     @property
     def has_task(self) -> bool:
-        """A task reads the source, or has read it."""
+        """True if a task reads the source, or has read it."""
         return isinstance(self._reader, Reader)
 
     def release(self) -> bool:
-        """Have the task that reads the source close it, and tell whether it is over, or there is none."""
+        """Have the reading task close the source; return True if it has ended, or none was started."""
         reader = self._reader
         if not isinstance(reader, Reader) or reader.over:
             return True
@@ -212,7 +214,7 @@ class AsyncPump:
 
     @property
     def waits_in_time(self) -> bool:
-        """A read can be given a time, after which it comes back and loses nothing."""
+        """True if a read can be given a timeout and loses nothing when it strikes."""
         host = self._host or running()
         return self._needs_no_task or host is None or host.name != "trio" or self._tasks is not None
 
@@ -228,7 +230,7 @@ class AsyncPump:
     # -- a block -----------------------------------------------------------
 
     async def open_tasks(self) -> None:
-        """Make room for tasks, such as a guard's: on trio a block is needed for that."""
+        """Make it possible to start tasks, such as a guard's; on trio that takes a task group."""
         self._entered = True
         self._host = self._host or running()
         trio = self._host is not None and self._host.name == "trio"
@@ -242,15 +244,15 @@ class AsyncPump:
         self._go_on_in_task()
 
     def _go_on_in_task(self) -> None:
-        """Read in a task what was read outside the block."""
+        """Read in a task from now on, if the source was read without one outside the block."""
         if isinstance(self._reader, Direct) and self._reader.intact:
             self._reader = None
 
     def share_tasks(self, tasks: TaskGroup | None) -> bool:
-        """Use the room for tasks of a block around several streams, and tell whether it is used.
+        """Use the task group of a merge; return False inside the stream's own block.
 
         Args:
-            tasks: The group of tasks, on trio.
+            tasks: The task group; None on asyncio.
         """
         if self._entered:
             return False
@@ -259,11 +261,11 @@ class AsyncPump:
         return True
 
     def leave_tasks(self) -> None:
-        """Leave a block around several streams; whoever owns its tasks ends them."""
+        """Leave the block of a merge, which ends the tasks itself."""
         self._entered, self._tasks = False, None
 
     async def close_tasks(self) -> None:
-        """Leave the block as it was entered: what the body raised is none of the tasks' business."""
+        """Close the task group; an exception of the block's body is not passed to its tasks."""
         tasks, self._tasks = self._tasks, None
         self._entered = False
         if tasks is not None:
@@ -271,13 +273,13 @@ class AsyncPump:
 
     @property
     def has_room(self) -> bool:
-        """A task can be begun beside the reader's."""
+        """True if a task can be started beside the reading one."""
         return self._tasks is not None or (
             self._entered and self._host is not None and self._host.name == "asyncio"
         )
 
     def spawn(self, function: Callable[..., Coroutine[Any, Any, None]], *args: object) -> None:
-        """Begin a task beside the reader's, which ends within the block."""
+        """Start a task beside the reading one; it ends within the block."""
         if self._tasks is not None:
             self._tasks.start_soon(function, *args)
         elif self._host is not None:
@@ -286,7 +288,7 @@ class AsyncPump:
             task.add_done_callback(RUNNING.discard)
 
     def wake(self) -> None:
-        """Have a read that is in progress come back without anything."""
+        """Make a read in progress return without an item."""
         if self._reader is not None:
             self._reader.wake()
 
@@ -294,37 +296,37 @@ class AsyncPump:
 
     @property
     def closed(self) -> bool:
-        """The source is closed, or as good as: its event loop is over."""
+        """True if the source is closed, or its event loop has ended."""
         return self._closed or (self._reader is not None and self._reader.homeless)
 
     @property
     def over(self) -> bool:
-        """Nothing reads the source any more."""
+        """True once nothing reads the source any more."""
         return self._reader is not None and self._reader.over
 
     def call_soon(self, function: Callable[[], object]) -> None:
-        """Call a function in the thread of the event loop; at once where there is none, or this is it."""
+        """Call a function in the event loop's thread; at once in that thread, or without a loop."""
         host = self._host
         if host is None or host.is_running() or not host.call(function):
             function()
 
     def stop(self) -> None:
-        """End a read that is in progress; what reads the source closes it."""
+        """End a read in progress; the reading task closes the source."""
         source = self.source
         if self._reader is None and isinstance(source, Deferred):
             self.source, self._closed = None, True
             source.discard()
         elif self._reader is None and source is not None:
-            # On asyncio there is somebody to close what nobody has read.
+            # Nobody has read the source: on asyncio, a new reading task closes it.
             self._reader = self._new_reader()
         if self._reader is not None:
             self._reader.stop()
 
     async def close(self, *, failed: bool = False) -> Exception | None:
-        """Close the source once, and return what that raised; whoever comes second waits as well.
+        """Close the source once, and return the error of closing it; a second caller waits as well.
 
         Args:
-            failed: Whether another error is on its way, which must not be held up.
+            failed: Another error is being raised, which must not be delayed.
         """
         source, self.source, self._closed = self.source, None, True
         reader = self._reader
@@ -340,12 +342,12 @@ class AsyncPump:
 
     @property
     def unclosed(self) -> bool:
-        """The source is open, and nobody was told to close it."""
+        """True if the source is open and nothing was asked to close it."""
         begun = self._reader is not None or isinstance(self.source, AsyncSource)
         return begun and self.source is not None and not (self._reader is not None and self._reader.stopped)
 
     def abandon(self) -> None:
-        """Let go of the source without waiting: its task ends, or who collects it has it."""
+        """Let go of the source without waiting: end its task, or leave it to the garbage collector."""
         source, reader = self.source, self._reader
         if isinstance(source, Deferred) and reader is None:
             source.discard()

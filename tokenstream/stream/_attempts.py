@@ -1,4 +1,4 @@
-"""Attempts at one answer: what the next one is told, and how each of them ended."""
+"""Attempts at one answer: the input of the next attempt, and a report on each one made."""
 
 from __future__ import annotations
 
@@ -13,13 +13,21 @@ if TYPE_CHECKING:
 __all__ = ["Attempt", "AttemptMode", "AttemptReport"]
 
 AttemptMode: TypeAlias = Literal["start", "restart", "resume", "continue", "hedge"]
-"""How an attempt asks: for the first time, from zero again, for a replay from where the answer broke off,
-for a continuation of what there is of it, or beside a first one that has shown nothing yet."""
+"""The kind of an attempt.
+
+| mode | the request asks for |
+|---|---|
+| start | the answer, for the first time |
+| restart | the answer, from the beginning again |
+| resume | a replay from the point where the answer broke off |
+| continue | a continuation of the text received so far |
+| hedge | the same answer, beside a first request that has shown nothing yet |
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """An attempt that is about to be made: what `open` needs to ask for it.
+    """An attempt that is about to be made: everything `open` needs to write its request.
 
     Example:
         >>> def ask(attempt: Attempt) -> str:
@@ -32,47 +40,48 @@ class Attempt:
     """
 
     number: int
-    """Which attempt it is, from 1."""
+    """Number of the attempt, from 1."""
     mode: AttemptMode
-    """How it asks."""
+    """Kind of request to send."""
     message: Message = field(repr=False)
     """The answer so far; its `id` names the response that a server replays."""
     last_event_id: str | None = None
-    """The id of the last event, for a header or a parameter of that name; None where there is none."""
+    """The id of the last SSE event, to send as the header of that name; None if the server sent none."""
     sequence: int | None = None
-    """The number of the last event that was read; None where the format numbers none."""
+    """The number of the last event that was read; None if the format does not number its events."""
     error: StreamError | None = None
-    """What ended the attempt before it; None for the first one."""
+    """The error that ended the previous attempt; None for the first one."""
     wait: float = 0.0
-    """Seconds that are waited before it."""
+    """Seconds to wait before the request is sent."""
     limit_left: int | None = None
-    """Tokens that are left of the output limit of the first request; None where that has none, or the
-    limit is not known: `Retry(max_output_tokens=…)` tells it."""
+    """Tokens left of the first request's output limit; None if that request had no limit, or the limit
+    is unknown. Set it with `Retry(max_output_tokens=…)`."""
     why: str | None = None
-    """Why the answer is restarted and not continued; None unless continuing was asked for."""
+    """Reason why the answer is restarted rather than continued; None unless continuing was asked for."""
     asked: Continuation | None = field(default=None, repr=False, compare=False)
-    """What `continuation` is made of."""
+    """The source of the turns that `continuation` returns."""
 
     @property
     def prefill(self) -> bool:
-        """Whether the request is to end with the beginning of the answer, which the model goes on behind.
+        """True if the request ends with the answer so far, as an assistant turn for the model to extend.
 
-        Else it ends with a user's turn that asks to go on.
+        Otherwise it ends with a user turn that asks the model to go on.
         """
         return self.asked is not None and self.asked.prefix is not None
 
     def continuation(self, format: str | None = None) -> list[dict[str, Any]]:
-        """Return the turns to put behind those of the first request; none unless `mode` is "continue".
+        """Return the turns to append to those of the first request; none unless `mode` is "continue".
 
-        With `prefill` it is the assistant's turn alone, whose text ends without
-        white space; else a user's turn that asks to go on follows it. What was
-        open or unsigned is in neither.
+        The first is the assistant's turn with the answer so far. With `prefill` it
+        stands alone, without trailing white space; otherwise a user turn that asks
+        the model to go on follows it. Unfinished tool calls and unsigned reasoning
+        are left out.
 
         Args:
-            format: The format whose requests they are for, or "mistral"; None for the answer's.
+            format: The format to write the turns in, or "mistral"; None for the answer's format.
 
         Raises:
-            MisuseError: The requests of that format have no place for them.
+            MisuseError: Requests in that format cannot carry half an answer.
 
         Example:
             >>> from tokenstream import Message
@@ -84,7 +93,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptReport:
-    """What became of an attempt at an answer.
+    """A report on one attempt at an answer.
 
     Example:
         >>> AttemptReport(number=1, mode="start").error is None
@@ -92,20 +101,20 @@ class AttemptReport:
     """
 
     number: int
-    """Which attempt it was, from 1."""
+    """Number of the attempt, from 1."""
     mode: AttemptMode
-    """How it asked."""
+    """Kind of request that was sent."""
     error: StreamError | None = None
-    """What ended it; None where it gave the end of the answer, or goes on."""
+    """The error that ended it; None if it delivered the end of the answer, or is still running."""
     wait: float = 0.0
-    """Seconds that were waited before it."""
+    """Seconds waited before the request was sent."""
     seconds: float | None = None
-    """How long it took, in seconds, from its request on; None while it goes on."""
+    """Duration in seconds from its request on; None while it is running."""
     usage: Usage | None = None
-    """The token counts that it reported; None where it reported none."""
+    """The token counts that it reported; None if it reported none."""
     id: str | None = None
-    """The id that a continuation has at its provider; the message keeps the first one."""
+    """The provider's id of a continuation; the message keeps the first attempt's id."""
     model: str | None = None
     """The model that continued the answer."""
     confidence: float | None = None
-    """How sure it is that a continuation was joined at the right place; None for other attempts."""
+    """Confidence that a continuation was joined at the right place; None for other attempts."""

@@ -1,4 +1,4 @@
-"""What a stream says of itself, whichever loop reads it."""
+"""The properties of a stream, shared by `Stream` and `AsyncStream`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DriverT = TypeVar("DriverT", bound="Driver")
 
 @of_stream
 class StreamBase(Generic[DriverT]):
-    """A stream without its loop: what has come, and how it ended."""
+    """A stream without its loop: the answer so far, and how it ended."""
 
     __slots__ = ()
 
@@ -35,7 +35,7 @@ class StreamBase(Generic[DriverT]):
 
     @property
     def message(self) -> Message:
-        """The answer so far: a value, built when asked, that never changes."""
+        """The answer so far: a snapshot, built on each access, that never changes."""
         return self._driver.message
 
     @property
@@ -46,14 +46,14 @@ class StreamBase(Generic[DriverT]):
 
     @property
     def metrics(self) -> Metrics:
-        """How fast the answer came, as far as it has come."""
+        """Timing of the answer so far."""
         return self._driver.machine.metrics
 
     @property
     def stop_reason(self) -> str | None:
-        """Why the answer was stopped, by a guard or by `stop`; None where it was not.
+        """The reason given by the guard or by `stop` that stopped the answer; None if it was not stopped.
 
-        `stop()` without a reason tells "stop".
+        `stop()` without a reason gives "stop".
         """
         messages = self.messages
         whole = bool(messages) and all(message.complete for message in messages)
@@ -61,7 +61,7 @@ class StreamBase(Generic[DriverT]):
 
     @property
     def departures(self) -> Mapping[str, Departure]:
-        """What the server did that its documents do not say, and the rule that was applied."""
+        """Departures of the server from its documentation, by name, each with the rule that was applied."""
         return self._driver.machine.departures
 
     @property
@@ -71,25 +71,25 @@ class StreamBase(Generic[DriverT]):
 
     @property
     def response(self) -> ResponseHead | None:
-        """The head of the HTTP response; None where there is none, or not yet."""
+        """The head of the HTTP response; None if it has not arrived or the source has none."""
         return self._driver.head
 
     @property
     def attempts(self) -> tuple[AttemptReport, ...]:
-        """The attempts at this answer, the last one last; empty where none is made but the first."""
+        """Reports on the attempts at this answer, in order; empty for a stream that does not retry."""
         recovery = self._driver.recovery
         return () if recovery is None else recovery.attempts
 
     def checkpoint(self) -> Checkpoint:
-        """Return where the answer stands: what there is, and what a server is told to go on from there."""
+        """Return the answer so far with the position from which a server can resume it."""
         return self._driver.machine.checkpoint()
 
 
 def reader_of(stream: object) -> Driver | Onlooker:
-    """Return what drives a stream, or looks on beside a tap: users have no use for it.
+    """Return the driver of a stream, or the onlooker of a tap; for internal use.
 
     Args:
-        stream: A stream of either colour, or a tap.
+        stream: A stream, sync or async, or a tap.
     """
     of: Any = stream
     reader: Driver | Onlooker

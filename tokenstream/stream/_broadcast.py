@@ -1,4 +1,4 @@
-"""One stream for several consumers, in `for` loops: in one thread, or in several."""
+"""One stream for several consumers in `for` loops, in one thread or several."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ FoundT = TypeVar("FoundT")
 
 
 class _SharedPump(Pump):
-    """Reads a source for several threads: while it waits, the others may look at what has come.
+    """A pump that releases the hub's lock while it waits, so that other threads may look meanwhile.
 
     Args:
         pump: The pump that has read the source so far.
-        lock: Held by whoever reads or looks.
+        lock: Held by the thread that reads or looks.
     """
 
     __slots__ = ("_turn",)
 
-    def __init__(self, pump: Pump, lock: Any) -> None:  # noqa: ANN401 - a reentrant one, of no public class
+    def __init__(self, pump: Pump, lock: Any) -> None:  # noqa: ANN401 - an RLock, whose class is not public
         for name in Pump.__slots__:
             setattr(self, name, getattr(pump, name))
         self._turn = lock
@@ -53,7 +53,7 @@ class _SharedPump(Pump):
 
     def replace(self, source: Any) -> None:  # noqa: ANN401 - a source, opened or not
         super().replace(source)
-        # Every read is to come by here.
+        # The short cut would read without releasing the lock.
         self.direct = None
 
     def put_back(self, items: Iterable[Any]) -> None:
@@ -76,7 +76,7 @@ class _SharedPump(Pump):
 
 
 class SyncHub(Hub[SyncDriver]):
-    """Reads a stream for readers in any threads."""
+    """Read a stream for readers in any threads."""
 
     __slots__ = ("_changed", "_room", "lock")
 
@@ -84,9 +84,9 @@ class SyncHub(Hub[SyncDriver]):
         pump = driver.pump
         if not pump.enter():
             raise concurrent()
-        # Reentrant: what is called while it is held may stop the stream, or look at it.
+        # Reentrant: a guard or a listener called under the lock may stop the stream or read a view.
         self.lock = threading.RLock()
-        """Held while the message grows, and by whoever looks at it."""
+        """Held while the message grows, and by every thread that looks at it."""
         self._changed = threading.Condition(self.lock)
         self._room = threading.Condition(self.lock)
         driver.pump = _SharedPump(pump, self.lock)
@@ -94,12 +94,12 @@ class SyncHub(Hub[SyncDriver]):
         super().__init__(driver)
 
     def wait_for(self, place: Place, look: Callable[[], FoundT | None], until: float | None) -> FoundT | None:
-        """Read, or have others read, until a look finds something; None where the time has come first.
+        """Read, or wait for another reader, until `look` finds something; None once the time has come.
 
         Args:
-            place: Whose look it is.
-            look: Looks.
-            until: The clock at which to stop waiting; None to wait as long as it takes.
+            place: The place of the reader that looks.
+            look: Returns what the reader waits for, or None.
+            until: Time at which to stop waiting; None for no limit.
         """
         with self.lock:
             if place.busy:
@@ -117,7 +117,7 @@ class SyncHub(Hub[SyncDriver]):
         return found
 
     def look_now(self, look: Callable[[], FoundT | None]) -> FoundT | None:
-        """Return what a look finds, once what has come already was read; None where nothing has."""
+        """Return the result of `look`, after reading what has already arrived; None if it finds nothing."""
         with self.lock:
             me = self.whoami()
             if (found := look()) is None and self._may_read(me):
@@ -128,7 +128,7 @@ class SyncHub(Hub[SyncDriver]):
         return found
 
     def next_beside(self, place: Place, bell: Bell) -> Event | None:
-        """Return a reader's next event for a loop that reads other streams as well, where it has come."""
+        """Return a reader's next event for a loop that reads several streams; None if it has not come."""
         with self.lock:
             me = self.whoami()
             if (event := self.take(place)) is None and self._may_read(me):
@@ -139,7 +139,7 @@ class SyncHub(Hub[SyncDriver]):
         return event
 
     def alone(self, act: Callable[[], object]) -> None:
-        """Do something with the driver as its only reader."""
+        """Call `act` as the only reader of the driver."""
         with self.lock:
             me = self.whoami()
             while self.leader is not None:
@@ -150,7 +150,7 @@ class SyncHub(Hub[SyncDriver]):
                 act()
 
     def end(self, act: Callable[[], object]) -> None:
-        """End the stream."""
+        """Call `act`, which ends the stream, and wake all readers."""
         with self.lock:
             self.set_free()
             try:
@@ -174,11 +174,11 @@ class SyncHub(Hub[SyncDriver]):
             super().begin_beside(bell)
 
     def close(self, *, quiet: bool = False) -> None:
-        """Close the stream, for all readers."""
+        """Close the stream for all readers."""
         self.end(partial(self.driver.close, quiet=quiet))
 
     def leave(self, place: Place) -> None:
-        """Forget a reader, and let those go on that wait for it."""
+        """Forget a reader, and let the readers that wait for it go on."""
         place.gone = True
         with self.lock:
             self.wake()
@@ -190,7 +190,7 @@ class SyncHub(Hub[SyncDriver]):
         me = self.whoami()
         if self.leader is not None:
             if self.leader is me:
-                # What reads the stream, a guard say, reads it once more.
+                # Code called by the read, such as a guard, reads the stream again.
                 raise concurrent()
             self._wait(self._changed, until)
         elif self.must_wait(me, again=self.watcher is place):
@@ -221,7 +221,7 @@ class SyncHub(Hub[SyncDriver]):
 
 
 class _LockedFollowing(Following[ItemT]):
-    """A cursor in an answer that another thread may be reading."""
+    """A cursor in an answer that another thread may be extending."""
 
     __slots__ = ()
 
@@ -241,7 +241,7 @@ class _LockedFollowing(Following[ItemT]):
 
 
 class _SyncFollower(Follower):
-    """The driver of one of several readers, in any thread."""
+    """The driver of one reader of a broadcast, in any thread."""
 
     __slots__ = ()
 
@@ -265,22 +265,22 @@ class _SyncFollower(Follower):
             pass
 
     def read_ahead(self) -> None:
-        """Have a thread read the source, so that a read can be given a time."""
+        """Have a thread read the source, so that a read can be given a timeout."""
         self.hub.alone(self.hub.driver.read_ahead)
 
     def expire(self) -> None:
-        """Look what it means that nothing came for as long as may be waited."""
+        """Apply the deadlines, after nothing has arrived for as long as they allow."""
         with self.hub.lock:
-            # What may not be read yet is no silence.
+            # While a full queue keeps the stream from being read, it is not silent.
             if not self.is_reading and not self.hub.crowded:
                 self.hub.alone(self.hub.driver.expire)
 
     def fall_back(self, error: StreamError) -> None:
-        """End the stream with an answer that was given up."""
+        """End the stream with the previous attempt's answer, because the new one differs from it."""
         self.hub.end(partial(self.hub.driver.fall_back, error))
 
     def stop(self, reason: str | None = None) -> None:
-        """End the stream here, for all readers."""
+        """End the stream here for all readers."""
         self.hub.end(partial(self.hub.driver.stop, reason))
 
 
@@ -305,47 +305,47 @@ class Broadcast:
         return f"<Broadcast of {self._hub.driver!r}>"
 
     def reader(self, *, name: str | None = None) -> BroadcastReader:
-        """Return another reader, which begins at the start of the answer.
+        """Return a new reader, which begins at the start of the answer.
 
         Args:
-            name: Its name, for errors; None for a number.
+            name: Its name in error messages; None for a number.
         """
         return BroadcastReader(_SyncFollower(self._hub, self._hub.join(name)))
 
     def listen(self, function: Callable[[], object]) -> Callable[[], None]:
-        """Have a function called whenever something has come, and at the end.
+        """Have a function called whenever something has arrived, and at the end.
 
-        It is called by whoever reads, in the midst of that, so it must neither block nor raise.
+        The reader that reads calls it during the read, so it must neither block nor raise.
 
         Args:
             function: Takes no arguments.
 
         Returns:
-            A function that ends it.
+            A function that removes it again.
         """
         return self._hub.listen(function)
 
 
 class BroadcastReader(StreamBase[SyncDriver], Choice):
-    """One consumer of a stream that has several: it has a stream's views, and its events.
+    """One of several consumers of a stream, with the views and events of a stream.
 
-    It is read by one thread at a time. Closing it, or forgetting it, leaves the
-    stream and the other readers alone.
+    One thread at a time may read it. Closing it, or dropping it unclosed, affects
+    neither the stream nor its other readers.
     """
 
     __slots__ = ("__weakref__",)
 
-    def __init__(self, follower: Any) -> None:  # noqa: ANN401 - it stands for a driver
+    def __init__(self, follower: Any) -> None:  # noqa: ANN401 - a stand-in for a driver
         super().__init__(follower, 0)
 
     @property
     def name(self) -> str:
-        """What errors call it."""
+        """The name of the reader in error messages."""
         return self._follower.place.name
 
     @property
     def dropped(self) -> int:
-        """How many events it has missed, with the policy "drop_oldest"."""
+        """Number of events that the reader has missed under the policy "drop_oldest"."""
         return self._follower.place.dropped
 
     def __iter__(self) -> Iterator[Event]:
@@ -358,34 +358,34 @@ class BroadcastReader(StreamBase[SyncDriver], Choice):
         """Read to the end and return the answer.
 
         Raises:
-            StreamError: The answer failed; what had arrived is on the error.
+            StreamError: The answer failed; the error's `.partial` has the answer so far.
         """
         self._driver.read_all()
         return self.message
 
     def choice(self, index: int) -> Choice:
-        """Return the views of one of several alternative answers, from 0."""
+        """Return the views of one of several alternative answers, counted from 0."""
         return Choice(self._driver, index)
 
     def run(self, router: Router) -> ToolResults:
-        """Read to the end, and have the router's handlers do what there is to do; see `Stream.run`.
+        """Read to the end and call the router's handlers; see `Stream.run`.
 
         Args:
             router: The handlers.
 
         Returns:
-            What the tools gave back, by call id, and as the turns of the next request.
+            The results of the tools, by call id and as the turns of the next request.
 
         Raises:
-            StreamError: The answer failed; `tool_results` has what the tools gave back.
-            Exception: A handler's own, with a note that names it; this reader is closed.
+            StreamError: The answer failed; `tool_results` has the results so far.
+            Exception: Raised by a handler, with a note that names it; this reader is closed.
         """
         from tokenstream.stream._running import run
 
         return run(self._driver.by_event, self._cursors, router)
 
     def close(self) -> None:
-        """Leave; the stream and its other readers go on. Closing twice is fine."""
+        """Close this reader; the stream and its other readers go on. Closing twice is fine."""
         self._follower.close()
 
     def __enter__(self) -> Self:
@@ -407,12 +407,12 @@ class BroadcastReader(StreamBase[SyncDriver], Choice):
 
 
 def broadcast(driver: SyncDriver, policy: Policy | None, size: int | None) -> tuple[Broadcast, Any]:
-    """Return what shares a stream, and the driver of the stream's own reader.
+    """Return the broadcast of a stream, and the driver that the stream itself reads by from now on.
 
     Args:
-        driver: Drives the stream.
-        policy: What to do about a reader of events that is behind by `size`; None for "wait".
-        size: How many events are held for readers of events; None for 1,024.
+        driver: The driver of the stream.
+        policy: Handling of a loop over events that falls `size` events behind; None for "wait".
+        size: Number of events to hold; None for 1,024.
     """
     checked(policy, size)
     hub = SyncHub(driver)

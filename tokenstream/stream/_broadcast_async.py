@@ -1,4 +1,4 @@
-"""One stream for several consumers, in `async for` loops: in any tasks of one event loop."""
+"""One stream for several consumers in `async for` loops, in any tasks of one event loop."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FoundT = TypeVar("FoundT")
 
 
 class AsyncHub(Hub[AsyncDriver]):
-    """Reads a stream for readers in any tasks of one event loop."""
+    """Read a stream for readers in any tasks of one event loop."""
 
     __slots__ = ("_current", "_room", "_told")
 
@@ -45,11 +45,11 @@ class AsyncHub(Hub[AsyncDriver]):
             raise concurrent()
         super().__init__(driver)
         self._current: Callable[[], object] | None = None
-        """Finds the task that runs; None while nobody has read."""
+        """Returns the running task; None before the first read."""
         self._told: anyio.Event | None = None
-        """Set when those who wait are to look again; None where nobody waits."""
+        """Set when waiting readers are to look again; None if none waits."""
         self._room: anyio.Event | None = None
-        """Set when those who were behind have gone on; None where nobody waits for that."""
+        """Set when the queue has room again; None if no reader waits for that."""
 
     def whoami(self) -> object:
         current: Any = self._current
@@ -57,7 +57,7 @@ class AsyncHub(Hub[AsyncDriver]):
             try:
                 return current() or threading.current_thread()
             except RuntimeError:
-                # What needs no event loop may be read in another one, or in none.
+                # A source that needs no event loop may be read in a different one, or in none.
                 self._current = None
         host = running()
         if host is None:
@@ -69,12 +69,12 @@ class AsyncHub(Hub[AsyncDriver]):
     async def wait_for(
         self, place: Place, look: Callable[[], FoundT | None], until: float | None
     ) -> FoundT | None:
-        """Read, or have others read, until a look finds something; None where the time has come first.
+        """Read, or wait for another reader, until `look` finds something; None once the time has come.
 
         Args:
-            place: Whose look it is.
-            look: Looks.
-            until: The clock at which to stop waiting; None to wait as long as it takes.
+            place: The place of the reader that looks.
+            look: Returns what the reader waits for, or None.
+            until: Time at which to stop waiting; None for no limit.
         """
         if place.busy:
             raise concurrent()
@@ -91,7 +91,7 @@ class AsyncHub(Hub[AsyncDriver]):
         return found
 
     async def look_now(self, look: Callable[[], FoundT | None]) -> FoundT | None:
-        """Return what a look finds, once what has come already was read; None where nothing has."""
+        """Return the result of `look`, after reading what has already arrived; None if it finds nothing."""
         me = self.whoami()
         if (found := look()) is None and self._may_read(me):
             await self._read(me, self.driver.step_now)
@@ -101,7 +101,7 @@ class AsyncHub(Hub[AsyncDriver]):
         return found
 
     async def next_beside(self, place: Place, bell: Bell) -> Event | None:
-        """Return a reader's next event for a loop that reads other streams as well, where it has come."""
+        """Return a reader's next event for a loop that reads several streams; None if it has not come."""
         me = self.whoami()
         if (event := self.take(place)) is None and self._may_read(me):
             await self._read(me, partial(self.driver.next_beside, bell))
@@ -111,7 +111,7 @@ class AsyncHub(Hub[AsyncDriver]):
         return event
 
     async def alone(self, act: Callable[[], Awaitable[object]]) -> None:
-        """Do something with the driver as its only reader."""
+        """Call `act` as the only reader of the driver."""
         me = self.whoami()
         while self.leader is not None:
             if self.leader is me:
@@ -133,10 +133,10 @@ class AsyncHub(Hub[AsyncDriver]):
             room.set()
 
     async def close(self, *, failed: bool = False) -> None:
-        """Close the stream, for all readers.
+        """Close the stream for all readers.
 
         Args:
-            failed: Whether another error is on its way.
+            failed: Another error is being raised.
         """
         self.set_free()
         try:
@@ -145,22 +145,22 @@ class AsyncHub(Hub[AsyncDriver]):
             self.told_to_end()
 
     def stop(self, reason: str | None = None) -> None:
-        """End the stream here, for all readers; from any thread or task.
+        """End the stream here for all readers; may be called from any thread or task.
 
         Args:
-            reason: Why.
+            reason: The reason, for `stop_reason`.
         """
         self.driver.stop(reason)
         self.driver.pump.call_soon(self.told_to_end)
 
     def told_to_end(self) -> None:
-        """Have all look that the stream has ended."""
+        """Wake all readers and listeners after the end of the stream."""
         self.wake()
         self.make_room()
         self.tell()
 
     async def leave(self, place: Place) -> None:
-        """Forget a reader, and let those go on that wait for it."""
+        """Forget a reader, and let the readers that wait for it go on."""
         place.gone = True
         self.wake()
         self.make_room()
@@ -171,7 +171,7 @@ class AsyncHub(Hub[AsyncDriver]):
         me = self.whoami()
         if self.leader is not None:
             if self.leader is me:
-                # What reads the stream, a guard say, reads it once more.
+                # Code called by the read, such as a guard, reads the stream again.
                 raise concurrent()
             await self._wait(until)
         elif self.must_wait(me, again=self.watcher is place):
@@ -187,7 +187,7 @@ class AsyncHub(Hub[AsyncDriver]):
             await self._read(me, partial(self.driver.step_until, until))
 
     async def _wait(self, until: float | None) -> None:
-        """Wait to be told."""
+        """Wait for `wake`."""
         import anyio
 
         self.driver.pump.stay_at_home()
@@ -200,7 +200,7 @@ class AsyncHub(Hub[AsyncDriver]):
             await self._told.wait()
 
     async def _watch(self, until: float | None) -> None:
-        """Wait for those who are behind."""
+        """Wait for room in a full queue."""
         import anyio
 
         self.driver.pump.stay_at_home()
@@ -216,7 +216,7 @@ class AsyncHub(Hub[AsyncDriver]):
 
 
 class _AsyncFollower(Follower):
-    """The driver of one of several readers, in any task."""
+    """The driver of one reader of a broadcast, in any task."""
 
     __slots__ = ()
 
@@ -225,18 +225,18 @@ class _AsyncFollower(Follower):
         return self
 
     def stop(self, reason: str | None = None) -> None:
-        """End the stream here, for all readers."""
+        """End the stream here for all readers."""
         self.hub.stop(reason)
 
     def expire(self) -> None:
-        """Look what it means that nothing came for as long as may be waited."""
-        # What may not be read yet is no silence.
+        """Apply the deadlines, after nothing has arrived for as long as they allow."""
+        # While a full queue keeps the stream from being read, it is not silent.
         if not self.is_reading and not self.hub.crowded:
             self.hub.driver.expire()
             self.hub.wake()
 
     def glance_beside(self) -> None:
-        """Leave it to `next_beside`: others are to be told."""
+        """Return None, so that `next_beside` reads: it also wakes the other readers."""
 
     def __anext__(self) -> Coroutine[Any, Any, Event]:
         event: Coroutine[Any, Any, Event] = self.next_event()
@@ -266,47 +266,47 @@ class AsyncBroadcast:
         return f"<AsyncBroadcast of {self._hub.driver!r}>"
 
     def reader(self, *, name: str | None = None) -> AsyncBroadcastReader:
-        """Return another reader, which begins at the start of the answer.
+        """Return a new reader, which begins at the start of the answer.
 
         Args:
-            name: Its name, for errors; None for a number.
+            name: Its name in error messages; None for a number.
         """
         return AsyncBroadcastReader(_AsyncFollower(self._hub, self._hub.join(name)))
 
     def listen(self, function: Callable[[], object]) -> Callable[[], None]:
-        """Have a function called whenever something has come, and at the end.
+        """Have a function called whenever something has arrived, and at the end.
 
-        It is called by whoever reads, in the midst of that, so it must neither block nor raise.
+        The reader that reads calls it during the read, so it must neither block nor raise.
 
         Args:
             function: Takes no arguments.
 
         Returns:
-            A function that ends it.
+            A function that removes it again.
         """
         return self._hub.listen(function)
 
 
 class AsyncBroadcastReader(StreamBase[AsyncDriver], AsyncChoice):
-    """One consumer of a stream that has several: it has a stream's views, and its events.
+    """One of several consumers of a stream, with the views and events of a stream.
 
-    It is read by one task at a time. Closing it, or forgetting it, leaves the
-    stream and the other readers alone.
+    One task at a time may read it. Closing it, or dropping it unclosed, affects
+    neither the stream nor its other readers.
     """
 
     __slots__ = ("__weakref__",)
 
-    def __init__(self, follower: Any) -> None:  # noqa: ANN401 - it stands for a driver
+    def __init__(self, follower: Any) -> None:  # noqa: ANN401 - a stand-in for a driver
         super().__init__(follower, 0)
 
     @property
     def name(self) -> str:
-        """What errors call it."""
+        """The name of the reader in error messages."""
         return self._follower.place.name
 
     @property
     def dropped(self) -> int:
-        """How many events it has missed, with the policy "drop_oldest"."""
+        """Number of events that the reader has missed under the policy "drop_oldest"."""
         return self._follower.place.dropped
 
     def __aiter__(self) -> AsyncIterator[Event]:
@@ -319,7 +319,7 @@ class AsyncBroadcastReader(StreamBase[AsyncDriver], AsyncChoice):
         """Read to the end and return the answer.
 
         Raises:
-            StreamError: The answer failed; what had arrived is on the error.
+            StreamError: The answer failed; the error's `.partial` has the answer so far.
         """
         step = self._driver.step
         while True:
@@ -329,28 +329,28 @@ class AsyncBroadcastReader(StreamBase[AsyncDriver], AsyncChoice):
                 return self.message
 
     def choice(self, index: int) -> AsyncChoice:
-        """Return the views of one of several alternative answers, from 0."""
+        """Return the views of one of several alternative answers, counted from 0."""
         return AsyncChoice(self._driver, index)
 
     async def run(self, router: Router) -> ToolResults:
-        """Read to the end, and have the router's handlers do what there is to do; see `AsyncStream.run`.
+        """Read to the end and call the router's handlers; see `AsyncStream.run`.
 
         Args:
             router: The handlers.
 
         Returns:
-            What the tools gave back, by call id, and as the turns of the next request.
+            The results of the tools, by call id and as the turns of the next request.
 
         Raises:
-            StreamError: The answer failed; `tool_results` has what the tools gave back.
-            Exception: A handler's own, with a note that names it; this reader is closed.
+            StreamError: The answer failed; `tool_results` has the results so far.
+            Exception: Raised by a handler, with a note that names it; this reader is closed.
         """
         from tokenstream.stream._running import run_async
 
         return await run_async(self._driver.by_event, self._cursors, router)
 
     async def aclose(self) -> None:
-        """Leave; the stream and its other readers go on. Closing twice is fine."""
+        """Close this reader; the stream and its other readers go on. Closing twice is fine."""
         await self._follower.close()
 
     async def __aenter__(self) -> Self:
@@ -372,12 +372,12 @@ class AsyncBroadcastReader(StreamBase[AsyncDriver], AsyncChoice):
 
 
 def broadcast(driver: AsyncDriver, policy: Policy | None, size: int | None) -> tuple[AsyncBroadcast, Any]:
-    """Return what shares a stream, and the driver of the stream's own reader.
+    """Return the broadcast of a stream, and the driver that the stream itself reads by from now on.
 
     Args:
-        driver: Drives the stream.
-        policy: What to do about a reader of events that is behind by `size`; None for "wait".
-        size: How many events are held for readers of events; None for 1,024.
+        driver: The driver of the stream.
+        policy: Handling of a loop over events that falls `size` events behind; None for "wait".
+        size: Number of events to hold; None for 1,024.
     """
     checked(policy, size)
     hub = AsyncHub(driver)

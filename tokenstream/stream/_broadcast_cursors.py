@@ -1,4 +1,4 @@
-"""Cursors of one of several readers: others may have read further in the same answer."""
+"""Cursors for one reader of a broadcast, in an answer that other readers may have read further."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ ItemT = TypeVar("ItemT")
 
 
 class Following(Generic[ItemT]):
-    """A cursor whose answer others may have read further.
+    """A cursor in an answer that other readers may have read further.
 
     Args:
-        cursor: The cursor.
-        hub: Reads for all.
-        place: The reader's place.
+        cursor: The cursor to wrap.
+        hub: Reads the stream for all readers.
+        place: The reader's place in it.
     """
 
     __slots__ = ("_cursor", "_hub", "_is_text", "_looked", "_place")
@@ -35,47 +35,47 @@ class Following(Generic[ItemT]):
         self._hub = hub
         self._place = place
         self._is_text = isinstance(cursor, TextCursor)
-        """A look finds all that has come, and never leaves a part for the next one."""
+        """True for a text cursor, whose `ready` always gives everything that has arrived."""
         self._looked = -2
-        """How many events had come at the last look; there has been none yet."""
+        """Number of events that had arrived at the last look; -2 before the first."""
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the cursor has
         return getattr(self._cursor, name)
 
     def ready(self) -> ItemT | None:
-        """Return what the reader has missed."""
+        """Return the next item that the reader has missed; None if there is none."""
         number, last = self._hub.news
         behind = number - self._looked
         self._place.seen = self._looked = number
-        # An event has its piece at hand, which would have to be found in the text.
+        # With a single new event, its piece need not be searched for in the text.
         return self._cursor.after(last) if behind == 1 and self._is_text else self._cursor.ready()
 
     def after(self, event: Any) -> ItemT | None:  # noqa: ANN401 - any event
-        """Return what has come since."""
+        """Return the next item since the last look; `event` may be `NEWS`."""
         place = self._place
         number, last = self._hub.news
         place.seen = self._looked = number
-        # Where only one event has come, it is read as without others.
+        # With a single new event, the cursor can read that event itself.
         if event is NEWS and number == place.before + 1:
             return self._cursor.after(last)
         return self._cursor.ready()
 
     def end(self) -> ItemT | None:
-        """Return what the end adds."""
+        """Return the next item that the end of the stream added."""
         return self._cursor.end()
 
     def waiting(self) -> Following[ItemT]:
-        """Return a cursor that gives the calls once the answer is complete."""
+        """Return a cursor that gives the calls only once the answer is complete."""
         cursor: Any = self._cursor
         return type(self)(cursor.waiting(), self._hub, self._place)
 
 
 class Views:
-    """Gives cursors at the start of each aspect of a choice, for one of several readers.
+    """Create cursors like `Cursors`, wrapped for one reader of a broadcast.
 
     Args:
-        cursors: Gives them.
-        follow: Makes them the reader's own.
+        cursors: Creates the cursors.
+        follow: Wraps one of them.
     """
 
     __slots__ = ("_cursors", "_follow")

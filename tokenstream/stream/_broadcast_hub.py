@@ -1,7 +1,7 @@
-"""One stream for several consumers: where each of them is, and who reads for all; everything but the waiting.
+"""One stream for several consumers, apart from the waiting: their positions, and which of them reads.
 
-Whoever needs more than has come reads one event for all, unless somebody does
-so already; the others wait to be told. No task and no thread is needed for that.
+A reader that needs more than has arrived becomes the leader: it reads one event
+for all, and wakes the others, which wait meanwhile. No extra task or thread is needed.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ if TYPE_CHECKING:
 __all__ = ["NEWS", "PATIENCE", "Hub", "Place", "Policy", "checked"]
 
 Policy: TypeAlias = Literal["wait", "drop_oldest", "raise"]
-"""Says what happens where a reader of raw events falls behind by the whole queue."""
+"""Handling of a loop over events that falls behind by the whole queue."""
 
 _SIZE = 1024
-"""Events that are held for readers which are behind."""
+"""Default number of events held for readers that are behind."""
 _FEW = 64
-"""Readers that are kept whether or not they have left."""
+"""Number of readers up to which those that have left are not removed."""
 PATIENCE = 0.1
-"""Seconds after which it is looked whether those still are that a full queue waits for."""
+"""Seconds between checks whether the readers that a full queue waits for still exist."""
 NEWS: Any = object()
-"""Says that something has come, in the place of an event: whoever gets it looks for itself."""
+"""Given in place of an event to a view, which then looks at the message itself."""
 _POLICIES: tuple[Policy, ...] = get_args(Policy)
 
 DriverT = TypeVar("DriverT", bound="SyncDriver | AsyncDriver")
 
 
 class Place:
-    """Where a reader is.
+    """A reader's position in the stream.
 
     Args:
-        name: Tells it from others.
-        position: The number of the event that it is given next.
+        name: The name of the reader, for error messages.
+        position: The number of its next event.
     """
 
     __slots__ = (
@@ -72,30 +72,30 @@ class Place:
         self.name = name
         self.position = position
         self.reads_events = False
-        """It has begun with the events, and not with views alone."""
+        """True once it has read an event, and not only views."""
         self.condensed: list[Event] = []
-        """Events that stand for those that came before it, the last one first."""
+        """A short replacement for the events before it joined, in reverse order."""
         self.dropped = 0
-        """How many events it has missed."""
+        """Number of events that it has missed."""
         self.lost = 0
-        """How far it had fallen behind when it could no longer be given each event."""
+        """Number of events by which it was behind when the next one was no longer held; 0 while it is."""
         self.seen = -1
-        """How many events had come when it last looked."""
+        """Number of events that had arrived when it last looked."""
         self.before = -1
-        """The same when it last waited."""
+        """The value of `seen` before the last look."""
         self.busy = False
-        """It is being read."""
+        """True while it is being read."""
         self.gone = False
-        """Nobody reads it any more."""
+        """True once it was closed or dropped."""
         self.owner: object = None
-        """The thread or task that has read an event of it last."""
+        """The thread or task that last read an event of it."""
 
 
 class Hub(Generic[DriverT]):
-    """Reads a stream for several readers, whose views are cursors in the one message.
+    """Read a stream for several readers, whose views are cursors in one shared message.
 
     Args:
-        driver: Drives the stream; it is read by nobody else from here on.
+        driver: The driver of the stream; only the hub reads it from now on.
     """
 
     __slots__ = (
@@ -123,39 +123,39 @@ class Hub(Generic[DriverT]):
     def __init__(self, driver: DriverT) -> None:
         self.driver = driver
         self.policy: Policy = "wait"
-        """What to do about a reader of events that is behind by `size`."""
+        """Handling of a loop over events that falls `size` events behind."""
         self.size = _SIZE
-        """How many events are held for readers of events."""
+        """Number of events held for loops over events."""
         machine = driver.machine
         begun = machine.meter.first_event_at is not None and not machine.gives_again
-        # Readers begin at 0, which is not held where events were read before.
+        # Readers begin at 0; if events were read before, the ring begins at 1, and they get a summary.
         self.ring: Ring[Event] = self._new_ring(Ring(1, begin=int(begun)))
         self._chosen = False
-        """The options are no default any more."""
+        """True once the options were given, or a loop over events has begun."""
         self.news: tuple[int, Any] = (0, None)
-        """How many events have come, and the last one."""
+        """Number of events that have arrived, and the last one."""
         self.over = False
-        """The stream has ended, and all its events have come."""
+        """True once the stream has ended and all its events were read."""
         self.leader: object = None
-        """The thread or task that reads for all."""
+        """The thread or task that reads for all; None if none does."""
         self._numbers = count(1)
         self._readers: list[Place] = []
-        """The readers of events that are waited for."""
+        """Loops over events that the policy "wait" waits for."""
         self._sweep_at = _FEW
-        """The number of readers at which those that have left are forgotten."""
+        """Number of readers at which those that have left are removed."""
         self._slowest = 0
-        """A number that none of them is behind."""
+        """A lower bound for the positions of `_readers`."""
         self._behind = 0
-        """How many of them were behind when that was looked at, and have not gone on."""
+        """Number of readers that a full queue waits for, as of the last check."""
         self._owners: set[int] = set()
-        """Who reads those."""
+        """Ids of the threads or tasks that read those."""
         self.watcher: Place | None = None
-        """The reader that is told when they go on; the others are told by it, when it has read."""
+        """The one reader woken when a full queue has room; it reads, and so wakes the others."""
         self.around_tool: Callable[[ToolCall], AbstractContextManager[Any]] | None = None
-        """Gives the block in which a router runs a tool; None where it runs it as it is."""
+        """Returns the context in which a router runs a tool; None for no context."""
         self._listeners: dict[object, Callable[[], object]] = {}
         self._bells: list[Bell] = []
-        """Those of loops that read other streams as well."""
+        """Bells of loops that also read other streams."""
         driver.pump.busy = True
 
     def __del__(self) -> None:
@@ -164,24 +164,24 @@ class Hub(Generic[DriverT]):
             driver.pump.busy = False
 
     def join(self, name: str | None = None, *, here: bool = False) -> Place:
-        """Return the place of another reader.
+        """Return the place of a new reader.
 
         Args:
             name: Its name; None for a number.
-            here: Whether it is given what comes from here on, and nothing that came before.
+            here: Give it only events that arrive from now on.
         """
         return Place(f"reader {next(self._numbers)}" if name is None else name, self.ring.end if here else 0)
 
     def listen(self, function: Callable[[], object]) -> Callable[[], None]:
-        """Have a function called whenever something has come, and at the end.
+        """Have a function called whenever something has arrived, and at the end.
 
-        It is called by whoever reads, and must not block.
+        The reader that reads calls it, so it must not block.
 
         Args:
             function: Takes no arguments.
 
         Returns:
-            A function that ends it.
+            A function that removes it again.
         """
         listener = object()
         self._listeners[listener] = function
@@ -192,21 +192,21 @@ class Hub(Generic[DriverT]):
         return end
 
     def choose(self, policy: Policy | None, size: int | None) -> None:
-        """Take options that are for all readers; once chosen, or begun with, they are no others.
+        """Set the options for all readers; they are fixed once given, or once a loop over events has begun.
 
         Args:
-            policy: The policy; None for any.
-            size: How many events are held; None for any.
+            policy: The policy; None to accept any.
+            size: Number of events to hold; None to accept any.
 
         Raises:
-            MisuseError: They are others already.
+            MisuseError: Other options are fixed already.
         """
         kept = (self.policy, self.size)
         asked = checked(policy, size, *kept)
         if asked != kept and self._chosen:
             raise MisuseError(
-                f"this stream is shared with policy={kept[0]!r} and size={kept[1]}, which are for all its "
-                "readers: leave both out to take them"
+                f"this stream is already shared with policy={kept[0]!r} and size={kept[1]} for all its "
+                "readers: leave both arguments out to use these"
             )
         if asked != kept:
             self.policy, self.size = asked
@@ -214,7 +214,7 @@ class Hub(Generic[DriverT]):
         self._chosen = self._chosen or policy is not None or size is not None
 
     def _new_ring(self, events: Ring[Event]) -> Ring[Event]:
-        # What tells of a stop waits for nobody, and has room of its own.
+        # The event that reports a stop does not wait for slow readers, so it needs an extra slot.
         held = self.size + 1 if self.policy == "wait" else self.size
         ring: Ring[Event] = Ring(held, begin=events.begin)
         for number in range(events.begin, events.end):
@@ -224,7 +224,7 @@ class Hub(Generic[DriverT]):
     # -- what has come -------------------------------------------------------
 
     def look(self, place: Place, seen: int) -> Any:  # noqa: ANN401 - `NEWS`, or None
-        """Tell whether something has come that a reader has not seen."""
+        """Return `NEWS` if something has arrived that a reader has not seen, else None."""
         if place.gone:
             raise self.driver.exhausted
         number = self.news[0]
@@ -234,10 +234,10 @@ class Hub(Generic[DriverT]):
         return NEWS
 
     def take(self, place: Place) -> Event | None:
-        """Return the next event of a reader, where it has come.
+        """Return the next event of a reader; None if it has not arrived.
 
         Raises:
-            MisuseError: It is too far behind, and is told so by its policy.
+            MisuseError: The reader is too far behind, and the policy is not "drop_oldest".
         """
         if place.gone:
             raise self.driver.exhausted
@@ -260,7 +260,7 @@ class Hub(Generic[DriverT]):
         return ring[position]
 
     def _begin(self, place: Place) -> None:
-        """Begin to give a reader events: from the start of the answer, or what they have come to."""
+        """Start giving a reader events: all from the start, or a summary of those no longer held."""
         place.reads_events = self._chosen = True
         if place.position < self.ring.begin:
             from tokenstream.stream._event_cursor import EventCursor
@@ -275,7 +275,7 @@ class Hub(Generic[DriverT]):
             self._slowest = min(self._slowest, place.position)
 
     def _catch_up(self, place: Place) -> int:
-        """Do what the policy says about a reader that has fallen out of the ring."""
+        """Apply the policy to a reader whose next event is no longer held."""
         missed = self.ring.begin - place.position
         if self.policy == "drop_oldest":
             place.dropped += missed
@@ -283,44 +283,44 @@ class Hub(Generic[DriverT]):
             return place.position
         place.lost = place.lost or self.ring.end - place.position
         raise MisuseError(
-            f"{place.name!r} was behind by {place.lost} events, and {self.size} are held for it: "
+            f"{place.name!r} fell {place.lost} events behind, and only {self.size} are held: "
             "read faster, give .broadcast() a larger size, or read its views, which miss nothing"
         )
 
     def publish(self, event: Event | None) -> None:
-        """Give all readers an event that was read."""
+        """Add an event that was read to the queue of all readers."""
         if event is not None:
             self.ring.append(event)
             self.news = (self.news[0] + 1, event)
 
     def tell(self) -> None:
-        """Tell those who listen that something has come."""
-        # Any thread may begin to listen, and leave off.
+        """Call the listeners, because something has arrived."""
+        # Copied, because any thread may add or remove a listener meanwhile.
         for function in self._listeners.copy().values():
             function()
 
     # -- who reads -------------------------------------------------------------
 
     def whoami(self) -> object:
-        """Return the thread or the task that asks."""
+        """Return the current thread or task."""
         return threading.current_thread()
 
     def must_wait(self, me: object, *, again: bool = True) -> bool:
-        """Tell whether readers of events are behind, so that no event may be read before they go on.
+        """Return True if the queue is full, so that no event may be read before slow readers go on.
 
         Args:
-            me: The thread or the task that asks.
-            again: Whether to look at all readers again, some of whom may have left.
+            me: The current thread or task.
+            again: Check all readers again, because some may have left.
 
         Raises:
-            MisuseError: They are read by whoever would wait for them.
+            MisuseError: The current thread or task reads a slow reader itself, and would wait forever.
         """
         full = self.ring.end - self.size
         if self.policy != "wait" or self._slowest > full or self.driver.phase is Phase.ENDED:
             return False
         if self._behind and not again and id(me) not in self._owners:
             return True
-        # Whose consumer has failed, say, may be kept by the error: nobody waits for that.
+        # An error's traceback may keep alive a reader whose thread or task has failed: do not wait for it.
         readers = self._readers = [
             place
             for place in self._readers
@@ -333,59 +333,59 @@ class Hub(Generic[DriverT]):
         if id(me) in self._owners:
             names = ", ".join(repr(place.name) for place in behind if place.owner is me)
             raise MisuseError(
-                f"the {self.size} events that are held wait for {names}, and the same thread or task wants "
-                "to read on: read there first, or close it, or take .broadcast(policy='drop_oldest')"
+                f"the queue of {self.size} events is full and waits for {names}, which this thread or task "
+                "reads itself: read from it first, or close it, or use .broadcast(policy='drop_oldest')"
             )
         return bool(behind)
 
     @property
     def crowded(self) -> bool:
-        """A full queue kept whoever looked last from reading on, and still may."""
+        """True if the queue was full at the last check."""
         return bool(self._behind) and not self.over
 
     def _may_read(self, me: object) -> bool:
-        """Tell whether there is more to be read, and nobody to be waited for."""
+        """Return True if `me` may read now: no leader, no full queue, and the stream is not over."""
         return self.leader is None and not self.over and not self.must_wait(me)
 
     def lead(self, me: object) -> _Turn:
-        """Return a block in which whoever has asked reads the stream."""
+        """Return a context in which `me` reads the stream for all."""
         return _Turn(self, me)
 
     def wake(self) -> None:
-        """Have all who wait look again."""
+        """Wake all waiting readers to look again."""
         for bell in self._bells:
             bell.set()
 
     def make_room(self) -> None:
-        """Have it looked whether more may be read."""
+        """Wake the watcher, because a full queue may have room."""
         for bell in self._bells:
             bell.set()
 
     def rest(self, place: Place) -> None:
-        """Note that a reader is not being read any more."""
+        """Note that a reader is no longer being read."""
         place.busy = False
         if self.watcher is place:
             self.watcher = None
             self.wake()
 
     def begin_beside(self, bell: Bell) -> None:
-        """Begin to read for a loop that reads other streams as well, unless somebody reads.
+        """Begin to read for a loop that also reads other streams, unless there is a leader.
 
         Args:
-            bell: Rung when there is something to look at.
+            bell: Rung when something may have arrived.
         """
         self._bells = [*self._bells, bell]
         if self.leader is None:
             self.driver.begin_beside(bell)
 
     def set_free(self) -> None:
-        """Let the driver end the stream, where nobody reads it."""
+        """Allow the driver to end the stream, unless a reader is reading."""
         if self.leader is None:
             self.driver.pump.busy = False
 
 
 class _Turn:
-    """A block in which one reader reads for all."""
+    """A context in which one reader reads for all."""
 
     __slots__ = ("_hub", "_me")
 
@@ -407,14 +407,14 @@ class _Turn:
         if kind is None or hub.driver.phase is not Phase.ENDED:
             return False
         if issubclass(kind, hub.driver.exhausted) or isinstance(error, StreamError):
-            # The driver raises it again for each reader.
+            # Not raised here: the driver raises it again for each reader.
             hub.over = True
             return True
         return False
 
 
 def _is_over(owner: Any) -> bool:  # noqa: ANN401 - a thread, or a task of either kind
-    """Tell whether a thread or a task has ended."""
+    """Return True if a thread or task has ended."""
     if isinstance(owner, threading.Thread):
         return not owner.is_alive()
     if sys.modules.get("trio") is not None and hasattr(owner, "coro"):
@@ -431,18 +431,18 @@ def checked(
     usual: Policy = "wait",
     held: int = _SIZE,
 ) -> tuple[Policy, int]:
-    """Return the options of a hub.
+    """Return the options of a hub, with defaults in place of None.
 
     Args:
-        policy: The policy; None for the usual one.
-        size: How many events are held; None for as many as else.
-        usual: The usual policy.
-        held: How many events are held else.
+        policy: The policy; None for `usual`.
+        size: Number of events to hold; None for `held`.
+        usual: The default policy.
+        held: The default number of events.
 
     Raises:
-        MisuseError: One is none.
+        MisuseError: An option is invalid.
     """
     policy, size = usual if policy is None else policy, held if size is None else size
     if policy not in _POLICIES:
-        raise MisuseError(f"policy={policy!r} is none: it is one of {', '.join(map(repr, _POLICIES))}")
+        raise MisuseError(f"policy={policy!r} is unknown: use one of {', '.join(map(repr, _POLICIES))}")
     return policy, check_whole("size", size)

@@ -1,4 +1,4 @@
-"""What stands for the driver of a stream in each of its readers, in either colour."""
+"""The stand-in for a stream's driver in each reader of a broadcast, sync or async."""
 
 from __future__ import annotations
 
@@ -23,22 +23,23 @@ __all__ = ["Follower"]
 
 
 class Follower(Alone):
-    """Stands for the driver in one of several readers; what they share is the real one's.
+    """A stand-in for the driver, for one reader of a broadcast; other attributes are the driver's own.
 
-    What waits is the hub's: its methods are awaited where that is asynchronous.
+    Methods that wait return the hub's result: a value from a `SyncHub`, an awaitable
+    from an `AsyncHub`.
 
     Args:
-        hub: Reads for all.
-        place: Where the reader is.
-        whole: Whether it is the stream itself, which is closed for all.
+        hub: Reads the stream for all readers.
+        place: The reader's place in it.
+        whole: The reader is the stream itself, and closing it closes the stream for all.
     """
 
     __slots__ = ("__weakref__", "hub", "place", "whole")
 
     following: type[Following[Any]] = Following
-    """Makes a cursor the reader's own."""
+    """Wraps a cursor for the reader."""
 
-    def __init__(self, hub: Any, place: Place, *, whole: bool = False) -> None:  # noqa: ANN401 - of either colour
+    def __init__(self, hub: Any, place: Place, *, whole: bool = False) -> None:  # noqa: ANN401 - either hub
         self.hub = hub
         self.place = place
         self.whole = whole
@@ -50,7 +51,7 @@ class Follower(Alone):
         return repr(self.hub.driver) if self.whole else f"<{self.place.name!r} of {self.hub.driver!r}>"
 
     def __del__(self) -> None:
-        # Nothing more: it may be any thread's, at any moment. Whoever waits for the reader looks again.
+        # No lock may be taken here: `__del__` runs in any thread at any time. Waiting readers check `gone`.
         self.place.gone = True
 
     # -- reading -----------------------------------------------------------
@@ -62,10 +63,10 @@ class Follower(Alone):
         return self.following(cursor, self.hub, self.place)
 
     @property
-    def own(self) -> Any:  # noqa: ANN401 - of either colour
+    def own(self) -> Any:  # noqa: ANN401 - sync or async
         return self.hub.driver
 
-    def choose(self, policy: Any, size: Any) -> None:  # noqa: ANN401 - they are checked there
+    def choose(self, policy: Any, size: Any) -> None:  # noqa: ANN401 - the hub checks them
         self.hub.choose(policy, size)
 
     @property
@@ -73,26 +74,26 @@ class Follower(Alone):
         return _ByEvent(self)
 
     def next_event(self) -> Any:  # noqa: ANN401 - an event
-        """Return the reader's next event; at the end raise its error, or end the loop."""
+        """Return the reader's next event; after the last one, raise the stream's error or end the loop."""
         return self.hub.wait_for(self.place, partial(self.hub.take, self.place), None)
 
     def step(self) -> Any:  # noqa: ANN401 - `NEWS`
-        """Wait until something has come that no view of the reader has looked at."""
+        """Wait until something has arrived that no view of the reader has looked at."""
         return self.step_until(None)
 
     def step_until(self, until: float | None) -> Any:  # noqa: ANN401 - `NEWS`, or None
-        """Do the same, but no longer than until a reading of the clock."""
+        """Wait like `step`, but only until the time given; None if nothing has arrived by then."""
         return self.hub.wait_for(self.place, self._news(), until)
 
     def step_now(self) -> Any:  # noqa: ANN401 - `NEWS`, or None
-        """Do the same without waiting."""
+        """Look like `step`, without waiting; None if nothing has arrived."""
         return self.hub.look_now(self._news())
 
     def _news(self) -> Callable[[], Any]:
         return partial(self.hub.look, self.place, self.place.seen)
 
     def enter_loop(self) -> None:
-        """Refuse a new loop over the events where there are none left for this reader."""
+        """Refuse a new loop over the events if none are left for this reader."""
         hub, place = self.hub, self.place
         if place.gone:
             raise StreamClosed("this reader was closed: ask .broadcast() of its stream for another one")
@@ -104,44 +105,44 @@ class Follower(Alone):
 
     @property
     def has_events(self) -> bool:
-        """An event has come for this reader."""
+        """True if an event has arrived for this reader."""
         return bool(self.place.condensed) or self.place.position != self.hub.ring.end
 
     @property
     def is_waiting_beside(self) -> bool:
-        """All that has come is given, and there will be a ring when there is more."""
+        """True if all that has arrived was given, and the bell will ring when there is more."""
         waiting: bool = self.hub.driver.is_waiting_beside
         return waiting and not self.has_events
 
     @property
     def due(self) -> float:
-        """When to look at deadlines; at once where a full queue has to be looked at."""
+        """Time at which to check the deadlines; at once while the queue is full."""
         due: float = self.hub.driver.due
         return -math.inf if self.hub.crowded else due
 
     def idle_until(self, since: float) -> float | None:
-        """Return the clock at which `expire` is to be called, where nothing comes until then; None for never.
+        """Return the time at which to call `expire` if nothing arrives before; None for never.
 
         Args:
-            since: The clock since when nothing has come.
+            since: Time since which nothing has arrived.
         """
-        # Those whom a full queue waits for may have ended, which nobody tells.
+        # A thread or task that a full queue waits for may end without notice, so look again soon.
         until: float | None = since + PATIENCE if self.hub.crowded else self.hub.driver.idle_until(since)
         return until
 
     def begin_beside(self, bell: Bell) -> None:
-        """Begin to read for a loop that reads other streams as well."""
+        """Begin to read for a loop that also reads other streams."""
         self.hub.begin_beside(bell)
 
     def next_beside(self, bell: Bell) -> Any:  # noqa: ANN401 - an event, or None
-        """Return the next event for such a loop, where it has come."""
+        """Return the next event for such a loop; None if it has not arrived."""
         return self.hub.next_beside(self.place, bell)
 
     # -- opening and ending --------------------------------------------------
 
     @property
     def is_reading(self) -> bool:
-        """A read is in progress."""
+        """True while a read is in progress."""
         return self.hub.leader is not None
 
     def open_now(self) -> Any:  # noqa: ANN401 - None, once awaited
@@ -153,17 +154,17 @@ class Follower(Alone):
         return self.hub.alone(partial(self.hub.driver.wait_open, first))
 
     def ask_to_close(self) -> None:
-        """Note that the stream is closed before its end."""
+        """Note that the stream is being closed before its end."""
         self.hub.set_free()
         self.hub.driver.ask_to_close()
 
     def close(self, **how: bool) -> Any:  # noqa: ANN401 - None, once awaited
-        """Leave; the stream itself is closed for all."""
+        """Close this reader; the stream's own reader closes the stream for all."""
         return self.hub.close(**how) if self.whole else self.hub.leave(self.place)
 
 
 class _ByEvent:
-    """The driver of a reader whose steps are events, as handlers of events need them."""
+    """A follower whose `step` returns events rather than `NEWS`, for a router's event handlers."""
 
     __slots__ = ("_follower",)
 

@@ -1,4 +1,4 @@
-"""Where a reader is in the tool calls of a choice while they are written."""
+"""A cursor in the tool calls of a choice while the model writes them."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 __all__ = ["CallDraftCursor"]
 
 _NO_CALLS = frozenset({TextDelta, ReasoningDelta, RefusalDelta, PartDelta})
-"""Events that say nothing of calls."""
+"""Events that are unrelated to tool calls."""
 _NOTHING = "null"
-"""What some servers send for no arguments."""
+"""Sent by some servers in place of empty arguments."""
 
 
 class CallDraftCursor:
-    """Where a reader is in the calls of a choice while they are written.
+    """A reader's position in the tool calls of a choice while the model writes them.
 
-    Two things go side by side: the text of each open call, which makes its drafts,
-    and the calls that have ended, each of which is given once, with its last draft.
+    It follows two things at once: the text of each open call, from which the drafts
+    are made, and the calls that have ended, each given once with its last draft.
 
     Args:
         answer: The choice.
-        tools: The tools, which the calls are checked against.
+        tools: The tools to check the calls against.
     """
 
     __slots__ = (
@@ -57,22 +57,22 @@ class CallDraftCursor:
         self._begun = Calls(answer)
         self._ended = CheckedCursor(answer.accumulator, answer.choice, tools)
         self._open: dict[int, _Writing] = {}
-        """The calls that have begun and not ended, by the part that they are."""
+        """Calls that have begun and not ended, by part index."""
         self._given: set[int] = set()
-        """The numbers of calls that were given whole: these are no drafts where the answer begins again."""
+        """Numbers of calls that were given whole; if the answer begins again, they get no drafts."""
         self._found: deque[CallDraft[Any, Any]] = deque()
-        """What the reader is given next."""
+        """Drafts to give next."""
         self._held = -1
-        """How many characters the answer had when all open calls were looked at last."""
+        """Length of the answer in characters when all open calls were last looked at."""
         self._failure: Exception | None = None
-        """What a validator of the program's raised, or what is raised at the end."""
+        """An exception of the application's validator, or the error to raise at the end."""
         self._restarts = answer.accumulator.restarts
 
     def ready(self) -> CallDraft[Any, Any] | None:
-        """Return what the reader has missed, out of what has come.
+        """Return the next draft that the reader has missed; None if there is none.
 
         Raises:
-            StreamError: The answer began again, and has another call in the place of one that was given.
+            StreamError: The answer began again, with a different call in place of one that was given.
         """
         if self._restarts != self._answer.accumulator.restarts:
             self._begin_again()
@@ -81,7 +81,7 @@ class CallDraftCursor:
         return self._next()
 
     def after(self, event: Any) -> CallDraft[Any, Any] | None:  # noqa: ANN401 - any event
-        """Return what an event adds.
+        """Return the draft that an event adds, or None.
 
         Raises:
             StreamError: As in `ready`.
@@ -102,15 +102,15 @@ class CallDraftCursor:
         return self._next()
 
     def end(self) -> CallDraft[Any, Any] | None:
-        """Return what the end of the stream adds, and raise what is wrong then.
+        """Return the next draft that the end of the stream adds, or raise the error of the answer.
 
         Raises:
             OutputIncomplete: A call was cut.
-            StreamError: The answer began again, and lacks a call that was given.
+            StreamError: The answer began again and lacks a call that was given.
         """
         found = self.ready()
         if found is None and self._failure is None:
-            # All that there is was given; this asks whether something is missing.
+            # Nothing is left to give; this raises if a call that was given is missing.
             self._ended.end()
             cut = next((writing for writing in self._open.values() if writing.shows), None)
             self._failure = None if cut is None else self._cut(cut)
@@ -129,7 +129,7 @@ class CallDraftCursor:
         if self._found:
             return self._found.popleft()
         failure = self._failure
-        # An error of the program's is raised in its place, one of the answer's at its end.
+        # An exception of the application is raised where it occurs, an error of the answer at its end.
         if failure is not None and (over or not isinstance(failure, TokenStreamError)):
             raise failure.with_traceback(None) from failure.__cause__
         return None
@@ -137,7 +137,7 @@ class CallDraftCursor:
     def _catch_up(self) -> None:
         for call in self._begun.begun():
             self._open[call.at] = _Writing(call, self._tools, again=call.number in self._given)
-        # One at a time: what the next one raises belongs behind it.
+        # One at a time, so that a call is given before the error of the next one.
         ended = self._ended.ready()
         if ended is not None:
             self._finish(ended)
@@ -149,7 +149,7 @@ class CallDraftCursor:
         self._held = held
 
     def _take(self, writing: _Writing, piece: str | None) -> None:
-        """Read a piece of a call."""
+        """Read a piece of a call's arguments."""
         before = writing.document.last
         if piece is not None and writing.shows:
             writing.document.feed(piece)
@@ -159,7 +159,7 @@ class CallDraftCursor:
         writing.is_new = False
 
     def _finish(self, ended: ToolCall) -> None:
-        """Give a call that has ended, with its last draft."""
+        """Queue a call that has ended, with its last draft."""
         at = next(at for at, writing in self._open.items() if writing.text.begun.id == ended.id)
         writing = self._open.pop(at)
         writing.finish()
@@ -179,12 +179,12 @@ class CallDraftCursor:
 
 
 class _Writing:
-    """A call that is being written.
+    """A tool call that the model is writing.
 
     Args:
         call: The call.
         tools: The tools.
-        again: Whether it was given whole before the answer began again.
+        again: The call was given whole before the answer began again.
     """
 
     __slots__ = ("_tools", "call", "document", "is_new", "shows", "stage", "text")
@@ -193,24 +193,24 @@ class _Writing:
         self.call = call
         self._tools = tools
         self.shows = call.start.name in tools.names and not again
-        """Whether there are drafts of it: of a tool that was not given there is only the end."""
+        """True if drafts of it are given; a call of an unknown tool is given only at its end."""
         self.is_new = True
-        """Whether nothing of it was given yet."""
+        """True until its first draft is given."""
         self.stage: CallPartials = tools.drafting(call.start)
         self.text = ArgumentsText(call.part, free=call.start.type == "custom")
         self.document: Document[Partial[Any]] = Document(self.text, self.stage, "drafts")
 
     def drafted(self, ended: ToolCall | None = None) -> CallDraft[Any, Any]:
-        """Return the call as it is now.
+        """Return a draft of the call so far.
 
         Args:
-            ended: The call, once it has ended.
+            ended: The finished call; None while it is open.
         """
         call = ended or self.text.begun
         return CallDraft(call.id, call.name, self.call.number, self.stage.partial(), ended)
 
     def finish(self) -> None:
-        """Read what is left of the arguments."""
+        """Read the rest of the arguments."""
         document, text = self.document, self.text
         for read in (text.ready, text.end):
             piece = read()

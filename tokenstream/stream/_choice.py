@@ -1,4 +1,4 @@
-"""A choice of a stream, but for its views: which answer it is."""
+"""A choice of a stream without its views."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DriverT = TypeVar("DriverT", bound="Driver")
 
 
 class ChoiceBase(Uncopied, Generic[DriverT]):
-    """One alternative answer of a stream; its views are those of the colour that reads."""
+    """One alternative answer of a stream; subclasses add its sync or async views."""
 
     __slots__ = ("_driver", "_index")
 
@@ -26,7 +26,7 @@ class ChoiceBase(Uncopied, Generic[DriverT]):
 
     @property
     def message(self) -> Message:
-        """The choice so far: a value that never changes."""
+        """The choice so far: a snapshot that never changes."""
         accumulator = self._driver.accumulator
         return accumulator.message_of(self._index or accumulator.main)
 
@@ -36,7 +36,7 @@ class ChoiceBase(Uncopied, Generic[DriverT]):
         return cursors
 
     def _in_message(self, field: str) -> str:
-        """Return where the value is that a view gives piece by piece."""
+        """Return the expression that gives a field of the message whole, for error messages."""
         stream = "stream" if self._index == 0 else f"stream.choice({self._index})"
         return f"{stream}.message.{field}"
 

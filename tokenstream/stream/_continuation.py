@@ -1,4 +1,4 @@
-"""The turns that ask a model to go on with an answer that broke off."""
+"""Turns that ask a model to continue an answer that broke off."""
 
 from __future__ import annotations
 
@@ -28,42 +28,42 @@ _SPACE = "; a space or a line break stands between them and the next word"
 _NO_SPACE = ", with a space only where the next word begins with one"
 
 _PARTED: dict[str, str] = {"bedrock-converse": "content", "gemini": "parts"}
-"""Formats whose turns have a list of pieces under that name."""
+"""Formats whose turns hold a list of pieces, each with the name of the field that holds it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
-    """How a server is asked to go on behind the beginning of an answer."""
+    """The request fields that make a server extend an assistant turn."""
 
     marks: dict[str, Any] = field(default_factory=dict[str, Any])
-    """What the turn has beside its content."""
+    """Fields added to the assistant turn."""
     extra: dict[str, Any] = field(default_factory=dict[str, Any])
-    """What the payload has beside its turns."""
+    """Fields added to the payload."""
     echoes: bool | None = False
-    """Whether it gives the prefix back; None where nobody knows."""
+    """True if the server repeats the prefix in its answer; None if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """What there is of an answer, and how a model is asked to go on with it."""
+    """An answer that broke off, and the way in which the model is asked to continue it."""
 
     message: Message
     """The answer so far."""
     prefix: Prefix | None = None
-    """How it goes as a prefix; None where a user's turn asks."""
+    """The fields for a request that ends with the answer itself; None if a user turn asks to continue."""
     ask: str | Callable[[str], str] | None = None
-    """The words of the user's turn, or a function of the answer's last ones; None for our own."""
+    """The text of the user turn, or a function from the answer's last words to it; None for the default."""
 
     @property
     def words(self) -> str:
-        """The words of the user's turn."""
+        """The text of the user turn."""
         tail = anchor_of(self.message.text)
         if self.ask is None:
             ends_in_space = self.message.text[-1:].isspace()
             return _WORDS.format(tail=tail, space=_SPACE if ends_in_space else _NO_SPACE)
         words: Any = self.ask(tail) if callable(self.ask) else self.ask
         if not isinstance(words, str) or not words.strip():
-            raise MisuseError(f"ask= gives the words of a user's turn, and not {type(words).__name__}")
+            raise MisuseError(f"ask= must give the text of a user turn, not {type(words).__name__}")
         return words
 
     def turns(self, format: str | None = None) -> list[dict[str, Any]]:
@@ -72,7 +72,7 @@ class Continuation:
         method = METHODS.get(name or "")
         if method is None:
             known = ", ".join(METHODS)
-            raise MisuseError(f"requests of {name} have no place for half an answer; these have: {known}")
+            raise MisuseError(f"requests in {name} cannot carry half an answer; use one of: {known}")
         written: Any = getattr(self._sent(), method)(drop="all")
         turns: list[dict[str, Any]] = [*written] if isinstance(written, list) else [written]
         if self.prefix is not None:
@@ -85,7 +85,7 @@ class Continuation:
         return [*turns, {"role": "user", field or "content": words}]
 
     def _sent(self) -> Message:
-        """Return the message without what was open or unsigned; a prefix ends without white space."""
+        """Return the message without unfinished and unsigned parts; a prefix loses trailing white space."""
         parts = [*self.message.parts] if self.prefix is None else _stripped([*self.message.parts])
         kept = {index: part for index, part in enumerate(parts) if _may_go(part)}
         kept = {index: part for index, part in kept.items() if _cited(part) is None or _cited(part) in kept}
@@ -100,24 +100,24 @@ class Continuation:
 
 
 def _cited(part: Part) -> int | None:
-    """Return the index of the text that a part is a source of; None where it is none."""
+    """Return the index of the text that a citation refers to; None for other parts."""
     return part.cites if isinstance(part, Citation) else None
 
 
 def _may_go(part: Part) -> bool:
-    """Tell whether a part may go back to a provider as part of a turn that was cut."""
+    """Return True if a provider accepts the part in a turn that was cut."""
     if isinstance(part, ReasoningPart):
         return part.complete and bool(part.signature or part.redacted)
     if isinstance(part, ServerToolCall | ServerToolResult):
         return part.complete
     if isinstance(part, TextPart):
-        # An empty text is refused, and one that has only its sources would be one.
+        # Providers refuse empty text, even with citations.
         return bool(part.text)
     return part.kind in ("citation", "opaque")
 
 
 def _stripped(parts: list[Part]) -> list[Part]:
-    """Return parts whose text does not end in white space."""
+    """Return the parts without the white space at the end of their text."""
     texts = [index for index, part in enumerate(parts) if isinstance(part, TextPart)]
     for index in reversed(texts):
         text = getattr(parts[index], "text", "").rstrip()

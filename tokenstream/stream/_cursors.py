@@ -1,8 +1,9 @@
 """Cursors in the text, the reasoning and the tool calls of a choice.
 
-What a view has given cannot be taken back. Where the answer begins again, its
-cursor compares: what equals what was given is not given again, and at the first
-difference the error that broke off the answer before is raised.
+A view cannot take back what it has given. When the answer begins again (a retry
+restarted it), the cursor compares the new answer with what it gave before. Equal
+content is not given twice; the first difference raises the error that broke off
+the previous attempt.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ __all__ = ["CallCursor", "TextCursor"]
 
 
 class TextCursor:
-    """Where a reader is in the text, the reasoning or the refusal of a choice."""
+    """A reader's position in the text, the reasoning or the refusal of a choice."""
 
     __slots__ = ("_accumulator", "_choice", "_compared", "_expected", "_log", "_position", "_type", "kind")
 
@@ -36,25 +37,25 @@ class TextCursor:
         self._accumulator = accumulator
         self._choice = choice
         self.kind = kind
-        """The kind of the parts that it reads."""
+        """The kind of part that it reads."""
         self._type = type
         self._log: TextLog | None = None
         self._position = 0
         self._expected: str | None = None
-        """What was given before the answer began again, until that is compared."""
+        """The text given before the answer began again; None once it has been compared."""
         self._compared: TextLog | None = None
-        """What it is compared with; `_position` says how far."""
+        """The new text that `_expected` is compared with; `_position` counts the characters compared."""
 
     @property
     def position(self) -> int:
-        """How many characters of that kind the reader has been given, since the answer began."""
+        """Characters of that kind given to the reader since the answer began."""
         return self._position
 
     def ready(self) -> str | None:
-        """Return the text that the reader has missed, in one piece.
+        """Return the text that has arrived since the last call, in one piece; None if there is none.
 
         Raises:
-            StreamError: The answer began again, and is another one.
+            StreamError: The answer began again and differs from what was given.
         """
         log = self._log
         if log is None:
@@ -83,10 +84,10 @@ class TextCursor:
         return self.ready()
 
     def end(self) -> str | None:
-        """Return the text that only the end of the stream has told of.
+        """Return the text that the end of the stream added.
 
         Raises:
-            StreamError: The answer began again, and lacks what was given.
+            StreamError: The answer began again and lacks text that was given.
         """
         text = self.ready()
         if self._expected is not None and self._accumulator.ending != "stopped":
@@ -99,14 +100,14 @@ class TextCursor:
         return self._accumulator.find_log(self._choice or self._accumulator.main, self.kind)
 
     def _begin_again(self, given: TextLog) -> str | None:
-        """Compare from here on with what was given."""
+        """Start to compare the new answer with the text that was given."""
         # Joined in full, since `since` counts from the start.
         self._expected = given.join()[: self._position] or None
         self._log, self._position = None, 0
         return self.ready()
 
     def _compare(self, expected: str) -> str | None:
-        """Pass over what was given; return what comes behind it."""
+        """Skip the text that was given; return what follows it."""
         log = self._compared
         if log is None or log.void:
             log, self._position = self._find(), 0
@@ -126,12 +127,12 @@ class TextCursor:
 
 
 class CallCursor:
-    """Where a reader is in the tool calls of a choice.
+    """A reader's position in the tool calls of a choice.
 
     Args:
-        accumulator: What has been said.
-        choice: The choice.
-        wait: Whether to give none before the answer is complete.
+        accumulator: Holds the answer.
+        choice: The index of the choice.
+        wait: Give no call before the answer is complete.
     """
 
     __slots__ = ("_given", "_next", "_restarts", "_wait", "accumulator", "choice", "renamed")
@@ -145,13 +146,13 @@ class CallCursor:
         self._restarts = 0
         self._wait = wait
         self.renamed: dict[str, str] = {}
-        """The ids that calls have now which were given under another one, before the answer began again."""
+        """New ids of calls by the ids under which they were given before the answer began again."""
 
     def ready(self) -> ToolCall | None:
-        """Return the next call that was handed out.
+        """Return the next tool call that the accumulator has released; None if there is none.
 
         Raises:
-            StreamError: The answer began again, and has another call in the place of one that was given.
+            StreamError: The answer began again, with a different call in place of one that was given.
         """
         accumulator = self.accumulator
         if self._wait and accumulator.ending_of(self.choice) != "complete":
@@ -171,14 +172,14 @@ class CallCursor:
         return None
 
     def after(self, event: Any) -> ToolCall | None:  # noqa: ANN401 - any event
-        """Return the call that an event hands out."""
+        """Return the call that an event completes."""
         return self.ready() if event.__class__ is ToolCallDone else None
 
     def end(self) -> ToolCall | None:
-        """Return the next call that only the end of the stream hands out.
+        """Return the next call that the end of the stream released.
 
         Raises:
-            StreamError: The answer began again, and lacks a call that was given.
+            StreamError: The answer began again and lacks a call that was given.
         """
         call = self.ready()
         if call is None and self._next < len(self._given) and self.accumulator.ending != "stopped":
@@ -186,7 +187,7 @@ class CallCursor:
         return call
 
     def waiting(self) -> CallCursor:
-        """Return a cursor that gives the calls once the answer is complete."""
+        """Return a cursor that gives the calls only once the answer is complete."""
         return CallCursor(self.accumulator, self.choice, wait=True)
 
     def _find(self, number: int) -> ToolCall | None:

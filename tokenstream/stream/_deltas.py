@@ -1,4 +1,4 @@
-"""The cursor in all that an answer shows in words: text, reasoning and refusals, as they come."""
+"""A cursor in the text, reasoning and refusals of an answer, in the order of arrival."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 __all__ = ["Delta", "DeltaCursor"]
 
 Delta: TypeAlias = TextDelta | ReasoningDelta | RefusalDelta
-"""A piece of what an answer shows in words."""
+"""A piece of text, reasoning or refusal."""
 _KINDS: dict[str, type[Delta]] = {"text": TextDelta, "reasoning": ReasoningDelta, "refusal": RefusalDelta}
 
 
 class DeltaCursor:
-    """Where a reader is in the words of a choice.
+    """A reader's position in the text, reasoning and refusals of a choice.
 
-    What it has missed comes part by part, in one piece each.
+    A reader that begins late is given each part that it missed in one piece.
 
     Args:
-        accumulator: What has been said.
-        choice: The choice.
+        accumulator: Holds the answer.
+        choice: The index of the choice.
     """
 
     __slots__ = ("_accumulator", "_choice", "_cursors", "_waiting")
@@ -41,17 +41,17 @@ class DeltaCursor:
         self._waiting: deque[Delta] = deque()
 
     def ready(self) -> Delta | None:
-        """Return the next of the words that the reader has missed.
+        """Return the next delta that the reader has missed; None if there is none.
 
         Raises:
-            StreamError: The answer began again, and is another one.
+            StreamError: The answer began again and differs from what was given.
         """
         if not self._waiting:
             self._gather({cursor: cursor.ready() for cursor in self._cursors.values()})
         return self._waiting.popleft() if self._waiting else None
 
     def after(self, event: Any) -> Delta | None:  # noqa: ANN401 - any event
-        """Return an event that adds words, or what is new of it."""
+        """Return a delta event, or only the part of it that the reader has not seen; else None."""
         cursor = self._cursors.get(event.__class__)
         if cursor is None:
             return None
@@ -63,22 +63,22 @@ class DeltaCursor:
         return self._waiting.popleft() if self._waiting else None
 
     def end(self) -> Delta | None:
-        """Return the next of the words that only the end of the stream has told of.
+        """Return the next delta that the end of the stream added.
 
         Raises:
-            StreamError: The answer began again, and lacks what was given.
+            StreamError: The answer began again and lacks text that was given.
         """
         if not self._waiting:
             self._gather({cursor: cursor.end() for cursor in self._cursors.values()})
         return self._waiting.popleft() if self._waiting else None
 
     def _gather(self, texts: dict[TextCursor, str | None]) -> None:
-        """Take what cursors have missed, in the order of its parts."""
+        """Queue the texts that cursors have missed, in the order of their parts."""
         found = [piece for cursor, text in texts.items() if text for piece in self._pieces(cursor, text)]
         self._waiting.extend(delta for _, delta in sorted(found, key=lambda piece: piece[0]))
 
     def _pieces(self, cursor: TextCursor, text: str) -> Iterator[tuple[tuple[int, int], Delta]]:
-        """Give the pieces of a text that was read last, each with its part and where it begins."""
+        """Yield the newest text of a cursor cut into parts, each with its part index and start position."""
         begin, choice = cursor.position - len(text), self._choice or self._accumulator.main
         for index, part in enumerate(self._accumulator.parts_from(choice, 0)):
             if part.log is None or part.log.kind != cursor.kind:

@@ -1,7 +1,8 @@
-"""Reading a source in the loop's own task, where no task can be had or none is needed.
+"""Reading a source in the loop's own task, for when no other task is available or needed.
 
-It does what a `Reader` does, a chunk at a time. A read that is cancelled ends most
-sources for good, and silently: such an end is told from a clean one.
+A `Direct` has the interface of a `Reader`, and reads one chunk at a time. A cancelled
+read ends most sources for good, and silently: the next read then looks like a clean
+end. So `Direct` remembers the cancellation and reports `LOST` instead of `END`.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ __all__ = ["Direct"]
 
 
 class Direct:
-    """Reads a source whenever it is waited for.
+    """Read a source whenever `wait` is called.
 
     Args:
         source: The source, opened or not.
-        clock: Where the time comes from, in seconds.
-        host: The event loop, where there is one.
+        clock: Returns the time in seconds.
+        host: The event loop; None if none is running.
     """
 
     __slots__ = (
@@ -54,12 +55,12 @@ class Direct:
     def __init__(self, source: AsyncSource | Deferred, clock: Callable[[], float], host: Host | None) -> None:
         self.source = source
         self.since: float | None = None
-        """The clock when the next read is asked for, or the last one was."""
+        """Time at which the current or last read was asked for."""
         self.over = False
-        """Whether the source is closed, or about to be."""
+        """True once the source is closed or being closed."""
         self.closing_error: Exception | None = None
         self.stopped = False
-        """Whether a read that is in progress was told to end."""
+        """True if a read in progress was asked to end."""
         self._clock = clock
         self._host = host
         self._items: list[tuple[float, Any]] = []
@@ -70,7 +71,7 @@ class Direct:
         self._scope: CancelScope | None = None
 
     def take(self) -> list[tuple[float, Any]]:
-        """Return what has come, each with the clock at its arrival."""
+        """Return the items that have arrived, each with the time of its arrival."""
         items, self._items = self._items, []
         if not items:
             now = self.since = self._clock()
@@ -81,35 +82,35 @@ class Direct:
 
     @property
     def intact(self) -> bool:
-        """Whether another may go on reading where this has come to."""
+        """True if another reader may continue from here without losing anything."""
         opened = isinstance(self.source, AsyncSource)
         return opened and not (self._lost or self._reading or self._items or self.over)
 
     @property
     def _instant(self) -> bool:
-        """Whether nothing here ever waits, so that no event loop is needed."""
+        """True if the source never waits, so that no event loop is needed."""
         return isinstance(self.source, AsyncSource) and self.source.instant
 
     @property
     def _survives(self) -> bool:
-        """Whether a read that is cancelled loses nothing."""
+        """True if a cancelled read loses nothing."""
         return isinstance(self.source, AsyncSource) and self.source.survives
 
     @property
     def homeless(self) -> bool:
-        """Whether the event loop that the source needs is over."""
+        """True if the source needs an event loop that has ended."""
         return self._host is not None and not self._instant and self._host.is_over()
 
     def stay_at_home(self) -> None:
-        """Refuse to be read in another event loop than before; where that is over, nothing more comes."""
+        """Refuse to be read in a different event loop; if the first one has ended, report a failure."""
         if self._host is not None and not self._instant and not self._host.stay():
             self._put(Failed(homeless()))
 
     async def wait(self, seconds: float | None) -> bool:
-        """Read once, and tell whether something came in time; the end of the source counts too.
+        """Read once; return True if an item or the end of the source came in time.
 
         Args:
-            seconds: How long to wait; None for ever.
+            seconds: Longest wait; None for no limit.
         """
         source, self._reading = self.source, True
         try:
@@ -119,7 +120,7 @@ class Direct:
                 await self._read_in_time(source, seconds)
         except StopAsyncIteration:
             self._put(LOST if self._lost else END)
-        except Exception as error:  # noqa: BLE001 - it is raised by the stream, in its place
+        except Exception as error:  # noqa: BLE001 - the stream raises it after the events before it
             self._put(Failed(error))
         except BaseException:
             self._lost = not self._survives
@@ -131,21 +132,21 @@ class Direct:
         return bool(self._items) or self.over
 
     def stop(self) -> None:
-        """End a read that is in progress; it closes the source."""
+        """End a read in progress; that read then closes the source."""
         self.stopped = self._reading
         if self._scope is not None:
             self._scope.cancel()
 
     def wake(self) -> None:
-        """Have whoever waits come back without anything."""
+        """Make a read in progress return without an item, if that loses nothing."""
         if self._scope is not None and self._survives:
             self._scope.cancel()
 
     async def close(self, *, failed: bool = False) -> None:
-        """Close the source, or have the read that is in progress do so.
+        """Close the source, or have the read in progress close it.
 
         Args:
-            failed: Whether an error or a cancellation is on its way, which must not wait for ever.
+            failed: An error or a cancellation is being raised, which must not wait for ever.
         """
         self.stop()
         if self._reading or self.over:
@@ -160,7 +161,7 @@ class Direct:
         from anyio import current_effective_deadline, move_on_after
 
         if isinstance(self.source, AsyncSource) and self.source.entered:
-            # What was entered is left as it would be by its own block: it may hold a scope.
+            # A context manager may hold a cancel scope, so it is left outside any scope of ours.
             await self._close()
             return
         if not failed and current_effective_deadline() > -math.inf:
@@ -170,7 +171,7 @@ class Direct:
             await self._close()
 
     def abandon(self) -> None:
-        """Leave the source to whoever collects it: there is nobody to close it without waiting."""
+        """Leave the source to the garbage collector: it cannot be closed without waiting."""
         if isinstance(self.source, AsyncSource):
             shut_down(self.source.socket)
 
@@ -181,7 +182,7 @@ class Direct:
             self._put(await source.next_chunk())
             return
         source.bound(seconds)
-        # By a clock of its own, the time has passed then.
+        # Raised when the time has passed by the source's own clock.
         with suppress(TimeoutError):
             self._put(await source.next_chunk())
         self._last = self._clock()
@@ -190,7 +191,7 @@ class Direct:
         from anyio import CancelScope, current_time
 
         if isinstance(source, Deferred) and source.enters and not self._opening:
-            # What is entered may hold a scope of its own, and scopes are left in their order.
+            # A context manager may open a cancel scope, which must not outlive one of ours.
             await self._open(source)
             return
         deadline = math.inf if seconds is None else current_time() + seconds
@@ -199,7 +200,7 @@ class Direct:
                 if isinstance(source, AsyncSource):
                     self._put(await source.next_chunk())
                 elif self._opening:
-                    # The request went out, and whoever waited for its answer was broken off.
+                    # The request was sent, and the wait for its response was cancelled.
                     self._put(LOST)
                 else:
                     await self._open(source)
@@ -222,7 +223,7 @@ class Direct:
             return
         try:
             await closed(source)
-        except Exception as error:  # noqa: BLE001 - whoever closes the stream is told
+        except Exception as error:  # noqa: BLE001 - `closing_error` gives it to the caller
             self.closing_error = error
 
     def _put(self, item: object) -> None:

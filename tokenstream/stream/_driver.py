@@ -1,4 +1,4 @@
-"""The driver of a stream, but for the waiting: from what a pump brings to the verdict."""
+"""The part of a stream's driver that does not wait: takes the pump's items, decides the ending."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ __all__ = ["REST_SECONDS", "Driver", "Options"]
 _DEADLINES = Deadlines()
 _ENDED = Phase.ENDED
 _MOST_AFTER_END = 64 * 1024
-"""Bytes that are read after the terminal event, for the sake of the connection's reuse."""
+"""Most bytes read after the terminal event, so that the connection can be reused."""
 REST_SECONDS = 0.5
-"""How long to wait for the end of a body after the answer's own end."""
+"""Longest wait for the end of the body after the terminal event."""
 
 
 class _Rest(NamedTuple):
-    """How much may still come after the terminal event: the end of the connection, and no more."""
+    """Limits for reading after the terminal event, where only the end of the body is expected."""
 
     size: int
     comments: int
@@ -48,21 +48,21 @@ class _Rest(NamedTuple):
 
 
 class Driver(Alone):
-    """Drives one stream: takes what the pump brings, ends the stream, and gives the verdict.
+    """Drive one stream: take the pump's items, end the stream and decide its verdict.
 
-    Its phases are those of `Phase`. `SyncDriver` and `AsyncDriver` add the
+    It goes through the phases of `Phase`. `SyncDriver` and `AsyncDriver` add the
     loop that waits.
 
     Args:
-        options: How to read.
+        options: The options of the stream.
     """
 
     block: ClassVar[str]
-    """The block in which such a stream is read."""
+    """The statement in which such a stream is read, for error messages."""
     exhausted: ClassVar[type[Exception]]
-    """Raised at the end of a loop."""
+    """The exception that ends a loop."""
     name: ClassVar[str]
-    """The class that users know it by."""
+    """The name of the public class."""
 
     __slots__ = (
         "__weakref__",
@@ -90,15 +90,15 @@ class Driver(Alone):
         self.error: StreamError | StreamClosed | None = None
         """The error that views and `final` raise once the stream is over."""
         self.results: dict[Any, Any] = {}
-        """Results that were found, by what was asked for."""
+        """Results of `result()`, by the request for them."""
         self.diverted = False
-        """The answers on the connection are read one by one, and this stream has none of its own."""
+        """True once `stream.responses` reads the answers one by one; this stream then has none of its own."""
         self.recovery: Recovers | None = None
-        """Goes on with an answer that broke off; None where the stream ends then."""
+        """Continues an answer that broke off; None for a stream that does not retry."""
         self._rest: _Rest | None = None
         self._waits: Deadlines | None = None
         self.due = -math.inf
-        """A reading of the clock before which no deadline passes."""
+        """Time before which no deadline can pass."""
         kind = RenewableMachine if options.renewable else GuardedMachine
         format, limits, pings = options.format, options.limits, options.pings
         self.machine = kind(format, content_type=None, limits=limits, pings=pings, through=options.through)
@@ -110,7 +110,7 @@ class Driver(Alone):
         if options.reorder is not None:
             self.machine.reorder = taken(options.reorder)
         self.chain: Chain[Any, Any] = self.timed()
-        """The stages whose deadlines bound a read."""
+        """The stages that limit the time of a read."""
         started_at = options.started_at
         self.machine.meter.begin(clock() if started_at is None else started_at, wrapped=started_at is None)
 
@@ -120,7 +120,7 @@ class Driver(Alone):
 
     @property
     def options(self) -> Options:
-        """The options, for another stream that is to be read like this one."""
+        """Options for another stream to be read like this one."""
         machine = self.machine
         return Options(
             format=machine.wanted,
@@ -142,7 +142,7 @@ class Driver(Alone):
         return self.judge(self.machine.accumulator.message)
 
     def judge(self, message: Message) -> Message:
-        """Return a message with its verdict, where a stream was stopped whose reader has not come back."""
+        """Return a message with its final ending, even if a stopped reader has not returned yet."""
         if self.verdict.asked is None or message.ending != "streaming":
             return message
         answered = self.machine.answered and self.machine.format is not None
@@ -152,7 +152,7 @@ class Driver(Alone):
     # -- the way of a stream -----------------------------------------------
 
     def enter_loop(self) -> None:
-        """Refuse a new loop over the events where there are none left."""
+        """Refuse a new loop over the events if none are left."""
         if self.phase is not _ENDED or self.machine.last is not None:
             return
         if isinstance(self.error, StreamClosed):
@@ -164,13 +164,13 @@ class Driver(Alone):
         raise StreamConsumed(msg)
 
     def begin_request(self, deferred: Deferred) -> None:
-        """Start the clock of a request that goes out now; loading what sends it is no part of its time."""
+        """Start timing a request that is sent now; importing its HTTP client beforehand does not count."""
         prepare(deferred, self.machine.wanted)
         if deferred.begins:
             self.machine.meter.begin(self.clock(), wrapped=False)
 
     def open(self, source: SyncSource | AsyncSource) -> None:
-        """Take the head of the response, before its body."""
+        """Take the head of an opened source, before its body is read."""
         head = source.head
         self._waits = source.waits
         self._go(Step.OPENED)
@@ -184,7 +184,7 @@ class Driver(Alone):
             self.machine.take_messages()
 
     def wants_more(self) -> bool:
-        """Tell whether to read on."""
+        """Return True if the stream needs another item; False once it is over."""
         machine = self.machine
         if machine.plain and machine.now < self.due:
             return True
@@ -216,11 +216,11 @@ class Driver(Alone):
         return True
 
     def until(self, since: float | None, until: float | None = None) -> float | None:
-        """Return the clock at which a read is to stop waiting; None for never.
+        """Return the time at which a read has to stop waiting; None for never.
 
         Args:
-            since: The clock when the read began that is in progress; None for now.
-            until: The clock at which the reader itself no longer waits.
+            since: Time at which the read in progress began; None for now.
+            until: Time at which the caller stops waiting.
         """
         if self.machine.answered:
             own: float | None = (self._rest or self._begin_rest()).until
@@ -229,15 +229,15 @@ class Driver(Alone):
             own = self.chain.deadline
         return own if until is None or (own is not None and own < until) else until
 
-    def take(self, item: Any, now: float) -> Event | None:  # noqa: ANN401 - what a pump brings
-        """Take what the pump has brought, and return its event where it is seen at a glance.
+    def take(self, item: Any, now: float) -> Event | None:  # noqa: ANN401 - an item of the pump
+        """Take an item of the pump, and return its event if the machine's shortcut gives one.
 
         Args:
             item: A chunk, or an item of `_items`.
-            now: The clock at its arrival.
+            now: Time of its arrival.
 
         Raises:
-            MisuseError: The calling code is to blame; the stream is ended.
+            MisuseError: The calling code made a mistake; the stream has ended.
         """
         machine = self.machine
         if self.phase is _ENDED:
@@ -257,7 +257,7 @@ class Driver(Alone):
                 raise
         return None
 
-    def _take_rarity(self, item: Any, now: float) -> None:  # noqa: ANN401 - what a pump brings
+    def _take_rarity(self, item: Any, now: float) -> None:  # noqa: ANN401 - an item of the pump
         machine = self.machine
         if item is END:
             self._finish(None, now)
@@ -273,14 +273,14 @@ class Driver(Alone):
             machine.push(item, now)
 
     def _waited(self, now: float) -> None:
-        """Look what it means that nothing came for as long as may be waited."""
+        """Take a wait in which nothing arrived: finish an answered stream, else check deadlines."""
         if self.machine.answered:
             self.machine.finish(None, now)
         else:
             self._tick(now)
 
     def _tick(self, now: float) -> None:
-        """End the stream if it was silent for too long."""
+        """End the stream if it was silent for too long; else give events whose time has come."""
         self.chain.tick(now)
         error = self.silence.error
         if error is not None:
@@ -289,7 +289,7 @@ class Driver(Alone):
             self.machine.give_late(now)
 
     def timed(self) -> Chain[Any, Any]:
-        """Return the stages whose deadlines bound a read."""
+        """Return the stages that limit the time of a read."""
         machine = self.machine
         timed: Chain[Any, Any] = Chain(self.silence)
         if machine.reorder is not None:
@@ -297,21 +297,21 @@ class Driver(Alone):
         return timed if machine.guards is None else Chain(timed, GuardTime(machine))
 
     def _finish(self, cause: StreamError | None, now: float) -> None:
-        """Take the end of the input; the stream ends with it, unless it can go on from there."""
+        """Take the end of the input: end the stream, unless recovery replaces the source."""
         if self.machine.waits and cause is not None:
             self.machine.fail_guarded(cause)
         elif not self.machine.over and not self._recovered(cause, now):
             self.machine.finish(cause, now)
 
     def _recovered(self, cause: StreamError | None, now: float) -> bool:
-        """Put another source in the place of the one that has ended, and tell whether there is one."""
+        """Replace the source that has ended with the next attempt's; return False if there is none."""
         recovery = self.recovery
         if recovery is None or self.diverted or self.verdict.asked is not None:
             return False
         try:
             source = recovery.replace(cause, now)
         except BaseException:
-            # The application's own function, that is told of a retry, say: nothing goes on behind it.
+            # Raised by a function of the application, such as an `on_retry`: the stream cannot go on.
             self.cut("stopped", "a function of the application's raised")
             self.let_go()
             raise
@@ -325,15 +325,15 @@ class Driver(Alone):
         return True
 
     def let_go(self) -> None:
-        """Close the source, or have it closed, without waiting."""
+        """Close the source without waiting, or ask its reader to close it."""
         raise NotImplementedError
 
     def swap(self, source: Deferred) -> None:
-        """Read from another source; the one before is closed first."""
+        """Read from another source; the previous one is closed first."""
         raise NotImplementedError
 
     def _begin_rest(self) -> _Rest:
-        """Bound what is read after the terminal event."""
+        """Set the limits for reading after the terminal event."""
         machine = self.machine
         self._rest = _Rest(
             machine.meter.bytes + _MOST_AFTER_END, machine.comments, self.clock() + REST_SECONDS
@@ -343,10 +343,10 @@ class Driver(Alone):
     # -- ending ------------------------------------------------------------
 
     def fail(self, error: Exception) -> None:
-        """End the input with what the source raised.
+        """End the input with an exception of the source.
 
         Raises:
-            MisuseError: The calling code is to blame.
+            MisuseError: The calling code made a mistake.
         """
         begun = self.machine.meter.first_event_at is not None
         found = reading_failed(error, self._waits, begun=begun)
@@ -355,7 +355,7 @@ class Driver(Alone):
         self._finish(found, self.clock())
 
     def settle(self, ending: Ending | None = None) -> bool:
-        """Finish once, and tell whether the events that were held back are still to be given."""
+        """Finish once; return True if events that were held back are still to be given."""
         machine = self.machine
         if not machine.over:
             machine.finish(None, self.clock())
@@ -366,7 +366,7 @@ class Driver(Alone):
             machine.conclude(ending)
             if ending is None:
                 self.error = machine.error
-            # Last: where Ctrl-C comes before, the next read does it again.
+            # Last, so that after a Ctrl-C in the lines above the next read repeats them.
             self._go(Step.ENDED)
             self._settle_recovery()
             log("stream ended, %s", machine.accumulator.ending)
@@ -377,10 +377,10 @@ class Driver(Alone):
         return False
 
     def is_open(self, first: First) -> bool:
-        """Tell whether the answer has begun, or can begin no more.
+        """Return True once the answer has begun, or can no longer begin.
 
         Args:
-            first: Whether the head of the response is enough.
+            first: "head" if the head of the response is enough, "event" for the first event.
         """
         if self.phase is _ENDED:
             return True
@@ -388,17 +388,17 @@ class Driver(Alone):
             return False
         machine = self.machine
         if machine.over or machine.error is not None or (self.head is not None and is_failure(self.head)):
-            # What follows is no answer: it is read for what it says.
+            # The body is an error report, not an answer: it is read to the end for its message.
             return False
         return first == "head" or (machine.events_seen > 0 and not machine.holding)
 
     @property
     def is_unopened(self) -> bool:
-        """The source is still to be opened."""
+        """True if the source is still to be opened."""
         raise NotImplementedError
 
     def settle_unopened(self) -> StreamError | StreamClosed | None:
-        """Settle a stream that could not be opened, and return why, where nobody has read on to meet that."""
+        """End a stream that could not be opened; return the error if no read has raised it yet."""
         machine = self.machine
         ended = self.phase is _ENDED or self.verdict.asked is not None
         if ended or not machine.over or machine.meter.chunks:
@@ -407,7 +407,7 @@ class Driver(Alone):
         return self.error
 
     def cut(self, ending: Ending, reason: str | None) -> None:
-        """End the stream here, whatever the source still holds."""
+        """End the stream here, without reading the rest of the source."""
         if self.phase is not _ENDED:
             decided = self._decide(ending)
             self.machine.cut(self.clock())
@@ -421,10 +421,10 @@ class Driver(Alone):
             self.recovery.settle(self.error, self.clock())
 
     def fall_back(self, error: StreamError) -> None:
-        """End the stream with an answer that was given up, where the one that began again is another one.
+        """End the stream with the previous attempt's answer, because the new one differs from it.
 
         Args:
-            error: What a view has met; nothing is done where the stream has ended with it.
+            error: The error that a view has raised; ignored if the stream has already ended.
         """
         if self.phase is _ENDED:
             return
@@ -433,38 +433,38 @@ class Driver(Alone):
         self.stop("the answer began again, and is another one")
 
     def break_off(self) -> Exception:
-        """End a stream whose decoding was broken off, by Ctrl-C say, and return what its loop raises."""
+        """End a stream whose decoding was broken off, as by Ctrl-C; return the exception for the loop."""
         self.machine.break_off(self.clock())
         self.settle()
         return self.exhausted() if self.error is None else self.error
 
     def ask_to_close(self) -> None:
-        """Note that the stream is closed before its end: where nothing was read, there is no answer."""
+        """Note that the stream is being closed before its end; if nothing was read, set `StreamClosed`."""
         if self.phase is _ENDED:
             return
         self.verdict.closed = True
         if self.verdict.asked is None and not self.is_reading and not self.machine.meter.chunks:
             self.error = StreamClosed(
                 "the stream was closed before anything was read, so there is no answer: "
-                f"read it inside `{self.block}`, or call .stop() where it is not wanted"
+                f"read it inside `{self.block}`, or call .stop() if it is not wanted"
             )
         self.verdict.ask("closed", closing=True)
 
     @property
     def is_reading(self) -> bool:
-        """A read is in progress."""
+        """True while a read is in progress."""
         raise NotImplementedError
 
     def stop(self, reason: str | None = None) -> None:
-        """End the stream here, from any thread or task; what has been read is kept."""
+        """End the stream here, from any thread or task; the message keeps what was read."""
         raise NotImplementedError
 
     def note_unclosed(self, error: Exception, *, failed: bool = False) -> None:
-        """Take what closing the source raised where nobody has asked to close.
+        """Log an error of closing the source, when the caller did not ask to close.
 
         Args:
-            error: That; what the calling code is to blame for is raised all the same.
-            failed: Whether another error is on its way, which must not be hidden.
+            error: The error; a `MisuseError` is not hidden, but raised or noted on the other error.
+            failed: Another error is being raised, which must not be hidden.
         """
         if isinstance(error, MisuseError):
             beside = self.error or error.__context__
@@ -475,16 +475,16 @@ class Driver(Alone):
         log("closing the source failed: %s", type(error).__name__)
 
     def misread(self, error: ValueError) -> NoReturn:
-        """Say what a failed pull means: the only reason is a read by somebody else."""
+        """Turn the `ValueError` of a pull into `ConcurrentRead` if a second reader caused it."""
         if "already executing" in str(error):
             raise concurrent() from None
         raise error
 
     def _decide(self, ending: Ending | None) -> Ending | None:
-        """Return the verdict: the end or a stop from elsewhere, whichever came first."""
+        """Return the ending: the natural end or a stop, whichever came first."""
         if self.verdict.decide():
             ending = "stopped"
-        # Whoever stops after the terminal event leaves the answer complete, once guards allow it.
+        # A stop after the terminal event leaves the answer complete, unless a guard is still undecided.
         whole = self.machine.answered and not self.machine.waits
         return "complete" if ending == "stopped" and whole else ending
 

@@ -1,4 +1,4 @@
-"""The cursor in all of an answer: what has come since it was looked at last, as plain events."""
+"""A cursor in a whole answer: gives everything that is new since the last look as plain events."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 __all__ = ["EventCursor"]
 
 _BLANK = (None, None, "assistant")
-"""The head of an answer of which nothing is known."""
+"""The head of an answer before anything is known: id, model and role."""
 
 
 class EventCursor:
-    """Where a reader is in all of an answer.
+    """A reader's position in a whole answer.
 
-    What it is given makes the same message in another `Accumulator`: each part in
-    one piece where it has come in many. A look costs what has changed and what is
-    still open, however long the answer is.
+    The events that it gives build the same message in another `Accumulator`, with
+    several pieces of a part joined into one. The cost of a look depends on what has
+    changed and on the open parts, not on the length of the answer.
 
     Args:
-        accumulator: What has been said.
+        accumulator: Holds the answer.
 
     Example:
         >>> from tokenstream.accumulator import Accumulator
@@ -73,12 +73,12 @@ class EventCursor:
         self._choices = accumulator.standing()[0]
         self._restarts = accumulator.restarts
         self._spent: Usage | None = None
-        """What attempts that were given up had spent, when it was looked at last."""
+        """Usage of abandoned attempts, as of the last look."""
         self._told_spent: Usage | None = None
-        """What a reader of the events counts for these."""
+        """Usage of abandoned attempts, as the events given so far report it."""
         self._usage: tuple[Any, ...] = ()
         self._given = GrowingUsage()
-        """What a reader of the events counts for this attempt."""
+        """Usage of this attempt, as the events given so far report it."""
         self._forget()
 
     def _forget(self) -> None:
@@ -88,12 +88,12 @@ class EventCursor:
         self._fields: dict[str, tuple[Any, int]] = {}
 
     def ready(self) -> list[Event]:
-        """Return what has come since the last look; empty where nothing has."""
+        """Return events for everything new since the last look; empty if there is nothing."""
         choices, head, usage, spent = self._accumulator.standing()
         told: list[Event] = []
         if choices is not self._choices or spent is not self._spent:
             self._begin_again(choices, spent, told)
-        # The reasons first: another thread may be writing, and all that belongs before one is there then.
+        # Finish reasons first: another thread may be writing, and all parts before a reason are there then.
         states = sorted(choices.copy().items())
         finishes = {index: _finish_of(state) for index, state in states}
         self._begun = self._begun or bool(states or head[3] or usage.counts or usage.report)
@@ -115,10 +115,11 @@ class EventCursor:
     # -- within ------------------------------------------------------------
 
     def _begin_again(self, choices: dict[int, ChoiceState], spent: Usage | None, told: list[Event]) -> None:
-        """Tell that the answer began again, or that what was spent on it counts by itself."""
+        """Add an event for a restart of the answer, or for a new attempt whose usage is counted apart."""
         restarted = choices is not self._choices
         self._choices, self._spent = choices, spent
-        # What is final may be told in one sum; what is not would make the sum final.
+        # Reported counts are final and can be added to this attempt's. Partial ones must stay apart:
+        # in one sum they would look final.
         if not restarted and (spent is None or spent.source == "reported"):
             return
         finished = any(reader.finish is not None for reader in self._readers.values())
@@ -171,7 +172,7 @@ class EventCursor:
 
 
 class _ChoiceCursor:
-    """Where a reader is in one choice."""
+    """A reader's position in one choice."""
 
     __slots__ = ("_fields", "_next", "_open", "_parts", "_reopened", "_state", "finish")
 
@@ -182,7 +183,7 @@ class _ChoiceCursor:
         self._reopened = 0
         self._fields: dict[str, tuple[Any, int]] = {}
         self.finish: Finish | None = None
-        """The reason that was told."""
+        """The finish event that was given; None before."""
 
     def ready(self) -> Iterator[Event]:
         state, parts = self._state, self._parts
@@ -209,7 +210,7 @@ def _finish_of(state: ChoiceState) -> Finish | None:
 def _changed(
     fields: dict[str, Any], seen: dict[str, tuple[Any, int]], choice: int, *, shared: bool
 ) -> Iterator[Event]:
-    """Give the fields of an answer that are new or others; of a list that grew, its new items."""
+    """Yield the fields of an answer that are new or changed; for a list that grew, only its new items."""
     for name, value in fields.copy().items():
         size = len(value) if is_list(value) else 0
         before, known = seen.get(name, (seen, 0))
@@ -224,12 +225,12 @@ def _changed(
 
 
 def _less(counted: Usage | None, known: Usage | None, given: GrowingUsage) -> Usage | None:
-    """Return the counts that are to be told so that a reader who counts `known` besides comes to `counted`.
+    """Return the usage to report so that, added to `known`, it makes `counted`; None if `counted` is.
 
     Args:
-        counted: The sum.
-        known: What the reader counts already.
-        given: What the reader has been told since: these counts are replaced.
+        counted: The total usage.
+        known: Usage of abandoned attempts, which was reported before.
+        given: Usage reported for this attempt; the result replaces these counts.
     """
     if counted is None:
         return None

@@ -1,4 +1,4 @@
-"""How a stream gets its guards."""
+"""Adding guards to a stream."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from tokenstream.stream._driver import Driver
 
     Rule: TypeAlias = str | re.Pattern[str] | Budget | Repetition
-    """A rule that is no function."""
+    """A rule other than a function."""
     Said: TypeAlias = str | Awaitable[str | None] | None
-    """What a function says that may have to be awaited."""
+    """The answer of a guard function: a reason to stop or None, or an awaitable of either."""
 
 __all__ = ["Rule", "Said", "guard", "is_awaited"]
 
 
 class _Ends:
-    """Ends the stream of a driver, which it does not keep alive.
+    """Stops a driver's stream, holding the driver by a weak reference.
 
     Args:
-        driver: Drives the stream.
+        driver: The driver of the stream.
     """
 
     __slots__ = ("_driver",)
@@ -52,8 +52,8 @@ class _Ends:
 
 
 def is_awaited(rule: object) -> bool:
-    """Tell whether what a function answers has to be awaited."""
-    call: Any = getattr(rule, "__call__", None)  # noqa: B004 - it is looked at, and not called
+    """Return True if a function is known to return an awaitable."""
+    call: Any = getattr(rule, "__call__", None)  # noqa: B004 - inspected, not called
     return inspect.iscoroutinefunction(rule) or inspect.iscoroutinefunction(call)
 
 
@@ -65,19 +65,19 @@ def guard(
     every: int | None,
     hold: bool,
     field: At | None,
-) -> Any:  # noqa: ANN401 - the rule as it is kept
-    """Have a rule look at what a stream gives.
+) -> Any:  # noqa: ANN401 - the rule in its internal form
+    """Add a guard to a stream, and return its rule in the internal form.
 
     Args:
-        driver: Drives the stream.
+        driver: The driver of the stream.
         rule: The rule.
-        first_tokens: After how many pieces of content a function is asked, or held events are given.
-        every: After how many more a function is asked again.
-        hold: Whether to hold back what comes until the rule has spoken.
-        field: The field that a function is asked about.
+        first_tokens: Content pieces after which a function is first called, or held events are given.
+        every: Content pieces between further calls of a function.
+        hold: Hold back events until the rule has answered.
+        field: Path to the output field that a function is called with.
 
     Raises:
-        MisuseError: It is no rule; or reading has begun.
+        MisuseError: The argument is not a rule, or reading has begun.
     """
     kept = rule_of(rule, first_tokens, every, field)
     machine = driver.machine

@@ -1,4 +1,4 @@
-"""The event loop that a stream is read in: asyncio's or trio's."""
+"""The event loop in which a stream is read: asyncio's or trio's."""
 
 from __future__ import annotations
 
@@ -17,43 +17,43 @@ __all__ = ["Host", "running"]
 
 
 class Host:
-    """An event loop, and whether it is the one that runs.
+    """An event loop that can be recognised, and called from any thread.
 
     Args:
-        find: Finds the loop that runs here.
-        call: Finds what has a loop call a function, from any thread.
+        find: Returns the loop running in this thread.
+        call: Returns a loop's thread-safe method to schedule a function.
         name: "asyncio" or "trio".
 
     Raises:
-        RuntimeError: None of that kind runs here.
+        RuntimeError: No loop of that kind is running in this thread.
     """
 
     __slots__ = ("__weakref__", "_call", "_find", "loop", "name")
 
     def __init__(self, find: Callable[[], Any], call: Callable[[Any], Any], name: str) -> None:
         self.loop = find()
-        """asyncio's loop or trio's token."""
+        """The asyncio loop, or the trio token."""
         self.name = name
         """ "asyncio" or "trio"."""
         self._find = find
         self._call = call(self.loop)
 
     def is_running(self) -> bool:
-        """Tell whether this very loop runs the code that asks."""
+        """Return True if this loop runs the calling code."""
         try:
             return self._find() is self.loop
         except RuntimeError:
             return False
 
     def is_over(self) -> bool:
-        """Tell whether this loop has ended for good; it may be asked from any thread."""
+        """Return True if this loop has ended for good; may be called from any thread."""
         return not self.is_running() and not self.call(do_nothing)
 
     def stay(self) -> bool:
-        """Tell whether this loop still is, and refuse to go on in another one while it is.
+        """Return True if this loop runs the calling code, False if it has ended.
 
         Raises:
-            MisuseError: The code that asks runs in another one, or in none.
+            MisuseError: This loop is still running, and the calling code runs in another one or in none.
         """
         if self.is_running():
             return True
@@ -61,15 +61,15 @@ class Host:
             return False
         raise MisuseError(
             f"the stream is read in {self}, and cannot be read in {running() or 'no loop'}: "
-            "read it where it was opened, or open it anew"
+            "read it where it was opened, or open a new one"
         )
 
     def call(self, function: Callable[[], object]) -> bool:
-        """Have the loop call a function soon, from any thread; tell whether the loop still runs."""
+        """Have the loop call a function soon, from any thread; return False if the loop has ended."""
         try:
             self._call(function)
         except RuntimeError:
-            # Both kinds of loop say so when they are closed; trio's error is a RuntimeError too.
+            # Raised by a closed loop of either kind; trio's error is a RuntimeError too.
             return False
         return True
 
@@ -78,15 +78,15 @@ class Host:
 
 
 def running() -> Host | None:
-    """Return the event loop that runs in this thread; None where there is none.
+    """Return the event loop running in this thread; None if there is none.
 
-    Streams in one loop share it: each would hold three objects for the same.
+    Streams in one loop share the same `Host`, to save memory.
     """
     last = _last[0]()
     if last is not None and last.is_running():
         return last
     for name, find, call in _KINDS:
-        # Whoever runs a loop has imported its library.
+        # A running loop means that its library is imported.
         library = sys.modules.get(name)
         if library is not None:
             try:
@@ -99,9 +99,9 @@ def running() -> Host | None:
 
 
 _last: list[Callable[[], Host | None]] = [lambda: None]
-"""The loop that was asked for last, as long as a stream holds it."""
+"""A weak reference to the last loop found."""
 _KINDS: tuple[tuple[str, Callable[[Any], Callable[[], Any]], Callable[[Any], Any]], ...] = (
     ("trio", attrgetter("lowlevel.current_trio_token"), attrgetter("run_sync_soon")),
     ("asyncio", attrgetter("get_running_loop"), attrgetter("call_soon_threadsafe")),
 )
-"""A library's name, what finds its loop, and what has that loop call a function from any thread."""
+"""Rows of a library's name, a getter for its `find`, and a getter for its `call`; see `Host`."""

@@ -1,4 +1,4 @@
-"""Items that a pump brings besides chunks: what happened to the source, and when."""
+"""Items that a pump brings besides chunks: the things that can happen to a source."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ __all__ = ["END", "LOST", "NOTABLE_SECONDS", "WAITED", "Away", "Bell", "Failed",
 END = object()
 """The source has ended."""
 LOST = object()
-"""A read was cancelled or broken off, and the source did not survive that."""
+"""A read was cancelled or broken off, and the source did not survive it."""
 WAITED = object()
-"""Nothing came until the time that the read was given."""
+"""The read timed out without a chunk."""
 NOTABLE_SECONDS = 0.01
-"""A loop that is away for less than this has not kept the source waiting."""
+"""Shortest absence of the loop that is reported as `Away`."""
 
 
 class Opened:
@@ -24,7 +24,7 @@ class Opened:
 
     Args:
         source: The open source.
-        late: Its head came later than it was waited for, and its socket is shut down.
+        late: The head came after its deadline, and the socket has been shut down.
     """
 
     __slots__ = ("late", "source")
@@ -35,7 +35,7 @@ class Opened:
 
 
 class Failed:
-    """The source raised."""
+    """The source raised an exception."""
 
     __slots__ = ("error",)
 
@@ -44,7 +44,7 @@ class Failed:
 
 
 class Away:
-    """Nobody read for a while, because the loop had not taken what there was."""
+    """Nothing was read for a while, because the loop was busy elsewhere; the source was not silent."""
 
     __slots__ = ("seconds",)
 
@@ -53,8 +53,8 @@ class Away:
 
 
 class Bell(Protocol):
-    """Tells whoever waits that something has come: an event of a library's, or a place in line."""
+    """Wakes a waiting loop when something has arrived: an event of threading or anyio, or a queue entry."""
 
     def set(self) -> object:
-        """Ring; it may be rung again."""
+        """Ring the bell; ringing twice is fine."""
         ...

@@ -1,4 +1,4 @@
-"""Guards that have to be awaited: each question in a task beside the stream."""
+"""Guards that have to be awaited, each call in a task beside the stream."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ __all__ = ["Judges"]
 
 
 class Judges:
-    """Asks guards that have to be awaited, and tells the machine what they answer.
+    """Call guards that have to be awaited, and pass their answers to the machine.
 
-    It knows no driver, so that a stream which nobody holds is collected.
+    It holds no reference to the driver, so that an unused stream can be garbage-collected.
 
     Args:
-        machine: Has the guards.
-        pump: Has the tasks.
+        machine: Holds the guards.
+        pump: Starts the tasks.
     """
 
     __slots__ = ("_answered", "_machine", "_needs_room", "_pump", "_running")
@@ -41,17 +41,17 @@ class Judges:
         self._answered: Event | None = None
 
     def add(self, question: Question, *, awaited: bool) -> None:
-        """Have what a question answers awaited in a task of its own, where it has to be.
+        """Have the answers to a question awaited in separate tasks, if they are awaitable.
 
         Args:
             question: The question.
-            awaited: Whether that is sure.
+            awaited: The answers are known to be awaitable.
         """
         self._needs_room = self._needs_room or awaited
         question.later = lambda about: self._put(question, about)
 
     def check(self) -> None:
-        """Refuse to begin where there can be no task, and one is needed.
+        """Refuse to begin if a task is needed and none can be started.
 
         Raises:
             MisuseError: The stream is read outside `async with`.
@@ -60,10 +60,10 @@ class Judges:
             self._check_room()
 
     async def wait(self, seconds: float | None) -> None:
-        """Wait until one of them has answered.
+        """Wait until a guard has answered.
 
         Args:
-            seconds: How long to wait; None for as long as it takes.
+            seconds: Longest wait; None for no limit.
         """
         from anyio import Event, move_on_after
 
@@ -73,12 +73,12 @@ class Judges:
                 await self._answered.wait()
 
     def cancel(self) -> None:
-        """Ask for no answer any more."""
+        """Cancel all running guards."""
         for scope in [*self._running]:
             scope.cancel()
 
     async def close(self) -> None:
-        """End all of them, and wait until they have ended."""
+        """Cancel all running guards, and wait until they have ended."""
         from anyio import CancelScope, current_time
 
         self.cancel()
@@ -95,7 +95,7 @@ class Judges:
                 "call .guard(), and read the stream inside `async with stream`"
             )
 
-    def _put(self, question: Question, about: Any) -> None:  # noqa: ANN401 - what the function takes
+    def _put(self, question: Question, about: Any) -> None:  # noqa: ANN401 - the function's argument
         from anyio import CancelScope
 
         said = question.ask(about)
@@ -131,28 +131,28 @@ class Judges:
 
 
 async def _answer_of(question: Question, said: Awaitable[object]) -> Callable[[], object]:
-    """Return what notes the answer to a question, or raises what the function has raised."""
+    """Await a guard; return a function that records its answer, or raises its exception."""
     from anyio import get_cancelled_exc_class
 
     try:
         answer = await said
-    except Exception as error:  # noqa: BLE001 - a guard may raise anything; it is raised in the loop
+    except Exception as error:  # noqa: BLE001 - a guard may raise anything; the loop raises it again
         return _raiser(error)
     except get_cancelled_exc_class() as error:
         if _is_cancelled():
             raise
-        # No verdict is not a good one.
-        failed = RuntimeError("what the guard waited for was cancelled")
+        # A guard without an answer must not count as one that lets the answer pass.
+        failed = RuntimeError("the guard gave no answer: something that it awaited was cancelled")
         failed.__cause__ = error
         return _raiser(failed)
     return lambda: question.take(answer)
 
 
 def _is_cancelled() -> bool:
-    """Tell whether it is this task that was cancelled, and not something that it waited for."""
+    """Return True if this task was cancelled, False if something that it awaited was."""
     host = running()
     if host is None or host.name != "asyncio":
-        # On trio, nothing else can raise it.
+        # On trio, only the cancellation of this task raises it.
         return True
     from asyncio import current_task
 

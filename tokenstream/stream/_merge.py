@@ -1,4 +1,4 @@
-"""Several streams side by side, in one loop."""
+"""Several streams side by side, in one `for` loop; and `merge`, for both kinds of loop."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ __all__ = ["Merge", "merge"]
 class Merge(MergeBase[K, Stream, SyncDriver]):
     """Several streams side by side, in a `for` loop: an iterator of labels and events.
 
-    From the first event on, a thread reads each of them ahead.
+    From the first event on, a thread for each stream reads ahead.
 
     Args:
-        streams: The streams by their labels.
-        fail_fast: Whether the first stream that fails ends all.
+        streams: The streams by label.
+        fail_fast: End all streams when the first one fails.
     """
 
     __slots__ = ("_lock", "_rung")
 
     def __init__(self, streams: Mapping[K, Stream], *, fail_fast: bool) -> None:
         super().__init__(streams, fail_fast=fail_fast)
-        # Reentrant, as the lock of a stream.
+        # Reentrant, like the lock of a stream.
         self._lock = threading.RLock()
         self._rung = self._line.waiter = threading.Event()
 
@@ -56,7 +56,7 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
             self._lock.release()
 
     def close(self) -> None:
-        """Close all streams; what has been read is kept. Closing twice is fine."""
+        """Close all streams; the messages keep what was read. Closing twice is fine."""
         self._close(quiet=False)
 
     def __enter__(self) -> Self:
@@ -85,7 +85,7 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
             lane.place.again = False
             try:
                 event = lane.driver.next_beside(lane.place)
-            except Exception as error:  # noqa: BLE001 - what is no end and no failure is raised again
+            except Exception as error:  # noqa: BLE001 - `_break` raises unexpected ones again
                 self._break(lane, error)
             else:
                 if event is not None:
@@ -100,21 +100,21 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
     def _leave(self, lane: Lane[K, SyncDriver]) -> None:
         super()._leave(lane)
         if lane.place.again and not lane.over:
-            # A thread has rung after the look at what there is, while it still stood in line.
+            # A thread rang after `next_beside` had looked, while the lane was still in the queue.
             lane.place.set()
 
     def _wait(self) -> None:
-        """Wait until a stream stands in line."""
+        """Wait until a stream is queued."""
         self._rung.clear()
         seconds = self._look_at_clock()
         if not self._line.bells:
             self._rung.wait(seconds)
 
     def _close(self, *, quiet: bool) -> None:
-        """Close all streams: each thread is woken before one is waited for.
+        """Close all streams, waking every thread before waiting for the first.
 
         Args:
-            quiet: Whether what fails here is only logged, because an error is on its way.
+            quiet: Only log an error of the closing, because another error is being raised.
         """
         for driver in self._drivers:
             driver.ask_to_close()
@@ -123,7 +123,7 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
         for driver in self._drivers:
             try:
                 driver.close(quiet=quiet)
-            except Exception as error:  # noqa: BLE001 - the others are to be closed all the same
+            except Exception as error:  # noqa: BLE001 - the other streams must still be closed
                 broken.append(error)
         if broken:
             raise broken[0]
@@ -133,7 +133,7 @@ no_block(Merge, is_async=False)
 
 
 class _NoStreams(Merge[K]):
-    """No streams: a loop of either kind over them ends at once."""
+    """A merge of no streams: a sync or async loop over it ends at once."""
 
     __slots__ = ()
 
@@ -160,18 +160,18 @@ def merge(streams: Mapping[K, AsyncStream], *, fail_fast: bool = True) -> AsyncM
 def merge(streams: Mapping[K, Any], *, fail_fast: bool = True) -> Merge[K] | AsyncMerge[K]:
     r"""Read several streams side by side, in one loop that gives each event with the label of its stream.
 
-    Each stream's events come in its own order, and no fast one keeps a slow one waiting.
-    Requests go out together. `with` closes all streams at its end; `streams` has them, whose
-    views may be read as well, `messages` their answers, and `errors` what went wrong.
+    The events of each stream keep their order, and a fast stream does not hold up a slow one.
+    All requests are sent together. The end of `with` closes all streams. `streams` has the
+    streams, whose views may also be read; `messages` has their answers, and `errors` the errors.
 
     Args:
-        streams: The streams by their labels: all `Stream`, for a `for` loop, or all `AsyncStream`, for
+        streams: The streams by label: all `Stream`, for a `for` loop, or all `AsyncStream`, for
             an `async for` loop.
-        fail_fast: Whether the first stream that fails ends all: what has come is given, the others are
-            stopped, and its error is raised. Otherwise the others go on, and it is raised at the end.
+        fail_fast: End all streams when the first one fails: events that have arrived are given, the
+            others are stopped, and its error is raised. Otherwise it is raised once the others are over.
 
     Raises:
-        MisuseError: What is given is no mapping of streams, or has streams of both kinds.
+        MisuseError: The argument is not a mapping of streams, or mixes both kinds.
         StreamError: In the loop: a stream has failed; a note names it, and so does `failed`.
 
     Example:
@@ -187,23 +187,23 @@ def merge(streams: Mapping[K, Any], *, fail_fast: bool = True) -> Merge[K] | Asy
     if not isinstance(given, Mapping):
         raise MisuseError(
             'merge takes streams by their labels, merge({"search": stream, "write": other}), '
-            f"and not {named(given)}"
+            f"not {named(given)}"
         )
     labels: dict[int, K] = {}
     kinds: dict[type, K] = {}
     for label, stream in streams.items():
         kind = next((kind for kind in (Stream, AsyncStream) if isinstance(stream, kind)), None)
         if kind is None and isinstance(stream, StreamBase):
-            raise MisuseError(f"{label!r} is one of several readers: merge takes the stream that they read")
+            raise MisuseError(f"{label!r} is one of several readers: merge takes the stream itself")
         if kind is None:
             raise MisuseError(f"merge takes streams, and {label!r} is {named(stream)}: wrap it in a Stream")
         other = labels.setdefault(id(stream), label)
         if other != label:
-            raise MisuseError(f"{label!r} and {other!r} are one stream, which has one place in a merge")
+            raise MisuseError(f"{label!r} and {other!r} are the same stream: give it one label")
         kinds.setdefault(kind, label)
     if len(kinds) > 1:
         raise MisuseError(
-            f"{kinds[Stream]!r} is a Stream and {kinds[AsyncStream]!r} an AsyncStream: one loop reads either"
+            f"{kinds[Stream]!r} is a Stream and {kinds[AsyncStream]!r} an AsyncStream: merge one kind only"
         )
     if not kinds:
         return _NoStreams(streams, fail_fast=fail_fast)

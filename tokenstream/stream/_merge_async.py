@@ -28,12 +28,12 @@ __all__ = ["AsyncMerge"]
 class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
     """Several streams side by side, in an `async for` loop: an iterator of labels and events.
 
-    What reads each of them is the task that reads a stream anyway. On trio,
-    that needs `async with`.
+    Each stream is read by its own reading task, as without a merge. On trio, that
+    needs `async with`.
 
     Args:
-        streams: The streams by their labels.
-        fail_fast: Whether the first stream that fails ends all.
+        streams: The streams by label.
+        fail_fast: End all streams when the first one fails.
     """
 
     __slots__ = ("_busy", "_shared", "_tasks")
@@ -58,7 +58,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
             self._busy = False
 
     async def aclose(self) -> None:
-        """Close all streams; what has been read is kept. Closing twice is fine."""
+        """Close all streams; the messages keep what was read. Closing twice is fine."""
         await self._close(failed=False)
 
     async def __aenter__(self) -> Self:
@@ -104,7 +104,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
             driver = lane.driver
             try:
                 event = driver.glance_beside() or await driver.next_beside(lane.place)
-            except Exception as error:  # noqa: BLE001 - what is no end and no failure is raised again
+            except Exception as error:  # noqa: BLE001 - `_break` raises unexpected ones again
                 self._break(lane, error)
                 continue
             if event is not None:
@@ -117,7 +117,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
         raise failure.with_traceback(None)
 
     async def _pause(self) -> float | None:
-        """Let what reads the streams run, and return how many seconds may be waited for that."""
+        """Let the reading tasks run, and return the seconds until the next deadline; None without one."""
         from anyio.lowlevel import checkpoint
 
         await checkpoint()
@@ -125,7 +125,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
         return self._look_at_clock()
 
     async def _wait(self) -> None:
-        """Wait until a stream stands in line."""
+        """Wait until a stream is queued."""
         from anyio import Event, move_on_after
 
         line, seconds = self._line, await self._pause()
@@ -139,10 +139,10 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
             line.waiter = None
 
     async def _close(self, *, failed: bool) -> None:
-        """Close all streams side by side; who comes last is waited for.
+        """Close all streams at the same time, and wait for the last one.
 
         Args:
-            failed: Whether an error is on its way, which must be neither hidden nor held up.
+            failed: An error is being raised, which must be neither hidden nor delayed.
         """
         for driver in self._drivers:
             driver.ask_to_close()
@@ -152,7 +152,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
         async def close(driver: AsyncDriver) -> None:
             try:
                 await driver.close(failed=failed)
-            except Exception as error:  # noqa: BLE001 - the others are to be closed all the same
+            except Exception as error:  # noqa: BLE001 - the other streams must still be closed
                 broken.append(error)
 
         slow = [driver for driver in self._drivers if not driver.pump.release()]

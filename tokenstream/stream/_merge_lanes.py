@@ -1,4 +1,9 @@
-"""Several streams side by side, but for the waiting: whose turn it is, and what became of each."""
+"""Several streams side by side, apart from the waiting: their turns, deadlines and outcomes.
+
+A *lane* is one of the streams. A lane that may have an event is entered in the *queue*
+of lanes by its *entry*, which the stream's pump rings like a bell. The loop takes
+events from the first lane of the queue, and after a few of them turns to the next.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +34,9 @@ StreamT = TypeVar("StreamT", bound=Any)
 DriverT = TypeVar("DriverT", bound=Any)
 
 _MOST_AT_ONCE = 8
-"""Events of one stream that are given before the next one has its turn."""
+"""Most events that one stream gives in its turn."""
 _LEAST_RUN = 64
-"""Events that are given, where they have come, before what reads the streams is let run again."""
+"""Least number of events, if so many have arrived, between two pauses for the reading tasks."""
 
 
 class Labelled(NamedTuple, Generic[K]):
@@ -51,14 +56,14 @@ class Labelled(NamedTuple, Generic[K]):
 
 
 class _Line:
-    """The streams that have something to give, in the order in which they have their turns."""
+    """The queue of lanes that may have an event, in the order of their turns."""
 
     __slots__ = ("bells", "waiter")
 
     def __init__(self) -> None:
         self.bells: deque[_Place] = deque()
         self.waiter: Bell | None = None
-        """Rung when the line is not empty any more; None while nobody waits for that."""
+        """Rung when the queue is no longer empty; None if nobody waits for that."""
 
     def put(self, place: _Place) -> None:
         self.bells.append(place)
@@ -68,11 +73,13 @@ class _Line:
 
 
 class _Place:
-    """A stream's place in line, which its reader takes for it; it holds the stream by its number only.
+    """The entry of a lane in the queue, rung by the stream's reader.
+
+    It holds only the number of the lane, so that the reader does not keep the stream alive.
 
     Args:
-        line: The line.
-        number: The number of the stream.
+        line: The queue.
+        number: The number of the lane.
     """
 
     __slots__ = ("_line", "again", "number", "rung")
@@ -81,13 +88,13 @@ class _Place:
         self._line = line
         self.number = number
         self.rung = False
-        """It stands in line."""
+        """True while it is in the queue."""
         self.again = False
-        """It was to stand in line since its turn began."""
+        """True if it was rung since its turn began."""
 
     def set(self) -> None:
-        """Stand in line, unless it does already."""
-        # In this order: whoever leaves the line looks at both the other way round, in another thread.
+        """Enter the queue, unless it is in it already."""
+        # In this order, because `Merge._leave` clears `rung` before it reads `again`, in another thread.
         self.again = True
         if not self.rung:
             self.rung = True
@@ -95,12 +102,12 @@ class _Place:
 
 
 class Lane(Generic[K, DriverT]):
-    """One of the streams.
+    """One of the streams of a merge.
 
     Args:
-        label: Its label.
-        driver: Drives it.
-        place: Its place in line.
+        label: The label of the stream.
+        driver: The driver of the stream.
+        place: Its entry in the queue.
     """
 
     __slots__ = ("alarm", "driver", "label", "late", "over", "place", "since", "steady")
@@ -110,23 +117,23 @@ class Lane(Generic[K, DriverT]):
         self.driver = driver
         self.place = place
         self.over = False
-        """It has nothing more to give."""
+        """True once it has nothing more to give."""
         self.since = 0.0
-        """The clock since when nothing has come."""
+        """Time by the driver's clock since which nothing has arrived."""
         self.alarm = math.inf
-        """When to look at its deadlines, by the clock of the alarms."""
+        """Time by the monotonic clock at which to check its deadlines."""
         self.steady = False
-        """The alarm is early enough, whatever comes until then."""
+        """True if nothing that may arrive before the alarm can require an earlier one."""
         self.late = False
-        """A deadline seems to have passed; it has had no chance yet to take in what already lies there."""
+        """True if a deadline seems to have passed, but chunks may have arrived that were not read yet."""
 
 
 class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
-    """Several streams without their loop: turns, deadlines, and what became of each.
+    """Several streams without their loop: turns, deadlines, and the outcome of each.
 
     Args:
-        streams: The streams by their labels.
-        fail_fast: Whether the first stream that fails ends all.
+        streams: The streams by label.
+        fail_fast: End all streams when the first one fails.
     """
 
     __slots__ = (
@@ -150,20 +157,21 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
         self._fail_fast = fail_fast
         self._errors: dict[K, StreamError] = {}
         self.failed: K | None = None
-        """The label of the stream that failed first; None while none has."""
+        """The label of the stream that failed first; None if none has."""
         self._line = _Line()
         self._lanes: list[Lane[K, DriverT]] = []
         self._live = -1
-        """Streams that have something to give; below 0 before the first read."""
+        """Number of streams that are not over; -1 before the first read."""
         self._given = 0
-        """Events that the stream has given whose turn it is."""
+        """Number of events that the current stream has given in its turn."""
         self._run = _LEAST_RUN
-        """How many more events are given before that."""
+        """Number of events to give before the next pause for the reading tasks."""
         self._last_call = False
-        """What has come is given still, and nothing more."""
+        """True after a failure that ends all: only events that have already arrived are given."""
         self._alarms: list[tuple[float, int]] = []
+        """A heap of alarms, each with the number of its lane."""
         self._told = False
-        """The error was raised."""
+        """True once the error was raised."""
 
     def __repr__(self) -> str:
         running = sum(stream.message.ending == "streaming" for stream in self._streams.values())
@@ -171,31 +179,31 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
 
     @property
     def streams(self) -> Mapping[K, StreamT]:
-        """The streams by their labels; their own views may be read between two events, and afterwards."""
+        """The streams by label; their own views may be read between two events, and afterwards."""
         return MappingProxyType(self._streams)
 
     @property
     def messages(self) -> dict[K, Message]:
-        """The answers so far by their labels: values that never change."""
+        """The answers so far by label: snapshots that never change."""
         return {label: stream.message for label, stream in self._streams.items()}
 
     @property
     def errors(self) -> Mapping[K, StreamError]:
-        """The errors of the streams that have failed, by their labels, in the order in which they failed."""
+        """The errors of failed streams by label, in the order in which they failed."""
         return MappingProxyType(self._errors)
 
     @property
     def _drivers(self) -> list[DriverT]:
-        """What drives the streams, which is another one from when a stream is shared."""
+        """The current drivers of the streams; `broadcast` replaces the driver of a stream."""
         return [cast("DriverT", reader_of(stream)) for stream in self._streams.values()]
 
     def stop(self, reason: str | None = None) -> None:
-        """End all streams here: what has been read is kept, the rest is not read.
+        """End all streams here; the messages keep what was read, and the rest is not read.
 
-        It never blocks, and may be called from any thread.
+        Never blocks, and may be called from any thread.
 
         Args:
-            reason: Why; each stream's `stop_reason` tells it.
+            reason: The reason, for each stream's `stop_reason`.
         """
         for stream in self._streams.values():
             stream.stop(reason)
@@ -203,7 +211,7 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
     # -- turns -------------------------------------------------------------
 
     def _check_left(self) -> None:
-        """Refuse a new loop where nothing is left to read."""
+        """Refuse a new loop if nothing is left to read."""
         if self._live == 0 and self._lanes:
             msg = "the events of all streams were read to their end; the answers are in .messages"
             raise StreamConsumed(msg)
@@ -213,7 +221,7 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
         for number, (label, driver) in enumerate(zip(self._streams, self._drivers, strict=True)):
             lane = Lane(label, driver, _Place(self._line, number))
             if driver.verdict.reason is None:
-                # What was stopped meanwhile only has nothing to give.
+                # A stream that was stopped meanwhile is no error: it just gives nothing.
                 with noted(label):
                     driver.enter_loop()
             self._lanes.append(lane)
@@ -224,7 +232,7 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
                 lane.driver.begin_beside(lane.place)
 
     def _next_lane(self) -> Lane[K, DriverT] | None:
-        """Return the stream whose turn it is; None where one is to be waited for, or none is left."""
+        """Return the lane whose turn it is; None if the queue is empty."""
         bells = self._line.bells
         while bells:
             lane = self._lanes[bells[0].number]
@@ -234,7 +242,7 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
         return None
 
     def _gave(self, lane: Lane[K, DriverT], event: Event) -> Labelled[K]:
-        """Take an event that a stream has given; after a few, the next one has its turn."""
+        """Count and label an event that a stream has given; after a few, turn to the next stream."""
         self._given += 1
         self._run -= 1
         if lane.driver.is_waiting_beside:
@@ -245,11 +253,11 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
         return Labelled(lane.label, event)
 
     def _begin_run(self) -> None:
-        """Allow for as many events as keep pace with what reads the streams: each of these may bring one."""
+        """Set the number of events before the next pause; two for each queued stream keep pace with them."""
         self._run = max(_LEAST_RUN, 2 * len(self._line.bells))
 
     def _leave(self, lane: Lane[K, DriverT]) -> None:
-        """Take a stream out of the line that has nothing to give just now."""
+        """Take a stream that has nothing to give just now out of the queue, and set its alarm."""
         if self._last_call:
             self._take_out(lane)
             return
@@ -257,7 +265,7 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
         self._line.bells.popleft()
         lane.late = lane.place.rung = False
         driver = lane.driver
-        # What comes makes no deadline earlier then.
+        # In this state no chunk can make a deadline earlier.
         steady = driver.due > -math.inf and driver.machine.plain
         if steady and lane.steady:
             return
@@ -268,18 +276,18 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
             self._set_alarm(lane, time.monotonic() + until - since)
 
     def _take_out(self, lane: Lane[K, DriverT]) -> None:
-        """Take out a stream that has nothing more to give."""
+        """Mark the first stream of the queue as over, and take it out."""
         self._given = 0
         self._line.bells.popleft()
         lane.over = True
         self._live -= 1
 
     def _break(self, lane: Lane[K, DriverT], error: Exception) -> None:
-        """Take out a stream that is over.
+        """Take out a stream whose turn has raised an exception.
 
         Args:
             lane: The stream.
-            error: What its turn has raised; it is raised here where it is neither the end nor a failure.
+            error: The exception; raised again unless it is the stream's end or a `StreamError`.
         """
         if isinstance(error, StreamError):
             self._fail(lane, error)
@@ -290,7 +298,7 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
             raise error
 
     def _fail(self, lane: Lane[K, DriverT], error: StreamError) -> None:
-        """Take out a stream that has failed; where that ends all, no more is given than has come."""
+        """Take out a stream that has failed; with `fail_fast`, let the others give only what has arrived."""
         self._take_out(lane)
         if not self._errors:
             self.failed = lane.label
@@ -305,7 +313,7 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
                     self._live -= other.over
 
     def _end(self) -> StreamError | None:
-        """End where nothing is left to give, and return the error that is to be raised for that; once."""
+        """End the merge when nothing is left to give; return the error to raise, the first time only."""
         if not self._errors or self._told:
             return None
         self._told = True
@@ -319,19 +327,19 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
     # -- deadlines ---------------------------------------------------------
 
     def _set_alarm(self, lane: Lane[K, DriverT], at: float) -> None:
-        """Look at the deadlines of a stream then, unless that is to be done earlier anyway."""
+        """Set a stream's alarm, unless it has an earlier one."""
         if at < lane.alarm:
             lane.alarm = at
             heappush(self._alarms, (at, lane.place.number))
 
     @property
     def _is_due(self) -> bool:
-        """It is time to look at the clock."""
+        """True if an alarm is due."""
         alarms = self._alarms
         return bool(alarms) and alarms[0][0] <= time.monotonic()
 
     def _look_at_clock(self) -> float | None:
-        """Have streams that were silent for too long say so; return how many seconds may be waited."""
+        """Handle the alarms that are due; return the seconds until the next one, None without one."""
         alarms = self._alarms
         while alarms:
             now = time.monotonic()
@@ -363,7 +371,7 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
 
 @contextmanager
 def noted(label: object) -> Generator[None]:
-    """Say on what is raised inside which of several streams it is about."""
+    """Add a note with the stream's label to an exception raised inside the block."""
     try:
         yield
     except Exception as error:
@@ -372,7 +380,7 @@ def noted(label: object) -> Generator[None]:
 
 
 def note(error: BaseException, label: object) -> None:
-    """Say on an exception which of several streams it is about."""
-    note = f"it is the stream {label!r} of a merge"
+    """Add a note with the stream's label to an exception, once."""
+    note = f"raised by the stream {label!r} of a merge"
     if note not in getattr(error, "__notes__", ()):
         error.add_note(note)
