@@ -131,7 +131,7 @@ def test_what_stands_behind_a_quote_decides_wherever_the_text_is_cut(string: str
 def test_a_backslash_before_a_capital_u_is_no_escape_wherever_it_is_cut(string: str) -> None:
     """JSON has no such escape, and the decoder of codes has."""
     text = f'["{string}"]'
-    expected = f"from character {text.index('U')} on"
+    expected = f"at character {text.index('U')} the"
 
     for start, end in combinations(range(1, len(text)), 2):
         assert expected in _told([text[:start], text[start:end], text[end:]])[-1][2][0]

@@ -96,14 +96,14 @@ def _says(type_: Any, document: Any) -> str:
             {"count": 0, SECRET: 1, "day": 5.5},
             "at count: Input should be greater than 0, and 2 more in `errors`",
         ),
-        (SECRET, "no valid Form: Input should be an object"),
+        (SECRET, "not a valid Form: Input should be an object"),
     ],
 )
 def test_an_error_says_where_the_first_fault_is(document: Any, says: str) -> None:
     """By the type's own names; what may have been made of the output is left to `errors`."""
     said = _says(Form, document)
 
-    assert said.startswith("the output is no valid Form: ")
+    assert said.startswith("the output is not a valid Form: ")
     assert says in said
     assert SECRET not in said
 
@@ -112,10 +112,10 @@ def test_an_error_says_where_the_first_fault_is(document: Any, says: str) -> Non
     "document, says",
     [
         ({"count": SECRET}, "at count: Expected `int`, got `str`"),
-        ({}, "no valid Slip: Object missing required field `count`"),
+        ({}, "not a valid Slip: Object missing required field `count`"),
         ({"count": 1, "size": SECRET}, "at size: Invalid value"),
         ({"count": 1, "prices": {SECRET: SECRET}}, "at prices.*: Expected `int`, got `str`"),
-        ({"count": 1, SECRET: 1}, "no valid Slip: Invalid value"),
+        ({"count": 1, SECRET: 1}, "not a valid Slip: Invalid value"),
     ],
 )
 def test_faults_that_msgspec_finds_are_said_alike(document: Any, says: str) -> None:

@@ -106,7 +106,7 @@ def test_what_has_no_fields_says_where_its_value_is() -> None:
     """A list has no attributes; the message leads to `value`."""
     draft = _partial(list[int], "[1, ")
 
-    with pytest.raises(AttributeError, match=r"^list\[int\] has no fields of its own; .* `value`$"):
+    with pytest.raises(AttributeError, match=r"^list\[int\] is not an object with fields; read its `value`$"):
         _ = draft.steps
     assert False is ("a" in draft)
 
@@ -506,14 +506,14 @@ def test_what_is_asked_of_what_has_not_come_says_how_to_ask() -> None:
     """MISSING has no attributes and no items; the error names the way; probes of tools find nothing."""
     draft = _partial(Recipe, "{")
 
-    with pytest.raises(AttributeError, match=r"\.title was asked .* draft\.get\("):
+    with pytest.raises(AttributeError, match=r"\.title was read .* draft\.get\("):
         _ = draft.best.title
     for name in ("name", "value"):
         # Fields are called so more often than anything else.
-        with pytest.raises(AttributeError, match=rf"^\.{name} was asked .* draft\.get\(") as told:
+        with pytest.raises(AttributeError, match=rf"^\.{name} was read .* draft\.get\(") as told:
             getattr(draft.best, name)
         assert told.value.name == name
-    with pytest.raises(AttributeError, match=r"\[0\] was asked .* draft\.get\("):
+    with pytest.raises(AttributeError, match=r"\[0\] was read .* draft\.get\("):
         _ = draft.steps[0]
     with pytest.raises(TypeError, match="not iterable"):
         list(draft.steps)

@@ -116,7 +116,7 @@ def test_whole_text_is_validated() -> None:
 
 def test_text_that_breaks_the_schema_is_invalid() -> None:
     """OutputInvalid has pydantic's errors and the text, and says what it was meant to be."""
-    with pytest.raises(OutputInvalid, match="no valid Step: at title") as caught:
+    with pytest.raises(OutputInvalid, match="not a valid Step: at title") as caught:
         Schema.of(Step).validate_text("{}")
 
     assert ("{}", [("missing", ("title",))]) == (

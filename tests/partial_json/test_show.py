@@ -323,7 +323,7 @@ def test_streams_take_it_and_other_words_are_refused() -> None:
     drafts = list(Stream(['{"title": "a b', ' c"}'], format="pieces").partials(Plain, show="words"))
 
     assert ["a", "a b c"] == [draft.title for draft in drafts]
-    with pytest.raises(MisuseError, match='"characters", "words" or "values", and not'):
+    with pytest.raises(MisuseError, match='"characters", "words" or "values", not'):
         Partials(Plain, show="letters")  # type: ignore[arg-type]
-    with pytest.raises(MisuseError, match='"characters", "words" or "values", and not'):
+    with pytest.raises(MisuseError, match='"characters", "words" or "values", not'):
         Show("letter")  # type: ignore[arg-type]

@@ -70,7 +70,7 @@ def test_an_element_that_has_not_come_is_an_index_error() -> None:
     """The message tells how many have."""
     view = GrowingArray([1, 2])
 
-    with pytest.raises(IndexError, match="no element 2 yet: 2 have come"):
+    with pytest.raises(IndexError, match="no element 2 yet: 2 have arrived"):
         _ = view[2]
     with pytest.raises(IndexError):
         _ = view[-3]

@@ -142,7 +142,7 @@ def test_an_invalid_value_shows_at_once_and_is_raised_at_the_end() -> None:
         assert [("serves",), ("steps", 0, "text")] == [each["loc"] for each in error.errors]
         assert (text, last.errors) == (error.text, error.errors)
         assert error.best == last
-        assert "no valid Recipe: at serves: Input should be a valid integer" in str(error)
+        assert "not a valid Recipe: at serves: Input should be a valid integer" in str(error)
         assert str(error).endswith(", and 1 more in `errors`")
         assert "many" not in str(error)
 

@@ -1,4 +1,4 @@
-"""JSON that is still being written: read in one pass, its value current after each piece."""
+"""Partial JSON: parsed in one pass while it is being written, its value current after each piece."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ __all__ = [
     "ValueStart",
 ]
 
-# Loaded when first asked for: the parser needs neither pydantic's type adapters
-# nor the package that has the flags.
+# Loaded on first use: the parser needs neither pydantic's type adapters nor the
+# package that defines the flags.
 _HOMES = {
     "Allow": "_allow",
     "JSONEvent": "events",

@@ -1,4 +1,4 @@
-"""Where the flags come from that say what may show before it is complete."""
+"""Import the `Allow` flags, which select what may show before it is complete."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 __all__ = ["Allow"]
 
 try:
-    # It has no types of its own.
+    # The package has no type annotations.
     Allow: Any = import_module("partial_json_parser").Allow
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(

@@ -1,4 +1,4 @@
-"""A document that comes in one piece: validated at once, gone through by its fields when somebody asks."""
+"""Documents that arrive in one piece: validated at once, read field by field only on request."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PARTS = frozenset(("log", "length", "_distinct", "name", "tail", "rest"))
 
 
 def end_of(text: str) -> str:
-    """Return the bracket that a text ends with, if it begins with the one that opens it; else "".
+    """Return the closing bracket of a text that begins and ends with a matching pair; else "".
 
     Example:
         >>> end_of(' {"a": [1]} '), end_of('{"a": [1]'), end_of("12")
@@ -38,52 +38,53 @@ def end_of(text: str) -> str:
 
 
 def may_be_odd(text: str) -> bool:
-    """Return whether a text may have the numbers that pydantic takes, and JSON does not have.
+    """Return whether a text may contain NaN or Infinity, which pydantic accepts and JSON does not.
 
     Example:
         >>> may_be_odd('{"share": NaN}'), may_be_odd('{"share": 1}')
         (True, False)
     """
-    # One character is looked for in a tenth of the time.
+    # Searching for one character takes a tenth of the time.
     return ("N" in text and "NaN" in text) or ("I" in text and "Infinity" in text)
 
 
 def read_at_once(slot: Slot, text: str, *, most_depth: int) -> Any:  # noqa: ANN401 - any value
-    """Return the value of a text; MISSING where reading it value by value has to tell what it is.
+    """Return the value of a whole text, or MISSING if it must be read value by value.
 
     Args:
-        slot: What the document is to become; pydantic reads it.
+        slot: The slot of the whole document; pydantic reads it.
         text: The text.
-        most_depth: Most objects and arrays inside each other.
+        most_depth: Highest nesting of objects and arrays.
     """
-    # Pydantic takes these; the parser may not.
+    # Pydantic accepts these; the parser does not.
     if may_be_odd(text) or may_be_too_long(text):
         return MISSING
     try:
         value = slot.read(text)
-    except Exception:  # noqa: BLE001 - validators may raise anything; it is raised again in its place
+    except Exception:  # noqa: BLE001 - validators may raise anything; the second reading raises it
         return MISSING
     return value if is_nested_at_most(text, most_depth) else MISSING
 
 
 def fields_of(names: Iterable[str], value: Any) -> dict[str, Any]:  # noqa: ANN401 - any value
-    """Return those of some fields that a finished object has.
+    """Return the named fields that a finished object has, with their values.
 
     Args:
-        names: The fields.
+        names: Field names.
         value: The object.
     """
     return {name: found for name in names if (found := member(value, name)) is not MISSING}
 
 
 class LateObject(FilledObject):
-    """An object that was validated at once: its fields are gone through when somebody first looks at them.
+    """The view of an object that was validated at once; its fields are read on first access.
 
-    What is finished in it is the same object as in the whole: that it was read twice shows nowhere.
+    Reading them parses the text a second time, with a new draft. The finished values
+    shown are those of `outcome`, so that the second reading is not visible.
 
     Args:
-        make: The class of drafts, and what makes one that has read nothing: the schema, whether defaults
-            show, when strings show, and what makes what cuts them into words.
+        make: The class of drafts and the arguments for a new one: schema, whether defaults show,
+            when strings show, and the factory of word cutters.
         text: The document.
         names: The names of its type's fields.
         outcome: The finished object.
@@ -105,11 +106,11 @@ class LateObject(FilledObject):
         self._made: dict[None, FilledObject] = {}
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any part of it
-        # Arguments of a view of its kind, each asked for here once.
+        # The slots of a `FilledObject`: each is unset until its first use.
         if name not in _PARTS:
             raise AttributeError(name, name=name, obj=self)
         if None not in self._made:
-            # Another thread may have gone through it meanwhile: both have what was there first.
+            # Another thread may have read it meanwhile: both use the first result.
             self._made.setdefault(None, self._gone_through())
         made = self._made[None]
         for part in _PARTS:
@@ -119,7 +120,7 @@ class LateObject(FilledObject):
     def _gone_through(self) -> FilledObject:
         make, schema, filled, how, words = self._make
         draft = make(schema, defaults=filled, show=how, words=words)
-        # In two pieces, or it would be validated at once again.
+        # In two pieces: a single one would be validated at once again.
         draft.feed(self._text[:1])
         draft.feed(self._text[1:])
         taken = draft.partial()

@@ -1,4 +1,4 @@
-"""Numbers and literals of strict JSON, whole or cut."""
+"""Reading of numbers and literals in strict JSON, whole or split between pieces."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ __all__ = ["begin_literal", "begin_number", "end_number", "in_literal", "in_numb
 
 _LITERALS = {"t": ("true", True, BOOL), "f": ("false", False, BOOL), "n": ("null", None, NULL)}
 _SHORT = 20
-"""Characters in which most numbers end."""
+"""Length in characters within which most numbers end."""
 
 
 @under("-0123456789", VALUE, FIRST_ELEMENT)
 def begin_number(reader: StrictReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read a number from its first character on."""
+    """Read a number from its first character."""
     start = reader.base + position
-    # Most numbers are short, have digits alone, and stand before a comma.
+    # Most numbers are a few digits followed by a comma.
     digits, comma, _ = text[position : position + _SHORT].partition(",")
     if comma and digits.isdecimal() and digits.isascii() and (digits[0] != "0" or digits == "0"):
         end = position + len(digits)
@@ -54,7 +54,7 @@ def begin_number(reader: StrictReader, text: str, position: int, out: list[JSONE
 
 
 def in_number(reader: StrictReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read on in a number that a piece has cut."""
+    """Continue a number that is split between pieces."""
     end, reader.state = advance(text, position, reader.state)
     reader.held += text[position:end]
     if is_too_long(reader.held):
@@ -67,7 +67,7 @@ def in_number(reader: StrictReader, text: str, position: int, out: list[JSONEven
 
 
 def end_number(reader: StrictReader, end: int, out: list[JSONEvent]) -> int:
-    """Finish a number; `end` is behind it."""
+    """Finish a number; `end` is the position after it."""
     value = make(reader.held, decimals=reader.document.decimals)
     if value is None:
         reader.document.exceed_exponent(reader.held, reader.number_at)
@@ -80,7 +80,7 @@ def end_number(reader: StrictReader, end: int, out: list[JSONEvent]) -> int:
 
 @under("tfn", VALUE, FIRST_ELEMENT)
 def begin_literal(reader: StrictReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read true, false or null from its first letter on."""
+    """Read true, false or null from its first letter."""
     word, value, _ = literal = _LITERALS[text[position]]
     start = reader.base + position
     if text.startswith(word, position):
@@ -94,7 +94,7 @@ def begin_literal(reader: StrictReader, text: str, position: int, out: list[JSON
 
 
 def in_literal(reader: StrictReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read on in true, false or null, which a piece has cut."""
+    """Continue true, false or null split between pieces."""
     word, value, bit = reader.literal
     done = reader.state
     piece = text[position : position + len(word) - done]

@@ -1,4 +1,4 @@
-"""Fields that show though they have not come: by the type's defaults, and by what the finished object has."""
+"""Values shown for fields that have not arrived: the type's defaults, and what the finished object has."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__ = ["Defaults", "FilledObject", "Filling"]
 
 
 class Defaults:
-    """The defaults of an object's fields, made anew for each object: none shares what can be changed.
+    """The defaults of an object's fields, made anew for each object so that no mutable value is shared.
 
     Args:
-        makers: What makes each field's default, or returns MISSING where it has none.
+        makers: A factory for each field; it returns MISSING if the field has no default.
 
     Example:
         >>> made = Defaults({"tags": list, "tries": lambda: 3}).make()
@@ -44,7 +44,7 @@ class Filling:
     """Fills the objects of one document with the defaults of their types.
 
     Args:
-        slot: What the document is read as.
+        slot: The slot of the whole document.
     """
 
     __slots__ = ("_first", "_slot")
@@ -52,18 +52,18 @@ class Filling:
     def __init__(self, slot: Slot) -> None:
         self._slot = slot
         self._first: dict[str, Any] | None = None
-        """The defaults of the document's own object, which show before it has begun."""
+        """Defaults of the top-level object, shown even before it begins."""
 
     @property
     def unbegun(self) -> GrowingObject | None:
-        """The value shown before a document begins; None unless it is an object with defaults."""
+        """The value shown before the document begins; None unless it is an object with defaults."""
         if self._first is None:
             defaults = self._slot.defaults()
             self._first = {} if defaults is None else defaults.make()
         return FilledObject(FieldLog(), "", MISSING, self._first) if self._first else None
 
     def begin(self, node: Open) -> None:
-        """Give an object that has begun its defaults."""
+        """Set the defaults of an object that has just begun."""
         if node.is_object and node.slot.face is not None and node.rest is None:
             defaults = node.slot.defaults()
             if node.parent is None and self._first is not None:
@@ -73,20 +73,20 @@ class Filling:
 
     @staticmethod
     def choose(node: Open) -> None:
-        """Give an object its defaults, once it is known which member of a union it is."""
+        """Set the defaults of an object whose member of a union has become known."""
         defaults = None if node.structure is None else node.structure.defaults()
         if defaults is not None and node.rest is None:
             node.rest = defaults.make()
 
 
 class FilledObject(GrowingObject):
-    """An object as far as it had come, and behind that the fields that show without having come.
+    """A `GrowingObject` that also shows values for fields that have not arrived.
 
     Args:
         log: The finished fields.
-        name: The name of the field that grows, or "".
-        tail: What shows of that field; MISSING where nothing does.
-        rest: What shows of fields that have not come, by name.
+        name: The name of the growing field, or "".
+        tail: The part of that field that shows, or MISSING.
+        rest: Values shown for fields that have not arrived, by name.
     """
 
     __slots__ = ("rest",)
@@ -109,6 +109,6 @@ class FilledObject(GrowingObject):
         return super().__len__() + sum(1 for _ in self._without())
 
     def _without(self) -> Iterator[str]:
-        """Yield the names of the fields that have not come."""
+        """Yield the names of the fields that have not arrived."""
         find = super().find
         return (name for name in self.rest if find(name) is MISSING)

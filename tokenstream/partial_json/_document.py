@@ -1,4 +1,4 @@
-"""A JSON document while it is read: the value that grows, its events, its error."""
+"""A JSON document while it is being read: the growing value, its events, its error."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ __all__ = [
     "new_event",
 ]
 
-# The bits of partial-json-parser's `Allow`, so that whoever does not choose need not load it.
+# The bits of partial-json-parser's `Allow`, repeated here so that the package is not loaded for them.
 STR, NUM, ARR, OBJ, NULL, BOOL = 1, 2, 4, 8, 16, 32
 
 TO_SETTLE = "what waits is still to be read"
-"""Stands in `Document.fresh` while something waits: looking at the value checks that alone."""
+"""Placed in `Document.fresh` while pieces wait, so that `value` has a single condition to check."""
 new_event: Any = object.__new__
-"""Makes an event whose attributes are set one by one, in two thirds of the time that its class takes."""
+"""Create an event without calling its constructor; setting its attributes takes two thirds of the time."""
 
 
 class Frame(Place):
-    """An object or array that is open."""
+    """An open object or array."""
 
     __slots__ = ("container",)
 
@@ -51,27 +51,27 @@ class Frame(Place):
 
 
 def forget(event: ValueDone) -> None:
-    """Have the parser let go of a finished value, where what it stands in is still open.
+    """Release the parser's reference to a finished value whose container is still open.
 
-    Its place stays, because the parser counts them.
+    Its key or index stays, because the parser counts the elements.
     """
-    # Not its path, which takes longer to make.
+    # By its place: making the path would take longer.
     place = event.place
     if isinstance(place, Frame):
         place.container[event.key] = None
 
 
 class Document:
-    """The value that a reader builds, the events that tell how it grows, and what went wrong.
+    """The value that a reader builds, with the events that report its growth, and its error.
 
-    A reader, strict or lenient, knows the grammar and the text; it says here what
-    it has read. Offsets are characters from the start of the text, and `out` takes
-    the events.
+    The reader, strict or lenient, knows the grammar and the text, and calls the
+    methods here for what it has read. Offsets are characters from the start of the
+    text; events are appended to `out`.
 
     Args:
-        allow: Bits of what may show before it is complete.
-        max_depth: Most objects and arrays inside each other.
-        decimals: Whether numbers with a fraction or an exponent become Decimals.
+        allow: `Allow` bits of the kinds of values that show before they are complete.
+        max_depth: Highest nesting of objects and arrays.
+        decimals: True to turn numbers with a fraction or an exponent into Decimals.
     """
 
     __slots__ = (
@@ -100,33 +100,33 @@ class Document:
         self.max_depth = max_depth
         self.decimals = decimals
         self.frames: list[Frame] = []
-        """The objects and arrays that are open, from outside in."""
+        """The open objects and arrays, outermost first."""
         self.frame: Frame | None = None
-        """The last of them; None around the document."""
+        """The innermost of them; None at the top level."""
         self.container: Any = None
-        """The dict or list of that one."""
+        """The dict or list of that frame."""
         self.key: str | int = 0
-        """The key or index in it of the value that is being read, or comes next."""
+        """Key or index in `container` of the current value, or of the next one."""
         self.root: Any = None
         self.fresh = ""
-        """What the open string has grown by since it was last written to its place: the first piece."""
+        """First piece of the open string that has not been written to `container` yet."""
         self.pieces = TextLog()
-        """The pieces after that one."""
+        """The pieces that follow it."""
         self.atom_shown = False
-        """Whether the unfinished number or literal shows."""
+        """True if the unfinished number or literal shows."""
         self.string = ""
-        """The open string as far as it is written, where it is not shown."""
+        """The open string so far, if unfinished strings do not show."""
         self.has_value = False
-        """Whether there is something to show."""
+        """True once there is a value to show."""
         self.complete = False
-        """Whether the document is finished: only white space may follow."""
+        """True once the document is finished: only white space may follow."""
         self.error: InvalidJSON | LimitExceeded | None = None
-        """What went wrong, once something has; what was read before stays readable."""
+        """The error, or None; the value read before it stays readable."""
         self.waiting: Callable[[], None] | None = None
-        """Reads the long pieces that nobody has looked at yet; all who look at the document do so first."""
+        """Reads the long pieces that were put off; called before the document is looked at."""
 
     def settle(self) -> None:
-        """Read what waits."""
+        """Read the pieces that were put off, if any."""
         read, self.waiting = self.waiting, None
         if read is not None:
             self.fresh = ""
@@ -134,22 +134,22 @@ class Document:
 
     @property
     def value(self) -> Any:  # noqa: ANN401 - any JSON value
-        """The value as it is now: for looking, it goes on growing; None while `has_value` is False."""
+        """The current value, which keeps growing; None while `has_value` is False."""
         if self.fresh:
             self.write_pieces()
         return self.root
 
     def snapshot(self) -> Any:  # noqa: ANN401 - any JSON value
-        """Return the value as it is now: a copy that never changes.
+        """Return a copy of the current value that never changes.
 
-        Finished objects and arrays are shared by all snapshots; those that are
-        still open are copied, each one level deep.
+        Finished objects and arrays are shared by all snapshots; those still open
+        are copied, each one level deep.
         """
         value = self.value
         if not self.has_value:
             return None
         inner: Frame | None = None
-        # From inside out, so that each copy takes the copy of what is open in it.
+        # Innermost first, so that each copy can hold the copy of the one inside it.
         for frame in reversed(self.frames):
             copy = frame.container.copy()
             if inner is not None and self.is_shown(inner.container):
@@ -160,56 +160,54 @@ class Document:
     # -- faults ------------------------------------------------------------------
 
     def fail(self, offset: int, why: str) -> None:
-        """Set the error of a text that is no JSON."""
+        """Set the error of a text that is not JSON."""
         kept = "; what came before is still readable" if offset else ""
         self.error = InvalidJSON(f"{why}{kept}", text="", offset=offset)
 
     def refuse(self, offset: int, expected: str) -> None:
-        """Set the error of a character that stands where another was expected."""
-        advice = "" if offset else "; where prose or a code fence stands around the JSON, pass lenient=True"
-        self.fail(
-            offset, f"the text is no JSON from character {offset:,} on, where {expected} was expected{advice}"
-        )
+        """Set the error of an unexpected character."""
+        advice = "" if offset else "; if prose or a code fence surrounds the JSON, pass lenient=True"
+        self.fail(offset, f"the text is not JSON: at character {offset:,} {expected} was expected{advice}")
 
     def exceed(self, why: str, limit: str, value: int) -> None:
-        """Set the error of a document that outgrows a bound."""
+        """Set the error of a document that exceeds a limit."""
         self.error = LimitExceeded(why, limit=limit, value=value)
 
     def exceed_digits(self, number: str, offset: int) -> None:
-        """Set the error of a number with too many digits, and show as many as there may be."""
+        """Set the error of a number with too many digits, and show as many digits as allowed."""
         self.show_number(number)
         self.exceed(
-            f"the number at character {offset:,} has more than {MOST_DIGITS:,} digits, which no "
-            "reader takes; ask the model for a string",
+            f"the number at character {offset:,} has more than {MOST_DIGITS:,} digits, the most "
+            "that is read; ask the model for a string",
             "digits",
             MOST_DIGITS,
         )
 
     def exceed_exponent(self, number: str, offset: int) -> None:
-        """Set the error of a number whose exponent no Decimal holds, and show what comes before it."""
+        """Set the error of an exponent too large for a Decimal, and show the number without it."""
         from decimal import MAX_EMAX
 
         self.show_number(number)
         self.exceed(
-            f"the number at character {offset:,} has an exponent that no Decimal holds; read the "
-            "document without decimals=True",
+            f"the number at character {offset:,} has an exponent too large for a Decimal; read "
+            "the document without decimals=True",
             "exponent",
             MAX_EMAX,
         )
 
     def end(self, offset: int) -> None:
-        """Set the error of a text that ended before its document did; `offset` is its length."""
+        """Set an error if the text ended before its document; `offset` is the length of the text."""
         if not self.complete and self.error is None:
             self.fail(offset, f"the text ended after {offset:,} characters, before the document did")
 
-    # -- what a reader tells -------------------------------------------------------
+    # -- called by the reader ------------------------------------------------------
 
     def is_shown(self, container: dict[str, Any] | list[Any]) -> bool:
-        """Return whether an object or array shows before it is complete."""
+        """Return True if an object or array shows before it is complete."""
         return bool(self.allow & (OBJ if isinstance(container, dict) else ARR))
 
     def show(self, value: Any) -> None:  # noqa: ANN401 - any JSON value
-        """Put a value in its place, where there was none."""
+        """Insert a value at `key`, which is still free."""
         container = self.container
         if container.__class__ is dict:
             container[self.key] = value
@@ -220,7 +218,7 @@ class Document:
             container.append(value)
 
     def replace(self, value: Any) -> None:  # noqa: ANN401 - any JSON value
-        """Put a value in the place of what shows of it."""
+        """Replace the value at `key` by a newer one."""
         container = self.container
         if container is None:
             self.root = value
@@ -228,11 +226,11 @@ class Document:
             container[self.key] = value
 
     def open(self, container: dict[str, Any] | list[Any], offset: int, out: list[JSONEvent]) -> bool:
-        """Begin an object or array, and tell whether it may be that deep."""
+        """Begin an object or array; return False if it is nested too deeply."""
         if len(self.frames) >= self.max_depth:
             self.exceed(
                 f"the JSON document is nested more than {self.max_depth:,} deep at character {offset:,}; "
-                "if it is meant to be, PartialJSONParser takes a higher max_depth",
+                "if that is intended, pass a higher max_depth to PartialJSONParser",
                 "max_depth",
                 self.max_depth,
             )
@@ -258,7 +256,7 @@ class Document:
         return True
 
     def close(self, offset: int, out: list[JSONEvent]) -> None:
-        """End the open object or array; `offset` is behind its bracket."""
+        """End the open object or array; `offset` is the position after its bracket."""
         frame: Any = self.frames.pop()
         container = frame.container
         self.frame = outer = frame.parent
@@ -274,12 +272,12 @@ class Document:
         out.append(done)
 
     def begin_atom(self, kind: JSONKind, offset: int, out: list[JSONEvent]) -> None:
-        """Begin a number or a literal."""
+        """Begin a number or literal."""
         self.atom_shown = False
         out.append(ValueStart(self.frame, kind, offset, self.key))
 
     def show_atom(self, value: Any) -> None:  # noqa: ANN401 - a number, True, False or None
-        """Show what a number or a literal has come to."""
+        """Show the current value of an unfinished number or literal."""
         if self.atom_shown:
             self.replace(value)
         else:
@@ -287,18 +285,18 @@ class Document:
             self.show(value)
 
     def show_number(self, number: str) -> None:
-        """Show what an unfinished number has come to, where that is asked for."""
+        """Show the value of an unfinished number, if `allow` has `NUM`."""
         value = so_far(number, decimals=self.decimals) if self.allow & NUM else None
         if value is not None:
             self.show_atom(value)
 
     def end_atom(self, value: Any, offset: int, out: list[JSONEvent]) -> None:  # noqa: ANN401 - as above
-        """Finish a number or a literal; `offset` is behind it."""
+        """Finish a number or literal; `offset` is the position after it."""
         self.show_atom(value)
         out.append(ValueDone(self.frame, value, offset, self.key))
 
     def begin_string(self, offset: int, out: list[JSONEvent], piece: str = "") -> None:
-        """Begin a string, and take the first piece of it."""
+        """Begin a string with its first piece."""
         frame, key = self.frame, self.key
         out.append(ValueStart(frame, "string", offset, key))
         if piece:
@@ -309,7 +307,7 @@ class Document:
             self.string = piece
 
     def grow_string(self, piece: str, out: list[JSONEvent]) -> None:
-        """Take the next piece of the open string."""
+        """Append a piece to the open string."""
         out.append(StringDelta(self.frame, piece, self.key))
         if self.fresh:
             self.pieces.append(piece)
@@ -317,7 +315,7 @@ class Document:
             self.fresh = piece
 
     def end_string(self, offset: int, out: list[JSONEvent]) -> None:
-        """End the open string; `offset` is behind its quote."""
+        """End the open string; `offset` is the position after its quote."""
         if self.fresh:
             self.write_pieces()
         if self.shows_strings:
@@ -329,7 +327,7 @@ class Document:
         out.append(ValueDone(self.frame, text, offset, self.key))
 
     def write_pieces(self) -> None:
-        """Write what the open string has grown by to its place."""
+        """Append the pieces read since the last call to the open string in `container`."""
         grown = self.fresh
         if grown is TO_SETTLE:
             self.settle()
@@ -341,8 +339,8 @@ class Document:
             grown += self.pieces.join()
             self.pieces = TextLog()
         container = self.container
-        # A string that nobody else holds is extended in place, which takes no longer the longer it
-        # is: so it is taken out of where it stands first.
+        # CPython extends a string in place if there is no other reference to it, at a cost that does
+        # not grow with its length: so it is removed from its container first.
         if not self.shows_strings:
             text, self.string = self.string, ""
             text += grown

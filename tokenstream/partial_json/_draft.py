@@ -1,4 +1,4 @@
-"""A typed object that fills in as its text arrives."""
+"""Drafts: typed objects that fill in as their text arrives; `_partial` shows how the classes fit together."""
 
 from __future__ import annotations
 
@@ -41,26 +41,26 @@ T = TypeVar("T")
 
 _NOT_READ = (Failed, Unread)
 _MOST_AGAIN = 4
-"""How often a document's length is read again: what is doubtful behind that is read with what is around it.
+"""Bound on rereading, in lengths of the document; beyond it a doubtful value waits for its container.
 
-Else objects inside each other that each repeat a key would be read as often as they are deep.
+Without it, nested objects that each repeat a key would be read once for each level around them.
 """
 
 
 class Draft(Generic[T]):
     """A typed object that fills in as its text arrives.
 
-    Each value is validated once, when it is finished, and put together with
-    others when what they stand in closes: so that the end is what pydantic makes
-    of the whole text, and a snapshot costs what is open, not what there is.
+    Each value is validated once, when it is finished, and assembled with its
+    siblings when their container closes. The result equals what pydantic makes of
+    the whole text, and a snapshot costs what is open, not the whole document.
 
     Args:
-        type_or_adapter: What the document is to become.
-        lenient: Whether to read what models write in place of JSON, with "closed" nothing that was cut.
-        defaults: Whether a field that has not come shows its type's default.
-        show: When strings show whose type does not say.
-        words: Makes what cuts a text into words.
-        document: Which of several documents is read, with *lenient*.
+        type_or_adapter: The type of the document.
+        lenient: True to read what models write in place of JSON; "closed" refuses text that was cut.
+        defaults: True if a field that has not arrived shows its type's default.
+        show: When strings show, unless their type says otherwise.
+        words: Factory of the objects that cut text into words.
+        document: The document to read among several; needs *lenient*.
 
     Example:
         >>> draft = Draft(dict[str, int])
@@ -70,20 +70,20 @@ class Draft(Generic[T]):
         (True, {'eggs': 3, 'flour': 1})
     """
 
-    # Of a short document that comes whole, setting these one by one would take a while.
+    # Class attributes: setting each in the constructor would slow down short documents that come whole.
     _top: Open | None = None
-    """The innermost object or array that is open."""
+    """The innermost open object or array."""
     _text: TextLog | None = None
-    """The open text, where it shows."""
+    """The open string, if it shows."""
     _faults: Fault | None = None
     _again = 0
-    """Characters that were read a second time."""
+    """Characters read a second time."""
     _root: Any = MISSING
-    """The value that shows, once the document is finished."""
+    """The value shown once the document is finished."""
     _outcome: Any = MISSING
     _snapshot: Partial[T] | None = None
     _cut: InvalidJSON | LimitExceeded | None = None
-    """What the parser says of a text that ended too early."""
+    """The parser's error if the text ended too early."""
     _is_over = False
 
     def __init__(
@@ -97,7 +97,7 @@ class Draft(Generic[T]):
         document: DocumentChoice | None = None,
     ) -> None:
         self.schema: Schema[T] = Schema.of(type_or_adapter)
-        """What the document is to become."""
+        """The schema of the document's type."""
         schema = self.schema
         self._slot: Slot = schema.slot
         self._face = schema.slot.face or Face(schema.title, None, schema.slot)
@@ -109,14 +109,14 @@ class Draft(Generic[T]):
         self._how: How = check_show(show)
         self._words = words
         self._leaf: tuple[Slot, str | int | None, bool] = (self._slot, None, False)
-        """What the open text, number or literal is read as, its name, and whether it is part of a unit."""
+        """Slot and name of the open string, number or literal; True if it is part of a value read whole."""
         self._is_untouched = lenient is False and document is None and schema.core is not None
-        """The parser has read nothing: no piece came, or one that was the whole document."""
+        """True while the parser has read nothing: no piece came, or one that was the whole document."""
         if not self._is_untouched:
             parser = self._parser
             self._page.repairs = lambda: parser.repairs
 
-    # Made when a document does not come whole: that is most of what a short one would take.
+    # Made only for a document that does not come whole: they would be most of the cost of a short one.
 
     @cached_property
     def _parser(self) -> OutputParser:
@@ -127,16 +127,16 @@ class Draft(Generic[T]):
     def _excerpt(self) -> Excerpt:
         return WrittenExcerpt() if self._page.lenient else Excerpt()
 
-    # -- what there is -----------------------------------------------------------
+    # -- current state -----------------------------------------------------------
 
     @property
     def complete(self) -> bool:
-        """Whether the document is finished."""
+        """True once the document is finished."""
         return self._root is not MISSING
 
     @property
     def came_whole(self) -> bool:
-        """All of it came in one piece, and is valid."""
+        """True if the document came in one piece, and is valid."""
         return self._is_untouched and self.complete
 
     @property
@@ -146,19 +146,19 @@ class Draft(Generic[T]):
 
     @property
     def has_begun(self) -> bool:
-        """Something of the document has come."""
+        """True once any part of the document has arrived."""
         return self.complete or self._parser.has_begun
 
     @property
     def error(self) -> InvalidJSON | LimitExceeded | None:
-        """What went wrong with the text itself, once something has."""
+        """The error of the text itself, or None."""
         error = None if self._is_untouched else self._parser.error
-        # A text that was cut is no broken one.
+        # A text that was cut off is incomplete, not broken.
         return None if error is None or error is self._cut else error
 
     @property
     def errors(self) -> list[dict[str, Any]]:
-        """What is wrong with finished values so far, as pydantic tells it."""
+        """Validation errors of the finished values so far, in pydantic's form."""
         return list(self.partial().errors)
 
     @property
@@ -167,7 +167,7 @@ class Draft(Generic[T]):
         return self._log.join()
 
     def partial(self) -> Partial[T]:
-        """Return the object as far as it has come; the same one until something changes."""
+        """Return the current snapshot: the same object until something changes."""
         if self._snapshot is None:
             self._snapshot = self._taken()
         return self._snapshot
@@ -176,8 +176,8 @@ class Draft(Generic[T]):
         """Return the finished, validated value.
 
         Raises:
-            OutputIncomplete: It is not all there.
-            OutputInvalid: It is not what the type asks for; `InvalidJSON` where it is no JSON.
+            OutputIncomplete: The document is not complete.
+            OutputInvalid: It does not fit the type; `InvalidJSON` if it is not JSON.
         """
         return self.partial().final()
 
@@ -190,7 +190,7 @@ class Draft(Generic[T]):
         while node is not None and node.parent is not None:
             if node.shows:
                 view = node.view(name, tail)
-                # Compared with None: asking for its length takes longer.
+                # Compared with None because truth would compute the length of the view.
                 inner = view if inner is None else inner
                 tail = self._shown(node, view, end, error)
             else:
@@ -206,7 +206,7 @@ class Draft(Generic[T]):
             tail = self._filling.unbegun or MISSING
         page, faults = self._page, self._faults
         repaired = self._parser.repair_count if page.lenient else 0
-        # From one tuple, which takes a fifth of the time: there is a snapshot for each piece.
+        # `_make` with one tuple takes a fifth of the time, and each piece makes a snapshot.
         state = State._make(
             (page, page.start, end, complete, faults, None, error, self._outcome, True, repaired, inner)
         )
@@ -223,7 +223,7 @@ class Draft(Generic[T]):
         complete: bool = False,
         settled: bool = True,
     ) -> Any:  # noqa: ANN401 - any value
-        """Return what shows of an object or array inside the document."""
+        """Return the view of a nested object or array, as a `Partial` if its type has fields."""
         face = node.slot.face
         if face is None or not node.is_object:
             return view
@@ -238,7 +238,7 @@ class Draft(Generic[T]):
     # -- reading -----------------------------------------------------------------
 
     def feed(self, text: str) -> bool:
-        """Read a piece of the document, and tell whether something has changed that shows."""
+        """Read a piece of the document; return True if something visible has changed."""
         if self._is_untouched and self._take_whole(text):
             return True
         parser, excerpt = self._parser, self._excerpt
@@ -253,7 +253,7 @@ class Draft(Generic[T]):
         return changed
 
     def end(self) -> None:
-        """Say that the text has ended; a document that is not whole by then is incomplete."""
+        """End the text; a document that is unfinished by then is incomplete."""
         self._is_over = True
         if not self.came_whole and self._parser.error is None:
             self._excerpt.feed("")
@@ -266,9 +266,9 @@ class Draft(Generic[T]):
             self._snapshot = None
 
     def _take_whole(self, text: str) -> bool:
-        """Validate the first piece at once if it is the whole document, and tell whether it was."""
+        """Validate the first piece at once if it is the whole document; return True if it was."""
         if self.complete and text:
-            # More comes behind the whole document, which the parser has to know for that.
+            # Text follows the whole document: the parser must read both to judge it.
             self._parser.feed(self._log.join())
             if self._is_over:
                 self._parser.end()
@@ -280,7 +280,7 @@ class Draft(Generic[T]):
         self._log.append(text)
         self._outcome = self._root = entry
         if closer == "}":
-            # Not the draft, which could not be let go of at once.
+            # Without the draft itself: the reference cycle would delay freeing it.
             made = Draft, self.schema, self._filling is not None, self._how, self._words
             self._root = LateObject(made, text, self._face.names or (), entry)
         self._snapshot = None
@@ -319,7 +319,7 @@ class Draft(Generic[T]):
             top = self._top = Open(
                 node, event, name, slot, structure, how=how, fault=self._faults, inside=inside
             )
-            # What its own annotation holds back shows once it is whole.
+            # Annotated `Show("values")`: hidden until it is whole.
             top.shows = top.shows and said != "values"
             if self._filling is not None:
                 self._filling.begin(top)
@@ -332,7 +332,7 @@ class Draft(Generic[T]):
         return self._text is not None
 
     def _begin_again(self, node: Open, key: str | int) -> None:
-        """Begin the value of a key that has one: the last counts, but how is told by the whole."""
+        """Begin a value whose key came before; the last one counts, so the whole object is read again."""
         node.doubtful = True
         if key in node.failed:
             node.failed.remove(key)
@@ -353,7 +353,7 @@ class Draft(Generic[T]):
         return self._enter(node, key, name=name, slot=slot, entry=entry, shown=value)
 
     def _close(self, node: Open, raw: Any, offset: int) -> bool:  # noqa: ANN401 - a dict or a list
-        """Finish an object or array; `offset` is behind its bracket."""
+        """Finish an object or array; `offset` is the position after its bracket."""
         parent, key, name = node.parent, node.key, node.name
         if node.inside and parent is not None:
             parent.show(name, node.view(), settled=node.settles, raw=True)
@@ -361,13 +361,13 @@ class Draft(Generic[T]):
         if node.whole:
             entry = self._read(parent, key, node.slot, self._excerpt.close(offset, raw))
         else:
-            # What was found wrong inside is told again by the whole, in its order.
+            # Assembling reports the errors found inside again, in the right order.
             self._faults = node.fault
             entry = self._assembled(node, raw, offset)
         shown: Any = MISSING
         if parent is None:
             if entry.__class__ not in _NOT_READ and node.is_object:
-                # What the finished object has shows, however it came to have it.
+                # Show every field of the finished object, also those that a validator has set.
                 node.rest = fields_of(self._face.names or (), entry)
             shown = node.view()
         elif entry.__class__ in _NOT_READ:
@@ -376,7 +376,7 @@ class Draft(Generic[T]):
         return self._enter(parent, key, name=name, slot=node.slot, entry=entry, shown=shown)
 
     def _assembled(self, node: Open, raw: Any, offset: int) -> Any:  # noqa: ANN401 - any entry
-        """Return what the entries of an object or array make."""
+        """Return the entry assembled from those of an object or array."""
         if node.structure is not None and not node.doubtful:
             try:
                 return node.structure.assemble(node.entries, raw)
@@ -393,7 +393,7 @@ class Draft(Generic[T]):
     # -- entries -----------------------------------------------------------------
 
     def _read(self, node: Open | None, key: str | int, slot: Slot, text: str) -> Any:  # noqa: ANN401 - any entry
-        """Return the entry that a value's text makes at a key."""
+        """Validate the text of a value; return its entry: the value, `Failed` or `Unread`."""
         try:
             return slot.read(text)
         except Invalid as invalid:
@@ -419,15 +419,15 @@ class Draft(Generic[T]):
         entry: Any,  # noqa: ANN401 - any entry
         shown: Any,  # noqa: ANN401 - any value
     ) -> bool:
-        """Put a finished value where it belongs, and tell whether that shows.
+        """Store a finished value in its container; return True if something visible has changed.
 
         Args:
-            node: The object or array that it stands in; None for the document.
-            key: Its key there.
-            name: What it shows as.
-            slot: What it was read as.
-            entry: What was read.
-            shown: What shows where that is no value.
+            node: The container; None for the document itself.
+            key: Key or index in the container.
+            name: The name under which it shows.
+            slot: The slot that has read it.
+            entry: The entry read.
+            shown: The view to show if the entry is `Failed` or `Unread`.
         """
         is_value = entry.__class__ not in _NOT_READ
         if node is None:
@@ -435,7 +435,7 @@ class Draft(Generic[T]):
             self._root = shown if isinstance(shown, GrowingObject) or not is_value else entry
             return True
         faults = self._faults
-        # A key that its type has no slot for is read as what it is.
+        # A key that the type does not know keeps its plain value.
         extra = slot is RAW and not isinstance(node.structure, Choice)
         settled = extra or entry.__class__ is not Unread
         node.show(name, entry if is_value else shown, settled=settled, raw=not is_value)
@@ -449,7 +449,7 @@ class Draft(Generic[T]):
         return shows or faults is not self._faults or entry.__class__ is Failed
 
     def _record(self, node: Open, structure: Structure, key: str | int, slot: Slot, entry: Any) -> None:  # noqa: ANN401 - any entry
-        """Keep an entry until its object closes."""
+        """Keep an entry until its container closes."""
         if slot is RAW and entry.__class__ is Unread:
             self._record_extra(node, structure, key, entry)
             return
@@ -474,7 +474,7 @@ class Draft(Generic[T]):
             node.entries[key] = entry
 
     def _choose(self, node: Open, choice: Choice) -> None:
-        """Decide for a member of a union as soon as its discriminator is there."""
+        """Choose the member of a union as soon as its discriminator has arrived."""
         structure: Structure | None = choice
         while isinstance(structure, Choice):
             told = [key for key in structure.discriminators if key in node.tags]

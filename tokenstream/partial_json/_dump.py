@@ -1,7 +1,7 @@
-"""What shows of a draft as JSON, and as plain data: what is finished is written once, and kept.
+"""Dump a draft as JSON or as plain data; finished values are written once and cached.
 
-Views of one object or array share what was written of its finished values, as they
-share the values. Two threads may write the same one, and get the same text.
+All views of one object or array share that cache, as they share the values. Two
+threads may write the same value, and get the same text.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ if TYPE_CHECKING:
 __all__ = ["NO_FACE", "Kept", "data_of", "element_json", "faced", "field_json", "json_of"]
 
 NO_FACE = Face("", None)
-"""The face of what has no fields: keys are written as they are."""
+"""The face of a value without typed fields: keys are written unchanged."""
 
 
 class Kept:
-    """What was written of the finished values of an object or array."""
+    """Cache of the finished values of an object or array, as JSON and as plain data."""
 
     __slots__ = ("data", "joined", "texts")
 
     def __init__(self) -> None:
         self.texts: dict[int | str, str | None] = {}
-        """The JSON of each value, by its place; None where it is left out.
+        """JSON of each value, by position; None if it is left out.
 
-        That of a field which shows without having come is under its name.
+        A field that shows without having arrived is cached under its name.
         """
         self.joined: tuple[int, str] = 0, ""
-        """How many of the values are written one behind the other, and how."""
+        """Number of leading values already joined, and their joined JSON."""
         self.data: dict[int | str, Any] = {}
-        """The values as plain data, in the same way."""
+        """Plain data of each value, keyed like `texts`."""
 
 
 def _kept(log: FieldLog | ValueLog, by_alias: ByAlias) -> Kept:
@@ -52,7 +52,7 @@ def _kept(log: FieldLog | ValueLog, by_alias: ByAlias) -> Kept:
 
 
 def faced(value: Any) -> tuple[Face, Any]:  # noqa: ANN401 - any value
-    """Return what a value shows as, and the view that it is of; of a draft those of its fields."""
+    """Return the face and the view of a value; a draft returns its own."""
     parts = getattr(value.__class__, "_parts", None)
     return (NO_FACE, value) if parts is None else parts(value)
 
@@ -61,7 +61,7 @@ def faced(value: Any) -> tuple[Face, Any]:  # noqa: ANN401 - any value
 
 
 def json_of(value: Any, by_alias: ByAlias) -> str:  # noqa: ANN401 - any value
-    """Return what shows as JSON."""
+    """Return the JSON of a shown value."""
     face, view = faced(value)
     if view.__class__ is GrowingText:
         return _text_json(view)
@@ -71,12 +71,12 @@ def json_of(value: Any, by_alias: ByAlias) -> str:  # noqa: ANN401 - any value
 
 
 def field_json(view: GrowingObject, name: str, by_alias: ByAlias) -> tuple[int | str, str | None]:
-    """Return where what was written of a field's value is kept, and its JSON; None where it is left out.
+    """Return the cache key of a finished field, and its JSON (None if it is left out).
 
     Args:
         view: The object.
-        name: The field; it is not growing.
-        by_alias: Whether fields are written under their aliases.
+        name: The field, which must not be growing.
+        by_alias: True to write fields under their aliases; None leaves it to the type.
     """
     log = view.log
     texts = _kept(log, by_alias).texts
@@ -130,13 +130,13 @@ def _written(
     try:
         return structure.write(name, value, before, by_alias)
     except PydanticSerializationError:
-        # What its own methods cannot write shows as what it is, until the whole is written.
+        # A field serializer may need fields that are missing; use the plain value until the whole is written.
         return plain_json(value, by_alias)
 
 
 def _text_json(text: GrowingText) -> str:
     json_text = quoted(str(text))
-    # Half a surrogate pair is in no UTF-8.
+    # A lone surrogate cannot be encoded as UTF-8.
     return json_text if json_text.isascii() or _is_sound(json_text) else json.dumps(str(text))
 
 
@@ -154,7 +154,7 @@ def _object_json(view: GrowingObject, face: Face, by_alias: ByAlias) -> str:
     kept, length = _kept(view.log, by_alias), view.length
     done, text = kept.joined
     if done > length:
-        # It is written of a later snapshot.
+        # The cache is from a later snapshot.
         done, text = 0, ""
     if done < length:
         added = [_field(view, name, face, by_alias) for name in view.log.names[done:length]]
@@ -171,7 +171,7 @@ def _object_json(view: GrowingObject, face: Face, by_alias: ByAlias) -> str:
 
 
 def _field(view: GrowingObject, name: str, face: Face, by_alias: ByAlias) -> str:
-    """Return a field as it is written; "" where it is left out."""
+    """Return the JSON of a field with its key; "" if it is left out."""
     key = face.key(name, by_alias)
     if key is None:
         return ""
@@ -210,12 +210,12 @@ def _array_json(view: GrowingArray, by_alias: ByAlias) -> str:
 
 
 def data_of(value: Any, by_alias: ByAlias, *, fresh: bool = False) -> Any:  # noqa: ANN401 - any value
-    """Return what shows as plain data: what its JSON says.
+    """Return a shown value as plain data, equal to its parsed JSON.
 
     Args:
-        value: What shows.
-        by_alias: Whether fields are written under their aliases.
-        fresh: Whether nothing of it is shared, so that it may be changed.
+        value: The shown value.
+        by_alias: True to write fields under their aliases; None leaves it to the type.
+        fresh: True for data that shares nothing with the cache and may be changed.
     """
     face, view = faced(value)
     if view.__class__ is GrowingText:

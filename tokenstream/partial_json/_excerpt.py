@@ -1,4 +1,4 @@
-"""The text of values that are validated whole: cut out as it arrives."""
+"""Excerpts of the document: the text of values that are validated whole, collected as it arrives."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Excerpt", "WrittenExcerpt"]
 
 
 class Excerpt:
-    """The text of one value at a time, by the offsets of its events.
+    """The text of one value at a time, located by the offsets of its events.
 
     Example:
         >>> excerpt = Excerpt()
@@ -27,29 +27,29 @@ class Excerpt:
 
     def __init__(self) -> None:
         self._base = 0
-        """How many characters came before the piece that is being read."""
+        """Offset of the current piece in the document."""
         self._text = ""
         self._from: int | None = None
-        """Where the open value's text begins in the piece; None where no value is open."""
+        """Start of the open value in the current piece; None if no value is open."""
         self._held: TextLog | None = None
-        """What earlier pieces held of it."""
+        """Text of the open value from earlier pieces."""
 
     @property
     def is_open(self) -> bool:
-        """Whether a value's text is being kept."""
+        """True while the text of a value is being collected."""
         return self._from is not None
 
     def feed(self, text: str) -> None:
-        """Turn to the next piece."""
+        """Begin the next piece."""
         self._base += len(self._text)
         self._text = text
 
     def open(self, offset: int) -> None:
-        """Keep the text from `offset` on."""
+        """Collect text from `offset` on."""
         self._from = offset - self._base
 
     def settle(self) -> None:
-        """Keep the open value's part of the piece, which has been read."""
+        """Store the rest of the current piece, if a value is open."""
         if self._from is None:
             return
         if self._held is None:
@@ -58,7 +58,7 @@ class Excerpt:
         self._from = 0
 
     def close(self, offset: int, value: Any) -> str:  # noqa: ANN401 - any JSON value
-        """Return the text of the value that was open; it ends before `offset`."""
+        """Return the text of the open value, which ends before `offset`, and stop collecting."""
         start, self._from = self._from, None
         text = self._text[start : offset - self._base]
         if self._held is not None:
@@ -69,14 +69,14 @@ class Excerpt:
 
 
 class WrittenExcerpt(Excerpt):
-    """The text of values whose own text is no JSON: it is written anew."""
+    """Excerpts for the lenient reading, whose text may not be JSON: values are written again."""
 
     __slots__ = ()
 
     def settle(self) -> None:
-        """Keep nothing."""
+        """Store nothing."""
 
     def close(self, offset: int, value: Any) -> str:  # noqa: ANN401 - any JSON value
-        """Return the value as JSON; what JSON has no word for is written as Python does."""
+        """Return the value as JSON; NaN and the infinities are written as Python writes them."""
         self._from = None
         return json.dumps(value)

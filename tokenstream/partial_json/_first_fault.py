@@ -1,4 +1,4 @@
-"""The first thing that is wrong with a value, in words that quote nothing of what a model wrote."""
+"""Describe the first fault of a value without quoting anything that a model wrote."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["first_fault", "reason", "schema_words"]
 _MOST_KEYS = 12
 _MOST_OF_MESSAGE = 200
 _HIDDEN = "*"
-"""Stands for a key that only the model's text has, as in paths into a document."""
+"""Replaces a key that comes from the model's text, as the wildcard does in paths."""
 _MSGSPEC = "msgspec"
 _TELLING = ("Expected `", "Object missing required field")
-"""How messages of msgspec begin that have only the type's words in them."""
+"""Beginnings of the msgspec messages that contain only words of the type."""
 _QUOTING = frozenset({"error", "tag", "encoding_error"})
-"""What messages of pydantic have in them that was made of the value."""
+"""Context keys of pydantic's errors whose content is derived from the value."""
 _TELLING_ERRORS = frozenset(
     {
         "date_from_datetime_parsing",
@@ -29,17 +29,17 @@ _TELLING_ERRORS = frozenset(
         "time_parsing",
     }
 )
-"""Those that have such a thing, which is one of a few fixed sentences."""
+"""Error types with such a context key that holds one of a few fixed sentences."""
 _PROGRAMS = frozenset({"value_error", "assertion_error"})
-"""Those that have the program's own words, which may say anything."""
+"""Error types with the program's own message, which may quote the value."""
 
 
 def first_fault(errors: Sequence[Mapping[str, Any]], known: Collection[str | int]) -> str:
-    """Return where the first fault is, what it is, and how many more there are.
+    """Return the location of the first fault, its message, and the number of others.
 
     Args:
-        errors: What is wrong, as `ValidationError.errors()` tells it; at least one.
-        known: The type's own words. A key that is none of them is the model's.
+        errors: At least one error, in the form of `ValidationError.errors()`.
+        known: Words of the type. Any other key is the model's, and is hidden.
 
     Example:
         >>> error = {"type": "missing", "loc": ("steps", 1, "minutes"), "msg": "Field required"}
@@ -54,19 +54,19 @@ def first_fault(errors: Sequence[Mapping[str, Any]], known: Collection[str | int
 
 
 def reason(title: str, errors: Sequence[Mapping[str, Any]], known: Collection[str | int]) -> str:
-    """Return what to say of an output with errors: where the first is, and nothing that a model wrote."""
-    return f"the output is no valid {title}: {first_fault(errors, known)}"
+    """Return the message for an invalid output: the first fault, and nothing that a model wrote."""
+    return f"the output is not a valid {title}: {first_fault(errors, known)}"
 
 
 def schema_words(schema: object) -> frozenset[str]:
-    """Return all words that a core schema is made of: none of them is a model's.
+    """Return all words that occur in a core schema, none of which comes from a model.
 
     Args:
-        schema: The schema, as pydantic makes it.
+        schema: A pydantic core schema.
     """
     words: set[str] = set()
     seen: set[int] = set()
-    # Not by recursion: schemas may be deep, and what stands in them as a default may hold itself.
+    # Not by recursion: schemas may be deep, and a default in them may contain itself.
     left: list[Any] = [schema]
     while left:
         node = left.pop()
@@ -93,7 +93,7 @@ def _is_list(node: object) -> TypeGuard[Iterable[Any]]:
 
 
 def _place(error: Mapping[str, Any], known: Collection[str | int]) -> str:
-    # msgspec itself names fields alone, and writes dots in the place of other keys.
+    # msgspec names only fields, and writes "..." for all other keys.
     fields = {key for key in error["loc"] if key != "..."} if error["type"] == _MSGSPEC else known
     keys = [str(key) if isinstance(key, int) or key in fields else _HIDDEN for key in error["loc"]]
     if len(keys) > _MOST_KEYS:
@@ -113,7 +113,7 @@ def _what(error: Mapping[str, Any]) -> str:
 
 @cache
 def _kinds() -> frozenset[str]:
-    """Return the kinds of errors that pydantic itself has words for."""
+    """Return the error types for which pydantic writes the message."""
     from pydantic_core.core_schema import ErrorType
 
     return frozenset(get_args(ErrorType)) - _PROGRAMS

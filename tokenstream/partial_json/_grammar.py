@@ -1,7 +1,7 @@
-"""What may come where in strict JSON (RFC 8259): tables by the next character.
+"""Grammar of strict JSON (RFC 8259) as tables: one per state, keyed by the next character.
 
-An entry is a step, which reads what begins with that character, or the table that
-counts behind it. Under "" stands what is expected, for error messages.
+An entry is a step, which reads the token that begins with that character, or the
+table that applies after it. The entry "" names what is expected, for error messages.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import TypeAlias
 
-    # Reads on at a position of a text, and returns where it stops.
+    # Reads from a position of a text, and returns the position where it stops.
     Step: TypeAlias = Callable[[Any, str, int, list[Any]], int]
     Table: TypeAlias = dict[str, Any]
 
@@ -45,20 +45,20 @@ COLON: Table = {"": '":"', ":": VALUE}
 AFTER_FIELD: Table = {"": '"," or "}"', ",": KEY}
 END: Table = {"": "nothing but white space"}
 BETWEEN = (VALUE, FIRST_ELEMENT, AFTER_ELEMENT, KEY, FIRST_KEY, COLON, AFTER_FIELD, END)
-"""The tables before which white space may stand."""
+"""The tables in which white space may come."""
 for _table in BETWEEN:
-    # One space is what mostly comes; a step takes the line breaks, which many follow.
+    # A single space is the common case; line breaks, often followed by more, have a step.
     _table[" "] = _table
-# Mostly so much stands between quotes.
+# The usual text between two quotes.
 AFTER_ELEMENT[", "] = VALUE
 AFTER_FIELD[", "] = KEY
 COLON[": "] = VALUE
 FAILED: Table = {}
-"""After a fault nothing is read."""
+"""The state after a fault: nothing is read."""
 ENDED: Table = {}
-"""After the end of the text nothing may come."""
+"""The state after `end()`: nothing may follow."""
 WAITING: Table = {}
-"""Before anything is read, what waits is."""
+"""The state while pieces wait: they are read before anything else."""
 
 
 def _in_key(reader: Any, text: str, position: int, out: list[Any]) -> int:  # noqa: ANN401, ARG001 - a step
@@ -72,11 +72,11 @@ def _in_string(reader: Any, text: str, position: int, out: list[Any]) -> int:  #
 
 
 IN_KEY, IN_STRING = _in_key, _in_string
-"""The steps that go on inside a key or a string that a piece of text has cut."""
+"""The steps that continue a key or a string split between pieces."""
 
 
 def under(characters: Iterable[str], *tables: Table) -> Callable[[StepT], StepT]:
-    """Enter a step into tables, under each of `characters`."""
+    """Return a decorator that enters a step into tables under each of `characters`."""
 
     def enter(step: StepT) -> StepT:
         for table in tables:

@@ -1,4 +1,4 @@
-"""Long pieces are read when somebody looks: with their events where those are kept, else in C."""
+"""Put off reading long pieces until their result is needed, and read in C those whose events were dropped."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 __all__ = ["LateEvents", "LateReader"]
 
 LONG = 512
-"""Characters from which on a piece waits until somebody looks."""
+"""Length in characters from which a piece is put off."""
 _MOST_WAITING = 1_000_000
-"""Characters that wait at most, beside a piece that is longer."""
+"""Most characters that wait, not counting a single longer piece."""
 
 SHORT = 32
-"""Characters up to which reading them one by one takes no longer than to look how they stand."""
+"""Length in characters up to which reading token by token beats an outline of the brackets."""
 _SHOWN = STR | ARR | OBJ
 _OPENERS = "{["
 
 
 def _after_reading(name: str) -> Callable[..., Any]:
-    """Return a method of lists that reads first what waits."""
+    """Return the list method of that name, preceded by reading the piece."""
     way: Callable[..., Any] = getattr(list, name)
 
-    def method(self: LateEvents, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - whatever that takes
+    def method(self: LateEvents, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - the method's own arguments
         self.read()
         return way(self, *args, **options)
 
@@ -42,21 +42,21 @@ def _after_reading(name: str) -> Callable[..., Any]:
 
 
 class LateEvents(list["JSONEvent"]):
-    """The events of a long piece: a list that is made when somebody looks at it."""
+    """The events of a long piece: a list that is filled on first access."""
 
     __slots__ = ("__weakref__", "document")
 
-    # Set by who makes it: a constructor in Python would take longer than all else that a piece takes.
+    # Set by the caller: a constructor in Python would take longer than everything else for a piece.
     document: Document | None
-    """What the piece belongs to; None once it is read."""
+    """The document of the piece; None once it has been read."""
 
     def read(self) -> None:
-        """Have the piece read, unless it is."""
+        """Read the piece, unless that has been done."""
         if self.document is not None:
             self.document.settle()
 
     def fill(self, events: list[JSONEvent]) -> None:
-        """Take the events."""
+        """Store the events of the piece, which has been read."""
         self.document = None
         super().extend(events)
 
@@ -77,47 +77,47 @@ for _name in (
 
 
 class LateReader(ABC):
-    """A reader of strict JSON that keeps long pieces until somebody looks.
+    """A reader of strict JSON that puts off long pieces until the document is looked at.
 
     Args:
-        document: Takes what is read.
+        document: Receives what is read.
     """
 
     __slots__ = ("_most_waiting", "_resumes", "_waiting", "_waits_from", "at", "base", "document", "held")
 
     _most_waiting: int
-    """How many more characters may wait before they are read anyway."""
+    """Number of further characters that may wait."""
     _resumes: Any
-    """What `at` was before those that wait."""
+    """Value of `at` before the waiting pieces."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
         self.at: Any = VALUE
-        """Between two values the table of what may come; inside a key, string, number or literal
-        the step that reads on."""
+        """The state: between values the table of what may come; inside a key, string, number or
+        literal the step that continues it."""
         self.base: int = 0
-        """How many characters came before the text that is being read."""
+        """Offset of the current piece in the document."""
         self.held = ""
-        """The part of an escape or a number that has come."""
+        """An escape or a number that is still incomplete."""
         self._waiting: list[tuple[str, ref[LateEvents]]] = []
-        """Pieces that nobody has looked at yet, and their events, which may be gone."""
+        """Waiting pieces, with weak references to their events, which the caller may have dropped."""
         self._waits_from = LONG
-        """Characters from which on a piece waits: none where others do, and all where it is looked at."""
+        """Length from which a piece waits: 0 while others wait, `sys.maxsize` while they are read."""
 
     @abstractmethod
     def feed(self, text: str) -> list[JSONEvent]:
-        """Return what a piece of the document tells; pieces may be cut anywhere."""
+        """Return the events of a piece of the document; pieces may be cut anywhere."""
 
     @abstractmethod
     def _unexpected(self, position: int) -> int:
-        """Refuse a character."""
+        """Set the error of an unexpected character."""
 
     def _wait(self, text: str, told: Iterable[JSONEvent] = ()) -> list[JSONEvent]:
-        """Keep a long piece until somebody looks, and what follows it.
+        """Put off a piece, and return the list that will hold its events.
 
         Args:
             text: The piece.
-            told: What was read in front of it.
+            told: Events already read from the text before it.
         """
         document, at = self.document, self.at
         if at is WAITING and self._most_waiting <= 0:
@@ -163,13 +163,13 @@ class LateReader(ABC):
             self._read_silently("".join(gone))
 
     def _read_silently(self, text: str) -> None:
-        """Read a text whose events nobody keeps: what can be, in C."""
+        """Read a text whose events were dropped, in C as far as possible."""
         document = self.document
         position, size = 0, len(text)
         may_run = size > SHORT and not document.decimals and document.allow & _SHOWN == _SHOWN
         while position < size:
             at = self.at
-            # A run begins the document, or goes on with what is open and can be written in front of it.
+            # Reading in C starts with the document, or inside containers that can be reopened before it.
             if may_run and (
                 (at is VALUE and text[position] in _OPENERS)
                 if document.container is None
@@ -182,7 +182,7 @@ class LateReader(ABC):
                     position += taken[0]
                     continue
                 if size - position > LONG:
-                    # What cannot be read at once is in one of the halves.
+                    # The obstacle is in one of the halves; the other one may be read in C.
                     half = (position + size) // 2
                     self.base += position
                     self._read_silently(text[position:half])

@@ -1,4 +1,4 @@
-"""What is almost JSON, written as JSON."""
+"""Repair of a whole text: almost JSON in, JSON out."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["mend"]
 
 
 def mend(text: str, lenient: Lenient, *, max_depth: int) -> tuple[str, tuple[Repair, ...]]:
-    """Return what a whole text says as JSON, and what was repaired in it.
+    """Return a whole text as JSON, and the repairs that were needed.
 
     Raises:
-        InvalidJSON: Nothing says what it means, or with "closed" its end is missing.
-        LimitExceeded: It is nested too deeply, or holds too long a number.
+        InvalidJSON: The text cannot be repaired, or its end is missing and `lenient` is "closed".
+        LimitExceeded: It is nested too deeply, or has too long a number.
 
     Example:
         >>> mend("{'city': 'Oslo',}", True, max_depth=9)[0]

@@ -1,4 +1,4 @@
-"""What stands for a value that has not come."""
+"""The value that stands for a value that has not arrived."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ class Missing(Enum):
     # Not for checkers, which flag such a name by themselves.
     if not TYPE_CHECKING:
         __iter__ = None
-        """There is nothing to go through: without it `__getitem__` would make this look as if there were."""
+        """Not iterable: `__getitem__` alone would make it look so."""
 
         @property
         def name(self) -> NoReturn:
-            # An enum's own attributes have the names that fields often have.
+            # An enum's own attributes `name` and `value` are common names of fields.
             raise AttributeError
 
         value = name
 
         def __getattr__(self, name: str) -> NoReturn:
-            # What Python itself and its tools ask any object for, such as `__rich_repr__`, is nobody's field.
+            # Names such as `__rich_repr__`, which Python and its tools ask of any object, are not fields.
             asked = f"Missing has no {name}" if name.startswith("_") else _advice(f".{name}")
             raise AttributeError(asked, name=name, obj=self)
 
@@ -44,16 +44,16 @@ class Missing(Enum):
 
 def _advice(asked: str) -> str:
     return (
-        f"{asked} was asked of what has not come yet (MISSING); ask the draft for the whole path, as in "
-        'draft.get("a", "b") or draft.get(lambda r: r.a.b), which tell when nothing is there'
+        f"{asked} was read on MISSING, a value that has not arrived yet; ask the draft for the whole path: "
+        'draft.get("a", "b") returns MISSING then, and draft.get(lambda r: r.a.b) returns None'
     )
 
 
 MISSING: Final = Missing.MISSING
-"""A value that has not come; an explicit null is None.
+"""A value that has not arrived; an explicit null is None.
 
-Any attribute or item of it is an AttributeError that says how to ask for what
-lies deeper.
+Reading an attribute or item of it raises an AttributeError that says how to ask
+for a deeper value.
 
 Example:
     >>> from tokenstream.partial_json import MISSING

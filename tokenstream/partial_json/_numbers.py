@@ -1,4 +1,4 @@
-"""Numbers of JSON (RFC 8259, section 6): where one may end, and what it comes to."""
+"""Numbers of JSON (RFC 8259, section 6): where they may end, and their values."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ __all__ = [
 ]
 
 MOST_DIGITS = 4_300
-"""Most digits of a number: what `int` takes by default; longer ones take it quadratic time."""
+"""Most digits of a number: the default limit of `int`, which takes quadratic time for longer ones."""
 MOST_LENGTH = MOST_DIGITS + 4
-"""Most characters of a number: beside its digits a sign, a point, an exponent's letter and its sign."""
+"""Most characters of a number: its digits, a sign, a point, and an exponent's letter and sign."""
 FEW_DIGITS = 512
-"""Digits that `int` always takes, however low the process has set its limit (640 at least)."""
+"""Digits that `int` always accepts: a process cannot set its limit below 640."""
 
 NUMBER = re.compile(r"(-?(?:0|[1-9][0-9]*))(\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)?").match
-"""A number: its integer, and its fraction and exponent or None."""
+"""Match a number: group 1 is the integer, group 2 the fraction and exponent, if any."""
 
-# Decimal's exponents have 19 digits at most, on every machine. Without this, each start of a
-# longer one would be tried.
+# A Decimal's exponent has at most 19 digits, on every machine. Longer ones are cut, or else
+# every prefix of them would be tried.
 _CUT_POWER = re.compile(r"([eE][+-]?0*[1-9][0-9]{18})[0-9]+").sub
 
 START, _MINUS, _ZERO, _INTEGER, _POINT, _FRACTION, _EXPONENT, _SIGN, _POWER = range(9)
 ACCEPTED = frozenset({_ZERO, _INTEGER, _FRACTION, _POWER})
-"""Where a number may end."""
+"""The states in which a number may end."""
 
 _POSITIVE = "123456789"
 _ANY = "0123456789"
@@ -58,10 +58,10 @@ _NEXT: tuple[dict[str, int], ...] = (
 
 
 def advance(text: str, position: int, state: int) -> tuple[int, int]:
-    """Return where a number that is in `state` stops in `text`, and its state there.
+    """Return the position where a number in `state` stops in `text`, and its state there.
 
     It stops at the end of the text, before a character that does not belong to
-    the number, or behind more digits than a number may have.
+    the number, or after more digits than a number may have.
     """
     end = min(len(text), position + MOST_LENGTH + 1)
     while position < end:
@@ -74,7 +74,7 @@ def advance(text: str, position: int, state: int) -> tuple[int, int]:
 
 
 def is_too_long(number: str) -> bool:
-    """Return whether a number has more than `MOST_DIGITS` digits.
+    """Return True if a number has more than `MOST_DIGITS` digits.
 
     Example:
         >>> is_too_long("-1.5e10"), is_too_long("1" * 4301)
@@ -86,12 +86,12 @@ def is_too_long(number: str) -> bool:
 
 
 def make(number: str, *, decimals: bool) -> Any:  # noqa: ANN401 - int, float or Decimal
-    """Return the value of a whole number, as `json.loads` gives it.
+    """Return the value of a complete number, as `json.loads` does.
 
     Args:
-        number: Its text, at most `MOST_DIGITS` digits.
-        decimals: Whether one with a fraction or an exponent becomes a Decimal;
-            None is returned where that holds no such exponent.
+        number: Its text, with at most `MOST_DIGITS` digits.
+        decimals: True to turn a fraction or an exponent into a Decimal; the result
+            is None if the exponent is too large for one.
 
     Example:
         >>> make("20", decimals=True), make("1.10", decimals=True), make("1.10", decimals=False)
@@ -103,10 +103,10 @@ def make(number: str, *, decimals: bool) -> Any:  # noqa: ANN401 - int, float or
 
 
 def so_far(number: str, *, decimals: bool) -> Any:  # noqa: ANN401 - as above, or None
-    """Return the value of the longest start of an unfinished number that is a number within bounds.
+    """Return the value of the longest prefix of an unfinished number that is a number within bounds.
 
     Args:
-        number: What has come of it.
+        number: The text so far.
         decimals: As for `make`.
 
     Example:
@@ -128,8 +128,8 @@ def _integer(number: str) -> int:
     try:
         return int(number)
     except ValueError:
-        # The process has lowered Python's limit (`sys.set_int_max_str_digits`). What a document
-        # comes to does not depend on that.
+        # The process has lowered Python's limit (`sys.set_int_max_str_digits`); the value of a
+        # document must not depend on that.
         value = 0
         sign, digits = (-1, number[1:]) if number[0] == "-" else (1, number)
         for start in range(0, len(digits), FEW_DIGITS):
@@ -142,7 +142,7 @@ def _decimal(number: str) -> Decimal | None:
     from decimal import Context, Decimal, InvalidOperation
 
     try:
-        # The very number, whatever the current context rounds to or lets pass.
+        # The exact number, whatever the current context rounds or ignores.
         return Decimal(number, Context(traps=[InvalidOperation]))
     except InvalidOperation:
         return None

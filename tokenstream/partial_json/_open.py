@@ -1,4 +1,4 @@
-"""An object or array that is open: what has come of it, and what its type makes of that."""
+"""Nodes of a draft: an open object or array, its finished values, and how its type reads them."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ __all__ = ["Open"]
 
 
 class Open:
-    """An object or array that is open.
+    """An open object or array.
 
     Args:
-        parent: What it stands in; None around the document.
-        event: What told of its start.
-        name: What it shows as in its parent; None where it does not show.
-        slot: What its type asks of it.
-        structure: How its values are read; None where it is read whole, or is part of what is.
+        parent: The container around it; None for the document itself.
+        event: The event of its start.
+        name: Its name in the parent's view; None if it does not show.
+        slot: The slot of its type.
+        structure: Reads its values one by one; None if it, or a container around it, is read whole.
         how: When the strings in it show.
         fault: The last fault found before it.
-        inside: Whether it is part of a value that is read whole.
+        inside: True if it is part of a value that is read whole.
     """
 
     __slots__ = (
@@ -79,37 +79,37 @@ class Open:
         self.fault = fault
         self.is_object = event.kind == "object"
         self.shows: bool = name is not None and (parent is None or parent.shows)
-        """Whether anything of it shows."""
+        """True if it is visible in snapshots."""
         self.how: How = how
-        """When the strings in it show."""
+        """The moment at which strings in it show."""
         self.inside = inside
         self.whole = structure is None and not inside
-        """Whether it is read whole, from a text that is being kept for it."""
+        """True if it is read whole, from an excerpt of the text."""
         self.settles: bool = slot.plain if parent is None or not inside else parent.settles
-        """Whether what is read whole shows inside as it is read in the end."""
+        """True if the values inside show exactly as the whole will have them."""
         self.log = FieldLog(structure)
-        """The fields of an object, as they show."""
+        """The shown fields of an object."""
         self.values = ValueLog(structure)
-        """The elements of an array, as they show."""
+        """The shown elements of an array."""
         self.unsettled: set[int] = set()
-        """Which of the elements have yet to be read as what their type says."""
+        """Indexes of elements that have not been validated yet."""
         self.rest: dict[str, Any] | None = None
-        """What shows of fields that have not come; None where such do not show."""
+        """Values shown for fields that have not arrived; None if there are none."""
         self.entries: Entries = {}
-        """What was read, by key; empty where it is read whole."""
+        """Entries by key: validated values, `Failed` and `Unread`; empty if it is read whole."""
         self.place: tuple[str | int, ...] | None = None
-        """`loc`, once it was asked for: what an open value stands in does not change its mind."""
+        """Cached `loc`; it stays valid, since the containers around an open value keep their structure."""
         self.failed: set[str | int] = set()
-        """The keys whose values were invalid."""
+        """Keys whose values are invalid."""
         self.tags: dict[str | int, Any] = {}
-        """What may tell which structure a `Choice` is, by key."""
+        """Values of possible discriminators of a `Choice`, by key."""
         self.telling: set[str | int] = set()
-        """The keys that have told which structure it is: each may do so once."""
+        """Discriminators already used; if one comes again, the object is doubtful."""
         self.doubtful = False
-        """Whether it has to be read whole after all, when it closes."""
+        """True if its text must be read again as a whole when it closes."""
 
     def child(self, key: str | int) -> tuple[Slot, str | int | None]:
-        """Return what stands at a key, and the name that it shows as."""
+        """Return the slot of a key, and the name under which its value shows."""
         structure = self.structure
         if structure is None or isinstance(structure, Choice):
             return RAW, self.slot.name(key) if isinstance(key, str) else key
@@ -126,13 +126,13 @@ class Open:
         settled: bool = True,
         raw: bool = False,
     ) -> None:
-        """Let a finished value show.
+        """Add a finished value to the view.
 
         Args:
-            name: What it shows as; None where it does not.
+            name: The name under which it shows; None if it does not show.
             value: The value.
-            settled: Whether it stays as it is, and has not yet to be read as what its type says.
-            raw: Whether it shows as it came.
+            settled: True if it is final; False if it is still to be validated.
+            raw: True if it shows as it came, not as its type reads it.
         """
         if isinstance(name, str):
             self.log.add(name, value, settled=settled, raw=raw)
@@ -142,17 +142,17 @@ class Open:
             self.values.add(value, raw=raw)
 
     def settle(self, name: str | int | None) -> None:
-        """Say that what shows under a name stays as it is."""
+        """Mark the raw value that shows under a name as final."""
         value = self.log.find(name, len(self.log.names))
         if value is not MISSING:
             self.show(name, value, raw=True)
 
     def view(self, name: str | int | None = None, tail: Any = MISSING) -> GrowingObject | GrowingArray:  # noqa: ANN401 - any value
-        """Return what shows of it.
+        """Return the view of it so far.
 
         Args:
-            name: What the value that grows in it shows as.
-            tail: What shows of that value, or MISSING.
+            name: The name of the growing value inside it.
+            tail: The part of that value that shows, or MISSING.
         """
         if not self.is_object:
             return GrowingArray(self.values, tail, self.unsettled)
@@ -162,7 +162,7 @@ class Open:
 
     @property
     def loc(self) -> tuple[str | int, ...]:
-        """What the locations of errors in it begin with."""
+        """Prefix of the locations of errors inside it."""
         unknown: list[Open] = []
         node = self
         while node.place is None and node.parent is not None:
@@ -175,5 +175,5 @@ class Open:
         return loc
 
     def loc_of(self, key: str | int) -> tuple[str | int, ...]:
-        """Return how errors name a key of it."""
+        """Return the location of a key in errors, relative to this container."""
         return (key,) if self.structure is None else self.structure.loc(key)

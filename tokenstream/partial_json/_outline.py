@@ -1,4 +1,4 @@
-"""How a piece of JSON that is cut at both ends stands: what it closes, leaves open, and ends in."""
+"""Outline of a piece cut from the middle of a document: the brackets it closes and those it leaves open."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ _NO_MARKS = bytes(set(range(256)) - set(_MARKS))
 _NO_OPENERS = bytes(set(range(256)) - set(b"[{"))
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _MOST_LOOKS = 32
-"""How often all brackets may be looked at for pairs: each time those go that have nothing inside."""
+"""Bound on passes over the brackets; each pass removes the pairs that have nothing between them."""
 _SHORT = 20_000
-"""Characters up to which the brackets of a text are mostly few enough to be counted."""
+"""Length in characters up to which counting the opening brackets usually decides the depth."""
 _GAP = 64
-"""Characters of white space before a string, at most."""
+"""Most characters of white space expected before a string."""
 _SPACE = " \t\n\r"
 _MEMBERS = ('": "', '":"')
-"""How the string of a member begins, behind its key."""
+"""Text between a key and the string that is its value, quotes included."""
 _LONG = 256
-"""Characters of an open string from which on it is read apart."""
+"""Length in characters from which an open string is read separately."""
 _BORDERS = ",]}[{"
 
 
 def without_escapes(text: str) -> str:
-    r"""Return a text as long as it was, in which every quote begins or ends a string.
+    r"""Return a text of the same length in which every quote begins or ends a string.
 
     Example:
         >>> without_escapes(r'"\\", "\""')
@@ -36,9 +36,9 @@ def without_escapes(text: str) -> str:
 
 
 def open_string_at(text: str) -> int:
-    """Return where the string of a member begins that a piece may leave open; 0 where none is long.
+    """Return the start of a long string value that the piece may leave open; 0 if there is none.
 
-    To look how the brackets of a piece stand takes twice as long as to read its string.
+    Reading such a string takes half the time of outlining the brackets in it.
 
     Args:
         text: The piece.
@@ -52,7 +52,7 @@ def open_string_at(text: str) -> int:
         if len(text) - start < _LONG or not text[max(0, start - 4) : start].endswith(_MEMBERS):
             return 0
     else:
-        # In a string the quote before the colon is escaped, and so is the one behind it.
+        # Inside a string, the quotes before and after such a colon would be escaped.
         start = text.rfind(_MEMBERS[0]) + len(_MEMBERS[0])
         if start < len(_MEMBERS[0]):
             start = text.rfind(_MEMBERS[1]) + len(_MEMBERS[1])
@@ -60,16 +60,16 @@ def open_string_at(text: str) -> int:
 
 
 def outline(text: str, *, in_string: bool = False) -> tuple[int, bytes, bool, int] | None:
-    """Return how the brackets of a piece stand to those around it.
+    """Return the brackets that a piece closes and those it leaves open.
 
     Args:
-        text: The piece, without escapes of quotes.
-        in_string: Whether it begins in a string.
+        text: The piece, without escaped quotes (see `without_escapes`).
+        in_string: True if it begins inside a string.
 
     Returns:
-        How many objects and arrays it closes that were open before, the brackets that it opens and leaves
-        open, whether it ends in a string, and how deep it is at most. None where its brackets
-        fit nowhere, or too many are inside each other.
+        Number of closed containers that were open before the piece, the brackets it leaves
+        open, True if it ends inside a string, and its greatest depth. None if the brackets
+        cannot belong to JSON, or are nested too deeply.
 
     Example:
         >>> outline('{"a": [{"b": 1}, {"c": "d'), outline('e"}]', in_string=True)
@@ -92,11 +92,11 @@ def outline(text: str, *, in_string: bool = False) -> tuple[int, bytes, bool, in
 
 
 def _brackets(text: str, *, in_string: bool) -> tuple[bytes, bool]:
-    """Return the brackets that are in no string, and whether the text ends in one."""
+    """Return the brackets outside strings, and True if the text ends inside a string."""
     marks = text.encode("utf-8", "surrogatepass").translate(None, _NO_MARKS)
     if in_string:
         marks = b'"' + marks
-    # Mostly no string has a bracket in it, and nothing is left of the quotes.
+    # Usually no string contains a bracket: all quotes are paired, and vanish here.
     marks = marks.replace(b'""', b"")
     in_string = marks[-1:] == b'"'
     if in_string:
@@ -108,7 +108,7 @@ def _brackets(text: str, *, in_string: bool) -> tuple[bytes, bool]:
 
 
 def is_nested_at_most(text: str, room: int) -> bool:
-    """Return whether no more than `room` objects and arrays are inside each other in a JSON text.
+    """Return True if a JSON text is nested at most `room` deep.
 
     Example:
         >>> is_nested_at_most("[[1]]", 2), is_nested_at_most("[[1]]", 1)
@@ -125,15 +125,15 @@ def is_nested_at_most(text: str, room: int) -> bool:
 
 
 def last_border(text: str, *, in_string: bool, in_object: bool) -> int:
-    """Return how much of a piece can be read if what is open behind it is closed; 0 where nothing can.
+    """Return the length of the prefix of a piece that is JSON once its open brackets are closed; else 0.
 
-    That is all but the last element or member, unless that is a string: it may be cut. For a member
-    that is whole it is the comma behind it.
+    It excludes the last element or member, which may be cut, unless that is a string; a
+    string may be cut. It ends before the comma that follows a complete member.
 
     Args:
-        text: The piece, without escapes of quotes.
-        in_string: Whether it ends in a string.
-        in_object: Whether what is open last is an object.
+        text: The piece, without escaped quotes.
+        in_string: True if it ends inside a string.
+        in_object: True if the innermost open container is an object.
 
     Example:
         >>> text = '{"a": 1, "b": "c'

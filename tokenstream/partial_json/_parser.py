@@ -1,4 +1,4 @@
-"""The public parser of partial JSON."""
+"""`PartialJSONParser`, the public parser, and the variant that typed outputs use."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def _allowed(allow: object) -> int:
     if allow is None:
         return _DEFAULT_ALLOW
     if not isinstance(allow, int) or isinstance(allow, bool) or allow < 0:
-        raise ValueError(f"allow takes flags of partial-json-parser's Allow, or None, not {allow!r}")
-    # As a plain int: asking an enum's flags takes a hundred times as long.
+        raise ValueError(f"allow takes flags of Allow (partial-json-parser), or None, not {allow!r}")
+    # As a plain int: testing a flag of an enum takes a hundred times as long.
     return int(allow)
 
 
@@ -49,7 +49,7 @@ def _reader_for(
     accepts: Callable[[Any], bool] | None = None,
 ) -> StrictReader | LenientReader | ChoosingReader:
     closed = checked_lenient(lenient) == "closed"
-    # Where it is not asked for, the lenient reading is not even imported.
+    # The lenient readers are imported only when needed.
     if choice in {"last", "matching"}:
         from tokenstream.partial_json._lenient.choosing import ChoosingReader
 
@@ -62,25 +62,25 @@ def _reader_for(
 
 
 class PartialJSONParser:
-    """A JSON value from the pieces of its text, current after each piece.
+    """Parse JSON from pieces of its text; the value is current after each piece.
 
-    Each character is looked at once, whatever the pieces. `feed` tells by events
-    what a piece has changed; `value` is what there is now, `snapshot()` a copy of
-    it that never changes. A text that is no JSON sets `error`, and what was read
-    before stays readable. docs/partial-json.md has the contract.
+    Each character is read once, however the text is cut. `feed` returns events that
+    report what a piece has changed; `value` is the current value, `snapshot()` a copy
+    that never changes. A text that is not JSON sets `error`, and the value read before
+    stays readable. docs/partial-json.md has the contract.
 
     Args:
-        allow: What may show before it is complete, as flags of `Allow`; by default
-            strings, arrays and objects.
-        lenient: Whether to read what models write in place of JSON; each repair is
-            in `repairs`. With "closed" a text whose end is missing is `InvalidJSON`, as
-            in the strict reading.
-        document: Where a lenient text holds several documents, which one is read: "first" reads
-            nothing behind it, "last" shows nothing before the end. None refuses two that differ.
-        max_depth: Most objects and arrays inside each other; beyond it `error` is
+        allow: Kinds of values that show before they are complete, as flags of `Allow`;
+            strings, arrays and objects by default.
+        lenient: True to read what models write in place of JSON; `repairs` lists each
+            repair. With "closed" a text without its end is `InvalidJSON`, as in the
+            strict reading.
+        document: The document to read if a lenient text holds several: "first" ignores all
+            text after it, "last" shows nothing before the end. None refuses two that differ.
+        max_depth: Highest nesting of objects and arrays; beyond it `error` is
             `LimitExceeded`.
-        decimals: Whether a number with a fraction or an exponent becomes a
-            `decimal.Decimal` of its very text, rather than a float.
+        decimals: True to turn a number with a fraction or an exponent into the exact
+            `decimal.Decimal`, rather than a float.
 
     Example:
         >>> parser = PartialJSONParser()
@@ -112,7 +112,7 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
         self._reader: StrictReader | LenientReader | ChoosingReader
         self.stop: str | None = None
         """A reason to close the source; this stage never has one."""
-        # Of a short answer that comes whole, making what reads it takes as long as reading it.
+        # The direct path: for a short answer that comes whole, making the reader costs as much as reading.
         if lenient is False and document is None:
             self._reader = StrictReader(self._document)
         else:
@@ -120,7 +120,7 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
             self._reader = _reader_for(self._document, lenient, document)
 
     def feed(self, text: str, *, now: float = 0.0) -> list[JSONEvent]:  # noqa: C901 - as the comment says
-        """Return what a piece of the document tells.
+        """Read a piece of the document, and return its events.
 
         Args:
             text: The piece, of any length; pieces may be cut anywhere.
@@ -128,8 +128,8 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
         """
         reader: Any = self._reader
         at = reader.at
-        # Most pieces are the middle of a string or a key; what is printable has no control character.
-        # They are read here, since another call would take a tenth of what a piece takes.
+        # Most pieces lie inside a string or a key. They are read here, because one more call would add
+        # a tenth to the cost of a piece. Printable text has no control characters.
         if at is IN_STRING and text.__class__ is str:
             string = None
             held = reader.held
@@ -143,15 +143,15 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
                 except UnicodeError:
                     pass
                 else:
-                    # Six characters come to one where all are codes; another escape has kept its backslash,
-                    # but for `\U`, which JSON has not. No half of a surrogate pair is printable.
+                    # Valid if all of it is codes (six characters each), or if no backslash is left, as
+                    # other escapes keep theirs. `\U` is not JSON. Half a surrogate pair is not printable.
                     if (
                         6 * len(codes) == size or ('"' not in codes and "\\" not in codes and text.isascii())
                     ) and ("U" not in text and codes.isprintable()):
                         string = codes
                         reader.held = escaped[size:]
             elif text[-1] != "\\":
-                # No escape is cut.
+                # The piece does not end in the middle of an escape.
                 try:
                     read, end = scan_string(text + '"', 0)
                 except ValueError:
@@ -179,7 +179,7 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
             key, quote, rest = text.partition('"')
             if key.isprintable() and (not rest or rest == ": "):
                 reader.base += len(text)
-                # Not `cut_key += key`, which copies what has come of a long key each time.
+                # Not `reader.cut_key += key`, which copies a long key at each piece.
                 cut, reader.cut_key = reader.cut_key, ""
                 cut += key
                 if quote:
@@ -192,10 +192,10 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
         return told
 
     def end(self, *, now: float = 0.0) -> list[JSONEvent]:
-        """Say that the text has ended.
+        """End the text, and return the last events.
 
-        That finishes a number that is the whole document; in the lenient reading
-        it closes what is open, which is a repair.
+        A number that is the whole document is finished by this. The lenient reading
+        closes whatever is open, and records a repair.
 
         Args:
             now: Unused; every stage takes it.
@@ -210,34 +210,34 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
 
     @property
     def has_value(self) -> bool:
-        """Whether there is something to show."""
+        """True once there is a value to show."""
         return self._settled().has_value
 
     @property
     def value(self) -> Any:  # noqa: ANN401 - any JSON value
-        """The value as it is now: for looking, it goes on growing; None while `has_value` is False."""
+        """The current value, which keeps growing; None while `has_value` is False."""
         document = self._document
-        # Not `document.value`: another call would take a twelfth of what a piece takes.
+        # Not `document.value`: one more call would add a twelfth to the cost of a piece.
         if document.fresh:
             document.write_pieces()
         return document.root
 
     def snapshot(self) -> Any:  # noqa: ANN401 - any JSON value
-        """Return the value as it is now: a copy that never changes.
+        """Return a copy of the current value that never changes.
 
-        Finished objects and arrays are shared by all snapshots; those that are
-        still open are copied, each one level deep.
+        Finished objects and arrays are shared by all snapshots; those still open
+        are copied, each one level deep.
         """
         return self._settled().snapshot()
 
     @property
     def complete(self) -> bool:
-        """Whether the document is finished: only white space may follow."""
+        """True once the document is finished: only white space may follow."""
         return self._settled().complete
 
     @property
     def error(self) -> InvalidJSON | LimitExceeded | None:
-        """What went wrong, once something has; what was read before stays readable."""
+        """The error, or None; the value read before it stays readable."""
         return self._settled().error
 
     def check(self) -> None:
@@ -247,21 +247,21 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """What was repaired, in the order of reading; strict reading repairs nothing."""
+        """Repairs in the order of reading; always empty in the strict reading."""
         return self._reader.repairs
 
     @property
     def repair_count(self) -> int:
-        """How many `repairs` there are; to ask for them all takes longer the more there are."""
+        """Number of `repairs`, without the cost of building the tuple."""
         return self._reader.repair_count
 
 
 class OutputParser(PartialJSONParser):
-    """A parser that tells what its stage has to know of a document among several.
+    """A parser that can choose among several documents, and reports where the chosen one starts.
 
     Args:
-        choice: Which of several documents is read.
-        accepts: What tells whether a document fits the type, for "matching"; None where it has none.
+        choice: The document to read among several.
+        accepts: Returns True if a document fits the type, for "matching"; None without a type.
         allow: As in `PartialJSONParser`.
         lenient: As in `PartialJSONParser`.
         max_depth: As in `PartialJSONParser`.
@@ -288,17 +288,17 @@ class OutputParser(PartialJSONParser):
 
     @property
     def start(self) -> int:
-        """Offset of the document, where it was chosen among several at the end; else 0."""
+        """Offset of the document if it was chosen among several at the end; else 0."""
         return self._reader.start
 
     @property
     def has_begun(self) -> bool:
-        """Whether something of a document has come, be it shown or not."""
+        """True once part of a document has arrived, even if it does not show yet."""
         return self.has_value or self._reader.has_begun
 
 
 def fault_in(text: str, *, max_depth: int = 512) -> InvalidJSON | LimitExceeded | None:
-    """Return why a whole text is no JSON that can be read; None where it is.
+    """Return the error of a whole text; None if it is valid JSON within the limits.
 
     Example:
         >>> fault = fault_in('{"a": 1,}')

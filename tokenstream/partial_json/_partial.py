@@ -1,4 +1,23 @@
-"""A typed object as far as it has come."""
+"""`Partial`: a snapshot of a typed object that fills in.
+
+The classes of typed partials, each below the one that holds it:
+
+    Draft                     reads the text, and returns a Partial after each change
+      Page                    text and options of the document, shared by all its snapshots
+      Slot                    reads values of one type: whole from their text, or by a Structure
+        Structure             reads the values of an object or array one by one, and assembles them
+        Face                  how an object of the type shows: its title, fields and aliases
+      Open, linked by parent  one for each open object or array
+        entries               by key: a validated value, Failed or Unread
+        FieldLog, ValueLog    the values as they show; they only grow
+      Excerpt                 collects the text of a value that is read whole
+      Fault, linked           the validation errors, newest first
+
+    Partial                   one snapshot
+      Face
+      GrowingObject, ...      a view: the first n values of a log, and the value that was growing
+      State                   Page, start and end in its text, newest Fault, finished value
+"""
 
 from __future__ import annotations
 
@@ -38,28 +57,27 @@ V = TypeVar("V")
 DefaultT = TypeVar("DefaultT")
 
 _NOTHING: Any = object()
-"""Stands for a default that was not given."""
+"""Marks a default that was not passed."""
 
-_NO_FIELDS = "has no fields of its own; what has come of it is in `value`"
+_NO_FIELDS = "is not an object with fields; read its `value`"
 
 
-class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - it compares by what it shows, which may have no hash
-    """A typed object as far as it has come: a snapshot that never changes.
+class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares values that may have no hash
+    """A snapshot of a typed object that fills in; it never changes.
 
-    A field that has come is an attribute, and an item for those that are named
-    like a method; what has not come is `MISSING`, where a null is None. What is
-    finished has been validated, and is the same object in every later snapshot
-    and in `final()`. What still grows shows as far as it is: an object of a
-    model's as a `Partial`, an array as a sequence, a dict as a mapping, text as
-    a str. What is no valid value shows as it came, and `errors` tells why. Of a
-    whole, valid object every field is there, as `final()` has it.
+    Fields are attributes, and also items, for fields named like a method. A field
+    that has not arrived is `MISSING`; a null is None. A finished value is validated,
+    and is the same object in every later snapshot and in `final()`. A growing value
+    shows the part that has arrived: an object with fields as a `Partial`, an array
+    as a sequence, a dict as a mapping, text as a str. An invalid value shows as it
+    came, and `errors` has the reason. A complete, valid object has every field that
+    `final()` has.
 
-    It is gone through, and asked for its length and with `in`, by the names of
-    the fields that are there; of a list or tuple by its elements, which have
-    indexes and slices, too. It is always true.
+    Iteration, `len` and `in` use the names of the fields that have arrived; for a
+    list or tuple they use its elements, which have indexes and slices. A snapshot is
+    always true.
 
-    Snapshots can be compared, pickled and used from any thread; they have no
-    hash.
+    Snapshots can be compared, pickled and used from any thread; they have no hash.
 
     Example:
         >>> from pydantic import BaseModel
@@ -86,16 +104,16 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - it compares by what i
         self._whole = whole
         self._state = state
 
-    # -- what is there -----------------------------------------------------------
+    # -- current state -----------------------------------------------------------
 
     @property
     def complete(self) -> bool:
-        """Whether all of it has come, be it valid or not."""
+        """True once all of it has arrived, valid or not."""
         return self._state.complete
 
     @property
     def errors(self) -> tuple[dict[str, Any], ...]:
-        """What is wrong with finished values, as `ValidationError.errors()` tells it."""
+        """Validation errors of finished values, in the form of `ValidationError.errors()`."""
         found: list[tuple[dict[str, Any], ...]] = []
         forgotten: set[tuple[str | int, ...]] = set()
         fault = self._state.faults
@@ -109,20 +127,20 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - it compares by what i
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """What was read although it is no JSON, with `lenient`: each by its name and place."""
+        """Repairs of text that is not JSON, with `lenient`: the name and offset of each."""
         state = self._state
         made = state.page.repairs()[: state.repaired]
         if state.start == state.page.start:
-            # The whole document has also those around it.
+            # The document itself also has those in the text around it.
             return made
         return tuple([each for each in made if state.start <= each.offset < state.end])
 
     @property
     def value(self) -> Any:  # noqa: ANN401 - any value
-        """The growing value where the type is no object with fields; else the plain data so far.
+        """The growing value, or the plain data so far if the type is an object with fields.
 
-        MISSING where nothing has come. The plain data of an object is read anew
-        from the text, which takes longer the more there is.
+        MISSING if nothing has arrived. The plain data of an object is parsed from the
+        text at each access, which takes longer the more text there is.
         """
         if self._fields is None:
             return resolve(self._whole)
@@ -137,25 +155,24 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - it compares by what i
     @overload
     def get(self, *path: str | int, default: Any = ...) -> Any: ...  # noqa: ANN401 - any value
     def get(self, *path: Any, default: Any = _NOTHING) -> Any:
-        """Return what has come at a path, or `default`.
+        """Return the value at a path, or `default` if it has not arrived.
 
-        A path that is a function, `lambda r: r.steps[0].title`, is typed: it has
-        the names of the type, and gives what these are annotated with, or None.
-        It is called once, with what records the path, and never on data. A str
-        is given as far as it has grown; any other value that is neither object
-        nor array when it is finished and valid, and what breaks the schema is
-        not given. An object, list or dict that grows is what shows of it: a
-        `Partial`, an immutable sequence or mapping; `is_complete` tells when it
-        is the type's own.
+        A path that is a function, `lambda r: r.steps[0].title`, is typed: it uses
+        the type's own names, and the result has the annotated type or is None. The
+        function is called once with an object that records the path, never on data.
+        It returns a str as far as it has grown; a number, a date or another scalar
+        once it is finished; a growing object, list or dict as a `Partial`, an
+        immutable sequence or mapping, until `is_complete` is True. It never returns
+        an invalid value.
 
         Args:
-            path: Names of fields, keys and indexes, from the outside in; or one
-                function that takes them from its argument.
-            default: What to return where nothing has come: else None for a function,
-                MISSING for names.
+            path: Names of fields, keys and indexes, outermost first; or one function
+                that takes them from its argument.
+            default: Returned if nothing has arrived; unless given, None for a function
+                and MISSING for names.
 
         Raises:
-            MisuseError: The function is no path, or has a name that the type has not.
+            MisuseError: The function is not a path, or uses a name that the type lacks.
 
         Example:
             >>> from tokenstream.partial_json._draft import Draft
@@ -182,14 +199,14 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - it compares by what i
     @overload
     def is_complete(self, *path: str | int) -> bool: ...
     def is_complete(self, *path: Any) -> bool:
-        """Tell whether what is at a path has come and cannot change any more.
+        """Return True if the value at a path has arrived and cannot change any more.
 
         Args:
             path: Names of fields, keys and indexes, none for the object itself; or one
                 function that takes them from its argument, as for `get`.
 
         Raises:
-            MisuseError: The function is no path, or has a name that the type has not.
+            MisuseError: The function is not a path, or uses a name that the type lacks.
         """
         if len(path) == 1 and callable(path[0]):
             path = record_path(path[0], self._face.slot).keys
@@ -201,7 +218,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - it compares by what i
         return finished and value is not MISSING
 
     def _typed(self, path: RecordedPath) -> Any:  # noqa: ANN401 - any value
-        """Return what a path leads to, where that is what the type says; else MISSING."""
+        """Return the value at a path if it has the annotated type; else MISSING."""
         *before, last = path.keys or (None,)
         if last is None:
             if self._state.outcome is not MISSING:
@@ -216,8 +233,8 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - it compares by what i
         """Return the finished, validated value: the same object each time.
 
         Raises:
-            OutputIncomplete: It is not all there.
-            OutputInvalid: It is not what the type asks for.
+            OutputIncomplete: The object is not complete.
+            OutputInvalid: It does not fit the type.
         """
         if self._state.outcome is not MISSING:
             value: T_co = self._state.outcome
@@ -227,15 +244,15 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - it compares by what i
     # -- as data -----------------------------------------------------------------
 
     def to_json(self, *, by_alias: bool | None = None) -> str:
-        """Return what has come as JSON; once it is complete and valid, that of `final()`.
+        """Return the object so far as JSON; once it is complete and valid, the JSON of `final()`.
 
-        Values are written as their types have it, and as they came where they are not
-        valid. What has not come is left out, and is null where nothing has come at all.
-        What is finished is written once, and kept for later snapshots.
+        Valid values are written by their types, invalid ones as they came. Fields that
+        have not arrived are left out; if nothing has arrived, the JSON is null. Finished
+        values are written once, and reused by later snapshots.
 
         Args:
-            by_alias: Whether fields are written under their aliases; None leaves it to
-                the types, as `model_dump_json` does. Structs of msgspec's always are.
+            by_alias: True to write fields under their aliases; None leaves it to the
+                types, as `model_dump_json` does. msgspec Structs always use aliases.
 
         Example:
             >>> from tokenstream.partial_json._draft import Draft
@@ -248,12 +265,12 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - it compares by what i
         return json_of(self, by_alias) if outcome is MISSING else self._state.page.write(outcome, by_alias)
 
     def to_python(self, *, by_alias: bool | None = None) -> Any:  # noqa: ANN401 - any JSON value
-        """Return what has come as plain data: what `to_json` says, as dicts, lists and so on.
+        """Return the object so far as plain data: `to_json` as dicts, lists and so on.
 
-        What is finished in it is shared with that of later snapshots: it is not to be changed.
+        Finished values are shared with the data of later snapshots: do not change them.
 
         Args:
-            by_alias: Whether fields are under their aliases; None leaves it to the types.
+            by_alias: True to use the aliases of fields; None leaves it to the types.
 
         Example:
             >>> from tokenstream.partial_json._draft import Draft
@@ -267,7 +284,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - it compares by what i
         return json.loads(self.to_json(by_alias=by_alias))
 
     def _parts(self) -> tuple[Face, Any]:
-        """Return what views are written by: how it shows, and the view of it."""
+        """Return its face and its view, which `_dump` writes."""
         return self._face, None if self._growing() is MISSING else self._growing()
 
     def _refusal(self) -> OutputInvalid | OutputIncomplete:
@@ -283,8 +300,8 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - it compares by what i
         text = self._text()
         if not self.complete:
             return OutputIncomplete(
-                f"the {self._face.title} is not whole: its text ends after {len(text):,} characters; "
-                "best tells what had come",
+                f"the {self._face.title} is not complete: its text ends after {len(text):,} characters; "
+                "`best` has the values that had arrived",
                 text=text,
                 offset=len(text),
                 errors=self.errors,
@@ -318,7 +335,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - it compares by what i
             raise KeyError(key)
         return value
 
-    # -- what it has: names of fields, or elements ---------------------------------
+    # -- contents: names of fields, or elements ------------------------------------
 
     def __contains__(self, item: object) -> bool:
         return item in self._items()
@@ -334,21 +351,21 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - it compares by what i
         return len(self._items())
 
     def __bool__(self) -> Literal[True]:
-        # As it has always been a draft, also where nothing has come: `if error.best` asks for that.
+        # True even if nothing has arrived, so that `if error.best` asks only whether there is a draft.
         return True
 
     def _items(self) -> Collection[Any]:
         return self._elements() if self._fields is None else self._fields
 
     def _elements(self) -> Collection[Any]:
-        """Return the elements of what is no object; nothing has any but lists, tuples, sets and the like."""
+        """Return the elements of a list, tuple, set or the like; none for any other value."""
         value = inside_root(resolve(self._whole))
         return value if is_collection(value) else GrowingArray([])
 
     def _find(self, name: str) -> Any:  # noqa: ANN401 - any value
         if self._fields is None:
             return MISSING
-        # The object's own validators have the last word: of its fields nothing else is even looked at.
+        # Once the object is validated, its own fields are authoritative: validators may have changed them.
         outcome = self._state.outcome
         last = MISSING if outcome is MISSING else member(outcome, name)
         if last is not MISSING and name in (self._face.names or ()):

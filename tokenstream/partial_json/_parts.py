@@ -1,4 +1,4 @@
-"""Pieces of strict JSON, read by what stands between their quotes, as far as nothing of it is escaped."""
+"""Fast reading of strict JSON: a piece is split at its quotes, as long as it has no escapes."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ __all__ = ["read_parts"]
 
 
 def read_parts(reader: StrictReader, text: str, out: list[JSONEvent]) -> int:  # noqa: C901 - as for the reader's `feed`
-    """Read a piece by what stands between its quotes, and return where that leaves off.
+    """Read a piece by splitting it at its quotes, and return the position reached.
 
-    From there on it is read token by token: what is escaped, and what else is no JSON
-    that is written in the common way. What is printable has no control character.
+    The caller reads the rest token by token: it begins with an escape, a control
+    character, or anything else unusual. Printable text has no control characters.
 
     Args:
-        reader: Where the reader is; it reads what stands between keys and strings.
+        reader: Holds the state, and reads the text between keys and strings.
         text: The piece.
-        out: Takes the events.
+        out: Receives the events.
     """
     at: Any = reader.at
     document = reader.document

@@ -1,8 +1,8 @@
-"""What has changed between two snapshots, as operations of a JSON patch (RFC 6902).
+"""Changes between two snapshots, as operations of a JSON patch (RFC 6902).
 
-Two snapshots of one draft share what is finished, so that only what finished between
-them, and what is open, is looked at. What was open before and is finished now is
-compared as plain data.
+Two snapshots of one draft share their finished values, so only the values that are
+open or have finished between the two are examined. A value that was open before and
+is finished now is compared as plain data.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Operation: TypeAlias = dict[str, Any]
 
 
 def pointer_key(key: str | int) -> str:
-    """Return a key as a JSON pointer has it, behind its slash.
+    """Return a key as a segment of a JSON pointer, with its slash.
 
     Example:
         >>> pointer_key("a/b~c")
@@ -41,11 +41,11 @@ def pointer_key(key: str | int) -> str:
 
 
 class Changes:
-    """Finds the operations that lead from one snapshot to the next.
+    """Compute the operations that turn one snapshot into the next.
 
     Args:
-        by_alias: Whether fields are written under their aliases.
-        append: Whether a string that has grown is told by what it has grown by.
+        by_alias: True to write fields under their aliases; None leaves it to the types.
+        append: True to report the growth of a string by an "append" operation.
     """
 
     __slots__ = ("_append", "_by_alias", "_inner", "_out", "_text")
@@ -54,22 +54,22 @@ class Changes:
         self._by_alias = by_alias
         self._append = append
         self._out: list[Operation] = []
-        """The operations of the patch that is being made, in their order."""
+        """Operations of the current patch, in order."""
         self._inner: tuple[FieldLog | ValueLog, str, Face] | None = None
-        """What holds the values of the innermost object or array that was open, where it is, and its face."""
+        """Log, path and face of the innermost open object or array."""
         self._text: tuple[TextLog, str] | None = None
-        """The open text, once it was seen to grow, and where it is."""
+        """Log and path of the open string, once it has been seen to grow."""
 
     def patch(self, before: Partial[Any] | None, after: Partial[Any]) -> list[Operation]:
-        """Return what leads from a snapshot to a later one: nothing where nothing has changed.
+        """Return the operations that turn a snapshot into a later one; [] if nothing has changed.
 
         Args:
-            before: The snapshot that the last patch led to; None where there is none.
-            after: The snapshot.
+            before: The snapshot of the last patch; None for the first patch.
+            after: The later snapshot.
         """
         now, was = state_of(after), None if before is None else state_of(before)
         if was is None or was.page is not now.page:
-            # Nothing was given, or another draft: the answer began again.
+            # The first patch, or a new draft because the answer began again.
             whole = now.outcome is not MISSING
             value = after.to_python(by_alias=self._by_alias) if whole else self._data(after)
             return [{"op": "replace", "path": "", "value": value}]
@@ -82,9 +82,9 @@ class Changes:
         return self._out
 
     def _in_inner(self, before: View | None, after: View | None) -> bool:
-        """Find what has changed in the innermost object or array, and tell whether that is all.
+        """Compare the innermost open container; return True if that covers all changes.
 
-        While it is open nothing around it changes; and while a text is, nothing else in it.
+        While it is open nothing around it changes; while a string is open, nothing else in it does.
         """
         if self._inner is None or before is None or after is None:
             return False
@@ -102,11 +102,11 @@ class Changes:
             self._between(*pair)
         return True
 
-    # -- values that show ----------------------------------------------------------
+    # -- shown values --------------------------------------------------------------
 
     def _between(self, path: str, old: Any, new: Any) -> None:  # noqa: ANN401 - what shows
-        """Find what leads from what showed at a path to what shows there."""
-        # Of what is open in two snapshots of one draft, there is one in the other.
+        """Add the operations between two shown values at a path."""
+        # The containers open in both snapshots lie inside each other: at most one at each level.
         while True:
             (_, before), (face, after) = faced(old), faced(new)
             if not isinstance(after, GrowingObject | GrowingArray):
@@ -126,7 +126,7 @@ class Changes:
             self._between_data(path, self._data(old), self._data(new))
 
     def _in_view(self, path: str, before: Any, after: Any, face: Face) -> tuple[str, Any, Any] | None:  # noqa: ANN401 - two views of one object or array
-        """Find what has changed in an object or array, but for what is open in both, which is returned."""
+        """Add the operations inside a container; return path, old and new value of the child open in both."""
         if isinstance(after, GrowingObject):
             return self._in_object(path, before, after, face)
         return self._in_array(path, before, after)
@@ -192,7 +192,7 @@ class Changes:
     # -- plain data ----------------------------------------------------------------
 
     def _between_data(self, path: str, old: Any, new: Any) -> None:  # noqa: ANN401 - any JSON value
-        """Find what leads from one JSON value to another; MISSING is none."""
+        """Add the operations between two JSON values; MISSING stands for no value."""
         if old.__class__ is new.__class__ is dict:
             self._between_objects(path, old, new)
         elif old.__class__ is new.__class__ is list:

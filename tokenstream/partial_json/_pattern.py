@@ -1,4 +1,4 @@
-"""Paths into a document, with wildcards, and how they are followed while it is written."""
+"""Paths into a document, with wildcards, and the matching of events against them."""
 
 from __future__ import annotations
 
@@ -13,30 +13,29 @@ if TYPE_CHECKING:
 __all__ = ["CONTAINERS", "OFF", "At", "Follower", "Pattern"]
 
 At: TypeAlias = str | tuple[str | int, ...]
-"""A path as users write it: `"recipes.*.steps"`, or a tuple of keys for keys that have dots."""
+"""A path as users write it: `"recipes.*.steps"`, or a tuple of keys if one contains a dot."""
 
 CONTAINERS = frozenset({"object", "array"})
-"""The kinds of values that hold others."""
+"""The kinds of values that contain others."""
 OFF = -(1 << 30)
-"""How a value stands that is beside the way to a path: far before any that is on it."""
+"""Position of a value that is not on the path: far below that of any value on it."""
 
 _EACH = "*"
-# No array is so long that an index of it has more digits.
+# No index has more digits.
 _INDEX = re.compile(r"(?:0|[1-9][0-9]{0,17})\Z").match
 _SUBSCRIPT = re.compile(r"\[(?:\d*|\*)\]\Z").search
 
 
 class Pattern:
-    """A path into a document; `*` in it stands for every key of an object and index of an array.
+    """A path into a document; `*` matches every key of an object and index of an array.
 
     Args:
-        at: Keys and indexes with dots between them, or a tuple of them; "" and
-            () lead to the document itself. In text, digits are an index or a
-            key, whichever the document has; in a tuple, an `int` is an index
-            and a `str` a key.
+        at: Keys and indexes separated by dots, or a tuple of them; "" and () mean
+            the document itself. In text, digits match an index or a key, whichever
+            the document has; in a tuple, an `int` is an index and a `str` a key.
 
     Raises:
-        MisuseError: It is no path.
+        MisuseError: The path is malformed.
 
     Example:
         >>> pattern = Pattern("recipes.*.steps")
@@ -49,32 +48,32 @@ class Pattern:
     def __init__(self, at: At) -> None:
         self._at = at
         self._allowed = tuple(map(_allowed, at)) if isinstance(at, tuple) else _compiled(at)
-        """What may stand at each place of a path; None for everything."""
+        """Keys that match at each position; None matches any."""
 
     def __len__(self) -> int:
         return len(self._allowed)
 
     def takes(self, position: int, key: str | int) -> bool:
-        """Tell whether a path may have this key at this position."""
+        """Return True if a key matches at a position."""
         allowed = self._allowed[position]
         return allowed is None or key in allowed
 
     def is_wild(self, position: int) -> bool:
-        """Tell whether a path may have any key at this position."""
+        """Return True if any key matches at a position."""
         return self._allowed[position] is None
 
     @property
     def wild(self) -> bool:
-        """Whether it may lead to more than one value."""
+        """True if it may match more than one value."""
         return None in self._allowed
 
     @property
     def keys(self) -> frozenset[str | int]:
-        """The keys that a path may have, but for those that `*` stands for."""
+        """All keys named in the path, without wildcards."""
         return frozenset(key for allowed in self._allowed for key in allowed or ())
 
     def name(self, length: int) -> str:
-        """Return how messages name what the first keys lead to."""
+        """Return the name that messages use for the value at the first `length` keys."""
         if not length:
             return "the document"
         at = self._at
@@ -82,10 +81,10 @@ class Pattern:
 
 
 class Follower:
-    """Where a document that is being written stands to a path.
+    """Match the events of a growing document against a path.
 
-    It goes along with the parser's events and keeps two numbers, so that an
-    event of a deep document costs what one of a flat document costs.
+    It keeps two counters instead of comparing paths, so that an event deep in a
+    document costs no more than one at its top.
 
     Args:
         pattern: The path.
@@ -105,17 +104,22 @@ class Follower:
         """The path."""
         self._length = len(pattern)
         self._open = 0
-        """How many objects and arrays are open."""
+        """Number of open objects and arrays."""
         self._on_way = 0
-        """How many of them, from the outermost, are on the way to the path, at it or inside."""
+        """Number of them, from the outermost, that lie above, at or inside the path."""
         self._scalar = OFF
-        """How the value that is neither stands, which is finished before another starts."""
+        """Position of the current string, number or literal; it ends before another value starts."""
 
     def start(self, event: ValueStart) -> int:
-        """Return how a new value stands to the path.
+        """Return the position of a new value relative to the path.
 
-        0 is at it, 1 an element of what is there, more is inside an element;
-        less is so many keys before it. `OFF` is beside the way.
+        | position | the value is |
+        |---|---|
+        | less than 0 | above the path, by that many keys |
+        | 0 | at the path |
+        | 1 | an element of the value at the path |
+        | more than 1 | inside such an element |
+        | `OFF` | not on the path |
         """
         depth = self._open
         key = event.key
@@ -131,7 +135,7 @@ class Follower:
         return stands
 
     def done(self, event: ValueDone) -> int:
-        """Return how a value that is finished stands to the path, as `start` does."""
+        """Return the position of a finished value, as `start` does."""
         if event.value.__class__ is not dict and event.value.__class__ is not list:
             return self._scalar
         depth = self._open
@@ -145,15 +149,15 @@ class Follower:
 def _compiled(at: object) -> tuple[frozenset[str | int] | None, ...]:
     if not isinstance(at, str):
         raise MisuseError(
-            f'{at!r} is no path into a document; a path is text, such as "recipe.steps" or '
+            f'{at!r} is not a path into a document; pass text, such as "recipe.steps" or '
             '"recipes.*.steps", or a tuple of keys, such as ("a.b", 0, "*")'
         )
     keys = at.split(".") if at else []
-    # As other languages for paths write them; as keys they would lead nowhere, and nobody would be told.
+    # Syntax of other path languages; taken as keys, it would silently match nothing.
     if not all(keys) or keys[:1] == ["$"] or any(map(_SUBSCRIPT, keys)):
         raise MisuseError(
-            f"{at!r} is no path into a document: put one dot between two keys or indexes, such as "
-            '"recipe.steps.0"; "" is the document itself, and keys that are empty or have dots go in a tuple'
+            f"{at!r} is not a path into a document: put one dot between two keys or indexes, such as "
+            '"recipe.steps.0"; "" is the document itself; pass a tuple for keys that are empty or have dots'
         )
     return tuple(_named(key) for key in keys)
 
@@ -169,4 +173,4 @@ def _allowed(key: object) -> frozenset[str | int] | None:
         return None
     if isinstance(key, str) or (isinstance(key, int) and not isinstance(key, bool) and key >= 0):
         return frozenset((key,))
-    raise MisuseError(f"{key!r} is no key of an object and no index of an array, from 0")
+    raise MisuseError(f"{key!r} is not a step of a path: pass a str as a key, an int from 0 as an index")

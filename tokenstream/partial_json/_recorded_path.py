@@ -1,8 +1,8 @@
-"""Paths that are functions of a type, `lambda r: r.steps[0].title`: recorded, and never called on data.
+"""Typed paths, `lambda r: r.steps[0].title`: recorded from a function that is never called on data.
 
-A checker reads such a function with the type's own annotations, so that it knows
-what the path leads to, and flags a name that the type has not. Here the function
-is called once with a recorder, which notes the steps that are taken from it.
+A type checker reads such a function with the type's own annotations: it infers the
+type of the result, and flags names that the type lacks. At run time the function is
+called once with a recorder, which notes each attribute and item that is read.
 """
 
 from __future__ import annotations
@@ -42,31 +42,31 @@ _REFUSED = {
     "a key": ["__hash__"],
     "an assignment": ["__setattr__", "__setitem__", "__delattr__", "__delitem__"],
 }
-"""What is no step of a path, by the methods that Python asks for it."""
+"""Operations that a path cannot contain, with the special methods that implement them."""
 
 
 class RecordedPath(NamedTuple):
-    """The steps that a function took."""
+    """The path that a function has taken."""
 
     keys: tuple[str | int, ...]
-    """Names of fields, keys and indexes, from the outside in."""
+    """Names of fields, keys and indexes, outermost first."""
     slots: tuple[Slot, ...] | None
-    """What may stand there; None where that is not known."""
+    """Slots of the types that the value may have; None if unknown."""
 
 
 class _Place(NamedTuple):
-    """Where a recorder stands."""
+    """The path that has led to a recorder."""
 
     keys: tuple[str | int, ...]
     slots: tuple[Slot, ...] | None
     written: str
-    """How the function has written it."""
+    """The path as the function has written it, for messages."""
     asked: list[tuple[str | int, ...]]
-    """The paths whose truth the function has asked for."""
+    """Paths whose truth the function has tested."""
 
 
 class _Recorder:
-    """Stands for a value in the function of a path, and notes what is taken from it."""
+    """Stand in for a value in the function of a path, and record what is read from it."""
 
     __slots__ = ("_place",)
 
@@ -75,7 +75,7 @@ class _Recorder:
 
     def __getattribute__(self, name: str) -> Any:  # noqa: ANN401 - a recorder, which has any name
         if name.startswith("__") and name.endswith("__"):
-            # `isinstance` asks for such names, and a path does not fork.
+            # `isinstance` reads such names, and a path cannot branch.
             _refuse(self, f"{name}, or the type,")
         return _further(self, name, attribute=True)
 
@@ -85,7 +85,7 @@ class _Recorder:
         return _further(self, key, attribute=False)
 
     def __bool__(self) -> bool:
-        # True, so that `r.best.title if r.best else None` goes on: a checker wants it of what may be null.
+        # True, so that `r.best.title if r.best else None` continues: checkers want that for optional values.
         place = _place_of(self)
         place.asked.append(place.keys)
         return True
@@ -107,14 +107,14 @@ for _what, _names in _REFUSED.items():
 
 
 def record_path(function: Callable[[Any], object], slot: Slot | None) -> RecordedPath:
-    """Return the path that a function takes from what it is given.
+    """Return the path that a function takes from its argument.
 
     Args:
-        function: Takes a value of the type, and returns what the path leads to.
-        slot: What the value is read as; None where that is not known, and every step is taken.
+        function: Takes a value of the type, and returns the value at the path.
+        slot: The slot of the type; None if unknown, and then every step is accepted.
 
     Raises:
-        MisuseError: It is no path, or takes a step that the type has not.
+        MisuseError: The function is not a path, or takes a step that the type lacks.
 
     Example:
         >>> record_path(lambda r: r.steps[0].title, None).keys
@@ -126,20 +126,20 @@ def record_path(function: Callable[[Any], object], slot: Slot | None) -> Recorde
         said = function(start)
     except TypeError as error:
         raise MisuseError(
-            "the function of a path takes one value, and returns what the path leads to: "
+            "the function of a path takes one argument, and returns the value at the path: "
             "get(lambda r: r.steps[0].title)"
         ) from error
     if type(said) is not _Recorder:
         raise MisuseError(
-            f"the function of a path returned {type(said).__name__}, and nothing that was taken from its "
-            "argument: write the path itself, get(lambda r: r.steps[0].title)"
+            f"the function of a path returned {type(said).__name__}, not a value taken from its "
+            "argument: return the path itself, as in get(lambda r: r.steps[0].title)"
         )
     place = _place_of(said)
     for keys in asked:
         if len(place.keys) <= len(keys) or place.keys[: len(keys)] != keys:
             raise MisuseError(
-                f"{place.written} is not all that the function of the path asks for, and a path leads to one "
-                "value: ask for each alone; only what leads there may be asked for on the way, as in "
+                f"the function of the path tests more than what leads to {place.written}: ask for each value "
+                "with a path of its own; a condition may only test an object that the result is in, as in "
                 "r.best.title if r.best else None"
             )
     return RecordedPath(place.keys, place.slots)
@@ -152,8 +152,8 @@ def _place_of(recorder: _Recorder) -> _Place:
 
 def _refuse(recorder: _Recorder, what: str) -> NoReturn:
     raise MisuseError(
-        f"{what} of {_place_of(recorder).written} is no step of a path: a path is made of names, keys and "
-        "indexes, and what it leads to is for the caller to work on"
+        f"{what} of {_place_of(recorder).written} cannot be part of a path: use names, keys and indexes "
+        "only, and apply anything else to the value that get() returns"
     )
 
 
@@ -161,11 +161,12 @@ def _further(recorder: _Recorder, key: str | int, *, attribute: bool) -> _Record
     keys, slots, written, asked = _place_of(recorder)
     written = f"{written}.{key}" if attribute else f"{written}[{key!r}]"
     if attribute and key == "root" and slots is not None and any(slot.is_root() for slot in slots):
-        # What a root model holds shows in its place.
+        # A root model shows as the value in it.
         return _Recorder(_Place(keys, slots, written, asked))
     inner = _within(slots, key, attribute=attribute)
     if inner is not None and not inner:
-        raise MisuseError(f"{written} is not there: {_what_there_is(slots or (), key, attribute=attribute)}")
+        there_is = _what_there_is(slots or (), key, attribute=attribute)
+        raise MisuseError(f"{written} does not exist: {there_is}")
     return _Recorder(_Place((*keys, key), inner, written, asked))
 
 
@@ -183,7 +184,7 @@ def _what_there_is(slots: tuple[Slot, ...], key: str | int, *, attribute: bool) 
     faces = [slot.face for slot in slots if slot.face is not None]
     names = [name for face in faces for name in face.names or ()]
     if not names:
-        return "its type has no fields" if attribute else "its type has nothing at such a key"
+        return "its type has no fields" if attribute else "its type has no values under such keys"
     title = " | ".join(face.title for face in faces)
     if key in names:
         return f"{title} has its fields as {'items' if attribute else 'attributes'}"

@@ -1,4 +1,4 @@
-"""What the lenient reading repairs, by name."""
+"""Names of the repairs that the lenient reading makes, and the record of them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from tokenstream.errors import MisuseError
 __all__ = ["MOST_REPAIRS", "REPAIRS", "Lenient", "Repair", "RepairName", "Repairs", "checked_lenient"]
 
 Lenient: TypeAlias = bool | Literal["closed"]
-"""Whether to read what is almost JSON; with "closed" nothing of which the end is missing."""
+"""True to read text that is almost JSON; "closed" refuses it if its end is missing."""
 
 MOST_REPAIRS = 100_000
-"""Most repairs of one document."""
+"""Most repairs in one document."""
 
 RepairName: TypeAlias = Literal[
     "backticks",
@@ -62,10 +62,10 @@ REPAIRS: tuple[RepairName, ...] = get_args(RepairName)
 
 
 def checked_lenient(lenient: object) -> Lenient:
-    """Return what `lenient=` was given as.
+    """Return the value of `lenient=`, checked.
 
     Raises:
-        MisuseError: It is neither True nor False nor "closed".
+        MisuseError: It is not True, False or "closed".
     """
     if isinstance(lenient, bool):
         return lenient
@@ -75,11 +75,11 @@ def checked_lenient(lenient: object) -> Lenient:
 
 
 class Repair(NamedTuple):
-    """Something that was read although it is no JSON.
+    """A place where text that is not JSON was read as if it were.
 
     Args:
-        name: What it is; docs/partial-json.md has the list.
-        offset: Where, in characters of the text from 0.
+        name: The kind of repair; docs/partial-json.md has the list.
+        offset: Position in the text, in characters from 0.
 
     Example:
         >>> Repair("trailing_comma", 7)
@@ -100,9 +100,9 @@ class Repairs:
 
     @property
     def is_full(self) -> bool:
-        """Whether there are more than `MOST_REPAIRS`."""
+        """True if there are more than `MOST_REPAIRS`."""
         return len(self.made) > MOST_REPAIRS
 
     def note(self, name: RepairName, offset: int) -> None:
-        """Add one."""
+        """Add a repair."""
         self.made.append(Repair(name, offset))

@@ -1,7 +1,8 @@
-"""A run of JSON that is cut at both ends, read in C.
+"""Reading of text from the middle of a document with the JSON parser in C.
 
-What is open before it is written in front of it, and what it leaves open is closed behind it: so it
-becomes a document, which is taken apart again.
+The containers open before the text are written in front of it, and those it leaves
+open are closed after it. The result is a whole document; its parts are merged into
+the containers that were open.
 """
 
 from __future__ import annotations
@@ -39,18 +40,18 @@ if TYPE_CHECKING:
 __all__ = ["may_be_too_long", "take_run"]
 
 _STEP = 512
-"""Two places so far apart lie in every run of digits that makes a number too long."""
+"""Sampling distance: any run of digits too long for a number contains two neighbouring samples."""
 _TWO_DIGITS = re.compile("[0-9][0-9]").finditer
 
 _MARK = "\x13"
-"""A key, or the end of a text, that nothing has which is read here: not NUL, which files may hold."""
+"""Placeholder for keys and for the end of an open string. Not NUL, which files contain."""
 _WRITTEN_MARK = r"\u0013"
-"""JSON has no other way to write it."""
+"""The only way to write it in JSON."""
 _MEMBER = f'"{_WRITTEN_MARK}":'
 _BEFORE_OPEN = {dict: "{" + _MEMBER, list: "["}
-"""What is written for an object or array in which another one is open."""
+"""Text that reopens a container in which another one is open."""
 _BEFORE_STRING = {cls: before + '"' for cls, before in _BEFORE_OPEN.items()}
-"""What is written for the innermost one, where a string is open in it."""
+"""Text that reopens the innermost container and an open string in it."""
 _BEFORE = {
     dict: {
         id(FIRST_KEY): "{",
@@ -61,14 +62,14 @@ _BEFORE = {
     },
     list: {id(FIRST_ELEMENT): "[", id(VALUE): "[0,", id(AFTER_ELEMENT): "[0 "},
 }
-"""What is written for the innermost one, by the table that counts in it."""
+"""Text that reopens the innermost container, by the state in it."""
 _BEHIND = {
     b"{": (f",{_MEMBER}0", f"{_MEMBER}0"),
     b"[": (f',"{_WRITTEN_MARK}"', f'"{_WRITTEN_MARK}"'),
 }
-"""What is written last in the innermost one that the text opens: if something is in it, and if not."""
+"""Mark written at the end of the innermost container left open: non-empty and empty case."""
 _NEXT = {dict: (AFTER_FIELD, FIRST_KEY), list: (AFTER_ELEMENT, FIRST_ELEMENT)}
-"""What counts there then."""
+"""States of that container afterwards: non-empty and empty case."""
 _BRACKETS: dict[type, bytes] = {dict: b"{", list: b"["}
 _CLASSES = {ord("{"): dict, ord("["): list, ord('"'): str}
 _CLOSERS = bytes.maketrans(b"[{", b"]}")
@@ -77,7 +78,7 @@ _ENDS = {"{": "}", "[": "]"}
 
 
 def _refuse(word: str) -> NoReturn:
-    """Refuse NaN and the infinities, which `json` reads, and JSON has not."""
+    """Refuse NaN and the infinities, which `json` accepts but JSON does not have."""
     raise ValueError(word)
 
 
@@ -86,7 +87,7 @@ _scan: Any = make_scanner(_decoder)
 
 
 def may_be_too_long(text: str) -> bool:
-    """Return whether digits follow each other for so long that a number may be beyond the bound."""
+    """Return True if a run of digits is so long that a number may exceed the limit."""
     if len(text) <= MOST_DIGITS:
         return False
     starts = (match.start() * _STEP for match in _TWO_DIGITS(text[::_STEP]))
@@ -94,7 +95,7 @@ def may_be_too_long(text: str) -> bool:
 
 
 def _scanned(text: str) -> tuple[Any, int] | None:
-    """Return the value that a text begins with, and where it ends; None where it may be no JSON."""
+    """Return the value at the start of a text, and its end; None if it may not be JSON."""
     try:
         value, end = _scan(text, 0)
     except (ValueError, StopIteration, RecursionError):
@@ -103,15 +104,15 @@ def _scanned(text: str) -> tuple[Any, int] | None:
 
 
 def take_run(document: Document, at: Any, text: str) -> tuple[int, Any] | None:  # noqa: ANN401 - a table or step
-    """Take what can be read of a text in C.
+    """Read as much of a text as possible in C.
 
     Args:
-        document: Takes it.
-        at: The table of what may come; anything else inside a string of which nothing is held.
-        text: The text. Where the document has not begun, it begins with its bracket.
+        document: Receives what is read.
+        at: The state: a table, or the step inside a string with no escape held back.
+        text: The text. If the document has not begun, it starts with its bracket.
 
     Returns:
-        How much was taken, and the table or step that counts then; None where it may be no JSON.
+        Number of characters read and the new state; None if the text may not be JSON.
     """
     if not document.frames and _ENDS[text[0]] == text.rstrip()[-1]:
         whole = _scanned(text)
@@ -131,7 +132,7 @@ def take_run(document: Document, at: Any, text: str) -> tuple[int, Any] | None: 
     return start + last[1], IN_STRING
 
 
-def _take_cut(document: Document, at: Any, text: str) -> tuple[int, Any] | None:  # noqa: ANN401, C901 - a table or step; what runs for every piece is in one place
+def _take_cut(document: Document, at: Any, text: str) -> tuple[int, Any] | None:  # noqa: ANN401, C901 - a table or step; one function, since it runs for every piece
     frames = document.frames
     plain = without_escapes(text)
     found = outline(plain, in_string=at.__class__ is not dict)
@@ -141,7 +142,7 @@ def _take_cut(document: Document, at: Any, text: str) -> tuple[int, Any] | None:
     stay = len(frames) - closed
     if stay < 0 or len(frames) + depth > document.max_depth or (opened and frames and not stay):
         return None
-    # What the text closes, and what that stands in.
+    # The containers that the text closes, and the one around them.
     touched = frames[stay - 1 if stay else 0 :]
     head = ""
     if touched:
@@ -157,7 +158,7 @@ def _take_cut(document: Document, at: Any, text: str) -> tuple[int, Any] | None:
         cut = last_border(plain, in_string=in_string, in_object=bracket == b"{")
         if cut <= 0:
             return 0, at
-        # A key that is cut is left out.
+        # A key that is cut is excluded.
         in_string = in_string and plain.find('"', cut) < 0
         is_empty = plain[cut - 1] == _SIGNS[bracket]
         if in_string:
@@ -172,7 +173,7 @@ def _take_cut(document: Document, at: Any, text: str) -> tuple[int, Any] | None:
         return None
     value, end = read
     if stay and not opened and not value:
-        # White space behind a bracket: it may still be followed by the one that closes it.
+        # Only white space after a bracket: the closing one may still follow.
         return cut, at
     keys = _open_keys(value, left, in_string=in_string, is_marked=bool(opened))
     if keys is None:
@@ -186,7 +187,7 @@ def _take_cut(document: Document, at: Any, text: str) -> tuple[int, Any] | None:
             if container.__class__ is list:
                 keys[0] = len(container) - 1
             elif keys[0] == _MARK:
-                # The value whose key had come before.
+                # The value belongs to a key that came before the text.
                 keys[0] = key
     else:
         document.show(value)
@@ -210,16 +211,16 @@ def _take_cut(document: Document, at: Any, text: str) -> tuple[int, Any] | None:
 
 
 def _open_keys(value: Any, left: bytes, *, in_string: bool, is_marked: bool) -> list[Any] | None:  # noqa: ANN401 - JSON
-    """Return the keys of what is open in what was read, from outside in, and take the mark of it away.
+    """Return the keys that lead to the innermost open value, outermost first, and remove its mark.
 
     Args:
-        value: What was read.
-        left: The brackets of what is open.
-        in_string: Whether a string is open in the last of them.
-        is_marked: Whether that has a mark at its end.
+        value: The value read.
+        left: The brackets of the open containers.
+        in_string: True if a string is open in the last of them.
+        is_marked: True if a mark was written at the end of it.
 
     Returns:
-        None where a key that came twice leads elsewhere.
+        The keys; None if a repeated key makes them lead elsewhere.
     """
     keys: list[Any] = []
     outer = node = value
@@ -243,7 +244,7 @@ def _open_keys(value: Any, left: bytes, *, in_string: bool, is_marked: bool) -> 
 
 
 def _merge(touched: list[Frame], value: Any, at: Any, document: Document) -> None:  # noqa: ANN401 - as above
-    """Add what was read to what was open before."""
+    """Merge the value read into the containers that were open before."""
     for frame in touched[:-1]:
         container = frame.container
         if container.__class__ is dict:

@@ -1,4 +1,4 @@
-"""When a string shows: by characters, by whole words, or once it is finished."""
+"""Control of when a string shows: by characters, by whole words, or once it is finished."""
 
 from __future__ import annotations
 
@@ -14,29 +14,28 @@ if TYPE_CHECKING:
 __all__ = ["Cutter", "How", "Show", "WordLog", "check_show", "log_for", "said_in", "said_of"]
 
 How: TypeAlias = Literal["characters", "words", "values"]
-"""When what is written shows."""
+"""The unit in which growing text shows."""
 
 _HOWS = get_args(How)
 
 _KEY = "tokenstream_show"
-"""Where a core schema tells it, among its metadata."""
+"""Key in the metadata of a core schema."""
 
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """Say of a field, in its annotation, when it shows in drafts: `Annotated[str, Show("values")]`.
+    """Annotate a field with when it shows in drafts: `Annotated[str, Show("values")]`.
 
-    Works in pydantic models, dataclasses, TypedDicts and msgspec Structs, also
-    for elements, and goes before what `partials(show=…)` says.
+    Works in pydantic models, dataclasses, TypedDicts and msgspec Structs, also on
+    elements, and takes precedence over `partials(show=…)`.
 
     Args:
-        how: "characters", a string shows as far as it has come; "words", as far as
-            its last whole word; "values", once it is finished. Of a list, dict or
-            object "values" says that it shows once it is whole; the others say how
-            the strings in it show.
+        how: "characters": a string shows as far as it has arrived; "words": up to its
+            last whole word; "values": once it is finished. On a list, dict or object,
+            "values" hides it until it is complete; the others apply to the strings in it.
 
     Raises:
-        MisuseError: It is none of these words.
+        MisuseError: `how` is none of these words.
 
     Example:
         >>> from typing import Annotated
@@ -54,35 +53,35 @@ class Show:
     def __get_pydantic_core_schema__(
         self, source: object, handler: Callable[[object], Any]
     ) -> dict[str, Any]:
-        """Note it in the schema of the type, which stays what it is."""
+        """Record `how` in the metadata of the type's schema, which is otherwise unchanged."""
         schema: dict[str, Any] = handler(source)
         metadata: dict[str, Any] = {**(schema.get("metadata") or {}), _KEY: self.how}
         if schema["type"] == "definition-ref":
-            # Else pydantic 2.10 puts the model's schema in its place, without what is noted here.
+            # Otherwise pydantic 2.10 inlines the model's schema and drops this metadata.
             metadata.setdefault("pydantic_js_functions", [])
         return {**schema, "metadata": metadata}
 
 
 def check_show(how: Any) -> How:  # noqa: ANN401 - whatever is given
-    """Return when something is to show.
+    """Return the value of `show=`, checked.
 
     Raises:
-        MisuseError: It is none of the words for it.
+        MisuseError: It is not "characters", "words" or "values".
     """
     if how not in _HOWS:
-        raise MisuseError(f'what shows is "characters", "words" or "values", and not {how!r}')
+        raise MisuseError(f'show takes "characters", "words" or "values", not {how!r}')
     found: How = how
     return found
 
 
 def said_in(schema: dict[str, Any]) -> How | None:
-    """Return what is noted in a core schema; None where nothing is."""
+    """Return the `how` recorded in a core schema, or None."""
     metadata: Any = schema.get("metadata")
     return metadata.get(_KEY) if metadata else None
 
 
 def said_of(annotated: Any) -> How | None:  # noqa: ANN401 - any type
-    """Return what the annotation of a type says; None where it says nothing."""
+    """Return the `how` of a type's annotation, or None."""
     said: How | None = None
     for each in getattr(annotated, "__metadata__", ()):
         said = each.how if isinstance(each, Show) else said
@@ -93,15 +92,15 @@ class Cutter(Protocol):
     """Cuts text into words, as `tokenstream.stages.Words` does."""
 
     def feed(self, item: str, /) -> list[str]:
-        """Return the words whose end is sure."""
+        """Return the words that are known to be complete."""
         ...
 
 
 class WordLog(TextLog):
-    """Text that grows by whole words: what may still go on is held back.
+    """Text that grows by whole words; an unfinished word is held back.
 
     Args:
-        words: Cuts the text.
+        words: Cuts the text into words.
     """
 
     __slots__ = ("_words",)
@@ -116,11 +115,11 @@ class WordLog(TextLog):
 
 
 def log_for(how: How, words: Callable[[], Cutter] | None) -> TextLog | None:
-    """Return where a string grows; None where it shows at its end.
+    """Return the log of a growing string; None if it shows only once it is finished.
 
     Args:
         how: When it shows.
-        words: Makes what cuts it into words.
+        words: Factory of word cutters.
     """
     if how == "characters":
         return TextLog()

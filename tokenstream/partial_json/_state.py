@@ -1,4 +1,4 @@
-"""Where a snapshot of a typed object was taken, and what was wrong by then."""
+"""State of a snapshot of a typed object: its text, its extent, and the errors found by then."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["Fault", "Page", "State", "state_of"]
 
 
 class Page:
-    """The text that a typed object is read from."""
+    """Text and options of a document, shared by all its snapshots."""
 
     __slots__ = ("document", "lenient", "log", "repairs", "start", "words", "write")
 
@@ -40,23 +40,23 @@ class Page:
     ) -> None:
         self.log = log
         self.write = write
-        """What returns the JSON of the finished object."""
+        """Returns the JSON of the finished object."""
         self.lenient: Lenient = lenient
         self.document: DocumentChoice | None = document
-        """Which of several documents is read."""
+        """The document to read among several."""
         self.start = 0
-        """Where the document begins, if it was chosen among several; what is before is none of its text."""
+        """Start of the document, if it was chosen among several; text before it does not belong to it."""
         self.words = words
-        """What returns the type's own words, which errors may say."""
+        """Returns the words of the type, which error messages may contain."""
         self.repairs = repairs
-        """What returns all repairs so far: a snapshot has as many as there were."""
+        """Returns all repairs so far; a snapshot uses as many as it has seen."""
 
     def value(self, text: str, *, complete: bool) -> Any:  # noqa: ANN401 - any JSON value
-        """Return what the start of a document says as plain data."""
+        """Return the value of the start of a document as plain data."""
         if self.document in {"last", "matching"} and not complete:
-            # Which document it is is known at the end.
+            # The document is chosen only at the end.
             return MISSING
-        # The text of a document that was chosen begins with it.
+        # The text begins with the chosen document.
         first: Any = self.document and "first"
         parser = PartialJSONParser(lenient=self.lenient, document=first, max_depth=len(text) + 1)
         parser.feed(text)
@@ -66,37 +66,37 @@ class Page:
 
 
 class Fault(NamedTuple):
-    """What is wrong with finished values, newest first; shared by all snapshots that have it."""
+    """Errors of one finished value, linked to older ones; snapshots share the list."""
 
     before: Fault | None
     loc: tuple[str | int, ...]
-    """Where the value is."""
+    """Location of the value."""
     errors: Errors | None
-    """What is wrong there; None where what was wrong there counts no more."""
+    """Its errors; None cancels earlier errors at this location."""
 
 
 class State(NamedTuple):
-    """Where a snapshot was taken, beside what shows."""
+    """Everything a snapshot knows besides its view."""
 
     page: Page
     start: int
-    """Where the object begins in the page."""
+    """Start of the object in the text of `page`."""
     end: int
-    """Where it ends, or how far it had come."""
+    """End of the object, or of the text so far."""
     complete: bool
     faults: Fault | None
     since: Fault | None
-    """The last of the faults that were found before the object began."""
+    """Newest fault found before the object began."""
     error: InvalidJSON | LimitExceeded | None
     outcome: Any
     """The finished, validated value, or MISSING."""
     settled: bool = True
-    """Whether the object, once all of it has come, stays as it is."""
+    """True if the object cannot change once it is complete."""
     repaired: int = 0
-    """How many repairs there were."""
+    """Number of repairs so far."""
     inner: GrowingObject | GrowingArray | None = None
-    """The innermost object or array of a document that is open."""
+    """The innermost open object or array; set in snapshots of the whole document only."""
 
 
 state_of: Callable[[Any], State] = attrgetter("_state")
-"""Return where a snapshot was taken: it has no name for that, since names are those of fields."""
+"""Return the state of a snapshot, which has no public attribute for it: those names belong to fields."""

@@ -1,4 +1,4 @@
-"""Strict JSON, each character looked at once, whatever pieces it comes in."""
+"""The reader of strict JSON: each character is looked at once, however the text is cut."""
 
 from __future__ import annotations
 
@@ -49,26 +49,26 @@ __all__ = ["StrictReader", "as_text", "fed_after_end"]
 _SPACE = re.compile(r"[ \t\n\r]*").match
 _QUOTE_OR_END = ('"', "")
 _FAR = sys.maxsize
-"""Behind the end of any text: nothing more is read after a fault."""
+"""A position past the end of any text, where reading stops after a fault."""
 
 
 def as_text(text: object) -> str:
-    """Return a piece of text as a plain str, and refuse what is no text.
+    """Return a piece of text as a plain str.
 
     Raises:
-        MisuseError: It is bytes, or anything else.
+        MisuseError: It is not a str.
     """
     if not isinstance(text, str):
         raise MisuseError(
             f"PartialJSONParser.feed takes str, not {type(text).__name__}; decode bytes first, with an "
             "incremental decoder"
         )
-    # Of a subclass, a copy that is none.
+    # A plain copy, if it is a subclass.
     return str.__str__(text)
 
 
 def fed_after_end() -> MisuseError:
-    """Return the error of a piece that comes after the end of the text."""
+    """Return the error for a piece fed after the end of the text."""
     return MisuseError("PartialJSONParser.feed came after end(); a new document needs a new parser")
 
 
@@ -76,32 +76,32 @@ class StrictReader(LateReader):
     """Read strict JSON into a document.
 
     Args:
-        document: Takes what is read.
+        document: Receives what is read.
     """
 
     __slots__ = ("cut_key", "literal", "number_at", "state")
 
     repairs = ()
-    """Strict reading repairs nothing."""
+    """Always empty: strict reading repairs nothing."""
     repair_count = 0
     start = 0
     has_begun = False
-    """What has come of a document shows."""
+    """Always False: whatever has arrived of a document shows."""
 
     number_at: int
-    """Offset of the number that is being read."""
+    """Offset of the current number."""
     literal: tuple[str, Any, int]
-    """The literal that is being read."""
+    """The current literal: its text, value and `Allow` bit."""
 
     def __init__(self, document: Document) -> None:
         super().__init__(document)
         self.cut_key = ""
-        """What has come of a key."""
+        """The current key as far as it has arrived."""
         self.state = START
-        """How far a number is, or how many letters of a literal have come."""
+        """State of the current number, or count of the letters of a literal."""
 
-    def feed(self, text: str) -> list[JSONEvent]:  # noqa: C901 - what runs for every piece is in one place
-        """Return what a piece of the document tells; pieces may be cut anywhere."""
+    def feed(self, text: str) -> list[JSONEvent]:  # noqa: C901 - one function, since it runs for every piece
+        """Return the events of a piece of the document; pieces may be cut anywhere."""
         out: list[JSONEvent] = []
         size = len(text)
         position = 0
@@ -117,7 +117,7 @@ class StrictReader(LateReader):
                     self.base += size
                     return out
             elif size >= self._waits_from:
-                # Of a piece whose string ends with it there is little to wait for.
+                # A piece that ends about where its string does is cheap to read now.
                 end = text.find('"')
                 if size - end <= SHORT and text[:end].isprintable():
                     return self.feed_last(text, text[:end], end + 1)
@@ -131,12 +131,12 @@ class StrictReader(LateReader):
         return out
 
     def feed_last(self, text: str, string: str, end: int) -> list[JSONEvent]:
-        """Return what a piece tells in which the open string ends.
+        """Return the events of a piece in which the open string ends.
 
         Args:
             text: The piece.
-            string: What is read of it: what the last of the string comes to.
-            end: Where what is read ends, behind the quote.
+            string: The last part of the string, with its escapes undone.
+            end: Position after the closing quote.
         """
         out: list[JSONEvent] = []
         size = len(text)
@@ -151,7 +151,7 @@ class StrictReader(LateReader):
         return out
 
     def read_tokens(self, text: str, position: int, stop: int, out: list[JSONEvent]) -> None:
-        """Read from a position up to another one, token by token."""
+        """Read from `position` up to `stop`, token by token."""
         at = self.at
         while position < stop:
             if at.__class__ is dict:
@@ -168,7 +168,7 @@ class StrictReader(LateReader):
         self.at = at
 
     def end(self) -> list[JSONEvent]:
-        """Say that the text has ended; a number that is the whole document is finished by that."""
+        """End the text; a number that is the whole document is finished by this."""
         out: list[JSONEvent] = []
         document = self.document
         if document.waiting is not None:
@@ -189,12 +189,12 @@ class StrictReader(LateReader):
         return _FAR if at is FAILED else self.refuse(position, at[""])
 
     def refuse(self, position: int, expected: str) -> int:
-        """Refuse a character that stands where another was expected."""
+        """Set the error of an unexpected character; return a position past the end."""
         self.document.refuse(self.base + position, expected)
         return self.leave_off()
 
     def leave_off(self) -> int:
-        """Read nothing more: the document has its error."""
+        """Stop reading after an error; return a position past the end."""
         self.at = FAILED
         return _FAR
 
@@ -232,7 +232,7 @@ class StrictReader(LateReader):
         return position + 1
 
     def value_done(self) -> None:
-        """Turn to what may follow a value."""
+        """Move to the state after a value."""
         document = self.document
         container = document.container
         if container.__class__ is dict:
@@ -245,14 +245,14 @@ class StrictReader(LateReader):
             self.at = AFTER_ELEMENT
 
     def whole(self, kind: JSONKind, value: Any, start: int, end: int, out: list[JSONEvent]) -> None:  # noqa: ANN401 - any JSON value
-        """Take a string, number or literal that came whole.
+        """Add a string, number or literal that came whole.
 
         Args:
-            kind: What it is.
+            kind: Its kind.
             value: The value.
             start: Offset of its first character.
-            end: Offset behind its last one.
-            out: Takes the events.
+            end: Offset after its last one.
+            out: Receives the events.
         """
         document = self.document
         frame, key = document.frame, document.key
@@ -274,8 +274,8 @@ class StrictReader(LateReader):
 
     # -- keys and strings ---------------------------------------------------------
 
-    # In keys and strings the common case comes first: no escape, no control character (and none of
-    # the others that are not printable), up to the closing quote or the end of the text.
+    # Keys and strings try the common case first: printable text without escapes (and therefore
+    # without control characters), up to the closing quote or the end of the text.
 
     @under('"', KEY, FIRST_KEY)
     def _begin_key(self, text: str, position: int, out: list[JSONEvent]) -> int:
@@ -283,14 +283,14 @@ class StrictReader(LateReader):
         return self.go_on_in_key(text, position + 1)
 
     def go_on_in_key(self, text: str, position: int) -> int:
-        """Read on in a key."""
+        """Continue a key."""
         end = text.find('"', position)
         piece = text[position:] if end < 0 else text[position:end]
         if self.held or "\\" in piece or not piece.isprintable():
             end, piece = self._inside(text, position) or self._characters(text, position)
         elif end < 0:
             end = len(text)
-        # Not `self.cut_key += piece`, which copies what has come of a long key each time.
+        # Not `self.cut_key += piece`, which copies a long key at each piece.
         key, self.cut_key = self.cut_key, ""
         key += piece
         if end < len(text):
@@ -319,7 +319,7 @@ class StrictReader(LateReader):
         return end if end > 0 else self.go_on_in_string(text, start, out)
 
     def go_on_in_string(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        """Read on in a string that is a value."""
+        """Continue a string that is a value."""
         end = text.find('"', position)
         piece = text[position:end]
         if end < 0 or self.held or "\\" in piece or not piece.isprintable():
@@ -331,17 +331,17 @@ class StrictReader(LateReader):
         return end + 1
 
     def _end_string(self, piece: str, end: int, out: list[JSONEvent]) -> None:
-        """Take the last piece of a string, whose quote ends at `end`."""
+        """Finish a string with its last piece; `end` is the position after its quote."""
         if piece:
             self.document.grow_string(piece, out)
         self.document.end_string(self.base + end, out)
         self.value_done()
 
-    # Escapes are read in C, all of a piece at once, and character by character where that finds a
-    # fault. That may be done once for a piece: it looks at all the rest of it.
+    # All escapes of a piece are read at once in C; if that finds a fault, character by character.
+    # The C reading looks at the whole rest of a piece, so it may be tried only once for each.
 
     def _inside(self, text: str, position: int) -> tuple[int, str] | None:
-        """Return the same as `_characters`; None where it is no JSON."""
+        """Return the same as `_characters`, read in C; None if the text is not JSON."""
         if position and len(text) - position > FAR:
             whole = whole_string(text, position - 1)
             if whole is not None:
@@ -356,7 +356,7 @@ class StrictReader(LateReader):
         return before + end if is_whole else len(text), string
 
     def _characters(self, text: str, position: int) -> tuple[int, str]:
-        """Return where a string's closing quote is, or the end of the text, and what stands before it."""
+        """Return the position of the closing quote, or the end of the text, and the string before it."""
         pieces: list[str] = []
         size = len(text)
         if self.held:
@@ -379,7 +379,7 @@ class StrictReader(LateReader):
         return position, "".join(pieces)
 
     def _escape(self, text: str, position: int, pieces: list[str]) -> int:
-        """Read an escape, or the rest of one, and return what is behind it."""
+        """Read an escape, or the rest of one, and return the position after it."""
         before = len(self.held)
         escape = self.held + text[position : position + LONGEST_ESCAPE - before]
         if is_undecided(escape):
@@ -390,7 +390,7 @@ class StrictReader(LateReader):
             good: Any = CUT_ESCAPE(escape)
             return self.refuse(position + good.end() - before, "the rest of an escape")
         pieces.append(string)
-        # Half a surrogate pair goes alone, and leaves what was held because of it.
+        # Half a surrogate pair stands alone; the text held after it is read next.
         self.held = self.held[length:]
         if self.held:
             return self._escape(text, position, pieces)

@@ -1,4 +1,4 @@
-"""Strings of JSON (RFC 8259, section 7): escapes and surrogate pairs, whole or cut."""
+"""Strings of JSON (RFC 8259, section 7): escapes and surrogate pairs, complete or cut."""
 
 from __future__ import annotations
 
@@ -28,44 +28,44 @@ __all__ = [
 ]
 
 RUN = re.compile(r'[^"\\\x00-\x1f]*').match
-"""Characters of a string that stand for themselves."""
+"""Match characters of a string that are not escaped."""
 SIMPLE = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
-"""What the escapes of two characters stand for, by their second."""
+"""Characters of the two-character escapes, by the second one."""
 LONGEST_ESCAPE = 12
-"""Characters of a surrogate pair."""
+"""Length in characters of an escaped surrogate pair."""
 LONGEST_CODE = 6
-"""Characters of an escape that is no pair."""
+"""Length in characters of any other `\\uXXXX` escape."""
 
 _HIGH, _LOW = r"[dD][89abAB][0-9a-fA-F]{2}", r"[dD][c-fC-F][0-9a-fA-F]{2}"
-# What may follow the first half of a surrogate pair, and is not the second one.
+# Text that may follow the first half of a surrogate pair, other than the second half.
 _ALONE = r'(?=[^\\\x00-\x1f]|\\["\\/bfnrt]|\\u(?:[0-9abcefABCEF]|[dD][0-9abAB])|\Z)'
 _ESCAPE = re.compile(
     rf'\\(?:(["\\/bfnrt])|u({_HIGH})\\u({_LOW})|u({_HIGH}){_ALONE}|u(?!{_HIGH})([0-9a-fA-F]{{4}}))'
 ).match
 _CODE = rf"u(?!0022|{_HIGH}|{_LOW})[0-9a-fA-F]{{4}}|u{_HIGH}\\u{_LOW}"
 JSON_ESCAPES: Any = re.compile(rf'(?:[^"\\\x00-\x1f]++|\\(?:["\\/nrt]|{_CODE}))*+').match
-"""Escapes and what is between them: no half pairs, backspaces, form feeds, nor quotes that are numbers."""
+"""Match text with escapes, except half pairs, backspaces, form feeds and quotes written as `\\u0022`."""
 # Cut anywhere, also between the two halves of a surrogate pair.
 _CUT = re.compile(rf"\\(?:u(?:{_HIGH}(?:\\(?:u(?:[dD](?:[c-fC-F][0-9a-fA-F]?)?)?)?)?|[0-9a-fA-F]{{0,3}}))?")
 CUT_ESCAPE = _CUT.match
-"""The longest start of an escape; it always matches where one begins."""
+"""Match the longest prefix of an escape; it always matches at a backslash."""
 _UNDECIDED = _CUT.fullmatch
 _decoder: Any = JSONDecoder()
 scan: Any = make_scanner(_decoder)
-"""Reads the JSON that begins at a position, in C: what `json.loads` is made of."""
+"""Read the JSON value at a position, in C, as `json.loads` does."""
 scan_string: Any = _decoder.parse_string
-"""Reads a string, from behind its quote on, in C."""
+"""Read a string from the position after its opening quote, in C."""
 read_codes: Any = raw_unicode_escape_decode
-"""Reads `\\uXXXX`, up to one that is cut, in C and in half the time; all other escapes stay as they are."""
+"""Decode `\\uXXXX` escapes up to one that is cut, in C, in half the time; other escapes stay unchanged."""
 SHORT = 100
-"""Characters that are looked through for codes sooner than what stands at their end is cut off."""
+"""Length in characters up to which searching a whole piece for codes is faster than slicing its end."""
 FAR = 4_096
-"""Characters behind a string up to which they are copied along to read it."""
+"""Most characters after a string that may be copied along in order to read it."""
 _FIRST_HALF = ("d8", "d9", "da", "db", "dA", "dB", "D8", "D9", "Da", "Db", "DA", "DB")
 
 
 def is_undecided(escape: str) -> bool:
-    r"""Return whether what an escape stands for depends on what follows it.
+    r"""Return True if the value of an escape depends on the text that follows it.
 
     Example:
         >>> [is_undecided(escape) for escape in (r"\u00", r"\ud83d", r"\ud83d\n", r"\u00e9")]
@@ -75,9 +75,9 @@ def is_undecided(escape: str) -> bool:
 
 
 def decided(text: str) -> int:
-    r"""Return how much of the text of an open string stays what it is, whatever follows.
+    r"""Return the length of the text of an open string whose value is decided, whatever follows.
 
-    That is all of it, but for an escape that is cut, or half a surrogate pair at the end.
+    It excludes only an escape that is cut, or half a surrogate pair, at the end.
 
     Example:
         >>> [decided(text) for text in (r"caf\u00e9", r"caf\u00", r"\ud83d\ude", r"C:\\")]
@@ -106,17 +106,17 @@ def decided(text: str) -> int:
 
 
 def _is_escaped(text: str, position: int) -> bool:
-    """Return whether the backslash at a position is the second one of an escape."""
+    """Return True if the backslash at a position is itself escaped."""
     before = text[:position]
     return (position - len(before.rstrip("\\"))) % 2 == 1
 
 
 def unescape(escape: str) -> tuple[str, int]:
-    r"""Return what the escape that `escape` begins with stands for, and how long it is.
+    r"""Return the value and the length of the escape at the start of `escape`.
 
     Half a surrogate pair without its other half stands for itself, as in
-    `json.loads`. Where there is no escape, or nothing that may follow it, the
-    length is 0.
+    `json.loads`. The length is 0 if the text does not begin with a valid escape,
+    or an invalid one follows half a pair.
 
     Example:
         >>> unescape(r"\u00e9 and more"), unescape(r"\x")
@@ -134,7 +134,7 @@ def unescape(escape: str) -> tuple[str, int]:
 
 
 def whole_string(text: str, position: int) -> tuple[str, int] | None:
-    r"""Return the string that begins at `position`, and where it ends; None if it is cut or no JSON.
+    r"""Return the string that begins at `position`, and its end; None if it is cut or not JSON.
 
     Example:
         >>> whole_string(r'"a\nb", 1', 0)
@@ -148,13 +148,14 @@ def whole_string(text: str, position: int) -> tuple[str, int] | None:
 
 
 def read_on(text: str) -> tuple[str, int, bool] | None:
-    r"""Return what the text of an open string comes to, in C: up to its quote, or as far as it is decided.
+    r"""Decode the text of an open string in C, up to its quote or as far as it is decided.
 
     Args:
-        text: The text, from where it is read on.
+        text: The text inside the string.
 
     Returns:
-        What it comes to, where that ends, and whether the quote stands there; None where it is no JSON.
+        The decoded text, the position where it ends, and True if the closing quote is
+        there; None if the text is not JSON.
 
     Example:
         >>> read_on(r"caf\u00e9 \ud8"), read_on(r'\n", "b'), read_on(r"\x")

@@ -1,6 +1,6 @@
-"""What has come of growing data: views of a length, over storage that only grows.
+"""Immutable views of growing data: each is a length, over storage that is only appended to.
 
-A view is made in constant time and never changes, because what lies before its
+A view is made in constant time and never changes, because storage before its
 length is never written again. Views of one object or array share all storage.
 """
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 __all__ = ["FieldLog", "GrowingArray", "GrowingObject", "GrowingText", "ValueLog", "resolve", "shown"]
 
 _SHOWN = 20
-"""Most elements that a repr shows; of more it tells how many there are."""
+"""Most elements that a repr shows; the rest are counted."""
 _DEEPEST = 40
-"""How many views inside each other a repr shows: it is written by recursion."""
+"""Deepest nesting that a repr shows, because it is written by recursion."""
 
 
 class GrowingText:
-    """A string as far as it had come; it is joined when somebody looks."""
+    """A growing string at one moment; it is joined on first access."""
 
     __slots__ = ("_last", "_text", "length", "log")
 
@@ -39,9 +39,9 @@ class GrowingText:
         self._text: str | None = None
 
     def since(self, before: GrowingText) -> str:
-        """Return what it has grown by since an earlier view of it."""
+        """Return the text added since an earlier view of the string."""
         if self.length - len(self._last) == before.length:
-            # Mostly one piece: nothing has to be looked for then.
+            # The usual case, a single piece: no search is needed.
             return self._last
         return self.log.slices([before.length, self.length])
 
@@ -52,38 +52,38 @@ class GrowingText:
 
 
 def resolve(value: Any) -> Any:  # noqa: ANN401 - any value
-    """Return what a user sees of a value."""
+    """Return a value as users see it: growing text becomes a str."""
     return str(value) if value.__class__ is GrowingText else value
 
 
 class FieldLog:
-    """The fields of an object in the order they finished; a name may come again."""
+    """The finished fields of an object, in order; a name may come more than once."""
 
     __slots__ = ("_places", "_unsettled", "kept", "names", "order", "raw", "structure", "values")
 
     def __init__(self, structure: Structure | None = None) -> None:
         self.structure = structure
-        """How the values were read; None where they show as they came."""
+        """Has read the values; None if they show as they came."""
         self.raw: set[int] | None = None
-        """Which of the values show as they came all the same."""
+        """Positions of values that show as they came nevertheless."""
         self.kept: dict[ByAlias, Kept] = {}
-        """What was written of them."""
+        """Caches of their JSON, by `by_alias`."""
         self.names: list[str] = []
         self.values: list[Any] = []
         self.order: list[str] = []
-        """Each name once, by its first place."""
+        """Each name once, in order of its first position."""
         self._places: dict[str, list[int]] = {}
         self._unsettled: set[int] = set()
-        """Which of the values have yet to be read as what their type says."""
+        """Positions of values that have not been validated yet."""
 
     def add(self, name: str, value: Any, *, settled: bool = True, raw: bool = False) -> None:  # noqa: ANN401 - any value
-        """Add a finished field; it stands for an earlier one of its name from here on."""
+        """Add a finished field; it replaces an earlier one of the same name."""
         if raw:
             self.raw = self.raw or set()
             self.raw.add(len(self.names))
         if not settled:
             self._unsettled.add(len(self.names))
-        # The value before its place: another thread may be looking.
+        # The value before its position, because another thread may be reading.
         self.values.append(value)
         self.names.append(name)
         places = self._places.get(name)
@@ -94,22 +94,22 @@ class FieldLog:
             places.append(len(self.names) - 1)
 
     def find(self, name: object, length: int) -> Any:  # noqa: ANN401 - any value
-        """Return the value that a name had when `length` fields had finished, or MISSING."""
+        """Return the last value of a name among the first `length` fields, or MISSING."""
         place = self.place(name, length)
         return MISSING if place is None else self.values[place]
 
     def is_settled(self, name: object, length: int) -> bool:
-        """Tell whether a name had a value when `length` fields had finished that stays as it is."""
+        """Return True if the last value of a name among the first `length` fields is final."""
         place = self.place(name, length)
         return place is not None and place not in self._unsettled
 
     def is_read(self, name: object, length: int) -> bool:
-        """Tell whether a name had a value that is what its type makes of it, and not what came."""
+        """Return True if the last value of a name among the first `length` fields was read by its type."""
         place = self.place(name, length)
         return place is not None and (self.raw is None or place not in self.raw)
 
     def place(self, name: object, length: int) -> int | None:
-        """Return where the value is that a name had when `length` fields had finished; None for none."""
+        """Return the position of the last value of a name among the first `length` fields, or None."""
         places = self._places.get(name) if isinstance(name, str) else None
         if places is None:
             return None
@@ -118,18 +118,18 @@ class FieldLog:
 
 
 class ValueLog(list[Any]):
-    """The elements of an array in the order they finished."""
+    """The finished elements of an array."""
 
     __slots__ = ("kept", "raw", "structure")
 
     def __init__(self, structure: Structure | None = None) -> None:
         super().__init__()
         self.structure = structure
-        """How they were read; None where they show as they came."""
+        """Has read the elements; None if they show as they came."""
         self.raw: set[int] | None = None
-        """Which of them show as they came all the same."""
+        """Indexes of elements that show as they came nevertheless."""
         self.kept: dict[ByAlias, Kept] = {}
-        """What was written of them."""
+        """Caches of their JSON, by `by_alias`."""
 
     def add(self, value: Any, *, raw: bool = False) -> None:  # noqa: ANN401 - any value
         """Add a finished element."""
@@ -140,22 +140,22 @@ class ValueLog(list[Any]):
 
 
 class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
-    """An object as far as it had come: its finished fields, and the one that is growing.
+    """A growing object at one moment: its finished fields, and the growing one.
 
     Args:
         log: The finished fields.
-        name: The name of the field that grows, or "".
-        tail: What shows of that field; MISSING where nothing does.
+        name: The name of the growing field, or "".
+        tail: The part of that field that shows, or MISSING.
     """
 
     __slots__ = ("_distinct", "length", "log", "name", "tail")
 
     rest: Mapping[str, Any] = {}
-    """What shows of fields that have not come, by name."""
+    """Values shown for fields that have not arrived, by name."""
 
     @property
     def storage(self) -> FieldLog:
-        """What holds the finished fields, for all views of the object."""
+        """The log of finished fields, shared by all views of the object."""
         return self.log
 
     def __init__(self, log: FieldLog, name: str = "", tail: Any = MISSING) -> None:  # noqa: ANN401 - any value
@@ -166,18 +166,18 @@ class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
         self.tail = tail
 
     def find(self, name: object) -> Any:  # noqa: ANN401 - any value
-        """Return what shows under a name, or MISSING."""
+        """Return the value shown under a name, or MISSING."""
         if self.tail is not MISSING and name == self.name:
             return resolve(self.tail)
         return self.log.find(name, self.length)
 
     def is_finished(self, name: object) -> bool:
-        """Tell whether what shows under a name is finished, and stays as it is."""
+        """Return True if the value shown under a name is final."""
         growing = self.tail is not MISSING and name == self.name
         return not growing and self.log.is_settled(name, self.length)
 
     def is_read(self, name: object) -> bool:
-        """Tell whether what shows under a name is finished, and what its type makes of it."""
+        """Return True if the value shown under a name is finished and was read by its type."""
         growing = self.tail is not MISSING and name == self.name
         return not growing and self.log.is_read(name, self.length)
 
@@ -203,7 +203,7 @@ class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
 
     @property
     def repeats(self) -> bool:
-        """Whether a name has come more than once."""
+        """True if a name has come more than once."""
         return self._distinct != self.length or (self.tail is not MISSING and not self._is_tail_new())
 
     def __eq__(self, other: object) -> bool:
@@ -229,12 +229,12 @@ def _rebuilt_object(fields: list[tuple[str, Any, bool]]) -> GrowingObject:
 
 
 class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
-    """An array as far as it had come: its finished elements, and the one that is growing.
+    """A growing array at one moment: its finished elements, and the growing one.
 
     Args:
         values: The finished elements.
-        tail: What shows of the one that grows; MISSING where nothing does.
-        unsettled: The indexes of elements that have yet to be read as what their type says.
+        tail: The part of the growing element that shows, or MISSING.
+        unsettled: Indexes of elements that have not been validated yet.
     """
 
     __slots__ = ("_unsettled", "length", "tail", "values")
@@ -252,18 +252,18 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
 
     @property
     def storage(self) -> Any:  # noqa: ANN401 - a list
-        """What holds the finished elements, for all views of the array."""
+        """The list of finished elements, shared by all views of the array."""
         return self.values
 
     def is_finished(self, index: object) -> bool:
-        """Tell whether there is an element at an index, and it is finished, and stays as it is."""
+        """Return True if the element at an index is final."""
         if not isinstance(index, int):
             return False
         place = index if index >= 0 else index + len(self)
         return 0 <= place < self.length and place not in self._unsettled
 
     def is_read(self, index: object) -> bool:
-        """Tell whether there is a finished element at an index, which is what its type makes of it."""
+        """Return True if the element at an index is finished and was read by its type."""
         if not isinstance(index, int):
             return False
         place = index if index >= 0 else index + len(self)
@@ -282,7 +282,7 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
             return self.values[place]
         if place == self.length and self.tail is not MISSING:
             return resolve(self.tail)
-        raise IndexError(f"there is no element {index} yet: {len(self)} have come")
+        raise IndexError(f"no element {index} yet: {len(self)} have arrived")
 
     def __iter__(self) -> Iterator[Any]:
         yield from islice(self.values, self.length)
@@ -306,7 +306,7 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
 
 
 def shown(value: Any, deepest: int = _DEEPEST) -> str:  # noqa: ANN401 - any value
-    """Return a repr of a value, cut where it is long or deep."""
+    """Return a repr of a value, shortened if it is long or deep."""
     if isinstance(value, GrowingArray):
         return f"[{_listed((shown(item, deepest - 1) for item in value), len(value), deepest)}]"
     if isinstance(value, GrowingObject):

@@ -1,4 +1,4 @@
-"""Steps of paths through what grows and what is finished."""
+"""Access by key or index, the same for growing and for finished values."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 __all__ = ["Snapshot", "inside_root", "is_as_typed", "is_collection", "is_finished_at", "keys_of", "member"]
 
 _FIELD_SETS = ("__pydantic_fields__", "__dataclass_fields__", "__struct_fields__", "_fields")
-"""Where classes tell their fields: pydantic's, dataclasses, msgspec's, named tuples."""
+"""Class attributes that list the fields: of pydantic, dataclasses, msgspec and named tuples."""
 
 _INTEGER = re.compile(r"-?[0-9]{1,19}").fullmatch
 
 
 class Snapshot:
-    """Marks a `Partial`, whose module imports this one."""
+    """Base of `Partial`, to recognise it here: its module imports this one."""
 
     __slots__ = ()
 
@@ -31,11 +31,11 @@ class Snapshot:
 def keys_of(path: tuple[Any, ...]) -> tuple[str | int, ...]:
     if all(isinstance(key, str | int) for key in path):
         return path
-    raise MisuseError("a path is names, keys and indexes one by one: get('steps', 0, 'title')")
+    raise MisuseError("a path is passed as names, keys and indexes, one by one: get('steps', 0, 'title')")
 
 
 def is_finished_at(value: Any, key: str | int) -> bool:  # noqa: ANN401 - any value
-    """Tell whether what a growing value has at a key is finished."""
+    """Return True if a growing value has a finished value at a key."""
     if _is_partial(value):
         return value.is_complete(key)
     if isinstance(value, GrowingObject):
@@ -49,13 +49,13 @@ def is_as_typed(
     value: Any,  # noqa: ANN401 - any value
     slots: tuple[Slot, ...] | None,
 ) -> bool:
-    """Tell whether a value that shows is what its annotation says, or grows to be that.
+    """Return True if a shown value has its annotated type, or is growing to have it.
 
     Args:
-        holder: The view that it shows in, or the finished value that has it; None of the whole.
+        holder: The view or finished value that contains it; None for the whole.
         key: Its key there.
-        value: What shows.
-        slots: What may stand there; None where anything may.
+        value: The shown value.
+        slots: Slots of the types it may have; None accepts any.
     """
     if value is MISSING or slots is None:
         return value is not MISSING
@@ -64,7 +64,7 @@ def is_as_typed(
     if isinstance(value, str) and any(slot.shows_text for slot in slots):
         return True
     if _is_partial(holder):
-        # As in `shown`: what a snapshot is to those that it imports has no public name.
+        # As in `shown`: private methods of `Partial`, which cannot be imported here.
         settled = getattr(holder.__class__, "_settled", None)
         holder = None if settled is None else settled(holder)
     if isinstance(holder, GrowingObject):
@@ -73,7 +73,7 @@ def is_as_typed(
 
 
 def member(value: Any, key: str | int) -> Any:  # noqa: ANN401 - any value
-    """Return what a value has at a name, key or index, or MISSING."""
+    """Return the value at a name, key or index of another, or MISSING."""
     if _is_partial(value):
         return value.get(key)
     if key != "root":
@@ -90,12 +90,12 @@ def member(value: Any, key: str | int) -> Any:  # noqa: ANN401 - any value
 
 
 def inside_root(value: Any) -> Any:  # noqa: ANN401 - any value
-    """Return what a root model holds, which has shown in its place while it grew; else the value itself."""
+    """Return the value in a root model, which shows in place of the model; any other value itself."""
     return value.root if getattr(value, "__pydantic_root_model__", False) else value
 
 
 def _entry(value: Mapping[Any, Any], key: str | int) -> Any:  # noqa: ANN401 - any value
-    """Return what a mapping has at a key: keys that become numbers are text while it grows."""
+    """Return the value of a mapping at a key, or MISSING; while it grows, integer keys are text."""
     found = value.get(key, MISSING)
     if found is not MISSING:
         return found

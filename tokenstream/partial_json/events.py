@@ -1,7 +1,7 @@
-"""What a growing JSON document does: a value starts, a string grows, a value is finished.
+"""Events of a growing JSON document: a value starts, a string grows, a value is finished.
 
-Treat events as read-only. A path is made when it is asked for, so that an event
-of a deep document costs what one of a flat document costs.
+Treat events as read-only. A path is built on first access, so that an event deep in
+a document costs no more than one at its top.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ if TYPE_CHECKING:
 __all__ = ["JSONEvent", "JSONKind", "Path", "Place", "StringDelta", "ValueDone", "ValueStart"]
 
 Path: TypeAlias = tuple[str | int, ...]
-"""The keys and indexes that lead to a value; () is the document's own."""
+"""The keys and indexes that lead to a value; () is the document itself."""
 
 JSONKind: TypeAlias = Literal["object", "array", "string", "number", "literal"]
-"""What a value is, told by its first character; a literal is true, false or null."""
+"""The kind of a value, known from its first character; a literal is true, false or null."""
 
 
 class Place:
-    """Where an object or array of a document stands; its elements have a key beside it."""
+    """Location of an object or array in a document; its elements add their key."""
 
     __slots__ = ("key", "known", "last", "parent")
 
     parent: Place | None
-    """Where the object or array around it stands; None for the document's own value."""
+    """Location of the container around it; None for the document itself."""
     key: str | int
-    """Its key or index there."""
+    """Its key or index in that container."""
     known: Path | None
-    """The path, once somebody has asked for it."""
+    """The path, once it has been built."""
     last: Path
-    """The path of the element that was last asked for: most events are of the same one as those before."""
+    """Path of the element last asked for: most events concern the same one as the event before."""
 
     @property
     def path(self) -> Path:
@@ -57,20 +57,20 @@ class Place:
 
 
 class _Placed:
-    """What the events have in common: where in the document they are."""
+    """Base of the events: the location in the document."""
 
     __slots__ = ("member", "place")
     __match_args__: ClassVar[tuple[str, ...]] = ("path",)
 
-    # Without an underscore, since the parser sets them itself: that takes two thirds of a constructor's time.
+    # No underscore: the parser sets them directly, in two thirds of the time of a constructor.
     place: Place | Path | None
-    """Where the object or array around the value stands, for the parser; `path` is made of it."""
+    """Location of the container around the value, set by the parser; `path` is built from it."""
     member: str | int
-    """The key or index there, for the parser; `key` tells it."""
+    """Key or index in that container, set by the parser; read `key` instead."""
 
     @property
     def path(self) -> Path:
-        """The keys and indexes that lead to the value; () is the document's own."""
+        """The keys and indexes that lead to the value; () is the document itself."""
         place = self.place
         if not isinstance(place, tuple):
             self.place = place = () if place is None else place.path_of(self.member)
@@ -78,7 +78,7 @@ class _Placed:
 
     @property
     def key(self) -> str | int | None:
-        """The last key or index of the path; None for the document's own value."""
+        """The last key or index of the path; None for the document itself."""
         place = self.place
         if isinstance(place, tuple):
             return place[-1] if place else None
@@ -93,7 +93,7 @@ class _Placed:
         return self._fields() == other._fields()
 
     def __hash__(self) -> int:
-        # By what can always be hashed, and does not change.
+        # The parts that are always hashable and never change.
         return hash((type(self), self.path))
 
     def __repr__(self) -> str:
@@ -103,19 +103,19 @@ class _Placed:
         return f"{type(self).__name__}({shown})"
 
     def __reduce__(self) -> tuple[Callable[..., _Placed], tuple[Any, ...]]:
-        # By the path: the objects and arrays around the value do not go along.
+        # With the path instead of the place, which refers to the whole document.
         return type(self), self._fields()
 
 
 class ValueStart(_Placed):
-    """A value has begun; its kind is known by its first character.
+    """A value has begun; its kind is known from its first character.
 
     Args:
-        path: The keys and indexes that lead to the value. The parser gives the
-            place of the object or array around it, and the key beside that.
-        kind: What the value is.
-        offset: Where its first character is, in characters of the text.
-        key: The last key or index, where `path` is a place.
+        path: The keys and indexes that lead to the value. The parser passes the
+            place of the container around it instead, and the key separately.
+        kind: The kind of the value.
+        offset: Position of its first character, in characters of the text.
+        key: The last key or index, if `path` is a place.
 
     Example:
         >>> ValueStart(("steps", 0), "object").path
@@ -126,9 +126,9 @@ class ValueStart(_Placed):
     __match_args__ = ("path", "kind", "offset")
 
     kind: JSONKind
-    """What the value is."""
+    """The kind of the value."""
     offset: int
-    """Where its first character is, in characters of the text."""
+    """Position of its first character, in characters of the text."""
 
     def __init__(
         self, path: Path | Place | None, kind: JSONKind, offset: int = 0, key: str | int = ""
@@ -140,12 +140,12 @@ class ValueStart(_Placed):
 
 
 class StringDelta(_Placed):
-    """A string that is a value has grown; keys come whole, in the paths.
+    """A string value has grown; keys are reported whole, in the paths.
 
     Args:
         path: The keys and indexes that lead to the string, as for `ValueStart`.
         text: The piece with its escapes undone.
-        key: The last key or index, where `path` is a place.
+        key: The last key or index, if `path` is a place.
 
     Example:
         >>> StringDelta(("title",), "Pan").text
@@ -170,8 +170,8 @@ class ValueDone(_Placed):
     Args:
         path: The keys and indexes that lead to the value, as for `ValueStart`.
         value: The value itself.
-        offset: Where it ends: the character behind its last one, in characters of the text.
-        key: The last key or index, where `path` is a place.
+        offset: Position after its last character, in characters of the text.
+        key: The last key or index, if `path` is a place.
 
     Example:
         >>> ValueDone(("minutes",), 20).value
@@ -182,9 +182,9 @@ class ValueDone(_Placed):
     __match_args__ = ("path", "value", "offset")
 
     value: Any
-    """The value; an object or array is the very one that the parser's `value` holds."""
+    """The value; an object or array is the same object as in the parser's `value`."""
     offset: int
-    """Where it ends: the character behind its last one, in characters of the text."""
+    """Position after its last character, in characters of the text."""
 
     def __init__(
         self,
