@@ -1,8 +1,8 @@
-"""From bytes to frames: what a transport delivers, cut where its framing says.
+"""From bytes to frames: cut the bytes that a transport delivers where their framing says.
 
 Every framing is a stage: `feed(chunk)` returns the frames that the chunk
-completes, `end()` says that the input is over. Where the chunks were cut is never
-visible in the frames. A framing knows nothing of JSON, events or providers.
+completes, and `end()` ends the input. The frames never show where the chunks
+were cut. A framing knows nothing of JSON, events or providers.
 """
 
 from __future__ import annotations

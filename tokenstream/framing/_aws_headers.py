@@ -8,7 +8,7 @@ __all__ = ["read_headers"]
 
 _CONSTANTS = {0: True, 1: False}
 _INTEGERS = {2: 1, 3: 2, 4: 4, 5: 8, 8: 8}
-"""Types of headers that are whole numbers, and their size in bytes; 8 is a time in milliseconds."""
+"""Sizes in bytes of the header types that are integers; type 8 is a time in milliseconds."""
 _BYTES, _STRING, _UUID = 6, 7, 9
 _UUID_SIZE = 16
 
@@ -17,10 +17,10 @@ def read_headers(data: bytes) -> dict[str, Any]:
     r"""Return the headers of a message by name.
 
     Args:
-        data: All that stands between its prelude and its payload.
+        data: All bytes between the message's prelude and its payload.
 
     Raises:
-        ValueError: They are not what the protocol allows.
+        ValueError: The protocol does not allow these headers.
 
     Example:
         >>> read_headers(b"\x05:size\x04\x00\x00\x01\x00")
@@ -32,7 +32,7 @@ def read_headers(data: bytes) -> dict[str, Any]:
         name, position = _sized(data, position, 1)
         key = str(name, "utf-8", "replace")
         if key in headers:
-            raise ValueError("one of them comes twice")
+            raise ValueError("a name comes twice")
         (kind,), position = _take(data, position, 1)
         headers[key], position = _value(kind, data, position)
     return headers
@@ -47,13 +47,13 @@ def _value(kind: int, data: bytes, position: int) -> tuple[Any, int]:
     if kind == _UUID:
         return _take(data, position, _UUID_SIZE)
     if kind not in (_BYTES, _STRING):
-        raise ValueError(f"there is no type {kind}")
+        raise ValueError(f"type {kind} does not exist")
     taken, position = _sized(data, position, 2)
     return (taken if kind == _BYTES else str(taken, "utf-8", "replace")), position
 
 
 def _sized(data: bytes, position: int, size: int) -> tuple[bytes, int]:
-    """Return bytes that their length stands before, in so many bytes, and what follows them."""
+    """Return bytes that follow their own length, written in `size` bytes, and the position after them."""
     length, position = _take(data, position, size)
     return _take(data, position, int.from_bytes(length, "big"))
 
@@ -61,5 +61,5 @@ def _sized(data: bytes, position: int, size: int) -> tuple[bytes, int]:
 def _take(data: bytes, position: int, size: int) -> tuple[bytes, int]:
     end = position + size
     if end > len(data):
-        raise ValueError("one of them is longer than all of them")
+        raise ValueError("a header is longer than all headers together")
     return data[position:end], end

@@ -1,4 +1,4 @@
-"""What parsers are fed: bytes of any kind, as long as the input has not ended."""
+"""Validation of chunks: parsers take bytes of any kind, until the input has ended."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ __all__ = ["as_bytes"]
 
 
 def as_bytes(chunk: object, parser: str, *, ended: bool, advice: str = "") -> bytes:
-    """Return a chunk as bytes that nobody changes.
+    """Return a chunk as immutable bytes.
 
     Args:
-        chunk: What was fed.
+        chunk: The argument of `feed`.
         parser: The name of the parser's class.
-        ended: Whether the input had ended.
-        advice: What to say besides to who feeds anything else.
+        ended: True if the input had ended.
+        advice: The end of the error message for anything that is not bytes.
 
     Raises:
-        MisuseError: It is no bytes, or comes after the end.
+        MisuseError: The chunk is not bytes, or comes after the end.
 
     Example:
         >>> as_bytes(bytearray(b"data"), "SSEParser", ended=False)

@@ -1,4 +1,4 @@
-"""Comments of an event stream as frames, for who wants to see each sign of life."""
+"""Comments of an event stream as frames, for callers that want to see each sign of life."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 __all__ = ["COMMENT", "CommentedSSEParser"]
 
 COMMENT = ServerSentEvent(b"", "comment", "")
-"""Stands for a comment; it is known by being this object."""
+"""The frame for a comment; compare with `is`."""
 _LINE = re.compile(rb"[^\r\n]*[\r\n]*")
 
 
 class CommentedSSEParser(SSEParser):
-    r"""Read server-sent events, and give `COMMENT` for each comment, in the order of the lines.
+    r"""Read server-sent events, and return `COMMENT` for each comment, in the order of the lines.
 
     Example:
         >>> [frame is COMMENT for frame in CommentedSSEParser().frames(b"data: 1\n\n: ping\n")]

@@ -1,4 +1,4 @@
-"""Framings, as a connection uses them, and those of input that comes cut into frames already."""
+"""The framing protocol that a connection uses, and framings for input that arrives as whole frames."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ __all__ = ["Framing", "Messages", "Payloads"]
 
 
 class Framing(Protocol):
-    """Chunks in, frames out: what cuts the input of one connection."""
+    """Chunks in, frames out: cuts the input of one connection."""
 
     @property
     def error(self) -> StreamError | None:
-        """The fault after the frames that were returned last; None where there is none."""
+        """The fault that comes after the frames returned last, or None."""
         ...
 
     @property
     def tail(self) -> bytes:
-        """Bytes that have come of an unfinished frame."""
+        """The bytes of an unfinished frame that have arrived."""
         ...
 
     @property
     def unfinished(self) -> Any:  # noqa: ANN401 - a frame
-        """The last frame where it lacks its end; None where there is none."""
+        """The last frame if only its end is missing, or None."""
         ...
 
     def frames(self, chunk: Any, /) -> list[Any]:  # noqa: ANN401 - bytes, or a payload
@@ -57,9 +57,9 @@ class Messages:
     __slots__ = ("_most", "error")
 
     tail = b""
-    """Nothing: a message is never unfinished."""
+    """Always empty: a message is never unfinished."""
     unfinished: None = None
-    """None, for the same reason."""
+    """Always None: a message is never unfinished."""
 
     def __init__(self, limits: Limits) -> None:
         self._most = limits.event
@@ -78,11 +78,11 @@ class Messages:
 
 
 class Payloads:
-    """Pass on what somebody else has framed: an SDK's payloads, pieces of text, the body of an error.
+    """Pass on input that is framed already: an SDK's payloads, pieces of text, the body of an error.
 
     Args:
-        limits: `Limits.depth` bounds a payload that was decoded as well.
-        before: The framing of bytes that came before the first payload; what it holds counts at the end.
+        limits: `Limits.depth` bounds a payload that is already decoded.
+        before: The framing of bytes that came before the first payload; `end` returns the frames it holds.
 
     Example:
         >>> from tokenstream.limits import Limits
@@ -100,7 +100,7 @@ class Payloads:
 
     def frames(self, chunk: Any) -> list[Any]:  # noqa: ANN401 - whatever somebody else calls a payload
         """Return the payload, unless it is nested too deeply."""
-        # Whoever decoded it may have had no bound, and what reads it goes down level by level.
+        # The caller's decoder may have had no bound, and the readers of the payload are recursive.
         if is_deeper(chunk, self._depth):
             self.error = LimitExceeded(limit="depth", value=self._depth)
             return []
@@ -108,16 +108,16 @@ class Payloads:
 
     @property
     def tail(self) -> bytes:
-        """Bytes that came before the first payload, and were no whole frame."""
+        """Bytes that came before the first payload and did not make a whole frame."""
         return b"" if self._before is None else self._before.tail
 
     @property
     def unfinished(self) -> Any:  # noqa: ANN401 - a frame
-        """The frame that those bytes are, where it only lacks its end."""
+        """The frame that those bytes begin, if only its end is missing; else None."""
         return None if self._before is None else self._before.unfinished
 
     def end(self) -> list[Any]:
-        """Return the frames that those bytes are; set `error` if they are none."""
+        """Return the frames that those bytes make; set `error` if they are malformed."""
         if self._before is None:
             return []
         frames = self._before.end()

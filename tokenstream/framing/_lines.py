@@ -1,4 +1,4 @@
-"""What the framings made of lines share: the byte order mark, the unfinished line, the bounds."""
+"""The base of framings made of lines: the byte order mark, the unfinished line, the bounds."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ __all__ = ["SLICE", "LineFraming"]
 SLICE = 64 * 1024
 """Bytes that are split at a time.
 
-A decompressed chunk may be a thousand times as large as what the network
-delivered, and a list of its lines eight times as large again.
+A decompressed chunk may be a thousand times as large as the bytes from the
+network, and a list of its lines eight times as large again.
 """
 
 _BOM = b"\xef\xbb\xbf"
@@ -50,7 +50,7 @@ class LineFraming(ABC, Generic[FrameT]):
 
     def __init__(self, *, limits: Limits) -> None:
         self.error: StreamError | None = None
-        """What went wrong after the frames that the last `feed` returned."""
+        """The fault after the frames that the last `feed` returned, or None."""
         self._limits = limits
         # A line that is no longer than this passes every bound.
         self._least = min(limits.line, limits.event)
@@ -65,11 +65,11 @@ class LineFraming(ABC, Generic[FrameT]):
         # A bytearray grows in amortised constant time and holds a byte in a
         # byte; a list of 5-byte fragments would hold it in ten.
         self._line = bytearray()
-        # What `tail` answers after an error, when the buffers are gone.
+        # The value of `tail` after an error, when the buffers are gone.
         self._kept = b""
-        # The start is behind and neither an end nor an error has come …
+        # The byte order mark is handled, and neither an end nor an error has come.
         self._ready = False
-        # … and nothing is held, so the next chunk may be read on its own.
+        # `_ready`, and nothing is held: the next chunk may be read on its own.
         self._clean = False
 
     def check(self) -> None:
@@ -98,7 +98,7 @@ class LineFraming(ABC, Generic[FrameT]):
         self._ready = self._clean = False
 
     def _accept(self, chunk: object) -> bytes:
-        """Return what is to be read: no byte order mark, and nothing after an error."""
+        """Return the bytes to read: without a byte order mark, and none after an error."""
         chunk = as_bytes(chunk, type(self).__name__, ended=self._ended, advice="; encode text as UTF-8 first")
         if self.error is not None:
             return b""
@@ -116,8 +116,8 @@ class LineFraming(ABC, Generic[FrameT]):
         room, limit = self._room(line, whole=whole)
         if len(line) <= room:
             return False
-        # What lies beyond the bound is left out, so that the tail does not tell
-        # how the chunks were cut.
+        # Bytes beyond the bound are left out, so that the tail does not show how
+        # the chunks were cut.
         self._line = bytearray(line[: min(room, self._limits.tail)])
         self._kept = self.tail
         error = LimitExceeded(limit=limit, value=getattr(self._limits, limit))
@@ -128,7 +128,7 @@ class LineFraming(ABC, Generic[FrameT]):
         return True
 
     def _held(self) -> bytes:
-        """Return the start of what is held, at least `Limits.tail` bytes if there are so many."""
+        """Return the start of the held bytes: `Limits.tail` bytes or more, if that many are held."""
         return (self._lead or b"") + self._line[: self._limits.tail]
 
     def _drop(self) -> None:
@@ -146,8 +146,8 @@ class LineFraming(ABC, Generic[FrameT]):
 
     @abstractmethod
     def _room(self, line: bytes | bytearray, *, whole: bool) -> tuple[int, str]:
-        """Return how long this line may get and the bound that says so.
+        """Return the longest length that this line may reach, and the name of the limit that sets it.
 
-        The answer must be the same however much of the line is there, or the
+        The answer must not depend on how much of the line has arrived, or the
         error would depend on the chunking.
         """

@@ -1,4 +1,4 @@
-"""A body that is text and nothing else: no events, no lines, no mark of its end."""
+"""A body of plain text: without events, lines or an end marker."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _UTF8 = getincrementaldecoder("utf-8")
 
 
 class TextBody:
-    r"""Decode a body piece by piece; half a character waits for the rest of it.
+    r"""Decode a body piece by piece; half a character waits for its other half.
 
-    A byte order mark at the start is no text. What is no UTF-8 becomes U+FFFD.
+    A byte order mark at the start is dropped. Malformed UTF-8 becomes U+FFFD.
 
     Example:
         >>> body = TextBody()
@@ -35,7 +35,7 @@ class TextBody:
 
     def __init__(self) -> None:
         self.replaced = 0
-        """How many times U+FFFD was put in place of what is no UTF-8."""
+        """Number of U+FFFD put in place of malformed UTF-8."""
         self._replacing, self._ignoring = _UTF8("replace"), _UTF8("ignore")
         self._begun = False
 
@@ -56,7 +56,7 @@ class TextBody:
     """Returns what `feed` returns; every framing has this name for it."""
 
     def end(self, *, now: float = 0.0) -> list[str]:
-        """Return what stands for the half of a character that was left."""
+        """Return U+FFFD for a character that was cut, if one was."""
         return self._piece(b"", final=True)
 
     def _piece(self, chunk: bytes, *, final: bool) -> list[str]:

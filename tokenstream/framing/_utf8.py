@@ -1,4 +1,4 @@
-"""Whether bytes are UTF-8, and how much of them is not."""
+"""Checks for UTF-8, and a count of malformed sequences."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _UTF8 = getincrementaldecoder("utf-8")
 
 
 def is_utf8(payload: bytes) -> bool:
-    """Tell whether a payload is whole UTF-8."""
+    """Return True if a payload is valid UTF-8."""
     try:
         payload.decode()
     except UnicodeDecodeError:
@@ -21,7 +21,7 @@ def is_utf8(payload: bytes) -> bool:
 
 
 def count_malformed(payload: bytes) -> int:
-    r"""Return how many U+FFFD decoding puts in, not counting those that were sent.
+    r"""Return the number of U+FFFD that decoding inserts, not counting those that were sent.
 
     Example:
         >>> count_malformed("\ufffd".encode() + b"\xff\xe2\x82")

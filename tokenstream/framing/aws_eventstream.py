@@ -1,8 +1,8 @@
 """Binary event streams of AWS, `application/vnd.amazon.eventstream`.
 
-A message is its length, the length of its headers and a checksum of these two;
-then the headers, the payload, and a checksum of all that. Lengths are trusted
-only once their checksum is right.
+A message begins with its length, the length of its headers and a checksum of
+both; the headers, the payload and a checksum of the whole message follow.
+Lengths are trusted only once their checksum is right.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ _prelude = Struct(">III").unpack_from
 _word = Struct(">I").unpack_from
 _PRELUDE = 12
 _LEAST = 16
-"""A message without headers and payload: the prelude, and the last checksum."""
+"""Size of a message without headers and payload: the prelude and the last checksum."""
 _MOST_HEADERS = 128 * 1024
-"""What AWS documents as the most; the length of a stream's headers is a few dozen bytes."""
+"""The maximum that AWS documents; real headers take a few dozen bytes."""
 _MOST_KNOWN = 32
-"""Headers that are kept read: a stream repeats a few of them, byte for byte."""
+"""Parsed headers that are cached: a stream repeats a few of them, byte for byte."""
 _MOST_KEPT = 512
-"""The longest headers that are kept, in bytes."""
+"""The longest headers that are cached, in bytes."""
 _MOST_LENGTHS = 512
-"""Lengths of messages that are kept proved."""
+"""Message lengths whose verified prelude is cached."""
 _CHANGED = "the body was changed on its way, often by a proxy that takes it for text"
 
 _NAMES: dict[str, tuple[Kind, str]] = {
@@ -48,7 +48,7 @@ _NAMES: dict[str, tuple[Kind, str]] = {
     "exception": ("exception", ":exception-type"),
     "error": ("error", ":error-code"),
 }
-"""What `:message-type` says, and the header that has the name."""
+"""The kind for each `:message-type`, and the header that holds the event's name."""
 
 _Read: TypeAlias = tuple[str, Kind, dict[str, Any]]
 _NOTHING: _Read = ("", "event", {})
@@ -64,22 +64,22 @@ class EventStreamMessage:
     """
 
     payload: bytes
-    """What it holds."""
+    """The payload's bytes."""
     event: str = ""
-    """Its event type; of an exception or an error, that one's type or code."""
+    """The event type, the exception type or the error code."""
     kind: Kind = "event"
-    """Whether it is part of the answer, or says what went wrong."""
+    """The kind of message: "event" is part of the answer, "exception" and "error" are failures."""
     headers: dict[str, Any] = field(default_factory=dict[str, Any])
-    """All its headers by name, those of the protocol included; messages of a stream share them."""
+    """All headers by name, those of the protocol included; messages of a stream share them."""
 
 
 class AWSEventStreamParser:
-    r"""The messages of a binary event stream, at any chunking, with both checksums proved.
+    r"""The messages of a binary event stream, at any chunking, with both checksums verified.
 
-    What the input ends within is no message: `tail` has its start.
+    A message that the end of the input cuts is not returned; `tail` has its start.
 
     Args:
-        limits: `line` bounds a message, `event` its payload, `tail` what `tail` tells.
+        limits: `line` bounds a message, `event` its payload, `tail` the property `tail`.
 
     Example:
         >>> parser = AWSEventStreamParser()
@@ -106,11 +106,11 @@ class AWSEventStreamParser:
     stop: str | None = None
     """A framing never asks to close the source."""
     unfinished: EventStreamMessage | None = None
-    """Never: what lacks its last bytes lacks its checksum."""
+    """Always None: a message without its last bytes lacks its checksum."""
 
     def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
         self.error: StreamError | None = None
-        """What went wrong after the messages that the last `feed` returned."""
+        """The fault after the messages that the last `feed` returned, or None."""
         self._limits = limits
         # A message that is no longer than this passes every bound.
         self._least = min(limits.line, limits.event)
@@ -122,7 +122,7 @@ class AWSEventStreamParser:
         self.error = None
         self._ended = False
         self._held = bytearray()
-        # Of what is held, how much must be there before it is looked at again.
+        # Number of bytes to hold before they are looked at again.
         self._needed = _PRELUDE
         self._offset = 0
         self._reader: _OneMessage | None = None
@@ -183,14 +183,14 @@ class AWSEventStreamParser:
     def alone(
         self, name: str, start: bytes, read: Callable[[bytes], EventT | None]
     ) -> Callable[[bytes], EventT | None] | None:
-        """Return a function that reads a chunk that is one whole event, or None where something is held.
+        """Return a function that reads chunks that are one whole event each; None while bytes are held.
 
-        It may be used as long as each chunk so far was read by it; where it
-        returns None for a chunk, the chunk is to be read in the plain way.
+        The function stays valid as long as it reads every chunk. If it returns
+        None for a chunk, give that chunk to `feed` and ask for a new function.
 
         Args:
             name: The event's type.
-            start: What its payload begins with.
+            start: The beginning of its payload.
             read: Reads the rest of its payload, or returns None.
         """
         if self._held or self._ended or self.error is not None:
@@ -209,7 +209,7 @@ class AWSEventStreamParser:
     # -- within ------------------------------------------------------------
 
     def _cut(self, data: bytes, frames: list[EventStreamMessage]) -> int:
-        """Add the messages in `data`, and return where the first one begins that is cut or at fault."""
+        """Add the messages in `data`; return the position of the first one that is cut or at fault."""
         start, size = 0, len(data)
         known = self._known
         while start + _PRELUDE <= size:
@@ -227,7 +227,7 @@ class AWSEventStreamParser:
                 return start
             body = start + _PRELUDE + of_headers
             headers = data[start + _PRELUDE : body]
-            # The checksum is that of the whole message, so it goes on from the prelude's.
+            # The checksum covers the whole message, so it continues from the prelude's.
             if crc32(data[start + 8 : end - 4], seen) != _word(data, end - 4)[0]:
                 self.error, read = self._fault(start, f"has a wrong CRC: {_CHANGED}"), _NOTHING
             else:
@@ -241,7 +241,7 @@ class AWSEventStreamParser:
         return start
 
     def _wrong_lengths(self, total: int, of_headers: int, start: int, *, right: bool) -> ProtocolError | None:
-        """Return what is wrong with the lengths of a message."""
+        """Return the error for a message's lengths; None if they are within every bound."""
         if not right:
             return self._fault(start, f"has a wrong CRC of its lengths: {_CHANGED}")
         room = total - _LEAST
@@ -277,8 +277,8 @@ class _OneMessage:
 
     Args:
         name: The event's type.
-        headers: All that stands between its prelude and its payload.
-        most: The longest message that may be read so, in bytes.
+        headers: All bytes between the message's prelude and its payload.
+        most: The longest message to read this way, in bytes.
     """
 
     __slots__ = ("_headers", "_most", "_proved", "_size", "_start", "bytes", "inner", "name")
@@ -286,26 +286,26 @@ class _OneMessage:
     def __init__(self, name: str, headers: bytes, most: int) -> None:
         self.name = name
         self.inner: Callable[[bytes], Any] = len
-        """Reads what comes after the start of a payload, or returns None."""
+        """Reads the rest of a payload after its expected start, or returns None."""
         self.bytes = 0
-        """How much was read so."""
+        """Number of bytes read this way."""
         self._headers = headers
         self._most = most
         self._start = headers
-        """What stands between the prelude and what `inner` reads."""
+        """The bytes between the prelude and the part that `inner` reads."""
         self._size = _PRELUDE + len(headers)
         self._proved: dict[int, tuple[bytes, int]] = {}
-        """Lengths of messages: all that stands before what `inner` reads, and the checksum so far."""
+        """By message length: the bytes before the part that `inner` reads, and their checksum."""
 
     def expect(self, start: bytes) -> None:
-        """Let payloads begin in a certain way."""
+        """Set the beginning that all payloads share."""
         if self._start != self._headers + start:
             self._start = self._headers + start
             self._size = _PRELUDE + len(self._start)
             self._proved = {}
 
     def read(self, chunk: bytes) -> Any:  # noqa: ANN401 - what the payload is read as
-        """Return what the payload is read as, or None for a chunk that is anything else."""
+        """Return the result of `inner`, or None for a chunk that is not such a message."""
         size, total = self._size, len(chunk)
         start, seen = self._proved.get(total) or self._prove(chunk)
         if chunk[:size] != start:
@@ -319,7 +319,7 @@ class _OneMessage:
         return made
 
     def _prove(self, chunk: bytes) -> tuple[bytes, int]:
-        """Return what stands before the rest, and its checksum; no bytes at all where that is wrong."""
+        """Return the bytes before the part that `inner` reads, and their checksum; (b"", 0) if wrong."""
         size = self._size
         start = chunk[:size]
         if not size + 4 <= len(chunk) <= self._most or start[_PRELUDE:] != self._start:

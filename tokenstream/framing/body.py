@@ -22,7 +22,7 @@ MadeT = TypeVar("MadeT")
 _SPACE = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"
 _BEFORE = frozenset(_BOM + _SPACE)
-"""What may stand before the first line: white space, and a byte order mark."""
+"""Bytes that may precede the first line: white space and a byte order mark."""
 _OPENING = ord("[")
 
 
@@ -31,7 +31,8 @@ class JSONBody:
 
     A body that begins with an opening square bracket is an array of documents.
     A server that refuses to stream answers with a single document, often
-    indented. The first line tells: in NDJSON it ends with its closing bracket.
+    indented. The first line tells NDJSON from a single document: in NDJSON it
+    ends with a closing bracket.
 
     Args:
         limits: `Limits.line` and `Limits.event` bound a document.
@@ -52,17 +53,17 @@ class JSONBody:
     def __init__(self, *, limits: Limits | None = None) -> None:
         self._limits = limits if limits is not None else DEFAULT_LIMITS
         self._framing: NDJSONParser | JSONArrayParser | None = None
-        """What cuts the body, once it is known that it has several documents."""
+        """The framing of a body of several documents; None until the body proves to be one."""
         self._first = bytearray()
         self._looked_at = 0
         self._single = False
         self._seen = False
-        """Whether the first byte that counts has been looked at."""
+        """True once the first byte that is neither white space nor BOM has been looked at."""
         self._error: LimitExceeded | None = None
 
     @property
     def error(self) -> StreamError | None:
-        """What went wrong after the documents that were returned last."""
+        """The fault after the documents that were returned last, or None."""
         return self._error if self._framing is None else self._framing.error
 
     def check(self) -> None:
@@ -77,7 +78,7 @@ class JSONBody:
 
     @property
     def unfinished(self) -> bytes | None:
-        """The last document where nothing marked its end, or the single one; None where there is none."""
+        """The last document if nothing marked its end, or the single document; else None."""
         if self._framing is not None:
             return self._framing.unfinished
         single = bytes(self._first).removeprefix(_BOM)
@@ -85,21 +86,21 @@ class JSONBody:
 
     @property
     def is_array(self) -> bool:
-        """Whether the documents are the elements of an array, be it of one."""
+        """True if the documents are the elements of an array, even of a single one."""
         return isinstance(self._framing, JSONArrayParser)
 
     @property
     def is_open(self) -> bool:
-        """Whether the documents are the elements of an array that has not ended."""
+        """True if the documents are the elements of an array that has not ended."""
         return isinstance(self._framing, JSONArrayParser) and self._framing.is_open
 
     @property
     def alone(self) -> int:
-        """The longest line, in bytes, that may be read on its own: nothing is held; 0 where something is."""
+        """The longest line, in bytes, that may be read on its own; 0 while anything is held."""
         return self._framing.alone if isinstance(self._framing, NDJSONParser) else 0
 
     def shortcut(self, reader: ElementReader[MadeT]) -> Callable[[bytes], MadeT | None] | None:
-        """Return what reads a chunk that is one more element of an array; None where no such chunk is due.
+        """Return a reader of chunks that are one more array element each; None if no element is due.
 
         Args:
             reader: As `JSONArrayParser.shortcut` takes it.
@@ -126,11 +127,11 @@ class JSONBody:
     """Returns what `feed` returns; every framing has this name for it."""
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
-        """The input is over; what has no mark of its end is in `unfinished`."""
+        """End the input; a document without an end marker is in `unfinished`."""
         return [] if self._framing is None else self._framing.end(now=now)
 
     def _decide(self) -> None:
-        """Look at the start, and at the first line once it is whole; nothing is looked at twice."""
+        """Choose the framing by the first byte, or by the first line once it is whole; rescan nothing."""
         first = self._first
         if not self._seen:
             while self._looked_at < len(first) and first[self._looked_at] in _BEFORE:
@@ -151,7 +152,7 @@ class JSONBody:
             self._single = True
 
     def _bound(self, size: int) -> bool:
-        """Stop with an error if what is one document as far as can be told is too large."""
+        """Stop with an error if `size`, the length of what seems to be one document, is too large."""
         if size <= self._limits.event:
             return False
         self._error = LimitExceeded(limit="event", value=self._limits.event)

@@ -1,4 +1,4 @@
-"""Content codings of HTTP (RFC 9110 §8.4): a body as it was before the server compressed it."""
+"""Content codings of HTTP (RFC 9110 §8.4): the decompression of a body."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 __all__ = ["ContentDecoder"]
 
 _PIECE = 1024 * 1024
-"""Most bytes that are decompressed at once: a bomb grows no further before it is measured."""
+"""Maximum bytes to decompress at once: a bomb grows no further before it is measured."""
 _SLICE = 256
 """Compressed bytes that are given to br and zstd at once.
 
-What their packages decompress before a fault in the same slice is lost, and 256
-bytes of zstd can grow to 8 MiB.
+A fault loses everything that their packages decompressed from the same slice,
+and 256 bytes of zstd can grow to 8 MiB.
 """
 _MOST_CODINGS = 5
 _ZSTD_WINDOW_LOG = 23
@@ -31,16 +31,16 @@ _WAY_OUT = "ask for an uncompressed one with the header Accept-Encoding: identit
 
 
 class ContentDecoder:
-    """Undo the content codings of a body, as soon as what was compressed can be told.
+    """Undo the content codings of a body, and return each byte as soon as it can be decompressed.
 
     gzip, x-gzip, deflate (with its zlib header or, as some servers send it,
-    without) and identity are always there; br takes the package `brotli` or
+    without) and identity are always available; br needs the package `brotli` or
     `brotlicffi`, zstd `compression.zstd` of Python 3.14 or the package `zstandard`.
 
-    gzip members and zstd frames that follow each other are one body. What follows
-    the end is treated as urllib3 and httpx do: after gzip and deflate it is ignored
-    (padding with zeros is usual), after br and zstd it is an error. A server that
-    has nothing to compress may send nothing at all: an empty body is no error here.
+    gzip members and zstd frames that follow each other are one body. Bytes after
+    the end are treated as urllib3 and httpx do: after gzip and deflate they are
+    ignored (padding with zeros is usual), after br and zstd they are an error. An
+    empty body is not an error: a server with nothing to compress may send none.
 
     Args:
         coding: The value of Content-Encoding; several codings are separated by commas.
@@ -58,10 +58,10 @@ class ContentDecoder:
 
     def __init__(self, coding: str, *, limits: Limits) -> None:
         self.error: StreamError | None = None
-        """What went wrong after the bytes that were returned last."""
+        """The fault after the bytes that were returned last, or None."""
         self._limits = limits
         names = [name.strip().lower() for name in coding.split(",")]
-        # The one that was applied last stands last and is undone first.
+        # The coding applied last is listed last and undone first.
         self._names = [name for name in reversed(names) if name not in ("", "identity")]
         self._layers: list[_Layer] = []
         self._over = False
@@ -73,11 +73,11 @@ class ContentDecoder:
 
     @property
     def ended(self) -> bool:
-        """Whether what was compressed has its end marker; always true where nothing was."""
+        """True if every coding has reached its end marker; always True without codings."""
         return len(self._layers) == len(self._names) and all(layer.ended for layer in self._layers)
 
     def feed(self, data: bytes | bytearray | memoryview, *, now: float = 0.0) -> list[bytes]:
-        """Return what these bytes complete, in pieces.
+        """Return the decompressed bytes that this chunk completes, in pieces.
 
         Args:
             data: Bytes of the body as they came over the wire.
@@ -86,10 +86,10 @@ class ContentDecoder:
         return list(self.pieces(data))
 
     def pieces(self, data: bytes | bytearray | memoryview) -> Iterator[bytes]:
-        """Give what these bytes complete piece by piece, as `feed` returns it.
+        """Yield the same pieces as `feed` returns, one at a time.
 
-        Whoever takes one piece at a time holds no more than that, however much the
-        bytes grow to; all of them are to be taken, unless nothing more is wanted at all.
+        A caller that takes one piece at a time holds no more than that, however large
+        the decompressed bytes are. Take all of them before the next call.
 
         Args:
             data: Bytes of the body as they came over the wire.
@@ -106,7 +106,7 @@ class ContentDecoder:
             self.error = error.with_traceback(None)
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
-        """Say that the input has ended; without the end marker it was cut.
+        """End the input; without its end marker, the body was cut, which sets `error`.
 
         Args:
             now: Unused; every stage takes it.
@@ -163,38 +163,38 @@ class _Layer(ABC):
     """
 
     ended = False
-    """Whether the end marker was the last thing that came."""
+    """True if the end marker came last."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.seen = False
-        """Whether any byte has come."""
+        """True once a byte has come."""
         self.given = 0
-        """How many bytes were decompressed."""
+        """Number of bytes decompressed."""
 
     @abstractmethod
     def undo(self, data: bytes) -> Iterator[bytes]:
-        """Give what `data` completes, never empty, then raise if it is broken."""
+        """Yield the pieces that `data` completes, none of them empty; then raise if it is broken."""
 
     def broken(self) -> ProtocolError:
-        """Return the error for data that is not what the coding allows."""
+        """Return the error for data that the coding does not allow."""
         return ProtocolError(
             f"the body's compression is broken: it is labelled {self.name} and cannot be read so; {_WAY_OUT}"
         )
 
     def missing(self, install: str) -> ProtocolError:
-        """Return the error for a coding that needs what is not installed."""
+        """Return the error for a coding whose package is not installed."""
         return ProtocolError(
-            f"the body is compressed with {self.name}, and what reads it is not installed: "
+            f"the body is compressed with {self.name}, and the package that reads it is not installed: "
             f"install {install}, or {_WAY_OUT}"
         )
 
 
 class _ZlibLayer(_Layer):
-    """What zlib reads: one stream at a time."""
+    """Base of the codings that zlib reads, one stream at a time."""
 
     def inflate(self, stream: zlib._Decompress, data: bytes) -> Generator[bytes, None, bytes]:
-        """Give what `data` completes, and return what follows the end of the stream."""
+        """Yield the pieces that `data` completes, and return the bytes after the end of the stream."""
         while True:
             before = stream.copy()
             try:
@@ -208,13 +208,13 @@ class _ZlibLayer(_Layer):
                 self.ended = True
                 return stream.unused_data
             data = stream.unconsumed_tail
-            # A full piece may have left something within, even when all input was taken.
+            # After a full piece zlib may hold more output, even when all input was taken.
             if not data and len(piece) < _PIECE:
                 return b""
 
 
 def _until_fault(stream: zlib._Decompress, data: bytes) -> Iterator[bytes]:
-    """Give what stands before the fault in `data`: zlib tells of the fault, and drops that."""
+    """Yield the output before the fault in `data`, which zlib drops when it raises."""
     size = len(data)
     while True:
         size = max(1, size // 2)
@@ -231,12 +231,12 @@ def _until_fault(stream: zlib._Decompress, data: bytes) -> Iterator[bytes]:
 
 
 class _Gzip(_ZlibLayer):
-    """Members one after the other."""
+    """gzip: one or more members in a row."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self._member: zlib._Decompress | None = _gunzip()
-        # A byte after a member that may begin another one.
+        # A byte after a member that may begin the next one.
         self._undecided = b""
         self._padding = False
 
@@ -251,12 +251,12 @@ class _Gzip(_ZlibLayer):
                 self._member = None
 
     def _next(self, data: bytes) -> bytes:
-        """Look for another member after one that has ended, and return its bytes."""
+        """Look for another member after one that has ended, and return that one's bytes."""
         data = (self._undecided + data).lstrip(b"\0")
         self._undecided = b""
         if not data or self._padding:
             return b""
-        # One wrong byte in the two that begin a member is a fault of the member, and no padding.
+        # One wrong byte of the two that begin a member is a fault in the member, not padding.
         if data[0] in b"\x1f\x8b" or data[1:2] == b"\x8b":
             self._member, self.ended = _gunzip(), False
             return data
@@ -272,7 +272,7 @@ def _gunzip() -> zlib._Decompress:
 
 
 class _Deflate(_ZlibLayer):
-    """With the zlib header that the standard asks for, or bare."""
+    """deflate, with the zlib header that the standard asks for or without it."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -293,12 +293,12 @@ class _Deflate(_ZlibLayer):
 
 
 class _Brotli(_Layer):
-    """br, by one of the two packages that have the same interface."""
+    """br, through either of two packages with the same interface."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
         module = _first_of("brotli", "brotlicffi")
-        # Before 1.2 there was no bound on what one call returns.
+        # Before 1.2 the output of one call had no bound.
         if module is None or not hasattr(module.Decompressor, "can_accept_more_data"):
             raise self.missing("brotli>=1.2")
         self._stream: Any = module.Decompressor()
@@ -309,7 +309,7 @@ class _Brotli(_Layer):
             if self.ended:
                 raise self.broken()
             piece = self._process(data[start : start + _SLICE])
-            # It may keep something back even where it says that it takes more.
+            # The decompressor may hold output even when `can_accept_more_data` is True.
             while piece:
                 yield piece
                 piece = self._process(b"")
@@ -324,7 +324,7 @@ class _Brotli(_Layer):
 
 
 class _Zstd(_Layer):
-    """Frames one after the other, by the standard library or the package."""
+    """zstd: one or more frames in a row, through the standard library or the package."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -352,7 +352,7 @@ class _Zstd(_Layer):
 
 
 def _standard_zstd(module: Any) -> Callable[[], Any]:  # noqa: ANN401 - a module that may be missing
-    """Return what makes a reader of one frame; both packages' readers have the same interface."""
+    """Return a factory of readers of one frame; both packages' readers have the same interface."""
     if hasattr(module, "DecompressionParameter"):
         options = {module.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG}
         return lambda: module.ZstdDecompressor(options=options)

@@ -1,8 +1,8 @@
 r"""One JSON array, element by element: how Gemini streams without `alt=sse`.
 
-An element is out with its closing bracket or quote; a number or a word with
-what follows it. What stands inside an element is the format's business: here
-brackets and strings are followed, and nothing else.
+An element is returned with its closing bracket or quote; a number or a word
+with the character that follows it. Only brackets and strings are followed here:
+the format parses what is inside an element.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ __all__ = ["JSONArrayParser"]
 MadeT = TypeVar("MadeT")
 MadeT_co = TypeVar("MadeT_co", covariant=True)
 
-# Possessive throughout: a string without its end is given up at once, not tried at every length.
+# Possessive throughout: a string without its end fails at once, without backtracking.
 _TO_MARK = re.compile(rb'[^"\[\]{}]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"\[\]{}]*+)*+', re.DOTALL)
-"""All that stands before the next bracket, or before a string that has no end here."""
+"""Everything before the next bracket, or before a string that does not end in this text."""
 _STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 """The inside of a string, up to its end; a backslash at the very end is left over."""
 _FLAT = rb'(?:[^"\[\]{}]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+'
 _SHALLOW = 7
-"""Brackets in brackets of what is taken at one look; more would only cost time to compile."""
+"""Nesting levels that one regular expression matches; more would only cost time to compile."""
 
 
 def _nest(levels: int) -> bytes:
@@ -48,31 +48,31 @@ _OPENING = b"[{"
 
 @cache
 def _whole() -> re.Pattern[bytes]:
-    """Return what matches an object or array from its first bracket to its last, where all of it is there."""
+    """Return the pattern of a whole object or array, from its first bracket to its last."""
     return re.compile(_nest(_SHALLOW), re.DOTALL)
 
 
 @cache
 def _after_comma() -> re.Pattern[bytes]:
-    """Return what matches a comma and one whole object or array, and nothing besides."""
+    """Return the pattern of a comma and one whole object or array, for `fullmatch`."""
     return re.compile(rb"[ \t\n\r]*+,[ \t\n\r]*+(%b)[ \t\n\r]*+" % _nest(_SHALLOW), re.DOTALL)
 
 
 @cache
 def _before_comma() -> re.Pattern[bytes]:
-    """Return what matches one whole object or array and a comma, and nothing besides."""
+    """Return the pattern of one whole object or array and a comma, for `fullmatch`."""
     return re.compile(rb"[ \t\n\r]*+(%b)[ \t\n\r]*+,[ \t\n\r]*+" % _nest(_SHALLOW), re.DOTALL)
 
 
 class ElementReader(Protocol[MadeT_co]):
-    """Makes what reads a whole chunk that holds one element and what separates it from its neighbours."""
+    """Makes readers of whole chunks that hold one element and the separators around it."""
 
     def __call__(
         self, most: int, before: bytes, after: bytes, /
     ) -> Callable[[bytes], MadeT_co | None] | None:
-        """Return what reads chunks of at most `most` bytes with these bytes around the element.
+        """Return a reader of chunks of at most `most` bytes with these bytes around the element.
 
-        For any other chunk that must return None. None where there is nothing to read them with.
+        The reader must return None for any other chunk. None if no reader can be made.
         """
 
 
@@ -80,7 +80,7 @@ class JSONArrayParser(LineFraming[bytes]):
     r"""The elements of one JSON array, at any chunking.
 
     Args:
-        limits: `line` and `event` both bound an element, `tail` what `tail` tells.
+        limits: `line` and `event` both bound an element, `tail` the property `tail`.
 
     Example:
         >>> parser = JSONArrayParser()
@@ -102,12 +102,12 @@ class JSONArrayParser(LineFraming[bytes]):
         super()._begin()
         self._step: Callable[[bytes, int, list[bytes]], int] = self._before
         self._depth = 0
-        # In a string, and behind a backslash in it.
+        # In a string, and after a backslash in it.
         self._inside = self._escaped = False
         self._offset = 0
-        # Matches a chunk that leads from one element to the next; None where none is due.
+        # Matches a chunk that is one more element and its separators; None if no element is due.
         self._next: Callable[[bytes], re.Match[bytes] | None] | None = None
-        # The last chunk, where it was one.
+        # The match of the last chunk, if it was such a chunk.
         self._alone: re.Match[bytes] | None = None
 
     def feed(self, chunk: bytes, *, now: float = 0.0) -> list[bytes]:
@@ -126,7 +126,7 @@ class JSONArrayParser(LineFraming[bytes]):
             chunk: Bytes as the transport delivered them.
             now: Unused; every stage takes it.
         """
-        # What Gemini sends at a time is one more element, and what separates it from its neighbour.
+        # Gemini sends one element per chunk, with the separator before or after it.
         if self._clean and self._next is not None and type(chunk) is bytes and len(chunk) <= self._small:
             found = self._next(chunk)
             if found is not None:
@@ -136,13 +136,13 @@ class JSONArrayParser(LineFraming[bytes]):
         return self._feed(chunk)
 
     def shortcut(self, reader: ElementReader[MadeT]) -> Callable[[bytes], MadeT | None] | None:
-        """Return what reads a chunk that is one more element, as the last chunk was; None where it was not.
+        """Return a reader of chunks that are one more element each; None if the last chunk was not.
 
-        It may be used as long as it reads each chunk; one for which it returns
-        None is to be read in the plain way.
+        The reader stays valid as long as it reads every chunk. If it returns
+        None for a chunk, give that chunk to `feed` and ask for a new reader.
 
         Args:
-            reader: Makes what reads such a chunk.
+            reader: Makes the reader of such chunks.
         """
         found = self._alone
         if found is None or not self._clean:
@@ -176,19 +176,19 @@ class JSONArrayParser(LineFraming[bytes]):
 
     @property
     def unfinished(self) -> bytes | None:
-        """What has come of an element that has no end yet, or None."""
+        """The bytes of an element that has not ended, or None."""
         return bytes(self._line) or None
 
     @property
     def is_open(self) -> bool:
-        """Whether the array has begun and has not ended."""
+        """True once the array has begun, until it has ended."""
         return self._step not in (self._before, self._over)
 
     def _accept(self, chunk: object) -> bytes:
         lead = self._lead
         text = super()._accept(chunk)
         if lead is not None and self._lead is None and isinstance(chunk, Sized):
-            # The place of a fault counts a byte order mark, too.
+            # The offset of a fault counts a byte order mark, too.
             self._offset = len(lead) + len(chunk) - len(text)
         return text
 
@@ -215,7 +215,7 @@ class JSONArrayParser(LineFraming[bytes]):
         return position + 1
 
     def _first(self, text: bytes, position: int, frames: list[bytes]) -> int:
-        """Take the first element, or the end of an empty array."""
+        """Read the first element, or the end of an empty array."""
         position = _end(_SPACE, text, position)
         if text[position : position + 1] == b"]":
             self._step = self._over
@@ -242,7 +242,7 @@ class JSONArrayParser(LineFraming[bytes]):
         return self._refuse("an element of a JSON array is expected", position)
 
     def _nested(self, text: bytes, position: int, frames: list[bytes], *, start: int | None = None) -> int:
-        """Go on in an element that has brackets or quotes, as far as its end."""
+        """Continue an element that has brackets or quotes, up to its end."""
         start = position if start is None else start
         size = len(text)
         while position < size:

@@ -1,7 +1,7 @@
 r"""Newline-delimited JSON: one payload to a line, as Ollama, Cohere v1 and the relay send it.
 
-A line ends with LF or CRLF. A lone CR is white space of JSON, and U+2028 is a
-character like any other. Whether a payload is JSON is the format's business.
+A line ends with LF or CRLF. A lone CR is JSON white space, and U+2028 is a
+character like any other. The format checks that a payload is JSON.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SPACE = b" \t\r"
 
 
 class PlainNDJSONParser(LineFraming[bytes]):
-    """The rules line by line; what `NDJSONParser` takes a short cut through."""
+    """The rules, line by line; `NDJSONParser` adds short cuts."""
 
     __slots__ = ()
 
@@ -94,11 +94,11 @@ class PlainNDJSONParser(LineFraming[bytes]):
 class NDJSONParser(PlainNDJSONParser):
     r"""The payloads of newline-delimited JSON, at any chunking.
 
-    Blank lines are skipped. A last line that no line end closed is not returned:
-    `unfinished` and `tail` tell what it was.
+    Blank lines are skipped. A last line without a line end is not returned:
+    `unfinished` and `tail` hold it.
 
     Args:
-        limits: `line` and `event` both bound a line without its end, `tail` what `tail` tells.
+        limits: `line` and `event` both bound a line without its end, `tail` the property `tail`.
 
     Example:
         >>> parser = NDJSONParser()
@@ -114,13 +114,13 @@ class NDJSONParser(PlainNDJSONParser):
 
     @property
     def alone(self) -> int:
-        """The longest chunk, in bytes, that may be read on its own: nothing is held; 0 where something is."""
+        """The longest chunk, in bytes, that may be read on its own; 0 while anything is held."""
         return self._small if self._clean else 0
 
     def frames(self, chunk: bytes, *, now: float = 0.0) -> list[bytes]:
         """Return what `feed` returns; every framing has this name for it."""
-        # What most servers send is one line to a chunk; one that does not begin
-        # with white space is not blank. `in` costs a fraction of what a split does.
+        # Most servers send one line per chunk; a line that does not begin with
+        # white space is not blank. `in` costs a fraction of a split.
         if type(chunk) is bytes and self._ready and 0 < len(chunk) <= self._small:
             if chunk[-1] == 10:
                 payload = chunk[:-2] if chunk[-2:] == b"\r\n" else chunk[:-1]

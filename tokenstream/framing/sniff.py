@@ -1,4 +1,4 @@
-"""What a body is, by its first bytes: labels are often wrong."""
+"""Detection of a body's kind by its first bytes: the Content-Type is often wrong."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zlib import crc32
 __all__ = ["Sniffed", "sniff", "title_of"]
 
 Sniffed: TypeAlias = Literal["sse", "json", "aws-eventstream", "html", "unknown", "undecided"]
-"""What kind of body it is; "undecided" asks for more of it."""
+"""The kind of a body; "undecided" asks for more bytes."""
 
 _SKIPPED = b"\xef\xbb\xbf \t\r\n"
 _FIELDS = (b"data", b"event", b"id", b"retry")
@@ -19,12 +19,12 @@ _TITLE = re.compile(r"<title[^<>]*+>([^<]{1,200})", re.IGNORECASE)
 
 
 def sniff(start: bytes, content_type: str | None, *, over: bool) -> Sniffed:
-    """Tell what kind of body begins with `start`.
+    """Return the kind of body that begins with `start`.
 
     Args:
-        start: What has arrived of it.
-        content_type: What the server says that it is; counts only where the bytes do not tell.
-        over: Whether nothing more will come.
+        start: The bytes that have arrived.
+        content_type: The server's Content-Type; it decides only where the bytes do not.
+        over: True if nothing more will come.
 
     Example:
         >>> sniff(b"data: Hel", None, over=False), sniff(b"{", "text/event-stream", over=False)
@@ -55,7 +55,7 @@ def sniff(start: bytes, content_type: str | None, *, over: bool) -> Sniffed:
 
 
 def _is_binary(start: bytes, content_type: str | None, *, over: bool) -> Sniffed | None:
-    """Tell whether it is a binary event stream of AWS: its first bytes hold their own checksum."""
+    """Recognise a binary event stream of AWS: its first bytes hold their own checksum."""
     if not start or start[0] in b"\xef{[<:\t\r\n " or start[0] > 127:
         return None
     if content_type is not None and "vnd.amazon.eventstream" in content_type.lower():
@@ -66,14 +66,14 @@ def _is_binary(start: bytes, content_type: str | None, *, over: bool) -> Sniffed
     if len(start) < _PRELUDE_BYTES:
         if not over:
             return "undecided"
-        # Its headers are shorter than 16 MiB, too: what begins so was cut in its first bytes.
+        # The headers are shorter than 16 MiB, too: this is an event stream cut in its first bytes.
         return "aws-eventstream" if start[4:5] in (b"", b"\x00") else None
     told = int.from_bytes(start[8:_PRELUDE_BYTES], "big")
     return "aws-eventstream" if crc32(start[:8]) == told else None
 
 
 def title_of(page: str) -> str:
-    """Return the title of a web page, "" where it has none.
+    """Return the title of a web page, "" if it has none.
 
     Example:
         >>> title_of("<html><title>502 Bad Gateway</title>")

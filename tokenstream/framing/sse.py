@@ -2,8 +2,8 @@ r"""Server-sent events: the event-stream algorithm of the WHATWG HTML standard, 
 
 The standard decodes first and splits then. Splitting first gives the same: CR, LF,
 colon and space are never part of a longer UTF-8 sequence, and a malformed sequence
-ends before each of them. So payloads stay bytes until somebody asks for text, and
-nobody has to when a JSON parser reads them.
+ends before each of them. So payloads stay bytes until somebody asks for text; a
+JSON parser reads the bytes.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class ServerSentEvent:
 
     @property
     def data(self) -> str:
-        """The payload as text; what is no UTF-8 becomes U+FFFD.
+        """The payload as text; malformed UTF-8 becomes U+FFFD.
 
         It is decoded each time.
         """
@@ -69,7 +69,7 @@ Frame: TypeAlias = "bytes | ServerSentEvent"
 
 
 class PlainSSEParser(LineFraming[Frame]):
-    """The algorithm line by line; what `SSEParser` takes short cuts through."""
+    """The algorithm, line by line; `SSEParser` adds short cuts."""
 
     __slots__ = (
         "_after_cr",
@@ -89,9 +89,9 @@ class PlainSSEParser(LineFraming[Frame]):
 
     def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
         self.last_event_id = ""
-        """What a reconnection would send: the id as of the last blank line."""
+        """The id that a reconnection sends: the one as of the last blank line."""
         self.first_event_id = ""
-        """The first id that came: where a server begins with it again, it sends all again."""
+        """The first id that came: a server that begins with it again sends everything again."""
         self.retry: int | None = None
         """The reconnection time that the server asked for last, in milliseconds."""
         self.comments = 0
@@ -117,9 +117,9 @@ class PlainSSEParser(LineFraming[Frame]):
 
     @property
     def stray(self) -> bytes:
-        """Lines that are no fields, from the first that begins a JSON object on; at most `Limits.tail` bytes.
+        """Lines that are not fields, from the first that begins a JSON object; at most `Limits.tail` bytes.
 
-        The standard ignores them. Some servers write an error so into a stream that has begun.
+        The standard ignores them. Some servers write an error this way into a stream that has begun.
         """
         held = bytes(self._line)
         if self._stray or held[:1] == b"{":
@@ -235,7 +235,7 @@ class PlainSSEParser(LineFraming[Frame]):
                 self.first_event_id = self.first_event_id or self._id
         elif name == b"retry" and value.isdigit():
             digits = value.lstrip(b"0") or b"0"
-            # 640 digits are what int() takes however the interpreter is set up.
+            # int() takes 640 digits whatever limit the interpreter is set to.
             if len(digits) <= 640:
                 self.retry = self._own_retry = int(digits)
         elif (self._stray or line[:1] == b"{") and len(self._stray) + len(line) < self._limits.tail:
@@ -264,13 +264,13 @@ class PlainSSEParser(LineFraming[Frame]):
     def _room(self, line: bytes | bytearray, *, whole: bool) -> tuple[int, str]:
         spare = self._limits.event - self._size
         if line.startswith(b"data:"):
-            # No byte of the value fits once the LF before it does not.
+            # If the LF before the value does not fit, no byte of the value does.
             room = 4 if spare < 0 else spare + (6 if line[5:6] == b" " else 5)
         elif whole and line == b"data" and spare < 0:
             room = 3
         else:
             room = self._limits.line
-        # The bound that is met first in the order of the bytes.
+        # The bound that the bytes, in their order, meet first.
         return (room, "event") if room < self._limits.line else (self._limits.line, "line")
 
     def _held(self) -> bytes:
@@ -290,11 +290,11 @@ class PlainSSEParser(LineFraming[Frame]):
 class SSEParser(PlainSSEParser):
     r"""The frames of an event stream, at any chunking, by the letter of the standard.
 
-    An event is out at the first byte of the blank line that ends it. One that no
-    blank line ended is never dispatched; `unfinished` and `tail` tell what it was.
+    An event is returned at the first byte of the blank line that ends it. Without
+    that blank line it is never dispatched; `unfinished` and `tail` hold it.
 
     Args:
-        limits: `line` bounds a line without its end, `event` the data of one event, `tail` what `tail` tells.
+        limits: `line` bounds a line without its end, `event` the data of an event, `tail` the property `tail`.
 
     Example:
         >>> parser = SSEParser()
@@ -310,7 +310,7 @@ class SSEParser(PlainSSEParser):
 
     def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
         super().__init__(limits=limits)
-        # How an event with the name that came last begins; no line holds a CR.
+        # The bytes that begin an event with the latest name. Initially a CR, which no line holds.
         self._head = self._event_line = b"\r"
         self._event_name = ""
 
@@ -328,8 +328,8 @@ class SSEParser(PlainSSEParser):
             >>> SSEParser().frames(b"data: 1\n\nid: 7\ndata: 2\n\n")
             [b'1', ServerSentEvent(b'2', id='7')]
         """
-        # What most servers send is one event to a chunk. `in` costs a fraction of
-        # what a search for two bytes does, and a slice less than startswith.
+        # Most servers send one event per chunk. `in` costs a fraction of a search
+        # for two bytes, and a slice less than startswith.
         if type(chunk) is bytes and self._clean and 13 not in chunk and len(chunk) <= self._small:
             if chunk[:5] == b"data:":
                 if chunk[-1] == 10 and chunk[-2] == 10:
@@ -344,7 +344,7 @@ class SSEParser(PlainSSEParser):
 
     @property
     def alone(self) -> int:
-        """The longest chunk, in bytes, that may be read on its own: nothing is held; 0 where something is."""
+        """The longest chunk, in bytes, that may be read on its own; 0 while anything is held."""
         return self._small if self._clean and not self._id else 0
 
     def _less_usual(self, chunk: bytes) -> list[Frame]:
@@ -361,8 +361,8 @@ class SSEParser(PlainSSEParser):
         return self._feed(chunk)
 
     def _read_lines(self, lines: list[bytes], frames: list[Frame]) -> None:
-        # An event in one of the usual shapes that begins where nothing is held needs
-        # none of the state that the plain way goes through.
+        # An event of a usual shape that begins while nothing is held needs none of
+        # the state that the line-by-line way goes through.
         at, count = 0, len(lines)
         pairs = count & ~1
         if pairs and not self._open and not any(lines[1:pairs:2]) and self._run(lines[:pairs:2], frames):
@@ -388,7 +388,7 @@ class SSEParser(PlainSSEParser):
             at += 1
 
     def _run(self, lines: list[bytes], frames: list[Frame]) -> bool:
-        """Take lines that are one event each, if all of them are of the plainest kind."""
+        """Take lines that are one event each, if each is `data: ` and nothing else; else return False."""
         payloads = [line[6:] for line in lines if line[:6] == b"data: "]
         if len(payloads) < len(lines) or self._id or max(map(len, lines)) > self._least:
             return False
