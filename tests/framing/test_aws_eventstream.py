@@ -200,7 +200,7 @@ def test_lengths_that_cannot_be_are_an_error_at_once(prelude: bytes, what: str) 
         (b"\x01a\x07\x00\x02x", "longer"),
         (b"\x01a\x04\x00\x00", "longer"),
         (b"\x01a\x09" + bytes(15), "longer"),
-        (b"\x01a\x0a", "no type 10"),
+        (b"\x01a\x0a", "type 10 does not exist"),
     ],
 )
 def test_headers_that_cannot_be_read_are_an_error(headers: bytes, what: str) -> None:

@@ -294,7 +294,7 @@ class SSEParser(PlainSSEParser):
     that blank line it is never dispatched; `unfinished` and `tail` hold it.
 
     Args:
-        limits: `line` bounds a line without its end, `event` the data of an event, `tail` the property `tail`.
+        limits: `line` bounds a line without its end, `event` the data of an event, `tail` the tail.
 
     Example:
         >>> parser = SSEParser()

@@ -1,4 +1,4 @@
-"""Values that stand without quotes: numbers, literals and words, of JSON and of what is near to it."""
+"""Values without quotes: numbers, literals and words of JSON and of its relatives."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["LITERALS", "LITERALS_IN_ANY_CASE", "PREFIXES", "Atom", "atom", "same
 
 LITERALS: dict[str, Any] = {"true": True, "false": False, "null": None}
 PREFIXES = frozenset({"b", "B", "u", "U"})
-"""Letters before a string in Python that do not change how it is read, for text."""
+"""Python's string prefixes that do not change the text."""
 _PYTHON: dict[str, Any] = {"True": True, "False": False, "None": None}
 _CAPITALS: dict[str, Any] = {"TRUE": True, "FALSE": False, "NULL": None, "Null": None}
 LITERALS_IN_ANY_CASE = frozenset((*LITERALS, *_PYTHON, *_CAPITALS))
@@ -26,7 +26,7 @@ _NOT_A_NUMBER = {
     **dict.fromkeys(("Infinity", "+Infinity", "inf", "+inf"), _INFINITY),
     **dict.fromkeys(("-Infinity", "-inf"), -_INFINITY),
 }
-# Words that mean a value in some language, but not the same one in all, or none that JSON has.
+# Words that are a value in some language, but a different one in another, or none that JSON has.
 _UNCLEAR = frozenset({"undefined", "nil", "null", "true", "false", "none", "nan", "inf", "infinity", "nul"})
 
 _PLUS_OR_POINT: Any = re.compile(
@@ -37,13 +37,13 @@ _WORD: Any = re.compile(r"\$?[^\W\d][\w$.-]*").fullmatch
 
 
 class Atom(NamedTuple):
-    """What a value without quotes is.
+    """The reading of a value without quotes.
 
     Args:
         kind: The kind of value.
-        value: The value; of a number that JSON can write, its text in JSON.
-        repair: What had to be repaired; None for JSON.
-        in_json: Whether `value` is the text of a number.
+        value: The value; for a number that JSON can write, its JSON text.
+        repair: The repair that it took; None for JSON.
+        in_json: True if `value` is the text of a number.
     """
 
     kind: JSONKind
@@ -53,7 +53,7 @@ class Atom(NamedTuple):
 
 
 def atom(token: str) -> Atom | None:
-    """Return what a token is; None where it has no reading, or more than one.
+    """Return the reading of a token; None if it has none, or more than one.
 
     Example:
         >>> atom("True").value, atom("0x1F").value, atom(".5").value, atom("007")
@@ -95,7 +95,7 @@ def _word(token: str) -> Atom | None:
 
 
 def same(one: Any, other: Any) -> bool:  # noqa: ANN401 - any JSON values
-    """Return whether two JSON values are equal, without calling itself: they may be deep.
+    """Return True if two JSON values are equal; not recursive, since they may be nested deeply.
 
     Example:
         >>> same({"a": [1]}, {"a": [1]}), same(1, True), same([1], [1.0])

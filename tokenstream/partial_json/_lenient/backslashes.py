@@ -1,10 +1,10 @@
-r"""Backslashes that nobody escaped, as in LaTeX and in paths: which escapes of JSON are none.
+r"""Unescaped backslashes, as in LaTeX and in paths: JSON escapes that were not meant as such.
 
-`\frac` is a form feed and `rac` to JSON, and `\name` a line break and `ame`. A
+To JSON `\frac` is a form feed and `rac`, and `\name` a line break and `ame`. A
 form feed or a backspace before a letter is never meant. A line break, a tab or a
-carriage return may be: so it is one, unless the string has shown before that its
-backslashes are not escaped, and what follows is the name of a LaTeX command, or
-the rest of a string that is a path from its first character to its last.
+carriage return may be meant, and is read as such, unless the string has already
+shown an unescaped backslash and this one begins a LaTeX command or belongs to a
+string that is a path from its first character to its last.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ __all__ = ["ALWAYS_KEPT", "CONTROLS", "RAW", "begins_path", "goes_on_path", "is_
 CONTROLS = frozenset("bfnrt")
 """The letters of the escapes of control characters."""
 ALWAYS_KEPT = frozenset("bf")
-"""Those whose characters no text has."""
+"""The letters whose control characters occur in no text."""
 
 _MOST_PATH = 260
-"""Characters of a path in Windows."""
-# No quotes, and no character that begins one: they may end the string.
+"""Maximum length of a Windows path, in characters."""
+# No quotes and no character that begins one: it may end the string.
 _SEGMENT = r'[^\s<>:"|?*/\\\x00-\x1f\'`&\u2018-\u201e]'
 RAW: Any = re.compile(r"[^\W_]|[()\[\]{}]").match
-"""What shows behind a backslash that it was not escaped: `\\$` and the like are another habit."""
+"""Matches a character that shows that the backslash before it was not escaped; `\\$` does not."""
 _ROOT: Any = re.compile(r"[A-Za-z]:|\.{1,2}").fullmatch
 _PATH: Any = re.compile(rf"(?:\\|{_SEGMENT})*+").fullmatch
 _REST: Any = re.compile(rf"(?:\\?{_SEGMENT})*+").match
 _LETTERS: Any = re.compile("[A-Za-z]*").match
 
-# The commands of LaTeX in which one of the letters is the first, without those
-# that leave a word when it is gone: `\nless` may be a line break and "less".
+# LaTeX commands that begin with one of the letters, without those whose rest is a
+# word: `\nless` may be a line break and "less".
 _NAMES = (
     "nabla natural ncong nearrow neg neq newcommand newline newpage nexists ngeq nleq nobreak noindent "
     "nolimits nonumber normalsize not notag notin nparallel nrightarrow nsubseteq nsupseteq nu nwarrow "
@@ -50,7 +50,7 @@ _LONGEST = max(map(len, _COMMANDS))
 
 
 def is_command(text: str, position: int) -> bool | None:
-    r"""Return whether the name of a LaTeX command stands at a position; None where more text decides.
+    r"""Return True if the name of a LaTeX command stands at a position; None if more text decides.
 
     Example:
         >>> is_command("nabla f", 0), is_command("nab", 0), is_command("nThen", 0)
@@ -64,7 +64,7 @@ def is_command(text: str, position: int) -> bool | None:
 
 
 def begins_path(before: str) -> bool:
-    r"""Return whether a backslash behind what a string begins with makes it a path.
+    r"""Return True if a string that begins with `before` and a backslash is a path.
 
     Example:
         >>> begins_path("C:"), begins_path(".."), begins_path("see C:")
@@ -74,20 +74,20 @@ def begins_path(before: str) -> bool:
 
 
 def goes_on_path(piece: str) -> bool:
-    """Return whether a piece of a string may belong to a path."""
+    """Return True if a piece of a string may belong to a path."""
     return _PATH(piece) is not None
 
 
 def is_rest_of_path(
     text: str, position: int, before: str, is_quote: Callable[[str, int], Any]
 ) -> bool | None:
-    r"""Return whether a path goes on from a position up to the quote; None where more text decides.
+    r"""Return True if a path reaches from a position to the closing quote; None if more text decides.
 
-    A file name has ended: what follows it may be on the next line.
+    After a file name, such as `a.txt`, a backslash may begin a line break.
 
     Args:
-        text: What has come and is not read.
-        position: Where the backslash stands.
+        text: The unread text.
+        position: Position of the backslash.
         before: The last characters of the string.
         is_quote: Matches the quote that ends the string.
     """

@@ -1,4 +1,4 @@
-"""A document as models write it that are not held to JSON, from its first bracket to its last."""
+"""A lenient document, from its first bracket to its last."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["begin_array", "begin_object", "go_in", "take_key"]
 
-# What follows a string that has ended, in JSON, by the bracket that is open.
+# Match valid JSON after the end of a string, by the closer of the open bracket.
 _GOES_ON: dict[str, Any] = {
     "}": re.compile(r'[ \t\n\r]*(?:,[ \t\n\r]*"|\})').match,
     "]": re.compile(r'[ \t\n\r]*(?:,[ \t\n\r]*["\[{]|\])').match,
@@ -133,12 +133,12 @@ def close_bracket(reader: LenientReader, text: str, position: int, out: list[JSO
 
 
 def may_close(reader: LenientReader, closer: str) -> bool:
-    """Return whether a bracket may close one of another kind: of an empty one nothing tells the kind."""
+    """Return True if a closer may close a bracket of another kind, which must not be empty."""
     return not reader.is_at(FIRST_KEY, FIRST_ELEMENT) and (closer != ")" or bool(reader.counts[")"]))
 
 
 def ends_plain_brackets(reader: LenientReader, closer: str) -> bool:
-    """Return whether round brackets end around one value, which are no tuple in Python."""
+    """Return True if a round bracket ends after a single value, which is not a tuple in Python."""
     return reader.marks[-1] == closer == ")" and reader.comma < 0 and len(reader.document.container) == 1
 
 
@@ -176,7 +176,7 @@ def end_cut_document(reader: LenientReader, text: str, position: int, out: list[
 
 @under(_QUOTES, *PLACES)
 def begin_quoted(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Begin a key or a string; where a comma or a colon is expected, it is missing."""
+    """Begin a key or a string; first supply the comma or colon if one is expected."""
     try:
         is_plain = text[position] == '"'
         kind = PLAIN if is_plain else Peek(text, position, final=reader.final).quote(position)
@@ -215,7 +215,7 @@ def _begin(
 
 @under('"', *KEYS)
 def take_plain_key(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Take a key that has come whole and needs no second look."""
+    """Take a key that has arrived whole and needs no repair."""
     end = text.find('"', position + 1)
     key = text[position + 1 : end] if end > 0 else "\\"
     if "\\" in key or not key.isprintable():
@@ -226,7 +226,7 @@ def take_plain_key(reader: LenientReader, text: str, position: int, out: list[JS
 
 @under('"', *VALUES)
 def take_plain_string(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Take a string that has come whole and needs no second look."""
+    """Take a string that has arrived whole and needs no repair."""
     end = text.find('"', position + 1)
     string = text[position + 1 : end] if end > 0 else "\\"
     goes_on = _GOES_ON[reader.marks[-1][0]]
@@ -241,7 +241,7 @@ def take_plain_string(reader: LenientReader, text: str, position: int, out: list
 @after_crooked
 @under("`~", *PLACES)
 def read_fence_or_quote(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read the end of the code fence, or what is in backticks."""
+    """Read the end of the code fence, or a key or string in backticks."""
     char = text[position]
     fence = text[position : position + 3]
     if len(fence) < 3 and not reader.final and fence == char * len(fence):
@@ -278,7 +278,7 @@ def read_quoted_key(reader: LenientReader, text: str, position: int, out: list[J
     elif quoted.waits:
         return reader.wait(position)
     elif reader.final and not NO_KEY.isdisjoint("".join(pieces)):
-        # It is the closing quote that is missing, and the fields behind it are in the key.
+        # The closing quote is missing, and the key has swallowed the fields after it.
         return reader.refuse_two_readings(reader.token_at - reader.base)
     elif reader.final:
         drop_cut_key(reader, reader.token_at)
@@ -331,7 +331,7 @@ def read_string(reader: LenientReader, text: str, position: int, out: list[JSONE
     container = reader.document.container
     pieces: list[str] = []
     if container is not None and quoted.clean and quoted.is_usual and not reader.final:
-        # Most strings: their end needs no second look, as in `take_plain_string`.
+        # Most strings: the first quote is their end, as in `take_plain_string`.
         position = quoted.read_up(text, position, pieces)
         is_open = position == len(text)
         if is_open or (text[position] == '"' and _GOES_ON[reader.marks[-1][0]](text, position + 1)):

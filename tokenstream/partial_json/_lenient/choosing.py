@@ -1,4 +1,4 @@
-"""One document of several: the last, or the one that fits a type; known at the end of the text."""
+"""Choice of one document of several, made at the end of the text: the last, or the one that fits a type."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ _AROUND = frozenset({"leading_text", "trailing_text", "code_fence", "reasoning"}
 
 
 class ChoosingReader:
-    """Read all documents of a text, and tell of one of them at its end.
+    """Read all documents of a text, and return the events of one of them at its end.
 
-    Which one it is is known there, and nothing is taken back: so nothing shows
-    before. It is read a second time then, from its own text, which is all that
-    is held of the text.
+    The choice is final only there, and events are never taken back, so none is
+    returned earlier. The chosen document is then read a second time. Only the
+    text from its beginning on is held.
 
     Args:
-        document: Takes what is read.
-        accepts: What tells whether a document fits; None takes the last.
-        closed: Whether a document whose end is missing is refused.
+        document: Receives the chosen document.
+        accepts: Returns True for a document that fits; None chooses the last document.
+        closed: True refuses a document whose end is missing.
     """
 
     at = None
-    """No place of strict JSON, where most pieces need not be given to their reader."""
+    """Always None: only strict JSON has a place where pieces may skip their reader."""
 
     __slots__ = (
         "_accepts",
@@ -58,42 +58,42 @@ class ChoosingReader:
         scratch = Document(max_depth=document.max_depth, decimals=document.decimals)
         self._scan = LenientReader(scratch, closed=closed, choose=self._choose)
         self._reader: LenientReader | None = None
-        """What has told of the chosen document."""
+        """The reader of the chosen document; None before the end of the text."""
         self._pieces: deque[tuple[int, str]] = deque()
         """The text that may be needed again, each piece with its offset."""
         self._length = 0
         self._starts: list[int] = []
-        """Where the documents begin."""
+        """Offsets of the documents."""
         self._chosen = 0, ""
-        """Where the one begins that is chosen so far, and in what code fence."""
+        """Offset of the document chosen so far, and the character of its code fence."""
         self._fits = False
-        """Whether that one fits."""
+        """True if that document fits."""
         self._value: Any = None
-        """What it says, where that matters."""
+        """Its value if it fits; further documents that fit must be equal."""
         self._told: tuple[Repair, ...] = ()
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """Repairs made in the chosen document and around it, and which others there are."""
+        """Repairs made in the chosen document and around it, and notes of the other documents."""
         return self._told
 
     @property
     def repair_count(self) -> int:
-        """How many there are."""
+        """Number of repairs."""
         return len(self._told)
 
     @property
     def has_begun(self) -> bool:
-        """Whether something of a document has come; nothing of it shows."""
+        """True once part of a document has arrived, though no event shows it."""
         return bool(self._starts) or self._scan.document.has_value
 
     @property
     def start(self) -> int:
-        """Where the chosen document begins; 0 before it is known."""
+        """Offset of the chosen document; 0 before the choice."""
         return 0 if self._reader is None else self._chosen[0]
 
     def feed(self, text: str) -> list[JSONEvent]:
-        """Read a piece of the text; it tells nothing yet."""
+        """Read a piece of the text, and return no events yet."""
         if self._document.error is not None:
             return []
         if self._reader is not None:
@@ -107,7 +107,7 @@ class ChoosingReader:
         return []
 
     def end(self) -> list[JSONEvent]:
-        """Say that the text has ended, and return what the chosen document tells."""
+        """End the text, and return the events of the chosen document."""
         scan, document = self._scan, self._document
         if self._reader is not None or document.error is not None:
             return []
@@ -129,7 +129,7 @@ class ChoosingReader:
         return events
 
     def _choose(self, reader: LenientReader) -> None:
-        """Take a document that is finished, or leave it."""
+        """Choose a finished document, or pass it over."""
         document = reader.document
         self._starts.append(reader.root_at)
         accepts = self._accepts
@@ -144,7 +144,7 @@ class ChoosingReader:
             self._chosen = reader.root_at, reader.root_fence
 
     def _release(self) -> None:
-        """Let go of the text before the chosen document, or before the one that is being read."""
+        """Drop the text before the chosen document, or before the one that is being read."""
         scan = self._scan
         needed = self._chosen[0] if self._fits else scan.base if scan.is_before else scan.root_at
         pieces = self._pieces

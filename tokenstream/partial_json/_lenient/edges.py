@@ -1,4 +1,4 @@
-"""What stands around a document: what may follow it, and one without brackets."""
+"""The edges of a document: text directly after it, and documents without brackets."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def begin_root_string(reader: LenientReader, text: str, position: int, out: list
     if kind is not PLAIN and not following and not reader.final:
         return reader.wait(position)
     if kind is not PLAIN and (following in _BRACKETS or following == "\\"):
-        # The document itself, as the string of another language.
+        # The document itself, written as a string literal of another language.
         return turn_to_prose(reader, text, position, out)
     reader.quoted = Quoted(kind, reader.repaired)
     reader.root_at = reader.base + position
@@ -80,13 +80,13 @@ def begin_root_string(reader: LenientReader, text: str, position: int, out: list
 
 @is_step
 def read_root_string(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read a string that is the document, or a key whose object lacks its brace, or prose."""
+    """Read a string at the start: the document, a key whose object lacks its brace, or prose."""
     quoted, pieces = reader.quoted, reader.key_pieces
     position = quoted.read(text, position, pieces, Scene(reader.base, reader.final))
     if len(pieces) > 1:
         pieces[:] = ["".join(pieces)]
     if pieces and len(pieces[0]) > MOST_HELD:
-        # No key is that long, and no quotation in prose.
+        # Neither a key nor a quotation in prose is that long.
         if quoted.kind is not PLAIN:
             return reader.refuse_two_readings(reader.root_at - reader.base)
         reader.document.begin_string(reader.root_at, out, pieces.pop())
@@ -106,7 +106,7 @@ def read_root_string(reader: LenientReader, text: str, position: int, out: list[
 
 @under("-0123456789tfnTFNI", START)
 def read_root_token(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read a number or a literal that is the document, or prose that begins with one."""
+    """Read a number or a literal at the start: the document, or the first word of prose."""
     end: int = _ROOT_TOKEN(text, position + reader.scanned, position + MOST_LENGTH + 1).end()
     token = text[position:end]
     if end == len(text) and len(token) <= MOST_LENGTH and not reader.final:
@@ -130,7 +130,7 @@ def read_root_token(reader: LenientReader, text: str, position: int, out: list[J
 
 @is_step
 def decide_root(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Decide what a string, number or literal at the start is by what follows it."""
+    """Decide by the next character whether a value at the start is the document, a key or prose."""
     char = text[position : position + 1]
     if char and char in WHITE:
         return skip_space(reader, text, position, out)
@@ -148,7 +148,7 @@ def decide_root(reader: LenientReader, text: str, position: int, out: list[JSONE
     if is_odd(char):
         return read_other(reader, text, position, out)
     if isinstance(value, str) and not _BRACKETS.isdisjoint(value):
-        # An apostrophe may have been taken for a quote, and the document for what is quoted.
+        # The quote may be an apostrophe, and the string may hold the document.
         return reader.refuse_two_readings(reader.root_at - reader.base)
     note_text(reader, reader.root_at)
     reader.prose.follow_word()
@@ -157,7 +157,7 @@ def decide_root(reader: LenientReader, text: str, position: int, out: list[JSONE
 
 
 def open_late(reader: LenientReader, key: str, position: int, out: list[JSONEvent]) -> int:
-    """Begin an object whose brace is missing with its first key, which has come."""
+    """Begin an object without its brace, whose first key has been read already."""
     reader.repaired.note("missing_opener", reader.root_at)
     if reader.quoted.kind.repair is not None:
         reader.repaired.note(reader.quoted.kind.repair, reader.root_at)
@@ -183,12 +183,12 @@ def take_root(reader: LenientReader, position: int, out: list[JSONEvent]) -> int
     return position
 
 
-# -- behind the document ---------------------------------------------------------------
+# -- after the document ----------------------------------------------------------------
 
 
 @is_step
 def read_behind(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read what follows the document directly."""
+    """Read the text directly after the document."""
     char = text[position : position + 1]
     if reader.takes_first and (not char or char not in WHITE):
         return leave_rest(reader, text, position, out)
@@ -203,7 +203,7 @@ def read_behind(reader: LenientReader, text: str, position: int, out: list[JSONE
 
 
 def leave_rest(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read nothing behind the document, unless that may stand for the one that follows."""
+    """Skip the text after the document, unless the document is `{}` and an object replaces it."""
     if reader.empty_end >= 0:
         if text[position : position + 1] == "{" and not has_text_between(reader):
             return begin_object_meant(reader, position)
@@ -214,12 +214,12 @@ def leave_rest(reader: LenientReader, text: str, position: int, out: list[JSONEv
 
 
 def has_text_between(reader: LenientReader) -> bool:
-    """Return whether something else than white space has come behind the document."""
+    """Return True if anything but white space has come after the document."""
     return bool(reader.text_noted or reader.commented or reader.prose.fence or reader.gap == FENCE_GAP)
 
 
 def begin_object_meant(reader: LenientReader, position: int) -> int:
-    """Go on with the object that `{}` stood for: the one that is open."""
+    """Continue the empty object with the fields of the object that `{}` stood for."""
     reader.repaired.note("empty_placeholder", reader.root_at)
     reader.empty_end = -1
     go_in(reader, "}")
@@ -255,10 +255,10 @@ def begin_comment_behind(reader: LenientReader, text: str, position: int, out: l
 
 
 def may_continue(reader: LenientReader, char: str) -> bool:
-    """Return whether text behind the document makes it doubtful that this was one.
+    """Return True if text after the document makes it doubtful that it was the document.
 
-    Prose goes on behind a number in brackets, or `{}`, on the same line, and
-    behind a quotation also on the next.
+    A number in brackets or `{}` may be prose that continues on the same line, and
+    a quotation may be prose that continues on the next line.
     """
     if reader.gap == FENCE_GAP:
         return False
@@ -289,7 +289,7 @@ def skip_extra_closer(reader: LenientReader, text: str, position: int, out: list
     if reader.swallow and text[position] == "}":
         reader.swallow = False
     elif reader.in_prose or not reader.owed:
-        # What this one closes may have been taken for prose, or its opening bracket is missing.
+        # The bracket that it closes may have been taken for prose, or may be missing.
         return reader.refuse_two_readings(position)
     else:
         reader.owed = max(reader.owed - 1, -1)
@@ -317,7 +317,7 @@ def read_quote_behind(reader: LenientReader, text: str, position: int, out: list
 
 
 def is_fence_end(reader: LenientReader, text: str, position: int) -> bool | None:
-    """Return whether the code fence ends here; None if more text is needed."""
+    """Return True if the code fence ends here; None if more text is needed."""
     fence = reader.prose.fence
     marks = text[position : position + 3]
     if not fence or not marks or marks != fence * len(marks):
@@ -348,7 +348,7 @@ def take_comma_behind(reader: LenientReader, text: str, position: int, out: list
 
 @is_step
 def read_after_comma(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Take a comma behind the document as one too many, if nothing follows but the same document."""
+    """Skip a comma after the document, if only a repetition of the document follows."""
     char = text[position : position + 1]
     if char and char in WHITE:
         return skip_space(reader, text, position, out)

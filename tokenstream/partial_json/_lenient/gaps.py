@@ -1,4 +1,4 @@
-"""What stands between the values of a document that is not quite JSON: space, comments, commas, dots."""
+"""Gaps between the values of a lenient document: white space, comments, commas, colons, dots."""
 
 from __future__ import annotations
 
@@ -53,15 +53,15 @@ _LINE_END: Any = re.compile(r"[\r\n]").search
 _TERMINAL: Any = re.compile(r"\x1b\[[0-9;?]{0,16}[@-~]").match
 _CUT_TERMINAL: Any = re.compile(r"\x1b(?:\[[0-9;?]{0,16})?").fullmatch
 _NOTHING_YET = (VALUE, FIRST_ELEMENT, FIRST_KEY)
-"""Where dots would stand for all there is."""
+"""Places where no value precedes the dots that would stand for more of the same."""
 NO_KEY = frozenset(",:{}[]")
-"""What seems to be in a key when its closing quote is missing."""
+"""Characters that a key seems to hold when its closing quote is missing."""
 
 
 @under("`~<", START)
 @under("<", BEHIND)
 def turn_to_prose(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Go on with what is no part of the document."""
+    """Continue with text that does not belong to the document."""
     reader.around = STEPS["read_prose"]
     return position
 
@@ -70,7 +70,7 @@ def turn_to_prose(reader: LenientReader, text: str, position: int, out: list[JSO
 @under(WHITE, *PLACES, START, BEHIND)
 def skip_space(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     if text[position] == " " and text[position + 1 : position + 2] not in WHITE:
-        # One space is what mostly comes. Behind it stands something: "" is in any text.
+        # Usually it is one space. At the end of the text the slice is "", which is in WHITE.
         reader.gap = max(reader.gap, SPACE_GAP)
         return position + 1
     end: int = _JSON_SPACE(text, position).end()
@@ -81,7 +81,7 @@ def skip_space(reader: LenientReader, text: str, position: int, out: list[JSONEv
 
 @under((OTHER,), COLON)
 def read_other(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read what is neither JSON nor a repair of this place."""
+    """Skip odd white space or a terminal code; refuse any other character."""
     char = text[position]
     if char == "\x1b":
         return skip_terminal_code(reader, text, position, out)
@@ -93,12 +93,12 @@ def read_other(reader: LenientReader, text: str, position: int, out: list[JSONEv
 
 
 def is_odd(char: str) -> bool:
-    """Return whether a character is white space that JSON does not have, or begins a terminal's code."""
+    """Return True if a character is white space outside JSON, or begins a terminal code."""
     return char == "\x1b" or bool(SPACES(char).end())
 
 
 def skip_terminal_code(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Leave out a code that colours the text in a terminal."""
+    """Skip a terminal code, such as the one for red text."""
     match = _TERMINAL(text, position)
     if match is None:
         if not reader.final and _CUT_TERMINAL(text, position):
@@ -171,12 +171,12 @@ def skip_block_comment(reader: LenientReader, text: str, position: int, out: lis
         return end + 2
     if reader.final:
         return end_cut_comment(reader, text)
-    # The star of its end may have come.
+    # The star at the end may begin the "*/".
     return reader.wait(len(text) - 1) if text.endswith("*") and position < len(text) else len(text)
 
 
 def end_cut_comment(reader: LenientReader, text: str) -> int:
-    """End a comment that holds the rest of the text, unless that may be the rest of the document."""
+    """End a comment that the text ends in; refuse it inside a document, whose rest it may hold."""
     reader.reading = reader.back
     if reader.back is None:
         return len(text)
@@ -186,7 +186,7 @@ def end_cut_comment(reader: LenientReader, text: str) -> int:
 @under("…", *PLACES)
 @under(".", *KEYS, COLON, *AFTER)
 def skip_dots(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Leave out the dots that stand for more of the same; there must be something of it."""
+    """Skip dots that stand for more of the same; a value must precede them."""
     dots = text[position : position + (3 if text[position] == "." else 1)]
     if dots in {".", ".."} and position + len(dots) == len(text) and not reader.final:
         return reader.wait(position)
@@ -221,7 +221,7 @@ def skip_extra_comma(reader: LenientReader, text: str, position: int, out: list[
 
 @under("{[", AFTER_ELEMENT)
 def supply_comma(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Go on without a comma where what follows can be nothing but the next key or element."""
+    """Supply a missing comma if only the next key or element can begin here."""
     char = text[position]
     in_object = reader.document.container.__class__ is dict
     if in_object:
@@ -229,7 +229,7 @@ def supply_comma(reader: LenientReader, text: str, position: int, out: list[JSON
     elif char in OPENING or char == "[":
         is_clear = reader.gap != NO_GAP
     else:
-        # `5 kg` is no list of two.
+        # `5 kg` is not a list of two.
         is_clear = reader.gap == LINE_GAP or char == "{"
     if not is_clear:
         return reader.refuse_here(position)

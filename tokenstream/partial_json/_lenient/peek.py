@@ -1,4 +1,4 @@
-"""Looking ahead in text that is not quite JSON: what a word or a quote means is told by what follows it."""
+"""Looking ahead in lenient JSON: the text after a word or a quote decides its meaning."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ __all__ = [
 ]
 
 MOST_HELD = 1_024
-"""Characters that are held at most until what follows decides what they mean."""
+"""Maximum characters to hold until later text decides their meaning."""
 
-# White space of any alphabet, and what is written for none: NUL, byte order marks, joiners of no width.
+# White space of any alphabet, and invisible characters: NUL, byte order marks, zero-width joiners.
 _ODD = r"\s\x00\ufeff\u200b-\u200d\u2060"
 SPACES: Any = re.compile(rf"[{_ODD}]*").match
 SPACES_TWICE: Any = re.compile(rf"(?:[{_ODD}]++|\\[nrt])*+").match
@@ -43,10 +43,10 @@ class Kind(NamedTuple):
     """A way to quote a string.
 
     Args:
-        run: Matches the characters that mean nothing special in it.
-        quote: Matches a quote that may end it.
-        spaces: Matches the white space behind one.
-        repair: The name of the repair that it takes; None for JSON's own quotes.
+        run: Matches ordinary characters in the string.
+        quote: Matches a quote that may end the string.
+        spaces: Matches the white space after the quote.
+        repair: The name of the repair; None for JSON's own quotes.
     """
 
     run: Any
@@ -76,24 +76,24 @@ OPENING: dict[str, Kind] = {
 TRIPLE: dict[str, Kind] = {
     quote: Kind(OPENING[quote].run, re.compile(f"{quote}+").match, SPACES, "triple_quotes") for quote in "\"'"
 }
-"""Strings between three quotes, as in Python: one or two quotes are characters of theirs."""
+"""Triple-quoted strings, as in Python: one or two quotes are characters of the string."""
 
 
 class MoreNeeded(Exception):
-    """The text that decides has not come."""
+    """The text that decides has not arrived."""
 
 
 class TooFar(Exception):
-    """What decides does not come within `MOST_HELD` characters."""
+    """The next `MOST_HELD` characters do not decide."""
 
 
 class Peek:
-    """The text that follows a position, as far as it may be looked at.
+    """The next `MOST_HELD` characters after a position.
 
     Args:
-        text: All that has come and is not read.
+        text: The unread text.
         start: The position.
-        final: Whether nothing comes behind `text`.
+        final: True if no text follows `text`.
     """
 
     __slots__ = ("_bound", "_final", "_text")
@@ -104,11 +104,11 @@ class Peek:
         self._final = final
 
     def char(self, position: int) -> str:
-        """Return one character; "" behind the end of the text.
+        """Return one character; "" at the end of the text.
 
         Raises:
-            MoreNeeded: It has not come.
-            TooFar: It is behind the bound.
+            MoreNeeded: It has not arrived.
+            TooFar: It is beyond the bound.
         """
         if position >= self._bound:
             raise TooFar
@@ -124,7 +124,7 @@ class Peek:
         return end
 
     def spaces(self, position: int, match: Callable[[str, int, int], Any] = SPACES) -> int:
-        """Return where white space ends."""
+        """Return the end of the white space that begins at a position."""
         end = self._run(match, position)
         if match is SPACES_TWICE and self.char(end) == "\\":
             # Half of a line break that is written as an escape.
@@ -132,15 +132,15 @@ class Peek:
         return end
 
     def word(self, position: int) -> int:
-        """Return where a word or a number ends."""
+        """Return the end of the word or number that begins at a position."""
         return self._run(_WORD, position)
 
     def between(self, start: int, end: int) -> str:
-        """Return what stands between two positions."""
+        """Return the text between two positions."""
         return self._text[start:end]
 
     def starts(self, words: tuple[str, ...], position: int) -> bool:
-        """Return whether one of some words stands at a position."""
+        """Return True if one of the words stands at a position."""
         for word in words:
             for index, letter in enumerate(word):
                 if self.char(position + index) != letter:
@@ -159,7 +159,7 @@ class Peek:
         return kind
 
     def quoted(self, position: int) -> int:
-        """Return where a string ends whose opening quote stands at a position; the same if none does."""
+        """Return the end of the string that opens at a position; the position itself if none does."""
         kind = self.quote(position)
         if kind is None:
             return position
@@ -177,7 +177,7 @@ class Peek:
             end += self._special(kind, char, end)
 
     def _special(self, kind: Kind, char: str, position: int) -> int:
-        """Return how long something is that is no quote, but no ordinary character either."""
+        """Return the length of an escape, or 1 for another special character that is not a quote."""
         if char != "\\":
             return 1
         if kind is ESCAPED and self.char(position + 1) == "\\":
@@ -185,7 +185,7 @@ class Peek:
         return 2
 
     def key(self, position: int) -> bool:
-        """Return whether a key and its colon stand at a position."""
+        """Return True if a key and its colon stand at a position."""
         end = self.quoted(position)
         if end == position:
             end = self.word(position)

@@ -1,4 +1,4 @@
-"""Finding the JSON document in what a model writes around it."""
+"""Search for the JSON document in the text that a model writes around it."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _REASONING: Any = re.compile(
 _CUT_TAG: Any = re.compile(r"</?[A-Za-z]{0,10}").fullmatch
 _LABEL: Any = re.compile(r"""[^\[\]{}"'\r\n]*""").match
 _MOST_LABEL = 200
-"""Characters of the text of a link."""
+"""Maximum characters of a link's text."""
 _MARK_NAME: Any = re.compile(r"/?[A-Z][A-Z0-9_]*").fullmatch
 """A mark that templates and models put around JSON: [TOOL_CALLS], [JSON], [/CONTENT]."""
 _INTRODUCES = "\n\r:=(>|"
-"""What may stand before an array of numbers that is no reference such as [2]."""
+"""Characters before an array of numbers; after any other, [2] is a reference."""
 _MOST_BRACKETS = 4
 _LINE_ENDS = ("", "\n", "\r", "`", "~", "<")
 
@@ -36,31 +36,31 @@ _STEPS: dict[str, Any] = {}
 
 
 class Found(Enum):
-    """What a search has come upon."""
+    """The result of a search, and the position that comes with it."""
 
     NOTHING = auto()
     """Only prose so far."""
     MAYBE = auto()
-    """Something that more text decides."""
+    """Something undecided until more text arrives; the position is before it."""
     DOCUMENT = auto()
-    """The opening bracket of a document."""
+    """The opening bracket of a document; the position is before it."""
     FENCE = auto()
-    """A code fence that says that what it holds is JSON, or nothing; the position is behind its line."""
+    """A code fence for JSON or without a language; the position is after its line."""
     CODE = auto()
-    """A code fence of another language; the position is behind its line."""
+    """A code fence for another language; the position is after its line."""
     THOUGHT = auto()
-    """Reasoning between tags; the position is behind it."""
+    """Reasoning between tags; the position is after the end tag."""
     THOUGHT_END = auto()
-    """The end of reasoning whose beginning is the prompt's; the position is behind its tag."""
+    """The end tag of reasoning that began in the prompt; the position is after the tag."""
 
 
 class Prose:
     """Text around a JSON document: prose, code fences, tags.
 
-    A bracket begins a document where what follows it tells so: a key with its
-    colon, another such bracket, a string in an array. Numbers between brackets
-    are an array only with a comma, and only where a line or a colon introduces
-    them: prose has references and lists, too.
+    A bracket begins a document if a key with its colon, another such bracket, or a
+    string in an array follows it. Numbers between brackets are an array only with
+    a comma, and only at the start of a line or after a colon or the like: prose
+    has references and lists, too.
     """
 
     __slots__ = (
@@ -76,7 +76,7 @@ class Prose:
 
     def __init__(self) -> None:
         self.fence = ""
-        """The character of the code fence that is open; "" if none is."""
+        """The character of the open code fence; "" if none is open."""
         self.at = 0
         """Offset of the fence or the reasoning that was found last."""
         self._base = 0
@@ -92,17 +92,17 @@ class Prose:
         return at
 
     def follow_word(self) -> None:
-        """Take note that something else than prose has been passed, on the same line."""
+        """Record that a value precedes the prose on the same line."""
         self._introduced = self._word_before = False
 
     def search(self, text: str, position: int, base: int, *, final: bool) -> tuple[int, Found]:
-        """Return how far prose reaches, and what is there.
+        """Return the position after the prose, and the result of the search.
 
         Args:
-            text: What has come and is not read.
-            position: Where to go on in it.
+            text: The unread text.
+            position: Position at which to continue.
             base: Offset of the text.
-            final: Whether nothing comes behind the text.
+            final: True if no text follows `text`.
         """
         self._base = base
         self._final = final
@@ -119,7 +119,7 @@ class Prose:
                 return position, found
 
     def _pass(self, text: str, start: int, stop: int) -> None:
-        """Take note of prose, for what comes after it."""
+        """Record the prose that is passed: it decides the meaning of the next bracket."""
         prose = text[start:stop]
         if not prose:
             return
@@ -138,13 +138,13 @@ class Prose:
     # -- brackets --------------------------------------------------------------
 
     def begins(self, text: str, position: int, *, final: bool, adjacent: bool = False) -> bool | None:
-        """Return whether a bracket begins a document; None if more text is needed.
+        """Return True if a bracket begins a document; None if more text is needed.
 
         Args:
-            text: What has come and is not read.
-            position: Where the bracket stands.
-            final: Whether nothing comes behind the text.
-            adjacent: Whether it follows upon a document, with nothing between.
+            text: The unread text.
+            position: Position of the bracket.
+            final: True if no text follows `text`.
+            adjacent: True if the bracket follows a document directly.
         """
         peek = Peek(text, position, final=final)
         try:
@@ -180,7 +180,7 @@ class Prose:
         return peek.key(inside)
 
     def _is_marker(self, peek: Peek, position: int) -> bool:
-        """Return whether a bracket holds a word, such as [DONE], that is no value."""
+        """Return True if a bracket holds a word that is not a JSON value, such as [DONE]."""
         inside = peek.spaces(position + 1)
         if peek.char(position) == "{":
             return False
@@ -189,7 +189,7 @@ class Prose:
         return value is not None and value.kind == "string"
 
     def is_label(self, text: str, position: int, *, final: bool) -> bool | None:
-        """Return whether brackets that begin a text are no array; None if more text is needed."""
+        """Return True if brackets at the start are a link or a mark, not an array; None if undecided."""
         peek = Peek(text, position, final=final)
         try:
             return self._is_label(peek, text, position)
@@ -234,7 +234,7 @@ class Prose:
         return self._introduced and self._is_scalar(peek, inside)
 
     def _is_scalar(self, peek: Peek, position: int) -> bool:
-        """Return whether a number or a literal, and a comma, stand at a position."""
+        """Return True if a number or a literal and then a comma stand at a position."""
         end = peek.word(position + (peek.char(position) == "-"))
         token = atom(peek.between(position, end))
         return token is not None and token.kind != "string" and peek.char(peek.spaces(end)) == ","

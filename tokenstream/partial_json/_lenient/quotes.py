@@ -1,4 +1,4 @@
-"""Whether a quote inside a string ends it, or is a character that should have been escaped."""
+"""Verdicts on a quote inside a string: it ends the string, or should have been escaped."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ if TYPE_CHECKING:
 __all__ = ["CLOSING", "Look", "Scene", "Verdict", "is_ordinary", "may_close"]
 
 CLOSING = re.compile(r'\\"\s*+(?:[}\]`~]|\\u00[5-7]|\Z)')
-"""A quote that was escaped, before what may close the document: the string may have lacked its own."""
+"""An escaped quote before a closing bracket or fence: it may be the string's end, escaped by mistake."""
 
 _CLOSERS = "}])"
 _BEFORE_STRING = (",", ":", "[", "{")
 _MEANS_SPACE_BEFORE = "([{<=-–—/>:,;"
-"""What an opening quotation mark may follow, beside white space."""
+"""Characters that, besides white space, may precede an opening quotation mark."""
 
 _BEHIND_QUOTE: dict[str, Any] = {}
 _BEHIND_COMMA: dict[str, Any] = {}
 
 
 class Verdict(Enum):
-    """What a quote is."""
+    """The verdict on a quote."""
 
     ENDS = auto()
-    """The end of the string."""
+    """The quote ends the string."""
     INNER = auto()
-    """A character of the string."""
+    """The quote is a character of the string."""
     UNSURE = auto()
-    """Either: there are two readings."""
+    """Either: the text has two readings."""
     WAITS = auto()
-    """Not decided before more text comes."""
+    """Undecided until more text arrives."""
 
 
 def is_ordinary(char: str) -> bool:
-    """Return whether a character means nothing behind a quote, nor is it space that goes before one.
+    """Return True for a character that has no meaning after a quote and is not white space.
 
     Example:
         >>> is_ordinary("a"), is_ordinary("}"), is_ordinary(" ")
@@ -51,7 +51,7 @@ def is_ordinary(char: str) -> bool:
 
 
 def may_close(string: str) -> bool:
-    """Return whether what may close the document can stand behind a quote in a string, or follow it.
+    """Return True if a closing bracket or fence may follow a quote in or directly after the string.
 
     Example:
         >>> may_close('say "yes", or'), may_close('["yes"]'), may_close('say "yes" ')
@@ -61,16 +61,16 @@ def may_close(string: str) -> bool:
 
 
 class Scene(NamedTuple):
-    """Where a string stands.
+    """The surroundings of a string.
 
     Args:
         base: Offset of the text.
-        final: Whether nothing comes behind the text.
-        in_object: Whether it is the value of a key; None for a key and a
-            document's own string, which end at the first quote.
+        final: True if no text follows.
+        in_object: True for the value of a key, False for an element; None for a key
+            or a string that is the document, which end at the first quote.
         closers: The closing brackets that may come.
-        fenced: Whether the document is in a code fence.
-        on_line: Whether nothing stands before it on its line.
+        fenced: True if the document is in a code fence.
+        on_line: True if nothing precedes the string on its line.
     """
 
     base: int
@@ -82,19 +82,19 @@ class Scene(NamedTuple):
 
 
 class Look:
-    """A look at what follows a quote in a string that is a value.
+    """A look at the text after a quote in a string that is a value.
 
-    Text without quotes inside is the rule, so a clean string ends where what
-    follows may follow a string. Once there are inner quotes the next key must
-    stand there whole with its colon, and a quotation that was opened inside must
-    be closed: else there are two readings.
+    Most strings hold no quotes, so a clean string ends at a quote whose next
+    characters may follow a string. Once the string holds inner quotes, the next
+    key must follow whole with its colon, and a quotation opened inside must be
+    closed; otherwise the text has two readings.
 
     Args:
-        kind: How the string is quoted.
-        scene: Where the string stands.
-        clean: Whether no quote inside the string has been found.
-        quoting: Whether a quotation inside it is open.
-        on_line: Whether the string is all that stands on its line so far.
+        kind: The string's quotes.
+        scene: The string's surroundings.
+        clean: True if no quote inside the string has been found.
+        quoting: True if a quotation inside it is open.
+        on_line: True if its line holds nothing else so far.
         before: The last characters of the string.
     """
 
@@ -128,7 +128,7 @@ class Look:
         self._start = 0
 
     def decide(self, text: str, behind: int) -> Verdict:
-        """Return what a quote is; `behind` is the position behind it."""
+        """Return the verdict on a quote; `behind` is the position after it."""
         self._peek = Peek(text, behind, final=self._scene.final)
         self._start = behind
         try:
@@ -139,16 +139,16 @@ class Look:
             verdict = self._if_clean()
         if verdict is Verdict.ENDS and self._quoting:
             return Verdict.UNSURE
-        # Two quotes at the start: an empty string, a quotation, or three quotes as in Python.
+        # Two quotes at the start: an empty string, a quotation, or Python's triple quotes.
         if verdict is Verdict.INNER and not self._before:
             return Verdict.UNSURE
         return verdict
 
     def opens_quotation(self, text: str, behind: int) -> bool:
-        """Return whether a quote that belongs to the string opens a quotation."""
+        """Return True if an inner quote opens a quotation."""
         before = self._before
         if before.rstrip().endswith(_BEFORE_STRING):
-            # It may be the next string that begins here, with a space.
+            # The next string may begin here, with a space.
             return True
         follows = before[-1:].isspace() or before[-1:] in _MEANS_SPACE_BEFORE
         return follows and not text[behind : behind + 1].isspace()
@@ -215,7 +215,7 @@ class Look:
             return Verdict.ENDS if is_alone else Verdict.UNSURE
         if self._peek.key(position):
             return Verdict.ENDS
-        # A quote that is doubled for one, or one that is there twice.
+        # A doubled quote may be an escape of one, or the same quote written twice.
         return Verdict.UNSURE if is_doubled and self._clean else Verdict.INNER
 
     @under(",;", _BEHIND_QUOTE)

@@ -1,7 +1,7 @@
-"""The reader of lenient JSON: where it is in a text, and what it has to remember.
+"""The reader of lenient JSON: its place in the text, and its state.
 
-The steps, which read on from a place, are functions in the modules beside this
-one; the tables in `tables` say which step reads what begins with a character.
+The steps that continue from a place are functions in the modules beside this
+one; the tables in `tables` map the next character to its step.
 """
 
 from __future__ import annotations
@@ -27,32 +27,32 @@ if TYPE_CHECKING:
 __all__ = ["FENCE_GAP", "LINE_GAP", "NO_GAP", "SPACE_GAP", "LenientReader"]
 
 NO_GAP, SPACE_GAP, LINE_GAP, FENCE_GAP = range(4)
-"""What stands behind a value: nothing, white space, the end of a line, the end of a code fence."""
+"""The gap after a value: none, white space, the end of a line, the end of a code fence."""
 
 
 class LenientReader:
-    """Read the one document that a text holds, whatever stands around it.
+    """Read the one document in a text, and skip the text around it.
 
-    A text that begins with a bracket is a document from there on. After prose a
-    bracket begins one where what follows it says so, so that nothing shows
-    that would have to be taken back.
+    A bracket at the start of the text begins the document. After prose a bracket
+    begins it only if the following text proves that, so that no event has to be
+    taken back.
 
     Args:
-        document: Takes what is read.
-        closed: Whether a document whose end is missing is refused.
-        takes_first: Whether nothing behind the document is read.
-        choose: What is told of each document that another one follows, with this reader; None
-            refuses another that is not equal.
-        is_second: Whether the text goes on behind the document: it is read up to its end and no further.
+        document: Receives the values.
+        closed: True refuses a document whose end is missing.
+        takes_first: True skips everything after the document.
+        choose: Called with this reader for each document that another one follows;
+            None refuses another document unless it is equal.
+        is_second: True reads one document and stops at its end; another reader continues.
     """
 
     start = 0
-    """A document that is told while it is read belongs to a text that is read from its start."""
+    """Always 0: the document is read from the start of the text; `ChoosingReader` has another start."""
     has_begun = False
-    """What has come of it shows, or could."""
+    """Always False: events show the document as soon as it begins."""
 
     at = None
-    """No place of strict JSON, where most pieces need not be given to their reader."""
+    """Always None: only strict JSON has a place where pieces may skip their reader."""
 
     __slots__ = (
         "around",
@@ -111,94 +111,94 @@ class LenientReader:
         self.choose = choose
         self.is_second = is_second
         self.base = 0
-        """How many characters came before the text that is being read."""
+        """Number of characters before the text that is being read."""
         self.repaired = Repairs()
         self.prose = Prose()
         self.rest = ""
-        """What has come and is not read, since what follows decides what it means."""
+        """Text held back until later text decides its meaning."""
         self.waits = False
-        """Whether what comes next is undecided."""
+        """True if a step stopped because later text must decide."""
         self.final = False
-        """Whether the text has ended."""
+        """True once the text has ended."""
         self.done = False
-        """Whether all of it is read."""
+        """True once the whole text has been read."""
 
         self.around: Step = STEPS["read_start"]
-        """What reads on outside the document."""
+        """The step that continues outside the document."""
         self.text_noted = False
-        """Whether the prose before the document, or behind it, is among the repairs."""
+        """True if the repairs list the prose before the document, or after it, already."""
         self.root_at = 0
-        """Offset of the document, or of a string, number or literal that may be it."""
+        """Offset of the document, or of a string, number or literal that may be the document."""
         self.root_end = 0
         self.root_fence = ""
         """The character of the code fence that the document begins in."""
         self.root_value: str | Atom = ""
         self.opener_missing = False
         self.in_prose = False
-        """Whether text stands before the document that may belong to it."""
+        """True if prose precedes the document, which may belong to it."""
         self.empty_end = -1
-        """Offset behind a document that is an empty object, which may stand for one that follows."""
+        """End of the document while it is `{}`, which may be a placeholder for the next object; else -1."""
 
         self.reading: Step | None = None
-        """What reads on inside the document; None around it."""
+        """The step that continues inside the document; None outside it."""
         self.back: Step | None = None
-        """What reads on behind a comment."""
+        """The step that continues after a comment."""
         self.expects: Table = VALUE
-        """What may come between two values."""
+        """The table of the characters that may come next."""
         self.marks: list[str] = []
-        """The closing brackets of what is open, from outside in."""
+        """The closers of the open brackets, from the outermost to the innermost."""
         self.counts = {"}": 0, "]": 0, ")": 0}
-        """How many of them there are."""
+        """Number of open brackets of each kind."""
         self.swallow = False
-        """Whether a brace may follow that closes one that was doubled."""
+        """True if a brace that closes a doubled one may follow."""
         self.owed = -1
-        """Closers still owed after a mismatched one; -1 where none was.
+        """Closers still owed after a mismatched one; -1 if none was mismatched.
 
         While any are owed, only closers may follow: anything else could belong to either container.
         """
         self.comma = -1
-        """Offset of the comma that was read last, if nothing has come since."""
+        """Offset of the last comma if nothing has followed it, else -1."""
         self.gap = NO_GAP
-        """What stands behind the value that was read last."""
+        """The gap after the last value."""
 
         self.quoted = Quoted(PLAIN, self.repaired)
         self.key_pieces: list[str] = []
-        """What has come of a key, or of a string that may be one."""
+        """Pieces of a key, or of a string that may be one."""
         self.key_at = 0
         """Offset of the last key."""
         self.token_at = 0
         """Offset of the string, key or comment that is being read."""
         self.scanned = 0
-        """How much of a token has been looked at."""
+        """Number of characters of an unfinished token that have been scanned."""
         self.atom_begun = False
-        """Whether its start has been told."""
+        """True once the event of the token's start has been returned."""
 
         self.commented = False
-        """Whether a comment stands behind the document."""
+        """True if a comment follows the document."""
         self.second: LenientReader | None = None
-        """The reader of another document while that is read: it must be equal to the first."""
+        """The reader of another document, while that is read."""
         self.other_at = 0
-        """Where that begins."""
+        """Offset of that document."""
 
     @property
     def is_before(self) -> bool:
-        """Whether only prose has come: no document, and nothing that may be one."""
+        """True if only prose has come: no document, and nothing that may be one."""
         return self.around is STEPS["read_prose"] and not (
             self.document.complete or self.empty_end >= 0 or self.second
         )
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """What was repaired, in the order of reading."""
+        """The repairs, in the order of reading."""
         return tuple(self.repaired.made)
 
     @property
     def repair_count(self) -> int:
-        """How many there are."""
+        """Number of repairs."""
         return len(self.repaired.made)
 
     def feed(self, text: str) -> list[JSONEvent]:  # noqa: C901 - what runs for every piece is in one place
-        """Return what a piece of the text tells; pieces may be cut anywhere."""
+        """Return the events of a piece of the text; pieces may be cut anywhere."""
         out: list[JSONEvent] = []
         if self.document.error is not None:
             return out
@@ -220,7 +220,7 @@ class LenientReader:
                 string = text
                 self.base += len(text)
             if string:
-                # Not `document.grow_string`: another call would take a tenth of what a piece takes.
+                # Not `document.grow_string`: the call would add a tenth to the cost of a piece.
                 document = self.document
                 if document.fresh:
                     document.pieces.append(string)
@@ -233,13 +233,13 @@ class LenientReader:
         return out
 
     def end(self) -> list[JSONEvent]:
-        """Say that the text has ended: what is open is closed, and that is a repair."""
+        """End the text: close what is open, and record that as a repair."""
         out: list[JSONEvent] = []
         if not self.done and self.document.error is None:
             self.final = True
             self._read(self.rest, out)
             if self.closed and not self.document.complete:
-                # What ended with the text is not at its end.
+                # A value that only the end of the text ended does not count as ended.
                 out.clear()
         self.done = True
         self.document.end(self.base)
@@ -252,7 +252,7 @@ class LenientReader:
         self.base += min(position, len(text))
 
     def read_on(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        """Read on in a text, and return what is not read of it, since what follows decides."""
+        """Read a text from a position; return the position of the rest, whose meaning later text decides."""
         size = len(text)
         repairs = self.repaired.made
         while position < size or (self.final and not self.done):
@@ -260,7 +260,7 @@ class LenientReader:
             position = step(self, text, position, out)
             if len(repairs) > MOST_REPAIRS:
                 self._refuse_repairs()
-            # Asked anew: a step may have turned to another document.
+            # Looked up again: a step may have turned to another document.
             document = self.document
             if document.error is not None:
                 return size
@@ -271,12 +271,12 @@ class LenientReader:
     # -- verdicts ----------------------------------------------------------------
 
     def wait(self, position: int) -> int:
-        """Stop at a position, since what follows decides what stands there."""
+        """Stop at a position until later text decides."""
         self.waits = True
         return position
 
     def refuse_two_readings(self, position: int) -> int:
-        """Refuse a text that can be read in two ways."""
+        """Refuse a text that has two readings."""
         offset = self.base + position
         self.document.fail(
             offset, f"the text can be read in two ways at character {offset:,}, and neither is taken"
@@ -292,7 +292,7 @@ class LenientReader:
         return position
 
     def refuse_here(self, position: int) -> int:
-        """Refuse a character that has no place here, and needs no repair that is known."""
+        """Refuse an unexpected character that no repair covers."""
         self.document.refuse(self.base + position, self.expects[NAME])
         return position
 
@@ -304,10 +304,10 @@ class LenientReader:
             MOST_REPAIRS,
         )
 
-    # -- behind a value ------------------------------------------------------------------
+    # -- after a value -------------------------------------------------------------------
 
     def value_done(self) -> None:
-        """Turn to what may follow a value."""
+        """Expect what may follow a value."""
         self.comma = -1
         self.gap = NO_GAP
         document = self.document
@@ -321,14 +321,14 @@ class LenientReader:
         self.expects = self.place_after_value()
 
     def is_at(self, *places: Table) -> bool:
-        """Return whether the reader stands in one of some places."""
+        """Return True if the reader is at one of the places."""
         expects = self.expects
-        # Not `any`, which takes twice as long: most strings and keys ask this.
+        # Not `any`, which takes twice as long: this runs for most strings and keys.
         for place in places:  # noqa: SIM110
             if place is expects:
                 return True
         return False
 
     def place_after_value(self) -> Table:
-        """Return what may follow a value in the container that is open."""
+        """Return the place after a value in the open container."""
         return AFTER_FIELD if self.document.container.__class__ is dict else AFTER_ELEMENT

@@ -1,4 +1,4 @@
-"""The way to a document through what models and gateways put before it, and another document behind it."""
+"""The way to a document through the text before it, and another document after it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @is_step
 def read_start(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read where a document may begin with its first character."""
+    """Read at a place where a document may begin without proof."""
     char = text[position : position + 1]
     if not char:
         return refuse_empty_text(reader, position)
@@ -110,7 +110,7 @@ def begin_document(reader: LenientReader, text: str, position: int, out: list[JS
     return (begin_object if text[position] == "{" else begin_array)(reader, text, position, out)
 
 
-# -- behind it -----------------------------------------------------------------------
+# -- after it ------------------------------------------------------------------------
 
 
 @under("{[", BEHIND)
@@ -128,7 +128,7 @@ def read_bracket_behind(reader: LenientReader, text: str, position: int, out: li
 
 
 def begin_another(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Begin to read another document."""
+    """Begin another document, or fill the placeholder `{}`."""
     reader.other_at = reader.base + position
     if not is_placeholder(reader, text[position]):
         first = reader.document
@@ -144,24 +144,24 @@ def begin_another(reader: LenientReader, text: str, position: int, out: list[JSO
 
 
 def is_placeholder(reader: LenientReader, opener: str) -> bool:
-    """Return whether nothing but white space stands between `{}` and another object."""
+    """Return True if only white space separates `{}` from another object."""
     return reader.empty_end >= 0 and opener == "{" and not has_text_between(reader)
 
 
 @is_step
 def read_another(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read a document behind another one, which it must be equal to."""
+    """Read another document; without `choose` it must equal the first."""
     second = reader.second
     if second is None:
         return position
-    # It reads the same text: to hand on what is left of it would take longer the more there is.
+    # It reads the same string: a copy of the rest would cost more the longer the rest is.
     second.base, second.final, second.waits = reader.base, reader.final, False
     position = second.read_on(text, position, [])
     reader.waits = second.waits
     document = second.document
     is_other = document.complete and reader.choose is None and not same(reader.document.root, document.value)
     if document.error is not None and reader.choose is not None and reader.final and reader.closed:
-        # It was cut.
+        # The document was cut.
         reader.document.error = document.error
         return position
     if document.error is not None or is_other:
@@ -178,7 +178,7 @@ def read_another(reader: LenientReader, text: str, position: int, out: list[JSON
 
 
 def turn_to_another(reader: LenientReader, second: LenientReader) -> None:
-    """Go on with a document that is finished in place of the one before."""
+    """Replace the reader's document by the finished second one."""
     reader.document = second.document
     reader.root_at = reader.other_at
     reader.root_fence = reader.prose.fence

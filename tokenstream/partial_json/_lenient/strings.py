@@ -1,4 +1,4 @@
-"""Strings as models write them that are not held to JSON."""
+"""Strings of lenient JSON: any quotes, unescaped quotes and backslashes, entities."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ __all__ = ["Quoted"]
 _WAITS = -1
 _TRIPLE = 3
 _MOST_ENTITY = 34
-"""Characters of an HTML entity."""
+"""Maximum characters of an HTML entity."""
 _TAIL = 32
-"""Characters that are remembered of a string: what came before a quote, and what it was cut behind."""
+"""Number of a string's last characters that are kept, to judge a quote or the end of the text after them."""
 _LONGEST_TWICE = 14
 """Characters of a surrogate pair that is escaped twice."""
 
 _ENTITY: Any = re.compile(r"&(?:([A-Za-z][A-Za-z0-9]*;)|#(?:[0-9]+|[xX][0-9a-fA-F]+);)").match
 _CUT_ENTITY: Any = re.compile(r"&#?[A-Za-z0-9]*").fullmatch
-# What may be a backslash that was not escaped.
+# Escapes that may be a backslash that was not escaped.
 _DOUBTFUL: Any = re.compile(r"\\(?:[nrt\\]|u005[cC])").search
 _TWICE: Any = re.compile(r'\\\\(?:\\(["\\])|([/bfnrt]|u[0-9a-fA-F]{4}))|\\([/bfnrt]|u[0-9a-fA-F]{4})').match
 _CUT_TWICE: Any = re.compile(r"\\(?:u[0-9a-fA-F]{0,3}|\\(?:\\|u[0-9a-fA-F]{0,3})?)?").fullmatch
@@ -66,7 +66,7 @@ class Quoted:
 
     Args:
         kind: Its quotes.
-        repairs: Takes what is repaired in it.
+        repairs: Receives the repairs.
     """
 
     __slots__ = (
@@ -91,37 +91,37 @@ class Quoted:
     def __init__(self, kind: Kind, repairs: Repairs) -> None:
         self.kind = kind
         self.clean = True
-        """Whether there is no quote inside it."""
+        """True while the string holds no inner quote."""
         self.closed = False
-        """Whether its end has been read."""
+        """True once its end has been read."""
         self.waits = False
-        """Whether what it has come to depends on what follows."""
+        """True if reading stopped because later text must decide."""
         self.unsure: int | None = None
         """Offset of a quote that has two readings."""
         self.watched = False
-        """Whether what stands next may be a bracket that a quote before it seems to have let in."""
+        """True after an escaped quote or a line break: a bracket next may close the document."""
         self._repairs = repairs
         self._quoting = False
         self._tail = ""
         self._closing_line = False
         self._has_lines = False
-        """Whether a line break is in it that is not escaped."""
+        """True once the string holds an unescaped line break."""
         self._has_quotes = False
-        """Whether quotes are in it that need no escape, being fewer than three."""
+        """True once a triple-quoted string holds one or two quotes."""
         self._is_raw = False
-        """Whether a backslash was kept that shows that none is escaped."""
+        """True once a backslash was kept, which shows that the string's backslashes are not escaped."""
         self._undone = False
-        """Whether an escape was undone that may be such a backslash, too."""
+        """True once an escape was decoded that may be such a backslash, too."""
         self._is_mixed = False
-        """Whether both were noted."""
+        """True once both have happened, and the repair is recorded."""
         self._in_path = False
-        """Whether all of it so far is a path with such backslashes."""
+        """True while the whole string so far is a path with such backslashes."""
 
     @property
     def may_be_cut(self) -> bool:
-        """Whether nothing but the end of the text can have left it open.
+        """True if only the end of the text can have left the string open.
 
-        A quote that is missing shows by brackets that the string seems to hold.
+        If its closing quote is missing, the string seems to hold quotes or closing brackets.
         """
         return self.clean and not (self._has_quotes or self._closing_line or self._ends_bracket)
 
@@ -131,11 +131,11 @@ class Quoted:
 
     @property
     def is_usual(self) -> bool:
-        """Whether an escape that JSON has is that, and no more."""
+        """True if JSON's escapes keep their meaning in this string."""
         return self.kind is PLAIN and not self._is_raw
 
     def take(self, text: str) -> bool:
-        """Take a piece without a backslash, and tell whether all of it belongs to the string, as it is."""
+        """Take a piece without a backslash, if all of it is the string's; else return False."""
         if self.kind is not PLAIN or '"' in text or not text.isprintable() or self._in_path:
             return False
         if self.watched:
@@ -146,14 +146,14 @@ class Quoted:
         return True
 
     def read_on(self, held: str, text: str) -> tuple[str, str] | None:
-        """Return what a piece comes to that holds escapes, and the end of it that waits for more.
+        """Return the string of a piece that holds escapes, and its unfinished end.
 
         Args:
-            held: What waits from the pieces before.
+            held: The unfinished end of the pieces before.
             text: The piece.
 
         Returns:
-            None where not all of the piece belongs to the string, or it takes more than JSON's own reading.
+            None if the string ends in the piece, or needs more than JSON's own reading.
         """
         if self.kind is not PLAIN or self._is_raw or (held and held[0] == '"'):
             return None
@@ -163,7 +163,7 @@ class Quoted:
                 string, size = read_codes(escaped, None, False)  # noqa: FBT003 - it takes no names
             except UnicodeError:
                 string, size = "\\", 0
-            # Nothing of this is to be noted.
+            # None of these characters changes the state.
             is_plain = "\\" not in string and '"' not in string and string.isprintable()
             if is_plain and "U" not in text and text.isascii():
                 self.remember(string)
@@ -181,7 +181,7 @@ class Quoted:
         return string, rest
 
     def read_up(self, text: str, position: int, pieces: list[str]) -> int:
-        """Read up to a quote what takes no more than JSON's own reading, and return where that stops."""
+        """Read up to a quote as JSON does; return the position at which that stops."""
         end = text.find('"', position)
         piece = text[position:] if end < 0 else text[position:end]
         if "\\" not in piece:
@@ -191,7 +191,7 @@ class Quoted:
             pieces.append(piece)
             return position + len(piece)
         while position < len(text) and text[position] != '"':
-            # No more is copied than that, though a string may be short, and others follow it.
+            # Copies at most FAR characters: the string may be short, and many may follow it.
             piece = text[position : position + FAR]
             read = read_on(piece)
             if read is None or not read[0] or not self._takes(read[0], piece, read[1]):
@@ -201,18 +201,18 @@ class Quoted:
         return position
 
     def _takes(self, string: str, text: str, end: int) -> bool:
-        """Take note of escapes, and tell whether they mean no more than in JSON.
+        """Record escapes, and return True if they mean no more than in JSON.
 
         Args:
-            string: What they come to.
-            text: They, and what is between them.
-            end: Where they end in it.
+            string: The decoded string.
+            text: The text with the escapes.
+            end: The end of the string in `text`.
         """
-        # What follows a backspace or form feed may say that its backslash was not escaped.
+        # The text after a backspace or form feed may show that its backslash was not escaped.
         if "\b" in string or "\f" in string:
             return False
         if self._closing_line:
-            # Nothing that stands behind a quote can tell more.
+            # A further quote can tell nothing new.
             self.watched = False
         else:
             has_quote = '"' in string
@@ -230,7 +230,7 @@ class Quoted:
         return True
 
     def _read_escapes(self, text: str, start: int, end: int, pieces: list[str]) -> int:
-        """Read escapes of JSON, and what is between them, as far as they mean no more than in JSON."""
+        """Read JSON escapes and the text between them, as far as they mean no more than in JSON."""
         closing = CLOSING.search(text, start, end)
         if closing is not None:
             end = closing.start()
@@ -243,21 +243,21 @@ class Quoted:
         return end
 
     def remember(self, piece: str) -> None:
-        """Take note of what the string has grown by."""
+        """Record the last characters of the string after a new piece."""
         self._tail = piece[-_TAIL:] if len(piece) >= _TAIL else (self._tail + piece)[-_TAIL:]
 
     def read(self, text: str, position: int, pieces: list[str], scene: Scene) -> int:
-        """Read on, and return where it stops: behind the closing quote, or before what is undecided.
+        """Continue the string; return the position after its closing quote or before undecided text.
 
         Args:
-            text: What has come and is not read.
-            position: Where to go on in it.
-            pieces: Takes what the string grows by.
-            scene: Where the string stands.
+            text: The unread text.
+            position: Position at which to continue.
+            pieces: Receives the pieces of the string.
+            scene: The string's surroundings.
         """
         self.waits = False
         size = len(text)
-        # Behind where escapes were found that JSON has, they are looked for again.
+        # The end of the run of JSON escapes that was found last.
         good = 0
         while position < size and not self.closed and not self._repairs.is_full:
             end: int = self.kind.run(text, position).end()
@@ -295,7 +295,7 @@ class Quoted:
                     self._closing_line = True
 
     def _special(self, text: str, position: int, pieces: list[str], scene: Scene) -> int:
-        """Read what is no ordinary character, and return what is behind it."""
+        """Read a quote, an escape, an entity or a control character; return the position after it."""
         quote = self.kind.quote(text, position)
         if quote is not None:
             read = self._triple if self._is_triple else self._quote
@@ -327,7 +327,7 @@ class Quoted:
             return behind
         char = text[position]
         if not self._tail and char in TRIPLE and char == text[behind : behind + 1] and self.clean:
-            # The third: nothing stands between the first and the second.
+            # This is the second of three quotes: the string between the first two is empty.
             self._repairs.note("triple_quotes", scene.base + position - 1)
             self.kind = TRIPLE[char]
             return behind + 1
@@ -357,7 +357,7 @@ class Quoted:
         )
 
     def _triple(self, text: str, position: int, behind: int, pieces: list[str], scene: Scene) -> int:
-        """Read quotes in a string that three quotes end, the last three of those that stand together."""
+        """Read a run of quotes in a triple-quoted string, which the last three of them end."""
         spare = behind - position - _TRIPLE
         if behind == len(text) and not scene.final and spare <= 0:
             return _WAITS
@@ -380,7 +380,7 @@ class Quoted:
     def _escape(self, text: str, position: int, pieces: list[str], scene: Scene) -> int:
         escape = text[position : position + LONGEST_ESCAPE]
         if is_undecided(escape):
-            # At the end of the text it is as good as not written.
+            # An escape cut by the end of the text is dropped.
             return len(text) if scene.final else _WAITS
         string, length = unescape(escape)
         if length == 2 and escape[1] in CONTROLS:
@@ -424,7 +424,7 @@ class Quoted:
         return behind
 
     def _is_kept(self, text: str, at: int) -> bool | None:
-        """Return whether an escape is none, by its letter and what follows; None where more text decides."""
+        """Return True if the backslash is a character, not an escape; None if more text decides."""
         if text[at] in ALWAYS_KEPT:
             following = text[at + 1 : at + 2]
             return True if self._is_raw else (following.isalpha() if following else None)
@@ -437,14 +437,14 @@ class Quoted:
         return is_command(text, at)
 
     def _find_raw(self, offset: int) -> None:
-        """Take note that backslashes in the string are not escaped."""
+        """Record that backslashes in the string are not escaped."""
         if not self._is_raw:
             self._is_raw = True
             self._in_path = self.kind not in (ESCAPED, HTML) and begins_path(self._tail)
             self._find_mixed(offset)
 
     def _undo(self, offset: int) -> None:
-        """Take note that an escape was undone that may be a backslash that was not escaped."""
+        """Record that an escape was decoded which may be a backslash that was not escaped."""
         self._undone = True
         self._find_mixed(offset)
 

@@ -1,8 +1,11 @@
-"""What may come where in a document that is not quite JSON: tables by the next character.
+"""The tables of lenient JSON: one for each place, mapping the next character to its step.
 
-An entry is a step, which reads what begins with that character. Under "" stands
-what the end of the text means there, under OTHER what reads any other character,
-and under NAME what is expected, for error messages.
+| key | entry |
+|---|---|
+| a character | the step that reads from that character |
+| "" | the step at the end of the text |
+| OTHER | the step for any other character |
+| NAME | what is expected here, for error messages |
 """
 
 from __future__ import annotations
@@ -61,10 +64,10 @@ PLACES = (*VALUES, *KEYS, COLON, *AFTER)
 """The places in a document."""
 
 STEPS: dict[str, Step] = {}
-"""The steps that read on inside something, by name."""
+"""The steps that a reader continues with, by name."""
 
 AFTER_CROOKED: set[Step] = set()
-"""The steps that may be taken behind a wrong closing bracket."""
+"""The steps that are allowed after a mismatched closing bracket."""
 
 
 def is_step(step: StepT) -> StepT:

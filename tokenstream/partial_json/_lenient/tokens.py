@@ -1,4 +1,4 @@
-"""Values without quotes in a document that is not quite JSON, from their first character to their last."""
+"""Values without quotes in a lenient document, from their first character to their last."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ def read_token(reader: LenientReader, text: str, position: int, out: list[JSONEv
         return reader.wait(position)
     if value is not None and ends:
         return take_atom(reader, value, position, end, out)
-    # What shows of a number does not depend on the pieces that it came in.
+    # The event of a number must not depend on the pieces that it came in.
     show_so_far(reader, token, position, out)
     return reader.refuse_two_readings(position)
 
 
 def tell_number(reader: LenientReader, position: int, out: list[JSONEvent]) -> None:
-    """Tell of a number that has come in part, or is too long."""
+    """Add the event of a number that is unfinished or too long, once."""
     if not reader.atom_begun:
         reader.atom_begun = True
         reader.document.begin_atom("number", reader.base + position, out)
@@ -85,7 +85,7 @@ def show_so_far(reader: LenientReader, token: str, position: int, out: list[JSON
 
 
 def drop_cut_token(reader: LenientReader, token: str, position: int, out: list[JSONEvent]) -> int:
-    """Leave out a number or a word that more text might have changed, unless it shows."""
+    """Drop a number or word that the end of the text cut, unless an event has shown it."""
     end = position + len(token)
     reader.repaired.note("unfinished_value", reader.base + position)
     if reader.atom_begun:
@@ -95,7 +95,7 @@ def drop_cut_token(reader: LenientReader, token: str, position: int, out: list[J
 
 
 def may_end(reader: LenientReader, text: str, end: int, *, is_number: bool) -> bool | None:
-    """Return whether a number or a literal may end somewhere; None if more text is needed."""
+    """Return True if a number or a literal may end at a position; None if more text is needed."""
     char = text[end : end + 1]
     following = text[end + 1 : end + 2]
     if not following and not reader.final and char and char in ",/":
@@ -109,7 +109,7 @@ def may_end(reader: LenientReader, text: str, end: int, *, is_number: bool) -> b
 
 
 def read_word(reader: LenientReader, text: str, position: int, end: int, out: list[JSONEvent]) -> int:
-    """Read a value without quotes: one word, and nothing behind it that might belong to it."""
+    """Read a word without quotes; refuse it if the text after it might belong to it."""
     peek = Peek(text, end, final=reader.final)
     try:
         behind = peek.spaces(end)
@@ -120,7 +120,7 @@ def read_word(reader: LenientReader, text: str, position: int, end: int, out: li
         return reader.refuse_two_readings(position)
     gap = text[end:behind]
     is_alone = following in _ENDS_WORD or "\n" in gap or (bool(gap) and following in "/#")
-    # In brackets of its own a word is what prose leaves out, not an array.
+    # A word alone in brackets is an omission in prose, not an array.
     if not is_alone or reader.marks == ["]"]:
         return reader.refuse_two_readings(position)
     offset = reader.base + position
