@@ -1,4 +1,4 @@
-"""What a type asks of a document: pydantic, TypeAdapter and msgspec behind one face."""
+"""Schemas of types: one interface to pydantic's types, TypeAdapters and msgspec's Structs."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ T = TypeVar("T")
 AskedT = TypeVar("AskedT")
 
 MOST_DEPTH = 200
-"""Objects and arrays inside each other: what pydantic reads."""
+"""Nesting levels of objects and arrays that pydantic reads."""
 
 _OLD_MODELS = "pydantic.v1."
 _FIELDS = ("__pydantic_fields__", "__dataclass_fields__", "__struct_fields__")
-"""What classes have whose objects are values."""
+"""Attributes of classes whose objects are values, not types."""
 
 _MODULES = re.compile(r"(?<![\w<>])(?:[\w<>]++\.)++")
 
 
 class Schema(Generic[T]):
-    """What a type asks of a document.
+    """The schema of a type: it validates documents.
 
     Args:
-        slot: What the document is read as.
+        slot: The slot that reads the document.
         title: The type's name.
-        core: pydantic's schema of it; None for what msgspec reads.
+        core: pydantic's schema of it; None for a type that msgspec reads.
 
     Example:
         >>> Schema.of(int).validate_text("3")
@@ -57,20 +57,20 @@ class Schema(Generic[T]):
         self.slot = slot
         self.title = title
         self.core = core
-        """pydantic's schema of it; None for what msgspec reads."""
+        """pydantic's schema of it; None for a type that msgspec reads."""
 
     @staticmethod
     def of(type_or_adapter: type[AskedT] | TypeAdapter[AskedT]) -> Schema[AskedT]:
-        """Return the schema of a type, or of the type that a TypeAdapter is for; a schema is its own.
+        """Return the schema of a type or of a TypeAdapter; a schema is returned unchanged.
 
         Raises:
-            MisuseError: There is none.
+            MisuseError: No schema can be built for the type.
         """
         asked: Any = type_or_adapter
         if asked.__class__ is Schema:
             known: Schema[AskedT] = asked
             return known
-        # A generic alias says that it is a class; its own class tells.
+        # isinstance() takes a generic alias for a class; type() does not.
         if issubclass(type(asked), type):
             return _of_class(asked)
         key = _key_of(asked)
@@ -82,14 +82,14 @@ class Schema(Generic[T]):
         return schema_words(self.core)
 
     def reason(self, errors: Sequence[Mapping[str, Any]]) -> str:
-        """Return what to say of an output with errors: where the first is, and nothing that a model wrote."""
+        """Return the error message for an invalid output: the first fault, without the model's text."""
         return reason(self.title, errors, self.words)
 
     def validate_text(self, json_text: str) -> T:
-        """Return the value that a whole JSON text says.
+        """Return the value of a whole JSON text.
 
         Raises:
-            OutputInvalid: It is not what the type asks for; `InvalidJSON` where it is no JSON.
+            OutputInvalid: It does not fit the type; `InvalidJSON` if it is not JSON.
         """
         try:
             value: T = self.slot.read(json_text)
@@ -101,7 +101,7 @@ class Schema(Generic[T]):
         return value
 
     def fits(self, value: Any) -> bool:  # noqa: ANN401 - any JSON value
-        """Return whether a document that was read is what it is to become."""
+        """Return True if a document that was read fits the type."""
         try:
             self.validate_text(json.dumps(value))
         except OutputInvalid:
@@ -121,10 +121,10 @@ def _of(type_or_adapter: Any) -> Schema[Any]:  # noqa: ANN401 - any type
     if issubclass(type(type_or_adapter), TypeAdapter):
         return _of_adapter(type_or_adapter, "")
     title = getattr(type_or_adapter, "__name__", "")
-    # A generic alias has its origin's name; its own tells what it is made of, with its modules.
+    # `__name__` of a generic alias is its origin's; `str` gives its arguments, with their modules.
     if get_args(type_or_adapter) or isinstance(type_or_adapter, str | None):
         title = _MODULES.sub("", str(type_or_adapter))
-    # What is no type at all may tell something private of itself.
+    # The repr of an object that is not a type may hold private data.
     title = title or f"an object of {type(type_or_adapter).__name__}"
     _refuse_no_type(type_or_adapter, title)
     if is_struct_type(type_or_adapter):
@@ -138,22 +138,22 @@ def _of(type_or_adapter: Any) -> Schema[Any]:  # noqa: ANN401 - any type
 _MOST_KEPT = 256
 
 _of_class = lru_cache(maxsize=_MOST_KEPT)(_of)
-"""The schemas of classes are kept: looking a class through takes longer than a short answer does to come."""
+"""Cached schemas of classes: building one takes longer than a short answer takes to arrive."""
 
 _of_adapters: WeakKeyDictionary[TypeAdapter[Any], Schema[Any]] = WeakKeyDictionary()
-"""The schemas of adapters, for as long as these are."""
+"""Cached schemas of adapters, dropped together with the adapters."""
 
 
 @lru_cache(maxsize=_MOST_KEPT)
 def _of_alias(key: _Key, alias: Any) -> Schema[Any]:  # noqa: ANN401, ARG001 - any alias; the key tells it
-    """Return the schema of a generic alias or a union: each is a new object wherever it is written."""
+    """Return the schema of a generic alias or a union, cached by a key: each use makes a new object."""
     return _of(alias)
 
 
 def _key_of(asked: Any) -> _Key | None:  # noqa: ANN401 - whatever is given
-    """Return what only aliases have in common whose schema is the same; None for anything else.
+    """Return a key that only aliases with the same schema share; None for anything else.
 
-    That they are equal is not enough: `int | float` and `float | int` are.
+    Equality is not enough: `int | float` equals `float | int`.
     """
     own: type = asked.__class__
     if isinstance(asked, type) and not get_args(asked):
@@ -162,7 +162,7 @@ def _key_of(asked: Any) -> _Key | None:  # noqa: ANN401 - whatever is given
     if get_origin(asked) is Literal:
         keys = [_key_of_value(value) for value in get_args(asked)]
     else:
-        # What stands in an Annotated may be anything, and has no key then.
+        # An Annotated may hold anything; such an object has no key.
         keys = [arg if arg is Ellipsis else _key_of(arg) for arg in get_args(asked)]
     return (own, get_origin(asked), *keys) if keys and None not in keys else None
 
@@ -173,7 +173,7 @@ def _key_of_value(value: object) -> _Key | None:
 
 
 def _of_any(asked: Any) -> Schema[Any]:  # noqa: ANN401 - whatever is given
-    """Return the schema of what is no alias; that of an adapter is kept until the adapter is rebuilt."""
+    """Return the schema of anything but an alias; an adapter's is cached until the adapter is rebuilt."""
     from pydantic import TypeAdapter
 
     own: type = asked.__class__
@@ -198,7 +198,7 @@ def _of_adapter(adapter: TypeAdapter[Any], title: str) -> Schema[Any]:
 
     with _building(title):
         built: Any = adapter.core_schema
-        # What stands for a schema whose building was put off.
+        # A mock stands in for a schema whose building was deferred.
         if not isinstance(built, dict):
             adapter.rebuild()
         slot = root_slot(adapter)
@@ -208,21 +208,21 @@ def _of_adapter(adapter: TypeAdapter[Any], title: str) -> Schema[Any]:
 
 
 def _refuse_no_type(asked: Any, title: str) -> None:  # noqa: ANN401 - whatever is given
-    """Refuse what pydantic has no schema for, though it may look as if it had."""
+    """Refuse objects that look like types with a schema but are not."""
     cls = asked if isinstance(asked, type) else type(asked)
     if any(base.__module__.startswith(_OLD_MODELS) for base in cls.__mro__):
         raise MisuseError(
             f"{title if cls is asked else cls.__name__} is a model of pydantic 1 (pydantic.v1), which is not "
-            "read: derive it from pydantic.BaseModel, or pass a dataclass or a TypedDict of its fields"
+            "supported: derive it from pydantic.BaseModel, or pass a dataclass or a TypedDict of its fields"
         )
-    # A generic alias is of a class of typing's, or of Python's own.
+    # The class of a generic alias is typing's or Python's own, and has none of these attributes.
     if cls is not asked and any(hasattr(cls, fields) for fields in _FIELDS):
-        raise MisuseError(f"an object of {cls.__name__} is no type: pass the class itself")
+        raise MisuseError(f"an object of {cls.__name__} is not a type: pass the class itself")
 
 
 @contextmanager
 def _building(title: str) -> Generator[None]:
-    """Where no schema can be built, tell the caller which."""
+    """Raise MisuseError with the type's name if no schema can be built."""
     from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
     from pydantic_core import SchemaError
 
@@ -230,20 +230,20 @@ def _building(title: str) -> Generator[None]:
         yield
     except PydanticSchemaGenerationError as error:
         raise MisuseError(
-            f"there is no schema for {title or 'the type of the adapter'}, as the cause tells: it is, "
-            "or names, what says nothing of the JSON that it is made of; take a pydantic model, a dataclass, "
-            "a TypedDict, or a type that pydantic knows"
+            f"no schema can be built for {title or 'the type of the adapter'}; the cause names the part that "
+            "does not describe JSON: use a pydantic model, a dataclass, a TypedDict, or a type that pydantic "
+            "knows"
         ) from error
     except (PydanticUserError, SchemaError, NameError, TypeError) as error:
         raise MisuseError(
-            f"there is no schema for {title or 'the type of the adapter'}, as the cause tells; where it "
-            "names types that are defined later, call its model_rebuild() behind them, or pass a "
+            f"no schema can be built for {title or 'the type of the adapter'}, for the reason in the cause: "
+            "if it names types that are defined later, call its model_rebuild() after them, or pass a "
             "TypeAdapter that was made there"
         ) from error
 
 
 def is_struct_type(type_: Any) -> bool:  # noqa: ANN401 - any type
-    """Tell whether msgspec has to read a type: it is a Struct, or has one inside."""
+    """Return True if msgspec must read a type: it is a Struct, or has one inside."""
     msgspec = sys.modules.get("msgspec")
     if msgspec is None:
         return False

@@ -1,9 +1,14 @@
-"""What a type looks like to a document that grows: slots, and what is put together from them.
+"""The shape of a type, as a growing document needs it.
 
-A *slot* stands for one type at one place. It reads a finished value whole from its
-text, or has a *structure*: an object or array whose values are read one by one and
-put together when it closes. A slot has a structure only where both ways give the
-same value and the same errors.
+| name | meaning |
+|---|---|
+| `Slot` | one type at one place; it reads a finished value whole, from its text |
+| `Structure` | an object or array whose values are read one by one and assembled when it closes |
+| `Choice` | an object whose structure is chosen by one of its values |
+| `Face` | the title, field names and aliases of a growing object |
+| `Entries` | the values of an object or array so far: validated, `Failed` or `Unread` |
+
+A slot has a structure only if both ways give the same value and the same errors.
 """
 
 from __future__ import annotations
@@ -38,15 +43,15 @@ __all__ = [
 ]
 
 Entries: TypeAlias = dict[str | int, Any]
-"""What has come of an object or array, by key: validated values, `Failed` and `Unread`."""
+"""The values of an object or array so far, by key: validated values, `Failed` and `Unread`."""
 Errors: TypeAlias = "tuple[dict[str, Any] | Inside, ...]"
-"""What is wrong, as pydantic's `ValidationError.errors()` tells it."""
+"""Errors in the form of pydantic's `ValidationError.errors()`."""
 
 
 class Inside(NamedTuple):
-    """Errors of a value further inside: their locations are told when somebody asks.
+    """Errors of a nested value; `nested` completes their locations on demand.
 
-    Else each object and array around a value would copy all that is wrong in it.
+    Otherwise each object and array around a value would copy all its errors.
     """
 
     loc: tuple[str | int, ...]
@@ -54,7 +59,7 @@ class Inside(NamedTuple):
 
 
 class Invalid(Exception):
-    """A value is not what its type asks for."""
+    """A value does not fit its type."""
 
     def __init__(self, errors: Errors) -> None:
         super().__init__()
@@ -62,7 +67,7 @@ class Invalid(Exception):
 
 
 class Unsure(Exception):
-    """A value can only be judged together with what is around it."""
+    """A value can only be judged together with the values around it."""
 
 
 class Failed(NamedTuple):
@@ -72,40 +77,40 @@ class Failed(NamedTuple):
 
 
 class Unread(NamedTuple):
-    """An entry that is read together with others, or when its object closes."""
+    """An entry that is read later: together with others, or when its object closes."""
 
     text: str
     tried: bool = False
-    """Whether it was read, and its value could not be told."""
+    """True if reading it was tried, without a result."""
 
 
 class Face(NamedTuple):
-    """How a growing object shows."""
+    """The title, fields and aliases under which a growing object shows."""
 
     title: str
     """The type's name."""
     names: dict[str, None] | None
-    """The names of its fields, in their order; None where the type has no fixed ones."""
+    """The names of its fields, in order; None if the type has no fixed fields."""
     slot: Slot | None = None
-    """What it is read as; None where that is not known, in a snapshot that was pickled."""
+    """The slot that reads it; None in a snapshot that was pickled."""
     aliases: Mapping[str, str | None] = {}
-    """The keys that fields are written under by alias, where these are not their names.
+    """Serialization aliases by field name, where they differ from it.
 
-    None of a field that is never written.
+    None for a field that is never written.
     """
     by_alias: bool | None = False
-    """Whether aliases are used where nobody says so; None where they always are."""
+    """The default for the use of aliases; None if they are always used."""
 
     def __reduce__(self) -> tuple[type[Face], tuple[object, ...]]:
-        # What reads values is no data.
+        # A slot holds validators, which cannot be pickled.
         return Face, tuple(self._replace(slot=None))
 
     def key(self, name: str, by_alias: ByAlias) -> str | None:
-        """Return the key that a field is written under; None where it is left out.
+        """Return the key that a field is written under; None if it is left out.
 
         Args:
             name: The field.
-            by_alias: Whether that is its alias; None where the type is asked.
+            by_alias: True uses its alias; None leaves it to the type.
         """
         alias = self.aliases.get(name, name)
         if alias is None or self.by_alias is None:
@@ -114,7 +119,7 @@ class Face(NamedTuple):
 
 
 def nested(loc: tuple[str | int, ...], errors: Errors) -> tuple[dict[str, Any], ...]:
-    """Return errors as they are told from further out, each with its whole location.
+    """Return the errors of a nested value, each with its whole location.
 
     Example:
         >>> nested(("steps",), (Inside((0,), ({"type": "missing", "loc": ("title",)},)),))
@@ -136,13 +141,13 @@ class Structure(ABC):
     """An object or array whose values are read one by one."""
 
     prefix: tuple[str, ...] = ()
-    """What an error's location has before the key: the tags of the unions that led here."""
+    """The part of an error's location before the key: the tags of the unions that led here."""
     closed = False
-    """Whether keys without a slot do not show: an object's unknown fields."""
+    """True if keys without a slot, an object's unknown fields, do not show."""
 
     @abstractmethod
     def slot(self, key: str | int) -> Slot | None:
-        """Return what stands at a key; None for what the type has no slot for."""
+        """Return the slot at a key; None for a key that the type does not know."""
 
     @abstractmethod
     def assemble(self, entries: Entries, raw: Any) -> Any:  # noqa: ANN401 - any value
@@ -150,30 +155,30 @@ class Structure(ABC):
 
         Args:
             entries: By key: a validated value, or `Failed`, or `Unread`.
-            raw: The value as plain data, to tell in errors.
+            raw: The value as plain data, for the errors.
 
         Raises:
-            Invalid: They make none.
+            Invalid: They make no value of the type.
         """
 
     def name(self, key: str | int) -> str | int:
-        """Return the name of the field that a key is for."""
+        """Return the field's name for a key."""
         return key
 
     def loc(self, key: str | int) -> tuple[str | int, ...]:
-        """Return how errors name a key."""
+        """Return the location of a key in errors."""
         return (*self.prefix, key)
 
     def is_late(self, key: str | int) -> bool:
-        """Tell whether a key's value may be read only after those of others."""
+        """Return True if a key's value may be read only after those of other keys."""
         return False
 
     def read_late(self, entries: Entries) -> list[str | int]:
-        """Read the late entries whose time has come, in place, and return their keys."""
+        """Read the late entries that can be read now, in place, and return their keys."""
         return []
 
     def defaults(self) -> Defaults | None:
-        """Return the defaults of its fields; None where it has no fields."""
+        """Return the defaults of its fields; None if it has no fields."""
         return None
 
     def write(
@@ -183,68 +188,68 @@ class Structure(ABC):
         before: Callable[[], Mapping[str, Any]],
         by_alias: ByAlias,
     ) -> str | None:
-        """Return the JSON of a validated value in it; None where that is left out.
+        """Return the JSON of a validated value in it; None if it is left out.
 
         Args:
-            name: What the value shows as.
+            name: The value's field name, key or index.
             value: The value.
             before: Returns the validated fields up to that one.
-            by_alias: Whether fields are written under their aliases.
+            by_alias: True writes fields under their aliases.
         """
         slot = self.slot(name)
         return plain_json(value, by_alias) if slot is None else slot.write(value, by_alias)
 
     def check_extra(self, key: str | int, text: str) -> bool:
-        """Tell whether a key without a slot belongs to the value all the same.
+        """Return True if a key without a slot still belongs to the value.
 
         Raises:
-            Invalid: It must not be there.
+            Invalid: The type forbids unknown keys.
         """
         return True
 
 
 class Choice(Structure):
-    """An object whose structure is told by one of its values."""
+    """An object whose structure is chosen by one of its values."""
 
     discriminators: tuple[str, ...]
-    """The keys that tell; an earlier one counts before a later one."""
+    """The keys that choose; an earlier one counts before a later one."""
 
     def slot(self, key: str | int) -> Slot | None:
-        """Return nothing: it is not known yet what stands there."""
+        """Return None: before the choice no key has a slot."""
         return None
 
     def assemble(self, entries: Entries, raw: Any) -> Any:  # noqa: ANN401 - any value
-        """Refuse: what could not be told by its values is told by the whole."""
+        """Refuse: an object without a choice is read whole."""
         raise Unsure
 
     @abstractmethod
     def choose(self, value: Any) -> Structure | None:  # noqa: ANN401 - any JSON value
-        """Return the structure that the discriminator decides for; None where only the whole tells."""
+        """Return the structure that a discriminator's value chooses; None if only reading whole can tell."""
 
 
 class Slot(ABC):
-    """What is to stand at one place of a document."""
+    """The type of the value at one place of a document."""
 
     face: Face | None = None
-    """How an object shows that grows here; None where it shows as a mapping."""
+    """The face of an object that grows here; None if it shows as a mapping."""
     shows_text = True
-    """Whether a string shows here while it grows."""
+    """True if a string shows here while it grows."""
     plain = False
-    """Whether any value is read as the plain data that it is."""
+    """True if every value is read as plain data."""
     show: How | None = None
-    """When what comes here shows; None where the type does not say."""
+    """The time at which values show here; None if the type does not set it."""
 
     @abstractmethod
     def read(self, text: str) -> Any:  # noqa: ANN401 - any value
-        """Return the value that a JSON text says.
+        """Return the value of a JSON text.
 
         Raises:
-            Invalid: It says none.
-            Unsure: That depends on what is around it.
+            Invalid: The text does not fit the type.
+            Unsure: The value depends on the values around it.
         """
 
     def structure(self, kind: JSONKind) -> Structure | None:
-        """Return how a value of a kind is read one by one; None where it is read whole."""
+        """Return the structure that reads values of a kind one by one; None if they are read whole."""
         return None
 
     def write(self, value: Any, by_alias: ByAlias) -> str:  # noqa: ANN401 - any value
@@ -252,49 +257,49 @@ class Slot(ABC):
 
         Args:
             value: The value.
-            by_alias: Whether fields are written under their aliases.
+            by_alias: True writes fields under their aliases.
 
         Raises:
-            PydanticSerializationError: A method of the type's for it fails.
+            PydanticSerializationError: A serializer of the type fails.
         """
         return plain_json(value, by_alias)
 
     def name(self, key: str) -> str:
-        """Return the name of the field that a key is for, where the value is read whole."""
+        """Return the field's name for a key of a value that is read whole."""
         return key
 
     def show_inside(self, key: str) -> How | None:
-        """Return when what comes for a key shows, where the value is read whole."""
+        """Return the time at which a key's value shows, inside a value that is read whole."""
         return None
 
     def is_leaf(self) -> bool:
-        """Tell whether no object and no array is a value of it."""
+        """Return True if none of its values is an object or array."""
         return False
 
     def is_root(self) -> bool:
-        """Tell whether a root model is read here, which shows as what it holds."""
+        """Return True for a root model, which shows as its root value."""
         return False
 
     def within(self, key: str | int, *, attribute: bool) -> Sequence[Slot] | None:
-        """Return what may stand one step further in: nothing, one or several; None where anything may.
+        """Return the slots that are possible one step further in; None if anything is.
 
         Args:
             key: The name of a field, a key or an index.
-            attribute: Whether it is written as an attribute, and not as an item.
+            attribute: True if it is written as an attribute, False if as an item.
         """
         return None
 
     def defaults(self) -> Defaults | None:
-        """Return the defaults of an object that grows here; None where it may be one of several, or none."""
+        """Return the defaults of an object that grows here; None unless it is exactly one class."""
         return None
 
 
 class _RawSlot(Slot):
-    """A slot inside a value that is read whole: it only shows."""
+    """A slot inside a value that is read whole: it shows data and reads nothing."""
 
     def read(self, text: str) -> Any:  # noqa: ANN401 - any value
         raise Unsure
 
 
 RAW: Slot = _RawSlot()
-"""A slot where data shows as it is, and nothing reads it."""
+"""The slot that shows plain data and reads nothing."""

@@ -1,10 +1,10 @@
-"""Putting a pydantic value together from values that are validated already.
+"""Assembly of a pydantic value from values that are validated already.
 
-A schema is taken apart where an object or array has its values: in their places
-it gets validators that hand out what was validated before. Reading a text of the
-same keys, with a number for each value, then does what reading the whole text
-does around the values: what is missing, defaults, unknown keys, lengths, the
-model's own validators. The numbers never show: errors get the values back.
+In the schema of an object or array, the schemas of its values are replaced by
+validators that return the values validated before. This schema then reads a text
+with the same keys and a number for each value. That runs everything around the
+values as usual: missing fields, defaults, unknown keys, lengths, the model's own
+validators. The numbers never show: in errors the values replace them again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._shape_schema import CoreSchema
 
     Config: TypeAlias = CoreSchema | None
-    # What is around a structure, from the outside in: validators, and the tags that locations get.
+    # The layers around a structure, from the outside in: validators, and the tags for locations.
     Outer: TypeAlias = tuple[SchemaValidator | str, ...]
 
 __all__ = [
@@ -46,10 +46,10 @@ __all__ = [
 ]
 
 FAILED = "tokenstream_failed"
-"""The type of the error that stands for those of an entry, until they are put in its place."""
+"""The type of the placeholder error, which the errors of the entry replace."""
 
 _given: ContextVar[Any] = ContextVar("_given")
-"""What the validators that hand something out are to hand out."""
+"""The values that `given_at` and `given_by_number` return."""
 
 
 def _handed_out(value: Any) -> Any:  # noqa: ANN401 - any value
@@ -63,18 +63,18 @@ def _plain(function: Callable[[Any], Any]) -> CoreSchema:
 
 
 def given_at(key: object) -> CoreSchema:
-    """Return a schema that hands out what is given at a key, whatever it reads."""
+    """Return a schema that ignores its input and returns the given value at a key."""
     return _plain(lambda _: _handed_out(_given.get()[key]))
 
 
 given_by_number = _plain(lambda number: _handed_out(_given.get()[number]))
-"""A schema that hands out what is given at the number that it reads."""
+"""A schema that reads a number and returns the given value at that number."""
 
 
 def make_validator(schema: CoreSchema, config: Config) -> SchemaValidator:
-    """Return a validator that does what its schema says.
+    """Return a validator that follows its schema.
 
-    A model's schema would otherwise be passed over for the validator that the model has.
+    For a model, pydantic would otherwise use the validator that the model already has.
     """
     make: Any = SchemaValidator
     validator: SchemaValidator = make(schema, config, **options())
@@ -83,7 +83,7 @@ def make_validator(schema: CoreSchema, config: Config) -> SchemaValidator:
 
 @cache
 def options() -> dict[str, bool]:
-    """Return what makes this pydantic use the schema that a validator is made of."""
+    """Return the options that make this version of pydantic use a validator's own schema."""
     option = {"_use_prebuilt": False}
     make: Any = SchemaValidator
     try:
@@ -94,10 +94,10 @@ def options() -> dict[str, bool]:
 
 
 def assembled(validator: SchemaValidator, text: str, given: Any) -> Any:  # noqa: ANN401 - any value
-    """Return what a validator makes of a text, with what it is given.
+    """Return the value that a validator makes of a text and of given values.
 
     Raises:
-        ValidationError: It makes nothing of it.
+        ValidationError: They do not fit the validator's schema.
     """
     token = _given.set(given)
     try:
@@ -107,21 +107,21 @@ def assembled(validator: SchemaValidator, text: str, given: Any) -> Any:  # noqa
 
 
 def without_ref(schema: CoreSchema) -> CoreSchema:
-    """Return a schema that nothing refers to."""
+    """Return a copy of a schema without its reference name, serialization and metadata."""
     return {key: value for key, value in schema.items() if key not in {"ref", "serialization", "metadata"}}
 
 
 def step(schema: CoreSchema, config: Config) -> SchemaValidator:
-    """Return a validator for what a schema does around the one inside it."""
+    """Return a validator for the layer that a schema adds around the schema inside it."""
     return make_validator(without_ref(schema) | {"schema": given_at(0)}, config)
 
 
 def told(error: ValidationError, entries: Entries, raw: Any) -> Errors:  # noqa: ANN401 - any value
-    """Return what is wrong with an assembled value, as reading the whole tells it.
+    """Return the errors of an assembled value, equal to those of reading it whole.
 
     Args:
-        error: What went wrong.
-        entries: What had come, by what a location names it.
+        error: The error of the assembly.
+        entries: The entries, by their name in locations.
         raw: The value as plain data.
     """
     out: list[dict[str, Any] | Inside] = []
@@ -139,10 +139,10 @@ def told(error: ValidationError, entries: Entries, raw: Any) -> Errors:  # noqa:
 
 @cache
 def is_assembly_sound() -> bool:
-    """Tell whether this pydantic lets a model's schema be taken apart.
+    """Return True if this version of pydantic follows a changed schema of a model.
 
-    Where it should one day use the model's own validator all the same, every
-    value is read whole: later, but never wrongly.
+    If a version uses the model's own validator instead, every value is read whole:
+    later, but never wrongly.
     """
 
     class Probe(BaseModel):
@@ -157,18 +157,18 @@ def is_assembly_sound() -> bool:
 
 
 def plain_errors(error: ValidationError) -> tuple[dict[str, Any], ...]:
-    """Return what is wrong, as pydantic tells it."""
+    """Return pydantic's errors, without their URLs."""
     return tuple({**item} for item in error.errors(include_url=False))
 
 
 class Place(NamedTuple):
-    """A schema, and what is around it."""
+    """A schema, its config and the layers around it."""
 
     schema: CoreSchema
     config: Config
     outer: Outer = ()
     tentative: bool = False
-    """Whether errors are told in another way where the value is read whole."""
+    """True if reading the value whole reports errors differently, so that it must be read again."""
 
     def inside(self, schema: CoreSchema, *outer: SchemaValidator | str) -> Place:
         """Return the place of a schema inside this one."""
@@ -176,7 +176,7 @@ class Place(NamedTuple):
 
 
 class Assembled(Structure):
-    """A structure that pydantic puts together: first what holds the entries, then what is around that."""
+    """A structure that pydantic assembles: first the entries, then the layers around them."""
 
     def __init__(self, place: Place) -> None:
         self._tentative = place.tentative
@@ -206,9 +206,9 @@ class Assembled(Structure):
         return Unsure() if self._tentative else Invalid((Inside(prefix, errors),))
 
     def _located(self, entries: Entries) -> Entries:
-        """Return the entries by what locations call them."""
+        """Return the entries by their name in locations."""
         return entries
 
     @abstractmethod
     def _gathered(self, entries: Entries) -> Any:  # noqa: ANN401 - any value
-        """Return what the entries make, before what is around is asked."""
+        """Return the value of the entries, before the layers around it validate it."""

@@ -48,18 +48,18 @@ ValueT = TypeVar("ValueT")
 
 
 def make_fields(types: Types, place: Place, cls: CoreSchema | None = None) -> Structure | None:
-    """Return the structure of an object's fields; None where it has to be read whole.
+    """Return the structure of an object's fields; None if it must be read whole.
 
     Args:
-        types: Where the types of the fields are known.
-        place: The schema of the fields, and what is around it.
-        cls: The schema of the class that they are of.
+        types: The slots of the fields' types.
+        place: The schema of the fields and the layers around it.
+        cls: The schema of their class.
     """
     schema, config = place.schema, place.config or {}
     names: dict[str, str] = {}
     for name, field in fields_of(schema):
         keys = keys_of(name, field, schema, config)
-        # A key that is read twice, or from inside, cannot be told to be finished.
+        # A key that two fields read, or a path that leads into a value, is not finished with its value.
         if keys is None or any(key in names for key in keys) or not _is_simple(types, field):
             return None
         names.update(dict.fromkeys(keys, name))
@@ -69,7 +69,7 @@ def make_fields(types: Types, place: Place, cls: CoreSchema | None = None) -> St
 def defaults_of(types: Types, schema: CoreSchema, config: CoreSchema | None) -> Defaults:
     """Return the defaults of an object's fields, as pydantic makes them.
 
-    Those that are made out of other fields are left out: these may not have come.
+    Defaults that are made from other fields are left out: those fields may not have arrived.
     """
     makers: dict[str, Callable[[], Any]] = {}
     for name, field in fields_of(schema):
@@ -80,7 +80,7 @@ def defaults_of(types: Types, schema: CoreSchema, config: CoreSchema | None) -> 
 
 
 def _default(types: Types, schema: CoreSchema, config: CoreSchema | None) -> Any:  # noqa: ANN401 - any value
-    """Return a field's default, or MISSING where it is left out, or wrong."""
+    """Return a field's default, or MISSING if it has none or an invalid one."""
     try:
         found = types.slot(schema, config).validator.get_default_value()
     except (ValidationError, SchemaError):
@@ -98,17 +98,17 @@ class _Fields(Assembled):
     """The fields of an object.
 
     Args:
-        types: Where the types of the fields are known.
-        place: The schema of the fields, and what is around it.
-        names: The name of the field that each key is for.
-        cls: The schema of the class that they are of; None where there is none.
+        types: The slots of the fields' types.
+        place: The schema of the fields and the layers around it.
+        names: The field's name for each key.
+        cls: The schema of their class; None if they have no class.
     """
 
     def __init__(self, types: Types, place: Place, names: dict[str, str], cls: CoreSchema | None) -> None:
         super().__init__(place)
         self._cls = cls
         self._writer: FieldWriter | None = None
-        """What writes the fields that the class has methods for, once it was needed."""
+        """The writer of fields with serializer methods, made when first needed."""
         self._types = types
         self._schema = without_ref(place.schema)
         self._config = place.config
@@ -134,10 +134,10 @@ class _Fields(Assembled):
         self._slots: dict[str, Slot] = {}
         self._validators: dict[frozenset[str], SchemaValidator] = {}
         self._behind: dict[str, SchemaValidator] = {}
-        """What reads a late field, with the ones before it in view."""
+        """Validators of late fields, which see the fields before theirs."""
         self._texts: dict[tuple[str | int, ...], str] = {}
 
-    # -- what stands where ---------------------------------------------------------
+    # -- slots and names -----------------------------------------------------------
 
     def slot(self, key: str | int) -> Slot | None:
         name = self._names.get(str(key))
@@ -215,22 +215,22 @@ class _Fields(Assembled):
         return read
 
     def _read_after(self, name: str, key: str | int, text: str, before: Entries) -> Any:  # noqa: ANN401 - any value
-        """Return an entry that is read with the ones before it in view."""
+        """Return a late entry, read by a validator that sees the entries before it."""
         given = {self.name(earlier): entry for earlier, entry in before.items()}
         try:
             made = assembled(self._reader(name), _object([*_numbered(before), (key, text)]), given)
         except ValidationError as error:
             own = [item for item in plain_errors(error) if item["type"] != FAILED]
             if not own:
-                # What is before it is invalid, so that its own value is of no use.
+                # Only a field before it is invalid, and that hides its own value.
                 return Unread(text, tried=True)
             return Failed(tuple({**item, "loc": item["loc"][1:]} for item in own))
-        # What models and dataclasses are made of comes with what else is known of them.
+        # For models and dataclasses the fields come in a tuple, with the extra data.
         fields: dict[str, Any] = made if self._schema["type"] == "typed-dict" else made[0]
         return fields[name] if name in fields else Unread(text, tried=True)
 
     def _reader(self, name: str) -> SchemaValidator:
-        """Return what reads a late field: its own schema behind those before it, which are given."""
+        """Return the validator of a late field: its own schema after the given fields before it."""
         validator = self._behind.get(name)
         if validator is None:
             number = self._late[name]
@@ -249,7 +249,7 @@ class _Fields(Assembled):
             raise Invalid(tuple({**item, "loc": item["loc"][1:]} for item in plain_errors(error))) from None
         return True
 
-    # -- putting together ------------------------------------------------------------
+    # -- assembly --------------------------------------------------------------------
 
     def _located(self, entries: Entries) -> Entries:
         return {self._located_key(key): entry for key, entry in entries.items()}
@@ -260,7 +260,7 @@ class _Fields(Assembled):
         for key, entry in entries.items():
             name = self._names.get(str(key))
             if name is not None and name in given:
-                # Two keys of one field: which counts depends on both.
+                # Two keys of one field: both decide which of them counts.
                 raise Unsure
             if name is not None and entry.__class__ is Unread:
                 unread.append(name)
@@ -277,7 +277,7 @@ class _Fields(Assembled):
         return _kept(self._texts, keys, _object(_numbered(entries))) if text is None else text
 
     def _validator(self, unread: frozenset[str]) -> SchemaValidator:
-        """Return what puts the fields together, of which some are read from their text."""
+        """Return the validator that assembles the fields, and reads the `unread` ones from their text."""
         validator = self._validators.get(unread)
         if validator is None:
             fields = [field if field[0] in unread else _given(field) for field in self._fields]
@@ -285,7 +285,7 @@ class _Fields(Assembled):
         return validator
 
     def _with(self, fields: list[Field], *, extra: bool = True) -> SchemaValidator:
-        """Return a validator of other fields in place of the object's own."""
+        """Return a validator of the object with other fields in place of its own."""
         named = self._schema["type"] != "dataclass-args"
         schema = {**self._schema, "fields": dict(fields) if named else [field for _, field in fields]}
         if not extra:
@@ -295,7 +295,7 @@ class _Fields(Assembled):
 
 
 _MOST_KEPT = 64
-"""Texts of keys, and validators for what was not read, that are kept: most documents need one."""
+"""Maximum texts and validators to cache, each for one set of keys: most documents need one."""
 
 
 def _kept(known: dict[KeyT, ValueT], key: KeyT, value: ValueT) -> ValueT:
@@ -306,7 +306,7 @@ def _kept(known: dict[KeyT, ValueT], key: KeyT, value: ValueT) -> ValueT:
 
 
 class _LateSlot(Slot):
-    """The slot of a field that is read with an eye on others: until then it only shows."""
+    """The slot of a field whose validator sees other fields: it shows the value, and is read late."""
 
     def __init__(self, slot: Slot) -> None:
         self._slot = slot

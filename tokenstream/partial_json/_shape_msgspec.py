@@ -1,8 +1,8 @@
-"""What msgspec's Structs look like to a document that grows.
+"""Slots and structures of msgspec's Structs.
 
-msgspec stops at the first thing that is wrong, and tells its place in words. So
-whatever cannot be put together is read whole, and the words are told as pydantic
-would tell them.
+msgspec stops at the first error, and gives its location only in the message. So
+a value that cannot be assembled is read whole, and the message becomes an error in
+pydantic's form.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ def struct_slot(type_: Any) -> Slot:  # noqa: ANN401 - any type
 
 
 class _StructTypes:
-    """The types that one type is made of, each looked at once."""
+    """The slots of a type and of the types in it, each made once."""
 
     def __init__(self) -> None:
         self._slots: dict[int, tuple[Any, _StructSlot]] = {}
 
     def slot(self, type_: Any) -> _StructSlot:  # noqa: ANN401 - any type
-        # By identity, since unions are equal whatever their order is; the type is kept, so that no
-        # other takes its place.
+        # By identity, since unions are equal in any order; the type is kept, so that its id stays
+        # unique.
         known = self._slots.get(id(type_))
         if known is None:
             known = self._slots[id(type_)] = type_, _StructSlot(self, type_)
@@ -76,7 +76,7 @@ class _StructSlot(Slot):
             self.face = Face(title, dict.fromkeys(self._names.values()), self, aliases, None)
 
     def check(self) -> None:
-        """Make what reads values; it raises TypeError where msgspec does not read the type."""
+        """Make the decoder; raises TypeError if msgspec does not support the type."""
         if self._decoder is None:
             self._decoder = msgspec.json.Decoder(self._type)
 
@@ -94,7 +94,7 @@ class _StructSlot(Slot):
         return self._structures[kind]
 
     def _chosen(self, kind: JSONKind) -> Structure | None:
-        """Return the choice between Structs that their tags tell apart."""
+        """Return the choice between Structs by their tags; None if tags do not tell them apart."""
         members = [member for member in _members(self._type) if _taker(self._slots, kind, member) is not None]
         configs = [_struct(member).__struct_config__ for member in members if _struct(member) is not None]
         tags = {config.tag: member for config, member in zip(configs, members, strict=False)}
@@ -128,7 +128,7 @@ class _StructSlot(Slot):
 
 def _members(type_: Any) -> list[Any]:  # noqa: ANN401 - any type
     if get_origin(type_) is Annotated and not any(isinstance(x, msgspec.Meta) for x in type_.__metadata__):
-        # What msgspec does not ask for changes nothing of how values are read.
+        # msgspec ignores any other annotation.
         return _members(type_.__origin__)
     if get_origin(type_) in {Union, types.UnionType}:
         return [inner for member in get_args(type_) for inner in _members(member)]
@@ -136,12 +136,12 @@ def _members(type_: Any) -> list[Any]:  # noqa: ANN401 - any type
 
 
 def _bare(type_: Any) -> Any:  # noqa: ANN401 - any type
-    """Return a type without what is annotated to it."""
+    """Return a type without its annotations."""
     return type_.__origin__ if get_origin(type_) is Annotated else type_
 
 
 def _said(type_: Any) -> How | None:  # noqa: ANN401 - any type
-    """Return when what comes as a type shows, where its annotation says so."""
+    """Return the time at which values of a type show, if its annotation sets it; else None."""
     said = said_of(type_)
     if said is None and get_origin(type_) in {Union, types.UnionType}:
         for member in get_args(type_):
@@ -150,7 +150,7 @@ def _said(type_: Any) -> How | None:  # noqa: ANN401 - any type
 
 
 def _struct(type_: Any) -> Any:  # noqa: ANN401 - any type
-    """Return the Struct that a type is, or is made from; None for other types."""
+    """Return the Struct of a type or of a generic alias; None for other types."""
     cls = get_origin(type_) or type_
     return cls if isinstance(cls, type) and issubclass(cls, msgspec.Struct) else None
 
@@ -170,7 +170,7 @@ def _same(value: Any) -> Any:  # noqa: ANN401 - any value
 
 
 def _taker(slots: _StructTypes, kind: JSONKind, type_: Any) -> Callable[[], Structure | None] | None:  # noqa: ANN401 - any type
-    """Return what makes the structure of a type's values of a kind; None where it has no such values."""
+    """Return a maker of the structure for a type's values of a kind; None if it has no such values."""
     origin, args = get_origin(type_) or type_, get_args(type_)
     struct = _struct(type_)
     if struct is not None:
@@ -185,7 +185,7 @@ def _taker(slots: _StructTypes, kind: JSONKind, type_: Any) -> Callable[[], Stru
 
 
 def _within(type_: Any, key: str | int, *, attribute: bool) -> list[Any] | None:  # noqa: ANN401 - any type
-    """Return the types of what may stand at a key; None where anything may."""
+    """Return the types that are possible at a key; None if anything is."""
     if _struct(type_) is not None:
         fields = msgspec.structs.fields(type_) if attribute else ()
         return [field.type for field in fields if field.name == key]
@@ -200,7 +200,7 @@ def _within(type_: Any, key: str | int, *, attribute: bool) -> list[Any] | None:
 
 
 def _nothing() -> None:
-    """Have values of a kind read whole."""
+    """Return None: values of the kind are read whole."""
 
 
 _SCALARS = frozenset({None, type(None), bool, bytes, float, int, str})
@@ -258,7 +258,7 @@ class _Struct(Structure):
         try:
             return self._cls(**values)
         except (TypeError, ValueError):
-            # Its own checks speak: msgspec tells what they say, and where.
+            # The Struct's own checks failed: msgspec reports their message and its location.
             raise Unsure from None
 
 
@@ -302,7 +302,7 @@ class _Tagged(Choice):
 
 
 def _told(error: msgspec.DecodeError, text: str) -> dict[str, Any]:
-    """Return what is wrong as pydantic would tell it."""
+    """Return msgspec's error in pydantic's form."""
     message = str(error)
     if not isinstance(error, msgspec.ValidationError):
         return {"type": "json_invalid", "loc": (), "msg": f"Invalid JSON: {message}", "input": text}

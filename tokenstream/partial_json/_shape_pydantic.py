@@ -1,4 +1,4 @@
-"""What pydantic's types look like to a document that grows: core schemas as slots and structures."""
+"""Slots and structures of pydantic's core schemas."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ _ANY: CoreSchema = {"type": "any"}
 
 
 class Types:
-    """The types that one type is made of, each looked at once, when a value of it comes."""
+    """The slots of a type and of the types in it, each made once, when its first value comes."""
 
     def __init__(self) -> None:
         self.definitions = Definitions()
         self._slots: dict[tuple[int, int], PydanticSlot] = {}
 
     def slot(self, schema: CoreSchema, config: Config) -> PydanticSlot:
-        """Return the slot for a schema, as a model's config has it."""
+        """Return the slot for a schema under a model's config."""
         key = id(schema), id(config)
         slot = self._slots.get(key)
         if slot is None:
@@ -73,7 +73,7 @@ class Types:
         return slot
 
     def structure(self, place: Place, kind: JSONKind) -> Structure | None:
-        """Return how values of a kind are read one by one, where that is the same as reading them whole."""
+        """Return the structure for values of a kind; None unless it gives the same as reading them whole."""
         while True:
             schema = self.definitions.resolve(place.schema)
             place = place._replace(schema=schema)
@@ -88,12 +88,12 @@ class Types:
         return None if make is None else make(self, place)
 
     def validator(self, schema: CoreSchema, config: Config) -> SchemaValidator:
-        """Return a validator for a schema that was taken apart."""
+        """Return a validator for a schema with replaced parts."""
         return make_validator(self.definitions.closed(schema), config)
 
 
 class PydanticSlot(Slot):
-    """What a core schema allows at one place."""
+    """The slot of a core schema."""
 
     def __init__(self, types: Types, schema: CoreSchema, config: Config, validator: Any = None) -> None:  # noqa: ANN401 - what validates JSON
         self._types = types
@@ -101,7 +101,7 @@ class PydanticSlot(Slot):
         self._config = config
         self._validator = validator
         self.serializer: Any = None
-        """What writes its values, once it was needed."""
+        """The serializer of its values, made when first needed."""
         self._is_document = validator is not None
         self._structures: dict[str, Structure | None] = {}
         self.shows_text = types.definitions.shows_text(schema)
@@ -115,7 +115,7 @@ class PydanticSlot(Slot):
                 how = types.definitions.show(field["schema"])
                 for key in keys_of(name, field, found.schema, found.config) or ():
                     self._names.setdefault(key, name)
-                    # What members of a union do not say with one voice shows when it is sure.
+                    # If members of a union disagree, the value shows once it is certain.
                     self._shows[key] = how if self._shows.get(key, how) == how else "values"
         if objects:
             title = " | ".join(dict.fromkeys(found.title for found in objects))
@@ -125,7 +125,7 @@ class PydanticSlot(Slot):
 
     @property
     def validator(self) -> Any:  # noqa: ANN401 - what validates JSON
-        """What reads a value whole, made when first asked for."""
+        """The validator of whole values, made when first needed."""
         if self._validator is None:
             make: Any = SchemaValidator
             self._validator = make(self._types.definitions.closed(self._schema), self._config)
@@ -137,8 +137,8 @@ class PydanticSlot(Slot):
         except ValidationError as error:
             raise Invalid(plain_errors(error)) from None
         except SchemaError:
-            # A validator asked for its value to be left out, which the place around it does:
-            # around a document there is none, so that the validator is wrong.
+            # A validator raised PydanticOmit, which the schema around it handles. A document
+            # has no schema around it, so there the validator is wrong.
             if self._is_document:
                 raise
             raise Unsure from None
@@ -223,7 +223,7 @@ class _Mapping(Assembled):
 
 
 class _Tagged(Choice):
-    """A union whose member is told by one of the object's values."""
+    """A union whose member is chosen by one of the object's values."""
 
     def __init__(self, types: Types, place: Place, keys: list[str]) -> None:
         self._types = types
@@ -242,7 +242,7 @@ class _Tagged(Choice):
         return self._chosen[value]
 
 
-# -- what is around a structure ----------------------------------------------------
+# -- layers around a structure -----------------------------------------------------
 
 
 def _through(place: Place) -> Place:
@@ -287,7 +287,7 @@ def _made_list(types: Types, place: Place) -> Structure | None:
 def _made_tuple(types: Types, place: Place) -> Structure | None:
     schemas = place.schema["items_schema"]
     repeated = place.schema.get("variadic_item_index")
-    # What follows a part of any length is known by how far it is from the end.
+    # Items after a part of variable length are placed by their distance from the end.
     if repeated is not None and repeated != len(schemas) - 1:
         return None
     return _made_array(types, place, schemas, last_repeats=repeated is not None)
@@ -321,7 +321,7 @@ def _made_typed_dict(types: Types, place: Place) -> Structure | None:
 
 def _made_tagged(types: Types, place: Place) -> Structure | None:
     discriminator: Any = place.schema["discriminator"]
-    # A function may look at anything.
+    # A function may depend on any part of the value.
     keys = None if callable(discriminator) else single_keys(discriminator)
     return None if keys is None else _Tagged(types, place, keys)
 
@@ -361,7 +361,7 @@ _REFUSING: dict[str, frozenset[str]] = {
     "object": _SCALARS | {"frozenset", "list", "set", "tuple"},
     "array": _SCALARS | {"dict", "model", "typed-dict"},
 }
-"""Types of which it is certain that they take no object, or no array."""
+"""Types that certainly take no object, or no array."""
 
 _MAKE: dict[tuple[str, str], Make] = {
     ("dataclass", "object"): _made_model,
@@ -385,7 +385,7 @@ def root_slot(adapter: TypeAdapter[Any]) -> Slot:
 
 
 def _config_of(adapter: TypeAdapter[Any]) -> Config:
-    """Return the config that an adapter was made with, as pydantic_core takes it."""
+    """Return an adapter's config in the form that pydantic_core takes."""
     config = vars(adapter).get("_config")
     if config is None:
         return None

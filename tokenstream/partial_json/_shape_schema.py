@@ -1,4 +1,4 @@
-"""What can be told of a pydantic core schema by looking at it."""
+"""Inspection of pydantic core schemas."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ CoreSchema: TypeAlias = dict[str, Any]
 """A schema as pydantic_core takes it, or its config."""
 
 Field: TypeAlias = tuple[str, CoreSchema]
-"""A field's name and its schema, which has that of the value inside."""
+"""A field's name and its schema, which holds the value's schema."""
 
 _FIELDS = frozenset({"model-fields", "dataclass-args", "typed-dict"})
-"""Schemas of an object's fields; validators of a field are told of the ones before it in the same object."""
+"""Schemas of an object's fields; validators of a field are passed the fields before it in the object."""
 
 _NO_TYPES = frozenset({"serialization", "metadata", "config", "cls"})
-"""What a schema holds beside other schemas that matter to validation."""
+"""Keys of a schema whose values do not matter to validation."""
 
 _CLASSES = frozenset({"dataclass", "model"})
 """Schemas of classes, around one of their fields."""
@@ -48,7 +48,7 @@ _AROUND = _CLASSES | {
     "function-wrap",
     "nullable",
 }
-"""Schemas around one other that take what it takes."""
+"""Schemas that wrap one other schema and take the same input."""
 
 _AFTERWARDS = frozenset({"default", "function-after", "nullable"})
 
@@ -77,11 +77,11 @@ SCALARS = frozenset(
         "uuid",
     }
 )
-"""Schemas of what is neither an object nor an array."""
+"""Schemas of values that are neither objects nor arrays."""
 
 
 class Alternative(NamedTuple):
-    """One of the things that a type may be."""
+    """One of the schemas that a type may be."""
 
     schema: CoreSchema
     config: CoreSchema
@@ -106,13 +106,13 @@ def _inner(schema: CoreSchema) -> Iterator[CoreSchema]:
 
 
 class Definitions:
-    """The schemas that others name by a reference: what recursive types are made of."""
+    """The schemas that others refer to by name, as in recursive types."""
 
     def __init__(self) -> None:
         self._by_ref: dict[str, CoreSchema] = {}
 
     def resolve(self, schema: CoreSchema) -> CoreSchema:
-        """Return the schema that is meant where one stands for another."""
+        """Return the schema that a reference or a definition stands for; else the schema itself."""
         while True:
             kind = schema["type"]
             if kind == "definitions":
@@ -124,7 +124,7 @@ class Definitions:
                 return schema
 
     def closed(self, schema: CoreSchema) -> CoreSchema:
-        """Return a schema that can be used by itself: with all that it names."""
+        """Return a schema that can be used alone: with the schemas that it refers to."""
         if not self._names_others(schema):
             return schema
         return {"type": "definitions", "schema": schema, "definitions": list(self._by_ref.values())}
@@ -140,18 +140,18 @@ class Definitions:
         return False
 
     def shows_text(self, schema: CoreSchema) -> bool:
-        """Tell whether a string may show while it grows: it stays one."""
+        """Return True if a growing string may show, since the finished value is a string, too."""
         return any(found.schema["type"] in _TEXT for found in self.alternatives(schema, None))
 
     def show(self, schema: CoreSchema) -> How | None:
-        """Return when what a schema is for shows, where its annotation says so."""
+        """Return the time at which a schema's values show, if an annotation sets it; else None."""
         while True:
             said = said_in(schema)
             if said is not None:
                 return said
             kind = schema["type"]
             if kind == "definitions":
-                # Step by step: what stands for another schema may have an annotation of its own.
+                # Step by step: a reference may have an annotation of its own.
                 self.resolve(schema)
                 schema = schema["schema"]
             elif kind == "definition-ref":
@@ -162,7 +162,7 @@ class Definitions:
                 return None
 
     def is_plain(self, schema: CoreSchema) -> bool:
-        """Tell whether any value is read as the plain data that it is."""
+        """Return True if every value is read as plain data."""
         schema = self.resolve(schema)
         while schema["type"] in {"default", "nullable"}:
             schema = self.resolve(schema["schema"])
@@ -173,14 +173,14 @@ class Definitions:
         return [found for found in self.alternatives(schema, config) if found.schema["type"] in _FIELDS]
 
     def is_root(self, schema: CoreSchema) -> bool:
-        """Tell whether a type is a root model."""
+        """Return True for a root model."""
         schema = self.resolve(schema)
         while schema["type"] in _AFTERWARDS:
             schema = self.resolve(schema["schema"])
         return bool(schema.get("root_model"))
 
     def alternatives(self, schema: CoreSchema, config: CoreSchema | None) -> Iterator[Alternative]:
-        """Yield what a type may be, under all that is around it."""
+        """Yield the alternatives of a type, without wrappers and unions."""
         waiting, seen = [Alternative(schema, config or {}, "")], set[int]()
         while waiting:
             found = waiting.pop()
@@ -201,14 +201,14 @@ class Definitions:
             waiting += [found._replace(schema=choice) for choice in reversed(inner)]
 
     def innermost(self, schema: CoreSchema) -> CoreSchema:
-        """Return the schema inside all that only adds to it once a value is read."""
+        """Return the schema inside the wrappers that act after a value is read."""
         schema = self.resolve(schema)
         while schema["type"] in _AFTERWARDS or (schema["type"] == "model" and schema.get("root_model")):
             schema = self.resolve(schema["schema"])
         return schema
 
     def needs_others(self, schema: CoreSchema) -> bool:
-        """Tell whether a field is validated with an eye on the fields before it."""
+        """Return True if a field's validation needs the fields before it."""
         found, seen = [schema], set[str]()
         while found:
             inner = found.pop()
@@ -224,7 +224,7 @@ class Definitions:
 
 
 def choices_of(schema: CoreSchema) -> list[tuple[CoreSchema, str]]:
-    """Return the members of a union, and what locations call them where that is said."""
+    """Return the members of a union with their labels in locations, "" if they have none."""
     choices: Any = schema["choices"]
     if schema["type"] == "tagged-union":
         return [(choice, str(tag)) for tag, choice in choices.items() if isinstance(choice, dict)]
@@ -240,9 +240,9 @@ def fields_of(schema: CoreSchema) -> list[Field]:
 
 
 def aliases_of(schemas: list[CoreSchema]) -> dict[str, str | None]:
-    """Return the keys that objects' fields are written under by alias, where these are not their names.
+    """Return the serialization aliases of objects' fields, where they differ from the names.
 
-    None of a field that is never written. Of two objects with a field of one name, the first counts.
+    None for a field that is never written. Of two objects with a field of one name, the first counts.
     """
     found: dict[str, str | None] = {}
     for schema in schemas:
@@ -253,7 +253,7 @@ def aliases_of(schemas: list[CoreSchema]) -> dict[str, str | None]:
 
 
 def keys_of(name: str, field: CoreSchema, schema: CoreSchema, config: CoreSchema) -> list[str] | None:
-    """Return the keys that a field is read from; None where it is read from further inside."""
+    """Return the keys that a field is read from; None if a path leads into a nested value."""
     alias: Any = field.get("validation_alias")
     if alias is None:
         return [name]
@@ -268,7 +268,7 @@ def keys_of(name: str, field: CoreSchema, schema: CoreSchema, config: CoreSchema
 
 
 def single_keys(alias: Any) -> list[str] | None:  # noqa: ANN401 - a key, a path or a list of paths
-    """Return the keys that an alias stands for; None where one of them leads further inside."""
+    """Return the keys that an alias stands for; None if one is a path into a nested value."""
     if isinstance(alias, str):
         return [alias]
     paths: list[list[str | int]] = alias if isinstance(alias[0], list) else [alias]
@@ -277,5 +277,5 @@ def single_keys(alias: Any) -> list[str] | None:  # noqa: ANN401 - a key, a path
 
 
 def is_plain_default(schema: CoreSchema) -> bool:
-    """Tell whether a value that is there is never replaced by a default."""
+    """Return True if a default replaces only a missing value, never an invalid one."""
     return bool(schema["type"] != "default" or schema.get("on_error", "raise") == "raise")

@@ -1,4 +1,4 @@
-"""One step from a pydantic type to what stands in it: what paths are checked by."""
+"""One step from a pydantic type to the types inside it, to check paths."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _NO_STEPS = SCALARS | {"set", "frozenset"}
 def schema_within(
     definitions: Definitions, schema: CoreSchema, config: CoreSchema, key: str | int, *, attribute: bool
 ) -> list[CoreSchema] | None:
-    """Return the schemas of what may stand at a key; None where anything may.
+    """Return the schemas that are possible at a key; None if anything is.
 
     Args:
-        definitions: What the schema names.
-        schema: One of the things that a type may be.
+        definitions: The schemas that `schema` refers to.
+        schema: One alternative of a type.
         config: Its config.
         key: The name of a field, a key or an index.
-        attribute: Whether it is written as an attribute, and not as an item.
+        attribute: True if it is written as an attribute, False if as an item.
     """
     kind = schema["type"]
     if kind in _OBJECTS:
@@ -62,7 +62,7 @@ def _element(schema: CoreSchema, key: str | int) -> list[CoreSchema]:
         return [items]
     repeated = schema.get("variadic_item_index")
     if repeated is not None:
-        # An index from one end may lead to any of them.
+        # With a part of variable length, an index may lead to any of the items.
         return list(items)
     return [items[key]] if -len(items) <= key < len(items) else []
 

@@ -1,4 +1,4 @@
-"""Finished values as JSON again, each as its type has it written."""
+"""Serialization of finished values to JSON, each as its type defines it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 ByAlias: TypeAlias = bool | None
-"""Whether fields are written under their aliases; None leaves it to the types."""
+"""True writes fields under their aliases, False under their names; None leaves it to the types."""
 
 _WITHOUT = frozenset({"serialization", "ref", "metadata"})
 
@@ -37,7 +37,7 @@ _string_end = json.JSONDecoder().raw_decode
 
 
 def plain_json(value: Any, by_alias: ByAlias = None) -> str:  # noqa: ANN401 - any value
-    """Return the JSON of a value that no type is known of; what JSON has no number for is null.
+    """Return the JSON of a value of unknown type; NaN and infinities become null.
 
     Example:
         >>> plain_json({"a": [1, float("nan")]})
@@ -46,7 +46,7 @@ def plain_json(value: Any, by_alias: ByAlias = None) -> str:  # noqa: ANN401 - a
     try:
         return to_json(value, by_alias=bool(by_alias), inf_nan_mode="null").decode()
     except PydanticSerializationError:
-        # A Struct of msgspec's, or half a surrogate pair, which no UTF-8 holds.
+        # A msgspec Struct, or half a surrogate pair, which UTF-8 cannot hold.
         return json.dumps(_numbered(value), default=_builtin, separators=(",", ":"))
 
 
@@ -59,7 +59,7 @@ def _builtin(value: Any) -> Any:  # noqa: ANN401 - any value
 
 
 def _numbered(value: Any) -> Any:  # noqa: ANN401 - any value
-    """Return plain data with null for numbers that JSON does not have."""
+    """Return plain data with null in place of NaN and infinities."""
     plain: Any = value
     if isinstance(value, dict):
         return {str(key): _numbered(inner) for key, inner in plain.items()}
@@ -69,10 +69,10 @@ def _numbered(value: Any) -> Any:  # noqa: ANN401 - any value
 
 
 def said(serializer: Any, value: Any, by_alias: ByAlias, **options: Any) -> str:  # noqa: ANN401 - any value
-    """Return a value as a serializer writes it.
+    """Return the JSON that a serializer writes for a value.
 
     Raises:
-        PydanticSerializationError: It cannot.
+        PydanticSerializationError: The serializer fails.
     """
     asked = by_alias if _takes_none() else bool(by_alias)
     made: bytes = serializer.to_json(value, by_alias=asked, warnings=False, **options)
@@ -81,7 +81,7 @@ def said(serializer: Any, value: Any, by_alias: ByAlias, **options: Any) -> str:
 
 @cache
 def _takes_none() -> bool:
-    """Tell whether this pydantic lets types say whether aliases are used."""
+    """Return True if this version of pydantic takes `by_alias=None`."""
     serializer: Any = SchemaSerializer({"type": "any"})
     try:
         serializer.to_json(0, by_alias=None)
@@ -92,7 +92,7 @@ def _takes_none() -> bool:
 
 @cache
 def _options() -> dict[str, bool]:
-    """Return what makes this pydantic use the schema that a serializer is made of."""
+    """Return the options that make this version of pydantic use a serializer's own schema."""
     option = {"_use_prebuilt": False}
     make: Any = SchemaSerializer
     try:
@@ -106,23 +106,23 @@ def make_serializer(schema: CoreSchema, config: CoreSchema | None, *, own: bool 
     """Return a serializer of a schema.
 
     Args:
-        schema: The schema, with all that it names.
-        config: The config that is around it.
-        own: Whether classes are written as they have it, and not as the schema says.
+        schema: The schema, with all the schemas that it refers to.
+        config: The config around it.
+        own: True uses the serializers that classes already have, False follows the schema.
     """
     make: Any = SchemaSerializer
     return make(schema, config, **({} if own else _options()))
 
 
 class FieldWriter:
-    """Writes fields of an object that is not whole: those that their class has methods for.
+    """Writes the fields of an unfinished object for which its class has serializer methods.
 
-    A method is called on an object of the class that has the fields which came before.
+    A method is called on an object of the class that has the fields that have arrived.
 
     Args:
         cls: The class.
         names: The fields.
-        serializer: What writes objects of the class field by field.
+        serializer: The serializer of objects of the class, field by field.
     """
 
     __slots__ = ("_cls", "_serializer", "names")
@@ -133,17 +133,17 @@ class FieldWriter:
         self._serializer = serializer
 
     def write(self, name: str, before: Mapping[str, Any], by_alias: ByAlias) -> str | None:
-        """Return a field's value as JSON; None where it is left out.
+        """Return a field's value as JSON; None if it is left out.
 
         Args:
             name: The field.
-            before: The fields that have come, with this one.
-            by_alias: Whether it is written under its alias.
+            before: The fields that have arrived, with this one.
+            by_alias: True writes it under its alias.
         """
         try:
             text = said(self._serializer, self._standing_in(before), by_alias, include={name})
         except PydanticSerializationError:
-            # A method may look at a field that has not come.
+            # The method may need a field that has not arrived.
             return plain_json(before[name], by_alias)
         return None if text == "{}" else text[_string_end(text, 1)[1] + 1 : -1]
 
@@ -163,7 +163,7 @@ class FieldWriter:
 
 
 def special_fields(schemas: Mapping[str, CoreSchema]) -> frozenset[str]:
-    """Return the fields that their class has a method for, or a rule when they are left out."""
+    """Return the fields with a serializer method or a rule that leaves them out."""
     found: set[str] = set()
     for name, field in schemas.items():
         schema: CoreSchema = field["schema"]
@@ -176,7 +176,7 @@ def special_fields(schemas: Mapping[str, CoreSchema]) -> frozenset[str]:
 
 
 def bare(schema: CoreSchema, inner: CoreSchema) -> CoreSchema:
-    """Return a class's schema without what writes its objects as a whole."""
+    """Return a class's schema without the serializers of the whole object and computed fields."""
     outer = {key: value for key, value in schema.items() if key not in _WITHOUT}
     without = _WITHOUT | {"computed_fields"}
     return outer | {"schema": {key: value for key, value in inner.items() if key not in without}}
