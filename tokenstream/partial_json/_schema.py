@@ -230,13 +230,12 @@ def _building(title: str) -> Generator[None]:
         yield
     except PydanticSchemaGenerationError as error:
         raise MisuseError(
-            f"no schema can be built for {title or 'the type of the adapter'}; the cause names the part that "
-            "does not describe JSON: use a pydantic model, a dataclass, a TypedDict, or a type that pydantic "
-            "knows"
+            f"no schema can be built for {title or 'the type of the adapter'}, for the reason in the cause; "
+            "use a pydantic model, a dataclass, a TypedDict, or a type that pydantic knows"
         ) from error
     except (PydanticUserError, SchemaError, NameError, TypeError) as error:
         raise MisuseError(
-            f"no schema can be built for {title or 'the type of the adapter'}, for the reason in the cause: "
+            f"no schema can be built for {title or 'the type of the adapter'}, for the reason in the cause; "
             "if it names types that are defined later, call its model_rebuild() after them, or pass a "
             "TypeAdapter that was made there"
         ) from error
