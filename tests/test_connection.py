@@ -141,7 +141,7 @@ def test_events_of_no_known_format_are_told_by_their_names(body: bytes, words: s
     assert "private" not in str(error)
     assert "name it with format=" in str(error)
     assert "tokenstream.formats.custom(text=…)" in str(error)
-    assert "its SDK's own loop" in str(error)
+    assert "any other with its SDK" in str(error)
 
 
 def test_many_event_types_of_no_known_format_are_told_in_part() -> None:

@@ -160,11 +160,11 @@ def test_elements_that_are_the_values_of_an_object_say_where_to_look() -> None:
 @pytest.mark.parametrize("source", [["Hel", "lo"], "Hello"])
 def test_text_that_is_no_wire_names_the_format_of_pieces(source: Any) -> None:
     """Bytes may be anything else."""
-    with pytest.raises(NotAStream, match=r'say format="pieces"$'):
+    with pytest.raises(NotAStream, match=r'pass format="pieces"$'):
         Stream(source).final()
     with pytest.raises(NotAStream) as caught:
         Stream([b"Hello"]).final()
-    assert 'say format="pieces"' not in str(caught.value)
+    assert 'pass format="pieces"' not in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])

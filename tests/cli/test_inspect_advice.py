@@ -164,7 +164,7 @@ def test_a_format_that_takes_no_bytes_is_explained(
 ) -> None:
     """With the option's name, and not the argument's."""
     assert 2 == main(["inspect", "--format", "pieces", str(body(CUT))])
-    assert "leave --format out to have it found out\n" in capsys.readouterr().err
+    assert "leave --format out to have it detected\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("content", [b"", b": a comment\n\n", _HTML])

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Fast", "Format", "Frame", "custom", "text"]
 
-# Loaded when first asked for: every module of the library that needs one of the
-# modules here would load them all.
+# Loaded on first access: otherwise every module of the library that imports one of
+# these modules would load them all.
 _HOMES = {
     "Fast": "_fast.path",
     "Format": "base",

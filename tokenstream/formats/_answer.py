@@ -1,4 +1,4 @@
-"""The answer as a whole: its head, its usage, its choices, and fields that nobody has a word for."""
+"""The answer as a whole: its head, usage and choices, and fields outside our vocabulary."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _ABSENT = object()
 
 
 class Through(Protocol):
-    """A stage that replaces a format's events by others; parts may get other indexes."""
+    """A stage that replaces a format's events with others; parts may get other indexes."""
 
     def feed(self, events: Sequence[Event]) -> list[Event]:
-        """Return what to give for the events of a payload."""
+        """Return the events to give in place of those of one payload."""
         ...
 
     def cut(self, choice: int, part: int) -> None:
-        """Give what is held back of a part with the next events: it was cut, and has no end."""
+        """Release the held-back text of a part with the next events: the part was cut off."""
 
     def own(self, choice: int, place: int) -> int:
-        """Return the index that the format gave to a part which is not text."""
+        """Return the format's own index of a part that is not text."""
         ...
 
     def follow(
@@ -38,15 +38,15 @@ class Through(Protocol):
         delta: Any,  # noqa: ANN401 - a delta
         inner: Callable[[Any], bool | None] | None,
     ) -> Callable[[Any], bool | None] | None:
-        """Return what takes each delta like this one that is read without decoding; see `Format.follow`."""
+        """Return a callback for deltas like this one that are read without decoding; see `Format.follow`."""
 
 
 Throughs: TypeAlias = "Callable[[Limits], Through]"
-"""Makes what the events of a format pass, within these limits; each format has its own."""
+"""Creates the stage that a format's events pass through, within these limits; one for each format."""
 
 
 class Answer:
-    """Collects the events that a payload gives, and those of the answer as a whole.
+    """Collects the events of a payload and those about the answer as a whole.
 
     Args:
         limits: Bounds on choices and parts.
@@ -67,25 +67,25 @@ class Answer:
     )
 
     unkept: ClassVar[frozenset[str]] = frozenset({"_out", "fields", "limits", "note", "raw", "through"})
-    """Slots that say nothing of the answer, or only what its message holds: no state has them."""
+    """Slots left out of a saved state: they hold nothing about the answer, or only what its message has."""
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         self.limits = limits
         self.note = note
         self.raw: Any = None
-        """The payload that is being read; it goes on every event that it gives."""
+        """The payload being read; every event made from it carries it."""
         self.halves = False
-        """Whether that payload, or one before it, may hold halves of surrogate pairs."""
+        """True if this payload or an earlier one may hold halves of surrogate pairs."""
         self.choices: dict[int, Choice] = {}
         self._parts_seen = 0
         self._out: list[Event] = []
         self._head: tuple[str | None, str | None, str] | None = None
         self.through: Through | None = None
-        """The stage that events pass before they are given; None to give them unchanged."""
+        """The stage that events pass through before they are returned; None leaves them unchanged."""
         self.fields: dict[str | tuple[int, str], object] = {}
-        """The last value of each field that is told once; a choice's stand under its index and their name."""
+        """Last value of each field reported once; a choice's fields are keyed by its index and their name."""
 
-    # -- what came of it ---------------------------------------------------
+    # -- results -----------------------------------------------------------
 
     def take(self) -> list[Event]:
         """Return the events made since the last call."""
@@ -104,24 +104,24 @@ class Answer:
 
     @property
     def finished(self) -> bool:
-        """Whether every choice that was seen has its finish reason."""
+        """True once every choice seen so far has its finish reason."""
         choices = self.choices
         return bool(choices) and all(choice.finish is not None for choice in choices.values())
 
     @property
     def started(self) -> bool:
-        """Whether the answer's head came."""
+        """True once the answer's head has arrived."""
         return self._head is not None
 
     @property
     def id(self) -> str | None:
-        """The answer's id; None where none was told."""
+        """The answer's id; None if the server sent none."""
         return None if self._head is None else self._head[0]
 
     # -- the answer as a whole ---------------------------------------------
 
     def head(self, *, id: str | None = None, model: str | None = None, role: str | None = None) -> None:
-        """Take the answer's head; the first id and role count, and the last model."""
+        """Record the answer's head; the first id and role win, and the last model."""
         if self.halves:
             id, model, role = mend(id), mend(model), mend(role)
         head = self._head
@@ -137,11 +137,11 @@ class Answer:
             self._out.append(MessageStart(*known, raw=self.raw))
 
     def usage(self, usage: Usage) -> None:
-        """Take a report of token counts."""
+        """Record a report of token counts."""
         self._out.append(UsageUpdate(mend(usage) if self.halves else usage, raw=self.raw))
 
     def field(self, name: str, value: object, choice: int | None = None) -> None:
-        """Take a field that we have no word for; one that says nothing new gives no event.
+        """Report a field outside our vocabulary; a repeated value gives no event.
 
         Args:
             name: The field's name.
@@ -158,23 +158,23 @@ class Answer:
             )
 
     def items(self, name: str, values: list[Any], choice: int = 0) -> None:
-        """Take list items that add to those before, such as log probabilities."""
+        """Report list items that extend earlier ones, such as log probabilities."""
         self.choice(choice)
         if self.halves:
             name, values = mend(name), mend(values)
         self._out.append(Unknown(name, values, kind="items", choice=choice, raw=self.raw))
 
     def unknown(self, name: str, data: object) -> None:
-        """Carry a payload that we have no word for."""
+        """Carry a payload outside our vocabulary as an `Unknown` event."""
         self._out.append(Unknown(name, data, raw=self.raw))
 
     # -- choices -----------------------------------------------------------
 
     def choice(self, index: object) -> Choice:
-        """Return what is known of a choice.
+        """Return the state of a choice, created on first use.
 
         Raises:
-            ProtocolError: `index` is no index.
+            ProtocolError: `index` is not a whole number of at least 0.
             LimitExceeded: There are more choices than `Limits.choices`.
         """
         if not isinstance(index, int) or isinstance(index, bool) or index < 0:

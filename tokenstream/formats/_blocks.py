@@ -1,4 +1,4 @@
-"""Content blocks, known by an index, that a payload of their own closes: what their formats share."""
+"""Content blocks with an index, each closed by a payload of its own; shared by the formats that have them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["BlockParts"]
 class _Block(Protocol):
     @property
     def part(self) -> OpenPart | None:
-        """The part that it is; None while nothing says what it holds."""
+        """The part that the block became; None until its kind is known."""
 
 
 BlockT = TypeVar("BlockT", bound=_Block)
@@ -29,8 +29,8 @@ BlockT = TypeVar("BlockT", bound=_Block)
 class BlockParts(Parts, ABC, Generic[BlockT]):
     """Parts whose pieces carry the index of a content block.
 
-    The index is the provider's, and may be used again; parts have their own,
-    dense index in the order in which they come.
+    That index is the provider's and may be reused. Parts have an index of their
+    own, dense and in order of arrival.
 
     Args:
         limits: Bounds on parts and tool calls.
@@ -48,21 +48,21 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
         self._open: dict[int, BlockT] = {}
         self._closed: set[int] = set()
         self._waiting: list[OpenCall] = []
-        """Calls whose block was stopped, and which the token limit may have cut all the same."""
+        """Calls whose block was stopped although the token limit may have cut them."""
 
     @abstractmethod
     def _give_rest(self, block: BlockT) -> None:
-        """Give what is known of a block and has not been told."""
+        """Report what is known about a block and has not been reported yet."""
 
     def _go_on(self) -> None:
-        """Hand out the calls that waited: the answer goes on, so nothing had cut them."""
+        """Hand out the waiting calls: the answer goes on, so the token limit did not cut them."""
         if self._waiting:
             for call in self._waiting:
                 self.close_call(call)
             self._waiting.clear()
 
     def stop(self, index: int) -> None:
-        """Close a block; a tool call is handed out."""
+        """Close a block; a tool call is handed out if it is whole."""
         block = self._open.pop(index, None)
         if block is None:
             self.note("part_end_unmatched")
@@ -73,14 +73,15 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
         self._closed.add(index)
         self._give_rest(block)
         if isinstance(part, OpenCall) and not part.begins_object:
-            # Arguments are an object. Without its first character the token limit may have cut
-            # them, however whole they look: 12 may be the start of 123. What comes next tells.
+            # Arguments should be an object. If they do not begin with a brace, the token limit may
+            # have cut them even though they look whole: 12 may be the start of 123. The next payload
+            # decides.
             self._waiting.append(part)
         else:
             self._close_part(part, whole=True)
 
     def cut(self) -> None:
-        """Close what no block stop has closed, and hand out no call: nothing says that it is whole."""
+        """Close the blocks left open without handing out their calls, which may not be whole."""
         for block in self._open.values():
             if block.part is not None:
                 self.note("part_unclosed")
@@ -89,13 +90,13 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
         self._open.clear()
 
     def restart(self) -> None:
-        """Begin counting blocks anew: the answer's start was sent again."""
+        """Start counting blocks again: the server repeated the start of the answer."""
         self.cut()
         self._closed.clear()
         self.newest = -1
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
-        """Take the finish reason: what is open is over."""
+        """Record the finish reason and close every open part."""
         # Quirk (Anthropic, 2025-02): no block stop where the token limit cut a call;
         # recording: anthropic-anthropic-sdk-python-incomplete-partial-json-response-e0e79ee1.
         for index, block in self._open.items():
@@ -108,7 +109,7 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
         self._waiting.clear()
 
     def close_all(self, *, complete: bool) -> None:
-        """Close every part; where the answer was cut, no tool call is handed out."""
+        """Close every part; if the answer was cut off, no tool call is handed out."""
         for block in self._open.values():
             self._give_rest(block)
         self._open.clear()
@@ -121,7 +122,7 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
             self.close(part)
 
     def _replace(self, block: BlockT) -> None:
-        """Close a block whose index another block took: that ends its arguments, if it has any."""
+        """Close a block whose index a new block has taken; this also ends its arguments."""
         part = block.part
         if part is not None:
             self._give_rest(block)

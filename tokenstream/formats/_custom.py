@@ -1,4 +1,4 @@
-"""Payloads read by paths."""
+"""A format that reads payloads by the paths of a mapping."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Custom(Format):
     """Payloads read by a mapping; made by `custom`.
 
     Args:
-        mapped: Where in a payload its text and the rest are.
+        mapped: The paths to the text and the other values of a payload.
         limits: Bounds on what is held, and on JSON payloads.
         pings: Whether signs of life become `Ping` events.
 
@@ -49,11 +49,11 @@ class Custom(Format):
     def __init__(self, mapped: Mapped, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
         self.mapped = mapped
-        """Where in a payload its text and the rest are."""
+        """The paths to the text and the other values of a payload."""
         self._counts: dict[str, int | float] = {}
         self._head: tuple[str | None, str | None] = (None, None)
         self._late: dict[str, Any] = {}
-        """The last values of fields that no path leads to, where they differ from what was told."""
+        """The last values of fields that no path leads to, if they differ from those reported."""
         self._fast_path = None if mapped.fast is None else FastPath(self, mapped.fast)
 
     def fresh(self, *, limits: Limits, pings: bool) -> Custom:
@@ -62,32 +62,32 @@ class Custom(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - any format is asked
-        """Say no: whoever has a mapping passes it."""
+        """Return False: a mapping is used only if the caller passes it."""
         return False
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return what has the sentinel read as such where it is JSON, and looks like a piece of text."""
+        """Return a callback that has the sentinel decoded if it is JSON and looks like a piece of text."""
         sentinel = self.mapped.sentinel
         if sentinel is None or not sentinel.startswith(b"{"):
             return None
 
         def is_no_sentinel(piece: Any) -> bool:  # noqa: ANN401 - a delta
-            payload = piece._raw  # noqa: SLF001 - the bytes, before somebody asks for more
+            payload = piece._raw  # noqa: SLF001 - the bytes, not decoded yet
             return is_dict(payload) or payload.strip() != sentinel
 
         return is_no_sentinel
 
     def judge(self, error: StreamError) -> bool:
-        """Let the mapping decide whether asking again may help after an error, and tell whether it does."""
+        """Let the mapping set whether an error is retryable; return whether it did."""
         return judge(error, self.mapped.retryable)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return what was held back; without the end of the answer, set `error` to `StreamTruncated`."""
+        """Return the held-back events; if the answer has not ended, set `error` to `StreamTruncated`."""
         mapped = self.mapped
         if self.error is None and not self.ended and self.frames:
             told = mapped.sentinel is not None or mapped.ends
             if not mapped.tells_its_end or (self.parts.finished and not told):
-                # Nothing else could have told the end.
+                # The mapping has no other mark of the end.
                 self.conclude()
         return super().end(now=now)
 
@@ -115,7 +115,7 @@ class Custom(Format):
             self.read_text(payload, event)
 
     def _read_bare(self, payload: bytes) -> None:
-        """Take data that are text: white space too, and nothing at all is a sign of life."""
+        """Read data that are text, white space included; empty data are a sign of life."""
         self.parts.raw = text = payload.decode("utf-8", "replace")
         if text:
             self._write("text", text)
@@ -123,7 +123,7 @@ class Custom(Format):
             self.ping()
 
     def _read_end(self, event: str, payload: bytes) -> None:
-        """Take the event that is the end; its name is the finish reason where no other was given."""
+        """Read the event that marks the end; its name is the finish reason if none was given."""
         if payload.lstrip().startswith(b"{"):
             self._read_value(self.decode(payload), event)
         if self.error is not None:
@@ -133,18 +133,18 @@ class Custom(Format):
         self.conclude()
 
     def read_sentinel(self) -> None:
-        """Take the sentinel: the end of the answer."""
+        """End the answer at the sentinel."""
         if self.mapped.finish is None:
-            # Nothing else can tell the end.
+            # The mapping has no other mark of the end.
             self.conclude()
         else:
             super().read_sentinel()
 
     def read_text(self, payload: bytes, event: str) -> None:
-        """Take a payload, which may be any JSON value.
+        """Read a payload, which may be any JSON value.
 
         Raises:
-            ProtocolError: It is no JSON.
+            ProtocolError: It is not JSON.
         """
         wanted = self.mapped.events is None or event in self.mapped.events
         if event and not wanted and payload.lstrip()[:1] not in (b"{", b"["):
@@ -153,11 +153,11 @@ class Custom(Format):
             self._read_value(self.decode(payload), event)
 
     def _read_object(self, data: dict[str, Any], event: str) -> None:
-        # Whether a payload is an error is asked when it is known what the mapping finds in it.
+        # The mapping is tried first; only then is the payload checked for an error.
         self.read(data, event)
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Put what `payload` says into `self.parts`, and the server's error into `error`."""
+        """Pass the content of `payload` to `self.parts`, and the server's error to `error`."""
         self._read_value(payload, event)
 
     # -- payloads ----------------------------------------------------------
@@ -180,7 +180,7 @@ class Custom(Format):
             self._read_other(data, event)
 
     def _is_error(self, data: Any, event: str) -> bool:  # noqa: ANN401 - any JSON value
-        """Take an error that says so, by its event, in the usual field, or where the mapping has it."""
+        """Store the error found by the mapping, event name or usual field; return whether there is one."""
         path = self.mapped.error
         told = None if path is None else find(data, path)
         if told:
@@ -248,7 +248,7 @@ class Custom(Format):
         return self.mapped.reasons.get(word, "unknown")
 
     def _carry(self, data: Any) -> None:  # noqa: ANN401 - any JSON value
-        """Carry the fields that no path leads to; those that change are told again at the end."""
+        """Carry the fields that no path leads to; those that changed are reported again at the end."""
         if not is_dict(data):
             return
         for name, value in data.items():
@@ -265,24 +265,24 @@ class Custom(Format):
             self.parts.field(name, value)
 
     def conclude(self) -> None:
-        """Mark the end: close what is open, and ignore what comes after."""
+        """End the answer: close the open parts and ignore later payloads."""
         self._carry_late()
         if not self.parts.started:
-            # It may be that the server said nothing, or that a path is wrong: then all came as unknown.
+            # The server sent no text, or a path is wrong and everything came as unknown.
             self.note("answer_empty")
         super().conclude()
 
     def finish_input(self) -> None:
-        """Close what is open at the end of the input.
+        """Close the open parts at the end of the input.
 
         Raises:
-            LimitExceeded: What was held back outgrows a bound.
+            LimitExceeded: The held-back text outgrows a bound.
         """
         self._carry_late()
         super().finish_input()
 
     def _read_other(self, data: Any, event: str) -> None:  # noqa: ANN401 - any JSON value
-        """Take a payload in which no path leads anywhere: an error, a sign of life, or something unknown."""
+        """Read a payload that no path matches: an error, a sign of life, or something unknown."""
         kind = text_of(data, "type") if is_dict(data) else None
         self.error = provider_error(data, event) if is_dict(data) else None
         if self.error is not None:
@@ -294,7 +294,7 @@ class Custom(Format):
 
 
 def _split(frame: bytes | ServerSentEvent) -> tuple[str, bytes]:
-    """Return the name of a frame's event, "" where it has none, and its payload."""
+    """Return the name of a frame's event ("" if it has none) and its payload."""
     return ("", frame) if isinstance(frame, bytes) else (name_of(frame), frame.payload)
 
 

@@ -1,4 +1,4 @@
-"""Find the provider's error in a payload, and say whose problem it is."""
+"""Find the provider's error in a payload and classify it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
     "text_error",
 ]
 
-# Words of providers' error types and codes (wire-formats §1.4, §4.5); the first that occurs decides.
+# Words found in providers' error types and codes (wire-formats §1.4, §4.5); the first match decides.
 _KINDS: tuple[tuple[str, ErrorKind, bool | None], ...] = (
     ("insufficient_quota", "rate_limited", False),
     ("billing", "rate_limited", False),
@@ -81,7 +81,7 @@ _KINDS: tuple[tuple[str, ErrorKind, bool | None], ...] = (
     ("network", "server", None),
 )
 
-# Words that say something only when they stand alone.
+# Words that count only as the whole type or code.
 _WHOLE_WORDS: dict[str, ErrorKind] = {
     "generation": "server",
     "incomplete_generation": "server",
@@ -99,16 +99,16 @@ _STATUSES: dict[int, ErrorKind] = {
 }
 _MESSAGES = ("message", "msg", "detail", "details", "error", "errorText", "status_msg", "error_msg")
 _MOST_MESSAGE, _MOST_WORD = 500, 100
-"""Most characters of a provider's message, and of its code or type, that an error shows."""
+"""Characters shown of a provider's message, and of its code or type."""
 _LOWEST_STATUS, _LOWEST_SERVER_STATUS = 400, 500
 _FINAL = frozenset({501, 505, 511})
-"""Statuses from 500 that the same request meets again: not implemented, HTTP version, captive portal."""
+"""5xx statuses that a retry meets again: not implemented, HTTP version, captive portal."""
 _MOST_HEADERS = 64
-"""How many headers of a provider that an error repeats are looked at."""
+"""Headers examined in an error that repeats the provider's headers."""
 
 
 def kind_of_status(status: int) -> ErrorKind:
-    """Return whose problem an HTTP status is.
+    """Return the error kind of an HTTP status.
 
     Example:
         >>> kind_of_status(529), kind_of_status(404), kind_of_status(502)
@@ -122,7 +122,7 @@ def kind_of_status(status: int) -> ErrorKind:
 
 
 def is_final(status: int) -> bool:
-    """Tell whether a status from 500 is one that the same request meets again.
+    """Return whether a 5xx status would meet the same request again.
 
     Example:
         >>> is_final(501), is_final(503)
@@ -132,11 +132,11 @@ def is_final(status: int) -> bool:
 
 
 def judge(error: StreamError | None, retryable: Mapping[str, bool]) -> bool:
-    """Let a format's own table decide about a provider's error and its kind, and tell whether it does.
+    """Apply a format's own table to a provider's error; return whether the table has its code or type.
 
     Args:
-        error: The error; nothing but a provider's is judged.
-        retryable: Whether asking again may help, by the provider's code or type.
+        error: The error; only a `ProviderError` is judged.
+        retryable: True for each code or type after which a retry may help.
 
     Example:
         >>> error = provider_error({"error": {"code": "bio_policy", "message": "no"}})
@@ -159,10 +159,10 @@ def judge(error: StreamError | None, retryable: Mapping[str, bool]) -> bool:
 
 
 def error_kind(*words: object) -> tuple[ErrorKind, bool | None]:
-    """Return whose problem a provider's error is, and whether that decides about asking again.
+    """Return the kind of a provider's error, and whether it is retryable (None: the kind decides).
 
     Args:
-        words: Its type, code, status and message, the most telling first.
+        words: Its type, code, status and message, the most specific first.
 
     Example:
         >>> error_kind("overloaded_error"), error_kind(429), error_kind("insufficient_quota")
@@ -184,11 +184,11 @@ def error_kind(*words: object) -> tuple[ErrorKind, bool | None]:
 
 
 def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | None:
-    """Return the error that a payload is, or None when it is none.
+    """Return the error in a payload, or None if it has none.
 
     Args:
         payload: The decoded payload.
-        event: The SSE event's name, "" where it has none.
+        event: The SSE event's name, "" if it has none.
 
     Example:
         >>> error = provider_error({"error": {"message": "busy", "type": "overloaded_error"}})
@@ -207,7 +207,7 @@ def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | 
     code = _code_of(details)
     inner = details.get("details")
     spend = inner.get("error_code") if is_dict(inner) else None
-    # A code that is a number says less than a type: it is often the HTTP status.
+    # A numeric code is less specific than a type: it is often the HTTP status.
     kind, retryable = error_kind(spend, code if isinstance(code, str) else None, kind_word, code, message)
     if retryable is None and _is_daily(inner):
         retryable = False
@@ -224,12 +224,12 @@ def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | 
 
 
 def exception_error(name: str, payload: bytes, headers: dict[str, Any]) -> ProviderError | None:
-    """Return the error that an exception of a binary event stream is.
+    """Return the error for an exception message of a binary event stream.
 
     Args:
         name: The exception's type, or the error's code.
-        payload: What it holds: a JSON object with a message, or nothing.
-        headers: Its headers; errors have their message there.
+        payload: A JSON object with a message, or nothing.
+        headers: Its headers; an error has its message there.
 
     Example:
         >>> error = exception_error("throttlingException", b'{"message": "slow down"}', {})
@@ -246,9 +246,9 @@ def exception_error(name: str, payload: bytes, headers: dict[str, Any]) -> Provi
 
 
 def named_exception(payload: dict[str, Any]) -> ProviderError | None:
-    """Return the error that a payload is which holds nothing but an exception of AWS, under its name.
+    """Return the error of a payload whose only key is the name of an AWS exception, or None.
 
-    So do gateways send what comes as an exception of a binary event stream.
+    Gateways translate exceptions of a binary event stream into such payloads.
 
     Example:
         >>> error = named_exception({"throttlingException": {"message": "slow down"}})
@@ -263,7 +263,7 @@ def named_exception(payload: dict[str, Any]) -> ProviderError | None:
 
 
 def _details(payload: dict[str, Any], event: str) -> dict[str, Any] | str | None:
-    """Find the error object; the order is that of wire-formats §17.2."""
+    """Find the error object, in the order of wire-formats §17.2."""
     error = payload.get("error")
     if error and (is_dict(error) or isinstance(error, str)):
         return error
@@ -291,7 +291,7 @@ def _listed(details: dict[str, Any]) -> dict[str, Any]:
 
 
 def headers_said(payload: dict[str, Any]) -> dict[str, str]:
-    """Return the headers that an error repeats, by lower-case name, as OpenRouter's errors do.
+    """Return the headers that an error repeats, keyed by lower-case name, as OpenRouter's errors do.
 
     Example:
         >>> headers_said({"error": {"code": 429, "metadata": {"headers": {"Retry-After": "2"}}}})
@@ -304,10 +304,10 @@ def headers_said(payload: dict[str, Any]) -> dict[str, str]:
 
 
 def _asked_wait(details: dict[str, Any], inner: object) -> float | None:
-    """Return the seconds that an error asks to wait, or None.
+    """Return the wait in seconds that an error asks for, or None.
 
-    A Google API tells them in a `RetryInfo`, such as "17s" (google/rpc/error_details.proto);
-    others repeat headers, of which those count here that need no clock.
+    Google's APIs give it in a `RetryInfo`, such as "17s" (google/rpc/error_details.proto).
+    Others repeat headers; only those that need no clock are read here.
     """
     for detail in dicts_of(inner):
         delay = text_of(detail, "retryDelay")
@@ -320,7 +320,7 @@ def _asked_wait(details: dict[str, Any], inner: object) -> float | None:
 
 
 def _is_daily(details: object) -> bool:
-    """Tell whether a Google API's `QuotaFailure` is about a day's quota, which does not come back soon."""
+    """Return whether a Google API's `QuotaFailure` is about a daily quota, which no short wait restores."""
     return any(
         "PerDay" in (text_of(violation, "quotaId") or "")
         for detail in dicts_of(details)
@@ -329,7 +329,7 @@ def _is_daily(details: object) -> bool:
 
 
 def text_error(payload: bytes) -> ProviderError | None:
-    """Return the error that an event named "error" is whose data are plain text: a proxy's own words."""
+    """Return the error of an event named "error" with plain text as data, as proxies send it."""
     return provider_error({"error": {"message": str(payload[:4096], "utf-8", "replace")}}, "error")
 
 
@@ -342,7 +342,7 @@ def _first_text(details: dict[str, Any], *names: str) -> str | None:
 
 
 def _shown(most: int, details: dict[str, Any], *names: str) -> str | None:
-    """Return the first of the fields that is text, cut to what a person reads."""
+    """Return the first of the fields that is text, cut to a readable length."""
     text = _first_text(details, *names)
     return None if text is None else _cut(text, most)
 
@@ -352,7 +352,7 @@ def _cut(text: str, most: int) -> str:
 
 
 def _code_of(details: dict[str, Any]) -> int | str | None:
-    """Return the error's code; an object under its name is none, and may hold what must not be printed."""
+    """Return the error's code; an object in its place is ignored, as it may hold what must not be printed."""
     for name in ("code", "error_code", "status_code"):
         code = details.get(name)
         if isinstance(code, str) and code:

@@ -1,4 +1,4 @@
-"""What a provider's search found beside the answer, out of the fields of the whole answer."""
+"""Search results beside the answer, taken from the fields of the answer as a whole."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["images_in", "questions_in"]
 
 
 def images_in(fields: dict[str, Any]) -> tuple[FoundImage, ...]:
-    """Return the images, as Perplexity lists them.
+    """Return the images that Perplexity lists.
 
     Example:
         >>> images_in({"images": [{"image_url": "https://a.test/cat.png", "width": 300}]})[0].width
@@ -31,7 +31,7 @@ def images_in(fields: dict[str, Any]) -> tuple[FoundImage, ...]:
 
 
 def questions_in(fields: dict[str, Any]) -> tuple[str, ...]:
-    """Return the questions that may be asked next, as Perplexity lists them.
+    """Return the follow-up questions that Perplexity suggests.
 
     Example:
         >>> questions_in({"related_questions": ["And then?", None]})

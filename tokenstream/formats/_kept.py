@@ -1,9 +1,9 @@
-"""Keep what a format knows between two payloads as JSON, and give it to another format of the same make.
+"""Save a format's state between two payloads as JSON, and restore it into another format of the same class.
 
-Kept are the slots of a format and of the objects that it reads with, in their order, so that none can be
-forgotten. What is kept says which slots it is made of: where these are others today, it is refused. Each
-object is written where it is met first, and is a number from then on. What the message holds already,
-calls that were handed out and fields of the answer, is looked up there.
+The state is every slot of the format and of the objects it reads with, in order, so that none can be
+forgotten. A checksum of the slots' names goes with it: a state with other slots is refused. An object is
+written at its first occurrence and is a number from then on. Whatever the message already holds (finished
+calls, fields of the answer) is looked up there instead.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ _EVENT_KINDS = frozenset(_EVENTS.values())
 _VALUE_KINDS = frozenset(_VALUES.values())
 _SCALARS = frozenset({bool, int, float, type(None)})
 _SHARED = (OpenPart, OpenCall, Choice)
-"""What the open parts of all formats are made of."""
+"""Classes that the open parts of all formats consist of."""
 
 _Slots = dict[type, list[str]]
 
 
 def state_of(known: Format) -> dict[str, Any] | None:
-    """Return what a format knows, as JSON; None where it holds what cannot be kept.
+    """Return a format's state as JSON; None if it holds something that cannot be saved.
 
     Args:
         known: The format.
     """
     if hasattr(known, "__dict__"):
-        # Attributes outside of slots are nobody's that is known here.
+        # Attributes outside of slots cannot be saved.
         return None
     layout = _layout(known)
     try:
@@ -62,15 +62,15 @@ def state_of(known: Format) -> dict[str, Any] | None:
 
 
 def restore_format(known: Format, state: dict[str, Any], messages: Sequence[Message]) -> None:
-    """Give a new format what another one of its make knew.
+    """Restore the state of another format of the same class into a new one.
 
     Args:
         known: The format.
-        state: What `state_of` returned.
-        messages: What had been told by then.
+        state: The value that `state_of` returned.
+        messages: The messages as of that state.
 
     Raises:
-        MisuseError: It was changed on the way, or comes from another version.
+        MisuseError: The state was altered, or comes from another version.
     """
     layout = _layout(known)
     body = _opened(state)
@@ -90,16 +90,16 @@ def restore_format(known: Format, state: dict[str, Any], messages: Sequence[Mess
 
 
 def write_events(events: Iterable[Event]) -> dict[str, Any]:
-    """Return events as JSON, without the payloads that they came in."""
+    """Return events as JSON, without their payloads."""
     writer = _Writer({})
     return _sealed({"events": [writer.write(event) for event in events]})
 
 
 def read_events(kept: dict[str, Any]) -> list[Event]:
-    """Return the events that were kept.
+    """Return saved events.
 
     Raises:
-        MisuseError: They were changed on the way.
+        MisuseError: They were altered.
     """
     reader = _Reader({}, {})
     return [reader.read(event) for event in _opened(kept)["events"]]
@@ -119,7 +119,7 @@ def _opened(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def _sum(body: dict[str, Any]) -> int:
-    """Return a number that a JSON value does not have any more once it was changed."""
+    """Return the checksum of a JSON value."""
     return crc32(json.dumps(body, sort_keys=True).encode())
 
 
@@ -136,15 +136,15 @@ def _slots_of(kind: type) -> Iterator[str]:
 
 
 def _number(layout: _Slots) -> int:
-    """Return a number that another layout does not have."""
+    """Return the checksum of a layout."""
     return crc32(repr([(kind.__name__, slots) for kind, slots in layout.items()]).encode())
 
 
 class _Writer:
-    """Writes values as JSON: scalars as they are, all else as an object whose one key says what it is.
+    """Writes values as JSON: scalars unchanged, anything else as an object whose only key names its kind.
 
     Args:
-        layout: The slots that are kept of each class.
+        layout: The saved slots of each class.
     """
 
     def __init__(self, layout: _Slots) -> None:
@@ -152,7 +152,7 @@ class _Writer:
         self._numbers: dict[int, int] = {}
 
     def roots(self, things: list[object]) -> list[Any]:
-        """Write objects that the reader has."""
+        """Write the objects that the reader already has."""
         self._numbers = {id(thing): number for number, thing in enumerate(things)}
         return [self._slots(thing) for thing in things]
 
@@ -162,7 +162,7 @@ class _Writer:
         if kind in _SCALARS or (kind is str and value.isascii()):
             return value
         if kind is str:
-            # Half of a surrogate pair, which waits for its other half, is no text that JSON can hold.
+            # JSON cannot hold half of a surrogate pair that waits for its other half.
             return {"text": [ord(each) for each in value]} if _is_broken(value) else value
         if kind is bytes:
             return {"bytes": b64encode(value).decode()}
@@ -205,10 +205,10 @@ class _Writer:
 
 
 class _Reader:
-    """Reads what a writer of the same layout has written.
+    """Reads the output of a writer with the same layout.
 
     Args:
-        layout: The slots that are kept of each class.
+        layout: The saved slots of each class.
         calls: The tool calls that were handed out, by id.
     """
 
@@ -219,7 +219,7 @@ class _Reader:
         self._made: list[Any] = []
 
     def fill_roots(self, things: list[object], kept: list[Any]) -> None:
-        """Give objects what others had in their place."""
+        """Fill the reader's own objects with the slots of those written."""
         self._made = [*things]
         for thing, slots in zip(things, kept, strict=True):
             self._fill(thing, slots)
@@ -238,7 +238,7 @@ class _Reader:
             case {"set": values}:
                 return {self.read(each) for each in values}
             case {"json": value}:
-                # What is read grows; what is kept may be read again.
+                # The value read will grow, but the saved one may be read again.
                 return deepcopy(value)
             case {"map": pairs}:
                 return {self.read(key): self.read(inner) for key, inner in pairs}
@@ -281,7 +281,7 @@ def _is_broken(text: str) -> bool:
 
 
 def _is_plain(value: Any) -> bool:  # noqa: ANN401 - any value
-    """Tell whether a value is JSON through and through."""
+    """Return whether a value is JSON at every level."""
     kind = value.__class__
     if kind is dict:
         texts = all(key.__class__ is str and not _is_broken(key) for key in value)

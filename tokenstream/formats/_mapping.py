@@ -1,4 +1,4 @@
-"""What a custom mapping says, checked and compiled."""
+"""Check and compile the options of a custom mapping."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ COMMON_REASONS: dict[str, FinishReason | None] = {
     "error": "error",
     "failed": "error",
 }
-"""What servers' usual words for the end mean; any other word is "unknown"."""
+"""Finish reasons by servers' usual words for the end; any other word is "unknown"."""
 
 _COUNTS = tuple(name for name in Usage.model_fields if name not in ("source", "provider_data"))
 
@@ -61,30 +61,30 @@ class Mapped:
     """The paths of a mapping, compiled, and its conditions."""
 
     text: tuple[Path, ...]
-    """Where text is; the first that leads to some counts."""
+    """Paths to the text; the first that leads to text counts."""
     bare: bool = False
-    """Whether the data themselves are the text, in no format at all."""
+    """True if the data themselves are the text."""
     reasoning: tuple[Path, ...] = ()
     finish: Path | None = None
     reasons: Mapping[str, FinishReason | None] = field(default_factory=lambda: COMMON_REASONS)
-    """What the words for the end mean; None for a word that is no end."""
+    """Finish reasons by the server's words; None for a word that does not mean the end."""
     id: Path | None = None
     model: Path | None = None
     usage: tuple[tuple[str, Path], ...] = ()
     error: Path | None = None
     retryable: Mapping[str, bool] = field(default_factory=dict[str, bool])
-    """Whether asking again may help after an error, by its code or type."""
+    """True for each error code or type after which a retry may help."""
     events: frozenset[str] | None = None
     """Names of the SSE events that hold text; None for any."""
     where: tuple[tuple[Path, tuple[Any, ...]], ...] = ()
-    """What a payload with text must say."""
+    """Paths and the values that a payload with text must have there."""
     ends: frozenset[str] = frozenset()
-    """Names of the SSE events that are the end."""
+    """Names of the SSE events that mark the end."""
     sentinel: bytes | None = None
     fields: frozenset[str] = field(init=False)
-    """The top-level fields that the paths lead through."""
+    """The top-level fields that the paths begin with."""
     fast: Fast | None = field(init=False)
-    """What pieces of text have in common: their places, where nothing else is read."""
+    """Places of the text for the fast path, without those that overlap other paths; None if none is left."""
 
     def __post_init__(self) -> None:
         single = [path for path in (self.finish, self.id, self.model, self.error) if path is not None]
@@ -99,15 +99,15 @@ class Mapped:
 
     @property
     def tells_its_end(self) -> bool:
-        """Whether anything in the stream is its end."""
+        """True if the mapping names a mark for the end of the answer."""
         return self.finish is not None or self.sentinel is not None or bool(self.ends)
 
     def holds_text(self, data: object, event: str) -> bool:
-        """Tell whether the mapping looks for text in a payload.
+        """Return whether the mapping looks for text in a payload.
 
         Args:
             data: The decoded payload.
-            event: The SSE event's name, "" where it has none.
+            event: The SSE event's name, "" if it has none.
         """
         if self.events is not None and event not in self.events:
             return False
@@ -115,14 +115,14 @@ class Mapped:
 
 
 def paths_of(option: str, given: str | Sequence[str] | None) -> tuple[Path, ...]:
-    """Return one path or several, compiled.
+    """Compile one path or several.
 
     Args:
-        option: The option that they were given for.
+        option: The option's name, for the error.
         given: A path, or several of which the first that leads to something counts.
 
     Raises:
-        MisuseError: One of them is none.
+        MisuseError: One of them is not a path.
     """
     if given is None:
         return ()
@@ -134,10 +134,10 @@ def paths_of(option: str, given: str | Sequence[str] | None) -> tuple[Path, ...]
 
 
 def names_of(option: str, given: str | Collection[str] | None) -> frozenset[str] | None:
-    """Return names of SSE events; "message" is what the standard calls one without a name.
+    """Return the names of SSE events; "message" stands for an event without a name, as in the standard.
 
     Raises:
-        MisuseError: They are none.
+        MisuseError: They are not names.
     """
     if given is None:
         return None
@@ -149,16 +149,16 @@ def names_of(option: str, given: str | Collection[str] | None) -> frozenset[str]
 
 
 def _several(given: object) -> list[Any]:
-    """Return the items of a list, a tuple or a set; anything else alone."""
+    """Return the items of a list, tuple or set; any other value as the only item."""
     several: Any = given
     return list(several) if isinstance(given, list | tuple | set | frozenset) else [given]
 
 
 def _items_of(option: str, given: object, example: str) -> list[tuple[Any, Any]]:
-    """Return the pairs of a dict; none where it was not given.
+    """Return the pairs of a dict, or an empty list if it was not given.
 
     Raises:
-        MisuseError: It is no dict.
+        MisuseError: It is not a dict.
     """
     if given is None:
         return []
@@ -173,10 +173,10 @@ def _is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
 
 
 def sentinel_of(given: object) -> bytes | None:
-    """Return the data that are the end.
+    """Return the data that mark the end.
 
     Raises:
-        MisuseError: They are no text, or empty.
+        MisuseError: They are not text, or empty.
     """
     if given is None:
         return None
@@ -187,10 +187,10 @@ def sentinel_of(given: object) -> bytes | None:
 
 
 def usage_paths_of(given: Mapping[str, str] | None) -> tuple[tuple[str, Path], ...]:
-    """Return where token counts are, by our names.
+    """Return the paths to token counts, with our names for them.
 
     Raises:
-        MisuseError: It is no dict, or a name is none of `Usage`.
+        MisuseError: It is not a dict, or `Usage` has no field of that name.
     """
     found: list[tuple[str, Path]] = []
     for name, path in _items_of("usage", given, '{"output_tokens": "usage.out"}'):
@@ -202,10 +202,10 @@ def usage_paths_of(given: Mapping[str, str] | None) -> tuple[tuple[str, Path], .
 
 
 def reasons_of(given: Mapping[str, FinishReason | None] | None) -> dict[str, FinishReason | None]:
-    """Return what the server's words for the end mean: those given, and the usual ones.
+    """Return finish reasons by the server's words: the given ones and the usual ones.
 
     Raises:
-        MisuseError: It is no dict, or a meaning is no finish reason.
+        MisuseError: It is not a dict, or a value is not a finish reason.
     """
     known = get_args(FinishReason)
     meanings = _items_of("finish_reasons", given, '{"eos": "stop", "not_finished": None}')
@@ -220,10 +220,10 @@ def reasons_of(given: Mapping[str, FinishReason | None] | None) -> dict[str, Fin
 
 
 def retryable_of(given: Mapping[str, bool] | None) -> dict[str, bool]:
-    """Return whether asking again may help, by the words of the server's errors.
+    """Return True or False for each error code or type: whether a retry may help.
 
     Raises:
-        MisuseError: It is no dict, or a word means neither True nor False.
+        MisuseError: It is not a dict, or a value is neither True nor False.
     """
     meanings = _items_of("retryable", given, '{"warming_up": True, "no_such_bird": False}')
     for word, again in meanings:
@@ -234,10 +234,10 @@ def retryable_of(given: Mapping[str, bool] | None) -> dict[str, bool]:
 
 
 def where_of(given: Mapping[str, Any] | None) -> tuple[tuple[Path, tuple[Any, ...]], ...]:
-    """Return what a payload with text must say: values by path, or several values to choose from.
+    """Return the conditions for a payload with text: for each path, the allowed values.
 
     Raises:
-        MisuseError: It is no dict, a path is none, or there is no value to choose from.
+        MisuseError: It is not a dict, a key is not a path, or a path has no allowed value.
     """
     asked: list[tuple[Path, tuple[Any, ...]]] = []
     for path, value in _items_of("where", given, '{"type": "delta"}'):

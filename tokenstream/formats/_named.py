@@ -1,4 +1,4 @@
-"""Parts that the wire knows by an id: texts and calls of UI streams, which may be written in turns."""
+"""Parts with an id on the wire: texts and calls of UI streams, whose pieces may alternate."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ NamedKind: TypeAlias = Literal["text", "reasoning"]
 class NamedParts(Parts):
     """Texts, reasoning and tool calls whose pieces carry an id.
 
-    Ids belong to the wire: one may be used again once its part was closed. Parts
-    have their own, dense index in the order of their starts.
+    Ids belong to the wire: one may be reused once its part is closed. Parts have an
+    index of their own, dense and in the order of their starts.
 
     Args:
         limits: Bounds on parts and tool calls.
@@ -34,25 +34,25 @@ class NamedParts(Parts):
 
     splits_calls: ClassVar[bool] = False
     id_field: ClassVar[str]
-    """The field of a payload that has the id of a text."""
+    """The payload field with the id of a text."""
     text_fields: ClassVar[tuple[str, ...]]
-    """Fields of a piece of text that say nothing more of the text itself."""
+    """Fields of a piece of text that hold no further data about it."""
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self.open_parts: dict[NamedKind, dict[str, OpenPart]] = {"text": {}, "reasoning": {}}
-        """Texts and reasoning that can still grow, by id."""
+        """Open texts and reasoning, by id."""
         self.newest: dict[NamedKind, str] = {"text": "", "reasoning": ""}
-        """Id of the one that was opened last, by kind."""
+        """Id of the part opened last, by kind."""
         self.names_closed: set[tuple[NamedKind, str]] = set()
         self.calls: dict[str, OpenPart] = {}
-        """Tool calls that can still grow, the server's own among them, by id."""
+        """Open tool calls by id, including those the server runs itself."""
         self.calls_done: set[str] = set()
-        """Ids of the calls that cannot."""
+        """Ids of the closed calls."""
         self.unanswered: set[str] = set()
-        """Ids of the client's calls that the server has given no result for."""
+        """Ids of the client's calls for which the server has sent no result."""
         self._data: dict[int, dict[str, Any]] = {}
-        """What is known of texts beside their text, by part index."""
+        """Data of texts beside the text itself, by part index."""
 
     # -- text and reasoning ------------------------------------------------
 
@@ -60,9 +60,9 @@ class NamedParts(Parts):
         """Open a part.
 
         Args:
-            kind: What it holds.
+            kind: Text or reasoning.
             name: Its id on the wire.
-            data: What else is known of it.
+            data: Further data about it.
         """
         unclosed = self.open_parts[kind].pop(name, None)
         if unclosed is not None:
@@ -77,7 +77,7 @@ class NamedParts(Parts):
         return part
 
     def note_late(self) -> None:
-        """Count content that comes after the finish reason."""
+        """Note content that comes after the finish reason as a departure."""
         if self.choice(0).finish is not None:
             self.note("content_after_finish")
 
@@ -85,15 +85,15 @@ class NamedParts(Parts):
         """Return a part without its text.
 
         Args:
-            kind: What it holds.
-            data: What else is known of it.
+            kind: Text or reasoning.
+            data: Further data about it.
         """
         if data is None:
             return BLANK_TEXT if kind == "text" else BLANK_REASONING
         return TextPart(provider_data=data) if kind == "text" else ReasoningPart(provider_data=data)
 
     def named(self, kind: NamedKind, name: str) -> OpenPart:
-        """Return the open part of that id; one that was never started, or is closed, is opened."""
+        """Return the open part with this id; it is opened if it was never started or is closed."""
         part = self.open_parts[kind].get(name)
         if part is None:
             self.note("part_after_close" if (kind, name) in self.names_closed else "part_unopened")
@@ -105,7 +105,7 @@ class NamedParts(Parts):
 
         Args:
             payload: The payload.
-            kind: What it adds to.
+            kind: Text or reasoning.
         """
         delta = payload.get("delta")
         if not isinstance(delta, str):
@@ -117,12 +117,12 @@ class NamedParts(Parts):
         self.add(part, delta)
 
     def name_in(self, payload: dict[str, Any], kind: NamedKind, *, new: bool = False) -> str:
-        """Return the id that a payload names; where it names none, that of the newest text.
+        """Return the id that a payload names; if it names none, the newest part's.
 
         Args:
             payload: The payload.
-            kind: What the id is of.
-            new: Whether it is of a text that begins.
+            kind: Text or reasoning.
+            new: True if the payload starts a part.
         """
         name = payload.get(self.id_field)
         if isinstance(name, str):
@@ -132,7 +132,7 @@ class NamedParts(Parts):
         return "" if new else self.newest[kind]
 
     def expects_name(self, payload: dict[str, Any]) -> bool:
-        """Tell whether a payload of a text has an id by the documents."""
+        """Return whether the documentation gives an id to such a payload of a text."""
         return True
 
     def stop(self, kind: NamedKind, name: str) -> None:
@@ -145,7 +145,7 @@ class NamedParts(Parts):
         self.close(part)
 
     def learn(self, part: OpenPart, kind: NamedKind, data: dict[str, Any] | None) -> None:
-        """Add to what is known of an open part beside its text: its start is given again."""
+        """Merge further data into an open part; its start event is given again."""
         if data is None:
             return
         told = {**(self.data_of(part) or {}), **data}
@@ -154,7 +154,7 @@ class NamedParts(Parts):
             self.tell_again(part, self.content_of(kind, told))
 
     def data_of(self, part: OpenPart) -> dict[str, Any] | None:
-        """Return what is known of a text or reasoning beside its text."""
+        """Return the further data about a text or reasoning part."""
         return self._data.get(part.index)
 
     # -- tool calls --------------------------------------------------------
@@ -167,13 +167,13 @@ class NamedParts(Parts):
         *,
         type: str = "function",  # noqa: A002 - the field's name
     ) -> OpenCall | None:
-        """Open a call of one of the application's tools, or return None where it is none, or known already.
+        """Open a call of one of the application's tools; return None if it is not one, or known already.
 
         Args:
-            id: Its id on the wire; "" where it has none.
+            id: Its id on the wire; "" if it has none.
             name: The tool's name.
-            data: What else is known of it.
-            type: What is called: "function", or "custom" where the input is free text.
+            data: Further data about it.
+            type: "function", or "custom" if the input is free text.
         """
         handed_out = self.choice(0).handed_out.get(id)
         if id in self.calls or (id in self.calls_done and not handed_out):
@@ -190,7 +190,7 @@ class NamedParts(Parts):
         return call
 
     def add_to_call(self, id: str, fragment: str) -> bool:
-        """Add to a call's arguments, and tell whether there is such a call."""
+        """Add to a call's arguments; return False if no call with this id is open."""
         part = self.calls.get(id)
         if part is None:
             if fragment and not fragment.isspace():
@@ -203,11 +203,11 @@ class NamedParts(Parts):
         return True
 
     def read_fragment(self, payload: dict[str, Any], *, field: str) -> None:
-        """Add the piece of arguments that a payload holds to its call; what belongs to none is carried.
+        """Add a payload's piece of arguments to its call; a piece without a call is carried as unknown.
 
         Args:
             payload: The payload, which names the call in `toolCallId`.
-            field: The field that holds the piece.
+            field: The field with the piece.
         """
         fragment = payload.get(field)
         if not isinstance(fragment, str):
@@ -217,37 +217,37 @@ class NamedParts(Parts):
         self.unknown(text_of(payload, "type") or field, payload)
 
     def take_call(self, id: str) -> OpenPart | None:
-        """Return an open call that is about to be closed, and forget it."""
+        """Remove an open call that is about to be closed, and return it."""
         part = self.calls.pop(id, None)
         self._note_done(id)
         return part
 
     def _note_done(self, id: str) -> None:
-        # Calls without an id are told apart by their starts.
+        # Calls without an id are distinguished by their starts.
         if id:
             self.calls_done.add(id)
 
-    # -- the ends that all formats have ------------------------------------
+    # -- endings common to all formats -------------------------------------
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
-        """Take the finish reason: what is open is over."""
+        """Record the finish reason and close every open part."""
         for kind in self.open_parts:
             for name in list(self.open_parts[kind]):
                 self.note("part_unclosed")
                 self.stop(kind, name)
         self.forget_calls()
         if not self.unanswered:
-            # What the server has run itself asks the client for nothing: a stop is a stop.
+            # Calls that the server ran itself ask nothing of the client, so a stop stays a stop.
             self.choice(choice).calls_seen = 0
         super().finish(choice, reason, raw_reason)
 
     def forget_calls(self) -> None:
-        """Forget the ids of the open calls: no more pieces are to come for them."""
+        """Forget the ids of the open calls: no more pieces will come for them."""
         self.calls_done.update(self.calls)
         self.calls.clear()
 
     def close_all(self, *, complete: bool) -> None:
-        """Close every part; where the answer was cut, no tool call is handed out."""
+        """Close every part; if the answer was cut off, no tool call is handed out."""
         for parts in self.open_parts.values():
             parts.clear()
         self.forget_calls()
@@ -255,7 +255,7 @@ class NamedParts(Parts):
 
 
 def call_id_of(payload: dict[str, Any]) -> str:
-    """Return the id of the tool call that a payload is about; "" where it has none.
+    """Return the id of the tool call that a payload belongs to; "" if it has none.
 
     Example:
         >>> call_id_of({"toolCallId": "call_1"}), call_id_of({})

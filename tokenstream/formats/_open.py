@@ -1,4 +1,4 @@
-"""What is open: choices, parts and tool calls that can still grow, and characters that are not whole."""
+"""Open choices, parts and tool calls, and characters that have arrived only in part."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ class OpenPart:
         self.index = index
         self.closed = False
         self.held = ""
-        """The first half of a surrogate pair whose other half has not come."""
+        """The first half of a surrogate pair whose other half has not arrived."""
 
 
 NO_PART = OpenPart("opaque", 0, -1)
-"""Stands for a part that is not there yet."""
+"""Placeholder for a part that does not exist yet."""
 NO_PART.closed = True
 
 
 class OpenCall(OpenPart):
-    """A tool call that can still grow; its argument text is needed to tell its end."""
+    """A tool call that can still grow; its arguments are kept to detect their end."""
 
     __slots__ = (
         "arguments",
@@ -67,31 +67,31 @@ class OpenCall(OpenPart):
     ) -> None:
         super().__init__("tool_call", choice, index)
         self.id = self.sent = id
-        """The id that it has, and the one it came with, which an earlier call may have."""
+        """Its id, and the id it was sent with, which an earlier call may already have."""
         self.number = number
-        """Its index on the wire; None where it has none."""
+        """Its index on the wire; None if it has none."""
         self.earlier: list[ToolCall] = []
-        """The calls it has repeated word for word so far; while there are any, no event has told of it."""
+        """The calls that it repeats word for word so far; no event reports it while there are any."""
         self.name = name
         self.type = type
         self.provider_data = provider_data
         self.arguments = TextLog()
         self.placeholder = ""
-        """An empty object that is its arguments, or stands before them: what follows tells."""
+        """An empty object: either the arguments or a stand-in before them, which the next piece decides."""
 
     @property
     def has_arguments(self) -> bool:
-        """Whether any argument text has come."""
+        """True once any argument text has arrived."""
         return self.arguments.length > 0
 
     @property
     def begins_object(self) -> bool:
-        """Whether the arguments begin as a JSON object does, whose end cannot be mistaken."""
+        """True if the arguments begin with a brace, so that their end is unmistakable."""
         return self.arguments.join().lstrip().startswith("{")
 
 
 class Choice:
-    """What is known of one alternative answer."""
+    """State of one alternative answer."""
 
     __slots__ = (
         "calls_seen",
@@ -109,18 +109,18 @@ class Choice:
         self.index = index
         self.next_part = 0
         self.flow: OpenPart | None = None
-        """The part that pieces without a mark of their own belong to."""
+        """The part that unmarked pieces belong to."""
         self.opened: dict[int, OpenPart] = {}
         """Every open part, by index."""
         self.calls_seen = 0
-        """How many calls of the application's tools it has made."""
+        """Number of calls of the application's tools."""
         self.handed_out: dict[str, list[tuple[object, ToolCall]]] = {}
-        """Under every id that a call came with, those that were handed out, with their index on the wire."""
+        """Finished calls with their index on the wire, by the id that they were sent with."""
         self.finish: Finish | None = None
         self.finish_message: str | None = None
-        """The provider's sentence on why it ended."""
+        """The provider's explanation of why it ended."""
         self.reader: Any = None
-        """What the format keeps for the choice, if anything."""
+        """The format's own state for the choice, if any."""
 
     def calls(self) -> list[OpenCall]:
         """Return the open calls, in order of arrival."""
@@ -128,10 +128,10 @@ class Choice:
 
 
 def join_halves(part: OpenPart, text: str, note: Callable[[str], None]) -> str:
-    """Join halves of surrogate pairs; keep back a first half at the end, and replace those without another.
+    """Join halves of surrogate pairs; hold back a first half at the end, and replace unpaired halves.
 
     Args:
-        part: The part that the text belongs to; what is kept back is on it.
+        part: The part that the text belongs to; it keeps the half held back.
         text: The text, not empty.
         note: Counts a departure.
     """
@@ -148,7 +148,7 @@ def join_halves(part: OpenPart, text: str, note: Callable[[str], None]) -> str:
 
 
 def mend(value: ValueT) -> ValueT:
-    r"""Return a value whose texts hold no half of a surrogate pair: no JSON and no UTF-8 can carry one.
+    r"""Replace halves of surrogate pairs in all texts of a value; neither JSON nor UTF-8 can carry them.
 
     Example:
         >>> mend({"id": "a\ud800", "n": 1})

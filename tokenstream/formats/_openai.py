@@ -1,4 +1,4 @@
-"""Words that OpenAI's APIs share, and many servers speak: finish reasons and reports of token counts."""
+"""Finish reasons and token counts in the words of OpenAI's APIs, which many servers use."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "network_error": "error",
     "insufficient_system_resource": "error",
 }
-"""Finish reasons, by the servers' words in lower case."""
+"""Finish reasons by the servers' words in lower case."""
 
 _USAGE_FIELDS: dict[str, str] = {
     "prompt_tokens": "input_tokens",
@@ -53,7 +53,7 @@ _USAGE_FIELDS: dict[str, str] = {
     "cache_read_input_tokens": "cached_tokens",
     "cache_creation_input_tokens": "cache_write_tokens",
 }
-"""Counts of a report, and the fields of `Usage` that they are."""
+"""Counts of a report, with their fields of `Usage`."""
 
 _INPUT_DETAILS = {
     "cached_tokens": "cached_tokens",
@@ -74,11 +74,11 @@ _USAGE_DETAILS: dict[str, dict[str, str]] = {
     "completion_tokens_details": _OUTPUT_DETAILS,
     "output_tokens_details": _OUTPUT_DETAILS,
 }
-"""Groups of finer counts in a report; where one says what a count of the report says too, it counts."""
+"""Groups of finer counts in a report; they take precedence over a count of the report itself."""
 
 
 def finish_reason(word: str) -> FinishReason:
-    """Return a server's word for why it stopped in ours.
+    """Translate a server's word for why it stopped.
 
     Example:
         >>> finish_reason("EOS"), finish_reason("full_moon")
@@ -88,7 +88,7 @@ def finish_reason(word: str) -> FinishReason:
 
 
 def usage_of(report: dict[str, Any]) -> Usage:
-    """Return token counts in our names, with the report as it was sent.
+    """Return token counts under our names, with the report as it was sent.
 
     Args:
         report: The `usage` of a payload, a choice or an extension.
@@ -116,11 +116,11 @@ def usage_of(report: dict[str, Any]) -> Usage:
 
 
 def token_counts(report: dict[str, Any], details: str) -> Usage:
-    """Return the token counts of a newer API in our names; counts that the report lacks are None.
+    """Return the token counts of a newer API under our names; missing counts are None.
 
     Args:
         report: The `usage` of a response.
-        details: What it calls the details of its input and output, behind these words.
+        details: The suffix in the field names of its input and output details.
 
     Example:
         >>> report = {"input_tokens": 9, "output_tokens_details": {"reasoning_tokens": 4}}

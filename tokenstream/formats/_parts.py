@@ -1,7 +1,7 @@
-"""Whose piece is it: choices, parts and tool calls, and the events that tell of them.
+"""Assign content to choices, parts and tool calls, and make their events.
 
 Formats say what a payload holds ("more text for choice 0", "a call with this
-id"); `Parts` knows which part is open, gives parts their index, and makes the
+id"). `Parts` knows which part is open, gives parts their index, and makes the
 events.
 """
 
@@ -48,9 +48,9 @@ __all__ = ["BLANK_REASONING", "BLANK_TEXT", "Choice", "OpenCall", "OpenPart", "P
 
 TextKind: TypeAlias = Literal["text", "reasoning", "refusal"]
 
-# Made without validation, whose set-up would cost every import six milliseconds.
+# Made without validation: its set-up would add six milliseconds to every import.
 BLANK_TEXT, BLANK_REASONING = TextPart.model_construct(), ReasoningPart.model_construct()
-"""Parts of which nothing is known yet; they never change, so all streams share them."""
+"""Empty parts; they never change, so all streams share them."""
 _STARTS: dict[str, TextPart | ReasoningPart | RefusalPart] = {
     "text": BLANK_TEXT,
     "reasoning": BLANK_REASONING,
@@ -60,7 +60,7 @@ _CUT_SHORT: frozenset[str] = frozenset({"length", "content_filter", "refusal", "
 
 
 class Parts(Answer):
-    """Turns what formats read into events with choices and part indexes.
+    """Turns the content that formats read into events with choice and part indexes.
 
     Args:
         limits: Bounds on choices, parts and tool calls.
@@ -70,21 +70,21 @@ class Parts(Answer):
     __slots__ = ("_written", "calls_seen")
 
     splits_calls: ClassVar[bool] = True
-    """Whether several documents in one call's arguments are several calls."""
+    """True if several JSON documents in one call's arguments are several calls."""
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self.calls_seen = 0
         self._written: OpenPart | None = None
-        """The part that was written to last, where a format says so."""
+        """The part written to last, if the format reports that with `turn_to`."""
 
     @property
     def open_calls(self) -> int:
-        """How many tool calls are open, over all choices."""
+        """Number of open tool calls over all choices."""
         return sum(len(choice.calls()) for choice in self.choices.values())
 
     def part_of(self, event: Any) -> OpenPart | None:  # noqa: ANN401 - any event of a part
-        """Return the open part that an event which was given belongs to; None where that is closed."""
+        """Return the open part that an earlier event belongs to; None if it is closed."""
         state = self.choices.get(event.choice)
         index = event.part if self.through is None else self.through.own(event.choice, event.part)
         return None if state is None else state.opened.get(index)
@@ -92,10 +92,10 @@ class Parts(Answer):
     # -- ends --------------------------------------------------------------
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
-        """Take a choice's finish reason: what is open in it is over.
+        """Record a choice's finish reason and close its open parts.
 
-        A stop on a message that calls tools is `tool_calls`, whatever the
-        provider's word: some say "stop" for both.
+        A stop on a message that calls tools becomes `tool_calls`: some providers
+        say "stop" for both.
         """
         state = self.choice(choice)
         if self.halves:
@@ -116,8 +116,8 @@ class Parts(Answer):
 
         Args:
             choice: The choice.
-            complete: Whether it ended of itself; where it was cut, the call that
-                was being written is not handed out, even if it looks whole.
+            complete: True if it ended by itself. If it was cut off, the call
+                being written is not handed out, even if it looks whole.
         """
         last_call = next(reversed(choice.calls()), None)
         for part in list(choice.opened.values()):
@@ -128,7 +128,7 @@ class Parts(Answer):
         choice.flow = None
 
     def close_all(self, *, complete: bool) -> None:
-        """Close every part of every choice; where the answer was cut, no tool call is handed out."""
+        """Close every part of every choice; if the answer was cut off, no tool call is handed out."""
         for choice in self.choices.values():
             for part in list(choice.opened.values()):
                 if isinstance(part, OpenCall):
@@ -146,7 +146,7 @@ class Parts(Answer):
     # -- parts -------------------------------------------------------------
 
     def open(self, choice: int, content: Part) -> OpenPart:
-        """Open a part that has a start of its own."""
+        """Open a part and give its start event."""
         state = self.choice(choice)
         if self.halves:
             content = mend(content)
@@ -156,7 +156,7 @@ class Parts(Answer):
         return part
 
     def tell_again(self, part: OpenPart, content: Part) -> None:
-        """Give an open part's start again, with more of what is known; its text stays."""
+        """Give an open part's start event again with more data; its text stays."""
         if self.halves:
             content = mend(content)
         self._out.append(PartStart(content, choice=part.choice, part=part.index, raw=self.raw))
@@ -164,30 +164,30 @@ class Parts(Answer):
     def whole(
         self, choice: int, content: ServerToolCall | ServerToolResult | MediaPart | OpaquePart | ReasoningPart
     ) -> None:
-        """Add a part that came in one piece; text that follows begins a new part."""
+        """Add a part that came in one piece; later text begins a new part."""
         state = self.choice(choice)
         self._end_flow(state)
         self.close(self.open(choice, content), content)
 
     def refuse_media(self, choice: int, type: str, data: Any) -> None:  # noqa: A002, ANN401 - the fields' types
-        """Carry media that are no base64 as they came.
+        """Carry media that are not base64 unchanged, as an opaque part.
 
         Args:
             choice: The choice.
-            type: What they are, in the server's word.
-            data: They, with what stands beside them.
+            type: Their type, in the server's word.
+            data: The media and the fields beside them.
         """
         self.note("media_invalid")
         self.whole(choice, OpaquePart(type=type, data=data))
 
     def write(self, choice: int, kind: TextKind, text: str, start: TextPart | None = None) -> None:
-        """Add to the open part of that kind, or open one: for formats that do not mark their parts.
+        """Add to the open part of this kind, or open one; for formats that do not mark their parts.
 
         Args:
             choice: The choice.
             kind: The part's kind.
-            text: What is added.
-            start: What a new part begins as; by default one of which nothing is known.
+            text: The text to add.
+            start: The content a new part begins with; empty by default.
         """
         state = self.choices.get(choice) or self.choice(choice)
         part = state.flow
@@ -201,7 +201,7 @@ class Parts(Answer):
         self.add(part, text)
 
     def sign(self, choice: int, signature: str) -> None:
-        """Add a signature to the reasoning that is being written, or to a new, empty part."""
+        """Add a signature to the reasoning being written, or to a new, empty part."""
         state = self.choice(choice)
         if state.flow is None or state.flow.kind != "reasoning":
             self._end_flow(state)
@@ -209,7 +209,7 @@ class Parts(Answer):
         self.add_signature(state.flow, signature)
 
     def add(self, part: OpenPart, text: str) -> None:
-        """Add text to a part; half a surrogate pair waits for its other half."""
+        """Add text to a part; half a surrogate pair is held back until the other half arrives."""
         if part.held or not text.isascii():
             text = join_halves(part, text, self.note)
         if not text:
@@ -225,10 +225,10 @@ class Parts(Answer):
             self._out.append(PartDelta(text, choice=part.choice, part=part.index, raw=self.raw))
 
     def turn_to(self, part: OpenPart) -> None:
-        """Count a change from a part that is still open to another one, where parts come one after the other.
+        """Record that another part is written to now; note a departure if the last one is still open.
 
         Args:
-            part: The part that is written to now.
+            part: The part written to now.
         """
         last, self._written = self._written, part
         if last is not part and last is not None and not last.closed:
@@ -247,7 +247,7 @@ class Parts(Answer):
             self._out.append(MediaDelta(data, transcript, choice=part.choice, part=part.index, raw=self.raw))
 
     def cite(self, choice: int, citation: Citation) -> None:
-        """Add a citation; it is a part of its own and does not end the text that it stands in."""
+        """Add a citation as a part of its own; it does not end the text around it."""
         index = self._next_index(self.choice(choice))
         if self.halves:
             citation = mend(citation)
@@ -258,7 +258,7 @@ class Parts(Answer):
 
         Args:
             part: The part.
-            content: What it is as a whole, where its deltas do not say.
+            content: Its whole content, if the deltas do not add up to it.
         """
         if part.closed:
             return
@@ -284,16 +284,16 @@ class Parts(Answer):
         provider_data: dict[str, Any] | None = None,
         number: object = None,
     ) -> OpenCall:
-        """Open a call of one of the application's tools; an id that was not sent is made up.
+        """Open a call of one of the application's tools; a missing id is made up.
 
-        A call under the id of one that was handed out is told of once it says something
-        else, and then has an id of its own; where it never does, it is dropped.
+        A call with the id of a finished call may be a repetition. It is reported, with
+        an id of its own, once its content differs; if it never differs, it is dropped.
 
         Args:
             choice: The choice's index.
-            id: Its id; None where none was sent.
+            id: Its id; None if none was sent.
             name: The tool's name.
-            type: What is called: "function", or the provider's word for another kind.
+            type: "function", or the provider's word for another kind.
             provider_data: Fields that only this provider has.
             number: Its index on the wire; calls with one id and two indexes are two calls.
 
@@ -329,14 +329,14 @@ class Parts(Answer):
         return call
 
     def new_id(self, choice: int) -> str:
-        """Return an id for a call that has none, or another call's."""
+        """Return an id for a call without one, or with that of another call."""
         used, number = self.choice(choice).handed_out, self.calls_seen
         while f"call_{number}" in used:
             number += 1
         return f"call_{number}"
 
     def tell_of(self, call: OpenCall) -> None:
-        """Give the start of a call, and what has come of its arguments; its id must be its own."""
+        """Give a call's start event and its arguments so far; its id must be unique by now."""
         state = self.choice(call.choice)
         call.earlier = []
         self._end_flow(state)
@@ -367,7 +367,7 @@ class Parts(Answer):
             self._out.append(ToolCallDelta(call.id, text, choice=call.choice, part=call.index, raw=self.raw))
 
     def add_arguments(self, call: OpenCall, fragment: str) -> None:
-        """Add a fragment to a call's arguments; half a surrogate pair waits for its other half."""
+        """Add a fragment to a call's arguments; half a surrogate pair is held back."""
         if call.held or not fragment.isascii():
             fragment = join_halves(call, fragment, self.note)
         if call.earlier:
@@ -379,7 +379,7 @@ class Parts(Answer):
             )
 
     def _compare(self, call: OpenCall, fragment: str) -> None:
-        """Add to a call that has only repeated an earlier one so far, and tell of it once it does not."""
+        """Add to a call that only repeats an earlier one so far; report it once it differs."""
         at = call.arguments.length
         call.arguments.append(fragment)
         call.earlier = [done for done in call.earlier if done.arguments_text.startswith(fragment, at)]
@@ -387,12 +387,12 @@ class Parts(Answer):
             self.tell_of(call)
 
     def add_argument_values(self, call: OpenCall, values: object) -> None:
-        """Add arguments that came as JSON values, written as JSON."""
+        """Add arguments that arrived as JSON values, as JSON text."""
         self.note("arguments_parsed")
         self.add_arguments(call, json_text(values))
 
     def is_whole(self, call: OpenCall) -> bool:
-        """Tell whether a call's arguments are free text, empty, or one whole JSON value."""
+        """Return whether a call's arguments are free text, empty, or one whole JSON value."""
         if call.type == "custom":
             return True
         text = call.arguments.join()
@@ -403,7 +403,7 @@ class Parts(Answer):
 
         Args:
             call: The call.
-            whole: False when the answer was cut inside it.
+            whole: False if the answer was cut off inside it.
         """
         if call.closed:
             return
@@ -411,7 +411,7 @@ class Parts(Answer):
         repeated = False
         if call.earlier:
             text = call.arguments.join()
-            # Where no arguments came, the start alone was sent again.
+            # Without arguments, only the start was repeated.
             repeated = not text or any(text == done.arguments_text for done in call.earlier)
             if not repeated:
                 self.tell_of(call)
@@ -446,14 +446,14 @@ class Parts(Answer):
         self.choice(call.choice).handed_out.setdefault(call.sent, []).append((call.number, done))
         self._out.append(ToolCallDone(done, choice=call.choice, part=call.index, raw=self.raw))
 
-    # -- within ------------------------------------------------------------
+    # -- internals ---------------------------------------------------------
 
     def _end_flow(self, choice: Choice) -> None:
         if choice.flow is not None:
             self.close(choice.flow)
 
     def _release(self, part: OpenPart) -> None:
-        """Give what was held back: half a pair whose other half never came, `{}` that nothing followed."""
+        """Release what was held back: half a pair that stayed alone, or `{}` that nothing followed."""
         if isinstance(part, OpenCall) and part.placeholder:
             text, part.placeholder = part.placeholder, ""
             self.add_arguments(part, text)
@@ -467,7 +467,7 @@ class Parts(Answer):
 
 
 def _tool_call(call: OpenCall, text: str, *, complete: bool) -> ToolCall:
-    """Return a call that has ended, as the message holds it."""
+    """Return an ended call in the form that the message holds."""
     return ToolCall(
         id=call.id,
         name=call.name,

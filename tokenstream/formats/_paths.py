@@ -1,4 +1,4 @@
-"""Paths into payloads: `"choices.0.text"`, compiled once and walked for every payload."""
+"""Paths into payloads, such as `"choices.0.text"`: compiled once, walked for every payload."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["ROOT", "Path", "find", "find_text", "path_of", "plain_places"]
 
 Path: TypeAlias = tuple[str | int, ...]
-"""Keys and list indexes from a payload's top; `"*"` is every item of a list."""
+"""Keys and list indexes from the top of a payload; `"*"` is every item of a list."""
 
 ROOT = "$"
 """The path of the payload itself."""
@@ -24,14 +24,14 @@ _LONGEST_INDEX = 9
 
 
 def path_of(option: str, path: object) -> Path:
-    """Return a path, compiled.
+    """Compile a path.
 
     Args:
-        option: The option that it was given for.
+        option: The option's name, for the error.
         path: Keys and list indexes with dots between them.
 
     Raises:
-        MisuseError: It is none.
+        MisuseError: It is not a path.
 
     Example:
         >>> path_of("text", "choices.0.text"), path_of("text", "$")
@@ -43,7 +43,7 @@ def path_of(option: str, path: object) -> Path:
     if path == ROOT:
         return ()
     steps = path.split(".")
-    # As other languages for paths write them; as keys they would lead nowhere, and nobody would be told.
+    # The notation of other path languages; read as keys, it would silently match nothing.
     if not all(steps) or steps[0] == ROOT or any(_SUBSCRIPT.search(step) for step in steps):
         msg = (
             f"{option}={path!r} is no path: put one dot between two keys or indexes, "
@@ -54,7 +54,7 @@ def path_of(option: str, path: object) -> Path:
 
 
 def find(payload: Any, path: Path) -> Any:  # noqa: ANN401 - any JSON value
-    """Return the first value that a path leads to; None where it leads nowhere.
+    """Return the first value at a path; None if the path leads nowhere.
 
     Args:
         payload: The decoded payload.
@@ -67,7 +67,7 @@ def find(payload: Any, path: Path) -> Any:  # noqa: ANN401 - any JSON value
     value = payload
     for place, step in enumerate(path):
         if value.__class__ is dict:
-            # In an object digits are a key like any other.
+            # In an object, digits are a key like any other.
             value = value.get(step if step.__class__ is str else str(step))
         elif not is_list(value):
             return None
@@ -82,7 +82,7 @@ def find(payload: Any, path: Path) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def find_text(payload: Any, path: Path) -> str | None:  # noqa: ANN401 - any JSON value
-    """Return the text that a path leads to, joined where it leads to several; None where it leads to none.
+    """Return the text at a path, several texts joined; None if it leads to none.
 
     Args:
         payload: The decoded payload.
@@ -100,18 +100,18 @@ def find_text(payload: Any, path: Path) -> str | None:  # noqa: ANN401 - any JSO
 
 
 def plain_places(paths: Iterable[Path], others: Sequence[Path]) -> list[Path]:
-    """Return the places that paths lead to, as keys and as indexes, if no other path has to do with them.
+    """Return the places that paths lead to, as keys and as indexes, unless another path overlaps with them.
 
     Args:
-        paths: The paths; those with `"*"`, and that of the payload itself, have no place.
-        others: Other paths, which must lead neither to nor through nor into such a place.
+        paths: The paths; those with `"*"`, and the path of the whole payload, have no single place.
+        others: Other paths, which must not lead to, through or into such a place.
 
     Example:
         >>> plain_places([("choices", 0, "text"), ("a", "*"), ("b",)], [("b", "end")])
         [('choices', 0, 'text'), ('choices', '0', 'text')]
     """
     found = [path for path in paths if _EACH not in path and not any(_meet(path, each) for each in others)]
-    # In an object digits are a key like any other.
+    # In an object, digits are a key like any other.
     return list(dict.fromkeys(way for path in found if path for way in (path, tuple(map(str, path)))))
 
 

@@ -1,4 +1,4 @@
-"""Where providers answer, and in which formats."""
+"""URL paths of providers' endpoints, and the formats they answer in."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _PATHS: tuple[tuple[str, str], ...] = (
     (r"/api/chat", "ollama"),
     (r"/generate_stream", "tgi"),
 )
-"""How the paths end at which providers answer, and in which formats; the first that fits counts."""
+"""Endings of endpoint paths with the format of their answers; the first match counts."""
 _FORMATS = [(re.compile(f"(?:{end})/?$"), format) for end, format in _PATHS]
 
 
 def format_of_path(path: str) -> str | None:
-    """Return the format in which providers answer at a path; None where it tells none.
+    """Return the format that providers use at a path; None if the path is not known.
 
     Args:
         path: The path, without a query.

@@ -1,4 +1,4 @@
-"""Read untrusted payloads: what has the wrong type is taken as absent."""
+"""Read untrusted payloads: a value of the wrong type counts as absent."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
 
 
 def is_dict(value: object) -> TypeGuard[dict[str, Any]]:
-    """Tell whether a JSON value is an object.
+    """Return whether a JSON value is an object.
 
     Example:
         >>> is_dict({}), is_dict([])
@@ -36,7 +36,7 @@ def is_dict(value: object) -> TypeGuard[dict[str, Any]]:
 
 
 def is_list(value: object) -> TypeGuard[list[Any]]:
-    """Tell whether a JSON value is an array.
+    """Return whether a JSON value is an array.
 
     Example:
         >>> is_list([]), is_list("")
@@ -46,7 +46,7 @@ def is_list(value: object) -> TypeGuard[list[Any]]:
 
 
 def kind_of(value: object) -> str:
-    """Return JSON's word for a value that is no object.
+    """Return JSON's word for a value that is not an object.
 
     Example:
         >>> kind_of([]), kind_of(True), kind_of(0.5)
@@ -57,7 +57,7 @@ def kind_of(value: object) -> str:
 
 
 def are_text(keys: Iterable[object]) -> bool:
-    """Tell whether an object's keys are what JSON allows; one that was made in Python may have others.
+    """Return whether an object's keys are text, as in JSON; a dict made in Python may have others.
 
     Example:
         >>> are_text({"a": 1}), are_text({1: 2})
@@ -70,7 +70,7 @@ def are_text(keys: Iterable[object]) -> bool:
 
 
 def text_of(payload: dict[str, Any], *keys: str) -> str | None:
-    """Return the first of the fields `keys` that is text and not empty.
+    """Return the first of the fields `keys` that is non-empty text.
 
     Example:
         >>> text_of({"reasoning": "", "thinking": "so"}, "reasoning", "thinking"), text_of({"id": 1}, "id")
@@ -84,7 +84,7 @@ def text_of(payload: dict[str, Any], *keys: str) -> str | None:
 
 
 def dict_of(payload: dict[str, Any], key: str) -> dict[str, Any]:
-    """Return a field that is an object; an empty one where it is none.
+    """Return a field if it is an object, else an empty one.
 
     Example:
         >>> dict_of({"usage": {"total_tokens": 3}}, "usage"), dict_of({"usage": None}, "usage")
@@ -95,7 +95,7 @@ def dict_of(payload: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def dicts_of(value: object) -> list[dict[str, Any]]:
-    """Return the objects in an array; an object that stands alone counts as an array of one.
+    """Return the objects in an array; a single object counts as an array of one.
 
     Example:
         >>> dicts_of([{"a": 1}, None]), dicts_of({"a": 1}), dicts_of("a")
@@ -139,7 +139,7 @@ def float_of(payload: dict[str, Any], key: str) -> float | None:
 
 
 def index_of(value: object) -> object:
-    """Return an index as a number where it was written as digits; anything else as it is.
+    """Return an index written in digits as a number; any other value unchanged.
 
     Example:
         >>> index_of("1"), index_of(1), index_of("x"), index_of(None)
@@ -151,7 +151,7 @@ def index_of(value: object) -> object:
 
 
 def says_nothing(value: object) -> bool:
-    """Tell whether a field's value is null or empty; 0 and false are values.
+    """Return whether a field's value is null or empty; 0 and false are values.
 
     Example:
         >>> says_nothing(None), says_nothing(""), says_nothing([]), says_nothing(0)
@@ -161,7 +161,7 @@ def says_nothing(value: object) -> bool:
 
 
 def known(fields: dict[str, Any], *without: str) -> dict[str, Any] | None:
-    """Return the fields that say something, save those named; None when there are none.
+    """Return the non-empty fields except those named; None if none are left.
 
     Example:
         >>> known({"type": "x", "text": "a", "id": None}, "text"), known({"text": "a"}, "text")

@@ -1,4 +1,4 @@
-"""Providers' words for the end of an answer, all together: frameworks hand them on as they came."""
+"""Finish reasons of all providers in one table, for frameworks that pass them on unchanged."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ PROVIDERS_REASONS: dict[str, FinishReason] = {
     "failed": "error",
     "malformed_function_call": "error",
 }
-"""What the words mean, in small letters; any other is "unknown"."""
+"""Finish reasons by the words in lower case; any other word is "unknown"."""
 
 
 def reason_of(word: str) -> FinishReason:
-    """Return what a provider's word for the end of an answer means.
+    """Translate a provider's word for the end of an answer.
 
     Example:
         >>> reason_of("MAX_TOKENS"), reason_of("because")

@@ -1,4 +1,4 @@
-"""Which format the first frames of a stream are of."""
+"""Detect the format of a stream by its first frames."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 __all__ = ["PING", "WAIT", "is_message", "likeliest", "recognise"]
 
 PING = "a ping"
-"""Stands for a frame that is a sign of life, in whatever format."""
+"""Marks a frame that is a sign of life in any format."""
 WAIT = "another frame may tell"
-"""Stands for a frame that could be of several formats."""
+"""Marks a frame that could belong to several formats."""
 
 
 def recognise(frame: Frame, limits: Limits, *, document: bool) -> str | StreamError | None:
-    """Return the format's name that a frame is of, `PING`, `WAIT`, the error that it is, or None.
+    """Return the name of a frame's format, `PING`, `WAIT`, the frame's error, or None if no format fits.
 
     Args:
         frame: The frame.
         limits: Bounds on decoding it.
-        document: Whether it comes from a JSON body, so that it can be no bare text.
+        document: True if it comes from a JSON body and so cannot be bare text.
 
     Raises:
-        ProtocolError: It is a JSON object by its first byte, and no JSON.
+        ProtocolError: It begins like a JSON object but is not JSON.
     """
     event = ""
     if isinstance(frame, EventStreamMessage) and frame.kind != "event":
@@ -52,7 +52,7 @@ def recognise(frame: Frame, limits: Limits, *, document: bool) -> str | StreamEr
             return None if document and told == "text" else told
         payload = _decoded(frame.strip(), limits)
     if not is_dict(payload):
-        # A JSON document that is no object is no token of bare text.
+        # A JSON document other than an object is not a token of bare text.
         return None if document else "text"
     if payload.get("type") == "ping":
         return PING
@@ -63,12 +63,12 @@ def recognise(frame: Frame, limits: Limits, *, document: bool) -> str | StreamEr
 
 
 def likeliest(frames: Iterable[Frame], limits: Limits) -> str | None:
-    """Return the only format that all frames of a body may be of that ended before it could be told.
+    """Return the one format that fits all frames of a body that ended undetected; None if several fit.
 
     A body of `[DONE]` alone is an empty chat completion.
 
     Args:
-        frames: The frames, none of which told its format.
+        frames: The frames, none of which decided the format.
         limits: Bounds on decoding them.
     """
     found: set[str] | None = None
@@ -86,10 +86,10 @@ def likeliest(frames: Iterable[Frame], limits: Limits) -> str | None:
 
 
 def _by_its_start(payload: bytes, event: str) -> str | StreamError | None:
-    """Return what a payload is that need not be decoded for it, or "json"."""
+    """Classify a payload by its first bytes; "json" if it must be decoded."""
     if not payload or event in PING_NAMES:
         return PING
-    # The data of an event with a name may be in no format at all.
+    # The data of a named event may be anything.
     if payload == b"[DONE]" or (event not in ("", "error") and payload[:1] != b"{"):
         return WAIT
     if event == "error" and payload[:1] != b"{":
@@ -101,20 +101,20 @@ def _decoded(payload: bytes, limits: Limits) -> object:
     try:
         data: object = decode(payload, limits)
     except ProtocolError:
-        # A token that begins with a bracket is text; an object that is none is a fault.
+        # A token that begins with a bracket is text; a malformed object is a fault.
         if payload[:1] == b"[":
             return None
         raise
-    # An array of one object is how some servers send an error.
+    # Some servers send an error as an array of one object.
     return data[0] if is_list(data) and data and is_dict(data[0]) else data
 
 
 def is_message(chunk: bytes, format: Format, limits: Limits) -> bool:
-    """Tell whether a first chunk is a WebSocket's message: one whole payload of a format that comes so.
+    """Return whether a first chunk is a WebSocket message: one whole payload of a format carried that way.
 
     Args:
         chunk: The chunk.
-        format: The format; one that says nothing of its framing is not known yet.
+        format: The format; its framing is empty while it is undetected.
         limits: Bounds on decoding it.
     """
     if format.framing not in ("", "messages"):

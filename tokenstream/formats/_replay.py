@@ -1,4 +1,4 @@
-"""Drop what a server sends again on a connection that goes on with an answer."""
+"""Drop the payloads that a server repeats when another connection continues an answer."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _MOST_DIGITS = 32
 
 
 class Replay:
-    """Tells which payloads are sent again, until the first one that is not.
+    """Detects repeated payloads, up to the first new one.
 
-    Numbers tell that of each payload. Of ids it is only known which one came last:
-    where the server begins with the start of the answer, all are dropped up to that one.
+    A number decides for each payload by itself. Of ids only the last is known: if the
+    server begins with the start of the answer, everything up to that id is dropped.
 
     Args:
-        after: The position to go on after.
-        answer: The answer's id; None where it has none.
+        after: The position of the last payload read.
+        answer: The answer's id; None if it has none.
 
     Example:
         >>> replay = Replay(7, None)
@@ -33,17 +33,17 @@ class Replay:
         self._answer = answer
         self._from_start = False
         self.over = False
-        """Whether what comes now is new."""
+        """True once the payloads are new."""
 
     def drops(self, position: int | str | None, begun: str | None) -> bool:
-        """Tell whether a payload was read before.
+        """Return whether a payload was read before.
 
         Args:
-            position: The payload's; None where it has none.
-            begun: The id of the answer that it begins, which may be ""; None where it begins none.
+            position: The payload's position; None if it has none.
+            begun: The id of the answer that it begins, which may be ""; None if it does not begin one.
 
         Raises:
-            PositionLost: It is another answer, or something is missing before it.
+            PositionLost: It belongs to another answer, or payloads before it are missing.
         """
         if begun is not None:
             if begun and self._answer and begun != self._answer:
@@ -62,21 +62,20 @@ class Replay:
         if position == after:
             self.over = True
             return True
-        # What has no id, such as a sign of life, tells nothing.
+        # A payload without an id, such as a sign of life, decides nothing.
         self.over = position is not None and not self._from_start
         return self._from_start
 
 
 class ReplayOfEvents:
-    """Tells which SSE events are sent again, by their ids, until the first one that is not.
+    """Detects repeated SSE events by their ids, up to the first new one.
 
-    Ids that are numbers tell that of each event. Of others it is only known which
-    came first and which last: where the server begins with the first, or with the
-    last, all are dropped up to the last.
+    A numeric id decides for each event by itself. Of other ids only the first and the
+    last are known: if the server begins with either, everything up to the last is dropped.
 
     Args:
         after: The id of the last event.
-        first: The id of the first one; "" where none is known.
+        first: The id of the first event; "" if unknown.
 
     Example:
         >>> replay = ReplayOfEvents("c", "a")
@@ -91,10 +90,10 @@ class ReplayOfEvents:
         self._first = first
         self._from_start = False
         self.over = False
-        """Whether what comes now is new."""
+        """True once the payloads are new."""
 
     def drops(self, id: str) -> bool:
-        """Tell whether an event was read before.
+        """Return whether an event was read before.
 
         Args:
             id: The event's id.
@@ -115,5 +114,5 @@ class ReplayOfEvents:
 
 
 def _number(id: str) -> int | None:
-    """Return the number that an id is; None where it is none."""
+    """Return a numeric id as a number; None for any other id."""
     return int(id) if len(id) <= _MOST_DIGITS and id.isascii() and id.isdecimal() else None

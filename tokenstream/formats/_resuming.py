@@ -1,4 +1,4 @@
-"""How a format goes on with an answer over another connection, in another process too."""
+"""Continuing an answer over another connection, also in another process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Resuming"]
 
 
 class Resuming:
-    """The side of a format that servers which replay an answer have to do with."""
+    """The members of a format that deal with servers which can replay an answer."""
 
     if not TYPE_CHECKING:
         __slots__ = ()
@@ -42,17 +42,17 @@ class Resuming:
             raise NotImplementedError
 
     resumes: ClassVar[bool] = False
-    """Whether its servers can replay an answer from a `position`, for another connection to go on with."""
+    """True if its servers can replay an answer from a `position` over another connection."""
     made_of: ClassVar[tuple[type, ...]] = ()
-    """Classes of the objects that `state` keeps, beside its own, that of its parts and of open ones."""
+    """Classes of further objects in `state`, beside the format, its parts and the open parts."""
 
     @property
     def position(self) -> int | str | None:
-        """The last event's number or id, after which the server is asked to go on; None where none came."""
+        """Number or id of the last event, after which the server is asked to continue; None before one."""
         return None
 
     def is_kept(self, message: Message) -> bool:
-        """Tell whether the server goes on with an answer, and keeps it, when its connection breaks.
+        """Return whether the server continues and stores an answer when its connection breaks.
 
         Args:
             message: The answer so far.
@@ -60,7 +60,7 @@ class Resuming:
         return self.resumes
 
     def position_of(self, payload: dict[str, Any]) -> int | str | None:
-        """Return the number or id of an event; None where it has none.
+        """Return the number or id of an event; None if it has none.
 
         Args:
             payload: The decoded payload, a JSON object.
@@ -68,19 +68,19 @@ class Resuming:
         return None
 
     def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
-        """Return the id of the answer that a payload begins, or "" if it has none; None where it begins none.
+        """Return the id of the answer that a payload begins ("" if it has none); None if it begins none.
 
         Args:
             payload: The decoded payload, a JSON object.
-            event: The SSE event's name, "" where it has none.
+            event: The SSE event's name, "" if it has none.
         """
         return None
 
     def state(self) -> dict[str, Any] | None:
-        """Return what reading on takes, in another process too: JSON, without what the message holds.
+        """Return the state needed to read on, as JSON for another process, without what the message holds.
 
-        None is returned where that cannot be kept. What is kept by itself are the
-        slots of the format, of its parts and of what these are `made_of`.
+        The slots of the format, of its parts and of the classes in `made_of` are saved
+        automatically. Returns None if the state cannot be saved.
         """
         if not self.resumes:
             return None
@@ -89,21 +89,21 @@ class Resuming:
         return state_of(cast("Format", self))
 
     def restore(self, state: dict[str, Any], messages: Sequence[Message]) -> None:
-        """Take the state of another format of this make.
+        """Restore the state of another format of this class.
 
         Args:
-            state: What `state` returned.
-            messages: What had been told by then.
+            state: The value that `state` returned.
+            messages: The messages as of that state.
 
         Raises:
-            MisuseError: It was changed on the way, or comes from another version.
+            MisuseError: The state was altered, or comes from another version.
         """
         from tokenstream.formats._kept import restore_format
 
         restore_format(cast("Format", self), state, messages)
 
     def go_on(self) -> None:
-        """Have another connection go on after `position`: what is sent again is dropped."""
+        """Expect another connection to continue after `position`; repeated payloads are dropped."""
         if self._fast_path is not None:
             self._fast_path.clear()
         self.error = None
@@ -112,16 +112,16 @@ class Resuming:
         self._replay = None if position is None else Replay(position, self.parts.id)
 
     def expect_events(self, after: str, first: str) -> None:
-        """Drop the SSE events that are sent again, where ids of events are all that tells.
+        """Drop repeated SSE events, for servers whose only positions are event ids.
 
         Args:
             after: The id of the last event.
-            first: The id of the first one.
+            first: The id of the first event.
         """
         self._replayed_events = None if self.resumes else ReplayOfEvents(after, first)
 
     def _is_replayed_event(self, replay: ReplayOfEvents, frame: Frame) -> bool:
-        # What has no id of its own has the one of the event before.
+        # An event without an id of its own has that of the event before.
         dropped = replay.drops(frame.id) if isinstance(frame, ServerSentEvent) else False
         self.dropped += dropped
         if replay.over:
@@ -130,7 +130,7 @@ class Resuming:
 
     def _is_replayed(self, replay: Replay, payload: dict[str, Any], event: str) -> bool:
         if provider_error(payload, event) is not None and not self.tolerates(payload, event):
-            # It is about this connection, whatever its number.
+            # It concerns this connection, whatever its number.
             return False
         if self.recognises(payload, event) is False:
             raise PositionLost("the server goes on in another format than it began in")

@@ -1,4 +1,4 @@
-"""Tell what a body or frames of no known format are; of frames, without their content, by names alone."""
+"""Errors for a body or frames of no known format; frames are described by names only, without content."""
 
 from __future__ import annotations
 
@@ -37,49 +37,49 @@ __all__ = [
 
 _MOST_NAMES = 5
 _WORDS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
-"""Values that are words, of JSON and beyond."""
+"""Values that are words, in JSON and its supersets."""
 _LONGEST_REST = 10
-"""Characters that tell whether something was cut: one more than the longest word has."""
+"""Characters needed to decide whether a value was cut off: one more than the longest word has."""
 _CUT_ESCAPE = re.compile(r"u?[0-9A-Fa-f]{0,4}")
 _CUT_NUMBER = re.compile(r"\.|[eE][+-]?")
 _OF_A_RUN = (frozenset({"event", "run_id", "parent_ids"}), frozenset({"current_agent_name"}))
-"""Keys of events of a run: those of LangChain's `astream_events`, and of LlamaIndex's agents."""
+"""Keys of the events of a whole run: LangChain's `astream_events`, LlamaIndex's agents."""
 _MOST_NAME = 40
-"""Characters of a name that are shown."""
+"""Characters shown of a name."""
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,39}")
-"""What a type looks like that is a word of a vocabulary, and nobody's text."""
+"""Matches a type that is a word of some vocabulary and so cannot be a user's text."""
 
 
 def not_a_stream(kind: Sniffed, start: str, *, text: bool = False) -> NotAStream:
-    """Return the error of a body that is none of ours.
+    """Return the error for a body in no known format.
 
     Args:
-        kind: What it is, by its first bytes.
+        kind: Its kind, by its first bytes.
         start: Its start, as text.
-        text: Whether it came as text and not as bytes.
+        text: True if it came as text and not as bytes.
     """
     if kind == "html":
         title = title_of(start)
         named = f" titled {title!r}" if title else ""
         return NotAStream(
-            f"the body is a web page{named}, not a stream: check the address, and what stands between",
+            f"the body is a web page{named}, not a stream: check the address, and any proxy on the way",
             body=start,
         )
     if text:
         return NotAStream(
-            "the text is no event stream and no JSON; its start is in .body. If these are pieces of the "
-            'answer itself, decoded already, say format="pieces"',
+            "the text is neither an event stream nor JSON; its start is in .body. If these are pieces of "
+            'the answer itself, already decoded, pass format="pieces"',
             body=start,
         )
     return NotAStream(
-        "the body is no event stream and no JSON; its first bytes are in .body. If it is a format of "
-        f"these, name it with format=…: {', '.join(registry.names())}",
+        "the body is neither an event stream nor JSON; its first bytes are in .body. If it is one of "
+        f"these formats, name it with format=…: {', '.join(registry.names())}",
         body=start,
     )
 
 
 def error_in(payload: bytes, limits: Limits) -> StreamError | None:
-    """Return the provider's error that a piece of a body is; None where it is none.
+    """Return the provider's error in a piece of a body; None if it has none.
 
     Args:
         payload: The piece.
@@ -98,7 +98,7 @@ def error_in(payload: bytes, limits: Limits) -> StreamError | None:
 
 
 def lines_without_ends(tail: bytes, limits: Limits) -> NotAStream | None:
-    r"""Return the error of a body whose lines have lost their ends, which nothing else can tell.
+    r"""Return the error for a body whose lines have lost their ends; None if they have not.
 
     Args:
         tail: The start of its only event, which has not ended.
@@ -113,28 +113,28 @@ def lines_without_ends(tail: bytes, limits: Limits) -> NotAStream | None:
         None
     """
     lines = [line for line in tail.splitlines() if line.startswith(b"data:")]
-    # Data over several lines are one payload, unless the first line is one by itself.
+    # Data over several lines are one payload, unless the first line is a payload by itself.
     if len(lines) > 1 and lines[0].removeprefix(b"data:").lstrip()[:1] == b"{":
         if not is_whole(lines[0].removeprefix(b"data:"), limits):
             return None
         return NotAStream(
-            "no blank line ends the events of the body: their ends were taken off. Hand over the "
+            "no blank line ends the events of the body: the line ends were removed. Hand over the "
             "response itself or its bytes, not its lines (iter_lines)",
             body=str(tail, "utf-8", "replace"),
         )
     if tail.count(b"data:") < 2 or b"\n" in tail or b"\r" in tail:
         return None
     return NotAStream(
-        "the body is one line that says `data:` again and again: these are lines whose ends were "
-        "taken off. Hand over the response itself or its bytes, not its lines (iter_lines)",
+        "the body is one line that says `data:` again and again: the line ends were "
+        "removed. Hand over the response itself or its bytes, not its lines (iter_lines)",
         body=str(tail, "utf-8", "replace"),
     )
 
 
 def of_no_format(frames: Sequence[Frame], limits: Limits) -> NotAStream:
-    """Return the error of frames that are of no format.
+    """Return the error for frames in no known format.
 
-    It names their event types, or else the keys of their payloads.
+    It names their event types or, without any, the keys of their payloads.
 
     Args:
         frames: The frames, in order.
@@ -155,20 +155,20 @@ def of_no_format(frames: Sequence[Frame], limits: Limits) -> NotAStream:
         )
     return NotAStream(
         f"the events are of no known format; {_names_seen(frames, limits)}. If it is one of "
-        f"{', '.join(registry.names())}, name it with format=…; a simple one of no provider's is "
-        "read by a mapping, tokenstream.formats.custom(text=…); any other is for its SDK's own loop",
+        f"{', '.join(registry.names())}, name it with format=…; read a simple format of a server of "
+        "your own with tokenstream.formats.custom(text=…), and any other with its SDK",
         body=_start_of(frames[0], limits.tail) if frames else "",
     )
 
 
 def no_piece(item: object) -> MisuseError:
-    """Return the error of an item of a source that is neither bytes nor text, nor a payload.
+    """Return the error for an item of a source that is not bytes, text or a payload.
 
     Example:
         >>> str(no_piece(7))
         'int is no piece of a body; bytes are expected, text, or payloads as dicts'
     """
-    # The messages that LangGraph streams are such.
+    # LangGraph streams messages as tuples.
     followed = "; the events of a framework's run are followed with Steps, run.follow(events)"
     return MisuseError(
         f"{type(item).__qualname__} is no piece of a body; bytes are expected, text, or payloads as dicts"
@@ -196,19 +196,19 @@ def _names_seen(frames: Iterable[Frame], limits: Limits) -> str:
 
 
 def payload_of(frame: Frame) -> bytes | dict[str, Any]:
-    """Return a frame's payload, without the name of its event."""
+    """Return a frame's payload without its event name."""
     return frame.payload if isinstance(frame, ServerSentEvent | EventStreamMessage) else frame
 
 
 def is_whole(frame: Frame, limits: Limits) -> bool:
-    """Tell whether a last frame that lacks its end can be taken all the same.
+    """Return whether a last frame without its end is whole and can be read.
 
     Args:
         frame: The frame.
         limits: Bounds on decoding it.
 
     Raises:
-        LimitExceeded: It passes one of them.
+        LimitExceeded: It exceeds one of them.
 
     Example:
         >>> from tokenstream.limits import DEFAULT_LIMITS
@@ -230,16 +230,16 @@ def is_whole(frame: Frame, limits: Limits) -> bool:
 
 
 def is_malformed(document: bytes) -> bool:
-    """Tell whether a document that is not whole goes wrong before it ends, so that it was not merely cut.
+    """Return whether an incomplete document has a syntax error, so that it was not merely cut off.
 
     Args:
-        document: What came of it, within the bounds that `is_whole` holds it to.
+        document: The bytes that arrived, within the limits of `is_whole`.
 
     Example:
         >>> is_malformed(b'{"done": tr'), is_malformed(b'{"done": <'), is_malformed(b'{"done": true} <')
         (False, True, True)
     """
-    # A character that was cut itself is no fault.
+    # A character cut in half is not a fault.
     text = codecs.getincrementaldecoder("utf-8")("replace").decode(document)
     try:
         json.loads(text)
@@ -257,7 +257,7 @@ def is_malformed(document: bytes) -> bool:
 
 
 def _start_of(frame: Frame, most: int) -> str:
-    """Return the start of a frame's payload as text, of at most so many bytes or characters."""
+    """Return the start of a frame's payload as text, at most `most` bytes or characters."""
     payload = payload_of(frame)
     return str(payload[:most], "utf-8", "replace") if isinstance(payload, bytes) else str(payload)[:most]
 

@@ -1,4 +1,4 @@
-"""Formats that other distributions bring along, under the entry point group `tokenstream.formats`."""
+"""Formats installed by other distributions under the entry point group `tokenstream.formats`."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 __all__ = ["detect", "forget", "load", "names"]
 
 GROUP = "tokenstream.formats"
-"""The group of entry points whose names are those of formats, and whose values are their classes."""
+"""Entry point group: each name is a format's name, each value its class."""
 
 
 def names() -> list[str]:
-    """Return the names of the formats that other distributions bring along."""
+    """Return the names of the formats that other distributions install."""
     return list(_entry_points())
 
 
 def forget() -> None:
-    """Look again for installed formats when one is next asked for."""
+    """Search for installed formats again on the next lookup."""
     _entry_points.cache_clear()
     load.cache_clear()
 
 
 @cache
 def _entry_points() -> dict[str, EntryPoint]:
-    # Searching all that is installed costs milliseconds: it is done when a format is not ours, and once.
+    # Searching the installed distributions costs milliseconds: done once, and only for a foreign format.
     from importlib.metadata import entry_points
 
     found: dict[str, EntryPoint] = {}
@@ -42,10 +42,10 @@ def _entry_points() -> dict[str, EntryPoint]:
 
 @cache
 def load(name: str) -> type[Format] | None:
-    """Return the class of an installed format; None where no distribution has one of that name.
+    """Return the class of an installed format; None if no distribution has one of this name.
 
     Raises:
-        MisuseError: What the distribution offers is no format, or cannot be imported.
+        MisuseError: The entry point cannot be imported, or is not a format.
     """
     point = _entry_points().get(name)
     if point is None:
@@ -63,7 +63,7 @@ def _checked(found: Any, name: str, whose: str) -> type[Format]:  # noqa: ANN401
     from tokenstream.formats.base import Format
 
     if not (isinstance(found, type) and issubclass(found, Format)):
-        msg = f"{whose} is no class that derives from tokenstream.formats.Format; mend or remove it"
+        msg = f"{whose} is not a subclass of tokenstream.formats.Format; mend or remove it"
         raise MisuseError(msg)
     told = getattr(found, "name", None)
     if told != name:
@@ -77,13 +77,13 @@ def _checked(found: Any, name: str, whose: str) -> type[Format]:  # noqa: ANN401
 
 
 def detect(payload: dict[str, Any], event: str) -> tuple[str | None, bool]:
-    """Return the installed format that a payload is of, and whether a later payload may tell.
+    """Return the installed format of a payload, or None, and whether a later payload may decide.
 
-    A format that is broken recognises nothing: streams of other formats must not suffer from it.
+    A broken format recognises nothing, so that streams of other formats do not suffer from it.
 
     Args:
         payload: The decoded payload.
-        event: The SSE event's name, "" where it has none.
+        event: The SSE event's name, "" if it has none.
     """
     wait = False
     for name in names():

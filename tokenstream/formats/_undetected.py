@@ -1,4 +1,4 @@
-"""The format of a connection until its frames tell which one it is."""
+"""The format of a connection until its frames reveal the real one."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _MOST_HELD = 64
 
 
 class Undetected(Format):
-    """Holds frames until one of them tells the format, then gives way to it.
+    """Holds frames until one of them reveals the format, then gives way to it.
 
-    To give way is to make the format, to hand it over, and to feed it the frames
-    that were held. It counts those as the first ones; here, `frames` stays 0.
+    Giving way means creating the format, passing it to `found`, and feeding it the
+    held frames. The new format counts them as its first; here, `frames` stays 0.
 
     Args:
         limits: Bounds on decoding the frames, and on the format.
         pings: Whether signs of life become `Ping` events.
-        found: Takes the format, before that reads its first frame.
+        found: Called with the format before it reads its first frame.
 
     Example:
         >>> from tokenstream.limits import DEFAULT_LIMITS
@@ -54,37 +54,35 @@ class Undetected(Format):
         self._found = found
         self._held: list[Frame] = []
         self._skipped = 0
-        """Frames that held nothing."""
+        """Number of frames without content."""
         self.documents = False
-        """The frames are the documents of a JSON body, so that they can be no bare text."""
+        """True if the frames are documents of a JSON body and so cannot be bare text."""
         self.messages = False
-        """The frames are a WebSocket's messages, so that the client may have to speak first."""
+        """True if the frames are WebSocket messages, where the client may have to speak first."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - any format is asked
-        """Say no: no payload is of this format."""
+        """Return False: no payload is of this format."""
         return False
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Refuse: whatever tells its format is read by that."""
+        """Refuse: a payload is read by its own format."""
         msg = "the format of the payload is not known yet"
         raise ProtocolError(msg)
 
     @property
     def resting(self) -> bool:
-        """The server has nothing to say until the client speaks, as at the start of a WebSocket."""
+        """True while the server waits for the client to speak, as at the start of a WebSocket."""
         return self.messages
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
-        """Hold a frame, or give way and return the events of all that were held."""
+        """Hold a frame, or give way and return the events of all held frames."""
         try:
             found = recognise(frame, self.limits, document=self.documents)
         except ProtocolError as error:
             error.event = self._skipped + len(self._held) + 1
             advice = (
-                ""
-                if isinstance(error, LimitExceeded)
-                else '; if the data are bare text, say so with format="text"'
+                "" if isinstance(error, LimitExceeded) else '; if the data are bare text, pass format="text"'
             )
             error.args = (f"frame {error.event}: {error}{advice}",)
             self.error = error
@@ -101,11 +99,11 @@ class Undetected(Format):
         return self._give_way(None if found == WAIT else found)
 
     def settle(self) -> list[Event]:
-        """Give way to the only format that what is held may be of: no more frames will come."""
+        """Give way to the one format that fits all held frames, if there is one: the input has ended."""
         return self._give_way(likeliest(self._held, self.limits)) if self._held else []
 
     def cut_short(self) -> StreamTruncated:
-        """Return the error for input that ended before any event came."""
+        """Return the error for input that ended before any event."""
         return StreamTruncated("the body ended without a single event; ask again")
 
     def _give_way(self, name: str | None) -> list[Event]:
@@ -114,7 +112,7 @@ class Undetected(Format):
             self.error = of_no_format(held, self.limits)
             return []
         known = registry.create(name, limits=self.limits, pings=self.pings)
-        # Frames are numbered as they came.
+        # Frames keep their numbers in the input.
         known.frames = self._skipped
         self._found(known)
         events: list[Event] = []

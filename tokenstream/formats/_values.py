@@ -1,4 +1,4 @@
-"""Values in other clothes: base64 that is bytes, JSON that is arguments, fields that are token counts."""
+"""Convert values: base64 to bytes, JSON values to text, fields to token counts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STANDARD = str.maketrans("-_", "+/")
 
 
 def base64_bytes(written: object) -> bytes | None:
-    r"""Return the bytes that base64 text is, in either alphabet, padded or not; None where it is none.
+    r"""Decode base64 in either alphabet, padded or not; None if it is not base64.
 
     Example:
         >>> base64_bytes("-_8="), base64_bytes("+/8"), base64_bytes("a text"), base64_bytes(None)
@@ -35,12 +35,12 @@ def base64_bytes(written: object) -> bytes | None:
 
 
 def count_of_kind(details: object, kind: str, *names: str) -> int | None:
-    """Return how many tokens were of one modality, as Google's APIs list them; None where they do not say.
+    """Return the token count of one modality from a list in Google's style; None if it is not listed.
 
     Args:
         details: The list.
-        kind: The modality, in the API's word.
-        names: What the count may be called.
+        kind: The API's word for the modality.
+        names: Possible names of the count.
 
     Example:
         >>> count_of_kind([{"modality": "AUDIO", "tokenCount": 3}], "AUDIO", "tokenCount")
@@ -56,11 +56,11 @@ def json_text(value: object, what: str = "the arguments of a tool call") -> str:
     """Return values as JSON text.
 
     Args:
-        value: The values, as they were decoded.
-        what: What they are, for the error.
+        value: The decoded values.
+        what: A description of them for the error.
 
     Raises:
-        ProtocolError: They are nested too deeply, or no JSON values.
+        ProtocolError: They are nested too deeply, or are not JSON values.
 
     Example:
         >>> json_text({"city": "Zürich"})
@@ -69,8 +69,8 @@ def json_text(value: object, what: str = "the arguments of a tool call") -> str:
     try:
         return json.dumps(value, ensure_ascii=False)
     except (RecursionError, TypeError, ValueError):
-        # Only payloads that were made in Python can be so; JSON was bounded when it was decoded.
-        msg = f"{what} are nested too deeply, or no JSON values"
+        # Only payloads made in Python can fail here; JSON was bounded when it was decoded.
+        msg = f"{what} are nested too deeply, or are not JSON values"
         raise ProtocolError(msg) from None
 
 
@@ -85,11 +85,11 @@ def scalar_text(value: object) -> str | None:
 
 
 def counts_in(payload: dict[str, Any], names: Mapping[str, str]) -> Usage | None:
-    """Return the token counts that stand among a payload's other fields, or None where there are none.
+    """Return the token counts among a payload's fields, or None if it has none.
 
     Args:
         payload: The payload.
-        names: What the server calls each count, and the field of `Usage` that it is.
+        names: Fields of `Usage` by the server's names of the counts.
 
     Example:
         >>> usage = counts_in({"text": "", "eval_count": 3}, {"eval_count": "output_tokens"})

@@ -1,4 +1,4 @@
-"""Tell when a text has become one whole JSON value, as it arrives: a call's arguments, an error's body."""
+"""Detect when a text that arrives in pieces has become one whole JSON value."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _CONTENT = re.compile(r"[^ \t\n\r]")
 
 
 class Wholeness:
-    """Follows the brackets of a text that arrives in pieces; each character is looked at once.
+    """Follows the brackets of a text that arrives in pieces; each character is read once.
 
-    Only objects and arrays can be told to be whole: a number may always go on.
+    Only objects and arrays have an unmistakable end: a number may always go on.
 
     Example:
         >>> text = Wholeness()
@@ -26,7 +26,7 @@ class Wholeness:
 
     def __init__(self) -> None:
         self.whole = False
-        """Whether the text is one closed object or array, and nothing after it."""
+        """True if the text is one closed object or array with nothing after it."""
         self._depth = 0
         self._started = False
         self._inside = False

@@ -1,4 +1,4 @@
-"""Bare text in `data:` lines, ended by `data: [DONE]`: the form that tutorials teach."""
+"""Bare text in `data:` lines, ended by `data: [DONE]`, as tutorials teach it."""
 
 from __future__ import annotations
 
@@ -25,26 +25,31 @@ if TYPE_CHECKING:
 __all__ = ["Text", "text"]
 
 _ONE_LINE = re.compile(rb"data: ([^\r\n{][^\r\n]*+)\n\n").fullmatch
-"""Matches an event that is one piece of text in one line, and no JSON object."""
+"""Matches an event with one piece of text on one line that does not begin like a JSON object."""
 
 
 class Text(Format):
     """Server-sent events whose data are pieces of text, or a body that is nothing but text.
 
-    Whatever stands in `data:` is text, white space and JSON too, save `[DONE]`,
-    which is the end, and empty data, which is a sign of life. An event named
-    "error" is the server's error. So is a payload that is one whole JSON object
-    with an `error` that is text or has a `message`; a model that writes such an
-    object writes it in pieces. Events of any other name are carried as unknown.
+    The data of an event mean:
 
-    A body without events, where this format is named, is text from its first
-    character to its last, and the end of the input is the end of the answer.
+    - `[DONE]`: the end of the answer;
+    - nothing: a sign of life;
+    - one whole JSON object whose `error` is text or has a `message`: the server's
+      error (a model that writes such an object writes it in pieces);
+    - anything else, white space and JSON included: a piece of text.
 
-    SSE takes one leading space away and has no word for CR: servers that send
+    An event named "error" is the server's error; events of any other name are
+    carried as unknown.
+
+    If this format is named and the body has no events, all of it is text, and the
+    end of the input is the end of the answer.
+
+    SSE removes one leading space and cannot carry a CR: servers that send
     `data: The`, `data: cat` need a `joiner`, and no piece can hold a CR.
 
     Args:
-        joiner: What stands between two pieces.
+        joiner: Text to put between two pieces.
         limits: Bounds on what is held.
         pings: Whether signs of life become `Ping` events.
 
@@ -66,9 +71,9 @@ class Text(Format):
         self.joiner = joiner
         self._part: OpenPart | None = None
         self._is_bare = False
-        """Whether the body has no events."""
+        """True if the body has no events."""
         self._growing: OpenPart | None = None
-        """The part, where pieces may be added to it without being looked into."""
+        """The part to which pieces may be added without checks; None if there is none."""
 
     def fresh(self, *, limits: Limits, pings: bool) -> Text:
         """Return a format with the same joiner for a new connection."""
@@ -76,22 +81,22 @@ class Text(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - any format is asked
-        """Say no: a payload that is a JSON object is of another format."""
+        """Return False: a JSON object belongs to another format."""
         return False
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Refuse a payload that came decoded: it is no text."""
+        """Refuse a decoded payload: it is not text."""
         msg = 'the format "text" reads text, and a JSON object came; name the format that it is of'
         raise ProtocolError(msg)
 
     def read_sentinel(self) -> None:
-        """Take `[DONE]`, the only end that there is."""
+        """End the answer at `[DONE]`."""
         if not self.parts.started:
             self.note("answer_empty")
         self.conclude()
 
     def feed(self, frame: Frame | str, *, now: float = 0.0) -> list[Event]:
-        """Return the events that `frame` holds, or a piece of a body without events."""
+        """Return the events of a frame, or of a piece of a body without events."""
         if isinstance(frame, str):
             return self._feed_bare(frame)
         part = self._growing
@@ -118,7 +123,7 @@ class Text(Format):
         return self.parts.take()
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return what was held back; without `[DONE]`, set `error` to `StreamTruncated`."""
+        """Return the held-back events; without `[DONE]`, set `error` to `StreamTruncated`."""
         if self._is_bare and self.error is None:
             self.conclude()
         return super().end(now=now)
@@ -126,7 +131,7 @@ class Text(Format):
     def shortcut(
         self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
     ) -> Callable[[bytes], Event | None] | None:
-        """Return a function that reads a chunk that is one piece of text in one line."""
+        """Return a function that reads a chunk with one piece of text on one line."""
         part = self._growing
         if part is None or unit != "event":
             return None
@@ -146,7 +151,7 @@ class Text(Format):
         return read
 
     def read_text(self, payload: bytes, event: str) -> None:
-        """Take a piece of text, or the server's error."""
+        """Read a piece of text, or the server's error."""
         self.parts.raw = text = payload.decode("utf-8", "replace")
         if event == "error":
             self.error = provider_error(_object_of(payload) or {"error": {"message": text}}, event)
@@ -175,7 +180,7 @@ class Text(Format):
     def _read_frame(self, frame: Frame) -> None:
         event = frame.event if isinstance(frame, ServerSentEvent) else ""
         payload = frame.payload if isinstance(frame, ServerSentEvent) else frame
-        # White space is text here, and no sign of life.
+        # White space is text here, not a sign of life.
         if isinstance(payload, bytes) and payload.isspace():
             self.read_text(payload, event)
         else:
@@ -183,7 +188,7 @@ class Text(Format):
 
 
 def _object_of(payload: bytes) -> dict[str, Any]:
-    """Return the JSON object that a payload is, or an empty one where it is none."""
+    """Decode a payload that is a JSON object; return an empty one for any other."""
     try:
         value = decode(payload)
     except ProtocolError:
@@ -192,7 +197,7 @@ def _object_of(payload: bytes) -> dict[str, Any]:
 
 
 def _error_of(payload: bytes) -> ProviderError | None:
-    """Return the error that a piece is, or None for text."""
+    """Return the error in a piece, or None for text."""
     if not payload.startswith(b"{") or b'"error"' not in payload:
         return None
     value = _object_of(payload)
@@ -202,10 +207,10 @@ def _error_of(payload: bytes) -> ProviderError | None:
 
 
 def text(*, joiner: str = "") -> Text:
-    """Return the format of bare text in `data:` lines, to be passed as `format=`.
+    """Return the format for bare text in `data:` lines, to be passed as `format=`.
 
     Args:
-        joiner: What stands between two pieces, for servers that send whole words.
+        joiner: Text to put between two pieces, for servers that send whole words.
 
     Example:
         >>> text(joiner=" ").joiner

@@ -1,4 +1,4 @@
-"""What every format is: a stage that turns frames into events."""
+"""The base class of formats: a stage that turns frames into events."""
 
 from __future__ import annotations
 
@@ -36,23 +36,23 @@ PING_NAMES = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
 
 
 Frame: TypeAlias = bytes | ServerSentEvent | EventStreamMessage | dict[str, Any]
-"""One unit of a framing: a bare payload, one that has a name, or a payload already decoded."""
+"""One unit of a framing: a bare payload, one with a name, or a decoded payload."""
 
 Unit: TypeAlias = Literal["event", "line", "element", "message", "payload"]
-"""What a chunk that is read at a glance is one of: SSE events, JSON lines, elements of a JSON
-array, messages of a WebSocket, or payloads that were decoded before they came."""
+"""The kind of a chunk read at a glance: an SSE event, a JSON line, an element of a JSON
+array, a WebSocket message, or a payload that arrived decoded."""
 
 
 class Format(Resuming, ABC):
     """A wire vocabulary: frames in, events out, for one connection.
 
-    A format knows which choice and part an event belongs to, when a tool call
-    has ended and whether the answer has; it holds no content but the arguments
-    of open tool calls and halves of surrogate pairs.
+    A format knows which choice and part an event belongs to, and when a tool call
+    and the answer end. The only content that it holds are the arguments of open
+    tool calls and halves of surrogate pairs.
 
-    A format of your own derives from this class and has a `name`, `recognises`
-    and `read`. Pass an object of it as `format=`, or offer the class under the
-    entry point group `tokenstream.formats`; docs/adding-a-format.md shows one whole.
+    A format of your own derives from this class and defines `name`, `recognises`
+    and `read`. Pass an instance as `format=`, or register the class under the
+    entry point group `tokenstream.formats`; docs/adding-a-format.md has a complete example.
 
     Args:
         limits: Bounds on parts, choices, tool calls, and JSON payloads.
@@ -78,31 +78,31 @@ class Format(Resuming, ABC):
     )
 
     name: ClassVar[str]
-    """What users call the format."""
+    """The name under which users select the format."""
     framing: ClassVar[str] = "sse"
     """The framing that carries it."""
     sentinel: ClassVar[bytes | None] = None
-    """The payload that is no payload and means the end."""
+    """The frame that means the end and carries no data, such as `[DONE]`."""
     ends_with_input: ClassVar[bool] = False
-    """Whether the end of the input is the end of the answer: no terminal event exists."""
+    """True if the end of the input is the end of the answer: the format has no terminal event."""
     finish_is_last: ClassVar[bool] = True
-    """Whether a finish reason ends its choice; where one may stand in any payload, input that breaks
-    off behind it is cut all the same."""
+    """True if a finish reason ends its choice; False if any payload may carry one, so that input
+    that breaks off after it is truncated nevertheless."""
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = MappingProxyType({})
-    """What the provider's words for the end of an answer mean; any other word is "unknown"."""
+    """Finish reasons by the provider's words; any other word is "unknown"."""
     retryable: ClassVar[Mapping[str, bool]] = MappingProxyType({})
-    """Whether asking again may help after an error, by the provider's code or type: the words that
-    mean something else here than with other providers, or that the others do not know."""
+    """True for each error code or type after which a retry may help; lists only the words that other
+    providers lack or use in another sense."""
     event_names: ClassVar[frozenset[str]] = frozenset()
     """Names of SSE events whose data must be this format's payloads."""
     fast: ClassVar[Fast | None] = None
-    """What its deltas have in common, so that most need not be decoded; None where nothing is known."""
+    """Common features of its deltas, so that most need not be decoded; None if unknown."""
     reads_bare_text: ClassVar[bool] = False
-    """Whether a body that is text without events is read, too, in pieces of str; the format must be named."""
+    """True if it also reads a body of text without events, in pieces of str; the format must be named."""
     several: ClassVar[bool] = False
-    """Whether a connection carries several answers, which `place_of` and `of_answer` tell apart."""
+    """True if a connection carries several answers, distinguished by `place_of` and `of_answer`."""
     several_on_socket: ClassVar[bool] = False
-    """Whether a WebSocket carries several answers, though a body has one."""
+    """True if a WebSocket carries several answers although a body has one."""
 
     unkept: ClassVar[frozenset[str]] = frozenset(
         {
@@ -118,7 +118,7 @@ class Format(Resuming, ABC):
             "stop",
         }
     )
-    """Slots that `state` does not keep; a derived class names those of its own."""
+    """Slots that `state` leaves out; a derived class names its own."""
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         self.limits = limits if limits is not None else DEFAULT_LIMITS
@@ -127,37 +127,37 @@ class Format(Resuming, ABC):
         self._replay: Replay | None = None
         self._replayed_events: ReplayOfEvents | None = None
         self.dropped = 0
-        """How many payloads came again and were dropped, since another connection went on."""
+        """Number of repeated payloads dropped since another connection continued the answer."""
         self.shortcuts = True
-        """Whether a payload like the last one may be read by comparing; the events are the same."""
+        """True if a payload like the last one may be read by comparison; the events are the same."""
         self.departures = Departures()
         self.frames: int = 0
         self.noted_at = 0
-        """Number of the last frame at which a departure was counted."""
+        """Number of the last frame with a departure."""
         self.ended = False
-        """Whether a terminal event came."""
+        """True once a terminal event has arrived."""
         self.assumed = False
-        """Whether the sentinel alone says so, which counts where the input then ends cleanly."""
+        """True if only the sentinel marked the end; that counts if the input then ends cleanly."""
         self.error: StreamError | None = None
         self.stop: str | None = None
         self.parts = Parts(self.limits, self.note)
 
     def fresh(self, *, limits: Limits, pings: bool) -> Format:
-        """Return a format of the same make for a new connection."""
+        """Return a format with the same options for a new connection."""
         return type(self)(limits=limits, pings=pings)
 
     @classmethod
     @abstractmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
-        """Tell whether a first payload is of this format; None when a later one must decide.
+        """Return whether a first payload is of this format; None if a later one must decide.
 
         Args:
             payload: The decoded payload, a JSON object.
-            event: The SSE event's name, "" where it has none.
+            event: The SSE event's name, "" if it has none.
         """
 
     def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
-        """Return the answer that a payload belongs to, None for the session itself, and whether it ends it.
+        """Return the answer that a payload belongs to (None: the session itself), and whether it ends there.
 
         Args:
             payload: The decoded payload, a JSON object.
@@ -165,49 +165,52 @@ class Format(Resuming, ABC):
         return "", False
 
     def of_answer(self, answer: str) -> Format:
-        """Return a format that reads one of several answers, by what `place_of` calls it.
+        """Return a format that reads one of several answers.
 
-        What was read of the session itself is known to it.
+        It knows everything read about the session itself.
+
+        Args:
+            answer: The answer, as returned by `place_of`.
         """
         return self
 
     @abstractmethod
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Put what `payload` says into `self.parts`.
+        """Pass the content of `payload` to `self.parts`.
 
         Args:
             payload: The decoded payload, a JSON object.
-            event: The SSE event's name, "" where it has none.
+            event: The SSE event's name, "" if it has none.
 
         Raises:
-            ProtocolError: The payload is not what the format allows.
+            ProtocolError: The payload does not follow the format.
         """
 
     @property
     def finished(self) -> bool:
-        """Whether the answer is over: a terminal event came, or every choice has its finish reason."""
+        """True once the answer is over: a terminal event arrived, or every choice has its finish reason."""
         return (self.ended and not self.assumed) or self.parts.finished
 
     @property
     def resting(self) -> bool:
-        """Whether the server has nothing to say until the client speaks: between answers of a session, say.
+        """True while the server waits for the client to speak, such as between answers of a session.
 
-        No silence is too long then.
+        No silence counts as a stall then.
         """
         return False
 
     @property
     def verdict(self) -> Ending:
-        """The ending of an answer that is over without an error; a relay may say that it was stopped."""
+        """The ending of an answer that is over without an error; a relay may report that it was stopped."""
         return "complete"
 
     @property
     def withheld(self) -> StreamError | None:
-        """An error after which the answer may go on: it counts once the input is over."""
+        """An error after which the answer may still go on; it counts once the input has ended."""
         return None
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
-        """Return the events that `frame` holds."""
+        """Return the events of `frame`."""
         fast = self._fast_path
         if fast is None:
             return self.feed_plainly(frame)
@@ -220,7 +223,7 @@ class Format(Resuming, ABC):
         return events
 
     def feed_plainly(self, frame: Frame) -> list[Event]:
-        """Return the events that `frame` holds, whatever it has in common with others."""
+        """Return the events of `frame` without the fast path."""
         if self.error is not None:
             return []
         self.frames += 1
@@ -242,11 +245,11 @@ class Format(Resuming, ABC):
         return self.parts.take()
 
     def judge(self, error: StreamError) -> bool:
-        """Let `retryable` decide whether asking again may help after an error, and tell whether it does."""
+        """Apply `retryable` to an error; return whether it has the error's code or type."""
         return judge(error, self.retryable)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return what was held back; without the end of the answer, set `error` to `StreamTruncated`."""
+        """Return the held-back events; if the answer has not ended, set `error` to `StreamTruncated`."""
         if self.assumed and self.error is None:
             self.assumed = False
             if not self.parts.started:
@@ -267,27 +270,27 @@ class Format(Resuming, ABC):
         return self.parts.take()
 
     def finish_input(self) -> None:
-        """Close what is open at the end of the input.
+        """Close the open parts at the end of the input.
 
         Raises:
-            LimitExceeded: What was held back outgrows a bound.
+            LimitExceeded: The held-back text outgrows a bound.
         """
         if self._fast_path is not None:
             self._fast_path.clear()
         self.parts.close_all(complete=self.error is None and self.finished)
 
     def late_usage(self) -> Usage | None:
-        """Return the token counts of what was read, if there may be some that no event has told yet.
+        """Return token counts that no event has reported yet, or None.
 
-        The message has them at once. It changes nothing: any thread may ask.
+        The message includes them at once. Changes nothing, so any thread may call it.
         """
         return None
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return what takes each delta like this one that is read without decoding; None where nothing need.
+        """Return a callback for deltas like this one that are read without decoding, or None.
 
-        It is for formats that keep more of a delta than `Parts` does. Where it returns
-        False, and has kept nothing, the payload is decoded after all.
+        For formats that keep more of a delta than `Parts` does. If the callback
+        returns False (having stored nothing), the payload is decoded after all.
 
         Args:
             delta: A delta that was decoded.
@@ -295,10 +298,10 @@ class Format(Resuming, ABC):
         return None
 
     def take_beside(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return what `follow` does, and what the events pass before they are given.
+        """Return the callback of `follow`, extended by the stage that events pass through.
 
         Args:
-            delta: A delta that was given.
+            delta: A delta that was returned.
         """
         through, follow = self.parts.through, self.follow(delta)
         return follow if through is None else through.follow(delta, follow)
@@ -306,34 +309,34 @@ class Format(Resuming, ABC):
     def shortcut(
         self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
     ) -> Callable[[bytes], Event | None] | None:
-        """Return a function that reads a whole chunk at a glance, or None where there is none.
+        """Return a function that reads a whole chunk at a glance, or None.
 
-        A driver may use it as long as each chunk so far was read by it and
-        nothing is held by the framing; where it returns None for a chunk, the
-        chunk is to be read in the plain way.
+        A driver may use it as long as it has read every chunk so far and the
+        framing holds nothing. If it returns None for a chunk, that chunk must be
+        read in the plain way.
 
         Args:
-            unit: What each chunk is.
-            most: The longest chunk that may be read so, in bytes.
-            before: What stands before the payload in such a chunk; of an event, the format knows.
-            after: What stands after it.
+            unit: The kind of each chunk.
+            most: The longest chunk that may be read this way, in bytes.
+            before: The bytes before the payload; for an event, the format knows them.
+            after: The bytes after it.
         """
         fast = self._fast_path
         return None if fast is None else fast.shortcut(unit, most, before, after)
 
     def frame_shortcut(self) -> Callable[[Frame], Event | None] | None:
-        """Return a function that reads a frame at a glance, or None where there is none.
+        """Return a function that reads a frame at a glance, or None.
 
-        It may be used until a frame is fed, as the first one is for which it returns None.
+        It is valid until a frame is fed: at the latest, the first for which it returns None.
         """
         return None if self._fast_path is None else self._fast_path.frame_shortcut()
 
     def payload_shortcut(self) -> tuple[str, bytes, Callable[[bytes], Event | None]] | None:
-        """Return what payloads are read at a glance, or None where there are none.
+        """Return how to read payloads at a glance, or None.
 
-        That is the name of their events, what they begin with, and a function
-        that reads what comes after it. It is for framings in which a chunk is
-        proved before its payload counts; the conditions are those of `shortcut`.
+        The tuple holds the name of their events, the bytes they begin with, and a
+        function that reads the rest. It is for framings that verify a chunk before
+        its payload counts; the conditions are those of `shortcut`.
         """
         fast = self._fast_path
         return None if fast is None else fast.split()
@@ -344,33 +347,33 @@ class Format(Resuming, ABC):
             raise self.error
 
     def note(self, name: str) -> None:
-        """Count a departure at the frame that is being read."""
+        """Count a departure at the current frame."""
         self.noted_at = self.frames
         self.departures.note(name, event=self.frames)
 
     def after_end(self, frame: Frame) -> None:
-        """Take a frame that comes after the terminal event: ignore and count it."""
+        """Ignore and count a frame after the terminal event."""
         self.note("data_after_end")
 
     def conclude(self) -> None:
-        """Mark the terminal event: close what is open, and ignore what comes after."""
+        """End the answer: close the open parts and ignore later frames."""
         self.ended = True
         self.parts.close_all(complete=True)
 
     def ping(self) -> None:
-        """Take a sign of life."""
+        """Record a sign of life."""
         if self.pings:
             self.parts.emit(Ping(raw=self.parts.raw))
 
     def read_text(self, payload: bytes, event: str) -> None:
-        """Take a payload that may be no JSON object; by default every payload must be one.
+        """Read a payload that need not be a JSON object; by default, it must be one.
 
         Args:
             payload: The payload as it came, not empty and not the sentinel.
-            event: The SSE event's name, "" where it has none.
+            event: The SSE event's name, "" if it has none.
 
         Raises:
-            ProtocolError: It is none.
+            ProtocolError: It is not a JSON object.
         """
         data = self.decode(payload)
         if not is_dict(data):
@@ -380,15 +383,15 @@ class Format(Resuming, ABC):
             self._read_object(data, event)
 
     def decode(self, payload: bytes) -> Any:  # noqa: ANN401 - any JSON value
-        """Return the JSON value that a payload is, and remember whether it may hold broken characters.
+        """Decode a payload, and remember whether it may hold halves of surrogate pairs.
 
         Raises:
-            ProtocolError: It is no JSON.
+            ProtocolError: It is not JSON.
         """
         try:
             data = from_json(payload)
         except ValueError:
-            # For good: a format may keep what it has read, and tell it later.
+            # Never reset: a format may keep a value and report it later.
             self.parts.halves = True
             return decode_lenient(payload, self.limits)
         if self.limits is not DEFAULT_LIMITS:
@@ -422,25 +425,25 @@ class Format(Resuming, ABC):
             self.read_text(frame, event)
 
     def _take_named(self, event: str, payload: bytes) -> None:
-        """Take a named event that is none of the format's, with data in no format at all."""
+        """Carry a named event outside the format whose data may be anything."""
         if event in PING_NAMES:
             self.ping()
         else:
             self.parts.unknown(event, str(payload, "utf-8", "replace"))
 
     def read_sentinel(self) -> None:
-        """Take the sentinel: the end of the answer, for certain where its finish reason came."""
+        """Read the sentinel: the end of the answer, certain only if the finish reason came before."""
         if self.finished:
             self.conclude()
         else:
             # Quirk (llama-cpp-python, 2026-11): an answer that another request interrupts ends
             # with the sentinel, and then the connection breaks; recording: none.
             self.note("finish_missing")
-            # While nothing new has come, the sentinel is as old.
+            # While only repeated payloads have come, the sentinel is a repetition, too.
             self.ended = self.assumed = self._replay is None
 
     def end_without_finish(self) -> None:
-        """Take the end of an answer whose finish reason is missing; by default what is open is closed."""
+        """End an answer without a finish reason; by default, close the open parts."""
         self.conclude()
 
     def _read_object(self, data: dict[str, Any], event: str) -> None:
@@ -452,7 +455,7 @@ class Format(Resuming, ABC):
         self.read(data, event)
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Tell whether a payload that looks like an error is none in this format."""
+        """Return whether a payload that looks like an error is a regular one in this format."""
         return False
 
     def cut_short(self) -> StreamTruncated:
@@ -468,5 +471,5 @@ class Format(Resuming, ABC):
 
 
 def name_of(event: ServerSentEvent | EventStreamMessage) -> str:
-    """Return an event's name; "" where it has none, which the SSE standard calls "message"."""
+    """Return an event's name; "" for an unnamed one, which the SSE standard calls "message"."""
     return "" if event.event == "message" else event.event

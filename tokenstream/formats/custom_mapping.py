@@ -1,4 +1,4 @@
-"""A format made of paths: one line for a simple server."""
+"""A format defined by paths: one line of code for a simple server."""
 
 from __future__ import annotations
 
@@ -42,33 +42,33 @@ def custom(
     end: str | Collection[str] | None = None,
     sentinel: str | None = None,
 ) -> Custom:
-    r"""Return the format of a simple server, to be passed as `format=`.
+    r"""Return a format for a simple server, to be passed as `format=`.
 
-    A path is keys and list indexes with dots between them, such as
+    A path is a series of keys and list indexes separated by dots, such as
     `"choices.0.text"`; `"*"` is every item of a list, `"$"` the whole payload.
-    The answer is over at `end`, at `sentinel`, or with its finish reason; where a
+    The answer is over at `end`, at `sentinel`, or with its finish reason. If a
     mapping has none of these, the end of the input is the end of the answer.
 
     Args:
-        text: Where the text is; of several paths the first that leads to text
-            counts. `""` means the data themselves, which are no JSON.
-        reasoning: Where the model's reasoning is.
-        finish: Where the finish reason is; null, false and "" are none.
-        finish_reasons: What the server's words for it mean, beside the usual
-            ones; None for a word that is no end, such as `"not_finished"`.
-        id: Where the answer's id is.
-        model: Where the model's name is.
-        usage: Where token counts are, by the names of `Usage`.
-        error: Where an error is; the usual places are looked at anyway.
-        retryable: Whether asking again may help after an error, by its code or
-            type, where the usual words do not tell.
-        event: Names of the SSE events that hold text and reasoning; of any name by default.
-        where: What a payload must say to hold text and reasoning: values by path.
-        end: Names of the SSE events that are the end.
-        sentinel: Data that are the end, such as `"[DONE]"`.
+        text: Path to the text; of several paths, the first that leads to text
+            counts. `""` means that the data themselves are the text, not JSON.
+        reasoning: Path to the model's reasoning.
+        finish: Path to the finish reason; null, false and "" do not count.
+        finish_reasons: Meanings of the server's words for it, beside the usual
+            ones; None for a word that is not an end, such as `"not_finished"`.
+        id: Path to the answer's id.
+        model: Path to the model's name.
+        usage: Paths to token counts, by the names of `Usage`.
+        error: Path to an error; the usual places are searched anyway.
+        retryable: True or False for error codes and types that are not among the
+            usual ones: whether a retry may help.
+        event: Names of the SSE events that hold text and reasoning; all by default.
+        where: Values, by path, that a payload with text or reasoning must have.
+        end: Names of the SSE events that mark the end.
+        sentinel: Data that mark the end, such as `"[DONE]"`.
 
-    Raises:
-        MisuseError: An option is not what it must be.
+        Raises:
+            MisuseError: An option has a wrong type or value.
 
     Example:
         >>> from tokenstream import Stream
@@ -79,7 +79,7 @@ def custom(
     bare = isinstance(text, str) and not text
     if bare and (reasoning or where):
         msg = (
-            'text="" means that the data are the text as they stand, so no path leads anywhere in them: '
+            'text="" means that the data themselves are the text, so no path leads anywhere in them: '
             "leave reasoning= and where= out, or name the paths of JSON data"
         )
         raise MisuseError(msg)

@@ -1,4 +1,4 @@
-"""What LlamaIndex's models stream: responses that repeat the message so far, and what is new of it."""
+"""LlamaIndex's model streams: each response repeats the message so far beside its new text."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _OUTPUT = ("completion_tokens", "output_tokens", "candidatesTokenCount", "candid
 _TOTAL = ("total_tokens", "totalTokenCount", "total_token_count")
 _REPORTS = ("usage", "usageMetadata", "usage_metadata")
 _TOLD = frozenset({"tool_calls", "thinking_delta", *_INPUT, *_OUTPUT, *_TOTAL, *_REPORTS})
-"""Additional fields that are read in a place of their own."""
+"""Additional fields that are read elsewhere."""
 _ENDS = ("finish_reason", "finishReason", "stop_reason", "stopReason", "done_reason")
-"""Fields in which providers say their finish reason."""
+"""Fields in which providers give their finish reason."""
 _MEDIA = frozenset({"audio", "document", "image", "video"})
 
 
@@ -60,32 +60,32 @@ class LlamaIndex(Format):
         super().__init__(limits=limits, pings=pings)
         self._calls: dict[int | str, _Call] = {}
         self._due = False
-        """A provider whose chunks are passed on has yet to send its finish reason."""
+        """True while the finish reason of a provider whose chunks are passed on is missing."""
         self._length = 0
-        """How much of the text has been given."""
+        """Characters of the text given so far."""
         self._thoughts = ""
-        """The reasoning that has been given: it comes by itself, or all of it again and again."""
+        """The reasoning given so far; the wire sends new pieces, or all of it each time."""
         self._others = 0
-        """How many blocks of other kinds have been given."""
+        """Number of blocks of other kinds given so far."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - objects have no names
-        """Tell whether a first payload is a response of a chat model, or of a completion model."""
+        """Return whether a first payload is a response of a chat or completion model."""
         return payload.keys() >= _FIELDS and ("blocks" in dict_of(payload, "message") or "text" in payload)
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Tell whether a payload that looks like an error is none: a model says so with an exception."""
+        """Return True: a model reports errors as exceptions."""
         return True
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return what counts the text of each delta like this one."""
+        """Return a callback that counts the text of deltas like this one."""
         return self._count if isinstance(delta, TextDelta) else None
 
     def _count(self, delta: Any) -> None:  # noqa: ANN401 - a delta
         self._length += len(delta.text)
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Put what `payload` says into `self.parts`."""
+        """Pass the content of `payload` to `self.parts`."""
         if not payload.keys() & {"message", "text"}:
             self.parts.unknown(text_of(payload, "type") or "response", payload)
             return
@@ -116,18 +116,18 @@ class LlamaIndex(Format):
         self._read_end(raw)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return what was held back; where a finish reason is due, set `error` to `StreamTruncated`."""
+        """Return the held-back events; if a finish reason is due, set `error` to `StreamTruncated`."""
         if self.error is None and self.frames and not self.ended:
             if self.parts.finished:
                 self.ended = True
             elif not self._due:
-                # Nothing else could have told the end.
+                # There was no other mark of the end.
                 self.note("finish_missing")
                 self._end_calls()
                 self.conclude()
         return super().end(now=now)
 
-    # -- within ------------------------------------------------------------
+    # -- internals ---------------------------------------------------------
 
     def _read_text(self, payload: dict[str, Any], blocks: list[dict[str, Any]]) -> None:
         text = payload.get("delta")
@@ -162,7 +162,7 @@ class LlamaIndex(Format):
         if isinstance(arguments, str):
             self._add_arguments(call, arguments)
         elif is_dict(arguments):
-            # Such values may yet grow, and are no text that only gets longer.
+            # Values may still change; they are not a text that only gets longer.
             call.values = arguments
 
     def _add_arguments(self, call: _Call, text: str) -> None:
@@ -225,13 +225,13 @@ class LlamaIndex(Format):
 
 
 class _Call:
-    """A tool call that is told again and again as it grows."""
+    """A tool call that is repeated as it grows."""
 
     __slots__ = ("open", "text", "values")
 
     def __init__(self, call: OpenCall) -> None:
         self.open = call
         self.text = ""
-        """The arguments that have been given, where they are text."""
+        """The arguments given so far, if they are text."""
         self.values: dict[str, Any] | None = None
-        """The latest arguments, where they are values."""
+        """The latest arguments, if they are JSON values."""

@@ -1,4 +1,4 @@
-"""OpenAI's legacy completions, and llama.cpp's own: a prompt goes on as plain text."""
+"""OpenAI's legacy completions and llama.cpp's own: plain text that continues a prompt."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _OWN_FIELDS = frozenset({*_HEAD_FIELDS, "choices", "created", "object", "usage",
 _OWN_CHOICE_FIELDS = frozenset({"index", "finish_reason"})
 _REASONING_FIELDS = ("reasoning_content", "reasoning")
 
-# -- llama.cpp's own route: one choice, whose fields stand in the payload itself.
+# -- llama.cpp's own route: one choice, with its fields in the payload itself.
 _NATIVE_TEXT = "content"
 _NATIVE_LISTS = {"tokens": "tokens", "completion_probabilities": "logprobs", "probs": "logprobs"}
 _NATIVE_USAGE = {
@@ -49,7 +49,7 @@ _NATIVE_OWN_FIELDS = frozenset(
 )
 _STOP_TYPES: dict[str, FinishReason] = {"eos": "stop", "limit": "length", "word": "stop_sequence"}
 _STOP_MARKS = {"stopped_eos": "eos", "stopped_limit": "limit", "stopped_word": "word"}
-"""How older servers said why they stopped: one of these was true."""
+"""Flags of older servers, one of which is true at the end, with the reasons they stand for."""
 
 
 class OpenAICompletions(Format):
@@ -75,7 +75,7 @@ class OpenAICompletions(Format):
     name: ClassVar[str] = "openai-completions"
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = {**FINISH_REASONS, **_STOP_TYPES}
     sentinel: ClassVar[bytes | None] = b"[DONE]"
-    # Some servers send the time of each payload; llama.cpp counts its tokens.
+    # Some servers send the time of each payload; llama.cpp counts tokens.
     fast: ClassVar[Fast | None] = Fast(
         texts=[("choices", 0, "text"), (_NATIVE_TEXT,)],
         changing=[("created",), ("tokens_predicted",), ("tokens_evaluated",)],
@@ -88,7 +88,7 @@ class OpenAICompletions(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
-        """Tell whether a first payload is of a completion.
+        """Return whether a first payload is of a completion.
 
         Args:
             payload: The decoded payload.
@@ -104,14 +104,14 @@ class OpenAICompletions(Format):
         return _is_native(payload)
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Put what `payload` says into `self.parts`.
+        """Pass the content of `payload` to `self.parts`.
 
         Args:
             payload: The decoded payload.
-            event: The SSE event's name, "" where it has none.
+            event: The SSE event's name, "" if it has none.
 
         Raises:
-            ProtocolError: Choices are no objects, or an index is none.
+            ProtocolError: A choice is not an object, or an index is not a whole number.
         """
         if _is_native(payload):
             self._read_native(payload)
@@ -139,7 +139,7 @@ class OpenAICompletions(Format):
     def _read_head(self, payload: dict[str, Any]) -> None:
         self.parts.head(id=text_of(payload, "id"), model=text_of(payload, "model"))
         created = payload.get("created")
-        # Some servers send the time of each payload: the first one is the answer's.
+        # Some servers send the time of each payload; the first is the answer's.
         if not self._created and isinstance(created, int) and created:
             self._created = True
             self.parts.field("created", created)
@@ -166,7 +166,7 @@ class OpenAICompletions(Format):
             self.parts.field("finish_reason", word, index)
 
     def _read_field(self, index: int, name: str, value: object) -> None:
-        """Carry a field of a choice that we have no word for."""
+        """Carry a choice's field outside our vocabulary."""
         if not says_nothing(value):
             self.parts.field(name, value, index)
 
@@ -229,5 +229,5 @@ class OpenAICompletions(Format):
 
 
 def _is_native(payload: dict[str, Any]) -> bool:
-    """Tell whether a payload is of llama.cpp's own route."""
+    """Return whether a payload is of llama.cpp's own route."""
     return isinstance(payload.get(_NATIVE_TEXT), str) and isinstance(payload.get("stop"), bool)

@@ -1,4 +1,4 @@
-"""Text that is already decoded, piece by piece."""
+"""Decoded text, piece by piece."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 __all__ = ["Pieces"]
 
 _new: Callable[[type[Any]], Any] = object.__new__
-"""Makes an event whose fields are filled in then: a call with keywords would take three times as long."""
+"""Makes an event whose fields are set afterwards: a call with keywords takes three times as long."""
 
 
 class Pieces(Format):
-    """Pieces of text, as a tokenizer or another library hands them out; their end is the answer's end.
+    """Pieces of text, as a tokenizer or another library yields them; their end is the answer's end.
 
     Args:
         limits: Bounds on what is held.
@@ -46,15 +46,15 @@ class Pieces(Format):
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
         self._part: OpenPart | None = None
-        """The part that is being written."""
+        """The part being written."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - any format is asked
-        """Say no: whoever has pieces says so."""
+        """Return False: this format must be named."""
         return False
 
     def feed(self, frame: Frame | str, *, now: float = 0.0) -> list[Event]:
-        """Return the events that a piece holds.
+        """Return the events of a piece.
 
         Args:
             frame: The piece.
@@ -62,13 +62,13 @@ class Pieces(Format):
         """
         part = self._part
         if part is not None and isinstance(frame, str) and frame and not part.held and _is_plain(frame):
-            # Nothing but more text of the part that is being written, which only the end closes.
+            # More text of the part being written, which only the end closes.
             self.frames += 1
             return [TextDelta(frame, part=part.index, raw=frame)]
         if not isinstance(frame, str):
             msg = (
                 f'the format "pieces" takes text (str), not {type(frame).__name__}; '
-                "leave format= out to have it found out"
+                "leave format= out to have it detected"
             )
             raise MisuseError(msg)
         if self.ended or self.error is not None:
@@ -90,7 +90,7 @@ class Pieces(Format):
     def shortcut(
         self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
     ) -> Callable[[Any], Event | None] | None:
-        """Return a function that reads a piece which is nothing but more text."""
+        """Return a function that reads a piece that only adds text."""
         part = self._part
         if part is None or unit != "payload" or not self.shortcuts:
             return None
@@ -112,19 +112,19 @@ class Pieces(Format):
         return read
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return what was held back: the answer is over."""
+        """Return the held-back events: the answer is over."""
         self._part = None
         if not self.ended and self.error is None:
             self.conclude()
         return super().end(now=now)
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Refuse: pieces are no payloads."""
+        """Refuse: pieces are not payloads."""
         raise MisuseError('the format "pieces" has no payloads')
 
 
 def _is_plain(piece: str) -> bool:
-    """Tell whether a piece has no half of a surrogate pair, which would wait for its other half."""
+    """Return whether a piece is free of halves of surrogate pairs, which would be held back."""
     if not piece.isascii():
         try:
             piece.encode()

@@ -1,4 +1,4 @@
-"""The formats by name, and which of them a stream is in."""
+"""The formats by name, and detection of a payload's format."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["create", "detect", "load_for", "names", "possible"]
 
-# One line per format: where it is. They are asked in this order whether a payload is theirs, and
-# each is loaded when it is asked, so the commonest come first; no payload is two formats' own.
+# Module and class of each format. Detection asks them in this order and loads each as it is
+# asked, so the commonest come first; no two formats claim the same payload.
 _FORMATS: dict[str, tuple[str, str]] = {
     "openai-chat": ("tokenstream.formats.openai_chat", "OpenAIChat"),
     "anthropic": ("tokenstream.formats.anthropic", "Anthropic"),
@@ -44,7 +44,7 @@ _ALIASES = {"mistral": "openai-chat"}
 
 
 def names() -> list[str]:
-    """Return the names of the formats that can be read.
+    """Return the names of the formats.
 
     Example:
         >>> "openai-chat" in names()
@@ -55,10 +55,10 @@ def names() -> list[str]:
 
 @cache
 def load(name: str) -> type[Format]:
-    """Return a format's class: one of ours, or one that another distribution brings along.
+    """Return a format's class: one of ours, or one installed by another distribution.
 
     Raises:
-        MisuseError: There is no format of that name, or an installed one is broken.
+        MisuseError: No format has this name, or an installed one is broken.
     """
     known = _FORMATS.get(_ALIASES.get(name, name))
     if known is None:
@@ -76,7 +76,7 @@ def create(format: str | Format, *, limits: Limits, pings: bool) -> Format:
     """Return a new format for one connection.
 
     Args:
-        format: A name, or a format object that says how to read one connection.
+        format: A name, or a format object to take the options from.
         limits: Bounds for it.
         pings: Whether signs of life become events.
     """
@@ -90,7 +90,7 @@ def create(format: str | Format, *, limits: Limits, pings: bool) -> Format:
 
 
 def load_for(address: str) -> None:
-    """Load what is asked first whether an answer from an address is theirs, up to the likely one."""
+    """Load the formats that detection asks first, up to the likely one for an address."""
     from tokenstream.formats._places import format_of_path
 
     likely = format_of_path(address.partition("?")[0]) or next(iter(_FORMATS))
@@ -101,11 +101,11 @@ def load_for(address: str) -> None:
 
 
 def detect(payload: dict[str, Any], event: str) -> tuple[str | None, bool]:
-    """Return the format that a payload is of, and whether it is worth waiting for another one.
+    """Return the format of a payload, or None, and whether a later payload may decide.
 
     Args:
         payload: The decoded payload.
-        event: The SSE event's name, "" where it has none.
+        event: The SSE event's name, "" if it has none.
     """
     wait = False
     for name in _FORMATS:
@@ -113,15 +113,15 @@ def detect(payload: dict[str, Any], event: str) -> tuple[str | None, bool]:
         if answer:
             return name, False
         wait = wait or answer is None
-    # Only what is certainly none of ours is worth the search for installed formats.
+    # The search for installed formats is worth it only for a payload that none of ours claims.
     return (None, True) if wait else _third_parties.detect(payload, event)
 
 
 def possible(payload: dict[str, Any], event: str) -> set[str]:
-    """Return the formats that a payload may be of, although it does not tell.
+    """Return the formats that fit a payload that decides nothing by itself.
 
     Args:
         payload: The decoded payload.
-        event: The SSE event's name, "" where it has none.
+        event: The SSE event's name, "" if it has none.
     """
     return {name for name in _FORMATS if load(name).recognises(payload, event) is None}

@@ -1,4 +1,4 @@
-"""Hugging Face's Text Generation Inference: one token of an answer in each payload."""
+"""Hugging Face's Text Generation Inference: one token in each payload."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _OWN_DETAILS = ("finish_reason", "best_of_sequences", *_USAGE)
 
 
 class TGI(Format):
-    """Text Generation Inference's own route: the stream's tokens, or a whole generation.
+    """The `tgi` format: the tokens of Text Generation Inference's own route, or a whole generation.
 
     Args:
         limits: Bounds on parts, choices, and JSON payloads.
@@ -62,7 +62,7 @@ class TGI(Format):
 
     name: ClassVar[str] = "tgi"
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = _FINISH_REASONS
-    # TGI sends none on this route; what stands before it may.
+    # TGI sends none on this route; a proxy may add one.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     fast: ClassVar[Fast | None] = Fast(
         texts=[("token", "text")], changing=[("index",), ("token", "id"), ("token", "logprob")], head=b"data:"
@@ -71,11 +71,11 @@ class TGI(Format):
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
         self._said = False
-        """Whether a token came."""
+        """True once a token has arrived."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
-        """Tell whether a first payload is a token, or a whole generation.
+        """Return whether a first payload is a token or a whole generation.
 
         Args:
             payload: The decoded payload.
@@ -87,11 +87,11 @@ class TGI(Format):
         return isinstance(payload.get("generated_text"), str) and payload.keys() <= _WHOLE_FIELDS
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Put what `payload` says into `self.parts`.
+        """Pass the content of `payload` to `self.parts`.
 
         Args:
             payload: The decoded payload.
-            event: The SSE event's name, "" where it has none.
+            event: The SSE event's name, "" if it has none.
 
         Raises:
             LimitExceeded: There are more choices or parts than a bound allows.
@@ -125,9 +125,9 @@ class TGI(Format):
             self.parts.items("top_tokens", [{"token": token, "top_tokens": others}])
 
     def _read_whole(self, text: str) -> None:
-        """Take the text as a whole: all that there is, or what the tokens have said already."""
+        """Read the text as a whole: the only text, or a repetition of the tokens."""
         if self._said:
-            # Stop sequences and spaces may have been cut off it, so it is no repetition.
+            # Stop sequences and spaces may have been cut off, so it need not equal the tokens' text.
             self.parts.field("generated_text", text)
         else:
             self._said = True

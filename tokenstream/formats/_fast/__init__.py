@@ -1,1 +1,1 @@
-"""Payloads that differ from the ones before them in their text alone, read without decoding them."""
+"""Read payloads that differ from earlier ones in their text alone, without decoding them."""

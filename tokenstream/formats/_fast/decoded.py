@@ -1,7 +1,7 @@
-"""Recognise the next delta of those that somebody else decoded, an SDK say, without reading all its fields.
+"""Recognise the next delta among payloads already decoded (by an SDK, say) without reading all its fields.
 
-What stays from one payload to the next is compared value by value, and type by type: to Python,
-`True` equals 1, which may mean something else. Whatever differs is left to the format.
+The constant parts of a payload are compared by value and by type: in Python, `True` equals 1,
+which may mean something else. A payload that differs is left to the format.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from tokenstream.formats._fast.shape import Path
 
     Fits = Callable[[Any], bool]
-    """Tells whether a value may stand in the place of the one that was learnt."""
+    """Returns True if a value may take the place of the learnt one."""
 
 __all__ = ["DecodedShape"]
 
 _MOST_VALUES = 256
-"""Values of the largest payload whose shape is worth remembering."""
+"""Values in the largest payload whose shape is learnt."""
 _MOST_DEEP = 16
-"""Levels of the deepest one; where no more are allowed, each payload is measured, and none compared."""
+"""Levels of the deepest such payload; if the depth limit is no higher, all payloads are measured instead."""
 _MOST = 10**18
-"""The numbers beyond this one have more digits than a number that may change."""
+"""Larger numbers have more digits than a changing number may have."""
 _MOST_COUNTED = 10**15
 _LEAVES = frozenset({str, int, float, bool, type(None)})
 _is_code = re.compile(CODE.decode()).fullmatch
@@ -38,11 +38,11 @@ _Holes: TypeAlias = "dict[Path, Fits]"
 
 
 class DecodedShape:
-    """The values of a decoded payload but for its text, and for what changes and says nothing.
+    """The constant values of a decoded payload: all but its text and its changing, meaningless values.
 
     Args:
-        fits: Tells whether a payload differs from the one that was learnt in nothing else.
-        path: Where the text stands.
+        fits: Returns True if a payload differs from the learnt one in nothing else.
+        path: The place of the text.
 
     Example:
         >>> shape = DecodedShape.learn({"text": "Hel", "n": 1, "m": 1}, ("text",), changing=[("n",)])
@@ -65,14 +65,14 @@ class DecodedShape:
             if text.isprintable():
                 return text or None
             try:
-                # Half a character is held back until the other half comes.
+                # Half a surrogate pair must be held back until the other half arrives.
                 text.encode()
             except UnicodeEncodeError:
                 return None
             return text
 
         self.match: Callable[[Any], str | None] = match
-        """Returns the text of a payload of this shape; None for any other payload, and for no text."""
+        """Returns the text of a payload of this shape; None for any other payload and for an empty text."""
 
     @classmethod
     def learn(
@@ -86,16 +86,16 @@ class DecodedShape:
         padding: Collection[str] = (),
         depth: int = DEFAULT_LIMITS.depth,
     ) -> DecodedShape | None:
-        """Return the shape of a payload, or None where it is too large or holds what is no JSON.
+        """Return the shape of a payload, or None if it is too large or holds a value that is not JSON.
 
         Args:
             value: The payload.
-            path: Where in it the text is.
-            changing: Where in it numbers and codes stand that may change and say nothing.
-            counts: Those of these places in which only a whole number may stand.
-            asides: Fields of the payload that say nothing of the answer.
-            padding: Fields that hide the length of the text, and say nothing either.
-            depth: How deeply a payload may be nested.
+            path: The place of the text.
+            changing: Places of numbers and codes that may change and carry no meaning.
+            counts: Those of the changing places that may hold whole numbers only.
+            asides: Fields that carry nothing of the answer.
+            padding: Meaningless fields that hide the length of the text.
+            depth: The limit on nesting.
         """
         holes: _Holes = {place: _is_count if place in counts else _is_plain for place in changing}
         holes |= {(name,): lambda aside: not is_deeper(aside, depth - 1) for name in asides}
@@ -106,10 +106,10 @@ class DecodedShape:
 
 
 class _Learner:
-    """Makes a comparison with a payload: one function for each of its objects and arrays.
+    """Builds a comparison with a payload: one function for each of its objects and arrays.
 
     Args:
-        holes: What else may stand in places that may change.
+        holes: Checks for the values in changing places.
     """
 
     __slots__ = ("_holes", "_left")
@@ -119,7 +119,7 @@ class _Learner:
         self._left = _MOST_VALUES
 
     def fits(self, value: Any, path: Path) -> Fits | None:  # noqa: ANN401 - an object or array
-        """Return what compares objects or arrays with one that stands in a place; None if nothing can."""
+        """Return a function that compares values with an object or array in a place; None if none can."""
         self._left -= len(value)
         if self._left < 0 or len(path) > _MOST_DEEP:
             return None
@@ -158,16 +158,16 @@ class _Learner:
 def _comparison(
     keys: list[Any], kinds: list[type[Any]], same: tuple[Any, ...], inner: list[tuple[int, Fits]]
 ) -> Fits:
-    """Return what compares an object or array with one that was learnt.
+    """Return a function that compares an object or array with a learnt one.
 
     Args:
-        keys: Its keys or indexes, first those whose values stay.
+        keys: Its keys or indexes, those with constant values first.
         kinds: The types of their values.
-        same: The values that stay.
-        inner: The numbers of keys whose values need more than the right type, and what each needs.
+        same: The constant values.
+        inner: Positions in `keys` whose values need more than the right type, each with its check.
     """
     size, stay = len(keys), len(same)
-    # Of one key, `itemgetter` would give the value alone.
+    # With a single key, `itemgetter` would return the bare value.
     get: Callable[[Any], tuple[Any, ...]] = itemgetter(*keys, keys[0])
     kinds = [*kinds, kinds[0]]
 
@@ -178,7 +178,7 @@ def _comparison(
             values = get(value)
         except KeyError:
             return False
-        # The types come first: only of plain ones it is known how they compare.
+        # Types are compared first: only the comparison of plain types is known to be safe.
         if [*map(type, values)] != kinds or values[:stay] != same:
             return False
         for number, fits_there in inner:  # noqa: SIM110 - a generator would take twice as long
@@ -198,14 +198,14 @@ def _is_anything(_value: Any) -> bool:  # noqa: ANN401 - any JSON value
 
 
 def _is_plain(value: Any) -> bool:  # noqa: ANN401 - any JSON value
-    """Tell whether a number or code may stand where one changes."""
+    """Return whether a value may stand in a changing place."""
     if value.__class__ is str:
         return _is_code(value) is not None
     return (value.__class__ is int or value.__class__ is float) and -_MOST < value < _MOST
 
 
 def _is_count(value: Any) -> bool:  # noqa: ANN401 - any JSON value
-    """Tell whether a number may stand where a whole number changes."""
+    """Return whether a value may stand where a whole number changes."""
     return value.__class__ is int and 0 < value < _MOST_COUNTED
 
 

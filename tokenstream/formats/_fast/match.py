@@ -1,8 +1,8 @@
 """Functions that find the text in a payload of a known shape: the fastest one for each kind of shape.
 
-What stays is cut off, which takes half as long as a regular expression. What is
-left in the place of the text is one JSON string, or there is no match; so it is
-read as the JSON decoder reads it.
+The constant pieces are cut off, which takes half as long as a regular expression.
+The rest must be the inside of one JSON string, or there is no match; so the text is
+the one that the JSON decoder would return.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ if TYPE_CHECKING:
 __all__ = ["CODE", "DIGITS_IN_A_ROW", "NUMBER", "Hole", "Match", "is_count", "matcher"]
 
 Match: TypeAlias = "Callable[[bytes], str | None]"
-"""Returns the text of a payload of one shape; None for any other payload, and for no text."""
+"""Returns the text of a payload of one shape; None for any other payload and for an empty text."""
 
 
 # Possessive: a value ends where its characters do, and is never tried shorter.
 NUMBER = rb"-?+(?:0|[1-9][0-9]{0,17}+)(?:\.[0-9]{1,40}+)?+(?:[eE][+-]?+[0-9]{1,3}+)?+"
 DIGITS_IN_A_ROW = 40
-"""Digits in a row that such a number has at most."""
+"""The most digits in a row that such a number can have."""
 CODE = rb"[A-Za-z0-9_:.+-]++"
 
 
 class Hole(Enum):
-    """A value in which payloads of one shape differ, with a probe for it."""
+    """A value that differs between payloads of one shape; the enum's value is its probe."""
 
     TEXT = b"tokenstream probe"
-    """The text, between its quotes."""
+    """The text, without its quotes."""
     AGAIN = b"tokenstream probe "
     """The same bytes as the text, once more."""
     PADDING = b"paddingprobe"
     """Letters and digits, or nothing, that hide the length of the text."""
     CODE = b"codeprobe"
-    """An id or a time: a string without escapes, between its quotes."""
+    """An id or a time: a string without escapes, without its quotes."""
     NUMBER = b"-918273645"
     """A number."""
     COUNT = b"918273645"
@@ -49,11 +49,11 @@ class Hole(Enum):
 
 
 def matcher(pieces: tuple[bytes, ...], holes: tuple[Hole, ...]) -> Match:
-    """Return what finds the text in payloads of a shape.
+    """Return the function that finds the text in payloads of a shape.
 
     Args:
-        pieces: The bytes that stay: before, between and after the holes.
-        holes: What may stand between them.
+        pieces: The constant bytes before, between and after the holes.
+        holes: The kinds of values between them.
     """
     if not _GIVES_BACK:
         return _match_nothing
@@ -71,7 +71,7 @@ def _match_nothing(payload: bytes) -> None:  # noqa: ARG001 - as every match
 
 
 def _parsed(written: bytes) -> str | None:
-    """Return the text of a JSON string, given what stands between its quotes."""
+    """Decode the inside of a JSON string."""
     try:
         text: str = from_json(b'"%b"' % written)
     except ValueError:
@@ -84,13 +84,13 @@ _MOST_DIGITS = 16
 _NUMBER = re.compile(NUMBER).fullmatch
 _IN_CODES = bytes(code for code in range(128) if re.match(CODE, bytes([code])))
 
-# `removeprefix` and `removesuffix` compare and cut in one call. Where there is nothing to cut, CPython
-# gives back the very same bytes; where it does not, nothing is read at a glance.
+# `removeprefix` and `removesuffix` compare and cut in one call. With nothing to cut, CPython returns the
+# very same object; on an interpreter that does not, nothing is read at a glance.
 _PIECE = bytes([97, 98])
 _GIVES_BACK = _PIECE.removeprefix(b"b") is _PIECE and _PIECE.removesuffix(b"a") is _PIECE
 
 
-# The last lines of these stand in each of them: they run for every token, and a call would be a tenth.
+# The last lines are repeated in each function: they run for every token, and a call would cost a tenth.
 
 
 def _cut(prefix: bytes, tail: bytes) -> Match:
@@ -113,7 +113,7 @@ def _cut(prefix: bytes, tail: bytes) -> Match:
 
 
 def _cut_padded(prefix: bytes, between: bytes, tail: bytes) -> Match:
-    """Match a text and the padding behind it."""
+    """Match a text with padding after it."""
     middle = between[1:]
 
     def match(payload: bytes) -> str | None:
@@ -134,7 +134,7 @@ def _cut_padded(prefix: bytes, between: bytes, tail: bytes) -> Match:
         return text or None if text.isprintable() else _parsed(written)
 
     def match_escaped(rest: bytes) -> str | None:
-        # The first quote is one inside the text. No padding has the bytes before it in it.
+        # The first quote is inside the text. Padding cannot contain the bytes before it.
         written, found, padding = rest.removesuffix(tail).rpartition(between)
         return _parsed(written) if found and _is_padding(padding) else None
 
@@ -142,12 +142,12 @@ def _cut_padded(prefix: bytes, between: bytes, tail: bytes) -> Match:
 
 
 def _cut_spaced(prefix: bytes, between: bytes, tail: bytes) -> Match:
-    """Match a text, and spaces before the last brace."""
+    """Match a text with spaces before the last brace."""
 
     def match(payload: bytes) -> str | None:
         rest = payload.removeprefix(prefix)
         inner = rest.removesuffix(tail)
-        # The piece between ends with a brace.
+        # `between` ends with a brace.
         behind = inner.rstrip(b" ")
         written = behind.removesuffix(between)
         if written is behind or inner is rest or rest is payload:
@@ -164,14 +164,14 @@ def _cut_spaced(prefix: bytes, between: bytes, tail: bytes) -> Match:
 
 
 def _cut_twice(prefix: bytes, between: bytes, tail: bytes) -> Match:
-    """Match a text that stands there twice."""
+    """Match a text that occurs twice."""
     around = len(between)
 
     def match(payload: bytes) -> str | None:
         rest = payload.removeprefix(prefix)
         inner = rest.removesuffix(tail)
         size = (len(inner) - around) // 2
-        # What is as long as the piece between and two equal texts is made of these, or of anything else.
+        # The length fits two equal texts around `between`; whether they are there is checked below.
         if inner is rest or rest is payload or size <= 0 or inner[size:-size] != between:
             return None
         written = inner[:size]
@@ -181,7 +181,7 @@ def _cut_twice(prefix: bytes, between: bytes, tail: bytes) -> Match:
 
 
 def _cut_each(*pieces: bytes, holes: tuple[Hole, ...]) -> Match:
-    """Match a text among other holes: what stands before it is cut off first, then what stands behind it."""
+    """Match a text among other holes: cut off the holes before it first, then those after it."""
     prefix, *inner, tail = pieces
     place = holes.index(Hole.TEXT)
     before = [(_CHECKS[hole], piece) for hole, piece in zip(holes[:place], inner, strict=False)]
@@ -194,12 +194,12 @@ def _cut_each(*pieces: bytes, holes: tuple[Hole, ...]) -> Match:
             return None
         for fits, piece in before:
             value, found, written = written.partition(piece)
-            # Most are counters, which need no call: whatever may stand in a hole, a plain number may.
+            # Most are counters and need no call: every kind of hole may hold a plain number.
             counts = value.isdigit() and value[0] != _ZERO and len(value) < _MOST_DIGITS
             if not found or not (counts or fits(value)):
                 return None
         for fits, piece in behind:
-            # No value has the piece before it in it, as a text may.
+            # A value cannot contain the piece before it; a text may.
             written, found, value = written.rpartition(piece)
             if not found or not fits(value):
                 return None
@@ -223,7 +223,7 @@ def _is_code(value: bytes) -> bool:
 
 
 def is_count(value: bytes) -> bool:
-    """Tell whether a number may stand where a whole number changes."""
+    """Return whether a value may stand where a whole number changes."""
     return value.isdigit() and value[0] != _ZERO and len(value) < _MOST_DIGITS
 
 

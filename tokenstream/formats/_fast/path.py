@@ -1,12 +1,12 @@
-"""The fast path of a format: deltas like those that were decoded are read by comparing their bytes.
+"""The fast path of a format: read deltas that resemble decoded ones by comparing their bytes.
 
-Those that somebody else decoded are compared value by value, under the same rules.
+Payloads that arrive decoded are compared value by value, under the same rules.
 
-1. An entry is a shape and what it means, both of one payload; neither changes afterwards.
-2. There is one entry, or, where deltas of several choices may come in turns and none changes what
-   another one means, up to four, the one used last first.
-3. A payload that gives anything but exactly one delta, or bends a rule, drops them all: a part may have
-   begun or ended, or half a character be held back.
+1. An entry is a shape and its meaning, both from one payload; neither changes afterwards.
+2. A format has one entry, or up to four (most recently used first) if deltas of several choices may
+   alternate without changing each other's meaning.
+3. A payload that gives anything but exactly one delta, or counts a departure, drops all entries: a
+   part may have begun or ended, or half a surrogate pair may be held back.
 """
 
 from __future__ import annotations
@@ -37,47 +37,47 @@ if TYPE_CHECKING:
     AnyShape = Shape | DecodedShape
     Payload = bytes | dict[str, Any]
     Follow = Callable[[Any], bool | None]
-    """Takes a delta that was not decoded; False where it must be decoded after all."""
+    """Takes a delta that was not decoded; returns False if it must be decoded after all."""
 
 __all__ = ["Fast", "FastPath", "Read", "refuse"]
 
 _MOST_ENTRIES = 4
 _WORTH_LEARNING = 12
-"""Payloads that an entry has read once it has paid for itself."""
+"""Payloads after which learning an entry has paid off."""
 _NONE: frozenset[Path] = frozenset()
-"""One for all: an empty set is as large as a small one."""
+"""Shared, because an empty set takes as much memory as a small one."""
 _MOST_MISSES = 16
-"""Deltas in a row that are compared with shapes they do not have, before they are left alone for a while."""
+"""Deltas in a row without a matching shape before learning pauses."""
 _LONGEST_WAIT = 512
-"""Deltas after which a shape is looked for again, at most."""
+"""Most deltas to wait before learning a shape again."""
 _NAMELESS = "message"
-"""What the SSE standard calls an event without a name."""
+"""The SSE standard's name for an event without a name."""
 
 _new: Callable[[type[Any]], Any] = object.__new__
-"""Makes an event whose fields are filled in then: a call with keywords would take three times as long."""
+"""Makes an event whose fields are set afterwards: a call with keywords takes three times as long."""
 _FRAGMENTS = (ToolCallDelta, PartDelta)
 _TEXTS = (TextDelta, ReasoningDelta, RefusalDelta)
 
 
 @dataclass(frozen=True, slots=True)
 class Fast:
-    """What a format's deltas have in common, so that most of them need not be decoded.
+    """Features that a format's deltas share, so that most of them need not be decoded.
 
-    Where a payload gives exactly one delta whose text stands in one of these places, and
-    nothing in the others, the next payload with the same bytes around its text is read
-    without decoding it, and one that comes decoded by comparing its other values.
-    A format that keeps more than `Parts` does of a delta has `Format.follow` as well.
+    After a payload that gave exactly one delta, with its text in one of these places and none
+    in the others, a payload with the same bytes around its text is read without decoding; one
+    that arrives decoded is read by comparing its other values. A format that keeps more of a
+    delta than `Parts` does must also define `Format.follow`.
 
     Args:
-        texts: Places of the text, such as ("delta", "text"): keys, and indexes of lists.
-        changing: Places of numbers, ids and times that differ from one delta to the next and say nothing.
-        counts: Those of these places in which only whole numbers are read so.
-        asides: Fields that say nothing of the answer, and may hold the text once more.
-        padding: Fields that hide the length of the text, which change as they like.
-        head: What servers write before a payload.
-        units: What a chunk may be that is one payload.
-        crlf: Whether servers may end lines with CR LF.
-        turns: Whether what a delta means does not depend on which choice the last one was of.
+        texts: Places of the text, such as ("delta", "text"): keys and list indexes.
+        changing: Places of numbers, ids and times that change with each delta and carry no meaning.
+        counts: Those of the changing places that may hold whole numbers only.
+        asides: Fields that carry nothing of the answer, and may repeat the text.
+        padding: Fields that hide the length of the text and may change freely.
+        head: The bytes that servers write before a payload.
+        units: The kinds of chunks that may hold one payload.
+        crlf: True if servers may end lines with CR LF.
+        turns: True if a delta's meaning does not depend on the choice of the delta before it.
 
     Example:
         >>> Fast(texts=[("token", "text")], changing=[("index",)]).head
@@ -96,19 +96,19 @@ class Fast:
 
 
 def refuse(_delta: Any) -> bool:  # noqa: ANN401 - a delta
-    """Have each payload decoded after all: what `Format.follow` returns where that is so."""
+    """Have each payload decoded: the callback for `Format.follow` to return then."""
     return False
 
 
 class _Entry:
-    """A shape, and what a payload of that shape means.
+    """A shape and the meaning of payloads of that shape.
 
     Args:
         format: The format whose frames are counted.
-        name: The name of its SSE event; None of a payload that was decoded before it came.
-        shape: What is around its text.
+        name: The name of its SSE event; None for a payload that arrived decoded.
+        shape: Its shape.
         like: The delta that was decoded.
-        log: The arguments of the delta's call.
+        log: The argument text of the delta's call.
     """
 
     __slots__ = ("_format", "_framed", "_split", "follow", "like", "log", "name", "read", "shape")
@@ -128,17 +128,17 @@ class _Entry:
         self.log = log
         self._format = format
         self.read: Read | None = None
-        """Reads a payload, once it was made."""
+        """Function that reads a payload; created on first use by `reader`."""
         self._framed: dict[tuple[bytes, bytes, int], Read] = {}
         self._split: tuple[str, bytes, Read] | None = None
 
     def reader(self) -> Read:
-        """Return what reads a payload; most streams read whole chunks, and need none."""
+        """Create and return `read`; most streams read whole chunks and never need it."""
         self.read = _reader(self._format, self.shape.match, self.like, self.follow, self.log)
         return self.read
 
     def means(self, name: str | None, payload: Payload, event: Any, text: str) -> bool:  # noqa: ANN401 - a delta
-        """Tell whether a payload with this text is of this shape and means what this does."""
+        """Return whether a payload with this text has this shape and this meaning."""
         like = self.like
         alike = (name, event.__class__, event.choice, event.part) == (
             self.name,
@@ -150,13 +150,13 @@ class _Entry:
         return alike and match(payload) == text
 
     def framed(self, before: bytes, after: bytes, most: int, *, lines: bool) -> Read | None:
-        """Return what reads a chunk that is one payload between two fixed pieces; it is made once.
+        """Return a function that reads a chunk with one payload between two fixed pieces, or None; cached.
 
         Args:
-            before: What stands before the payload.
-            after: What stands after it.
-            most: The longest chunk that may be read so, in bytes.
-            lines: Whether a payload may take several lines.
+            before: The bytes before the payload.
+            after: The bytes after it.
+            most: The longest chunk that may be read this way, in bytes.
+            lines: True if a payload may take several lines.
         """
         wanted = (before, after, most)
         made = self._framed.get(wanted)
@@ -170,12 +170,12 @@ class _Entry:
         return made
 
     def split(self, multiple: int) -> tuple[str, bytes, Read] | None:
-        """Return the event's name, what its payloads begin with, and what reads their rest; made once.
+        """Return the event's name, the bytes its payloads begin with, and a function for the rest; cached.
 
-        None is returned where payloads come decoded.
+        Returns None if payloads arrive decoded.
 
         Args:
-            multiple: The number of bytes that the beginning has, or twice that, and so on.
+            multiple: The length of the beginning is a multiple of this number of bytes.
         """
         if self._split is None and self.name is not None and isinstance(self.shape, Shape):
             start, rest = self.shape.split(multiple)
@@ -185,11 +185,11 @@ class _Entry:
 
 
 class FastPath:
-    """The entries of one format's deltas, and when it is worth looking for another one.
+    """The entries for one format's deltas; decides when learning another one is worth it.
 
     Args:
         format: The format.
-        fast: What its deltas have in common.
+        fast: Common features of its deltas.
     """
 
     __slots__ = (
@@ -210,19 +210,19 @@ class FastPath:
         self._format = format
         self._fast = fast
         self._shapes: list[AnyShape] = []
-        """The last shapes that were learnt; they stay true of any payload."""
+        """The last shapes learnt; unlike an entry's meaning, they stay valid."""
         self._seen: list[object] | None = None
-        """The values in changing places of the last delta that was decoded."""
+        """The values in changing places of the last decoded delta."""
         self._changed: frozenset[Path] = _NONE
-        """The places in which these were seen to change: the fewer, the faster is the comparison."""
+        """The places whose values did change: the fewer, the faster the comparison."""
         self._learnt_at = 0
         self._misses = 0
-        """Deltas in a row that had no shape."""
+        """Deltas in a row without a shape."""
         self._patience = 1
         self._wait = 0
 
     def read(self, frame: Frame) -> Event | None:
-        """Return the event of a frame like one of the last ones; None for any other."""
+        """Return the event of a frame that an entry fits; None for any other."""
         name: str | None = _NAMELESS
         payload: Any = frame
         if frame.__class__ is bytes:
@@ -243,7 +243,7 @@ class FastPath:
         return self._read_otherwise(name, payload) if event is None and len(entries) > 1 else event
 
     def _read_otherwise(self, name: str | None, payload: Payload) -> Event | None:
-        """Return the event of a payload that the entry used last cannot read."""
+        """Try the entries after the first, and move the one that fits to the front."""
         for number, entry in enumerate(self.entries[1:], 1):
             event = (entry.read or entry.reader())(payload) if entry.name == name else None
             if event is not None:
@@ -252,7 +252,7 @@ class FastPath:
         return None
 
     def frame_shortcut(self) -> Callable[[Frame], Event | None] | None:
-        """Return what reads a frame like the last one; None where there is none."""
+        """Return a function that reads frames like the last one; None if there is no entry for them."""
         if not self.entries or self.entries[0].name is None:
             return None
         entry = self.entries[0]
@@ -264,9 +264,9 @@ class FastPath:
         )
 
     def take(self, frame: Frame, events: list[Event]) -> None:
-        """Take a frame that was decoded: learn from it, or forget what was learnt before it."""
+        """Learn from a frame that was decoded, or drop the entries learnt before it."""
         if self._misses > _MOST_MISSES and self._wait > 1 and not self.entries:
-            # Each is another one: to look for what they share would cost half as much as to read them.
+            # The shapes keep differing: learning would cost half as much as reading them.
             self._wait -= 1
             return
         format = self._format
@@ -276,7 +276,7 @@ class FastPath:
             name, frame = frame.event, frame.payload
         bent = format.noted_at == format.frames or format.error is not None or not format.shortcuts
         text = None if bent else self._text_of(event)
-        # What is in another payload is not in its own place.
+        # The text of an event from another payload is not in this payload's place.
         if text is None or (name is None and event.raw is not frame):
             self.clear()
             raw = events[-1].raw if events else None
@@ -284,7 +284,7 @@ class FastPath:
                 self._changing_in(raw)
             return
         if any(entry.means(name, frame, event, text) for entry in self.entries):
-            # It was too long for its entry, or the format wanted it decoded.
+            # It was too long for its entry, or the format had it decoded.
             return
         if not self._fast.turns:
             self.clear()
@@ -292,13 +292,13 @@ class FastPath:
         if shape is not None:
             del self.entries[_MOST_ENTRIES - 1 :]
             call = self._call_of(event) if event.__class__ is ToolCallDelta else None
-            # A call's end needs all of its arguments.
+            # Detecting the end of a call takes all of its arguments.
             log = None if call is None else call.arguments
             self.entries.insert(0, _Entry(format, name, shape, event, log))
             self._learnt_at = format.frames
 
     def _shape_of(self, payload: Payload, value: dict[str, Any], text: str) -> AnyShape | None:
-        """Return the shape of a payload: one that was learnt before, or, if that may pay, another one."""
+        """Return the shape of a payload: one learnt before or, if that may pay off, a new one."""
         kind = DecodedShape if is_dict(payload) else Shape
         for shape in self._shapes:
             match: Callable[[Any], str | None] = shape.match
@@ -335,7 +335,7 @@ class FastPath:
         return made
 
     def clear(self) -> None:
-        """Forget what was learnt: a match does not tell any more what a payload means."""
+        """Drop the entries: a match no longer implies a payload's meaning."""
         if not self.entries:
             return
         self.entries.clear()
@@ -348,13 +348,13 @@ class FastPath:
         self._patience = self._wait = min(2 * self._patience, _LONGEST_WAIT)
 
     def shortcut(self, unit: Unit, most: int, before: bytes, after: bytes) -> Read | None:
-        """Return what reads a whole chunk like one of the last ones; None where there is none.
+        """Return a function that reads whole chunks like the last ones; None if there is none.
 
         Args:
-            unit: What each chunk is.
-            most: The longest chunk that may be read so, in bytes.
-            before: What stands before the payload in such a chunk; of an event, it is known here.
-            after: What stands after it.
+            unit: The kind of each chunk.
+            most: The longest chunk that may be read this way, in bytes.
+            before: The bytes before the payload; for an event, they are known here.
+            after: The bytes after it.
         """
         if not self.entries or not (unit == "payload" or unit in self._fast.units):
             return None
@@ -378,12 +378,12 @@ class FastPath:
         return other and (lambda chunk: other(chunk) if chunk[-2:] == b"\r\n" else read(chunk))
 
     def split(self, multiple: int = 1) -> tuple[str, bytes, Read] | None:
-        """Return the last entry's event name, what its payloads begin with, and what reads their rest."""
+        """Return the first entry's event name, the start of its payloads, and a function for the rest."""
         if not self.entries:
             return None
         return self.entries[0].split(multiple)
 
-    # -- what tells that a delta is like another ---------------------------------
+    # -- features of a delta -----------------------------------------------------
 
     def _text_of(self, event: Any) -> str | None:  # noqa: ANN401 - any event
         """Return the text of a delta; None for any other event."""
@@ -397,9 +397,9 @@ class FastPath:
         return text if text and is_dict(event.raw) else None
 
     def _place_of(self, payload: dict[str, Any], text: str) -> Path | None:
-        """Return where a delta's text stands in its payload, if no other text stands there."""
+        """Return the place of a delta's text in its payload, if it is the only text there."""
         said = [(path, found) for path in self._fast.texts if (found := found_at(payload, path))]
-        # Half a character that is held back is not in the event.
+        # A half of a surrogate pair that is held back is not in the event.
         return said[0][0] if len(said) == 1 and said[0][1] == text else None
 
     def _call_of(self, event: ToolCallDelta) -> OpenCall | None:
@@ -408,12 +408,12 @@ class FastPath:
         return call if isinstance(call, OpenCall) and not (call.held or call.placeholder) else None
 
     def _changing_in(self, payload: dict[str, Any]) -> list[Path] | tuple[Path, ...]:
-        """Return the places whose values were seen to change; before a second payload shows that, all.
+        """Return the places whose values did change; before a second payload shows that, all of them.
 
-        A zero that was all that came so far does not count: the first value may yet say something.
+        A place that has held only zeros so far does not count: its first other value may carry meaning.
         """
         places = self._fast.changing
-        # Nobody counts the digits of a number that is not decoded.
+        # The limit on digits is not checked in a number that is not decoded.
         if not places or self._format.limits.digits < DIGITS_IN_A_ROW:
             return ()
         last, self._seen = self._seen, [found_at(payload, place) for place in places]
@@ -428,7 +428,7 @@ class FastPath:
 
 
 def _first(reads: list[Read], data: Any) -> Event | None:  # noqa: ANN401 - what each of them takes
-    """Return what the first of these functions finds that finds something."""
+    """Return the first result that is not None."""
     for read in reads:
         event = read(data)
         if event is not None:
@@ -447,17 +447,17 @@ def _reader(
     most: int | None = None,
     start: bytes = b"",
 ) -> Read:
-    """Return a function that makes a delta like another one of the bytes of each that has its shape.
+    """Return a function that turns each payload of a shape into a delta like a decoded one.
 
     Args:
         format: The format whose frames are counted.
         match: Finds the text.
         like: The delta that was decoded.
-        follow: What the format does with each such delta.
-        log: The arguments of the delta's call.
-        payload: Where in the bytes the payload is; None where they are the payload.
-        most: The longest bytes that may be read so; None for any.
-        start: What the payload begins with before these bytes.
+        follow: The format's callback for each such delta.
+        log: The argument text of the delta's call.
+        payload: The payload's place in the bytes; None if the bytes are the payload.
+        most: The longest bytes that may be read this way; None for any.
+        start: The beginning of the payload that these bytes lack.
     """
     kind: type[Any] = like.__class__
     choice, part = like.choice, like.part
@@ -485,7 +485,7 @@ def _reader(
         if follow is not None and follow(event) is False:
             return None
         if log is not None:
-            # As in `TextLog.append`, whose call would cost each fragment.
+            # `TextLog.append` inlined: its call would cost time for every fragment.
             pieces.append(text)
             log.length += len(text)
             if len(pieces) >= log.full_at:

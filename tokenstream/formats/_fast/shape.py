@@ -1,9 +1,9 @@
 """Recognise the next delta by its bytes, without decoding the payload.
 
-From one payload of an answer to the next, servers change a piece of text and
-next to nothing else. A shape is what stays: learnt from one payload, proved by
-decoding a probe, and then compared as bytes. Whatever is not exactly of that
-shape is left to the JSON decoder.
+From one payload of an answer to the next, little changes but a piece of text. A
+shape is the constant rest: learnt from one payload, proved by decoding a probe,
+and then compared as bytes. A payload that does not match exactly is left to the
+JSON decoder.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ if TYPE_CHECKING:
 __all__ = ["PADDING", "Path", "Shape", "at", "found_at"]
 
 Path: TypeAlias = tuple[str | int, ...]
-"""Where in a payload a value stands."""
+"""The place of a value in a payload."""
 
 PADDING = frozenset({"obfuscation", "p"})
-"""Fields that hide the length of the text from who listens on the wire; they say nothing."""
+"""Meaningless fields that hide the length of the text from eavesdroppers."""
 
 _LONGEST = 4096
-"""Bytes of the longest payload whose shape is worth remembering."""
+"""Bytes of the longest payload whose shape is learnt."""
 _MOST_PLACES = 8
-"""Places that a text is looked for in: it may stand in the payload by chance, before its own place."""
+"""Occurrences of a text that are tried: it may appear in the payload by chance, before its own place."""
 _TEXT_PROBE = Hole.TEXT.value.decode()
 
 
 _Found: TypeAlias = tuple[int, int, Hole]
-"""Where a hole begins and ends in a payload, and what may stand in it."""
+"""Start and end of a hole in a payload, and its kind."""
 
 
 class Shape:
-    """The bytes of a payload but for its text, and for what changes and says nothing.
+    """The constant bytes of a payload: all but its text and its changing, meaningless values.
 
     Args:
-        pieces: The bytes that stay: before, between and after the holes.
-        holes: What may stand between them.
+        pieces: The constant bytes before, between and after the holes.
+        holes: The kinds of values between them.
 
     Example:
         >>> payload = {"text": "Hel", "n": 1, "m": 1}
@@ -61,11 +61,11 @@ class Shape:
         self._pieces = pieces
         self._holes = holes
         self.match: Match = matcher(pieces, holes)
-        """Returns the text of a payload of this shape; None for any other payload, and for no text."""
+        """Returns the text of a payload of this shape; None for any other payload and for an empty text."""
 
     @property
     def takes_one_line(self) -> bool:
-        """Whether payloads of this shape stand on one line each."""
+        """True if payloads of this shape take one line each."""
         return not any(b"\n" in piece or b"\r" in piece for piece in self._pieces)
 
     def between(self, head: bytes, foot: bytes) -> Shape:
@@ -74,9 +74,9 @@ class Shape:
         return Shape((head + first, *inner, last + foot), self._holes)
 
     def split(self, multiple: int = 1) -> tuple[bytes, Shape]:
-        """Return the bytes that payloads begin with, a multiple of a number, and the shape of the rest."""
+        """Return the first bytes of payloads, a multiple of `multiple` long, and the shape of the rest."""
         first, *rest = self._pieces
-        # The text's quote is left, so that the rest has something to begin with.
+        # The text's opening quote is left, so that the rest has a first piece.
         size = (len(first) - 1) // multiple * multiple
         return first[:size], Shape((first[size:], *rest), self._holes)
 
@@ -92,20 +92,19 @@ class Shape:
         asides: Collection[str] = (),
         padding: frozenset[str] = PADDING,
     ) -> Shape | None:
-        """Return the shape of a payload, or None where its bytes do not tell enough.
+        """Return the shape of a payload, or None if its bytes leave it ambiguous.
 
         Args:
             payload: The payload's bytes.
             value: The payload, decoded.
-            path: Where in it the text is.
-            changing: Where in it numbers and codes stand that may change and say nothing.
-            counts: Those of these places in which only a whole number may stand.
-            asides: Fields of the payload that say nothing of the answer, so that they may hold the text
-                once more.
-            padding: Fields that hide the length of the text, and say nothing either.
+            path: The place of the text.
+            changing: Places of numbers and codes that may change and carry no meaning.
+            counts: Those of the changing places that may hold whole numbers only.
+            asides: Fields that carry nothing of the answer, so that they may repeat the text.
+            padding: Meaningless fields that hide the length of the text.
         """
         text, others = at(value, path), [*changing]
-        # What must be replaced is counted each time.
+        # Malformed UTF-8 must be decoded each time, so that its replacements are counted.
         if len(payload) > _LONGEST or Hole.COUNT.value in payload or not is_utf8(payload):
             return None
         names = {str(place[-1]): place in counts for place in others}
@@ -120,7 +119,7 @@ class Shape:
 
 
 def at(value: Any, path: Path) -> Any:  # noqa: ANN401 - any JSON value
-    """Return what stands in a place.
+    """Return the value at a place.
 
     Example:
         >>> at({"choices": [{"text": "Hel"}]}, ("choices", 0, "text"))
@@ -132,7 +131,7 @@ def at(value: Any, path: Path) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def found_at(value: Any, path: Path) -> object:  # noqa: ANN401 - any JSON value
-    """Return what stands in a place, or None; a missing place is common here, so nothing is raised.
+    """Return the value at a place, or None; a missing place is common here, so nothing is raised.
 
     Example:
         >>> found_at({"a": [1]}, ("a", 0)), found_at({"a": [1]}, ("b", 0))
@@ -149,7 +148,7 @@ def found_at(value: Any, path: Path) -> object:  # noqa: ANN401 - any JSON value
 
 
 def _places(payload: bytes, text: str, path: Path) -> Iterator[tuple[int, int]]:
-    """Give where a text may stand in a payload, between its quotes, under the last key of its path."""
+    """Yield the places, without quotes, where a text occurs in a payload under the last key of its path."""
     key = b'"%b"' % str(path[-1]).encode()
     for ascii_only in (False,) if text.isascii() else (False, True):
         quoted = json.dumps(text, ensure_ascii=ascii_only).encode("utf-8", "replace")
@@ -170,18 +169,18 @@ def _holes(
     *,
     again: bool,
 ) -> list[_Found]:
-    """Return the holes in a payload, in the order in which they stand there.
+    """Return the holes in a payload, in order of position.
 
     Args:
         payload: The payload's bytes.
-        place: Where the text begins and ends, between its quotes.
-        changing: Names of the fields that may change, and whether only a whole number may stand there.
+        place: Start and end of the text, without its quotes.
+        changing: Names of the fields that may change; True for those that hold whole numbers only.
         padding: Names of the fields that hide the length of the text.
-        again: Whether the text may stand there once more.
+        again: True if the text may be repeated.
     """
     start, end = place
     holes: list[_Found] = [(start, end, Hole.TEXT)]
-    # No key stands inside a JSON string: its quotes would be escaped there.
+    # A key's quotes would be escaped inside a JSON string, so no match is inside one.
     names = b"|".join(re.escape(name.encode()) for name in sorted(padding.union(changing))) or rb"(?!)"
     field = rb'"(%b)"\s*+:\s*+(?:(%b)|"(%b|)")' % (names, NUMBER, CODE)
     for found in re.finditer(field, payload):
@@ -202,7 +201,7 @@ def _holes(
             (found.start() + 1, found.end() - 1, Hole.AGAIN)
             for found in re.finditer(re.escape(quoted), payload)
         ]
-    # What stands inside the text is not one.
+    # A match inside the text is not a hole.
     return sorted([holes[0], *(hole for hole in holes[1:] if hole[1] < start or end < hole[0])], key=_begin)
 
 
@@ -213,7 +212,7 @@ def _begin(hole: _Found) -> int:
 def _proves(
     payload: bytes, value: dict[str, Any], holes: list[_Found], changing: list[Path], silent: frozenset[str]
 ) -> bool:
-    """Tell whether something else in the holes changes what may change, and nothing besides."""
+    """Return whether other values in the holes change the places that may change, and nothing else."""
     kinds = [kind for _, _, kind in holes]
     if Hole.AGAIN in kinds and kinds != [Hole.TEXT, Hole.AGAIN]:
         return False
@@ -235,7 +234,7 @@ def _proves(
 
 
 def _put_back(probed: Any, value: Any, path: Path) -> None:  # noqa: ANN401 - any JSON value
-    """Give a payload the value that another one has in a place, if both have one there."""
+    """Copy the value in a place from one payload to another, if both have one there."""
     try:
         at(probed, path[:-1])[path[-1]] = at(value, path)
     except (LookupError, TypeError):

@@ -100,7 +100,7 @@ class AGUI(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
-        """Tell whether a first payload is an event of a run.
+        """Return whether a first payload is an event of a run.
 
         Args:
             payload: The decoded payload.
@@ -112,7 +112,7 @@ class AGUI(Format):
         """Ignore what back ends for chat end all their streams with: a run has an end of its own."""
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Tell whether a payload that looks like an error is none: only `RUN_ERROR` ends a run."""
+        """Return whether a payload that looks like an error is none: only `RUN_ERROR` ends a run."""
         return text_of(payload, "type") in _TYPES
 
     def read(self, payload: dict[str, Any], event: str) -> None:

@@ -77,7 +77,7 @@ class RunParts(NamedParts):
         self.add(self.named(kind, name), text_of(payload, "delta") or "")
 
     def expects_name(self, payload: dict[str, Any]) -> bool:
-        """Tell whether a payload of a text has an id by the documents."""
+        """Return whether a payload of a text has an id by the documents."""
         # Before version 1.0 reasoning was called thinking, and had no id.
         return not (text_of(payload, "type") or "").startswith("THINKING")
 

@@ -97,7 +97,7 @@ provider_data=None, phase=None))]
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
-        """Tell whether a first payload is of this format; None after a ping, which is any format's."""
+        """Return whether a first payload is of this format; None after a ping, which is any format's."""
         kind = payload.get("type", event)
         if kind == "ping":
             return None
@@ -118,7 +118,7 @@ provider_data=None, phase=None))]
         return super().feed_plainly(frame)
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Tell whether a payload under the name "error" is another event of this format."""
+        """Return whether a payload under the name "error" is another event of this format."""
         return not payload.get("error") and text_of(payload, "type") in _STREAM_EVENTS
 
     def read(self, payload: dict[str, Any], event: str) -> None:
@@ -219,7 +219,7 @@ provider_data=None, phase=None))]
     # -- within --------------------------------------------------------------
 
     def _skips_block(self) -> bool:
-        """Tell whether a block only says again what the answer's start held whole."""
+        """Return whether a block only says again what the answer's start held whole."""
         if self._start_expected:
             self._start_expected = False
             self.note("start_missing")

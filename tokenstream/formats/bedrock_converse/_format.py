@@ -75,7 +75,7 @@ class BedrockConverse(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
-        """Tell whether a first payload is of this format."""
+        """Return whether a first payload is of this format."""
         if event == _INITIAL:
             return None
         if event in _STREAM_EVENTS:

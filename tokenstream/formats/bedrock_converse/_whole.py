@@ -17,7 +17,7 @@ Steps: TypeAlias = tuple[dict[str, Any], list[dict[str, Any]]]
 
 
 def is_whole(payload: dict[str, Any]) -> bool:
-    """Tell whether a payload is an answer that was not streamed.
+    """Return whether a payload is an answer that was not streamed.
 
     Example:
         >>> is_whole({"output": {"message": {"content": []}}, "stopReason": "end_turn"}), is_whole({})

@@ -98,7 +98,7 @@ class PlainModel(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
-        """Tell whether a payload has one of the shapes."""
+        """Return whether a payload has one of the shapes."""
         return not event and shape_of(payload) is not None
 
     def read(self, payload: dict[str, Any], event: str) -> None:

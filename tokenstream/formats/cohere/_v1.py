@@ -36,7 +36,7 @@ class V1(V2):
 
     @classmethod
     def is_whole_v1(cls, payload: dict[str, Any]) -> bool:
-        """Tell whether a payload is an answer that was not streamed."""
+        """Return whether a payload is an answer that was not streamed."""
         return isinstance(payload.get("text"), str) and "generation_id" in payload
 
     def read(self, payload: dict[str, Any], event: str) -> None:
@@ -56,7 +56,7 @@ class V1(V2):
                 reader(self, payload)
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Tell whether a payload that looks like an error is an end, which says more."""
+        """Return whether a payload that looks like an error is an end, which says more."""
         return text_of(payload, "event_type") in _ENDS or super().tolerates(payload, event)
 
     # -- events --------------------------------------------------------------

@@ -45,7 +45,7 @@ class V2(Format):
 
     @classmethod
     def is_whole_v2(cls, payload: dict[str, Any]) -> bool:
-        """Tell whether a payload is an answer that was not streamed."""
+        """Return whether a payload is an answer that was not streamed."""
         message = payload.get("message")
         return (
             is_dict(message)
@@ -85,7 +85,7 @@ class V2(Format):
         self.conclude()
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Tell whether a payload that looks like an error is an end, which says more."""
+        """Return whether a payload that looks like an error is an end, which says more."""
         return text_of(payload, "type") == "message-end"
 
     def _read_frame(self, frame: Frame) -> None:

@@ -78,11 +78,11 @@ class _Level:
         self.count = 0
 
     def fits(self, step: str | int) -> bool:
-        """Tell whether a step leads into it."""
+        """Return whether a step leads into it."""
         return isinstance(step, str) == (self.names is not None)
 
     def has(self, step: str | int) -> bool:
-        """Tell whether a value stands there already, or would leave a gap before it."""
+        """Return whether a value stands there already, or would leave a gap before it."""
         return step in self.names if self.names is not None else step != self.count
 
     def separate(self, step: str | int) -> str:

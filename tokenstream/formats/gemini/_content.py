@@ -298,5 +298,5 @@ class GeminiParts(CallParts):
 
 
 def _says(value: object) -> bool:
-    """Tell whether a field says something; what is false or empty, gRPC's clients fill in."""
+    """Return whether a field says something; what is false or empty, gRPC's clients fill in."""
     return value is not False and not says_nothing(value)

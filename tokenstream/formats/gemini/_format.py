@@ -90,7 +90,7 @@ class Gemini(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - events have no names
-        """Tell whether a first payload is of this format; None where it holds usage and nothing else.
+        """Return whether a first payload is of this format; None where it holds usage and nothing else.
 
         Args:
             payload: The decoded payload.
@@ -206,7 +206,7 @@ def _inner(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_plain(chunk: dict[str, Any]) -> bool:
-    """Tell whether a chunk holds one piece of text or of a thought, and beside it only what is told once."""
+    """Return whether a chunk holds one piece of text or thought, and otherwise only values reported once."""
     candidates = dicts_of(chunk.get("candidates"))
     parts = dict_of(candidates[0], "content").get("parts") if len(candidates) == 1 else None
     if not is_list(parts) or len(parts) != 1 or not is_dict(parts[0]):

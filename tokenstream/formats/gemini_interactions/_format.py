@@ -93,7 +93,7 @@ class GeminiInteractions(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
-        """Tell whether a first payload is of this format.
+        """Return whether a first payload is of this format.
 
         Args:
             payload: The decoded payload.
@@ -123,7 +123,7 @@ class GeminiInteractions(Format):
         return text_of(dict_of(payload, "interaction"), "id") or ""
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Tell whether a payload that has an error is no error of the stream: a step that failed, say."""
+        """Return whether a payload that has an error is no error of the stream: a step that failed, say."""
         return self._kind_of(payload, event) in _EVENTS
 
     def read(self, payload: dict[str, Any], event: str) -> None:

@@ -93,7 +93,7 @@ class GeminiLive(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - it has no names
-        """Tell whether a first payload is of this format, by the names of its only fields."""
+        """Return whether a first payload is of this format, by the names of its only fields."""
         if "type" in payload:
             return False
         return any(camel(name) in _NAMES and is_dict(value) for name, value in payload.items())
@@ -251,7 +251,7 @@ _READ_ELSEWHERE = frozenset(
 
 
 def _ends_turn(content: dict[str, Any]) -> bool:
-    """Tell whether a turn ends; a model that goes on in the background is not idle then."""
+    """Return whether a turn ends; a model that goes on in the background is not idle then."""
     if content.get("turnComplete") is not True:
         return False
     status = text_of(content, "interactionStatus")

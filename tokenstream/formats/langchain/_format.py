@@ -67,11 +67,11 @@ class LangChain(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - objects have no names
-        """Tell whether a first payload is a chunk of a model's message, or a whole one."""
+        """Return whether a first payload is a chunk of a model's message, or a whole one."""
         return payload.get("type") in _KINDS and "content" in payload and "response_metadata" in payload
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Tell whether a payload that looks like an error is none: a message says so with an exception."""
+        """Return whether a payload that looks like an error is none: a message says so with an exception."""
         return payload.get("type") in _KINDS
 
     def read(self, payload: dict[str, Any], event: str) -> None:
@@ -119,7 +119,7 @@ class LangChain(Format):
     # -- within ------------------------------------------------------------
 
     def _is_believed(self, payload: dict[str, Any]) -> bool:
-        """Tell whether a chunk that is marked as the last one is of the model.
+        """Return whether a chunk that is marked as the last one is of the model.
 
         LangChain adds an empty one where the model's own end came without a mark,
         also where that end was a cut.

@@ -79,7 +79,7 @@ class Ollama(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - lines have no names
-        """Tell whether a first payload is of this format."""
+        """Return whether a first payload is of this format."""
         if not isinstance(payload.get("done"), bool) or "choices" in payload:
             return False
         if "role" in dict_of(payload, "message"):

@@ -63,7 +63,7 @@ class OpenAIAssistants(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
-        """Tell whether a first payload is of a run.
+        """Return whether a first payload is of a run.
 
         Args:
             payload: The decoded payload.

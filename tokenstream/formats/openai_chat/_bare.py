@@ -36,7 +36,7 @@ _ONLY_FIELDS = frozenset({"response", "tool_calls", "usage", "p"})
 
 
 def is_bare(payload: dict[str, Any]) -> bool:
-    """Tell whether a first payload is of such a route.
+    """Return whether a first payload is of such a route.
 
     Example:
         >>> is_bare({"response": "Hel", "p": "abc"}), is_bare({"response": "Hel", "done": False})

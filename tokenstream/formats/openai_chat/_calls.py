@@ -159,7 +159,7 @@ class Calls:
             self._take(fragment)
 
     def _says_again(self, fragment: _Fragment) -> bool:
-        """Tell whether a `function_call` repeats what `tool_calls` have said in deltas before it.
+        """Return whether a `function_call` repeats what `tool_calls` have said in deltas before it.
 
         Where it then goes on in another way it is a call of its own: the fragment
         gets what was taken for a repetition.
@@ -275,7 +275,7 @@ class Calls:
         return call
 
     def _starts_anew(self, call: _Call, fragment: _Fragment) -> bool:
-        """Tell whether a fragment on a known call's place begins another call.
+        """Return whether a fragment on a known call's place begins another call.
 
         Some servers repeat the name in every fragment, others put all calls on
         one index; a name alone tells neither from the other.
@@ -411,7 +411,7 @@ class Calls:
 
 
 def is_fragment(chunk: dict[str, Any]) -> bool:
-    """Tell whether a chunk holds one piece of one call, without fields that only this provider has.
+    """Return whether a chunk holds one piece of one call, without fields that only this provider has.
 
     Example:
         >>> item = {"index": 0, "function": {"arguments": "{"}}
@@ -427,7 +427,7 @@ def is_fragment(chunk: dict[str, Any]) -> bool:
 
 
 def repeats(legacy: object, items: object) -> bool:
-    """Tell whether a `function_call` says again what one of the `tool_calls` beside it says.
+    """Return whether a `function_call` says again what one of the `tool_calls` beside it says.
 
     Args:
         legacy: The `function_call`.

@@ -109,7 +109,7 @@ class OpenAIChat(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
-        """Tell whether a first payload is of a chat completion; None when a later one must decide.
+        """Return whether a first payload is of a chat completion; None when a later one must decide.
 
         Args:
             payload: The decoded payload.

@@ -294,7 +294,7 @@ class Content:
         self.parts.cite(self.choice, citation.model_copy(update={"cites": cites}))
 
     def _is_new(self, mark: tuple[object, ...]) -> bool:
-        """Tell whether what servers repeat, a source or encrypted reasoning, comes for the first time."""
+        """Return whether what servers repeat, a source or encrypted reasoning, comes for the first time."""
         if self._given is None:
             self._given = set()
         if mark in self._given:

@@ -103,7 +103,7 @@ class OpenAIRealtime(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - it has no names
-        """Tell whether a first payload is of this format: its events have an `event_id`, or name the API."""
+        """Return whether a first payload is of this format: it has an `event_id` or names the API."""
         return is_event(payload)
 
     def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
@@ -136,7 +136,7 @@ class OpenAIRealtime(Format):
         return super().end(now=now)
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Tell whether a payload that looks like an error is one of the session's events."""
+        """Return whether a payload that looks like an error is one of the session's events."""
         return text_of(payload, "type") is not None
 
     def read(self, payload: dict[str, Any], event: str) -> None:

@@ -133,7 +133,7 @@ class Outputs(Parts):
         self._close_item(found, whole=text_of(item, "status") not in _CUT_STATUSES, content=item)
 
     def is_known(self, item: dict[str, Any], response: str, index: int) -> bool:
-        """Tell whether an item of a finished response was told before."""
+        """Return whether an item of a finished response was told before."""
         return (text_of(item, "id") or "") in self._by_id or (response, index) in self._by_place
 
     def _place(self, payload: dict[str, Any]) -> tuple[str, int]:

@@ -12,7 +12,7 @@ _SESSION_EVENTS = ("session.", "conversation.", "input_audio_buffer.", "output_a
 
 
 def is_event(payload: dict[str, Any]) -> bool:
-    """Tell whether a payload is an event of the Realtime API, and not one of the Responses API.
+    """Return whether a payload is an event of the Realtime API, and not one of the Responses API.
 
     Example:
         >>> is_event({"type": "session.created", "session": {}}), is_event({"type": "response.created"})

@@ -28,7 +28,7 @@ _CUT = frozenset({"incomplete", "failed"})
 
 
 def is_clients(item_type: str, item: dict[str, Any]) -> bool:
-    """Tell whether the application runs a tool, and not the provider.
+    """Return whether the application runs a tool, and not the provider.
 
     Args:
         item_type: The item's type.

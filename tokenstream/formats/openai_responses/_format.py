@@ -118,7 +118,7 @@ class OpenAIResponses(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
-        """Tell whether a first payload is of this format; None after a sign of life."""
+        """Return whether a first payload is of this format; None after a sign of life."""
         kind = payload.get("type", event)
         if payload.get("object") == "response":
             return is_list(payload.get("output"))
@@ -213,7 +213,7 @@ class OpenAIResponses(Format):
         return take
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Tell whether an event is about the response, and so no error of the connection."""
+        """Return whether an event is about the response, and so no error of the connection."""
         return _is_known(text_of(payload, "type") or event) or payload.get("object") == "response"
 
     def _read_object(self, data: dict[str, Any], event: str) -> None:

@@ -305,7 +305,7 @@ def sequence_number_of(payload: dict[str, Any]) -> int | None:
 
 
 def _fits(held: Item, item_type: str) -> bool:
-    """Tell whether an event about items of a type may be about this one."""
+    """Return whether an event about items of a type may be about this one."""
     if item_type in _WRITTEN or isinstance(held, WrittenItem):
         return held.type == item_type
     return True

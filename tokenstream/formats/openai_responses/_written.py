@@ -163,7 +163,7 @@ class WrittenItem(Item):
                 self.start(key, content)
 
     def _was_given(self, contents: list[dict[str, Any]]) -> bool:
-        """Tell whether just as much text was given under another field."""
+        """Return whether just as much text was given under another field."""
         given = sum(section.given for section in self.sections.values())
         return given > 0 and given == sum(len(text_of(content, "text") or "") for content in contents)
 

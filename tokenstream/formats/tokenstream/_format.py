@@ -122,7 +122,7 @@ class TokenStream(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
-        """Tell whether a first payload is of this format."""
+        """Return whether a first payload is of this format."""
         kind = text_of(payload, "type")
         if kind is None or event:
             return False
@@ -171,7 +171,7 @@ class TokenStream(Format):
         return int(text)
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Tell whether a payload with an error in it is an event of this format."""
+        """Return whether a payload with an error in it is an event of this format."""
         kind = text_of(payload, "type")
         return kind in EVENTS or kind in CONTROL
 
@@ -311,7 +311,7 @@ class _ReplayOfPositions(Replay):
         self._last = 0
 
     def drops(self, position: int | str | None, begun: str | None) -> bool:
-        """Tell whether an event was read before.
+        """Return whether an event was read before.
 
         Args:
             position: The event's; None where it has none.

@@ -96,7 +96,7 @@ provider_data=None, phase=None))]
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
-        """Tell whether a first payload is a chunk of a UI message; None for one that could be anybody's.
+        """Return whether a first payload is a chunk of a UI message; None for one that could be anybody's.
 
         Args:
             payload: The decoded payload.
@@ -139,7 +139,7 @@ provider_data=None, phase=None))]
             super().read_sentinel()
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Tell whether a payload that looks like an error is none: data and results may hold one."""
+        """Return whether a payload that looks like an error is none: data and results may hold one."""
         kind = text_of(payload, "type") or ""
         return kind in self._READERS or kind in PART_READERS or kind.startswith(_DATA)
 

@@ -337,7 +337,7 @@ def _arguments(value: object, *, as_text: bool) -> str:
 
 
 def _same(text: str, value: object, *, as_text: bool) -> bool:
-    """Tell whether arguments that came in fragments are what they are said to be."""
+    """Return whether arguments that came in fragments are what they are said to be."""
     if as_text:
         return text == value
     try:
