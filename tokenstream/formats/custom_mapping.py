@@ -67,8 +67,8 @@ def custom(
         end: Names of the SSE events that mark the end.
         sentinel: Data that mark the end, such as `"[DONE]"`.
 
-        Raises:
-            MisuseError: An option has a wrong type or value.
+    Raises:
+        MisuseError: An option has a wrong type or value.
 
     Example:
         >>> from tokenstream import Stream
