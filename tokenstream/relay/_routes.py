@@ -203,7 +203,7 @@ class Routes:
     async def _stop(self, scope: MutableMapping[str, Any], id: str) -> _Whole:
         state = await self._journal.stop(id, owner=await self._owner_of(scope))
         if state == "unknown":
-            raise UnknownAnswer("there is no answer of this id")
+            raise UnknownAnswer("no answer has this id")
         return _Whole(200, {"state": state})
 
     async def _owner_of(self, scope: MutableMapping[str, Any]) -> str | None:

@@ -1,4 +1,4 @@
-"""Journals: answers that are written down while they come, for any number of readers from any position."""
+"""Journals: answers recorded while they stream, for any number of readers, each from any position."""
 
 from __future__ import annotations
 

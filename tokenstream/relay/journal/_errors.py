@@ -1,4 +1,4 @@
-"""Errors of journals: an answer or a position that there is not, and a storage that cannot be reached."""
+"""Errors of journals: unknown answers and positions, expired answers, and unreachable storage."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ __all__ = ["AnswerExpired", "JournalError", "JournalUnavailable", "UnknownAnswer
 
 
 class JournalError(TokenStreamError):
-    """The root of what a journal raises about an answer.
+    """Base class of the errors that a journal raises about an answer.
 
-    `status` is the HTTP status that says the same.
+    `status` is the matching HTTP status.
     """
 
     status = 500
 
 
 class UnknownAnswer(JournalError):
-    """No answer has this id, or it is another owner's: nobody is told which."""
+    """No answer has this id, or it belongs to another owner; the error does not reveal which."""
 
     status = 404
 
 
 class AnswerExpired(JournalError):
-    """What comes after a position is no longer held: it was trimmed, or the answer has expired."""
+    """The records after a position are gone: they were trimmed, or the answer has expired."""
 
     status = 410
 
 
 class UnknownPosition(JournalError):
-    """A position is none of the answer's: it is malformed, or lies in the future."""
+    """The position is not one of the answer's: it is malformed, or beyond the last record."""
 
     status = 400
 
 
 class JournalUnavailable(JournalError):
-    """The journal cannot be used now: its storage is out of reach or full, or it was closed."""
+    """The journal cannot be used now: its storage is unreachable or full, or the journal was closed."""
 
     status = 503

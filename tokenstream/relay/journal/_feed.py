@@ -1,4 +1,4 @@
-"""Feeds: the records of one answer, read from the storage once in a process for all who follow it."""
+"""Feeds: the records of one answer, read from the storage once per process for all its followers."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 __all__ = ["Feed", "Shared"]
 
 _PAGE = 2_000
-"""The most records that are read at once."""
+"""Most records fetched by one read."""
 _SPARE = 64
-"""Trimmed records that may stand at the start of the list before it is copied."""
+"""Trimmed records kept at the start of the list before the list is copied."""
 _LINGER = 5.0
-"""Seconds that a feed goes on without followers: a page that is loaded again comes back within them."""
+"""Seconds that a feed keeps running without followers; a page being reloaded is back within them."""
 
 
 class Shared(Protocol):
-    """Something that is made of the records once, for all followers that want it."""
+    """A product of the records, such as their encoded bytes, made once and shared by followers."""
 
     def trim(self, count: int) -> None:
-        """Take what was not taken yet, and let go of what was made of the first records that are held.
+        """Process the remaining records, then drop the products of the oldest ones.
 
         Args:
-            count: How many these are.
+            count: Number of records to drop from the start.
         """
 
 
@@ -40,13 +40,13 @@ SharedT = TypeVar("SharedT", bound=Shared)
 
 
 class Feed:
-    """The records of one answer as far as this process has read them.
+    """The records of one answer, as far as this process has read them.
 
     Args:
-        storage: Where they are read.
+        storage: The storage to read from.
         id: The answer's id.
-        state: Where the answer stood when the feed was made.
-        lease: Seconds after which a producer that gives no sign of life is found dead.
+        state: The answer's state when the feed was created.
+        lease: Seconds without a heartbeat after which a producer counts as dead.
     """
 
     def __init__(self, storage: Storage, id: str, state: State, *, lease: float) -> None:
@@ -55,12 +55,12 @@ class Feed:
         self.id = id
         self.owner = state.owner
         self.first = state.begin
-        """The position of the first record that is held."""
+        """Position of the first record held."""
         self.records: list[bytes] = []
         self.over = False
-        """All records are here."""
+        """True once all records have been read."""
         self.error: JournalError | None = None
-        """Why no more will come, though the answer may have more."""
+        """The reason why reading stopped before the answer's end."""
         self.followers: WeakSet[object] = WeakSet()
         self._storage = storage
         self._lease = lease
@@ -71,29 +71,29 @@ class Feed:
 
     @property
     def end(self) -> int:
-        """The position of the last record that is here."""
+        """Position of the last record read."""
         return self.first + len(self.records) - 1
 
     def is_of(self, state: State) -> bool:
-        """Tell whether more can come of it for an answer that stands so, and not for one that had its id.
+        """Return True if the feed serves the answer in `state`, not an earlier one with the same id.
 
         Args:
-            state: Where the answer stands.
+            state: The answer's current state.
         """
         if self.error is not None or self.owner != state.owner:
             return False
         return state.over and self.end == state.end if self.over else self.end <= state.end
 
     async def wait(self) -> None:
-        """Wait until there is more, or no more will come."""
+        """Wait until more records have arrived, or none will."""
         await self._told.wait()
 
     def shared(self, key: object, make: Callable[[Feed], SharedT]) -> SharedT:
-        """Return what followers make of the records together, such as their bytes in a protocol.
+        """Return a product of the records that followers share, such as their bytes in a protocol.
 
         Args:
-            key: Names it.
-            make: Makes it, for the first who asks.
+            key: Identifies the product.
+            make: Creates it for the first follower that asks.
         """
         found: Any = self._shared.get(key)
         if found is None:
@@ -102,27 +102,27 @@ class Feed:
         return made
 
     def fail(self, error: JournalError) -> None:
-        """End the feed before the answer's end.
+        """End the feed with an error, unless it has ended.
 
         Args:
-            error: What followers meet, behind all that is here.
+            error: Raised in followers once they have had all records read so far.
         """
         if not self.over and self.error is None:
             self.error = error
             self._tell()
 
     async def run(self) -> None:
-        """Read the answer to its end, or until nobody follows it any more."""
+        """Read the answer until it ends or nobody follows it any more."""
         import anyio
 
         while self.error is None and not self.over and not self._is_left():
             try:
                 page = await retrying(partial(self._storage.read, self.id, self.end, _PAGE), self._lease)
                 if page is None or page.state.begin > self.end + 1 or page.state.owner != self.owner:
-                    self.fail(AnswerExpired("what comes next in this answer is no longer held"))
+                    self.fail(AnswerExpired("the next records of this answer are no longer held"))
                     break
                 if page.state.end < self.end and not page.records:
-                    # A database that came back from an older copy of itself.
+                    # The database was restored from an older backup.
                     self.fail(AnswerExpired("the journal has lost the end of this answer"))
                     break
                 self._take(page)
@@ -137,9 +137,9 @@ class Feed:
     # -- within ------------------------------------------------------------
 
     def _found_dead(self, state: State) -> bool:
-        """Tell whether the producer was dead at two looks.
+        """Return True if the producer looked dead twice, a quarter of a lease apart.
 
-        Perhaps this process, or the storage, stood still just as long as it seemed to.
+        One look is not enough: this process or the storage may have been suspended for that long.
         """
         from anyio import current_time
 
@@ -152,19 +152,19 @@ class Feed:
         return now - self._dead_since >= self._lease / 4
 
     async def _bury(self) -> None:
-        """Write the end that a dead producer has not written, for all who follow in whatever process."""
-        last = interrupted("the server that produced the answer gave no more sign of life")
+        """Write the last record on behalf of a dead producer, for followers in all processes."""
+        last = interrupted("the server that produced the answer stopped responding")
         await retrying(partial(self._storage.bury, self.id, [last]), self._lease)
 
     def _take(self, page: Page) -> None:
-        """Add records, and drop those that the storage has trimmed."""
+        """Add a page of records, and drop those that the storage has trimmed."""
         self.records += page.records
         self.over = page.state.over and self.end >= page.state.end
         if page.records or self.over:
             self._tell()
         gone = page.state.begin - self.first
         if gone > max(_SPARE, len(self.records) // 2):
-            # What is made of them is made of all.
+            # Each product must process every record before the record goes.
             for each in self._shared.values():
                 each.trim(gone)
             del self.records[:gone]

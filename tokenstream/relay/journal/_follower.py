@@ -1,4 +1,4 @@
-"""Followers: readers of one answer, each from a position of its own."""
+"""Followers: readers of one answer, each at its own position."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ class Entry:
     """
 
     position: int
-    """Its position, from 1."""
+    """Position in the answer, from 1."""
     record: bytes
-    """An event in the protocol `tokenstream`, or how the answer ended."""
+    """JSON of an event in the protocol `tokenstream`, or of how the answer ended."""
     replayed: bool
-    """It was there when the follower came."""
+    """True if the record existed before the follower began."""
 
 
 class Follower:
-    """The records of an answer behind a position, in an `async for` loop that ends with the answer.
+    """The records of an answer after a position, in an `async for` loop that ends with the answer.
 
     `Journal.follow` returns it.
 
     Args:
         journal: The journal.
         id: The answer's id.
-        after: The position behind which it begins.
-        owner: Whose the answer is.
+        after: The position after which to begin.
+        owner: The answer's owner.
     """
 
     def __init__(self, journal: Journal, id: str, after: int, owner: str | None) -> None:
@@ -51,17 +51,17 @@ class Follower:
         self._owner = owner
         self._feed: Feed | None = None
         self.position = after
-        """The position of the last record that was given."""
+        """Position of the last record returned."""
         self.live_after = 0
-        """The position up to which records were there when it began, once it has."""
+        """Last position that existed when following began; 0 before `open`."""
         self.has_all = False
-        """The answer was over when it began, and its reader had all of it."""
+        """True if the answer was over when following began and the reader already had all of it."""
 
     async def open(self) -> Feed:
-        """Begin to follow: from here on nothing is missed.
+        """Begin to follow; from here on nothing is missed.
 
         Raises:
-            JournalError: There is no such answer or position, or the journal cannot be used now.
+            JournalError: The answer or the position does not exist, or the journal cannot be used now.
         """
         if self._feed is None:
             self._feed, state = await self._journal.attach(self, self._id, self.position, self._owner)
@@ -70,10 +70,10 @@ class Follower:
         return self._feed
 
     async def more(self) -> bool:
-        """Wait until there are records behind the position; False where the answer has ended.
+        """Wait for records after the position; False once the answer has ended.
 
         Raises:
-            JournalError: What comes next is no longer held, or the journal cannot be used any more.
+            JournalError: The next records are no longer held, or the journal cannot be used any more.
         """
         feed = await self.open()
         while self.position >= feed.end:
@@ -86,13 +86,13 @@ class Follower:
         return True
 
     def check(self) -> None:
-        """Make sure that what comes next is still held.
+        """Check that the next record is still held.
 
         Raises:
-            AnswerExpired: It is not.
+            AnswerExpired: It was trimmed.
         """
         if self._feed is not None and self.position + 1 < self._feed.first:
-            raise AnswerExpired("what comes next in this answer was trimmed while it was being followed")
+            raise AnswerExpired("the next records of this answer were trimmed while it was being followed")
 
     def __aiter__(self) -> Self:
         return self
@@ -105,6 +105,6 @@ class Follower:
         return Entry(self.position, record, replayed=self.position <= self.live_after)
 
     def close(self) -> None:
-        """Follow no longer; a follower that nobody holds any more does so by itself."""
+        """Stop following; garbage collection of the follower has the same effect."""
         if self._feed is not None:
             self._feed.followers.discard(self)

@@ -1,4 +1,4 @@
-"""Journals: producers that outlive the requests they began in, and readers that come and go."""
+"""Journals: producers that outlive the requests that started them, and readers that come and go."""
 
 from __future__ import annotations
 
@@ -36,32 +36,32 @@ if TYPE_CHECKING:
 __all__ = ["Journal", "StopResult"]
 
 StopResult: TypeAlias = Literal["stopped", "ended", "unknown"]
-"""What became of a stop: the answer ends now, had ended before, or there is none."""
+"""Outcome of a stop: the answer ends now, had already ended, or is unknown."""
 
 _LONGEST_ID = 256
-"""Characters of an id."""
-_GOING_DOWN = "the server that produced the answer was shut down in its middle"
+"""Most characters of an id."""
+_GOING_DOWN = "the server that produced the answer was shut down before its end"
 _CLOSED = "the journal was closed: the server is being shut down"
 
 
 class Journal:
-    """Writes answers down while they come, so that any number of readers can follow from any position.
+    """Records answers while they stream, so that any number of readers can follow from any position.
 
-    It is entered in the application's lifespan: it owns the producers, which go on
-    when the request that began them is over. Leaving it lets them run on for a
-    while, then interrupts them and says so to their readers.
+    Enter it in the application's lifespan: it owns the producers, which go on when the
+    request that started them is over. On exit it lets them run for `drain` seconds,
+    then interrupts them, and their readers are notified.
 
-    Two journals with storages on the same place, in two processes or on two
-    machines, are one: each follows and stops what the other produces.
+    Journals in several processes or on several machines that share one storage act as
+    one: each can follow and stop the answers of the others.
 
     Args:
-        storage: What keeps the records.
-        lease: Seconds within which readers learn that a producer is dead. Every
-            quarter of it a producer gives a sign of life.
-        drain: Seconds that producers run on when the journal is left.
+        storage: Keeps the records.
+        lease: Seconds within which readers learn that a producer is dead. A producer
+            sends a heartbeat every quarter of it.
+        drain: Seconds that producers may run on when the journal is exited.
 
     Raises:
-        MisuseError: A bound is negative, or the lease 0.
+        MisuseError: `drain` is negative, or `lease` is not positive.
 
     Example:
         >>> import anyio
@@ -77,7 +77,7 @@ class Journal:
 
     def __init__(self, storage: Storage, *, lease: float = 15.0, drain: float = 30.0) -> None:
         if lease <= 0 or drain < 0:
-            raise MisuseError("lease is more than 0 seconds, and drain is not negative")
+            raise MisuseError("lease must be more than 0 seconds, and drain not negative")
         self.lease = lease
         """Seconds within which readers learn that a producer is dead."""
         self._storage = storage
@@ -97,7 +97,7 @@ class Journal:
 
         if self._tasks is not None:
             raise MisuseError(
-                "this journal was entered already: one `async with`, in the application's lifespan"
+                "this journal was entered already: enter it once, in the application's lifespan"
             )
         self._tasks = await create_task_group().__aenter__()
         return self
@@ -134,26 +134,26 @@ class Journal:
         raw: bool = False,
         shape: Shape | None = None,
     ) -> str:
-        """Begin to produce an answer, and return its id.
+        """Start producing an answer, and return its id.
 
-        Where the id is taken, by whatever process, the answer that has it stays: the
-        stream is closed, and who follows the id reads that one. So a request that is
-        sent twice asks the model once. An id is taken until its answer expires.
+        If the id is taken, in any process, the existing answer stays, and `stream` is
+        closed unread; followers of the id read the existing answer. So a request sent
+        twice asks the model once. An id is taken until its answer expires.
 
         Args:
             stream: The answer; it is entered and closed here.
-            id: The answer's id; None for one that nobody can guess.
-            owner: Whose the answer is; who follows or stops it has to say the same.
+            id: The answer's id; None for a random one that cannot be guessed.
+            owner: The answer's owner; following or stopping it requires the same value.
             open_within: Seconds to wait for the first event; None not to wait.
-            raw: Whether the provider's own ids, payloads, words of errors and fields are written, too.
-            shape: What is made of the text of each text part before it is written, such as
+            raw: Whether to write the provider's own ids, payloads, error messages and fields, too.
+            shape: Transforms the text of each text part before it is written, such as
                 `lambda text: text.redact(pattern)`.
 
         Raises:
-            StreamError: The answer failed before its first event, and within `open_within` seconds.
-            JournalUnavailable: The storage is out of reach or full, or the journal was left.
-            MisuseError: It is no asynchronous stream; the journal was not entered; the id is empty or longer
-                than 256 characters; or `shape` gives no text, or is beside `raw`.
+            StreamError: The answer failed before its first event and within `open_within` seconds.
+            JournalUnavailable: The storage is unreachable or full, or the journal was exited.
+            MisuseError: `stream` is not asynchronous; the journal was not entered; the id is empty or longer
+                than 256 characters; or `shape` returns no text, or is combined with `raw`.
         """
         tasks = self._running()
         id = secrets.token_urlsafe(24) if id is None else id
@@ -176,7 +176,7 @@ class Journal:
             token = secrets.token_hex(16)
             is_ours = await self._create(id, owner, token)
             if self._is_closing:
-                # It was left meanwhile: nobody would produce it any more.
+                # The journal was exited meanwhile: the answer would never be produced.
                 raise JournalUnavailable(_CLOSED)
         except BaseException:
             await close_stream(stream)
@@ -192,37 +192,37 @@ class Journal:
         return id
 
     def follow(self, id: str, *, after: int = 0, owner: str | None = None) -> Follower:
-        """Return the records of an answer behind a position, for an `async for` loop that ends with it.
+        """Return the records of an answer after a position, for an `async for` loop that ends with it.
 
-        Each comes once and in order, those that are there already and those to come.
+        Each record comes once and in order, first those that exist already, then new ones.
 
         Args:
             id: The answer's id.
             after: The position of the last record that the reader has; 0 for none.
-            owner: Whose the answer is.
+            owner: The answer's owner.
 
         Raises:
-            UnknownAnswer: In the loop: there is no such answer, or it is another owner's.
-            AnswerExpired: In the loop: what comes next is no longer held.
-            UnknownPosition: In the loop: the answer has not come as far as `after`.
-            JournalUnavailable: In the loop: the storage is out of reach, or the journal was left.
+            UnknownAnswer: In the loop: the answer does not exist, or belongs to another owner.
+            AnswerExpired: In the loop: the next records are no longer held.
+            UnknownPosition: In the loop: `after` is beyond the last record.
+            JournalUnavailable: In the loop: the storage is unreachable, or the journal was exited.
         """
         return Follower(self, id, after, owner)
 
     async def stop(
         self, id: str, *, owner: str | None = None, reason: str = "stopped by its reader"
     ) -> StopResult:
-        """Stop an answer, whichever process produces it: its provider's connection is closed.
+        """Stop an answer, whichever process produces it, and close its connection to the provider.
 
-        What there is of it stays, and its end says that it was stopped, and why.
+        The records so far stay, and the last ones say that the answer was stopped, and why.
 
         Args:
             id: The answer's id.
-            owner: Whose the answer is.
-            reason: Why.
+            owner: The answer's owner.
+            reason: The reason, for the answer's readers.
 
         Raises:
-            JournalUnavailable: The storage is out of reach.
+            JournalUnavailable: The storage is unreachable.
         """
         try:
             await self._state(id, owner)
@@ -232,16 +232,16 @@ class Journal:
         return "stopped" if asked == "asked" else asked
 
     async def attach(self, follower: Follower, id: str, after: int, owner: str | None) -> tuple[Feed, State]:
-        """Return what a follower reads from, and where the answer stands.
+        """Register a follower, and return the feed it reads from and the answer's state.
 
         Args:
             follower: The follower.
             id: The answer's id.
-            after: The position behind which it begins.
-            owner: Whose the answer is.
+            after: The position after which to begin.
+            owner: The answer's owner.
 
         Raises:
-            JournalError: There is no such answer or position, or the journal cannot be used now.
+            JournalError: The answer or the position does not exist, or the journal cannot be used now.
         """
         tasks = self._running()
         if self._is_closing:
@@ -250,9 +250,9 @@ class Journal:
         if after < 0 or after > state.end:
             raise UnknownPosition(f"the answer has no position {after} yet")
         if after + 1 < state.begin:
-            raise AnswerExpired("what comes after this position was trimmed")
+            raise AnswerExpired("the records after this position were trimmed")
         feed = self._feeds.get(id)
-        # The one that is there may read an answer that had this id before, and has expired or was lost.
+        # The existing feed may belong to an earlier answer with this id, which has expired or was lost.
         if feed is None or not feed.is_of(state):
             feed = self._feeds[id] = Feed(self._storage, id, state, lease=self.lease)
             tasks.start_soon(self._feed, feed, name=f"feed of the answer {id}")
@@ -264,20 +264,20 @@ class Journal:
     def _running(self) -> TaskGroup:
         if self._tasks is None:
             raise MisuseError(
-                "a journal is used inside its `async with` block, in the application's lifespan"
+                "a journal must be used inside its `async with` block, in the application's lifespan"
             )
         return self._tasks
 
     async def _state(self, id: str, owner: str | None) -> State:
         if not 0 < len(id) <= _LONGEST_ID:
-            raise UnknownAnswer("there is no answer of this id")
+            raise UnknownAnswer("no answer has this id")
         page = await retrying(partial(self._storage.read, id, 0, 0), self.lease / 4)
         if page is None or page.state.owner != owner:
-            raise UnknownAnswer("there is no answer of this id")
+            raise UnknownAnswer("no answer has this id")
         return page.state
 
     async def _create(self, id: str, owner: str | None, token: str) -> bool:
-        """Have the storage begin an answer; a client that leaves just then changes nothing."""
+        """Create the answer in the storage, shielded from cancellation if the client disconnects."""
         import anyio
 
         with anyio.CancelScope(shield=True), anyio.move_on_after(self.lease):
@@ -287,7 +287,7 @@ class Journal:
     async def _produce(self, producer: Producer) -> None:
         try:
             await producer.run()
-        except Exception as error:  # noqa: BLE001 - what a storage raises must not end all other answers
+        except Exception as error:  # noqa: BLE001 - a storage's exception must not end all other answers
             warn("an answer of a journal could not be written: %r", error)
         finally:
             del self._producers[producer.id]
@@ -300,11 +300,11 @@ class Journal:
             warn("an answer of a journal could not be read: %r", error)
             feed.fail(JournalUnavailable("the journal's storage has failed"))
         if not feed.over and self._feeds.get(feed.id) is feed:
-            # Whoever comes next needs one that reads.
+            # The next follower needs a feed that still reads.
             del self._feeds[feed.id]
 
     async def _wind_up(self) -> None:
-        """Let the producers run on for a while, and then interrupt them."""
+        """Let the producers run for `drain` seconds, then interrupt the remaining ones."""
         import anyio
 
         with anyio.move_on_after(self._drain):
@@ -326,7 +326,7 @@ class Journal:
 
 
 async def _opened(producer: Producer, seconds: float) -> None:
-    """Wait for the first event of an answer, and raise what kept it from coming."""
+    """Wait for the first event of an answer; raise the error if the answer failed before it."""
     import anyio
 
     with anyio.move_on_after(seconds):

@@ -1,4 +1,4 @@
-"""Journals in the memory of one process."""
+"""Journals kept in the memory of one process."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 __all__ = ["MemoryJournal", "MemoryStorage"]
 
 _SPARE = 64
-"""Trimmed records that may stand at the start of a list before it is copied."""
+"""Trimmed records kept at the start of a list before the list is copied."""
 
 
 class _Answer:
-    """The records of an answer, the last of which are held.
+    """One answer, with the newest of its records.
 
     Args:
-        owner: Whose it is.
-        token: Its producer's.
-        until: The clock until which that counts as alive.
+        owner: The answer's owner.
+        token: The producer's token.
+        until: Clock reading until which the producer counts as alive.
     """
 
     __slots__ = (
@@ -49,17 +49,17 @@ class _Answer:
     def __init__(self, owner: str | None, token: str, until: float) -> None:
         self.owner = owner
         self.token: str | None = token
-        """The producer's token; None where it was fenced off."""
+        """The producer's token; None once the producer was fenced off."""
         self.until = until
-        """The clock until which the producer counts as alive."""
+        """Clock reading until which the producer counts as alive."""
         self.expires: float | None = None
-        """The clock at which the answer is forgotten; None before its end."""
+        """Clock reading at which the answer expires; None until it has ended."""
         self.reason: str | None = None
-        """Why it is to be stopped."""
+        """The reason given by the first request to stop; None if there was none."""
         self.begin = 1
         self._records: list[bytes] = []
         self._gone = 0
-        """Records at the start of the list that are trimmed already."""
+        """Number of trimmed records still at the start of the list."""
         self._held = 0
         self._told: Event | None = None
         self._stopped: Event | None = None
@@ -73,11 +73,11 @@ class _Answer:
         return self.expires is not None
 
     def extend(self, records: Sequence[bytes], most: int) -> None:
-        """Add records, and trim the oldest where they become too large.
+        """Add records, and trim the oldest while they exceed a size.
 
         Args:
             records: The records.
-            most: The bytes that may be held; the last record is held in any case.
+            most: Most bytes to hold; the last record is always held.
         """
         self._records += records
         self._held += sum(map(len, records))
@@ -86,7 +86,7 @@ class _Answer:
             self._gone += 1
             self.begin += 1
         if self._gone > max(_SPARE, len(self._records) // 2):
-            # Copying costs no more than what was added since the last time.
+            # More records were trimmed than are copied here, so the cost per record stays constant.
             del self._records[: self._gone]
             self._gone = 0
 
@@ -95,12 +95,12 @@ class _Answer:
         return tuple(self._records[at : at + limit]) if position + 1 >= self.begin else ()
 
     def drop(self) -> None:
-        """Let go of all records."""
+        """Delete all records."""
         self.begin = self.end + 1
         self._records, self._gone, self._held = [], 0, 0
 
     def change(self) -> Event:
-        """Return what is set at the next change."""
+        """Return an event that is set at the next change."""
         if self._told is None:
             from anyio import Event
 
@@ -108,7 +108,7 @@ class _Answer:
         return self._told
 
     def stop(self) -> Event:
-        """Return what is set when the answer is to be stopped, or has ended."""
+        """Return an event that is set when a stop is requested or the answer has ended."""
         if self._stopped is None:
             from anyio import Event
 
@@ -116,7 +116,7 @@ class _Answer:
         return self._stopped
 
     def tell(self) -> None:
-        """Wake who waits for a change."""
+        """Wake the tasks waiting for a change."""
         told, self._told = self._told, None
         if told is not None:
             told.set()
@@ -128,12 +128,12 @@ class MemoryStorage(Storage):
     """Keeps answers in the memory of this process, for one event loop.
 
     Args:
-        max_answers: Answers that are held. Beyond them those that ended first are
-            forgotten; where none has ended, no other can begin.
-        max_bytes: Bytes of records that are held of one answer; the oldest are trimmed.
-        expire: Seconds for which an answer that has ended is held. For as long again it is
-            known that there was one.
-        clock: Where the time comes from, in seconds.
+        max_answers: Most answers held. Above that the ones that ended first are
+            forgotten; if none has ended, no new answer can begin.
+        max_bytes: Most bytes of records held for one answer; the oldest are trimmed.
+        expire: Seconds for which an answer is held after its end. For as long again
+            the storage remembers that it existed.
+        clock: Returns the current time, in seconds.
     """
 
     def __init__(
@@ -145,16 +145,16 @@ class MemoryStorage(Storage):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if max_answers < 1 or max_bytes < 1 or expire < 0:
-            raise MisuseError("max_answers and max_bytes are at least 1, and expire is not negative")
+            raise MisuseError("max_answers and max_bytes must be at least 1, and expire not negative")
         self._most_answers = max_answers
         self._most_bytes = max_bytes
         self._expire = expire
         self._clock = clock
         self._answers: dict[str, _Answer] = {}
         self._ended: dict[str, _Answer] = {}
-        """Answers that are over and held, in the order in which they expire."""
+        """Answers that have ended and are still held, in order of expiry."""
         self._expired: dict[str, _Answer] = {}
-        """Those of which it is only known that they were there, in the order in which they are forgotten."""
+        """Answers whose records are gone, in the order in which they will be forgotten."""
 
     async def create(self, id: str, *, owner: str | None, token: str, lease: float) -> bool:
         answer = self._find(id)
@@ -225,10 +225,10 @@ class MemoryStorage(Storage):
     # -- within ------------------------------------------------------------
 
     def _of(self, id: str, token: str) -> _Answer:
-        """Return a producer's answer.
+        """Return the answer of this id if it is the producer's.
 
         Raises:
-            Fenced: It is not this producer's.
+            Fenced: It does not exist, or is not this producer's.
         """
         answer = self._find(id)
         if answer is None or answer.token != token:
@@ -254,10 +254,10 @@ class MemoryStorage(Storage):
         answer.tell()
 
     def _make_room(self) -> None:
-        """Forget the answer that ended first, or those whose producers have been dead for long.
+        """Forget the answer that ended first; if none has, one whose producer has long been dead.
 
         Raises:
-            JournalUnavailable: There is none.
+            JournalUnavailable: All answers are still being produced.
         """
         if not self._ended and not self._expired:
             past = self._clock() - self._expire
@@ -278,7 +278,7 @@ class MemoryStorage(Storage):
 
 
 def _due(answers: dict[str, _Answer], now: float) -> list[tuple[str, _Answer]]:
-    """Return the first answers, up to one whose time has not come."""
+    """Return the answers that have expired, given in order of expiry."""
     found: list[tuple[str, _Answer]] = []
     for id, answer in answers.items():
         if answer.expires is None or answer.expires > now:
@@ -291,16 +291,16 @@ class MemoryJournal(Journal):
     """Keeps answers in the memory of this process: for one server process, for development and for tests.
 
     Args:
-        max_answers: Answers that are held. Beyond them those that ended first are
-            forgotten; where none has ended, no other can begin.
-        max_bytes: Bytes of records that are held of one answer; the oldest are trimmed,
-            and a reader that still needs them is told so.
-        expire: Seconds for which an answer that has ended is held.
+        max_answers: Most answers held. Above that the ones that ended first are
+            forgotten; if none has ended, no new answer can begin.
+        max_bytes: Most bytes of records held for one answer; the oldest are trimmed,
+            and a reader that still needs them gets an `AnswerExpired`.
+        expire: Seconds for which an answer is held after its end.
         lease: Seconds within which readers learn that a producer is dead.
-        drain: Seconds that producers run on when the journal is left.
+        drain: Seconds that producers may run on when the journal is exited.
 
     Raises:
-        MisuseError: A bound would hold nothing.
+        MisuseError: A limit is too small or negative.
 
     Example:
         >>> MemoryJournal(max_answers=100)

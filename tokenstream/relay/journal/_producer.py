@@ -1,13 +1,13 @@
-"""Producers: each reads one answer and writes it to the storage, for as long as it takes.
+"""Producers: each reads one answer and writes it to the storage.
 
 A producer has three tasks:
 
-    read    events of the stream ─▶ records that wait
-    write   records that wait ─▶ the storage: all that came while the last write was under way, at once
-    watch   a sign of life every quarter of the lease; what comes back is whether somebody asked for a stop
+    read    events of the stream ─▶ a queue of records
+    write   the queue ─▶ the storage; all records queued during one write go into the next
+    watch   a heartbeat every quarter of the lease; the reply says whether a stop was requested
 
-What ends the answer is one record, the last: the end of the stream, its error, a
-stop, or that this process ends. The first of them counts.
+The last record says how the answer ended: the stream ended or failed, a stop was
+requested, or this process is ending. Whichever happens first counts.
 """
 
 from __future__ import annotations
@@ -35,24 +35,24 @@ if TYPE_CHECKING:
 __all__ = ["Producer", "close_stream"]
 
 _BATCH = 1_000
-"""The most records of one write."""
+"""Most records in one write."""
 _WAITING = 4 * 1024 * 1024
-"""Bytes of records that may wait for the storage; beyond them nothing is read from the provider."""
+"""Bytes of records that may be queued; above that the provider's stream is not read."""
 _LAST_WORDS = 2.0
-"""Seconds for closing a stream, and for writing how it ended, where the program itself is being ended."""
+"""Seconds allowed for closing a stream and writing its last record while the process shuts down."""
 
 
 class Producer:
-    """Reads one answer and writes it down.
+    """Reads one answer and writes it to a storage.
 
     Args:
-        storage: Where it is written.
+        storage: The storage to write to.
         id: The answer's id.
-        token: Names the producer.
+        token: Identifies the producer.
         stream: The answer: a stream of ours, or any asynchronous iterable of events.
-        lease: Seconds after which a producer that gives no sign of life is found dead.
-        raw: Whether the provider's ids, payloads and words are written, too.
-        shaping: Shapes the text before it is written; None to write it as it comes.
+        lease: Seconds without a heartbeat after which a producer counts as dead.
+        raw: Whether to write the provider's ids, payloads and error messages, too.
+        shaping: Transforms the text before it is written; None to write it unchanged.
     """
 
     def __init__(
@@ -70,9 +70,9 @@ class Producer:
 
         self.id = id
         self.opened = anyio.Event()
-        """Set at the first event, and where the answer has ended without one."""
+        """Set at the first event, or when the answer has ended without one."""
         self.gone = anyio.Event()
-        """Set when nothing more is done for the answer."""
+        """Set when the producer has finished."""
         self.failure: StreamError | None = None
         """The error of an answer that failed before its first event."""
         self._storage = storage
@@ -85,19 +85,19 @@ class Producer:
         self._waiting: list[bytes] = []
         self._size = 0
         self._written = 0
-        """The last position that the storage is known to have."""
+        """Last position known to be in the storage."""
         self._last: list[bytes] | None = None
-        """The records that end the answer; None as long as nothing does."""
+        """The records that end the answer; None until its ending is decided."""
         self._over = False
-        """They are among those that wait, or were written."""
+        """True once the last records have been queued."""
         self._is_lost = False
-        """The answer is another producer's, or nobody's: nothing can be written any more."""
+        """True once the storage no longer accepts records from this producer."""
         self._more = anyio.Event()
         self._room = anyio.Event()
         self._done = anyio.Event()
 
     async def run(self) -> None:
-        """Read the answer to its end, whatever that is, and write it down."""
+        """Read the answer until it ends, and write every record."""
         import anyio
 
         try:
@@ -116,24 +116,24 @@ class Producer:
             self.opened.set()
 
     def stop(self, reason: str) -> None:
-        """End the answer because somebody asked for it.
+        """End the answer on request.
 
         Args:
-            reason: Why.
+            reason: The reason, for the answer's readers.
         """
         if self._last is None:
             self._last = [record(Stopped(reason)), ended("stopped")]
             stop = getattr(self._stream, "stop", None)
             if stop is not None:
-                # So that its own message says so, too.
+                # The stream's own message must end as stopped, too.
                 stop(reason)
         self._reading.cancel()
 
     def interrupt(self, message: str) -> None:
-        """End the answer where it stands.
+        """End the answer early, as interrupted.
 
         Args:
-            message: What its readers are told.
+            message: The error message for its readers.
         """
         if self._last is None:
             self._last = [interrupted(message)]
@@ -142,7 +142,7 @@ class Producer:
     # -- reading -------------------------------------------------------------
 
     async def _read(self) -> None:
-        """Take what the stream gives, and how it ended."""
+        """Queue the stream's events, then the records that say how it ended."""
         last: list[bytes] | None = None
         try:
             with self._reading:
@@ -184,7 +184,7 @@ class Producer:
                 await self._room.wait()
 
     def _add(self, event: Event) -> None:
-        # A sign of life is no part of the answer.
+        # A heartbeat is not part of the answer.
         told = b"" if event.__class__ is Ping or self._over else record(event, raw=self._raw)
         if told:
             self._waiting.append(told)
@@ -192,10 +192,10 @@ class Producer:
             self._more.set()
 
     def _end(self, records: list[bytes]) -> None:
-        """Add the records that end the answer, unless that is done.
+        """Queue the records that end the answer, once.
 
         Args:
-            records: Those to take where nothing else has ended it before.
+            records: Records to use if the ending has not been decided yet.
         """
         if not self._over:
             self._last = records if self._last is None else self._last
@@ -206,7 +206,7 @@ class Producer:
             self._more.set()
 
     def _add_held(self) -> None:
-        """Add the text that a shape has held back; what fails then ends the answer."""
+        """Queue the text that a shape has held back; if the shape fails, its error ends the answer."""
         shaping = self._shaping
         if shaping is None:
             return
@@ -218,7 +218,7 @@ class Producer:
     # -- writing -------------------------------------------------------------
 
     async def _write(self) -> None:
-        """Write what waits, until the end is written."""
+        """Write queued records until the last one is written."""
         import anyio
 
         while not self._is_lost and (self._waiting or not self._over):
@@ -228,7 +228,7 @@ class Producer:
         self._done.set()
 
     async def _flush(self) -> None:
-        """Write all that waits."""
+        """Write all queued records."""
         import anyio
 
         while self._waiting and not self._is_lost:
@@ -250,7 +250,7 @@ class Producer:
         await self._storage.append(self.id, self._token, first, batch, lease=alive, over=over)
 
     def _give_up(self, error: Exception) -> None:
-        """End reading, for nobody would hear of it any more."""
+        """Stop reading, since the storage accepts no more records."""
         warn("an answer of a journal is given up in its middle: %r", error)
         self._is_lost = True
         self._room.set()
@@ -260,13 +260,13 @@ class Producer:
     # -- watching ------------------------------------------------------------
 
     async def _watch(self) -> None:
-        """Give signs of life, and hear of stops."""
+        """Send heartbeats, and act on requests to stop."""
         import anyio
         from anyio.lowlevel import checkpoint
 
         pause = self._lease / 4
         while not self._is_lost and not self._done.is_set():
-            # A storage in memory answers without a turn of the loop.
+            # A storage in memory answers without yielding to the event loop.
             await checkpoint()
             try:
                 reason = None
@@ -275,19 +275,19 @@ class Producer:
                 if reason is not None:
                     self.stop(reason)
                     await anyio.sleep(pause)
-                    # Readers do not wait for a stream that is slow to be cancelled, or never is.
+                    # Readers must not wait for a stream that is slow to react to cancellation, or ignores it.
                     self._end([])
                 with anyio.move_on_after(pause):
                     await self._storage.wait_stop(self.id)
             except Fenced as error:
                 self._give_up(error)
             except JournalUnavailable:
-                # What is written tries again as well, and gives up in time.
+                # Writes are retried as well, and they decide when to give up.
                 await anyio.sleep(min(pause, 1.0))
 
 
 async def close_stream(stream: object) -> None:
-    """Close a stream, or whatever else is iterated over, also while this is being cancelled."""
+    """Close a stream or async iterator, even while the current task is being cancelled."""
     import anyio
 
     close = getattr(stream, "aclose", None)

@@ -1,4 +1,4 @@
-"""Records that producers write: those of events, and those that say how an answer ended."""
+"""Last records that producers write: how an answer ended."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 __all__ = ["ended", "ending_of", "failed", "interrupted"]
 
-_BROKEN = "the answer could not be produced: the server has a fault of its own"
+_BROKEN = "the answer could not be produced: internal error of the server"
 
 
 def ending_of(stream: object) -> Ending:
-    """Return the verdict on a stream that was read to its end without an error.
+    """Return the ending of a stream that was read to its end without an error.
 
     Args:
-        stream: The stream, or any iterable of events: the end of that is the answer's.
+        stream: The stream, or any iterable of events, whose exhaustion counts as "complete".
 
     Example:
         >>> from tokenstream import Stream
@@ -34,10 +34,10 @@ def ending_of(stream: object) -> Ending:
 
 
 def ended(ending: Ending) -> bytes:
-    """Return the last record of an answer that no error has ended.
+    """Return the last record of an answer that ended without an error.
 
     Args:
-        ending: The verdict.
+        ending: How the answer ended.
 
     Example:
         >>> ended("stopped")
@@ -47,11 +47,13 @@ def ended(ending: Ending) -> bytes:
 
 
 def failed(error: BaseException, *, raw: bool = False) -> bytes:
-    """Return the last record of an answer that has failed; of an error that is none of ours it says nothing.
+    """Return the last record of an answer that failed.
+
+    An exception other than `StreamError` is a bug of the server; the record reveals nothing about it.
 
     Args:
         error: The error.
-        raw: Whether it is told in the provider's words.
+        raw: Whether to include the provider's own message.
     """
     if isinstance(error, StreamError):
         return error_record(error, raw=raw)
@@ -59,9 +61,9 @@ def failed(error: BaseException, *, raw: bool = False) -> bytes:
 
 
 def interrupted(message: str) -> bytes:
-    """Return the last record of an answer whose producer ended before it.
+    """Return the last record of an answer whose producer ended before the answer did.
 
     Args:
-        message: What has happened, in our words.
+        message: A description of what happened, in our words.
     """
     return error_record(StreamInterrupted(message), raw=True)

@@ -1,4 +1,4 @@
-"""Journals in a Redis, for answers that several server processes produce and follow."""
+"""Journals kept in Redis, for answers that several server processes produce and follow."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ if TYPE_CHECKING:
 __all__ = ["RedisJournal", "RedisStorage"]
 
 _AT_ONCE = 8
-"""Commands that are under way at once, each of which takes a connection of the client's pool."""
+"""Most commands in progress at once; each takes a connection from the client's pool."""
 _GRACE = 60.0
-"""Seconds, beside all others, for which an answer is kept that has lost its producer."""
+"""Extra seconds for which an answer without a producer is kept."""
 
 
 class RedisStorage(Storage):
-    """Keeps answers in a Redis, in streams: one hash tag for the keys of an answer.
+    """Keeps answers in Redis streams; the keys of one answer share a hash tag.
 
     Args:
-        client: A client of redis-py, for asyncio; it is not closed here.
-        prefix: What the keys begin with.
-        max_bytes: Bytes of records that are held of one answer; the oldest are trimmed.
-        expire: Seconds for which an answer that has ended is held.
+        client: An asyncio client of redis-py; it is not closed here.
+        prefix: Prefix of the keys.
+        max_bytes: Most bytes of records held for one answer; the oldest are trimmed.
+        expire: Seconds for which an answer is held after its end.
 
     Raises:
-        MisuseError: The client is none, is one that blocks, or has less than two connections; a bound would
-            hold nothing.
+        MisuseError: The client is not an asyncio client of redis-py, or allows fewer than two connections; or
+            a limit is too small or negative.
     """
 
     def __init__(
@@ -53,13 +53,17 @@ class RedisStorage(Storage):
         expire: float = 3600.0,
     ) -> None:
         if max_bytes < 1 or expire < 0:
-            raise MisuseError("max_bytes is at least 1, and expire is not negative")
+            raise MisuseError("max_bytes must be at least 1, and expire not negative")
         if "{" in prefix or not prefix:
-            raise MisuseError(f"prefix={prefix!r} is empty, or has a brace, which cuts keys of Redis in two")
+            raise MisuseError(
+                f"prefix={prefix!r} must not be empty, nor have a brace: Redis reads a hash tag there"
+            )
         _check(client)
         known: Any = client
         if known.connection_pool.max_connections < 2:
-            raise MisuseError("a journal takes at least two connections of the client, of max_connections=")
+            raise MisuseError(
+                "a journal needs at least two connections: raise max_connections= of the client"
+            )
         from redis.exceptions import NoScriptError, RedisError
 
         from tokenstream.relay.journal._redis_bells import Bells
@@ -71,7 +75,7 @@ class RedisStorage(Storage):
         self._expire = expire
         self._client = known
         self._bells = Bells(known)
-        # One connection of the pool is for being told.
+        # One connection of the pool is reserved for notifications.
         self._turns = asyncio.Semaphore(min(_AT_ONCE, known.connection_pool.max_connections - 1))
 
     async def create(self, id: str, *, owner: str | None, token: str, lease: float) -> bool:
@@ -129,21 +133,21 @@ class RedisStorage(Storage):
     # -- within ------------------------------------------------------------
 
     def _name(self, id: str, what: str) -> str:
-        # A brace within would end the tag that keeps the keys of an answer on one node.
+        # Quoted, since a brace in the id would end the hash tag that keeps an answer's keys on one node.
         return f"{self._prefix}{{{quote(id, safe='')}}}:{what}"
 
     def _keep(self, lease: float) -> int:
-        """Return how long an answer is kept that nobody writes any more, in milliseconds."""
+        """Return the milliseconds for which an answer is kept after the last write."""
         return _ms(2 * self._expire + 10 * lease + _GRACE)
 
-    async def _run(self, script: str, id: str, *arguments: Any) -> Any:  # noqa: ANN401 - what a script takes and gives
+    async def _run(self, script: str, id: str, *arguments: Any) -> Any:  # noqa: ANN401 - depends on the script
         keys = [self._name(id, what) for what in ("state", "records", "alive")]
         given = (len(keys), *keys, *arguments)
         run = self._client.execute_command
         try:
             async with self._turns:
                 try:
-                    # Bytes come back as they are, whatever the client does for others.
+                    # Replies are raw bytes, even if the client is set up to decode them.
                     return await run("EVALSHA", _name_of(script), *given, NEVER_DECODE=True)
                 except self._unknown:
                     return await run("EVAL", script, *given, NEVER_DECODE=True)
@@ -152,23 +156,23 @@ class RedisStorage(Storage):
 
 
 class RedisJournal(Journal):
-    """Keeps answers in a Redis: for server processes and machines that follow and stop each other's answers.
+    """Keeps answers in Redis: for processes and machines that follow and stop each other's answers.
 
-    Takes redis-py (`pip install "llm-tokenstream[redis]"`), and so runs under asyncio.
-    A process has one connection for being told of changes, and a few for the rest,
+    It needs redis-py (`pip install "llm-tokenstream[redis]"`), and so runs under asyncio.
+    A process uses one connection for notifications and at most eight for the rest,
     however many readers it has.
 
     Args:
-        client: A `redis.asyncio.Redis`, which stays the application's: it is not closed here.
-        prefix: What the keys in Redis begin with.
-        max_bytes: Bytes of records that are held of one answer; the oldest are trimmed,
-            and a reader that still needs them is told so.
-        expire: Seconds for which an answer that has ended is held.
+        client: A `redis.asyncio.Redis` owned by the application; it is not closed here.
+        prefix: Prefix of the keys in Redis.
+        max_bytes: Most bytes of records held for one answer; the oldest are trimmed,
+            and a reader that still needs them gets an `AnswerExpired`.
+        expire: Seconds for which an answer is held after its end.
         lease: Seconds within which readers learn that a producer is dead.
-        drain: Seconds that producers run on when the journal is left.
+        drain: Seconds that producers may run on when the journal is exited.
 
     Raises:
-        MisuseError: The client is none for asyncio; a bound would hold nothing.
+        MisuseError: The client is not an asyncio client of redis-py, or a limit is too small or negative.
 
     Example:
         >>> from redis.asyncio import Redis
@@ -193,24 +197,24 @@ class RedisJournal(Journal):
         try:
             asyncio.get_running_loop()
         except RuntimeError as error:
-            raise MisuseError("RedisJournal runs under asyncio alone, as redis-py does") from error
+            raise MisuseError("RedisJournal runs under asyncio only, as redis-py does") from error
         return await super().__aenter__()
 
 
 def _check(client: object) -> None:
-    """Look whether it is a client that does not block.
+    """Check that an object is an asyncio client of redis-py.
 
     Raises:
-        MisuseError: It is something else, or redis-py is not there.
+        MisuseError: It is something else, or redis-py is not installed.
     """
     try:
         from redis.asyncio import Redis
     except ImportError as error:
-        msg = 'RedisJournal takes redis-py: install it with pip install "llm-tokenstream[redis]"'
+        msg = 'RedisJournal needs redis-py: install it with pip install "llm-tokenstream[redis]"'
         raise MisuseError(msg) from error
     if not isinstance(client, Redis):
         kind = f"{type(client).__module__}.{type(client).__qualname__}"
-        raise MisuseError(f"RedisJournal takes a redis.asyncio.Redis, and {kind} is none")
+        raise MisuseError(f"RedisJournal takes a redis.asyncio.Redis, not a {kind}")
 
 
 def _ms(seconds: float) -> int:
@@ -219,5 +223,5 @@ def _ms(seconds: float) -> int:
 
 @cache
 def _name_of(script: str) -> str:
-    """Return the name under which Redis knows a script that it has run before."""
+    """Return the SHA-1 by which Redis knows a cached script."""
     return sha1(script.encode(), usedforsecurity=False).hexdigest()

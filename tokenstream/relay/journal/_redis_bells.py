@@ -1,8 +1,8 @@
-"""Hints of a Redis that something has changed: one connection for all answers that a process waits for.
+"""Change notifications from Redis: one connection for all answers that a process waits for.
 
-The records are in streams of Redis, and a change is published on a channel of the
-answer besides. A message that is lost costs time and nothing else: whoever waits
-looks again after a while, and once more where the connection was a new one.
+The records are in Redis streams; each change is also published on a channel of the
+answer. A lost message costs only time: the waiting task looks at the answer again
+after a while, and whenever the connection was re-established.
 """
 
 from __future__ import annotations
@@ -16,35 +16,35 @@ if TYPE_CHECKING:
 __all__ = ["Bell", "Bells"]
 
 _LOOK = 5.0
-"""Seconds after which a silent connection is looked at."""
+"""Timeout of one read of the connection, in seconds."""
 _AGAIN = 0.25
-"""Seconds before a Redis that is out of reach is asked again."""
+"""Seconds before an unreachable Redis is tried again."""
 _IDLE = 30.0
-"""Seconds after which a channel that nobody waits for is left."""
+"""Seconds after which an unused channel is unsubscribed."""
 
 
 class Bell:
-    """The channel of an answer."""
+    """The subscription to an answer's channel."""
 
     __slots__ = ("confirmed", "news", "rung", "sure", "used", "waiting")
 
     def __init__(self) -> None:
         self.confirmed = asyncio.Event()
-        """Set when Redis has said that messages will come."""
+        """Set when Redis has confirmed the subscription."""
         self.rung = asyncio.Event()
-        """Set at the next message, and replaced then."""
+        """Set at the next message, and then replaced."""
         self.news: str | None = None
-        """The last message."""
+        """The last message; None if some may have been lost since."""
         self.sure = False
-        """Somebody has looked at the answer since messages come: what came before it is known."""
+        """True once the answer was read after the subscription began, so that no earlier change is missed."""
         self.waiting = 0
         self.used = 0.0
 
     def ring(self, news: str | None) -> None:
-        """Wake who waits.
+        """Wake the waiting tasks.
 
         Args:
-            news: The message; None where some may have been lost.
+            news: The message; None if some may have been lost.
         """
         self.news = news
         if news is None:
@@ -54,13 +54,13 @@ class Bell:
 
 
 class Bells:
-    """The channels of the answers that a process waits for.
+    """The subscriptions for all answers that a process waits for.
 
     Args:
-        client: A client of redis-py, for asyncio.
+        client: An asyncio client of redis-py.
     """
 
-    def __init__(self, client: Any) -> None:  # noqa: ANN401 - redis is imported by whoever has made it
+    def __init__(self, client: Any) -> None:  # noqa: ANN401 - only the client's creator imports redis
         from redis.exceptions import RedisError
 
         self._client = client
@@ -78,13 +78,13 @@ class Bells:
 
         Args:
             channel: The answer's channel.
-            is_new: Tells whether a message says what is waited for.
-            has_changed: Looks at the answer itself, which is done once for a new channel.
+            is_new: Returns True if a message reports the awaited change.
+            has_changed: Reads the answer itself; called once per new subscription.
         """
         try:
             bell = await self._bell(channel)
         except self._failures:
-            # Not to be told is no failure: who waits looks again.
+            # Missing notifications are not an error: the caller looks again by itself.
             await asyncio.sleep(_AGAIN)
             return
         bell.waiting += 1
@@ -121,7 +121,7 @@ class Bells:
                 await self._sweep()
                 if self._pubsub is None:
                     self._pubsub = self._client.pubsub()
-                # It is there before its confirmation comes.
+                # Registered first, because the confirmation may arrive before `subscribe` returns.
                 self._bells[channel] = Bell()
                 try:
                     await self._pubsub.subscribe(channel)
@@ -133,7 +133,7 @@ class Bells:
             return self._bells[channel]
 
     async def _sweep(self) -> None:
-        """Leave channels that nobody has waited for of late; others come, so the connection stays."""
+        """Unsubscribe channels that have been unused for a while; the connection stays open for others."""
         now = _now()
         if now - self._swept < _IDLE:
             return
@@ -149,7 +149,7 @@ class Bells:
             try:
                 message = await self._pubsub.get_message(timeout=_LOOK)
             except self._failures:
-                # The client connects anew and subscribes again at the next call.
+                # The client reconnects and subscribes again at the next call.
                 for bell in self._bells.values():
                     bell.ring(None)
                 await asyncio.sleep(_AGAIN)
@@ -165,7 +165,7 @@ class Bells:
             bell.ring(_text(message["data"]))
         elif message["type"] == "subscribe":
             if bell.confirmed.is_set():
-                # The connection is another one: what was said between the two is lost.
+                # Confirmed twice: the client has reconnected, and messages in between are lost.
                 bell.ring(None)
             bell.confirmed.set()
 

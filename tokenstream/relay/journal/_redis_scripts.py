@@ -1,8 +1,8 @@
-"""Scripts that Redis runs: each is one step of a journal's storage, done as a whole or not at all.
+"""Lua scripts run by Redis: each is one atomic operation of a journal's storage.
 
-An answer has three keys: a hash that says where it stands, a stream with its
-records (the position 7 is the id 7-0), and one that lives as long as the
-producer's lease. All times are milliseconds.
+An answer has three keys: a hash with its state, a stream with its records (position 7
+has the id 7-0), and a key that expires with the producer's lease. All times are
+milliseconds.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ last_for(keep)
 return 1
 """
 )
-"""Begin an answer: 1 where it is this producer's, 0 where it is another's."""
+"""Begin an answer: 1 if it is this producer's, 0 if it is another's."""
 
 APPEND = (
     _KEYS
@@ -92,7 +92,7 @@ end
 return 1
 """
 )
-"""Write records, and end the answer behind them: 0 where the producer is fenced off."""
+"""Write records, and end the answer after them if `over` is 1: 0 if the producer is fenced off."""
 
 BEAT = (
     _KEYS
@@ -107,7 +107,7 @@ end
 return {1, told[3]}
 """
 )
-"""Give a sign of life: whether the answer is still the producer's, and why it is to stop."""
+"""Renew the lease: {0} if the answer is not the producer's, else {1, the reason to stop or nil}."""
 
 BURY = (
     _KEYS
@@ -123,7 +123,7 @@ redis.call('PUBLISH', channel, 'over')
 return 1
 """
 )
-"""End the answer of a dead producer: 0 where there is none."""
+"""End the answer of a dead producer: 0 if it is unknown, over, or its producer alive."""
 
 ASK_STOP = (
     _KEYS
@@ -139,7 +139,7 @@ end
 return 'asked'
 """
 )
-"""Note that the answer is to stop, and why; what was noted first counts."""
+"""Request a stop of the answer; the first reason counts."""
 
 READ = (
     _KEYS
@@ -160,4 +160,4 @@ end
 return {begin, tonumber(told[1]), tonumber(told[2]), redis.call('EXISTS', alive), found, told[3], told[4]}
 """
 )
-"""Return where the answer stands, its records behind a position, its owner, and why it is to stop."""
+"""Return the answer's state, its records after a position, its owner, and the reason to stop."""

@@ -1,4 +1,4 @@
-"""Calls of a storage that is out of reach for a while."""
+"""Retries of storage calls while the storage is unreachable."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ __all__ = ["retrying"]
 ResultT = TypeVar("ResultT")
 
 _FIRST, _LONGEST = 0.05, 1.0
-"""Seconds before a call is repeated: the first time, and in the end."""
+"""Seconds before a call is repeated: the first pause, and the longest."""
 
 
 async def retrying(call: Callable[[], Awaitable[ResultT]], seconds: float) -> ResultT:
-    """Call a storage until it can be reached.
+    """Call a storage, again and again while it is unreachable.
 
     Args:
-        call: Does it.
-        seconds: How long to try; a call that takes half of it is given up.
+        call: Makes one attempt.
+        seconds: Total time to try; a single attempt is cancelled after half of it.
 
     Raises:
-        JournalUnavailable: It was out of reach all the time.
+        JournalUnavailable: The storage was unreachable all that time.
     """
     from anyio import current_time, move_on_after, sleep
 
     until, pause = current_time() + seconds, _FIRST
     while True:
         try:
-            # One that stands still breaks no connection: without a bound, no answer would ever come.
+            # A storage that hangs does not break the connection; without a bound the call would never return.
             with move_on_after(seconds / 2):
                 return await call()
             raise JournalUnavailable("the journal's storage does not answer")

@@ -1,16 +1,17 @@
-"""Storage of a journal: where the records of answers are kept, for their producers and their readers.
+"""Storage of a journal: keeps the records of answers for their producers and readers.
 
-    producer   create ─▶ append, append, … ─▶ append(over=True)      and beat, beat, … beside it
-    reader     read, wait, read, wait, …                             and bury, where the producer is dead
+    producer   create ─▶ append, append, … ─▶ append(over=True)    with beat, beat, … in parallel
+    reader     read, wait, read, wait, …                           and bury, if the producer is dead
     client     ask_stop
 
-- The records of an answer have the positions 1, 2, 3, …; a position never changes what it holds.
-- A producer is known by its token. Once another one could be in its place, `Fenced` tells it to give up.
-- Each call may be repeated when nobody knows whether it took effect: the second time it changes nothing.
-- An answer expires some time after its end: its records go, and `begin` is behind `end`. For as long again
-  its state is still known, so that who comes then hears that it has expired; then it was never there.
-- `wait` and `wait_stop` are hints. They may return too early; they are given up and asked again every
-  few seconds, so that one that is lost costs time and nothing else.
+- The records of an answer have the positions 1, 2, 3, …; the record at a position never changes.
+- A producer is identified by its token. Once it may have been replaced, its calls raise `Fenced`, and it
+  must give up.
+- Calls are idempotent: one whose outcome is unknown can be repeated without further effect.
+- An answer expires some time after its end: its records are deleted, and `begin` is greater than `end`.
+  For as long again its state is kept, so that late readers learn that it has expired; then it is unknown.
+- `wait` and `wait_stop` are hints. They may return too early, and callers cancel and repeat them every
+  few seconds, so that a lost notification costs only time.
 """
 
 from __future__ import annotations
@@ -25,16 +26,16 @@ if TYPE_CHECKING:
 __all__ = ["Asked", "Fenced", "Page", "State", "Storage"]
 
 Asked: TypeAlias = Literal["asked", "ended", "unknown"]
-"""What became of a request to stop an answer."""
+"""Outcome of a request to stop an answer."""
 
 
 class Fenced(Exception):
-    """The answer is not, or no longer, the producer's: it was declared dead, or the storage has lost it."""
+    """The answer is no longer this producer's: it was declared dead, or the storage lost the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where an answer stands.
+    """The state of an answer.
 
     Example:
         >>> State(owner=None, begin=1, end=3, over=True, alive=False).end
@@ -42,20 +43,20 @@ class State:
     """
 
     owner: str | None
-    """Whose it is; None for nobody's."""
+    """The answer's owner; None if it has none."""
     begin: int
-    """The first position that is still held."""
+    """First position still held."""
     end: int
-    """The last position that was written; 0 before the first."""
+    """Last position written; 0 before the first."""
     over: bool
-    """No more records will come."""
+    """True once no more records will come."""
     alive: bool
-    """The producer has given a sign of life within its lease; False once the answer is over."""
+    """True while the producer has sent a heartbeat within its lease; False once the answer is over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some records of an answer, and where it stood when they were read.
+    """Some records of an answer, with its state when they were read.
 
     Example:
         >>> state = State(owner=None, begin=1, end=3, over=True, alive=False)
@@ -64,59 +65,59 @@ class Page:
     """
 
     state: State
-    """The state at the time of reading, or at an earlier one, but never at a later one."""
+    """The answer's state at the time of reading or earlier, never later."""
     first: int
-    """The position of the first of the records; the first one that could be read where there are none."""
+    """Position of the first record; with no records, the position that would be read next."""
     records: tuple[bytes, ...]
     """The records, without gaps."""
 
 
 class Storage(ABC):
-    """What keeps the records of answers; a journal of another kind is a journal with another storage.
+    """Keeps the records of answers; subclass it to keep them elsewhere, and pass it to `Journal`.
 
-    Every method may raise `JournalUnavailable` where trying again may help: the
-    journal does so, with bounds.
+    Every method may raise `JournalUnavailable` if trying again may help; the
+    journal retries for a bounded time.
     """
 
     @abstractmethod
     async def create(self, id: str, *, owner: str | None, token: str, lease: float) -> bool:
-        """Begin an answer, or tell that there is one of this id already, whatever its state.
+        """Begin an answer; False if one with this id exists already, whatever its state.
 
         Args:
             id: The answer's id.
-            owner: Whose it is.
-            token: Names the producer. Where the answer is this producer's already, it is True again.
-            lease: Seconds that the producer counts as alive from now on.
+            owner: The answer's owner.
+            token: Identifies the producer. If the existing answer is this producer's, the result is True.
+            lease: Seconds for which the producer counts as alive from now.
         """
 
     @abstractmethod
     async def append(
         self, id: str, token: str, first: int, records: Sequence[bytes], *, lease: float, over: bool = False
     ) -> None:
-        """Write records, and end the answer where they are the last; all of it or nothing.
+        """Write records atomically, and end the answer if `over` is set.
 
-        Records at positions that are written already are left out: they are the same.
+        Records at positions already written are skipped: they are the same.
 
         Args:
             id: The answer's id.
-            token: Names the producer.
-            first: The position of the first one; at most one behind the last that was written.
-            records: The records; there may be none.
-            lease: Seconds that the producer counts as alive from now on.
-            over: Whether no more will come. Expiry begins then.
+            token: Identifies the producer.
+            first: The position of the first record; at most one past the last one written.
+            records: The records; may be empty.
+            lease: Seconds for which the producer counts as alive from now.
+            over: Whether these are the last records. Expiry then begins.
 
         Raises:
-            Fenced: The answer is not this producer's, has ended with fewer records, or a gap before `first`.
+            Fenced: The answer is not this producer's, ended with fewer records, or has a gap before `first`.
         """
 
     @abstractmethod
     async def beat(self, id: str, token: str, *, lease: float) -> str | None:
-        """Give a sign of life, and return the reason why the answer is to be stopped; None for going on.
+        """Send a heartbeat, and return the reason to stop the answer; None to go on.
 
         Args:
             id: The answer's id.
-            token: Names the producer.
-            lease: Seconds that the producer counts as alive from now on.
+            token: Identifies the producer.
+            lease: Seconds for which the producer counts as alive from now.
 
         Raises:
             Fenced: The answer is not this producer's.
@@ -124,40 +125,39 @@ class Storage(ABC):
 
     @abstractmethod
     async def bury(self, id: str, records: Sequence[bytes]) -> bool:
-        """End an answer whose producer is dead with these last records, which it never wrote.
+        """End an answer whose producer is dead, and fence that producer off.
 
-        It is False where the answer is over, unknown, or its producer alive. From
-        then on its producer is fenced off.
+        False, without any effect, if the answer is over or unknown, or its producer is alive.
 
         Args:
             id: The answer's id.
-            records: Its last records.
+            records: The last records, written on the producer's behalf.
         """
 
     @abstractmethod
     async def ask_stop(self, id: str, reason: str) -> Asked:
-        """Ask the producer of an answer, in whatever process, to stop it.
+        """Ask the producer of an answer, in any process, to stop it.
 
         Args:
             id: The answer's id.
-            reason: Why; the first one that is given counts.
+            reason: The reason; the first one given counts.
         """
 
     @abstractmethod
     async def read(self, id: str, after: int, limit: int) -> Page | None:
-        """Return what there is after a position, at once; None where no answer has this id.
+        """Return the records after a position, without waiting; None if no answer has this id.
 
-        Where records after the position were trimmed already, it gives none, and `state.begin` tells it.
+        If some of them were trimmed, the page has no records, and `state.begin` shows it.
 
         Args:
             id: The answer's id.
             after: The position; 0 for the beginning.
-            limit: The most records to return; 0 for the state alone.
+            limit: Most records to return; 0 for the state alone.
         """
 
     @abstractmethod
     async def wait(self, id: str, after: int) -> None:
-        """Wait until there may be something to read after a position, or the answer has ended or gone.
+        """Wait until there may be records after a position, or the answer has ended or disappeared.
 
         Args:
             id: The answer's id.
@@ -166,11 +166,11 @@ class Storage(ABC):
 
     @abstractmethod
     async def wait_stop(self, id: str) -> None:
-        """Wait until somebody may have asked the answer to stop.
+        """Wait until a stop of the answer may have been requested.
 
         Args:
             id: The answer's id.
         """
 
     async def aclose(self) -> None:  # noqa: B027 - most have nothing to close
-        """Close what the storage has opened itself."""
+        """Close the resources that the storage opened itself."""
