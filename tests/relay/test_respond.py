@@ -122,7 +122,7 @@ async def test_what_cannot_be_sent_is_refused_before_anything_is_asked() -> None
         with pytest.raises(MisuseError, match="AsyncStream"):
             relay.respond(source, protocol="ui-message")
     async with AsyncStream(Source(ends=True)) as stream:
-        with pytest.raises(MisuseError, match="can be written"):
+        with pytest.raises(MisuseError, match="cannot be written"):
             relay.respond(stream, protocol="made-up")
         with pytest.raises(MisuseError, match="WebSocket"):
             relay.respond(stream, protocol="openai-realtime")

@@ -250,7 +250,7 @@ def test_an_error_that_cannot_be_told_is_misuse() -> None:
         SSE.replaced(format="openai-chat").with_fault(faults.gzipped() | faults.error_event())
     with pytest.raises(NotExpressible, match="'gemini-live' has no place for an error"):
         ANSWER.recording("gemini-live").with_fault(faults.error_event())
-    with pytest.raises(MisuseError, match="nothing writes the format 'pieces'"):
+    with pytest.raises(MisuseError, match="the format 'pieces' cannot be written"):
         SSE.replaced(format="pieces").with_fault(faults.error_event())
 
 

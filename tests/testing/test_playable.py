@@ -156,7 +156,7 @@ def test_what_cannot_be_played_is_refused_at_once(what: Any) -> None:
 
 def test_a_format_that_does_not_exist_is_refused_at_once() -> None:
     """The names are those of `testing.all_formats`."""
-    with pytest.raises(MisuseError, match="nothing writes the format 'open-ai'"):
+    with pytest.raises(MisuseError, match="the format 'open-ai' cannot be written"):
         Player(HELLO, format="open-ai")
 
 

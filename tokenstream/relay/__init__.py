@@ -1,4 +1,4 @@
-"""A stream out again: what a reader was given, in the bytes of any provider, to browsers and others."""
+"""Relays: send a stream on, to browsers and other clients, in the protocol of any provider."""
 
 from __future__ import annotations
 

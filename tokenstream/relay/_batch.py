@@ -1,4 +1,4 @@
-"""Events that came while a slow reader was being sent to: deltas that follow each other are one."""
+"""Batches of events for slow readers: neighbouring deltas are merged into one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["merged"]
 
 
 def merged(events: Iterable[Event]) -> Iterator[Event]:
-    """Give the same events, of which neighbouring deltas of one part are one delta.
+    """Yield the same events, with neighbouring deltas of one part merged into one.
 
     Args:
         events: Events in their order.
@@ -33,7 +33,7 @@ def merged(events: Iterable[Event]) -> Iterator[Event]:
 
 
 def _lane(event: Event) -> tuple[Any, ...] | None:
-    """Return what deltas have in common that may be one; None for all that stays by itself."""
+    """Return the key that mergeable deltas share; None for events that are never merged."""
     kind = event.__class__
     if kind not in _PIECES or (isinstance(event, ReasoningDelta) and event.signature is not None):
         return None
@@ -62,4 +62,4 @@ _PIECES: dict[type, str] = {
     ToolCallDelta: "fragment",
     PartDelta: "fragment",
 }
-"""The field that holds the piece, by the class of a delta."""
+"""Field of the text, by class of delta."""

@@ -1,8 +1,8 @@
-"""The events of one stream, read as a merge reads several: by what has come, and a bell for what will.
+"""Event-driven reading of one stream, without a timer per event.
 
-A read of a stream waits with a turn of the loop, a timer and an event of its own each
-time. Here the task that reads the source rings, and one timer stands for the deadlines,
-set again only when it has run out.
+Each ordinary read of a stream costs a turn of the event loop, a timer and an event
+object. Here the task that reads the source sets a flag when something arrives, and one
+timer covers the deadlines; it is re-armed only when it has expired.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ __all__ = ["Beside"]
 
 
 class Beside:
-    """Reads a stream that nobody else reads.
+    """Reads a stream that has no other reader.
 
     Args:
-        driver: Drives it.
-        host: The event loop.
+        driver: The stream's driver.
+        host: The running event loop.
     """
 
     def __init__(self, driver: AsyncDriver, host: Host) -> None:
         self._driver = driver
         self._loop: asyncio.AbstractEventLoop | None = host.loop if host.name == "asyncio" else None
         self._rung = False
-        """Something has come since it was looked last."""
+        """True if something has arrived since the last look."""
         self._future: asyncio.Future[None] | None = None
         self._waiter: Waiter | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._steady = False
-        """The timer is early enough, whatever comes until then."""
+        """True while the running timer is early enough for every deadline that can arise."""
         self._since = 0.0
-        """The clock since when nothing has come."""
+        """Clock reading since which nothing has arrived."""
         self._late = False
-        """A deadline seems to have passed; what lies there already has had no chance yet."""
+        """True after a deadline has passed once; data that has arrived gets one more turn to be read."""
         driver.enter_loop()
         driver.begin_beside(self)
 
@@ -53,7 +53,7 @@ class Beside:
         """Wait for the next event.
 
         Raises:
-            StopAsyncIteration: There is none.
+            StopAsyncIteration: The events have ended.
             StreamError: The answer failed.
         """
         driver = self._driver
@@ -66,14 +66,14 @@ class Beside:
                 await self._wait()
 
     async def come(self) -> Event | None:
-        """Return the next event where it has come."""
+        """Return the next event if it has arrived, else None."""
         self._rung = self._late = False
         driver = self._driver
         event = driver.glance_beside()
         return await driver.next_beside(self) if event is None else event
 
     def set(self) -> None:
-        """Ring: something has come."""
+        """Signal that something has arrived."""
         self._rung = True
         if self._future is not None:
             if not self._future.done():
@@ -82,7 +82,7 @@ class Beside:
             self._waiter.set()
 
     def close(self) -> None:
-        """Let the timer go."""
+        """Cancel the timer."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -90,7 +90,7 @@ class Beside:
     # -- waiting ---------------------------------------------------------------
 
     async def _wait(self) -> None:
-        """Wait for the bell, or until a deadline has passed."""
+        """Wait until something arrives or a deadline passes."""
         driver, loop = self._driver, self._loop
         if loop is None:
             await self._wait_in_time()
@@ -107,7 +107,7 @@ class Beside:
             self._future = None
 
     def _set_timer(self, loop: asyncio.AbstractEventLoop, until: float | None) -> None:
-        """Have the deadlines looked at by then; what is early is left, and set again when it has run out."""
+        """Arm the timer for a deadline, unless the running timer expires earlier and will re-arm itself."""
         if until is None:
             return
         when = loop.time() + max(until - self._driver.clock(), LEAST_WAIT)
@@ -120,7 +120,7 @@ class Beside:
     def _look_at_deadlines(self, loop: asyncio.AbstractEventLoop) -> None:
         driver, self._timer = self._driver, None
         if self._future is None:
-            # It is not waited for; whoever comes to wait sets another one.
+            # No task is waiting; the next one to wait arms the timer again.
             return
         until = driver.idle_until(self._since)
         if until is None or until > driver.clock():

@@ -1,4 +1,4 @@
-"""One response on its way: three tasks that send, listen for the reader's leaving, and give signs of life."""
+"""Delivery of one response: tasks that send, notice a disconnect, and send heartbeats."""
 
 from __future__ import annotations
 
@@ -20,50 +20,53 @@ if TYPE_CHECKING:
 __all__ = ["Delivery", "Head", "Pace", "Receive", "Send"]
 
 Receive: TypeAlias = "Callable[[], Awaitable[MutableMapping[str, Any]]]"
-"""Gives what the client sends."""
+"""ASGI's `receive`: returns the client's next message."""
 Send: TypeAlias = "Callable[[MutableMapping[str, Any]], Awaitable[None]]"
-"""Sends to the client."""
+"""ASGI's `send`: sends a message to the client."""
 Head: TypeAlias = "tuple[int, list[tuple[bytes, bytes]]]"
-"""The status of a response and its headers."""
+"""Status and headers of a response."""
 
 _PATIENCE = 1.0
-"""Seconds in which what was stopped is to end, before it is cancelled."""
+"""Seconds that a stopped answer has to end by itself before it is cancelled."""
 _SHORT = 0.01
-"""The least that is waited before it is looked again whether a sign of life is due."""
+"""Shortest pause between checks whether a heartbeat is due, in seconds."""
 _PARTING_SECONDS = 0.5
-"""Seconds in which the last chunk is to be sent where the server goes down."""
+"""Seconds allowed for sending the last chunk while the server shuts down."""
 _NO_CONTENT = 204
 _GONE = 499
-"""The status of a request whose client has gone, as nginx logs it; nobody is there to read it."""
+"""Status for a client that has disconnected, as in nginx's logs; only middleware sees it."""
 _GOING_DOWN = error_body("shutdown", "The server is being restarted.", retryable=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long a response waits for what."""
+    """Timing of a response."""
 
     open_within: float | None = 10.0
-    """Seconds until the head is sent though nothing has come; None to wait for the first event."""
+    """Seconds until the head is sent even without an event; None to wait for the first event."""
     keep_alive: float | None = 10.0
-    """Seconds of silence between signs of life; None for none."""
+    """Seconds of silence between heartbeats; None for no heartbeats."""
     grace: float = 0.0
-    """Seconds that an answer goes on after its reader has gone."""
+    """Seconds that an answer goes on after its reader has disconnected."""
 
 
 class Delivery:
-    """Sends what an outlet gives.
+    """Sends the chunks of an outlet.
 
-    The task that calls `run` enters the outlet, reads it and sends. Beside it one
-    task listens, since only `receive` tells of a reader that goes while nothing is
-    sent; and one sends the head when `open_within` is over, and the signs of life.
-    Whichever of the two sends, the other waits until a whole message is out.
+    Three tasks take part:
+
+    1. The task that calls `run` enters the outlet, reads its chunks and sends them.
+    2. One awaits `receive`, the only way to notice a disconnect while nothing is sent.
+    3. One sends the head when `open_within` has passed, and the heartbeats.
+
+    Tasks 1 and 3 never interleave: each waits until the other's message is sent whole.
 
     Args:
-        outlet: Gives the chunks.
-        head: The status and the headers.
-        pace: How long to wait for what.
-        receive: Gives what the client sends.
-        send: Sends to the client.
+        outlet: Source of the chunks.
+        head: Status and headers.
+        pace: Timing.
+        receive: ASGI's `receive`.
+        send: ASGI's `send`.
     """
 
     def __init__(self, outlet: Outlet, head: Head, pace: Pace, receive: Receive, send: Send) -> None:
@@ -73,25 +76,25 @@ class Delivery:
         self._receive = receive
         self._send = send
         self._begun = False
-        """The head was sent."""
+        """True once the head was sent."""
         self._busy = False
-        """A message of the answer is being sent."""
+        """True while a message of the answer is being sent."""
         self._turn: Event | None = None
-        """Set once the sign of life is out that is being sent."""
+        """Set when the heartbeat being sent is out; None while none is being sent."""
         self._is_whole = False
-        """The last message was sent, or is being sent: nothing may come behind it."""
+        """True once sending the last message has begun; nothing may follow it."""
         self._gone = False
-        """The reader has left."""
+        """True once the reader has disconnected."""
         self._going_down = False
-        """The server ends."""
+        """True once the server is shutting down."""
         self._sent_at = 0.0
-        """The clock when something was sent last."""
+        """Clock reading of the last send."""
 
     async def run(self) -> None:
-        """Send all, until the answer ends, its reader has gone, or the server ends.
+        """Send until the answer ends, its reader disconnects, or the server shuts down.
 
         Raises:
-            StreamError: The answer failed after its head, and the protocol has no event to say so.
+            StreamError: The answer failed after its head was sent, and the protocol has no event for errors.
         """
         from anyio import CancelScope, create_task_group
 
@@ -126,7 +129,7 @@ class Delivery:
                 await self._tell(b"", more=False)
 
     async def _tell(self, chunk: bytes, *, more: bool = True) -> None:
-        """Send a chunk of the answer, behind the head where that was not sent yet."""
+        """Send a chunk of the answer, preceded by the head if that was not sent yet."""
         if self._turn is not None:
             await self._turn.wait()
         self._busy = True
@@ -143,12 +146,12 @@ class Delivery:
                 chunk = self._outlet.life + chunk
             await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
         except OSError:
-            # From ASGI 2.4 on it says so that the client has gone.
+            # From ASGI 2.4 on, servers report a disconnected client this way.
             self._leave()
         self._sent_at = time.monotonic()
 
     async def _refuse(self, refusal: Refusal) -> None:
-        """Send what stands in the place of an answer that never began."""
+        """Send the response that replaces an answer that never began."""
         if self._turn is not None:
             await self._turn.wait()
         if self._gone:
@@ -163,7 +166,7 @@ class Delivery:
         self._busy = False
 
     async def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-        """Send a response that is whole."""
+        """Send a complete response at once."""
         self._begun = self._is_whole = True
         told = {"content-type": "application/json", "content-length": str(len(body)), **headers}
         if status == _NO_CONTENT:
@@ -175,16 +178,16 @@ class Delivery:
         except OSError:
             self._leave()
 
-    # -- beside it -------------------------------------------------------------
+    # -- the other tasks -------------------------------------------------------
 
     async def _listen(self) -> None:
-        """Wait until the reader leaves."""
+        """Wait until the reader disconnects."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
         self._leave()
 
     async def _stay_alive(self) -> None:
-        """Send the head when its time has come, and signs of life in a silence."""
+        """Send the head after `open_within`, and heartbeats during silence."""
         from anyio import sleep
 
         pace, life = self._pace, self._outlet.life
@@ -212,7 +215,7 @@ class Delivery:
     # -- ending ----------------------------------------------------------------
 
     def _leave(self) -> None:
-        """Note that the reader has gone; the answer ends when its time of grace is over."""
+        """Note that the reader has disconnected; the answer ends after the grace period."""
         if not self._gone:
             self._gone = True
             self._tasks.start_soon(self._stop)
@@ -226,19 +229,19 @@ class Delivery:
         self._scope.cancel()
 
     def _shut_down(self) -> None:
-        """End what is being sent, for the server ends."""
+        """Cancel sending, since the server is shutting down."""
         self._going_down = True
         self._scope.cancel()
 
     async def _miss(self) -> None:
-        """Answer a reader that left before the head: middlewares wait for a response, and fail at none."""
+        """Send a status to a reader that left before the head: middleware fails if there is no response."""
         from anyio import move_on_after
 
         with move_on_after(_PARTING_SECONDS):
             await self._answer(_GONE, b"", {})
 
     async def _part(self) -> None:
-        """Send a last chunk; a reader that takes none, or stands in the middle of one, is left."""
+        """Send a last chunk on shutdown; abort the connection if the reader is stuck in an earlier one."""
         from anyio import move_on_after
 
         if self._gone or (self._is_whole and not self._busy):

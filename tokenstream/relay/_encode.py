@@ -1,4 +1,4 @@
-"""A stream as the bytes of a protocol, or as its payloads: an iterator of the colour that the stream has."""
+"""A stream as the bytes or the payloads of a protocol: an iterator, sync or async like the stream."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ PieceT = TypeVar("PieceT")
 
 
 class _Pieces(Generic[PieceT]):
-    """What is to be given of an answer, whichever loop reads it.
+    """Pieces of an encoded answer, for both kinds of loop.
 
     Args:
-        source: Gives the events.
-        sending: Writes them.
-        joins: Whether what is written for one event is one piece.
+        source: Source of the events.
+        sending: Encodes them.
+        joins: Whether to join all chunks of one event into one piece.
     """
 
-    def __init__(self, source: Any, sending: Sending, *, joins: bool) -> None:  # noqa: ANN401 - of either colour
+    def __init__(self, source: Any, sending: Sending, *, joins: bool) -> None:  # noqa: ANN401 - sync or async
         self._source = source
         self._sending = sending
         self._joins = joins
@@ -50,10 +50,10 @@ class _Pieces(Generic[PieceT]):
         self._add(self._sending.conclude(self._ending))
 
     def _fail(self, error: StreamError) -> None:
-        """Take the error that ends the answer.
+        """Encode the error that ends the answer.
 
         Raises:
-            StreamError: It is that, where the protocol has no words for it.
+            StreamError: `error` itself, if the protocol has no event for errors.
         """
         self._over = True
         if not self._sending.protocol.has_errors:
@@ -67,13 +67,13 @@ class _Pieces(Generic[PieceT]):
 
     @property
     def _ending(self) -> Ending | None:
-        """The verdict of what the events come from; None where it gives none."""
+        """The ending of the source's message; None if it has none."""
         message = getattr(self._source, "message", None)
         return getattr(message, "ending", None)
 
 
 class Encoded(_Pieces[PieceT]):
-    """The pieces of an answer, in a `for` loop; `close` closes what they come from."""
+    """The pieces of an answer, in a `for` loop; `close` closes their source."""
 
     def __iter__(self) -> Self:
         return self
@@ -90,7 +90,7 @@ class Encoded(_Pieces[PieceT]):
         return self._found.popleft()
 
     def close(self) -> None:
-        """Close what the events come from; what was read of it is given still."""
+        """Close the source; pieces of events already read are still returned."""
         self._over = True
         close = getattr(self._source, "close", None)
         if close is not None:
@@ -110,7 +110,7 @@ class Encoded(_Pieces[PieceT]):
 
 
 class AsyncEncoded(_Pieces[PieceT]):
-    """The pieces of an answer, in an `async for` loop; `aclose` closes what they come from."""
+    """The pieces of an answer, in an `async for` loop; `aclose` closes their source."""
 
     def __aiter__(self) -> Self:
         return self
@@ -122,14 +122,14 @@ class AsyncEncoded(_Pieces[PieceT]):
             try:
                 await self._aread()
             except BaseException:
-                # Whoever is cancelled does not come back to close it.
+                # A cancelled caller does not come back to close the source.
                 with CancelScope(shield=True):
                     await self.aclose()
                 raise
         return self._found.popleft()
 
     async def aclose(self) -> None:
-        """Close what the events come from; what was read of it is given still."""
+        """Close the source; pieces of events already read are still returned."""
         self._over = True
         close = getattr(self._source, "aclose", None)
         if close is not None:
@@ -149,7 +149,7 @@ class AsyncEncoded(_Pieces[PieceT]):
 
 
 class EncodedRun(Encoded[PieceT], AsyncEncoded[PieceT]):
-    """The pieces of a run's events, in a loop of either colour."""
+    """The pieces of a run's events, in a `for` or an `async for` loop."""
 
 
 @overload
@@ -191,28 +191,28 @@ def encode(
     shape: Shape | None = None,
     drop: Drop = "all",
 ) -> Any:
-    r"""Return an answer in the bytes of a protocol, one piece for each event, as it comes.
+    r"""Return an answer in the bytes of a protocol, one piece for each event, as it arrives.
 
-    An error of the stream becomes the protocol's own, and the bytes end. Closing
-    the iterator, or cancelling its reader, closes the stream.
+    If the stream fails, the last piece is the protocol's own error event. Closing the
+    iterator, or cancelling its reader, closes the stream.
 
     Args:
-        stream: A stream, a reader of one, the events of a run, or any iterable of events; an async one gives
-            an async iterator.
-        protocol: How it is written: "tokenstream" for our own events, "ndjson" for the same as JSON lines,
-            or the name of a provider's format, such as "ui-message" or "openai-chat".
-        ids: Whether the events are numbered, from 1, so that a reader can tell what it has.
-        raw: Whether the provider's own ids, payloads, words of errors and fields are sent; they stay in
-            otherwise.
-        shape: What is made of the text of each text part before it is sent: a function that returns the
-            text view it is given, shaped.
-        drop: What to leave out that the protocol has no place for: names of kinds, or "all".
+        stream: A stream, a reader of one, the events of a run, or any iterable of events. An async one
+            gives an async iterator.
+        protocol: "tokenstream" for our own events, "ndjson" for the same as JSON lines, or the name of a
+            provider's format, such as "ui-message" or "openai-chat".
+        ids: Whether to number the events, from 1, so that a reader knows its position.
+        raw: Whether to send the provider's own ids, payloads, error messages and fields; by default they are
+            left out.
+        shape: Transforms the text of each text part before it is sent: a function that is given a text view
+            and returns it transformed.
+        drop: Kinds of content to leave out if the protocol has no place for them: their names, or "all".
 
     Raises:
-        MisuseError: There is no such protocol, or it has no ids; or there are no events in it.
-        StreamError: From the iterator: the answer failed, and the protocol has no words for it.
-        NotExpressible: From the iterator: the protocol has no place for what comes, and it is not to be left
-            out.
+        MisuseError: The protocol is unknown or has no ids, or `stream` is not iterable.
+        StreamError: From the iterator: the answer failed, and the protocol has no event for errors.
+        NotExpressible: From the iterator: the protocol has no place for an event, and `drop` does not allow
+            leaving it out.
 
     Example:
         >>> from tokenstream import Stream
@@ -265,23 +265,24 @@ def payloads(
     shape: Shape | None = None,
     drop: Drop = "all",
 ) -> Any:
-    """Return an answer as the payloads of a protocol, for whoever frames them: dicts that JSON can hold.
+    """Return an answer as the payloads of a protocol: dicts that can be serialized as JSON.
 
-    It is `encode` without the borders of events: for `EventSourceResponse`, a
-    message queue, or a WebSocket. A sentinel such as `[DONE]` is left out. Where an
-    event has a name that its data do not say, the dict has `event` and `data`; those
-    of Bedrock's are `{name: data}`, as boto3 gives them.
+    This is `encode` without the framing: for `EventSourceResponse`, a message queue, or a
+    WebSocket. A sentinel such as `[DONE]` is left out. If an event has a name that its
+    data does not repeat, the dict has `event` and `data`; Bedrock's events are
+    `{name: data}`, as boto3 returns them.
 
     Args:
         stream: As for `encode`.
         protocol: As for `encode`.
-        ids: Whether they are numbered under the key `at`; for "tokenstream" alone.
+        ids: Whether to number them under the key `at`; for "tokenstream" only.
         raw: As for `encode`.
         shape: As for `encode`.
         drop: As for `encode`.
 
     Raises:
-        MisuseError: There is no such protocol, it has no ids, or no objects; or there are no events in it.
+        MisuseError: The protocol is unknown, has no ids, or does not send JSON objects; or `stream` is not
+            iterable.
 
     Example:
         >>> from tokenstream import Stream
@@ -292,11 +293,11 @@ def payloads(
     return _pieces(stream, sending, joins=False)
 
 
-def _pieces(source: Any, sending: Sending, *, joins: bool) -> Any:  # noqa: ANN401 - of either colour
-    """Return the iterator of a source, in its colour.
+def _pieces(source: Any, sending: Sending, *, joins: bool) -> Any:  # noqa: ANN401 - sync or async
+    """Return the iterator for a source, sync or async like the source.
 
     Raises:
-        MisuseError: Nothing can be read from it in a loop.
+        MisuseError: The source is not iterable.
     """
     if isinstance(source, RunEvents):
         return EncodedRun[Any](source, sending, joins=joins)
@@ -304,6 +305,4 @@ def _pieces(source: Any, sending: Sending, *, joins: bool) -> Any:  # noqa: ANN4
         return AsyncEncoded[Any](source, sending, joins=joins)
     if hasattr(source, "__iter__"):
         return Encoded[Any](source, sending, joins=joins)
-    raise MisuseError(
-        f"{type(source).__qualname__} holds no events: hand over a stream, or an iterable of events"
-    )
+    raise MisuseError(f"{type(source).__qualname__} is not iterable: pass a stream, or an iterable of events")

@@ -1,4 +1,4 @@
-"""The events that a relay sends on: of a stream, of one of its readers, of a run, or of an async iterable."""
+"""Input of a relay: the events of a stream, of one of its readers, of a run, or of an async iterable."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
 __all__ = ["EventsIn"]
 
 _MOST = 1024
-"""Events that are taken together."""
+"""Most events returned together."""
 
 
 class EventsIn:
-    """Reads events one by one, or all that have come: what is entered is left again.
+    """Reads events one by one, or all that have arrived; enters and exits their source.
 
     Args:
         source: A stream, a reader of one, the events of a run, or any async iterable of events.
 
     Raises:
-        MisuseError: It is none.
+        MisuseError: `source` is none of these.
     """
 
     def __init__(self, source: AsyncIterable[Event]) -> None:
         found: Any = source
         if isinstance(found, Stream) or not hasattr(found, "__aiter__"):
             raise MisuseError(
-                f"a relay sends an AsyncStream, or another async iterable of events, and not {found!r:.80}"
+                f"a relay sends an AsyncStream, or another async iterable of events, not {found!r:.80}"
             )
         self._source = found
         reader = reader_of(source) if isinstance(source, StreamBase) else None
@@ -54,7 +54,7 @@ class EventsIn:
         self._failed: Exception | None = None
 
     async def __aenter__(self) -> Self:
-        """Open what the events come from.
+        """Enter the source of the events.
 
         Raises:
             StreamError: It cannot be opened.
@@ -80,7 +80,7 @@ class EventsIn:
         """Wait for the next event.
 
         Raises:
-            StopAsyncIteration: There is none.
+            StopAsyncIteration: The events have ended.
             StreamError: The answer failed.
         """
         if self._failed is not None:
@@ -102,7 +102,7 @@ class EventsIn:
             self._look = self._beside.come
 
     async def come(self) -> list[Event]:
-        """Return what has come already, without waiting; what ends the answer is kept for `next`."""
+        """Return the events that have arrived, without waiting; `next` raises how the answer ended."""
         events: list[Event] = [] if self._ready is None else self._ready()
         if self._look is None:
             return events
@@ -115,11 +115,11 @@ class EventsIn:
 
     @property
     def ending(self) -> Ending | None:
-        """The verdict on a stream that has ended; None where there is none."""
+        """The ending of the stream; None if the source is not a stream."""
         return self._source.message.ending if self._of_stream else None
 
     def stop(self, reason: str) -> bool:
-        """End a stream that nobody else reads; tell whether its events end now."""
+        """Stop a stream that has no other reader; return True if its events end now."""
         if self._failed is None and isinstance(self._source, AsyncStream):
             self._source.stop(reason)
             return True
@@ -127,7 +127,7 @@ class EventsIn:
 
 
 def _look_at(reader: object) -> Callable[[], Awaitable[Event | None]] | None:
-    """Return what gives the next event where it has come; None where nothing can tell."""
+    """Return a function that returns the next event if it has arrived; None if the reader has none."""
     if isinstance(reader, Follower):
         look: Callable[[], Awaitable[Event | None]] = partial(
             reader.hub.look_now, partial(reader.hub.take, reader.place)

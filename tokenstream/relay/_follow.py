@@ -1,4 +1,4 @@
-"""Answers of a journal over ASGI: followed from a position, or started and followed at once."""
+"""Answers of a journal over ASGI: followed from a position, or started and then followed."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ if TYPE_CHECKING:
 __all__ = ["StartOutlet", "follow", "position_of", "refused", "stop"]
 
 _MOST_DIGITS = 15
-"""Digits of a position; with more, a browser could not count it."""
+"""Most digits of a position; JavaScript cannot represent longer numbers exactly."""
 
 
 class FollowOutlet(Outlet):
-    """Gives an answer of a journal behind a position, in the bytes of a protocol.
+    """The chunks of a journal's answer after a position, in the bytes of a protocol.
 
-    No queue grows for a slow reader: what has come meanwhile is the next chunk.
+    No queue grows for a slow reader: everything that arrives during a send is the next chunk.
 
     Args:
         journal: The journal.
         id: The answer's id.
-        last_event_id: The position that the reader has, as it says it; None for none.
+        last_event_id: The reader's position, as sent by the reader; None for the beginning.
         protocol: The protocol's name.
-        owner: Whose the answer is.
-        drop: What to leave out that the protocol has no place for.
+        owner: The answer's owner.
+        drop: Kinds of content to leave out if the protocol has no place for them.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class FollowOutlet(Outlet):
         except JournalError as error:
             return refused(error, self._retry)
         self._follower, self._has_begun = follower, True
-        # The head is sent at once: there is an answer, though nothing new of it may come for long.
+        # The head is sent at once: the answer exists, though its next record may take long.
         live = follower.live_after
         self._first = b""
         if after < live:
@@ -111,14 +111,14 @@ class FollowOutlet(Outlet):
         return chunk
 
     async def _more(self) -> bool:
-        """Wait for more; False at the end, and where the reader is to ask again and hear why."""
+        """Wait for more; False at the end, or on an error, which the reader learns when it reconnects."""
         try:
             return await self._follower.more()
         except JournalError:
             return False
 
     def stop(self, reason: str) -> bool:
-        # That a reader has gone is nothing to the answer.
+        # The answer goes on without this reader.
         return False
 
     def parting(self) -> bytes:
@@ -126,17 +126,17 @@ class FollowOutlet(Outlet):
 
 
 class StartOutlet(FollowOutlet):
-    """Starts an answer, and gives it from its beginning.
+    """Starts an answer, and sends it from its beginning.
 
     Args:
         stream: The answer.
         journal: The journal.
-        id: The answer's id; None for one that nobody can guess.
+        id: The answer's id; None for a random one that cannot be guessed.
         protocol: The protocol's name.
-        owner: Whose the answer is.
-        raw: Whether the provider's own ids, payloads and words are written, too.
-        shape: Shapes the text of each text part before it is written.
-        drop: What to leave out that the protocol has no place for.
+        owner: The answer's owner.
+        raw: Whether to write the provider's own ids, payloads and error messages, too.
+        shape: Transforms the text of each text part before it is written.
+        drop: Kinds of content to leave out if the protocol has no place for them.
     """
 
     def __init__(
@@ -176,13 +176,13 @@ class StartOutlet(FollowOutlet):
 
 
 def position_of(said: str | int | None) -> int:
-    """Return the position that a reader says it has.
+    """Parse the position sent by a reader.
 
     Args:
-        said: The header `Last-Event-ID`; None or empty where there is none.
+        said: The header `Last-Event-ID`; None or empty if absent.
 
     Raises:
-        UnknownPosition: It is no position.
+        UnknownPosition: It is not a whole number, or too long.
 
     Example:
         >>> position_of(None), position_of("17")
@@ -193,16 +193,16 @@ def position_of(said: str | int | None) -> int:
     if not said:
         return 0
     if len(said) > _MOST_DIGITS or not (said.isascii() and said.isdigit()):
-        raise UnknownPosition("Last-Event-ID is no position of an answer: a whole number was expected")
+        raise UnknownPosition("Last-Event-ID is not a position of an answer: a whole number was expected")
     return int(said)
 
 
 def refused(error: JournalError, late: bytes = b"") -> Refusal:
-    """Return the response in place of an answer that a journal does not give.
+    """Return the response for a journal's error.
 
     Args:
-        error: Why.
-        late: What is sent where the head was sent already.
+        error: The journal's error.
+        late: Bytes to send instead if the head was sent already.
     """
     away = isinstance(error, JournalUnavailable)
     body = error_body(_TYPES[error.status], str(error), retryable=away)
@@ -229,26 +229,31 @@ def follow(
     headers: Mapping[str, str] | None = None,
     drop: Drop = "all",
 ) -> Response:
-    """Return the response that sends an answer of a journal, from a position on and to its end.
+    """Return the response that sends a journal's answer, from a position to its end.
 
-    A reader that leaves stops nothing: it comes back with its last position, in the
-    header `Last-Event-ID`, and misses nothing. The status is 204 where it has all of
-    an answer that is over, 404 where there is no such answer or it is another owner's,
-    410 where what comes next was trimmed or has expired, 400 where the position is
-    none, and 503 where the journal cannot be used now.
+    A reader that disconnects stops nothing: it reconnects with its last position in the
+    header `Last-Event-ID`, and misses nothing. Other statuses than 200:
+
+    ===  =============================================================
+    204  the answer is over, and the reader has all of it
+    400  the position is not one of the answer's
+    404  the answer does not exist, or belongs to another owner
+    410  the next records were trimmed, or the answer has expired
+    503  the journal cannot be used now
+    ===  =============================================================
 
     Args:
         journal: The journal.
         id: The answer's id.
-        last_event_id: The header `Last-Event-ID` as it came; None for the beginning.
-        protocol: The name of the protocol in which it is sent.
-        owner: Whose the answer is: an id is no credential.
-        keep_alive: Seconds of silence between signs of life; None for none.
-        headers: Headers beside those of the protocol, or in their place.
-        drop: What to leave out that the protocol has no place for: names of kinds, or "all".
+        last_event_id: The header `Last-Event-ID` as received; None for the beginning.
+        protocol: The name of the protocol in which to send it.
+        owner: The answer's owner; an id alone is not a credential.
+        keep_alive: Seconds of silence between heartbeats; None for no heartbeats.
+        headers: Headers that extend or replace those of the protocol.
+        drop: Kinds of content to leave out if the protocol has no place for them: their names, or "all".
 
     Raises:
-        MisuseError: There is no such protocol.
+        MisuseError: The protocol is unknown.
 
     Example:
         >>> from tokenstream.relay.journal import MemoryJournal
@@ -263,15 +268,15 @@ def follow(
 async def stop(
     journal: Journal, id: str, *, owner: str | None = None, reason: str = "stopped by its reader"
 ) -> StopResult:
-    """Stop an answer of a journal, whichever process produces it: `Journal.stop`.
+    """Stop an answer of a journal, whichever process produces it, as `Journal.stop` does.
 
     Args:
         journal: The journal.
         id: The answer's id.
-        owner: Whose the answer is.
-        reason: Why.
+        owner: The answer's owner.
+        reason: The reason, for the answer's readers.
 
     Raises:
-        JournalUnavailable: The storage is out of reach.
+        JournalUnavailable: The storage is unreachable.
     """
     return await journal.stop(id, owner=owner, reason=reason)

@@ -1,4 +1,4 @@
-"""The class of responses as annotations name it, which FastAPI reads: Starlette's where that is imported."""
+"""`Response` for annotations, which FastAPI inspects: Starlette's subclass if Starlette is imported."""
 
 from __future__ import annotations
 

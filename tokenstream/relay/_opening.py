@@ -1,4 +1,4 @@
-"""An answer that failed before its first event, as a response of its own: a status and a JSON body."""
+"""The response for an answer that failed before its first event: a status and a JSON body."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["refusal_of", "status_of"]
 
 _BAD_GATEWAY, _UNAVAILABLE, _TIMEOUT = 502, 503, 504
 _STATUSES: dict[ErrorKind, int] = {"rate_limited": 429, "overloaded": _UNAVAILABLE}
-"""The status for a kind of failure; 502 for all others, which are between this server and its provider."""
+"""Status by kind of failure; 502 for all others, which concern this server and its provider."""
 _SAID: dict[ErrorKind, str] = {
     "rate_limited": "The provider asks to wait before the next request.",
     "overloaded": "The provider is overloaded.",
@@ -28,12 +28,12 @@ _SAID_LATE = "The provider did not answer in time."
 
 
 def status_of(error: StreamError) -> int:
-    """Return the status that tells a client of an upstream failure.
+    """Return the HTTP status for a failure of the provider.
 
-    Its own request was no mistake where the provider calls this server's one: 502.
+    If the provider rejects this server's request, the client did nothing wrong: 502, not 4xx.
 
     Args:
-        error: What went wrong before the first event.
+        error: The error that came before the first event.
 
     Example:
         >>> from tokenstream.errors import StatusError
@@ -53,9 +53,9 @@ def refusal_of(error: StreamError, late: bytes | None) -> Refusal:
     """Return the response for an answer that failed before its first event.
 
     Args:
-        error: What went wrong.
-        late: The same as an event of the protocol, for where the head was sent already; None where it has
-            none.
+        error: The error.
+        late: The error as an event of the protocol, in case the head was sent already; None if the protocol
+            has no such event.
     """
     status = status_of(error)
     said = _SAID_LATE if status == _TIMEOUT else _SAID.get(error.kind, "The provider gave no answer.")
@@ -66,7 +66,7 @@ def refusal_of(error: StreamError, late: bytes | None) -> Refusal:
 
 
 def _is_late(error: StreamError) -> bool:
-    """Tell whether the provider took too long."""
+    """Return True if the provider took too long."""
     if isinstance(error, StatusError):
         return error.status in {408, _TIMEOUT}
     if isinstance(error, ProviderError):

@@ -1,4 +1,4 @@
-"""Between an answer and the response that sends it: what is sent, and what is sent in its place."""
+"""Outlets, which supply the chunks of a response, and refusals, which are sent instead of them."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ __all__ = ["Outlet", "Refusal", "error_body"]
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A response in place of an answer that failed before it began."""
+    """The response sent in place of an answer that failed before it began."""
 
     status: int
     """The HTTP status."""
     body: bytes
-    """JSON that says what happened."""
+    """JSON that describes the error."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     """Further headers, such as Retry-After."""
     late: bytes | None = None
-    """The same as an event of the protocol, for where the head was sent already; None where it has none."""
+    """The error as an event, in case the head was sent already; None if the protocol has no such event."""
     error: StreamError | None = None
-    """What went wrong; raised where there is no event to tell it."""
+    """The error; raised if the head was sent already and the protocol has no event for errors."""
 
 
 def error_body(kind: str, message: str, *, retryable: bool, **more: object) -> bytes:
-    """Return the JSON that says what went wrong, in the place of an answer.
+    """Return the JSON body of an error response.
 
     Args:
-        kind: What it is, in a word.
-        message: The same in a sentence.
+        kind: The kind of error, in one word.
+        message: A sentence that describes it.
         retryable: Whether asking again may help.
         more: Further keys.
 
@@ -51,16 +51,16 @@ def error_body(kind: str, message: str, *, retryable: bool, **more: object) -> b
 
 
 class Outlet(ABC):
-    """Gives the chunks of one response: an iterator, used inside `async with` by the task that sends them.
+    """Supplies the chunks of one response: an async iterator, used inside `async with` by the sending task.
 
-    Each chunk is whole events, so that anything may be sent between two of them.
-    What has come while a chunk was being sent is one chunk together.
+    Each chunk consists of whole events, so that a heartbeat may be sent between any two. Everything that
+    arrives while a chunk is being sent forms the next one.
     """
 
     headers: Mapping[str, str]
-    """The headers of the response, in the order in which they are sent."""
+    """Headers of the response, in sending order."""
     life: bytes = b""
-    """What is sent as a sign of life, between two events; empty where the protocol has none."""
+    """Heartbeat to send between two events; empty if the protocol has none."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -72,10 +72,10 @@ class Outlet(ABC):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Let go of what the chunks come from."""
+        """Close the source of the chunks."""
 
     async def open(self) -> Refusal | None:
-        """Wait until there is something to send; return what is sent instead where there never will be."""
+        """Wait until there is something to send; return the response to send instead if it failed."""
         return None
 
     def __aiter__(self) -> Self:
@@ -86,20 +86,20 @@ class Outlet(ABC):
         """Return the next chunk.
 
         Raises:
-            StreamError: The answer failed, and the protocol has no event to say so.
+            StreamError: The answer failed, and the protocol has no event for errors.
         """
 
     @abstractmethod
     def stop(self, reason: str) -> bool:
-        """End the answer where nobody reads it any more; it does not wait.
+        """Ask the answer to end, since its reader has disconnected; return without waiting.
 
         Args:
-            reason: Why.
+            reason: The reason, for the answer's ending.
 
         Returns:
-            Whether the chunks end by themselves now; where not, reading them is cancelled.
+            True if the chunks now end by themselves; if False, the task that reads them is cancelled.
         """
 
     def parting(self) -> bytes:
-        """Return the last chunk where the server goes down; empty where the protocol has no words for it."""
+        """Return the last chunk to send on shutdown; empty if the protocol has no event for it."""
         return b""

@@ -1,4 +1,4 @@
-"""What only the provider knows what to do with, taken out of events that other encoders write."""
+"""Removal of the provider's private ids and fields from events before they are encoded."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ _VALUES: dict[type, str] = {
     ToolCallDone: "call",
     CitationAdded: "citation",
 }
-"""The field of an event that holds a part."""
+"""Field that holds a part, by class of event."""
 
 
 def without_own(event: Event, id: str | None) -> Event | None:
-    """Return an event without ids and fields of the provider's own; None where nothing is left.
+    """Return an event without the provider's private ids and fields; None if nothing is left.
 
     Args:
-        event: The event, which stays as it is.
-        id: The id of the answer instead.
+        event: The event; it is not changed.
+        id: The answer's id to use instead of the provider's.
 
     Example:
         >>> without_own(MessageStart("resp_1", "gpt-6"), "msg-1")

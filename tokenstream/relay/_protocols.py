@@ -1,4 +1,4 @@
-"""Protocols that an answer is sent in: what stands around it over HTTP, and what each can say."""
+"""Protocols in which an answer is sent: their headers, heartbeats and abilities."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _FURTHER: dict[str, dict[str, str]] = {
     # The AI SDK's own servers send it, and some of its clients look for it.
     "ui-message": {"x-vercel-ai-ui-message-stream": "v1"},
 }
-"""Headers that a protocol asks for."""
+"""Further headers that a protocol requires."""
 _LINES = frozenset({"ndjson"})
-"""Protocols in which an empty line is a sign of life; other readers of JSON lines fail at one."""
+"""Protocols whose heartbeat is an empty line; readers of other JSON lines fail on one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    r"""What is known of a protocol without an answer.
+    r"""Properties of a protocol that do not depend on an answer.
 
     Example:
         >>> protocol("ui-message").life, protocol("ollama").life
@@ -35,30 +35,30 @@ class Protocol:
 
     name: str
     media_type: str
-    """The content type of a body."""
+    """Content type of a body."""
     headers: Mapping[str, str] = field(repr=False)
-    """The headers of a response, in small letters."""
+    """Headers of a response, in lower case."""
     life: bytes
-    """What is sent as a sign of life between two events; empty where the protocol has none."""
+    """Heartbeat to send between two events; empty if the protocol has none."""
     retry: bytes
-    """What tells a reader to ask again after a second; empty where there are no words for it."""
+    """Instruction to reconnect after one second; empty if the protocol has none."""
     has_errors: bool
-    """Whether an error can be told in the middle of an answer."""
+    """True if the protocol can report an error in the middle of an answer."""
     has_ids: bool
-    """Whether events can have ids."""
+    """True if events can have ids."""
     messages: bool
-    """Whether it is spoken over a WebSocket, one message for each event, and not over HTTP."""
+    """True if it is spoken over a WebSocket, one message per event, and not over HTTP."""
 
 
 @cache
 def protocol(name: str) -> Protocol:
-    """Return what is known of a protocol.
+    """Return the properties of a protocol.
 
     Args:
-        name: A format that has bytes, "tokenstream" or "ndjson".
+        name: The name of a format that can be written, "tokenstream" or "ndjson".
 
     Raises:
-        MisuseError: There is no such protocol.
+        MisuseError: The protocol is unknown.
 
     Example:
         >>> protocol("tokenstream").has_ids
@@ -70,7 +70,7 @@ def protocol(name: str) -> Protocol:
         "content-type": encoder.content_type,
         "cache-control": "no-cache, no-transform",
         "x-accel-buffering": "no",
-        # Compressing middlewares leave event streams alone, but not the others.
+        # Compressing middleware exempts event streams, but not other types.
         **({} if events else {"content-encoding": "identity"}),
         **_FURTHER.get(name, {}),
     }
@@ -87,15 +87,15 @@ def protocol(name: str) -> Protocol:
 
 
 def headers(protocol: str = "tokenstream") -> dict[str, str]:
-    """Return the headers of a response that has an answer in a protocol as its body.
+    """Return the headers of a response whose body is an answer in a protocol.
 
-    Proxies neither buffer nor change such a body.
+    They tell proxies neither to buffer nor to transform the body.
 
     Args:
         protocol: The protocol's name.
 
     Raises:
-        MisuseError: There is no such protocol, or it is one of WebSockets.
+        MisuseError: The protocol is unknown, or is spoken over a WebSocket.
 
     Example:
         >>> headers("ui-message")["content-type"]
@@ -105,8 +105,8 @@ def headers(protocol: str = "tokenstream") -> dict[str, str]:
     if found.messages:
         bodies = [name for name in names() if not load(name).messages]
         raise MisuseError(
-            f"{protocol!r} is spoken over a WebSocket, which has no headers of its own: send what "
-            f"relay.encode() gives as messages, or take one of {', '.join(bodies)}"
+            f"{protocol!r} is spoken over a WebSocket, which has no such headers: send what "
+            f"relay.encode() returns as messages, or take one of {', '.join(bodies)}"
         )
     return dict(found.headers)
 

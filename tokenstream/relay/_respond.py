@@ -1,4 +1,4 @@
-"""One answer to one reader over ASGI: it is read, encoded, and told where it fails."""
+"""One answer for one reader over ASGI: read, encoded and sent, its errors included."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ if TYPE_CHECKING:
 __all__ = ["AnswerOutlet", "respond"]
 
 _SLOW = 0.002
-"""Seconds that sending may take before what has come meanwhile is taken together."""
+"""Seconds; after a slower send, all events that arrived meanwhile are batched."""
 
 
 class AnswerOutlet(Outlet):
-    """Gives an answer in the bytes of a protocol, while it is read.
+    """The chunks of an answer, encoded while it is read.
 
-    Nothing is read while a chunk is being sent. So no queue grows for a slow
-    reader: what has come meanwhile is the next chunk, and neighbouring deltas in it
-    are one; a provider that sends faster than that has to wait.
+    Nothing is read while a chunk is being sent, so no queue grows for a slow reader:
+    the events that arrived meanwhile form the next chunk, with neighbouring deltas
+    merged, and a faster provider is slowed down by backpressure.
 
     Args:
         source: The events.
-        writing: Writes them.
+        writing: Encodes them.
     """
 
     def __init__(self, source: AsyncIterable[Event], writing: Body) -> None:
@@ -51,7 +51,7 @@ class AnswerOutlet(Outlet):
         self.headers = writing.headers
         self.life = writing.life
         self._chunk = b""
-        """What was read while the answer was being opened."""
+        """The chunk of the first event, which `open` read."""
         self._failure: StreamError | None = None
         self._over = False
         self._given_at: float | None = None
@@ -118,7 +118,7 @@ class AnswerOutlet(Outlet):
         return self._events.stop(reason)
 
     def parting(self) -> bytes:
-        told = self._writing.fail(StreamInterrupted("the server of the relay was ended"))
+        told = self._writing.fail(StreamInterrupted("the relay's server was shut down"))
         return b"".join(told or ()) + self._writing.retry
 
 
@@ -139,34 +139,35 @@ def respond(
     id: str | None = None,
     owner: str | None = None,
 ) -> Response:
-    """Return the response that sends an answer on while it comes.
+    """Return the response that sends an answer while it arrives.
 
-    An endpoint of Starlette, FastAPI or Litestar returns it; anywhere else it is an
-    ASGI application, for one request. It enters the stream, reads it and closes it.
+    Return it from an endpoint of Starlette, FastAPI or Litestar; elsewhere it is an ASGI
+    application for one request. It enters the stream, reads it and closes it.
 
     Args:
         stream: The answer.
-        protocol: The name of the protocol in which it is sent.
-        open_within: Seconds that the first event may take before the head is sent all the same. A failure by
-            then is a status of its own, with a body of JSON; later it is an event. None to wait without end.
-        keep_alive: Seconds of silence between signs of life; None for none.
-        grace: Seconds that the answer is read on for after its reader has gone.
-        headers: Headers beside those of the protocol, or in their place.
-        status: The status of an answer that begins.
-        ids: Whether the events are numbered, from 1; in a journal they always are.
-        raw: Whether the provider's own ids, payloads, words of errors and fields are sent.
-        shape: What is made of the text of each text part: a function that returns the text view it is given,
-            shaped, such as `lambda text: text.redact(pattern)`.
-        drop: What to leave out that the protocol has no place for: names of kinds, or "all".
-        journal: Writes the answer down while it comes: it goes on when its reader has gone, whatever `grace`
-            says, and `follow` gives it to who comes back. The header `x-answer-id` has its id, written as in
-            an address.
-        id: The id of the answer in the journal; None for one that nobody can guess. Where it is taken, the
-            answer that has it is sent, and this one is closed.
-        owner: Whose the answer is in the journal.
+        protocol: The name of the protocol in which to send it.
+        open_within: Seconds to wait for the first event before the head is sent anyway. An earlier failure
+            gets its own status and a JSON body; a later one is an event. None to wait without limit.
+        keep_alive: Seconds of silence between heartbeats; None for no heartbeats.
+        grace: Seconds that the answer is still read after its reader has disconnected.
+        headers: Headers that extend or replace those of the protocol.
+        status: The status if the answer begins.
+        ids: Whether to number the events, from 1; in a journal they are always numbered.
+        raw: Whether to send the provider's own ids, payloads, error messages and fields.
+        shape: Transforms the text of each text part: a function that is given a text view and returns it
+            transformed, such as `lambda text: text.redact(pattern)`.
+        drop: Kinds of content to leave out if the protocol has no place for them: their names, or "all".
+        journal: Records the answer while it streams: it then goes on without its reader, whatever `grace`
+            is, and `follow` serves readers that reconnect. The header `x-answer-id` has the answer's id,
+            percent-encoded.
+        id: The answer's id in the journal; None for a random one that cannot be guessed. If the id is taken,
+            the existing answer is sent, and `stream` is closed.
+        owner: The answer's owner in the journal.
 
     Raises:
-        MisuseError: There is no such protocol; or it is no asynchronous stream; or an id without a journal.
+        MisuseError: The protocol is unknown; `stream` is not asynchronous; or `id` or `owner` is given
+            without a journal.
 
     Example:
         >>> from tokenstream import AsyncStream
@@ -180,10 +181,10 @@ def respond(
         begun = StartOutlet(
             stream, journal, id, protocol=protocol, owner=owner, raw=raw, shape=shape, drop=drop
         )
-        # An id may have any characters, and a header may not.
+        # An id may have any characters, a header only some.
         told = {"x-answer-id": quote(begun.id, safe=""), **(headers or {})}
         return response(begun, pace=pace, status=status, headers=told)
     if id is not None or owner is not None:
-        raise MisuseError("an answer has an id and an owner in a journal only: pass journal=…")
+        raise MisuseError("an answer has an id and an owner only in a journal: pass journal=…")
     outlet = AnswerOutlet(stream, Body(protocol, ids=ids, raw=raw, shape=shape, drop=drop))
     return response(outlet, pace=pace, status=status, headers=headers)

@@ -1,4 +1,4 @@
-"""A plain ASGI application that sends one answer; where Starlette is in use, a `Response` of its as well."""
+"""Responses: ASGI applications that send one answer; if Starlette is imported, also its `Response`."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ __all__ = ["Response", "response"]
 class Response:
     """An answer as an ASGI application, for one request.
 
-    `relay.respond` and `relay.follow` return it. An endpoint of Starlette, FastAPI
-    or Litestar returns it in its turn; anywhere else it is called.
+    `relay.respond` and `relay.follow` return it. Return it from an endpoint of Starlette,
+    FastAPI or Litestar; elsewhere call it.
 
     Args:
-        outlet: Gives the chunks.
-        pace: How long to wait for what.
-        status: The HTTP status of an answer that begins.
-        headers: Headers beside those of the protocol, or in their place.
+        outlet: Source of the chunks.
+        pace: Timing.
+        status: The HTTP status if the answer begins.
+        headers: Headers that extend or replace those of the protocol.
 
     Raises:
-        MisuseError: From the call, where it is called again, or not for a request over HTTP.
+        MisuseError: From the call: it was called before, or for something else than an HTTP request.
     """
 
     def __init__(
@@ -49,16 +49,16 @@ class Response:
             (name.encode("latin-1"), value.encode("latin-1")) for name, value in {**told, **own}.items()
         ]
         self.media_type: str | None = None
-        # FastAPI puts the tasks of its endpoints there.
+        # FastAPI stores an endpoint's background tasks here.
         self.background: Any = None
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - each framework's own
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - frameworks differ in their types
         """Send the answer.
 
         Args:
-            scope: What the server says of the request.
-            receive: Gives what the client sends.
-            send: Sends to the client.
+            scope: ASGI's `scope` of the request.
+            receive: ASGI's `receive`.
+            send: ASGI's `send`.
         """
         outlet, self._outlet = self._outlet, None
         if outlet is None:
@@ -89,13 +89,13 @@ def response(
     status: int = 200,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Return the response of an outlet: one of Starlette's as well where Starlette was imported.
+    """Return the response for an outlet: an instance of Starlette's class, too, if Starlette is imported.
 
     Args:
-        outlet: Gives the chunks.
-        pace: How long to wait for what.
-        status: The HTTP status of an answer that begins.
-        headers: Headers beside those of the protocol, or in their place.
+        outlet: Source of the chunks.
+        pace: Timing.
+        status: The HTTP status if the answer begins.
+        headers: Headers that extend or replace those of the protocol.
     """
     kind = Response
     if "starlette.responses" in sys.modules:

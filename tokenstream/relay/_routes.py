@@ -1,4 +1,4 @@
-"""Answers of a journal as an ASGI application: start, follow, stop."""
+"""Routes that start, follow and stop the answers of a journal, as an ASGI application."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["Answering", "Owning", "Routes", "routes"]
 
 Answering: TypeAlias = "Callable[[Any], AsyncIterable[Event] | Awaitable[AsyncIterable[Event]]]"
-"""Makes an answer of the JSON of a request."""
+"""Makes an answer from a request's JSON body."""
 Owning: TypeAlias = "Callable[[MutableMapping[str, Any]], str | Awaitable[str | None] | None]"
-"""Tells whose a request is, from what the server says of it."""
+"""Returns the owner that a request acts for, given its ASGI scope."""
 
 
 def routes(
@@ -43,34 +43,44 @@ def routes(
     max_body: int = 1024 * 1024,
     drop: Drop = "all",
 ) -> Routes:
-    """Return an ASGI application that starts, gives and stops the answers of a journal, to be mounted.
+    """Return an ASGI application, to be mounted, that starts, sends and stops the answers of a journal.
 
     =========================  ===============================================================
     `POST /`                   starts an answer: 201, its address in `Location`, `{"id": …}`;
-                               the answer itself where `Accept` asks for the protocol's type
-    `GET /{id}`                follows it from `Last-Event-ID`, or `?after=`; 204 where the
-                               reader has all of it
-    `POST /{id}/stop`          stops it: 200, `{"state": "stopped"}`, or "ended" where it was over
+                               the answer itself if `Accept` has the protocol's content type
+    `GET /{id}`                follows it from `Last-Event-ID`, or `?after=`; 204 if it is
+                               over and the reader has all of it
+    `POST /{id}/stop`          stops it: 200, `{"state": "stopped"}`, or "ended" if it was over
     =========================  ===============================================================
 
-    Anything else is refused: 400 for a body that is no JSON, a `ValueError` of `answer`, and a
-    position that the answer does not have; 403 for a `PermissionError` of `owner`; 404 for no answer, or
-    another owner's; 405; 410 for what has expired or was trimmed; 413 for a body beyond `max_body`;
-    429, 502, 503 and 504 for a provider that fails at once; 503 for a journal out of reach.
+    Everything else is refused, with a JSON body that describes the error:
+
+    =========================  ===============================================================
+    400                        the body is not JSON, `answer` raised `ValueError`, or the
+                               position is not one of the answer's
+    403                        `owner` raised `PermissionError`
+    404                        the path or the answer does not exist, or the answer belongs
+                               to another owner
+    405                        the path has no such method
+    410                        the answer has expired, or its next records were trimmed
+    413                        the body is larger than `max_body`
+    429, 502, 503, 504         the provider failed before the first event
+    503                        the journal cannot be used now
+    =========================  ===============================================================
 
     Args:
         journal: The journal, which the application's lifespan enters.
-        answer: Makes an answer of the JSON of a request, or is awaited for it; None where
-            answers are started elsewhere.
-        owner: Tells whose a request is, from its scope: an id is no credential.
-        protocol: The name of the protocol in which answers are sent.
-        open_within: Seconds that a start waits for the first event, for a failure to have a status.
-        keep_alive: Seconds of silence between signs of life; None for none.
-        max_body: Bytes of a request's body.
-        drop: What to leave out that the protocol has no place for: names of kinds, or "all".
+        answer: Makes an answer from a request's JSON body, sync or async; None if answers are
+            started elsewhere.
+        owner: Returns the owner that a request acts for, given its ASGI scope; an id alone is no credential.
+        protocol: The name of the protocol in which to send answers.
+        open_within: Seconds that a start waits for the first event, so that an early failure gets a status.
+        keep_alive: Seconds of silence between heartbeats; None for no heartbeats.
+        max_body: Most bytes of a request's body.
+        drop: Kinds of content to leave out if the protocol has no place for them: their names, or "all".
 
     Raises:
-        MisuseError: There is no such protocol.
+        MisuseError: The protocol is unknown.
 
     Example:
         >>> from tokenstream import AsyncStream
@@ -91,12 +101,12 @@ def routes(
 
 
 class _Refused(Exception):
-    """A request that is not answered.
+    """A request was refused.
 
     Args:
-        status: The status.
-        type: Why, in a word.
-        message: The same in a sentence.
+        status: The HTTP status.
+        type: The kind of error, in one word.
+        message: A sentence that describes it.
         headers: Further headers.
     """
 
@@ -132,12 +142,12 @@ class Routes:
         self._drop: Drop = drop
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """Answer a request.
+        """Handle a request.
 
         Args:
-            scope: What the server says of the request.
-            receive: Gives what the client sends.
-            send: Sends to the client.
+            scope: ASGI's `scope` of the request.
+            receive: ASGI's `receive`.
+            send: ASGI's `send`.
         """
         if scope["type"] != "http":
             raise MisuseError(f"these routes answer requests over HTTP, and this is {scope['type']!r}")
@@ -216,7 +226,7 @@ class Routes:
             raise _Refused(403, "forbidden", "this is not allowed") from None
 
     async def _body(self, receive: Receive) -> Any:  # noqa: ANN401 - any JSON value
-        """Return the JSON of a request."""
+        """Return the JSON value of a request's body."""
         body = bytearray()
         while True:
             message = await receive()
@@ -232,15 +242,15 @@ class Routes:
         try:
             return json.loads(body)
         except (ValueError, RecursionError):
-            raise _Refused(400, "invalid_request", "the body is no JSON") from None
+            raise _Refused(400, "invalid_request", "the body is not JSON") from None
 
 
 class _Whole:
-    """A response that is whole: JSON.
+    """A complete JSON response.
 
     Args:
         status: The status.
-        body: The JSON, or its bytes.
+        body: A JSON value, or its bytes.
         headers: Further headers.
     """
 
@@ -252,7 +262,7 @@ class _Whole:
         self._headers = [(name.encode(), value.encode("latin-1", "replace")) for name, value in told.items()]
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """Send it."""
+        """Send the response."""
         await send({"type": "http.response.start", "status": self._status, "headers": self._headers})
         await send({"type": "http.response.body", "body": self._body, "more_body": False})
 
@@ -263,7 +273,7 @@ def _of(refusal: Refusal) -> _Whole:
 
 def _allow(method: str, *methods: str) -> None:
     if method not in methods:
-        raise _Refused(405, "not_allowed", "there is no such method here", allow=", ".join(methods))
+        raise _Refused(405, "not_allowed", "this path has no such method", allow=", ".join(methods))
 
 
 def _header(scope: MutableMapping[str, Any], name: bytes) -> str:
@@ -275,7 +285,7 @@ def _header(scope: MutableMapping[str, Any], name: bytes) -> str:
 
 
 def _after(scope: MutableMapping[str, Any]) -> str:
-    """Return the position that the address says, for readers that cannot set a header."""
+    """Return the query parameter `after`, for readers that cannot set a header; "" if absent."""
     for pair in scope.get("query_string", b"").decode("latin-1").split("&"):
         name, _, value = pair.partition("=")
         if name == "after":

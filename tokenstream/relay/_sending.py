@@ -1,4 +1,4 @@
-"""The events of one answer in a protocol: what is sent for each, for an error, and at the end."""
+"""Encoding of one answer in a protocol: its events, its error and its end."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ _BINARY = "application/vnd.amazon.eventstream"
 
 
 class Sending:
-    """Writes an answer, or the events of a run.
+    """Encodes an answer, or the events of a run.
 
     Args:
         protocol: The protocol's name.
-        drop: What to leave out that the protocol has no place for.
-        ids: Whether events are numbered, from 1.
-        raw: Whether the provider's ids, payloads, words and fields of its own are sent.
-        shape: Shapes the text of each text part; None to send it as it comes.
-        id: The answer's id, where the provider's stays in; None for one that nobody can guess.
-        as_payloads: Whether objects are written, and not bytes.
+        drop: Kinds of content to leave out if the protocol has no place for them.
+        ids: Whether to number the events, from 1.
+        raw: Whether to send the provider's own ids, payloads, error messages and fields.
+        shape: Transforms the text of each text part; None to send it unchanged.
+        id: The answer's id, sent in place of the provider's; None for a random one that cannot be guessed.
+        as_payloads: Whether to return JSON objects instead of bytes.
 
     Raises:
-        MisuseError: There is no such protocol, or it has no place for ids or for objects.
+        MisuseError: The protocol is unknown, or does not support ids or objects.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Sending:
         if not raw and not self._ours:
             self._encoder.id = self._id = id or (f"{kind.made_up}-{token_hex(12)}" if kind.made_up else None)
         if not raw and isinstance(self._encoder, AGUI):
-            # A client of AG-UI has the messages of all runs of a thread in one list.
+            # AG-UI clients keep the messages of all runs of a thread in one list, so ids must not repeat.
             self._encoder.scope = f"{id or token_hex(12)}-"
         if as_payloads:
             _write_objects(self._encoder)
@@ -84,17 +84,17 @@ class Sending:
         self._stopped = False
 
     def take(self, event: Event) -> list[Any]:
-        """Return what is sent for an event, in pieces: bytes, or objects.
+        """Return the chunks for an event: bytes, or objects.
 
         Raises:
-            NotExpressible: The protocol has no place for it, and it is not to be left out.
-            StreamError: A shape has failed.
-            MisuseError: It is no event.
+            NotExpressible: The protocol has no place for it, and `drop` does not allow leaving it out.
+            StreamError: The shape has failed.
+            MisuseError: It is not an event.
         """
         if not isinstance(cast("object", event), AnswerEvent | PartEvent):
             raise MisuseError(
-                f"a relay sends events, and {type(event).__qualname__} is none: pass the stream itself, "
-                "not one of its views, and shape its text by shape="
+                f"a relay sends events, not {type(event).__qualname__}: pass the stream itself, "
+                "not one of its views, and transform its text with shape="
             )
         shaping = self._shaping
         if shaping is None:
@@ -104,13 +104,13 @@ class Sending:
         return [chunk for each in events for chunk in self._take(each)]
 
     def conclude(self, ending: Ending | None = None) -> list[Any]:
-        """Return what ends an answer that nothing has failed in, in pieces.
+        """Return the chunks that end an answer whose events ended without an error.
 
         Args:
-            ending: The verdict; None where nobody gives one: the events have ended, and so has the answer.
+            ending: The stream's ending; None if the source has none: the answer then ended with its events.
 
         Raises:
-            StreamError: A shape has failed.
+            StreamError: The shape has failed.
         """
         held = self._held()
         if self._run is not None and ending is None:
@@ -133,14 +133,14 @@ class Sending:
         return [*held, *self._numbered(encoder.end())]
 
     def failed(self, error: StreamError, ending: Ending | None = None) -> list[Any]:
-        """Return what tells of an error, in pieces.
+        """Return the chunks that report an error.
 
         Args:
             error: The error.
-            ending: The verdict; None for the one that such an error has.
+            ending: The stream's ending; None for the one that the error implies.
 
         Raises:
-            NotExpressible: The protocol has no words for it.
+            NotExpressible: The protocol has no event for errors.
         """
         held = self._held()
         if self._ours:
@@ -166,12 +166,12 @@ class Sending:
             event = own
         chunks = self._encoder.feed(event)
         if self._encoder.id is None:
-            # Where an answer begins again nothing is left of what the encoder was told.
+            # A restart resets the encoder, its id included.
             self._encoder.id = self._id
         return self._numbered(chunks, counts=event.__class__ not in (Ping, Unknown))
 
     def _numbered(self, chunks: list[Any], *, counts: bool = True) -> list[Any]:
-        """Return an event's chunks with its id on the last of them: before that it is not whole."""
+        """Return an event's chunks with its id on the last: a reader with fewer does not have the event."""
         if self._position is None or not counts:
             return chunks
         self._position += 1
@@ -180,7 +180,7 @@ class Sending:
         return chunks
 
     def _held(self) -> list[Any]:
-        """Return the text that a shape has held back."""
+        """Return the chunks of text that the shape has held back."""
         if self._shaping is None:
             return []
         events = self._shaping.end(now=time.monotonic())
@@ -189,14 +189,14 @@ class Sending:
 
 
 class _Run:
-    """What is known of a run's end: that of its steps tells."""
+    """The ending of a run, derived from its steps."""
 
     def __init__(self) -> None:
         self._roots: set[str] = set()
         self._last = "done"
 
     def take(self, event: Any) -> None:  # noqa: ANN401 - a StepStart or a StepDone
-        """Take the start or the end of a step."""
+        """Note the start or the end of a step."""
         if isinstance(event, StepStart):
             if event.parent is None:
                 self._roots.add(event.id)
@@ -205,22 +205,22 @@ class _Run:
 
     @property
     def ending(self) -> Ending:
-        """The verdict: how the last of the run's own steps ended."""
+        """The ending of the last step that has no parent."""
         endings: dict[str, Ending] = {"failed": "failed", "stopped": "stopped"}
         return endings.get(self._last, "complete")
 
 
-def _write_objects(encoder: Any) -> None:  # noqa: ANN401 - an encoder, whose way out is replaced
-    """Have an encoder give objects.
+def _write_objects(encoder: Any) -> None:  # noqa: ANN401 - an encoder whose output methods are replaced
+    """Make an encoder return JSON objects instead of bytes.
 
     Raises:
-        MisuseError: What it writes are none.
+        MisuseError: Its payloads are not objects.
     """
     if isinstance(encoder, TokenStream):
         encoder.bordered = _numbered_object  # type: ignore[method-assign, assignment]
         return
     if not any(encoder.words.values()):
-        raise MisuseError(f"what {encoder.name!r} sends are no objects: take relay.encode()")
+        raise MisuseError(f"what {encoder.name!r} sends are not JSON objects: use relay.encode()")
     binary = encoder.content_type == _BINARY
     encoder.steady = False
     encoder.frame = _named_object if binary else _object
@@ -240,7 +240,7 @@ def _numbered_object(position: int | None, record: bytes) -> dict[str, Any]:
 
 def _object(name: str, payload: Any) -> dict[str, Any] | None:  # noqa: ANN401 - any JSON value
     if isinstance(payload, str):
-        # A sentinel, which tells nothing that the end of the objects does not tell.
+        # A sentinel: the end of the iteration says the same.
         return None
     bare = not name or "type" in payload or "event_type" in payload
     return payload if bare else {"event": name, "data": payload}

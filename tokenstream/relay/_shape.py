@@ -1,4 +1,4 @@
-"""Shape the text of an answer on its way out: each text part by stages of its own."""
+"""Transformation of an answer's text before it is sent: each text part has its own stages."""
 
 from __future__ import annotations
 
@@ -31,31 +31,31 @@ if TYPE_CHECKING:
 __all__ = ["Shape", "Shaping", "stages_of"]
 
 _NO_TEXT = frozenset({"accumulate", "markdown_blocks", "patches"})
-"""Methods of a view that give no text in pieces."""
+"""Methods of a text view that do not produce text piece by piece."""
 
 
 class _Empty:
-    """A text of which nothing comes, and the driver of a stream that nobody reads."""
+    """A text without content, which also poses as the driver of a stream, to build a view on."""
 
     is_behind = False
     over = True
 
     def clock(self) -> float:
-        """Return no time."""
+        """Return 0."""
         return 0.0
 
     def ready(self) -> None:
-        """Give nothing."""
+        """Return nothing."""
 
 
 def stages_of(shape: Shape) -> tuple[Callable[[], Any], ...]:
-    """Return what makes the stages that a shape is made of.
+    """Return the factories of the stages that a shape applies.
 
     Args:
-        shape: Takes a view of a text, and returns it shaped.
+        shape: Is given a text view, and returns it transformed.
 
     Raises:
-        MisuseError: What it returns gives no text in pieces.
+        MisuseError: It does not return a text view that produces text piece by piece.
 
     Example:
         >>> [make().feed("Hel lo") for make in stages_of(lambda text: text.words())]
@@ -66,18 +66,18 @@ def stages_of(shape: Shape) -> tuple[Callable[[], Any], ...]:
     plan: Plan | None = getattr(shaped, "_plan", None) if isinstance(shaped, TextView) else None
     if plan is None or any(step.method in _NO_TEXT for step in plan.steps):
         raise MisuseError(
-            "shape= takes a function that returns the view that it is given, shaped so that it gives text in "
-            "pieces, such as lambda text: text.redact(pattern).words()"
+            "shape= takes a function that returns the text view it is given, transformed so that it gives "
+            "text in pieces, such as lambda text: text.redact(pattern).words()"
         )
     return tuple(step.make for step in plan.steps)
 
 
 class _Text:
-    """A text part on its way.
+    """An open text part.
 
     Args:
-        chain: Its stages.
-        near: An event of the part.
+        chain: The part's stages.
+        near: Any event of the part.
     """
 
     __slots__ = ("chain", "given", "lane", "place", "waiting")
@@ -87,16 +87,16 @@ class _Text:
         self.place = (near.choice, near.part)
         self.lane = _lane(near)
         self.given: list[str] = []
-        """The text that was given."""
+        """Text already passed on."""
         self.waiting: list[Event] = []
-        """Citations that came behind text that is still held."""
+        """Citations received after text that a stage still holds back."""
 
 
 class Shaping:
-    """Gives an answer's events with the text of its text parts shaped; a stage.
+    """Transforms the text parts among an answer's events; a stage.
 
-    What belongs to a part comes behind its text, and so do citations and ends; all
-    else passes at once, whatever is held.
+    The part's end and citations follow its transformed text, even if that was held back;
+    all other events pass at once.
 
     Args:
         shape: As for `stages_of`.
@@ -114,17 +114,17 @@ class Shaping:
     def __init__(self, shape: Shape) -> None:
         self._stages = stages_of(shape)
         self._texts: dict[tuple[int, int], _Text] = {}
-        """The text parts that are open."""
+        """Open text parts, by choice and part."""
         self._last: dict[_Lane, _Text] = {}
-        """The one that was written to last, by choice and step."""
+        """Text part written to last, by choice and step."""
         self.error: Exception | None = None
 
     def feed(self, event: Event, *, now: float = 0.0) -> list[Event]:
-        """Return what an event becomes.
+        """Return the events that replace an event.
 
         Args:
             event: The event.
-            now: A clock reading, in seconds, for stages that say when pieces come.
+            now: Clock reading in seconds, for stages that pace their output.
         """
         if self.error is not None:
             return []
@@ -144,7 +144,7 @@ class Shaping:
             case Stopped():
                 return [*self._end(self._texts_of(event), now), event]
             case Restarted():
-                # What was held belongs to what is given up.
+                # Text held back belongs to the abandoned answer.
                 for text in self._texts_of(event):
                     self._let_go(text)
                 return [_known_restart(event)]
@@ -152,7 +152,7 @@ class Shaping:
                 return [event]
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return what is held back, since nothing more comes."""
+        """Return the events held back, since no more will come."""
         return self._end(list(self._texts.values()), now)
 
     def check(self) -> None:
@@ -172,7 +172,7 @@ class Shaping:
         return text
 
     def _texts_of(self, event: Event) -> list[_Text]:
-        """Return the open text parts of the answer that an event belongs to: a run's steps have one each."""
+        """Return the open text parts of the event's step, or of the answer outside a run."""
         return [text for text in self._texts.values() if text.lane[1] == event.step]
 
     def _let_go(self, text: _Text) -> None:
@@ -185,7 +185,7 @@ class Shaping:
         return self._given(text, text.chain.feed(added, now=now))
 
     def _given(self, text: _Text, pieces: list[str]) -> list[Event]:
-        """Return pieces as events, and what waited behind them."""
+        """Return pieces as events, followed by the citations that waited for them."""
         if text.chain.error is not None:
             self.error = text.chain.error
         choice, part = text.place
@@ -202,7 +202,7 @@ class Shaping:
         if not content.text:
             self._text_of(event)
             return [event]
-        # A part may begin with text that no delta says again.
+        # A part may start with text that no delta repeats.
         bare = PartStart(content.model_copy(update={"text": ""}), choice=event.choice, part=event.part)
         return [_in_step(bare, event.step), *self._add(event, content.text, now)]
 
@@ -219,7 +219,7 @@ class Shaping:
         if content is not None:
             content = content.model_copy(update={"text": "".join(text.given)})
         done = PartDone(content, choice=event.choice, part=event.part)
-        # Whoever has the pieces has the text.
+        # The deltas already carried the text.
         done.told_before = True
         return [*found, _in_step(done, event.step)]
 
@@ -244,7 +244,7 @@ def _in_step(event: Event, step: str | None) -> Event:
 
 
 def _known_restart(event: Restarted) -> Event:
-    """Return the event without the answer that is given up: its text is not shaped, and its reader has it."""
+    """Return the event without the abandoned message: the reader has it, and here it is untransformed."""
     known = Restarted(Message.model_construct(), event.error, choice=event.choice)
     known.told_before = True
     return _in_step(known, event.step)

@@ -1,15 +1,16 @@
-"""The end of a server, as its open responses learn of it: no server says so, all wait for them.
+"""Detection of a server's shutdown, so that open responses can end.
 
-No signal handler is set and nothing of a server is changed. What is looked at,
-some times in a second while a response is open, is what servers know themselves:
+Servers do not notify open responses of a shutdown; they wait for them. No signal handler
+is installed and nothing in a server is changed. While a response is open, the server's
+own state is polled five times a second:
 
 1. uvicorn: the object that handles SIGTERM has `should_exit`;
-2. uvicorn in a thread, or told to end by its own program: a connection that is to
-   end has `keep_alive` cleared;
-3. hypercorn: its workers' context has the event `terminated`.
+2. uvicorn in a thread, or stopped by its own program: a connection that is to end has
+   `keep_alive` cleared;
+3. hypercorn: the worker's context has the event `terminated`.
 
-2 and 3 are found behind `receive` and `send`, which middlewares wrap. Whatever
-another server does, `shut_down` tells it.
+For 2 and 3 the server's objects are searched for inside `receive` and `send`, which
+middleware may wrap. For other servers, call `shut_down`.
 """
 
 from __future__ import annotations
@@ -32,19 +33,19 @@ if TYPE_CHECKING:
 __all__ = ["break_off", "shut_down", "watched"]
 
 _SECONDS = 0.2
-"""Between two looks."""
+"""Seconds between two polls."""
 _MOST = 64
-"""How many objects behind `receive` and `send` are looked at."""
+"""Most wrapped objects inspected inside `receive` and `send`."""
 _LOOKED_INTO = {FunctionType, MethodType, partial}
 _WRAPPED = ("send", "receive", "_send", "_receive")
-"""The attributes in which the objects of middlewares keep what they wrap."""
+"""Attributes in which middleware objects store the callables that they wrap."""
 
 
 def shut_down() -> None:
-    """End all open responses of this process: each sends its last event, and closes.
+    """End all open responses of this process: each sends its last event and closes.
 
-    The servers uvicorn and hypercorn need no call: where they are told to end, it
-    is seen. It may be called from any thread, and from a signal handler.
+    With uvicorn and hypercorn no call is needed: their shutdown is detected. This function
+    may be called from any thread and from a signal handler.
 
     Example:
         >>> shut_down()  # nothing is open here
@@ -56,15 +57,15 @@ def shut_down() -> None:
 
 
 def break_off(receive: object, send: object) -> None:
-    """Break off the connection of a reader that takes nothing any more: the server would wait for it.
+    """Abort the connection of a reader that no longer reads: the server would wait for it.
 
     Args:
-        receive: The server's, wrapped or not.
-        send: The server's, wrapped or not.
+        receive: ASGI's `receive`, wrapped or not.
+        send: ASGI's `send`, wrapped or not.
     """
     for owner in _owners(receive, send):
         kept = getattr(owner, "__dict__", {})
-        # uvicorn's; hypercorn's on asyncio, and on trio, where a socket has no way to be aborted.
+        # uvicorn; hypercorn on asyncio; hypercorn on trio, whose sockets can be closed but not aborted.
         transport = kept.get("transport") or getattr(kept.get("writer"), "transport", None)
         end = getattr(transport, "abort", None) or getattr(
             getattr(kept.get("stream"), "socket", None), "close", None
@@ -76,16 +77,16 @@ def break_off(receive: object, send: object) -> None:
 
 @contextmanager
 def watched(end: Callable[[], None], receive: object, send: object) -> Generator[None, None, None]:
-    """Have a function called once where the server ends while the block runs.
+    """Call a function if the server shuts down while the block runs.
 
     Args:
-        end: Ends a response; called in the event loop's thread.
-        receive: The server's, wrapped or not.
-        send: The server's, wrapped or not.
+        end: Ends the response; called in the event loop's thread.
+        receive: ASGI's `receive`, wrapped or not.
+        send: ASGI's `send`, wrapped or not.
     """
     host = running()
     if host is None:
-        raise RuntimeError("no event loop runs here")
+        raise RuntimeError("no event loop is running")
     with _lock:
         watch = _watches.get(host.loop)
         if watch is None:
@@ -99,11 +100,11 @@ def watched(end: Callable[[], None], receive: object, send: object) -> Generator
 
 
 _Entry: TypeAlias = "tuple[Callable[[], None], tuple[Callable[[], bool], ...]]"
-"""What ends a response, and the signs that its server ends."""
+"""The function that ends a response, and the checks that detect its server's shutdown."""
 
 
 class _Watch:
-    """Looks for the server's end in one event loop, while responses are open there.
+    """Polls for a shutdown in one event loop, while responses are open there.
 
     Args:
         host: The event loop.
@@ -134,7 +135,7 @@ class _Watch:
             end()
 
     def look(self) -> None:
-        """End the responses whose server ends."""
+        """End the responses whose server is shutting down."""
         everything = _signalled()
         for end, signs in list(self._entries.values()):
             if everything or any(sign() for sign in signs):
@@ -165,18 +166,18 @@ class _Watch:
 
 
 _watches: dict[object, _Watch] = {}
-"""What looks for the end, by event loop."""
+"""The poller of each event loop."""
 _lock = threading.RLock()
 
 
 def _signalled() -> bool:
-    """Tell whether the server that handles SIGTERM is to end."""
+    """Return True if the server that handles SIGTERM is shutting down."""
     server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
     return getattr(server, "should_exit", None) is True
 
 
 def _signs(receive: object, send: object) -> Iterator[Callable[[], bool]]:
-    """Give what tells of the end of the server behind `receive` and `send`."""
+    """Yield the check that detects a shutdown of the server inside `receive` and `send`."""
     for owner in _owners(receive, send):
         kept = getattr(owner, "__dict__", {})
         terminated = getattr(kept.get("context"), "terminated", None)
@@ -193,17 +194,17 @@ def _no_longer_kept(kept: dict[str, Any]) -> bool:
 
 
 def _owners(*wrapped: object) -> Iterator[object]:
-    """Give the objects whose methods are called in the end, from the outermost on.
+    """Yield the objects whose methods are finally called, from the outermost inwards.
 
-    Only functions, methods and partial ones are looked into: what else a middleware
-    holds may do anything where it is asked for an attribute.
+    Only functions, methods and partials are inspected: reading an attribute of any other
+    object could run arbitrary code.
     """
     waiting, seen = list[Any](wrapped), dict[int, object]()
     while waiting and len(seen) < _MOST:
         found = waiting.pop(0)
         if type(found) not in _LOOKED_INTO or id(found) in seen:
             continue
-        # Held, so that no other one is given its number.
+        # Kept alive, so that no other object gets the same id.
         seen[id(found)] = found
         if type(found) is partial:
             waiting += [found.func, *found.args, *found.keywords.values()]
@@ -217,5 +218,5 @@ def _owners(*wrapped: object) -> Iterator[object]:
             try:
                 waiting.append(cell.cell_contents)
             except ValueError:
-                # A variable of the middleware that has no value yet.
+                # A closure variable of the middleware that has no value yet.
                 continue

@@ -1,4 +1,4 @@
-"""The server's end of a WebSocket connection, whichever framework made it."""
+"""Server-side WebSocket connections of several frameworks, behind one interface."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ _LEFT = (
     ("litestar.exceptions", "WebSocketDisconnect"),
     ("websockets.exceptions", "ConnectionClosed"),
 )
-"""What frameworks raise where the client has gone, and where that is."""
+"""Module and name of the exceptions that frameworks raise for a disconnected client."""
 
 
 class Gone(Exception):
-    """The client has gone."""
+    """The client has disconnected."""
 
 
 class Socket(ABC):
-    """One connection.
+    """One WebSocket connection.
 
     Args:
-        of: What the framework calls a WebSocket.
+        of: The framework's WebSocket object.
     """
 
-    def __init__(self, of: Any) -> None:  # noqa: ANN401 - of one of several frameworks
+    def __init__(self, of: Any) -> None:  # noqa: ANN401 - one of several frameworks' types
         self._of = of
         self._left: tuple[type[Exception], ...] = (OSError, *_known())
 
     @property
     def wrapped(self) -> tuple[object, object]:
-        """What receives and sends, for whoever looks for the server behind it."""
+        """The framework's `receive` and `send`, to detect the server's shutdown."""
         return self._of.receive, self._of.send
 
     @abstractmethod
     async def open(self) -> None:
-        """Accept the connection, where the application has not."""
+        """Accept the connection, unless the application has."""
 
     async def receive(self) -> str | bytes:
-        """Wait for a message of the client's.
+        """Wait for the client's next message.
 
         Raises:
-            Gone: There is none any more.
+            Gone: The client has disconnected.
         """
         try:
             return await self._receive()
@@ -60,7 +60,7 @@ class Socket(ABC):
         """Send a message.
 
         Raises:
-            Gone: There is nobody to take it.
+            Gone: The client has disconnected.
         """
         try:
             await self._send(message)
@@ -77,7 +77,7 @@ class Socket(ABC):
         """Close the connection.
 
         Raises:
-            Gone: It is closed.
+            Gone: It is closed already.
         """
         try:
             await self._of.close(code=code, reason=reason)
@@ -91,7 +91,7 @@ class _OfASGI(Socket):
     async def open(self) -> None:
         state = getattr(self._of, "application_state", None)
         if state is None:
-            # Litestar's does nothing where it was done before.
+            # Litestar: accepting twice has no effect.
             await self._of.accept()
         elif state.name == "CONNECTING":
             await self._of.accept()
@@ -116,7 +116,7 @@ class _OfWebsockets(Socket):
         return self._of.recv, self._of.send
 
     async def open(self) -> None:
-        """The server of `websockets` has accepted it."""
+        """Do nothing: the server of `websockets` has accepted it."""
 
     async def _receive(self) -> str | bytes:
         message: str | bytes = await self._of.recv()
@@ -127,17 +127,17 @@ class _OfWebsockets(Socket):
 
 
 def socket_of(ws: object) -> Socket:
-    """Return a connection, by what the framework's object can do.
+    """Return the connection for a framework's object, chosen by its methods.
 
     Raises:
-        MisuseError: It is none.
+        MisuseError: The object is not a supported WebSocket.
     """
     if all(hasattr(ws, name) for name in ("accept", "receive", "send", "close", "scope")):
         return _OfASGI(ws)
     if all(hasattr(ws, name) for name in ("recv", "send", "close")):
         return _OfWebsockets(ws)
     raise MisuseError(
-        f"this is no WebSocket of Starlette, FastAPI, Litestar or websockets: {type(ws).__name__}"
+        f"this is not a WebSocket of Starlette, FastAPI, Litestar or websockets: {type(ws).__name__}"
     )
 
 

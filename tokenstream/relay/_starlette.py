@@ -1,4 +1,4 @@
-"""The response of a relay as a `Response` of Starlette's, which FastAPI insists on."""
+"""The relay's response as a subclass of Starlette's `Response`, which FastAPI requires."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ __all__ = ["StarletteResponse"]
 
 
 class StarletteResponse(Response, starlette.responses.Response):
-    """An answer as an ASGI application, with the `headers` and `set_cookie` of Starlette's."""
+    """An answer as an ASGI application, with Starlette's `headers` and `set_cookie`."""
 
     body = b""

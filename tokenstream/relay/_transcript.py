@@ -1,4 +1,4 @@
-"""Transcripts: one answer of a journal in the bytes of one protocol, made once for all its readers."""
+"""Transcripts: one answer of a journal in the bytes of one protocol, encoded once for all its readers."""
 
 from __future__ import annotations
 
@@ -19,53 +19,53 @@ if TYPE_CHECKING:
 __all__ = ["Transcript"]
 
 _MOST = 64 * 1024
-"""Bytes beyond which a chunk takes no further positions."""
+"""Size in bytes at which a chunk takes no further positions."""
 _PLAIN: dict[str, Callable[[int | None, bytes], bytes]] = {"tokenstream": frame, "ndjson": line}
-"""What writes records as they are, by the protocol."""
+"""Functions that frame a record unchanged, by protocol."""
 
 
 class Transcript:
-    r"""The chunks of an answer, one for each position, as long as the journal holds it.
+    r"""The chunks of an answer, one per position, while the journal holds it.
 
-    In a protocol of events of SSE each chunk has its position as the id of its last
-    event, so that a reader that comes back knows how far it was.
+    In protocols based on SSE, the last event of each chunk has the position as its id, so
+    that a reader that reconnects can continue there.
 
     Args:
         feed: The records.
         protocol: The protocol's name.
-        drop: What to leave out that it has no place for.
+        drop: Kinds of content to leave out if the protocol has no place for them.
 
     Raises:
-        AnswerExpired: The beginning of the answer was trimmed, and the protocol cannot do without.
-        MisuseError: There is no such protocol.
+        AnswerExpired: The beginning of the answer was trimmed, and the protocol needs it.
+        MisuseError: The protocol is unknown.
     """
 
     def __init__(self, feed: Feed, protocol: str, drop: Drop) -> None:
-        # Of the same id in every process, so that a reader may change from one to another.
+        # The same id in every process, so that a reader may reconnect to another one.
         body = Body(protocol, drop=drop, id=feed.id)
         self.headers = body.headers
         self.life = body.life
         self.retry = body.retry
         self.plain = _PLAIN.get(protocol)
-        """What writes a record as it is; None where the protocol is another one."""
+        """Frames a record unchanged; None if the protocol encodes events differently."""
         self.error: StreamError | None = None
-        """What the answer ended with, where the protocol has no event to say so."""
+        """The error that ended the answer, if the protocol has no event for errors."""
         self._feed = feed
         self._first = feed.first
         self._chunks: list[bytes] = []
         self._joined: tuple[int, int, bytes, int] = (0, 0, b"", 0)
-        """The chunk that was made last of several positions: what it was asked for, and what that was."""
+        """Cache of the last joined chunk: position after which it begins, last position known, bytes, and its
+        own last position.
+        """
         self._encode = self.plain or _Encoding(body, self).chunk
         if self.plain is None and feed.first > 1:
-            raise AnswerExpired(
-                f"the beginning of the answer was trimmed, and {protocol!r} cannot do without"
-            )
+            raise AnswerExpired(f"the beginning of the answer was trimmed, and {protocol!r} needs it")
 
     def take(self, after: int) -> tuple[bytes, int]:
-        """Return what is sent behind a position that is not the last one, and the position that it ends with.
+        """Return the bytes that follow a position, and the last position in them.
 
         Args:
-            after: The position.
+            after: The position, before the last one.
         """
         self._catch_up()
         at, end = after + 1 - self._first, self._first + len(self._chunks) - 1
@@ -76,23 +76,23 @@ class Transcript:
             while upto <= end - self._first and size < _MOST:
                 size += len(self._chunks[upto])
                 upto += 1
-            # Those who came together, or were slow together, get the same.
+            # Readers at the same position share the joined bytes.
             self._joined = (after, end, b"".join(self._chunks[at:upto]), self._first + upto - 1)
         return self._joined[2:]
 
     def control(self, record: bytes) -> bytes:
-        """Return an event that is no part of the answer; empty where the protocol has none.
+        """Return an event that is not part of the answer; empty if the protocol has no such events.
 
         Args:
-            record: The event as our own protocol has it.
+            record: The event's JSON in our own protocol.
         """
         return b"" if self.plain is None else self.plain(None, record)
 
     def trim(self, count: int) -> None:
-        """Let go of the first chunks.
+        """Drop the oldest chunks.
 
         Args:
-            count: How many.
+            count: Number of chunks.
         """
         self._catch_up()
         del self._chunks[:count]
@@ -109,11 +109,11 @@ class Transcript:
 
 
 class _Encoding:
-    """Reads records, and writes their events in another protocol.
+    """Decodes records, and encodes their events in another protocol.
 
     Args:
-        body: Writes them.
-        transcript: Where an error is noted that the protocol cannot tell.
+        body: Encodes the events.
+        transcript: Receives the error that the protocol cannot express.
     """
 
     def __init__(self, body: Body, transcript: Transcript) -> None:
@@ -123,11 +123,11 @@ class _Encoding:
         self._has_ids = body.headers["content-type"].startswith("text/event-stream")
 
     def chunk(self, position: int, record: bytes) -> bytes:
-        """Return what is sent at a position; empty for what the protocol does not say."""
+        """Return the bytes for the record at a position; empty if the protocol does not express it."""
         events = self._decoder.feed(frame(position, record))
         chunk = b"".join(self._body.feed(events) + self._last(record))
         if chunk and self._has_ids:
-            # Before the blank line that ends the last event.
+            # The id goes before the blank line that ends the last event.
             return b"%bid: %d\n\n" % (chunk[:-1], position)
         return chunk
 

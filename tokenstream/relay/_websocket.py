@@ -1,4 +1,4 @@
-"""An answer over a WebSocket: one message for each event, and the client may stop it."""
+"""An answer sent over a WebSocket, one message per event; the client may stop it."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
 __all__ = ["websocket"]
 
 _SLOW = 0.002
-"""Seconds that sending may take before what has come meanwhile is taken together."""
+"""Seconds; after a slower send, all events that arrived meanwhile are batched."""
 _LARGEST = 65_536
-"""Characters or bytes of a client's message."""
+"""Most characters or bytes of a client's message."""
 _PATIENCE = 1.0
-"""Seconds in which what was stopped is to end, before it is cancelled."""
+"""Seconds that a stopped answer has to end by itself before it is cancelled."""
 _TOO_LARGE, _MALFORMED, _UNKNOWN, _RESTART = 1009, 1007, 1008, 1012
-"""Codes with which a connection is closed: RFC 6455 section 7.4.1, and IANA's registry."""
+"""Close codes: RFC 6455 section 7.4.1, and IANA's registry."""
 
 
 class _Refused(Exception):
-    """A message of the client's is not what the protocol allows.
+    """The client has sent a message that the protocol does not allow.
 
     Args:
-        code: The code with which the connection is closed.
-        reason: What was wrong.
+        code: The close code.
+        reason: A sentence that describes the fault.
     """
 
     def __init__(self, code: int, reason: str) -> None:
@@ -50,7 +50,7 @@ class _Refused(Exception):
 
 
 class _Conversation:
-    """Sends one answer, and hears what the client says meanwhile."""
+    """Sends one answer while listening to the client."""
 
     def __init__(
         self, socket: Socket, events: EventsIn, messages: Messages, *, keep_alive: float | None, grace: float
@@ -64,12 +64,12 @@ class _Conversation:
         self._refused: _Refused | None = None
         self._going_down = False
         self._stopped = False
-        """The client has stopped it."""
+        """True once the client has stopped the answer."""
         self._busy = False
         self._sent_at = time.monotonic()
 
     async def run(self) -> bool:
-        """Send all; tell whether the client is still there."""
+        """Send the whole answer; return True if the connection is still open."""
         from anyio import CancelScope, create_task_group
 
         self._scope, self._hearing = CancelScope(), CancelScope()
@@ -115,7 +115,7 @@ class _Conversation:
             slow = time.monotonic() - began > _SLOW
 
     async def _tell_last(self, chunks: list[bytes]) -> None:
-        """Send the end, behind which the client may ask again: what it says then is not for this answer."""
+        """Stop listening, and send the end; messages that follow it belong to the client's next request."""
         self._hearing.cancel()
         await self._tell(chunks)
 
@@ -143,7 +143,7 @@ class _Conversation:
     # -- hearing -------------------------------------------------------------
 
     async def _listen(self) -> None:
-        """Hear one message, since any ends the answer; what comes behind it is the application's."""
+        """Wait for one message, since any message ends the answer; later ones are the application's."""
         with self._hearing:
             try:
                 _hear(await self._socket.receive())
@@ -181,7 +181,7 @@ class _Conversation:
         self._scope.cancel()
 
     async def _conclude(self) -> None:
-        """Say why the connection is closed, and of an answer that was broken off that it was stopped."""
+        """Send the last messages of an answer that was refused, shut down or stopped by the client."""
         from anyio import move_on_after
 
         if self._gone or self._busy:
@@ -193,7 +193,7 @@ class _Conversation:
                     await self._tell(self._messages.fail(error) or [])
                     await self._socket.close(self._refused.code, self._refused.reason)
                 elif self._going_down:
-                    told = self._messages.fail(StreamInterrupted("the server of the relay was ended"))
+                    told = self._messages.fail(StreamInterrupted("the relay's server was shut down"))
                     await self._tell(told or [])
                     await self._socket.close(_RESTART, "the server is being restarted")
                 elif self._stopped and self._scope.cancelled_caught:
@@ -203,13 +203,13 @@ class _Conversation:
 
 
 def _hear(message: str | bytes) -> None:
-    """Read a message of the client's, of which there is one that means something: to stop.
+    """Check that a client's message is the only one allowed, `{"type":"stop"}`.
 
     Raises:
-        _Refused: It is another one.
+        _Refused: It is anything else.
     """
     if len(message) > _LARGEST:
-        raise _Refused(_TOO_LARGE, f"a message may have {_LARGEST} bytes")
+        raise _Refused(_TOO_LARGE, f"a message must not have more than {_LARGEST} bytes")
     try:
         told = decode(message)
     except ProtocolError:
@@ -217,7 +217,7 @@ def _hear(message: str | bytes) -> None:
     if not is_dict(told):
         raise _Refused(_MALFORMED, "a message must be a JSON object")
     if told != {"type": "stop"}:
-        raise _Refused(_UNKNOWN, 'while an answer is sent, only {"type":"stop"} may be said')
+        raise _Refused(_UNKNOWN, 'while an answer is sent, only {"type":"stop"} may be sent')
 
 
 async def websocket(
@@ -232,32 +232,33 @@ async def websocket(
     shape: Shape | None = None,
     drop: Drop = "all",
 ) -> bool:
-    """Send an answer over a WebSocket, one message for each event; the client may stop it.
+    """Send an answer over a WebSocket, one message per event; the client may stop it.
 
-    It accepts the connection where that was not done, enters the stream, reads it
-    and closes it. The connection stays open, for the next question. While the answer is sent the
-    client may say `{"type":"stop"}`; whatever else it says ends the answer, and
-    closes the connection with the code 1007, 1008 or 1009. What it says behind the end is for the
-    application to receive; that may be a stop which came too late.
+    It accepts the connection unless the application has, enters the stream, reads it and
+    closes it. The connection stays open for the next request. While the answer is being
+    sent the client may send `{"type":"stop"}`; any other message ends the answer and closes
+    the connection with code 1007, 1008 or 1009. Messages after the end are left for the
+    application to receive; one of them may be a stop that came too late.
 
     Args:
         ws: A WebSocket of Starlette, FastAPI or Litestar, or a server's connection of `websockets`.
         stream: The answer.
-        protocol: The name of the protocol in which it is sent.
-        keep_alive: Seconds of silence between signs of life, where the protocol has some; None for none.
-        grace: Seconds that the answer is read on for after the client has gone.
-        ids: Whether the events are numbered, from 1.
-        raw: Whether the provider's own ids, payloads, words of errors and fields are sent.
-        shape: What is made of the text of each text part: a function that returns the text view it is given,
-            shaped, such as `lambda text: text.redact(pattern)`.
-        drop: What to leave out that the protocol has no place for: names of kinds, or "all".
+        protocol: The name of the protocol in which to send it.
+        keep_alive: Seconds of silence between heartbeats, if the protocol has them; None for no heartbeats.
+        grace: Seconds that the answer is still read after the client has disconnected.
+        ids: Whether to number the events, from 1.
+        raw: Whether to send the provider's own ids, payloads, error messages and fields.
+        shape: Transforms the text of each text part: a function that is given a text view and returns it
+            transformed, such as `lambda text: text.redact(pattern)`.
+        drop: Kinds of content to leave out if the protocol has no place for them: their names, or "all".
 
     Returns:
-        Whether the connection is still open.
+        True if the connection is still open.
 
     Raises:
-        MisuseError: There is no such protocol; or one of the two is nothing that can be used.
-        StreamError: The answer failed, and the protocol, which is gemini-live, has no words for it.
+        MisuseError: The protocol is unknown, `ws` is not a supported WebSocket, or `stream` is not
+            asynchronous.
+        StreamError: The answer failed, and the protocol has no message for errors (gemini-live).
 
     Example:
         >>> from tokenstream import aconnect

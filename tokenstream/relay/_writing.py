@@ -1,4 +1,4 @@
-"""An answer as the body of a response, and as messages of a WebSocket."""
+"""Encoding of an answer as a response body or as WebSocket messages."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ __all__ = ["Body", "Messages", "Writing"]
 
 
 class Writing(Sending):
-    """Writes an answer in chunks that are one event of the protocol each, with the options of `Sending`."""
+    """Encodes an answer in chunks of one protocol event each; takes the options of `Sending`."""
 
     def feed(self, events: Iterable[Event]) -> list[bytes]:
-        """Return what is sent for events."""
+        """Return the chunks for events."""
         return [chunk for event in events for chunk in self.take(event)]
 
     def end(self, ending: Ending | None = None) -> list[bytes]:
-        """Return what ends an answer that no error has ended.
+        """Return the chunks that end an answer whose events ended without an error.
 
         Args:
-            ending: The verdict, where somebody knows it.
+            ending: The stream's ending; None if it is not known.
         """
         try:
             return self.conclude(ending)
         except NotExpressible:
-            # It broke off, which is all that such a protocol can say.
+            # The answer broke off; in such a protocol only a missing end shows it.
             return []
 
     def fail(self, error: StreamError) -> list[bytes] | None:
-        """Return what tells of an error; None where the protocol has no words for it."""
+        """Return the chunks that report an error; None if the protocol has no event for errors."""
         try:
             return self.failed(error)
         except NotExpressible:
@@ -45,19 +45,19 @@ class Writing(Sending):
 
 
 class Body(Writing):
-    """The same as the body of a response."""
+    """Encodes an answer as the body of a response."""
 
     def __init__(self, protocol: str, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(protocol, **options)
         known = self.protocol
         if known.messages:
-            raise MisuseError(f"{protocol!r} is spoken over a WebSocket: relay.websocket() sends it")
+            raise MisuseError(f"{protocol!r} is spoken over a WebSocket: use relay.websocket()")
         self.headers = dict(known.headers)
         self.life, self.retry = known.life, known.retry
 
 
 class Messages(Writing):
-    """The same as messages of a WebSocket: JSON texts, or binary ones where the protocol is binary."""
+    """Encodes an answer as WebSocket messages: JSON text, or binary if the protocol is binary."""
 
     def __init__(self, protocol: str, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__("ndjson" if protocol == "tokenstream" else protocol, **options)
@@ -65,10 +65,10 @@ class Messages(Writing):
         self.life = '{"type":"ping"}' if self.protocol.name == "ndjson" else ""
 
     def tell(self, chunks: Iterable[bytes]) -> list[str | bytes]:
-        """Return chunks as messages, without the borders that events have in a body.
+        """Return chunks as messages, without the framing that events have in a body.
 
         Args:
-            chunks: What the other methods returned.
+            chunks: Chunks that the other methods returned.
         """
         if not self._framed or self.protocol.messages:
             return [_text(chunk) for chunk in chunks]

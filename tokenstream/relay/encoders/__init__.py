@@ -1,4 +1,4 @@
-"""Events to bytes: one encoder per format, each the mirror of the format that reads those bytes."""
+"""Encoders: turn events into bytes, one for each format that reads such bytes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _ENCODERS: dict[str, str] = {
     "tokenstream": "_tokenstream.TokenStream",
 }
 _DIALECTS = {"mistral": "_mistral.Mistral", "ndjson": "_tokenstream.NDJSON"}
-"""Encoders of what is read as another format, and has a name of its own."""
+"""Encoders for dialects: their bytes are read by another format."""
 
 
 def names() -> tuple[str, ...]:
@@ -50,16 +50,14 @@ def names() -> tuple[str, ...]:
 
 @cache
 def load(format: str) -> type[Encoder]:
-    """Return a format's encoder.
+    """Return a format's encoder class.
 
     Raises:
-        MisuseError: There is none of that name.
+        MisuseError: The format is unknown, or cannot be written.
     """
     place = _ENCODERS.get(format, _DIALECTS.get(format))
     if place is None:
-        raise MisuseError(
-            f"nothing writes the format {format!r}; what can be written is {', '.join(names())}"
-        )
+        raise MisuseError(f"the format {format!r} cannot be written: take one of {', '.join(names())}")
     module, name = place.split(".")
     found: type[Encoder] = getattr(import_module(f"{__name__}.{module}"), name)
     return found
@@ -70,10 +68,10 @@ def create(format: str, *, drop: Drop = ()) -> Encoder:
 
     Args:
         format: The name of the format.
-        drop: What to leave out that the format has no place for: names of kinds, or "all".
+        drop: Kinds of content to leave out if the format has no place for them: their names, or "all".
 
     Raises:
-        MisuseError: There is no such format.
+        MisuseError: The format is unknown, or cannot be written.
 
     Example:
         >>> from tokenstream.events import TextDelta

@@ -1,4 +1,4 @@
-"""AG-UI 1.0: the events of one run."""
+"""Encoder for AG-UI 1.0: the events of one run."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ _COUNTS = {
 _MESSAGES: dict[NamedKind, str] = {"text": "TEXT_MESSAGE", "reasoning": "REASONING_MESSAGE"}
 _ROLES: dict[NamedKind, str] = {"text": "assistant", "reasoning": "reasoning"}
 _PAUSED = {"type": "interrupt", "interrupts": [{"id": "interrupt-1", "reason": "pause"}]}
-"""An outcome that waits for something has to say what it waits for."""
+"""Outcome of a paused run; the protocol requires a list of what it waits for."""
 
 
 class AGUI(NamedEncoder):
-    """Writes the events of one run."""
+    """Encodes an answer as the events of one AG-UI run."""
 
     name: ClassVar[str] = "ag-ui"
     made_up: ClassVar[str] = "run-1"
@@ -55,19 +55,19 @@ class AGUI(NamedEncoder):
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
         self._calls: dict[str, list[str]] = {}
-        """The arguments of the calls that are open, by their ids."""
+        """Argument fragments of the open calls, by id."""
         self._run: dict[str, str] = {}
-        """What names the run, the same at its start and at its end."""
+        """The run's ids, repeated in its last event."""
         self._steps: dict[str, str] = {}
-        """The names under which the steps were told that are open, by their ids."""
+        """Names sent for the open steps, by id."""
 
     def head(self) -> Payloads:
-        """The run begins."""
+        """A `RUN_STARTED`."""
         self._run = {"threadId": "thread-1", "runId": self.answer_id}
         return [("", {"type": "RUN_STARTED", **self._run, "protocolVersion": "1.0"})]
 
     def begun(self, part: Opened) -> list[Payload]:
-        """The start of a message, and of the span of reasoning around it."""
+        """The start of a message, and for reasoning the start of the enclosing span."""
         kind = part.kind
         start = {"type": f"{_MESSAGES[kind]}_START", "messageId": part.id, "role": _ROLES[kind]}
         return [*_span(part, "START"), ("", start)]
@@ -77,50 +77,50 @@ class AGUI(NamedEncoder):
         return "", {"type": f"{_MESSAGES[part.kind]}_CONTENT", "messageId": part.id, "delta": text}
 
     def ended(self, part: Opened) -> list[Payload]:
-        """The end of a message, and of the span of reasoning around it."""
+        """The end of a message, and for reasoning the end of the enclosing span."""
         end = ("", {"type": f"{_MESSAGES[part.kind]}_END", "messageId": part.id})
         sealed = {"subtype": "message", "entityId": part.id, "encryptedValue": part.redacted}
         sealing = [("", {"type": "REASONING_ENCRYPTED_VALUE", **sealed})] if part.redacted else []
         return [*sealing, end, *_span(part, "END")]
 
     def sign(self, part: Opened, *pieces: str) -> None:
-        """Refuse a signature, for which there is no place."""
+        """Omit a signature: AG-UI has no place for one."""
         self.omit("a signature of reasoning", "signature")
 
     def call(self, event: ToolCallStart) -> Payloads:
-        """A call begins."""
+        """A `TOOL_CALL_START`."""
         self._calls[event.id] = []
         start = {"type": "TOOL_CALL_START", "toolCallId": event.id, "toolCallName": event.name}
         return [*self.ahead(), ("", start)]
 
     def arguments(self, event: ToolCallDelta) -> Payloads:
-        """A fragment of a call's arguments."""
+        """A `TOOL_CALL_ARGS`."""
         self._calls[event.id].append(event.fragment)
         return [("", {"type": "TOOL_CALL_ARGS", "toolCallId": event.id, "delta": event.fragment})]
 
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
-        """Keep the arguments of a call."""
+        """Also record the arguments of a call."""
         wrap = super().wrap(event, head, tail)
         return keeping(wrap, self._calls[event.id].append) if isinstance(event, ToolCallDelta) else wrap
 
     def call_done(self, event: ToolCallDone) -> Payloads:
-        """The end of a call."""
+        """A `TOOL_CALL_END`."""
         self._calls.pop(event.call.id, None)
         return [_call_end(event.call.id)]
 
     def step(self, event: StepStart) -> Payloads:
-        """The start of a step; the protocol knows steps by their names, so no two that are open have one."""
+        """A `STEP_STARTED`; steps are identified by name, so open steps get distinct names."""
         name = event.name if event.name not in self._steps.values() else f"{event.name} {event.id}"
         self._steps[event.id] = name
         return [*self.ahead(), _step("STARTED", name)]
 
     def step_done(self, event: StepDone) -> Payloads:
-        """The end of a step, which ends nothing else."""
+        """A `STEP_FINISHED`; the step's messages stay open."""
         name = self._steps.pop(event.id, None)
         return () if name is None else [_step("FINISHED", name)]
 
     def tail(self) -> Payloads:
-        """The ends of what is open, and of the run, with the token counts."""
+        """The ends of all open messages, steps and incomplete calls, and a `RUN_FINISHED`."""
         word = self.word(self.finishes[0].reason)
         steps = [_step("FINISHED", name) for name in self._steps.values()]
         before = [*self.ahead(), *self.close_all(), *steps]
@@ -132,12 +132,13 @@ class AGUI(NamedEncoder):
         report = self._report()
         if report:
             end["usage"] = [report]
-        # No run may end with a call open, but whoever sees the end of one may run it.
+        # A run must not end with an open call. Calls whose arguments are complete JSON stay open all the
+        # same: a client may run a call once it has ended.
         cut = [_call_end(id) for id, pieces in self._calls.items() if not _is_whole("".join(pieces))]
         return [*before, *cut, ("", end)]
 
     def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """The end of a run that has failed."""
+        """A `RUN_ERROR`."""
         said = {"type": "RUN_ERROR", "message": message}
         code = code or (None if kind == "unknown" else kind)
         return [*self.ahead(), ("", said if code is None else {**said, "code": code})]
@@ -151,7 +152,7 @@ class AGUI(NamedEncoder):
 
 
 def _span(part: Opened, edge: str) -> list[Payload]:
-    """Return an edge of what a message of reasoning stands in; other messages stand alone."""
+    """Return the start or end of the span around a reasoning message; nothing for other messages."""
     edges: list[Payload] = [("", {"type": f"REASONING_{edge}", "messageId": part.id})]
     return edges if part.kind == "reasoning" else []
 
@@ -165,7 +166,7 @@ def _call_end(id: str) -> Payload:
 
 
 def _is_whole(arguments: str) -> bool:
-    """Tell whether arguments are JSON."""
+    """Return True if arguments are complete JSON."""
     try:
         decode(arguments or "{}")
     except ProtocolError:

@@ -1,4 +1,4 @@
-"""Anthropic Messages, as Anthropic sends them."""
+"""Encoder for Anthropic Messages."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ _ERRORS: dict[ErrorKind, str] = {
     "invalid_request": "invalid_request_error",
     "authentication": "authentication_error",
 }
-"""The type of an error of each kind; any other is the API's own."""
+"""Error types by kind; any other kind is "api_error"."""
 _COUNTS = {
     "input_tokens": "input_tokens",
     "cache_write_tokens": "cache_creation_input_tokens",
     "cached_tokens": "cache_read_input_tokens",
 }
-"""Anthropic's names for the counts of the request."""
+"""Anthropic's names for the token counts of the request."""
 _STOPPED_AT = "\n\nHuman:"
-"""The stop sequence of an answer that does not say which one ended it."""
+"""Stop sequence to send if the events do not say which one ended the answer."""
 _LOCATIONS = "_location"
-"""What the types of Anthropic's own citations end with."""
+"""Suffix of the types of Anthropic's own citations."""
 _CALL_FIELDS = ("caller", "toolset_name")
 """Fields of a tool call that only Anthropic has."""
 _TEXT = {"type": "text", "text": ""}
 
 
 class Anthropic(BlockEncoder):
-    """Writes the events of Messages, from `message_start` to `message_stop`."""
+    """Encodes an answer as the events of Messages, from `message_start` to `message_stop`."""
 
     name: ClassVar[str] = "anthropic"
     made_up: ClassVar[str] = "msg_1"
@@ -65,12 +65,12 @@ class Anthropic(BlockEncoder):
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
         self._signatures: dict[int, list[str]] = {}
-        """Pieces of the signature of each open block: it is sent whole, right before the block's end."""
+        """Pieces of each open block's signature, which is sent whole, right before the block's end."""
         self._ends: dict[str, Any] = {}
-        """What else is said of the answer's end."""
+        """Further fields of the last `message_delta`."""
 
     def head(self) -> Payloads:
-        """A `message_start`, with what is known of the request's tokens."""
+        """A `message_start`, with the token counts known so far."""
         message: dict[str, Any] = {
             "id": self.answer_id,
             "type": "message",
@@ -88,7 +88,7 @@ class Anthropic(BlockEncoder):
         return [_event("content_block_start", index=index, content_block=start)]
 
     def ended(self, part: int, index: int) -> list[Payload]:
-        """The signature of reasoning, and a `content_block_stop`."""
+        """A `signature_delta` if there is a signature, and a `content_block_stop`."""
         signature = self._signatures.pop(part, None)
         signed = [] if signature is None else [_signed(index, "".join(signature))]
         return [*signed, _event("content_block_stop", index=index)]
@@ -108,12 +108,12 @@ class Anthropic(BlockEncoder):
         return payloads
 
     def hidden(self, part: int, data: str) -> Payloads:
-        """A block of its own, whole in its start."""
+        """A `redacted_thinking` block, complete in its start."""
         before = self.shut(part)
         return [*before, *self.block(part, {"type": "redacted_thinking", "data": data})]
 
     def call(self, event: ToolCallStart) -> Payloads:
-        """A block of a tool call, and the empty piece of its input that stands first."""
+        """A `tool_use` block, and the empty `input_json_delta` that comes first."""
         start: dict[str, Any] = {"type": "tool_use", "id": event.id, "name": event.name, "input": {}}
         start |= {name: value for name, value in (event.provider_data or {}).items() if name in _CALL_FIELDS}
         return [*self.block(event.part, start), self._input(event.part, "")]
@@ -123,7 +123,7 @@ class Anthropic(BlockEncoder):
         return [self._input(event.part, event.fragment)]
 
     def special(self, event: PartStart, content: Part) -> Payloads:
-        """A block of a tool that the provider runs, or of its result."""
+        """A block of a tool call that the provider runs, or of its result."""
         if content.kind == "server_tool_call":
             start = self.block(event.part, _run(content))
             given = content.arguments_text if start else ""
@@ -137,7 +137,7 @@ class Anthropic(BlockEncoder):
         return [self._input(event.part, event.fragment)]
 
     def citation(self, event: CitationAdded) -> Payloads:
-        """A `citations_delta` of the text that it is named for, or of empty text where that has ended."""
+        """A `citations_delta` in the cited text's block, or in an empty text block if that has ended."""
         part = self.cited(event)
         start = self.block(part, {**_TEXT, "citations": []})
         return [*start, self._delta(part, "citations_delta", citation=_located(event.citation))]
@@ -147,13 +147,13 @@ class Anthropic(BlockEncoder):
         return [*self.ahead(), _event("ping")]
 
     def unknown(self, event: Unknown) -> Payloads:
-        """Which stop sequence it was, or what a refusal is about, kept for the end."""
+        """Nothing yet: the stop sequence and the details of a refusal are sent at the end."""
         if event.kind == "field" and event.name in ("stop_sequence", "stop_details"):
             self._ends[event.name] = event.data
         return ()
 
     def ending(self, event: Finish) -> Payloads:
-        """The stop reason with all counts, and the last event."""
+        """A `message_delta` with the stop reason and all token counts, and a `message_stop`."""
         sequence = _STOPPED_AT if event.reason == "stop_sequence" else None
         delta = {"stop_reason": self.word(event.reason), "stop_sequence": sequence, **self._ends}
         usage: dict[str, Any] = {**self.counted(_COUNTS), "output_tokens": self.usage.output_tokens or 0}
@@ -162,7 +162,7 @@ class Anthropic(BlockEncoder):
         return [_event("message_delta", delta=delta, usage=usage), _event("message_stop")]
 
     def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """An `error` event, its type telling the kind."""
+        """An `error` event."""
         type_ = code or _ERRORS.get(kind, "api_error")
         return [_event("error", error={"type": type_, "message": message})]
 
@@ -185,7 +185,7 @@ def _signed(index: int, signature: str) -> Payload:
 
 
 def _run(call: ServerToolCall) -> dict[str, Any]:
-    """Return the block of a tool that the provider runs: Anthropic's own as it came."""
+    """Return the block of a tool call that the provider runs: Anthropic's own unchanged."""
     own = call.provider_data or {}
     own = own if str(own.get("type")).endswith("_tool_use") else {"type": "server_tool_use"}
     return {**own, "id": call.id, "name": call.name, "input": {}}
@@ -197,7 +197,7 @@ def _result(result: ServerToolResult) -> dict[str, Any]:
 
 
 def _located(citation: Citation) -> dict[str, Any]:
-    """Return a citation: one of Anthropic's own as it came, or a page of the web, or a document."""
+    """Return a citation: Anthropic's own unchanged, any other as a web page or a document."""
     own = citation.provider_data or {}
     if str(own.get("type")).endswith(_LOCATIONS):
         return own

@@ -1,4 +1,4 @@
-"""Messages of AWS's binary event streams, checksums included, and what encoders on them share."""
+"""Messages of AWS's binary event streams, and the base class of encoders that send them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 __all__ = ["AWSEncoder", "base64", "is_exception", "message", "packed", "padded", "padded_json"]
 
 _EXCEPTION = "Exception"
-"""What the names of exceptions end with."""
+"""Suffix of the names of exceptions."""
 _STRING = 7
-"""The type of a header whose value is text."""
+"""Type of a header whose value is text."""
 _AROUND = 16
-"""Bytes of a message beside its headers and its payload: two lengths, two checksums."""
+"""Bytes of a message besides its headers and its payload: two lengths and two checksums."""
 _PADDING = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _SHORTEST, _VARIETY = 3, 60
-"""How long paddings are: so many characters at least, and of so many lengths."""
+"""Shortest padding in characters, and the number of different lengths."""
 _ERRORS: dict[ErrorKind, str] = {
     "overloaded": "serviceUnavailableException",
     "rate_limited": "throttlingException",
@@ -36,11 +36,11 @@ _ERRORS: dict[ErrorKind, str] = {
     "authentication": "accessDeniedException",
     "network": "modelStreamErrorException",
 }
-"""The exception that an error of each kind is; any other is the server's own."""
+"""Exceptions by kind of error; any other kind is "internalServerException"."""
 
 
 class AWSEncoder(Encoder):
-    """Packs payloads into messages, each with its name in the headers."""
+    """Packs payloads into binary messages; the event's name goes into a header."""
 
     content_type: ClassVar[str] = "application/vnd.amazon.eventstream"
 
@@ -48,7 +48,7 @@ class AWSEncoder(Encoder):
         """Return a payload as a message.
 
         Args:
-            name: The event's name; with `Exception` at its end, the exception's.
+            name: The event's name; an exception's name ends with `Exception`.
             payload: JSON; or text, sent as it is.
         """
         kind = "exception" if is_exception(name) else "event"
@@ -56,11 +56,11 @@ class AWSEncoder(Encoder):
         return _json_message(kind, name, data)
 
     def outline(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
-        """Return a payload behind its name: lengths and checksums change with each piece."""
+        """Return the name and the payload unpacked, since lengths and checksums differ for each piece."""
         return b"%b\0%b" % (name.encode(), written(payload))
 
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
-        """Pack each piece anew."""
+        """Pack a new message for each piece."""
         name, _, head = head.partition(b"\0")
         within = super().wrap(event, head, tail)
         headers = self.headers_of(name.decode())
@@ -75,7 +75,7 @@ class AWSEncoder(Encoder):
         return _headers("event", name)
 
     def filled(self, payload: bytes) -> bytes:
-        """Return what a message holds of a payload.
+        """Return the bytes that a message carries for a payload.
 
         Args:
             payload: JSON, an object.
@@ -83,14 +83,14 @@ class AWSEncoder(Encoder):
         return payload
 
     def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """The exception that ends the answer; a code is its name."""
+        """The exception that ends the answer, named by `code` if there is one."""
         name = (code or _ERRORS.get(kind, "internalServer")).removesuffix(_EXCEPTION) + _EXCEPTION
-        # As text: what an exception says is neither padded nor packed.
+        # As text, because an exception's payload is neither padded nor wrapped.
         return [(name, written({"message": message}).decode())]
 
 
 def is_exception(name: str) -> bool:
-    """Tell whether a message is an exception, by its name.
+    """Return True if a message's name is an exception's.
 
     Example:
         >>> is_exception("throttlingException"), is_exception("messageStart")
@@ -103,8 +103,8 @@ def message(headers: Mapping[str, str], payload: bytes) -> bytes:
     r"""Pack a message.
 
     Args:
-        headers: Its headers, all of them text, by name.
-        payload: What it holds.
+        headers: The headers by name; all values are text.
+        payload: The payload.
 
     Example:
         >>> message({":a": "b"}, b"{}")
@@ -114,11 +114,11 @@ def message(headers: Mapping[str, str], payload: bytes) -> bytes:
 
 
 def packed(headers: bytes, payload: bytes) -> bytes:
-    """Pack a message whose headers are packed already.
+    """Pack a message, given packed headers.
 
     Args:
-        headers: The headers, one behind the other.
-        payload: What it holds.
+        headers: The packed headers, concatenated.
+        payload: The payload.
     """
     lengths = struct.pack(">II", _AROUND + len(headers) + len(payload), len(headers))
     start = b"".join([lengths, struct.pack(">I", crc32(lengths)), headers, payload])
@@ -126,9 +126,9 @@ def packed(headers: bytes, payload: bytes) -> bytes:
 
 
 def padded(payload: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Return an object with a field that hides how long it is, as Bedrock adds it.
+    """Return an object with Bedrock's padding field, which hides the payload's length.
 
-    Bedrock's is of any length; this one's depends on the payload and on nothing else.
+    Bedrock's padding is random; this one depends only on the payload.
 
     Example:
         >>> padded({"role": "assistant"})
@@ -140,7 +140,7 @@ def padded(payload: Any) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def padded_json(payload: bytes) -> bytes:
-    """Return an object with that field, where it is written already.
+    """Return an encoded object with Bedrock's padding field.
 
     Example:
         >>> padded_json(b'{"role":"assistant"}') == written(padded({"role": "assistant"}))
@@ -154,7 +154,7 @@ def _padding(length: int) -> str:
 
 
 def base64(data: bytes) -> str:
-    """Return bytes as they stand in JSON.
+    """Return bytes as base64 text.
 
     Example:
         >>> base64(bytes(2))

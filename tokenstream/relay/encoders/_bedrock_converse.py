@@ -1,4 +1,4 @@
-"""Bedrock's ConverseStream, as Bedrock sends it."""
+"""Encoder for Bedrock's ConverseStream."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["BedrockConverse"]
 
 _LATENCY = 900
-"""Milliseconds: what is sent depends on no clock."""
+"""Milliseconds; constant, so that the output does not depend on a clock."""
 _COUNTS = {
     "input_tokens": "inputTokens",
     "output_tokens": "outputTokens",
@@ -40,13 +40,13 @@ _COUNTS = {
 """Bedrock's names for token counts."""
 _IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 _CITED = frozenset({"sourceContent", "location"})
-"""Fields by which a citation of Bedrock's own is known."""
+"""Fields that identify Bedrock's own citations."""
 
 
 class BedrockConverse(AWSEncoder, BlockEncoder):
-    """Writes the events of ConverseStream, from `messageStart` to `metadata`.
+    """Encodes an answer as the events of ConverseStream, from `messageStart` to `metadata`.
 
-    Where no tokens were counted there is no `metadata`.
+    Without token counts `metadata` is left out.
     """
 
     name: ClassVar[str] = "bedrock-converse"
@@ -59,7 +59,7 @@ class BedrockConverse(AWSEncoder, BlockEncoder):
         return [("messageStart", {"role": "assistant"})]
 
     def begun(self, index: int, start: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
-        """A `contentBlockStart`, which blocks of text and of reasoning do without."""
+        """A `contentBlockStart`; blocks of text and reasoning have none."""
         return [("contentBlockStart", {"contentBlockIndex": index, "start": start})] if start else []
 
     def ended(self, part: int, index: int) -> list[Payload]:
@@ -71,7 +71,7 @@ class BedrockConverse(AWSEncoder, BlockEncoder):
         return self._piece(event.part, text=event.text)
 
     def reasoning(self, event: ReasoningDelta) -> Payloads:
-        """A delta with the text of reasoning, or its signature."""
+        """A delta with the text of reasoning, one with its signature, or both."""
         payloads = self._piece(event.part, reasoningContent={"text": event.text}) if event.text else []
         if event.signature is not None:
             payloads += self._piece(event.part, reasoningContent={"signature": event.signature})
@@ -82,7 +82,7 @@ class BedrockConverse(AWSEncoder, BlockEncoder):
         return self._piece(part, reasoningContent={"redactedContent": data})
 
     def call(self, event: ToolCallStart) -> Payloads:
-        """A block of a tool call, and the empty piece of its input that stands first."""
+        """A block of a tool call, and the delta with empty input that comes first."""
         start = {"toolUse": {"toolUseId": event.id, "name": event.name}}
         return [*self.block(event.part, start), *self._piece(event.part, toolUse={"input": ""})]
 
@@ -91,7 +91,7 @@ class BedrockConverse(AWSEncoder, BlockEncoder):
         return self._piece(event.part, toolUse={"input": event.fragment})
 
     def citation(self, event: CitationAdded) -> Payloads:
-        """A delta with a source for the text that is being written, or for empty text."""
+        """A delta with a source, in the cited text's block or in an empty one."""
         return self._piece(self.cited(event), citation=_located(event.citation))
 
     def special(self, event: PartStart, content: Part) -> Payloads:
@@ -107,13 +107,13 @@ class BedrockConverse(AWSEncoder, BlockEncoder):
         return self._shown(event.part, event.data) if event.part in self.blocks else ()
 
     def ending(self, event: Finish) -> Payloads:
-        """The stop reason, and the token counts."""
+        """A `messageStop`, and a `metadata` with the token counts."""
         stop = ("messageStop", {"stopReason": self.word(event.reason)})
         usage = self._report()
         return [stop, ("metadata", {"usage": usage, "metrics": {"latencyMs": _LATENCY}})] if usage else [stop]
 
     def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
-        """Return a payload as a message, padded.
+        """Return a padded payload as a message.
 
         Args:
             name: The event's name, or an exception's.
@@ -122,7 +122,7 @@ class BedrockConverse(AWSEncoder, BlockEncoder):
         return super().frame(name, padded(payload))
 
     def filled(self, payload: bytes) -> bytes:
-        """Return a payload, padded."""
+        """Return a padded payload."""
         return padded_json(payload)
 
     # -- within ------------------------------------------------------------------
@@ -136,7 +136,7 @@ class BedrockConverse(AWSEncoder, BlockEncoder):
         return self._piece(part, image={"source": {"bytes": base64(data)}})
 
     def _report(self) -> dict[str, int]:
-        """Return token counts in Bedrock's names, those that it always has included; {} without any."""
+        """Return token counts in Bedrock's names, required ones included; {} if none are known."""
         known = self.counted(_COUNTS)
         if not known:
             return {}
@@ -145,7 +145,7 @@ class BedrockConverse(AWSEncoder, BlockEncoder):
 
 
 def _located(citation: Citation) -> dict[str, Any]:
-    """Return a citation: one of Bedrock's own as it came."""
+    """Return a citation in Bedrock's form; Bedrock's own unchanged."""
     own = citation.provider_data or {}
     if not _CITED.isdisjoint(own):
         return own

@@ -1,4 +1,4 @@
-"""Bedrock's InvokeModelWithResponseStream, as a model of Anthropic speaks through it."""
+"""Encoder for Bedrock's InvokeModelWithResponseStream with a model of Anthropic."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ if TYPE_CHECKING:
 __all__ = ["BedrockInvoke"]
 
 _LATENCIES = {"invocationLatency": 900, "firstByteLatency": 300}
-"""Milliseconds: what is sent depends on no clock."""
+"""Milliseconds; constant, so that the output does not depend on a clock."""
 _METRICS = {
     "input_tokens": "inputTokenCount",
     "output_tokens": "outputTokenCount",
     "cached_tokens": "cacheReadInputTokenCount",
     "cache_write_tokens": "cacheWriteInputTokenCount",
 }
-"""Bedrock's names for the counts that it has itself."""
+"""Bedrock's names for the token counts in its own metrics."""
 _REQUIRED = {"inputTokenCount": 0, "outputTokenCount": 0}
 
 
 class BedrockInvoke(AWSEncoder, Anthropic):
-    """Writes Anthropic's payloads, each packed into a chunk, and in the last one what Bedrock counted."""
+    """Encodes an answer as Anthropic's payloads, each in a chunk; the last has Bedrock's metrics."""
 
     name: ClassVar[str] = "bedrock-invoke"
 
     def ping(self, event: Ping) -> Payloads:
-        """Nothing: Bedrock keeps Anthropic's pings to itself."""
+        """Nothing: Bedrock does not pass Anthropic's pings on."""
         return ()
 
     def ending(self, event: Finish) -> Payloads:
-        """Anthropic's last events, Bedrock's metrics in the very last."""
+        """Anthropic's last events, with Bedrock's metrics in the very last."""
         *events, (name, last) = super().ending(event)
         metrics = {**_REQUIRED, **self.counted(_METRICS), **_LATENCIES}
         return [*events, (name, {**last, "amazon-bedrock-invocationMetrics": metrics})]
@@ -45,7 +45,7 @@ class BedrockInvoke(AWSEncoder, Anthropic):
         """Return a payload of the model as a chunk.
 
         Args:
-            name: The name of Anthropic's event, which stands in the payload alone; or an exception's.
+            name: The name of Anthropic's event, which is sent only in the payload; or an exception's.
             payload: JSON; or text, packed as it is.
         """
         if is_exception(name):
@@ -54,9 +54,9 @@ class BedrockInvoke(AWSEncoder, Anthropic):
         return super().frame("chunk", padded({"bytes": base64(data)}))
 
     def headers_of(self, name: str) -> bytes:
-        """Return the headers of a chunk, as which every event is sent."""
+        """Return the headers of a chunk; every event is sent as one."""
         return super().headers_of("chunk")
 
     def filled(self, payload: bytes) -> bytes:
-        """Return a payload of the model as a chunk holds it."""
+        """Return the bytes that a chunk carries for a payload of the model."""
         return padded_json(b'{"bytes":"%b"}' % base64(payload).encode())

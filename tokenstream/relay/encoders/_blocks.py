@@ -1,4 +1,4 @@
-"""What formats share whose answers are made of blocks, one after the other, each with its index."""
+"""Base class of encoders whose answers are sequences of indexed content blocks."""
 
 from __future__ import annotations
 
@@ -25,60 +25,63 @@ if TYPE_CHECKING:
 __all__ = ["BlockEncoder", "words_of"]
 
 _SAID: frozenset[Kind] = frozenset({"text", "reasoning", "citation"})
-"""Kinds of parts whose blocks end where something else is said."""
+"""Kinds of parts whose blocks end when another block begins."""
 _ENDS_CALLS = frozenset({"stop", "stop_sequence", "tool_calls", "pause"})
-"""Finish reasons after which an open call may be ended; any other has cut it."""
+"""Finish reasons that complete an open call; any other has cut it off."""
 
 
 class BlockEncoder(Encoder, ABC):
-    """Writes a head, and around the pieces of every part the start and the end of a block.
+    """Encodes an answer as a head and a sequence of blocks, each with a start, deltas and an end.
 
-    The head waits for the first part: what is known of the request by then stands in it.
+    The head is delayed until the first part, so that it can include everything known of the request.
 
-    A block of text stays open until something else is said: a source may be named
-    for it. A tool call's block stays open until the call is whole, even where
-    another part comes between.
+    A text block stays open until another block begins, because citations of it may follow. A
+    tool call's block stays open until the call is complete, even if other parts come between.
     """
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
         self.blocks: dict[int, int] = {}
-        """The index of each block that is open, by the index of its part."""
+        """Indexes of the open blocks, by part."""
         self._written: set[int] = set()
-        """Parts that have, or had, a block."""
+        """Parts that have or had a block."""
         self._said: dict[int, None] = {}
-        """Parts that are open until something else is said."""
+        """Parts whose blocks end when another block begins, in order."""
         self._count = 0
         self._redacted: set[int] = set()
-        """Parts whose encrypted reasoning was sent."""
+        """Parts whose encrypted reasoning has been sent."""
 
     # -- for encoders ------------------------------------------------------------
 
     @abstractmethod
     def head(self) -> Payloads:
-        """What an answer begins with."""
+        """The payloads that begin an answer."""
 
     def place(self, part: int) -> int:
-        """The index of a new block, of that part."""
+        """Return the index of a new block.
+
+        Args:
+            part: The index of its part.
+        """
         self._count += 1
         return self._count - 1
 
     @abstractmethod
     def begun(self, index: int, start: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
-        """What a block begins with.
+        """The payloads that begin a block.
 
         Args:
             index: The block's index.
-            start: What it begins as, in the format's own words.
+            start: Its initial content, in the format's own form.
         """
 
     @abstractmethod
     def ended(self, part: int, index: int) -> list[Payload]:
-        """What ends a block.
+        """The payloads that end a block.
 
         Args:
             part: The index of its part.
-            index: The block's own.
+            index: The block's index.
         """
 
     def hidden(self, part: int, data: str) -> Payloads:
@@ -86,17 +89,17 @@ class BlockEncoder(Encoder, ABC):
         return self.omit("encrypted reasoning", "reasoning")
 
     def special(self, event: PartStart, content: Part) -> Payloads:
-        """The start of a part that is neither text nor reasoning."""
+        """The payloads for the start of a part that is neither text nor reasoning."""
         return ()
 
     @abstractmethod
     def ending(self, event: Finish) -> Payloads:
-        """What ends the answer, behind its blocks."""
+        """The payloads that end the answer, after its blocks."""
 
-    # -- what they call ----------------------------------------------------------
+    # -- called by encoders ------------------------------------------------------
 
     def block(self, part: int, start: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
-        """Return what comes before a piece of a part: nothing where its block is open."""
+        """Return the payloads that open a part's block; none if it is open."""
         if part in self.blocks:
             return []
         before = [*self.ahead(), *self.leave()]
@@ -107,30 +110,30 @@ class BlockEncoder(Encoder, ABC):
         return [*before, *self.begun(index, start)]
 
     def leave(self) -> list[Payload]:
-        """Return the end of what was said: something else follows."""
+        """Return the ends of the blocks that another block ends."""
         return [payload for part in [*self._said] for payload in self.shut(part)]
 
     def cited(self, event: CitationAdded) -> int:
-        """Return the part in whose block a source is named: its text, or itself where that has ended."""
+        """Return the part whose block holds a citation: the cited text, or its own if that has ended."""
         cites = event.citation.cites
         if cites is not None and self._kinds.get((0, cites)) == "text":
             return cites if cites in self.blocks or cites not in self._written else event.part
         return self.open_text(event.part)
 
     def open_text(self, part: int) -> int:
-        """Return the text that is open; where there is none, the part that is given."""
+        """Return the open text part; `part` itself if none is open."""
         return next((said for said in self._said if self._kinds[0, said] == "text"), part)
 
     def shut(self, part: int) -> list[Payload]:
-        """Return the end of a part's block, if it has one."""
+        """Return the end of a part's block; nothing if it has none."""
         index = self.blocks.pop(part, None)
         self._said.pop(part, None)
         return [] if index is None else self.ended(part, index)
 
-    # -- what they have in common --------------------------------------------------
+    # -- handlers of events --------------------------------------------------------
 
     def open(self, event: PartStart) -> Payloads:
-        """What is known of a part from its start; more may be told with another one."""
+        """The content of a part's start; a later start of the same part may add more."""
         content = event.content
         if content.kind == "reasoning":
             return [*self.ahead(), *self._reasoned(event.part, content)]
@@ -140,7 +143,7 @@ class BlockEncoder(Encoder, ABC):
         return [*self.ahead(), *(self.text(TextDelta(content.text, part=event.part)) if new else ())]
 
     def close(self, event: PartDone) -> Payloads:
-        """The end of a block, of text aside."""
+        """The end of a block, unless it is a text block."""
         return () if self._kinds[0, event.part] == "text" else self.shut(event.part)
 
     def call_done(self, event: ToolCallDone) -> Payloads:
@@ -148,7 +151,7 @@ class BlockEncoder(Encoder, ABC):
         return self.shut(event.part)
 
     def tail(self) -> Payloads:
-        """The ends of all blocks, calls that were cut aside, and of the answer."""
+        """The ends of all blocks except those of calls that were cut off, and of the answer."""
         event = self.finishes[0]
         ended = event.reason in _ENDS_CALLS
         left = [part for part in self.blocks if ended or self._kinds[0, part] != "tool_call"]
@@ -168,10 +171,10 @@ class BlockEncoder(Encoder, ABC):
 
 
 def words_of(reasons: Mapping[str, FinishReason]) -> dict[FinishReason, str]:
-    """Return a format's words for finish reasons, of several the first.
+    """Return a format's words for finish reasons; of several words, the first.
 
     Args:
-        reasons: What each word says.
+        reasons: The finish reason that each word stands for.
 
     Example:
         >>> words_of({"max_tokens": "length", "context_window": "length"})

@@ -1,4 +1,4 @@
-"""Cohere's chat API, version 2, as Cohere sends it."""
+"""Encoder for Cohere's chat API, version 2."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _FAILURES = frozenset({"ERROR", "TIMEOUT"})
 
 
 class Cohere(BlockEncoder):
-    """Writes the events of v2, from `message-start` to `message-end`.
+    """Encodes an answer as the events of v2, from `message-start` to `message-end`.
 
-    Content blocks, tool calls and citations are counted apart, each from 0. What a
-    failure is about has no place but its message.
+    Content blocks, tool calls and citations are numbered separately, each from 0. The kind
+    of an error is not sent, only its message.
     """
 
     name: ClassVar[str] = "cohere"
@@ -54,18 +54,18 @@ class Cohere(BlockEncoder):
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
         self._calls = 0
-        """How many tool calls have begun."""
+        """Number of tool calls so far."""
         self._citations = 0
         self._contents = 0
         self._places: dict[int, int] = {}
-        """The index of each part's content block."""
+        """Index of the content block, by part."""
         self._texts: dict[int, TextLog] = {}
-        """What each part of text says, for citations to quote."""
+        """Text of each text part, quoted in citations."""
         self._cited: dict[int, tuple[int, int]] = {}
-        """From where to where each text was cited last."""
+        """Span of each text that was cited last."""
 
     def head(self) -> Payloads:
-        """A `message-start`, with nothing in it."""
+        """An empty `message-start`."""
         empty: dict[str, Any] = {"content": [], "tool_plan": "", "tool_calls": [], "citations": []}
         message = {"role": "assistant", **empty}
         start = {"id": self.answer_id, "type": "message-start", "delta": {"message": message}}
@@ -94,12 +94,12 @@ class Cohere(BlockEncoder):
         return self._piece(event.part, "text", event.text)
 
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
-        """Keep what a text says."""
+        """Also record the text of a part."""
         wrap = super().wrap(event, head, tail)
         return keeping(wrap, self._texts[event.part].append) if isinstance(event, TextDelta) else wrap
 
     def reasoning(self, event: ReasoningDelta) -> Payloads:
-        """A `content-delta` with `thinking`; a signature has no place there."""
+        """A `content-delta` with `thinking`; a signature is omitted."""
         text = self.unsigned(event)
         return self._piece(event.part, "thinking", text) if text else ()
 
@@ -115,7 +115,7 @@ class Cohere(BlockEncoder):
         return [_event("tool-call-delta", self.blocks[event.part], more)]
 
     def citation(self, event: CitationAdded) -> Payloads:
-        """A `citation-start`, in which the citation is whole, and its end."""
+        """A `citation-start` with the whole citation, and a `citation-end`."""
         index, self._citations = self._citations, self._citations + 1
         cited = self._located(event.citation, f"doc_{index + 1}")
         start = _event("citation-start", index, {"citations": cited})
@@ -126,7 +126,7 @@ class Cohere(BlockEncoder):
         return [self._end(finish_reason=self.word(event.reason))]
 
     def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """A `message-end` that says so."""
+        """A `message-end` with the error's message."""
         reason = code if code in _FAILURES else "ERROR"
         return [*self.leave(), self._end(finish_reason=reason, error=message)]
 
@@ -140,7 +140,7 @@ class Cohere(BlockEncoder):
         return "message-end", {"type": "message-end", "delta": {**delta, "usage": self._report()}}
 
     def _report(self) -> dict[str, Any]:
-        """Return token counts in Cohere's names; clients that check types want both, known or not."""
+        """Return token counts in Cohere's names; unknown ones are 0, since typed clients require both."""
         tokens = {"input_tokens": 0, "output_tokens": 0, **self.counted(_COUNTS)}
         report: dict[str, Any] = {"billed_units": tokens, "tokens": tokens}
         if self.usage.cached_tokens is not None:
@@ -148,7 +148,7 @@ class Cohere(BlockEncoder):
         return report
 
     def _located(self, citation: Citation, id_: str) -> dict[str, Any]:
-        """Return a citation: Cohere's own as it came, any other with the words that it is for."""
+        """Return a citation: Cohere's own unchanged, any other with the span of text that it supports."""
         own = citation.provider_data or {}
         if "sources" in own:
             return own
@@ -163,12 +163,12 @@ class Cohere(BlockEncoder):
         return {**words, "sources": sources, "content_index": self._places[part], "type": "TEXT_CONTENT"}
 
     def _span(self, citation: Citation, part: int) -> tuple[int, int]:
-        """Return from where to where a text is cited; where nobody says so, what was not cited yet."""
+        """Return the start and end of the cited text; if the citation has none, the text not cited yet."""
         length = self._texts[part].length
         if citation.start is not None or citation.end is not None:
             return citation.start or 0, length if citation.end is None else citation.end
         start, end = self._cited.get(part, (0, 0))
-        # Several citations in a row are for the same words.
+        # Consecutive citations without new text between them cite the same span.
         self._cited[part] = start, end = (start, end) if end == length else (end, length)
         return start, end
 

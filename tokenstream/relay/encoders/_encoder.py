@@ -1,4 +1,4 @@
-"""What all encoders share: which part an event belongs to, and what the answer's end needs."""
+"""Base class of encoders: dispatches events to handlers, and frames the payloads that they return."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["Encoder", "Payload", "Payloads", "WholeCalls", "written"]
 
 Payload: TypeAlias = "tuple[str, Any]"
-"""An SSE event's name ("" for none), and what its data is: JSON, or text where it is a str."""
+"""An SSE event's name ("" for none) and its data: a JSON value, or a str to be sent unchanged."""
 Payloads: TypeAlias = "Iterable[Payload]"
 
 _HANDLERS: dict[type, str] = {
@@ -69,7 +69,7 @@ _HANDLERS: dict[type, str] = {
     StepDone: "step_done",
     Unknown: "unknown",
 }
-"""The method that takes an event of each class."""
+"""Name of the handler method, by class of event."""
 _KINDS: dict[type, Kind] = {
     TextDelta: "text",
     ReasoningDelta: "reasoning",
@@ -78,7 +78,7 @@ _KINDS: dict[type, Kind] = {
     CitationAdded: "citation",
     MediaDelta: "media",
 }
-"""The kind of part that an event of each class belongs to."""
+"""Kind of the part that an event belongs to, by class of event."""
 _SAID: dict[ErrorKind, str] = {
     "overloaded": "Overloaded",
     "rate_limited": "Rate limit exceeded",
@@ -88,51 +88,51 @@ _SAID: dict[ErrorKind, str] = {
     "network": "Upstream network error",
     "unknown": "Something went wrong",
 }
-"""A provider's words for an error of each kind: where there are no codes, they alone tell it."""
+"""Default error messages by kind; some formats send nothing else of an error."""
 
 
 class Encoder(Vocabulary):
-    """Turns the events of one answer into the bytes that a provider would send; a stage.
+    """Encodes the events of one answer as the bytes that a provider would send; a stage.
 
-    Every chunk that it returns is one event of the wire. What ends the answer is
-    written by `end`, and only if a `Finish` came: an answer that broke off stays so.
-    No format can take back what it has said: where an answer begins again after some
-    of it was sent, what ends it is its error, and nothing of the other one follows.
+    Each chunk returned is one event of the format. `end` writes the answer's end, and only
+    after a `Finish`, so an answer that broke off stays without one. No format can retract
+    what was sent: if an answer restarts after some of it was sent, it ends with an error,
+    and nothing of the new answer follows.
 
     Args:
-        drop: What to leave out that the format has no place for: names of kinds, or "all".
-            With "all" a finish reason without a word is told as "stop".
+        drop: Kinds of content to leave out if the format has no place for them: their names, or
+            "all". With "all" a finish reason that the format lacks is sent as "stop".
 
     Raises:
-        NotExpressible: From `feed`, at an event that the format has no place for.
+        NotExpressible: From `feed`, for an event that the format has no place for.
     """
 
     error: None = None
     stop: None = None
     steady: ClassVar[bool] = True
-    """Whether the chunks of a part's pieces differ in nothing but the piece, until something else happens."""
+    """True if consecutive chunks of one part differ only in the piece of text, so that a template fits."""
 
     def __init__(self, *, drop: Drop = ()) -> None:
         super().__init__(drop=drop)
         self.finishes: dict[int, Finish] = {}
-        """Why each choice ended, by its index."""
+        """The `Finish` of each choice, by its index."""
         self.has_begun = False
-        """Whether the answer's head was sent."""
+        """True once the answer's head was sent."""
         self._has_failed = False
         self._is_replaced = False
-        """The answer that was sent was given up for another one."""
+        """True once the answer restarted after some of it was sent; further events are ignored."""
         self._before: list[Event] | None = []
-        """The events that were taken before any of the answer was sent; None once some was."""
+        """Events received before any content was sent, to be replayed on a restart; None once some was."""
         self._growing: dict[Place, Writer | None] = {}
-        """What makes the chunks of the pieces of each open part; None where there was one piece so far."""
+        """Writers of the next pieces of open parts; None while a part has had only one piece."""
 
     # -- the stage -----------------------------------------------------------
 
     def feed(self, event: Event, *, now: float = 0.0) -> list[bytes]:
-        """Return what is sent for an event.
+        """Return the chunks for an event.
 
         Args:
-            event: What happened.
+            event: The event.
             now: Unused; every stage takes it.
 
         Raises:
@@ -146,7 +146,7 @@ class Encoder(Vocabulary):
                 return [chunk]
         if self._is_replaced or self._left_out(event):
             return []
-        # Until it is known that nothing but a piece was sent, no part goes on as before.
+        # Any payload but a single piece may change what the next pieces look like, so forget all writers.
         growing, self._growing = self._growing, {}
         handler = getattr(self, _HANDLERS[event.__class__])
         payloads = list(handler(event))
@@ -155,57 +155,57 @@ class Encoder(Vocabulary):
             self._growing = growing
             self._grown(place, event, payloads[0])
         if chunks and self._before is not None:
-            # The head and a sign of life are nothing of the answer yet.
+            # The head and a heartbeat are not content yet.
             self._before = [*self._before, event] if isinstance(event, MessageStart | Ping) else None
         return chunks
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
-        """Return what ends the answer; nothing where it has not finished, or has failed."""
+        """Return the chunks that end the answer; none if it has not finished, or has failed."""
         self._growing.clear()
         over = self.finishes and not self._has_failed
         return [self.frame(name, payload) for name, payload in self.tail()] if over else []
 
     def check(self) -> None:
-        """Do nothing: there is no remote input that could be wrong."""
+        """Do nothing: an encoder has no remote input that could be invalid."""
 
     def failure(self, kind: ErrorKind, message: str | None = None, *, code: str | None = None) -> list[bytes]:
-        """Return what the provider sends where an answer fails in its middle; it has no other end.
+        """Return the chunks that report an error in the middle of an answer; no end follows.
 
         Args:
-            kind: Whose problem it is.
-            message: The provider's words; by default usual ones for `kind`.
+            kind: The kind of error.
+            message: The error message; by default a usual one for `kind`.
             code: The provider's code; by default its own for `kind`.
 
         Raises:
-            NotExpressible: The format has no way to say so.
+            NotExpressible: The format has no event for errors.
         """
         return [self.frame(name, payload) for name, payload in self.failing(kind, message, code)]
 
     def failing(self, kind: ErrorKind, message: str | None, code: str | None) -> list[Payload]:
-        """Return what `failure` sends, without its borders.
+        """Return the payloads that `failure` frames.
 
         Args:
-            kind: Whose problem it is.
-            message: The provider's words; by default usual ones for `kind`.
+            kind: The kind of error.
+            message: The error message; by default a usual one for `kind`.
             code: The provider's code; by default its own for `kind`.
 
         Raises:
-            NotExpressible: The format has no way to say so.
+            NotExpressible: The format has no event for errors.
         """
         self._growing.clear()
         payloads = list(self.fail(kind, _SAID[kind] if message is None else message, code))
         self._has_failed = True
         return payloads
 
-    # -- for encoders: each returns the payloads to send -----------------------
+    # -- handlers for encoders to override: each returns the payloads to send ----
 
     def begin(self, event: MessageStart) -> Payloads:
-        """The answer begins; a later head only fills in what was not known."""
+        """The answer begins; a later `MessageStart` only adds an id or a model that was missing."""
         self.id, self.model = self.id or event.id, self.model or event.model
         return ()
 
     def head(self) -> Payloads:
-        """What an answer begins with."""
+        """The payloads that begin an answer."""
         return ()
 
     def open(self, event: PartStart) -> Payloads:
@@ -233,19 +233,19 @@ class Encoder(Vocabulary):
         raise NotImplementedError
 
     def call_done(self, event: ToolCallDone) -> Payloads:
-        """A tool call is whole."""
+        """A tool call is complete."""
         return ()
 
     def fragment(self, event: PartDelta) -> Payloads:
-        """More of a part that has no delta of its own."""
+        """More of a part without a delta class of its own."""
         return ()
 
     def close(self, event: PartDone) -> Payloads:
-        """A part is whole."""
+        """A part is complete."""
         return ()
 
     def citation(self, event: CitationAdded) -> Payloads:
-        """A source is named."""
+        """A citation."""
         raise NotImplementedError
 
     def media(self, event: MediaDelta) -> Payloads:
@@ -253,13 +253,13 @@ class Encoder(Vocabulary):
         raise NotImplementedError
 
     def count(self, event: UsageUpdate) -> Payloads:
-        """Token counts, kept for the end.
+        """Nothing yet: token counts are sent at the end.
 
         Raises:
             NotExpressible: The format has no place for one of them.
         """
         report = event.usage.model_dump(exclude_none=True, exclude={"source", "provider_data"})
-        # A sum says nothing that its parts do not say.
+        # A total that equals the sum of its parts is redundant.
         summed = report.get("total_tokens") == report.get("input_tokens", 0) + report.get("output_tokens", 0)
         strange = sorted(report.keys() - self.counts - ({"total_tokens"} if summed else set()))
         if strange and "all" not in self.drop:
@@ -269,7 +269,7 @@ class Encoder(Vocabulary):
         return ()
 
     def finish(self, event: Finish) -> Payloads:
-        """The reason why a choice ended, kept for the end.
+        """Nothing yet: the finish reason is sent at the end.
 
         Raises:
             NotExpressible: The format has no word for it.
@@ -279,55 +279,55 @@ class Encoder(Vocabulary):
         return ()
 
     def ping(self, event: Ping) -> Payloads:
-        """A sign of life."""
+        """A heartbeat."""
         return ()
 
     def restart(self, event: Restarted) -> Payloads:
-        """The answer begins again: its error, unless nothing of it was sent yet.
+        """The answer restarts: an error, unless none of its content was sent yet.
 
         Raises:
-            NotExpressible: Some of it was sent, and the format has no way to tell of an error.
+            NotExpressible: Some was sent, and the format has no event for errors.
         """
         if self._before is None:
             self._is_replaced = True
             return self.failing("network" if event.error is None else event.error.kind, None, None)
         before, options = self._before, dict[str, Any](drop=self.drop)
         vars(self).update(vars(type(self)(**options)))
-        # What stands on the wire already stays the head of the other answer.
+        # The head was sent already, and serves the new answer.
         for told in before:
             self.feed(told)
         return ()
 
     def resumed(self, event: Resumed) -> Payloads:
-        """The answer goes on over another connection, of which its reader needs to know nothing."""
+        """Nothing: the answer goes on over another connection, which its reader does not notice."""
         return ()
 
     def stopped(self, event: Stopped) -> Payloads:
-        """A guard has stopped the answer, which stays as it broke off."""
+        """Nothing: a guard has stopped the answer, which breaks off."""
         return ()
 
     def step(self, event: StepStart) -> Payloads:
-        """A step of a run begins: what it says is a part of the answer like any other."""
+        """Nothing: a step begins, whose parts are parts of the answer like any others."""
         return ()
 
     def step_done(self, event: StepDone) -> Payloads:
-        """A step of a run is over."""
+        """Nothing: a step of a run is over."""
         return ()
 
     def unknown(self, event: Unknown) -> Payloads:
-        """Something that there is no word for."""
+        """Nothing: an event of the provider that our vocabulary lacks."""
         return ()
 
     def tail(self) -> Payloads:
-        """What ends an answer that has finished."""
+        """The payloads that end an answer that has finished."""
         raise NotImplementedError
 
     def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """What tells of an error in the middle of an answer."""
+        """The payloads that report an error in the middle of an answer."""
         raise self.refused("an error in the middle of an answer")
 
     def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
-        """Return a payload between the borders of an event: those of SSE, unless a format has others.
+        """Return a payload framed as an event: as SSE, unless a format overrides it.
 
         Args:
             name: The event's name; "" for none.
@@ -338,7 +338,7 @@ class Encoder(Vocabulary):
         return b"".join([*named, *(b"data: %b\n" % line for line in lines), b"\n"])
 
     def ahead(self) -> list[Payload]:
-        """Return the head where it was not sent yet: what comes first may be anything."""
+        """Return the head if it was not sent yet; every handler may be the first to send something."""
         if self.has_begun:
             return []
         self.has_begun = True
@@ -349,12 +349,12 @@ class Encoder(Vocabulary):
         """Return text as a JSON string of the format.
 
         Raises:
-            ValueError: It has half of a surrogate pair.
+            ValueError: It has an unpaired surrogate.
         """
         return string(text)
 
     def outline(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
-        """Return the chunk of a payload, or as much of it as does not depend on how long the payload is.
+        """Return the chunk of a payload, or the part of it that does not depend on the payload's length.
 
         Args:
             name: The event's name; "" for none.
@@ -363,12 +363,12 @@ class Encoder(Vocabulary):
         return self.frame(name, payload)
 
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
-        """Return what makes the chunk of a piece's text, and does what its handler does besides.
+        """Return a function that makes the chunk for a piece's text, with all side effects of its handler.
 
         Args:
-            event: A piece that was sent, to which the next ones are alike.
-            head: What stands in the chunk before the text.
-            tail: What stands behind it.
+            event: A piece that was sent; the next ones differ only in their text.
+            head: The bytes before the text in its chunk.
+            tail: The bytes after it.
         """
         as_json = self.string
         return lambda text: head + as_json(text) + tail
@@ -376,7 +376,7 @@ class Encoder(Vocabulary):
     # -- within ----------------------------------------------------------------
 
     def _grown(self, place: Place, event: Any, sent: Payload) -> None:  # noqa: ANN401 - a piece
-        """Note a piece that was one chunk; from the second one on it is known what the next are like."""
+        """Note a piece that was sent as one chunk; from the second one on a writer makes the next."""
         if place not in self._growing:
             if self.steady:
                 self._growing[place] = None
@@ -390,10 +390,10 @@ class Encoder(Vocabulary):
             self._growing[place] = writer(event, self.wrap(event, *found))
 
     def _left_out(self, event: Event) -> bool:
-        """Tell whether an event is to be dropped.
+        """Return True if an event is to be dropped.
 
         Raises:
-            NotExpressible: The format has no place for it, and nobody said to drop it.
+            NotExpressible: The format has no place for it, and `drop` does not allow leaving it out.
         """
         if event.choice and not self.choices:
             if "all" in self.drop:
@@ -422,27 +422,27 @@ class Encoder(Vocabulary):
 
 
 class WholeCalls:
-    """Sends nothing of a tool call before it is whole; what `call_done` sends then has it all."""
+    """Mixin that sends a tool call whole: nothing until `call_done`."""
 
     def call(self, event: ToolCallStart) -> Payloads:
-        """Nothing yet."""
+        """Nothing yet: the call is sent when it is complete."""
         return ()
 
     def arguments(self, event: ToolCallDelta) -> Payloads:
-        """Nothing yet."""
+        """Nothing yet: the call is sent when it is complete."""
         return ()
 
 
 def written(payload: Any, *, allow_nan: bool = True) -> bytes:  # noqa: ANN401 - any JSON value
-    """Return JSON as servers write it: no blanks, nothing escaped that need not be.
+    """Return compact JSON: no spaces, and only the necessary escapes.
 
     Args:
         payload: The value.
-        allow_nan: Whether numbers that JSON has not are written as Python does; a `ValueError` otherwise.
+        allow_nan: Whether to write NaN and infinities as Python does; otherwise they are a `ValueError`.
     """
     text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), allow_nan=allow_nan)
     try:
         return text.encode()
     except UnicodeEncodeError:
-        # Half a surrogate pair can stand in JSON only as an escape.
+        # An unpaired surrogate can be written in JSON only as an escape.
         return json.dumps(payload, separators=(",", ":")).encode()

@@ -1,4 +1,4 @@
-"""Gemini's generateContent, as the Gemini API streams it."""
+"""Encoder for Gemini's generateContent."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ _REPORT = Report(
     "tokenCount",
 )
 _ESCAPED = re.compile("[<>\x7f-\x9f\u2028\u2029]")
-"""What Google's servers write as an escape although JSON does not ask for it."""
+"""Characters that Google's servers escape although JSON does not require it."""
 
 
 class Gemini(PartEncoder):
-    """Writes `GenerateContentResponse` objects; the answer ends with the body, without a sentinel.
+    """Encodes an answer as `GenerateContentResponse` objects; there is no sentinel at the end.
 
-    Tool calls come whole, with their ids, and sources with the finish reason. An
+    Tool calls are sent whole, with their ids, and citations with the finish reason. An
     answer with tool calls ends with STOP like any other.
     """
 
@@ -61,30 +61,30 @@ class Gemini(PartEncoder):
 
     @staticmethod
     def string(text: str) -> bytes:
-        """Return text as Google's servers write it in JSON."""
+        """Return text as a JSON string with the escapes of Google's servers."""
         return _as_google(string(text)).encode()
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
         self._sources: dict[int, list[Citation]] = {}
-        """The sources of each choice."""
+        """Citations of each choice."""
 
     def part(self, choice: int, part: dict[str, Any]) -> Payloads:
-        """A chunk whose one candidate has one part."""
+        """A chunk with one candidate that has one part."""
         return [self._chunk(_candidate(choice, part))]
 
     def citation(self, event: CitationAdded) -> Payloads:
-        """Nothing yet: sources are told with the finish reason."""
+        """Nothing yet: citations are sent with the finish reason."""
         if is_named(self, event.citation):
             self._sources.setdefault(event.choice, []).append(event.citation)
         return ()
 
     def tail(self) -> Payloads:
-        """A chunk with the finish reason of each candidate, its sources, and the token counts."""
+        """A chunk with each candidate's finish reason and citations, and the token counts."""
         return [self._chunk(*[self._last(choice) for choice in sorted(self.finishes)])]
 
     def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """An error object in the place of a chunk; a code is an HTTP status or one of Google's words."""
+        """An error object instead of a chunk; `code` is an HTTP status or one of Google's status words."""
         number, status = ERRORS[kind]
         if code is not None and code.isdecimal():
             number = int(code)
@@ -93,7 +93,7 @@ class Gemini(PartEncoder):
         return [("", {"error": {"code": number, "message": message, "status": status}})]
 
     def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
-        """Return a payload as an event whose lines end with CRLF, as those of the Gemini API do.
+        """Return a payload as an event whose lines end with CRLF, as in the Gemini API.
 
         Args:
             name: The event's name; "" for none.

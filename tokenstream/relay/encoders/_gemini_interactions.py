@@ -1,4 +1,4 @@
-"""Google's Interactions API, as Google streams it."""
+"""Encoder for Google's Interactions API."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ _ERRORS: dict[ErrorKind, str] = {
     "network": "gateway_timeout",
     "unknown": "unknown",
 }
-"""The code of an error of each kind; any other is the server's own."""
+"""Error codes by kind; any other kind is "internal_server_error"."""
 _OUTPUT = {"type": "model_output"}
 _KINDS = frozenset({"image", "audio", "video"})
-"""Types of media that have a word of their own."""
+"""Types of media with a content type of their own; all others are documents."""
 
 
 class GeminiInteractions(BlockEncoder):
-    """Writes the events of an interaction: its steps, its status at the end, and `[DONE]`."""
+    """Encodes an answer as the events of an interaction: its steps, its final status, and `[DONE]`."""
 
     name: ClassVar[str] = "gemini-interactions"
     made_up: ClassVar[str] = "v1_1"
@@ -82,7 +82,7 @@ class GeminiInteractions(BlockEncoder):
     # -- steps -------------------------------------------------------------------
 
     def head(self) -> Payloads:
-        """An `interaction.created`, and the first status."""
+        """An `interaction.created`, and the first `interaction.status_update`."""
         return [
             _event("interaction.created", interaction=self._interaction("in_progress")),
             _event("interaction.status_update", interaction_id=self.answer_id, status="in_progress"),
@@ -97,7 +97,7 @@ class GeminiInteractions(BlockEncoder):
         return [_event("step.stop", index=index)]
 
     def ending(self, event: Finish) -> Payloads:
-        """An `interaction.completed` with the status and all counts, and the sentinel."""
+        """An `interaction.completed` with the status and all token counts, and the sentinel."""
         usage = _REPORT.of(self.usage)
         interaction = {
             **self._interaction(self.word(event.reason)),
@@ -114,7 +114,7 @@ class GeminiInteractions(BlockEncoder):
         return self._piece(event.part, _OUTPUT, type="text", text=event.text)
 
     def reasoning(self, event: ReasoningDelta) -> Payloads:
-        """A piece of a thought's summary, or its signature."""
+        """A `thought_summary` delta, a `thought_signature` delta, or both."""
         payloads: list[Payload] = []
         thought = {"type": "thought"}
         if event.text:
@@ -125,7 +125,7 @@ class GeminiInteractions(BlockEncoder):
         return payloads
 
     def call(self, event: ToolCallStart) -> Payloads:
-        """A step of a call; an empty object stands for the arguments to come."""
+        """A `function_call` step, with an empty object for the arguments to come."""
         call: dict[str, Any] = {"id": event.id, "signature": "", "type": "function_call", "name": event.name}
         return self.block(event.part, {**call, "arguments": {}})
 
@@ -134,7 +134,7 @@ class GeminiInteractions(BlockEncoder):
         return [self._delta(event.part, type="arguments_delta", arguments=event.fragment)]
 
     def citation(self, event: CitationAdded) -> Payloads:
-        """An annotation of the text that was said last, or of an empty output where that has ended."""
+        """A `text_annotation_delta` in the open text's step, or in an empty output."""
         if not is_named(self, event.citation):
             return ()
         part = self.open_text(event.part)
@@ -143,15 +143,15 @@ class GeminiInteractions(BlockEncoder):
         )
 
     def special(self, event: PartStart, content: Part) -> Payloads:
-        """What the start of a medium holds."""
+        """The content of a media part's start."""
         deltas = self._media.begin(event, content) if content.kind == "media" else []
         return [payload for delta in deltas for payload in self.media(delta)]
 
     def media(self, event: MediaDelta) -> Payloads:
-        """A piece of audio; anything else is sent when it is whole.
+        """A piece of audio; other media are sent when they are complete.
 
         Raises:
-            NotExpressible: It is what audio says in words.
+            NotExpressible: It has a transcript of audio.
         """
         if event.transcript:
             self.omit("the words of audio", "media")
@@ -164,7 +164,7 @@ class GeminiInteractions(BlockEncoder):
         return payloads
 
     def close(self, event: PartDone) -> Payloads:
-        """The medium that is whole, and the end of its step."""
+        """A complete medium, and the end of its step."""
         medium = self._media.take(event)
         sent = medium is None or event.part in self.blocks
         shown = () if medium is None or sent else self._shown(event.part, medium)
@@ -186,7 +186,7 @@ class GeminiInteractions(BlockEncoder):
         }
 
     def _piece(self, part: int, start: dict[str, Any], **delta: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
-        """Return a delta of a part, behind the start of its step where that was not sent."""
+        """Return a delta of a part, preceded by the start of its step if that was not sent."""
         return [*self.block(part, start), self._delta(part, **delta)]
 
     def _delta(self, part: int, **delta: Any) -> Payload:  # noqa: ANN401 - any JSON value
@@ -205,7 +205,7 @@ def _event(kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON valu
 
 
 def _annotation(citation: Citation) -> dict[str, Any]:
-    """Return a source as an annotation: a page of the web, or a file where its words are told."""
+    """Return a citation as an annotation: of a file if it has the cited text, else of a web page."""
     places = {"start_index": citation.start, "end_index": citation.end}
     if citation.text is None:
         found = {"type": "url_citation", "url": citation.url, "title": citation.title, **places}

@@ -1,4 +1,4 @@
-"""Gemini Live: the messages that its server sends over a WebSocket."""
+"""Encoder for Gemini Live: the messages that its server sends over a WebSocket."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ _REPORT = Report(
     "tokenCount",
 )
 _SAID = ("generationComplete", "interrupted")
-"""Words that a message of their own says, before the one that ends the turn."""
+"""Finish reasons that are sent in their own message, before the one that ends the turn."""
 
 
 class GeminiLive(PartEncoder):
-    """Writes the messages of a session in which the model takes one turn.
+    """Encodes an answer as the messages of a session with one turn of the model.
 
-    The server has no message for an error: it closes the connection with a code.
+    Gemini Live has no message for errors: its server closes the connection with a code.
     """
 
     name: ClassVar[str] = "gemini-live"
@@ -62,30 +62,30 @@ class GeminiLive(PartEncoder):
     # -- events ------------------------------------------------------------------
 
     def begin(self, event: MessageStart) -> Payloads:
-        """The session is set up."""
+        """A `setupComplete`."""
         super().begin(event)
         return self.ahead()
 
     def head(self) -> Payloads:
-        """A message that says that the session is set up."""
+        """A `setupComplete`."""
         return [("", {"setupComplete": {}})]
 
     def part(self, choice: int, part: dict[str, Any]) -> Payloads:
-        """More of the model's turn."""
+        """A `modelTurn` with one part."""
         return self._content(modelTurn={"parts": [part]})
 
     def called(self, choice: int, call: dict[str, Any]) -> Payloads:
-        """A message of its own."""
+        """A `toolCall`."""
         return [*self.ahead(), ("", {"toolCall": {"functionCalls": [call]}})]
 
     def citation(self, event: CitationAdded) -> Payloads:
-        """Nothing yet: sources are told when the model has said all."""
+        """Nothing yet: citations are sent at the end."""
         if is_named(self, event.citation):
             self._sources.append(event.citation)
         return ()
 
     def media(self, event: MediaDelta) -> Payloads:
-        """A piece of audio, or of its transcript; anything else is sent when it is whole."""
+        """A piece of audio, or of its transcript; other media are sent when they are complete."""
         payloads: list[Payload] = []
         if event.transcript:
             payloads += self._content(outputTranscription={"text": event.transcript})
@@ -98,7 +98,7 @@ class GeminiLive(PartEncoder):
         return payloads
 
     def tail(self) -> Payloads:
-        """What the model has to say is over, and so is its turn, with the token counts."""
+        """The end of the generation, and the end of the turn with the token counts."""
         word = self.word(self.finishes[0].reason)
         told = self._content(groundingMetadata=grounding_of(self._sources)) if self._sources else self.ahead()
         told += self._content(**{word: True}) if word in _SAID else []
@@ -107,7 +107,7 @@ class GeminiLive(PartEncoder):
         return [*told, ("", {"serverContent": ended, **({"usageMetadata": usage} if usage else {})})]
 
     def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
-        """Return a message, with the line's end that parts it from the next in a file.
+        """Return a message with a line feed, which separates messages in a file.
 
         Args:
             name: Unused: messages have no names.

@@ -1,4 +1,4 @@
-"""What the encoders of Google's APIs share: token counts, sources, and media that are sent whole."""
+"""Shared by the encoders of Google's APIs: token counts, citations, and media that are sent whole."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ ERRORS: dict[ErrorKind, tuple[int, str]] = {
     "network": (504, "DEADLINE_EXCEEDED"),
     "unknown": (500, "UNKNOWN"),
 }
-"""The HTTP status and Google's own code of an error of each kind."""
+"""HTTP status and Google's status word, by kind of error."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """Where an API's report of token counts has each of them.
+    """Layout of an API's token counts.
 
     Args:
-        counts: Its name for each of our counts.
-        kinds: For each count of one modality, the list that it stands in and the modality.
-        count: The name of the count in such a list.
+        counts: The API's name for each of our counts.
+        kinds: For each of our counts of one modality: the API's list, and the modality in it.
+        count: The name of the count in an element of such a list.
 
     Example:
         >>> from tokenstream.message import Usage
@@ -56,20 +56,20 @@ class Report:
 
     @property
     def known(self) -> frozenset[str]:
-        """The fields of a `Usage` that it has a place for."""
+        """The fields of a `Usage` that the layout has a place for."""
         return frozenset((*self.counts, *self.kinds))
 
     def of(self, usage: Usage) -> dict[str, Any]:
-        """Return token counts in the API's names; {} where there are none.
+        """Return token counts in the API's names; {} if there are none.
 
         Args:
-            usage: The counts; a total that is missing is their sum.
+            usage: The counts; a missing total is computed as their sum.
         """
         known = usage.model_dump(exclude_none=True, include={*self.known, "input_tokens", "output_tokens"})
         if {"input_tokens", "output_tokens"} <= known.keys():
             known.setdefault("total_tokens", known["input_tokens"] + known["output_tokens"])
         if "output_tokens" in known:
-            # Google counts what was thought apart from what was written.
+            # Google's output count excludes reasoning tokens.
             known["output_tokens"] = max(0, known["output_tokens"] - known.get("reasoning_tokens", 0))
         report: dict[str, Any] = {
             theirs: known[ours] for ours, theirs in self.counts.items() if ours in known
@@ -81,14 +81,14 @@ class Report:
 
 
 def is_named(encoder: Encoder, citation: Citation) -> bool:
-    """Tell whether a source has what it is known by; False where it is to be left out.
+    """Return True if a citation has a URL or a title; False if it is to be left out.
 
     Args:
-        encoder: Who asks; it knows what is to be left out.
-        citation: The source.
+        encoder: The encoder, which knows what may be left out.
+        citation: The citation.
 
     Raises:
-        NotExpressible: It has not, and is not to be left out.
+        NotExpressible: It has neither, and `drop` does not allow leaving it out.
     """
     if citation.url is None and citation.title is None:
         encoder.omit("a citation with neither a URL nor a title", "citation")
@@ -97,7 +97,7 @@ def is_named(encoder: Encoder, citation: Citation) -> bool:
 
 
 def grounding_of(citations: Iterable[Citation]) -> dict[str, Any]:
-    """Return sources as grounding metadata, the passages that rest on them where they are known.
+    """Return citations as grounding metadata, with the passages that they support if known.
 
     Example:
         >>> from tokenstream.message import Citation
@@ -108,7 +108,7 @@ def grounding_of(citations: Iterable[Citation]) -> dict[str, Any]:
     supports: list[dict[str, Any]] = []
     for index, citation in enumerate(citations):
         source = without_none(uri=citation.url, title=citation.title, text=citation.text)
-        # A page of the web has no place for the words that were found there.
+        # A "web" chunk has no field for the cited text.
         chunks.append({"web" if citation.text is None else "retrievedContext": source})
         segment = without_none(startIndex=citation.start, endIndex=citation.end)
         if segment:
@@ -117,9 +117,9 @@ def grounding_of(citations: Iterable[Citation]) -> dict[str, Any]:
 
 
 class PartEncoder(WholeCalls, Encoder, ABC):
-    """Writes the `Part`s that Gemini's contents are made of; all but text is sent whole.
+    """Encodes an answer as Gemini's `Part`s; everything but text is sent whole.
 
-    What never became whole, a call that was cut or half an image, is never sent.
+    A part that never became complete, such as a call that was cut off or half an image, is not sent.
     """
 
     expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call", "citation", "media"})
@@ -128,27 +128,27 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         super().__init__(**options)
         self.shown = Media()
         self._started: set[tuple[int, int]] = set()
-        """The parts whose start was seen; a start that comes again tells nothing new."""
+        """Parts whose start was seen; a repeated start is ignored."""
 
     # -- for encoders ------------------------------------------------------------
 
     @abstractmethod
     def part(self, choice: int, part: dict[str, Any]) -> Payloads:
-        """What is sent for a part.
+        """The payloads for a part.
 
         Args:
-            choice: The choice that it belongs to.
-            part: The part, or a piece of it.
+            choice: The index of its choice.
+            part: Google's `Part`, or a piece of one.
         """
 
     def called(self, choice: int, call: dict[str, Any]) -> Payloads:
-        """What is sent for a whole tool call."""
+        """The payloads for a complete tool call."""
         return self.part(choice, {"functionCall": call})
 
-    # -- what they have in common ------------------------------------------------
+    # -- handlers of events ------------------------------------------------------
 
     def open(self, event: PartStart) -> Payloads:
-        """What the start of a part holds already."""
+        """The content of a part's start."""
         content = event.content
         if content.kind == "media":
             return [payload for delta in self.shown.begin(event, content) for payload in self.media(delta)]
@@ -166,7 +166,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         return self.part(event.choice, {"text": event.text})
 
     def reasoning(self, event: ReasoningDelta) -> Payloads:
-        """A part with `text` that is a `thought`."""
+        """A part with `text`, marked as `thought`."""
         signed = without_none(thoughtSignature=event.signature)
         return self.part(event.choice, {"text": event.text, "thought": True, **signed})
 
@@ -174,7 +174,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         """A call with its arguments as an object.
 
         Raises:
-            NotExpressible: They are none.
+            NotExpressible: They are not an object.
         """
         call, arguments = event.call, self.object_of(event)
         if arguments is None:
@@ -182,7 +182,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         return self.called(event.choice, {"id": call.id, "name": call.name, "args": arguments})
 
     def media(self, event: MediaDelta) -> Payloads:
-        """Nothing yet: it is sent when it is whole.
+        """Nothing yet: media are sent when they are complete.
 
         Raises:
             NotExpressible: It is what audio says in words.
@@ -193,10 +193,10 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         return ()
 
     def close(self, event: PartDone) -> Payloads:
-        """The medium that is whole, or its address.
+        """A complete medium, or its address.
 
         Raises:
-            NotExpressible: Its type is not known, or there is nothing of it.
+            NotExpressible: Its type is not known, or it has neither content nor an address.
         """
         medium = self.shown.take(event)
         return () if medium is None else self._shown(event, medium)

@@ -1,4 +1,4 @@
-"""Media that come in pieces, and are sent whole."""
+"""Media that arrive in pieces and are sent whole."""
 
 from __future__ import annotations
 
@@ -17,47 +17,47 @@ __all__ = ["Media", "Medium", "without_none"]
 
 @dataclass(slots=True)
 class Medium:
-    """What is known of a medium."""
+    """One medium, as far as it has arrived."""
 
     mime_type: str | None = None
     url: str | None = None
     pieces: list[bytes] = field(default_factory=list[bytes])
     begun: bool = False
-    """Whether what its start holds was taken: a start may come again with more known."""
+    """True once the content of its start was used; a start may be repeated with more details."""
 
     @property
     def is_audio(self) -> bool:
-        """Whether it is one that is sent piece by piece."""
+        """True for audio, which is sent piece by piece."""
         return self.mime_type is not None and self.mime_type.startswith("audio/")
 
     def learn(self, content: MediaPart) -> None:
-        """Take what is told of it besides its content."""
+        """Note the type and the address, if given."""
         self.mime_type = content.mime_type or self.mime_type
         self.url = content.url or self.url
 
     def told(self, mime_type: str, url: str) -> dict[str, Any] | None:
-        """Return what it holds, or where it is; None where neither is known.
+        """Return the API's fields for the content, or for the address; None if neither is known.
 
         Args:
-            mime_type: The API's name for its type.
-            url: The API's name for its address.
+            mime_type: The API's field for the type.
+            url: The API's field for the address.
         """
         data = b"".join(self.pieces)
         place = {"data": b64encode(data).decode()} if data else without_none(**{url: self.url})
         return {**without_none(**{mime_type: self.mime_type}), **place} if place else None
 
     def address(self, mime_type: str) -> str | None:
-        """Return a URL that holds it, or that it has; None where there is neither.
+        """Return a data URL with the content, or the medium's own URL; None if there is neither.
 
         Args:
-            mime_type: What it is said to be where the URL holds it.
+            mime_type: The type to put into a data URL.
         """
         data = b"".join(self.pieces)
         return f"data:{mime_type};base64,{b64encode(data).decode()}" if data else self.url
 
 
 class Media:
-    """The media that are open, by choice and part."""
+    """The open media, by choice and part."""
 
     def __init__(self) -> None:
         self._open: dict[tuple[int, int], Medium] = {}
@@ -67,7 +67,7 @@ class Media:
         return self._open.setdefault((event.choice, event.part), Medium())
 
     def begin(self, event: PartStart, content: MediaPart) -> list[MediaDelta]:
-        """Take what the start of a medium tells, and return what it holds as a delta."""
+        """Note the start of a medium, and return its content as deltas, once."""
         medium = self.of(event)
         medium.learn(content)
         if medium.begun or not (content.data or content.transcript):
@@ -76,7 +76,7 @@ class Media:
         return [MediaDelta(content.data, content.transcript, choice=event.choice, part=event.part)]
 
     def take(self, event: PartDone) -> Medium | None:
-        """Return the medium that is whole; None where the part is none."""
+        """Remove and return a complete medium; None if the part is not one."""
         medium = self._open.pop((event.choice, event.part), None)
         if medium is not None and isinstance(event.content, MediaPart):
             medium.learn(event.content)
@@ -84,7 +84,7 @@ class Media:
 
 
 def without_none(**fields: object) -> dict[str, Any]:
-    """Return the fields that are told.
+    """Return the fields that are not None.
 
     Example:
         >>> without_none(url="a", title=None)

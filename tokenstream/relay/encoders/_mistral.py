@@ -1,4 +1,4 @@
-"""Mistral's own chat: OpenAI's chunks, but for reasoning, tool calls and token counts."""
+"""Encoder for Mistral's chat: OpenAI's chunks except for reasoning, tool calls and token counts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Mistral"]
 
 
 class Mistral(WholeCalls, OpenAIChat):
-    """Writes chunks whose calls are whole, as Mistral's SDK wants them, and whose reasoning is content."""
+    """Encodes an answer as chunks with whole calls, as Mistral's SDK requires, and reasoning as content."""
 
     name: ClassVar[str] = "mistral"
     made_up: ClassVar[str] = "cmpl-1"
@@ -34,11 +34,11 @@ class Mistral(WholeCalls, OpenAIChat):
     }
 
     def chunk(self, choice: dict[str, Any]) -> Payload:
-        """Return a chunk; only the last one has token counts."""
+        """Return a chunk without token counts, which only the last one has."""
         return "", {**self.envelope, "choices": [choice]}
 
     def reasoning(self, event: ReasoningDelta) -> Payloads:
-        """A delta whose content is a thinking chunk."""
+        """A delta with a thinking chunk as `content`."""
         text = self.unsigned(event)
         thought = [{"type": "thinking", "thinking": [{"type": "text", "text": text}]}]
         return self.delta(event.choice, content=thought) if text else ()
@@ -52,7 +52,7 @@ class Mistral(WholeCalls, OpenAIChat):
         return self.delta(event.choice, content="", tool_calls=[call])
 
     def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """A chunk without choices, and the error in it: Mistral's SDK wants whatever comes to be a chunk."""
+        """A chunk without choices that has the error, since Mistral's SDK accepts only chunks."""
         [(name, payload)] = super().fail(kind, message, code)
         return [(name, {**self.envelope, "choices": [], **payload})]
 

@@ -1,4 +1,4 @@
-"""What the encoders of UI streams share: parts that are begun and ended under an id."""
+"""Base class of encoders for UI protocols, in which each text has an id, a start and an end."""
 
 from __future__ import annotations
 
@@ -20,58 +20,58 @@ NamedKind: TypeAlias = Literal["text", "reasoning"]
 
 @dataclass(slots=True)
 class Opened:
-    """A text or reasoning that can still grow, with what is to be told at its end."""
+    """An open text or reasoning, with the fields to be sent at its end."""
 
     kind: NamedKind
     id: str
     signature: list[str] = field(default_factory=list[str])
-    """The pieces of the provider's signature."""
+    """Pieces of the provider's signature."""
     redacted: str | None = None
     """The encrypted form."""
 
 
 class NamedEncoder(Encoder, ABC):
-    """Writes a head once, and around the pieces of every text its start and its end."""
+    """Encodes an answer as a head, and a start, pieces and an end for each text."""
 
     prefixes: ClassVar[dict[NamedKind, str]]
-    """What the ids of texts and of reasoning begin with; the part's index follows."""
+    """Prefixes of the ids of texts and of reasoning; the part's index follows."""
 
     scope: str = ""
-    """What stands before these, so that no other answer in the same place has them."""
+    """Prefix before these, to make ids unique among several answers."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
         self._open: dict[int, Opened] = {}
         self._closed: set[int] = set()
-        """The texts that were ended; they are told of again where more is learnt of them."""
+        """Parts that were ended; one is sent again if a signature or an encrypted form arrives later."""
 
     # -- for encoders ------------------------------------------------------------
 
     @abstractmethod
     def head(self) -> Payloads:
-        """What an answer begins with."""
+        """The payloads that begin an answer."""
 
     @abstractmethod
     def begun(self, part: Opened) -> list[Payload]:
-        """The start of a text."""
+        """The payloads that begin a text."""
 
     @abstractmethod
     def more(self, part: Opened, text: str) -> Payload:
-        """More of a text."""
+        """The payload for a piece of a text."""
 
     @abstractmethod
     def ended(self, part: Opened) -> list[Payload]:
-        """The end of a text, with its proofs."""
+        """The payloads that end a text, with its signature."""
 
     def sign(self, part: Opened, *pieces: str) -> None:
         """Keep a signature for the end."""
         part.signature.extend(pieces)
 
     def close_all(self) -> list[Payload]:
-        """Return the ends of all texts that are open."""
+        """Return the ends of all open texts."""
         return [payload for index in list(self._open) for payload in self._end(index)]
 
-    # -- what they have in common --------------------------------------------------
+    # -- handlers of events --------------------------------------------------------
 
     def begin(self, event: MessageStart) -> Payloads:
         """The head."""
@@ -79,7 +79,7 @@ class NamedEncoder(Encoder, ABC):
         return self.ahead()
 
     def open(self, event: PartStart) -> Payloads:
-        """The start of a text; what has neither signature nor encrypted form is opened once."""
+        """The start of a text; a repeated start counts only with a signature or an encrypted form."""
         content = event.content
         if content.kind not in self.prefixes:
             return ()
@@ -95,7 +95,7 @@ class NamedEncoder(Encoder, ABC):
         return [*payloads, self.more(part, event.text)]
 
     def reasoning(self, event: ReasoningDelta) -> Payloads:
-        """A piece of reasoning, or of its signature, which is told at the end."""
+        """A piece of reasoning; a signature is sent at the end."""
         part, payloads = self._start("reasoning", event.part)
         if event.signature is not None:
             self.sign(part, event.signature)
@@ -121,7 +121,7 @@ class NamedEncoder(Encoder, ABC):
         if content.kind != "reasoning":
             return
         if content.signature is not None:
-            # It is the whole of what may have come in pieces.
+            # The whole signature replaces the pieces of it.
             part.signature.clear()
             self.sign(part, content.signature)
         part.redacted = content.redacted or part.redacted

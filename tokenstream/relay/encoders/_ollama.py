@@ -1,4 +1,4 @@
-"""Ollama's `/api/chat`, a JSON object to a line."""
+"""Encoder for Ollama's `/api/chat`: one JSON object per line."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ __all__ = ["Ollama"]
 _ESCAPED = {
     character.encode(): b"\\u%04x" % ord(character) for character in ("<", ">", "&", "\u2028", "\u2029")
 }
-"""What Go escapes in JSON; the SDK would take the last two for the ends of lines."""
+"""Characters that Go escapes in JSON; Ollama's SDK would read the last two as line ends."""
 _LOADING = 1_000_000
 _PER_INPUT_TOKEN, _PER_OUTPUT_TOKEN = 1_000_000, 20_000_000
-"""Nanoseconds that the server says it has taken."""
+"""Nanoseconds reported in the statistics."""
 
 
 class Ollama(WholeCalls, Encoder):
-    """Writes the lines of `/api/chat`: a tool call comes whole or not at all, and has no id."""
+    """Encodes an answer as lines of `/api/chat`; tool calls are sent whole and without an id."""
 
     name: ClassVar[str] = "ollama"
     content_type: ClassVar[str] = "application/x-ndjson"
@@ -40,7 +40,7 @@ class Ollama(WholeCalls, Encoder):
 
     @staticmethod
     def string(text: str) -> bytes:
-        """Return text as Go writes it in JSON."""
+        """Return text as a JSON string with Go's escapes."""
         return _as_go(string(text))
 
     def text(self, event: TextDelta) -> Payloads:
@@ -48,7 +48,7 @@ class Ollama(WholeCalls, Encoder):
         return [self._line({"role": "assistant", "content": event.text})]
 
     def reasoning(self, event: ReasoningDelta) -> Payloads:
-        """A line with `thinking`; a signature has no place there."""
+        """A line with `thinking`; a signature is omitted."""
         text = self.unsigned(event)
         return [self._line({"role": "assistant", "content": "", "thinking": text})] if text else ()
 
@@ -56,7 +56,7 @@ class Ollama(WholeCalls, Encoder):
         """A line with the call.
 
         Raises:
-            NotExpressible: Its arguments are no JSON object.
+            NotExpressible: Its arguments are not a JSON object.
         """
         arguments = self.object_of(event)
         if arguments is None:
@@ -65,13 +65,13 @@ class Ollama(WholeCalls, Encoder):
         return [self._line({"role": "assistant", "content": "", "tool_calls": [{"function": function}]})]
 
     def tail(self) -> Payloads:
-        """The last line: the reason, and the statistics."""
+        """The last line, with the finish reason and the statistics."""
         reason = self.word(self.finishes[0].reason)
         name, line = self._line({"role": "assistant", "content": ""})
         return [(name, {**line, "done": True, "done_reason": reason, **_statistics(self.usage)})]
 
     def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """A line with the error's words, which are all that there is."""
+        """A line with the error's message."""
         return [("", {"error": message})]
 
     def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
@@ -98,7 +98,7 @@ def _as_go(line: bytes) -> bytes:
 
 
 def _statistics(usage: Usage) -> dict[str, int]:
-    """Return token counts and what they have taken; as Go does, nothing for what was not counted."""
+    """Return token counts and durations; like Ollama, omit those that were not counted."""
     read, wrote = usage.input_tokens, usage.output_tokens
     reading = None if read is None else {"prompt_eval_count": read}
     writing = None if wrote is None else {"eval_count": wrote}

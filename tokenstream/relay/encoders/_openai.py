@@ -1,4 +1,4 @@
-"""What the encoders of OpenAI's APIs share: token counts, errors, chunks, and an answer's items."""
+"""Shared by the encoders of OpenAI's APIs: token counts, errors, citations and chunks."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ __all__ = [
 ]
 
 Places: TypeAlias = "Mapping[str, tuple[str, ...]]"
-"""Where a report has each count: the fields on the way to it."""
+"""Path of fields to each count in a report."""
 
 CREATED = 1_767_225_600
-"""A moment, in seconds since the epoch: what is sent depends on no clock."""
+"""Seconds since the epoch; constant, so that the output does not depend on a clock."""
 CUT: frozenset[FinishReason] = frozenset({"length", "content_filter", "cancelled"})
-"""Finish reasons that cut what was being said."""
+"""Finish reasons that cut off the part being written."""
 
 _INPUT, _OUTPUT = "prompt_tokens_details", "completion_tokens_details"
 COUNTS: Places = {
@@ -47,7 +47,7 @@ COUNTS: Places = {
     "accepted_prediction_tokens": (_OUTPUT, "accepted_prediction_tokens"),
     "rejected_prediction_tokens": (_OUTPUT, "rejected_prediction_tokens"),
 }
-"""The token counts of Chat Completions, and of the older completions."""
+"""Paths of the token counts in Chat Completions and in the legacy completions."""
 
 _ERRORS: dict[ErrorKind, tuple[str, str | None]] = {
     "overloaded": ("server_error", "server_overloaded"),
@@ -56,16 +56,16 @@ _ERRORS: dict[ErrorKind, tuple[str, str | None]] = {
     "authentication": ("authentication_error", "invalid_api_key"),
     "unknown": ("error", None),
 }
-"""The type and the code of an error of each kind; the others are the server's."""
+"""Type and code of errors by kind; any other kind is a server error."""
 
 
 def error_of(kind: ErrorKind, message: str, code: str | None) -> dict[str, Any]:
-    """Return an error as OpenAI's APIs tell it.
+    """Return an error object of OpenAI's APIs.
 
     Args:
-        kind: Whose problem it is.
-        message: The provider's words.
-        code: The provider's code; by default its own for `kind`.
+        kind: The kind of error.
+        message: The error message.
+        code: The provider's code; None for the usual one of `kind`.
 
     Example:
         >>> error_of("rate_limited", "Slow down", None)["code"]
@@ -76,11 +76,11 @@ def error_of(kind: ErrorKind, message: str, code: str | None) -> dict[str, Any]:
 
 
 def report_of(usage: Usage, places: Places) -> dict[str, Any] | None:
-    """Return token counts in the provider's names; None where there are none.
+    """Return token counts in the provider's names; None if there are none.
 
     Args:
-        usage: The counts; a total that is missing is their sum.
-        places: Where the report has each of them.
+        usage: The counts; a missing total is computed as their sum.
+        places: Path of each count in the report.
 
     Example:
         >>> from tokenstream.message import Usage
@@ -101,17 +101,17 @@ def report_of(usage: Usage, places: Places) -> dict[str, Any] | None:
 
 
 def citation_of(encoder: Encoder, citation: Citation) -> dict[str, Any] | None:
-    """Return a source as a URL citation; None where it is left out.
+    """Return a citation as a URL citation; None if it is left out.
 
     Args:
-        encoder: Who asks; it knows what is to be left out.
-        citation: The source.
+        encoder: The encoder, which knows what may be left out.
+        citation: The citation.
 
     Raises:
-        NotExpressible: It has no URL.
+        NotExpressible: It has no URL, and `drop` does not allow leaving it out.
     """
     if citation.url is not None:
-        # Clients that check types refuse null: what is not known is an empty title, or an empty place.
+        # Typed clients reject null, so unknown values are an empty title or an empty span.
         start = citation.start or 0
         return {
             "url": citation.url,
@@ -124,23 +124,23 @@ def citation_of(encoder: Encoder, citation: Citation) -> dict[str, Any] | None:
 
 
 def cut_short(encoder: Encoder, reason: FinishReason) -> None:
-    """Say that there is no place for a whole call that a finish reason seems to cut.
+    """Accept that readers will take a complete call for one that was cut off.
 
     Args:
-        encoder: Who asks; it knows what is to be left out.
+        encoder: The encoder, which knows what may be left out.
         reason: The finish reason.
 
     Raises:
-        NotExpressible: It is not to be left out.
+        NotExpressible: `drop` does not allow losing the call.
     """
     encoder.omit(f"a tool call that is whole before the finish reason {reason!r}", "tool_call")
 
 
 class ChunkEncoder(Encoder, ABC):
-    """Writes chunks that are alike but for their choices, and `[DONE]`."""
+    """Encodes an answer as chunks that differ only in their choices, and `[DONE]`."""
 
     object: ClassVar[str]
-    """What a chunk says that it is."""
+    """Value of a chunk's field `object`."""
     places: ClassVar[Places] = COUNTS
     counts: ClassVar[frozenset[str]] = frozenset(COUNTS)
     choices: ClassVar[bool] = True
@@ -151,7 +151,7 @@ class ChunkEncoder(Encoder, ABC):
 
     @property
     def envelope(self) -> dict[str, Any]:
-        """What every chunk says; it does not change once one was sent."""
+        """The fields that all chunks share; constant once one was sent."""
         if not self._envelope:
             self._envelope = {
                 "id": self.answer_id,
@@ -171,11 +171,11 @@ class ChunkEncoder(Encoder, ABC):
 
     @abstractmethod
     def last(self, choice: int, word: str) -> Payloads:
-        """Return what ends a choice.
+        """Return the payloads that end a choice.
 
         Args:
             choice: Its index.
-            word: The provider's word for why.
+            word: The provider's word for the finish reason.
         """
 
     def tail(self) -> Payloads:
@@ -188,5 +188,5 @@ class ChunkEncoder(Encoder, ABC):
         yield "", "[DONE]"
 
     def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """An error object in the place of a chunk."""
+        """An error object instead of a chunk."""
         return [("", {"error": error_of(kind, message, code)})]

@@ -1,4 +1,4 @@
-"""OpenAI's Assistants: the events of a run, of its steps and of its messages."""
+"""Encoder for OpenAI's Assistants: the events of a run, its steps and its messages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PLACES: Places = {
     "input_tokens": ("prompt_tokens",),
     "output_tokens": ("completion_tokens",),
     "total_tokens": ("total_tokens",),
-    # The run's own spelling: its other details, and those of chats, are "tokens".
+    # Sic: here "token", while the other details, and those of chats, are spelt "tokens".
     "cached_tokens": ("prompt_token_details", "cached_tokens"),
     "reasoning_tokens": ("completion_tokens_details", "reasoning_tokens"),
 }
@@ -36,14 +36,14 @@ _STATUSES: dict[FinishReason, tuple[str, str, str, str | None]] = {
     "content_filter": ("incomplete", "completed", "incomplete", "content_filter"),
     "cancelled": ("cancelled", "cancelled", "incomplete", "run_cancelled"),
 }
-"""By our finish reasons: the status of a run, of the step and the message that end with it, and
+"""By finish reason: the statuses of the run, of its open step and of its open message, and the reason
 why that message is incomplete."""
 _RUN_REASONS = {"max_tokens": "max_completion_tokens", "content_filter": "content_filter"}
-"""Why a run is incomplete, by why its message is."""
+"""Reason why a run is incomplete, by the reason of its message."""
 
 
 class OpenAIAssistants(ItemEncoder):
-    """Writes the events of a run: every text is a message, made in a step, and all calls are one step."""
+    """Encodes an answer as the events of a run: a step with a message per text, one step for all calls."""
 
     name: ClassVar[str] = "openai-assistants"
     made_up: ClassVar[str] = "run_1"
@@ -57,15 +57,15 @@ class OpenAIAssistants(ItemEncoder):
         super().__init__(**options)
         self._calls: list[Item] = []
         self._step = ""
-        """The id of the step that the calls are."""
+        """Id of the step of all calls."""
         self._ending: FinishReason = "stop"
-        """How what ends now ends."""
+        """Finish reason for items that are still open at the end."""
 
     def finish(self, event: Finish) -> Payloads:
-        """The reason why the run ended, kept for the end; a run with calls waits for them at "stop", too.
+        """Nothing yet: the finish reason is sent at the end; with complete calls, "stop" means "tool_calls".
 
         Raises:
-            NotExpressible: There is no word for it; or there are calls, and it does not wait for them.
+            NotExpressible: The format has no word for it, or none that fits an answer with complete calls.
         """
         reason = self.expressed(event.reason)
         if any(call.whole for call in self._calls):
@@ -76,24 +76,24 @@ class OpenAIAssistants(ItemEncoder):
         return super().finish(event)
 
     def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """An event with the error."""
+        """An `error` event."""
         return [("error", error_of(kind, message, code))]
 
     # -- the run -----------------------------------------------------------------
 
     def head(self) -> Payloads:
-        """The run has been made, waits in line, and is being worked on."""
+        """A `thread.run.created`, a `thread.run.queued` and a `thread.run.in_progress`."""
         for word, status in (("created", "queued"), ("queued", "queued"), ("in_progress", "in_progress")):
             yield f"thread.run.{word}", self._run(status)
 
     def tail(self) -> Payloads:
-        """The ends of what is open, that of the run, and the sentinel."""
+        """The ends of all open items and of the run, and the sentinel."""
         self._ending = self.expressed(self.finishes[0].reason)
         yield from super().tail()
         yield "done", "[DONE]"
 
     def ending(self, finish: Finish) -> Payloads:
-        """The run with its status, the token counts, and the calls that it waits for."""
+        """The run with its status, the token counts, and the required calls."""
         status, _, _, why = _STATUSES[self.expressed(finish.reason)]
         run = self._run(status)
         run["usage"] = report_of(self.usage, _PLACES)
@@ -147,7 +147,7 @@ class OpenAIAssistants(ItemEncoder):
     # -- steps and messages --------------------------------------------------------
 
     def begun(self, item: Item) -> Payloads:
-        """A step that makes a message, and the message; or a call in the step of all calls."""
+        """A step and its message; for a call, a delta of the calls' shared step."""
         if item.kind in CALLS:
             yield from self._call_begun(item)
             return
@@ -165,7 +165,7 @@ class OpenAIAssistants(ItemEncoder):
         return [("thread.message.delta", delta)]
 
     def ended(self, item: Item, status: str) -> Payloads:
-        """The whole message, and its step; a call has no end but that of the run."""
+        """The whole message and its step; nothing for a call, which ends with the run."""
         if item.kind in CALLS:
             return
         ending = self._ending if status == "incomplete" else "stop"

@@ -1,4 +1,4 @@
-"""OpenAI's Chat Completions, as OpenAI sends them; reasoning and images as most others do."""
+"""Encoder for OpenAI's Chat Completions, with reasoning and images as most compatible servers send them."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 __all__ = ["OpenAIChat"]
 
 _BODIES = {"function": "arguments", "custom": "input"}
-"""The field of a call's text, by the type of the call."""
+"""Field of the arguments, by type of call."""
 
 
 class OpenAIChat(ChunkEncoder):
-    """Writes `chat.completion.chunk` objects, and `[DONE]`."""
+    """Encodes an answer as `chat.completion.chunk` objects, and `[DONE]`."""
 
     name: ClassVar[str] = "openai-chat"
     object: ClassVar[str] = "chat.completion.chunk"
@@ -57,24 +57,24 @@ class OpenAIChat(ChunkEncoder):
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
         self._calls: dict[int, int] = {}
-        """How many calls each choice has."""
+        """Number of calls in each choice."""
         self._greeted: set[int] = set()
-        """The choices whose role was sent."""
+        """Choices whose role was sent."""
         self._places: dict[tuple[int, int], tuple[int, str]] = {}
-        """The index of each call in its choice, and its type, by the part's place."""
+        """Index of each call in its choice, and its type, by choice and part."""
         self._shown = Media()
         self._open: dict[int, tuple[int, int]] = {}
-        """The place of each choice's last call, by the choice."""
+        """Choice and part of each choice's last call, by choice."""
         self._whole: set[tuple[int, int]] = set()
-        """The places of calls whose end was told."""
+        """Complete calls, by choice and part."""
 
     def begin(self, event: MessageStart) -> Payloads:
-        """The first chunk says who speaks."""
+        """The first chunk of a choice, with the role."""
         super().begin(event)
         return self.greet(event.choice)
 
     def open(self, event: PartStart) -> Payloads:
-        """What the start of a medium holds already."""
+        """The content of a media part's start."""
         content = event.content
         deltas = self._shown.begin(event, content) if content.kind == "media" else []
         return [payload for delta in deltas for payload in self.media(delta)]
@@ -84,7 +84,7 @@ class OpenAIChat(ChunkEncoder):
         return self.delta(event.choice, content=event.text)
 
     def reasoning(self, event: ReasoningDelta) -> Payloads:
-        """A delta with `reasoning_content`; a signature has no place there."""
+        """A delta with `reasoning_content`; a signature is omitted."""
         text = self.unsigned(event)
         return self.delta(event.choice, reasoning_content=text) if text else ()
 
@@ -95,7 +95,7 @@ class OpenAIChat(ChunkEncoder):
     def call(self, event: ToolCallStart) -> Payloads:
         """A delta with the call's id and name."""
         index = self.place_call(event.choice, event.part)
-        # The form before there were tools, "function_call", has no place for several.
+        # The legacy form "function_call" cannot hold several calls.
         type_ = "custom" if event.type == "custom" else "function"
         self._places[event.choice, event.part] = index, type_
         body = {"name": event.name, _BODIES[type_]: ""}
@@ -109,22 +109,22 @@ class OpenAIChat(ChunkEncoder):
         return self.delta(event.choice, tool_calls=[call])
 
     def call_done(self, event: ToolCallDone) -> Payloads:
-        """Nothing: what follows tells that a call is whole."""
+        """Nothing: the next delta implies that the call is complete."""
         self._whole.add((event.choice, event.part))
         return ()
 
     def finish(self, event: Finish) -> Payloads:
-        """The reason why a choice ended, kept for the end.
+        """Nothing yet: the finish reason is sent at the end.
 
         Raises:
-            NotExpressible: There is no word for it; or the last call is whole, and it cuts that one.
+            NotExpressible: The format has no word for it, or it would mark a complete call as cut off.
         """
         if event.reason in CUT and self._open.get(event.choice) in self._whole:
             cut_short(self, event.reason)
         return super().finish(event)
 
     def citation(self, event: CitationAdded) -> Payloads:
-        """A delta with an annotation; the cited words stand where OpenRouter has them."""
+        """A delta with an annotation; the cited text goes into `content`, as OpenRouter sends it."""
         found = citation_of(self, event.citation)
         if found is None:
             return ()
@@ -133,7 +133,7 @@ class OpenAIChat(ChunkEncoder):
         return self.delta(event.choice, annotations=[{"type": "url_citation", "url_citation": found}])
 
     def media(self, event: MediaDelta) -> Payloads:
-        """A delta with audio; an image waits for its end."""
+        """A delta with audio; an image is sent when it is complete."""
         medium = self._shown.of(event)
         kind = _kind_of(medium)
         if kind == "image":
@@ -149,7 +149,7 @@ class OpenAIChat(ChunkEncoder):
         return self.delta(event.choice, audio=audio)
 
     def close(self, event: PartDone) -> Payloads:
-        """A delta with an image that is whole, or with where it is."""
+        """A delta with a complete image, or its URL."""
         image = self._shown.take(event)
         url = None if image is None else image.address(image.mime_type or "image/png")
         if url is None:
@@ -163,11 +163,11 @@ class OpenAIChat(ChunkEncoder):
     # -- chunks ----------------------------------------------------------------
 
     def place_call(self, choice: int, part: int) -> int:
-        """Return the index in its choice of a call that begins.
+        """Return the index of a new call in its choice.
 
         Args:
             choice: The choice.
-            part: The index of the part that the call is.
+            part: The index of the call's part.
         """
         index = self._calls.get(choice, 0)
         self._calls[choice] = index + 1
@@ -175,27 +175,27 @@ class OpenAIChat(ChunkEncoder):
         return index
 
     def greet(self, choice: int) -> list[Payload]:
-        """Return what begins a choice, once."""
+        """Return the chunk that begins a choice, once."""
         if choice in self._greeted:
             return []
         self._greeted.add(choice)
         return [self.piece(choice, self.greeting)]
 
     def delta(self, choice: int, **delta: Any) -> Payloads:  # noqa: ANN401 - any JSON value
-        """Return a chunk with a delta, behind the choice's role where that was not sent."""
+        """Return a chunk with a delta, preceded by the choice's role if that was not sent."""
         return [*self.greet(choice), self.piece(choice, delta)]
 
     def piece(self, index: int, delta: dict[str, Any], finish: str | None = None) -> Payload:
         """Return a chunk.
 
         Args:
-            index: The choice.
-            delta: What is added to it.
-            finish: Why it ended.
+            index: The index of its choice.
+            delta: The delta.
+            finish: The provider's word for the finish reason.
         """
         return self.chunk({"index": index, "delta": delta, "logprobs": None, "finish_reason": finish})
 
 
 def _kind_of(medium: Medium) -> str:
-    """Return what a medium is; one that does not say so is audio, as OpenAI's does not."""
+    """Return "audio", "image" or another kind; without a type it is audio, to which OpenAI gives none."""
     return (medium.mime_type or "audio").partition("/")[0]

@@ -1,4 +1,4 @@
-"""OpenAI's older completions: a prompt goes on as plain text."""
+"""Encoder for OpenAI's legacy completions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["OpenAICompletions"]
 
 
 class OpenAICompletions(ChunkEncoder):
-    """Writes `text_completion` objects, and `[DONE]`."""
+    """Encodes an answer as `text_completion` objects, and `[DONE]`."""
 
     name: ClassVar[str] = "openai-completions"
     object: ClassVar[str] = "text_completion"

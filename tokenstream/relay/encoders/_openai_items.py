@@ -1,4 +1,4 @@
-"""What the encoders of OpenAI's APIs share whose answers are lists of items."""
+"""Base class of encoders for OpenAI's APIs whose answers are lists of items."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ CALLS = frozenset({"tool_call", "custom_tool_call"})
 
 
 class Item:
-    """One thing of an answer that has a beginning and an end on the wire.
+    """One item of an answer, with a start and an end of its own.
 
     Args:
-        kind: What it is, one of the kinds that its encoder has.
-        part: The index of the part that it is.
-        index: Its place among the items.
-        fields: What is told of it besides its content.
+        kind: The kind of item, in the encoder's terms.
+        part: The index of its part.
+        index: Its index among the items.
+        fields: Its fields besides the content.
     """
 
     __slots__ = (
@@ -65,64 +65,64 @@ class Item:
         self.fields = fields
         self.id = ""
         self.written = TextLog()
-        """Its text so far; a call's arguments."""
+        """Text so far; for a call, its arguments."""
         self.annotations: list[dict[str, Any]] = []
         self.data: list[bytes] = []
-        """Pieces of the medium that it is."""
+        """Pieces of a medium."""
         self.whole = False
-        """Whether it is a call whose end was told."""
+        """True for a complete call."""
         self.over = False
-        """Whether its end was sent."""
+        """True once its end was sent."""
         self.told: dict[str, Any] = {}
-        """The item as its end tells it."""
+        """The item as sent in its end."""
 
 
 class ItemEncoder(Encoder, ABC):
-    """Writes an answer that is a list of items, each with a beginning, pieces and an end.
+    """Encodes an answer as a list of items, each with a start, pieces and an end.
 
-    A text ends on the wire once the next item begins: until then sources can be named for it.
+    The end of a text is delayed until the next item begins, because citations of it may follow.
     """
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
         self.items: list[Item] = []
         self.starts: dict[int, Part] = {}
-        """What was said of each part last, by its index."""
+        """Latest content given at the start of each part, by index."""
         self._of_part: dict[int, Item] = {}
         self._leaving: list[Item] = []
-        """Items whose part is over, and whose end was not sent."""
+        """Items whose part is complete, and whose end was not sent yet."""
 
-    # -- for the formats: each returns the payloads to send ----------------------
+    # -- for encoders: each returns the payloads to send --------------------------
 
     @abstractmethod
     def head(self) -> Payloads:
-        """What an answer begins with."""
+        """The payloads that begin an answer."""
 
     @abstractmethod
     def begun(self, item: Item) -> Payloads:
-        """What begins an item."""
+        """The payloads that begin an item."""
 
     @abstractmethod
     def more(self, item: Item, text: str) -> Payloads:
-        """More of its text."""
+        """The payloads for more of an item's text."""
 
     @abstractmethod
     def ended(self, item: Item, status: str) -> Payloads:
-        """What ends an item: "completed", or "incomplete" where it was cut."""
+        """The payloads that end an item, with status "completed", or "incomplete" if it was cut off."""
 
     @abstractmethod
     def ending(self, finish: Finish) -> Payloads:
-        """What ends an answer."""
+        """The payloads that end an answer."""
 
     # -- events ------------------------------------------------------------------
 
     def begin(self, event: MessageStart) -> Payloads:
-        """What begins the answer; a later head says nothing."""
+        """The head, once."""
         super().begin(event)
         return self.ahead()
 
     def open(self, event: PartStart) -> Payloads:
-        """Nothing yet: more may be said of the part before its first piece."""
+        """Nothing yet: another start may follow before the first piece."""
         self.starts[event.part] = event.content
         return ()
 
@@ -144,7 +144,7 @@ class ItemEncoder(Encoder, ABC):
         return self.write(event.part, "tool_call", event.fragment)
 
     def call_done(self, event: ToolCallDone) -> Payloads:
-        """A call ends; what its end says counts, whatever the fragments were."""
+        """The end of a call; its final arguments replace the fragments."""
         return self._end_call(event.part, event.call)
 
     def _end_call(self, part: int, call: ToolCall) -> Payloads:
@@ -154,9 +154,9 @@ class ItemEncoder(Encoder, ABC):
         return self.end_item(item)
 
     def close(self, event: PartDone) -> Payloads:
-        """Nothing yet: a source may be named for what was said last; a medium without pieces is told."""
+        """Nothing yet, as citations may follow; but media without pieces and invalid calls are sent."""
         if isinstance(event.content, ToolCall):
-            # What the model wrote is no JSON; it has ended all the same.
+            # The arguments are not JSON, but the call has ended all the same.
             return self._end_call(event.part, event.content)
         item, start = self._of_part.get(event.part), self.starts.get(event.part)
         payloads: Payloads = ()
@@ -171,20 +171,20 @@ class ItemEncoder(Encoder, ABC):
         return payloads
 
     def finish(self, event: Finish) -> Payloads:
-        """The reason why the answer ended, kept for the end.
+        """Nothing yet: the finish reason is sent at the end.
 
         Raises:
-            NotExpressible: There is no word for it, or it is "tool_calls" and there are none.
+            NotExpressible: The format has no word for it, or it is "tool_calls" in an answer without calls.
         """
         if event.reason == "tool_calls" and CALLS.isdisjoint(item.kind for item in self.items):
             if "all" not in self.drop and not self.has_calls():
                 raise self.refused("the finish reason 'tool_calls' without a tool call")
-            # They were left out, and what is left waits for nothing.
+            # The calls were left out, so the client has nothing to run.
             event = Finish("stop", event.raw_reason)
         return super().finish(event)
 
     def tail(self) -> Payloads:
-        """The ends of all items, and that of the answer."""
+        """The ends of all items and of the answer."""
         finish = self.finishes[0]
         yield from self.ahead()
         yield from self.end_all(cut=finish.reason in CUT)
@@ -193,12 +193,12 @@ class ItemEncoder(Encoder, ABC):
     # -- items -------------------------------------------------------------------
 
     def item(self, part: int, kind: str, **fields: Any) -> tuple[Item, list[Payload]]:  # noqa: ANN401 - any JSON value
-        """Return the item that a part is, and what begins it where it has not begun.
+        """Return a part's item, and the payloads that begin it if it is new.
 
         Args:
             part: The part's index.
-            kind: What the item is.
-            **fields: What is told of it besides its content.
+            kind: The kind of item.
+            **fields: The item's fields besides its content.
         """
         held = self._of_part.get(part)
         if held is not None:
@@ -214,16 +214,16 @@ class ItemEncoder(Encoder, ABC):
         return item, payloads
 
     def held(self, part: int | None) -> Item | None:
-        """Return the item that a part is; None where none has begun."""
+        """Return a part's item; None if none has begun."""
         return None if part is None else self._of_part.get(part)
 
     def write(self, part: int, kind: str, text: str) -> list[Payload]:
-        """Return what is sent for more text of a part, whose item begins where it has not.
+        """Return the payloads for more text of a part, and for the start of its item if that is new.
 
         Args:
             part: The part's index.
-            kind: What its item is.
-            text: What is added.
+            kind: The kind of item.
+            text: The text to add.
         """
         item, payloads = self.item(part, kind)
         item.written.append(text)
@@ -231,17 +231,17 @@ class ItemEncoder(Encoder, ABC):
         return payloads
 
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
-        """Keep the text of an item."""
+        """Also record the text of an item."""
         item = self.held(event.part)
         wrap = super().wrap(event, head, tail)
         return wrap if item is None else keeping(wrap, item.written.append)
 
     def end_item(self, item: Item, status: str = "completed") -> list[Payload]:
-        """Return what ends an item, once.
+        """Return the payloads that end an item, once.
 
         Args:
             item: The item.
-            status: "completed", or "incomplete" where it was cut.
+            status: "completed", or "incomplete" if it was cut off.
         """
         if item.over:
             return []
@@ -249,10 +249,10 @@ class ItemEncoder(Encoder, ABC):
         return list(self.ended(item, status))
 
     def end_all(self, *, cut: bool) -> list[Payload]:
-        """Return what ends the items that are open.
+        """Return the payloads that end all open items.
 
         Args:
-            cut: Whether what was being said was cut.
+            cut: Whether the answer was cut off.
         """
         payloads: list[Payload] = []
         for item in self.items:

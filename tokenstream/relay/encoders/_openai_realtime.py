@@ -1,4 +1,4 @@
-"""OpenAI's Realtime: the messages that its server sends over a WebSocket."""
+"""Encoder for OpenAI's Realtime: the messages that its server sends over a WebSocket."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ _PLACES: Places = {
     "output_audio_tokens": ("output_token_details", "audio_tokens"),
 }
 _NUMBER = b'"event_id":"event_'
-"""What stands before a message's number."""
+"""Bytes before a message's number."""
 _AUDIO = "audio/pcm"
-"""The kind of audio that a session gives where nobody has asked for another."""
+"""Default audio type of a session."""
 _FORMAT: dict[str, Any] = {"type": _AUDIO, "rate": 24000}
 _STATUSES: dict[FinishReason, tuple[str, str | None]] = {
     "stop": ("completed", None),
@@ -45,11 +45,11 @@ _STATUSES: dict[FinishReason, tuple[str, str | None]] = {
     "content_filter": ("incomplete", "content_filter"),
     "cancelled": ("cancelled", "client_cancelled"),
 }
-"""The status of a response that is over, and the reason for it, by our finish reasons."""
+"""Status of a finished response, and the reason for it, by finish reason."""
 
 
 class OpenAIRealtime(ItemEncoder):
-    """Writes the messages of a session in which one response is made."""
+    """Encodes an answer as the messages of a session with one response."""
 
     name: ClassVar[str] = "openai-realtime"
     made_up: ClassVar[str] = "resp_1"
@@ -64,13 +64,13 @@ class OpenAIRealtime(ItemEncoder):
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
         self._sent = 0
-        """How many messages were made."""
+        """Number of messages so far."""
 
     def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
-        """Return a message, with the line's end that parts it from the next in a file.
+        """Return a message with a line feed, which separates messages in a file.
 
         Args:
-            name: The event's name; its payload says it too.
+            name: Unused: the payload has the event's name.
             payload: JSON; or text, sent as it is.
         """
         return (payload.encode() if isinstance(payload, str) else written(payload)) + b"\n"
@@ -78,7 +78,7 @@ class OpenAIRealtime(ItemEncoder):
     # -- events ----------------------------------------------------------------
 
     def media(self, event: MediaDelta) -> Payloads:
-        """More of what is spoken, and of its transcript."""
+        """A piece of audio, and of its transcript."""
         start = self.starts.get(event.part)
         mime = start.mime_type if isinstance(start, MediaPart) else None
         if mime not in (None, _AUDIO):
@@ -92,7 +92,7 @@ class OpenAIRealtime(ItemEncoder):
         return payloads
 
     def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """The response as one that failed; before it has begun, an error of the session."""
+        """The response with status "failed"; before it has begun, an `error` of the session."""
         error = error_of(kind, message, code)
         if not self.has_begun:
             return [self._event("error", error={**error, "event_id": None})]
@@ -101,14 +101,14 @@ class OpenAIRealtime(ItemEncoder):
         return [*self.end_all(cut=True), self._done("failed", details)]
 
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
-        """Count the events."""
+        """Also number the events."""
         within = super().wrap
         return numbered(lambda rest: within(event, rest, tail), head, _NUMBER, self._count)
 
     # -- the response ------------------------------------------------------------
 
     def head(self) -> Payloads:
-        """A session has been opened, and a response is being made."""
+        """A `session.created` and a `response.created`."""
         session = {
             "type": "realtime",
             "object": "realtime.session",
@@ -152,7 +152,7 @@ class OpenAIRealtime(ItemEncoder):
     # -- output items ------------------------------------------------------------
 
     def begun(self, item: Item) -> Payloads:
-        """An item is added to the response and to the conversation, and the content of a message to it."""
+        """The new item of the response and of the conversation, and for a message its content part."""
         item.id = f"item_{item.index + 1}"
         told = self._item(item, "in_progress")
         yield self._of_response("response.output_item.added", output_index=item.index, item=told)
@@ -169,7 +169,7 @@ class OpenAIRealtime(ItemEncoder):
         return [self._of(item, f"response.{kind}.delta", content_index=0, delta=text)]
 
     def ended(self, item: Item, status: str) -> Payloads:
-        """The content of an item as a whole, and the item."""
+        """The whole content of an item, and the item."""
         text = item.written.join()
         item.told = self._item(item, status, text)
         if item.kind in CALLS:
@@ -188,12 +188,12 @@ class OpenAIRealtime(ItemEncoder):
         yield self._of(item, "response.content_part.done", content_index=0, part=_part(item, text))
 
     def _item(self, item: Item, status: str, text: str | None = None) -> dict[str, Any]:
-        """Return an item as it is told.
+        """Return an item's JSON.
 
         Args:
             item: The item.
             status: Its status.
-            text: Its text, once it is whole.
+            text: Its text; None until it is complete.
         """
         type_ = "function_call" if item.kind in CALLS else "message"
         told = {"id": item.id, "object": "realtime.item", "type": type_, "status": status}
@@ -219,7 +219,7 @@ class OpenAIRealtime(ItemEncoder):
 
 
 def _before(item: Item) -> str | None:
-    """Return the id of the item before one."""
+    """Return the id of the preceding item."""
     return f"item_{item.index}" if item.index else None
 
 
@@ -228,8 +228,8 @@ def _part(item: Item, text: str, prefix: str = "") -> dict[str, Any]:
 
     Args:
         item: The message.
-        text: Its text, or the transcript of what is spoken.
-        prefix: How its type begins: within an item it is called otherwise.
+        text: Its text, or the transcript of its audio.
+        prefix: Prefix of its type, which differs within an item.
     """
     if item.kind == "text":
         return {"type": f"{prefix}text", "text": text}

@@ -1,4 +1,4 @@
-"""OpenAI's Responses: the events of a response, and of each of its output items."""
+"""Encoder for OpenAI's Responses: the events of a response and of its output items."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ __all__ = ["OpenAIResponses"]
 
 
 class _Text(NamedTuple):
-    """How a text is told."""
+    """Names used in the events of a kind of text."""
 
     item: str
-    """The type of its item."""
+    """Type of its item."""
     holder: str
-    """The field of the item that holds it."""
+    """Field of the item that holds the content."""
     place: str
-    """The field of its index there."""
+    """Field of the content's index."""
     part: str
-    """What its beginning and end are called."""
+    """Prefix of the events for its start and end."""
     pieces: str
-    """What its pieces are called."""
+    """Prefix of the events for its pieces."""
     type: str
-    """The type of the content that it is."""
+    """Type of the content."""
     field: str
-    """The field of that which holds the text."""
+    """Field of the content that holds the text."""
 
 
 _MESSAGE = ("message", "content", "content_index", "response.content_part")
@@ -73,12 +73,12 @@ _TEXTS = {
         "text",
     ),
 }
-"""Kinds of items that are texts; "reasoning" is a summary of it."""
+"""Kinds of items that are texts; "reasoning" is a summary of reasoning."""
 _INPUTS = {
     "tool_call": ("function_call", "response.function_call_arguments", "arguments"),
     "custom_tool_call": ("custom_tool_call", "response.custom_tool_call_input", "input"),
 }
-"""Kinds of items that are calls: their type, what their pieces are called, and their field."""
+"""Kinds of items that are calls: their type, the prefix of their events, and the field of the arguments."""
 _PREFIXES = {
     "message": "msg",
     "reasoning": "rs",
@@ -86,10 +86,10 @@ _PREFIXES = {
     "custom_tool_call": "ctc",
     "image_generation_call": "ig",
 }
-"""How the ids of items begin, by their type."""
+"""Prefix of an item's id, by its type."""
 _IMAGE = "image_generation_call"
 _OF_FILES = frozenset({"file_citation", "container_file_citation", "file_path"})
-"""Annotations that name no URL, and can be written only as they came."""
+"""Types of annotations without a URL; they can only be sent unchanged."""
 _PLACES: Places = {
     "input_tokens": ("input_tokens",),
     "cached_tokens": ("input_tokens_details", "cached_tokens"),
@@ -99,12 +99,12 @@ _PLACES: Places = {
     "total_tokens": ("total_tokens",),
 }
 _NUMBER = b'"sequence_number":'
-"""What stands before an event's number."""
+"""Bytes before an event's number."""
 _REQUIRED = {
     "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
     "output_tokens_details": {"reasoning_tokens": 0},
 }
-"""The details that every report has."""
+"""Details that every token report must have."""
 _FIELDS: dict[str, Any] = {
     "background": False,
     "completed_at": None,
@@ -130,11 +130,11 @@ _FIELDS: dict[str, Any] = {
     "usage": None,
     "user": None,
 }
-"""What a response says of itself besides its id, its model and its status."""
+"""Fields of a response besides its id, its model and its status."""
 
 
 class OpenAIResponses(ItemEncoder):
-    """Writes the events of a response, each with its number; every part is an output item."""
+    """Encodes an answer as the numbered events of a response; each part is an output item."""
 
     name: ClassVar[str] = "openai-responses"
     made_up: ClassVar[str] = "resp_1"
@@ -152,13 +152,13 @@ class OpenAIResponses(ItemEncoder):
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
         self._number = 0
-        """The number of the next event."""
+        """Number of the next event."""
         self._last_text: Item | None = None
 
     # -- events ----------------------------------------------------------------
 
     def reasoning(self, event: ReasoningDelta) -> Payloads:
-        """More of a summary, or of the reasoning itself where it is known to be that."""
+        """More of a reasoning summary, or of the reasoning itself if its start marked it as that."""
         text = self.unsigned(event)
         if not text:
             return ()
@@ -168,7 +168,7 @@ class OpenAIResponses(ItemEncoder):
         return self.write(event.part, kind, text)
 
     def citation(self, event: CitationAdded) -> Payloads:
-        """An annotation of the text that it is named for, or else of the last one."""
+        """An annotation of the cited text, or else of the last text."""
         annotation = self._annotation(event.citation)
         if annotation is None:
             return ()
@@ -190,7 +190,7 @@ class OpenAIResponses(ItemEncoder):
         ]
 
     def media(self, event: MediaDelta) -> Payloads:
-        """The beginning of an image, which is sent whole at its end."""
+        """The start of an image, which is sent when it is complete."""
         start = self.starts.get(event.part)
         mime = (start.mime_type if isinstance(start, MediaPart) else None) or "image/png"
         if not mime.startswith("image/"):
@@ -200,7 +200,7 @@ class OpenAIResponses(ItemEncoder):
         return payloads
 
     def close(self, event: PartDone) -> Payloads:
-        """The end of a part; reasoning that is encrypted, and has no text, is told here."""
+        """The end of a part; encrypted reasoning without text is sent here."""
         start = self.starts.get(event.part)
         if not isinstance(start, ReasoningPart) or start.redacted is None or self.held(event.part):
             return super().close(event)
@@ -208,11 +208,11 @@ class OpenAIResponses(ItemEncoder):
         return [*payloads, *self.end_item(item)]
 
     def ping(self, event: Ping) -> Payloads:
-        """An event that says nothing."""
+        """A `keepalive`."""
         return [*self.ahead(), self._event("keepalive")]
 
     def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """An error; it has no type of its own, so its code must tell whose problem it is."""
+        """An `error`; it has no type field, so the code identifies the kind."""
         error = error_of(kind, message, code)
         return [self._event("error", code=error["code"], message=message, param=None)]
 
@@ -224,13 +224,13 @@ class OpenAIResponses(ItemEncoder):
     # -- the response ------------------------------------------------------------
 
     def head(self) -> Payloads:
-        """The response has been made, and is being worked on."""
+        """A `response.created` and a `response.in_progress`."""
         response = self._response("in_progress")
         yield self._event("response.created", response=response)
         yield self._event("response.in_progress", response=response)
 
     def ending(self, finish: Finish) -> Payloads:
-        """The whole response."""
+        """The complete response."""
         cut = self.expressed(finish.reason) in CUT
         status = "incomplete" if cut else "completed"
         details = {"reason": self.word(finish.reason)} if cut else None
@@ -249,7 +249,7 @@ class OpenAIResponses(ItemEncoder):
     def _report(self) -> dict[str, Any] | None:
         report = report_of(self.usage, _PLACES)
         if report is not None:
-            # The documents require these: a report without them is none that clients can read.
+            # OpenAI's documents require these, and clients fail on a report without them.
             for name, zeros in _REQUIRED.items():
                 report[name] = {**zeros, **report.get(name, {})}
         return report
@@ -257,7 +257,7 @@ class OpenAIResponses(ItemEncoder):
     # -- output items ------------------------------------------------------------
 
     def begun(self, item: Item) -> Payloads:
-        """An item is added, and the content of one that is a text."""
+        """The new item, and for a text its content part."""
         type_ = _type_of(item)
         item.id = f"{_PREFIXES[type_]}_{item.index + 1}"
         yield self._event(
@@ -282,7 +282,7 @@ class OpenAIResponses(ItemEncoder):
         ]
 
     def ended(self, item: Item, status: str) -> Payloads:
-        """The text of an item as a whole, its content, and the item."""
+        """The whole text of an item, its content part, and the item."""
         text, told = item.written.join(), _TEXTS.get(item.kind)
         if told is not None:
             whole = {told.place: 0, told.field: text, **_logprobs(item)}
@@ -297,12 +297,12 @@ class OpenAIResponses(ItemEncoder):
         yield self._event("response.output_item.done", output_index=item.index, item=item.told)
 
     def _item(self, item: Item, status: str, text: str | None = None) -> dict[str, Any]:
-        """Return an item as it is told.
+        """Return an item's JSON.
 
         Args:
             item: The item.
             status: Its status.
-            text: Its text, once it is whole.
+            text: Its text; None until it is complete.
         """
         type_ = _type_of(item)
         told: dict[str, Any] = {"id": item.id, "type": type_}
@@ -363,7 +363,7 @@ def _content(item: Item, text: _Text, words: str) -> dict[str, Any]:
 
     Args:
         item: The item.
-        text: How its text is told.
+        text: Names for its kind of text.
         words: The text.
     """
     content: dict[str, Any] = {"type": text.type}

@@ -1,4 +1,4 @@
-"""The bytes around the pieces of an open part, which stay the same from one piece to the next."""
+"""Templates for the chunks of an open part: the bytes around a piece are the same for the next one."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ __all__ = [
 ]
 
 Place: TypeAlias = "tuple[type, int, int | None]"
-"""What pieces have in common that are told alike: their class, their choice and their part."""
+"""Key of pieces that share a template: class of event, choice and part."""
 Around: TypeAlias = "tuple[bytes, bytes]"
-"""What stands before a piece in its chunk, and what stands behind it."""
+"""The bytes before and after a piece in its chunk."""
 Wrap: TypeAlias = "Callable[[str], bytes]"
-"""Makes the chunk of a piece."""
+"""Makes the chunk of a piece of text."""
 Writer: TypeAlias = "Callable[[Any], bytes | None]"
-"""Makes the chunk of an event; None where the event says more than a piece, or half of a character."""
+"""Makes the chunk of an event; None if the event is not just a piece, or has an unpaired surrogate."""
 
-# No ASCII: where half of a character elsewhere in the payload has all others escaped, it is not found again.
+# Not ASCII, so that it is not found if an unpaired surrogate elsewhere has forced escapes everywhere.
 _PROBE = "¿piece?"
 
 
 def _unsigned(event: ReasoningDelta) -> str:
-    """Return the text of reasoning; "" where there is a signature besides."""
+    """Return the text of reasoning; "" if the event has a signature, too."""
     return event.text if event.signature is None else ""
 
 
@@ -52,11 +52,11 @@ TEXTS: dict[type, Callable[[Any], str]] = {
     ToolCallDelta: attrgetter("fragment"),
     PartDelta: attrgetter("fragment"),
 }
-"""How the text of a piece is read, by the event; "" where that says more."""
+"""Getter of a piece's text, by class of event; it returns "" for an event that is not just a piece."""
 
 
 def is_piece(event: object) -> bool:
-    """Tell whether an event is a piece of a part, and nothing besides.
+    """Return True if an event is a piece of a part, and nothing else.
 
     Example:
         >>> is_piece(ReasoningDelta("Hm")), is_piece(ReasoningDelta("Hm", signature="proof"))
@@ -66,10 +66,10 @@ def is_piece(event: object) -> bool:
 
 
 def string(text: str) -> bytes:
-    r"""Return text as a JSON string, in the same bytes as `written` does.
+    r"""Return text as a JSON string, in the same bytes as `written` makes.
 
     Raises:
-        ValueError: It has half of a surrogate pair.
+        ValueError: It has an unpaired surrogate.
 
     Example:
         >>> string("größer")
@@ -79,15 +79,15 @@ def string(text: str) -> bytes:
 
 
 def around(payload: Any, text: str, frame: Callable[[Any], bytes], as_json: Wrap) -> Around | None:  # noqa: ANN401 - any JSON value
-    r"""Return what stands around a piece in its chunk; None where that cannot be told.
+    r"""Return the bytes around a piece in its chunk; None if they cannot be determined.
 
-    The piece is exchanged for a probe, and the chunk cut where the probe stands.
+    The piece is replaced by a probe, and the chunk is split at the probe.
 
     Args:
-        payload: JSON with the piece in it.
+        payload: JSON that contains the piece.
         text: The piece.
         frame: Makes the chunk of a payload.
-        as_json: Makes the string in which the format writes a piece.
+        as_json: Writes a piece as a JSON string of the format.
 
     Example:
         >>> around({"delta": "Hel"}, "Hel", lambda payload: b"<%b>" % to_json(payload), string)
@@ -96,15 +96,15 @@ def around(payload: Any, text: str, frame: Callable[[Any], bytes], as_json: Wrap
     """
     probe = as_json(_PROBE)
     head, found, tail = frame(_exchanged(payload, text)).partition(probe)
-    # A piece may be a word that stands elsewhere in the payload, too.
+    # The piece may occur elsewhere in the payload, too.
     return (head, tail) if found and probe not in tail else None
 
 
 def writer(event: Any, wrap: Wrap) -> Writer:  # noqa: ANN401 - a piece
-    """Return what makes the chunks of the pieces that are told like one of them.
+    """Return a function that makes the chunks of pieces like a given one.
 
     Args:
-        event: That piece, for which `is_piece` holds.
+        event: The given piece, for which `is_piece` is true.
         wrap: Makes the chunk of a text.
     """
     kind = event.__class__
@@ -115,18 +115,18 @@ def writer(event: Any, wrap: Wrap) -> Writer:  # noqa: ANN401 - a piece
         try:
             return wrap(text) if text else None
         except ValueError:
-            # Half of a surrogate pair, for which all else in the chunk is written as escapes.
+            # An unpaired surrogate forces escapes in the whole chunk.
             return None
 
     return write
 
 
 def keeping(wrap: Wrap, keep: Callable[[str], object]) -> Wrap:
-    """Return what makes the chunk of a text and then keeps the text.
+    """Return a function that makes the chunk of a text and then records the text.
 
     Args:
         wrap: Makes the chunk.
-        keep: Takes the text.
+        keep: Records the text.
     """
 
     def both(text: str) -> bytes:
@@ -138,12 +138,12 @@ def keeping(wrap: Wrap, keep: Callable[[str], object]) -> Wrap:
 
 
 def numbered(wrap: Callable[[bytes], Wrap], head: bytes, field: bytes, count: Callable[[], int]) -> Wrap:
-    """Return what makes the chunk of a text, with the number that it has among all events.
+    """Return a function that makes the chunk of a text, with the next event number in it.
 
     Args:
-        wrap: Returns what makes the rest of the chunk, given what stands between the number and the text.
-        head: What stands before the text in a chunk that was sent.
-        field: What stands before the number.
+        wrap: Returns a function that makes the rest of the chunk, given the bytes between number and text.
+        head: The bytes before the text in a chunk that was sent.
+        field: The bytes before the number.
         count: Returns the next number.
 
     Example:
@@ -162,12 +162,12 @@ def numbered(wrap: Callable[[bytes], Wrap], head: bytes, field: bytes, count: Ca
 
 
 def _of_call(id: str, event: ToolCallDelta) -> str:
-    """Return more of the arguments of a call; "" where the event is one of another call."""
+    """Return the fragment of a call's arguments; "" if the event belongs to another call."""
     return event.fragment if event.id == id else ""
 
 
 def _exchanged(value: Any, text: str) -> Any:  # noqa: ANN401 - any JSON value
-    """Return JSON with the probe in place of a text."""
+    """Return a JSON value with each string equal to `text` replaced by the probe."""
     if is_dict(value):
         return {key: _exchanged(each, text) for key, each in value.items()}
     if is_list(value):

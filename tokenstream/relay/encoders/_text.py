@@ -1,4 +1,4 @@
-"""Bare text in `data:` lines."""
+"""Encoder for bare text in `data:` lines."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ __all__ = ["Text"]
 
 _END = "[DONE]"
 _ERROR = '"error"'
-"""What an object in one piece must not hold: readers take it for the server's error."""
+"""Key that a piece starting with "{" must not contain: readers would take it for an error of the server."""
 _HALF = re.compile(r"[\ud800-\udfff]")
 
 
 class Text(Encoder):
-    """Writes an answer's text piece by piece, and `[DONE]`."""
+    """Encodes an answer as its text, piece by piece, and `[DONE]`."""
 
     name: ClassVar[str] = "text"
-    # Nothing is escaped, and some pieces are sent in two.
+    # Text is not escaped, and some pieces are split into two events.
     steady: ClassVar[bool] = False
     expresses: ClassVar[frozenset[Kind]] = frozenset({"text"})
     counts: ClassVar[frozenset[str]] = frozenset()
     words: ClassVar[Mapping[FinishReason, str]] = {"stop": ""}
 
     def text(self, event: TextDelta) -> Payloads:
-        """A piece of text; one that would be read as something else is sent in two.
+        """A piece of text; one that readers would take for a sentinel or an error is split in two.
 
-        With `drop="all"` a carriage return becomes the end of a line, and half of a
-        surrogate pair a replacement character.
+        With `drop="all"` a carriage return becomes a line feed, and an unpaired surrogate a
+        replacement character.
 
         Raises:
-            NotExpressible: A line of SSE cannot hold it.
+            NotExpressible: An SSE line cannot carry the text.
         """
         text = event.text
         if "all" in self.drop:
@@ -58,5 +58,5 @@ class Text(Encoder):
         return [("", _END)]
 
     def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """The server's error, as an event of that name."""
+        """An event named `error`."""
         return [("error", {"error": {"message": message, "type": kind, "code": code}})]

@@ -1,4 +1,4 @@
-"""Text Generation Inference's own route: a token to an event."""
+"""Encoder for the native route of Text Generation Inference: one token per event."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["TGI"]
 
 _END_TOKEN = 2
-"""Ids below are those of special tokens."""
+"""Id of the end token; lower ids are other special tokens."""
 _INDEX = b'"index":'
 _VOCABULARY = 32_000
 _LOGPROB = -0.25
@@ -29,15 +29,14 @@ _ERRORS: dict[ErrorKind, str] = {
     "rate_limited": "overloaded",
     "invalid_request": "validation",
 }
-"""The types of errors; the others are failures of the generation."""
+"""Error types by kind; any other kind is "generation"."""
 
 
 class TGI(Encoder):
-    """Writes each piece of text as one token; the last token has the whole text and the details.
+    """Encodes each piece of text as one token; the last token has the whole text and the details.
 
-    A text that ends by itself is followed by the special token for its end. Where
-    the server stops, the last token is one without text, such as the piece of a
-    character is: no piece has to be held back until it is known to be the last.
+    If the model ended the text, the last token is the special end token. Otherwise it is a
+    token without text, so that no piece has to be held back until it is known to be the last.
     """
 
     name: ClassVar[str] = "tgi"
@@ -59,7 +58,7 @@ class TGI(Encoder):
         return [self._token(_id_of(event.text), event.text)]
 
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
-        """Count the tokens, each with the id of its text."""
+        """Also number the tokens, and compute each token's id from its text."""
         start = head.partition(_INDEX)[0] + _INDEX
 
         def token(text: str) -> bytes:
@@ -70,7 +69,7 @@ class TGI(Encoder):
         return token
 
     def tail(self) -> Payloads:
-        """The last token, with all that was said and why it ended."""
+        """The last token, with the whole text and the finish reason."""
         text, word = "".join(self._pieces), self.word(self.finishes[0].reason)
         ended = word == "eos_token"
         self._pieces.append("</s>" if ended else "")
@@ -86,7 +85,7 @@ class TGI(Encoder):
         return [self._token(id, self._pieces[-1], special=ended, **whole)]
 
     def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """The error's words and its type in the place of a token."""
+        """The error's message and type instead of a token."""
         return [("", {"error": message, "error_type": code or _ERRORS.get(kind, "generation")})]
 
     # -- within ----------------------------------------------------------------
@@ -103,5 +102,5 @@ class TGI(Encoder):
 
 
 def _id_of(text: str) -> int:
-    """Return a token's id: the same for the same text."""
+    """Return a token id derived from the text."""
     return _END_TOKEN + 1 + zlib.crc32(text.encode("utf-8", "surrogatepass")) % _VOCABULARY

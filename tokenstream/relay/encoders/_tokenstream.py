@@ -1,4 +1,4 @@
-"""Our own events, with nothing lost: the protocol `tokenstream`, as SSE and as JSON lines."""
+"""Encoder for the protocol `tokenstream`: our own events, lossless, as SSE or as JSON lines."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ __all__ = [
 
 _TYPES: dict[type, str] = {kind.cls: name for name, kind in EVENTS.items()}
 _NAMES = {field: key for key, field in FIELDS.items()}
-"""Keys of fields in the protocol, where they are others."""
+"""Keys in the protocol that differ from the names of fields."""
 _PROBE = "¿piece?"
 _HEAD, _TAIL = b'{"type":"text_delta","text":', b"}"
-"""What stands around the pieces of the first part where that is text."""
+"""Bytes around a piece of the first part, for text."""
 _LONG = 200
-"""Characters of an id for which nothing is remembered."""
+"""Longest id, in characters, for which the bytes around pieces are cached."""
 _PRIVATE = frozenset({"provider_data"})
-"""Fields of values that only the provider knows what to do with."""
+"""Fields of values that are private to the provider."""
 _PRIVATE_OF: dict[type, frozenset[str]] = {
     Message: frozenset({"id", "provider_data"}),
     MediaPart: frozenset({"id", "provider_data"}),
@@ -72,11 +72,11 @@ _PRIVATE_OF: dict[type, frozenset[str]] = {
 
 
 def record(event: Event, *, raw: bool = False) -> bytes:
-    r"""Return an event as a record: a JSON object in one line; empty where it stays in.
+    r"""Return an event as a record, a JSON object in one line; empty if it is not sent.
 
     Args:
         event: The event.
-        raw: Whether the provider's ids, payloads and fields without a word of ours are in it.
+        raw: Whether to include the provider's ids, payloads and unknown fields.
 
     Example:
         >>> record(TextDelta("Hel"))
@@ -90,7 +90,7 @@ def record(event: Event, *, raw: bool = False) -> bytes:
 
 
 def _piece(event: Any) -> bytes | None:  # noqa: ANN401 - an event
-    """Return the record of a piece of a part; None for any other event, and half of a character."""
+    """Return the record of a piece of a part; None for other events, and for an unpaired surrogate."""
     cls = event.__class__
     read = TEXTS.get(cls)
     text = "" if read is None else read(event)
@@ -102,7 +102,7 @@ def _piece(event: Any) -> bytes | None:  # noqa: ANN401 - an event
             id = event.id if cls is ToolCallDelta else ""
             if len(id) > _LONG or (step and len(step) > _LONG):
                 return None
-            # A call that is named as the probe is has it there twice.
+            # Raises ValueError if a call's id contains the probe: the record is then split into three.
             head, tail = _around(cls, id, event.choice, event.part, step)
         return b"%b%b%b" % (head, to_json(text), tail)
     except ValueError:
@@ -111,7 +111,7 @@ def _piece(event: Any) -> bytes | None:  # noqa: ANN401 - an event
 
 @lru_cache(maxsize=1_000)
 def _around(cls: Any, id: str, choice: int, part: int, step: str | None) -> list[bytes]:  # noqa: ANN401 - an event's class
-    """Return what stands before and behind the pieces of a part in their records."""
+    """Return the bytes before and after the pieces of a part in their records."""
     piece = cls(*([id] if cls is ToolCallDelta else ()), _PROBE, choice=choice, part=part)
     if step is not None:
         piece.step = step
@@ -119,7 +119,7 @@ def _around(cls: Any, id: str, choice: int, part: int, step: str | None) -> list
 
 
 def payload_of(event: Event, *, raw: bool = False) -> dict[str, Any] | None:
-    """Return an event as a record says it; None where it stays in.
+    """Return an event as the JSON value of its record; None if it is not sent.
 
     Args:
         event: The event.
@@ -133,7 +133,7 @@ def payload_of(event: Event, *, raw: bool = False) -> dict[str, Any] | None:
     if cls is Unknown and not raw:
         return None
     told: dict[str, Any] = {"type": _TYPES[cls]}
-    # What an answer of a run had come to is not all that the readers of the run have.
+    # A reader of a run cannot rebuild what a step's answer had said so far, so a step's restart keeps it.
     known = (cls is PartDone or (cls is Restarted and event.step is None)) and getattr(
         event, "told_before", False
     )
@@ -152,13 +152,13 @@ def payload_of(event: Event, *, raw: bool = False) -> dict[str, Any] | None:
 
 
 def read_record(record: bytes) -> Event | End:
-    """Return the event of a record, or how it says that the answer ended.
+    """Return the event of a record, or the answer's end.
 
     Args:
-        record: What `record`, `end_record` or `error_record` returned.
+        record: A record that `record`, `end_record` or `error_record` returned.
 
     Raises:
-        ProtocolError: It is no such record.
+        ProtocolError: It is not such a record.
 
     Example:
         >>> read_record(b'{"type":"text_delta","text":"Hel"}').text
@@ -174,16 +174,16 @@ def read_record(record: bytes) -> Event | End:
         return end_of(payload)
     event = event_of(payload)
     if event is None:
-        msg = "a record must be of a type that the protocol has"
+        msg = "a record must be of a type known to the protocol"
         raise ProtocolError(msg)
     return event
 
 
 def end_record(ending: Ending) -> bytes:
-    """Return the last record of an answer that no error has ended.
+    """Return the last record of an answer that ended without an error.
 
     Args:
-        ending: The verdict: "complete", "stopped" or "truncated".
+        ending: "complete", "stopped" or "truncated".
 
     Example:
         >>> end_record("stopped")
@@ -193,12 +193,12 @@ def end_record(ending: Ending) -> bytes:
 
 
 def error_record(error: StreamError, *, raw: bool = False, ending: Ending | None = None) -> bytes:
-    """Return the last record of an answer that has failed.
+    """Return the last record of an answer that failed.
 
     Args:
         error: The error.
-        raw: Whether it is told in the provider's words; they may be private.
-        ending: The verdict; None for the one that such an error has.
+        raw: Whether to include the provider's own message, which may be private.
+        ending: The ending; None for the one that the error implies.
 
     Example:
         >>> read_record(error_record(StreamError("no", kind="overloaded"))).error.retryable
@@ -212,7 +212,7 @@ def frame(position: int | None, record: bytes) -> bytes:
     r"""Return a record as an SSE event.
 
     Args:
-        position: Its id; None for none.
+        position: The event's id; None for none.
         record: The record.
 
     Example:
@@ -223,10 +223,10 @@ def frame(position: int | None, record: bytes) -> bytes:
 
 
 def line(position: int | None, record: bytes) -> bytes:
-    r"""Return a record as a JSON line; without its end it is a message of a WebSocket.
+    r"""Return a record as a JSON line; without the line feed it is a WebSocket message.
 
     Args:
-        position: The value of its key `at`; None for none.
+        position: The value of the key `at`; None for none.
         record: The record.
 
     Example:
@@ -237,12 +237,12 @@ def line(position: int | None, record: bytes) -> bytes:
 
 
 class TokenStream(Encoder):
-    """Writes our own events as SSE, one for each.
+    """Encodes an answer as our own events, one SSE event for each.
 
     Args:
-        drop: Nothing needs to be left out: there is a place for all.
-        ids: Whether they are numbered, from 1.
-        raw: Whether the provider's ids, payloads and fields without a word of ours are sent.
+        drop: Without effect: the protocol has a place for everything.
+        ids: Whether to number the events, from 1.
+        raw: Whether to include the provider's ids, payloads and unknown fields.
     """
 
     name: ClassVar[str] = "tokenstream"
@@ -255,11 +255,11 @@ class TokenStream(Encoder):
         super().__init__(drop=drop)
         self.raw = raw
         self.position: int | None = 0 if ids else None
-        """The id of the last event; None where they have none."""
+        """Id of the last event; None if events are not numbered."""
         self._is_over = False
 
     def feed(self, event: Event, *, now: float = 0.0) -> list[bytes]:
-        """Return what is sent for an event."""
+        """Return the chunks for an event."""
         if event.__class__ is Ping:
             return [self.bordered(None, record(event))]
         if isinstance(event, Finish):
@@ -268,15 +268,15 @@ class TokenStream(Encoder):
         return [self._placed(told)] if told else []
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
-        """Return what ends the answer; nothing where it has not finished, or has failed."""
+        """Return the chunks that end the answer; none if it has not finished, or has failed."""
         return self.conclude("complete") if self.finishes else []
 
     def conclude(self, ending: Ending, error: StreamError | None = None) -> list[bytes]:
         """Return the last record, once.
 
         Args:
-            ending: The verdict.
-            error: What the answer failed with; None where it did not.
+            ending: How the answer ended.
+            error: The error that ended it; None if there was none.
         """
         if self._is_over:
             return []
@@ -285,7 +285,7 @@ class TokenStream(Encoder):
         return [self._placed(last)]
 
     def failure(self, kind: ErrorKind, message: str | None = None, *, code: str | None = None) -> list[bytes]:
-        """Return what tells of an error of the provider's, as the last record."""
+        """Return the last record of an answer that failed with an error of the provider, once."""
         if self._is_over:
             return []
         self._is_over = True
@@ -296,7 +296,7 @@ class TokenStream(Encoder):
         """Return a record as an SSE event.
 
         Args:
-            position: Its id; None for none.
+            position: The event's id; None for none.
             record: The record.
         """
         return frame(position, record)
@@ -308,7 +308,7 @@ class TokenStream(Encoder):
 
 
 class NDJSON(TokenStream):
-    """Writes our own events as JSON lines, one for each."""
+    """Encodes an answer as our own events, one JSON line for each."""
 
     name: ClassVar[str] = "ndjson"
     content_type: ClassVar[str] = "application/x-ndjson"
@@ -319,7 +319,7 @@ class NDJSON(TokenStream):
 
 
 def _class_of(words: str) -> str:
-    """Return the words of a step's error; only its class where an exception's own stand behind that."""
+    """Return only the class of an exception's `Class: message`; other texts unchanged."""
     name, colon, _ = words.partition(": ")
     return name if colon and name.isidentifier() else words
 
@@ -328,9 +328,9 @@ def _class_of(words: str) -> str:
 
 _HIDDEN = frozenset({"provider_data", "raw"})
 _HIDDEN_HEAD = _HIDDEN | {"id"}
-"""Keys of events that only the provider knows what to do with."""
+"""Keys of events that are private to the provider."""
 _SUMS = frozenset({"content", "discarded"})
-"""Keys of what events before add up to."""
+"""Keys whose value earlier events add up to."""
 
 
 def _fields(cls: Any) -> tuple[tuple[str, str, Any], ...]:  # noqa: ANN401 - an event's class
@@ -343,7 +343,7 @@ _FIELDS = {cls: _fields(cls) for cls in _TYPES}
 
 
 def _plain(value: Any, *, raw: bool) -> Any:  # noqa: ANN401 - any value of an event
-    """Return a value as JSON has it: of models, what is not as usual."""
+    """Return a value as JSON; of models, only the fields that differ from their defaults."""
     if value.__class__ is str:
         return value
     if isinstance(value, BaseModel):
@@ -380,7 +380,7 @@ def _defaults(cls: type[BaseModel]) -> tuple[tuple[str, Any], ...]:
 
 
 def written(payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
-    """Return JSON in one line that every reader takes: no NaN, and half a surrogate pair as an escape."""
+    """Return JSON in one line that every parser accepts: no NaN, and unpaired surrogates escaped."""
     try:
         return json_bytes(payload, allow_nan=False)
     except (ValueError, TypeError):
@@ -388,7 +388,7 @@ def written(payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
 
 
 def _sound(value: Any) -> Any:  # noqa: ANN401 - any value
-    """Return a value without what JSON cannot hold: that is null."""
+    """Return a value with everything that JSON cannot express replaced by null."""
     if is_dict(value):
         return {str(key): _sound(inner) for key, inner in value.items()}
     if is_list(value):

@@ -1,4 +1,4 @@
-"""The UI message stream of Vercel's AI SDK, version 1 of the protocol."""
+"""Encoder for the UI message stream of Vercel's AI SDK, version 1 of the protocol."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ _COUNTS = {
 }
 """The AI SDK's names of token counts."""
 _ABORT = "abort"
-"""The type of the chunk that ends a cancelled answer in the place of its finish."""
+"""Type of the chunk that ends a cancelled answer instead of `finish`."""
 _PROVIDER = "anthropic"
-"""Whose metadata hold the signatures: the protocol has a place for each provider's own."""
+"""Provider under whose name signatures are sent: the protocol's metadata is grouped by provider."""
 
 
 class UIMessage(NamedEncoder):
-    """Writes the chunks of one message with one step, and `[DONE]`.
+    """Encodes an answer as the chunks of one message with one step, and `[DONE]`.
 
-    Token counts are metadata of the message, under the name that the AI SDK gives
-    them: the protocol has no place of its own for them, and applications do so.
+    Token counts are sent as metadata of the message, in the AI SDK's names, as applications
+    do: the protocol has no field for them.
     """
 
     name: ClassVar[str] = "ui-message"
@@ -73,32 +73,32 @@ class UIMessage(NamedEncoder):
         super().__init__(**options)
         self._files = Media()
         self._steps: dict[str, dict[str, Any]] = {}
-        """What was told of the steps that are open, by their ids."""
+        """Data sent for the open steps, by id."""
 
     def head(self) -> Payloads:
-        """The message begins, and its only step."""
+        """A `start` and a `start-step`."""
         start: dict[str, Any] = {"type": "start", "messageId": self.answer_id}
         if self.model is not None:
             start["messageMetadata"] = {"model": self.model}
         return [("", start), ("", {"type": "start-step"})]
 
     def begun(self, part: Opened) -> list[Payload]:
-        """A chunk that says which text begins."""
+        """A `text-start` or a `reasoning-start`."""
         return [("", {"type": f"{part.kind}-start", "id": part.id})]
 
     def more(self, part: Opened, text: str) -> Payload:
-        """A chunk with a piece of a text."""
+        """A `text-delta` or a `reasoning-delta`."""
         return "", {"type": f"{part.kind}-delta", "id": part.id, "delta": text}
 
     def ended(self, part: Opened) -> list[Payload]:
-        """A chunk that says which text has ended; its proofs are metadata of the provider."""
+        """A `text-end` or a `reasoning-end`, with any signature as metadata of the provider."""
         end: dict[str, Any] = {"type": f"{part.kind}-end", "id": part.id}
         proofs = {"signature": "".join(part.signature), "redactedData": part.redacted}
         told = {name: proof for name, proof in proofs.items() if proof}
         return [("", {**end, "providerMetadata": {_PROVIDER: told}} if told else end)]
 
     def open(self, event: PartStart) -> Payloads:
-        """The start of a text; a file is sent when it is whole."""
+        """The start of a text; a file is sent when it is complete."""
         if event.content.kind == "media":
             return [
                 payload for delta in self._files.begin(event, event.content) for payload in self.media(delta)
@@ -106,16 +106,16 @@ class UIMessage(NamedEncoder):
         return super().open(event)
 
     def call(self, event: ToolCallStart) -> Payloads:
-        """A call begins."""
+        """A `tool-input-start`."""
         start = {"type": "tool-input-start", "toolCallId": event.id, "toolName": event.name}
         return [*self.ahead(), ("", start)]
 
     def arguments(self, event: ToolCallDelta) -> Payloads:
-        """A fragment of a call's arguments."""
+        """A `tool-input-delta`."""
         return [("", {"type": "tool-input-delta", "toolCallId": event.id, "inputTextDelta": event.fragment})]
 
     def call_done(self, event: ToolCallDone) -> Payloads:
-        """A call with its arguments as a value: only such a call may be run."""
+        """A `tool-input-available` with the parsed arguments: the client may run the call now."""
         call = event.call
         return [
             (
@@ -130,10 +130,10 @@ class UIMessage(NamedEncoder):
         ]
 
     def citation(self, event: CitationAdded) -> Payloads:
-        """A source with its address and its title; there is no place for the cited words.
+        """A `source-url`; it has no field for the cited text.
 
         Raises:
-            NotExpressible: It has no address.
+            NotExpressible: The citation has no URL.
         """
         url, title = event.citation.url, event.citation.title
         if url is None:
@@ -142,12 +142,12 @@ class UIMessage(NamedEncoder):
         return [*self.ahead(), ("", source if title is None else {**source, "title": title})]
 
     def media(self, event: MediaDelta) -> Payloads:
-        """Nothing yet: a file is sent when it is whole."""
+        """Nothing yet: a file is sent when it is complete."""
         self._files.of(event).pieces.append(event.data)
         return ()
 
     def close(self, event: PartDone) -> Payloads:
-        """The end of a text, or a file; of a call whose arguments are no JSON, that it must not be run."""
+        """The end of a text, a complete file, or the `tool-input-error` of a call with invalid arguments."""
         if isinstance(event.content, ToolCall):
             call = event.content
             refused = {"toolCallId": call.id, "toolName": call.name, "input": call.arguments_text}
@@ -156,13 +156,13 @@ class UIMessage(NamedEncoder):
         return super().close(event) if medium is None else [*self.ahead(), ("", _file(medium))]
 
     def step(self, event: StepStart) -> Payloads:
-        """A part of data that tells of the step: the protocol's own steps would end what others write."""
+        """A `data-step`: the protocol's own steps would end the parts of other steps."""
         told = {"name": event.name, "parent": event.parent, "agent": event.agent, "state": "running"}
         self._steps[event.id] = told
         return [*self.ahead(), _step(event.id, told)]
 
     def step_done(self, event: StepDone) -> Payloads:
-        """The same part again, which takes the place of what it was."""
+        """A `data-step` with the same id, which replaces the first."""
         told = self._steps.pop(event.id, None)
         return () if told is None else [_step(event.id, {**told, "state": event.state})]
 
@@ -178,7 +178,7 @@ class UIMessage(NamedEncoder):
         return [*self.ahead(), *self.close_all(), *(("", end) for end in ends), ("", "[DONE]")]
 
     def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """A chunk with the error's words, which are all that there is."""
+        """An `error` chunk with the error's message."""
         return [*self.ahead(), ("", {"type": "error", "errorText": message})]
 
 
@@ -188,14 +188,14 @@ def _step(id: str, told: dict[str, Any]) -> Payload:
 
 
 def _file(medium: Medium) -> dict[str, Any]:
-    """Return a whole file: what it holds, or its address."""
+    """Return the chunk of a complete file, with its content or its address."""
     mime_type = medium.mime_type or "application/octet-stream"
     url = medium.address(mime_type) or f"data:{mime_type};base64,"
     return {"type": "file", "mediaType": mime_type, "url": url}
 
 
 def _report(usage: Usage) -> dict[str, Any]:
-    """Return token counts in the AI SDK's names; {} where there are none."""
+    """Return token counts in the AI SDK's names; {} if there are none."""
     report: dict[str, Any] = {
         word: count for name, word in _COUNTS.items() if (count := getattr(usage, name)) is not None
     }

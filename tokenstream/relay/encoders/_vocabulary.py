@@ -1,4 +1,4 @@
-"""What a format has a place for, and its words: what encoders ask while they write."""
+"""Vocabulary of a format: the kinds of content that it can express, and its words for them."""
 
 from __future__ import annotations
 
@@ -32,38 +32,38 @@ PHRASES: dict[Kind, str] = {
     "media": "media",
     "opaque": "a part that only its own provider knows",
 }
-"""What parts are called in errors."""
+"""Names of kinds of parts in error messages."""
 
 MODEL = "scripted-1"
-"""The model's name where nobody has told it."""
+"""Name of the model if no event has one."""
 CREATED = "2026-01-01T00:00:00Z"
-"""A moment: what is sent depends on no clock."""
+"""Time of creation; constant, so that the output does not depend on a clock."""
 
 
 class Vocabulary:
-    """Knows what a format has a place for, and how it calls what an answer has come to.
+    """Declares which content a format can express and its words for it; holds the answer's id and usage.
 
     Args:
-        drop: What to leave out that the format has no place for: names of kinds, or "all".
+        drop: Kinds of content to leave out if the format has no place for them: their names, or "all".
     """
 
     name: ClassVar[str]
     """The format's name."""
     content_type: ClassVar[str] = "text/event-stream; charset=utf-8"
     messages: ClassVar[bool] = False
-    """Whether the provider sends it over a WebSocket; each chunk is then one message."""
+    """True if it is sent over a WebSocket; each chunk is then one message."""
     expresses: ClassVar[frozenset[Kind]]
-    """The kinds of parts that it has a place for."""
+    """Kinds of parts that the format can express."""
     counts: ClassVar[frozenset[str]] = frozenset({"input_tokens", "output_tokens", "total_tokens"})
-    """The fields of a `Usage` that it has a place for."""
+    """Fields of a `Usage` that the format can express."""
     words: ClassVar[Mapping[FinishReason, str]]
-    """The provider's words for the finish reasons that it has."""
+    """The provider's words for the finish reasons that the format can express."""
     choices: ClassVar[bool] = False
-    """Whether an answer may have alternatives."""
+    """True if an answer may have several choices."""
     names_calls: ClassVar[bool] = True
-    """Whether the ids of tool calls are sent."""
+    """True if the ids of tool calls are sent."""
     made_up: ClassVar[str] = ""
-    """The answer's id where nobody has told it."""
+    """Id of the answer if no event has one."""
 
     def __init__(self, *, drop: Drop = ()) -> None:
         self.drop = names_of(drop)
@@ -73,26 +73,26 @@ class Vocabulary:
         self.usage = Usage()
         """The token counts so far."""
         self._kinds: dict[tuple[int, int], Kind] = {}
-        """What each part is that has begun, by choice and index."""
+        """Kind of each part so far, by choice and index."""
 
     @property
     def answer_id(self) -> str:
-        """The answer's id; once it was asked for it does not change."""
+        """The answer's id; constant after the first access."""
         self.id = self.id or self.made_up
         return self.id
 
     @property
     def answer_model(self) -> str:
-        """The model's name; once it was asked for it does not change."""
+        """The model's name; constant after the first access."""
         self.model = self.model or MODEL
         return self.model
 
     def has_calls(self) -> bool:
-        """Tell whether there were calls of the application's tools, sent or left out."""
+        """Return True if the answer had calls of the application's tools, sent or left out."""
         return not _CALLS.isdisjoint(self._kinds.values())
 
     def counted(self, names: Mapping[str, str]) -> dict[str, int]:
-        """Return the token counts that there are in the provider's names.
+        """Return the known token counts in the provider's names.
 
         Args:
             names: The provider's name for each of ours.
@@ -101,14 +101,14 @@ class Vocabulary:
         return {name: count for name, count in counts.items() if count is not None}
 
     def expressed(self, reason: FinishReason) -> FinishReason:
-        """Return the finish reason that is sent for one.
+        """Return the finish reason to send for a given one.
 
-        It is that one where there is a word for it. "tool_calls" is "stop" where a
-        provider has no word for it, since who reads an answer with calls knows it.
-        With `drop="all"` whatever has no word is "stop".
+        1. The reason itself, if the format has a word for it.
+        2. "stop" for "tool_calls" in an answer with calls: its reader sees the calls.
+        3. "stop" for any other reason with `drop="all"`.
 
         Raises:
-            NotExpressible: There is no word for it.
+            NotExpressible: None of these applies.
         """
         if reason in self.words:
             return reason
@@ -117,19 +117,19 @@ class Vocabulary:
         raise self.refused(f"the finish reason {reason!r}")
 
     def word(self, reason: FinishReason) -> str:
-        """Return the provider's word for a finish reason, or for what stands for it.
+        """Return the provider's word for a finish reason, or for the one that replaces it.
 
         Raises:
-            NotExpressible: It has none.
+            NotExpressible: The format has no word for it.
         """
         return self.words[self.expressed(reason)]
 
     def refused(self, what: str, kind: Kind | None = None) -> NotExpressible:
-        """Return the error for what the format has no place for.
+        """Return the error for content that the format has no place for.
 
         Args:
-            what: That, in the words of the answer.
-            kind: Its name for `drop=`, where it has one.
+            what: A description of the content.
+            kind: Its name for `drop=`, if it has one.
         """
         return NotExpressible(
             f"the format {self.name!r} has no place for {what}: leave it out, or take another format",
@@ -137,34 +137,34 @@ class Vocabulary:
         )
 
     def omit(self, what: str, kind: Kind) -> tuple[()]:
-        """Return nothing, where what the format has no place for is to be left out.
+        """Leave out content that the format has no place for: return no payloads.
 
         Args:
-            what: That, in the words of the answer.
+            what: A description of the content.
             kind: Its name for `drop=`.
 
         Raises:
-            NotExpressible: It is not to be left out.
+            NotExpressible: `drop` does not allow leaving it out.
         """
         if self.drop & {kind, "all"}:
             return ()
         raise self.refused(what, kind)
 
     def unsigned(self, event: ReasoningDelta) -> str:
-        """Return the text of reasoning, of which a signature has no place.
+        """Return the text of reasoning, and omit its signature.
 
         Raises:
-            NotExpressible: There is a signature, and it is not to be left out.
+            NotExpressible: It has a signature, and `drop` does not allow leaving it out.
         """
         if event.signature is not None:
             self.omit("a signature of reasoning", "signature")
         return event.text
 
     def object_of(self, event: ToolCallDone) -> dict[str, Any] | None:
-        """Return a call's arguments as an object; None where they are none, and are left out.
+        """Return a call's arguments as an object; None if they are not an object and are left out.
 
         Raises:
-            NotExpressible: They are none, and not to be left out.
+            NotExpressible: They are not an object, and `drop` does not allow leaving the call out.
         """
         try:
             arguments = decode(event.call.arguments_text or "{}")

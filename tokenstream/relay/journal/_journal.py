@@ -160,8 +160,7 @@ class Journal:
         try:
             if isinstance(stream, Stream) or not hasattr(stream, "__aiter__"):
                 raise MisuseError(
-                    "a journal takes an AsyncStream, or another async iterable of events, and not "
-                    f"{stream!r:.80}"
+                    f"a journal takes an AsyncStream, or another async iterable of events, not {stream!r:.80}"
                 )
             if not 0 < len(id) <= _LONGEST_ID:
                 raise MisuseError(f"an id has 1 to {_LONGEST_ID} characters, and this one {len(id)}")
