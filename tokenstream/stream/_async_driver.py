@@ -35,7 +35,7 @@ class AsyncDriver(Driver):
 
     Args:
         source: The source, opened or not.
-        options: How to read.
+        options: The options of the stream.
     """
 
     __slots__ = ("_swapped", "judges", "pump")
@@ -292,7 +292,7 @@ class AsyncDriver(Driver):
 
         Args:
             question: Asks the guard.
-            awaited: The answer is known to be awaitable.
+            awaited: True if the answer is known to be awaitable.
         """
         from tokenstream.stream._judges import Judges
 
@@ -312,7 +312,7 @@ class AsyncDriver(Driver):
         """Close the source; the message keeps what was read.
 
         Args:
-            failed: Another error is being raised, which must be neither hidden nor delayed.
+            failed: True if another error is being raised, which must be neither hidden nor delayed.
         """
         self.ask_to_close()
         self.cut("stopped", "closed")
@@ -324,7 +324,7 @@ class AsyncDriver(Driver):
         """Close the source once; a second caller waits until it is closed.
 
         Args:
-            failed: Another error is being raised, which must be neither hidden nor delayed.
+            failed: True if another error is being raised, which must be neither hidden nor delayed.
             quiet: Only log an error of the closing, because the caller did not ask to close.
         """
         error = await self.pump.close(failed=failed)

@@ -55,7 +55,7 @@ class AsyncPump:
         self._tasks: TaskGroup | None = None
         self._entered = False
         self.busy = False
-        """A read is in progress."""
+        """True while a read is in progress."""
         self.replace(source)
 
     def replace(self, source: AsyncSource | Deferred) -> None:
@@ -326,7 +326,7 @@ class AsyncPump:
         """Close the source once, and return the error of closing it; a second caller waits as well.
 
         Args:
-            failed: Another error is being raised, which must not be delayed.
+            failed: True if another error is being raised, which must not be delayed.
         """
         source, self.source, self._closed = self.source, None, True
         reader = self._reader

@@ -136,7 +136,7 @@ class AsyncHub(Hub[AsyncDriver]):
         """Close the stream for all readers.
 
         Args:
-            failed: Another error is being raised.
+            failed: True if another error is being raised.
         """
         self.set_free()
         try:

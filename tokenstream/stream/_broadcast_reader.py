@@ -31,7 +31,7 @@ class Follower(Alone):
     Args:
         hub: Reads the stream for all readers.
         place: The reader's place in it.
-        whole: The reader is the stream itself, and closing it closes the stream for all.
+        whole: True if the reader is the stream itself, whose closing closes the stream for all.
     """
 
     __slots__ = ("__weakref__", "hub", "place", "whole")

@@ -184,7 +184,7 @@ class _Writing:
     Args:
         call: The call.
         tools: The tools.
-        again: The call was given whole before the answer began again.
+        again: True if the call was given whole before the answer began again.
     """
 
     __slots__ = ("_tools", "call", "document", "is_new", "shows", "stage", "text")

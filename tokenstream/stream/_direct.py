@@ -146,7 +146,7 @@ class Direct:
         """Close the source, or have the read in progress close it.
 
         Args:
-            failed: An error or a cancellation is being raised, which must not wait for ever.
+            failed: True if an error or a cancellation is being raised, which must not wait for ever.
         """
         self.stop()
         if self._reading or self.over:

@@ -209,7 +209,7 @@ class Driver(Alone):
         if machine.now >= self.due:
             self.silence.since = None
             self._tick(machine.now)
-            # A gap may open with any chunk.
+            # With reordering, any chunk may open a gap, whose deadline may be the first.
             due = self.silence.due if machine.reorder is None else -math.inf
             self.due = min(due, machine.guarded_until)
             return not self.machine.over and machine.error is None
@@ -464,7 +464,7 @@ class Driver(Alone):
 
         Args:
             error: The error; a `MisuseError` is not hidden, but raised or noted on the other error.
-            failed: Another error is being raised, which must not be hidden.
+            failed: True if another error is being raised, which must not be hidden.
         """
         if isinstance(error, MisuseError):
             beside = self.error or error.__context__

@@ -24,7 +24,7 @@ class Opened:
 
     Args:
         source: The open source.
-        late: The head came after its deadline, and the socket has been shut down.
+        late: True if the head came after its deadline, and the socket has been shut down.
     """
 
     __slots__ = ("late", "source")

@@ -45,7 +45,7 @@ class Judges:
 
         Args:
             question: The question.
-            awaited: The answers are known to be awaitable.
+            awaited: True if the answers are known to be awaitable.
         """
         self._needs_room = self._needs_room or awaited
         question.later = lambda about: self._put(question, about)

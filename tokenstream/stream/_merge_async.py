@@ -142,7 +142,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
         """Close all streams at the same time, and wait for the last one.
 
         Args:
-            failed: An error is being raised, which must be neither hidden nor delayed.
+            failed: True if an error is being raised, which must be neither hidden nor delayed.
         """
         for driver in self._drivers:
             driver.ask_to_close()
