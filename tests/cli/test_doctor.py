@@ -79,7 +79,7 @@ def test_a_path_that_streams_is_status_0(server: ReplayServer, capsys: pytest.Ca
     assert (0, f"{server.url}/text: streams") == (status, lines[0])
     assert "asked       with Accept-Encoding: identity" in lines
     assert "   seconds    bytes  events" in lines
-    assert "hop         the response names none that is known here" in lines
+    assert "hop         the response names no known one" in lines
 
 
 def test_the_same_is_asked_with_and_without_compression(
@@ -232,7 +232,7 @@ def test_a_proxy_that_the_environment_names_is_told(
         (asked,) = proxy.requests
 
     assert "http://example.test/text" == asked.path
-    assert "a proxy of one's own" in [hop["name"] for hop in told["hops"]]
+    assert "your own proxy" in [hop["name"] for hop in told["hops"]]
 
 
 def test_a_response_that_never_comes_names_whose_patience_may_have_ended(

@@ -204,14 +204,14 @@ def test_the_exit_status_tells_the_ending(
     [
         (["nothere.sse"], 1, "nothere.sse cannot be read: No such file or directory"),
         ([str(ROOT)], 1, f"{ROOT} cannot be read: Is a directory"),
-        (["a\0b"], 1, "is no name of a file: embedded null byte"),
+        (["a\0b"], 1, "is not the name of a file: embedded null byte"),
         (["--format", "nothere", __file__], 2, "there is no format 'nothere'; the formats are "),
         (["-d", "{}", __file__], 2, "a method, headers and data belong to a request, and "),
         (["-H", "A: b", "-"], 2, "a method, headers and data belong to a request, and '-' is no "),
-        (["http://127.0.0.1:9/", "-d", "{"], 2, "the data is no JSON (Expecting property name"),
+        (["http://127.0.0.1:9/", "-d", "{"], 2, "the data is not JSON (Expecting property name"),
         (["http://127.0.0.1:9/", "-d", "@nothere"], 1, "nothere cannot be read: No such file"),
         (["http://127.0.0.1:port/"], 2, "the request cannot be made: "),
-        ([""], 2, "nothing is named: give a file, an http or https URL, or -"),
+        ([""], 2, "no source is given: give a file, an http or https URL, or -"),
         (
             ["localhost:8000/x"],
             1,
@@ -246,7 +246,7 @@ def test_a_header_without_a_colon_is_explained(capsys: pytest.CaptureFixture[str
         main(["inspect", "http://127.0.0.1:9/", "-H", "nonsense"])
 
     assert 2 == caught.value.code
-    assert "'nonsense' is no header: it reads 'Name: value'" in capsys.readouterr().err
+    assert "'nonsense' is not a header: write 'Name: value'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["Ünï", "a b", "x\ny"])
@@ -258,7 +258,7 @@ def test_a_header_whose_name_no_request_can_have_is_explained(
         main(["inspect", "http://127.0.0.1:9/", "-H", f"{name}: x"])
 
     assert 2 == caught.value.code
-    assert f"{name!r} is no name of a header: " in capsys.readouterr().err
+    assert f"{name!r} is not a header's name: " in capsys.readouterr().err
 
 
 def test_the_help_lists_the_formats(capsys: pytest.CaptureFixture[str]) -> None:

@@ -192,7 +192,7 @@ def test_all_that_is_broken_is_told_at_once() -> None:
     first, *lines = str(caught.value).splitlines()
     assert f"Apologetic() breaks 1 of {len(RULES)} rules" == first
     assert [
-        "- prefix: what a cut answer shows is the beginning of the whole one",
+        "- prefix: a cut answer shows a beginning of the whole one",
         "    answer: fault=faults.cut(at=0): its text is not the beginning of the whole answer's",
         "      to see it again: recording.stream(format=Apologetic(), fault=faults.cut(at=0)).final()",
         "    other: fault=faults.cut(at=0): its text is not the beginning of the whole answer's",

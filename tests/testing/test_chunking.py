@@ -98,14 +98,14 @@ def test_the_messages_of_a_websocket_have_no_other_borders() -> None:
 def test_what_is_no_chunking_is_refused_with_what_there_is(chunking: Any) -> None:
     """Also for a WebSocket, which has no use for one."""
     for messages in (False, True):
-        with pytest.raises(MisuseError, match='is none: it is "recorded", "events", "bytes", "whole"'):
+        with pytest.raises(MisuseError, match='is invalid: pass "recorded", "events", "bytes", "whole"'):
             Recording.of([b"data: a\n\n"], messages=messages).chunks(chunking)
 
 
 @pytest.mark.parametrize("number", [None, "7", 7.5])
 def test_a_seed_is_a_whole_number(number: Any) -> None:
     """By None the borders would be others each time."""
-    with pytest.raises(MisuseError, match="it is a whole number"):
+    with pytest.raises(MisuseError, match="pass a whole number"):
         Seed(number)
 
 

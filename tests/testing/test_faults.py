@@ -178,12 +178,14 @@ def test_faults_come_in_their_order() -> None:
 def test_what_is_no_fault_is_refused() -> None:
     """The error says where they are made."""
     named: Any = ["cut"]
-    with pytest.raises(MisuseError, match=r"a str is no fault: testing\.faults makes them"):
+    with pytest.raises(MisuseError, match=r"a str is not a fault: call a function of testing.faults"):
         SSE.with_fault(named)
     uncalled: Any = faults.cut
-    with pytest.raises(MisuseError, match=r"a function is no fault: .* called, such as faults\.cut\(at=17\)"):
+    with pytest.raises(
+        MisuseError, match=r"a function is not a fault: call .*, such as faults\.cut\(at=17\)"
+    ):
         SSE.with_fault(uncalled)
-    with pytest.raises(MisuseError, match="a function is no fault"):
+    with pytest.raises(MisuseError, match="a function is not a fault"):
         SSE.with_fault(faults.crlf() | uncalled)
     elsewhere: Any = {"where": 3}
     with pytest.raises(TypeError, match=r"cut\(\*, at: .* is not called like that"):
@@ -231,42 +233,42 @@ def test_where_a_body_is_cut(fault: Fault, left: bytes) -> None:
     (faults.cut(at=47), "at=47 is outside of the body of 'abc', which has 41 bytes"),
     (faults.close(at=-42), "at=-42 is outside"),
     (faults.cut(at=True), "at=True is outside"),
-    (faults.reset(at=1.5), "at=1.5 is no fraction of a body"),
-    (faults.stall(at=math.nan), "at=nan is no fraction"),
-    (faults.cut(event=5), "event=5 is no event of 'abc', which has 4"),
-    (faults.cut(event=-5), "event=-5 is no event"),
+    (faults.reset(at=1.5), "at=1.5 is not a fraction of a body"),
+    (faults.stall(at=math.nan), "at=nan is not a fraction"),
+    (faults.cut(event=5), "event=5 does not exist in 'abc', which has 4"),
+    (faults.cut(event=-5), "event=-5 does not exist"),
     (faults.cut(at=3, event=1), "by `at` or by `event`, and not by both"),
-    (faults.cut(at=cast("int", "3")), "at='3' is no fraction"),
-    (faults.cut(event=cast("int", 1.5)), "event=1.5 is no event"),
-    (faults.cut(event=False), "event=False is no event"),
-    (faults.duplicate(event=0), "event=0 is no event"),
-    (faults.bad_json(event=True), "event=True is no event"),
+    (faults.cut(at=cast("int", "3")), "at='3' is not a fraction"),
+    (faults.cut(event=cast("int", 1.5)), "event=1.5 does not exist"),
+    (faults.cut(event=False), "event=False does not exist"),
+    (faults.duplicate(event=0), "event=0 does not exist"),
+    (faults.bad_json(event=True), "event=True does not exist"),
     (faults.bad_json(event=4), "event 4 of 'abc' holds no JSON object"),
-    (faults.empty() | faults.no_done(), "event=-1 is no event"),
-    (faults.empty() | faults.duplicate(), "the event in the middle is no event"),
-    (faults.garble(at=41), "nothing is left to garble behind byte 41"),
+    (faults.empty() | faults.no_done(), "event=-1 does not exist"),
+    (faults.empty() | faults.duplicate(), "the event in the middle does not exist"),
+    (faults.garble(at=41), "nothing is left to garble after byte 41"),
     (faults.garble(size=0), "one byte at least"),
     (faults.garble(data=b""), "one byte at least"),
-    (faults.reorder(events=(1, 9)), "event=9 is no event"),
-    (faults.reorder(events=(2, -3)), "two different events change places"),
-    (faults.reorder(events=cast("tuple[int, int]", (1, 2, 3))), "two different events change places"),
-    (faults.error_event(cast("Any", "busy")), "'busy' is no kind of error: there are overloaded, "),
-    (faults.status(99), "status 99 is none: they go from 200 to 599"),
-    (faults.html_instead(cast("int", "502")), "status '502' is none"),
-    (faults.reorder(events=(1, 2), seed=3), "and not both"),
+    (faults.reorder(events=(1, 9)), "event=9 does not exist"),
+    (faults.reorder(events=(2, -3)), "name two different events to swap"),
+    (faults.reorder(events=cast("tuple[int, int]", (1, 2, 3))), "name two different events to swap"),
+    (faults.error_event(cast("Any", "busy")), "'busy' is not a kind of error: pass one of overloaded, "),
+    (faults.status(99), "99 is not the status of an answer: pass one from 200 to 599"),
+    (faults.html_instead(cast("int", "502")), "'502' is not the status of an answer"),
+    (faults.reorder(events=(1, 2), seed=3), "not both"),
     (faults.cut(event=1) | faults.reorder(), "fewer than two events"),
     (faults.split_utf8(), "has no character of several bytes"),
-    (faults.stall(-1), "seconds=-1 does not do"),
-    (faults.stall(math.nan), "seconds=nan does not do"),
-    (faults.slow(math.inf), "seconds=inf does not do"),
-    (faults.slow(factor=-2), "factor=-2 does not do"),
-    (faults.stall(cast("float", "9")), "seconds='9' does not do"),
-    (faults.heartbeat(0), "seconds=0 does not do"),
+    (faults.stall(-1), "seconds=-1 is invalid"),
+    (faults.stall(math.nan), "seconds=nan is invalid"),
+    (faults.slow(math.inf), "seconds=inf is invalid"),
+    (faults.slow(factor=-2), "factor=-2 is invalid"),
+    (faults.stall(cast("float", "9")), "seconds='9' is invalid"),
+    (faults.heartbeat(0), "seconds=0 is invalid"),
     (faults.heartbeat(comment="hi\ndata: x"), "a text of one line"),
     (faults.stall() | faults.heartbeat(1), "no end of heartbeats"),
     (faults.gzipped() | faults.gzipped(), "is compressed already"),
-    (faults.gzipped() | faults.crlf(), "is no text of several lines"),
-    (faults.html_instead() | faults.heartbeat(), "is no stream of SSE"),
+    (faults.gzipped() | faults.crlf(), "is not text in lines"),
+    (faults.html_instead() | faults.heartbeat(), "is not an SSE stream"),
 ])  # fmt: skip
 def test_what_has_no_place_in_an_answer_is_misuse(fault: Fault, words: str) -> None:
     """A test that breaks nothing would prove nothing."""

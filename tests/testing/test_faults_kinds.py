@@ -244,7 +244,7 @@ def test_an_error_fits_the_framing_of_the_recording() -> None:
 
 def test_an_error_that_cannot_be_told_is_misuse() -> None:
     """Where the format is unknown, or has no way to say so, or nothing is a stream."""
-    with pytest.raises(MisuseError, match="cannot be told from its bytes"):
+    with pytest.raises(MisuseError, match="cannot be detected from its bytes"):
         LINES.with_fault(faults.error_event())
     with pytest.raises(MisuseError, match="has no events"):
         SSE.replaced(format="openai-chat").with_fault(faults.gzipped() | faults.error_event())

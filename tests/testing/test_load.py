@@ -237,9 +237,9 @@ def test_an_empty_cassette_has_no_answer(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name, text, line, words",
     [
-        ("a.yaml", "interactions:\n- request: {\n  b: ]\n", 3, "no YAML"),
-        ("a.yaml", "interactions:\n- !!python/object:os.system {}\n", 2, "no YAML"),
-        ("a.yaml", "when: 2024-13-45\n", None, "no YAML"),
+        ("a.yaml", "interactions:\n- request: {\n  b: ]\n", 3, "cannot be read as YAML"),
+        ("a.yaml", "interactions:\n- !!python/object:os.system {}\n", 2, "cannot be read as YAML"),
+        ("a.yaml", "when: 2024-13-45\n", None, "cannot be read as YAML"),
         ("a.yaml", "- 1\n", None, "no list of `interactions`"),
         ("a.yaml", "interactions: 3\n", None, "no list of `interactions`"),
         ("a.yaml", "interactions:\n- 3\n", None, "interaction 1 has no response"),
@@ -250,7 +250,7 @@ def test_an_empty_cassette_has_no_answer(tmp_path: Path) -> None:
             "a.yaml",
             "interactions:\n- response: {body: {base64_string: x}, status: 200}\n",
             None,
-            "1 is no base64",
+            "1 is not base64",
         ),
         (
             "a.yaml",
@@ -258,15 +258,15 @@ def test_an_empty_cassette_has_no_answer(tmp_path: Path) -> None:
             None,
             "interaction 1 cannot be read: .*unknown",
         ),
-        ("a.yaml", b"interactions:\n- a: \xe9\n", 2, "no YAML"),
-        ("a.yaml", "a: 1\nb: \x00\n", 2, "no YAML"),
+        ("a.yaml", b"interactions:\n- a: \xe9\n", 2, "cannot be read as YAML"),
+        ("a.yaml", "a: 1\nb: \x00\n", 2, "cannot be read as YAML"),
         ("a.yaml", "a: *nowhere\n", 1, "undefined alias"),
-        ("a.yaml", "interactions:\n  " + "[" * 100_000, 2, "more than 100 values stand in one another"),
-        ("a.yaml", "interactions:\n" + "- " * 200, 2, "more than 100 values stand in one another"),
-        ("a.yaml", "a: 1\ninteractions: &a\n- *a\n", 3, "aliases stand for far more"),
-        ("a.json", '{\n"interactions": [\n', 3, "no JSON"),
+        ("a.yaml", "interactions:\n  " + "[" * 100_000, 2, "more than 100 values are nested in one another"),
+        ("a.yaml", "interactions:\n" + "- " * 200, 2, "more than 100 values are nested in one another"),
+        ("a.yaml", "a: 1\ninteractions: &a\n- *a\n", 3, "aliases expand to far more"),
+        ("a.json", '{\n"interactions": [\n', 3, "not JSON"),
         ("a.json", '{"interactions": ' + "9" * 5_000 + "}", None, "cannot be read as JSON"),
-        ("a.json", '"interactions"' + "[" * 200_000, None, "no JSON|cannot be read as JSON"),
+        ("a.json", '"interactions"' + "[" * 200_000, None, "not JSON|cannot be read as JSON"),
         ("a.json", b'{"interactions": "\xff"}', None, "cannot be read as JSON"),
     ],
 )
@@ -300,7 +300,7 @@ RESPONSE = "interactions:\n- response: {status: 200, headers: {x: *a29}, body: {
 def test_a_few_aliases_do_not_become_everything(tmp_path: Path, text: str) -> None:
     """Each stands for ten of the one before, thirty times."""
     with pytest.raises(
-        RecordingInvalid, match="its aliases stand for far more than the file holds"
+        RecordingInvalid, match="its aliases expand to far more than the file holds"
     ) as raised:
         Recording.load(put(tmp_path, "a.yaml", text))
 
@@ -319,7 +319,7 @@ def test_the_aliases_that_tools_write_are_read(tmp_path: Path) -> None:
 
 def test_all_answers_of_what_is_no_cassette_are_none(tmp_path: Path) -> None:
     """A body of JSON is no cassette, and asking it for answers says so."""
-    with pytest.raises(RecordingInvalid, match="no cassette"):
+    with pytest.raises(RecordingInvalid, match="not a cassette"):
         load_cassette(put(tmp_path, "a.json", b'{"a": 1}'))
 
 

@@ -122,11 +122,11 @@ def test_the_messages_of_a_websocket_are_cut_between() -> None:
 def test_what_makes_no_cuts_is_refused() -> None:
     """With what there is."""
     how: Any = "burn"
-    with pytest.raises(MisuseError, match='it is "cut", "close" or "reset"'):
+    with pytest.raises(MisuseError, match='pass "cut", "close" or "reset"'):
         every_cut(HELLO, how=how)
     numbers: list[Any] = [0, -1, 1.5, "3", True]
     for every in numbers:
-        with pytest.raises(MisuseError, match=f"every={every!r} does not do"):
+        with pytest.raises(MisuseError, match=f"every={every!r} is invalid"):
             every_cut(HELLO, every=every)
 
 

@@ -67,7 +67,7 @@ def test_a_path_tells_the_format(path: str, format: str) -> None:
 def test_a_path_that_tells_no_format_is_an_error() -> None:
     """A script can be sent in any: nobody guesses."""
     with pytest.raises(
-        MisuseError, match=r"the path /text does not tell .* pass format=, one of openai-chat,"
+        MisuseError, match=r"the path /text does not determine .* pass format=, one of openai-chat,"
     ):
         Player(HELLO).recording(_asked("/text?model=m"))
 
@@ -116,10 +116,7 @@ def test_a_path_that_is_not_mapped_is_refused() -> None:
     refused = Player({CHAT: HELLO}).recording(_asked("/v1/models"))
 
     assert (404, "application/json") == (refused.status, refused.content_type)
-    assert (
-        f"nothing is played at /v1/models; what there is: {CHAT}"
-        == json.loads(refused.body)["error"]["message"]
-    )
+    assert f"nothing is played at /v1/models, only at {CHAT}" == json.loads(refused.body)["error"]["message"]
 
 
 def test_a_function_decides_by_the_request() -> None:
@@ -193,8 +190,8 @@ def test_messages_stay_whole() -> None:
 @pytest.mark.parametrize(
     ("what", "upgrade", "told"),
     [
-        (HEARD, None, "are the messages of a WebSocket: connect to ws://"),
-        (HELLO, "WebSocket", "are no messages of a WebSocket: ask for http://"),
+        (HEARD, None, "messages are played at .*: connect to ws://"),
+        (HELLO, "WebSocket", "an HTTP answer is played"),
     ],
 )
 def test_a_websocket_is_told_from_a_request(what: Playable, upgrade: str | None, told: str) -> None:

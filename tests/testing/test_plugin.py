@@ -184,10 +184,10 @@ def test_damaged(recording):
 """
     )
     told = project.run().told
-    begin = "its marker `recording` asks for what there is not: "
+    begin = "its marker `recording` has an invalid option: "
 
     assert f"test_it.py::test_misspelt: {begin}Stream.__init__() got an unexpected" in told["test_misspelt"]
-    assert f"test_it.py::test_no_chunking: {begin}chunking='lines' is none" in told["test_no_chunking"]
+    assert f"test_it.py::test_no_chunking: {begin}chunking='lines' is invalid" in told["test_no_chunking"]
     assert told["test_damaged"].startswith("test_it.py::test_damaged: its recording cannot be read: ")
     assert "bad.rec, line 1: " in told["test_damaged"]
     assert [1, 1, 1] == [len(each.splitlines()) for each in told.values()]

@@ -106,7 +106,7 @@ def test_the_head_is_replaced_too(path: Path) -> None:
 @pytest.mark.parametrize(
     "options, words",
     [
-        ({"replace": {"(": ""}}, "no regular expression"),
+        ({"replace": {"(": ""}}, "not a valid regular expression"),
         ({"replace": {"a": 3}}, "and not int"),
         ({"headers": "x-mine"}, r'headers=\("x-mine",\)'),
         ({"headers": ["Authorization"]}, "authorization is never stored"),

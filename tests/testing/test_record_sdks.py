@@ -148,7 +148,7 @@ def test_where_the_bytes_are_hidden_the_error_says_what_to_record(path: Path, wa
         needed(module)
     with Loopback(chunked(way.body)) as server, way.open(server.url) as ask:
         items = record(ask(), path)
-        with pytest.raises(MisuseError, match=r"record the HTTP client that the SDK is given"):
+        with pytest.raises(MisuseError, match=r"record the HTTP client to pass to the SDK"):
             list(items)
         items.close()
 

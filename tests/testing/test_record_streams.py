@@ -153,7 +153,9 @@ def test_a_stream_of_an_sdks_objects_cannot_be_recorded(path: Path) -> None:
     """The bytes beneath are not to be seen; the error says what can be recorded instead."""
     payloads: Any = [{"choices": []}]
     for source in (Stream(payloads), payloads):
-        with pytest.raises(MisuseError, match=r"gives dict .* testing\.record\(httpx2\.Client\(\), path\)"):
+        with pytest.raises(
+            MisuseError, match=r"an iterable of dict .* testing\.record\(httpx2\.Client\(\), path\)"
+        ):
             list(record(source, path))
 
     assert not path.exists()
@@ -258,11 +260,11 @@ async def test_what_does_not_open_leaves_no_file(path: Path) -> None:
 @pytest.mark.parametrize(
     "make, words",
     [
-        (lambda: b"data: a", r"at hand already: Recording\.load.* Recording\.of"),
-        (lambda: "data: a", "at hand already"),
-        (lambda: io.BytesIO(b"a"), "at hand already"),
-        (lambda: 3, "nothing that can be recorded.* stream=True"),
-        (lambda: {"choices": []}, "nothing that can be recorded"),
+        (lambda: b"data: a", r"complete already: Recording\.load.* Recording\.of"),
+        (lambda: "data: a", "complete already"),
+        (lambda: io.BytesIO(b"a"), "complete already"),
+        (lambda: 3, "cannot be recorded.* stream=True"),
+        (lambda: {"choices": []}, "cannot be recorded"),
     ],
 )
 def test_what_is_no_source_is_refused_at_the_call(path: Path, make: Callable[[], Any], words: str) -> None:

@@ -135,7 +135,7 @@ def test_stop_after_calls_means_that_they_are_to_be_run(reason: str, calls: bool
 
 def test_nothing_is_said_behind_the_end() -> None:
     """The mistake is told where it is made."""
-    with pytest.raises(MisuseError, match=r"behind finish\(\)"):
+    with pytest.raises(MisuseError, match=r"after finish\(\)"):
         testing.script().text("Hello").finish().text("again")
 
 

@@ -394,7 +394,7 @@ def test_with_the_name_of_a_bare_body_the_body_is_saved(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a", "a.yaml", "a.html"])
 def test_a_name_that_could_not_be_loaded_is_refused(tmp_path: Path, name: str) -> None:
     """The error says which can."""
-    with pytest.raises(MisuseError, match=rf"{name} is no name for a recording: end it with \.rec"):
+    with pytest.raises(MisuseError, match=rf"{name} is not a name for a recording: end it with \.rec"):
         CHAT.save(tmp_path / name)
 
 

@@ -111,7 +111,7 @@ def test_a_format_that_cannot_be_told_is_an_error_of_the_client() -> None:
         response = _post(server, "/text")
 
     assert 500 == response.status_code
-    assert "the path /text does not tell" in response.json()["error"]["message"]
+    assert "the path /text does not determine" in response.json()["error"]["message"]
 
 
 def test_a_recording_that_cannot_be_sent_is_an_error_of_the_client() -> None:
@@ -252,7 +252,7 @@ async def test_it_runs_on_any_event_loop() -> None:
         message = await stream.final()
 
     assert ("Hello", 1) == (message.text, len(server.requests))
-    with pytest.raises(MisuseError, match="does not run"):
+    with pytest.raises(MisuseError, match="is not running"):
         _ = server.url
 
 

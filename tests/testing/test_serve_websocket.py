@@ -260,7 +260,7 @@ def test_what_is_no_websocket_is_not_played_as_one() -> None:
     ):
         _open(server)
 
-    assert b"are no messages of a WebSocket" in caught.value.response.body
+    assert b"an HTTP answer is played" in caught.value.response.body
 
 
 def test_a_client_that_floods_is_cut_off(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

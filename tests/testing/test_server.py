@@ -143,7 +143,7 @@ def test_an_unknown_path_is_refused_in_the_words_of_a_provider(server: ReplaySer
     response = httpx.post(f"{server.url}/nothing", trust_env=False)
 
     assert (404, "application/json") == (response.status_code, response.headers["content-type"])
-    assert "there is nothing at /nothing; there is /text, /slow" == response.json()["error"]["message"]
+    assert "nothing is served at /nothing, only at /text, /slow" == response.json()["error"]["message"]
 
 
 def test_a_known_path_answers_post_alone(server: ReplayServer) -> None:
@@ -259,10 +259,10 @@ def test_stopping_ends_answers_and_idle_connections_at_once() -> None:
 def test_a_server_is_stopped_twice_and_started_again() -> None:
     """The second stop does nothing; while it is stopped it has no address."""
     server = ReplayServer({"/text": _reply()})
-    with server, pytest.raises(MisuseError, match="runs already"):
+    with server, pytest.raises(MisuseError, match="is running already"):
         server.start()
     server.stop()
-    with pytest.raises(MisuseError, match="does not run"):
+    with pytest.raises(MisuseError, match="is not running"):
         _ = server.url
 
     with server:

@@ -111,7 +111,7 @@ def open_file(name: str, opened: ExitStack, *, hint: str = "") -> BufferedReader
         msg = f"{name} cannot be read: {reason_of(error)}{hint}"
         raise CommandFailed(msg) from None
     except ValueError as error:
-        msg = f"{name!r} is no name of a file: {error}"
+        msg = f"{name!r} is not the name of a file: {error}"
         raise CommandFailed(msg) from None
 
 
@@ -131,7 +131,7 @@ def _header(given: str) -> tuple[str, str]:
     if not colon or not name.strip():
         # The argument may be a key: only a single word of letters is safe to repeat.
         shown = repr(given) if given.isalpha() else "this"
-        msg = f"{shown} is no header: it reads 'Name: value'"
+        msg = f"{shown} is not a header: write 'Name: value'"
         raise argparse.ArgumentTypeError(msg)
     return _named(name), value.strip()
 
@@ -140,14 +140,14 @@ def _header_of_environment(given: str) -> tuple[str, str]:
     name, equals, variable = given.partition("=")
     if not equals or not name.strip() or not variable.strip():
         # The argument may be the secret itself, so it is not repeated.
-        msg = "this is no header and its variable: it reads NAME=VARIABLE"
+        msg = "this is not a header with its variable: write NAME=VARIABLE"
         raise argparse.ArgumentTypeError(msg)
     return _named(name), variable.strip()
 
 
 def _named(name: str) -> str:
     if not _NAME.fullmatch(name.strip()):
-        msg = f"{name.strip()!r} is no name of a header: it is made of ASCII letters, digits and hyphens"
+        msg = f"{name.strip()!r} is not a header's name: use ASCII letters, digits and hyphens"
         raise argparse.ArgumentTypeError(msg)
     return name.strip()
 
@@ -181,5 +181,5 @@ def _expect_json(content: bytes) -> None:
     try:
         json.loads(content)
     except ValueError as error:
-        msg = f"the data is no JSON ({error}); where it is meant so, name its kind with -H 'Content-Type: …'"
+        msg = f"the data is not JSON ({error}); if that is intended, name its type with -H 'Content-Type: …'"
         raise CommandFailed(msg, status=MISUSE) from None

@@ -58,7 +58,7 @@ def open_stream(options: argparse.Namespace) -> Stream:
     """
     source: str = options.source
     if not source:
-        raise CommandFailed("nothing is named: give a file, an http or https URL, or -", status=MISUSE)
+        raise CommandFailed("no source is given: give a file, an http or https URL, or -", status=MISUSE)
     if _URL.match(source):
         return _ask(source, options)
     if asks_for_something(options):

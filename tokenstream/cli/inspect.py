@@ -36,10 +36,10 @@ formats:
 exit status:
   0    the answer is complete
   1    the input cannot be read, or the output cannot be written
-  2    the command line asks for what cannot be done
+  2    the command line is invalid
   3    the answer was truncated: the input ended, stalled or broke too early
   4    the reading was stopped, by Ctrl-C; what had come is shown
-  5    the answer failed: no connection, a refusal, an error, or what is no stream
+  5    the answer failed: no connection, a refusal, an error, or not a stream
   130  Ctrl-C while nothing was read
   141  the reader of the output went away
 
@@ -66,11 +66,11 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument(
         "--format",
         metavar="NAME",
-        help="the name of the stream's format, one of those below; by default it is found out",
+        help="the name of the stream's format, one of those below; by default it is detected",
     )
     parser.add_argument("--json", action="store_true", help="print a JSON object a line, for programs")
     parser.add_argument("--raw", action="store_true", help="show each event's payload too")
-    parser.add_argument("--pings", action="store_true", help="show signs of life too")
+    parser.add_argument("--pings", action="store_true", help="show heartbeats too")
     add_request(parser, "the request, where a URL is given")
     parser.set_defaults(run=_run)
 

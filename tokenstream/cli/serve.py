@@ -88,7 +88,7 @@ def answers(folder: Path, *, rate: float | None = None, first: float = 0.0) -> C
 
 def _port(given: str) -> int:
     if not re.fullmatch(r"[0-9]{1,5}", given) or int(given) > 65_535:
-        msg = f"{given!r} is no port: it is a number from 0 to 65535"
+        msg = f"{given!r} is not a port: pass a number from 0 to 65535"
         raise argparse.ArgumentTypeError(msg)
     return int(given)
 
@@ -99,7 +99,7 @@ def _positive(given: str) -> float:
     except ValueError:
         number = 0.0
     if not 0 < number < math.inf:
-        msg = f"{given!r} is no number above 0"
+        msg = f"{given!r} is not a number above 0"
         raise argparse.ArgumentTypeError(msg)
     return number
 
@@ -110,7 +110,7 @@ def _pause(given: str) -> float:
     except ValueError:
         number = -1.0
     if not 0 <= number < math.inf:
-        msg = f"{given!r} is no number of seconds, from 0"
+        msg = f"{given!r} is not a number of seconds from 0"
         raise argparse.ArgumentTypeError(msg)
     return number
 
@@ -118,7 +118,7 @@ def _pause(given: str) -> float:
 def _run(options: argparse.Namespace) -> int:
     root = Path(options.folder)
     if not root.is_dir():
-        raise CommandFailed(f"{options.folder} is no folder")
+        raise CommandFailed(f"{options.folder} is not a folder")
     folder = answers(root, rate=options.rate, first=options.first)
     server = ReplayServer(folder, host=options.host, port=options.port, keep=0)
     try:
@@ -199,7 +199,7 @@ class _Answers:
             return self._index(), "the list"
         recording = self._folder.find(request.route)
         if recording is None:
-            return refusal(404, f"no recording is at {request.route}; / lists what there is"), "404"
+            return refusal(404, f"no recording is at {request.route}; / lists them all"), "404"
         return self._replay(recording), recording.name
 
     def _index(self) -> Reply:

@@ -114,7 +114,7 @@ def assert_stream(
     if not _is_async(handler):
         return _drive(trial, handler, options)
     if running() is not None:
-        raise MisuseError("an event loop runs here already: `await testing.aassert_stream(handler, …)`")
+        raise MisuseError("an event loop is running already: use `await testing.aassert_stream(handler, …)`")
     from anyio import run
 
     for backend in [backends] if isinstance(backends, str) else backends:

@@ -81,7 +81,7 @@ def _told(answer: Recording) -> str:
 
 def _no_cassette(path: Path) -> RecordingInvalid:
     return RecordingInvalid(
-        "it is no cassette of VCR: there is no list of `interactions` in it; a body alone ends in .sse or "
+        "it is not a cassette of VCR: it has no list of `interactions`; a bare body ends in .sse or "
         ".ndjson, a recording of tokenstream in .rec",
         path=path,
     )
@@ -100,7 +100,7 @@ def _json(data: bytes, path: Path) -> object:
     try:
         document: object = json.loads(data)
     except json.JSONDecodeError as error:
-        raise RecordingInvalid(f"it is no JSON ({error.msg})", path=path, line=error.lineno) from None
+        raise RecordingInvalid(f"it is not JSON ({error.msg})", path=path, line=error.lineno) from None
     except (ValueError, RecursionError) as error:
         # Invalid UTF-8, an integer of thousands of digits, or nesting too deep for the parser.
         raise RecordingInvalid(f"it cannot be read as JSON ({type(error).__name__})", path=path) from None
@@ -166,7 +166,7 @@ def _from_base64(text: str | bytes, path: Path, number: int) -> bytes:
     try:
         return binascii.a2b_base64(text)
     except ValueError:
-        raise RecordingInvalid(f"the body of interaction {number} is no base64", path=path) from None
+        raise RecordingInvalid(f"the body of interaction {number} is not base64", path=path) from None
 
 
 def _uncoded(body: bytes, coding: str, path: Path, number: int) -> bytes:

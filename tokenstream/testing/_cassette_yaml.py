@@ -36,7 +36,7 @@ def read_yaml(data: bytes, path: Path) -> object:
         yaml = import_module("yaml")
     except ImportError:
         raise MisuseError(
-            f"reading the cassette {path.name} takes PyYAML: install it with "
+            f"reading the cassette {path.name} needs PyYAML: install it with "
             'pip install "llm-tokenstream[vcr]"'
         ) from None
     # The C loader, where it was built, is ten times as fast; both construct plain values only.
@@ -49,7 +49,7 @@ def read_yaml(data: bytes, path: Path) -> object:
     except (_Unbounded, yaml.YAMLError, ValueError) as error:
         # PyYAML raises ValueError for scalars such as a thirteenth month.
         raise RecordingInvalid(
-            f"it is no YAML that can be read ({_problem(error)})", path=path, line=_line(error, data)
+            f"it cannot be read as YAML ({_problem(error)})", path=path, line=_line(error, data)
         ) from None
     return document
 
@@ -106,10 +106,10 @@ class _Weights:
         if counted is not None:
             counted(self, event)
         if len(self._open) > _MOST_DEPTH:
-            raise _Unbounded(f"more than {_MOST_DEPTH} values stand in one another", event.start_mark)
+            raise _Unbounded(f"more than {_MOST_DEPTH} values are nested in one another", event.start_mark)
         if self._sum > self._most:
             raise _Unbounded(
-                "its aliases stand for far more than the file holds, or for themselves", event.start_mark
+                "its aliases expand to far more than the file holds, or contain themselves", event.start_mark
             )
 
     def _scalar(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types

@@ -29,21 +29,25 @@ __all__ = ["RULES", "check_format"]
 Expectation: TypeAlias = "Message | Mapping[str, Any]"
 
 RULES: tuple[Rule, ...] = (
-    Rule("described", "the class attributes are what they are to be", manners.is_well_described),
+    Rule("described", "the class attributes have valid types and values", manners.is_well_described),
     Rule("recognises", "`recognises` answers True, False or None to any payload", manners.recognises_calmly),
     Rule("fresh", "`fresh` gives a format that shares nothing with others", manners.fresh_is_independent),
-    Rule("raises", "`feed` and `end` raise nothing, whatever comes", manners.raises_nothing),
+    Rule("raises", "`feed` and `end` never raise, whatever the input", manners.raises_nothing),
     Rule("events", "an answer gives events", rules.says_something),
     Rule("expected", "the message is the expected one", rules.expected),
-    Rule("chunking", "the borders of chunks make no difference", rules.same_at_every_chunking),
+    Rule("chunking", "chunk boundaries make no difference", rules.same_at_every_chunking),
     Rule("async", "an AsyncStream gives what a Stream gives", rules.same_in_both_colours),
-    Rule("prefix", "what a cut answer shows is the beginning of the whole one", rules.shows_a_prefix),
-    Rule("calls", "a tool call is handed out once, and only whole", rules.whole_calls_once),
-    Rule("cut", "an answer that was cut is never complete", rules.complete_only_at_the_end),
+    Rule("prefix", "a cut answer shows a beginning of the whole one", rules.shows_a_prefix),
+    Rule("calls", "a tool call is handed out once, and only when complete", rules.whole_calls_once),
+    Rule("cut", "a cut answer is never complete", rules.complete_only_at_the_end),
     Rule("parts", "a part ends once, at the latest with the answer", rules.starts_and_ends_parts),
-    Rule("unknown", "what it does not know is carried, not dropped", manners.carries_what_it_does_not_know),
-    Rule("after", "after the end, or an error, nothing is given", manners.gives_nothing_after_the_end),
-    Rule("pickle", "errors come back whole from pickle", manners.errors_survive_pickle),
+    Rule(
+        "unknown",
+        "unknown fields and payloads are carried, not dropped",
+        manners.carries_what_it_does_not_know,
+    ),
+    Rule("after", "no events come after the end or an error", manners.gives_nothing_after_the_end),
+    Rule("pickle", "errors survive pickle", manners.errors_survive_pickle),
 )
 """Rules that `check_format` tests, in the order in which it reports them."""
 
@@ -117,7 +121,7 @@ def _pairs_of(
         playable, *wanted = cast("tuple[Any, ...]", each) if isinstance(each, tuple) else (each, None)
         if len(wanted) != 1 or not isinstance(wanted[0], Message | Mapping | None):
             raise MisuseError(
-                "a pair is of a recording and what its message must be: a Message, or a mapping from the "
-                "names of its fields to what they must be"
+                "a pair holds a recording and its expected message: a Message, or a mapping from the "
+                "names of its fields to their expected values"
             )
         yield recording_of(playable), wanted[0]

@@ -67,7 +67,7 @@ def errors_survive_pickle(case: Case) -> Iterator[Broken]:
         with Watch():
             again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
         if type(again) is not type(error) or (again.args, again.partial) != (error.args, error.partial):
-            yield case.broken(f"{type(error).__name__} does not come back whole from pickle")
+            yield case.broken(f"{type(error).__name__} does not survive pickle")
 
 
 def carries_what_it_does_not_know(case: Case) -> Iterator[Broken]:
@@ -77,15 +77,13 @@ def carries_what_it_does_not_know(case: Case) -> Iterator[Broken]:
         frame = with_payload(case.frames[index], {**payload, PROBE: "kept"})
         # A heartbeat has no event that could carry the field.
         if _events_of(case, index) and not _carries(case.exchanged(index, frame)):
-            yield case.broken_at(
-                index, frame, "a field that it does not know is nowhere in message or events"
-            )
+            yield case.broken_at(index, frame, "an unknown field is in neither message nor events")
     for index, _ in kinds[len(kinds) // 2 :][:1]:
         frame = stranger(case.frames[index])
         reading = case.exchanged(index, frame, case.frames[index])
         if not _carries(reading):
             fate = "dropped" if reading.error is None else "fatal"
-            yield case.broken_at(index, frame, f"a payload that it does not know is {fate}")
+            yield case.broken_at(index, frame, f"an unknown payload is {fate}")
 
 
 def gives_nothing_after_the_end(case: Case) -> Iterator[Broken]:
@@ -104,7 +102,7 @@ def gives_nothing_after_the_end(case: Case) -> Iterator[Broken]:
             broken = case.make()
             broken.feed(with_payload(frame, b"{"))
             if broken.error is not None and any(map(broken.feed, case.frames)):
-                yield case.broken_at(index, frame, 'after an error, which "{" was, it gives events')
+                yield case.broken_at(index, frame, 'it gives events after the error caused by "{"')
 
 
 def fresh_is_independent(case: Case) -> Iterator[Broken]:
@@ -114,13 +112,13 @@ def fresh_is_independent(case: Case) -> Iterator[Broken]:
     with Watch():
         fresh = pattern.fresh(limits=limits, pings=True)
         if fresh is pattern or type(fresh) is not type(pattern):
-            yield case.broken("fresh() is to return a new format of the same class")
+            yield case.broken("fresh() must return a new format of the same class")
         if fresh.limits is not limits or not fresh.pings:
-            yield case.broken("fresh() is to hand on `limits` and `pings`")
+            yield case.broken("fresh() must pass on `limits` and `pings`")
         alone, one, other = (pattern.fresh(limits=Limits(), pings=False) for _ in range(3))
         in_turns = fed(one, case.frames, beside=other)
         if fed(alone, case.frames).events != in_turns.events or pattern.frames:
-            yield case.broken("two formats from fresh(), fed in turns, give something else than one alone")
+            yield case.broken("two formats from fresh(), fed in turns, give other events than one alone")
 
 
 def is_well_described(case: Case) -> Iterator[Broken]:
@@ -138,7 +136,7 @@ def is_well_described(case: Case) -> Iterator[Broken]:
         "retryable: a mapping to True or False": not set(_values(format.retryable)) <= {True, False},
     }
     for what in (what for what, is_wrong in wrong.items() if is_wrong):
-        yield case.broken(f"the class attribute is to be {what}")
+        yield case.broken(f"a class attribute is wrong, expected {what}")
 
 
 def recognises_calmly(case: Case) -> Iterator[Broken]:
@@ -153,9 +151,9 @@ def recognises_calmly(case: Case) -> Iterator[Broken]:
         if watch.crash is not None:
             yield Broken(_raised(watch.crash, format), again)
         elif answer not in (True, False, None):
-            yield Broken(f"it is to be True, False or None, and is {answer!r:.99}", again)
+            yield Broken(f"it must return True, False or None, not {answer!r:.99}", again)
         elif answer and not payload:
-            yield Broken("it claims a payload that says nothing", again)
+            yield Broken("it claims an empty payload", again)
 
 
 # -- within ------------------------------------------------------------------------

@@ -58,7 +58,7 @@ _PLACEHOLDER = "{}"
 def says_something(case: Case) -> Iterator[Broken]:
     """Find an answer that gives no event."""
     if not case.whole.events:
-        yield case.broken(f"no event comes of it, but {_failure(case.whole)}")
+        yield case.broken(f"it gives no event, but {_failure(case.whole)}")
 
 
 def expected(case: Case) -> Iterator[Broken]:
@@ -71,7 +71,7 @@ def expected(case: Case) -> Iterator[Broken]:
     else:
         told = list(_fields_differ("", case.expected, message))
     if told:
-        yield case.broken(_lines("the message is another one", told))
+        yield case.broken(_lines("the message differs", told))
 
 
 def same_at_every_chunking(case: Case) -> Iterator[Broken]:
@@ -79,14 +79,14 @@ def same_at_every_chunking(case: Case) -> Iterator[Broken]:
     for chunking in usual_chunkings(case.recording):
         told = _readings_differ(case.whole, read(case.recording, case.make(), chunking=chunking))
         if told:
-            yield case.broken(_lines("something else comes", told), chunking=chunking)
+            yield case.broken(_lines("the reading differs", told), chunking=chunking)
 
 
 def same_in_both_colours(case: Case) -> Iterator[Broken]:
     """Find differences between the readings of a `Stream` and an `AsyncStream`."""
     told = _readings_differ(case.whole, aread(case.recording, case.make()))
     if told:
-        yield case.broken(_lines("an AsyncStream gives something else", told))
+        yield case.broken(_lines("an AsyncStream gives a different reading", told))
 
 
 def shows_a_prefix(case: Case) -> Iterator[Broken]:
@@ -114,11 +114,11 @@ def complete_only_at_the_end(case: Case) -> Iterator[Broken]:
         return
     for fault, reading in case.at_cuts:
         if reading.error is None and reading.crash is None and not reading.events:
-            yield case.broken("an answer of which nothing came is no error", fault=fault)
+            yield case.broken("an answer without events is not an error", fault=fault)
         for message in reading.messages:
             whole = _choice(case.whole, message.choice)
             if message.complete and _said(message) != _said(whole):
-                yield case.broken("an answer that was cut is called complete", fault=fault)
+                yield case.broken("a cut answer is reported complete", fault=fault)
 
 
 def starts_and_ends_parts(case: Case) -> Iterator[Broken]:
@@ -237,9 +237,9 @@ def _calls_astray(reading: Reading, whole: Reading) -> Iterator[str]:
     for event in given:
         call = event.call
         if not call.complete or not _is_whole(call):
-            yield f"tool call {call.id!r} is handed out, and is not whole"
+            yield f"tool call {call.id!r} is handed out incomplete"
         elif in_whole.get((event.choice, event.part)) != call:
-            yield f"tool call {call.id!r} is handed out, and is another one in the whole answer"
+            yield f"tool call {call.id!r} is handed out, but differs from the one in the whole answer"
 
 
 def _is_whole(call: ToolCall) -> bool:

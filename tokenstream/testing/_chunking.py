@@ -38,7 +38,7 @@ class Seed:
     def __post_init__(self) -> None:
         # Seed(None), for one, would give other boundaries each time.
         if not isinstance(cast("object", self.number), int):
-            raise MisuseError(f"Seed({self.number!r}) does not do: it is a whole number")
+            raise MisuseError(f"Seed({self.number!r}) is invalid: pass a whole number")
 
 
 Chunking: TypeAlias = Literal["recorded", "events", "bytes", "whole"] | int | Seed
@@ -91,6 +91,6 @@ def _random(size: int, source: random.Random) -> list[int]:
 
 def _no_chunking(chunking: object) -> MisuseError:
     return MisuseError(
-        f'chunking={chunking!r} is none: it is "recorded", "events", "bytes", "whole", a number of bytes '
+        f'chunking={chunking!r} is invalid: pass "recorded", "events", "bytes", "whole", a number of bytes '
         "from 1, or testing.Seed(number)"
     )

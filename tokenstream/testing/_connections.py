@@ -173,7 +173,7 @@ class _Connection(BaseHTTPRequestHandler):
             return self._listener.answer(request)
         except Exception as error:
             self.close_connection = True
-            told = f"deciding what is answered failed with {type(error).__name__}; its thread shows where"
+            told = f"choosing the reply failed with {type(error).__name__}; its thread shows where"
             self._send(refusal(HTTPStatus.INTERNAL_SERVER_ERROR, told), exchange, number)
             raise
 

@@ -93,7 +93,7 @@ def wrong_content_type(
 
 def _check(status: object) -> None:
     if not isinstance(status, int) or not 200 <= status <= 599:
-        raise MisuseError(f"an answer of status {status!r} is none: they go from 200 to 599")
+        raise MisuseError(f"{status!r} is not the status of an answer: pass one from 200 to 599")
 
 
 def _instead(recording: Recording, body: bytes, *, status: int, headers: dict[str, str]) -> Recording:

@@ -130,4 +130,6 @@ def combined(faults: Fault | Iterable[Fault]) -> Fault:
 
 def _no_fault(given: object) -> MisuseError:
     kind = type(given).__name__
-    return MisuseError(f"a {kind} is no fault: testing.faults makes them, called, such as faults.cut(at=17)")
+    return MisuseError(
+        f"a {kind} is not a fault: call a function of testing.faults, such as faults.cut(at=17)"
+    )

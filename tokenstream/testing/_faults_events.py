@@ -84,7 +84,7 @@ def garble(
     place = place_of(recording, at, event)
     old = recording.body[place : place + (size if data is None else len(data))]
     if not old:
-        raise MisuseError(f"nothing is left to garble behind byte {place:,} of {recording.name!r}")
+        raise MisuseError(f"nothing is left to garble after byte {place:,} of {recording.name!r}")
     chance = random.Random(seed)  # noqa: S311 - no secret
     new = bytes(byte ^ chance.randint(1, 255) for byte in old) if data is None else data
     # One edit for each byte, so that no chunk boundary moves.
@@ -152,14 +152,14 @@ def reorder(
         middle = len(spans) // 2
         found = [span_of(recording, number)[0] for number in (events or (middle, middle + 1))]
         if len({*found}) != len(found) or len(found) != 2:
-            raise MisuseError(f"events={events!r} does not do: two different events change places")
+            raise MisuseError(f"events={events!r} is invalid: name two different events to swap")
         first, second = found
         order = list(range(len(spans)))
         order[first], order[second] = order[second], order[first]
     elif events is None:
         order = _shuffled(len(spans), seed)
     else:
-        raise MisuseError("events are told by `events` or shuffled by `seed`, and not both")
+        raise MisuseError("pass `events` or `seed`, not both")
     framing = _framing(recording)
     edits: list[Edit] = []
     for (begin, end), index in zip(spans, order, strict=True):
@@ -261,11 +261,11 @@ def heartbeat(
         idle_content
     """
     if _framing(recording) != "sse":
-        raise MisuseError(f"{recording.name!r} is no stream of SSE: nothing else has comments")
+        raise MisuseError(f"{recording.name!r} is not an SSE stream: nothing else has comments")
     if "\n" in comment or "\r" in comment:
         raise MisuseError("comment= is a text of one line: another line of it would be data")
     if seconds is not None and not seconds > 0:
-        raise MisuseError(f"seconds={seconds!r} does not do: a heartbeat comes after some time")
+        raise MisuseError(f"seconds={seconds!r} is invalid: a heartbeat comes after more than 0 seconds")
     said = b": %b\n\n" % comment.encode()
     borders = _borders(recording)
     if seconds is None:
@@ -301,7 +301,7 @@ def _framing(recording: Recording) -> Framing | None:
 
 def _only_text(recording: Recording) -> None:
     if _framing(recording) not in {"sse", "ndjson", "json"}:
-        raise MisuseError(f"the body of {recording.name!r} is no text of several lines")
+        raise MisuseError(f"the body of {recording.name!r} is not text in lines")
 
 
 def _is_ended(event: bytes, framing: Framing | None) -> bool:
@@ -349,7 +349,7 @@ def _format_of(recording: Recording) -> str:
         stream.final()
     if stream.format is None:
         raise MisuseError(
-            f"the format of {recording.name!r} cannot be told from its bytes: name it, as in "
+            f"the format of {recording.name!r} cannot be detected from its bytes: name it, as in "
             'recording.replaced(format="anthropic")'
         )
     return stream.format

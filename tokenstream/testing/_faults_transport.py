@@ -142,7 +142,7 @@ def split_utf8(recording: Recording) -> Recording:
         >>> Recording.of(["data: é\n\n".encode()]).with_fault(faults.split_utf8()).chunks()
         [b'data: \xc3', b'\xa9\n\n']
     """
-    _refuse_messages(recording, "is cut in no message")
+    _refuse_messages(recording, "they cannot be split")
     found = [(each.start() + each.end()) // 2 for each in _SEVERAL_BYTES.finditer(recording.body)]
     if not found:
         raise MisuseError(
@@ -161,7 +161,7 @@ def gzipped(recording: Recording) -> Recording:
     Raises:
         MisuseError: On replay, if the body is compressed already or consists of messages.
     """
-    _refuse_messages(recording, "is compressed in no message")
+    _refuse_messages(recording, "they cannot be compressed")
     if "content-encoding" in recording.headers:
         raise MisuseError(f"the body of {recording.name!r} is compressed already")
     deflate = zlib.compressobj(wbits=_GZIP)
@@ -185,9 +185,9 @@ def _check(name: str, number: float, *, most: float | None = None) -> None:
         most: Upper bound, itself excluded; None for no bound.
     """
     if not isinstance(cast("object", number), int | float) or not number >= 0 or number == most:
-        raise MisuseError(f"{name}={number!r} does not do: time goes forward, and does not stand for ever")
+        raise MisuseError(f"{name}={number!r} is invalid: pass a number from 0")
 
 
 def _refuse_messages(recording: Recording, why: str) -> None:
     if recording.messages:
-        raise MisuseError(f"{recording.name!r} consists of the messages of a WebSocket: a body {why}")
+        raise MisuseError(f"{recording.name!r} consists of the messages of a WebSocket: {why}")

@@ -74,11 +74,11 @@ def _head_lines(recording: Recording) -> Iterator[str]:
     if recording.request:
         yield _head_line("request", recording.request)
     if not _STATUS.fullmatch(str(recording.status)):
-        raise MisuseError(f"{recording.status!r} is no status of HTTP, and cannot be saved")
+        raise MisuseError(f"{recording.status!r} is not an HTTP status, and cannot be saved")
     yield _head_line("status", str(recording.status))
     for name, value in sorted(recording.headers.items()):
         if not re.fullmatch(_NAME, name):
-            raise MisuseError(f"{name!r} is no name of a header, and cannot be saved")
+            raise MisuseError(f"{name!r} is not a header's name, and cannot be saved")
         yield _head_line(f"header {name.lower()}", value)
     if recording.format is not None:
         yield _head_line("format", recording.format)
@@ -97,7 +97,7 @@ def _head_line(name: str, value: str) -> str:
 def _seconds(at: float) -> str:
     if not 0 <= at < math.inf:
         raise MisuseError(
-            f"a chunk that comes at {at} cannot be saved: it comes at a number of seconds from 0"
+            f"a chunk that comes at {at} cannot be saved: its time is a number of seconds from 0"
         )
     return f"{at:.6f}".rstrip("0").rstrip(".")
 
@@ -180,7 +180,7 @@ class _Reading:
             data.decode()
         except UnicodeDecodeError as error:
             self._number = data.count(b"\n", 0, error.start) + 1
-            raise self._invalid("it is no UTF-8: save the file in that encoding") from None
+            raise self._invalid("it is not UTF-8: save the file in that encoding") from None
 
     def recording(self) -> Recording:
         """Return the recording."""
@@ -224,7 +224,9 @@ class _Reading:
                 continue
             key = b"header " + name if header else name
             if seen.setdefault(key, self._number) != self._number:
-                raise _Damaged(f"{key.decode()} stands twice, first in line {seen[key]}: keep one of the two")
+                raise _Damaged(
+                    f"{key.decode()} is given twice, first in line {seen[key]}: keep one of the two"
+                )
             if header:
                 headers[name.decode()] = value
             else:
@@ -253,7 +255,7 @@ def _head_of(line: bytes) -> tuple[bool, bytes, str]:
     found = _HEAD_LINE.fullmatch(line)
     if found is None:
         raise _Damaged(
-            'it is none of the head, "name: value" or "header name: value"; '
+            'it is not a line of the head, "name: value" or "header name: value"; '
             "an empty line stands between the head and the first chunk"
         )
     value = _unescaped(found[4]) if found[3] else found[4].strip()
@@ -262,7 +264,7 @@ def _head_of(line: bytes) -> tuple[bool, bytes, str]:
 
 def _status_of(value: str) -> int:
     if not _STATUS.fullmatch(value):
-        raise _Damaged("the status is no number of three digits, such as 200")
+        raise _Damaged("the status is not a number of three digits, such as 200")
     return int(value)
 
 
@@ -305,7 +307,7 @@ def _unescape(found: re.Match[bytes]) -> bytes:
     if found[1] is not None:
         return binascii.unhexlify(found[1])
     if found[2] is None:
-        raise _Damaged(r"a backslash begins one of \\, \n, \r, \t and \xNN: write one that is meant as \\")
+        raise _Damaged(r"a backslash begins one of \\, \n, \r, \t and \xNN: write a literal one as \\")
     return _MEANT[found[2]]
 
 
@@ -313,7 +315,7 @@ def _from_base64(text: bytes) -> bytes:
     try:
         return binascii.a2b_base64(text.strip(), strict_mode=True)
     except binascii.Error:
-        raise _Damaged("it is no base64: take the line as it was recorded") from None
+        raise _Damaged("it is not base64: restore the recorded line") from None
 
 
 def _as_it_is(text: bytes) -> bytes:

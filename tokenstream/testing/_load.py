@@ -44,7 +44,7 @@ def load(path: Path) -> Recording:
             return found
     if extension not in TYPES:
         raise RecordingInvalid(
-            f"its name does not tell what it is: a recording ends in {EXTENSION}, a bare body in "
+            f"its extension is unknown: a recording ends in {EXTENSION}, a bare body in "
             f"{', '.join(TYPES)}, a cassette of VCR in {', '.join(_CASSETTES)}",
             path=path,
         )

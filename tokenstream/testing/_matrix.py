@@ -61,10 +61,10 @@ def every_cut(
         'hello cut at byte 4'
     """
     if how not in _HOWS:
-        raise MisuseError(f'how={how!r} is none: it is "cut", "close" or "reset"')
+        raise MisuseError(f'how={how!r} is invalid: pass "cut", "close" or "reset"')
     apart: object = every
     if type(apart) is not int or apart < 1:
-        raise MisuseError(f"every={every!r} does not do: cuts are a number of bytes apart, 1 or more")
+        raise MisuseError(f"every={every!r} is invalid: cuts are 1 or more bytes apart")
     whole = recording_of(recording).replaced()
     broken = how != "cut"
     if whole.messages:

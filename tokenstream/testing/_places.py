@@ -87,7 +87,7 @@ def span_of(recording: Recording, event: int | None) -> tuple[int, list[Span]]:
     if type(number) is not int or not 1 <= abs(number) <= len(spans):
         asked = "the event in the middle" if event is None else f"event={event!r}"
         raise MisuseError(
-            f"{asked} is no event of {recording.name!r}, which has {len(spans):,}: they are counted from 1, "
+            f"{asked} does not exist in {recording.name!r}, which has {len(spans):,}: count from 1, "
             "or from the end, where -1 is the last"
         )
     return (number if number < 0 else number - 1) % len(spans), spans
@@ -124,7 +124,7 @@ def place_of(recording: Recording, at: float | None = None, event: int | None = 
         return at + size if at < 0 else at
     if not isinstance(cast("object", at), float) or not 0 <= at <= 1:
         raise MisuseError(
-            f"at={at!r} is no fraction of a body: a float is one from 0.0 to 1.0, and an int counts bytes"
+            f"at={at!r} is not a fraction of a body: a float is one from 0.0 to 1.0, and an int counts bytes"
         )
     return round(at * size)
 

@@ -81,13 +81,12 @@ class Player:
             return chosen.replaced(messages=False) if chosen.messages else chosen
         if chosen.messages and not request.opens_socket:
             raise MisuseError(
-                f"what is played at {request.route} are the messages of a WebSocket: connect to ws://…, and "
+                f"a WebSocket's messages are played at {request.route}: connect to ws://…, and "
                 "not to http://…"
             )
         if request.opens_socket and not chosen.messages:
             raise MisuseError(
-                f"what is played at {request.route} are no messages of a WebSocket: ask for http://…, and "
-                "not for ws://…"
+                f"an HTTP answer is played at {request.route}: connect to http://…, and not for ws://…"
             )
         return chosen
 
@@ -131,7 +130,7 @@ def _format_of(path: str) -> str:
     format = format_of_path(path)
     if format is None:
         raise MisuseError(
-            f"the path {path} does not tell in which format the script is to be sent: pass format=, one of "
+            f"the path {path} does not determine the script's format: pass format=, one of "
             f"{', '.join(names())}"
         )
     return format
@@ -156,7 +155,7 @@ def _in_turn(choices: Sequence[_Choice]) -> _Choice:
 
 
 def _nothing_at(path: str, known: Iterable[str]) -> Recording:
-    reply = refusal(404, f"nothing is played at {path}; what there is: {', '.join(known)}")
+    reply = refusal(404, f"nothing is played at {path}, only at {', '.join(known)}")
     body = [data for _, data in reply.chunks]
     return Recording.of(body, status=reply.status, headers={"content-type": reply.content_type})
 
@@ -174,8 +173,8 @@ def headers_of(recording: Recording) -> dict[str, str]:
     for name, text in headers.items():
         if not _SENDABLE.fullmatch(text):
             raise MisuseError(
-                f"the recording's header {name} cannot be sent: it has characters that are no printable "
-                "ASCII; take them out"
+                f"the recording's header {name} cannot be sent: it has characters other than printable "
+                "ASCII; remove them"
             )
     if "content-type" not in headers:
         format = recording.format if recording.format in names() else "text"

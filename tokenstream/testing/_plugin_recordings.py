@@ -79,7 +79,7 @@ def played(request: pytest.FixtureRequest, play: Callable[..., StreamT]) -> Stre
     try:
         return play(**{name: value for name, value in options.items() if name not in own})
     except (MisuseError, TypeError) as error:
-        _fail(request, f"its marker `recording` asks for what there is not: {error}")
+        _fail(request, f"its marker `recording` has an invalid option: {error}")
 
 
 def _places(request: pytest.FixtureRequest, name: str | os.PathLike[str]) -> list[Path]:

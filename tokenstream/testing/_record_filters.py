@@ -39,7 +39,7 @@ def _compiled(pattern: Pattern) -> re.Pattern[bytes]:
     try:
         return re.compile(_as_bytes(source), flags)
     except re.error as error:
-        raise MisuseError(f"a pattern of replace= is no regular expression: {error}") from None
+        raise MisuseError(f"a pattern of replace= is not a valid regular expression: {error}") from None
 
 
 def _as_bytes(text: object) -> bytes:

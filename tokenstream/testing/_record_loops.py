@@ -126,7 +126,7 @@ def note_loop(source: Any, notes: Notes) -> Any:  # noqa: ANN401 - told apart by
     sync, asynchronous = colours_of(source)
     if _is_at_hand(source):
         raise MisuseError(
-            f"{named(source)} is at hand already: Recording.load(path) reads a file, and "
+            f"{named(source)} is complete already: Recording.load(path) reads a file, and "
             "Recording.of([body]).save(path) writes a recording"
         )
     # A source that can only be entered stays without iteration here, so that a `Stream` enters it, too.
@@ -134,9 +134,9 @@ def note_loop(source: Any, notes: Notes) -> Any:  # noqa: ANN401 - told apart by
     if stands is not None:
         return stands(source, notes)
     raise MisuseError(
-        f"{named(source)} is nothing that can be recorded: hand over a response (httpx, httpx2, requests, "
-        "urllib3, aiohttp), a stream of an SDK that stands on one, a Stream or AsyncStream, a client of "
-        "httpx or httpx2, such as an SDK's client is given, or an iterable of bytes; was stream=True "
+        f"{named(source)} cannot be recorded: pass a response (httpx, httpx2, requests, "
+        "urllib3, aiohttp), a stream of an SDK that reads from one, a Stream or AsyncStream, a client of "
+        "httpx or httpx2, such as one to pass to an SDK, or an iterable of bytes; was stream=True "
         "forgotten in the request?"
     )
 

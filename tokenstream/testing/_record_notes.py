@@ -154,8 +154,8 @@ class Notes:
             return
         self.over = True
         raise MisuseError(
-            f"a loop that gives {named(item)} does not show the bytes that came, which are what is recorded: "
-            "record the HTTP client that the SDK is given, with testing.record(httpx2.Client(), path)"
+            f"an iterable of {named(item)} does not show the bytes that arrived, which a recording needs: "
+            "record the HTTP client to pass to the SDK, with testing.record(httpx2.Client(), path)"
         )
 
     def is_first(self, item: object) -> bool:

@@ -28,7 +28,7 @@ def _bytes_of(chunk: object) -> bytes:
     if not isinstance(chunk, bytes | bytearray | memoryview):
         kind = type(chunk).__name__
         raise MisuseError(
-            f"a recording is made of chunks of bytes, a list of them, and not of a {kind} in it"
+            f"a recording is made of chunks of bytes, such as a list of them, and not of a {kind}"
         )
     return bytes(cast("bytes", chunk))
 
@@ -188,9 +188,7 @@ class Recording:
         if pace == "instant":
             return self._instant
         if isinstance(pace, bool) or not isinstance(cast("object", pace), int | float) or not pace > 0:
-            raise MisuseError(
-                f'pace={pace!r} is none: it is "instant", "recorded", or how many times as fast'
-            )
+            raise MisuseError(f'pace={pace!r} is invalid: pass "instant", "recorded", or a factor of speed')
         return self.replaced(arrivals=tuple(Arrival(at / pace, data) for at, data in self.arrivals))
 
     @cached_property

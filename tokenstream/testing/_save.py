@@ -57,7 +57,7 @@ def refuse_extension(path: Path) -> None:
     """
     if path.suffix.lower() not in {EXTENSION, *TYPES}:
         raise MisuseError(
-            f"{path.name} is no name for a recording: end it with {EXTENSION}, or for the body alone with "
+            f"{path.name} is not a name for a recording: end it with {EXTENSION}, or for the body alone with "
             f"{', '.join(TYPES)}"
         )
 

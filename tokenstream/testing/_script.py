@@ -106,7 +106,9 @@ class Script:
         if id is not None:
             checks.check_name("id", id)
             if (self._choice, id) in self._ids:
-                raise MisuseError(f"a call with the id {id!r} is in the script already: ids tell calls apart")
+                raise MisuseError(
+                    f"a call with the id {id!r} is in the script already: give each call another id"
+                )
         return self._with(told.Use(name, checks.fragments_of(arguments), id, self._choice))
 
     def citation(self, *, url: str | None = None, title: str | None = None, text: str | None = None) -> Self:
@@ -337,10 +339,10 @@ class Script:
 
     def _with(self, step: Step) -> Self:
         if self._failed and isinstance(step, _SAID | told.Count | told.Failure):
-            raise MisuseError("the script has failed: nothing can be added behind error()")
+            raise MisuseError("the script has failed: nothing can be added after error()")
         if self._choice in self._over and isinstance(step, _SAID | told.Ended):
             raise MisuseError(
-                f"choice {self._choice} of the script has finished: nothing can be added behind finish()"
+                f"choice {self._choice} of the script has finished: nothing can be added after finish()"
             )
         return replace(
             self,

@@ -50,7 +50,7 @@ def check_told(where: str, *given: object) -> None:
 def check_name(where: str, given: object) -> None:
     """Refuse a value that is not text, or is empty."""
     if not isinstance(given, str) or not given:
-        raise MisuseError(f"{where}={given!r} does not do: it is a text that is not empty")
+        raise MisuseError(f"{where}={given!r} is invalid: pass text that is not empty")
 
 
 def check_bytes(where: str, given: object) -> None:
@@ -75,20 +75,20 @@ def check_number(where: str, given: object, *, zero: bool) -> None:
         fits = given > 0 or zero
     if not fits:
         raise MisuseError(
-            f"{where}={given!r} does not do: it is a number, {'0 or more' if zero else 'above 0'}"
+            f"{where}={given!r} is invalid: pass a number, {'0 or more' if zero else 'above 0'}"
         )
 
 
 def check_choice(given: object) -> None:
     """Refuse a value that is not an index."""
     if isinstance(given, bool) or not isinstance(given, int) or given < 0:
-        raise MisuseError(f"choice {given!r} is none: choices are counted from 0")
+        raise MisuseError(f"choice {given!r} is invalid: choices are counted from 0")
 
 
 def check_event(given: object) -> None:
     """Refuse a value that cannot be an event's name: text on one line."""
     if not isinstance(given, str) or "\n" in given or "\r" in given:
-        raise MisuseError(f"event={given!r} does not do: it is a text of one line")
+        raise MisuseError(f"event={given!r} is invalid: pass text on one line")
 
 
 def check_reason(given: object) -> None:
@@ -147,10 +147,10 @@ def usage_of(counts: dict[str, Any]) -> Usage:
     """
     for name, count in counts.items():
         if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 0):
-            raise MisuseError(f"{name}={count!r} does not do: it is a number of tokens, 0 or more")
+            raise MisuseError(f"{name}={count!r} is invalid: pass a number of tokens, 0 or more")
     return Usage(**counts)
 
 
 def _check_word(what: str, given: object, words: tuple[str, ...]) -> None:
     if given not in words:
-        raise MisuseError(f"{given!r} is no {what}: there are {', '.join(words)}")
+        raise MisuseError(f"{given!r} is not a {what}: pass one of {', '.join(words)}")

@@ -234,9 +234,9 @@ def _told(message: Message) -> bytes:
 
 def _refused(secret: Secret, where: str) -> RecordingRefused:
     return RecordingRefused(
-        f"what looks like {secret.kind} stands {where}, and no file was written: a recording is shared. "
-        'Take it out with replace={r"its pattern": "harmless"} or filter=, which `testing.record` takes; '
-        "if it was real, it has been sent to you in an answer: change it"
+        f"something that looks like {secret.kind} is {where}; no file was written: recordings are shared. "
+        'Remove it with replace={r"its pattern": "harmless"} or filter= of `testing.record`; '
+        "if it is real, it was sent in an answer: change it"
     )
 
 

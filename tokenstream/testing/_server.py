@@ -63,7 +63,7 @@ class ReplayServer:
     def url(self) -> str:
         """The server's address while it runs, without a path."""
         if self._listener is None:
-            raise MisuseError("the server does not run: use `with`, or call start()")
+            raise MisuseError("the server is not running: use `with`, or call start()")
         host, port = self._listener.server_address[:2]
         # An IPv6 address needs brackets, since its colons would hide the port.
         place = f"[{host!s}]:{port}" if ":" in str(host) else f"{host!s}:{port}"
@@ -76,7 +76,7 @@ class ReplayServer:
             OSError: The address cannot be used.
         """
         if self._listener is not None:
-            raise MisuseError("the server runs already; stop it first, or make another one")
+            raise MisuseError("the server is running already; stop it first, or make another one")
         self._listener = listener = Listener(
             self._address, self._answer, self.exchanges, keep=self._keep, tls=self._tls
         )
@@ -112,7 +112,7 @@ def _by_path(replies: Mapping[str, Reply]) -> Callable[[Request], Reply]:
         reply = replies.get(request.route)
         if reply is None:
             known = ", ".join(replies)
-            return refusal(404, f"there is nothing at {request.route}; there is {known}")
+            return refusal(404, f"nothing is served at {request.route}, only at {known}")
         if request.method != "POST":
             refused = refusal(405, f"{request.route} answers POST, not {request.method}")
             return replace(refused, headers={"Allow": "POST"})

@@ -36,8 +36,8 @@ asks, which accepts a compressed answer. With a provider that costs two answers;
 _MORE = """\
 exit status:
   0    it streams
-  1    it does not, or it cannot be told; or the body cannot be read
-  2    the command line asks for what cannot be done
+  1    it does not, or too little came to tell; or the body cannot be read
+  2    the command line is invalid
 
 examples:
   python -m tokenstream doctor https://api.example.com/v1/chat/completions \\
@@ -57,7 +57,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("url", metavar="URL", help="an http or https URL")
-    parser.add_argument("--format", metavar="NAME", help="the stream's format; by default it is found out")
+    parser.add_argument("--format", metavar="NAME", help="the stream's format; by default it is detected")
     parser.add_argument("--once", action="store_true", help="send one request, which accepts no compression")
     parser.add_argument("--json", action="store_true", help="print a JSON object, for programs")
     parser.add_argument(
@@ -77,7 +77,7 @@ def _seconds(given: str) -> float:
     except ValueError:
         number = 0.0
     if not 0 < number < math.inf:
-        msg = f"{given!r} is no number of seconds above 0"
+        msg = f"{given!r} is not a number of seconds above 0"
         raise argparse.ArgumentTypeError(msg)
     return number
 

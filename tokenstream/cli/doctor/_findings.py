@@ -37,8 +37,8 @@ _MOST_LIMITS = 4
 _BUFFERS = tuple(1 << power for power in range(12, 17))
 """Usual sizes of buffers: from 4 to 64 KiB."""
 _HEADERS = "send `Cache-Control: no-cache, no-transform` and `X-Accel-Buffering: no` with the response"
-_WITHOUT = "ask the server without what stands before it, to learn whether it is the one that waits"
-_OWN = (("a proxy of one's own", "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY in the environment"),)
+_WITHOUT = "ask the server itself, past any proxy, to learn whether it is the one that waits"
+_OWN = (("your own proxy", "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY in the environment"),)
 _ON: dict[LimitOn, str] = {
     "silence": "without a byte",
     "first byte": "until the first byte",
@@ -103,7 +103,7 @@ def _verdict(probe: Probe, findings: Sequence[Finding]) -> tuple[Verdict, str]:
     span = f"{events} came at {moments} within {pace.last - pace.first:.2f} s"
     if pace.verdict == "streams":
         return "streams", f"{span}, the first after {pace.first:.2f} s"
-    return "cannot be told", f"{span}: that is too little to tell; ask for a longer answer"
+    return "cannot be told", f"{span}: too few to tell; ask for a longer answer"
 
 
 def _counted(number: int, noun: str) -> str:
@@ -159,7 +159,7 @@ def _cut(probe: Probe, named: Sequence[Hop]) -> Finding:
         what = f"{how} after {probe.ended_at:.1f} s, the last {probe.silence:.1f} s of them without a byte"
         times = {"silence": probe.silence, "answer": probe.ended_at}
     do = _limits_met(times, named) or (
-        "that is no limit that is known here: look at the logs of the server, and of what stands before it",
+        "that matches no known limit: look at the logs of the server, and of the proxies before it",
     )
     return Finding(name="cut", grave=True, what=what, do=do)
 
@@ -172,7 +172,7 @@ def _limits_met(times: dict[LimitOn, float], named: Sequence[Hop]) -> tuple[str,
     perhaps = tuple(f"perhaps {_met(*limit)}" for limit in find_limits(times)[:_MOST_LIMITS])
     if perhaps and not named:
         return perhaps
-    whose = " or ".join(hop.name for hop in named) or "what stands before the server"
+    whose = " or ".join(hop.name for hop in named) or "the proxies before the server"
     set_here = (
         f"{time} s {_ON[on]} may be a limit that somebody has set: look for it in the settings of {whose}, "
         "and in the server's own"
@@ -190,11 +190,11 @@ def _no_stream(probe: Probe, error: NotAStream) -> Finding:
     events = sum(arrival.events for arrival in probe.arrivals)
     unnamed = "name it with format=" in str(error)
     if unnamed and events > 1 and probe.kind in {"sse", "json"}:
-        what = "the events are in no format that is known here; their times tell all the same"
+        what = "the events are in an unknown format; their times are judged all the same"
         return Finding(name="unknown_format", grave=False, what=what)
     if unnamed and _is_text(probe) and pace_of(probe.arrivals).verdict == "streams":
-        what = "the body is text without events; the times of its pieces tell all the same"
-        do = ("--format text reads it, where it is an answer",)
+        what = "the body is text without events; the times of its pieces are judged all the same"
+        do = ("--format text reads it, if it is an answer",)
         return Finding(name="unknown_format", grave=False, what=what, do=do)
     return Finding(name="no_stream", grave=True, what=told(error), do=(advice(error, "request"),))
 

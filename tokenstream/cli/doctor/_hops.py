@@ -215,7 +215,7 @@ HOPS = (
     Hop(name="Fastly or Varnish", signs=(("via", "varnish"), ("x-varnish", _ANY))),
 )
 """The known hops, in no particular order."""
-_UNKNOWN = Hop(name="a proxy that is not known here")
+_UNKNOWN = Hop(name="an unknown proxy")
 _ROUND = (10, 15, 20, 25, 30, 45, 55, 60, 90, 100, 120, 150, 180, 230, 240, 300, 600, 900, 1200, 1800, 3600)
 """Seconds that people choose for limits."""
 

@@ -96,7 +96,7 @@ def lines_of(place: str, probes: Sequence[Probe], diagnosis: Diagnosis) -> Itera
     for name, sign in diagnosis.hops:
         yield _row("hop", f"{name}, by {sign}")
     if not diagnosis.hops and any(probe.head is not None for probe in probes):
-        yield _row("hop", "the response names none that is known here")
+        yield _row("hop", "the response names no known one")
     for finding in diagnosis.findings:
         # The gravest finding is the reason of the verdict, which is printed above.
         what = "" if finding.what == diagnosis.reason else f": {finding.what}"
