@@ -320,9 +320,9 @@ def test_views_may_be_read_in_turns_over_a_restart() -> None:
 @pytest.mark.parametrize(
     ("nonsense", "said"),
     [
-        ({"attempts": 0}, "attempts= is how many"),
-        ({"attempts": 1.5}, "attempts= is how many"),
-        ({"attempts": True}, "attempts= is how many"),
+        ({"attempts": 0}, "attempts= is the number"),
+        ({"attempts": 1.5}, "attempts= is the number"),
+        ({"attempts": True}, "attempts= is the number"),
         ({"mode": "continue?"}, "mode= is one of auto, continue, restart, resume"),
         ({"wait": -1}, "wait= is a number of seconds"),
         ({"wait": "1s"}, "wait= is a number of seconds"),
@@ -332,7 +332,7 @@ def test_views_may_be_read_in_turns_over_a_restart() -> None:
         ({"on": [ValueError]}, "on= takes classes"),
         ({"fallback": 3}, "fallback= takes functions"),
         ({"fallback": [("x", "anthropic")]}, "fallback= takes functions"),
-        ({"attempts": 2, "fallback": [list, list]}, "never comes to the last of 2 fallbacks"),
+        ({"attempts": 2, "fallback": [list, list]}, "never reaches the last of 2 fallbacks"),
         ({"on_retry": 3}, "on_retry= is a function"),
     ],
 )

@@ -43,7 +43,7 @@ def test_nonsense_is_refused_where_it_is_written(field: str, value: Any, expecte
 
 def test_too_few_attempts_for_the_fallbacks_are_refused() -> None:
     """The last one would never be asked."""
-    with pytest.raises(MisuseError, match="never comes to the last of 2 fallbacks"):
+    with pytest.raises(MisuseError, match="never reaches the last of 2 fallbacks"):
         Retry(attempts=2, fallback=[lambda: WHOLE, lambda: WHOLE])
 
 

@@ -1,6 +1,6 @@
 """Metrics and spans of OpenTelemetry, as its GenAI conventions name them.
 
-Importing this module takes no OpenTelemetry; the extra `otel` has its API.
+Importing this module does not import OpenTelemetry; the extra `otel` installs its API.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Having an answer told to OpenTelemetry."""
+"""`observe`: reports an answer to OpenTelemetry."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ StreamT = TypeVar("StreamT", bound="Stream | AsyncStream | Tap[Any] | AsyncTap[A
 
 _NS = 1_000_000_000
 _APART = frozenset({"anthropic", "bedrock-converse", "bedrock-invoke"})
-"""Formats whose input tokens do not contain the cached ones."""
+"""Formats whose input tokens exclude the cached ones."""
 
 
 def observe(
@@ -51,29 +51,29 @@ def observe(
     tracer_provider: TracerProvider | None = None,
     meter_provider: MeterProvider | None = None,
 ) -> StreamT:
-    r"""Have an answer told to OpenTelemetry: a span and metrics, as its GenAI conventions name them.
+    r"""Report an answer to OpenTelemetry: a span and metrics, as its GenAI conventions name them.
 
-    All is told at the end of the answer, however it ends; nothing of OpenTelemetry
-    runs before. What fails there is logged, and never reaches the loop. The span
-    begins at the request and is part of what is current at this call; it is never
-    current itself. Nothing of what was asked or answered is in it.
+    Everything is reported at the end of the answer, however it ends; no OpenTelemetry
+    code runs before. Its failures are logged and never reach the loop. The span starts
+    at the request, as a child of the span current at this call; it is never current
+    itself. It contains nothing of the question or the answer.
 
     Args:
         stream: A stream or a tap, before it is read.
-        operation: What is asked for, such as "chat"; None to take it from the format.
+        operation: The operation's name, such as "chat"; None to take it from the format.
         provider: The provider's name in the conventions; None to take it from the host, or else the format.
-        model: The model that is asked; None to take it from the request, where `connect` sends it.
+        model: The requested model; None to take it from the request, if `connect` sends it.
         attributes: Further attributes of the span, such as {"gen_ai.conversation.id": …}.
-        each_chunk: Whether the time of each chunk is recorded, which the SDK takes some microseconds for.
-        tracer_provider: Takes the span; None for the one that is set for the process.
-        meter_provider: Takes the metrics; None for the one that is set for the process.
+        each_chunk: Whether to record the time of each chunk, which costs the SDK some microseconds.
+        tracer_provider: Provider for the span; None for the process's own.
+        meter_provider: Provider for the metrics; None for the process's own.
 
     Returns:
         The stream itself.
 
     Raises:
-        MisuseError: opentelemetry-api is not installed, it is nothing to be observed, is observed
-            already, or has ended.
+        MisuseError: opentelemetry-api is not installed, or the stream is not a stream or a tap,
+            is observed already, or has ended.
 
     Example:
         >>> from tokenstream import Stream
@@ -85,13 +85,13 @@ def observe(
         from opentelemetry.context import get_current
     except ImportError:
         raise MisuseError(
-            'observing takes opentelemetry-api: install it with pip install "llm-tokenstream[otel]"'
+            'observe needs opentelemetry-api: install it with pip install "llm-tokenstream[otel]"'
         ) from None
     given: Any = stream
     if not isinstance(given, Stream | AsyncStream | Tap | AsyncTap):
         raise MisuseError(f"observe takes a stream or a tap, and not {type(stream).__name__}")
     reader = reader_of(stream)
-    # Where a stream has several readers, its own is one of them.
+    # A shared stream is itself one reader of its hub.
     hub = getattr(reader, "hub", None)
     reader = reader if hub is None else hub.driver
     machine = reader.machine
@@ -99,7 +99,7 @@ def observe(
         raise MisuseError("the answer has ended: observe a stream before it is read")
     if machine.observer is not None:
         raise MisuseError("the stream is observed already; once is enough")
-    # Beside a tap, nobody knows what was asked.
+    # A tap does not know the request.
     pump: Any = getattr(reader, "pump", None)
     url, payload = getattr(getattr(pump, "source", None), "asked", None) or (None, None)
     observer = Observer(
@@ -119,23 +119,23 @@ def observe(
 
 @cache
 def _tell_at_exit() -> None:
-    """Have told at the end of the program what was dropped; once is enough."""
+    """Report dropped operations at interpreter exit; registered once."""
     atexit.register(tell_left)
 
 
 class Observer:
-    """Keeps what is known of an operation until its end, and tells it then.
+    """Collects the data of an operation and reports it at the end.
 
-    The machine alone holds it, and it holds nothing that leads back there: where the
-    stream is dropped, so is the observer, which is how it learns of it.
+    Only the machine holds it, and it holds no reference back: when the stream is dropped,
+    so is the observer, whose `__del__` then reports it.
 
     Args:
-        told: Who is told.
-        reader: What drives the stream, or looks on beside a tap.
-        url: The address that was asked; None where it is not known.
-        model: The model that was asked; None where it is not known.
-        named: The operation and the provider, as the caller names them.
-        each_chunk: Whether the time of each chunk is recorded.
+        told: The receivers of the report.
+        reader: The stream's driver, or the tap's onlooker.
+        url: The URL of the request; None if not known.
+        model: The requested model; None if not known.
+        named: The operation and the provider, as given by the caller.
+        each_chunk: Whether to record the time of each chunk.
         attributes: Further attributes of the span.
     """
 
@@ -157,7 +157,7 @@ class Observer:
         self._url, self._model = url, model
         self._operation, self._provider = named
         self._attributes = attributes
-        # As far as it was named: what fails before it is known was asked for all the same.
+        # The format given by the caller, for an answer that fails before its format is detected.
         self._format = machine.wanted if isinstance(machine.wanted, str) else None
         self._over = False
         self._gaps = array("d")
@@ -166,10 +166,10 @@ class Observer:
             self._meter.on_gaps = self._gaps.extend
 
     def ended(self, machine: Machine) -> None:
-        """Tell of the operation: the verdict is given.
+        """Report the operation, once the verdict is final.
 
         Args:
-            machine: What the answer has come to.
+            machine: The machine with the answer.
         """
         if self._over:
             return
@@ -178,10 +178,10 @@ class Observer:
         quietly(tell_left)
 
     def around_tool(self, within: Around | None) -> Around:
-        """Return what gives the block in which a router runs a tool.
+        """Return the context manager in which a router runs a tool.
 
         Args:
-            within: Gives the block of somebody else, which stands within it; None where there is none.
+            within: Another context manager to enter inside it; None for none.
         """
         return around_tools(self._told, within)
 
@@ -204,12 +204,12 @@ class Observer:
     def _report(
         self, machine: Machine | None, driver: Driver | None, error: StreamError | None
     ) -> Report | None:
-        """Return what there is to tell; None where nothing was asked for.
+        """Return the report; None if no request was made.
 
         Args:
-            machine: What the answer has come to; None where it was dropped.
-            driver: What drives it; None beside a tap, and where it was dropped.
-            error: What it failed with.
+            machine: The machine with the answer; None if the stream was dropped.
+            driver: The stream's driver; None for a tap, or if the stream was dropped.
+            error: The error of the answer.
         """
         now, now_ns = self._clock(), time.time_ns()
         metrics = self._meter.read(now)
@@ -218,7 +218,7 @@ class Observer:
             return None
         messages: list[Message] = [] if machine is None else machine.accumulator.messages
         answer = messages[0] if messages else None
-        # The one that has answered, where several were asked.
+        # The server that answered, if several were asked.
         url = (None if head is None else head.url) or self._url
         format = (None if machine is None else machine.format) or self._format or format_at(url)
         seconds = metrics.duration or 0.0
@@ -235,7 +235,7 @@ class Observer:
             **({} if answer is None or not answer.model else {"gen_ai.response.model": answer.model}),
             **place,
         }
-        # Beside a response that was wrapped, nobody knows when its request went out.
+        # The time of the request is unknown if a response was wrapped.
         first = metrics.ttft if metrics.started == "request" else None
         tokens = _tokens_of(None if answer is None else answer.usage, format)
         return Report(
@@ -274,7 +274,7 @@ def _type_of(error: StreamError) -> str:
 
 
 def _said_by(messages: Sequence[Message]) -> Attributes:
-    """Return what the server says of its answer."""
+    """Return the attributes that the server's answer gives."""
     said: Attributes = {}
     if messages and messages[0].id:
         said["gen_ai.response.id"] = messages[0].id
@@ -285,7 +285,7 @@ def _said_by(messages: Sequence[Message]) -> Attributes:
 
 
 def _tokens_of(usage: Usage | None, format: str | None) -> Attributes:
-    """Return the token counts that are sure: of an answer that was cut, those of the request alone."""
+    """Return the reliable token counts: of a cut answer, only those of the request."""
     if usage is None:
         return {}
     input_tokens = usage.input_tokens
@@ -303,13 +303,13 @@ def _tokens_of(usage: Usage | None, format: str | None) -> Attributes:
 
 
 def _tried_by(driver: Driver | None) -> Attributes:
-    """Return how many attempts there were, where there may have been several."""
+    """Return the number of attempts, for a stream with recovery."""
     recovery = None if driver is None else driver.recovery
     return {} if recovery is None else {"tokenstream.attempts": len(recovery.attempts)}
 
 
 def _attempts_of(driver: Driver | None, begun_ns: int) -> list[tuple[int, Attributes]]:
-    """Return the attempts that failed, and when each of them ended."""
+    """Return the failed attempts with the time at which each ended."""
     recovery = None if driver is None else driver.recovery
     if recovery is None:
         return []

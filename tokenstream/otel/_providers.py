@@ -1,4 +1,4 @@
-"""Who answers: the providers' names in the GenAI conventions, by host and by format."""
+"""Names of providers in the GenAI conventions, by host and by format."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HOSTS = {
     ".anthropic.com": "anthropic",
     ".generativelanguage.googleapis.com": "gcp.gemini",
     ".aiplatform.googleapis.com": "gcp.vertex_ai",
-    # A region stands before it.
+    # After a region.
     "-aiplatform.googleapis.com": "gcp.vertex_ai",
     ".cohere.com": "cohere",
     ".cohere.ai": "cohere",
@@ -24,9 +24,9 @@ HOSTS = {
     ".x.ai": "x_ai",
     ".ml.cloud.ibm.com": "ibm.watsonx.ai",
 }
-"""Ends of host names behind a dot, and whose they are."""
+"""Providers by the end of the host's name, which gets a dot in front."""
 _AT_AWS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
-# Other services, and load balancers before anybody's server, have names there, too.
+# Other services, and load balancers of any server, have names there too.
 _BEDROCK = ".bedrock"
 FORMATS = {
     "openai-chat": "openai",
@@ -43,14 +43,14 @@ FORMATS = {
     "cohere": "cohere",
     "ollama": "ollama",
 }
-"""The flavor of a server that nothing else is known of, by the format that it speaks."""
+"""Providers by format, for unknown hosts."""
 OPERATIONS = {
     "gemini": "generate_content",
     "gemini-live": "generate_content",
     "gemini-interactions": "generate_content",
     "openai-completions": "text_completion",
 }
-"""What is asked for, where it is no chat."""
+"""Operations by format, if not "chat"."""
 
 
 PATHS = {
@@ -64,11 +64,11 @@ PATHS = {
     "/v2/chat": "cohere",
     "/api/chat": "ollama",
 }
-"""Ends of addresses, and what is spoken there: a refusal is in no format."""
+"""Formats by the end of the URL's path, for error responses, which have no format."""
 
 
 def format_at(url: str | None) -> str | None:
-    """Return the format that is likely to be spoken at an address; None where it tells nothing."""
+    """Return the likely format of a URL; None if its path is unknown."""
     path = (url or "").partition("?")[0]
     return next((format for end, format in PATHS.items() if path.endswith(end)), None)
 
@@ -92,5 +92,5 @@ def provider_of(host: str | None, format: str | None) -> str:
 
 
 def operation_of(format: str | None) -> str:
-    """Return what is asked for, by the name of the answer's format."""
+    """Return the operation's name for a format."""
     return OPERATIONS.get(format or "", "chat")

@@ -1,4 +1,4 @@
-"""What there is to tell of one operation, and the telling of it."""
+"""Reports of operations, and their conversion into spans and metrics."""
 
 from __future__ import annotations
 
@@ -25,61 +25,61 @@ _TOKENS = tuple(4**power for power in range(14))
 
 
 class Report(NamedTuple):
-    """An operation that is over."""
+    """A finished operation."""
 
     name: str
     begun_ns: int
     ended_ns: int
     shared: Attributes
-    """What spans and metrics have in common."""
+    """Attributes of both the span and the metrics."""
     attributes: Attributes
-    """What the span alone has."""
+    """Attributes of the span only."""
     error_type: str | None
-    """What it failed with; None where it did not."""
+    """The `error.type` attribute; None if it did not fail."""
     error_name: str | None
-    """The class of that error."""
+    """The error's class name."""
     attempts: Sequence[tuple[int, Attributes]]
-    """The attempts that failed before the last one: when each ended, and what is told of it."""
+    """Failed attempts: the time at which each ended, and its attributes."""
     seconds: float
     first: float | None
-    """Seconds to the first chunk; None where none came, or it is not known when the request went out."""
+    """Seconds to the first chunk; None without one, or if the time of the request is unknown."""
     gaps: Sequence[float]
     """Seconds from each chunk to the next one."""
     tokens: dict[str, int]
-    """Token counts that are sure, by type."""
+    """Reliable token counts by type."""
 
 
 class Told(NamedTuple):
-    """Who is told of an operation."""
+    """Receivers of a report."""
 
     tracers: TracerProvider | None
     meters: MeterProvider | None
-    """None for the provider that is set for the whole process."""
+    """None for the process's own provider."""
     context: Context
-    """What the operation is part of."""
+    """Context of the operation."""
 
 
 LEFT: deque[tuple[Report, Told]] = deque()
-"""Operations that were dropped before their end.
+"""Operations of streams dropped before their end.
 
-They are told with the next one, since a stream may be collected anywhere, also
-within OpenTelemetry's own code while it holds its locks.
+They are reported with the next one, because a stream may be garbage collected anywhere,
+even inside OpenTelemetry while it holds its locks.
 """
 
 
 def tell_left() -> None:
-    """Tell of the operations that were dropped before their end."""
+    """Report the operations of dropped streams."""
     while LEFT:
         try:
             left = LEFT.popleft()
         except IndexError:
-            # Another thread was faster.
+            # Another thread took it.
             return
         tell(*left)
 
 
 def tell(report: Report, told: Told) -> None:
-    """Make the span of an operation and record its metrics; whatever fails there ends there."""
+    """Make the span of an operation and record its metrics; errors are only logged."""
     context = told.context
 
     def trace() -> None:
@@ -91,15 +91,15 @@ def tell(report: Report, told: Told) -> None:
 
 
 def quietly(do: Callable[[], None]) -> None:
-    """Do something that must not disturb who reads; Ctrl-C goes through."""
+    """Call a function and log its errors, so that they do not reach the loop; Ctrl-C propagates."""
     try:
         do()
-    except Exception as error:  # noqa: BLE001 - what an exporter raises is none of the application's business
+    except Exception as error:  # noqa: BLE001 - an exporter's errors must not reach the application
         warn("OpenTelemetry failed: %s; the stream is not disturbed", type(error).__name__)
 
 
 def _trace(report: Report, told: Told) -> Context:
-    """Make the span, and return the context in which it is the current one."""
+    """Make the span, and return a context in which it is current."""
     from opentelemetry import trace
 
     tracer = trace.get_tracer(NAME, tracer_provider=told.tracers)
@@ -123,7 +123,7 @@ class _Instruments:
     """The histograms of one provider.
 
     Args:
-        meter: Makes them.
+        meter: Makes the histograms.
     """
 
     def __init__(self, meter: Meter) -> None:
@@ -156,18 +156,18 @@ class _Instruments:
 
 
 _made: WeakKeyDictionary[Any, _Instruments] = WeakKeyDictionary()
-"""A histogram is made once: another one of its name would be a second one to a provider."""
+"""Instruments by provider, made once: a provider must not have two histograms of one name."""
 
 
 class _Process:
-    """Stands for the provider of the process, whose instruments know when it is set."""
+    """Key for the process's own provider, whose instruments follow when it is set later."""
 
 
 _PROCESS = _Process()
 
 
 def instruments_of(provider: MeterProvider | None) -> _Instruments:
-    """Return the histograms of a provider; None for the one that is set for the process."""
+    """Return the histograms of a provider; None for the process's own."""
     from opentelemetry import metrics
 
     whose = _PROCESS if provider is None else provider
@@ -187,7 +187,7 @@ def _record(report: Report, told: Told, context: Context) -> None:
         instruments.first.record(report.first, shared, context)
     record = instruments.gap.record
     for gap in report.gaps:
-        # Without the context: an example for each of thousands of gaps costs more than it tells.
+        # Without the context: exemplars for thousands of gaps cost more than they are worth.
         record(gap, shared)
     for kind, count in report.tokens.items():
         instruments.tokens.record(count, {**shared, "gen_ai.token.type": kind}, context)

@@ -1,4 +1,4 @@
-"""What a request says of itself, in the words of the GenAI conventions."""
+"""Attributes of a request, as the GenAI conventions name them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["Attributes", "model_in", "parameters_of", "place_of"]
 Attributes: TypeAlias = "dict[str, str | bool | int | float | Sequence[str]]"
 
 _MODEL = re.compile(r"/(?:models?|deployments)/([^/:]+)")
-"""Where an address names the model: Gemini's, Bedrock's, Azure's."""
+"""Matches the model in a URL of Gemini, Bedrock or Azure."""
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _WITHIN = ("generationConfig", "generation_config", "inferenceConfig", "options", "text", "output_config")
-"""Objects of a payload in which APIs keep such parameters: Gemini, Bedrock, Ollama, Responses, Anthropic."""
+"""Objects of a payload that hold parameters, at Gemini, Bedrock, Ollama, OpenAI Responses, Anthropic."""
 
 
 def _number(value: object) -> float | None:
@@ -60,14 +60,14 @@ _READ: dict[str, tuple[Callable[[object], Any], tuple[str, ...]]] = {
     "gen_ai.request.choice.count": (_count, ("n", "candidateCount")),
     "gen_ai.request.stop_sequences": (_words, ("stop", "stop_sequences", "stopSequences")),
 }
-"""What each attribute takes, and the names that APIs have for it."""
+"""Attributes: the function that reads the value, and its names in the APIs."""
 _JSON = frozenset({"json_object", "json_schema", "json", "application/json"})
 _OUTPUTS = {"text": "text", "audio": "speech", "image": "image", **dict.fromkeys(_JSON, "json")}
-"""What kind of output is asked for, by the words of APIs."""
+"""Output types by their names in the APIs."""
 
 
 def parameters_of(payload: object) -> Attributes:
-    """Return what a request's JSON says of how the model is to answer; nothing of what it is asked.
+    """Return the parameters in a request's JSON; nothing of the question.
 
     Example:
         >>> parameters_of({"model": "m", "generationConfig": {"topP": 0.5, "maxOutputTokens": 9}})
@@ -95,7 +95,7 @@ def _places_in(payload: object) -> Iterator[dict[str, Any]]:
 
 
 def _outputs_in(place: dict[str, Any]) -> Iterator[str]:
-    """Give the kinds of output that an object of a request names."""
+    """Yield the output types that an object of a request names."""
     for name in ("response_format", "format"):
         named: Any = place.get(name)
         kind: Any = named.get("type") if is_dict(named) else named
@@ -111,7 +111,7 @@ def _outputs_in(place: dict[str, Any]) -> Iterator[str]:
 
 
 def model_in(payload: object, url: str | None) -> str | None:
-    """Return the model that a request names, in its JSON or in its address."""
+    """Return the model that a request names, in its JSON or its URL; None if it names none."""
     for place in _places_in(payload):
         if isinstance(place.get("model"), str):
             return cast("str", place["model"])
@@ -121,7 +121,7 @@ def model_in(payload: object, url: str | None) -> str | None:
 
 
 def place_of(url: str | None) -> Attributes:
-    """Return the server's address and port.
+    """Return the attributes for the server's address and port.
 
     Example:
         >>> place_of("https://key@api.openai.com/v1/responses?key=made-up")
@@ -138,10 +138,10 @@ def place_of(url: str | None) -> Attributes:
 
 
 def _split(url: str) -> SplitResult | None:
-    """Return the parts of an address; None where it is none."""
+    """Return the parts of a URL; None if it is invalid."""
     try:
         parts = urlsplit(url)
-        # It is read when it is asked for, and may be out of range.
+        # The port is parsed at this access, and may be out of range.
         _ = parts.port
     except ValueError:
         return None

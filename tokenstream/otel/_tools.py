@@ -1,4 +1,4 @@
-"""The spans of tools that a router runs beside an answer."""
+"""Spans of tools that a router runs."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ __all__ = ["around_tools"]
 
 
 def around_tools(told: Told, within: Around | None) -> Around:
-    """Return what gives the block in which a tool is run: its span is current there.
+    """Return a context manager to run a tool in; the tool's span is current there.
 
     Args:
-        told: Who is told.
-        within: Gives the block of somebody else, which stands within it; None where there is none.
+        told: The receivers of the report.
+        within: Another context manager to enter inside it; None for none.
     """
 
     @contextmanager
@@ -47,11 +47,11 @@ def around_tools(told: Told, within: Around | None) -> Around:
 
 
 class _Running:
-    """A tool that is being run.
+    """A running tool.
 
     Args:
-        told: Who is told.
-        call: What called it.
+        told: The receivers of the report.
+        call: The tool call.
     """
 
     def __init__(self, told: Told, call: ToolCall) -> None:
@@ -63,10 +63,10 @@ class _Running:
         self._begun = time.perf_counter()
         self._begun_ns = time.time_ns()
         self.error_type: str | None = None
-        """What it failed with; None where it did not."""
+        """Class name of the tool's error; None if it did not fail."""
 
     def begin(self) -> None:
-        """Start the span, and have it be the current one."""
+        """Start the span and make it current."""
         from opentelemetry import context, trace
 
         tracer = trace.get_tracer(NAME, tracer_provider=self._told.tracers)
@@ -83,14 +83,14 @@ class _Running:
         self._token = context.attach(trace.set_span_in_context(self._span))
 
     def leave(self) -> None:
-        """Have what was current before be so again."""
+        """Restore the context that was current before."""
         if self._token is not None:
             from opentelemetry import context
 
             context.detach(self._token)
 
     def tell(self) -> None:
-        """End the span and record how long it took."""
+        """End the span and record its duration."""
         from opentelemetry import trace
 
         seconds = time.perf_counter() - self._begun

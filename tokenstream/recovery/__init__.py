@@ -1,4 +1,4 @@
-"""Answers that go on where they broke off: asked for again, resumed, continued, or from another provider."""
+"""Recovery of broken answers: asked for again, resumed, continued, or taken from another provider."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two attempts at once: the second begins where the first shows nothing for a while, and one of them wins."""
+"""Hedging: if an attempt shows nothing for a while, a second one begins, and one of them wins."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ __all__ = ["Contender", "race"]
 
 
 class Contender:
-    """An attempt that reads until it shows content; what it has read is read again by the stream.
+    """An attempt that reads until it shows content; the stream then reads the same chunks again.
 
     Args:
         opens: Opens its source.
-        format: The answer's format; None to find it out.
+        format: The answer's format; None to detect it.
         limits: Bounds on untrusted input.
     """
 
@@ -42,17 +42,17 @@ class Contender:
         self._chunks: deque[Any] = deque()
         self._end: Exception | None = None
         self.begun = False
-        """It was begun."""
+        """True once the attempt was begun."""
         self.shown = False
-        """It has shown content."""
+        """True once the attempt has shown content."""
         self.over = False
-        """It has shown content, or never will."""
+        """True once the attempt has shown content, or never will."""
 
     async def run(self, tell: Callable[[], object]) -> None:
-        """Read until content shows, or the attempt has failed.
+        """Read until content shows or the attempt fails.
 
         Args:
-            tell: Called then.
+            tell: Called at that point.
         """
         try:
             source = self._source = await self._opens()
@@ -64,7 +64,7 @@ class Contender:
                 chunk = await source.next_chunk()
                 self._chunks.append(chunk)
                 self._take(chunk)
-        except Exception as error:  # noqa: BLE001 - the stream meets it when it reads that far
+        except Exception as error:  # noqa: BLE001 - raised when the stream reads that far
             self._end = error
         self.over = True
         tell()
@@ -76,10 +76,10 @@ class Contender:
             self.shown = shows(event)
 
     def source(self) -> AsyncSource:
-        """Return the source, which gives first what was read of it already.
+        """Return the source, which yields the chunks already read first.
 
         Raises:
-            Exception: It could not be opened.
+            Exception: The source could not be opened.
         """
         source = self._source
         if source is None:
@@ -88,11 +88,11 @@ class Contender:
 
     @property
     def usage(self) -> Usage | None:
-        """The token counts that were told; None where none were."""
+        """The token counts that the server reported; None if it reported none."""
         return self._machine.accumulator.own_usage
 
     async def close(self) -> None:
-        """Close the source, within a few seconds, whatever ends this."""
+        """Close the source within a few seconds, even if this task is cancelled."""
         from anyio import move_on_after
 
         source, self._source = self._source, None
@@ -102,12 +102,12 @@ class Contender:
 
 
 class _Again:
-    """Gives the chunks that were read, then those that follow, or the end that came.
+    """Iterator over the chunks already read, then those that follow, or the error that came.
 
     Args:
-        chunks: The chunks that were read.
-        source: Where they come from.
-        end: What ended it; None where it goes on.
+        chunks: The chunks already read.
+        source: Their source.
+        end: The error that ended it; None if it goes on.
     """
 
     def __init__(self, chunks: deque[Any], source: AsyncSource, end: Exception | None) -> None:
@@ -127,14 +127,12 @@ class _Again:
 
 
 async def race(first: Contender, second: Contender, after: float) -> Contender:
-    """Return the attempt that shows content first; the other one is closed.
-
-    Where neither does, it is the first.
+    """Return the attempt that shows content first, or the first one if neither does; close the other.
 
     Args:
-        first: It begins at once.
-        second: It begins once the first has shown nothing for a while.
-        after: For how long, in seconds.
+        first: The attempt that begins at once.
+        second: The attempt that begins if the first one shows nothing for a while.
+        after: That time, in seconds.
     """
     kept: list[Contender] = []
     try:

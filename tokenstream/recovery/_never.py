@@ -1,4 +1,4 @@
-"""Answers that are never continued, and servers that refuse to go on behind a prefix."""
+"""Answers that are never continued, and servers that refuse to continue a prefix."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["JSON_ASKED", "JSON_TEXT", "is_bad_request", "refuses_prefill", "why_never"]
 
-JSON_TEXT = "its text is JSON, which goes on behind a prefix alone"
-JSON_ASKED = "the request asks for JSON, which goes on behind a prefix alone"
-"""Said of answers that a model would go on with in prose."""
+JSON_TEXT = "its text is JSON, which only a prefix can continue"
+JSON_ASKED = "the request asks for JSON, which only a prefix can continue"
+"""Reasons for answers that a model would continue in prose."""
 _REFUSALS = (
     "does not support assistant message prefill",
     "does not support conversation prefill",
@@ -29,7 +29,7 @@ _REFUSALS = (
     "substring not found",
     "expected last role user",
 )
-"""The words in which servers say that they take no prefix."""
+"""Phrases of servers that refuse a prefix."""
 _FILTERED = ("content_filter", "content_policy", "refusal", "safety", "prohibited")
 _FENCE = "```json"
 _OTHERS = {
@@ -41,25 +41,25 @@ _OTHERS = {
     "reasoning": "it broke off in its reasoning",
     "opaque": "it broke off in a part that is not known",
 }
-"""Said of answers whose last part is of that kind, or that have such a part at all."""
+"""Reasons by the kind of the answer's last part; those in `_ANYWHERE` by the kind of any part."""
 _ANYWHERE = frozenset({"tool_call", "refusal", "media"})
 _BAD_REQUEST = (400, 422)
 
 
 def why_never(messages: Sequence[Message], error: StreamError, *, prefill: bool) -> str | None:
-    """Return why an answer may not be continued; None where that may be tried.
+    """Return the reason not to continue an answer; None if that may be tried.
 
     Args:
         messages: The alternative answers so far.
-        error: What broke it off.
-        prefill: Whether it would go as a prefix.
+        error: The error that broke it off.
+        prefill: Whether the answer would be sent as a prefix.
 
     Example:
         >>> from tokenstream.errors import StreamTruncated
         >>> from tokenstream.message import Message, TextPart
         >>> message = Message(parts=(TextPart(text='{"a": '),))
         >>> why_never([message], StreamTruncated("cut"), prefill=False)
-        'its text is JSON, which goes on behind a prefix alone'
+        'its text is JSON, which only a prefix can continue'
     """
     message = messages[0]
     if len(messages) > 1 or message.choice != 0:
@@ -81,17 +81,17 @@ def why_never(messages: Sequence[Message], error: StreamError, *, prefill: bool)
 
 
 def _is_blank(part: Part) -> bool:
-    """Tell whether a part is text that says nothing yet."""
+    """Return True if a part is blank text."""
     return isinstance(part, TextPart) and not part.text.strip()
 
 
 def is_bad_request(error: StreamError) -> bool:
-    """Tell whether an error blames the request."""
+    """Return True if the server rejected the request itself."""
     return isinstance(error, StatusError) and error.status in _BAD_REQUEST
 
 
 def refuses_prefill(error: StreamError) -> bool:
-    """Tell whether an error says that the server takes no prefix."""
+    """Return True if an error says that the server refuses a prefix."""
     if not is_bad_request(error) and not isinstance(error, ProviderError):
         return False
     said = f"{error} {getattr(error, 'body', '')}".lower()
@@ -106,7 +106,7 @@ def _is_filtered(error: StreamError) -> bool:
 
 
 def _is_json(text: str) -> bool:
-    """Tell whether text breaks off in JSON: it is the beginning of an object or array, or an open block."""
+    """Return True if text breaks off inside JSON: an object or array, or an open ```json block."""
     if text.count("```") % 2 and text[text.rindex("```") :][: len(_FENCE)].lower() == _FENCE:
         return True
     if text[0] not in "{[":

@@ -1,4 +1,4 @@
-"""How an attempt opens its source: by a function of the caller's, or by a request of our own."""
+"""Openers: open an attempt's source with the caller's function, or with a request of our own."""
 
 from __future__ import annotations
 
@@ -26,50 +26,50 @@ __all__ = ["AsyncOpener", "Opener", "SyncOpener", "openers_of", "told_prefix"]
 
 _WHERE = "the server"
 _AT_HAND = frozenset({bytes, str, list, tuple, dict})
-"""What may be read any number of times."""
+"""Types that can be read any number of times."""
 
 
 class Opener(ABC):
     """Opens the source of an attempt.
 
     Args:
-        opens: The caller's function; it is told of the attempt where it takes an argument.
-        format: The format of what it opens; None to find it out.
+        opens: The caller's function; it gets the attempt if it takes an argument.
+        format: The format of its answers; None to detect it.
     """
 
     replays = False
-    """Whether the request is a GET, so that any server of events with ids may replay."""
+    """True if the request is a GET, which any server of events with ids may replay."""
     prefills: Prefill | None = None
-    """Whether the caller says that the server takes the beginning of an answer as a prefix."""
+    """The caller's statement whether the server continues a prefix of the answer; None for none."""
     builds = False
-    """Whether the library makes the request, and so knows that it asks for what it is to ask for."""
+    """True if the library makes the request, so that every mode is sure to be honoured."""
     enters = True
-    """Whether what is opened may be a context manager, which is entered."""
+    """True if the opened source may be a context manager, which must be entered."""
     prepare: Callable[[], object] = staticmethod(do_nothing)
-    """Loads what opening needs, before the clock starts."""
+    """Imports what opening needs, before the clock starts."""
     asked: tuple[str, object] | None = None
-    """The address and the JSON of the request, where it is one of our own."""
+    """The URL and JSON of the request, if the library makes it."""
 
     def __init__(self, opens: Opens, format: str | Format | None) -> None:
         self._opens: Callable[..., Any] = opens
         self.format = format
         self.resumes = takes_attempt(opens)
-        """Whether it can be told a position."""
+        """True if the function takes the attempt, and so a position to resume from."""
         self._refused = False
-        """The server has refused a prefix."""
+        """True once the server has refused a prefix."""
         self._last: object = self
 
     def why_not(self, message: Message, limit_left: int | None) -> str | None:
-        """Return why no request can be made that goes on with an answer; None where one can.
+        """Return the reason why no request can continue an answer; None if one can.
 
         Args:
             message: The answer so far.
-            limit_left: Tokens that are left of the output limit; None where that is not known.
+            limit_left: Tokens left of the output limit; None if not known.
         """
-        return None if self.resumes else "open takes no attempt, and so is not told of the answer so far"
+        return None if self.resumes else "open takes no attempt, and so does not get the answer so far"
 
     def prefix(self, message: Message) -> Prefix | None:
-        """Return how the beginning of an answer goes as a prefix; None where a user's turn is to ask.
+        """Return how to send the beginning of an answer as a prefix; None to ask in a user's turn.
 
         Args:
             message: The answer so far.
@@ -77,23 +77,23 @@ class Opener(ABC):
         return None if self._refused or not self.prefills else told_prefix(self.prefills)
 
     def refuse_prefix(self, *, known: bool) -> None:
-        """Send no prefix any more: the server has refused one.
+        """Stop sending prefixes, because the server has refused one.
 
         Args:
-            known: It said so in words that mean it for good.
+            known: Whether its words were a known, permanent refusal.
         """
         self._refused = True
 
     def limit(self, message: Message) -> int | None:
-        """Return the output limit of the first request, in tokens; None where it is not known."""
+        """Return the output limit of the first request, in tokens; None if not known."""
         return None
 
     @abstractmethod
     def deferred(self, attempt: Attempt, *, begins: bool = False) -> Deferred:
-        """Return the source of an attempt, which is opened by the first read.
+        """Return the source of an attempt; the first read opens it.
 
         Args:
-            attempt: What is to be asked for.
+            attempt: The attempt.
             begins: Whether the answer's clock starts with it.
         """
 
@@ -101,13 +101,13 @@ class Opener(ABC):
         """Call the caller's function.
 
         Raises:
-            MisuseError: It gave what it had given before, which is read by now.
+            MisuseError: It returned the same source as before, which has been read.
         """
         given: Any = self._opens(attempt) if self.resumes else self._opens()
         if given is self._last and type(given) not in _AT_HAND:
             raise MisuseError(
                 f"open returned the same {type(given).__name__} as for the attempt before, "
-                "which has been read: it is to open a new one each time"
+                "which has been read: open a new one each time"
             )
         self._last = given
         return given
@@ -155,7 +155,7 @@ class AsyncOpener(Opener):
 
         Raises:
             StreamError: It cannot be opened.
-            MisuseError: What `open` returns is no source.
+            MisuseError: `open` did not return a source.
         """
         try:
             found = async_source(self._give(attempt))
@@ -168,15 +168,15 @@ class AsyncOpener(Opener):
 
 
 def told_prefix(told: Prefill) -> Prefix:
-    """Return how a prefix goes to a server of which nothing is known but what the caller says."""
+    """Return how to send a prefix to an unknown server that continues one according to the caller."""
     return Prefix(echoes=True if told == "echo" else None)
 
 
 def takes_attempt(opens: Opens) -> bool:
-    """Tell whether a function takes the attempt as its argument.
+    """Return True if a function takes the attempt as its argument.
 
     Raises:
-        MisuseError: It is no function, or needs more than one argument.
+        MisuseError: It is not a function, or needs more than one argument.
     """
     given: Any = opens
     if not callable(given):
@@ -187,7 +187,7 @@ def takes_attempt(opens: Opens) -> bool:
     try:
         signature = inspect.signature(given)
     except (TypeError, ValueError):
-        # What is written in C may not say what it takes.
+        # A function written in C may have no signature.
         return False
     for arguments in ((), (None,)):
         try:
@@ -196,7 +196,7 @@ def takes_attempt(opens: Opens) -> bool:
             continue
         named = [each for each in signature.parameters.values() if each.kind is not each.KEYWORD_ONLY]
         plain = named and named[0].kind is not named[0].VAR_KEYWORD
-        # One with a default of its own, such as `client=client`, is not meant for the attempt.
+        # A parameter with a default, such as `client=client`, is not meant for the attempt.
         return bool(plain) and (
             bool(arguments) or named[0].name == "attempt" or named[0].kind is named[0].VAR_POSITIONAL
         )
@@ -204,6 +204,6 @@ def takes_attempt(opens: Opens) -> bool:
 
 
 def openers_of(kind: type[Opener], fallback: tuple[Fallback, ...]) -> tuple[Opener, ...]:
-    """Return what opens the sources to fall back on."""
+    """Return the openers of the fallbacks."""
     pairs: list[tuple[Any, Any]] = [each if isinstance(each, tuple) else (each, None) for each in fallback]
     return tuple(kind(*pair) for pair in pairs)

@@ -1,4 +1,4 @@
-"""Outcomes of an answer that is whole, and yet of no use."""
+"""Outcomes of answers that are complete but useless, such as an empty one."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _WORDS: dict[Outcome, str] = {
     "empty": "the answer is empty",
     "refusal": "the model declined to answer",
     "content_filter": "the provider's content filter ended the answer before it showed anything",
-    "malformed_call": "the answer has a tool call whose arguments are no JSON",
+    "malformed_call": "the answer has a tool call whose arguments are not JSON",
 }
 _MALFORMED = frozenset({"MALFORMED_FUNCTION_CALL", "malformed_function_call", "UNEXPECTED_TOOL_CALL"})
-"""Gemini's words for a call that it has not given because it could not."""
+"""Gemini's finish reasons for a call that it could not produce."""
 
 
 def shows_but(outcomes: frozenset[str]) -> Callable[[Event], bool]:
-    """Return what tells whether an event shows something that none of the outcomes would take back.
+    """Return a predicate: the event shows content that none of the outcomes could reject.
 
     Args:
-        outcomes: The outcomes that are asked again for.
+        outcomes: The outcomes to retry.
     """
     refusals, calls = "refusal" in outcomes, "malformed_call" in outcomes
     if not (refusals or calls):
@@ -42,7 +42,7 @@ def shows_but(outcomes: frozenset[str]) -> Callable[[Event], bool]:
     def shows_for_good(event: Event) -> bool:
         if refusals and isinstance(event, RefusalDelta):
             return False
-        # A call shows once it is whole.
+        # A call counts only once it is complete.
         if calls and isinstance(event, ToolCallStart | ToolCallDelta):
             return False
         if calls and isinstance(event, PartDone) and isinstance(event.content, ToolCall):
@@ -53,11 +53,11 @@ def shows_but(outcomes: frozenset[str]) -> Callable[[Event], bool]:
 
 
 def outcome_of(events: Iterable[Event], outcomes: frozenset[str]) -> AnswerRejected | None:
-    """Return what is wrong with an answer that has ended and shown nothing; None where nothing is.
+    """Return the error for an answer that ended without showing anything; None if it is acceptable.
 
     Args:
         events: All its events.
-        outcomes: What counts as wrong.
+        outcomes: The outcomes to reject.
     """
     accumulator = Accumulator()
     for event in events:

@@ -1,4 +1,4 @@
-"""What is done about an answer that broke off: the decision, and all but the waiting."""
+"""Recovery of an answer that broke off: decides how to go on; the drivers do the waiting."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ __all__ = ["Recovery"]
 
 
 _LONGEST_WAIT = 60.0
-"""The longest wait of our own, in seconds."""
+"""Longest backoff, in seconds."""
 _LONGEST_ASKED = 300.0
-"""The longest wait that a server may ask for, in seconds; beyond it, asking again is given up."""
+"""Longest wait that a server may ask for, in seconds; if it asks for more, recovery gives up."""
 
 
 _NOT_HELD = frozenset({400, 404, 409, 410, 412, 416, 422})
-"""Statuses that say of a request to resume that there is nothing to resume."""
+"""Statuses that mean, for a request to resume, that the server no longer has the answer."""
 _NO_CONTENT = 204
-"""The status that says to an event source that there is nothing more."""
+"""Status that tells an event source to stop reconnecting."""
 
 
 class _Plan(NamedTuple):
@@ -62,17 +62,17 @@ class _Plan(NamedTuple):
     wait: float
     why: str | None = None
     stepped: bool = False
-    """The attempt before it was refused for its prefix, and cost none."""
+    """The previous attempt was refused because of its prefix and does not count."""
 
 
 class Recovery:
-    """Decides what is done about an answer that broke off, and makes the machine ready for it.
+    """Decides how a broken answer goes on, and prepares the machine for it.
 
-    It knows the machine and no driver, so that a stream which nobody holds is collected.
+    It holds the machine but not the driver, so that an abandoned stream can be garbage collected.
 
     Args:
-        retry: What is asked again for.
-        openers: What opens a source: the first one, and those to fall back on.
+        retry: The caller's options.
+        openers: The first opener, then the fallbacks.
     """
 
     def __init__(self, retry: Retry, openers: tuple[Opener, ...]) -> None:
@@ -81,43 +81,43 @@ class Recovery:
         for opener in openers:
             opener.prefills = retry.prefill
         self._at = 0
-        """Which of them has opened the source last."""
+        """Index of the opener that was used last."""
         self._machine: RenewableMachine
         self._rules: ContinuationRules
         self._total: float | None = None
         self._started: float | None = None
         self._number = self._made = 1
-        """The number of the attempt that goes on, and how many were made that cost one."""
+        """The current attempt's number, and the attempts made that count against the budget."""
         self._free = 0
-        """Attempts that cost none."""
+        """Attempts that do not count against the budget."""
         self._mode: AttemptMode = "start"
         self._wait = 0.0
         self._begun_at = 0.0
         self._hold: Hold
         self._shown = False
-        """Something of the answer was given: it cannot be asked for again without a word."""
+        """True once some of the answer was delivered, so that a restart must be announced."""
         self._over = False
         self._lost_usage: tuple[Usage | None, ...] = ()
-        """The token counts of an attempt that has given nothing of an answer that was shown."""
+        """Token counts of an attempt that delivered nothing although the answer was shown; else empty."""
         self._broken_by: StreamError | None = None
-        """What broke off the answer that was shown; None while none was, or it goes on."""
+        """The error that broke off the shown answer; None if none did, or it goes on."""
         self._asked: Continuation | None = None
-        """What the attempt that goes on is to go on with; None where that is nothing."""
+        """The continuation that the current attempt asks for; None if it asks for none."""
         self._aligns = retry.align
         self._until: Callable[[Event], bool] = shows_but(retry.outcomes)
         self._reports: list[AttemptReport] = []
 
     @property
     def attempts(self) -> tuple[AttemptReport, ...]:
-        """The attempts so far, the one that goes on as the last."""
+        """The attempts so far, including the current one."""
         reports = self._reports if self._over else [*self._reports, self._report(None, None)]
         return tuple(sorted(reports, key=lambda report: report.number))
 
     def begin(self, driver: Driver) -> Deferred:
-        """Take over a driver that has read nothing, and return its first source.
+        """Attach to a driver that has read nothing, and return its first source.
 
         Args:
-            driver: Drives the stream.
+            driver: The stream's driver.
         """
         self._machine = cast("RenewableMachine", driver.machine)
         self._rules = ContinuationRules(self._retry, self._machine)
@@ -138,12 +138,12 @@ class Recovery:
         return replace(deferred, open=partial(self._race, deferred.open, attempt, driver.clock), enters=True)
 
     async def _race(self, opens: Any, attempt: Attempt, clock: Callable[[], float]) -> AsyncSource:  # noqa: ANN401 - an awaitable's
-        """Open a source, and another one where it shows nothing for a while; return the one that shows.
+        """Open a source, and a second one if it shows nothing for a while; return the winner.
 
         Args:
             opens: Opens the first one.
-            attempt: What the first one asks for.
-            clock: Where the time comes from, in seconds.
+            attempt: The first attempt.
+            clock: Returns the time in seconds.
         """
         from tokenstream.recovery._hedge import Contender, race
 
@@ -161,7 +161,7 @@ class Recovery:
         return winner.source()
 
     def _note_loser(self, loser: Contender, *, hedged: bool, began: float, now: float) -> None:
-        """Report the attempt that has lost, and what it has cost; a provider may have gone on with it."""
+        """Report the losing attempt and its cost, a lower bound: the provider may have gone on with it."""
         after = self._retry.hedge_after or 0.0
         modes: tuple[AttemptMode, AttemptMode] = ("start", "hedge")
         lost, won = (1, 0) if hedged else (0, 1)
@@ -176,10 +176,10 @@ class Recovery:
     # -- deciding ----------------------------------------------------------
 
     def replace(self, cause: StreamError | None, now: float) -> Deferred | None:
-        """Return the source that goes on, or None where the stream ends here.
+        """Return the source to continue with, or None if the stream ends here.
 
         Args:
-            cause: Why the input broke off; None where it ended cleanly, or the error is the machine's.
+            cause: The error that ended the input; None if it ended cleanly or the machine reported the error.
             now: A clock reading, in seconds.
         """
         error = None if self._machine.differs else self._find_error(cause, now)
@@ -187,7 +187,7 @@ class Recovery:
             return None
         plan = self._plan(error, now)
         if plan is None:
-            # What was kept for going on is ended now.
+            # End what was kept open for a continuation.
             self._machine.finish(cause, now)
             if self._asked is not None and not self._hold.released:
                 note(error, _told_before(self._reports))
@@ -197,10 +197,10 @@ class Recovery:
         return self._go_on(plan, error, now)
 
     def settle(self, error: Exception | None, now: float) -> None:
-        """Take the end of the last attempt.
+        """Record how the last attempt ended.
 
         Args:
-            error: What the stream ends with; None where nothing is wrong.
+            error: The error that the stream ends with; None if there is none.
             now: A clock reading, in seconds.
         """
         if not self._over:
@@ -209,10 +209,10 @@ class Recovery:
             self._over = True
 
     def _find_error(self, cause: StreamError | None, now: float) -> StreamError | None:
-        """Return what is wrong with the answer as its input ends, or has failed; None where nothing is."""
+        """Return the answer's error at the end or failure of its input; None if there is none."""
         machine = self._machine
         if machine.answered and not machine.refused and machine.error is None and cause is None:
-            # Its terminal event came; the connection's own end may still be read.
+            # Its terminal event came; the connection may still be open.
             return self._outcome()
         if machine.error is None and self._position is not None:
             error = machine.cut_short(cause)
@@ -222,7 +222,7 @@ class Recovery:
         return self._outcome() if machine.error is None else self._resume_refused(machine.error)
 
     def _resume_refused(self, error: StreamError) -> StreamError:
-        """Return what it means that a server has not gone on from a position, or the error as it is."""
+        """Return `PositionLost` if a server did not resume from a position, otherwise the error unchanged."""
         if self._mode != "resume" or self._hold.released:
             return error
         status = self._machine.status
@@ -230,7 +230,7 @@ class Recovery:
             return error
         if isinstance(error, StatusError) and (error.retryable or error.status not in _NOT_HELD):
             return error
-        lost = PositionLost(f"the server does not go on from the position that it was told ({error})")
+        lost = PositionLost(f"the server cannot resume from the position it was sent ({error})")
         lost.__cause__ = error
         return lost
 
@@ -254,7 +254,7 @@ class Recovery:
                 note(error, f"the answer was not continued: {why}")
             return None
         further = self._goes_further(mode)
-        # What cannot succeed there may succeed with somebody else, or by another request.
+        # A permanent failure may not apply to another server or to another kind of request.
         other = (
             stepped or self._was_refused(error) or (isinstance(error, PositionLost) and mode == "continue")
         )
@@ -271,11 +271,11 @@ class Recovery:
         return _Plan(mode, opener, wait, why, stepped=stepped)
 
     def _was_refused(self, error: StreamError) -> bool:
-        """Tell whether an error refuses the request to continue the answer."""
+        """Return True if an error refuses the request to continue the answer."""
         return self._asked is not None and not self._hold.released and is_bad_request(error)
 
     def _step_down(self, error: StreamError) -> bool:
-        """Send no prefix any more where one was refused, and tell whether that is so."""
+        """Stop sending prefixes if one was refused; return True if the next request goes without one."""
         opener = self._openers[self._at]
         if self._asked is None or self._asked.prefix is None or self._hold.released:
             return False
@@ -286,22 +286,22 @@ class Recovery:
         return opener.prefix(self._machine.accumulator.message) is None
 
     def _goes_further(self, mode: AttemptMode) -> bool:
-        """Tell whether the next attempt is made with the next of those to fall back on."""
+        """Return True if the next attempt uses the next fallback."""
         if self._at + 1 == len(self._openers) or mode == "resume":
             return False
-        # Who opens the next one knows of continuing where it was asked for by name.
+        # A fallback can continue only if the caller asked for that mode and it takes the attempt.
         return mode == "restart" or (self._retry.mode == "continue" and self._openers[self._at + 1].resumes)
 
     def _choose_mode(self, error: StreamError, *, stepped: bool) -> tuple[AttemptMode | None, str | None]:
-        """Return how to go on, None where there is no way; and why the answer is not continued.
+        """Return the mode of the next attempt, None if there is no way, and the reason not to continue.
 
         Args:
-            error: What ended the attempt.
+            error: The error that ended the attempt.
             stepped: Whether a prefix was refused, and another request can be made.
         """
         mode = self._retry.mode
         if not self._shown:
-            # Nothing was shown: whoever reads sees one answer in any case.
+            # Nothing was shown: a restart leaves no trace.
             return "resume" if mode == "resume" and self._may_resume(error) else "restart", None
         if mode == "restart":
             return "restart", None
@@ -309,7 +309,7 @@ class Recovery:
             return "resume", None
         opener = self._openers[self._at]
         if mode == "resume" or not (mode == "continue" or opener.builds):
-            # Who opens the source may not know of any other way than to ask from zero.
+            # The caller's `open` may not be able to do more than to ask from zero.
             return None, None
         why = self._rules.why_not(error, opener)
         if self._was_refused(error) and not stepped:
@@ -319,17 +319,17 @@ class Recovery:
         return "restart" if mode == "continue" else None, why
 
     def _may_resume(self, error: StreamError) -> bool:
-        # What the provider itself has ended is over, and so is a position that it no longer holds.
+        # An answer that the provider ended is over, and a lost position stays lost.
         return self._position is not None and not isinstance(error, ProviderError | PositionLost)
 
     @property
     def _position(self) -> int | str | None:
-        """The position from which the server can replay; None where it cannot."""
+        """The position from which the server can replay; None if it cannot."""
         opener, machine = self._openers[self._at], self._machine
         if self._retry.mode in ("restart", "continue") or not opener.resumes:
             return None
         if machine.continued or self._asked is not None:
-            # A continuation has positions of its own, and none of them is one of the answer's.
+            # A continuation has its own positions, which are not the answer's.
             return None
         asked = self._retry.mode == "resume"
         reader = machine.reader
@@ -341,7 +341,7 @@ class Recovery:
         return machine.last_event_id if asked else None
 
     def _wait_before(self, error: StreamError, mode: AttemptMode) -> float | None:
-        """Return the seconds to wait; None where the server asks for more than is of use."""
+        """Return the seconds to wait; None if the server asks for too long a wait."""
         told = self._machine.reconnect_after if mode == "resume" else None
         if told is not None and error.retry_after is None:
             return clamp_reconnect(told)
@@ -351,7 +351,7 @@ class Recovery:
             error=error,
             initial=0.0 if callable(initial) else initial,
             maximum=_LONGEST_WAIT,
-            random=random.random(),  # noqa: S311 - no secret
+            random=random.random(),  # noqa: S311 - not a secret
             maximum_asked=_LONGEST_ASKED,
         )
 
@@ -386,7 +386,7 @@ class Recovery:
         if retry.on_retry is not None:
             retry.on_retry(attempt)
         if self._over:
-            # That has stopped the stream.
+            # `on_retry` has stopped the stream.
             return None
         log(
             "attempt %d ended (%s): %s in %.2f s",
@@ -418,25 +418,25 @@ class Recovery:
         return replace(plan.opener.deferred(attempt), begins=False, wait=attempt.wait)
 
     def _end_at_limit(self, error: StreamError, now: float) -> None:
-        """End the answer, since its request allows no more of it."""
+        """End the answer, because its output limit is used up."""
         self._reports.append(self._report(error, now))
         self._over = True
         self._machine.end_at_limit(now)
 
     def _settle_usage(self, mode: AttemptMode) -> None:
-        """Count what an attempt has cost that is given up, and that the message does not have."""
+        """Count the tokens of an abandoned attempt that are not in the message."""
         hold = self._hold
         if mode != "resume" and not hold.released and hold.held:
             self._machine.accumulator.spend(hold.usage)
 
     def _announce(self, failed: bool) -> list[Event] | None:  # noqa: FBT001 - one question
-        """Return what comes before the first events of an attempt; None where it leaves no trace.
+        """Return the events to put before an attempt's first ones; None if the attempt leaves no trace.
 
         Args:
-            failed: Whether it has failed before anything showed.
+            failed: Whether the attempt failed before it showed anything.
         """
         if failed and self._shown:
-            # What was shown before stays what there is of the answer.
+            # The answer stays what was shown before.
             self._lost_usage = (self._hold.usage,)
             if self._hold.usage is not None:
                 self._machine.accumulator.spend(self._hold.usage)
@@ -475,7 +475,7 @@ class Recovery:
 
     @property
     def _usage(self) -> Usage | None:
-        """The token counts of the attempt that goes on."""
+        """The current attempt's token counts."""
         if not self._hold.released:
             return self._hold.usage
         if self._lost_usage:
@@ -484,13 +484,13 @@ class Recovery:
 
 
 def _told_before(reports: list[AttemptReport]) -> str:
-    """Return what is told with the error of a request to continue an answer."""
+    """Return the note for the error of a failed continuation."""
     broken = next((report.error for report in reversed(reports) if report.mode != "continue"), None)
-    return f"this came of the request to continue the answer, which had broken off ({broken})"
+    return f"the request to continue the answer failed; the answer had broken off before ({broken})"
 
 
 def _at_once(_: Event) -> bool:
-    """Hold nothing back behind the first event."""
+    """Release held events at the first one."""
     return True
 
 

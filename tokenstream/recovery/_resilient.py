@@ -1,4 +1,4 @@
-"""One stream over as many attempts as it takes."""
+"""`resilient` and `aresilient`: one stream over several attempts."""
 
 from __future__ import annotations
 
@@ -41,27 +41,27 @@ def resilient(
     reorder: Reorder | None = None,
     reasoning_tags: bool | Iterable[str] = (),
 ) -> Stream:
-    r"""Read one answer over as many attempts as it takes.
+    r"""Read one answer, retrying as often as needed.
 
-    The loop does not change: it sees one stream, with all its views. Nothing of
-    two answers is ever joined: see `Retry` for what is done where.
+    The loop does not change: it sees one stream, with all its views. Pieces of two
+    different answers are never joined; `Retry` describes each mode.
 
     Args:
-        open: Opens a source, whatever `Stream` takes: a function of the `Attempt`, or of nothing, which
-            then can only ask from zero. An SDK's own retries are best turned off (`max_retries=0`).
-        retry: What is asked for again, how often, and how.
-        format: The format's name or a format object; None to find it out.
+        open: Opens a source that `Stream` takes: a function of the `Attempt`, or without arguments, which
+            can then only ask from zero. Turn off an SDK's own retries (`max_retries=0`).
+        retry: Which errors to retry, how often, and how.
+        format: The format's name or a format object; None to detect it.
         limits: Bounds on untrusted input, over all attempts.
         deadlines: Bounds on silence; `total` is over all attempts.
-        clock: Where the time comes from, in seconds.
-        pings: Whether signs of life become `Ping` events.
-        reorder: Puts frames right that come out of order or twice; None to take them as they come.
-        reasoning_tags: Names of tags, such as ("think",), between which the model writes its reasoning into
-            the text; it is told as reasoning then. True for think, thinking, thought and reasoning.
+        clock: Returns the time in seconds.
+        pings: Turn signs of life into `Ping` events.
+        reorder: Sorts frames that arrive out of order, drops repeated ones; None to take them as they come.
+        reasoning_tags: Names of tags, such as ("think",), between which the model writes reasoning into
+            its text; that text is given as reasoning. True for think, thinking, thought and reasoning.
 
     Raises:
-        MisuseError: What is asked for cannot be done, such as to resume with an `open` without argument.
-        StreamError: In the loop: the last attempt's error, with what had arrived in `partial`.
+        MisuseError: The options cannot work, such as resuming with an `open` without arguments.
+        StreamError: In the loop: the last attempt's error; `.partial` holds the answer so far.
 
     Example:
         >>> bodies = [b"data: Hel\n\n", b"data: Hel\n\ndata: lo\n\ndata: [DONE]\n\n"]
@@ -89,26 +89,26 @@ def aresilient(
     reorder: Reorder | None = None,
     reasoning_tags: bool | Iterable[str] = (),
 ) -> AsyncStream:
-    """Read one answer over as many attempts as it takes, in an `async for` loop.
+    """Read one answer in an `async for` loop, retrying as often as needed.
 
-    It is `resilient` for an `AsyncStream`; `open` may be an `async def`, and return
-    whatever an `AsyncStream` takes.
+    The counterpart of `resilient` for an `AsyncStream`: `open` may be an `async def`,
+    and may return any source that an `AsyncStream` takes.
 
     Args:
-        open: Opens a source: a function of the `Attempt`, or of nothing.
-        retry: What is asked for again, how often, and how.
-        format: The format's name or a format object; None to find it out.
+        open: Opens a source: a function of the `Attempt`, or without arguments.
+        retry: Which errors to retry, how often, and how.
+        format: The format's name or a format object; None to detect it.
         limits: Bounds on untrusted input, over all attempts.
         deadlines: Bounds on silence; `total` is over all attempts.
-        clock: Where the time comes from, in seconds.
-        pings: Whether signs of life become `Ping` events.
-        reorder: Puts frames right that come out of order or twice; None to take them as they come.
-        reasoning_tags: Names of tags, such as ("think",), between which the model writes its reasoning into
-            the text; it is told as reasoning then. True for think, thinking, thought and reasoning.
+        clock: Returns the time in seconds.
+        pings: Turn signs of life into `Ping` events.
+        reorder: Sorts frames that arrive out of order, drops repeated ones; None to take them as they come.
+        reasoning_tags: Names of tags, such as ("think",), between which the model writes reasoning into
+            its text; that text is given as reasoning. True for think, thinking, thought and reasoning.
 
     Raises:
-        MisuseError: What is asked for cannot be done.
-        StreamError: In the loop: the last attempt's error, with what had arrived in `partial`.
+        MisuseError: The options cannot work.
+        StreamError: In the loop: the last attempt's error; `.partial` holds the answer so far.
 
     Example:
         >>> async def answer(client, question: str) -> str:
@@ -126,21 +126,21 @@ def aresilient(
 
 
 def read_again(kind: type[StreamT], openers: tuple[Opener, ...], retry: Retry, options: Options) -> StreamT:
-    """Return a stream of the openers.
+    """Return a stream that recovers with these openers.
 
     Args:
         kind: `Stream` or `AsyncStream`.
-        openers: What opens the sources.
-        retry: What is asked for again.
-        options: How to read.
+        openers: The first opener, then the fallbacks.
+        retry: Which errors to retry, how often, and how.
+        options: Options of the stream.
 
     Raises:
-        MisuseError: It is to be resumed or continued with an `open` that is not told of the attempt.
+        MisuseError: The mode is "resume" or "continue", but `open` does not take the attempt.
     """
     if retry.mode in ("resume", "continue") and not openers[0].resumes:
         told = "the position" if retry.mode == "resume" else "the turns of the answer so far"
         raise MisuseError(
-            f'mode="{retry.mode}" needs an open that takes the attempt, which tells {told}: def open(attempt)'
+            f'mode="{retry.mode}" needs an open that takes the attempt, which has {told}: def open(attempt)'
         )
     plain: Any = kind
     driver: Any = (AsyncDriver if plain is AsyncStream else SyncDriver)(
@@ -151,23 +151,23 @@ def read_again(kind: type[StreamT], openers: tuple[Opener, ...], retry: Retry, o
 
 
 def _never() -> None:
-    raise RuntimeError("another source is put in its place before it is opened")
+    raise RuntimeError("this placeholder is replaced before it is opened")
 
 
 def checked(retry: object, *, is_async: bool) -> Retry:
-    """Return what is asked for again.
+    """Check the `retry` argument and return it, or the default.
 
     Args:
         retry: A `Retry`; None for the default one.
         is_async: Whether it is for an `AsyncStream`.
 
     Raises:
-        MisuseError: It is none, or needs tasks.
+        MisuseError: It is not a `Retry`, or hedges in a sync stream.
     """
     if retry is None:
         return Retry()
     if not isinstance(retry, Retry):
         raise MisuseError(f"retry= is a Retry, such as Retry(attempts=3), and not {type(retry).__name__}")
     if retry.hedge_after is not None and not is_async:
-        raise MisuseError("hedge_after= needs tasks: use aresilient or aconnect")
+        raise MisuseError("hedge_after= needs an async stream: use aresilient or aconnect")
     return retry

@@ -1,4 +1,4 @@
-"""When to ask again, how often, and how."""
+"""`Retry`: options for recovering a broken answer."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tokenstream.stream._attempts import Attempt
 __all__ = ["Condition", "Fallback", "Mode", "Opens", "Retry"]
 
 Mode: TypeAlias = Literal["auto", "resume", "continue", "restart"]
-"""How an answer goes on that broke off after its first content."""
+"""Recovery of an answer that broke off after its first content."""
 Opens: TypeAlias = Callable[[Attempt], Any] | Callable[[], Any]
-"""Opens a source: it is told of the attempt, where it takes an argument."""
+"""Function that opens a source; it gets the attempt if it takes an argument."""
 Fallback: TypeAlias = "Opens | tuple[Opens, str | Format]"
-"""Opens a source of another model or provider, whose format is found out, or named."""
+"""Function that opens a source of another model or provider; alone, or with the format's name."""
 Condition: TypeAlias = "type[StreamError] | ErrorKind | Outcome"
-"""What is asked again for: a class of errors, a kind of them, or an outcome."""
+"""Condition to retry on: a class of errors, a kind of errors, or an outcome."""
 
 _OUTCOMES: frozenset[str] = frozenset(get_args(Outcome))
 _KINDS: frozenset[str] = frozenset(get_args(ErrorKind))
@@ -31,17 +31,17 @@ _ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """When a broken answer is asked for again, how often, and how it goes on.
+    """Options for recovering a broken answer: when to retry, how often, and how to go on.
 
-    Before the first content was shown a new attempt leaves no trace. After it:
+    Before the first content was shown, a new attempt leaves no trace. After that:
 
-    | mode | what is done |
+    | mode | recovery |
     |---|---|
-    | `"auto"` | resumed where the server can replay; with `connect`, else continued; raised otherwise |
-    | `"resume"` | resumed: `open` is told the position; raised where there is none |
-    | `"continue"` | a new request has the model go on with what there is; what cannot be continued is \
-restarted |
-    | `"restart"` | asked for from zero; what was given is not given again, or `Restarted` tells of it |
+    | `"auto"` | resumes if the server can replay; else, with `connect`, continues; else raises |
+    | `"resume"` | resumes: `open` gets the position; raises if there is none |
+    | `"continue"` | a new request makes the model continue its text; an answer that cannot be continued \
+is restarted |
+    | `"restart"` | asks from zero; content already delivered is skipped, or `Restarted` announces it |
 
     Example:
         >>> Retry(attempts=5, mode="restart", timeout=60).attempts
@@ -49,48 +49,48 @@ restarted |
     """
 
     attempts: int | None = None
-    """How many attempts there are in all; by default three, and one for each fallback at least."""
+    """Attempts in all; by default three, or one more than the fallbacks if those are more."""
     mode: Mode = "auto"
-    """How an answer goes on after its first content was shown."""
+    """Recovery after the answer's first content was shown; see the table."""
     wait: float | Callable[[Attempt], float] = 0.5
-    """Seconds before the second attempt, doubled for each one after it, up to a minute, and shortened by
-    chance so that clients do not come back all at once; or a function that returns the seconds.
-    A server that asks for a longer wait is given it; one that asks for more than five minutes is not
-    asked again."""
+    """Seconds before the second attempt, doubled for each later one, up to a minute, and shortened at
+    random so that clients do not all return at once; or a function that returns the seconds.
+    A longer wait that the server asks for is respected; if it asks for more than five minutes, the error
+    is raised."""
     timeout: float | None = None
-    """Seconds from the first request on in which attempts may begin; None for no bound."""
+    """Seconds after the first request in which new attempts may begin; None for no bound."""
     on: Callable[[StreamError], bool | None] | Iterable[Condition] | None = None
-    """What is asked again for. By default every error whose `retryable` is True. Outcomes ("empty",
-    "refusal", "content_filter", "malformed_call") come in addition; classes and kinds of errors take the
-    place of the default. A function is given the error, `AnswerRejected` for an outcome, and returns None
-    for the default."""
+    """Conditions to retry on; by default every error whose `retryable` is True. Outcomes ("empty",
+    "refusal", "content_filter", "malformed_call") add to the default; classes and kinds of errors replace
+    it. A function gets the error (`AnswerRejected` for an outcome) and returns True, False, or None for
+    the default."""
     fallback: Sequence[Fallback] = ()
-    """What is asked instead, one after the other: each opens another model or provider, whose format
-    is found out, or stands beside it: `(open_other, "anthropic")`."""
+    """Functions to try next, in order: each opens another model or provider, whose format is detected,
+    or given in a pair: `(open_other, "anthropic")`."""
     hedge_after: float | None = None
-    """Seconds after which a second attempt is made beside a first one that has shown nothing; the first
-    to show content is read, the other closed. On `aresilient` and `aconnect` only."""
+    """Seconds after which a second attempt starts beside a first one that has shown nothing; the first
+    to show content is read, the other is closed. On `aresilient` and `aconnect` only."""
     hold: bool = False
-    """Whether nothing of a continuation is shown before its seam is decided, up to some 280 characters later.
-    Else only what may have been given before is held back."""
+    """Whether to hold back a continuation entirely until its seam is decided, at most some 280 characters
+    later. Otherwise only text that may be a repetition is held back."""
     least: float = 0.0
-    """Least confidence at the seam, from 0 to 1; below it the continuation is discarded, and the error that
-    broke off the answer is raised. A sure seam has 1, one that may have lost or
-    doubled words less than 0.9."""
+    """Least confidence at the seam, from 0 to 1. Below it the continuation is discarded, and the error that
+    broke off the answer is raised. A certain seam has 1, one that may have lost or doubled words has less
+    than 0.9."""
     ask: str | Callable[[str], str] | None = None
-    """The words of the user's turn that asks to go on, or a function that is given the last words of the
-    answer and returns them; None for our own, in English."""
+    """Text of the user's turn that asks the model to go on, or a function that gets the answer's last words
+    and returns that text; None for the default text, in English."""
     prefill: Prefill | None = None
-    """Whether the model continues an assistant's turn that is sent last; "echo" where the server repeats that
-    turn first. None for what is known of the provider: where nothing is, a user's turn asks. With `connect`,
-    an unknown server of OpenAI's chat format is asked as vLLM is."""
+    """Whether the model continues an assistant's turn that is sent last; "echo" if the server repeats that
+    turn first. None to use what is known of the provider, and to ask in a user's turn if nothing is. With
+    `connect`, an unknown server of OpenAI's chat format is asked as vLLM is."""
     max_output_tokens: int | None = None
-    """The output limit of the request, of which a continuation has what is left; `connect` reads it from the
+    """Output limit of the request; a continuation gets what is left of it. `connect` reads it from the
     payload."""
     align: bool = False
-    """Whether the loop over events, too, is not given again what equals what it was given."""
+    """Whether the loop over events also skips content equal to what it already got."""
     on_retry: Callable[[Attempt], object] | None = None
-    """Told of each further attempt before it is made, and before the wait."""
+    """Called with each further attempt before its wait."""
 
     def __post_init__(self) -> None:
         attempts: Any = self.attempts
@@ -98,9 +98,7 @@ restarted |
         if attempts is not None and (
             not isinstance(attempts, int) or isinstance(attempts, bool) or attempts < 1
         ):
-            raise MisuseError(
-                f"attempts= is how many attempts there are in all, 1 or more, and not {attempts!r}"
-            )
+            raise MisuseError(f"attempts= is the number of attempts in all, 1 or more, and not {attempts!r}")
         if mode not in _MODES:
             raise MisuseError(f"mode= is one of {', '.join(sorted(_MODES))}, and not {mode!r}")
         if not callable(self.wait):
@@ -114,31 +112,31 @@ restarted |
         object.__setattr__(self, "fallback", _fallbacks(self.fallback))
         if attempts is not None and attempts <= len(self.fallback):
             raise MisuseError(
-                f"attempts={attempts} never comes to the last of {len(self.fallback)} fallbacks: "
-                "each attempt that fails goes on to the next one"
+                f"attempts={attempts} never reaches the last of {len(self.fallback)} fallbacks: "
+                "each failed attempt moves on to the next one"
             )
         if self.on_retry is not None and not callable(self.on_retry):
-            raise MisuseError("on_retry= is a function that is given the attempt")
+            raise MisuseError("on_retry= is a function that takes the attempt")
 
     @property
     def budget(self) -> int:
-        """How many attempts there are in all."""
+        """Attempts in all."""
         return self.attempts if self.attempts is not None else max(_ATTEMPTS, 1 + len(self.fallback))
 
     @property
     def outcomes(self) -> frozenset[str]:
-        """The outcomes that are asked again for; all of them where a function decides."""
+        """The outcomes to retry; all of them if a function decides."""
         on: Any = self.on
         if callable(on):
             return _OUTCOMES
         return frozenset(each for each in on or () if each in _OUTCOMES)
 
     def wants(self, error: StreamError, *, otherwise: bool) -> bool:
-        """Tell whether an error is one that is asked again for.
+        """Return True if an error is to be retried.
 
         Args:
-            error: What ended the attempt.
-            otherwise: Whether it is asked again for by default.
+            error: The error that ended the attempt.
+            otherwise: Whether it is retried by default.
         """
         on: Any = self.on
         if callable(on):
@@ -161,7 +159,7 @@ def _check_continuation(retry: Retry) -> None:
     if isinstance(least, bool) or not isinstance(least, int | float) or not 0 <= least <= 1:
         raise MisuseError(f"least= is a confidence from 0 to 1, and not {least!r}")
     if ask is not None and not callable(ask) and not (isinstance(ask, str) and ask.strip()):
-        raise MisuseError("ask= is the words of a user's turn, or a function that returns them")
+        raise MisuseError("ask= is the text of a user's turn, or a function that returns it")
     if prefill not in (None, True, False, "echo"):
         raise MisuseError(f'prefill= is True, False, "echo" or None, and not {prefill!r}')
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
@@ -198,7 +196,7 @@ def _fallbacks(given: Any) -> tuple[Fallback, ...]:  # noqa: ANN401 - whatever w
 
 
 def _is_pair(given: Any) -> bool:  # noqa: ANN401 - whatever was given
-    """Tell whether it is a function and a format."""
+    """Return True for a pair of a function and a format."""
     return (
         isinstance(given, tuple)
         and len(given) == 2  # pyright: ignore[reportUnknownArgumentType]

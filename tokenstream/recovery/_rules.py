@@ -1,4 +1,4 @@
-"""The rules by which an answer is continued: whether, with which turns, how long, and where it is joined."""
+"""Rules of continuing an answer: whether to, with which turns, how long, and where to join it."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 __all__ = ["ContinuationRules", "note"]
 
 _LEAST_PART, _LEAST_TOKENS = 10, 16
-"""What is left at least where that is reckoned: a tenth of the limit, and so many tokens."""
+"""Least remaining limit if it is estimated: a tenth of the limit, and this many tokens."""
 
 
 class ContinuationRules:
-    """Says whether an answer may be continued, with which turns, and where the rest joins it.
+    """Decides whether an answer may be continued, with which turns, and where the rest joins it.
 
     Args:
-        retry: How the caller wants it.
+        retry: The caller's options.
         machine: Holds the answer.
     """
 
@@ -37,14 +37,14 @@ class ContinuationRules:
         self._retry = retry
         self._machine = machine
         self._counted = 0
-        """Tokens of the answer that were counted on connections before the last one."""
+        """Tokens of the answer that servers counted on earlier connections."""
 
     def why_not(self, error: StreamError, opener: Opener) -> str | None:
-        """Return why the answer may not be continued; None where it may.
+        """Return the reason not to continue the answer; None if it may be continued.
 
         Args:
-            error: What broke it off.
-            opener: Would ask for the rest.
+            error: The error that broke it off.
+            opener: The opener that would ask for the rest.
         """
         accumulator = self._machine.accumulator
         messages = accumulator.messages or [accumulator.message]
@@ -57,7 +57,7 @@ class ContinuationRules:
         return Continuation(message, opener.prefix(message), self._retry.ask)
 
     def seam(self, asked: Continuation) -> Seam:
-        """Return what joins the rest to the answer."""
+        """Return the seam that joins the rest to the answer."""
         given = asked.message.text
         joint: Joint = AskedJoint(given, patient=self._retry.hold)
         if asked.prefix is not None:
@@ -65,12 +65,12 @@ class ContinuationRules:
         return Seam(self._machine.accumulator, joint)
 
     def limit(self, opener: Opener) -> int | None:
-        """Return the output limit of the first request, in tokens; None where it is not known."""
+        """Return the output limit of the first request, in tokens; None if not known."""
         found = (self._retry.max_output_tokens, opener.limit(self._machine.accumulator.message))
         return min((limit for limit in found if limit is not None), default=None)
 
     def limit_left(self, opener: Opener) -> int | None:
-        """Return the tokens that are left of it; only what was counted can use it up."""
+        """Return the tokens left of the output limit; an estimate alone never uses it up."""
         limit = self.limit(opener)
         if limit is None:
             return None
@@ -84,20 +84,20 @@ class ContinuationRules:
 
     @property
     def _told(self) -> int:
-        """The tokens that were counted of the connection that broke."""
+        """Tokens that the server counted on the connection that broke."""
         own = self._machine.accumulator.own_usage
         return (own.output_tokens if own is not None else None) or 0
 
     def begin_again(self) -> None:
-        """Forget what the answer has used of its limit: it is restarted."""
+        """Reset the tokens used, because the answer is restarted."""
         self._counted = 0
 
     def announced(self, seam: Seam, broken_by: StreamError | None) -> list[Event]:
-        """Return what announces the rest, unless its place in the answer is too doubtful.
+        """Return the events that announce the rest; none if the seam's confidence is too low.
 
         Args:
-            seam: Joins it to the answer.
-            broken_by: What broke off the answer, and ends it then.
+            seam: The seam between the answer and the rest.
+            broken_by: The error that broke off the answer, and ends it if the seam is refused.
         """
         resumed, least = seam.resumed(), self._retry.least
         if broken_by is None or resumed.confidence >= least:
@@ -113,6 +113,6 @@ class ContinuationRules:
 
 
 def note(error: StreamError, words: str) -> None:
-    """Note something on an error, once: the end of one input may be looked at twice."""
+    """Add a note to an error once, even if the same end of input is examined twice."""
     if words not in getattr(error, "__notes__", ()):
         error.add_note(words)

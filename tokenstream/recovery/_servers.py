@@ -1,4 +1,4 @@
-"""Providers that go on behind the beginning of an answer, and what each wants beside it."""
+"""Providers that continue a prefix of an answer, and the marks that each needs in the request."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from tokenstream.stream._continuation import Prefix
 __all__ = ["VLLM", "forget_refusals", "has_refused", "known_prefix", "refuse"]
 
 _REMEMBERED = 1_000
-"""Hosts and models that are remembered at most."""
+"""Most pairs of host and model to remember."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A provider that takes a prefix."""
+    """A provider that continues a prefix."""
 
     host: str
     path: str
-    """The beginning of the path."""
+    """Start of the path."""
     prefix: Prefix
     sure: bool = True
-    """All its models do, so that nobody has to say so."""
+    """True if all its models do, so that the caller need not confirm it."""
     json: bool = True
-    """It does where JSON is asked for, too."""
+    """True if it does so even when JSON is asked for."""
 
 
 VLLM: dict[str, Any] = {"continue_final_message": True, "add_generation_prompt": False}
-"""How vLLM and SGLang are asked."""
+"""Request fields that make vLLM and SGLang continue a prefix."""
 _CLAUDE = re.compile(r"claude-(?:[0-3]|(?:haiku|sonnet|opus)-4-5\b|(?:sonnet|opus)-4-(?:[01]\b|20\d{6}))")
 """Claude's models up to 4.5; later ones refuse a prefix."""
 _ROWS = (
@@ -46,13 +46,13 @@ _refused: dict[tuple[str, str], None] = {}
 
 
 def known_prefix(host: str, path: str, model: str, *, told: bool, json: bool) -> Prefix | None:
-    """Return how a provider is asked to go on behind a prefix; None where it is not known to do so.
+    """Return how to make a provider continue a prefix; None if it is not known to do so.
 
     Args:
-        host: The host that is asked.
-        path: The path on it.
+        host: The host of the request.
+        path: The path of the request.
         model: The model.
-        told: Whether the caller says that it does.
+        told: Whether the caller says that the provider continues a prefix.
         json: Whether JSON is asked for.
 
     Example:
@@ -68,14 +68,14 @@ def known_prefix(host: str, path: str, model: str, *, told: bool, json: bool) ->
 
 
 def refuse(host: str, model: str) -> None:
-    """Remember that a model at a host has refused a prefix."""
+    """Record that a model at a host has refused a prefix."""
     if len(_refused) >= _REMEMBERED:
         _refused.pop(next(iter(_refused)), None)
     _refused[host, model] = None
 
 
 def has_refused(host: str, model: str) -> bool:
-    """Tell whether a model at a host has refused a prefix before."""
+    """Return True if a model at a host has refused a prefix before."""
     return (host, model) in _refused
 
 

@@ -1,6 +1,6 @@
 """Answers in a terminal: markdown drawn by rich while it is written.
 
-Importing this module takes no rich; the extra `rich` has it.
+Importing this module does not import rich; the extra `rich` installs it.
 """
 
 from __future__ import annotations

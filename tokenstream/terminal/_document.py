@@ -1,4 +1,4 @@
-"""Markdown as rich draws it, with nothing left out and nothing that a terminal would obey."""
+"""Markdown drawn by rich, complete and without characters that a terminal would obey."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Document"]
 
-# rich's own gives up at ten lists within each other.
+# rich's own parser gives up at ten nested lists.
 _PARSER = MarkdownIt("commonmark", {"maxNesting": 60}).enable(["strikethrough", "table"])
 _DEEPEST = 57
-"""Levels that are drawn, since the parser leaves out what is deeper; a list within another is two."""
+"""Levels to draw: the parser drops deeper ones. A nested list is two levels."""
 _LEAST = 4
-"""Columns that are left to a text within lists and quotes."""
+"""Least columns for a text inside lists and quotes."""
 _INDENTS = {"blockquote_open": 4, "bullet_list_open": 3, "ordered_list_open": 6}
-"""Columns that rich takes, of numbers of three digits."""
+"""Columns that rich indents by, for numbers of up to three digits."""
 _LINE_END = re.compile(r"\r\n?|\n")
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _SHOWN = {"href", "src"}
@@ -36,16 +36,18 @@ _SHOWN = {"href", "src"}
 class Document(Markdown):
     """A document, or one block of it.
 
-    rich leaves HTML out, and so `Vec<String>` loses half of its name; and it puts an image
-    before the paragraph or the item that it stands in. Here both are text, in their places.
-    It also leaves out what stands so deep that its parser gives up, or that no column is
-    left for it: such a block is shown as it was written.
+    Differences from rich's own `Markdown`:
+
+    - HTML is shown as text; rich drops it, so that `Vec<String>` would lose half of its name.
+    - An image is text in its place; rich puts it before its paragraph or list item.
+    - A block nested too deeply for rich's parser or for the columns is shown as its source;
+      rich drops it.
 
     Args:
         text: Markdown.
         code_theme: The pygments style of its code.
-        hyperlinks: Whether links are the terminal's own.
-        spaced: Whether something stands before it from which it is kept apart.
+        hyperlinks: Whether links are terminal hyperlinks.
+        spaced: Whether an empty line separates it from the block before.
     """
 
     def __init__(self, text: str, *, code_theme: str, hyperlinks: bool, spaced: bool = False) -> None:
@@ -53,19 +55,19 @@ class Document(Markdown):
         self.markup = text
         self.parsed = [*_made_fit(_PARSER.parse(text))]
         self.empty = not self.parsed
-        """There is nothing to print, as where a text has definitions alone."""
+        """True if it prints nothing, such as a text that only has link definitions."""
         last = None if self.empty else self.elements.get(self.parsed[-1].type)
         self.spaced = last is None or last.new_line
-        """rich leaves a line free between this document and what follows."""
+        """True if rich puts an empty line after this document."""
         if spaced and self.parsed:
-            # It does so in front of what it knows by no name, too, and prints nothing of that.
+            # After an unknown token, which prints nothing, rich puts the empty line too.
             self.parsed.insert(0, Token("what stands before", "", 0))
 
     def rows(self, console: Console, columns: int | None = None) -> list[str]:
-        """Return the lines that a console shows in so many columns, without their ends.
+        """Return the lines that a console shows in this many columns, without line ends.
 
-        Each has its own colours. Spaces at the end that nobody sees are left out: a terminal
-        that takes a letter for wider than rich does would put them on a line of their own.
+        Each line has its own colours. Invisible trailing spaces are removed: a terminal that
+        draws a letter wider than rich expects would wrap them onto another line.
         """
         width = console.width if columns is None else min(columns, console.width)
         self.parsed = [*_shallow(self.parsed, self.markup, width - _LEAST)]
@@ -99,12 +101,12 @@ def _made_fit(tokens: list[Token]) -> Iterator[Token]:
 
 
 def _image(title: str, address: str) -> str:
-    # The image itself may stand in its address.
+    # A data: address holds the image itself.
     return f"🌆 {title} ({address})" if address and not address.startswith("data:") else f"🌆 {title}"
 
 
 def _shallow(tokens: list[Token], text: str, room: int) -> Iterator[Token]:
-    """Give the tokens, in place of each block that needs more columns than `room` its lines."""
+    """Yield the tokens, with the source lines in place of each block that needs more than `room` columns."""
     lines: list[str] = []
     block: list[Token] = []
     depth = 0
@@ -147,7 +149,7 @@ def _lines(source: str) -> Iterator[Token]:
 
 
 def _without_doubles(tokens: list[Token]) -> Iterator[Token]:
-    """Give the tokens of a line; an address that stands for itself is printed once."""
+    """Yield the tokens of a line; an autolink's address is printed only once."""
     at = 0
     while at < len(tokens):
         link, *shown = tokens[at : at + 3]

@@ -1,4 +1,4 @@
-"""Prints markdown block by block: what is finished once, what is being written at the screen's end."""
+"""Printing of markdown block by block: finished ones once, the open one redrawn at the screen's end."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 __all__ = ["MarkdownPrinter"]
 
 _ERASE_ROW = "\x1b[2K"
-# The row, and all from its second column on: tmux keeps in the scrollback what is erased
-# from the screen's first column and row on.
+# Erases the row, then everything from its second column on: tmux would copy into the
+# scrollback what is erased from the screen's very first cell on.
 _ERASE_BELOW = "\x1b[2K\x1b[C\x1b[J\r"
 _SAVE, _RESTORE = "\x1b7", "\x1b8"
 _HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 _WRAP_OFF, _WRAP_ON = "\x1b[?7l", "\x1b[?7h"
-# Terminals that know these show all that stands between them at once; others ignore them.
+# Synchronized output: terminals that support it show everything in between at once.
 _BEGIN_FRAME, _END_FRAME = "\x1b[?2026h", "\x1b[?2026l"
 
 _FENCE = "~" * 20
@@ -37,20 +37,20 @@ _FENCE = "~" * 20
 class MarkdownPrinter:
     r"""Prints the blocks of an answer in a terminal while it arrives, drawn by rich.
 
-    A finished block is printed once, and is the terminal's from then on: it scrolls, it
-    can be copied, and nothing touches it again. The block that is being written is drawn
-    below, its last lines where it is taller than half of the screen, and only what changed
-    is written. It begins where the cursor is, at the start of a line.
+    A finished block is printed once and then left alone: it scrolls and can be copied like
+    any output. The open block is redrawn below it, only its last lines if it is taller than
+    half of the screen, and only changed rows are written. Printing begins at the cursor,
+    which must be at the start of a line.
 
-    Where nobody watches, as in a pipe or a file, finished blocks alone are printed, without
-    colours. Control characters, and those that turn the direction of writing, are shown as
-    escapes. At the end of `with`, or at `close`, what is still open is printed as far as it came.
+    In a pipe or a file, only finished blocks are printed, without colours. Control
+    characters, and those that change the direction of writing, are shown as escapes. At the
+    end of `with`, or at `close`, the open block is printed as far as it arrived.
 
     Args:
         console: rich's `Console`; None for a new one on standard output.
         code_theme: The pygments style of code blocks.
-        hyperlinks: Whether links are the terminal's own, which hide where they lead;
-            otherwise the address stands beside the text.
+        hyperlinks: Whether links are terminal hyperlinks, which hide their address;
+            otherwise the address follows the text.
 
     Raises:
         MisuseError: rich is not installed.
@@ -75,34 +75,34 @@ class MarkdownPrinter:
             from tokenstream.terminal._document import Document
         except ImportError:
             raise MisuseError(
-                'MarkdownPrinter takes rich: install it with pip install "llm-tokenstream[rich]"'
+                'MarkdownPrinter needs rich: install it with pip install "llm-tokenstream[rich]"'
             ) from None
         self._new_document = Document
         self._console = NewConsole(file=sys.stdout) if console is None else console
         self._code_theme = code_theme
         self._hyperlinks = hyperlinks
         self._open: MarkdownBlock | None = None
-        """What is being written."""
+        """The block being written; None between blocks."""
         self._spaced = False
-        """A line is left free before the next block."""
+        """True if an empty line goes before the next block."""
         self._rows: list[str] = []
-        """What stands below the cursor.
+        """Rows drawn for the open block, below the cursor.
 
-        Between two frames it is at the start of the first of these rows, and hidden. There it
-        stays when the screen is resized, whatever the terminal makes of the rows below it.
-        While they are drawn, lines are not wrapped, so that each is one row, however wide the
-        terminal takes its letters to be.
+        Between two frames the cursor is hidden at the start of the first row. It stays there
+        when the screen is resized, even if the terminal rewraps the rows below. Line wrap is
+        off while rows are drawn, so that each takes one row, however wide the terminal draws
+        its letters.
         """
         self._size = (0, 0)
-        """The screen's size when they were drawn."""
+        """The screen's size when the rows were drawn."""
         self._hidden = False
-        """The cursor is."""
+        """True while the cursor is hidden."""
 
     def show(self, block: MarkdownBlock) -> None:
-        """Print a block that is finished, or draw what there is of one that is not.
+        """Print a finished block, or redraw an open one.
 
         Args:
-            block: The next one that a loop over `markdown_blocks()` gives.
+            block: The next block of a loop over `markdown_blocks()`.
         """
         if self._open is not None and self._open.id != block.id:
             self._finish(self._open, self._open.source)
@@ -113,9 +113,9 @@ class MarkdownPrinter:
             self._draw(block)
 
     def close(self) -> None:
-        """Print what is still open as far as it came, and show the cursor again; closing twice is fine.
+        """Print the open block as far as it arrived, and show the cursor again; closing twice is fine.
 
-        The next block that is shown is the first of another answer.
+        A block shown later begins another answer.
         """
         try:
             if self._open is not None:
@@ -144,9 +144,9 @@ class MarkdownPrinter:
 
     def _document(self, block: MarkdownBlock, text: str) -> Document:
         if block.kind == "math":
-            # rich knows no formulas, and would take their marks for its own.
+            # rich does not know formulas and would read their characters as markdown.
             text = f"{_FENCE}latex\n{text}\n{_FENCE}"
-        # Behind the text, an open fence would swallow them.
+        # Before the text: an open fence would swallow definitions after it.
         text = f"{block.definitions}\n\n{text}" if block.definitions else text
         return self._new_document(
             text, code_theme=self._code_theme, hyperlinks=self._hyperlinks, spaced=self._spaced
@@ -156,7 +156,7 @@ class MarkdownPrinter:
         document = self._document(block, text)
         rows = document.rows(self._console, self._screen()[0])
         if self._draws:
-            # A line that the terminal takes for wider than rich does goes on in the next one.
+            # With line wrap on: a line wider than rich expects continues on the next row.
             printed = "".join(f"{row}\r\n" for row in rows)
             if printed or self._rows:
                 self._write(f"{_BEGIN_FRAME}{_ERASE_BELOW}{printed}{_END_FRAME}")
@@ -169,8 +169,8 @@ class MarkdownPrinter:
 
     def _draw(self, block: MarkdownBlock) -> None:
         columns, lines = size = self._screen()
-        # A terminal that is made smaller, or that wraps rows anew, finds room for as many again:
-        # what it has to push into the scrollback is there for good.
+        # Half of the screen stays free, because a smaller or rewrapped screen may need twice the
+        # rows, and rows pushed into the scrollback cannot be erased.
         most = max((lines - 1) // 2, 1)
         text = recent(block.kind, block.text, rows=most, columns=columns)
         rows = self._document(block, text).rows(self._console, columns)[-most:]
@@ -186,16 +186,15 @@ class MarkdownPrinter:
             hidden = "" if self._hidden else _HIDE_CURSOR
             self._hidden = True
             self._write(f"{_BEGIN_FRAME}{hidden}{drawn}{_END_FRAME}")
-        # Those that are gone were erased, and their places are still there.
+        # Rows that went away were erased but still take their place.
         self._rows = rows + [""] * (len(self._rows) - len(rows) if size == self._size else 0)
         self._size = size
 
     def _changes(self, rows: list[str]) -> str:
-        """Return what turns the rows on the screen into others, which are no more than they.
+        """Return the output that turns the drawn rows into `rows`, which must not be more.
 
-        Nothing in it makes the screen scroll, and the cursor gets back by itself. So what is
-        drawn on a screen that was resized, and has not said so yet, is drawn over by the next
-        frame, and nothing else is.
+        It never scrolls the screen, and restores the cursor. So if the screen was resized
+        without our noticing yet, the next frame overwrites exactly these rows.
         """
         changed: list[str] = []
         at = 0
@@ -206,7 +205,7 @@ class MarkdownPrinter:
         return f"{_SAVE}{_WRAP_OFF}{''.join(changed)}{_WRAP_ON}{_RESTORE}" if changed else ""
 
     def _screen(self) -> tuple[int, int]:
-        """Return the terminal's columns and lines; rich believes COLUMNS and LINES, which may be old."""
+        """Return the terminal's columns and lines; rich trusts COLUMNS and LINES, which may be outdated."""
         try:
             columns, lines = os.get_terminal_size(self._console.file.fileno())
         except (AttributeError, OSError, ValueError):
@@ -217,7 +216,7 @@ class MarkdownPrinter:
     def _write(self, text: str) -> None:
         file = self._console.file
         encoding = getattr(file, "encoding", None) or "utf-8"
-        # An answer is not to break off because a terminal lacks a letter.
+        # A character that the terminal cannot show must not end the answer.
         file.write(text.encode(encoding, "backslashreplace").decode(encoding))
         file.flush()
 

@@ -1,4 +1,4 @@
-"""The end of a block that is still being written, as much of it as a screen can show."""
+"""The end of an open block, as much of it as a screen can show."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import re
 __all__ = ["recent"]
 
 _ITEM = re.compile(r"^(?:[-+*]|\d{1,9}[.)])[ \t]", re.MULTILINE)
-"""Where an item of a list begins that stands in no other one."""
+"""Matches the start of a top-level list item."""
 
 
 def recent(kind: str, text: str, *, rows: int, columns: int) -> str:
-    r"""Return markdown whose last rows are those of `text`, and that is no longer than a few screens.
+    r"""Return markdown of at most a few screens whose last rows are those of `text`.
 
-    It begins at the same place for a screenful of new text, so that colours seldom change.
+    Its start moves only once in a screenful of new text, so that colours seldom change.
 
     Args:
         kind: The block's kind.
@@ -46,7 +46,7 @@ def recent(kind: str, text: str, *, rows: int, columns: int) -> str:
 
 
 def _step(text: str, cells: int) -> int:
-    """Return a place that is two screens or more before the end, and moves by whole screens."""
+    """Return an offset at least two screens before the end, which moves by whole screens."""
     return (len(text) // cells - 2) * cells
 
 
@@ -55,7 +55,7 @@ def _next_line(text: str, start: int) -> int:
 
 
 def _line_from_end(text: str, lines: int) -> int:
-    """Return where the line begins that has so many line ends behind its beginning."""
+    """Return the start of the line with `lines` line ends after its start."""
     at = len(text)
     for _ in range(lines + 1):
         at = text.rfind("\n", 0, at)
