@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["AGUI"]
 
 _CHUNKS = frozenset({"TEXT_MESSAGE_CHUNK", "REASONING_MESSAGE_CHUNK", "TOOL_CALL_CHUNK"})
-# What these tell is beside the message, and does not end what chunks are writing; an error
-# cuts it.
+# These events stand beside the message and do not end a part that chunks are writing; an
+# error cuts it off.
 _BESIDE = frozenset(
     {
         "ACTIVITY_DELTA",
@@ -35,7 +35,7 @@ _BESIDE = frozenset(
         "SUBAGENT_STARTED",
     }
 )
-# What the application or its interface makes of these is its own affair.
+# State and activity events are for the application or its interface.
 _CARRIED = frozenset(
     {
         "ACTIVITY_DELTA",
@@ -87,7 +87,7 @@ class AGUI(Format):
     fast: ClassVar[Fast | None] = Fast(
         texts=[("delta",)],
         changing=[("timestamp",)],
-        # Agents send along the event of the model that they made theirs from.
+        # Agents attach the model's event that theirs was made from.
         asides=ASIDES - {"type"},
         padding=frozenset(),
     )
@@ -109,14 +109,14 @@ class AGUI(Format):
         return text_of(payload, "type") in _TYPES
 
     def read_sentinel(self) -> None:
-        """Ignore what back ends for chat end all their streams with: a run has an end of its own."""
+        """Ignore the sentinel, which chat back ends append to every stream: a run has an end of its own."""
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Return whether a payload that looks like an error is none: only `RUN_ERROR` ends a run."""
+        """Return whether a payload that looks like an error is a regular one: only `RUN_ERROR` ends a run."""
         return text_of(payload, "type") in _TYPES
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Put what `payload` says into `self.parts`."""
+        """Pass the content of `payload` to `self.parts`."""
         kind = text_of(payload, "type") or event
         if kind not in _CHUNKS and kind not in _BESIDE:
             self._run.end_chunk()
@@ -171,7 +171,7 @@ class AGUI(Format):
             self.parts.usage(usage)
 
     def _carry(self, payload: dict[str, Any], *names: str) -> None:
-        """Carry the fields that are not among `names`, save those that any event may have."""
+        """Carry the fields that are not among `names`, except those that any event may have."""
         for name, value in payload.items():
             if name not in names and name not in ASIDES and not says_nothing(value):
                 self.parts.field(name, value)

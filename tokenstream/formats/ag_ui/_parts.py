@@ -1,4 +1,4 @@
-"""The parts of a run: messages by their id, tool calls by theirs, and chunks that open and close both."""
+"""The parts of a run: messages and tool calls by id, and chunks that open and close them implicitly."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["PART_READERS", "RunParts"]
 
 _MESSAGE_FIELDS = (*ASIDES, "delta")
-# What the start of a message has said already.
+# Fields already reported by the start of a message.
 _CONTENT_FIELDS = (*_MESSAGE_FIELDS, "messageId", "subagentRunId", "role", "name")
 _CALL_FIELDS = (*ASIDES, "delta", "toolCallId", "toolCallName")
 _RESULT_FIELDS = (*ASIDES, "toolCallId", "content")
@@ -44,7 +44,7 @@ class RunParts(NamedParts):
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self._chunk: tuple[str, str] | None = None
-        """Kind and id of what was opened by a chunk, which ends with the next event that is none of its."""
+        """Kind and id of the part that a chunk opened; any event that is not its own chunk closes it."""
         self._thoughts: dict[str, OpenPart] = {}
         """The last reasoning of each id."""
 
@@ -62,7 +62,7 @@ class RunParts(NamedParts):
         self.stop(kind, self.name_in(payload, kind))
 
     def read_chunk(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
-        """Add to a message that has neither start nor end of its own."""
+        """Add to a message without start and end events."""
         name = text_of(payload, "messageId")
         if name is None and self._chunk is not None and self._chunk[0] == kind:
             name = self._chunk[1]
@@ -77,8 +77,8 @@ class RunParts(NamedParts):
         self.add(self.named(kind, name), text_of(payload, "delta") or "")
 
     def expects_name(self, payload: dict[str, Any]) -> bool:
-        """Return whether a payload of a text has an id by the documents."""
-        # Before version 1.0 reasoning was called thinking, and had no id.
+        """Return whether the documentation gives an id to such a payload of a text."""
+        # Before version 1.0, reasoning was called thinking and had no id.
         return not (text_of(payload, "type") or "").startswith("THINKING")
 
     # -- tool calls --------------------------------------------------------
@@ -89,14 +89,14 @@ class RunParts(NamedParts):
         return self.start_call(call_id_of(payload), name, known(payload, *_CALL_FIELDS))
 
     def read_call_end(self, payload: dict[str, Any]) -> None:
-        """Close a call: it is handed out."""
+        """Close a call and hand it out."""
         if call_id_of(payload) not in self.calls:
             self.note("part_end_unmatched")
             return
         self._end_call(call_id_of(payload))
 
     def read_call_chunk(self, payload: dict[str, Any]) -> None:
-        """Add to a call that has neither start nor end of its own."""
+        """Add to a call without start and end events."""
         id_ = text_of(payload, "toolCallId")
         if id_ is None and self._chunk is not None and self._chunk[0] == "tool_call":
             id_ = self._chunk[1]
@@ -110,10 +110,10 @@ class RunParts(NamedParts):
             self.unknown("TOOL_CALL_CHUNK", payload)
 
     def read_result(self, payload: dict[str, Any]) -> None:
-        """Take what a tool gave back to the agent."""
+        """Record a tool's result."""
         id_ = call_id_of(payload)
         if id_ in self.calls:
-            # Nothing is run with arguments that are still being written.
+            # A tool with a result cannot have arguments still being written.
             self.note("part_unclosed")
             self._end_call(id_)
         self.unanswered.discard(id_)
@@ -127,13 +127,13 @@ class RunParts(NamedParts):
 
     def _end_call(self, id: str) -> None:
         call = self.take_call(id)
-        # A run has no calls but those of the client.
+        # All calls of a run are the client's.
         self.close_call(cast("OpenCall", call))
 
     # -- ends --------------------------------------------------------------
 
     def end_chunk(self) -> None:
-        """Close what was opened by a chunk."""
+        """Close the part that a chunk opened."""
         chunk, self._chunk = self._chunk, None
         if chunk is None:
             return
@@ -144,7 +144,7 @@ class RunParts(NamedParts):
             self.stop("text" if kind == "text" else "reasoning", name)
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
-        """Take the outcome: what is open is over."""
+        """Record the outcome and close every open part."""
         for _ in self.calls:
             self.note("part_unclosed")
         super().finish(choice, reason, raw_reason)
@@ -152,7 +152,7 @@ class RunParts(NamedParts):
     # -- encrypted values --------------------------------------------------
 
     def read_encrypted(self, payload: dict[str, Any]) -> None:
-        """Take what the provider wants back with a message or a call."""
+        """Attach a value that the provider wants back with a message or call."""
         name, value = text_of(payload, "entityId") or "", text_of(payload, "encryptedValue")
         call = self.calls.get(name)
         if value is None:
@@ -166,12 +166,12 @@ class RunParts(NamedParts):
             if part.closed:
                 self.emit(PartDone(choice=part.choice, part=part.index, raw=self.raw))
         else:
-            # It belongs to what is whole already, or to a message of another run.
+            # It belongs to a closed part, or to a message of another run.
             self.items("encrypted_values", [known(payload, *ASIDES) or {}])
 
 
 def _said(payload: dict[str, Any]) -> dict[str, Any] | None:
-    """Return what a message's start says that its next request must carry; its usual role says nothing."""
+    """Return the fields of a message's start that the next request must carry, without the usual role."""
     data = known(payload, *_MESSAGE_FIELDS)
     if data is not None and data.get("role") in ("assistant", "reasoning"):
         data.pop("role")
@@ -197,4 +197,4 @@ PART_READERS: dict[str, Callable[[RunParts, dict[str, Any]], object]] = {
     "TOOL_CALL_CHUNK": RunParts.read_call_chunk,
     "TOOL_CALL_RESULT": RunParts.read_result,
 }
-"""What reads an event that adds to a part, by its type."""
+"""Readers of the events that add to a part, by event type."""

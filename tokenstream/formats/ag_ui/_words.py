@@ -1,4 +1,4 @@
-"""What AG-UI's words mean in ours: outcomes, token counts."""
+"""Translate AG-UI's vocabulary: outcomes, token counts."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "interrupt": "pause",
     "cancelled": "cancelled",
 }
-"""Types of outcomes and what they say; a run without one was a success."""
+"""Finish reasons by type of outcome; a run without an outcome succeeded."""
 
 ASIDES = frozenset({"type", "timestamp", "rawEvent", "raw_event", "metadata"})
-"""Fields that any event may have: what the event was made from, and when; they are in `.raw`."""
+"""Fields that any event may have, such as its time and the event it was made from; see `.raw`."""
 
 
 def usage_of(reports: object) -> Usage | None:
-    """Return the token counts of a run, added up over the models that took part; None where there are none.
+    """Return the token counts of a run, summed over its models; None if there are none.
 
     Args:
         reports: A list of counts, one entry for each provider and model.

@@ -1,4 +1,4 @@
-"""Anthropic Messages, as Anthropic, Vertex and servers that imitate them send it."""
+"""Anthropic Messages, as sent by Anthropic, Vertex AI and servers that imitate them."""
 
 from __future__ import annotations
 

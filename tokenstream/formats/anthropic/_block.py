@@ -1,4 +1,4 @@
-"""One content block, and what is known of it beside its part."""
+"""One content block, with its data beside the part."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Block:
 
     Args:
         type: Its type, in Anthropic's word.
-        part: The part or call that it is.
+        part: Its part or call in the message.
     """
 
     __slots__ = ("data", "deltas", "input", "part", "signature", "type")
@@ -24,9 +24,9 @@ class Block:
         self.type = type
         self.part = part
         self.input: Any = None
-        """Arguments that stood in its start; fragments replace them."""
+        """Arguments in its start; fragments replace them."""
         self.signature: str | None = None
         self.data: dict[str, Any] = {}
-        """What is known of a compaction."""
+        """Data of a compaction."""
         self.deltas = 0
-        """How many deltas added to that."""
+        """Number of deltas that added to `data`."""

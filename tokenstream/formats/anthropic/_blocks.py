@@ -1,4 +1,4 @@
-"""Content blocks, known by their index, written as parts of the message."""
+"""Content blocks, identified by their index, as parts of the message."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["Blocks"]
 
 
 class Blocks(BlockParts[Block]):
-    """Parts of a message, whose blocks begin with a payload of their own and may be written in turns.
+    """Parts of a message whose blocks have a start payload and may be written alternately.
 
     Args:
         limits: Bounds on parts and tool calls.
@@ -45,7 +45,7 @@ class Blocks(BlockParts[Block]):
     # -- blocks ------------------------------------------------------------
 
     def start(self, index: int, content: dict[str, Any]) -> Block:
-        """Open a block, with what stands in its start."""
+        """Open a block with the content of its start."""
         self._go_on()
         open_block = self._open.pop(index, None)
         if open_block is not None:
@@ -62,16 +62,16 @@ class Blocks(BlockParts[Block]):
 
     @property
     def has_parts(self) -> bool:
-        """Whether any content came."""
+        """True once any content has arrived."""
         return 0 in self.choices and self.choices[0].next_part > 0
 
     def delta(self, index: int, delta: dict[str, Any], payload: dict[str, Any]) -> bool:
-        """Add to a block, and tell whether it fitted; what fits no block is carried as it came.
+        """Add to a block; return False for a delta that fits no block and is carried unchanged.
 
         Args:
             index: The block's index.
-            delta: What is added.
-            payload: The payload that it stands in.
+            delta: The addition.
+            payload: The payload with the delta.
         """
         kind = text_of(delta, "type") or ""
         block = self._open.get(index) or self._reopen(index, kind)
@@ -88,7 +88,7 @@ class Blocks(BlockParts[Block]):
     def whole_block(self, index: int, content: dict[str, Any]) -> None:
         """Add a block that came in one piece."""
         block = self.start(index, content)
-        # Arguments are JSON values wherever a message comes whole: no departure.
+        # In a whole message, arguments as JSON values are no departure.
         self._give_rest(block, expected=True)
         self.stop(index)
 
@@ -152,7 +152,7 @@ class Blocks(BlockParts[Block]):
         return self._open_part(block_type, result)
 
     def _open_fallback(self, block_type: str, content: dict[str, Any]) -> Block:
-        # From here on another model answers.
+        # From here on, another model answers.
         self.head(model=text_of(dict_of(content, "to"), "model"))
         return self._open_part(block_type, OpaquePart(type=block_type, data=content))
 
@@ -166,7 +166,7 @@ class Blocks(BlockParts[Block]):
         return block
 
     def _reopen(self, index: int, kind: str) -> Block | None:
-        """Open the block that a delta without one tells of, or return None where it tells too little."""
+        """Open the missing block of a delta; return None if the delta does not reveal enough."""
         after_close = index in self._closed
         block_type = self._TOLD.get(kind)
         if block_type is None:
@@ -192,7 +192,7 @@ class Blocks(BlockParts[Block]):
         self.add(block.part, text)
         estimate = delta.get("estimated_tokens")
         if isinstance(estimate, int):
-            # Each delta says how many tokens it adds; the text may be hidden.
+            # Each delta counts its tokens; the text may be hidden.
             self._estimated_tokens += estimate
             self.field("estimated_tokens", self._estimated_tokens, 0)
         return True
@@ -216,7 +216,7 @@ class Blocks(BlockParts[Block]):
         signature = delta.get("signature")
         if not isinstance(signature, str) or block.part.kind != "reasoning":
             return False
-        # It comes whole; one that already stood in the block's start is not doubled.
+        # The signature comes whole; one that the block's start already had is not doubled.
         if signature != block.signature:
             block.signature = signature
             self.add_signature(block.part, signature)
@@ -236,27 +236,28 @@ class Blocks(BlockParts[Block]):
         if more is not None:
             block.data.update(mend(more) if self.halves else more)
             block.deltas += 1
-            # Anthropic sends one. Of more, each could repeat all before it, so the rest waits for the end.
+            # Anthropic sends one delta. Events for more would each repeat the earlier ones, so the
+            # rest waits for the end.
             if block.deltas == 1:
                 self._tell_again(block, {**block.data})
         return True
 
     def _tell_again(self, block: Block, data: dict[str, Any]) -> None:
-        """Give a part's start again, with more of it: what came later replaces field by field."""
+        """Give a part's start again with more data; later fields replace earlier ones."""
         self.tell_again(block.part, OpaquePart(type=block.type, data=data))
 
     # -- closing -----------------------------------------------------------
 
     def _give_rest(self, block: Block, *, expected: bool = False) -> None:
-        """Give what is known of a block and has not been told."""
+        """Report the data of a block that have not been reported yet."""
         if block.deltas > 1:
             self._tell_again(block, block.data)
         self._give_input(block, expected=expected)
 
     def _give_input(self, block: Block, *, expected: bool) -> None:
-        """Give the arguments that stood in a block's start, where no fragment replaced them."""
+        """Report the arguments in a block's start, unless fragments replaced them."""
         value, block.input = block.input, None
-        # `{}` is what every start says while fragments are to come.
+        # Every start says `{}` when fragments will follow.
         # Quirk (Anthropic, 2025-12): calls made by code have all their input in the start;
         # recording: anthropic-ai-anthropic-programmatic-tool-calling-1-5394e9db.
         if not value:

@@ -35,7 +35,7 @@ _STREAM_EVENTS = frozenset(
 )
 _ERROR_FIELDS = frozenset({"type", "error", "request_id"})
 _ERROR_DETAILS = frozenset({"type", "message", "details"})
-# What the SDK's own stream helper adds to the events of the wire: the same content again.
+# Events that the SDK's stream helper adds to those of the wire: the same content again.
 _HELPER_EVENTS = frozenset({"text", "thinking", "input_json", "citation"})
 _MESSAGE_FIELDS = ("id", "type", "role", "model", "content", "usage")
 _END_FIELDS = ("type", "stop_reason", "stop_sequence", "stop_details")
@@ -56,7 +56,7 @@ _KNOWN_IN_DELTAS = frozenset(
 
 
 class Anthropic(Format):
-    """Anthropic Messages: the stream's events, or a whole message in one payload.
+    """The `anthropic` format: the events of a stream, or a whole message in one payload.
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
@@ -78,9 +78,9 @@ provider_data=None, phase=None))]
     name: ClassVar[str] = "anthropic"
     event_names: ClassVar[frozenset[str]] = _STREAM_EVENTS
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
-    # A conflict (409) is with another request, and passes.
+    # A conflict (409) with another request passes.
     retryable: ClassVar[Mapping[str, bool]] = MappingProxyType({"conflict": True, "conflict_error": True})
-    # Proxies that speak OpenAI's language to all their clients send it.
+    # Proxies that send OpenAI's format to all clients add it.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     fast: ClassVar[Fast | None] = Fast(
         texts=[("delta", "text"), ("delta", "thinking"), ("delta", "partial_json")]
@@ -97,7 +97,7 @@ provider_data=None, phase=None))]
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
-        """Return whether a first payload is of this format; None after a ping, which is any format's."""
+        """Return whether a first payload is of this format; None for a ping, which fits any format."""
         kind = payload.get("type", event)
         if kind == "ping":
             return None
@@ -107,22 +107,22 @@ provider_data=None, phase=None))]
             details = dict_of(payload, "error")
             return "type" in details and details.keys() <= _ERROR_DETAILS and payload.keys() <= _ERROR_FIELDS
         if kind == "message_start" and not event:
-            # The protocol of relays has a type of that name, and nothing under this key.
+            # Our relay protocol has a type of this name, but not this key.
             return "message" in payload
         return isinstance(kind, str) and kind in _STREAM_EVENTS
 
     def feed_plainly(self, frame: Frame) -> list[Event]:
-        """Return the events that `frame` holds, whatever it has in common with others."""
+        """Return the events of `frame` without the fast path."""
         name = frame.event if isinstance(frame, ServerSentEvent) else None
         self._nameless = name == "message" or isinstance(frame, bytes)
         return super().feed_plainly(frame)
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Return whether a payload under the name "error" is another event of this format."""
+        """Return whether a payload named "error" is another event of this format."""
         return not payload.get("error") and text_of(payload, "type") in _STREAM_EVENTS
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Put what `payload` says into `self.parts`."""
+        """Pass the content of `payload` to `self.parts`."""
         kind = text_of(payload, "type")
         if self._nameless:
             self.note("event_name_missing")
@@ -138,7 +138,7 @@ provider_data=None, phase=None))]
             self.parts.unknown(kind or "event", payload)
 
     def end_without_finish(self) -> None:
-        """End an answer whose stop reason is missing: no open call is known to be whole."""
+        """End an answer without a stop reason: its open calls may not be whole."""
         self._blocks.cut()
         self.conclude()
 
@@ -165,7 +165,7 @@ provider_data=None, phase=None))]
         whole = bool(message.get("content")) and not self._blocks.has_parts
         if whole:
             self.note("start_with_content")
-            # Where the end stands in the start, nothing new can follow it.
+            # If the start already holds the end, nothing new can follow.
             self._replayed = text_of(message, "stop_reason") is not None
         self._read_message(message, whole=whole)
 
@@ -192,7 +192,7 @@ provider_data=None, phase=None))]
         if not self._blocks.delta(index, delta, payload):
             return
         if payload.keys() == _PLAIN and delta.keys() <= _KNOWN_IN_DELTAS:
-            # Nearly all: there is nothing else to look for.
+            # Nearly all payloads: no further fields to check.
             return
         self._carry(payload, "type", "index", "delta")
         self._carry(delta, *_KNOWN_IN_DELTAS)
@@ -201,7 +201,7 @@ provider_data=None, phase=None))]
         if self._skips_block():
             return
         self._blocks.stop(self._index(payload, self._blocks.newest))
-        # The SDK's stream helper adds the block as it became.
+        # The SDK's stream helper adds the finished block.
         self._carry(payload, "type", "index", "content_block")
 
     def _message_delta(self, payload: dict[str, Any]) -> None:
@@ -212,14 +212,14 @@ provider_data=None, phase=None))]
         self._read_finish(delta)
 
     def _message_stop(self, payload: dict[str, Any]) -> None:
-        # The SDK's stream helper adds the message as it became.
+        # The SDK's stream helper adds the finished message.
         self._carry(payload, "type", "message")
         self._end_answer()
 
-    # -- within --------------------------------------------------------------
+    # -- internals -----------------------------------------------------------
 
     def _skips_block(self) -> bool:
-        """Return whether a block only says again what the answer's start held whole."""
+        """Return whether a block only repeats content of the answer's start."""
         if self._start_expected:
             self._start_expected = False
             self.note("start_missing")
@@ -243,7 +243,7 @@ provider_data=None, phase=None))]
         if whole:
             self._read_content(message.get("content"))
         self._read_usage(message)
-        # Some gateways fill in a stop reason from the start, before there is anything to stop.
+        # Some gateways fill in a stop reason from the start, before any content.
         if whole:
             self._read_finish(message)
 

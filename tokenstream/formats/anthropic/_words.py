@@ -1,4 +1,4 @@
-"""What Anthropic's words mean in ours: finish reasons, token counts, citations."""
+"""Translate Anthropic's vocabulary: finish reasons, token counts, citations."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "compaction": "pause",
     "refusal": "refusal",
 }
-"""Stop reasons and what they say."""
+"""Finish reasons by Anthropic's stop reasons."""
 
 
 def usage_of(report: dict[str, Any]) -> Usage:
-    """Return a report of token counts in our names; counts that it lacks are None.
+    """Return token counts under our names; missing counts are None.
 
     Example:
         >>> usage_of({"input_tokens": 9, "cache_read_input_tokens": 4, "output_tokens": None}).cached_tokens
@@ -44,19 +44,19 @@ def usage_of(report: dict[str, Any]) -> Usage:
 
 
 def citation_of(data: dict[str, Any], cites: int) -> Citation:
-    """Return a citation of any kind as ours.
+    """Convert a citation of any kind.
 
-    Its positions are places in the source and not in the answer, so they stay in `provider_data`.
+    Its positions refer to the source and not to the answer, so they stay in `provider_data`.
 
     Args:
         data: The citation as the server sent it.
-        cites: Index of the part that it is named for.
+        cites: Index of the part that it supports.
 
     Example:
         >>> citation_of({"type": "char_location", "document_title": "Laws", "cited_text": "§ 1"}, 0).title
         'Laws'
     """
-    # A search result's source is a URL or any other name that the application gave it.
+    # The source of a search result is a URL or any other name given by the application.
     source = text_of(data, "source") or ""
     return Citation(
         url=text_of(data, "url") or (source if "://" in source else None),

@@ -1,4 +1,4 @@
-"""One content block, and what is known of it beside its part."""
+"""One content block, with its data beside the part."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Block"]
 class Block:
     """A content block that can still grow.
 
-    Its part is opened by what says what it is: its start, or its first delta.
+    Its part is opened once the kind is known: by the start, or by the first delta.
     """
 
     __slots__ = ("_told", "late", "part", "start")
@@ -30,18 +30,18 @@ class Block:
         self.clear()
 
     def clear(self) -> None:
-        """Begin anew: another kind of content follows."""
+        """Reset the block: another kind of content follows."""
         self.part: OpenPart | None = None
         self.start: Part = BLANK_TEXT
-        """What its part began as."""
+        """Content that its part began with."""
         self.late: dict[str, Any] = {}
-        """What deltas have added to it since."""
+        """Fields that deltas have added since."""
         self._told = False
 
     def add(self, name: str, value: Any) -> bool:  # noqa: ANN401 - any JSON value
-        """Take what came after the start; tell whether to say so now, or with the end.
+        """Add a field that came after the start; return True to report it now, False to wait for the end.
 
-        Servers send it in one piece. Of more, each would repeat all before it.
+        Servers send it in one piece. Reports of further pieces would each repeat all before.
         """
         pieces = self.late.setdefault(name, [])
         pieces.append(value)
@@ -50,16 +50,16 @@ class Block:
 
     @property
     def has_more(self) -> bool:
-        """Whether there is more than was said at once."""
+        """True if fields are left that were not reported at once."""
         return sum(len(pieces) for pieces in self.late.values()) > 1
 
     def content(self) -> Part:
-        """Return the part with all that deltas have added to its start, text aside."""
+        """Return the part with its start and all additions of deltas except text."""
         return _WITH[self.start.kind](self.start, self.late)
 
 
 def _joined(pieces: list[str]) -> str:
-    """Return pieces of base64 as one: each piece may have an end of its own."""
+    """Join pieces of base64, each of which may be padded."""
     decoded = [bytes_of(piece) for piece in pieces]
     if len(pieces) == 1 or None in decoded:
         return "".join(pieces)
@@ -67,7 +67,7 @@ def _joined(pieces: list[str]) -> str:
 
 
 def _merged(pieces: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return a result's content; text that follows text goes on with it."""
+    """Return a result's content with adjacent texts joined."""
     merged: list[dict[str, Any]] = []
     for texts, group in groupby(pieces, _is_text):
         found = list(group)

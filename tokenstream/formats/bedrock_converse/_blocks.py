@@ -1,4 +1,4 @@
-"""Content blocks, known by their index, written as parts of the message."""
+"""Content blocks, identified by their index, as parts of the message."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ __all__ = ["Blocks"]
 
 _BLANKS: dict[str, Part] = {"text": BLANK_TEXT, "reasoning": BLANK_REASONING}
 _CLIENT_TYPES = frozenset({None, "tool_use"})
-"""What the type of a `toolUse` is where the application runs the tool."""
+"""Types of a `toolUse` whose tool the application runs."""
 
 
 class Blocks(BlockParts[Block]):
-    """Parts of a message, whose text and reasoning have no start of their own.
+    """Parts of a message whose text and reasoning have no start payload.
 
     The index may skip numbers.
 
@@ -46,7 +46,7 @@ class Blocks(BlockParts[Block]):
     # -- blocks ------------------------------------------------------------
 
     def start(self, index: int, start: dict[str, Any]) -> None:
-        """Open a block, with what stands in its start."""
+        """Open a block with the content of its start."""
         self._go_on()
         open_block = self._open.pop(index, None)
         if open_block is not None:
@@ -61,12 +61,12 @@ class Blocks(BlockParts[Block]):
         self._written = block.part
 
     def delta(self, index: int, delta: dict[str, Any], payload: dict[str, Any]) -> None:
-        """Add to a block; what fits no block is carried as it came.
+        """Add to a block; a delta that fits no block is carried unchanged.
 
         Args:
             index: The block's index.
-            delta: What is added.
-            payload: The payload that it stands in.
+            delta: The addition.
+            payload: The payload with the delta.
         """
         self._go_on()
         block = self._open.get(index)
@@ -84,13 +84,13 @@ class Blocks(BlockParts[Block]):
                 if step is not None:
                     self.note("delta_misfits")
                 self.items(name, [payload])
-        # A block whose first delta opens it takes no turn.
+        # A block opened by its first delta is not a change of parts.
         self._written = block.part
 
     # -- opening -----------------------------------------------------------
 
     def _new_block(self, index: int) -> Block:
-        # Blocks that stay empty are no parts, whose number is bounded.
+        # Empty blocks are not parts, so the bound on parts must be checked here, too.
         if len(self._open) >= self.limits.parts:
             raise LimitExceeded(limit="parts", value=self.limits.parts)
         self._closed.discard(index)
@@ -154,9 +154,9 @@ class Blocks(BlockParts[Block]):
     # -- adding ------------------------------------------------------------
 
     def _written_part(self, block: Block, kind: str) -> OpenPart:
-        """Return a block's part of that kind, or open it: its first delta is its start."""
+        """Return a block's part of this kind, opened by its first delta."""
         if block.part is not None and block.part.kind != kind:
-            # Gateways that imitate Bedrock have one index for all that the model says.
+            # Gateways that imitate Bedrock use one index for everything.
             self.note("part_index_reused")
             self._replace(block)
             block.clear()
@@ -211,7 +211,7 @@ class Blocks(BlockParts[Block]):
     def _cite(self, block: Block, citation: object) -> bool:
         if not is_dict(citation) or not citation:
             return False
-        # Citations come before the text that they stand for.
+        # Citations come before the text that they support.
         part = self._written_part(block, "text")
         self.cite(0, citation_of(citation, part.index))
         return True
@@ -250,12 +250,12 @@ class Blocks(BlockParts[Block]):
         return True
 
     def _add_late(self, block: Block, part: OpenPart, name: str, value: object) -> None:
-        # What is kept for the part's end is not mended then: another payload brings that.
+        # Mended now: at the part's end, another payload is being read.
         if block.add(name, mend(value) if self.halves else value):
             self._tell_again(block, part)
 
     def _tell_again(self, block: Block, part: OpenPart) -> None:
-        """Give a part's start again, with more of it."""
+        """Give a part's start again with more data."""
         self.tell_again(part, block.content())
 
     # -- closing -----------------------------------------------------------

@@ -27,14 +27,14 @@ _STREAM_EVENTS = frozenset(
     {"messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop"}
 )
 _INITIAL = "initial-response"
-"""What binary event streams may begin with: the response beside its stream, here empty."""
+"""First message of some binary event streams: the response beside its stream, empty here."""
 
 
 class BedrockConverse(Format):
-    """ConverseStream: its events by name, or as boto3 and gateways give them, each under its name.
+    """The `bedrock-converse` format: events with a name, or, from boto3 and gateways, under a key.
 
-    The answer is whole with `messageStop`; token counts may follow, so that the
-    end of the input is the end.
+    The answer is complete with `messageStop`; token counts may follow, so the
+    stream ends with the input.
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
@@ -56,12 +56,12 @@ class BedrockConverse(Format):
     name: ClassVar[str] = "bedrock-converse"
     framing: ClassVar[str] = "aws-eventstream"
     event_names: ClassVar[frozenset[str]] = _STREAM_EVENTS
-    # Gateways that make server-sent events of it add it.
+    # Gateways that convert the stream to server-sent events add it.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
     fast: ClassVar[Fast | None] = Fast(
         texts=[("delta", "text"), ("delta", "reasoningContent", "text"), ("delta", "toolUse", "input")],
-        # A message is proved before its payload counts.
+        # A message's checksum is verified before its payload counts.
         units=frozenset(),
     )
 
@@ -95,27 +95,27 @@ class BedrockConverse(Format):
 
     @property
     def finished(self) -> bool:
-        """Whether the answer is over: its stop came."""
+        """True once `messageStop` has arrived."""
         return self._stopped or super().finished
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return what was held back; without the answer's stop, set `error` to `StreamTruncated`."""
+        """Return the held-back events; without `messageStop`, set `error` to `StreamTruncated`."""
         if self.error is None and not self.ended and self.finished:
             self.conclude()
         return super().end(now=now)
 
     def after_end(self, frame: Frame) -> None:
-        """Take a frame that comes after the end: `[DONE]` says it again, and anything else is counted."""
+        """Ignore a frame after the end; any but `[DONE]` is counted as a departure."""
         if not isinstance(frame, bytes) or frame.strip() != self.sentinel:
             super().after_end(frame)
 
     def end_without_finish(self) -> None:
-        """End an answer whose stop is missing: no open call is known to be whole."""
+        """End an answer without `messageStop`: its open calls may not be whole."""
         self._blocks.cut()
         self.conclude()
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Put what `payload` says into `self.parts`."""
+        """Pass the content of `payload` to `self.parts`."""
         reader = self._READERS.get(event)
         if reader is not None:
             reader(self, payload)
@@ -129,7 +129,7 @@ class BedrockConverse(Format):
             self._read_other(payload, event)
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return what has a delta decoded that holds more than its text: reasoning that is hidden."""
+        """Return a callback that has a delta decoded if it also holds redacted reasoning."""
         payload = dict_of(delta.raw, "contentBlockDelta") or delta.raw
         reasoning = dict_of(dict_of(payload, "delta"), "reasoningContent")
         return _decline if "redactedContent" in reasoning else None
@@ -141,7 +141,7 @@ class BedrockConverse(Format):
         inner = payload.get(name)
         if not event and len(payload) == 1 and is_dict(inner):
             if name == "event":
-                # What agents on AgentCore send on: each of the model's events under this name.
+                # Agents on AgentCore pass on each of the model's events under this name.
                 self.read(inner, "")
                 return
             self.error = named_exception(payload)
@@ -221,7 +221,7 @@ class BedrockConverse(Format):
             self.parts.head(model=model)
         self._carry(payload, "usage")
 
-    # -- within --------------------------------------------------------------
+    # -- internals -----------------------------------------------------------
 
     def _expect_start(self) -> None:
         if self._start_expected:

@@ -1,4 +1,4 @@
-"""Answers of Converse, which are not streamed: what each of their blocks would have been in a stream."""
+"""Convert the blocks of a Converse answer, which is not streamed, to the deltas of a stream."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def is_whole(payload: dict[str, Any]) -> bool:
 
 
 def steps_of(block: dict[str, Any]) -> Steps:
-    """Return what a block of a whole answer would have been in a stream.
+    """Return the start and the deltas that a block of a whole answer would have in a stream.
 
     Example:
         >>> steps_of({"text": "Hello"})
@@ -50,7 +50,7 @@ def _of_text(value: object) -> Steps:
 def _of_call(value: object) -> Steps:
     if not is_dict(value) or value.get("input") is None:
         return {"toolUse": value}, []
-    # That arguments are values is what the documents of Converse say.
+    # Converse documents arguments as values.
     return {"toolUse": {**value, "input": json_text(value["input"])}}, []
 
 
@@ -74,4 +74,4 @@ _STEPS: dict[str, Callable[[object], Steps]] = {
     "reasoningContent": _of_reasoning,
     "citationsContent": _of_cited,
 }
-"""Blocks that a stream sends otherwise; others are their own start."""
+"""Converters for blocks that a stream sends in another form; any other block is its own start."""

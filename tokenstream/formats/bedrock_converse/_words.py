@@ -1,4 +1,4 @@
-"""What Bedrock's words mean in ours: finish reasons, token counts, citations, media."""
+"""Translate Bedrock's vocabulary: finish reasons, token counts, citations, media."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
         "malformed_tool_use": "error",
     }
 )
-"""Stop reasons and what they say."""
+"""Finish reasons by Bedrock's stop reasons."""
 
 
 def usage_of(report: dict[str, Any]) -> Usage:
-    """Return a report of token counts in our names; counts that it lacks are None.
+    """Return token counts under our names; missing counts are None.
 
-    Input tokens do not contain those of a cache, read or written.
+    Input tokens do not include tokens read from or written to a cache.
 
     Example:
         >>> usage_of({"inputTokens": 9, "outputTokens": 3, "cacheReadInputTokens": 4}).cached_tokens
@@ -52,13 +52,13 @@ def usage_of(report: dict[str, Any]) -> Usage:
 
 
 def citation_of(data: dict[str, Any], cites: int) -> Citation:
-    """Return a citation as ours.
+    """Convert a citation.
 
-    Its positions are places in the source and not in the answer, so they stay in `provider_data`.
+    Its positions refer to the source and not to the answer, so they stay in `provider_data`.
 
     Args:
         data: The citation as the server sent it.
-        cites: Index of the part that it is named for.
+        cites: Index of the part that it supports.
 
     Example:
         >>> citation_of({"title": "Laws", "sourceContent": [{"text": "§ 1"}]}, 0).text
@@ -77,7 +77,7 @@ def citation_of(data: dict[str, Any], cites: int) -> Citation:
 
 
 def bytes_of(value: object) -> bytes | None:
-    r"""Return bytes that came as base64, or as they are from an SDK; None for anything else.
+    r"""Return bytes sent as base64 or, by an SDK, as bytes; None for anything else.
 
     Example:
         >>> bytes_of("AAA="), bytes_of(b"as they are"), bytes_of("?"), bytes_of(None)
@@ -94,7 +94,7 @@ def bytes_of(value: object) -> bytes | None:
 
 
 def base64_of(value: object) -> str | None:
-    """Return as text what is bytes in an SDK and base64 on the wire; None for anything else.
+    """Return base64 text for a value that is bytes in an SDK and base64 on the wire; None for anything else.
 
     Example:
         >>> base64_of("AAA="), base64_of(bytes(2)), base64_of(1)

@@ -1,4 +1,4 @@
-"""Bedrock's InvokeModelWithResponseStream: chunks in, the events of the model's own format out."""
+"""Bedrock's InvokeModelWithResponseStream: chunks in, events of the model's own format out."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ __all__ = ["BedrockInvoke"]
 
 _SENTINEL = b"[DONE]"
 _INITIAL = "initial-response"
-"""What binary event streams may begin with: the response beside its stream, here empty."""
+"""First message of some binary event streams: the response beside its stream, empty here."""
 _OWN = "amazon-bedrock-"
-"""What the names of Bedrock's own fields begin with, beside those of the model's payload."""
+"""Prefix of Bedrock's own fields among those of the model's payload."""
 _METRICS = "amazon-bedrock-invocationMetrics"
 _LAST_WORDS = frozenset({_METRICS, "amazon-bedrock-trace"})
-"""Fields that stand in the last payload."""
+"""Fields of the last payload."""
 _FIRST = ("anthropic", "bedrock-converse", "cohere")
 _LAST = ("openai-chat",)
-"""Formats that models speak, asked before and after the plain shapes whether a payload is theirs."""
+"""Formats of models, tried in this order for a payload: `_FIRST`, the plain shapes, `_LAST`."""
 _COUNTS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens")
 _TEXTS: tuple[Path, ...] = (
     ("delta", "text"),
@@ -56,14 +56,14 @@ _TEXTS: tuple[Path, ...] = (
     ("generation",),
     ("completion",),
 )
-"""Where models have the text of a delta."""
+"""Places of a delta's text in the models' payloads."""
 _CHANGING: tuple[Path, ...] = tuple((name,) for name in sorted(COUNTS))
 
 
 class BedrockInvoke(Format):
-    """InvokeModelWithResponseStream: the model's own payloads, each packed into a chunk.
+    """The `bedrock-invoke` format: the model's own payloads, each packed into a chunk.
 
-    The first payload tells which format the model speaks; that one reads them.
+    The first payload decides the model's format, which then reads them all.
 
     Args:
         limits: Bounds on parts, choices, tool calls, and JSON payloads.
@@ -81,20 +81,20 @@ class BedrockInvoke(Format):
     name: ClassVar[str] = "bedrock-invoke"
     framing: ClassVar[str] = "aws-eventstream"
     event_names: ClassVar[frozenset[str]] = frozenset({"chunk"})
-    # Of the model's payloads; a message is proved before they count.
+    # For the model's payloads; a message's checksum is verified before they count.
     fast: ClassVar[Fast | None] = Fast(texts=_TEXTS, changing=_CHANGING, counts=_CHANGING, units=frozenset())
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
         self._inner: Format | None = None
         self._over = False
-        """Whether Bedrock has said its last word: what it counted, or what its guardrail did."""
+        """True once Bedrock's last payload has arrived, with its counts or the guardrail's trace."""
         self._counted: set[str] = set()
-        """Token counts that the model itself has told."""
+        """Token counts that the model itself has reported."""
         self._data = b""
-        """The model's payload that was read last, if all that was told is in it."""
+        """The model's payload read last, if it accounts for all events of the frame."""
         self._glance: tuple[bytes, Read] | None = None
-        """What the next chunk begins with, and what reads its rest, if it is like the last one."""
+        """Start of a chunk like the last one, and the function that reads its rest."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
@@ -110,12 +110,12 @@ class BedrockInvoke(Format):
 
     @property
     def finished(self) -> bool:
-        """Whether the answer is over, for the model or for Bedrock."""
+        """True once the answer is over for the model or for Bedrock."""
         inner = self._inner
         return self._over or super().finished or (inner is not None and inner.finished)
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
-        """Return the events that `frame` holds."""
+        """Return the events of `frame`."""
         glance = self._glance
         if glance is not None and isinstance(frame, EventStreamMessage):
             start, read = glance
@@ -133,14 +133,14 @@ class BedrockInvoke(Format):
         return events
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return what the model's format does with each delta like this one."""
+        """Return the callback of the model's format for deltas like this one."""
         inner = self._inner
         if inner is None or isinstance(inner, PlainModel):
             return None if inner is None else inner.follow(delta)
         return decline if is_dict(delta.raw) and COUNTS & delta.raw.keys() else inner.follow(delta)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return what was held back; without the end of the answer, set `error` to `StreamTruncated`."""
+        """Return the held-back events; if the answer has not ended, set `error` to `StreamTruncated`."""
         self._glance = None
         if self.error is None and not self.ended and self.finished:
             if not self.parts.finished:
@@ -154,13 +154,13 @@ class BedrockInvoke(Format):
         return events
 
     def conclude(self) -> None:
-        """Mark the end of the answer: close what is open, and ignore what comes after."""
+        """End the answer: close the open parts and ignore later frames."""
         if self._inner is not None and not self._inner.ended:
             self._inner.conclude()
         super().conclude()
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Put what `payload` says into `self.parts`."""
+        """Pass the content of `payload` to `self.parts`."""
         inner = payload.get("chunk")
         if event != "chunk" and is_dict(inner):
             payload = inner
@@ -183,7 +183,7 @@ class BedrockInvoke(Format):
         if not data or data.isspace():
             self.note("empty_data")
         elif data.strip() == _SENTINEL:
-            # Models with OpenAI's chunks may end as theirs do.
+            # Models with OpenAI's chunks may end with its sentinel.
             format = self._inner or self
             format.read_sentinel()
             self.ended, self.assumed = True, format.assumed
@@ -193,7 +193,7 @@ class BedrockInvoke(Format):
     def _read_model(self, data: bytes) -> None:
         payload = self.decode(data)
         if not is_dict(payload):
-            raise ProtocolError("the bytes of a chunk are no JSON object")
+            raise ProtocolError("the bytes of a chunk are not a JSON object")
         own = {name: value for name, value in payload.items() if name.startswith(_OWN)}
         rest = {name: value for name, value in payload.items() if name not in own} if own else payload
         if rest:
@@ -210,9 +210,9 @@ class BedrockInvoke(Format):
             self._data = data
 
     def _read_payload(self, payload: dict[str, Any], raw: dict[str, Any]) -> None:
-        """Have the model's format read a payload; the first one tells which format that is."""
+        """Pass a payload to the model's format, which the first payload decides."""
         payload = adapted(payload)
-        # What the model's format tells is told here once more.
+        # Events of the model's format pass through this format's own `parts` again.
         through, self.parts.through = self.parts.through, None
         inner = self._inner or self._choose(payload)
         if inner is None:
@@ -245,13 +245,13 @@ class BedrockInvoke(Format):
                 found.departures = self.departures
                 found.shortcuts = self.shortcuts
                 self._inner = found
-                # All that is open is the model's: what ends it ends it there.
+                # All open parts belong to the model's format and are closed there.
                 self.parts = found.parts
                 return found
         return None
 
     def _count(self, metrics: dict[str, Any]) -> None:
-        """Take what Bedrock has counted, where the model has not counted it itself."""
+        """Report Bedrock's token counts, except those that the model reported itself."""
         usage = metrics_of(metrics)
         told = [name for name in _COUNTS if getattr(usage, name) is not None]
         better = self._counted.intersection(told)
@@ -259,7 +259,7 @@ class BedrockInvoke(Format):
             self.parts.usage(usage.model_copy(update=dict.fromkeys(better)))
 
     def payload_shortcut(self) -> tuple[str, bytes, Callable[[bytes], Event | None]] | None:
-        """Return the name of events that are read at a glance, their start, and a reader of the rest."""
+        """Return the name of events read at a glance, their start, and a function for the rest."""
         return None if self._glance is None else ("chunk", *self._glance)
 
 
@@ -267,7 +267,7 @@ def _unpacked(written: object) -> bytes:
     """Return the bytes of a chunk, which are base64 on the wire.
 
     Raises:
-        ProtocolError: They are not.
+        ProtocolError: They are neither bytes nor base64.
     """
     if isinstance(written, bytes):
         return written
@@ -276,13 +276,13 @@ def _unpacked(written: object) -> bytes:
     try:
         return binascii.a2b_base64("".join(written.split()), strict_mode=True)
     except ValueError:
-        raise ProtocolError("the bytes of a chunk are no base64") from None
+        raise ProtocolError("the bytes of a chunk are not base64") from None
 
 
 def adapted(payload: dict[str, Any]) -> dict[str, Any]:
-    """Return a payload in the words of OpenAI, where it has their shape under names of its own.
+    """Rename the fields of a payload that has OpenAI's shape but other names.
 
-    Mistral's chat models on Bedrock call a delta `message`, and a finish reason `stop_reason`.
+    Mistral's chat models on Bedrock call a delta `message` and a finish reason `stop_reason`.
 
     Example:
         >>> adapted({"choices": [{"message": {"content": "Hel"}, "stop_reason": "stop"}]})

@@ -1,4 +1,4 @@
-"""Read chunks at a glance, whose payload is base64 in JSON, by what the model's own payloads look like."""
+"""Read base64 chunks at a glance, by the fast path for the model's own payloads."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 __all__ = ["GROUP", "packed"]
 
 GROUP = 3
-"""Bytes that are four characters of base64, so what is always the same in whole groups is not unpacked."""
+"""Bytes per four characters of base64: a constant start of whole groups is compared without unpacking."""
 
 _START, _BETWEEN, _END = b'{"bytes":"', b'","p":"', b'"}'
 
 
 def packed(start: bytes, read: Read) -> tuple[bytes, Read]:
-    """Return what chunks begin with, and what reads their rest.
+    """Return the bytes that chunks begin with, and a function for the rest.
 
     Args:
-        start: What the model's payloads begin with, in whole groups.
+        start: The bytes that the model's payloads begin with, in whole groups.
         read: Reads the rest of such a payload.
     """
 

@@ -1,4 +1,4 @@
-"""Models whose payloads are plain: text, an end, token counts, and nothing else."""
+"""Models with plain payloads: text, a finish reason, token counts, and nothing else."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ __all__ = ["PlainModel", "decline"]
 
 
 class _CountedParts(Parts):
-    """Parts that are told how many tokens there were when they end.
+    """Parts that report token counts only at the end.
 
-    Each payload may count anew; a report for each would cost more than its text.
+    Each payload may have new counts; an event for each would cost more than its text.
     """
 
     __slots__ = ("_counts", "last")
@@ -31,16 +31,16 @@ class _CountedParts(Parts):
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self._counts: dict[str, tuple[str, int]] = {}
-        """The last counts: our name for them, and the model's with the number."""
+        """The last counts: our name, and the model's name with the number."""
         self.last: Event | None = None
-        """The last delta that was not decoded: it counts, and has not been asked yet."""
+        """The last delta read without decoding, whose counts have not been read yet."""
 
     def keep(self, delta: Event) -> None:
-        """Keep a delta that was not decoded, for its counts."""
+        """Keep a delta read without decoding, for its counts."""
         self.last = delta
 
     def count(self, payload: dict[str, Any]) -> None:
-        """Take the counts of a payload; the last ones are told at the end.
+        """Record the counts of a payload; the last ones are reported at the end.
 
         Args:
             payload: The decoded payload.
@@ -56,12 +56,12 @@ class _CountedParts(Parts):
                 self._counts[kind] = (path[-1], count)
 
     def close_all(self, *, complete: bool) -> None:
-        """Close every part, and say how many tokens there were."""
+        """Close every part and report the token counts."""
         self.report()
         super().close_all(complete=complete)
 
     def report(self) -> None:
-        """Say how many tokens there were so far, if that is known."""
+        """Report the token counts so far, if known."""
         self.count({})
         counts, self._counts = self._counts, {}
         if counts:
@@ -75,12 +75,12 @@ class _CountedParts(Parts):
 
 
 def decline(_: Event) -> bool:
-    """Have a delta decoded."""
+    """Return False, to have a delta decoded."""
     return False
 
 
 class PlainModel(Format):
-    """One model's own stream, read by a table that says where it has what.
+    """One model's own stream, read by a table of paths.
 
     Args:
         limits: Bounds on parts, choices, and JSON payloads.
@@ -102,7 +102,7 @@ class PlainModel(Format):
         return not event and shape_of(payload) is not None
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Put what `payload` says into `self.parts`."""
+        """Pass the content of `payload` to `self.parts`."""
         shape = shape_of(payload)
         if shape is None:
             self.parts.unknown(next(iter(payload), "chunk"), payload)
@@ -120,7 +120,7 @@ class PlainModel(Format):
             self.parts.field(name, value)
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return what keeps each delta for its counts; where fields of others count, it is carried."""
+        """Return a callback that keeps each delta for its counts; `decline` if other shapes' counts occur."""
         payload = delta.raw
         shape = shape_of(payload) if is_dict(payload) else None
         if shape is None:
@@ -131,10 +131,10 @@ class PlainModel(Format):
     def _read_item(
         self, shape: Shape, item: dict[str, Any], index: int | None, read: tuple[str, ...]
     ) -> None:
-        """Read the text and the end of one choice; an end without an index is that of all.
+        """Read the text and the finish reason of one choice; without an index, the reason is that of all.
 
         Args:
-            shape: Where the item has what.
+            shape: The paths into the item.
             item: A payload, or one of its items.
             index: The choice's index.
             read: The item's fields that were read.
@@ -148,7 +148,7 @@ class PlainModel(Format):
             self.note("delta_misfits")
             self.parts.items(shape.mark, [item], choice)
         elif is_dict(whole) and not self.parts.choices:
-            # Cohere's last payload has the answer as a whole, once more or for the first time.
+            # Cohere's last payload has the whole answer, as a repetition or for the first time.
             self.read(whole, "")
         own = (shape.text[0], "response", *[path[0] for path in shape.finish])
         for name, value in (known(item, *read, *own) or {}).items():

@@ -1,4 +1,4 @@
-"""The streams of models whose payloads are plain: where the text is, the end, and the token counts."""
+"""Paths to the text, finish reason and token counts in the streams of models with plain payloads."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "ERROR_TOXIC": "content_filter",
     "USER_CANCEL": "cancelled",
 }
-"""Words of these models for the end of an answer, and what they say."""
+"""Finish reasons by these models' words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Where a model's payload has what.
+    """Paths into a model's payload.
 
     Example:
         >>> LLAMA.text, LLAMA.finish
@@ -54,21 +54,21 @@ class Shape:
     """
 
     mark: str
-    """The field by which the payload is known."""
+    """The field that identifies the payload."""
     text: Path
-    """Where the text is, in the payload or in one of its items."""
+    """Path to the text, in the payload or in one of its items."""
     finish: tuple[Path, ...]
-    """Where the finish reason is, the first that is there."""
+    """Paths to the finish reason; the first that is present counts."""
     items: str = ""
-    """The field that has one item per choice; "" where the payload is the item."""
+    """The field with one item per choice; "" if the payload itself is the item."""
     index: str = ""
-    """The field that has a choice's index."""
+    """The field with a choice's index."""
     input: Path = ()
-    """Where the count of input tokens is."""
+    """Path to the count of input tokens."""
     output: Path = ()
-    """Where the count of output tokens is."""
+    """Path to the count of output tokens."""
     known: tuple[str, ...] = ()
-    """Further fields that are read, or say nothing."""
+    """Further fields that are read or carry no meaning."""
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -117,14 +117,14 @@ PEGASUS = Shape("message", ("message",), (("finishReason",),))
 
 SHAPES = (TITAN, LLAMA, CLAUDE, MISTRAL, COHERE, COHERE_WHOLE, JURASSIC, COMPLETIONS, PEGASUS)
 """Titan; Llama; Claude before messages; Mistral; Cohere's generate and its whole answer; AI21's Jurassic;
-DeepSeek and imported models; TwelveLabs. The first whose mark is there is the payload's."""
+DeepSeek and imported models; TwelveLabs. The first whose mark is present applies."""
 
 COUNTS = frozenset(path[0] for shape in SHAPES for path in (shape.input, shape.output) if len(path) == 1)
-"""Fields in which payloads count anew each."""
+"""Top-level fields with new counts in each payload."""
 
 
 def shape_of(payload: dict[str, Any]) -> Shape | None:
-    """Return the shape of a payload, or None where it has none of these.
+    """Return the shape of a payload, or None if it has none of these.
 
     Example:
         >>> shape_of({"generation": "Hel", "stop_reason": None}) is LLAMA, shape_of({"what": "is this"})
@@ -144,7 +144,7 @@ def _fits(shape: Shape, payload: dict[str, Any]) -> bool:
 
 
 def metrics_of(metrics: dict[str, Any]) -> Usage:
-    """Return what Bedrock itself has counted, in our names.
+    """Return Bedrock's own token counts under our names.
 
     Example:
         >>> metrics_of({"inputTokenCount": 20, "outputTokenCount": 10}).output_tokens
@@ -160,7 +160,7 @@ def metrics_of(metrics: dict[str, Any]) -> Usage:
 
 
 def value_at(payload: dict[str, Any], path: Path) -> object:
-    """Return the value at a path; None where it leads nowhere.
+    """Return the value at a path; None if it leads nowhere.
 
     Example:
         >>> value_at({"data": {"text": "a"}}, ("data", "text")), value_at({"data": 1}, ("data", "text"))

@@ -1,4 +1,4 @@
-"""Content blocks, tool calls and citations, each known by an index of its own kind."""
+"""Content blocks, tool calls and citations, each kind with indexes of its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["KEYS", "Content"]
 
 KEYS = {"text": "text", "thinking": "reasoning"}
-"""Fields of a content block that hold text, and the kind of part that it is written to."""
+"""Fields of a content block that hold text, with the kind of part for it."""
 _BLANKS: dict[str, tuple[type[TextPart | ReasoningPart], Part]] = {
     "text": (TextPart, BLANK_TEXT),
     "thinking": (ReasoningPart, BLANK_REASONING),
@@ -25,12 +25,12 @@ _BLANKS: dict[str, tuple[type[TextPart | ReasoningPart], Part]] = {
 
 
 class Content:
-    """What an answer is made of, as v2 marks it; v1 uses of it what it has, too.
+    """The content of an answer in v2's terms; v1 uses the subset that it has.
 
-    Content blocks and tool calls are counted apart, each from 0.
+    Content blocks and tool calls are numbered separately, each from 0.
 
     Args:
-        parts: Where the events are made.
+        parts: Makes the events.
     """
 
     __slots__ = (
@@ -49,28 +49,28 @@ class Content:
         self._parts = parts
         self._blocks: dict[int, OpenPart] = {}
         self._closed: set[int] = set()
-        """Indexes of content blocks that were closed."""
+        """Indexes of closed content blocks."""
         self._places: dict[int, int] = {}
-        """Which part each content block is."""
+        """Part index of each content block."""
         self._newest = -1
         self._calls: dict[int, OpenPart] = {}
         self._handed: set[int] = set()
-        """Indexes of tool calls that were closed."""
+        """Indexes of closed tool calls."""
         self._waiting: list[OpenCall] = []
-        """Calls that were closed, and which the token limit may have cut all the same."""
+        """Closed calls that the token limit may have cut nevertheless."""
         self.planned = False
-        """Whether the model has said what it plans to do."""
+        """True once a piece of the model's plan has arrived."""
 
     @property
     def is_empty(self) -> bool:
-        """Whether no part came."""
+        """True while no part has arrived."""
         choices = self._parts.choices
         return not any(choice.next_part for choice in choices.values())
 
     # -- text and reasoning --------------------------------------------------
 
     def start(self, index: int | None, content: dict[str, Any]) -> None:
-        """Open a content block, with what stands in its start."""
+        """Open a content block with the content of its start."""
         self._settle()
         if index is None:
             self._parts.note("part_index_missing")
@@ -134,7 +134,7 @@ class Content:
         return block
 
     def _block(self, index: int, key: str, kind: str) -> OpenPart:
-        """Return the block that a delta adds to, which may have to be opened for it."""
+        """Return the block that a delta adds to, opened if necessary."""
         block = self._blocks.get(index)
         if block is not None and block.kind == kind:
             return block
@@ -148,7 +148,7 @@ class Content:
     # -- plans and citations -------------------------------------------------
 
     def plan(self, text: object) -> None:
-        """Carry a piece of what the model plans to do with its tools: neither answer nor reasoning."""
+        """Carry a piece of the model's plan for its tools, which is neither answer nor reasoning."""
         if isinstance(text, str) and text:
             self.planned = True
             self._parts.items("tool_plan", [text])
@@ -157,13 +157,13 @@ class Content:
         """Add a citation.
 
         Args:
-            citation: As the server sent it.
-            documents: Documents that it may name by their ids.
+            citation: The citation as the server sent it.
+            documents: Documents that it may refer to by id.
         """
         index = citation.get("content_index")
         if not isinstance(index, int) or index not in self._places:
             index = self._newest
-        # What cites in a plan cites in no part.
+        # A citation in a plan belongs to no part.
         cites = None if citation.get("type") == "PLAN" else self._places.get(index)
         self._parts.cite(0, citation_of(citation, cites, documents))
 
@@ -179,7 +179,7 @@ class Content:
     # -- tool calls ----------------------------------------------------------
 
     def start_call(self, index: int | None, call: dict[str, Any]) -> None:
-        """Open a tool call, with what stands in its start."""
+        """Open a tool call with the content of its start."""
         self._settle()
         if index is None:
             self._parts.note("call_index_missing")
@@ -220,7 +220,7 @@ class Content:
         self._parts.items("tool-call-delta", [{"index": index, **call}])
 
     def stop_call(self, index: int | None) -> None:
-        """Close a tool call, which is handed out."""
+        """Close a tool call; it is handed out if it is whole."""
         if index is None:
             self._parts.note("call_index_missing")
             index = max(self._calls, default=-1)
@@ -246,8 +246,8 @@ class Content:
         if not isinstance(call, OpenCall):
             self._parts.close(call)
         elif whole and not call.begins_object:
-            # Arguments are an object. Without its first character the token limit may have cut
-            # them, however whole they look. What comes next tells.
+            # Arguments should be an object. If they do not begin with a brace, the token limit may
+            # have cut them even though they look whole. The next payload decides.
             self._waiting.append(call)
         else:
             self._parts.close_call(call, whole=whole)
@@ -279,7 +279,7 @@ class Content:
             self._add_arguments(opened, parameters)
 
     def generated(self, calls: list[dict[str, Any]]) -> None:
-        """Take v1's list of all tool calls, which may repeat what was streamed."""
+        """Read v1's list of all tool calls, which may repeat streamed ones."""
         for index, call in enumerate(calls):
             name, values = text_of(call, "name"), call.get("parameters")
             opened = self._calls.pop(index, None)
@@ -290,24 +290,24 @@ class Content:
             if not isinstance(opened, OpenCall):
                 opened = self._open_unnumbered(name or "")
             if not opened.has_arguments and values is not None:
-                # That arguments are values is what v1's documents say.
+                # v1 documents arguments as values.
                 self._parts.add_arguments(opened, json_text(values))
             self._handed.add(index)
             self._parts.close_call(opened)
 
     @property
     def has_calls(self) -> bool:
-        """Whether any tool call was begun."""
+        """True once a tool call has begun."""
         return bool(self._calls or self._handed)
 
     def _open_unnumbered(self, name: str) -> OpenCall:
-        # v1 has no ids: one that is made up is no departure.
+        # v1 has no ids, so a made-up one is no departure.
         return self._parts.open_call(0, self._parts.new_id(0), name)
 
     # -- ends ------------------------------------------------------------------
 
     def finish(self) -> None:
-        """Take the end of the answer: what is open has no end of its own."""
+        """End the answer: close parts that had no end event."""
         for _ in (*self._blocks, *self._calls):
             self._parts.note("part_unclosed")
         self._blocks.clear()
@@ -315,12 +315,12 @@ class Content:
         self._waiting.clear()
 
     def cut(self) -> None:
-        """Close the calls that are open, and hand out none: nothing says that they are whole."""
+        """Close the open calls without handing them out: they may not be whole."""
         for call in self._calls.values():
             self._end_call(call, whole=False)
         self.finish()
 
 
 def _type_of(content: dict[str, Any]) -> str:
-    """Return the type of a content block; the text that it holds tells it, too."""
+    """Return the type of a content block, given or implied by its text field."""
     return text_of(content, "type") or next((key for key in KEYS if key in content), "")

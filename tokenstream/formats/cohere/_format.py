@@ -66,8 +66,8 @@ class Cohere(V1, V2):
         return (kind or event) in V2.READERS or text_of(payload, "event_type") in V1.EVENTS
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return what counts each delta like this one whose event has no name, as v2's have."""
-        # Only v1's payloads say what they are in another field.
+        """Return a callback that counts deltas like this one whose SSE event lacks the name that v2 sends."""
+        # Only v1's payloads have their type in another field.
         is_v2 = text_of(delta.raw, "event_type") is None
         return self._count_nameless if self.nameless and is_v2 else None
 

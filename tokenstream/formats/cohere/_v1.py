@@ -1,4 +1,4 @@
-"""Version 1 of Cohere's chat API, and its generate API before that: JSON lines, and whole answers."""
+"""Version 1 of Cohere's chat API, and the earlier generate API: JSON lines, and whole answers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["V1"]
 
 _IDS = ("generation_id", "response_id", "id")
 _REPEATED = frozenset({"text", "tool_calls", "citations", "finish_reason", "meta", "generations"})
-"""Fields of a whole answer that have a reader, or say what the events before have said."""
+"""Fields of a whole answer that are read elsewhere, or repeat earlier events."""
 _WORDS = ("err", "error", "message")
 
 
@@ -40,7 +40,7 @@ class V1(V2):
         return isinstance(payload.get("text"), str) and "generation_id" in payload
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Put what `payload` says into `self.parts`."""
+        """Pass the content of `payload` to `self.parts`."""
         kind = text_of(payload, "event_type")
         if kind is None and "type" not in payload and self.is_whole_v1(payload):
             self._whole_v1(payload)
@@ -56,7 +56,7 @@ class V1(V2):
                 reader(self, payload)
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Return whether a payload that looks like an error is an end, which says more."""
+        """Return whether a payload that looks like an error is the more specific end event."""
         return text_of(payload, "event_type") in _ENDS or super().tolerates(payload, event)
 
     # -- events --------------------------------------------------------------
@@ -114,13 +114,13 @@ class V1(V2):
         text = text_of(payload, "text")
         calls = dicts_of(payload.get("tool_calls"))
         if calls:
-            # Beside tool calls it is what the model plans to do with them.
+            # Text beside tool calls is the plan for them.
             self.content.plan(text)
         elif text is not None:
             self.content.write(text, 0)
         self._end(payload, text_of(payload, "finish_reason"), text_of(payload, "err", "error"))
 
-    # -- within --------------------------------------------------------------
+    # -- internals -----------------------------------------------------------
 
     def _cite(self, payload: dict[str, Any]) -> None:
         documents = payload.get("documents") or self.parts.fields.get("documents")
@@ -129,7 +129,7 @@ class V1(V2):
             self.content.cite(citation, documents)
 
     def _end(self, response: dict[str, Any], reason: str | None, words: str | None) -> None:
-        """Take a whole answer, of which the events before it have said all, or only a part, or nothing."""
+        """Read the whole answer at the end; earlier events may have covered all, some or none of it."""
         if not self._cited:
             self._cite(response)
         if not self.content.has_calls:

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 __all__ = ["V2"]
 
 _HELD = ("role", "content", "tool_plan", "tool_calls", "citations")
-"""Fields of a message that hold what the answer says."""
+"""Fields of a message with the content of the answer."""
 _BARE_ERROR = frozenset({"message", "id"})
 
 
 class V2(Format):
-    """What both versions share, and the events of v2.
+    """The events of v2, and the code shared with v1.
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
@@ -41,7 +41,7 @@ class V2(Format):
         super().__init__(limits=limits, pings=pings)
         self.content = Content(self.parts)
         self.nameless = False
-        """Whether the frame that is read has no name of its own."""
+        """True if the current frame has no event name."""
 
     @classmethod
     def is_whole_v2(cls, payload: dict[str, Any]) -> bool:
@@ -55,12 +55,12 @@ class V2(Format):
         )
 
     def after_end(self, frame: Frame) -> None:
-        """Take a frame that comes after the end: `[DONE]` says it again, and anything else is counted."""
+        """Ignore a frame after the end; any but `[DONE]` is counted as a departure."""
         if not isinstance(frame, bytes) or frame.strip() != self.sentinel:
             super().after_end(frame)
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Put what `payload` says into `self.parts`."""
+        """Pass the content of `payload` to `self.parts`."""
         kind = text_of(payload, "type")
         if kind is None and not event:
             self._read_unmarked(payload)
@@ -69,7 +69,7 @@ class V2(Format):
             self.note("type_missing")
             kind = event
         elif self.nameless:
-            # Not by `note`: what is like this payload may be read at a glance, which counts it too.
+            # Not through `note`, which would rule out the fast path: `follow` counts the deltas read there.
             self.departures.note("event_name_missing", event=self.frames)
         elif event and kind != event:
             self.note("event_name_differs")
@@ -80,12 +80,12 @@ class V2(Format):
             reader(self, payload)
 
     def end_without_finish(self) -> None:
-        """End an answer whose `message-end` is missing: no open call is known to be whole."""
+        """End an answer without `message-end`: its open calls may not be whole."""
         self.content.cut()
         self.conclude()
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Return whether a payload that looks like an error is an end, which says more."""
+        """Return whether a payload that looks like an error is the more specific end event."""
         return text_of(payload, "type") == "message-end"
 
     def _read_frame(self, frame: Frame) -> None:
@@ -141,7 +141,7 @@ class V2(Format):
     def _call_start(self, payload: dict[str, Any]) -> None:
         message = _message_of(payload)
         index = _index_of(payload)
-        # One event tells of one call; a list of several would be counted on.
+        # An event has one call; the indexes of further ones would follow on.
         for place, call in enumerate(dicts_of(message.get("tool_calls")) or [{}]):
             self.content.start_call(None if index is None else index + place, call)
         self._carry_around(payload, message, "tool_calls")
@@ -164,7 +164,7 @@ class V2(Format):
         self._carry_around(payload, message, "citations")
 
     def _citation_end(self, payload: dict[str, Any]) -> None:
-        # A citation is whole where it starts.
+        # A citation's start event holds all of it.
         self._carry_around(payload, _message_of(payload))
 
     def _message_end(self, payload: dict[str, Any]) -> None:
@@ -180,7 +180,7 @@ class V2(Format):
     def _debug(self, payload: dict[str, Any]) -> None:
         self.carry(payload, "type")
 
-    # -- what both versions do -------------------------------------------------
+    # -- shared with v1 --------------------------------------------------------
 
     def read_message(self, message: dict[str, Any]) -> None:
         """Read a message that came in one piece."""
@@ -195,18 +195,18 @@ class V2(Format):
             self.content.whole_call(index, call)
 
     def end_answer(self, reason: str | None, report: dict[str, Any], words: str | None) -> None:
-        """Take the end of the answer.
+        """End the answer.
 
         Args:
             reason: The finish reason, in Cohere's word.
             report: The token counts.
-            words: What the server says of a failure.
+            words: The server's description of a failure.
         """
         if report:
             self.parts.usage(usage_of(report))
         self.content.finish()
         if reason is None:
-            # An end that tells of an error and of no reason has failed all the same.
+            # An end with an error but without a reason is a failure, too.
             self.error = None if words is None else failure_of("ERROR", words)
             if self.error is None:
                 self.note("finish_missing")
@@ -226,7 +226,7 @@ class V2(Format):
                 self.parts.field(name, value)
 
     def _carry_around(self, payload: dict[str, Any], message: dict[str, Any], *names: str) -> None:
-        """Carry what else stands in the payload of an event, in its delta, and in the message there."""
+        """Carry the remaining fields of an event's payload, its delta, and the message in it."""
         self.carry(payload, "type", "index", "delta", *names)
         self.carry(dict_of(payload, "delta"), "message")
         self.carry(message, *names)
@@ -273,5 +273,5 @@ def _index_of(payload: dict[str, Any]) -> int | None:
 
 
 def _words_of(delta: dict[str, Any]) -> str | None:
-    """Return what is said of a failure, which may stand in an object."""
+    """Return the description of a failure, which may be inside an object."""
     return text_of(delta, "error") or text_of(dict_of(delta, "error"), "message")

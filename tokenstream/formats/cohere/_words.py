@@ -1,4 +1,4 @@
-"""What Cohere's words mean in ours: finish reasons, token counts, citations, failures."""
+"""Translate Cohere's vocabulary: finish reasons, token counts, citations, failures."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "ERROR": "error",
     "TIMEOUT": "error",
 }
-"""Finish reasons of v2 and of v1, and what they say."""
+"""Finish reasons by the words of v2 and v1."""
 
 _FAILURES = {
     "ERROR": "generation failed with an error at the provider",
     "TIMEOUT": "generation took longer than the provider allows",
 }
-"""Finish reasons that are failures, and what they say where no words come with them."""
+"""Messages for the finish reasons that are failures, if the server sends none."""
 
 
 def usage_of(report: dict[str, Any]) -> Usage:
-    """Return a report of token counts in our names; counts that it lacks are None.
+    """Return token counts under our names; missing counts are None.
 
-    The tokens that the model read and wrote count before the units that are billed.
+    Actual tokens take precedence over billed units.
 
     Example:
         >>> usage = usage_of({"tokens": {"input_tokens": 507.0}, "billed_units": {"output_tokens": 7}})
@@ -59,16 +59,16 @@ def usage_of(report: dict[str, Any]) -> Usage:
 
 
 def citation_of(data: dict[str, Any], cites: int | None, documents: object) -> Citation:
-    """Return a citation as ours.
+    """Convert a citation.
 
-    What Cohere calls its text are words of the answer, the ones between start
-    and end; they stay in `provider_data`, as do all sources but the first that
-    has an address or a title.
+    Cohere's `text` repeats the words of the answer between start and end, so it
+    stays in `provider_data`, as do all sources but the first with an address or
+    a title.
 
     Args:
         data: The citation as the server sent it.
-        cites: Index of the part that it is named for.
-        documents: The documents that v1 names by their ids; in v2 they are in the citation.
+        cites: Index of the part that it supports.
+        documents: The documents that v1 refers to by id; v2 has them in the citation.
 
     Example:
         >>> source = {"type": "document", "id": "d1", "document": {"title": "Laws"}}
@@ -103,11 +103,11 @@ def _documents_of(data: dict[str, Any], documents: object) -> list[dict[str, Any
 
 
 def failure_of(reason: str, words: str | None) -> ProviderError | None:
-    """Return the error that a finish reason is; None for all but failures.
+    """Return the error for a finish reason; None if it is not a failure.
 
     Args:
         reason: The finish reason, in Cohere's word.
-        words: What the server says of it.
+        words: The server's description of it.
 
     Example:
         >>> failure_of("TIMEOUT", None).retryable, failure_of("COMPLETE", None)
@@ -118,5 +118,5 @@ def failure_of(reason: str, words: str | None) -> ProviderError | None:
     error = provider_error({"error": {"message": words or _FAILURES[reason], "type": reason}})
     if error is None or error.kind != "unknown":
         return error
-    # Cohere says that the fault is its own, and nothing else.
+    # Cohere reports only that the fault is its own.
     return ProviderError(str(error), type=error.type, kind="server")

@@ -1,4 +1,4 @@
-"""Google Gemini's generateContent, as the Gemini API and Vertex AI send it."""
+"""Google Gemini's generateContent, as sent by the Gemini API and Vertex AI."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arguments that come value by value, each with its path, written as one growing JSON text."""
+"""Tool arguments that arrive value by value, each with a path, written as one growing JSON text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tokenstream.formats._read import is_dict, is_list
 __all__ = ["Steps", "StreamedArguments", "steps_of"]
 
 Steps: TypeAlias = tuple[str | int, ...]
-"""A path: the names of members and the places in arrays, from the outermost."""
+"""A path: member names and array positions, outermost first."""
 
 _STEP = re.compile(
     r"""\.(?P<name>[^.\[\]'"]+)
@@ -21,14 +21,14 @@ _STEP = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _DEEPEST = 150
-"""Longest path that is read; what lies deeper could not be decoded again."""
+"""Longest path that is read; JSON nested more deeply could not be decoded again."""
 
 
 def steps_of(path: object) -> Steps | None:
-    """Return the steps of a JSONPath that names one value, or None for anything else.
+    """Return the steps of a JSONPath to a single value, or None for any other path.
 
     Args:
-        path: Such as `$.a.b[0]['c d']` (RFC 9535).
+        path: A path such as `$.a.b[0]['c d']` (RFC 9535).
 
     Example:
         >>> steps_of("$.a.b[0]['c d']"), steps_of("$.a[*]"), steps_of("$")
@@ -67,13 +67,13 @@ _NOWHERE = object()
 
 
 class _Level:
-    """An object or array that is open in the text, and what it has already."""
+    """An open object or array in the text, with the members written so far."""
 
     __slots__ = ("count", "names", "step")
 
     def __init__(self, step: str | int, inside: str | int) -> None:
         self.step = step
-        """Where it stands in the level around it."""
+        """Its name or position in the enclosing level."""
         self.names: set[str] | None = set() if isinstance(inside, str) else None
         self.count = 0
 
@@ -82,11 +82,11 @@ class _Level:
         return isinstance(step, str) == (self.names is not None)
 
     def has(self, step: str | int) -> bool:
-        """Return whether a value stands there already, or would leave a gap before it."""
+        """Return whether a step is already written, or would leave a gap before it."""
         return step in self.names if self.names is not None else step != self.count
 
     def separate(self, step: str | int) -> str:
-        """Return what stands before the next value, and count it."""
+        """Return the separator and name to write before the next value, and count the value."""
         before = ", " if self.count else ""
         self.count += 1
         if self.names is None:
@@ -96,15 +96,15 @@ class _Level:
 
 
 class _Pieces(list[str]):
-    """A string as it came."""
+    """The pieces of a string in order of arrival."""
 
 
 class StreamedArguments:
-    """Writes values as they come, where each stands behind the one before it.
+    """Writes values as they arrive, as long as each follows the one before it.
 
-    A value whose place in the text has gone by is kept, and what it belongs to
-    is written again before the closing brace: of two members of one name, the
-    last one counts in JSON.
+    A value that arrives after its place in the text has passed is stored, and its
+    outermost member is written again before the closing brace: in JSON, the last
+    of two members with the same name counts.
 
     Example:
         >>> arguments = StreamedArguments()
@@ -119,33 +119,33 @@ class StreamedArguments:
     def __init__(self) -> None:
         self._levels: list[_Level] = []
         self._text_at: Steps | None = None
-        """The path of the string that is open in the text."""
+        """Path of the open string in the text."""
         self._going: dict[Steps, _Pieces] = {}
-        """Strings of which more was announced."""
+        """Strings for which more text was announced."""
         self._log: list[tuple[Steps, object]] = []
-        """Every value that came; strings in pieces."""
+        """Every value so far; strings in pieces."""
         self._again: dict[str | int, None] = {}
         """Members of the outermost object that must be written again."""
         self.broken = False
-        """Whether a value cannot be placed, so that the arguments will never be whole."""
+        """True once a value could not be placed, so that the arguments will never be whole."""
 
     @property
     def goes_on(self) -> bool:
-        """Whether a string was announced to go on, and has not."""
+        """True while announced text of a string is missing."""
         return bool(self._going)
 
     @property
     def reordered(self) -> bool:
-        """Whether a value came whose place in the text had gone by."""
+        """True once a value arrived after its place in the text had passed."""
         return bool(self._again)
 
     def add(self, steps: Steps, value: object, *, more: bool = False) -> str:
-        """Return the text that a value adds.
+        """Add a value; return the text to append.
 
         Args:
             steps: Its path.
-            value: A JSON value; text is added to a string that goes on at that path.
-            more: Whether more text will come at that path.
+            value: A JSON value; text continues an announced string at this path.
+            more: True if more text will come at this path.
         """
         if self.broken:
             return ""
@@ -162,7 +162,7 @@ class StreamedArguments:
         return self._again_or_now(steps, value, more=more)
 
     def put(self, name: str, value: object) -> str:
-        """Return the text that a whole member of the arguments adds; it replaces what there was of it.
+        """Add or replace a whole member of the arguments; return the text to append.
 
         Args:
             name: Its name.
@@ -176,15 +176,15 @@ class StreamedArguments:
         return ""
 
     def stop(self, steps: Steps) -> bool:
-        """Say that the string at a path is over, and tell whether it was one that goes on."""
+        """End the string at a path; return whether more of it had been announced."""
         return self._going.pop(steps, None) is not None
 
     def end(self) -> str:
-        """Return what closes the text; where it is not whole, it stays open."""
+        """Return the text that closes the arguments; nothing if they are not whole."""
         open_ended = self.broken or self.goes_on
         again = self._written_again() if self._again and not open_ended else ""
         if self.broken or open_ended:
-            # No arguments at all would look like a call that needs none.
+            # An empty text would look like a call without arguments.
             return "" if self._levels else "{"
         return self._close_to(1) + again + ("}" if self._levels else "{}")
 
@@ -207,7 +207,7 @@ class StreamedArguments:
         return self._close_to(common + 1) + self._open(steps, common) + self._write(value, steps, more=more)
 
     def _common(self, steps: Steps) -> int:
-        """Return how many of the open levels below the root the path leads through."""
+        """Return the number of open levels below the root that a path leads through."""
         depth = 0
         for level, step in zip(self._levels[1:], steps[:-1], strict=False):
             if level.step != step:
@@ -216,7 +216,7 @@ class StreamedArguments:
         return depth
 
     def _close_to(self, depth: int) -> str:
-        """Close the open string, and levels until so many are left."""
+        """Close the open string, and levels until `depth` are left."""
         closing = '"' if self._text_at is not None else ""
         self._text_at = None
         while len(self._levels) > depth:
@@ -224,7 +224,7 @@ class StreamedArguments:
         return closing
 
     def _open(self, steps: Steps, common: int) -> str:
-        """Open what a path leads through, up to its value."""
+        """Open the levels of a path, up to its value."""
         opening = ""
         if not self._levels:
             self._levels.append(_Level("", steps[0]))
@@ -257,7 +257,7 @@ class StreamedArguments:
 
 
 def _put(inside: Any, steps: Steps, value: object) -> bool:  # noqa: ANN401 - any JSON value
-    """Put a value in its place, and tell whether that could be."""
+    """Put a value in its place; return whether that was possible."""
     for step, following in pairwise(steps):
         empty: Any = {} if isinstance(following, str) else []
         inside = _entered(inside, step, empty)
@@ -265,7 +265,7 @@ def _put(inside: Any, steps: Steps, value: object) -> bool:  # noqa: ANN401 - an
 
 
 def _entered(inside: Any, step: str | int, value: Any, *, replaces: bool = False) -> Any:  # noqa: ANN401 - any JSON value
-    """Return what stands at a place, which is `value` where nothing did; `_NOWHERE` where nothing can."""
+    """Return the value at a step, set to `value` if missing; `_NOWHERE` if the step leads nowhere."""
     if is_dict(inside) and isinstance(step, str):
         if replaces or step not in inside:
             inside[step] = value

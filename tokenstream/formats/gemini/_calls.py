@@ -1,4 +1,4 @@
-"""Tool calls, whole in one part or value by value over many."""
+"""Tool calls: whole in one part, or value by value over many."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ _MISSING = object()
 
 
 class Candidate:
-    """What is known of a choice beside its parts."""
+    """Further state of a choice beside its parts."""
 
     __slots__ = ("arguments", "call", "sources")
 
     def __init__(self) -> None:
         self.call: OpenCall | None = None
-        """The call that goes on."""
+        """The call whose arguments are still arriving."""
         self.arguments = StreamedArguments()
         """Its arguments."""
         self.sources = Sources()
 
 
 class CallParts(Parts):
-    """Parts of which one call of each candidate may go on over many payloads."""
+    """Parts where one call of each candidate may extend over many payloads."""
 
     __slots__ = ()
 
     def candidate(self, choice: Choice) -> Candidate:
-        """Return what is known of a choice beside its parts."""
+        """Return the further state of a choice beside its parts."""
         if choice.reader is None:
             choice.reader = Candidate()
         found: Candidate = choice.reader
         return found
 
     def add_call(self, choice: int, value: object, more: dict[str, Any]) -> bool:
-        """Take a call or a piece of one, and tell whether it could be read.
+        """Read a call or a piece of one; return whether it could be read.
 
         Args:
             choice: The choice's index.
             value: The field `functionCall`.
-            more: What stands beside it in its part.
+            more: The fields beside it in its part.
         """
         if not is_dict(value):
             return False
@@ -79,12 +79,12 @@ class CallParts(Parts):
         return True
 
     def _call_of(self, candidate: Candidate, value: dict[str, Any]) -> OpenCall | None:
-        """Return the call that a piece goes on with; None where it begins one, or none is open."""
+        """Return the open call that a piece continues; None if it begins one, or none is open."""
         call, name = candidate.call, text_of(value, "name")
         if call is None or name is None:
             return call
         known_id = (call.provider_data or {}).get("id")
-        # A bare start may be another call's; what brings values or ends the call goes on with it.
+        # A bare start may belong to another call; a piece with values or an end continues this one.
         goes_on = "partialArgs" in value or not ("args" in value or value.get("willContinue"))
         if name == call.name and text_of(value, "id") == known_id and (known_id or goes_on):
             self.note("call_repeated")
@@ -93,7 +93,7 @@ class CallParts(Parts):
         return None
 
     def _nameless(self, value: dict[str, Any]) -> bool:
-        """Take a call without a name that goes on with nothing; tell whether nothing is in it."""
+        """Read a nameless call that continues no other; return whether it is empty."""
         if known(value, "willContinue") is None:
             self.note("part_end_unmatched")
             return True
@@ -105,7 +105,7 @@ class CallParts(Parts):
     ) -> OpenCall:
         candidate.arguments = StreamedArguments()
         sent, rest = text_of(value, "id"), known(value, *_CALL_FIELDS)
-        # The API may leave the id out, so that is no departure; that one was sent is remembered.
+        # The API may omit the id, so that is no departure; an id that was sent is kept in the data.
         data = {**({"id": sent} if sent else {}), **more, **({"functionCall": rest} if rest else {})}
         made_up = sent or self.new_id(state.index)
         name = text_of(value, "name") or ""
@@ -119,7 +119,7 @@ class CallParts(Parts):
             self.add_arguments(call, json_text({} if arguments is None else arguments))
 
     def _add_values(self, choice: int, candidate: Candidate, call: OpenCall, value: dict[str, Any]) -> None:
-        """Add what a piece of a call brings: values with their paths, or members."""
+        """Add the values of a piece of a call: with paths, or as members."""
         arguments = candidate.arguments
         reordered = arguments.reordered
         fragments: list[str] = []
@@ -134,7 +134,7 @@ class CallParts(Parts):
             elif found is not _MISSING:
                 fragments.append(arguments.add(steps, found, more=argument.get("willContinue") is True))
             elif known(argument, "jsonPath", "willContinue") is not None:
-                # Without a value that was meant for it, the call is not what the model asked for.
+                # With a value missing, this would not be the call that the model asked for.
                 arguments.broken = True
                 self._carry_value(choice, argument)
             elif not arguments.stop(steps):
@@ -148,11 +148,11 @@ class CallParts(Parts):
         self.items("partialArgs", [argument], choice)
 
     def end_call(self, candidate: Candidate, *, stopped: bool = True) -> None:
-        """Close the call that goes on, if one does, because nothing can go on with it any more.
+        """Close the open call, if any: no more pieces of it can come.
 
         Args:
-            candidate: The candidate whose call it is.
-            stopped: Whether the model went on or stopped by itself; a call that was cut is not whole.
+            candidate: The candidate with the call.
+            stopped: True if the model went on or stopped by itself; otherwise the call was cut off.
         """
         call, candidate.call = candidate.call, None
         if call is None:
@@ -164,7 +164,7 @@ class CallParts(Parts):
 
 
 def _value_of(argument: dict[str, Any]) -> object:
-    """Return the value of a partial argument; `_MISSING` where it has none that can be read."""
+    """Return the value of a partial argument; `_MISSING` if it has none that can be read."""
     text, number = argument.get("stringValue"), argument.get("numberValue")
     if isinstance(text, str):
         return text

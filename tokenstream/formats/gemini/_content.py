@@ -1,4 +1,4 @@
-"""Candidates and their parts, written as choices and parts of the message."""
+"""Candidates and their parts, as choices and parts of the message."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ _UNION = frozenset(
         "audioTranscription",
     }
 )
-"""Fields of which a part has one; all others say more of it."""
+"""Content fields, of which a part has one; all others qualify it."""
 _SIGNATURE = "thoughtSignature"
 _MOST_WAITING = 256
-"""Plain deltas without an event for usage: to decode each report would cost more than all else."""
+"""Most plain deltas without a usage event: decoding each report would dominate the cost."""
 _URL_SAFE = str.maketrans("-_", "+/")
 
 
 class GeminiParts(CallParts):
-    """Parts that come whole, save text and streamed calls, without a mark of their own.
+    """Parts without an index or id; all but text and streamed calls come whole.
 
     Args:
         limits: Bounds on parts and tool calls.
@@ -62,29 +62,29 @@ class GeminiParts(CallParts):
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self.decoded = False
-        """Whether the payload was decoded by somebody else, who may spell bytes in another alphabet."""
+        """True if the payload arrived decoded: its base64 may use another alphabet."""
         self._report: dict[str, Any] | None = None
         self._given: dict[str, Any] | None = None
         self.latest: Event | None = None
-        """The plain delta that came last, whose payload holds a newer report."""
+        """The last plain delta, whose payload holds a newer usage report."""
         self.plain = False
-        """Whether the payload that is being read is such a delta."""
+        """True if the current payload is such a delta."""
         self._counts: dict[str, int] = {}
         self.waited = 0
-        """How many plain deltas there were since usage was given."""
+        """Number of plain deltas since the last usage event."""
         self.every = 1
-        """With how many of them it is given once; the more there were, the less each one adds."""
+        """Plain deltas per usage event; grows, since each delta adds ever less in proportion."""
 
     # -- usage ---------------------------------------------------------------
 
     def report(self, report: dict[str, Any]) -> None:
-        """Keep a report of usage, which comes with nearly every chunk; the last one counts."""
+        """Store a usage report; nearly every chunk has one, and the last counts."""
         if report:
             self._report = report
             self.latest = None
 
     def keep(self, delta: Event) -> bool:
-        """Keep a plain delta that was not decoded; return False where its counts are to be given with it."""
+        """Store a plain delta that was not decoded; return False if its counts are due now."""
         if self.waited + 1 >= self.every:
             return False
         self.latest = delta
@@ -92,12 +92,12 @@ class GeminiParts(CallParts):
         return True
 
     def give_usage_again(self) -> None:
-        """Give what the last plain delta says of usage, and let more of them pass before the next time."""
+        """Give the usage of the last plain delta, and lengthen the interval to the next event."""
         self.every = min(2 * self.every, _MOST_WAITING)
         self.give_usage()
 
     def give_usage(self) -> None:
-        """Give the last report, where it says something new."""
+        """Give the last report if its counts are new."""
         self.waited = 0
         latest, self.latest = self.latest, None
         if latest is not None:
@@ -108,7 +108,7 @@ class GeminiParts(CallParts):
             self.usage(usage_of(self._report, self._counts))
 
     def late_usage(self) -> Usage | None:
-        """Return what the last report says; an event for it may be on its way."""
+        """Return the counts of the last report, which no event may have reported yet."""
         latest = self.latest
         report = dict_of(latest.raw, "usageMetadata") if latest is not None else {}
         report = report or self._report or {}
@@ -128,7 +128,7 @@ class GeminiParts(CallParts):
         if not kinds:
             self._other(choice, more)
         for kind in kinds[:-1]:
-            # One part should have one; the signature belongs to the last of several.
+            # A part should have one content field; the signature belongs to the last of several.
             without = {name: value for name, value in more.items() if name != _SIGNATURE}
             self._one(choice, kind, part[kind], without)
         for kind in kinds[-1:]:
@@ -140,7 +140,7 @@ class GeminiParts(CallParts):
             self.whole(choice, OpaquePart(type=kind, data={kind: value, **more}))
 
     def _other(self, choice: int, more: dict[str, Any]) -> None:
-        """Take a part that has none of the known fields."""
+        """Read a part without any known content field."""
         if text_of(more, _SIGNATURE):
             self._text(choice, "", more)
         elif known(more, "thought"):
@@ -155,7 +155,7 @@ class GeminiParts(CallParts):
         if data is None:
             self.write(choice, "reasoning" if thought else "text", value)
             return True
-        # What is signed goes back as it came, joined with nothing.
+        # Signed content must go back unchanged, so it is not joined with its neighbours.
         signature = text_of(data, _SIGNATURE) if thought else None
         if signature is not None:
             data = known(data, _SIGNATURE)
@@ -239,7 +239,7 @@ class GeminiParts(CallParts):
     # -- ends ----------------------------------------------------------------
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
-        """Take a finish reason; the last one of a choice counts, and content may follow it."""
+        """Record a finish reason; content may follow it, and the last one of a choice counts."""
         state = self.choice(choice)
         candidate = self.candidate(state)
         self.cite_rest(state)
@@ -268,7 +268,7 @@ class GeminiParts(CallParts):
             self._out.pop()
 
     def close_all(self, *, complete: bool) -> None:
-        """Close every part, and give what waits for the end: usage, sources, a better word for the end."""
+        """Close every part, and report usage, sources and the final finish reason."""
         for choice in self.choices.values():
             self.end_call(self.candidate(choice), stopped=False)
             before = choice.finish
@@ -281,7 +281,7 @@ class GeminiParts(CallParts):
         super().close_all(complete=complete)
 
     def cite_rest(self, choice: Choice) -> None:
-        """Name the sources that no passage was named for."""
+        """Cite the sources that support no particular passage."""
         for citation in self.candidate(choice).sources.rest():
             self.cite(choice.index, citation)
 
@@ -298,5 +298,5 @@ class GeminiParts(CallParts):
 
 
 def _says(value: object) -> bool:
-    """Return whether a field says something; what is false or empty, gRPC's clients fill in."""
+    """Return whether a field was set; gRPC clients fill in false and empty values."""
     return value is not False and not says_nothing(value)

@@ -48,7 +48,7 @@ _WRAPPED = frozenset({"candidates", "promptFeedback", "prompt_feedback", "usageM
 
 
 class Gemini(Format):
-    """Gemini's generateContent: chunks of a stream, or a whole answer in one payload.
+    """The `gemini` format: the chunks of generateContent's stream, or a whole answer in one payload.
 
     Args:
         limits: Bounds on parts, tool calls, choices, and JSON payloads.
@@ -64,11 +64,11 @@ class Gemini(Format):
     __slots__ = ("_chunks",)
 
     name: ClassVar[str] = "gemini"
-    # Proxies that speak OpenAI's language to all their clients send it.
+    # Proxies that send OpenAI's format to all clients add it.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     finish_is_last: ClassVar[bool] = False
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
-    # Their statuses are 409, 500, 500 and 501 (google/rpc/code.proto); data that are lost stay so.
+    # Their statuses are 409, 500, 500 and 501 (google/rpc/code.proto); lost data stay lost.
     retryable: ClassVar[Mapping[str, bool]] = MappingProxyType(
         {"ABORTED": True, "UNKNOWN": True, "DATA_LOSS": False, "UNIMPLEMENTED": False}
     )
@@ -90,7 +90,7 @@ class Gemini(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - events have no names
-        """Return whether a first payload is of this format; None where it holds usage and nothing else.
+        """Return whether a first payload is of this format; None if it holds only usage.
 
         Args:
             payload: The decoded payload.
@@ -106,9 +106,9 @@ class Gemini(Format):
         return True if any(name in payload for name in _TELLING) else None
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
-        """Return the events that `frame` holds."""
+        """Return the events of `frame`."""
         chunks = self._chunks
-        # What was not decoded here may come from an SDK, which spells bytes in its own way.
+        # A payload that arrives decoded may come from an SDK, with its own base64 alphabet.
         chunks.decoded, chunks.plain = isinstance(frame, dict), False
         events = super().feed(frame, now=now)
         if chunks.plain and events:
@@ -120,18 +120,18 @@ class Gemini(Format):
         return events
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None]:
-        """Return what keeps each delta for its counts; with every so many of them these are given."""
+        """Return a callback that stores each delta for its counts, and has it decoded when they are due."""
         return self._chunks.keep
 
     def late_usage(self) -> Usage | None:
-        """Return what the last report says of usage; an event for it may be on its way."""
+        """Return the counts of the last report, which no event may have reported yet."""
         return self._chunks.late_usage()
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Put what `payload` says into `self.parts`."""
+        """Pass the content of `payload` to `self.parts`."""
         chunk = camel(_inner(payload))
         if chunk is payload and _is_plain(chunk):
-            # The counts change with every piece of text; they are given with every so many of them.
+            # The counts change with every piece of text; an event reports them only now and then.
             self._chunks.plain = True
         self.parts.head(id=text_of(chunk, "responseId"), model=text_of(chunk, "modelVersion"))
         for candidate in dicts_of(chunk.get("candidates")):
@@ -146,20 +146,20 @@ class Gemini(Format):
             self.parts.finish(0, "content_filter", blocked)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return what was held back; without a finish reason, set `error` to `StreamTruncated`."""
-        # The end of the input is the terminal event, where each candidate has its reason.
+        """Return the held-back events; without a finish reason, set `error` to `StreamTruncated`."""
+        # If each candidate has its finish reason, the end of the input is the terminal event.
         if self.error is None and self.parts.finished:
             self.ended = True
         return super().end(now=now)
 
     def finish_input(self) -> None:
-        """Close what is open at the end of the input."""
+        """Close the open parts at the end of the input."""
         choices = self.parts.choices.values()
         if self.ended and any(_is_empty(choice) for choice in choices):
             self.note("answer_empty")
         super().finish_input()
 
-    # -- within --------------------------------------------------------------
+    # -- internals -----------------------------------------------------------
 
     def _candidate(self, candidate: dict[str, Any]) -> None:
         index = index_of(candidate.get("index"))
@@ -198,7 +198,7 @@ class Gemini(Format):
 
 
 def _inner(payload: dict[str, Any]) -> dict[str, Any]:
-    """Return the chunk that a payload is, or that Google's own tools wrap in one as `response`."""
+    """Return the chunk in a payload, which Google's own tools wrap as `response`."""
     response = payload.get("response")
     if is_dict(response) and "candidates" not in payload and response.keys() & _WRAPPED:
         return {**{name: value for name, value in payload.items() if name != "response"}, **response}

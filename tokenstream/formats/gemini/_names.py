@@ -1,4 +1,4 @@
-"""The API's own spelling, whichever came: clients write snake_case, and leave objects in their dicts."""
+"""Convert payloads of Python clients to the API's spelling: snake_case names, objects inside dicts."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from tokenstream.formats._read import dicts_of, is_dict, is_list
 __all__ = ["camel"]
 
 _CARRIED = frozenset({"args", "response", "part_metadata", "partMetadata", "metadata"})
-"""What the application or the model named, and not the API."""
+"""Fields whose members are named by the application or the model, not by the API."""
 _DEEPEST = 50
 _BETWEEN = re.compile(r"(?<=[a-z0-9])_([a-z0-9])")
 
 
 def camel(payload: dict[str, Any]) -> dict[str, Any]:
-    """Return a payload with the API's own names; the very same one where it has them.
+    """Return a payload with the API's names; the same object if it already has them.
 
-    A dict that a Python client made of its own objects may hold members of
-    enumerations, and bytes; they become what the API sends for them.
+    A dict made from a Python client's objects may hold enum members and bytes;
+    they become the values that the API sends for them.
 
     Example:
         >>> camel({"candidates": [{"finish_reason": "STOP"}]})

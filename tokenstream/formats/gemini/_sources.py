@@ -1,4 +1,4 @@
-"""Sources that an answer rests on, each named once although snapshots repeat them."""
+"""Sources of an answer, each cited once although snapshots repeat them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 __all__ = ["Sources"]
 
 _KINDS = ("web", "retrievedContext", "maps", "image")
-"""What a grounding chunk may be."""
+"""Kinds of grounding chunks."""
 
 
 class Sources:
-    """The sources of one candidate that were named so far.
+    """The sources of one candidate cited so far.
 
     Example:
         >>> sources = Sources()
@@ -34,7 +34,7 @@ class Sources:
         self._chunks: list[dict[str, Any]] = []
 
     def grounded(self, metadata: dict[str, Any]) -> Iterator[Citation]:
-        """Give the citations that grounding metadata add: one for each source of each supported passage.
+        """Yield the new citations in grounding metadata: one for each source of each supported passage.
 
         Args:
             metadata: A snapshot; its indices refer to its own chunks.
@@ -50,15 +50,15 @@ class Sources:
                     yield from self._name(self._chunks[index], segment, support)
 
     def rest(self) -> Iterator[Citation]:
-        """Give the sources of the last grounding metadata that no passage was named for."""
+        """Yield citations of the last grounding metadata's sources that support no particular passage."""
         for chunk in self._chunks:
             source = _source_of(chunk)
             if (text_of(source, *_URLS), text_of(source, "title")) not in self._named:
                 yield from self._name(chunk, {}, None)
 
     def cited(self, metadata: dict[str, Any]) -> Iterator[Citation]:
-        """Give the citations that citation metadata add: places in the answer that recite a source."""
-        # The API's documents say `citations`; servers send `citationSources`, too.
+        """Yield the new citations in citation metadata: passages of the answer that recite a source."""
+        # Documented as `citations`; servers send `citationSources`, too.
         for name in ("citations", "citationSources"):
             for source in dicts_of(metadata.get(name)):
                 start, end = _places(source)
@@ -102,6 +102,6 @@ def _source_of(chunk: dict[str, Any]) -> dict[str, Any]:
 
 
 def _places(passage: dict[str, Any]) -> tuple[int | None, int | None]:
-    """Return where a passage begins and ends; what is zero is left out on the wire."""
+    """Return the start and end of a passage; the wire omits zeros."""
     start, end = int_of(passage, "startIndex"), int_of(passage, "endIndex")
     return (0 if start is None and end is not None else start), end

@@ -1,4 +1,4 @@
-"""What Gemini's words mean in ours: finish reasons and token counts."""
+"""Translate Gemini's vocabulary: finish reasons and token counts."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "MISSING_THOUGHT_SIGNATURE": "error",
     "CONTINUATION": "pause",
 }
-"""Finish reasons and what they say; any other is unknown."""
+"""Finish reasons by Gemini's words; any other is unknown."""
 _NUMBERED = {1: "STOP", 2: "MAX_TOKENS", 3: "SAFETY", 4: "RECITATION", 5: "OTHER"}
-"""Finish reasons as gRPC counts them; from 6 on, the two APIs count differently."""
+"""Finish reasons by gRPC's numbers; from 6 on, the two APIs differ."""
 _FILTERED = frozenset({"6", "7", "8"})
-"""Numbers that stand for one filter in one of the APIs, and for another one in the other."""
+"""Numbers that stand for different filters in the two APIs."""
 _UNSET = "FINISH_REASON_UNSPECIFIED"
 
 
 def reason_of(candidate: dict[str, Any], *, filled: bool = False) -> str | None:
-    """Return a candidate's finish reason; None where it goes on.
+    """Return a candidate's finish reason; None while it goes on.
 
     Args:
         candidate: The candidate.
-        filled: Whether it was made of an object, and so may have all that was not sent.
+        filled: True if it was made from an object, with default values for fields not sent.
 
     Example:
         >>> reason_of({"finishReason": "STOP"}), reason_of({"finishReason": 2}), reason_of({})
@@ -60,7 +60,7 @@ def reason_of(candidate: dict[str, Any], *, filled: bool = False) -> str | None:
 
 
 def meaning_of(reason: str) -> FinishReason:
-    """Return what a finish reason means in our words.
+    """Translate a finish reason.
 
     Example:
         >>> meaning_of("MAX_TOKENS"), meaning_of("stop"), meaning_of("7"), meaning_of("ESCALATION")
@@ -72,14 +72,14 @@ def meaning_of(reason: str) -> FinishReason:
 
 
 def usage_of(report: dict[str, Any], known: dict[str, int]) -> Usage:
-    """Return a report of token counts in our names; counts that it lacks are None.
+    """Return token counts under our names; missing counts are None.
 
     `candidatesTokenCount` leaves out the thoughts, so the tokens of the answer
     are the sum of both.
 
     Args:
         report: The report.
-        known: The last word on each of the two counts that make up a sum; changed here.
+        known: The last value of each of the two counts in the sum; updated here.
 
     Example:
         >>> usage_of({"candidatesTokenCount": 3, "thoughtsTokenCount": 4}, {}).output_tokens

@@ -48,7 +48,7 @@ _KNOWN_IN_INTERACTIONS = (
     "outputs",
     "errors",
     "error",
-    # What the SDK makes of the steps, for convenience.
+    # Made from the steps by the SDK, for convenience.
     "output_text",
     "output_audio",
     "output_image",
@@ -57,7 +57,7 @@ _KNOWN_IN_INTERACTIONS = (
 
 
 class GeminiInteractions(Format):
-    """Google's Interactions API: a stream's events, or a whole interaction in one payload.
+    """The `gemini-interactions` format: the events of a stream, or a whole interaction in one payload.
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
@@ -87,7 +87,7 @@ class GeminiInteractions(Format):
         self._steps = Steps(self.limits, self.note)
         self.parts = self._steps
         self._status: str | None = None
-        """The last status that the interaction had."""
+        """The last status of the interaction."""
         self._event_id: str | None = None
         self._given_id: str | None = None
 
@@ -108,7 +108,7 @@ class GeminiInteractions(Format):
 
     @property
     def position(self) -> str | None:
-        """The `event_id` that came last, for `last_event_id`."""
+        """The last `event_id`, to be sent as `last_event_id`."""
         return self._event_id
 
     def position_of(self, payload: dict[str, Any]) -> str | None:
@@ -116,18 +116,18 @@ class GeminiInteractions(Format):
         return text_of(payload, "event_id")
 
     def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
-        """Return the id of the interaction that an event begins; None where it begins none."""
+        """Return the id of the interaction that an event begins; None if it begins none."""
         kind = text_of(payload, "event_type") or event
         if ALIASES.get(kind, kind) != "interaction.created":
             return None
         return text_of(dict_of(payload, "interaction"), "id") or ""
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Return whether a payload that has an error is no error of the stream: a step that failed, say."""
+        """Return whether a payload's error does not concern the stream, such as that of a failed step."""
         return self._kind_of(payload, event) in _EVENTS
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Put what `payload` says into `self.parts`."""
+        """Pass the content of `payload` to `self.parts`."""
         kind = self._kind_of(payload, event)
         self._event_id = text_of(payload, "event_id") or self._event_id
         reader = self._READERS.get(kind)
@@ -136,30 +136,30 @@ class GeminiInteractions(Format):
         elif payload.get("object") == "interaction":
             self._take_whole(payload)
         elif payload.get("event_type") == "UNKNOWN" and is_dict(payload.get("raw")):
-            # So the SDK hands over an event that it has no class for.
+            # The SDK's representation of an event that it has no class for.
             self.parts.unknown(text_of(payload["raw"], "event_type") or "event", payload["raw"])
         else:
             self.parts.unknown(kind or "event", payload)
         self._give_position()
 
     def after_end(self, frame: Frame) -> None:
-        """Take a frame that comes after the terminal event; the sentinel is expected there."""
+        """Ignore a frame after the terminal event; any but the sentinel is counted as a departure."""
         payload = frame.payload if isinstance(frame, ServerSentEvent) else frame
         if not isinstance(payload, bytes) or payload.strip() != self.sentinel:
             super().after_end(frame)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return what was held back; without the end of the interaction, set `error` to `StreamTruncated`."""
+        """Return the held-back events; if the interaction has not ended, set `error` to `StreamTruncated`."""
         status = self._status
         if self.error is None and not self.ended and status is not None and status not in GOES_ON:
-            # The terminal event is missing, but its word for the end had come.
+            # The terminal event is missing, but the final status has arrived.
             self._finish(status)
             if status == "failed":
                 self._fail([])
         return super().end(now=now)
 
     def finish_input(self) -> None:
-        """Close what is open at the end of the input."""
+        """Close the open parts at the end of the input."""
         self._give_position()
         super().finish_input()
 
@@ -178,7 +178,7 @@ class GeminiInteractions(Format):
         self._carry(payload, "interaction_id", "status", "usage")
 
     def _step_start(self, payload: dict[str, Any]) -> None:
-        # In previews it was a content.
+        # Previews called it a content.
         step = dict_of(payload, "step") or dict_of(payload, "content")
         self._steps.start(self._index(payload, self._steps.newest + 1), step)
         self._carry(payload, "index", "step", "content")
@@ -187,7 +187,7 @@ class GeminiInteractions(Format):
         delta = dict_of(payload, "delta")
         self._steps.delta(self._index(payload, max(self._steps.newest, 0)), delta, payload)
         if payload.keys() == _PLAIN and delta.keys() <= _IN_TEXT_DELTAS:
-            # Nearly all: there is nothing else to look for.
+            # Nearly all payloads: no further fields to check.
             return
         self._take_usage(dict_of(payload, "metadata").get("total_usage"))
         self._carry(payload, "index", "delta", "metadata")
@@ -208,7 +208,7 @@ class GeminiInteractions(Format):
         self._whole(interaction)
 
     def _take_whole(self, interaction: dict[str, Any]) -> None:
-        """Read an interaction that came in one payload; one that runs in the background is not over yet."""
+        """Read an interaction in one payload; one that runs in the background has not ended yet."""
         if text_of(interaction, "status") not in GOES_ON:
             self._whole(interaction)
             return
@@ -216,7 +216,7 @@ class GeminiInteractions(Format):
         self._take_steps(interaction)
 
     def _take_steps(self, interaction: dict[str, Any]) -> None:
-        """Read the steps of an interaction, unless they have come before it."""
+        """Read the steps of an interaction, unless they have arrived before."""
         if self._steps.has_parts:
             return
         steps = interaction.get("steps") or interaction.get("outputs")
@@ -251,7 +251,7 @@ class GeminiInteractions(Format):
         "step.stop": _step_stop,
     }
 
-    # -- within --------------------------------------------------------------
+    # -- internals -----------------------------------------------------------
 
     def _kind_of(self, payload: dict[str, Any], event: str) -> str:
         kind = text_of(payload, "event_type")
@@ -297,7 +297,7 @@ class GeminiInteractions(Format):
                 self.parts.field(name, value)
 
     def _give_position(self) -> None:
-        """Tell the last event's id, from which the interaction can be asked for again."""
+        """Report the last event's id, after which the interaction can be resumed."""
         if self._event_id != self._given_id:
             self._given_id = self._event_id
             self.parts.field("event_id", self._event_id)

@@ -1,4 +1,4 @@
-"""One step, and what is known of it beside its part."""
+"""One step, with its data beside the part."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Step:
 
     Args:
         type: Its type, in the API's word.
-        data: What is known of it.
+        data: Its fields so far.
     """
 
     __slots__ = ("data", "fragments", "kind", "part", "text", "type")
@@ -35,11 +35,11 @@ class Step:
         self.part: OpenPart | None = None
         """The part that its next piece belongs to."""
         self.kind = ""
-        """The type of content that this part is of."""
+        """The content type of this part."""
         self.text: int | None = None
         """Index of its last text part."""
         self.fragments = False
-        """Whether its arguments came as text."""
+        """True if its arguments arrived as text."""
 
 
 def name_of(step: Step) -> str:
@@ -58,7 +58,7 @@ def result_of(step: Step) -> ServerToolResult:
 def whole_of(
     step: Step, data: dict[str, Any], part: OpenPart
 ) -> ServerToolCall | ServerToolResult | OpaquePart | None:
-    """Return what a step is as a whole; None where its deltas say it."""
+    """Return the whole content of a step; None if its deltas add up to it."""
     if part.kind == "server_tool_result":
         return result_of(step)
     if part.kind == "opaque" and step.type != OUTPUT:

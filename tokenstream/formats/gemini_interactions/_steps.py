@@ -1,4 +1,4 @@
-"""Steps, known by their index, written as parts of the message."""
+"""Steps, identified by their index, as parts of the message."""
 
 from __future__ import annotations
 
@@ -54,17 +54,17 @@ class Steps(Parts):
         self._open: dict[int, Step] = {}
         self._closed: set[int] = set()
         self.newest = -1
-        """Index of the step that was started last."""
+        """Index of the step started last."""
 
     @property
     def has_parts(self) -> bool:
-        """Whether any content came."""
+        """True once any content has arrived."""
         return 0 in self.choices and self.choices[0].next_part > 0
 
     # -- steps -----------------------------------------------------------------
 
     def start(self, index: int, data: dict[str, Any]) -> Step:
-        """Open a step, with what stands in its start."""
+        """Open a step with the content of its start."""
         if index in self._open:
             self.note("part_unclosed")
             self.stop(index)
@@ -74,7 +74,7 @@ class Steps(Parts):
         if len(self._open) >= self.limits.parts:
             raise LimitExceeded(limit="parts", value=self.limits.parts)
         kind = text_of(data, "type") or ""
-        # Previews of the API had contents with an index, and no steps around them.
+        # Previews of the API had contents with an index, without steps around them.
         step = Step(OUTPUT if kind == "text" or kind in _MEDIA else kind, {**data})
         self._open[index] = step
         self.newest = index
@@ -85,12 +85,12 @@ class Steps(Parts):
         return step
 
     def delta(self, index: int, delta: dict[str, Any], payload: dict[str, Any]) -> None:
-        """Add to a step; what fits no step is carried as it came.
+        """Add to a step; a delta that fits no step is carried unchanged.
 
         Args:
             index: The step's index.
-            delta: What is added.
-            payload: The payload that it stands in.
+            delta: The addition.
+            payload: The payload with the delta.
         """
         kind = text_of(delta, "type") or ""
         step = self._open.get(index) or self._reopen(index, kind)
@@ -106,7 +106,7 @@ class Steps(Parts):
             self.turn_to(step.part)
 
     def stop(self, index: int) -> None:
-        """Close a step; a tool call is handed out."""
+        """Close a step; a tool call is handed out if it is whole."""
         step = self._open.pop(index, None)
         if step is None:
             self.note("part_end_unmatched")
@@ -120,10 +120,10 @@ class Steps(Parts):
         self.start(index, data)
         self.stop(index)
 
-    # -- the ends that all formats have ------------------------------------------
+    # -- endings common to all formats -------------------------------------------
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
-        """Take the finish reason: what is open is over."""
+        """Record the finish reason and close every open part."""
         complete = reason in ("stop", "tool_calls", "pause")
         for step in self._open.values():
             self.note("part_unclosed")
@@ -133,7 +133,7 @@ class Steps(Parts):
         super().finish(choice, reason, raw_reason)
 
     def close_all(self, *, complete: bool) -> None:
-        """Close every step; where the answer was cut, no tool call is handed out."""
+        """Close every step; if the answer was cut off, no tool call is handed out."""
         for step in self._open.values():
             self._finish_step(step, whole=False, cut=True)
         self._open.clear()
@@ -142,7 +142,7 @@ class Steps(Parts):
     # -- opening ---------------------------------------------------------------
 
     def _begin(self, step: Step) -> None:
-        """Open the part that a step is, as far as its start says enough of it."""
+        """Open a step's part, if its start reveals enough."""
         if step.type == OUTPUT:
             for content in dicts_of(step.data.get("content")):
                 self._content(step, content)
@@ -170,7 +170,7 @@ class Steps(Parts):
             step.part = self.open_call(0, text_of(step.data, "id"), name, provider_data=rest)
 
     def _reopen(self, index: int, kind: str) -> Step | None:
-        """Open the step that a delta without one tells of, or return None where it tells too little."""
+        """Open the missing step of a delta; return None if the delta does not reveal enough."""
         after_close = index in self._closed
         found = OUTPUT if kind == "text" or kind in _MEDIA else _TOLD.get(kind, "")
         if not found and kind.endswith(("_call", "_result")):
@@ -224,7 +224,7 @@ class Steps(Parts):
             self.refuse_media(0, kind, delta)
             return True
         part = step.part
-        # Audio comes in pieces; of anything else, each is one of its own.
+        # Only audio comes in pieces; any other content is a part by itself.
         if part is None or step.kind != kind or kind != "audio":
             rest = known(delta, "type", "data", "mime_type", "uri")
             media = MediaPart(
@@ -274,7 +274,7 @@ class Steps(Parts):
         return True
 
     def _set(self, step: Step, kind: str, delta: dict[str, Any]) -> bool:
-        """Take the fields of a call or result, which replace those that it had."""
+        """Store the fields of a call or result, which replace earlier ones."""
         if kind != step.type:
             return False
         step.data.update(known(delta, "type") or {})
@@ -299,14 +299,14 @@ class Steps(Parts):
                 self.close(part)
         elif not cut:
             if step.fragments:
-                # Fields that came after the start; the arguments stay as they were written.
+                # Fields that arrived after the start; the arguments stay as written.
                 start = server_call(step, data)
                 self.tell_again(part, start)
             self.close(part, whole_of(step, data, part))
 
     def _finish_call(self, step: Step, call: OpenCall, data: dict[str, Any], *, whole: bool) -> None:
         if not step.fragments:
-            # An empty object in the start is a placeholder for fragments; without any, it is the arguments.
+            # An empty object in the start is a placeholder; without fragments, it is the arguments.
             self._add_values(call, data.get("arguments"))
         call.provider_data = known(data, "type", "id", "name", "arguments")
         self.close_call(call, whole=whole)
@@ -338,4 +338,4 @@ _TOLD = {
     "text_annotation_delta": OUTPUT,
     "text_annotation": OUTPUT,
 }
-"""Deltas that tell what step they belong to."""
+"""Deltas that reveal the type of their step."""

@@ -1,4 +1,4 @@
-"""What the words of the Interactions API mean in ours: statuses, token counts, annotations."""
+"""Translate the vocabulary of the Interactions API: statuses, token counts, annotations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ALIASES = {
     "content.delta": "step.delta",
     "content.stop": "step.stop",
 }
-"""What previews of the API called its events."""
+"""Event names in previews of the API."""
 FINISH_REASONS: dict[str, FinishReason] = {
     "completed": "stop",
     "requires_action": "tool_calls",
@@ -30,13 +30,13 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "cancelled": "cancelled",
     "failed": "error",
 }
-"""Statuses that an interaction ends with, and what they say; any other is unknown."""
+"""Finish reasons by final status of an interaction; any other is unknown."""
 GOES_ON = frozenset({"in_progress", "queued"})
 """Statuses of an interaction that has not ended."""
 
 
 def usage_of(report: dict[str, Any]) -> Usage:
-    """Return a report of token counts in our names; counts that it lacks are None.
+    """Return token counts under our names; missing counts are None.
 
     `total_output_tokens` leaves out the thoughts, so the tokens of the answer
     are the sum of both.
@@ -61,11 +61,11 @@ def usage_of(report: dict[str, Any]) -> Usage:
 
 
 def citation_of(annotation: dict[str, Any], cites: int | None) -> Citation:
-    """Return an annotation of any kind as ours.
+    """Convert an annotation of any kind to a citation.
 
     Args:
         annotation: The annotation as the server sent it.
-        cites: Index of the text part that it stands in.
+        cites: Index of the text part that it supports.
 
     Example:
         >>> citation_of({"type": "url_citation", "title": "Example", "start_index": 3}, 0).start

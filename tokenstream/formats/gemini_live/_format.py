@@ -43,21 +43,20 @@ _OF_A_TURN = frozenset(
         "urlContextMetadata",
     }
 )
-"""What belongs to the model's turn; what the user says may come before it."""
+"""Fields of the model's turn; the user's speech may come before it."""
 _UNSPECIFIED = ("TURN_COMPLETE_REASON_UNSPECIFIED", "INTERACTION_STATUS_UNSPECIFIED")
 _TEXT = ("serverContent", "modelTurn", "parts", 0, "text")
 
 
 class GeminiLive(Format):
-    """Gemini Live: the server's messages of one session.
+    """The `gemini-live` format: the server's messages of one session.
 
-    All turns of the session add up to one message, whose finish reason is that
-    of the last.
+    All turns of the session form one message with the finish reason of the last.
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
         pings: Whether signs of life become `Ping` events.
-        one: Whether the answer is over with its turn.
+        one: True if the answer ends with its first turn.
 
     Example:
         >>> live = GeminiLive()
@@ -83,12 +82,12 @@ class GeminiLive(Format):
         self.parts = self._turn
         self._one = one
         self._open = False
-        """Whether a turn has begun and not ended."""
+        """True while a turn is open."""
         self._asks = False
-        """Whether the model has called a tool last, and waits for its result."""
+        """True while the model waits for the result of a tool call."""
 
     def fresh(self, *, limits: Limits, pings: bool) -> GeminiLive:
-        """Return a format of the same make for a new connection."""
+        """Return a format with the same options for a new connection."""
         return GeminiLive(limits=limits, pings=pings, one=self._one)
 
     @classmethod
@@ -99,9 +98,9 @@ class GeminiLive(Format):
         return any(camel(name) in _NAMES and is_dict(value) for name, value in payload.items())
 
     def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
-        """Return "" for what belongs to a turn, None for the session, and whether the turn ends with it."""
+        """Return "" for a payload of a turn, None for one of the session; and whether the turn ends there."""
         fields = {camel(name): value for name, value in payload.items()}
-        # Google closes the connection instead; who imitates it may say nothing more.
+        # Google closes the connection instead; imitations may send nothing more.
         if provider_error(payload) is not None:
             return "", True
         content = child(fields, "serverContent")
@@ -114,24 +113,24 @@ class GeminiLive(Format):
 
     @property
     def finished(self) -> bool:
-        """Whether the last turn is over, or the model has said all that belongs to it."""
+        """True once the last turn is over, or its content is complete."""
         return self.ended or self.parts.finished
 
     @property
     def resting(self) -> bool:
-        """Whether no turn is open, its rest is still to be played, or the result of a tool is waited for."""
+        """True while no turn is open, its rest is still being played, or a tool's result is missing."""
         return not self._open or self._asks or self.parts.finished
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return what was held back; where a turn had not ended, or none had begun, set `error`."""
+        """Return the held-back events; if a turn is open, or none has begun, set `error`."""
         if self.error is None and not self.finished:
             self.error = self.cut_short()
         return super().end(now=now)
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Put what `payload` says into `self.parts`."""
+        """Pass the content of `payload` to `self.parts`."""
         fields = {camel(name): value for name, value in payload.items()}
-        # The counts may come with the end of a turn, and belong to it.
+        # Counts may come with the end of a turn and belong to it.
         report = fields.pop("usageMetadata", None)
         if is_dict(report):
             self.parts.usage(usage_of(report))
@@ -157,7 +156,7 @@ class GeminiLive(Format):
         self._end(content)
 
     def _take(self, name: str, value: object) -> None:
-        """Take what a turn has beside its content."""
+        """Read a field of a turn beside its content."""
         if name in ("inputTranscription", "interimInputTranscription"):
             self.parts.unknown(name, value)
         elif name in ("groundingMetadata", "urlContextMetadata"):
@@ -174,11 +173,11 @@ class GeminiLive(Format):
             self._turn.begin()
 
     def _end(self, content: dict[str, Any]) -> None:
-        """Take what says that the turn is over, or will be."""
+        """Read the fields that end the turn, or announce its end."""
         state = self.parts.choice(0)
         reason = text_of(content, "turnCompleteReason")
         if content.get("interrupted") is True:
-            # It may come while what was generated is still being played.
+            # It may come while generated audio is still being played.
             state.finish = None
             self._finish("interrupted")
         elif content.get("generationComplete") is True:
@@ -186,7 +185,7 @@ class GeminiLive(Format):
         if not _ends_turn(content):
             return
         if reason is not None and reason not in _UNSPECIFIED:
-            # What ended the turn says more than that it has ended.
+            # A reason is more specific than the bare end of the turn.
             state.finish = None
             self._finish(reason)
         elif state.finish is None:
@@ -207,7 +206,7 @@ class GeminiLive(Format):
             self._turn.call(call)
 
     def _cancellation(self, data: dict[str, Any]) -> None:
-        """Take the ids of calls that are not to be run any more: the user has interrupted the turn."""
+        """Report the ids of cancelled calls: the user has interrupted the turn."""
         ids = data.get("ids")
         if is_list(ids):
             self.parts.items("toolCallCancellation", ids)
@@ -224,7 +223,7 @@ class GeminiLive(Format):
         self._keep("sessionResumptionUpdate", data)
 
     def _keep(self, name: str, data: dict[str, Any]) -> None:
-        """Keep what whoever holds the session needs later, such as the handle to resume it with."""
+        """Report data that the client needs later, such as the handle to resume the session."""
         self.parts.field(name, data)
 
     _READERS: ClassVar[dict[str, Callable[[GeminiLive, dict[str, Any]], None]]] = {
@@ -251,7 +250,7 @@ _READ_ELSEWHERE = frozenset(
 
 
 def _ends_turn(content: dict[str, Any]) -> bool:
-    """Return whether a turn ends; a model that goes on in the background is not idle then."""
+    """Return whether a turn ends."""
     if content.get("turnComplete") is not True:
         return False
     status = text_of(content, "interactionStatus")

@@ -1,4 +1,4 @@
-"""What the model says in a turn, as parts of the message."""
+"""The content of the model's turns, as parts of the message."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MODIFIERS = frozenset({"thought", "thoughtSignature", "partMetadata", "videoMet
 
 
 class Turn(Parts):
-    """Parts of turns, whose pieces carry no mark: audio goes on until the end, text until another kind.
+    """Parts of turns, whose pieces carry no id: audio lasts to the end of the turn, text until another kind.
 
     Args:
         limits: Bounds on parts and tool calls.
@@ -47,10 +47,10 @@ class Turn(Parts):
         self._audio: OpenPart | None = None
         self._mime: str | None = None
         self._cited = 0
-        """Sources of the turn that were named; the wire says all of them again each time."""
+        """Number of the turn's sources cited so far; the wire repeats all of them each time."""
 
     def begin(self) -> None:
-        """Take the beginning of a turn; one that follows another begins a new answer."""
+        """Begin a turn; after an earlier turn, it is a new answer."""
         state = self.choice(0)
         if state.finish is None:
             self.head()
@@ -60,15 +60,15 @@ class Turn(Parts):
         self.emit(MessageStart(another=True, raw=self.raw))
 
     def close_audio(self) -> None:
-        """Close the audio: all of it has come."""
+        """Close the audio, which is complete."""
         if self._audio is not None:
             self.close(self._audio)
         self._audio = self._mime = None
 
-    # -- what a turn is made of ----------------------------------------------
+    # -- content of a turn ---------------------------------------------------
 
     def add_part(self, part: dict[str, Any]) -> None:
-        """Take one part of the model's turn."""
+        """Add one part of the model's turn."""
         fields = {camel(name): value for name, value in part.items()}
         text = fields.get("text")
         if isinstance(text, str):
@@ -90,7 +90,7 @@ class Turn(Parts):
         elif signature is None:
             self.write(0, "text", text)
         else:
-            # A text that was signed goes back with its signature, and not with its neighbours.
+            # A signed text goes back with its signature, so it is not joined with its neighbours.
             part = self.choice(0).flow
             if part is not None:
                 self.close(part)
@@ -99,7 +99,7 @@ class Turn(Parts):
             self.close(signed)
 
     def add_transcript(self, transcription: dict[str, Any]) -> None:
-        """Take more of what the audio says; it comes in no order with the audio itself."""
+        """Add to the audio's transcript, which arrives in no fixed order with the audio."""
         text = text_of(transcription, "text")
         if text is None:
             return
@@ -109,7 +109,7 @@ class Turn(Parts):
         self.add_media(part, transcript=text)
 
     def call(self, call: dict[str, Any], signature: str | None = None) -> None:
-        """Take a call of one of the application's tools, which comes whole."""
+        """Add a call of one of the application's tools, which comes whole."""
         name = text_of(call, "name")
         if name is None:
             self.note("call_nameless")
@@ -125,7 +125,7 @@ class Turn(Parts):
         self.close_call(opened)
 
     def cite_sources(self, metadata: dict[str, Any]) -> None:
-        """Name the sources of a search that were not named before."""
+        """Cite the sources of a search that are new."""
         chunks = metadata.get("groundingChunks", metadata.get("grounding_chunks"))
         for chunk in dicts_of(chunks)[self._cited :]:
             self._cited += 1
@@ -133,7 +133,7 @@ class Turn(Parts):
             source = Citation(url=text_of(web, "uri"), title=text_of(web, "title"), provider_data=chunk)
             self.cite(0, source)
 
-    # -- parts that are no text -----------------------------------------------
+    # -- parts other than text ------------------------------------------------
 
     def _inline(self, data: dict[str, Any], fields: dict[str, Any]) -> None:
         content, mime = bytes_of(data.get("data")), text_of(data, "mimeType")
@@ -148,7 +148,7 @@ class Turn(Parts):
         part = self._audio
         if part is not None and not part.closed and not (mime and self._mime and mime != self._mime):
             if mime and self._mime is None:
-                # What it says came before it.
+                # Its transcript came before it.
                 self._mime = mime
                 self.tell_again(part, MediaPart(mime_type=mime))
             return part

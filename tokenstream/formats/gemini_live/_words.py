@@ -1,4 +1,4 @@
-"""What Gemini Live's words mean in ours: reasons, token counts, names in either spelling."""
+"""Translate Gemini Live's vocabulary: finish reasons, token counts, names in either spelling."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
         "MAX_REGENERATION_REACHED": "error",
     }
 )
-"""What ends a turn, and the reasons that go with it."""
+"""Fields that end a turn, with their finish reasons."""
 _SNAKE = re.compile("_([a-z])")
 
 
 def camel(name: str) -> str:
-    """Return a field's name as the wire spells it; SDKs and proxies have snake_case.
+    """Return a field's name in the wire's spelling; SDKs and proxies use snake_case.
 
     Example:
         >>> camel("server_content"), camel("serverContent")
@@ -67,7 +67,7 @@ def camel(name: str) -> str:
 
 
 def child(payload: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return a field that is an object, its fields' names as the wire spells them; empty where it is none.
+    """Return a field that is an object, with names in the wire's spelling; {} if it is not an object.
 
     Example:
         >>> child({"serverContent": {"turn_complete": True}}, "serverContent")
@@ -77,7 +77,7 @@ def child(payload: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def bytes_of(written: object) -> bytes | None:
-    r"""Return the bytes of inline data, in either alphabet of base64; None where it is none.
+    r"""Decode inline data in either alphabet of base64; None if it is not base64.
 
     Example:
         >>> bytes_of("AAE="), bytes_of("_-8"), bytes_of("?"), bytes_of(1)
@@ -92,7 +92,7 @@ def bytes_of(written: object) -> bytes | None:
 
 
 def usage_of(report: dict[str, Any]) -> Usage:
-    """Return a report of token counts in our names; counts that it lacks are None.
+    """Return token counts under our names; missing counts are None.
 
     Example:
         >>> usage_of({"responseTokenCount": 5, "thoughtsTokenCount": 2, "totalTokenCount": 9}).output_tokens
