@@ -48,7 +48,7 @@ KEYS = {
     "mistral": "response_format",
 }
 _TYPES = [Recipe, *[type_ for type_, _ in CASES]]
-_REFUSALS = re.compile("asks for|is no object|no JSON schema can tell")
+_REFUSALS = re.compile("asks for|is not an object|no JSON schema can describe")
 
 
 _SAYS = {"type", "properties", "anyOf", "items", "$ref"}
@@ -206,7 +206,7 @@ def test_what_is_no_object_goes_where_an_api_takes_it() -> None:
     assert "array" == steps.to_anthropic()["output_config"]["format"]["schema"]["type"]
     for api in ("openai_chat", "openai_responses", "mistral", "cohere", "bedrock"):
         with pytest.raises(
-            MisuseError, match=r"list\[Step\] is no object, and \w+ answers with an object alone"
+            MisuseError, match=r"list\[Step\] is not an object, and \w+ answers only with objects"
         ):
             getattr(steps, f"to_{api}")()
 
@@ -237,7 +237,7 @@ def test_what_cannot_be_told_names_the_field() -> None:
         steps: list[dict[str, int]]
 
     with pytest.raises(
-        MisuseError, match="the field 'handler' of Calling has a type that no JSON schema can tell"
+        MisuseError, match="the field 'handler' of Calling has a type that no JSON schema can describe"
     ):
         response_format(Calling)
     with pytest.raises(MisuseError, match=r"the field 'steps\[\]' of Open is an object of any keys"):

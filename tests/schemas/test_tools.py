@@ -246,14 +246,17 @@ def test_an_only_parameter_that_is_an_object_is_the_arguments() -> None:
     [
         (
             {"tool": _bad},
-            "the parameter 'handler' of the tool 'tool' has a type that no JSON schema can tell",
+            "the parameter 'handler' of the tool 'tool' has a type that no JSON schema can describe",
         ),
         ({"tool": _bad_more}, "the parameter 'handler' of the tool 'tool' has a type"),
         ({"tool": _WithCallable}, "the parameter 'handler' of the tool 'tool' has a type"),
         ({"tool": TypeAdapter(_WithCallable)}, "the parameter 'handler' of the tool 'tool' has a type"),
-        ({"tool": TypeAdapter(Callable[[], int])}, "the tool 'tool' has a type that no JSON schema can tell"),
-        ({"tool": list[int]}, "the tool 'tool' takes no JSON object, as tools do"),
-        ({"tool": Point | WeatherArgs}, "the tool 'tool' takes no JSON object"),
+        (
+            {"tool": TypeAdapter(Callable[[], int])},
+            "the tool 'tool' has a type that no JSON schema can describe",
+        ),
+        ({"tool": list[int]}, "the tool 'tool' does not take a JSON object, as tools must"),
+        ({"tool": Point | WeatherArgs}, "the tool 'tool' does not take a JSON object"),
         ({"get weather": get_time}, "no API takes the tool's name 'get weather'"),
         ({"wetter_ä": get_time}, "no API takes the tool's name"),
         ({"x" * 65: get_time}, "no API takes the tool's name"),

@@ -1,4 +1,4 @@
-"""What a request says of tools and of an answer's form: JSON schemas, by each API's rules."""
+"""JSON schemas for requests: tools and the form of an answer, by each API's rules."""
 
 from tokenstream.schemas._response_format import ResponseFormat, response_format
 from tokenstream.schemas._tools import Tools

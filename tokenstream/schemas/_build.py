@@ -1,4 +1,4 @@
-"""Schemas out of types and out of the signatures of functions, as pydantic and msgspec tell them."""
+"""Schemas from types and from the signatures of functions, made by pydantic and msgspec."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ __all__ = ["Described", "describe", "describe_type"]
 
 _EMPTY = inspect.Parameter.empty
 _OPTIONAL = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
-_NO_JSON = "has a type that no JSON schema can tell"
-_NO_STRUCT = "has a type or a default that no JSON schema can tell"
+_NO_JSON = "has a type that no JSON schema can describe"
+_NO_STRUCT = "has a type or a default that no JSON schema can describe"
 
 
 class Described(NamedTuple):
-    """What a model is told of a tool's arguments, or of an answer's form."""
+    """The description and the JSON schema of a tool's arguments, or of an answer's form."""
 
     description: str
     schema: dict[str, Any]
 
 
 class _Untitled(GenerateJsonSchema):
-    """Schemas without the titles that are made of the names of fields, and that no model needs."""
+    """Schemas without the titles that pydantic makes from field names, which no model needs."""
 
-    # A default that no JSON can be is left out; a program's own loggers need not hear of it.
+    # A default that JSON cannot hold is left out, without a warning.
     ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012 - as pydantic has it
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ANN401 - as pydantic has it
@@ -45,13 +45,13 @@ class _Untitled(GenerateJsonSchema):
 
 
 def describe(tool: Tool) -> Described:
-    """Return what a model is told of a tool.
+    """Return the description and schema of a tool.
 
     Args:
         tool: The tool.
 
     Raises:
-        Refused: What it takes cannot be told.
+        Refused: No schema can describe its arguments.
     """
     if isinstance(tool, FunctionTool):
         docstring = docstring_of(tool.function)
@@ -60,21 +60,21 @@ def describe(tool: Tool) -> Described:
         docstring = docstring_of(tool.documented_by) if tool.documented_by is not None else ""
         told = describe_type(tool.type)
     if told.schema.get("type") != "object":
-        raise Refused("", "takes no JSON object, as tools do: put what it takes into a field of a model")
+        raise Refused("", "does not take a JSON object, as tools must: make its type a field of a model")
     _add_descriptions(told.schema, docstring)
     return told._replace(description=first_paragraph(docstring) or told.description)
 
 
 def describe_type(type_: Any) -> Described:  # noqa: ANN401 - any type
-    """Return what a model is told of a type.
+    """Return the description and schema of a type.
 
     Raises:
-        Refused: It cannot be told.
+        Refused: No schema can describe it.
     """
     schema = _of_type(type_)
     definitions = schema.pop("$defs", {})
     while definition(schema.get("$ref", "")) in definitions:
-        # A type that holds itself is a definition: at the root it stands as itself.
+        # A recursive type comes as a reference to a definition: put the definition at the root.
         schema = {**definitions[definition(schema.pop("$ref"))], **schema}
     docstring = schema.pop("description", "")
     schema.pop("title", None)
@@ -117,10 +117,10 @@ def _of_function(signature: Signature) -> Described:
 
 
 def _left_out(signature: Signature, name: str, parameter: inspect.Parameter) -> bool:
-    """Tell whether a parameter is left to its default, since no JSON can be of its type.
+    """Return True if a parameter is left to its default, since its type has no JSON schema.
 
     Raises:
-        Refused: It has no default, or is several further arguments, and one of these cannot be told.
+        Refused: It has no default; or it is `**kwargs: Unpack[…]` with a field that has no schema.
     """
     if is_unpacked(signature.types[name]):
         culprit = _culprit(get_args(signature.types[name])[0])
@@ -145,9 +145,9 @@ def _has_schema(type_: Any) -> bool:  # noqa: ANN401 - any type
 
 
 def _culprit(type_: Any) -> str:  # noqa: ANN401 - any type
-    """Return the field whose type has no schema; "" where none can be named."""
+    """Return the field whose type has no schema; "" if none can be named."""
     try:
-        # An adapter keeps its type to itself.
+        # An adapter holds its type in a private attribute.
         fields = get_type_hints(getattr(type_, "_type", type_), include_extras=True)
     except (NameError, TypeError):
         return ""
@@ -155,7 +155,7 @@ def _culprit(type_: Any) -> str:  # noqa: ANN401 - any type
 
 
 def _culprit_of_struct(type_: Any) -> str:  # noqa: ANN401 - a Struct
-    """Return the field whose type or default msgspec has no schema of; "" where none can be named."""
+    """Return the field whose type or default has no schema in msgspec; "" if none can be named."""
     import msgspec
 
     for field in msgspec.structs.fields(type_):
@@ -178,7 +178,7 @@ def _as_json(default: object) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def _add_descriptions(schema: dict[str, Any], docstring: str) -> None:
-    """Tell of properties what a docstring says, where their own types say nothing."""
+    """Describe properties by the docstring, unless their own types describe them."""
     properties = schema.get("properties", {})
     if all("description" in each for each in properties.values()):
         return

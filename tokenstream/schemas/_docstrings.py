@@ -1,4 +1,4 @@
-"""What docstrings tell a model: what a tool does, and what its parameters are."""
+"""Descriptions from docstrings: of a tool and of its parameters."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ _begins_section: Any = re.compile(
     r"(?:Args|Arguments|Attributes|Parameters):|(?:Returns|Raises|Yields|Examples?|Notes?):$"
     r"|:(?:param|type|returns?|rtype|raises)\b"
 ).match
-"""Finds the line that ends what a docstring says first, even where no empty one stands before it."""
+"""Matches a line that ends the first paragraph, even without an empty line before it."""
 _UNDERLINE = "---"
-"""What stands under the title of a section in NumPy's style."""
+"""The underline of a section's title in NumPy's style."""
 _KINDS = frozenset({"attributes", "other parameters", "parameters"})
 
 
 def docstring_of(function: Any) -> str:  # noqa: ANN401 - any callable
-    """Return the docstring of a function, or of what a partial calls; "" where there is none."""
+    """Return the docstring of a function, or of the function that a partial calls; "" if it has none."""
     while isinstance(function, functools.partial):
         function = function.func
     return inspect.getdoc(function) or ""
 
 
 def first_paragraph(docstring: str) -> str:
-    """Return a docstring's first paragraph in one line; "" where it begins with its parameters."""
+    """Return a docstring's first paragraph in one line; "" if it begins with its parameters."""
     lines: list[str] = []
     for line in map(str.strip, inspect.cleandoc(docstring).splitlines()):
         if line.startswith(_UNDERLINE):
@@ -40,10 +40,10 @@ def first_paragraph(docstring: str) -> str:
 
 
 def parameter_descriptions(docstring: str) -> dict[str, str]:
-    """Return what a docstring says of each parameter, in Google's, NumPy's or Sphinx's style.
+    """Return each parameter's description in a docstring of Google's, NumPy's or Sphinx's style.
 
-    It takes the package griffelib, which the extra `griffe` installs; without it,
-    there is nothing.
+    This needs the package griffelib, which the extra `griffe` installs; without it
+    the result is empty.
     """
     # One line has no section, and need not wait for the import.
     if "\n" not in docstring:
@@ -52,8 +52,8 @@ def parameter_descriptions(docstring: str) -> dict[str, str]:
         from griffe import Docstring, parse_google, parse_numpy, parse_sphinx
     except ImportError:
         return {}
-    # As they are found out in `auto`, but without a word to the log about types that are missing:
-    # those are the function's own to tell.
+    # The order of griffe's `auto`, but without its warnings about missing types, which the
+    # function's signature has.
     for parse in (parse_sphinx, parse_numpy, parse_google):
         sections: Any = parse(Docstring(inspect.cleandoc(docstring), lineno=1), warnings=False)
         found = {

@@ -1,4 +1,4 @@
-"""The form that an answer is to have, as each API's request wants it."""
+"""The requested form of an answer, in the shape that each API's request takes."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _OTHER = re.compile(r"[^A-Za-z0-9_-]")
 
 
 class ResponseFormat:
-    """The form that an answer is to have: the keys of a request that ask for it.
+    """The requested form of an answer, as the keys of each API's request.
 
     Args:
-        name: What the request calls it, where the API wants a name.
+        name: Its name in the request, for APIs that want one.
         title: The type's name, for people.
-        description: What it is for.
+        description: Its purpose, for the model.
         schema: The JSON schema.
     """
 
@@ -51,12 +51,12 @@ class ResponseFormat:
         """Return `response_format` of OpenAI Chat Completions.
 
         Args:
-            strict: Whether the model is held to the schema: then it writes every field, those
-                that have a default, too.
+            strict: True holds the model to the schema; it then writes every field, even
+                those with a default.
 
         Raises:
-            MisuseError: The type is no object, or has a field that OpenAI's strict mode takes no
-                schema of.
+            MisuseError: The type is not an object, or has a field that OpenAI's strict mode
+                does not support.
         """
         told = self._named(OPENAI_STRICT if strict else PLAIN, "OpenAI", {"strict": strict})
         return {"response_format": {"type": "json_schema", "json_schema": told}}
@@ -77,7 +77,7 @@ class ResponseFormat:
         """Return `output_config` of Anthropic Messages.
 
         Raises:
-            MisuseError: The type has a field that Anthropic takes no schema of.
+            MisuseError: The type has a field that Anthropic does not support.
         """
         schema = self._written(ANTHROPIC_STRICT)
         return {"output_config": {"format": {"type": "json_schema", "schema": schema}}}
@@ -88,21 +88,21 @@ class ResponseFormat:
         return {"generationConfig": told}
 
     def to_bedrock(self) -> dict[str, Any]:
-        """Return `outputConfig` of Bedrock's Converse, which some of its models take.
+        """Return `outputConfig` of Bedrock's Converse, which some of its models support.
 
         Raises:
-            MisuseError: The type is no object, or has a field that the API takes no schema of.
+            MisuseError: The type is not an object, or has a field that the API does not support.
         """
         told = self._named(ANTHROPIC_STRICT, "Bedrock", {})
         told["schema"] = json.dumps(told["schema"], ensure_ascii=False)
         return {"outputConfig": {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": told}}}}
 
     def to_cohere(self) -> dict[str, Any]:
-        """Return `response_format` of Cohere's v2 chat, which takes none beside tools.
+        """Return `response_format` of Cohere's v2 chat, which cannot be combined with tools.
 
         Raises:
-            MisuseError: The type is no object, has no required field, or one that Cohere takes no
-                schema of.
+            MisuseError: The type is not an object, has no required field, or has a field that
+                Cohere does not support.
         """
         schema = self._object(COHERE_STRICT, "Cohere")
         return {"response_format": {"type": "json_object", "json_schema": schema}}
@@ -111,11 +111,11 @@ class ResponseFormat:
         """Return `response_format` of Mistral's own chat.
 
         Args:
-            strict: Whether the model is held to the schema.
+            strict: True holds the model to the schema.
 
         Raises:
-            MisuseError: The type is no object, or has a field that Mistral's strict mode takes no
-                schema of.
+            MisuseError: The type is not an object, or has a field that Mistral's strict mode
+                does not support.
         """
         told = self._named(MISTRAL_STRICT if strict else PLAIN, "Mistral", {"strict": strict})
         return {"response_format": {"type": "json_schema", "json_schema": told}}
@@ -133,7 +133,7 @@ class ResponseFormat:
     def _object(self, rules: Rules, api: str) -> dict[str, Any]:
         if self._schema.get("type") != "object":
             raise MisuseError(
-                f"{self._title} is no object, and {api} answers with an object alone: put it into a field "
+                f"{self._title} is not an object, and {api} answers only with objects: make it a field "
                 "of a model, and read that with at= or as the model"
             )
         return self._written(rules)
@@ -143,22 +143,22 @@ class ResponseFormat:
             return rules.apply(self._schema)
         except Refused as refused:
             raise MisuseError(
-                f"{_subject(self._title, refused)}; say more of it in the type, or give the type as a tool "
-                "that is not strict, and read its call with tool=…"
+                f"{_subject(self._title, refused)}; describe it more precisely in the type, or pass the type "
+                "as a tool that is not strict and read its call with tool=…"
             ) from None
 
 
 def response_format(type: Any, *, name: str | None = None) -> ResponseFormat:  # noqa: A002, ANN401 - any type
-    """Return what a request says of the form that its answer is to have.
+    """Return the keys of a request that ask for an answer of a type.
 
-    The same type is then what `stream.partials`, `stream.result` and their like read.
+    Pass the same type to `stream.partials`, `stream.result` and their like.
 
     Args:
         type: A pydantic model, dataclass, TypedDict, msgspec Struct, or a `TypeAdapter`.
-        name: What the request calls it; None for the type's own name.
+        name: Its name in the request; None for the type's own name.
 
     Raises:
-        MisuseError: There is no JSON schema of it; the field is named.
+        MisuseError: The type has no JSON schema; the message names the field.
 
     Example:
         >>> from pydantic import BaseModel

@@ -1,10 +1,10 @@
-"""What each API takes of JSON Schema, and a schema written by its rules.
+"""The part of JSON Schema that each API supports, and schemas rewritten by its rules.
 
-A schema comes from a type of the program and says what the type asks for. Some
-APIs hold a model to it, and take a part of JSON Schema only. What they have no
-keyword for, such as a smallest number, goes into the description, where the model
-reads it; what would be lost that way, such as the keys of an object that takes any,
-is refused. Validation still checks all of it.
+A schema comes from a type of the program. Some APIs hold a model to it, but support
+only a part of JSON Schema. A constraint without a keyword there, such as a minimum,
+goes into the description, where the model reads it. A schema that would lose its
+meaning that way, such as an object with arbitrary keys, is refused. Validation
+still checks every constraint.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ _BASIC = frozenset(
 )
 _CLOSED = _BASIC | {"additionalProperties"}
 _KINDS = frozenset({"$ref", "allOf", "anyOf", "const", "enum", "oneOf", "type"})
-"""Keywords of which one at least says what a value is."""
+"""Keywords at least one of which gives a value its type."""
 _MASKED = f'"{"*" * 10}"'
-"""What pydantic writes in place of a secret: a model would take it for the value."""
+"""pydantic's placeholder for a secret, which a model would take for the value."""
 _SILENT = frozenset({"additionalProperties", "discriminator", "title"})
-"""Keywords that tell a model nothing."""
+"""Keywords without information for a model."""
 _BY_NAME = frozenset({"patternProperties", "properties"})
 _OF_ANY_KEY = frozenset({"additionalProperties", "contentSchema", "propertyNames"})
 _LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
@@ -55,8 +55,8 @@ class Refused(Exception):
     """A schema cannot be written by an API's rules.
 
     Args:
-        place: The field, as `steps[].title`; "" for the whole.
-        why: What is wrong with it, to follow its name.
+        place: The field, as `steps[].title`; "" for the whole schema.
+        why: The predicate of the error message, to follow the field's name.
     """
 
     def __init__(self, place: str, why: str) -> None:
@@ -67,33 +67,33 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What an API takes of JSON Schema."""
+    """The part of JSON Schema that an API supports."""
 
     name: str
-    """Whose rules they are, for people."""
+    """The API or mode, for people."""
     keywords: frozenset[str] | None = None
-    """What it takes; None for all."""
+    """The supported keywords; None for all."""
     formats: frozenset[str] | None = None
-    """What it knows as the `format` of a string; None for all."""
+    """The supported values of `format`; None for all."""
     closed: bool = False
-    """Every object names all its keys, and every value has a type."""
+    """True if every object must name all its keys, and every value must have a type."""
     complete: bool = False
-    """Every property is required."""
+    """True if every property must be required."""
     fewest: bool = False
-    """The only length of an array that can be asked for is at least 0 or 1."""
+    """True if `minItems` may only be 0 or 1."""
     inline: bool = False
-    """Definitions are written where they are used, but for those that hold themselves."""
+    """True if definitions are written in place of their references, except recursive ones."""
     some_required: bool = False
-    """At least one property is required."""
+    """True if at least one property must be required."""
 
     def apply(self, schema: dict[str, Any]) -> dict[str, Any]:
         """Return a schema by these rules.
 
         Args:
-            schema: The schema, which stays as it is.
+            schema: The schema, which is not modified.
 
         Raises:
-            Refused: Part of it has no place there.
+            Refused: The rules do not allow a part of it.
         """
         written = _Writing(self, schema.get("$defs", {})).whole(schema)
         if self.some_required and not written.get("required"):
@@ -101,7 +101,7 @@ class Rules:
         return written
 
     def takes(self, key: str, value: object) -> bool:
-        """Tell whether a keyword with that value can stay as it is."""
+        """Return True if the API supports a keyword with that value."""
         if self.keywords is None or key not in self.keywords:
             return self.keywords is None
         if key == "format":
@@ -159,7 +159,7 @@ class _Writing:
         return {**written, "$defs": self._written} if self._written else written
 
     def _node(self, given: object, place: str) -> Any:  # noqa: ANN401 - a schema
-        # `True` is a schema, too: of anything.
+        # `True` is a schema, too: it allows any value.
         schema: dict[str, Any] = given if is_dict(given) else {}
         rules = self._rules
         if not _can_be_told(schema.get("default")):
@@ -189,13 +189,13 @@ class _Writing:
             return self._node(value, f"{place}[]")
         if key in _OF_ANY_KEY and is_dict(value):
             return self._node(value, f"{place}.*".lstrip("."))
-        # What is written is the caller's to change.
+        # The caller may modify the result.
         return copy.deepcopy(value)
 
     def _reference(self, schema: dict[str, Any], place: str) -> dict[str, Any]:
         name = definition(schema["$ref"])
         if name not in self._given:
-            # It was put there by hand, and leads elsewhere.
+            # The reference was written by hand, and leads elsewhere.
             return copy.deepcopy(schema)
         beside = {key: copy.deepcopy(value) for key, value in schema.items() if key != "$ref"}
         if self._rules.inline and not self._is_within(name, self._open):
@@ -204,17 +204,17 @@ class _Writing:
             self._open.pop()
             return dict(inlined)
         if name not in self._written:
-            # It stands there before it is whole, since it may hold itself.
+            # Entered before it is whole, since it may be recursive.
             self._written[name] = {}
             self._written[name] = self._node(self._given[name], place)
         reference = {"$ref": schema["$ref"]}
         if not beside or self._rules.keywords is None:
             return {**reference, **beside}
-        # These APIs take nothing beside a reference.
+        # These APIs take no other keyword beside a reference.
         return self._in_its_keywords({"anyOf": [reference], **beside})
 
     def _in_its_keywords(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """Return a schema in the API's own keywords: what it lacks is told in the description."""
+        """Return a schema in the API's keywords; the others go into its description."""
         rules = self._rules
         known: dict[str, Any] = {}
         told: dict[str, Any] = {}
@@ -235,14 +235,14 @@ class _Writing:
         return known
 
     def _is_within(self, name: str, opened: Sequence[str]) -> bool:
-        """Tell whether a definition is written already, or is one of several that hold each other.
+        """Return True if a definition must not be inlined, since a recursive one is open already.
 
-        Of these one is written and no other within it: all ways from one to the next are too many.
+        Definitions that refer to each other would otherwise be inlined along every path between them.
         """
         return name in self._circular and any(each in self._circular for each in opened)
 
     def _spelled_out(self, value: Any, opened: tuple[str, ...] = ()) -> Any:  # noqa: ANN401 - what a keyword holds
-        """Return part of a schema without references, since words have no definitions beside them."""
+        """Return part of a schema with its references replaced, for a description, which has no `$defs`."""
         if is_list(value):
             return [self._spelled_out(each, opened) for each in value]
         if not is_dict(value):
@@ -257,7 +257,7 @@ class _Writing:
 
 
 def _circular(definitions: dict[str, Any]) -> frozenset[str]:
-    """Return the names of definitions that lead to themselves."""
+    """Return the names of recursive definitions."""
     leads = {name: _names_in(each) & definitions.keys() for name, each in definitions.items()}
     found: set[str] = set()
     for name in definitions:
@@ -283,19 +283,19 @@ def _names_in(schema: Any) -> set[str]:  # noqa: ANN401 - part of a schema
 
 
 def _tells(key: str, value: object, schema: dict[str, Any]) -> bool:
-    """Tell whether a keyword says something to a model."""
+    """Return True if a keyword holds information for a model."""
     if key == "default":
         return value is not None and "const" not in schema
     return key not in _SILENT or (key == "additionalProperties" and is_dict(value) and bool(value))
 
 
 def definition(reference: str) -> str:
-    """Return the name of the definition that a `$ref` leads to."""
+    """Return the name of the definition that a `$ref` refers to."""
     return reference.rpartition("/")[2].replace("~1", "/").replace("~0", "~")
 
 
 def _can_be_told(default: object) -> bool:
-    """Tell whether JSON can be written of a default, and nothing in it is secret."""
+    """Return True if a default can be written as JSON and holds no masked secret."""
     try:
         text = json.dumps(default, allow_nan=False)
     except ValueError:
@@ -304,7 +304,7 @@ def _can_be_told(default: object) -> bool:
 
 
 def _check_typed(schema: dict[str, Any], place: str, rules: Rules) -> None:
-    """Refuse what leaves open of what a value is made."""
+    """Refuse a schema without a type, and objects and arrays with unspecified contents."""
     if not _KINDS & schema.keys():
         raise Refused(place, f"has no type, and {rules.name} asks for one")
     kind = schema.get("type")

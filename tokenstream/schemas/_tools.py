@@ -1,4 +1,4 @@
-"""The tools of an application, as each API's request wants them."""
+"""The tools of an application, in the shape that each API's request takes."""
 
 from __future__ import annotations
 
@@ -31,24 +31,25 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Tools(ToolTable):
-    """Tools that a model may call: what a request says of them, and what their calls are checked against.
+    """Tools that a model may call: described for requests, and used to validate the calls.
 
-    Each is given once, and serves `to_openai_chat()` and its like, `validated_calls(tools)`
-    and `Router(tools)`. A tool is described by the first paragraph of its docstring, a
-    parameter by `Field(description=…)`, or by the docstring where the extra `griffe` is
-    installed. A parameter of a type that no JSON can be is left to its default.
+    List each tool once, and use the list for `to_openai_chat()` and its like,
+    `validated_calls(tools)` and `Router(tools)`. A tool is described by the first
+    paragraph of its docstring; a parameter by `Field(description=…)`, or by the
+    docstring if the extra `griffe` is installed. A parameter whose type has no JSON
+    schema keeps its default.
 
     Args:
         tools: Functions, whose parameters are the arguments, or types (pydantic models,
-            dataclasses, TypedDicts, msgspec Structs); the tool's name is theirs. Other
-            `Tools` stand for what they hold.
-        named: The same by the name that the model calls the tool by; a `TypeAdapter` or a
-            callable object needs one.
+            dataclasses, TypedDicts, msgspec Structs); a tool has the name of its function
+            or type. Other `Tools` add the tools that they hold.
+        named: Further tools by the name under which the model calls them; a `TypeAdapter`
+            or a callable object needs one.
 
     Raises:
-        MisuseError: What is given is no tool, has no name that APIs take, or has that of
-            another; or what it takes can't be told in JSON Schema: the tool and the
-            parameter are named.
+        MisuseError: An argument is not a tool, or has a name that APIs do not take or
+            another tool has; or its parameters have no JSON Schema. The message names
+            the tool and the parameter.
 
     Example:
         >>> def get_weather(city: str, days: int = 1) -> str:
@@ -68,17 +69,17 @@ class Tools(ToolTable):
         self._described = {tool.name: _describe(tool) for tool in self.checks()}
 
     def functions(self) -> dict[str, Callable[..., Any]]:
-        """Return what each tool runs, by its name.
+        """Return each tool's function, by the tool's name.
 
         Raises:
-            MisuseError: One is a type, which has nothing to run.
+            MisuseError: A tool is a type, which has no function to run.
         """
         functions: dict[str, Callable[..., Any]] = {}
         for tool in self.checks():
             if not isinstance(tool, FunctionTool):
                 raise MisuseError(
                     f"the tool {tool.name!r} was given as a type, which has nothing to run: register the "
-                    f'function that takes one with @router.tool("{tool.name}", …), or give that in its place'
+                    f'function that takes one with @router.tool("{tool.name}", …), or pass that in its place'
                 )
             functions[tool.name] = tool.function
         return functions
@@ -95,11 +96,11 @@ class Tools(ToolTable):
         """Return `tools` of OpenAI Chat Completions, which most other servers take as well.
 
         Args:
-            strict: Whether the model is held to the schema: then it writes every argument,
-                those that have a default, too.
+            strict: True holds the model to the schema; it then writes every argument, even
+                those with a default.
 
         Raises:
-            MisuseError: A parameter is such that OpenAI's strict mode takes no schema of it.
+            MisuseError: OpenAI's strict mode does not support a parameter.
         """
         functions = self._written(
             OPENAI_STRICT if strict else PLAIN, "parameters", {"strict": True} if strict else {}
@@ -110,11 +111,11 @@ class Tools(ToolTable):
         """Return `tools` of OpenAI Responses.
 
         Args:
-            strict: As in `to_openai_chat`. It is always told, since the API's own default is
-                to be strict.
+            strict: As in `to_openai_chat`. The request always holds it, since the API's own
+                default is strict.
 
         Raises:
-            MisuseError: A parameter is such that OpenAI's strict mode takes no schema of it.
+            MisuseError: OpenAI's strict mode does not support a parameter.
         """
         rules = OPENAI_STRICT if strict else PLAIN
         return [
@@ -125,10 +126,10 @@ class Tools(ToolTable):
         """Return `tools` of Anthropic Messages.
 
         Args:
-            strict: Whether the model is held to the schema.
+            strict: True holds the model to the schema.
 
         Raises:
-            MisuseError: A parameter is such that Anthropic's strict mode takes no schema of it.
+            MisuseError: Anthropic's strict mode does not support a parameter.
         """
         rules = ANTHROPIC_STRICT if strict else PLAIN
         return self._written(rules, "input_schema", {"strict": True} if strict else {})
@@ -136,11 +137,11 @@ class Tools(ToolTable):
     def to_gemini(self) -> list[dict[str, Any]]:
         """Return `tools` of Gemini: one item that declares all functions.
 
-        Whether the model is held to the schemas, the request's `toolConfig` says.
+        The request's `toolConfig` decides if the model is held to the schemas.
         """
         declared = self._written(GEMINI, "parametersJsonSchema", {})
         for function in declared:
-            # A function without parameters has no schema there.
+            # Gemini takes no schema for a function without parameters.
             schema = function["parametersJsonSchema"]
             if not (schema.get("properties") or schema.get("additionalProperties")):
                 del function["parametersJsonSchema"]
@@ -150,10 +151,10 @@ class Tools(ToolTable):
         """Return `tools` of the `toolConfig` of Bedrock's Converse.
 
         Args:
-            strict: Whether the model is held to the schema; not every model there can be.
+            strict: True holds the model to the schema, which not every model supports.
 
         Raises:
-            MisuseError: A parameter is such that the strict mode takes no schema of it.
+            MisuseError: The strict mode does not support a parameter.
         """
         rules = ANTHROPIC_STRICT if strict else PLAIN
         return [
@@ -165,11 +166,11 @@ class Tools(ToolTable):
         """Return `tools` of Cohere's v2 chat.
 
         Args:
-            strict: Whether the schemas are such as the request's `strict_tools` asks for, which is
-                a key of its own beside `tools`.
+            strict: True writes schemas as `strict_tools` needs them; set that key in the
+                request, beside `tools`.
 
         Raises:
-            MisuseError: A tool has no required parameter, or one that `strict_tools` takes no schema of.
+            MisuseError: A tool has no required parameter, or one that `strict_tools` does not support.
         """
         functions = self._written(COHERE_STRICT if strict else PLAIN, "parameters", {})
         return [{"type": "function", "function": function} for function in functions]
@@ -178,10 +179,10 @@ class Tools(ToolTable):
         """Return `tools` of Mistral's own chat.
 
         Args:
-            strict: Whether the model is held to the schema.
+            strict: True holds the model to the schema.
 
         Raises:
-            MisuseError: A parameter is such that Mistral's strict mode takes no schema of it.
+            MisuseError: Mistral's strict mode does not support a parameter.
         """
         functions = self._written(
             MISTRAL_STRICT if strict else PLAIN, "parameters", {"strict": True} if strict else {}
@@ -189,19 +190,19 @@ class Tools(ToolTable):
         return [{"type": "function", "function": function} for function in functions]
 
     def to_ollama(self) -> list[dict[str, Any]]:
-        """Return `tools` of Ollama's own chat, which holds no model to them."""
+        """Return `tools` of Ollama's own chat, which does not hold the model to the schemas."""
         functions = self._written(OLLAMA, "parameters", {})
         return [{"type": "function", "function": function} for function in functions]
 
     # -- within ------------------------------------------------------------
 
     def _written(self, rules: Rules, key: str, more: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Return what is said of each tool.
+        """Return the declaration of each tool.
 
         Args:
-            rules: Those of the API for schemas.
-            key: Where the schema goes.
-            more: What else is said of each.
+            rules: The API's rules for schemas.
+            key: The key of the schema.
+            more: Further keys of each declaration.
         """
         written: list[dict[str, Any]] = []
         for name, (description, schema) in self._described.items():
@@ -210,7 +211,7 @@ class Tools(ToolTable):
                 written.append({"name": name, **told, key: rules.apply(schema), **more})
             except Refused as refused:
                 raise MisuseError(
-                    f"{_subject(name, refused)}; leave strict=True out, or say more of it"
+                    f"{_subject(name, refused)}; leave strict=True out, or describe it more precisely"
                 ) from None
         return written
 
@@ -225,7 +226,7 @@ def _describe(tool: Tool) -> Described:
         return describe(tool)
     except Refused as refused:
         raise MisuseError(
-            f"{_subject(tool.name, refused)}; give it another type, or a default to leave it to"
+            f"{_subject(tool.name, refused)}; give it another type, or a default"
             if refused.place
             else _subject(tool.name, refused)
         ) from refused.__cause__

@@ -1,4 +1,4 @@
-"""Messages back to providers: the assistant's turn in the shape of an API's next request, and the tools'."""
+"""Messages back to providers: the turns of the assistant and the tools, as an API's next request has them."""
 
 from tokenstream.turns._drop import Drop, Kind
 from tokenstream.turns._results import ToolResults

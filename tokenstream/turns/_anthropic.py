@@ -36,7 +36,7 @@ class _Turn(Turn):
 
     def text(self, part: TextPart, index: int) -> Kind | None:
         citations = self.cited.get(index)
-        # The API refuses a block of white space.
+        # The API refuses a block that is only white space.
         if not citations and (not part.text or part.text.isspace()):
             return None
         block = {**self.fields(part), "type": "text", "text": part.text}
@@ -49,7 +49,7 @@ class _Turn(Turn):
         if not self.own:
             return "reasoning"
         if not part.complete:
-            # The signature comes last, and in pieces; with less than all of it the API refuses the block.
+            # The signature comes last and in pieces; the API refuses a block with part of one.
             return "incomplete"
         if part.redacted is not None:
             block = {"type": "redacted_thinking", "data": part.redacted}
@@ -58,10 +58,10 @@ class _Turn(Turn):
         elif self.message.format != "anthropic":
             return "reasoning"
         elif not part.text:
-            # Without words and without a signature the block says nothing, and the API refuses it.
+            # The API refuses a block without text and without a signature.
             return None
         else:
-            # Servers that imitate the API sign nothing, and want the block back all the same.
+            # Servers that imitate the API do not sign blocks, but still want them back.
             block = {"type": "thinking", "thinking": part.text, "signature": ""}
         self.written.append({**self.fields(part), **block})
         return None
@@ -92,7 +92,7 @@ class _Turn(Turn):
         return self.gathered(index)
 
     def opaque(self, part: OpaquePart, index: int) -> Kind | None:
-        # A call without a name is no block that may be sent.
+        # The API refuses a call without a name.
         if not self.own or part.type == "tool_use" or part.data.get("type") != part.type:
             return "opaque"
         self.written.append(deepcopy(part.data))

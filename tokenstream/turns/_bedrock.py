@@ -28,7 +28,7 @@ __all__ = ["to_bedrock"]
 _IMAGES = frozenset({"png", "jpeg", "gif", "webp"})
 _RESULTS = frozenset({"document", "image", "json", "searchResult", "text", "video"})
 _CITED = ("title", "source", "sourceContent", "location")
-"""What a citation may hold in a request."""
+"""Keys that a citation may have in a request."""
 
 
 def to_bedrock(message: Message, drop: Drop) -> dict[str, Any]:
@@ -48,7 +48,7 @@ class _Turn(Turn):
             block = {"content": [{"text": part.text}], "citations": citations}
             self.written.append({"citationsContent": block})
         elif part.text and not part.text.isspace():
-            # The API refuses a block of white space.
+            # The API refuses a block that is only white space.
             self.written.append({"text": part.text})
         return None
 
@@ -96,7 +96,7 @@ class _Turn(Turn):
 
     def source(self, data: dict[str, Any]) -> dict[str, Any]:
         if "type" in data:
-            # Claude's own, of InvokeModel: only its title would go.
+            # A citation of Claude through InvokeModel: only its title could be sent.
             return {}
         return deepcopy({name: value for name, value in data.items() if name in _CITED})
 
@@ -115,7 +115,7 @@ class _Turn(Turn):
         return None
 
     def opaque(self, part: OpaquePart, index: int) -> Kind | None:
-        # What the stream holds and this library has no word for, the request may have no word for.
+        # The request may not support a part that this library does not know.
         return "opaque"
 
 

@@ -30,7 +30,7 @@ class _Turn(Turn):
     def __init__(self, message: Message, drop: Drop) -> None:
         super().__init__(message, drop)
         self._places: dict[int, int] = {}
-        """Where in the content each part stands."""
+        """The index in the content of each part."""
         self._calls: list[dict[str, Any]] = []
         self._citations: list[dict[str, Any]] = []
 
@@ -72,7 +72,7 @@ class _Turn(Turn):
 
     def citation(self, part: Citation, index: int) -> Kind | None:
         citation = self.fields(part)
-        # The older API names documents by their ids, which this one does not take.
+        # A citation of API v1 names documents by their ids, which v2 does not take.
         if "sources" not in citation:
             return "citation"
         if part.cites is not None:

@@ -1,4 +1,4 @@
-"""What may be left out of a turn, and the names for it."""
+"""Names of the parts and properties that may be left out of a turn."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ Kind: TypeAlias = Literal[
     "incomplete",
     "signature",
 ]
-"""What a message may hold that an API has no place for: a kind of part, or what is the matter with one."""
+"""A kind of part, or a problem of one, that an API may have no place for."""
 
 Drop: TypeAlias = Kind | Literal["all"] | Iterable[Kind]
-"""What to leave out of a turn: names, one or several, or "all" that the API has no place for."""
+"""The kinds to leave out of a turn: one, several, or "all" for which the API has no place."""
 
 _NAMES = frozenset((*get_args(Kind), "all"))
 
 
 def names_of(drop: Drop) -> frozenset[str]:
-    """Return the names that `drop` is made of.
+    """Return the names in `drop`.
 
     Raises:
-        MisuseError: One of them is none.
+        MisuseError: One of them is unknown.
 
     Example:
         >>> sorted(names_of("all")), sorted(names_of(("citation", "reasoning")))

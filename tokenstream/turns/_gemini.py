@@ -35,12 +35,12 @@ def to_gemini(message: Message, drop: Drop) -> dict[str, Any]:
 class _Turn(Turn):
     api = "Gemini"
     formats = frozenset({"gemini", "gemini-live"})
-    # It is made from what stands beside the content.
+    # A citation comes from metadata beside the content, which is not sent back.
     keeps = frozenset({"citation"})
 
     def text(self, part: TextPart, index: int) -> Kind | None:
         fields = self.fields(part)
-        # Empty text may be all that a signature came with.
+        # A signature may come with empty text.
         if part.text or fields:
             self.written.append({"text": part.text, **fields})
         return None
@@ -54,7 +54,7 @@ class _Turn(Turn):
 
     def tool_call(self, part: ToolCall, index: int) -> Kind | None:
         fields = self.fields(part)
-        # An id that was made up here does not go back to a server that knows calls by their place.
+        # A server that identifies calls by position must not get an id that was made up here.
         sent = fields.pop("id", None)
         id = sent if self.message.format in self.formats else part.id
         more = dict_of(fields, "functionCall")
@@ -73,7 +73,7 @@ class _Turn(Turn):
         return self._same("opaque", deepcopy(part.data) if self.own else {})
 
     def _same(self, kind: Kind, fields: dict[str, Any]) -> Kind | None:
-        """Write a part that is kept as it came."""
+        """Write a part unchanged."""
         if not fields:
             return kind
         self.written.append(fields)
@@ -85,7 +85,7 @@ class _Turn(Turn):
         mime_type = {"mimeType": part.mime_type} if part.mime_type else {}
         if part.url is not None:
             if not self.own:
-                # An address of another provider's, which this one may not open.
+                # A URL from another provider, which this one may not be able to open.
                 return "media"
             self.written.append({"fileData": {**mime_type, "fileUri": part.url, **inside}, **fields})
         elif part.data and mime_type:

@@ -1,4 +1,4 @@
-"""The methods that make the turns of a format's requests."""
+"""The names of the methods that make the turns of a format's requests."""
 
 from __future__ import annotations
 

@@ -63,13 +63,13 @@ class _Turn(Turn):
         function: dict[str, Any] = {"name": part.name, "arguments": object_in(part)}
         if "index" in fields:
             function["index"] = fields.pop("index")
-        # Servers without ids know calls by their place and name; an id that was another call's is a field.
+        # Servers without ids identify calls by position and name, so a made-up id is not sent.
         made_up = self.message.format in self.formats and _MADE_UP.fullmatch(part.id)
         self._calls.append({**({} if made_up else {"id": part.id}), **fields, "function": function})
         return None
 
     def media(self, part: MediaPart, index: int) -> Kind | None:
-        # Ollama sends images alone, and does not say what they are.
+        # Ollama sends only images, without their type.
         mime_type = part.mime_type or ("image/" if self.own else "")
         if not mime_type.startswith("image/") or not part.data or part.transcript:
             return "media"

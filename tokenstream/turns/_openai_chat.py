@@ -1,4 +1,4 @@
-"""The turn of OpenAI Chat Completions and of the servers that speak like it."""
+"""The turn of OpenAI Chat Completions and of compatible servers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class _Turn(Turn):
         self._refusal: list[str] = []
         self._reasoning: list[str] = []
         self._lists: dict[str, list[dict[str, Any]]] = {}
-        """Reasoning in typed pieces, by the name of the field."""
+        """Reasoning in typed pieces, by field name."""
         self._calls: list[ToolCall] = []
         self._rest: dict[str, Any] = {}
 
@@ -57,7 +57,7 @@ class _Turn(Turn):
         elif self._calls:
             content["tool_calls"] = [self._call(call) for call in self._calls]
         self.expect(text or content)
-        # Null stands for no text where something else is said; else servers want text, be it none.
+        # The content may be null if the message holds something else; otherwise servers want a str.
         silent = content.keys().isdisjoint(_SAID)
         return {"role": "assistant", "content": text if text or silent else None, **content}
 
@@ -76,13 +76,13 @@ class _Turn(Turn):
         fields = self.fields(part)
         if "type" in fields or part.redacted is not None or (part.text and part.signature):
             if part.signature and not part.complete:
-                # More of it may have been to come, and the API behind refuses half of one.
+                # The signature may be cut, and the API behind the gateway refuses half of one.
                 return "incomplete"
             self._add_detail(part, fields)
         elif part.text:
             self._reasoning.append(part.text)
         elif part.signature:
-            # A signature that stands alone is Gemini's, of its compatible endpoint.
+            # A signature alone comes from Gemini's compatible endpoint.
             self._rest["extra_content"] = {"google": {"thought_signature": part.signature}}
         return None
 
@@ -114,7 +114,7 @@ class _Turn(Turn):
         return {**fields, "id": call.id, "type": kind, "function": _function(call)}
 
     def media(self, part: MediaPart, index: int) -> Kind | None:
-        # What was spoken is known to the server by its id; other media have no place.
+        # The server knows its own audio by id; other media have no place.
         if not self.own or not part.id or (part.mime_type or "audio").partition("/")[0] != "audio":
             return "media"
         self._rest["audio"] = {"id": part.id}

@@ -44,18 +44,18 @@ class _Turn(Turn):
     def __init__(self, message: Message, drop: Drop) -> None:
         super().__init__(message, drop)
         self._open: dict[tuple[str, str], dict[str, Any]] = {}
-        """The items that are made of several parts, by type and id."""
+        """Items that consist of several parts, by type and id."""
         self._plain: dict[str, Any] | None = None
         """The message without an id that the last part was written to."""
         self._continued: set[str] = set()
-        """Ids of reasoning that led to a text which another request has finished."""
+        """Ids of reasoning that led to a text which another request finished."""
         self._unfinished = self._unfinished_reasoning()
         self._orphans = self._orphans_of_reasoning()
-        """Indexes of parts whose ids the server would ask their reasoning for."""
+        """Indexes of parts whose ids would make the server ask for their reasoning."""
         self._ran: set[str] = set()
 
     def _unfinished_reasoning(self) -> set[str]:
-        """Return the ids of reasoning that was cut, or lacks the item that it led to; the API refuses it."""
+        """Return the ids of reasoning that the API refuses: it was cut, or its next item is missing."""
         found: set[str] = set()
         followed = continued = False
         for part in reversed(self.message.parts):
@@ -67,12 +67,12 @@ class _Turn(Turn):
                         self._continued.add(id)
             else:
                 followed = part.kind not in self._drop and self._is_item(part)
-                # A text is whole without its item where another request has gone on with it.
+                # A text that another request continued is whole without its item.
                 continued = part.kind == "text" and part.complete and not followed
         return found
 
     def _is_item(self, part: Part) -> bool:
-        """Tell whether a part goes as an item that the server finished."""
+        """Return True if a part is sent as an item that the server finished."""
         fields = self.fields(part)
         if part.kind in ("text", "refusal") and "id" in fields:
             return _is_over(fields)
@@ -91,7 +91,7 @@ class _Turn(Turn):
         return found
 
     def _fields(self, part: Part, index: int) -> dict[str, Any]:
-        """Return what only the server knows of a part, without an id that would have it ask for reasoning."""
+        """Return a part's provider fields, without an id that would make the server ask for reasoning."""
         fields = self.fields(part)
         if index in self._orphans:
             fields.pop("id", None)
@@ -137,7 +137,7 @@ class _Turn(Turn):
         self._plain["content"] += part.text
 
     def _item(self, type: str, start: dict[str, Any]) -> dict[str, Any]:  # noqa: A002 - the field's name
-        """Return the item of that type and id, which is added when its first part comes."""
+        """Return the item of a type and id; add it for its first part."""
         key = (type, start["id"])
         item = self._open.get(key)
         if item is None:
@@ -175,7 +175,7 @@ class _Turn(Turn):
     def tool_call(self, part: ToolCall, index: int) -> Kind | None:
         fields = self._fields(part, index)
         if "type" in fields:
-            # A computer, a shell, a question for consent: the item is kept whole.
+            # A computer, a shell or an approval request: the item is sent unchanged.
             return self._same("custom_tool_call", fields, index)
         if part.type == "custom":
             item = {"type": "custom_tool_call", "input": part.arguments_text}
@@ -192,7 +192,7 @@ class _Turn(Turn):
 
     def server_tool_result(self, part: ServerToolResult, index: int) -> Kind | None:
         if part.provider_data is None and part.id in self._ran:
-            # The call's item holds the result.
+            # The item of the call holds the result.
             return None
         return self._same("server_tool_result", self.fields(part), index)
 
@@ -206,7 +206,7 @@ class _Turn(Turn):
         return self._same("media", {**fields, "result": part.url or b64encode(part.data).decode()}, index)
 
     def _same(self, kind: Kind, item: dict[str, Any], index: int | None) -> Kind | None:
-        """Write an item that is kept as it came, its id included."""
+        """Write an item unchanged, with its id."""
         if text_of(item, "type") is None or index in self._orphans:
             return kind
         self.written.append(item)
@@ -214,5 +214,5 @@ class _Turn(Turn):
 
 
 def _is_over(fields: dict[str, Any]) -> bool:
-    """Tell whether a message item was finished, by the fields of a part of it."""
+    """Return True if the message item of a part was finished, by the part's fields."""
     return text_of(fields, "id") is not None and text_of(fields, "status") is not None

@@ -1,4 +1,4 @@
-"""The turn behind the assistant's: what the tools gave back."""
+"""The turn after the assistant's: the results of the tools."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 __all__ = ["ToolResults"]
 
 _BROKEN: tuple[Kind, ...] = ("incomplete", "invalid_tool_call")
-"""What no assistant's turn should hold, unless its application says so."""
+"""Kinds that are left out of the assistant's turn unless the application asks for them."""
 _OUTPUTS = {"function_call": "function_call_output", "custom_tool_call": "custom_tool_call_output"}
-"""What answers an item of OpenAI Responses, by its type."""
+"""Types of the items that answer an item of OpenAI Responses, by its type."""
 _NAMED_BY = {"mcp_approval_request": "approval_request_id"}
-"""Where the answer to an item names the item's id; `call_id` elsewhere."""
+"""The answer's key for the item's id, by the item's type; `call_id` for all others."""
 
 
 def _said(words: str) -> dict[str, Any]:
@@ -33,42 +33,42 @@ def _said(words: str) -> dict[str, Any]:
 class _Result(NamedTuple):
     call: ToolCall
     turn: Any
-    """The assistant's turn with the call alone; None where it has no place for it."""
+    """The assistant's turn with this call alone; None if the API has no place for it."""
     value: Any
     failed: bool
 
     @property
     def text(self) -> str:
-        """What the model is told: a str as it is, everything else as JSON."""
+        """The result as text for the model: a str unchanged, everything else as JSON."""
         text = self.value if isinstance(self.value, str) else _json(self.call, self.value)
-        # Anthropic refuses an error without a word.
+        # Anthropic refuses an error without text.
         return text if text.strip() or not self.failed else f"{self.call.name} failed"
 
     @property
     def told(self) -> str:
-        """The same in the words of the user, for a call that the model cannot be shown again."""
+        """The result as a sentence of the user's, for a call that cannot be sent back."""
         return f"The call of {self.call.name} {'failed' if self.failed else 'gave'}: {self.text}"
 
 
 class ToolResults(Mapping[str, Any]):
-    """What the tools of an answer gave back, by call id, and as the turns of the next request.
+    """The results of an answer's tool calls, by call id, and as the turns of the next request.
 
-    It is a mapping in the order of the calls. The values are what the tools
-    returned. Of a call that failed, or could not be run, it is the text that tells
-    the model why, and the id is one of `errors`. The turns follow the assistant's;
-    where nothing was called there are none.
+    It is a mapping in the order of the calls, whose values are the tools' return
+    values. If a call failed or could not be run, its value is the text that tells
+    the model why, and its id is in `errors`. The turns follow the assistant's turn;
+    without calls there are none.
 
-    A call that the API's turn has no place for, such as one whose arguments are
-    no JSON, stays out of the assistant's turn by `drop=`. What came of it is
-    then told in the user's words, since an API refuses a result without its call.
+    A call that the API has no place for, such as one whose arguments are not JSON,
+    is left out of the assistant's turn by `drop=`. Its result is then a message of
+    the user's, since an API refuses a result without its call.
 
     Args:
         message: The answer that called the tools.
-        values: What each call gave back, by its id: a str, or what can be written as JSON.
+        values: The result of each call, by its id: a str, or a value that can be written as JSON.
         errors: Ids of the calls that failed.
 
     Raises:
-        MisuseError: An id is no call's of the message.
+        MisuseError: An id is not a tool call's id in the message.
 
     Example:
         >>> from tokenstream.message import Message, ToolCall
@@ -85,7 +85,7 @@ class ToolResults(Mapping[str, Any]):
         for id in (*values, *errors):
             if id not in known or id not in values:
                 raise MisuseError(
-                    f"there is no result for {id!r}, or no tool call of the message has that id"
+                    f"{id!r} has no result in `values`, or is not the id of a tool call of the message"
                 )
         self._message = message
         self._values = {call.id: values[call.id] for call in message.tool_calls if call.id in values}
@@ -117,20 +117,20 @@ class ToolResults(Mapping[str, Any]):
     # -- back to the provider ------------------------------------------------
 
     def turns(self, format: str | None = None, *, drop: Drop = _BROKEN) -> list[dict[str, Any]]:
-        """Return all that the next request adds: the assistant's turn, and what follows it.
+        """Return the turns that the next request adds: the assistant's, and those that follow it.
 
-        An answer of which nothing can be sent, such as one broken call, adds no
-        assistant's turn, and an empty one adds nothing at all.
+        An answer without any part that can be sent, such as a single broken call, adds
+        no assistant's turn, and an empty answer adds no turns at all.
 
         Args:
-            format: The name of the request's format; None for that of the answer. Mistral answers in
-                OpenAI Chat's format: name "mistral" there.
-            drop: What to leave out of the assistant's turn: names of kinds, or "all" that has
-                no place there. By default these are what was cut, and broken calls.
+            format: The name of the request's format; None for the answer's. Mistral answers in
+                OpenAI Chat's format: pass "mistral" there.
+            drop: The kinds to leave out of the assistant's turn, or "all" for which it has no
+                place. By default these are incomplete parts and broken calls.
 
         Raises:
-            MisuseError: There are no such turns in that format.
-            NotExpressible: The answer holds something else that has no place in it.
+            MisuseError: Requests in that format have no turns.
+            NotExpressible: The assistant's turn has no place for another part of the answer.
 
         Example:
             >>> from tokenstream.message import Message, ToolCall
@@ -155,7 +155,7 @@ class ToolResults(Mapping[str, Any]):
         return [*(turn if isinstance(turn, list) else [turn]), *answered]
 
     def to_openai_chat(self) -> list[dict[str, Any]]:
-        """Return what follows the assistant's turn in `messages` of OpenAI Chat Completions.
+        """Return the turns after the assistant's in `messages` of OpenAI Chat Completions.
 
         Example:
             >>> [*history, message.to_openai_chat(), *results.to_openai_chat()]  # doctest: +SKIP
@@ -170,13 +170,13 @@ class ToolResults(Mapping[str, Any]):
         return self._made(partial(to_openai_chat, reasoning_field="reasoning_content"), answer)
 
     def to_openai_responses(self) -> list[dict[str, Any]]:
-        """Return what follows the assistant's items in `input` of OpenAI Responses.
+        """Return the items after the assistant's in `input` of OpenAI Responses.
 
-        A call that is no function's, such as a computer's, is answered by an item
-        of its own kind: its tool gives back that item as a dict.
+        A call that is not a function's, such as a computer's, is answered by an item
+        of its own type: its tool must return that item as a dict.
 
         Raises:
-            MisuseError: The tool of such a call gave back something else.
+            MisuseError: The tool of such a call returned something else.
         """
         from tokenstream.turns._openai_responses import to_openai_responses
 
@@ -188,14 +188,14 @@ class ToolResults(Mapping[str, Any]):
             if not is_dict(result.value):
                 raise MisuseError(
                     f"the call {result.call.id!r} is a {kind!r}: "
-                    "its tool must give back the item that answers it, as a dict"
+                    "its tool must return the item that answers it, as a dict"
                 )
             return {_NAMED_BY.get(kind, "call_id"): result.call.id, **result.value}
 
         return self._made(to_openai_responses, answer)
 
     def to_anthropic(self) -> list[dict[str, Any]]:
-        """Return what follows the assistant's turn in `messages` of Anthropic Messages: one turn, or none."""
+        """Return the turn after the assistant's in `messages` of Anthropic Messages: one or none."""
         from tokenstream.turns._anthropic import to_anthropic
 
         def answer(result: _Result) -> dict[str, Any]:
@@ -206,11 +206,11 @@ class ToolResults(Mapping[str, Any]):
         return [{"role": "user", "content": blocks}] if blocks else []
 
     def to_gemini(self) -> list[dict[str, Any]]:
-        """Return what follows the model's turn in `contents` of Gemini: one turn, or none."""
+        """Return the turn after the model's in `contents` of Gemini: one or none."""
         from tokenstream.turns._gemini import to_gemini
 
         def answer(result: _Result) -> dict[str, Any]:
-            # An id goes where the server sent one, and is told there.
+            # The answer has an id only if the call that the server sent has one.
             sent = result.turn["parts"][0]["functionCall"]
             id = {"id": sent["id"]} if "id" in sent else {}
             response = {"error": result.text} if result.failed else {"output": _plain(result)}
@@ -220,11 +220,11 @@ class ToolResults(Mapping[str, Any]):
         return [{"role": "user", "parts": parts}] if parts else []
 
     def to_bedrock(self) -> list[dict[str, Any]]:
-        """Return what follows the assistant's turn in `messages` of Bedrock's Converse: one turn, or none."""
+        """Return the turn after the assistant's in `messages` of Bedrock's Converse: one or none."""
         from tokenstream.turns._bedrock import to_bedrock
 
         def answer(result: _Result) -> dict[str, Any]:
-            # The API refuses a block of white space.
+            # The API refuses a block that is only white space.
             content = [{"text": result.text}] if result.text.strip() else []
             failed = {"status": "error"} if result.failed else {}
             return {"toolResult": {"toolUseId": result.call.id, "content": content, **failed}}
@@ -233,7 +233,7 @@ class ToolResults(Mapping[str, Any]):
         return [{"role": "user", "content": blocks}] if blocks else []
 
     def to_ollama(self) -> list[dict[str, Any]]:
-        """Return what follows the assistant's turn in `messages` of Ollama's own chat."""
+        """Return the turns after the assistant's in `messages` of Ollama's own chat."""
         from tokenstream.turns._ollama import to_ollama
 
         def answer(result: _Result) -> dict[str, Any]:
@@ -244,7 +244,7 @@ class ToolResults(Mapping[str, Any]):
         return self._made(to_ollama, answer)
 
     def to_cohere(self) -> list[dict[str, Any]]:
-        """Return what follows the assistant's turn in `messages` of Cohere's v2 chat."""
+        """Return the turns after the assistant's in `messages` of Cohere's v2 chat."""
         from tokenstream.turns._cohere import to_cohere
 
         def answer(result: _Result) -> dict[str, Any]:
@@ -253,7 +253,7 @@ class ToolResults(Mapping[str, Any]):
         return self._made(to_cohere, answer)
 
     def to_mistral(self) -> list[dict[str, Any]]:
-        """Return what follows the assistant's turn in `messages` of Mistral's own chat."""
+        """Return the turns after the assistant's in `messages` of Mistral's own chat."""
         from tokenstream.turns._mistral import to_mistral
 
         def answer(result: _Result) -> dict[str, Any]:
@@ -262,7 +262,7 @@ class ToolResults(Mapping[str, Any]):
 
         turns = self._made(to_mistral, answer)
         while len(turns) > 1 and turns[-1]["role"] == "user":
-            # The API refuses the user's turn behind a tool's, and several in a row.
+            # The API refuses a user's turn after a tool's, and several in a row.
             told = turns.pop()["content"]
             turns[-1]["content"] += f"\n\n{told}"
         return turns
@@ -275,12 +275,12 @@ class ToolResults(Mapping[str, Any]):
         answer: Callable[[_Result], dict[str, Any]],
         tell: Callable[[str], dict[str, Any]] = _said,
     ) -> list[dict[str, Any]]:
-        """Return what is made of each result: the answers, and then what is told in the user's words.
+        """Return the answers to the calls, and then the user's messages about the other calls.
 
         Args:
             turn_of: Returns the assistant's turn.
-            answer: Makes what follows a call that the turn has a place for.
-            tell: Makes what says how any other call went.
+            answer: Makes the answer to a call that the turn has a place for.
+            tell: Makes the user's message about any other call.
         """
         results = [
             _Result(
@@ -295,7 +295,7 @@ class ToolResults(Mapping[str, Any]):
 
 
 def _alone(message: Message, call: ToolCall, turn_of: Callable[[Message, Drop], Any]) -> Any:  # noqa: ANN401 - an API's turn
-    """Return the turn of a message that holds the call alone; None where it has no place for it."""
+    """Return the turn of a message with the call alone; None if the API has no place for it."""
     try:
         return turn_of(message.model_copy(update={"parts": (call,)}), "all")
     except NotExpressible:
@@ -309,14 +309,14 @@ def _json(call: ToolCall, value: object, nan: Literal["constants", "strings"] = 
         return to_json(value, inf_nan_mode=nan).decode()
     except (PydanticSerializationError, ValueError) as error:
         raise MisuseError(
-            f"what the tool {call.name!r} gave back for {call.id!r} cannot be written as JSON: "
-            f"it is, or holds something in, a {type(value).__name__}; "
-            "give back a str, or what pydantic can write"
+            f"the result of the tool {call.name!r} for {call.id!r} cannot be written as JSON: "
+            f"it is, or is part of, a {type(value).__name__}; "
+            "return a str, or a value that pydantic can write"
         ) from error
 
 
 def _plain(result: _Result) -> Any:  # noqa: ANN401 - any JSON value
-    """Return a value as JSON has it, whatever the tool gave back; what JSON lacks is a str."""
+    """Return a result as plain JSON data; NaN and infinities become strings."""
     from pydantic_core import from_json
 
     return from_json(_json(result.call, result.value, "strings"))

@@ -1,4 +1,4 @@
-"""What the turns of all APIs share: which parts can go, and what is said of those that cannot."""
+"""The base of all APIs' turns: it selects the parts that can be sent and reports the others."""
 
 from __future__ import annotations
 
@@ -31,22 +31,21 @@ if TYPE_CHECKING:
 __all__ = ["Turn", "object_in", "text_arguments"]
 
 _GROWING = ("text", "reasoning", "refusal")
-"""Kinds of which a piece is worth something; of the others only a whole one is."""
+"""Kinds that are useful even if incomplete."""
 _FUNCTIONS = ("function", "function_call")
 _DEPTH = 6
-"""How deep in a part's fields a signature may lie."""
+"""Levels of a part's fields to search for a signature."""
 
 
 class Turn(ABC):
-    """The turn of one API: writes what it has a place for, and counts the rest.
+    """The turn of one API: writes the parts that it has a place for, and counts the others.
 
-    A writer of a kind of part returns None when the part was written, else the
-    name of what stands in the way. What this class does with it is the same for
-    all APIs.
+    The method for a kind of part returns None if it wrote the part, else the name
+    of the obstacle. This class drops or reports such parts for all APIs alike.
 
     Args:
         message: The message.
-        drop: What to leave out.
+        drop: The kinds to leave out.
 
     Raises:
         MisuseError: `drop` holds an unknown name.
@@ -57,32 +56,32 @@ class Turn(ABC):
     formats: ClassVar[frozenset[str]]
     """The formats that its answers come in."""
     keeps: ClassVar[frozenset[Kind]] = frozenset()
-    """What this API says beside its answers and takes back from nobody."""
+    """Kinds this API sends but does not accept in a request; dropped silently."""
     takes_text_arguments: ClassVar[bool] = False
-    """Whether arguments go as text; else they must be a JSON object."""
+    """True if arguments are sent as text; otherwise they must be a JSON object."""
     takes_signed: ClassVar[frozenset[str]] = frozenset({"text", "tool_call"})
-    """The kinds, of these two, on which a signature has a place, where it is this API's own."""
+    """Kinds, of text and tool_call, whose signatures this API accepts if it made them."""
     pairs_server_tools: ClassVar[bool] = False
-    """Whether a call of a tool that the server runs may not go without its result, nor the other way."""
+    """True if a server tool's call and its result may only be sent together."""
     cites_in_text: ClassVar[bool] = False
-    """Whether sources are written with the text that they are named for, and not as parts of their own."""
+    """True if sources are written with the text that they support, not as parts of their own."""
 
     def __init__(self, message: Message, drop: Drop) -> None:
         self._drop = names_of(drop)
         self._lost: dict[Kind, int] = {}
         self.message = message
         self.own = message.format is None or message.format in self.formats
-        """Whether the message came from this API; one whose format is not known is taken as if it did."""
+        """True if the message came from this API, or has no known format."""
         self.written: list[dict[str, Any]] = []
-        """What was written, piece by piece, where the API takes a list."""
+        """The pieces written so far, for APIs that take a list."""
         self.cited: dict[int, list[dict[str, Any]]] = {}
-        """The sources of each text part, for those who write both together."""
+        """The sources of each text part, by its index, for APIs that write both together."""
         self._gathered: set[int] = set()
         self._results = {part.id: part for part in message.parts if isinstance(part, ServerToolResult)}
         self._halves: frozenset[str] = frozenset()
-        """Ids of runs of the provider's tools of which a part cannot go."""
+        """Ids of server tool runs whose call or result cannot be sent."""
 
-    # -- what the APIs differ in ---------------------------------------------
+    # -- for each API ----------------------------------------------------------
 
     @abstractmethod
     def text(self, part: TextPart, index: int) -> Kind | None:
@@ -101,11 +100,11 @@ class Turn(ABC):
         return "refusal"
 
     def server_tool_call(self, part: ServerToolCall, index: int) -> Kind | None:
-        """Write a call of a tool that the provider runs."""
+        """Write a call of a server tool."""
         return "server_tool_call"
 
     def server_tool_result(self, part: ServerToolResult, index: int) -> Kind | None:
-        """Write what such a tool gave back."""
+        """Write the result of a server tool."""
         return "server_tool_result"
 
     def citation(self, part: Citation, index: int) -> Kind | None:
@@ -117,16 +116,16 @@ class Turn(ABC):
         return "media"
 
     def opaque(self, part: OpaquePart, index: int) -> Kind | None:
-        """Write a part that has no word here."""
+        """Write a part of a kind that this library does not know."""
         return "opaque"
 
-    # -- what is the same ------------------------------------------------------
+    # -- for all APIs ----------------------------------------------------------
 
     def write(self) -> None:
-        """Write every part that is not to be left out.
+        """Write every part that is not dropped.
 
         Raises:
-            NotExpressible: Something is left that the API has no place for.
+            NotExpressible: The API has no place for a remaining part.
         """
         self._halves = frozenset(
             part.id
@@ -149,31 +148,31 @@ class Turn(ABC):
             self._lost[fault] = self._lost.get(fault, 0) + 1
 
     def _may_stay(self, name: Kind) -> bool:
-        """Tell whether something that has no place may be left out."""
+        """Return True if a part without a place may be left out."""
         return name in self._drop or "all" in self._drop or (self.own and name in self.keeps)
 
     def content(self) -> list[dict[str, Any]]:
-        """Write the message, and return the pieces that it is in this API.
+        """Write the message, and return its pieces.
 
         Raises:
-            NotExpressible: Something is left that the API has no place for, or nothing is left at all.
+            NotExpressible: The API has no place for a remaining part, or no part remains.
         """
         self.write()
         self.expect(self.written)
         return self.written
 
     def expect(self, content: object) -> None:
-        """Refuse to give a turn without content.
+        """Refuse a turn without content.
 
         Raises:
-            NotExpressible: Nothing of the message is left.
+            NotExpressible: No part of the message remains.
         """
         if not content:
             left = "has nothing" if not self.message.parts else "has nothing left"
             raise NotExpressible(f"the message {left} that can be sent to {self.api}", kinds={})
 
     def _gather_citations(self) -> None:
-        """Find the sources of each text that has a place for them."""
+        """Collect the sources of each text that has a place for them."""
         texts = {
             index
             for index, part in enumerate(self.message.parts)
@@ -188,27 +187,27 @@ class Turn(ABC):
                 self._gathered.add(index)
 
     def takes_call(self, call: ToolCall) -> bool:
-        """Tell whether a call has a place that is no function's, such as one with free text as input."""
+        """Return True if a call other than a function's, such as one with free text, has a place."""
         return False
 
     def takes_run(self, part: ServerToolCall | ServerToolResult) -> bool:
-        """Tell whether a call of a tool of the provider, or its result, has a place; both go or neither."""
+        """Return True if a server tool's call or result has a place; both are sent or neither."""
         return True
 
     def takes_citations(self, part: TextPart, index: int) -> bool:
-        """Tell whether a text has a place for its sources."""
+        """Return True if a text has a place for its sources."""
         return True
 
     def source(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Return what the request takes of a source that this API sent; nothing where it is another one's."""
+        """Return a source as the request takes it; empty if another API sent it."""
         return deepcopy(data) if "type" in data else {}
 
     def gathered(self, index: int) -> Kind | None:
-        """Say of a source whether it is written with its text."""
+        """Return None if a source is written with its text, else "citation"."""
         return None if index in self._gathered else "citation"
 
     def fields(self, part: Part) -> dict[str, Any]:
-        """Return what only this provider knows of a part; nothing where another provider made it."""
+        """Return a part's provider fields; empty if another provider made it."""
         if not self.own or isinstance(part, OpaquePart):
             return {}
         return deepcopy(part.provider_data) or {}
@@ -227,13 +226,13 @@ class Turn(ABC):
         return None if self.takes_text_arguments or object_in(part) is not None else "invalid_tool_call"
 
     def _unpaired(self, part: ServerToolCall | ServerToolResult) -> Kind | None:
-        """Say what stands in the way of a call whose result does not go with it, or of such a result."""
+        """Return the obstacle to a call or result whose other half is not sent; None if there is none."""
         if isinstance(part, ServerToolResult):
-            # The call of a result may stand in the turn before, where code called the application's tools.
+            # The call may be in the previous turn, if the provider's code called the application's tools.
             return "server_tool_result" if part.id in self._halves else None
         result = self._results.get(part.id)
         if result is None:
-            # A paused turn, and one that waits for the application, have its result in the next answer.
+            # After a pause, or a wait for the application, the result comes in the next answer.
             return None if self.message.complete else "incomplete"
         if not result.complete and result.kind not in self._drop:
             return "incomplete"
@@ -258,7 +257,7 @@ class Turn(ABC):
 
 
 def object_in(call: ToolCall | ServerToolCall) -> dict[str, Any] | None:
-    """Return a call's arguments where they are a JSON object, or none; None where they are anything else.
+    """Return a call's arguments if they are a JSON object or empty; None otherwise.
 
     Example:
         >>> object_in(ToolCall(arguments_text="")), object_in(ToolCall(arguments_text="[1]"))
@@ -273,7 +272,7 @@ def object_in(call: ToolCall | ServerToolCall) -> dict[str, Any] | None:
 
 
 def _is_json(value: object) -> bool:
-    """Tell whether a value can be sent: `NaN` and half a surrogate pair can be read, but not written."""
+    """Return True if a value can be sent: `NaN` and half a surrogate pair cannot be written."""
     try:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except ValueError:
@@ -282,7 +281,7 @@ def _is_json(value: object) -> bool:
 
 
 def text_arguments(call: ToolCall) -> str:
-    """Return a call's arguments as text; where there are none, an empty object.
+    """Return a call's arguments as text; an empty object if there are none.
 
     Example:
         >>> text_arguments(ToolCall(arguments_text=" "))
@@ -304,6 +303,6 @@ def _explain(api: str, lost: dict[Kind, int]) -> str:
     counted = ", ".join(f"{count} {name}" for name, count in lost.items())
     names = ", ".join(map(repr, lost))
     return (
-        f"the message holds what {api} has no place for: {counted}; "
-        f"pass drop=({names},) to leave that out, or drop='all'"
+        f"{api} has no place for parts of the message: {counted}; "
+        f"pass drop=({names},) to leave them out, or drop='all'"
     )
