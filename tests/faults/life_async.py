@@ -75,7 +75,7 @@ async def read_after_close() -> Result:
         try:
             aiter(stream)
         except StreamClosed as error:
-            told = saw("the views give what there is", await texts_of(stream) == ["Hel"])
+            told = saw("the views give what has arrived", await texts_of(stream) == ["Hel"])
             return state_of(stream, server, told, error=error)
         raise LookupError
 

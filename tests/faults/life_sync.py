@@ -60,7 +60,7 @@ def read_after_close() -> Result:
         try:
             iter(stream)
         except StreamClosed as error:
-            told = saw("the views give what there is", list(stream.text) == ["Hel"])
+            told = saw("the views give what has arrived", list(stream.text) == ["Hel"])
             return state_of(stream, server, told, error=error)
         raise LookupError
 

@@ -124,7 +124,7 @@ def _details(error: StreamError | None) -> list[str]:
     told = [f"`.{name}` is `{value}`" for name, value in values.items() if value is not None]
     if values["status"] is not None or hasattr(error, "code"):
         told.append(f"`.kind` is `{error.kind}`")
-    return [*told, "`.tail` has what came of the last event"] if error.tail else told
+    return [*told, "`.tail` has the start of the last event"] if error.tail else told
 
 
 def result_of(outcome: Outcome, *seen: str, closed: bool | None = None) -> Result:

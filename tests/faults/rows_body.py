@@ -47,7 +47,7 @@ from tokenstream.errors import LimitExceeded, ProtocolError, StreamStalled
 from tokenstream.events import Event, TextDelta
 
 LAST = "lo €"
-TAIL = "`.tail` has what came of the last event"
+TAIL = "`.tail` has the start of the last event"
 GZIP = [("Content-Encoding", "gzip")]
 CUT_CHARACTER = wire.chat({"content": "€"}).partition("€".encode()[1:])[0]
 
@@ -318,7 +318,7 @@ ROWS = [
     ),
     Row(
         "F32",
-        "Comments keep the connection alive for ever, with `Deadlines(idle_content=…)`.",
+        "Comments keep the connection alive forever, with `Deadlines(idle_content=…)`.",
         answered(_for_ever(b": ping\n\n"), deadlines=Deadlines(idle_content=0.15)),
         _stalled("idle_content"),
     ),

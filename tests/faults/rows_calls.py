@@ -149,7 +149,7 @@ ROWS = [
     ),
     Row(
         "F68",
-        "The arguments of one of two calls are no JSON.",
+        "The arguments of one of two calls are not JSON.",
         asked(begun(0, "a", "{}"), begun(1, "b", "{a}")),
         whole("counted as `call_invalid`", ONE, kept="Hi, f({}), f({a}) incomplete"),
     ),

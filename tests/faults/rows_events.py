@@ -95,13 +95,13 @@ ROWS = [
     ),
     Row(
         "F44",
-        "A payload is no JSON.",
+        "A payload is not JSON.",
         around(sse('{"choices": [}')),
         _protocol("`.offset` is `13`"),
     ),
     Row(
         "F45",
-        "A payload is JSON, but no object: `42`, `null`, a list.",
+        "A payload is JSON, but not an object: `42`, `null`, a list.",
         every(*[around(sse(payload)) for payload in ("42", "null", "[1]")]),
         _protocol("`.offset` is `0`"),
     ),
@@ -151,13 +151,13 @@ ROWS = [
     ),
     Row(
         "F51",
-        "An event is named `error`, and is plain text.",
+        "An event is named `error`, and its data is plain text.",
         around(sse("upstream timeout", event="error"), also=_words("upstream timeout")),
         _provider("server"),
     ),
     Row(
         "F52",
-        "An event has a type that nobody knows.",
+        "An event has an unknown type.",
         around(sse({"type": "telemetry"}, event="telemetry"), also=_unknown),
         whole("it comes as an `Unknown` event"),
     ),

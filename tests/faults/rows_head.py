@@ -209,7 +209,7 @@ ROWS = [
     ),
     Row(
         "F02d",
-        "TLS is spoken to a port that speaks none.",
+        "The port does not speak TLS.",
         tls_to_a_plain_port,
         refused(CONNECT, retryable=False),
     ),
@@ -325,13 +325,13 @@ ROWS = [
     ),
     Row(
         "F15",
-        "HTTP/2: the server gives the connection up (GOAWAY) in the middle of the answer.",
+        "HTTP/2: the server closes the connection (GOAWAY) in the middle of the answer.",
         given_up("GOAWAY"),
         interrupted(),
     ),
     Row(
         "F15b",
-        "HTTP/2: the server gives the answer up (RST_STREAM).",
+        "HTTP/2: the server resets the answer's stream (RST_STREAM).",
         given_up("RST_STREAM", patience=0.05, also=_connection_kept),
         replace(interrupted("the connection stays for other requests"), closed=False),
     ),

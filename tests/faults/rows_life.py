@@ -66,12 +66,12 @@ def interpreter_exits(world: World) -> Result:
 
 NO_LOOP = "There is no event loop."
 TRIO_DROPS = (
-    "The generators of the HTTP client are collected, too, and Python may report on stderr one "
-    "that complains of it: on trio read inside `async with`."
+    "The HTTP client's generators are garbage collected too, and Python may print an error of one of "
+    "them on stderr: on trio, read inside `async with`."
 )
 TRIO_EXITS = (
-    "Outside of a block trio ends the generators of the HTTP client in an order of its own, "
-    "and Python may report on stderr one that complains of it."
+    "Outside of `async with`, trio closes the HTTP client's generators in its own order, and Python "
+    "may print an error of one of them on stderr."
 )
 STOPPED = "stopped"
 EXITS, SILENT = "it exits with status 0", "nothing is written on stderr"
@@ -101,7 +101,7 @@ ROWS = [
         "F76",
         "A loop is begun after `close()`.",
         either(life_sync.read_after_close, life_async.read_after_close),
-        Result("StreamClosed", None, STOPPED, "Hel", told=("the views give what there is",)),
+        Result("StreamClosed", None, STOPPED, "Hel", told=("the views give what has arrived",)),
     ),
     Row(
         "F77",

@@ -186,7 +186,7 @@ CUTS = (HALF, LAST.partition("€".encode()[1:])[0], b"data: x\r", b"id: 8\neven
 ROWS = [
     Row(
         "F41",
-        "`retry:` is no number in ASCII (`+40`, `4_0`, `-40`, Arabic digits), and the connection breaks.",
+        "`retry:` is not an ASCII number (`+40`, `4_0`, `-40`, Arabic digits), and the connection breaks.",
         every(
             *[
                 going_on(f"retry: {value}\n\n".encode() + numbered(FIRST), REST, waits(0.0))
@@ -209,7 +209,7 @@ ROWS = [
     ),
     Row(
         "F56",
-        "The same event comes twice, with nothing that tells them apart.",
+        "The same event comes twice, with nothing to distinguish them.",
         around(LAST),
         whole(kept=f"{TEXT}lo €"),
     ),
