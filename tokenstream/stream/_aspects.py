@@ -162,7 +162,7 @@ class Cursors:
         from tokenstream.stream._output_documents import Answer
 
         if tool is not None and not isinstance(cast("object", tool), str):
-            raise MisuseError(f"tool= takes the name under which the model calls a tool, not {tool!r}")
+            raise MisuseError(f"tool= takes the name of a tool, as the model calls it, not {tool!r}")
         return Answer(self._driver.accumulator, self._choice, tool, self._driver.stop)
 
 
