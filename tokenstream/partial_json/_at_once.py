@@ -38,7 +38,7 @@ def end_of(text: str) -> str:
 
 
 def may_be_odd(text: str) -> bool:
-    """Return whether a text may contain NaN or Infinity, which pydantic accepts and JSON does not.
+    """Return True if a text may contain NaN or Infinity, which pydantic accepts and JSON does not.
 
     Example:
         >>> may_be_odd('{"share": NaN}'), may_be_odd('{"share": 1}')

@@ -38,7 +38,7 @@ new_event: Any = object.__new__
 
 
 class Frame(Place):
-    """An open object or array."""
+    """An open object or array of the parser, with the dict or list that it fills."""
 
     __slots__ = ("container",)
 

@@ -91,7 +91,7 @@ def field_json(view: GrowingObject, name: str, by_alias: ByAlias) -> tuple[int |
 
 
 def element_json(values: list[Any], place: int, by_alias: ByAlias) -> str:
-    """Return the JSON of a finished element."""
+    """Return the JSON of a finished element of an array."""
     if not isinstance(values, ValueLog):
         return json_of(values[place], by_alias)
     texts = _kept(values, by_alias).texts

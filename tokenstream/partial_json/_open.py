@@ -19,7 +19,7 @@ __all__ = ["Open"]
 
 
 class Open:
-    """An open object or array.
+    """A node of a draft: an open object or array, with its entries and its view.
 
     Args:
         parent: The container around it; None for the document itself.

@@ -61,7 +61,7 @@ class Changes:
         """Log and path of the open string, once it has been seen to grow."""
 
     def patch(self, before: Partial[Any] | None, after: Partial[Any]) -> list[Operation]:
-        """Return the operations that turn a snapshot into a later one; [] if nothing has changed.
+        """Return the operations that turn a snapshot into a later one; empty if nothing has changed.
 
         Args:
             before: The snapshot of the last patch; None for the first patch.

@@ -133,6 +133,16 @@ def take_run(document: Document, at: Any, text: str) -> tuple[int, Any] | None: 
 
 
 def _take_cut(document: Document, at: Any, text: str) -> tuple[int, Any] | None:  # noqa: ANN401, C901 - a table or step; one function, since it runs for every piece
+    """Read a text that is cut at its start, its end, or both.
+
+    1. Outline its brackets: the containers that it closes, and those that it leaves open.
+    2. Write the start of the containers it closes in front of it, and the end of the open ones after it.
+    3. Parse the result, a whole document, in C.
+    4. Merge the value into the containers of `document`, and open those that the text leaves open.
+
+    Returns:
+        As `take_run`.
+    """
     frames = document.frames
     plain = without_escapes(text)
     found = outline(plain, in_string=at.__class__ is not dict)

@@ -36,7 +36,7 @@ class Place:
 
     @property
     def path(self) -> Path:
-        """The keys and indexes that lead here."""
+        """The keys and indexes that lead to the object or array."""
         if self.known is not None:
             return self.known
         keys: list[str | int] = []
@@ -49,7 +49,7 @@ class Place:
         return path
 
     def path_of(self, key: str | int) -> Path:
-        """Return the path of an element."""
+        """Return the path of the element at a key or index."""
         path = self.last
         if not path or path[-1] != key:
             self.last = path = (*self.path, key)
