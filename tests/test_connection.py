@@ -168,7 +168,7 @@ def test_an_object_in_a_payload_whose_keys_are_no_text_is_a_fault(choices: Any) 
     """Deep in a payload it is found where it is read."""
     good: Any = {"choices": [{"index": 0, "delta": {"content": "Hi"}}]}
     stream = Stream(iter([good, {"choices": choices}]))
-    with pytest.raises(ProtocolError, match=r"frame 2: .* key that is no text") as caught:
+    with pytest.raises(ProtocolError, match=r"frame 2: .* key that is not text") as caught:
         stream.final()
 
     assert stream.closed

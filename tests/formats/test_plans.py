@@ -59,5 +59,5 @@ def test_names_of_any_length_are_planned_and_long_ones_forgotten() -> None:
 def test_a_key_that_is_no_text_is_refused() -> None:
     """JSON cannot say it: somebody made the payload otherwise."""
     odd: Any = {1: "a"}
-    with pytest.raises(ProtocolError, match="a key that is no text"):
+    with pytest.raises(ProtocolError, match="a key that is not text"):
         Plans(len).of(odd)

@@ -1,4 +1,4 @@
-"""What chat models of LangChain stream: chunks of a message."""
+"""LangChain's chat model streams: chunks of a message."""
 
 from __future__ import annotations
 

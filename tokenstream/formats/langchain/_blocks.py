@@ -1,4 +1,4 @@
-"""The content blocks of a LangChain message: its standard ones, and those of providers that it passes on."""
+"""The content blocks of a LangChain message: standard ones, and providers' own passed on unchanged."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["Blocks"]
 _TOLD_ELSEWHERE = frozenset(
     {"function_call", "input_json_delta", "invalid_tool_call", "tool_call", "tool_call_chunk", "tool_use"}
 )
-"""Types of blocks whose tool call stands beside the content, too, in the chunks of tool calls."""
+"""Types of blocks whose tool call is also in the message's chunks of tool calls."""
 _RESULT = ("type", "tool_call_id", "output", "index")
 _MEDIA = ("type", "id", "base64", "url", "mime_type", "index")
 _CITED = ("type", "url", "title", "cited_text", "start_index", "end_index")
@@ -35,7 +35,7 @@ class Blocks:
     """Reads the content of one answer into its parts.
 
     Args:
-        parts: Where the events are made.
+        parts: Makes the events.
     """
 
     __slots__ = ("_parts", "_server_calls", "_text_at")
@@ -43,12 +43,12 @@ class Blocks:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._text_at: object = None
-        """The index of the block whose text came last."""
+        """Index of the block with the latest text."""
         self._server_calls: dict[object, OpenPart] = {}
-        """Calls of the provider's own tools that are being written, by the index of their block."""
+        """Open calls of the provider's own tools, by block index."""
 
     def read(self, content: object) -> None:
-        """Take the content of a chunk: text, or a list of texts and blocks."""
+        """Read the content of a chunk: text, or a list of texts and blocks."""
         if isinstance(content, str):
             self._parts.write(0, "text", content)
             return
@@ -99,7 +99,7 @@ class Blocks:
     def _read_non_standard(self, block: dict[str, Any]) -> None:
         value = dict_of(block, "value")
         if value.get("type") == block["type"]:
-            # One within another says no more, and there may be many.
+            # Nested ones are not unwrapped further: they add nothing, and there may be many.
             self._parts.whole(0, OpaquePart(type="non_standard", data=value))
         else:
             self._read_block(value)
@@ -154,7 +154,7 @@ class Blocks:
     _READERS: ClassVar[dict[str, Callable[[Blocks, dict[str, Any]], None]]] = {
         "text": _read_text,
         "reasoning": _read_reasoning,
-        # What providers call it, where no translation of LangChain's stands between.
+        # Providers' own names, which LangChain has not translated.
         "thinking": _read_reasoning,
         "reasoning_content": _read_reasoning,
         "redacted_thinking": _read_redacted,

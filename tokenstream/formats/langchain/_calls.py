@@ -1,7 +1,7 @@
-"""The tool calls of a LangChain message, put together from their chunks.
+"""The tool calls of a LangChain message, assembled from chunks.
 
-A chunk says which call it belongs to by an index. One without an index is a whole
-call if it has a name, and goes on with the last call if it has none.
+A chunk names its call by an index. A chunk without an index is a whole call if
+it has a name, and otherwise continues the last call.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Calls:
     """The tool calls of one answer.
 
     Args:
-        parts: Where the events are made.
+        parts: Makes the events.
     """
 
     __slots__ = ("_by_index", "_last", "_parts")
@@ -33,7 +33,7 @@ class Calls:
         self._last: OpenCall | None = None
 
     def read(self, chunk: dict[str, Any]) -> None:
-        """Take a chunk of a call, or a whole one, whose arguments may be values."""
+        """Read a chunk of a call, or a whole call, whose arguments may be values."""
         index = chunk.get("index")
         index = index if isinstance(index, int | str) else None
         call = self._find(chunk, index)
@@ -53,7 +53,7 @@ class Calls:
             self._parts.add_arguments(call, text)
 
     def _find(self, chunk: dict[str, Any], index: int | str | None) -> OpenCall | None:
-        """Return the call that a chunk belongs to or begins; None where nobody knows its name."""
+        """Return the call that a chunk continues or begins; None if its name is unknown."""
         id, name = text_of(chunk, "id"), text_of(chunk, "name")
         call = self._by_index.get(index) if index is not None else None if name else self._last
         if call is not None and (id is None or id == call.sent):
@@ -67,7 +67,7 @@ class Calls:
         return call
 
     def _end_last(self) -> None:
-        """Hand out the call before a new one if its arguments are whole; if not, it may yet go on."""
+        """Hand out the last call before a new one if its arguments are whole; if not, leave it open."""
         last = self._last
         if last is not None and last.has_arguments and not last.closed and self._parts.is_whole(last):
             self._parts.close_call(last)

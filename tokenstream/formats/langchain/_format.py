@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 __all__ = ["LangChain"]
 
 _KINDS = ("AIMessageChunk", "ai")
-"""Types of a model's messages: a chunk, and a whole one, which a model gives that does not stream."""
+"""Types of a model's messages: a chunk, and the whole message of a model that does not stream."""
 _OF_A_RUN = ("lc_", "run-")
-"""Beginnings of ids that LangChain gives to a run, where the provider has given none."""
+"""Prefixes of ids that LangChain makes up if the provider sent none."""
 _ENDS = ("finish_reason", "stop_reason", "stopReason", "done_reason")
-"""Fields in which integrations hand on the finish reason."""
+"""Fields in which integrations pass on the finish reason."""
 _STATUS = ("status", "incomplete_details")
-"""Fields in which OpenAI's Responses say it."""
+"""Fields with the finish reason of OpenAI's Responses."""
 _MODELS = ("model_name", "model", "model_id")
 _CALLS = frozenset({"tool_calls", "function_call"})
-"""What stands among the additional fields as the provider sent it; the chunks of tool calls say it, too."""
+"""Additional fields with tool calls in the provider's form, which the chunks of tool calls repeat."""
 
 
 class LangChain(Format):
@@ -63,22 +63,22 @@ class LangChain(Format):
         self._blocks = Blocks(self.parts)
         self._calls = Calls(self.parts)
         self._usage: Usage | None = None
-        """The counts so far: each report adds to those before."""
+        """The counts so far: each report adds to the earlier ones."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - objects have no names
-        """Return whether a first payload is a chunk of a model's message, or a whole one."""
+        """Return whether a first payload is a model's message or a chunk of one."""
         return payload.get("type") in _KINDS and "content" in payload and "response_metadata" in payload
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Return whether a payload that looks like an error is none: a message says so with an exception."""
+        """Return True: a model reports errors as exceptions."""
         return payload.get("type") in _KINDS
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Put what `payload` says into `self.parts`."""
+        """Pass the content of `payload` to `self.parts`."""
         kind = payload.get("type")
         if kind not in _KINDS:
-            # Graphs mix in the messages of tools and of people.
+            # Graphs mix in the messages of tools and people.
             self.parts.unknown(kind if isinstance(kind, str) else "message", payload)
             return
         said = dict_of(payload, "response_metadata")
@@ -100,8 +100,8 @@ class LangChain(Format):
             self.conclude()
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return what was held back; without a finish reason, set `error` to `StreamTruncated`."""
-        # Before version 1 no chunk was marked as the last one.
+        """Return the held-back events; without a finish reason, set `error` to `StreamTruncated`."""
+        # Versions before 1 do not mark the last chunk.
         if self.error is None and self.parts.finished:
             self.ended = True
         return super().end(now=now)
@@ -112,17 +112,17 @@ class LangChain(Format):
             return super().cut_short()
         return StreamTruncated(
             f"LangChain's stream ended after {self.frames} chunk{'s' * (self.frames != 1)} without a finish "
-            "reason, as it does where the provider's was cut; a model of your own tells its end with "
+            "reason, as it does when the provider's stream was cut; a model of your own marks its end with "
             'chunk_position="last" in its last chunk; what had arrived is in .partial'
         )
 
-    # -- within ------------------------------------------------------------
+    # -- internals ---------------------------------------------------------
 
     def _is_believed(self, payload: dict[str, Any]) -> bool:
-        """Return whether a chunk that is marked as the last one is of the model.
+        """Return whether a chunk marked as the last one came from the model.
 
-        LangChain adds an empty one where the model's own end came without a mark,
-        also where that end was a cut.
+        LangChain adds an empty marked chunk after a stream without a mark, even if
+        that stream was cut off.
         """
         if self.parts.finished:
             return True
@@ -176,9 +176,9 @@ class LangChain(Format):
 
 
 def _reason_in(said: dict[str, Any]) -> str | None:
-    """Return the provider's word for the end; None where none was told."""
+    """Return the provider's finish reason; None if there is none."""
     reason = text_of(said, *_ENDS) or text_of(said, "status")
     if reason == "incomplete":
         return text_of(dict_of(said, "incomplete_details"), "reason") or reason
-    # Words of OpenAI's Responses and of Google that say that there is no end yet.
+    # Words of OpenAI's Responses and Google for an answer that has not ended.
     return None if reason in ("in_progress", "queued", "FINISH_REASON_UNSPECIFIED") else reason

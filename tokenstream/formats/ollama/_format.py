@@ -25,11 +25,11 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "stop": "stop",
     "length": "length",
     "tool_calls": "tool_calls",
-    # Nothing was asked: a model was loaded into memory, or taken out of it.
+    # A request without a prompt, which loads a model into memory or unloads it.
     "load": "unknown",
     "unload": "unknown",
 }
-"""Reasons and what they say."""
+"""Finish reasons by Ollama's words."""
 
 _STATISTICS = (
     "prompt_eval_count",
@@ -40,7 +40,7 @@ _STATISTICS = (
     "eval_duration",
 )
 _KINDS: dict[str, TextKind] = {"thinking": "reasoning", "content": "text", "response": "text"}
-"""Fields that hold text, in the order in which they are read where one line has several."""
+"""Fields with text, in reading order for a line with several."""
 
 
 class Ollama(Format):
@@ -64,7 +64,7 @@ class Ollama(Format):
     name: ClassVar[str] = "ollama"
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
     framing: ClassVar[str] = "ndjson"
-    # Proxies that turn the lines into server-sent events add it.
+    # Proxies that convert the lines to server-sent events add it.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     fast: ClassVar[Fast | None] = Fast(
         texts=[*[("message", name) for name in _KINDS], *[(name,) for name in _KINDS]],
@@ -75,7 +75,7 @@ class Ollama(Format):
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
         self._timed = False
-        """Whether the time of the answer is known: that of its first line."""
+        """True once the time of the answer is known: that of its first line."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - lines have no names
@@ -89,12 +89,12 @@ class Ollama(Format):
         )
 
     def after_end(self, frame: Frame) -> None:
-        """Take a frame that comes after the end: `[DONE]` says it again, and anything else is counted."""
+        """Ignore a frame after the end; any but `[DONE]` is counted as a departure."""
         if not isinstance(frame, bytes) or frame.strip() != self.sentinel:
             super().after_end(frame)
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Put what `payload` says into `self.parts`."""
+        """Pass the content of `payload` to `self.parts`."""
         message = payload.get("message")
         self.parts.head(
             model=text_of(payload, "model"), role=text_of(message, "role") if is_dict(message) else None
@@ -107,7 +107,7 @@ class Ollama(Format):
         if payload.get("done") is True:
             self._finish(payload)
 
-    # -- within ------------------------------------------------------------
+    # -- internals ---------------------------------------------------------
 
     def _read_texts(self, holder: dict[str, Any]) -> None:
         """Write the texts of a line, or of its message."""
@@ -153,10 +153,10 @@ class Ollama(Format):
                 **(known(call, "id", "type", "function") or {}),
                 **(known(function, "name", "arguments") or {}),
             }
-            # Older servers have no ids: one that is made up is no departure.
+            # Older servers send no ids, so a made-up one is no departure.
             id = text_of(call, "id") or self.parts.new_id(0)
             if id in self.parts.choice(0).handed_out:
-                # Where results are matched by their order, the next request says what this server said.
+                # `open_call` replaces an id already in use; the next request must repeat the id as sent.
                 rest["id"] = id
             opened = self.parts.open_call(0, id, name, provider_data=rest or None)
             arguments = function.get("arguments")
@@ -164,7 +164,7 @@ class Ollama(Format):
                 self.note("arguments_unparsed")
                 self.parts.add_arguments(opened, arguments)
             elif arguments is not None:
-                # That arguments are values is what the documents say.
+                # Ollama documents arguments as values.
                 self.parts.add_arguments(opened, json_text(arguments))
             self.parts.close_call(opened)
 
@@ -207,4 +207,4 @@ class Ollama(Format):
 
 
 _LINE = frozenset({"model", "message", "done", "done_reason", *_STATISTICS, *PADDING})
-"""Fields of a line that are read in a place of their own."""
+"""Fields of a line that are read elsewhere."""

@@ -1,4 +1,4 @@
-"""What a run's messages hold: text and what it cites, refusals, images."""
+"""The content of a run's messages: text with citations, refusals, images."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _OWN_MESSAGE_FIELDS = ("id", "object", "role", "content", "status", "run_id", "t
 
 
 class Content:
-    """The parts of a run's messages, known by the message's id and their index in it.
+    """The parts of a run's messages, identified by message id and index.
 
     Args:
-        parts: Where the events are made.
+        parts: Makes the events.
     """
 
     __slots__ = ("_cited", "_open", "_parts", "_written")
@@ -33,13 +33,13 @@ class Content:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._open: dict[_Key, OpenPart | None] = {}
-        """The part of each place; None for one that came whole."""
+        """The open part under each key; None for one that came whole."""
         self._cited: set[tuple[object, ...]] = set()
         self._written = 0
-        """The part that was written last."""
+        """Index of the part written last."""
 
     def read_delta(self, message: str, content: object) -> None:
-        """Take the `content` of a delta.
+        """Read the `content` of a delta.
 
         Args:
             message: The message's id.
@@ -49,7 +49,7 @@ class Content:
             self._read_block(message, place, block)
 
     def read_message(self, message: dict[str, Any]) -> None:
-        """Take a message as it stands; what deltas have said is not said again."""
+        """Read a whole message; content already sent in deltas is not repeated."""
         name = text_of(message, "id") or ""
         status = text_of(message, "status")
         over = status in ("completed", "incomplete")
@@ -77,7 +77,7 @@ class Content:
         (reader or Content._read_opaque)(self, (message, index), block)
 
     def _part(self, key: _Key, kind: str) -> OpenPart | None:
-        """Return the part of a place, opened where it is not; None where it is of another kind."""
+        """Return the part under a key, opened if necessary; None if it is of another kind."""
         part = self._open.get(key)
         if part is None and key in self._open:
             return None

@@ -1,4 +1,4 @@
-"""The events of a run: its own, its steps' and its messages'."""
+"""The events of a run, its steps and its messages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _OWN_RUN_FIELDS = frozenset({"id", "object", "model", "status", "usage", "requir
 
 
 class OpenAIAssistants(Format):
-    """The `openai-assistants` format: events whose kind stands in their name and their `object`.
+    """The `openai-assistants` format: events identified by their name and their payload's `object`.
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
@@ -67,7 +67,7 @@ class OpenAIAssistants(Format):
 
         Args:
             payload: The decoded payload.
-            event: The SSE event's name, "" where it has none.
+            event: The SSE event's name, "" if it has none.
         """
         if is_dict(payload.get("data")) and text_of(payload, "event") in OBJECTS:
             return True
@@ -75,7 +75,7 @@ class OpenAIAssistants(Format):
 
     def _read_object(self, data: dict[str, Any], event: str) -> None:
         name, inner = data.get("event"), data.get("data")
-        # The SDK's objects hold the event's name beside its payload.
+        # The SDK's objects have the event's name beside its payload.
         if isinstance(name, str) and is_dict(inner) and not event:
             super()._read_object(inner, name)
         else:
@@ -84,11 +84,11 @@ class OpenAIAssistants(Format):
             super()._read_object(data, event)
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Put what `payload` says into `self.parts`, and a failed run's error into `error`.
+        """Pass the content of `payload` to `self.parts`, and a failed run's error to `error`.
 
         Args:
             payload: The decoded payload.
-            event: The SSE event's name, "" where it has none.
+            event: The SSE event's name, "" if it has none.
 
         Raises:
             LimitExceeded: There are more parts or tool calls than a bound allows.
@@ -109,16 +109,16 @@ class OpenAIAssistants(Format):
             self.parts.unknown(event or kind or "event", payload)
 
     def conclude(self) -> None:
-        """Mark the terminal event: close what is open, and ignore what comes after."""
+        """End the answer: close the open parts and ignore later frames."""
         self._steps.give_results()
         self._steps.drop_calls()
         super().conclude()
 
     def finish_input(self) -> None:
-        """Close what is open at the end of the input.
+        """Close the open parts at the end of the input.
 
         Raises:
-            LimitExceeded: What was held back outgrows a bound.
+            LimitExceeded: The held-back text outgrows a bound.
         """
         self._steps.give_results()
         super().finish_input()

@@ -1,4 +1,4 @@
-"""A run's steps: calls of the application's functions, and of tools that the provider runs."""
+"""A run's steps: calls of the application's functions and of tools that the provider runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _RESULTS = ("outputs", "results", "output")
 
 
 class _Tool:
-    """A tool that the provider runs: what is known of its call, and what came out of it."""
+    """A tool that the provider runs: the data of its call, and its outputs."""
 
     __slots__ = ("given", "id", "kind", "outputs", "part")
 
@@ -38,23 +38,23 @@ class _Tool:
         self.id = id
         self.kind = kind
         self.outputs: dict[object, tuple[dict[str, Any], list[str]]] = {}
-        """By their index: the fields of each, and the pieces of its logs."""
+        """Each output's fields and pieces of its logs, by index."""
         self.given = False
-        """Whether its result was told."""
+        """True once its result has been reported."""
 
     @property
     def result(self) -> list[dict[str, Any]]:
-        """What came out, as the deltas said it."""
+        """The outputs, assembled from the deltas."""
         return [
             {**fields, "logs": "".join(logs)} if logs else fields for fields, logs in self.outputs.values()
         ]
 
 
 class Steps:
-    """The tool calls of a run's steps, known by the step's id and their index in it.
+    """The tool calls of a run's steps, identified by step id and index.
 
     Args:
-        parts: Where the events are made.
+        parts: Makes the events.
     """
 
     __slots__ = ("_calls", "_parts", "_tools")
@@ -62,11 +62,11 @@ class Steps:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._calls: dict[_Key | str, OpenCall] = {}
-        """Calls of the application's functions, under their place and their id."""
+        """Calls of the application's functions, both by key and by id."""
         self._tools: dict[_Key, _Tool] = {}
 
     def read_delta(self, step: str, items: object) -> None:
-        """Take the `tool_calls` of a delta.
+        """Read the `tool_calls` of a delta.
 
         Args:
             step: The step's id.
@@ -81,26 +81,26 @@ class Steps:
                 self._read_tool(key, item)
 
     def read_step(self, step: dict[str, Any]) -> None:
-        """Take a step as it stands; what deltas have said is not said again."""
+        """Read a whole step; content already sent in deltas is not repeated."""
         name = text_of(step, "id") or ""
         status = text_of(step, "status")
         if status not in WHOLE_STEPS:
             return
         for place, item in enumerate(dicts_of(dict_of(step, "step_details").get("tool_calls"))):
             if item.get("type") == "function" or is_dict(item.get("function")):
-                # The application has answered it long since, in an earlier stream.
+                # The application answered this call in an earlier stream.
                 self._parts.unknown("thread.run.step", step)
             else:
                 self._end_tool((name, place), item)
         error = step.get("last_error")
         if is_dict(error):
-            # A step may fail and the run go on.
+            # The run may go on after a failed step.
             self._parts.field("last_error", error)
         if status != "completed":
             self.drop_calls(name)
 
     def take_whole(self, item: dict[str, Any]) -> None:
-        """Take a call that the run waits for: all of it is known, and it is handed out."""
+        """Hand out a call that the run waits for, which is complete."""
         body = dict_of(item, "function")
         name, arguments = text_of(body, "name") or "", body.get("arguments")
         call = self._calls.get(text_of(item, "id") or "")
@@ -119,17 +119,17 @@ class Steps:
         self._parts.close_call(call)
 
     def drop_calls(self, step: str | None = None) -> None:
-        """Close calls that the run does not wait for; nobody is to run them.
+        """Close calls that the run does not wait for, without handing them out.
 
         Args:
-            step: The id of the step whose calls these are; None for all.
+            step: The id of the step with the calls; None for all.
         """
         for key, call in self._calls.items():
             if isinstance(key, tuple) and step in (None, key[0]):
                 self._parts.close_call(call, whole=False)
 
     def give_results(self) -> None:
-        """Give what came out of tools whose step did not end."""
+        """Report the outputs of tools whose step did not end."""
         for tool in self._tools.values():
             self._parts.close(tool.part)
             self._give_result(tool, tool.result)

@@ -1,4 +1,4 @@
-"""The words of Assistants' events, and what they mean."""
+"""The vocabulary of the Assistants API: events, statuses, finish reasons."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OBJECTS: dict[str, str] = {
     **{f"{name}.{status}": name for name, statuses in _STATUSES.items() for status in statuses},
     **{name: name for name in ("thread.message.delta", "thread.run.step.delta")},
 }
-"""Events, and the `object` that the payload of each one is."""
+"""The `object` of each event's payload, by event name."""
 
 FINISH_REASONS: dict[str, FinishReason] = {
     "completed": "stop",
@@ -40,7 +40,7 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "expired": "cancelled",
     "failed": "error",
 }
-"""Statuses of a run after which its stream says nothing more."""
+"""Statuses of a run that end its stream."""
 
 INCOMPLETE_REASONS: dict[str, FinishReason] = {
     "max_completion_tokens": "length",
@@ -48,7 +48,7 @@ INCOMPLETE_REASONS: dict[str, FinishReason] = {
     "max_tokens": "length",
     "content_filter": "content_filter",
 }
-"""Why a run or a message is incomplete."""
+"""Finish reasons by the cause of an incomplete run or message."""
 
 WHOLE_STEPS = frozenset({"completed", "failed", "cancelled", "expired"})
-"""Statuses of a step that does not change any more."""
+"""Final statuses of a step."""

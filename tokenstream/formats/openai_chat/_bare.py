@@ -1,4 +1,4 @@
-"""Servers' own routes that say what a chunk says, with fewer layers or one more."""
+"""Servers' own routes with the content of a chunk in fewer layers, or in an extra one."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ _DELTA_FIELDS = {
     "tool_calls": "tool_calls",
     "function_call": "function_call",
 }
-"""Fields of a payload, and those of a delta that they are."""
+"""Fields of a delta, by the payload's names."""
 _CHOICE_FIELDS = frozenset({"finish_reason"})
 _ENVELOPE = "output"
 # Quirk (Alibaba DashScope, 2026-11): choices stand in `output`, or their text does; recording: none.
 _OUTPUT_FIELDS = {"text": "content"}
-"""Fields of an envelope, and those of a message that they are."""
+"""Fields of a message, by the envelope's names."""
 OVER_FIELD = "is_end"
 """A field that is true in the last payload."""
 
 TEXTS = [(name,) for name, theirs in _DELTA_FIELDS.items() if theirs == "content"]
-"""Where such a payload has its text."""
+"""Places of the text in such payloads."""
 
 BARE_FIELDS = frozenset({"response", "result", "tool_calls", _ENVELOPE})
-"""Fields by which such a payload is known."""
+"""Fields that identify such a payload."""
 _ONLY_FIELDS = frozenset({"response", "tool_calls", "usage", "p"})
-"""All that a payload may hold that has nothing else to be known by."""
+"""All fields that a payload may have if nothing else identifies it."""
 
 
 def is_bare(payload: dict[str, Any]) -> bool:
@@ -52,7 +52,7 @@ def is_bare(payload: dict[str, Any]) -> bool:
 
 
 def as_chunk(payload: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the chunk that says what a payload says; None where it is none of these.
+    """Convert a payload of such a route to a chunk; None for any other payload.
 
     Example:
         >>> as_chunk({"response": "Hel", "p": "abc"})["choices"][0]["delta"]
@@ -78,7 +78,7 @@ def as_chunk(payload: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _in_envelope(output: dict[str, Any]) -> list[Any] | None:
-    """Return the choices in an envelope; None where there are none."""
+    """Return the choices in an envelope; None if there are none."""
     choices = output.get("choices")
     if is_list(choices):
         return [_told(choice) for choice in choices]
@@ -90,7 +90,7 @@ def _in_envelope(output: dict[str, Any]) -> list[Any] | None:
 
 
 def _told(choice: object) -> object:
-    """Return a choice whose finish reason is none where it is the word for that."""
+    """Return a choice with a finish reason of "null" replaced by None."""
     if is_dict(choice) and choice.get("finish_reason") == "null":
         return {**choice, "finish_reason": None}
     return choice

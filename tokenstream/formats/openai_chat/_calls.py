@@ -1,8 +1,8 @@
-"""Which tool call a fragment belongs to, and when a call has ended.
+"""Assign fragments to tool calls, and detect the ends of calls.
 
-The format marks neither: calls are known by id, by index, by place or by being
-the last, depending on the server, and one ends where another begins or its
-choice does. The order of the rules is that of robust clients.
+The format marks neither. Depending on the server, a call is identified by id, by
+index, by its place in the list or by being the last one; it ends when another one
+begins or the choice ends. The rules are applied in the order that robust clients use.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _Key = TypeVar("_Key", bound="int | str")
 
 
 class _Fragment:
-    """One item of `tool_calls`, read."""
+    """One item of `tool_calls`."""
 
     __slots__ = ("arguments", "extras", "id", "index", "name", "place", "type")
 
@@ -50,7 +50,7 @@ class _Fragment:
 
     @property
     def opens_value(self) -> bool:
-        """Whether the arguments look like the start of a JSON object or array."""
+        """True if the arguments look like the start of a JSON object or array."""
         arguments = self.arguments
         if isinstance(arguments, str):
             return arguments.lstrip()[:1] in ("{", "[")
@@ -58,7 +58,7 @@ class _Fragment:
 
 
 class _Call:
-    """A call that was heard of; it opens once it has a name."""
+    """A call with at least one fragment; it opens once it has a name."""
 
     __slots__ = (
         "fields",
@@ -79,18 +79,18 @@ class _Call:
         self.index: int | str | None = None
         self.name = ""
         self.nameless = False
-        """Whether arguments came without the name, so that a fragment with it is a start."""
+        """True if arguments arrived without the name, so that a fragment with a name is a start."""
         self.type = fragment.type
         self.open: OpenCall | None = None
         self.held: list[object] = []
-        """Arguments that wait for the name."""
+        """Arguments held back until the name arrives."""
         self.fields: dict[str, Any] = {}
         """Fields that only this provider has."""
         self.wholeness = Wholeness()
         self.looked_at = 0
-        """How much of the argument text `wholeness` has looked at."""
+        """Characters of the argument text that `wholeness` has read."""
         self.seen_in = -1
-        """The last list of calls that it was in."""
+        """Number of the last list of calls with this call."""
 
     def since(self, start: int) -> str:
         """Return the argument text from position `start` on."""
@@ -101,7 +101,7 @@ class _Call:
 
     @property
     def whole(self) -> bool:
-        """Whether nothing more is to be expected: the arguments are one whole value, or free text."""
+        """True if the arguments are one whole value, or free text."""
         call = self.open
         if call is None:
             return False
@@ -120,7 +120,7 @@ class Calls:
     """The tool calls of one choice.
 
     Args:
-        parts: Where the events are made.
+        parts: Makes the events.
         choice: The choice's index.
     """
 
@@ -135,22 +135,22 @@ class Calls:
         self._heard_of = 0
         self._lists = 0
         self._said: list[tuple[_Call | None, str]] = []
-        """The calls of a message that grows, and the longest text that each one's arguments had.
+        """The calls of a growing message, each with the longest text of its arguments so far.
 
-        None stands in the place of one that was released: with a name it begins anew.
+        None replaces a released call, which begins anew if a name arrives.
         """
         self._echoed: tuple[_Call, int] | None = None
-        """The call that a `function_call` says again, and how much of its arguments so far."""
+        """The call that a `function_call` repeats, and the number of characters repeated so far."""
 
     def read(self, items: object) -> None:
-        """Take the `tool_calls` of a delta."""
+        """Read the `tool_calls` of a delta."""
         self._lists += 1
         found = dicts_of(items)
         for place, item in enumerate(found):
             self._take(_Fragment(item, place if len(found) > 1 else None))
 
     def read_legacy(self, body: dict[str, Any]) -> None:
-        """Take the `function_call` of a delta, from before there were tools."""
+        """Read the `function_call` of a delta, the predecessor of `tool_calls`."""
         self._lists += 1
         fragment = _Fragment({"index": _LEGACY, "type": _LEGACY, "function": body}, None)
         if _LEGACY not in self._by_index and self._says_again(fragment):
@@ -159,10 +159,10 @@ class Calls:
             self._take(fragment)
 
     def _says_again(self, fragment: _Fragment) -> bool:
-        """Return whether a `function_call` repeats what `tool_calls` have said in deltas before it.
+        """Return whether a `function_call` repeats the `tool_calls` of earlier deltas.
 
-        Where it then goes on in another way it is a call of its own: the fragment
-        gets what was taken for a repetition.
+        If it later differs, it is a call of its own: the fragment then gets back the
+        text that was taken for a repetition.
         """
         text = "" if fragment.arguments in (_ABSENT, None) else fragment.arguments
         if not isinstance(text, str):
@@ -183,7 +183,7 @@ class Calls:
         return False
 
     def read_whole(self, items: object) -> None:
-        """Take the `tool_calls` of a message that is sent again and again as it grows."""
+        """Read the `tool_calls` of a message that is repeated as it grows."""
         for place, item in enumerate(dicts_of(items)):
             fragment = _Fragment(item, None)
             call, said = self._said[place] if place < len(self._said) else (None, "")
@@ -203,7 +203,7 @@ class Calls:
             self._fill(call, fragment)
 
     def release(self) -> None:
-        """Give calls that never got a name: nobody can run them, but nothing is lost."""
+        """Report calls that never got a name as opaque parts: nobody can run them, but nothing is lost."""
         if not self._unnamed:
             return
         unnamed, self._unnamed = self._unnamed, []
@@ -220,10 +220,10 @@ class Calls:
             else:
                 arguments = call.held
             data = {"id": call.id, "type": call.type, "arguments": arguments, **call.fields}
-            # They came with payloads before this one, which alone is known to be whole or not.
+            # They came with earlier payloads, which may have held halves of surrogate pairs.
             self._parts.whole(self._choice, OpaquePart(type="tool_call", data=mend(known(data) or {})))
 
-    # -- whose fragment is it ----------------------------------------------
+    # -- assigning fragments -----------------------------------------------
 
     def _take(self, fragment: _Fragment) -> None:
         call = self._find(fragment)
@@ -234,7 +234,7 @@ class Calls:
         self._fill(call, fragment)
 
     def _find(self, fragment: _Fragment) -> _Call | None:
-        """Return the call that a fragment belongs to; None when it is a new one."""
+        """Return the call that a fragment belongs to; None if it begins a new one."""
         if fragment.id is not None:
             return self._find_by_id(fragment, fragment.id)
         if fragment.index is not None:
@@ -248,7 +248,7 @@ class Calls:
 
     def _find_by_id(self, fragment: _Fragment, id: str) -> _Call | None:
         other = self._last if fragment.index is None else self._by_index.get(fragment.index)
-        # One id may stand on two indexes: then they are two calls.
+        # The same id on two indexes means two calls.
         call = other if other is not None and other.id == id else self._by_id.get(id)
         if call is not None:
             return None if self._starts_anew(call, fragment) else call
@@ -256,11 +256,11 @@ class Calls:
             self._parts.note("call_index_missing")
         if other is None:
             return None
-        # An id that comes late, to a call that had none.
+        # The id arrives late, for a call without one.
         same_name = not other.name or fragment.name in ("", other.name)
         if other.id is None and same_name and not other.whole:
             return other
-        # An id made up anew for each fragment: without a name it can begin no call.
+        # The server makes up an id for each fragment; without a name, it cannot begin a call.
         if fragment.index is not None and not fragment.name and other.open is not None and not other.whole:
             self._parts.note("call_repeated")
             return other
@@ -275,10 +275,10 @@ class Calls:
         return call
 
     def _starts_anew(self, call: _Call, fragment: _Fragment) -> bool:
-        """Return whether a fragment on a known call's place begins another call.
+        """Return whether a fragment in the place of a known call begins another call.
 
         Some servers repeat the name in every fragment, others put all calls on
-        one index; a name alone tells neither from the other.
+        one index; a name alone does not distinguish the two.
         """
         if not fragment.name or not call.name:
             return False
@@ -288,12 +288,12 @@ class Calls:
             return True
         if fragment.name != call.name:
             return fragment.opens_value or call.whole
-        # OpenAI begins a call with empty arguments; free text may go on behind them.
+        # OpenAI begins a call with empty arguments; free text may continue after them.
         told_again = fragment.arguments == "" and fragment.id and call.nameless and call.type != "custom"
         return bool(fragment.opens_value or told_again) and call.whole
 
     def _continued(self, fragment: _Fragment) -> _Call | None:
-        """Return the last call if a fragment with a name, but no id or index, goes on with it."""
+        """Return the last call if a fragment with a name, but without id and index, continues it."""
         call = self._last
         if call is None or call.seen_in == self._lists:
             return None
@@ -302,7 +302,7 @@ class Calls:
         begun = call.open is not None and call.open.has_arguments
         return call if fragment.name == call.name and begun and not call.whole else None
 
-    # -- what it adds ------------------------------------------------------
+    # -- adding to a call --------------------------------------------------
 
     def _new(self, fragment: _Fragment) -> _Call:
         if self._heard_of >= self._parts.limits.tool_calls:
@@ -315,9 +315,9 @@ class Calls:
         return call
 
     def _end_previous(self) -> None:
-        """Hand out the call before this one if its arguments are whole; if not, it may yet go on.
+        """Hand out the call before this one if its arguments are whole; if not, it may still go on.
 
-        Free text may always go on: it is whole where the choice ends.
+        Free text may always go on: it is whole when the choice ends.
         """
         previous = self._last
         if previous is None or previous.open is None or previous.open.type == "custom":
@@ -335,7 +335,7 @@ class Calls:
             call.index = fragment.index
         if fragment.place is not None:
             self._by_place[fragment.place] = call
-        # A call that was handed out does not change any more.
+        # A call that was handed out no longer changes.
         if fragment.extras is not None and not (call.open is not None and call.open.closed):
             call.fields.update(mend(fragment.extras) if self._parts.halves else fragment.extras)
             if call.open is not None:
@@ -352,11 +352,11 @@ class Calls:
             return
         call.name = fragment.name
         self._unnamed.remove(call)
-        # The id may be from a payload before this one.
+        # The id may come from an earlier payload.
         id_sent = mend(call.id)
         if fragment.index == _LEGACY:
             id_sent = self._parts.new_id(self._choice)
-        # The event of the start is given away; what comes later adds to the fields kept here.
+        # The start event belongs to the caller; later fields are added to the dict kept here.
         call.open = self._parts.open_call(
             self._choice,
             id_sent,
@@ -370,7 +370,7 @@ class Calls:
             self._add(call, arguments)
 
     def _add(self, call: _Call, arguments: object) -> None:
-        # An empty object is no argument text yet: fragments may follow it.
+        # An empty object does not count as argument text yet: fragments may follow it.
         if arguments is _ABSENT or (says_nothing(arguments) and arguments is not None):
             return
         if arguments is None:
@@ -383,7 +383,7 @@ class Calls:
             if not _is_space(arguments):
                 self._parts.note("call_after_done")
         elif call.open.earlier and not call.open.has_arguments and _is_space(arguments):
-            # White space behind a call whose start was sent again begins no other call.
+            # White space after a call whose start was repeated does not begin another call.
             return
         elif isinstance(arguments, str):
             self._add_text(call.open, arguments)
@@ -411,7 +411,7 @@ class Calls:
 
 
 def is_fragment(chunk: dict[str, Any]) -> bool:
-    """Return whether a chunk holds one piece of one call, without fields that only this provider has.
+    """Return whether a chunk holds one piece of one call, without provider-specific fields.
 
     Example:
         >>> item = {"index": 0, "function": {"arguments": "{"}}
@@ -427,7 +427,7 @@ def is_fragment(chunk: dict[str, Any]) -> bool:
 
 
 def repeats(legacy: object, items: object) -> bool:
-    """Return whether a `function_call` says again what one of the `tool_calls` beside it says.
+    """Return whether a `function_call` repeats one of the `tool_calls` beside it.
 
     Args:
         legacy: The `function_call`.
@@ -464,7 +464,7 @@ def _id_of(value: object) -> str | None:
 
 
 def _body_of(item: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
-    """Return the object in a call that holds its name and arguments, and that object's key."""
+    """Return the key and the object in a call that holds its name and arguments."""
     for key in ("function", "custom"):
         if is_dict(item.get(key)):
             return key, dict_of(item, key)

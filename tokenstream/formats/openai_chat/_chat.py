@@ -1,8 +1,8 @@
 """Chunks of a chat completion, read field by field.
 
-From one chunk to the next a server repeats nearly everything. So each level of
-a chunk (answer, choice, delta) is read by a plan made once for its layout, its
-keys in their order, and a field that says what it said before is passed over.
+From one chunk to the next, a server repeats nearly everything. So each level of
+a chunk (answer, choice, delta) is read by a plan made once for its layout (its
+keys in order), and a field with an unchanged value is skipped.
 """
 
 from __future__ import annotations
@@ -37,35 +37,35 @@ __all__ = ["OpenAIChat"]
 _AnswerReader: TypeAlias = "Callable[[OpenAIChat, str, Any], None]"
 _Steps: TypeAlias = "tuple[tuple[str, _AnswerReader], ...]"
 
-# Where none of these is a key and "choices" is one, only `object` can make a payload an error.
+# If a payload has "choices" and none of these keys, only its `object` can mark it as an error.
 _ERROR_MARKS = frozenset({"error", "type", "event_type", "base_resp"})
 _CHUNK_MARKS = frozenset({"choices", "usage", "x_groq"})
 _MARKS = frozenset({"index", "finish_reason"})
-"""Fields by which a choice is known that says nothing."""
-# Perplexity's concise streams think in chunks of their own.
+"""Fields that identify a choice without content."""
+# Perplexity's concise streams put reasoning into chunks of their own.
 _OBJECTS = ("chat.completion", "chat.reasoning")
 _DELTA = ("choices", 0, "delta")
 _CALL = (*_DELTA, "tool_calls", 0)
-# `object` names the format, in every chunk; an error was looked for before.
+# `object` names the format in every chunk; the check for errors comes before.
 _ANSWER_SKIPPED = frozenset({"choices", "created", "object", *PADDING})
 
 
 @dataclass(frozen=True, slots=True)
 class _AnswerPlan:
-    """How payloads of one layout are read."""
+    """Plan for reading payloads of one layout."""
 
     suspect: bool
-    """Whether it must be looked for an error."""
+    """True if it must be checked for an error."""
     chunk: bool
-    """Whether it is a chunk at all."""
+    """True if it is a chunk."""
     bare: bool
-    """Whether it may be a payload that says the same in another shape."""
+    """True if it may be a payload of another route, with the content of a chunk."""
     heads: _Steps
     rest: _Steps
 
 
 class OpenAIChat(Format):
-    """The `openai-chat` format: also Azure, DeepSeek, Mistral, OpenRouter, vLLM and their kin.
+    """The `openai-chat` format, also of Azure, DeepSeek, Mistral, OpenRouter, vLLM and others.
 
     Args:
         limits: Bounds on parts, choices, tool calls, and JSON payloads.
@@ -98,7 +98,7 @@ class OpenAIChat(Format):
             ],
             *TEXTS,
         ],
-        # The answer's time is that of its first chunk.
+        # The time of the answer is that of its first chunk.
         changing=[("created",)],
         turns=True,
     )
@@ -109,7 +109,7 @@ class OpenAIChat(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
-        """Return whether a first payload is of a chat completion; None when a later one must decide.
+        """Return whether a first payload is of a chat completion; None if a later one must decide.
 
         Args:
             payload: The decoded payload.
@@ -122,38 +122,38 @@ class OpenAIChat(Format):
         if not is_list(choices):
             return is_bare(payload)
         if not choices:
-            # Azure begins with a chunk about the prompt; others with one that says nothing.
+            # Azure begins with a chunk about the prompt, others with an empty one.
             return True if "prompt_filter_results" in payload else None
         told = dicts_of(choices)
         if any("delta" in choice or "message" in choice for choice in told):
             return True
-        # A choice that is announced and says nothing yet, of a completion perhaps.
+        # A choice without content yet, perhaps of a legacy completion.
         silent = bool(told) and all("text" not in choice and choice.keys() & _MARKS for choice in told)
         return None if silent else False
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return what declines deltas that say more than their text, or may, where they come in turns."""
+        """Return a callback that has a delta decoded if it may hold more than text; None if none may."""
         raw = delta.raw
         more = isinstance(delta, ToolCallDelta) and not is_fragment(raw)
         if more or ("choices" in raw and not BARE_FIELDS.isdisjoint(raw)):
             return lambda _: False
         if "id_changed" in self.departures:
-            # To go back to the first id is no change, but to leave it is one each time.
+            # Returning to the first id is no change, but each other id is one.
             fields, id = self.parts.fields, raw.get("id")
             return lambda _: fields.get("id") == id
         return None
 
     def finish_input(self) -> None:
-        """Close what is open at the end of the input.
+        """Close the open parts at the end of the input.
 
         Raises:
-            LimitExceeded: What was held back outgrows a bound.
+            LimitExceeded: The held-back text outgrows a bound.
         """
         self._release_calls()
         super().finish_input()
 
     def conclude(self) -> None:
-        """Mark the terminal event: close what is open, and ignore what comes after."""
+        """End the answer: close the open parts and ignore later frames."""
         self._release_calls()
         super().conclude()
 
@@ -164,25 +164,25 @@ class OpenAIChat(Format):
     # -- the answer --------------------------------------------------------
 
     def _read_object(self, data: dict[str, Any], event: str) -> None:
-        # Whether a payload is an error is asked in `read`, where its layout has told already.
+        # `read` checks for errors, by the payload's layout.
         self.parts.raw = data
         self.read(data, event)
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Put what `payload` says into `self.parts`, and the provider's error into `error`.
+        """Pass the content of `payload` to `self.parts`, and the provider's error to `error`.
 
         Args:
             payload: The decoded payload.
-            event: The SSE event's name, "" where it has none.
+            event: The SSE event's name, "" if it has none.
 
         Raises:
-            ProtocolError: Choices are no objects, or an index is none.
+            ProtocolError: A choice is not an object, or an index is not a whole number.
         """
         plan = _ANSWER_PLANS.of(payload)
         if plan.suspect or event == "error" or payload.get("object") == "error":
             error = provider_error(payload, event)
             if error is not None:
-                # What came with the error is delivered first: some servers put text and usage there.
+                # Content beside the error is delivered first: some servers put text and usage there.
                 if plan.chunk:
                     with suppress(ProtocolError):
                         self._read_answer(payload, plan)
@@ -199,7 +199,7 @@ class OpenAIChat(Format):
             self._read_other(payload, event)
 
     def _read_other(self, data: dict[str, Any], event: str) -> None:
-        """Take a payload that is no chunk."""
+        """Read a payload other than a chunk."""
         name = text_of(data, "type", "object") or event
         if name == "ping":
             self.ping()
@@ -241,14 +241,14 @@ class OpenAIChat(Format):
             self.parts.head(model=value)
 
     def _read_created(self, payload: dict[str, Any]) -> None:
-        # Some servers send the time of each chunk, Azure first a 0: the first time is the answer's.
+        # Some servers send each chunk's time, Azure first a 0: the first non-zero time is the answer's.
         created = payload.get("created")
         if not says_nothing(created) and created != 0:
             self._created = created
             self.parts.field("created", created)
 
     def read_answer_field(self, key: str, value: object) -> None:
-        """Carry a field of the answer that we have no word for."""
+        """Carry a field of the answer outside our vocabulary."""
         if not says_nothing(value):
             self.parts.field(key, value)
 
@@ -304,7 +304,7 @@ class OpenAIChat(Format):
                 raise ProtocolError(msg)
 
     def _choice_of(self, index: object, position: int, choice: dict[str, Any]) -> ChoiceReader:
-        """Return the reader of a choice whose index is new or odd."""
+        """Return the reader for a choice whose index is new or unusual."""
         state = self.parts.choice(position if index is None else index_of(index))
         reader: ChoiceReader | None = state.reader
         if reader is None:
@@ -326,7 +326,7 @@ class OpenAIChat(Format):
 def _plan_answer(layout: Layout) -> _AnswerPlan:
     heads = OpenAIChat.HEAD_READERS
     readers = OpenAIChat.ANSWER_READERS
-    # Search results say more of a source than citations, and each source is told once.
+    # Search results come first: they describe a source better than citations, and each is reported once.
     rest = sorted(
         (key for key in layout if key not in _ANSWER_SKIPPED and key not in heads),
         key=lambda key: key != "search_results",

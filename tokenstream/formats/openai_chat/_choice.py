@@ -1,4 +1,4 @@
-"""One choice of a chunk: its delta, or its whole message, and what stands beside them."""
+"""One choice of a chunk: its delta or whole message, and the fields beside them."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ _DeltaPlan: TypeAlias = "tuple[tuple[str, ...], _Steps, bool, bool]"
 
 _REASONING = frozenset((*REASONING_FIELDS, *REASONING_LISTS, *REASONING_STEPS))
 _CHANNEL = "channel"
-# Quirk (Groq with gpt-oss, 2026-02): a delta names the channel that the model speaks in, save in
-# that of the final answer; recording: chat-groq-pydai-1845b004.
+# Quirk (Groq with gpt-oss, 2026-02): a delta names the model's channel, except that of the
+# final answer; recording: chat-groq-pydai-1845b004.
 _PHASES = {
     "commentary": TextPart.model_construct(phase="commentary"),
     "final": TextPart.model_construct(phase="final_answer"),
 }
-"""What a text begins as, by its channel."""
+"""Content that a text begins with, by channel."""
 _TEXTS: dict[str, TextKind] = {
     "content": "text",
     "refusal": "refusal",
     **dict.fromkeys(_REASONING, "reasoning"),
 }
-"""Fields of a message that hold text, and of which kind."""
+"""Kinds of text, by field of a message."""
 
 
 class ChoiceReader:
-    """Reads what the chunks say of one choice.
+    """Reads one choice of each chunk.
 
     Args:
-        parts: Where the events are made.
+        parts: Makes the events.
         choice: The choice's index.
     """
 
@@ -62,16 +62,16 @@ class ChoiceReader:
         self.index = choice
         self.content = Content(parts, choice)
         self.error: ProviderError | None = None
-        """What went wrong in this choice, in the provider's words."""
-        # The last values of fields that are told once, and the texts of whole messages.
+        """The provider's error in this choice."""
+        # The last values of fields reported once, and the texts of whole messages.
         self._same: dict[str, object] = {}
         self._same_delta: dict[str, object] = {}
         self._said: dict[str, str] = {}
         self._growing: tuple[str, ...] = ()
-        """Which of these texts went on from what they were before."""
+        """Names of the texts that have grown from one message to the next."""
 
     def read(self, choice: dict[str, Any]) -> None:
-        """Take a chunk's word on the choice."""
+        """Read the choice of a chunk."""
         delta: Any = choice.get("delta")
         if delta.__class__ is dict:
             self._read_delta(delta)
@@ -82,17 +82,17 @@ class ChoiceReader:
                 reader(self, key, value)
         if delta is not None and delta.__class__ is not dict:
             self.read_field("delta", delta)
-        # The finish reason closes what the fields before it wrote.
+        # The finish reason closes the parts that the other fields wrote to.
         finish = choice.get("finish_reason")
         if finish:
             self._read_finish("finish_reason", finish)
 
     def read_field(self, key: str, value: object) -> None:
-        """Carry a field of the choice that we have no word for."""
+        """Carry a field of the choice outside our vocabulary."""
         self._carry(self._same, key, value)
 
     def read_delta_field(self, key: str, value: object) -> None:
-        """Carry a field of the delta that we have no word for."""
+        """Carry a field of the delta outside our vocabulary."""
         self._carry(self._same_delta, key, value)
 
     def _carry(self, same: dict[str, object], key: str, value: object) -> None:
@@ -114,7 +114,7 @@ class ChoiceReader:
             self._parts.finish(self.index, finish_reason(value), value)
 
     def _read_message(self, key: str, value: object) -> None:
-        """Take a whole message: all that there is, or what the deltas have said already."""
+        """Read a whole message: the only content, or a repetition of the deltas."""
         if not is_dict(value):
             self.read_field(key, value)
             return
@@ -138,15 +138,15 @@ class ChoiceReader:
             self._parts.note("call_twice")
             del unsaid["function_call"]
         self._read_delta(unsaid)
-        # As in a stream, a model speaks before it calls.
+        # As in a stream, text comes before calls.
         if calls is not None:
             self.content.calls.read_whole(calls)
 
     def _unsaid(self, name: str, text: str) -> str:
-        """Return what a text that is sent again and again, as it grows, has gained.
+        """Return the new end of a text that is repeated as it grows.
 
-        What was given stays: a text that became shorter gains nothing until it
-        goes beyond it, and one that became another is carried beside it.
+        Text once given stays: a text that became shorter adds nothing until it is
+        longer again, and a different text is carried beside it.
         """
         said = self._said.get(name, "")
         if text.startswith(said):
@@ -156,7 +156,7 @@ class ChoiceReader:
             return text[len(said) :]
         shorter = said.startswith(text)
         if not shorter and name not in self._growing:
-            # As long as none has grown, it may be a piece and not the whole.
+            # Until a text has grown, this may be a piece and not the whole.
             self._said[name] = text
             return text
         self._parts.note("text_rewritten")
@@ -287,7 +287,7 @@ class ChoiceReader:
     }
 
 
-# What a message repeats of its deltas; the rest of its fields are told when they are new.
+# Fields of a message that repeat its deltas; its other fields are reported when they are new.
 _ONCE: dict[str, str] = {
     **_TEXTS,
     "audio": "audio",
@@ -296,7 +296,7 @@ _ONCE: dict[str, str] = {
     "function_call": "calls",
 }
 _CHOICE_SKIPPED = frozenset({"delta", "finish_reason", "index"})
-# The role stands in the answer's head; an index in a delta repeats the choice's.
+# The role is in the answer's head; an index in a delta repeats the choice's.
 _DELTA_SKIPPED = frozenset({"role", "index"})
 _ORDER = {key: rank for rank, key in enumerate((*ChoiceReader.CHOICE_READERS, *ChoiceReader.DELTA_READERS))}
 
@@ -306,16 +306,16 @@ def _rank(key: str) -> int:
 
 
 def _plan_choice(layout: Layout) -> _Steps:
-    """Return the readers of a choice's fields but its delta, in the order in which they run."""
+    """Return the readers of a choice's fields except its delta, in the order of running."""
     keys = sorted((key for key in layout if key not in _CHOICE_SKIPPED), key=_rank)
     return tuple((key, ChoiceReader.CHOICE_READERS.get(key, ChoiceReader.read_field)) for key in keys)
 
 
 def _plan_delta(layout: Layout) -> _DeltaPlan:
-    """Return how deltas of a layout are read.
+    """Return the plan for deltas of a layout.
 
-    That is the keys of reasoning, the readers of the others, whether both fields
-    of calls are there, and whether a channel is.
+    It holds the keys of reasoning, the readers of other fields, whether both fields
+    of calls are present, and whether a channel is.
     """
     keys = sorted((key for key in layout if key not in _DELTA_SKIPPED), key=_rank)
     reasoning = tuple(key for key in keys if key in _REASONING)

@@ -1,4 +1,4 @@
-"""Read what a delta holds beside plain text: lists of parts, reasoning, sources, media, server tools."""
+"""Read a delta's content beside plain text: lists of parts, reasoning, sources, media, server tools."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _INNER_TEXT = ("thinking", "reasoning", "summary", "text", "content")
 
 
 class Content:
-    """What is known of one choice, and the readers of all that its deltas may hold.
+    """State of one choice, and the readers of its deltas' content.
 
     Args:
-        parts: Where the events are made.
+        parts: Makes the events.
         choice: The choice's index.
     """
 
@@ -61,12 +61,12 @@ class Content:
         self.choice = choice
         self.state = parts.choice(choice)
         self.kinds: tuple[str, ...] = ()
-        """Which kinds of content came as deltas."""
+        """Kinds of content that came in deltas."""
         self._calls: Calls | None = None
         self.start: TextPart | None = None
-        """What a text begins as where the delta that is read tells its phase."""
+        """Content that a text begins with, if the current delta names its phase."""
         self._started: TextPart | None = None
-        """What the last text began as."""
+        """Content that the last text began with."""
         self._plain_reasoning = False
         self._detail: tuple[object, object] | None = None
         self._given: set[tuple[object, ...]] | None = None
@@ -75,18 +75,18 @@ class Content:
 
     @property
     def calls(self) -> Calls:
-        """The tool calls of the choice; most answers have none, and nothing is kept for them."""
+        """The tool calls of the choice, created on first use, since most answers have none."""
         if self._calls is None:
             self._calls = Calls(self.parts, self.choice)
         return self._calls
 
     def release_calls(self) -> None:
-        """Give calls that never got a name."""
+        """Report calls that never got a name."""
         if self._calls is not None:
             self._calls.release()
 
     def came(self, kind: str) -> None:
-        """Remember that a kind of content came as a delta."""
+        """Remember that a kind of content came in a delta."""
         if kind not in self.kinds:
             self.kinds = (*self.kinds, kind)
 
@@ -103,7 +103,7 @@ class Content:
         self.parts.write(self.choice, kind, text, start)
 
     def unparsed(self, value: object) -> object:
-        """Return the text that a number or a boolean stands for; any other value as it is."""
+        """Return a number or boolean as text, and any other value unchanged."""
         text = scalar_text(value)
         if text is None:
             return value
@@ -111,7 +111,7 @@ class Content:
         return text
 
     def end_flow(self) -> None:
-        """Close the part that is being written."""
+        """Close the part being written."""
         if self.state.flow is not None:
             self.parts.close(self.state.flow)
 
@@ -166,15 +166,15 @@ class Content:
     # -- reasoning ---------------------------------------------------------
 
     def read_reasoning(self, delta: dict[str, Any]) -> None:
-        """Take reasoning in whatever spelling a delta has it, and each piece of it once.
+        """Read a delta's reasoning under any of its names, each piece once.
 
-        A list of details is what a server wants back in the next request; the
-        text beside it says the same to people.
+        A list of details must be sent back in the next request; the text beside it
+        repeats the content for people.
         """
         text = ""
         for name in REASONING_FIELDS:
             value = delta.get(name)
-            # Whether there is any, or shall be, is no reasoning; a number is a piece of it.
+            # A boolean is a flag; a number is a piece of reasoning.
             value = None if isinstance(value, bool) else self.unparsed(value)
             if not isinstance(value, str):
                 text = text or _inner_text(value)
@@ -196,7 +196,7 @@ class Content:
                 self._read_step(step)
 
     def _read_step(self, step: dict[str, Any]) -> None:
-        """Take a step of reasoning, with what was done in it."""
+        """Read a step of reasoning, with its actions."""
         self.end_flow()
         self.came("reasoning")
         part = self.parts.open(self.choice, ReasoningPart(provider_data=known(step, *_STEP_TEXT)))
@@ -227,7 +227,7 @@ class Content:
             self.write("reasoning", text)
 
     def _open_detail(self, item: dict[str, Any]) -> None:
-        """Open a reasoning part for a detail, unless it goes on with the open one."""
+        """Open a reasoning part for a detail, unless it continues the open one."""
         flow = self.state.flow
         detail = (item.get("type"), _scalar(item.get("index")))
         if flow is not None and flow.kind == "reasoning" and self._detail in (None, detail):
@@ -246,7 +246,7 @@ class Content:
             self.parts.whole(self.choice, part)
 
     def read_extra(self, value: object) -> None:
-        """Take `extra_content`: a signature of the reasoning that stands alone."""
+        """Read `extra_content`, which holds a separate signature of the reasoning."""
         google = dict_of(value, "google") if is_dict(value) else {}
         signature = text_of(google, "thought_signature")
         if signature is not None:
@@ -259,7 +259,7 @@ class Content:
     # -- sources -----------------------------------------------------------
 
     def annotate(self, items: object) -> None:
-        """Take `annotations`: sources of passages."""
+        """Read `annotations`: sources of passages."""
         for item in dicts_of(items):
             kind = item.get("type")
             details = (dict_of(item, kind) if isinstance(kind, str) else {}) or item
@@ -275,7 +275,7 @@ class Content:
             )
 
     def cite_sources(self, items: object) -> None:
-        """Take `search_results` or `citations`: the sources of the whole answer, often repeated."""
+        """Read `search_results` or `citations`: sources of the whole answer, often repeated."""
         for item in items if is_list(items) else []:
             fields = item if is_dict(item) else {"url": item}
             url = text_of(fields, "url", "link")
@@ -285,7 +285,7 @@ class Content:
                 self.parts.cite(self.choice, citation)
 
     def _cite(self, citation: Citation) -> None:
-        """Add a source of a passage once, however often it is sent."""
+        """Cite a source of a passage, unless it was cited before."""
         mark = (citation.url, citation.start, citation.end, citation.text or repr(citation.provider_data))
         if not self._is_new(mark):
             return
@@ -294,7 +294,7 @@ class Content:
         self.parts.cite(self.choice, citation.model_copy(update={"cites": cites}))
 
     def _is_new(self, mark: tuple[object, ...]) -> bool:
-        """Return whether what servers repeat, a source or encrypted reasoning, comes for the first time."""
+        """Return whether a repeatable item (a source, encrypted reasoning) comes for the first time."""
         if self._given is None:
             self._given = set()
         if mark in self._given:
@@ -305,12 +305,12 @@ class Content:
     # -- media -------------------------------------------------------------
 
     def read_images(self, items: object) -> None:
-        """Take `images`: whole ones, as data URLs."""
+        """Read `images`: whole images as data URLs."""
         for item in dicts_of(items):
             self._read_image(item)
 
     def read_audio(self, audio: object) -> None:
-        """Take a piece of spoken answer: base64, each piece for itself, and what it says."""
+        """Read a piece of spoken answer: base64, padded per piece, and its transcript."""
         if not is_dict(audio):
             self.parts.field("audio", audio, self.choice)
             return
@@ -332,7 +332,7 @@ class Content:
     # -- tools that the server runs ----------------------------------------
 
     def read_executed(self, items: object) -> None:
-        """Take `executed_tools`: a call when it starts, and again with its output."""
+        """Read `executed_tools`: a call when it starts, and again with its output."""
         if self._ran is None:
             self._ran = {}
         for place, item in enumerate(dicts_of(items)):
@@ -367,7 +367,7 @@ class Content:
 
 
 def _inner_text(value: object) -> str:
-    """Return the text of a field that is text, or an object or a list of objects that hold some."""
+    """Return the text of a field that is text, or an object or list of objects with text."""
     if isinstance(value, str):
         return value
     if is_dict(value):
@@ -383,7 +383,7 @@ def _scalar(value: object) -> object:
 
 
 def _media(url: str, item: dict[str, Any]) -> MediaPart | None:
-    """Return media by their address or out of a data URL; None where that holds no base64."""
+    """Return media by their address or from a data URL; None if that is not base64."""
     head, comma, text = url.partition(",")
     if not (comma and head.startswith("data:") and head.endswith(";base64")):
         return MediaPart(url=url, provider_data=known(item, "image_url", "url"))

@@ -1,6 +1,6 @@
-"""Plans: what was found out about a layout, the keys of an object in their order, is found out once.
+"""Plans for reading objects, made once for each layout: an object's keys in order.
 
-A plan depends on nothing but names, so all streams share it.
+A plan depends only on names, so all streams share it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LONGEST_LAYOUT = 2048
 
 
 class Plans(Generic[PlanT]):
-    """The plans that were made, within bounds: the names come from servers.
+    """A bounded cache of plans (bounded because servers choose the names).
 
     Args:
         make: Makes the plan of a layout.
@@ -47,16 +47,16 @@ class Plans(Generic[PlanT]):
             fields: The object, or its keys.
 
         Raises:
-            ProtocolError: A key is no text, which JSON cannot say: somebody made the payload otherwise.
+            ProtocolError: A key is not text, which only a payload made without JSON can have.
         """
         layout = tuple(fields)
         plan = self._made.get(layout)
         if plan is None:
             if not are_text(layout):
-                raise ProtocolError("an object of the payload has a key that is no text")
+                raise ProtocolError("an object of the payload has a key that is not text")
             plan = self._make(layout)
             if sum(map(len, layout)) + len(layout) <= _LONGEST_LAYOUT:
-                # So many layouts are a server's whim or an attack; those in use are soon there again.
+                # This many layouts are unusual or an attack; the plans in use are soon made again.
                 if len(self._made) >= _MOST_PLANS:
                     self._made.clear()
                 self._made[layout] = plan

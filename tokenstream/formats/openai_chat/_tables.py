@@ -1,4 +1,4 @@
-"""The dialects of OpenAI Chat, as data: which names mean what."""
+"""The dialects of OpenAI Chat as data: meanings of field names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = [
 ]
 
 REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
-"""Fields of a delta that hold reasoning as text; the first that has some counts."""
+"""Fields of a delta that hold reasoning as text; the first with text counts."""
 
 REASONING_LISTS = ("reasoning_details", "thinking_blocks")
 """Fields of a delta that hold reasoning as a list of typed pieces, often beside one of the above."""
@@ -19,4 +19,4 @@ REASONING_STEPS = ("reasoning_steps",)
 """Fields of a delta that hold reasoning as a list of steps, each a piece of its own."""
 
 ITEM_FIELDS = frozenset({"token_id", "token_ids"})
-"""Fields of a choice or a delta whose values add to those before."""
+"""Fields of a choice or delta whose values add to earlier ones."""

@@ -29,21 +29,21 @@ if TYPE_CHECKING:
 __all__ = ["OpenAIRealtime"]
 
 _WITHOUT_ANSWER = frozenset({"transcription", "translation"})
-"""Types of sessions in which no response is ever made."""
+"""Types of sessions without responses."""
 _RESPONSE_FIELDS = ("id", "object", "status", "output", "usage")
 
 
 class OpenAIRealtime(Format):
-    """OpenAI Realtime: the server's events of one session.
+    """The `openai-realtime` format: the server's events of one session.
 
-    All responses of the session add up to one message, whose finish reason is
-    that of the last; `answer` picks out one of them.
+    All responses of the session form one message with the finish reason of the
+    last; `answer` selects a single one.
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
         pings: Whether signs of life become `Ping` events.
-        answer: The id of the one response that is read; None for all that come.
-        session: What is known of the session before its first event.
+        answer: The id of the only response to read; None for all.
+        session: Data of the session known before its first event.
 
     Example:
         >>> realtime = OpenAIRealtime()
@@ -90,15 +90,15 @@ class OpenAIRealtime(Format):
         self._outputs.audio_format = output_format(self._session)
         self._answer = answer
         self._open: dict[str, None] = {}
-        """Ids of the responses that have begun and not ended."""
+        """Ids of the open responses."""
         self._answerless = False
         self._failure: StreamError | None = None
-        """Why the last response failed."""
+        """The error of the last response if it failed."""
         self._told: StreamError | None = None
-        """The last error that the server told since a response began; most do not end the session."""
+        """The server's last error event since a response began; most do not end the session."""
 
     def fresh(self, *, limits: Limits, pings: bool) -> OpenAIRealtime:
-        """Return a format of the same make for a new connection."""
+        """Return a format with the same options for a new connection."""
         return OpenAIRealtime(limits=limits, pings=pings, answer=self._answer, session=self._session)
 
     @classmethod
@@ -107,30 +107,30 @@ class OpenAIRealtime(Format):
         return is_event(payload)
 
     def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
-        """Return the response that a payload belongs to, None for the session, and whether it ends it."""
+        """Return the response that a payload belongs to (None: the session), and whether it ends there."""
         return place_of(payload)
 
     def of_answer(self, answer: str) -> OpenAIRealtime:
-        """Return a format that reads one response of a session, of which it knows what this one does."""
+        """Return a format that reads one response, with this format's knowledge of the session."""
         return OpenAIRealtime(limits=self.limits, answer=answer, session=self._session)
 
     @property
     def finished(self) -> bool:
-        """Whether the last response is over, and did not fail."""
+        """True once the last response is over without a failure."""
         return self.ended or (not self._open and self._failure is None and self.parts.finished)
 
     @property
     def resting(self) -> bool:
-        """Whether no response is open: the user may be silent for as long as he likes."""
+        """True while no response is open: the user may be silent for any length of time."""
         return not self._open
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return what takes each delta like this one: nothing, or what has it decoded."""
-        # What is whole is given once.
+        """Return None for deltas that are pieces; `refuse` for whole contents, which must be decoded."""
+        # A whole content is given only once.
         return None if (text_of(delta.raw, "type") or "").endswith(".delta") else refuse
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return what was held back; where a response had not ended, set `error`."""
+        """Return the held-back events; if a response is open, set `error`."""
         if self.error is None and not self.ended:
             self.error = self._verdict()
         return super().end(now=now)
@@ -140,7 +140,7 @@ class OpenAIRealtime(Format):
         return text_of(payload, "type") is not None
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Put what `payload` says into `self.parts`."""
+        """Pass the content of `payload` to `self.parts`."""
         kind = text_of(payload, "type")
         if kind is None:
             self.note("type_missing")
@@ -152,7 +152,7 @@ class OpenAIRealtime(Format):
             self.parts.unknown(kind or "event", payload)
 
     def _verdict(self) -> StreamError | None:
-        """Return what the end of the input means."""
+        """Return the error that the end of the input means, or None."""
         over = self._failure is not None or self.parts.finished or self._answerless
         if over and not self._open:
             return self._failure
@@ -178,7 +178,7 @@ class OpenAIRealtime(Format):
             self.parts.field("rate_limits", limits)
 
     def _error(self, payload: dict[str, Any]) -> None:
-        """Take an error: it tells of one of the client's events, and the session goes on."""
+        """Read an error event: it concerns one of the client's events, and the session goes on."""
         self._told = provider_error(payload, "error")
         self.parts.unknown("error", payload)
 
@@ -217,7 +217,7 @@ class OpenAIRealtime(Format):
             self._finish(response, status)
 
     def _give_rest(self, response: dict[str, Any], id: str) -> None:
-        """Give the items of a finished response that no event has told of."""
+        """Report the items of a finished response that no event reported."""
         for index, item in enumerate(dicts_of(response.get("output"))):
             if not self._outputs.is_known(item, id, index):
                 where = {"response_id": id, "output_index": index}
@@ -227,7 +227,7 @@ class OpenAIRealtime(Format):
     def _read_usage(self, payload: dict[str, Any], response: dict[str, Any]) -> None:
         report = dict_of(response, "usage")
         if not report and dict_of(payload, "usage"):
-            # Quirk (xAI, 2026-07): the counts stand beside the response, and an empty object
+            # Quirk (xAI, 2026-07): the counts are beside the response, with an empty object
             # in it; recording: rt-xai-pydai-23166234.
             self.note("usage_misplaced")
             report = dict_of(payload, "usage")
@@ -245,7 +245,7 @@ class OpenAIRealtime(Format):
             self.conclude()
 
     def _carry(self, response: dict[str, Any]) -> None:
-        """Carry the fields of a response that we have no word for."""
+        """Carry the fields of a response outside our vocabulary."""
         for name, value in (known(response, *_RESPONSE_FIELDS) or {}).items():
             self.parts.field(name, value)
 
@@ -292,7 +292,7 @@ class OpenAIRealtime(Format):
         self.parts.unknown(text_of(payload, "type") or "event", payload)
 
     def _content_whole(self, payload: dict[str, Any]) -> None:
-        """Take the end of a text, a transcript or audio: it says again what the pieces said."""
+        """Read the end of a text, transcript or audio, which repeats the pieces."""
         item = self._outputs.item(payload)
         index = payload.get("content_index")
         if item is not None and isinstance(index, int) and index in item.contents:

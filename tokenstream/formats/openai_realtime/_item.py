@@ -1,4 +1,4 @@
-"""What is known of an output item while its response is open."""
+"""State of an output item while its response is open."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Content:
     def __init__(self, part: OpenPart) -> None:
         self.part = part
         self.told: set[str] = set()
-        """What of it has come in pieces, so that its whole says nothing new: text, transcript, audio."""
+        """Kinds of content (text, transcript, audio) that came in pieces, which the whole repeats."""
 
 
 class Item:
@@ -32,9 +32,9 @@ class Item:
         self.type = type
         self.contents: dict[int, Content] = {}
         self.call: OpenPart | None = None
-        """The call that it is, of the application's tools or of the server's."""
+        """Its call, of the application's tools or the server's."""
         self.other: OpenPart | None = None
-        """The part that it is where we have no word for it."""
+        """Its part, if its type is outside our vocabulary."""
         self.told = False
-        """Whether arguments of the server's call have come in pieces."""
+        """True once arguments of the server's call have come in pieces."""
         self.done = False

@@ -1,4 +1,4 @@
-"""Output items of responses, and the parts of the message that they are."""
+"""Output items of responses, as parts of the message."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CALLS = frozenset({"function_call", "mcp_call"})
 
 
 class Outputs(Parts):
-    """Parts whose pieces name a response, one of its output items, and a content part of that.
+    """Parts whose pieces name a response, one of its output items, and one of the item's content parts.
 
     Args:
         limits: Bounds on parts and tool calls.
@@ -43,12 +43,12 @@ class Outputs(Parts):
         self._by_id: dict[str, Item] = {}
         self._by_place: dict[tuple[str, int], Item] = {}
         self.audio_format: dict[str, Any] = {}
-        """What the session, or the response, says of the audio that it gives."""
+        """The format of output audio, given by the session or the response."""
 
     # -- responses ---------------------------------------------------------
 
     def begin(self, id: str | None, model: str | None) -> None:
-        """Take the beginning of a response; one that follows another begins a new answer.
+        """Begin a response; after an earlier response, it is a new answer.
 
         Args:
             id: Its id.
@@ -63,11 +63,11 @@ class Outputs(Parts):
         self.emit(MessageStart(*self._head, another=True, raw=self.raw))
 
     def end_response(self, response: str, *, complete: bool) -> None:
-        """Close what is open of a response, and forget its items.
+        """Close the open parts of a response, and forget its items.
 
         Args:
             response: Its id.
-            complete: Whether it ended of itself; where it was cut, the call that was being
+            complete: True if it ended by itself. If it was cut off, the call being
                 written is not handed out.
         """
         for item in [item for item in self._by_place.values() if item.response == response]:
@@ -78,12 +78,12 @@ class Outputs(Parts):
         self._by_id = {id: item for id, item in self._by_id.items() if item.response != response}
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
-        """Take the status of the last response that was open: what is open of the answer is over."""
+        """Record the status of the last open response and close every open part."""
         super().finish(choice, reason, raw_reason)
         self._forget()
 
     def close_all(self, *, complete: bool) -> None:
-        """Close every part; where the answer was cut, no tool call is handed out."""
+        """Close every part; if the answer was cut off, no tool call is handed out."""
         super().close_all(complete=complete)
         self._forget()
 
@@ -94,12 +94,12 @@ class Outputs(Parts):
     # -- items -------------------------------------------------------------
 
     def item(self, payload: dict[str, Any]) -> Item | None:
-        """Return the item that a payload names, by its id or its place; None where there is none."""
+        """Return the item that a payload names by id or place; None if there is none."""
         found = self._by_id.get(text_of(payload, "item_id") or "")
         return found or self._by_place.get(self._place(payload))
 
     def start_item(self, payload: dict[str, Any], item: dict[str, Any]) -> Item:
-        """Take the start of an output item, and return what is known of it; sent again, it says nothing."""
+        """Start an output item and return it; a repeated start changes nothing."""
         id, place = text_of(item, "id") or "", self._place(payload)
         if id in self._by_id:
             self.note("content_twice")
@@ -117,7 +117,7 @@ class Outputs(Parts):
         return started
 
     def end_item(self, payload: dict[str, Any], item: dict[str, Any]) -> None:
-        """Take the end of an output item, which says again all that it holds."""
+        """End an output item; the payload repeats all its content."""
         found = self.item({**payload, "item_id": item.get("id")})
         if found is None:
             self.note("part_unopened")
@@ -133,7 +133,7 @@ class Outputs(Parts):
         self._close_item(found, whole=text_of(item, "status") not in _CUT_STATUSES, content=item)
 
     def is_known(self, item: dict[str, Any], response: str, index: int) -> bool:
-        """Return whether an item of a finished response was told before."""
+        """Return whether an item of a finished response was reported before."""
         return (text_of(item, "id") or "") in self._by_id or (response, index) in self._by_place
 
     def _place(self, payload: dict[str, Any]) -> tuple[str, int]:
@@ -143,11 +143,11 @@ class Outputs(Parts):
     # -- content -----------------------------------------------------------
 
     def content(self, payload: dict[str, Any], type: str) -> Content | None:  # noqa: A002 - the field's name
-        """Return the content part that a payload adds to; one that was never started is opened.
+        """Return the content part that a payload adds to; it is opened if it was never started.
 
         Args:
             payload: The payload.
-            type: What it adds: "text" or "audio".
+            type: The kind of addition: "text" or "audio".
         """
         item = self.item(payload)
         if item is None:
@@ -167,7 +167,7 @@ class Outputs(Parts):
         return found
 
     def start_content(self, payload: dict[str, Any]) -> None:
-        """Take the start of a content part."""
+        """Start a content part."""
         item, part = self.item(payload), dict_of(payload, "part")
         if item is None or item.type != "message":
             self.note("part_unopened" if item is None else "delta_misfits")
@@ -180,7 +180,7 @@ class Outputs(Parts):
         self.whole_content(item, index, part)
 
     def whole_content(self, item: Item, index: int, content: dict[str, Any]) -> None:
-        """Give what a content part holds as a whole, where no piece of it came."""
+        """Report the whole of a content part, if no piece of it came."""
         found = item.contents.get(index)
         if found is None:
             if item.type != "message":
@@ -197,7 +197,7 @@ class Outputs(Parts):
             self.write_audio(found, audio)
 
     def end_content(self, payload: dict[str, Any]) -> None:
-        """Take the end of a content part, which says again all that it holds."""
+        """End a content part; the payload repeats all its content."""
         item = self.item(payload)
         found = None if item is None else item.contents.get(self._content_index(payload))
         if item is None or found is None or found.part.closed:
@@ -215,7 +215,7 @@ class Outputs(Parts):
         self.add(content.part, text)
 
     def write_transcript(self, content: Content, text: str) -> None:
-        """Add to what audio says."""
+        """Add to the transcript of audio."""
         part = content.part
         if part.kind != "media":
             self.note("delta_misfits")
@@ -260,7 +260,7 @@ class Outputs(Parts):
     # -- calls -------------------------------------------------------------
 
     def write_arguments(self, payload: dict[str, Any], fragment: str) -> None:
-        """Add to the arguments of a call; what has none yet waits for the end, which says it all again."""
+        """Add to the arguments of a call; if the call is not open yet, its end will repeat them all."""
         item = self.item(payload)
         if item is None or item.call is None:
             self.note("part_unopened")
@@ -275,7 +275,7 @@ class Outputs(Parts):
             item.told = True
 
     def end_arguments(self, payload: dict[str, Any], type: str) -> None:  # noqa: A002 - the field's name
-        """Take the end of a call's arguments; its item says whether the call was cut, and ends it."""
+        """Read the end of a call's arguments; the end of its item decides whether the call is whole."""
         item = self.item(payload)
         if item is None:
             self.note("part_unopened")
@@ -286,7 +286,7 @@ class Outputs(Parts):
         self.whole_arguments(item, payload)
 
     def whole_arguments(self, item: Item, holder: dict[str, Any]) -> None:
-        """Give the arguments as a whole, where no piece of them came."""
+        """Report the whole arguments, if no piece of them came."""
         call, text = item.call, text_of(holder, "arguments")
         if call is None or call.closed or text is None:
             return
@@ -300,7 +300,7 @@ class Outputs(Parts):
     # -- opening and closing -------------------------------------------------
 
     def _open_message(self, item: Item, start: dict[str, Any]) -> None:
-        """Do nothing: a message's parts have starts of their own."""
+        """Do nothing: the parts of a message have their own start events."""
 
     def _open_call(self, item: Item, start: dict[str, Any]) -> None:
         name = text_of(start, "name")
@@ -342,7 +342,7 @@ class Outputs(Parts):
                 self.close(each.part)
 
     def _give_result(self, item: Item, content: dict[str, Any]) -> None:
-        """Give what a tool that the server ran has answered."""
+        """Report the result of a tool that the server ran."""
         name = "error" if content.get("error") else "output"
         if content.get(name) is not None:
             self.whole(0, ServerToolResult(id=item.id, name=item.type, content=content[name]))
@@ -372,7 +372,7 @@ _CALL_FIELDS = (
     "name",
     "call_id",
     "arguments",
-    # Of an event that tells of the call, and not of the call itself.
+    # A field of the event and not of the call.
     "event_id",
     "item_id",
     "response_id",

@@ -1,4 +1,4 @@
-"""Whose an event is: of this API at all, and of which response."""
+"""Recognise events of this API, and find the response of an event."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SESSION_EVENTS = ("session.", "conversation.", "input_audio_buffer.", "output_a
 
 
 def is_event(payload: dict[str, Any]) -> bool:
-    """Return whether a payload is an event of the Realtime API, and not one of the Responses API.
+    """Return whether a payload is an event of the Realtime API and not of the Responses API.
 
     Example:
         >>> is_event({"type": "session.created", "session": {}}), is_event({"type": "response.created"})
@@ -34,7 +34,7 @@ def is_event(payload: dict[str, Any]) -> bool:
 
 
 def place_of(payload: dict[str, Any]) -> tuple[str | None, bool]:
-    """Return the response that an event belongs to, None for the session, and whether it ends it.
+    """Return the response that an event belongs to (None: the session), and whether it ends there.
 
     Example:
         >>> place_of({"type": "response.done", "response": {"id": "resp_1"}})
@@ -44,5 +44,5 @@ def place_of(payload: dict[str, Any]) -> tuple[str | None, bool]:
     if not kind.startswith("response."):
         return None, False
     id = text_of(dict_of(payload, "response"), "id") or text_of(payload, "response_id")
-    # Where nothing has an id, all is of the response that is open.
+    # Without any ids, all events belong to the open response.
     return id or ("" if kind == "response.created" else None), kind == "response.done"

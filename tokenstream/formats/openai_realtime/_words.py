@@ -1,4 +1,4 @@
-"""What the Realtime API's words mean in ours: statuses, token counts, audio."""
+"""Translate the Realtime API's vocabulary: statuses, token counts, audio."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
         "content_filter": "content_filter",
     }
 )
-"""Statuses of a response, and why one is incomplete."""
+"""Finish reasons by status of a response, or by the cause of an incomplete one."""
 _OLD_AUDIO = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
-"""What the beta called the formats of audio."""
+"""Audio formats by the beta's names."""
 
 
 def finish_reason(status: str, reason: str | None) -> FinishReason:
-    """Return why a response ended.
+    """Return a response's finish reason.
 
     Args:
         status: Its status.
-        reason: What its `status_details` say of it, or None.
+        reason: The reason in its `status_details`, or None.
 
     Example:
         >>> finish_reason("incomplete", "max_output_tokens"), finish_reason("cancelled", "turn_detected")
@@ -45,7 +45,7 @@ def finish_reason(status: str, reason: str | None) -> FinishReason:
 
 
 def usage_of(report: dict[str, Any]) -> Usage:
-    """Return a report of token counts in our names; counts that it lacks are None.
+    """Return token counts under our names; missing counts are None.
 
     Example:
         >>> usage_of({"input_tokens": 9, "output_token_details": {"audio_tokens": 4}}).output_audio_tokens
@@ -55,7 +55,7 @@ def usage_of(report: dict[str, Any]) -> Usage:
 
 
 def output_format(holder: dict[str, Any]) -> dict[str, Any]:
-    """Return the format of the audio that a session or a response says it gives; empty where it does not.
+    """Return the output audio format of a session or response; empty if it has none.
 
     Example:
         >>> output_format({"audio": {"output": {"format": {"type": "audio/pcm", "rate": 24000}}}})

@@ -1,4 +1,4 @@
-"""OpenAI Responses, as OpenAI, Azure and servers that imitate them send it."""
+"""OpenAI Responses, as sent by OpenAI, Azure and servers that imitate them."""
 
 from __future__ import annotations
 

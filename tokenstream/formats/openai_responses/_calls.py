@@ -1,4 +1,4 @@
-"""Output items that are calls of the application's tools, or that wait for its word."""
+"""Output items that call the application's tools, or ask for its approval."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 __all__ = ["CallItem", "is_clients"]
 
 _TYPES = {"function_call": "function", "custom_tool_call": "custom"}
-"""Calls of tools that the application has described, and what they are called here."""
+"""Calls of tools that the application has described, with our type for them."""
 _CLIENTS = frozenset({"apply_patch_call", "computer_call", "local_shell_call", "mcp_approval_request"})
-"""Calls of tools that OpenAI has described and the application runs, and a question that it answers."""
+"""Calls of tools that OpenAI describes and the application runs, and a request for approval."""
 _TEXT_FIELDS = {"arguments": "function", "input": "custom"}
 _CALL_FIELDS = ("call_id", "name", "arguments", "input", "parsed_arguments")
-"""Fields of a call that have their own place; the last is what the SDK's stream helper adds."""
+"""Fields of a call that are read elsewhere; the SDK's stream helper adds the last one."""
 _CUT = frozenset({"incomplete", "failed"})
 
 
 def is_clients(item_type: str, item: dict[str, Any]) -> bool:
-    """Return whether the application runs a tool, and not the provider.
+    """Return whether the application runs a tool and not the provider.
 
     Args:
         item_type: The item's type.
@@ -46,7 +46,7 @@ def is_clients(item_type: str, item: dict[str, Any]) -> bool:
 
 
 class CallItem(Item):
-    """A tool call; its arguments come as text, or with the item where OpenAI describes the tool."""
+    """A tool call; its arguments come as text or, for tools that OpenAI describes, within the item."""
 
     __slots__ = ("_call", "_item", "_settled", "_unnamed")
 
@@ -54,14 +54,14 @@ class CallItem(Item):
         super().__init__(parts, item_type, index)
         self._call: OpenCall | None = None
         self._item: dict[str, Any] = {}
-        """What was told of it last, while it has no name."""
+        """Its latest data, until it has a name."""
         self._unnamed = TextLog()
-        """Arguments that came before its name."""
+        """Arguments that arrived before its name."""
         self._settled = False
-        """Whether the arguments were sent whole."""
+        """True once the arguments were sent whole."""
 
     def take(self, item: dict[str, Any], *, over: bool) -> None:
-        """Open the call once it has a name, and hand it out where it is over."""
+        """Open the call once it has a name, and hand it out if it is over."""
         if self.over:
             return
         described_by_us = self.type in _TYPES
@@ -97,7 +97,7 @@ class CallItem(Item):
         self.parts.add_arguments(self._call, held)
 
     def _give_up(self, item: dict[str, Any]) -> None:
-        """Carry a call that never got a name: nobody can run it, but nothing is lost."""
+        """Carry a call without a name as an opaque part: nobody can run it, but nothing is lost."""
         self.over = True
         self.parts.note("call_nameless")
         self.parts.whole(0, OpaquePart(type=self.type, data=item))
@@ -110,7 +110,7 @@ class CallItem(Item):
             self._settle(call, text)
 
     def _settle(self, call: OpenCall, text: str) -> None:
-        """Take the arguments whole: they count, whatever the fragments were."""
+        """Set the whole arguments, which take precedence over the fragments."""
         self._settled = True
         if self.parts.halves:
             text = mend(text)
@@ -123,7 +123,7 @@ class CallItem(Item):
             call.arguments.append(text)
 
     def add(self, field: str, text: str) -> bool:
-        """Add to its arguments, or to its input."""
+        """Add to its arguments or input."""
         if field not in _TEXT_FIELDS:
             return False
         if self.over:
@@ -136,7 +136,7 @@ class CallItem(Item):
         return True
 
     def settle(self, field: str, text: str, name: str | None = None) -> bool:
-        """Take its arguments whole, and its name where its start did not tell it."""
+        """Set its whole arguments, and its name if the start lacked it."""
         if field not in _TEXT_FIELDS:
             return False
         if self._call is None and name and not self.over:
@@ -149,15 +149,15 @@ class CallItem(Item):
         return True
 
     def _wait(self, text: str) -> None:
-        """Hold arguments back until the call has a name."""
+        """Hold back arguments until the call has a name."""
         self._unnamed.append(text)
         if self._unnamed.length > self.parts.limits.text:
             raise LimitExceeded(limit="text", value=self.parts.limits.text)
 
     def close(self, *, complete: bool) -> None:
-        """Close a call that no end of its item has closed.
+        """Close a call whose item had no end.
 
-        It is handed out where its arguments were sent whole, or are an object, whose end cannot be mistaken.
+        It is handed out if its arguments were sent whole, or are an object, whose end is unmistakable.
         """
         call = self._call
         if call is None and self._unnamed.length:
@@ -167,7 +167,7 @@ class CallItem(Item):
         self._end(whole=complete and certain)
 
     def _end(self, *, whole: bool) -> None:
-        # The arguments are the message's from here on.
+        # From here on, the message holds the arguments.
         call, self._call = self._call, None
         self.over = True
         if call is not None:

@@ -1,4 +1,4 @@
-"""What the events about output items mean: which item, which text of it, and what is added."""
+"""Readers of the events about output items: find the item and its text, and add to it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _Reader: TypeAlias = "Callable[[Items, dict[str, Any], str], bool]"
 
 
 class _Place(NamedTuple):
-    """Where the text of an event belongs."""
+    """The target of an event's text."""
 
     item: str
     """The type of its item."""
     field: str
-    """The field of its index there."""
+    """The event's field with the index of the text."""
     content: str
-    """The type of the content that it is."""
+    """The type of the content."""
 
 
 _TEXT = _Place("message", "content_index", "output_text")
@@ -42,14 +42,14 @@ _PLACES = {
     "response.reasoning_summary_text": _SUMMARY,
     "response.reasoning_summary": _SUMMARY,
 }
-"""Texts of items, by the name of their events."""
+"""Targets of texts, by event name."""
 _INPUTS = {
     "response.function_call_arguments": ("function_call", "arguments"),
     "response.custom_tool_call_input": ("custom_tool_call", "input"),
     "response.mcp_call_arguments": ("mcp_call", "arguments"),
     "response.code_interpreter_call_code": ("code_interpreter_call", "code"),
 }
-"""What calls are made with: their item's type and its field, by the name of their events."""
+"""Item type and field of calls' arguments, by event name."""
 _PROGRESS = {
     "code_interpreter_call": ("in_progress", "interpreting", "completed"),
     "compaction": ("compacting",),
@@ -59,7 +59,7 @@ _PROGRESS = {
     "mcp_list_tools": ("in_progress", "completed", "failed"),
     "web_search_call": ("in_progress", "searching", "completed"),
 }
-"""How far the provider is, by the type of item that it works on."""
+"""Words for the provider's progress, by item type."""
 _STEPS = {
     f"response.{item_type}.{status}": (item_type, status)
     for item_type, statuses in _PROGRESS.items()
@@ -151,7 +151,7 @@ def _part_ended(items: Items, payload: dict[str, Any], kind: str) -> bool:
 
 
 def _part(items: Items, payload: dict[str, Any], kind: str) -> tuple[str, dict[str, Any], Item]:
-    """Return the field of the index, the content, and the item of an event about a content."""
+    """Return the index field, the content and the item of an event about a content."""
     part = items.clean(dict_of(payload, "part"))
     if "summary" in kind:
         return "summary_index", part, items.item(payload, "reasoning")
@@ -191,7 +191,7 @@ def _sounded(items: Items, payload: dict[str, Any], kind: str) -> bool:
 
 
 def _repeated(_items: Items, _payload: dict[str, Any], _kind: str) -> bool:
-    """Take an event that says nothing that its deltas have not said."""
+    """Ignore an event that only repeats its deltas."""
     return True
 
 
@@ -201,12 +201,12 @@ READERS: dict[str, _Reader] = {
     "response.content_part.added": _part_begun,
     "response.content_part.done": _part_ended,
     "response.reasoning_summary_part.added": _part_begun,
-    # The name that vLLM made up.
+    # vLLM's name.
     "response.reasoning_part.added": _part_begun,
     "response.reasoning_part.done": _part_ended,
     "response.reasoning_summary_part.done": _part_ended,
     "response.output_text.annotation.added": _annotated,
-    # The name in older documents.
+    # The name in older documentation.
     "response.output_text_annotation.added": _annotated,
     "response.image_generation_call.partial_image": _previewed,
     "response.audio.delta": _sounded,
@@ -219,4 +219,4 @@ READERS: dict[str, _Reader] = {
     **dict.fromkeys([f"{name}.done" for name in _INPUTS], _input_ended),
     **dict.fromkeys(_STEPS, _progressed),
 }
-"""What each event means; a reader tells whether the event fitted its item."""
+"""Readers by event name; a reader returns False if the event does not fit its item."""

@@ -62,11 +62,11 @@ _EVENT_FIELDS = frozenset(
         *PADDING,
     }
 )
-"""Fields of events that are read, or that say again what others say."""
+"""Fields of events that are read, or that repeat others."""
 
 
 class OpenAIResponses(Format):
-    """OpenAI Responses: the stream's events, or a whole response in one payload.
+    """The `openai-responses` format: the events of a stream, or a whole response in one payload.
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
@@ -106,19 +106,19 @@ class OpenAIResponses(Format):
         self._items = Items(self.limits, self.note)
         self.parts = self._items
         self._decoded = False
-        """Whether the payload that is being read came decoded, without a name."""
+        """True if the current payload arrived decoded, without an event name."""
         self._nameless = False
-        """Whether its SSE event has no name."""
+        """True if its SSE event has no name."""
         self._begun = False
         self._created = False
         self._places: dict[str, str] = {}
-        """The response that was created last, by the stream's id on a WebSocket; "" where there is none."""
+        """The response created last, by stream id on a WebSocket ("" without an id)."""
         self._running: set[str] = set()
-        """Those ids of streams whose response has not ended."""
+        """Stream ids whose response has not ended."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
-        """Return whether a first payload is of this format; None after a sign of life."""
+        """Return whether a first payload is of this format; None for a sign of life."""
         kind = payload.get("type", event)
         if payload.get("object") == "response":
             return is_list(payload.get("output"))
@@ -128,19 +128,19 @@ class OpenAIResponses(Format):
             return None
         if kind == "error":
             return "sequence_number" in payload
-        # Events of the Realtime API have the same names, and ids of their own.
+        # Events of the Realtime API have the same names, but also ids.
         realtime = dict_of(payload, "response").get("object") == "realtime.response"
         return _is_known(kind) and "event_id" not in payload and not realtime
 
     def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
-        """Return the response that an event belongs to, None for the connection, and whether it ends it."""
+        """Return the response that an event belongs to (None: the connection), and whether it ends there."""
         kind, stream = text_of(payload, "type") or "", text_of(payload, "stream_id") or ""
         if kind.startswith("response.steer."):
             return None, False
         if not _is_known(kind):
             if error_of(payload, kind) is None:
                 return None, False
-            # The request failed: it is all that comes of it, or the response that it was is not over yet.
+            # The request failed. The error is its only event, unless a response is still open.
             return (self._places[stream], False) if stream in self._running else ("", True)
         word = kind.removeprefix("response.")
         if word == "created":
@@ -159,16 +159,16 @@ class OpenAIResponses(Format):
 
     @property
     def sequence_number(self) -> int | None:
-        """The number of the event that came last, from which OpenAI can replay; None where none came."""
+        """The number of the last event, from which OpenAI can replay; None before the first."""
         return self._items.sequence_number
 
     def is_kept(self, message: Message) -> bool:
-        # What is asked for in the foreground is cancelled with its connection.
+        # A response in the foreground is cancelled when its connection closes.
         return message.provider_data.get("background") is True
 
     @property
     def position(self) -> int | None:
-        """The `sequence_number` of the event that came last, for `starting_after`."""
+        """The `sequence_number` of the last event, to be sent as `starting_after`."""
         return self._items.sequence_number
 
     def position_of(self, payload: dict[str, Any]) -> int | None:
@@ -176,25 +176,25 @@ class OpenAIResponses(Format):
         return sequence_number_of(payload)
 
     def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
-        """Return the id of the response that an event begins; None where it begins none."""
+        """Return the id of the response that an event begins; None if it begins none."""
         if (text_of(payload, "type") or event) != "response.created":
             return None
         return text_of(dict_of(payload, "response"), "id") or ""
 
     def state(self) -> dict[str, Any] | None:
-        """Return what is known of the response."""
+        """Return the state of the response."""
         self._items.settle_number()
         return super().state()
 
     def feed_plainly(self, frame: Frame) -> list[Event]:
-        """Return the events that `frame` holds, whatever it has in common with others."""
+        """Return the events of `frame` without the fast path."""
         self._decoded = isinstance(frame, dict)
         return super().feed_plainly(frame)
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None]:
-        """Return what keeps each delta for its number, and counts what it adds to its text."""
+        """Return a callback that keeps each delta for its number and counts the characters it adds."""
         if not (text_of(delta.raw, "type") or "").endswith(".delta"):
-            # What is whole is given once.
+            # A whole content is given only once.
             return refuse
         items = self._items
         section = None if isinstance(delta, ToolCallDelta | PartDelta) else items.written
@@ -207,13 +207,13 @@ class OpenAIResponses(Format):
             if section is not None:
                 section.given += len(delta.text)
             if note is not None:
-                # The frame itself is counted after this.
+                # The frame itself is counted after this call.
                 note("event_name_missing", event=self.frames + 1)
 
         return take
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Return whether an event is about the response, and so no error of the connection."""
+        """Return whether an event is about the response and so not an error of the connection."""
         return _is_known(text_of(payload, "type") or event) or payload.get("object") == "response"
 
     def _read_object(self, data: dict[str, Any], event: str) -> None:
@@ -229,14 +229,14 @@ class OpenAIResponses(Format):
         self.read(data, event)
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Put what `payload` says into `self.parts`, and the provider's error into `error`."""
+        """Pass the content of `payload` to `self.parts`, and the provider's error to `error`."""
         kind = text_of(payload, "type")
         if kind is None and payload.get("object") == "response":
             self._read_whole(payload)
             return
         self._nameless = not (event or self._decoded)
         if self._nameless:
-            # Not by `note`: what is like this payload may be read at a glance, which counts it too.
+            # Not through `note`, which would rule out the fast path: `follow` counts the deltas read there.
             self.departures.note("event_name_missing", event=self.frames)
         elif kind and event and kind != event:
             self.note("event_name_differs")
@@ -265,14 +265,14 @@ class OpenAIResponses(Format):
             self.parts.unknown(kind, payload)
 
     def end_without_finish(self) -> None:
-        """End a response whose own end is missing: no open tool call is known to be whole."""
+        """End a response without an end event: its open tool calls may not be whole."""
         self._items.settle(None, complete=False)
         super().end_without_finish()
 
     # -- the response ------------------------------------------------------
 
     def _read_life(self, payload: dict[str, Any], kind: str) -> None:
-        """Take an event about the response as a whole."""
+        """Read an event about the response as a whole."""
         response, word = dict_of(payload, "response"), kind.removeprefix("response.")
         if word in FINAL_STATUSES:
             if not says_nothing(payload.get("error")):
@@ -286,7 +286,7 @@ class OpenAIResponses(Format):
         self._read_head(response)
 
     def _read_whole(self, response: dict[str, Any]) -> None:
-        """Read a response that was not streamed; one in the background may not be over."""
+        """Read a response that was not streamed; one in the background may not have ended."""
         status = text_of(response, "status") or "completed"
         if status in FINAL_STATUSES:
             self._read_end(response, status)
@@ -298,11 +298,11 @@ class OpenAIResponses(Format):
         self._carry(known(response, *_RESPONSE_FIELDS) or {})
 
     def _read_end(self, response: dict[str, Any], word: str) -> None:
-        """Take the end of a response, with all of it.
+        """End a response; the payload has all its content.
 
         Args:
             response: The response.
-            word: The status that its event speaks of.
+            word: The status in the name of its event.
         """
         said = text_of(response, "status")
         status = said if said in FINAL_STATUSES else word

@@ -1,4 +1,4 @@
-"""One output item of a response, and the kinds that are parts with no text of their own."""
+"""One output item of a response, and the kinds of items that are a single part without text."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Item(ABC):
     """An output item that can still grow.
 
     Args:
-        parts: Where its events go.
+        parts: Makes its events.
         item_type: Its type, in OpenAI's word.
         index: Its output index.
     """
@@ -34,57 +34,57 @@ class Item(ABC):
         self.type = item_type
         self.index = index
         self.id: str | None = None
-        """Its id, as it was told last."""
+        """Its latest id."""
         self.over = False
-        """Whether its end came."""
+        """True once its end has arrived."""
 
     @abstractmethod
     def take(self, item: dict[str, Any], *, over: bool) -> None:
-        """Take what the server says of the whole item.
+        """Read the whole item as the server describes it.
 
         Args:
             item: The item as the server sent it.
-            over: Whether that is all of it.
+            over: True if the item is complete.
         """
 
     @abstractmethod
     def close(self, *, complete: bool) -> None:
-        """Close what no end of the item has closed.
+        """Close the parts that had no end event.
 
         Args:
-            complete: Whether the answer is over and was not cut.
+            complete: True if the answer is over and was not cut off.
         """
 
     def add(self, field: str, text: str) -> bool:
-        """Add to one of its texts, and tell whether it has that text.
+        """Add to one of its texts; return False if it has no such text.
 
         Args:
             field: The text's field, in OpenAI's word.
-            text: What is added.
+            text: The addition.
         """
         return False
 
     def settle(self, field: str, text: str, name: str | None = None) -> bool:
-        """Take one of its texts whole, as far as it was not given, and tell whether it has that text.
+        """Add the missing rest of a text sent whole; return False if the item has no such text.
 
         Args:
             field: The text's field, in OpenAI's word.
-            text: All of it.
-            name: What the tool is called, where the event tells.
+            text: The whole text.
+            name: The tool's name, if the event has it.
         """
         return False
 
     def progress(self, status: str) -> None:
-        """Take how far the provider is with it; most items do not tell."""
+        """Record the provider's progress with the item; most items report none."""
         del status
 
     def tell(self, part: OpenPart, content: Part) -> None:
-        """Give a part's start again, with more of what is known."""
+        """Give a part's start again with more data."""
         self.parts.tell_again(part, content)
 
 
 class OnePart(Item):
-    """An item that is one part, known by its data."""
+    """An item that is one part, described by its data."""
 
     __slots__ = ("_data", "_part")
 
@@ -92,14 +92,14 @@ class OnePart(Item):
         super().__init__(parts, item_type, index)
         self._part = NO_PART
         self._data: dict[str, Any] = {}
-        """What was told of it last; forgotten once it is over."""
+        """Its latest data; cleared once it is over."""
 
     @abstractmethod
     def content(self, item: dict[str, Any]) -> Part:
-        """Return the part that an item's data are, without what deltas add."""
+        """Return the part for an item's data, without additions of deltas."""
 
     def take(self, item: dict[str, Any], *, over: bool) -> None:
-        """Open the part, or tell more of it, and close it where it is over."""
+        """Open the part or report more data, and close it if it is over."""
         if self.over:
             return
         if self._part is NO_PART:
@@ -112,10 +112,10 @@ class OnePart(Item):
             self.close(complete=True)
 
     def fill(self, part: OpenPart, item: dict[str, Any]) -> None:
-        """Add what no delta has given."""
+        """Add content that no delta has given."""
 
     def progress(self, status: str) -> None:
-        """Tell how far the provider is with it, where that is news."""
+        """Report the provider's progress, if it is new."""
         if not self.over and self._data.get("status", "in_progress") != status:
             self.take({**self._data, "status": status}, over=False)
 
@@ -127,22 +127,22 @@ class OnePart(Item):
 
 
 class OpaqueItem(OnePart):
-    """An item that we have no word for, carried as it came."""
+    """An item outside our vocabulary, carried unchanged."""
 
     __slots__ = ()
 
     def content(self, item: dict[str, Any]) -> Part:
-        """Return the item as it is."""
+        """Return an opaque part with the item."""
         return OpaquePart(type=self.type, data=item)
 
 
 class ResultItem(OnePart):
-    """What a tool gave back, as an item of its own."""
+    """A tool's result, as an item of its own."""
 
     __slots__ = ()
 
     def content(self, item: dict[str, Any]) -> Part:
-        """Return the result, and the whole item beside it."""
+        """Return the result, with the whole item as provider data."""
         names = [name for name in ("output", "tools", "result") if name in item]
         return ServerToolResult(
             id=text_of(item, "call_id", "id") or "",
@@ -162,7 +162,7 @@ class HostedItem(OnePart):
         self._given = False
 
     def content(self, item: dict[str, Any]) -> Part:
-        """Return the call, and the whole item beside it."""
+        """Return the call, with the whole item as provider data."""
         return ServerToolCall(
             id=text_of(item, "call_id", "id") or "",
             name=text_of(item, "name") or self.type.removesuffix("_call"),
@@ -181,11 +181,11 @@ class HostedItem(OnePart):
         return True
 
     def settle(self, field: str, text: str, name: str | None = None) -> bool:
-        """Take its arguments or its code whole, where no delta has given any."""
+        """Add its whole arguments or code, if no delta has given any."""
         return self._given or self.over or self.add(field, text)
 
     def fill(self, part: OpenPart, item: dict[str, Any]) -> None:
-        """Add its arguments where no delta has given any, then what came of the call."""
+        """Add its arguments, if no delta has given any, then its result."""
         if not self._given:
             self.parts.add(part, written(arguments_of(item, self.type)))
         result = result_of(item, self.type)
@@ -196,7 +196,7 @@ class HostedItem(OnePart):
 
 
 class ImageItem(OnePart):
-    """An image that is generated; each partial one replaces the one before."""
+    """A generated image; each partial image replaces the one before."""
 
     __slots__ = ()
 
@@ -213,7 +213,7 @@ class ImageItem(OnePart):
         )
 
     def preview(self, payload: dict[str, Any]) -> bool:
-        """Take a partial image, which is whole in itself."""
+        """Report a partial image, which is a whole image file."""
         written = text_of(payload, "partial_image_b64")
         if self.over or written is None:
             return False
@@ -237,7 +237,7 @@ class ImageItem(OnePart):
             self.parts.note("media_invalid")
             self.tell(part, OpaquePart(type=self.type, data=item))
             return
-        # The last partial one must make room, also where nothing else has changed.
+        # The last partial image must be replaced, even if nothing else has changed.
         self.tell(part, self.content(item))
         self.parts.add_media(part, image)
 

@@ -1,4 +1,4 @@
-"""The output of a response: its items, known by their index, written as parts of the message."""
+"""The output of a response: items, identified by their index, as parts of the message."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ MADE_OF: tuple[type, ...] = (
     ResultItem,
     Section,
 )
-"""What the items of a response are made of."""
+"""Classes that the items of a response consist of."""
 
 _MOST_NUMBER = 10**15
 _WRITTEN = frozenset({"message", "reasoning"})
@@ -61,7 +61,7 @@ _WRITTEN = frozenset({"message", "reasoning"})
 class Items(Parts):
     """Parts whose pieces carry the index of an output item.
 
-    Ids may change from event to event, so an item is known by its index.
+    Ids may change from event to event, so an item is identified by its index.
 
     Args:
         limits: Bounds on parts and tool calls.
@@ -86,9 +86,9 @@ class Items(Parts):
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self.number: int | None = None
-        """The number of the last event that was decoded and had one."""
+        """The number of the last decoded event that had one."""
         self.latest: Event | None = None
-        """A delta after it that was not decoded, and has a number of its own."""
+        """The last delta after that event, not decoded, which may have a later number."""
         self._by_index: dict[int, Item] = {}
         self._by_place: dict[tuple[int, str], Item] = {}
         """Items by index and type."""
@@ -97,27 +97,27 @@ class Items(Parts):
         """The highest index of an item."""
         self._seen: list[Item] = []
         self.written: Section | None = None
-        """The text that the last decoded delta of one added to."""
+        """The text that the last decoded text delta added to."""
         self._audio: OpenPart | None = None
 
     def clean(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Return what an item keeps beyond its payload: without halves of surrogate pairs."""
+        """Return data that outlive their payload, without halves of surrogate pairs."""
         return mend(data) if self.halves else data
 
     @property
     def sequence_number(self) -> int | None:
-        """The number of the event that came last, from which the provider can replay."""
+        """The number of the last event, from which the provider can replay."""
         number = None if self.latest is None else sequence_number_of(self.latest.raw)
         return self.number if number is None else number
 
     def settle_number(self) -> None:
-        """Keep the number alone of the event that came last."""
+        """Replace the kept delta by its number."""
         self.number, self.latest = self.sequence_number, None
 
-    # -- which item --------------------------------------------------------
+    # -- finding items -----------------------------------------------------
 
     def begin(self, payload: dict[str, Any], item: dict[str, Any]) -> None:
-        """Take the start of an item."""
+        """Start an item."""
         index = number_of(payload, "output_index")
         if index is None:
             self.note("part_index_missing")
@@ -135,7 +135,7 @@ class Items(Parts):
         self._make(index, item).take(item, over=False)
 
     def end(self, payload: dict[str, Any], item: dict[str, Any]) -> None:
-        """Take the end of an item, with all of it."""
+        """End an item; the payload has all its content."""
         item_type = text_of(item, "type")
         held = self.find(payload, item_type)
         if held is None or (item_type and held.type != item_type):
@@ -148,11 +148,11 @@ class Items(Parts):
         held.take(item, over=True)
 
     def find(self, payload: dict[str, Any], item_type: str | None = None) -> Item | None:
-        """Return the item that an event is about; None where no such item was started.
+        """Return the item that an event is about; None if no such item was started.
 
         Args:
             payload: The event.
-            item_type: The item's type, where it is known; another item may have the same index.
+            item_type: The item's type, if known; another item may have the same index.
         """
         index = number_of(payload, "output_index")
         if index is not None:
@@ -166,11 +166,11 @@ class Items(Parts):
         return found if found is not None or not self._seen else self._seen[-1]
 
     def item(self, payload: dict[str, Any], item_type: str) -> Item:
-        """Return the item that an event is about; it is started where it was not.
+        """Return the item that an event is about, started if necessary.
 
         Args:
             payload: The event.
-            item_type: The type of item that has such events.
+            item_type: The type of the items with such events.
         """
         held = self.find(payload, item_type)
         if held is not None and _fits(held, item_type):
@@ -185,7 +185,7 @@ class Items(Parts):
         return made
 
     def _make(self, index: int, item: dict[str, Any]) -> Item:
-        # An item may be no part at all, so those are counted here.
+        # An item may be without parts, so items are bounded here, too.
         if len(self._seen) >= self.limits.parts:
             raise LimitExceeded(limit="parts", value=self.limits.parts)
         item_type = text_of(item, "type") or ""
@@ -207,14 +207,14 @@ class Items(Parts):
     def _free_index(self) -> int:
         return self._highest + 1
 
-    # -- all of them -------------------------------------------------------
+    # -- the whole output --------------------------------------------------
 
     def settle(self, output: object, *, complete: bool) -> None:
-        """Take the whole output: what was not given by events is.
+        """Report the content of the whole output that no event has given.
 
         Args:
             output: The items as the server sent them.
-            complete: Whether the answer was not cut.
+            complete: True if the answer was not cut off.
         """
         items = [self.clean(item) for item in dicts_of(output)]
         for place, (item, held) in enumerate(zip(items, self._told_of(items), strict=True)):
@@ -228,7 +228,7 @@ class Items(Parts):
                 held.close(complete=complete)
 
     def _told_of(self, items: list[dict[str, Any]]) -> list[Item | None]:
-        """Return, for each item, the one that events have told of; None for those that are new."""
+        """Return, for each item, the one already reported by events, or None if it is new."""
         counts = Counter(held.id for held in self._seen)
         named = {(held.type, held.id or ""): held for held in self._seen if held.id and counts[held.id] == 1}
         kinds = [text_of(item, "type") or "" for item in items]
@@ -236,7 +236,7 @@ class Items(Parts):
             named.pop((kind, text_of(item, "id") or ""), None)
             for kind, item in zip(kinds, items, strict=True)
         ]
-        # Ids may differ from those in the events: the others are the next ones of their type.
+        # Ids may differ from those in the events: match the remaining items by type and order.
         taken = {id(held) for held in by_id}
         waiting: dict[str, deque[Item]] = {}
         for other in sorted(self._seen, key=lambda held: held.index):
@@ -249,7 +249,7 @@ class Items(Parts):
         return found
 
     def close_all(self, *, complete: bool) -> None:
-        """Close every part; where the answer was cut, no tool call is handed out."""
+        """Close every part; if the answer was cut off, no tool call is handed out."""
         if complete:
             for held in self._seen:
                 if not held.over:
@@ -258,19 +258,19 @@ class Items(Parts):
         self.tell_number()
 
     def tell_number(self) -> None:
-        """Tell the number of the event that came last."""
+        """Report the number of the last event."""
         number = self.sequence_number
         if number is not None:
             self.field("sequence_number", number)
 
-    # -- audio, which is no item -------------------------------------------
+    # -- audio, which belongs to no item -----------------------------------
 
     def add_audio(self, data: str, transcript: str) -> None:
         """Add to the spoken answer.
 
         Args:
             data: A piece of sound, in base64.
-            transcript: A piece of what it says.
+            transcript: A piece of its transcript.
         """
         sound = media_of(data)
         if sound is None:
@@ -282,7 +282,7 @@ class Items(Parts):
 
 
 def number_of(payload: dict[str, Any], name: str) -> int | None:
-    """Return a field that is an index, also one that was written as digits.
+    """Return a field that is an index, possibly written as digits.
 
     Example:
         >>> number_of({"index": "2"}, "index"), number_of({"index": True}, "index")
@@ -293,7 +293,7 @@ def number_of(payload: dict[str, Any], name: str) -> int | None:
 
 
 def sequence_number_of(payload: dict[str, Any]) -> int | None:
-    """Return the number that an event has in its response.
+    """Return the number of an event in its response.
 
     Example:
         >>> sequence_number_of({"sequence_number": 7}), sequence_number_of({"sequence_number": -7})
@@ -305,7 +305,7 @@ def sequence_number_of(payload: dict[str, Any]) -> int | None:
 
 
 def _fits(held: Item, item_type: str) -> bool:
-    """Return whether an event about items of a type may be about this one."""
+    """Return whether an event for a type of items may be about this item."""
     if item_type in _WRITTEN or isinstance(held, WrittenItem):
         return held.type == item_type
     return True

@@ -1,4 +1,4 @@
-"""What the words of the Responses API mean in ours: ends, errors, token counts, citations, arguments."""
+"""Translate the vocabulary of the Responses API: ends, errors, token counts, citations, arguments."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 FINAL_STATUSES = frozenset({"completed", "incomplete", "failed", "cancelled"})
-"""Statuses of a response that is over."""
+"""Final statuses of a response."""
 
 _INCOMPLETE: dict[str, FinishReason] = {
     "max_output_tokens": "length",
@@ -49,7 +49,7 @@ _PHASES: dict[str, Phase] = {"commentary": "commentary", "final_answer": "final_
 
 RETRYABLE: Mapping[str, bool] = MappingProxyType(
     {
-        # The connection is an hour old, and a new one takes the same request.
+        # The connection has reached its age limit of an hour; a new one accepts the same request.
         "websocket_connection_limit_reached": True,
         **dict.fromkeys(
             (
@@ -76,7 +76,7 @@ RETRYABLE: Mapping[str, bool] = MappingProxyType(
         ),
     }
 )
-"""Codes that no word in them tells of, or that their words belie: those of the SDK's `ResponseError`."""
+"""Codes of the SDK's `ResponseError` whose words say nothing, or the wrong thing, about a retry."""
 
 _ARGUMENTS: dict[str, tuple[str, ...]] = {
     "apply_patch_call": ("operation",),
@@ -89,17 +89,17 @@ _ARGUMENTS: dict[str, tuple[str, ...]] = {
     "shell_call": ("action",),
     "web_search_call": ("action",),
 }
-"""The field of an item that says what the tool is to do, where it is not `arguments`."""
+"""The field of an item with the tool's arguments, if it is not `arguments`."""
 _RESULTS: dict[str, tuple[str, ...]] = {
     "code_interpreter_call": ("outputs",),
     "file_search_call": ("results",),
     "mcp_call": ("output", "error"),
 }
-"""The field of a call's own item that holds what came of it."""
+"""The field of a call's own item with its result."""
 
 
 def finish_of(response: dict[str, Any], status: str) -> FinishReason:
-    """Return why a response is over.
+    """Return a response's finish reason.
 
     Args:
         response: The response.
@@ -115,11 +115,11 @@ def finish_of(response: dict[str, Any], status: str) -> FinishReason:
 
 
 def error_of(payload: dict[str, Any], event: str) -> ProviderError | None:
-    """Return the error that a payload is, or None when it is none; its details may be nested or flat.
+    """Return the error in a payload, nested or flat, or None if it has none.
 
     Args:
         payload: The decoded payload.
-        event: The SSE event's name, "" where it has none.
+        event: The SSE event's name, "" if it has none.
 
     Example:
         >>> error = error_of({"type": "error", "code": "rate_limit_exceeded", "message": "no"}, "error")
@@ -128,13 +128,13 @@ def error_of(payload: dict[str, Any], event: str) -> ProviderError | None:
     """
     details: object = payload.get("error")
     if not details and payload.get("type") == "error":
-        # The type of the flat shape is the event's, not the error's.
+        # In the flat shape, `type` is the event's, not the error's.
         details = known(payload, "type", "sequence_number")
     return provider_error({**payload, "error": details} if details else payload, event)
 
 
 def usage_of(report: dict[str, Any]) -> Usage:
-    """Return a report of token counts in our names; counts that it lacks are None.
+    """Return token counts under our names; missing counts are None.
 
     Example:
         >>> usage_of({"input_tokens": 9, "output_tokens_details": {"reasoning_tokens": 4}}).reasoning_tokens
@@ -144,11 +144,11 @@ def usage_of(report: dict[str, Any]) -> Usage:
 
 
 def citation_of(data: dict[str, Any], cites: int) -> Citation:
-    """Return an annotation of any kind as a citation.
+    """Convert an annotation of any kind to a citation.
 
     Args:
         data: The annotation as the server sent it.
-        cites: Index of the part that it stands in.
+        cites: Index of the part that it supports.
 
     Example:
         >>> citation_of({"type": "file_citation", "filename": "laws.pdf", "index": 12}, 0).start
@@ -165,7 +165,7 @@ def citation_of(data: dict[str, Any], cites: int) -> Citation:
 
 
 def described(item: dict[str, Any], *without: str) -> dict[str, Any] | None:
-    """Return what an item says of itself beside its content; a status only once it is over.
+    """Return an item's fields beside its content; its status only once it is over.
 
     Example:
         >>> described({"id": "msg_1", "type": "message", "status": "in_progress"})
@@ -178,7 +178,7 @@ def described(item: dict[str, Any], *without: str) -> dict[str, Any] | None:
 
 
 def phase_of(fields: dict[str, Any]) -> Phase | None:
-    """Return what a message item says that its texts are; None where it does not say.
+    """Return the phase of a message item's texts; None if it names none.
 
     Example:
         >>> phase_of({"phase": "commentary"}), phase_of({"phase": None}), phase_of({"phase": "else"})
@@ -188,7 +188,7 @@ def phase_of(fields: dict[str, Any]) -> Phase | None:
 
 
 def arguments_of(item: dict[str, Any], item_type: str) -> object:
-    """Return what the tool of an item is to do: text as it is, JSON values as an object.
+    """Return the tool arguments of an item: text unchanged, JSON values as an object.
 
     Example:
         >>> arguments_of({"queries": ["cats"]}, "file_search_call"), arguments_of({}, "function_call")
@@ -199,7 +199,7 @@ def arguments_of(item: dict[str, Any], item_type: str) -> object:
 
 
 def result_of(item: dict[str, Any], item_type: str) -> object:
-    """Return what came of a call that its own item tells; None where it tells nothing.
+    """Return the result of a call that its own item holds; None if it holds none.
 
     Example:
         >>> result_of({"results": [{"filename": "a"}]}, "file_search_call"), result_of({}, "mcp_call")
@@ -217,7 +217,7 @@ def _first_said(item: dict[str, Any], names: tuple[str, ...]) -> tuple[str, obje
 
 
 def media_of(text: str) -> bytes | None:
-    r"""Return media that were sent as base64, also in a data URL; None where they are none.
+    r"""Decode media sent as base64, also in a data URL; None if they are not base64.
 
     Example:
         >>> media_of("AAA="), media_of("data:image/png;base64,AAA="), media_of("???")
@@ -229,7 +229,7 @@ def media_of(text: str) -> bytes | None:
 
 
 def written(value: object) -> str:
-    """Return arguments as text: what is no text is written as JSON.
+    """Return arguments as text; any other value is written as JSON.
 
     Example:
         >>> written({"type": "search"}), written("1 + 1"), written(None)

@@ -1,4 +1,4 @@
-"""Output items that hold text: messages and reasoning, each text of theirs a part."""
+"""Output items with texts (messages and reasoning), each text a part."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _KINDS = {
     "reasoning_text": "reasoning",
     "summary_text": "reasoning",
 }
-"""Types of content, and which kind of part each is."""
+"""Kinds of parts, by content type."""
 _ANSWERS = frozenset({"text", "refusal"})
-"""Kinds that servers take for each other when they say that a part begins."""
+"""Kinds that servers confuse in the start of a part."""
 _CONTENT_FIELDS = ("type", "text", "refusal", "annotations", "logprobs", "parsed")
 
 
@@ -34,8 +34,8 @@ class Section:
     """One text of an item.
 
     Args:
-        part: The part that it is.
-        fields: What is told of it beside its item's fields.
+        part: Its part.
+        fields: Its own data, beside the item's.
     """
 
     __slots__ = ("cited", "fields", "given", "has_logprobs", "part")
@@ -44,28 +44,28 @@ class Section:
         self.part = part
         self.fields = fields
         self.given = 0
-        """How many characters were given."""
+        """Characters given so far."""
         self.cited = 0
-        """How many annotations were given."""
+        """Annotations given so far."""
         self.has_logprobs = False
 
 
 class WrittenItem(Item):
-    """An item made of texts, each known by its field and its index there."""
+    """An item made of texts, each identified by its field and index."""
 
     __slots__ = ("fields", "highest", "sections")
 
     def __init__(self, parts: Parts, item_type: str, index: int) -> None:
         super().__init__(parts, item_type, index)
         self.fields: dict[str, Any] = {}
-        """What the item says of itself, for every part that it is."""
+        """The item's own data, for each of its parts."""
         self.sections: dict[tuple[str, int], Section] = {}
         self.highest: dict[str, int] = {}
-        """The highest index of a text, by its field."""
+        """The highest index of a text, by field."""
 
     @abstractmethod
     def kind_of(self, content: dict[str, Any]) -> str:
-        """Return the kind of part that a content is."""
+        """Return the kind of part for a content."""
 
     @abstractmethod
     def open_section(self, key: tuple[str, int], kind: str, content: dict[str, Any]) -> Section:
@@ -74,16 +74,16 @@ class WrittenItem(Item):
         Args:
             key: Its field and index.
             kind: The part's kind.
-            content: What the server says of it.
+            content: The server's description of it.
         """
 
     def start(self, key: tuple[str, int], content: dict[str, Any], *, expected: bool = True) -> Section:
-        """Return the open text at a place, which is opened where it is not.
+        """Return the open text at a place, opened if necessary.
 
         Args:
             key: Its field and index.
-            content: What the server says of it, with its type.
-            expected: Whether this is the place to say that it begins.
+            content: The server's description of it, with its type.
+            expected: True if a start is due here; otherwise it is a departure.
         """
         section = self.sections.get(key)
         if section is not None and not section.part.closed:
@@ -97,12 +97,12 @@ class WrittenItem(Item):
         return section
 
     def write(self, key: tuple[str, int], content: dict[str, Any], text: str) -> Section | None:
-        """Add to the text at a place; None where another kind of part stands there.
+        """Add to the text at a place; return None if another kind of part is there.
 
         Args:
             key: Its field and index.
-            content: A content of that type.
-            text: What is added.
+            content: A content of this type.
+            text: The addition.
         """
         section = self.start(self._place_of(key, content), content, expected=False)
         if section.part.kind != self.kind_of(content):
@@ -112,7 +112,7 @@ class WrittenItem(Item):
         return section
 
     def finish_text(self, key: tuple[str, int], content: dict[str, Any]) -> bool:
-        """Take a text whole: what was not given is; tell whether it fits.
+        """Add the missing rest of a whole text; return whether it fits the text given so far.
 
         Args:
             key: Its field and index.
@@ -132,7 +132,7 @@ class WrittenItem(Item):
         return True
 
     def _place_of(self, key: tuple[str, int], content: dict[str, Any]) -> tuple[str, int]:
-        """Return where a text stands; a refusal in the place of a text is a part of its own."""
+        """Return the place of a text; a refusal in the place of a text is a part of its own."""
         held, kind = self.sections.get(key), self.kind_of(content)
         if held is None or held.part.kind == kind or not {held.part.kind, kind} <= _ANSWERS:
             return key
@@ -142,12 +142,12 @@ class WrittenItem(Item):
         return other
 
     def take_texts(self, field: str, contents: object, *, over: bool) -> None:
-        """Take the texts that the item itself holds.
+        """Read the texts in the item itself.
 
         Args:
             field: The field of their indexes.
             contents: The texts as the server sent them.
-            over: Whether that is all of them; before, they are mere promises.
+            over: True if they are complete; until then, they only announce texts.
         """
         found = self._contents(contents)
         streamed = sorted(key for key in self.sections if key[0] == field)
@@ -155,7 +155,7 @@ class WrittenItem(Item):
             self.parts.note("reasoning_twice")
             return
         for place, content in enumerate(found):
-            # Indexes in events may differ from the places in the item: where none is missing, order tells.
+            # Indexes in events may differ from positions in the item: if none is missing, match by order.
             key = streamed[place] if len(streamed) >= len(found) else (field, place)
             if over:
                 self.finish_text(key, content)
@@ -163,7 +163,7 @@ class WrittenItem(Item):
                 self.start(key, content)
 
     def _was_given(self, contents: list[dict[str, Any]]) -> bool:
-        """Return whether just as much text was given under another field."""
+        """Return whether the same amount of text was given under another field."""
         given = sum(section.given for section in self.sections.values())
         return given > 0 and given == sum(len(text_of(content, "text") or "") for content in contents)
 
@@ -188,12 +188,12 @@ class WrittenItem(Item):
             self.measure(section, content.get("logprobs"))
 
     def cite(self, section: Section, annotation: dict[str, Any]) -> None:
-        """Give an annotation of a text."""
+        """Report an annotation of a text."""
         section.cited += 1
         self.parts.cite(0, citation_of(annotation, section.part.index))
 
     def measure(self, section: Section, logprobs: object) -> None:
-        """Give log probabilities of a text."""
+        """Report log probabilities of a text."""
         if is_list(logprobs) and logprobs:
             section.has_logprobs = True
             self.parts.items("logprobs", logprobs)
@@ -205,7 +205,7 @@ class WrittenItem(Item):
             self.parts.close(section.part)
 
     def tell_all(self, fields: dict[str, Any]) -> None:
-        """Tell what the item says of itself once more, on every part that is open."""
+        """Report the item's own data again on every open part."""
         if fields == self.fields:
             return
         self.fields = fields
@@ -227,11 +227,11 @@ class MessageItem(WrittenItem):
     __slots__ = ()
 
     def kind_of(self, content: dict[str, Any]) -> str:
-        """Return the kind of part that a content is; "opaque" for those that we have no word for."""
+        """Return the kind of part for a content; "opaque" outside our vocabulary."""
         return _KINDS.get(text_of(content, "type") or "", "opaque")
 
     def open_section(self, key: tuple[str, int], kind: str, content: dict[str, Any]) -> Section:
-        """Open a text, a refusal, or whatever else it is."""
+        """Open a text, a refusal or an opaque part."""
         if kind == "opaque":
             return Section(self.parts.open(0, _opaque(content)), {})
         fields = known(content, *_CONTENT_FIELDS) or {}
@@ -240,7 +240,7 @@ class MessageItem(WrittenItem):
         return Section(self.parts.open(0, _start_of(kind, {**self.fields, **fields})), fields)
 
     def take(self, item: dict[str, Any], *, over: bool) -> None:
-        """Take what is said of the message, and what it holds."""
+        """Read the message's data and content."""
         self.tell_all(described(item, "content", "role") or {})
         self.take_texts("content_index", item.get("content"), over=over)
         if over:
@@ -248,7 +248,7 @@ class MessageItem(WrittenItem):
 
 
 class ReasoningItem(WrittenItem):
-    """Reasoning: texts of a summary, or the reasoning itself, or neither and encrypted."""
+    """Reasoning: texts of a summary, the reasoning itself, or only its encrypted form."""
 
     __slots__ = ("_first", "_shown")
 
@@ -256,14 +256,14 @@ class ReasoningItem(WrittenItem):
         super().__init__(parts, item_type, index)
         self._first = NO_PART
         self._shown: Section | None = None
-        """The text that the first part became."""
+        """The text of the first part."""
 
     def kind_of(self, content: dict[str, Any]) -> str:
-        """Return the kind of part that a content is: any text is reasoning here."""
+        """Return "reasoning" for any text."""
         return "reasoning" if text_of(content, "type") in _KINDS else "opaque"
 
     def open_section(self, key: tuple[str, int], kind: str, content: dict[str, Any]) -> Section:
-        """Open a text; the first one is the part that the item began as."""
+        """Open a text; the first one takes the part that the item began with."""
         if kind == "opaque":
             return Section(self.parts.open(0, _opaque(content)), {})
         fields: dict[str, Any] = {key[0]: key[1], **(known(content, *_CONTENT_FIELDS) or {})}
@@ -279,7 +279,7 @@ class ReasoningItem(WrittenItem):
         return section
 
     def take(self, item: dict[str, Any], *, over: bool) -> None:
-        """Take what is said of the reasoning, and whatever text it holds."""
+        """Read the reasoning's data and texts."""
         fields = described(item, "summary", "content", "encrypted_content") or {}
         news = fields != self.fields
         if self._first is NO_PART:
@@ -289,12 +289,12 @@ class ReasoningItem(WrittenItem):
         self.take_texts("summary_index", item.get("summary"), over=over)
         self.take_texts("content_index", item.get("content"), over=over)
         if over:
-            # What stands in the item's start may be a piece of it.
+            # Encrypted content in the item's start may be a piece.
             self._seal(text_of(item, "encrypted_content"), news=news and self._shown is None)
             self.close(complete=True)
 
     def _seal(self, sealed: str | None, *, news: bool) -> None:
-        """Tell the encrypted reasoning, on the first part."""
+        """Report the encrypted reasoning on the first part."""
         first = self._first
         if first.closed or not (sealed or news):
             return
@@ -302,13 +302,13 @@ class ReasoningItem(WrittenItem):
         self.tell(first, ReasoningPart(redacted=sealed, provider_data=fields or None))
 
     def close(self, *, complete: bool) -> None:
-        """Close every text, and the part that the item began as."""
+        """Close every text, and the part that the item began with."""
         self.parts.close(self._first)
         super().close(complete=complete)
 
 
 def _start_of(kind: str, fields: dict[str, Any]) -> TextPart | RefusalPart | ReasoningPart:
-    """Return what a text begins as."""
+    """Return the part that a text begins with."""
     if kind == "text":
         return TextPart(provider_data=fields or None, phase=phase_of(fields))
     return _CONTENTS[kind](provider_data=fields or None)

@@ -1,4 +1,4 @@
-"""Our own events, as a relay sends them on: the protocol `tokenstream`."""
+"""Our own events, as sent by a relay: the protocol `tokenstream`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events out of payloads: every field is proved, since anybody may have written it."""
+"""Decode events; every field is validated, since anyone may have written the payload."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _Reader: TypeAlias = Callable[[Any], Any]
 
 
 class _Kind(NamedTuple):
-    """An event class, and what its fields are read with."""
+    """An event class and the readers of its fields."""
 
     cls: Any
     required: dict[str, _Reader]
@@ -34,13 +34,13 @@ class _Kind(NamedTuple):
 
 
 def event_of(payload: dict[str, Any]) -> Event | None:
-    """Return the event that a payload is; None where its type is unknown.
+    """Return the event in a payload; None if its type is unknown.
 
     Args:
         payload: The decoded payload, a JSON object.
 
     Raises:
-        ProtocolError: A field is missing, or is not what it must be.
+        ProtocolError: A field is missing or invalid.
 
     Example:
         >>> event_of({"type": "text_delta", "text": "Hel", "part": 2})
@@ -50,7 +50,7 @@ def event_of(payload: dict[str, Any]) -> Event | None:
     kind = EVENTS.get(name) if isinstance(name, str) else None
     if kind is None:
         return None
-    # An event that leaves out what is given up: the reader has it from the events before.
+    # The wire omits the discarded message: the reader has it from earlier events.
     values: dict[str, Any] = {"discarded": None} if name == "restarted" else {}
     key = ""
     try:
@@ -144,7 +144,7 @@ def _blank(kind: str) -> Any:  # noqa: ANN401 - a part
 
 
 def _value(cls: Any, value: Any) -> Any:  # noqa: ANN401 - a class of values; any JSON value
-    """Return a value of a class; keys that it does not have are those of another version."""
+    """Validate a value of a class; unknown keys, from another version, are ignored."""
     if not is_dict(value):
         raise TypeError
     told = {name: inner for name, inner in value.items() if name in cls.model_fields}
@@ -202,7 +202,7 @@ _COMMON: dict[str, _Reader] = {"choice": _index, "raw": _any}
 _OF_PART: dict[str, _Reader] = {**_COMMON, "part": _index}
 _CALL: dict[str, _Reader] = {"id": _text, "name": _text}
 FIELDS = {"call_type": "type"}
-"""Fields whose names in the protocol are others: there, `type` tells the event."""
+"""Fields with another name in the protocol, where `type` is the event's."""
 
 EVENTS: dict[str, _Kind] = {
     "text_delta": _Kind(_events.TextDelta, {"text": _text}, _OF_PART),

@@ -1,4 +1,4 @@
-"""Reads the events that a relay sends: the same events come out that went in."""
+"""Read the events that a relay sends; they come out as they went in."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ _TELLING: dict[str, str | None] = {
     "live": "at",
     "end": "ending",
 }
-"""A key that every event of a type has, since other formats use some of these types; None for any event."""
+"""A required key of each event type that other formats use, too; None for the other types."""
 _DELTAS = frozenset(
     {"text_delta", "reasoning_delta", "refusal_delta", "tool_call_delta", "part_delta", "media_delta"}
 )
-"""Types of events of which several may be sent as one, under the position of the last."""
+"""Types of events that may be merged, under the position of the last."""
 PARTS: dict[type, str] = {
     TextDelta: "text",
     ReasoningDelta: "reasoning",
@@ -74,22 +74,22 @@ PARTS: dict[type, str] = {
     CitationAdded: "citation",
     MediaDelta: "media",
 }
-"""The kind of part that events of a class belong to."""
+"""Kinds of parts by event class."""
 _LONGEST_ID = 18
-"""More digits than any position has."""
+"""Characters of the longest SSE event id that is read as a position."""
 
 
 class TokenStream(Format):
     """Reads the protocol `tokenstream`, as SSE or as JSON lines; see docs/protocol.md.
 
-    Every event is as it was sent, part indexes and all; only an answer whose last
-    record came is over. A position is the id of an SSE event, or the key `at` of a line.
+    Events are unchanged, including part indexes. An answer is over only once its last
+    record has arrived. A position is the id of an SSE event, or the key `at` of a line.
     """
 
     __slots__ = ("_calls", "_kinds", "_latest", "_own_id", "_verdict", "live_at", "position_seen")
 
     name: ClassVar[str] = "tokenstream"
-    # Proxies that know one vocabulary alone end every stream with it.
+    # Proxies that know only OpenAI's format end every stream with it.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     finish_is_last: ClassVar[bool] = False
     resumes: ClassVar[bool] = True
@@ -107,18 +107,18 @@ class TokenStream(Format):
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
         self._verdict: Ending = "complete"
-        """The ending that the last record says."""
+        """The ending given by the last record."""
         self.position_seen: int | None = None
-        """The position of the last event; None where the events have none."""
+        """The position of the last event; None if the events have none."""
         self.live_at: int | None = None
-        """The position up to which events are replayed; None where none are."""
+        """The position up to which events are replayed; None if none are."""
         self._latest: Event | None = None
-        """The last delta that was read without decoding it, whose payload may have a position."""
+        """The last delta read without decoding, whose payload may have a position."""
         self._calls = 0
         self._kinds: dict[tuple[int, int], str] = {}
         """The kind of each part, by choice and index."""
         self._own_id = ""
-        """The id of the SSE event that is being read."""
+        """The id of the current SSE event."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
@@ -137,12 +137,12 @@ class TokenStream(Format):
 
     @property
     def finished(self) -> bool:
-        """The last record has come, and says of no error that it cut the answer."""
+        """True once the last record has arrived without an error that cut the answer off."""
         return self.ended and (self.error is None or self._verdict == "complete")
 
     @property
     def verdict(self) -> Ending:
-        """The ending that the last record says."""
+        """The ending given by the last record."""
         return self._verdict
 
     @property
@@ -154,14 +154,14 @@ class TokenStream(Format):
         return None if self.ended else self.position_seen
 
     def is_kept(self, message: Message) -> bool:
-        """Say no, though positions are told: only whoever asks knows whether the relay keeps its answers."""
+        """Return False despite the positions: only the caller knows whether the relay keeps its answers."""
         return False
 
     def position_of(self, payload: dict[str, Any]) -> int | None:
         """Return the position of an event: the key `at` of a line, or the id of the SSE event."""
         told = payload.get("at")
         if payload.get("type") == "live":
-            # Its key of that name says where the replay ends, and it has no position itself.
+            # Its key `at` marks the end of the replay; it has no position itself.
             return None
         if isinstance(told, int) and told > 0 and told is not True:
             return told
@@ -171,26 +171,26 @@ class TokenStream(Format):
         return int(text)
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Return whether a payload with an error in it is an event of this format."""
+        """Return whether a payload with an error is an event of this format."""
         kind = text_of(payload, "type")
         return kind in EVENTS or kind in CONTROL
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
-        """Return the events that `frame` holds."""
+        """Return the events of `frame`."""
         self._own_id = frame.id if isinstance(frame, ServerSentEvent) else ""
         return super().feed(frame, now=now)
 
     def frame_shortcut(self) -> Callable[[Frame], Event | None] | None:
-        """Return what reads a frame at a glance; None where frames have ids, which are looked at."""
+        """Return a function that reads frames at a glance; None if frames have ids, which must be read."""
         return None if self._own_id else super().frame_shortcut()
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return what gives each delta its step, and keeps its position; signatures are always decoded."""
+        """Return a callback that sets each delta's step and keeps its position; signatures are decoded."""
         if isinstance(delta, ReasoningDelta) and delta.signature is not None:
             return refuse
         step, lines = delta.step, "at" in delta.raw
         if step is None and not lines:
-            # Of SSE events, the ids have the positions.
+            # For SSE events, the ids are the positions.
             return self._take_place if self._own_id else None
 
         def take(delta: Any) -> None:  # noqa: ANN401 - a delta
@@ -204,10 +204,10 @@ class TokenStream(Format):
         return take
 
     def read_sentinel(self) -> None:
-        """Pass over what a proxy has added: the last record alone ends an answer."""
+        """Ignore the sentinel, which a proxy has added: only the last record ends an answer."""
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Give the event that `payload` is, or take what it says of the answer's end."""
+        """Give the event in `payload`, or record the end of the answer."""
         if self.parts.halves:
             payload = mend(payload)
         kind = text_of(payload, "type") or event
@@ -225,12 +225,12 @@ class TokenStream(Format):
         self._note_position(payload)
 
     def go_on(self) -> None:
-        """Have another connection go on after `position`: what is sent again is dropped."""
+        """Expect another connection to continue after `position`; repeated events are dropped."""
         super().go_on()
         position = self.position
         self._replay = None if position is None else _ReplayOfPositions(position)
 
-    # -- within ------------------------------------------------------------------
+    # -- internals ---------------------------------------------------------------
 
     def _is_replayed(self, replay: Replay, payload: dict[str, Any], event: str) -> bool:
         merged = text_of(payload, "type") in _DELTAS
@@ -246,7 +246,7 @@ class TokenStream(Format):
             self.position_seen = position
 
     def _take_place(self, _delta: Any) -> None:  # noqa: ANN401 - a delta
-        """Take the position of a delta that was read without decoding it."""
+        """Record the position of a delta read without decoding."""
         self._note_position({})
 
     def _emit(self, event: Event, payload: dict[str, Any]) -> None:
@@ -265,17 +265,17 @@ class TokenStream(Format):
             self._calls = 0
             self._kinds.clear()
         if "raw" in payload:
-            # The event shows another payload than the one that it came in.
+            # The event's `raw` would be another payload than its own.
             self.shortcuts = False
         else:
             event.raw = payload
         parts.emit(event)
 
     def _prove(self, event: Event, part: int) -> None:
-        """Note what a part is.
+        """Record the kind of a part.
 
         Raises:
-            ProtocolError: It was something else before.
+            ProtocolError: It had another kind before.
         """
         content: Any = getattr(event, "content", None)
         kind = PARTS.get(event.__class__) or getattr(content, "kind", None)
@@ -295,12 +295,12 @@ class TokenStream(Format):
 
 
 class _ReplayOfPositions(Replay):
-    """Tells which events are sent again, by their positions.
+    """Detects repeated events by their positions.
 
-    Deltas may have been merged for a slow reader, and have the position of the last then.
+    Deltas merged for a slow reader have the position of the last one.
 
     Args:
-        after: The position to go on after.
+        after: The position of the last event read.
     """
 
     __slots__ = ("_known", "_last")
@@ -314,11 +314,11 @@ class _ReplayOfPositions(Replay):
         """Return whether an event was read before.
 
         Args:
-            position: The event's; None where it has none.
-            begun: "" for a delta, which several may have been merged to; None for any other event.
+            position: The event's position; None if it has none.
+            begun: "" for a delta, which may be merged from several; None for any other event.
 
         Raises:
-            PositionLost: Something is missing before it, or part of it was read before.
+            PositionLost: Events before it are missing, or part of it was read before.
         """
         if not isinstance(position, int):
             return False
@@ -330,7 +330,7 @@ class _ReplayOfPositions(Replay):
             msg = f"the relay goes on at position {position}, but {after + 1} is the next one"
             raise PositionLost(msg)
         if begun is not None and 0 < last < after:
-            msg = f"the relay has merged what came before position {after} with what came behind it"
+            msg = f"the relay has merged events before and after position {after} into one"
             raise PositionLost(msg)
         self.over = True
         return False

@@ -1,4 +1,4 @@
-"""Words of the protocol: its types, and what it says of errors and endings."""
+"""The vocabulary of the protocol: its types, errors and endings."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["CONTROL", "End", "end_of", "error_of", "said_of"]
 
 CONTROL = frozenset({"end", "error", "live"})
-"""Types of what is no event of the answer: how it ended, and where replayed events end."""
+"""Types of records other than events: the ending, and the end of replayed events."""
 
 _MOST_MESSAGE, _MOST_WORD = 500, 100
-"""Most characters of a message, and of a code or another word, that an error shows."""
+"""Characters shown of an error's message, and of its code or another word."""
 _KINDS: frozenset[str] = frozenset(get_args(ErrorKind))
 _OUTCOMES: frozenset[str] = frozenset(get_args(Outcome))
 _ERRORS: dict[str, type[StreamError]] = {
@@ -43,7 +43,7 @@ _OF_CLASS = {
     "ConnectError": "the provider could not be reached",
     "GuardFailed": "a guard of the answer has failed",
     "LimitExceeded": "the answer outgrew a bound",
-    "ProtocolError": "what was sent is not as its protocol has it",
+    "ProtocolError": "the provider's answer does not follow its protocol",
     "StreamInterrupted": "the connection to the provider broke in the middle of the answer",
     "StreamStalled": "the provider was silent for too long",
     "StreamTruncated": "the answer ended before it was whole",
@@ -68,7 +68,7 @@ _DETAILS = {
     "event": "event",
     "offset": "offset",
 }
-"""Further fields of some classes of errors, by their keys."""
+"""Further fields of some error classes, by key."""
 _ENDS: dict[str, Ending] = {"complete": "complete", "stopped": "stopped"}
 
 
@@ -84,15 +84,15 @@ class End:
     ending: Ending
     """The verdict."""
     error: StreamError | None = None
-    """The error that ended the answer; None where there was none."""
+    """The error that ended the answer, or None."""
 
 
 def said_of(error: StreamError, *, raw: bool = False) -> dict[str, Any]:
-    """Return what an error says in the protocol, in our words: the provider's may be private.
+    """Return an error as the protocol sends it, in our words: the provider's may be private.
 
     Args:
         error: The error.
-        raw: Whether the provider's words are sent, too.
+        raw: True to send the provider's words, too.
 
     Example:
         >>> said_of(ProviderError("the provider reports an error: no GPU", kind="server"))["message"]
@@ -108,7 +108,7 @@ def said_of(error: StreamError, *, raw: bool = False) -> dict[str, Any]:
 
 
 def error_of(said: dict[str, Any]) -> StreamError:
-    """Return the error that a payload tells of: one of the same class, where there is such a class.
+    """Return the error in a payload, of the same class if that class is known.
 
     Args:
         said: The payload, which may hold anything.
@@ -153,7 +153,7 @@ def _made(cls: type[StreamError], words: str, said: dict[str, Any]) -> StreamErr
 
 
 def end_of(payload: dict[str, Any]) -> End:
-    """Return how a payload of the type "end" or "error" says that the answer ended.
+    """Return the end of the answer given by a payload of the type "end" or "error".
 
     Example:
         >>> end_of({"type": "end", "ending": "stopped"}).ending
@@ -162,7 +162,7 @@ def end_of(payload: dict[str, Any]) -> End:
     if payload.get("type") == "error":
         error = error_of(payload)
         cut = isinstance(error, _TRUNCATIONS)
-        # A choice may have been whole before another one was cut.
+        # A choice may have ended before another one was cut off.
         whole = payload.get("ending") == "complete"
         return End("complete" if whole else "truncated" if cut else "failed", error)
     ending = _ENDS.get(str(payload.get("ending")))

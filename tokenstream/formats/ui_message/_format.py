@@ -24,7 +24,7 @@ __all__ = ["UIMessage"]
 
 _METADATA = "messageMetadata"
 _DATA = "data-"
-# Types that no other vocabulary has; those that mean something elsewhere need a field of this one.
+# Types that only this format has; types that others have, too, need a field of this format.
 _OWN = frozenset(
     {
         "start-step",
@@ -58,11 +58,11 @@ _MARKS = {
     "reasoning-file": ("mediaType",),
 }
 _ENDS = {"finish": {"type"}, "abort": {"type", "reason"}}
-"""Chunks that are an end, and the fields that they then have at most."""
+"""Chunks that end the answer, with all fields that they may have."""
 
 
 class UIMessage(Format):
-    """The UI message stream of Vercel's AI SDK, versions 5 to 7.
+    """The `ui-message` format: the UI message stream of Vercel's AI SDK, versions 5 to 7.
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
@@ -82,7 +82,7 @@ provider_data=None, phase=None))]
     name: ClassVar[str] = "ui-message"
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = MappingProxyType(FINISH_REASONS)
-    # Any field that is not known is kept.
+    # No padding: any unknown field is kept.
     fast: ClassVar[Fast | None] = Fast(texts=[("delta",), ("inputTextDelta",)], padding=frozenset())
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
@@ -91,12 +91,12 @@ provider_data=None, phase=None))]
         self.parts = self._parts
         self._metadata: object = None
         self._finish_seen = False
-        """Whether the chunk `finish` came, which may give no reason."""
+        """True once the chunk `finish` has arrived, which may lack a reason."""
         self._withheld: ProviderError | None = None
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
-        """Return whether a first payload is a chunk of a UI message; None for one that could be anybody's.
+        """Return whether a first payload is a chunk of a UI message; None if it fits other formats, too.
 
         Args:
             payload: The decoded payload.
@@ -106,7 +106,7 @@ provider_data=None, phase=None))]
         if (kind == "start" and len(payload) == 1) or (kind == "custom" and "kind" in payload):
             return None
         if kind in _ENDS and payload.keys() <= _ENDS[kind]:
-            # After a start that says nothing there may be nothing but an end.
+            # After an empty start, an end may be the only other chunk.
             return True
         if kind.startswith(_DATA):
             return "data" in payload
@@ -114,16 +114,16 @@ provider_data=None, phase=None))]
 
     @property
     def finished(self) -> bool:
-        """Whether the answer is over, and no error came."""
+        """True once the answer is over without an error."""
         return self._withheld is None and (self._finish_seen or super().finished)
 
     @property
     def withheld(self) -> ProviderError | None:
-        """The first error that came: other parts, the finish reason and usage may follow it."""
+        """The first error; other parts, the finish reason and usage may follow it."""
         return self._withheld
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return what was held back; without the end of the answer, set `error` to `StreamTruncated`."""
+        """Return the held-back events; if the answer has not ended, set `error` to `StreamTruncated`."""
         if not self.ended:
             self.error = self.error or self._withheld
         if self._finish_seen and not self.ended and not self.parts.finished and self.error is None:
@@ -132,19 +132,19 @@ provider_data=None, phase=None))]
         return super().end(now=now)
 
     def read_sentinel(self) -> None:
-        """Take the sentinel: the end of the answer, and the moment for an error that came before it."""
+        """End the answer at the sentinel; an earlier error takes effect now."""
         if self._withheld is not None:
             self.error = self._withheld
         else:
             super().read_sentinel()
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Return whether a payload that looks like an error is none: data and results may hold one."""
+        """Return whether a payload with an error is a regular one: data and results may hold errors."""
         kind = text_of(payload, "type") or ""
         return kind in self._READERS or kind in PART_READERS or kind.startswith(_DATA)
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Put what `payload` says into `self.parts`."""
+        """Pass the content of `payload` to `self.parts`."""
         kind = text_of(payload, "type") or event
         reader, part_reader = self._READERS.get(kind), PART_READERS.get(kind)
         if "type" not in payload and (reader or part_reader):

@@ -31,7 +31,7 @@ _DROPPED: dict[str, Part] = {
     "reasoning": ReasoningPart(provider_data=_GONE),
 }
 _DROPPED_OTHER = OpaquePart(type="dropped")
-"""What stays of parts that the server has taken back."""
+"""Remainder of a part that the server has withdrawn."""
 _TEXT_FIELDS = ("type", "id", "delta", "citations")
 _CALL_FIELDS = ("type", "toolCallId", "toolName", "input", "inputEncoding", "errorText")
 _RESULT = "tool-output"
@@ -54,30 +54,30 @@ class UIParts(NamedParts):
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self._replaceable: dict[tuple[str, str], OpenPart] = {}
-        """Data by type and id, and results by the id of their call: what comes again replaces them."""
+        """Data by type and id, and results by call id; a later one replaces an earlier one."""
         self._of_step: dict[int, tuple[str, str]] = {}
-        """Kinds of the parts of the current step, and ids of the server's calls, by part index."""
+        """Kind (and id, for the server's calls) of the current step's parts, by part index."""
         self._server_calls: dict[int, ServerToolCall] = {}
-        """What is known of the server's own calls from their start, by part index."""
+        """The server's own calls as of their start, by part index."""
 
     # -- text and reasoning ------------------------------------------------
 
     def content_of(self, kind: NamedKind, data: dict[str, Any] | None) -> Part:
-        """Return a part without its text; the signature of reasoning is taken out of its metadata."""
+        """Return a part without its text; the signature of reasoning comes from its metadata."""
         if data is None or kind == "text":
             return super().content_of(kind, data)
         signature, redacted = proofs_of(data)
         return ReasoningPart(signature=signature, redacted=redacted, provider_data=data)
 
     def open(self, choice: int, content: Part) -> OpenPart:
-        """Open a part, and remember that it is of this step."""
+        """Open a part, and remember that it belongs to this step."""
         part = super().open(choice, content)
         id_ = content.id if isinstance(content, ServerToolCall | ServerToolResult) else ""
         self._of_step[part.index] = (content.kind, id_)
         return part
 
     def cite(self, choice: int, citation: Citation) -> None:
-        """Add a citation, and remember that it is of this step."""
+        """Add a citation, and remember that it belongs to this step."""
         self._of_step[self.choice(choice).next_part] = (citation.kind, "")
         super().cite(choice, citation)
 
@@ -99,14 +99,14 @@ class UIParts(NamedParts):
     # -- tools -------------------------------------------------------------
 
     def read_call_start(self, payload: dict[str, Any]) -> OpenPart | None:
-        """Open a call; where an id is used again, what an earlier call gave stays."""
+        """Open a call; the results of an earlier call with the same id stay."""
         part = self._start_call(payload)
         if part is not None:
             self._replaceable.pop((_RESULT, call_id_of(payload)), None)
         return part
 
     def _start_call(self, payload: dict[str, Any]) -> OpenPart | None:
-        """Open a call: the client's, or the server's own where the provider runs the tool."""
+        """Open a call: the client's, or the server's own if the provider runs the tool."""
         id_, name = call_id_of(payload), text_of(payload, "toolName") or ""
         data = known(payload, *_CALL_FIELDS)
         if payload.get("providerExecuted") is not True:
@@ -122,7 +122,7 @@ class UIParts(NamedParts):
         return part
 
     def read_call(self, payload: dict[str, Any]) -> None:
-        """Close a call with its arguments; the client's is handed out."""
+        """Close a call with its arguments; a client's call is handed out."""
         call = self._closing(payload)
         if call is None:
             return
@@ -137,7 +137,7 @@ class UIParts(NamedParts):
             self._close_server_call(call, payload)
 
     def read_call_error(self, payload: dict[str, Any]) -> None:
-        """Close a call whose arguments the server has refused: it is never handed out."""
+        """Close a call whose arguments the server has rejected; it is never handed out."""
         call = self._closing(payload)
         if call is None:
             return
@@ -151,7 +151,7 @@ class UIParts(NamedParts):
         self.read_result(payload)
 
     def read_result(self, payload: dict[str, Any]) -> None:
-        """Take what a tool gave back to the server; what was preliminary is replaced."""
+        """Record a tool's result; it replaces a preliminary one."""
         type_, id_ = text_of(payload, "type") or "", call_id_of(payload)
         self.unanswered.discard(id_)
         result = ServerToolResult(
@@ -163,7 +163,7 @@ class UIParts(NamedParts):
         self._replace((_RESULT, id_), result, growing=payload.get("preliminary") is True)
 
     def _closing(self, payload: dict[str, Any]) -> OpenPart | None:
-        """Return the call that a payload closes; one that was never started is opened first."""
+        """Return the call that a payload closes, opened first if it was never started."""
         id_ = call_id_of(payload)
         if id_ not in self.calls:
             self.read_call_start(payload)
@@ -175,7 +175,7 @@ class UIParts(NamedParts):
             call.provider_data = {**(call.provider_data or {}), **(mend(data) if self.halves else data)}
 
     def _settle_arguments(self, call: OpenCall, payload: dict[str, Any]) -> None:
-        """Set a call's arguments to what the server says that they are, unless its deltas said the same."""
+        """Replace a call's arguments by the server's final ones, unless the deltas add up to them."""
         if payload.get("input") is None:
             if "input" in payload and not call.has_arguments:
                 self.note("arguments_null")
@@ -184,7 +184,7 @@ class UIParts(NamedParts):
         if not call.has_arguments:
             self.add_arguments(call, text)
         elif not _same(call.arguments.join(), payload["input"], as_text=call.type == "custom"):
-            # The SDK repairs what the model wrote; what it then calls the tool with is what counts.
+            # The SDK repairs the model's arguments; the tool is called with the repaired ones.
             call.held = ""
             call.arguments = TextLog()
             call.arguments.append(mend(text))
@@ -199,7 +199,7 @@ class UIParts(NamedParts):
         self.close(part, started.model_copy(update=changes))
 
     def _hand_over(self, call: OpenCall, payload: dict[str, Any]) -> None:
-        """Turn a call into the server's own: only its end says that the provider runs the tool."""
+        """Turn a call into the server's own, because its end reveals that the provider runs the tool."""
         self.drop_call(call)
         self.unanswered.discard(call_id_of(payload))
         data = {**payload, **(call.provider_data or {})}
@@ -213,7 +213,7 @@ class UIParts(NamedParts):
         self._finish_again(call, content)
 
     def drop_call(self, call: OpenCall) -> None:
-        """Close a call that is not to be run; it stays in the message as it is."""
+        """Close a call without handing it out; it stays in the message unchanged."""
         if call.earlier:
             self.tell_of(call)
         call.closed = True
@@ -222,7 +222,7 @@ class UIParts(NamedParts):
     # -- data, files, sources ----------------------------------------------
 
     def read_data(self, payload: dict[str, Any]) -> None:
-        """Take a part of the application's own; one of the same type and id replaces the earlier."""
+        """Add or, for the same type and id, replace a data part of the application."""
         type_, id_ = text_of(payload, "type") or "", payload.get("id")
         if payload.get("transient") is True:
             self.unknown(type_, payload)
@@ -234,15 +234,15 @@ class UIParts(NamedParts):
             self.whole(0, part)
 
     def read_other(self, payload: dict[str, Any]) -> None:
-        """Take a part that we have no word for: an approval, a custom part."""
+        """Carry a part outside our vocabulary: an approval, a custom part."""
         self.whole(0, OpaquePart(type=text_of(payload, "type") or "", data=known(payload, "type") or {}))
 
     def read_file(self, payload: dict[str, Any]) -> None:
-        """Take a file, or a file of the model's reasoning."""
+        """Add a file, or a file of the model's reasoning."""
         self.whole(0, media_of(payload))
 
     def read_source(self, payload: dict[str, Any]) -> None:
-        """Take a source."""
+        """Cite a source."""
         self.cite(0, citation_of(payload, None))
 
     def _replace(
@@ -259,7 +259,7 @@ class UIParts(NamedParts):
             self.close(part, content)
 
     def _finish_again(self, part: OpenPart, content: Part) -> None:
-        """Give the whole of a part that was given as something else."""
+        """Replace the whole content of a part given before."""
         if self.halves:
             content = mend(content)
         self.emit(PartDone(content, choice=part.choice, part=part.index, raw=self.raw))
@@ -267,7 +267,7 @@ class UIParts(NamedParts):
     # -- steps -------------------------------------------------------------
 
     def begin_step(self) -> None:
-        """Begin a step: what is open of the one before is over, and ids of calls may be used again."""
+        """Begin a step: close the open parts of the last one; call ids may be reused."""
         self.unanswered.difference_update(self.calls)
         self._cut_calls()
         self.calls.clear()
@@ -276,16 +276,16 @@ class UIParts(NamedParts):
         self._of_step.clear()
 
     def end_step(self) -> None:
-        """End a step: its texts are over."""
+        """End a step and close its texts."""
         for kind in self.open_parts:
             for name in list(self.open_parts[kind]):
                 self.note("part_unclosed")
                 self.stop(kind, name)
 
     def reset_step(self) -> None:
-        """Drop what the step held, which the server begins anew: its parts are left empty.
+        """Empty the parts of the step, which the server begins anew.
 
-        A call that was handed out stays, with its result; one that is open is never handed out.
+        A call that was handed out stays, with its result; an open one is never handed out.
         """
         for part in self.calls.values():
             if isinstance(part, OpenCall):
@@ -311,20 +311,20 @@ class UIParts(NamedParts):
             part.held, part.closed = "", True
         self.emit(PartDone(_DROPPED.get(kind, _DROPPED_OTHER), part=index, raw=self.raw))
 
-    # -- the ends that all formats have ------------------------------------
+    # -- endings common to all formats -------------------------------------
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
-        """Take the finish reason; a call whose arguments were never said to be whole is not handed out."""
+        """Record the finish reason; a call whose arguments were not reported whole is not handed out."""
         self._cut_calls()
         super().finish(choice, reason, raw_reason)
 
     def close_all(self, *, complete: bool) -> None:
-        """Close every part; a call that is still open is not handed out."""
+        """Close every part; an open call is not handed out."""
         self._cut_calls()
         super().close_all(complete=complete)
 
     def _cut_calls(self) -> None:
-        """Close the client's calls whose arguments were never said to be whole."""
+        """Close the client's calls whose arguments were not reported whole, without handing them out."""
         for part in self.calls.values():
             if isinstance(part, OpenCall):
                 self.close_call(part, whole=False)
@@ -337,7 +337,7 @@ def _arguments(value: object, *, as_text: bool) -> str:
 
 
 def _same(text: str, value: object, *, as_text: bool) -> bool:
-    """Return whether arguments that came in fragments are what they are said to be."""
+    """Return whether arguments assembled from fragments equal the final ones."""
     if as_text:
         return text == value
     try:
@@ -369,4 +369,4 @@ PART_READERS: dict[str, Callable[[UIParts, dict[str, Any]], object]] = {
     "custom": UIParts.read_other,
     "steering-message": UIParts.read_other,
 }
-"""What reads a chunk that adds to a part, by its type."""
+"""Readers of chunks that add to a part, by type."""

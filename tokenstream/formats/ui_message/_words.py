@@ -1,4 +1,4 @@
-"""What the words of UI message streams mean in ours: finish reasons, metadata, token counts, files."""
+"""Translate the vocabulary of UI message streams: finish reasons, metadata, token counts, files."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "interrupted": "cancelled",
     "abort": "cancelled",
 }
-"""Finish reasons and what they say; "abort" stands for a chunk of that type."""
+"""Our finish reasons by theirs; "abort" stands for a chunk of this type."""
 
 _DEEPEST_MERGE = 32
-"""Levels of metadata that are merged; below, the later value replaces the earlier one."""
+"""Levels of metadata that are merged; below them, the later value replaces the earlier one."""
 _COUNTS = ("inputTokens", "outputTokens", "totalTokens", "reasoningTokens", "cachedInputTokens")
 _SIGNATURES = ("signature", "thoughtSignature")
 _ENCRYPTED = ("redactedData", "redactedContent", "reasoningEncryptedContent")
 
 
 def merged(old: object, new: object, depth: int = 0) -> object:
-    """Return metadata with later ones merged in: objects key by key, anything else replaced.
+    """Merge later metadata into earlier ones: objects key by key, any other value replaced.
 
     Args:
-        old: What is known; it is not changed.
-        new: What came.
-        depth: How deep in the metadata this is.
+        old: The earlier metadata, which are not changed.
+        new: The later metadata.
+        depth: The current level in the metadata.
 
     Example:
         >>> merged({"a": {"b": 1}, "c": 2}, {"a": {"d": 3}})
@@ -53,7 +53,7 @@ def merged(old: object, new: object, depth: int = 0) -> object:
 
 
 def usage_of(metadata: object) -> Usage | None:
-    """Return the token counts that metadata hold, under the names of the AI SDK; None where they hold none.
+    """Return the token counts in metadata, under the AI SDK's names; None if there are none.
 
     The protocol has no place for usage: applications put the SDK's report into
     the metadata, as `usage`, as `totalUsage`, or field by field.
@@ -83,10 +83,10 @@ def usage_of(metadata: object) -> Usage | None:
 
 
 def proofs_of(data: dict[str, Any]) -> tuple[str | None, str | None]:
-    """Return the signature of reasoning and its encrypted form, whichever provider's metadata hold them.
+    """Return the signature and the encrypted form of reasoning, from any provider's metadata.
 
     Args:
-        data: What is known of the part.
+        data: The part's data.
 
     Example:
         >>> proofs_of({"providerMetadata": {"anthropic": {"signature": "c2ln"}}})
@@ -101,11 +101,11 @@ def proofs_of(data: dict[str, Any]) -> tuple[str | None, str | None]:
 
 
 def citation_of(data: dict[str, Any], cites: int | None) -> Citation:
-    """Return a source as a citation.
+    """Convert a source to a citation.
 
     Args:
         data: The source as the server sent it.
-        cites: Index of the part that it is named for; None where that is not said.
+        cites: Index of the part that it supports; None if unknown.
 
     Example:
         >>> citation_of({"sourceId": "s1", "url": "https://example.org", "title": "Laws"}, None).title
@@ -121,7 +121,7 @@ def citation_of(data: dict[str, Any], cites: int | None) -> Citation:
 
 
 def media_of(data: dict[str, Any]) -> MediaPart:
-    r"""Return a file; what a data URL holds is decoded.
+    r"""Return a file; a data URL is decoded.
 
     Args:
         data: The file as the server sent it.
@@ -143,7 +143,7 @@ def media_of(data: dict[str, Any]) -> MediaPart:
 
 
 def _data_of(url: str) -> bytes | None:
-    """Return what a data URL holds; None where it is none, or broken."""
+    """Decode a data URL; None if it is not one, or malformed."""
     head, comma, text = url.partition(",")
     if not comma or not head.startswith("data:"):
         return None
