@@ -523,10 +523,10 @@ def test_an_exception_is_the_providers_error() -> None:
 @pytest.mark.parametrize(
     "frame, what",
     [
-        ({"chunk": {"bytes": "?"}}, "no base64"),
-        ({"chunk": {"bytes": "é"}}, "no base64"),
+        ({"chunk": {"bytes": "?"}}, "not base64"),
+        ({"chunk": {"bytes": "é"}}, "not base64"),
         ({"chunk": {"bytes": 7}}, "no bytes"),
-        ({"chunk": {"bytes": b"[]"}}, "no JSON object"),
+        ({"chunk": {"bytes": b"[]"}}, "not a JSON object"),
         ({"chunk": {"bytes": b"{"}}, "no JSON"),
         (EventStreamMessage(b"[]", "chunk"), "JSON object is expected"),
     ],
