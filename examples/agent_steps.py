@@ -1,7 +1,7 @@
-"""Follow an agent while it works: what it asks, the tools that it runs, and two other agents at once.
+"""Follow an agent while it works: its model's answers, its tools, and two helper agents in parallel.
 
-The server is on this machine and plays all the models. One task runs the agents, and another
-one shows what happens: it could as well be a web page's.
+A local server plays all the models. One task runs the agents, and another one shows what
+happens, as a web page could.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ def answer(request: testing.Request) -> testing.Script:
 
 
 async def agents(run: Steps, url: str) -> None:
-    """Plan, have two agents look into it side by side, and write."""
+    """Plan, let two helper agents work in parallel, and write the result."""
     router = Router()
 
     @router.tool
@@ -47,7 +47,7 @@ async def agents(run: Steps, url: str) -> None:
 
 
 async def show(run: Steps) -> None:
-    """Print each event of the run with the step that it belongs to."""
+    """Print each event of the run with its step."""
     names: dict[str | None, str] = {}
     async for event in run.events():
         match event:

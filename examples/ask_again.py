@@ -1,7 +1,7 @@
-"""Ask again, once, when an answer is not the recipe that was asked for.
+"""Ask again, once, if an answer is not a valid recipe.
 
-The model is a script on this machine, which writes a number in words at first. What it
-hears of that are the words that `error.words_for_model` has for it.
+The model is a local script, which at first writes a number in words. The second request
+tells it what was wrong, with `error.words_for_model`.
 """
 
 from typing import Any
@@ -14,14 +14,14 @@ from tokenstream.turns import ToolResults
 
 
 class Recipe(BaseModel):
-    """What to cook."""
+    """The recipe to be written."""
 
     name: str
     minutes: int
 
 
 def ask(url: str, request: dict[str, Any], turns: list[dict[str, Any]], again: int = 1) -> Recipe:
-    """Return the recipe that a model writes when it is asked with these turns."""
+    """Return the recipe that a model writes in reply to these turns."""
     with connect(url, json={**request, "messages": turns}) as stream:
         try:
             return stream.result(Recipe)
@@ -35,7 +35,7 @@ def ask(url: str, request: dict[str, Any], turns: list[dict[str, Any]], again: i
 
 
 def main() -> None:
-    """Ask a model that is wrong at first."""
+    """Ask a model whose first answer is invalid."""
     answers = ['{"name": "Tea", "minutes": "a few"}', '{"name": "Tea", "minutes": 5}']
     with testing.serve([testing.script().text(answer).finish("stop") for answer in answers]) as server:
         url = f"{server.url}/v1/chat/completions"

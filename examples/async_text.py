@@ -1,4 +1,4 @@
-"""Read two answers at the same time, each in a task of its own."""
+"""Read two answers at the same time, each in its own task."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,7 +7,7 @@ from tokenstream import AsyncStream, Message
 
 
 async def body(words: list[str], seconds: float) -> AsyncIterator[bytes]:
-    """Give bare text as server-sent events, a word at a time."""
+    """Yield bare text as server-sent events, one word at a time."""
     for word in words:
         await asyncio.sleep(seconds)
         yield f"data: {word}\n\n".encode()

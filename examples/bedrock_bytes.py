@@ -1,6 +1,6 @@
-"""Read the binary body of Bedrock's ConverseStream, as a signed request of your own gets it.
+"""Read the binary body of Bedrock's ConverseStream, as the response to your own signed request.
 
-The body is made here, checksums included, so that nothing is asked of a network.
+The body is made here, checksums included, so no network is needed.
 """
 
 import json
@@ -11,7 +11,7 @@ from tokenstream import Stream
 
 
 def header(name: str, value: str) -> bytes:
-    """Return a header with text as its value, as it is packed."""
+    """Return a packed header with text as its value."""
     return bytes([len(name)]) + name.encode() + b"\7" + len(value).to_bytes(2, "big") + value.encode()
 
 
@@ -42,7 +42,7 @@ ANSWER = [
 
 
 def network() -> Iterator[bytes]:
-    """Give the body in chunks that keep to no message's borders."""
+    """Yield the body in chunks that ignore message boundaries."""
     body = b"".join(ANSWER)
     for begin in range(0, len(body), 100):
         yield body[begin : begin + 100]

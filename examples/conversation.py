@@ -1,4 +1,4 @@
-"""Answer a model's tool call: its turn goes back as it came, with the signature that proves its reasoning.
+"""Answer a model's tool call: its turn is sent back unchanged, with the signature of its reasoning.
 
 The two answers are made here, in Anthropic's form; `ask` stands for your request.
 """
@@ -57,17 +57,17 @@ ANSWERS = [
 
 
 def ask(history: list[dict[str, Any]]) -> list[bytes]:
-    """Return the answer to a history; a program sends it, and returns the response."""
+    """Return the answer to a history; a real program would send a request here."""
     return ANSWERS[len(history) // 2]
 
 
 def get_weather(city: str) -> str:
-    """Stand for a tool."""
+    """Pretend to be a tool."""
     return f"{city}: 7 °C"
 
 
 def talk(history: list[dict[str, Any]]) -> Message:
-    """Go on until the model asks for no more tools."""
+    """Talk until the model asks for no more tools."""
     while True:
         with Stream(ask(history)) as stream:
             for piece in stream.text:

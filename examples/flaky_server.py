@@ -1,11 +1,10 @@
-"""Read an answer that breaks off, in each of the three ways to go on, and print it once and whole.
+"""Read an answer that breaks off, with each of the three ways to recover, and print it whole.
 
-The server is on this machine. It breaks off its answer in the middle of the text, and
-then does what it is asked for:
+A local server breaks off its answer in the middle of the text, and then:
 
-- resume: it has kept its answer, and sends what comes behind the last event;
-- continue: it is shown what there is of the answer, and asked to go on;
-- restart: it gives the whole answer again; a proxy refuses one of the requests.
+- resume: it has stored its answer, and sends the events after the last one received;
+- continue: it is sent the answer so far, and asked to go on;
+- restart: it sends the whole answer again; a proxy refuses one of the requests.
 """
 
 from urllib.parse import parse_qs, urlsplit
@@ -28,7 +27,7 @@ ONE_BY_ONE = faults.slow(0.01)  # seconds between two words, as from a model
 
 
 def answer(request: testing.Request) -> testing.Recording:
-    """Answer a request as it asks."""
+    """Answer a request in the way that it asks for."""
     seen = parse_qs(urlsplit(request.path).query).get("starting_after")
     if request.route.startswith("/v1/responses"):
         if seen is None:
@@ -36,7 +35,7 @@ def answer(request: testing.Request) -> testing.Recording:
         return testing.Recording.of(KEPT[int(seen[0]) + 1 :], format=RESPONSES)
     said = [turn["content"] for turn in request.json["messages"] if turn["role"] == "assistant"]
     if said:
-        # The model begins with the last words, as it was asked to.
+        # The model repeats the last words first, as it was asked to.
         rest = said[0][-40:] + "".join(WORDS)[len(said[0]) :]
         return testing.script().text(*[f"{word} " for word in rest.split()]).finish().recording(CHAT)
     return next(ANSWERS)
@@ -53,9 +52,9 @@ ANSWERS = iter(
 
 
 def tell(attempt: Attempt) -> None:
-    """Say why there is another attempt."""
+    """Print the reason for another attempt."""
     if not isinstance(attempt.error, StatusError):
-        print()  # behind the text that has come
+        print()  # after the text so far
     print(f"  [{type(attempt.error).__name__}: {attempt.mode} in {attempt.wait:.1f} s]")
 
 

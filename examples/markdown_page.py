@@ -1,9 +1,9 @@
 """Show a Markdown answer in a web page while it arrives: only the last block is ever replaced.
 
-Prints what a server would send to the page, a line of JSON for each change. `--page FILE`
-writes a page that plays them. Needs markdown-it-py.
+It prints the changes that a server would send to the page, each as a line of JSON.
+`--page FILE` writes a page that plays them. It needs markdown-it-py.
 
-Whatever HTML the answer has is shown as text: a model's answer may quote anybody.
+HTML in the answer is shown as text: a model's answer may quote anybody.
 """
 
 import html
@@ -68,7 +68,7 @@ const timer = setInterval(() => changes.length ? take(changes.shift()) : clearIn
 
 
 class Change(TypedDict, total=False):
-    """A change of the page: new HTML for a block, or text to add to its code."""
+    """A change of the page: new HTML for a block, or text to append to its code."""
 
     id: str
     html: str
@@ -76,15 +76,15 @@ class Change(TypedDict, total=False):
 
 
 def as_text(_renderer: object, tokens: Sequence[Token], at: int, *_: object) -> str:
-    """Return a token of HTML as it is to be seen."""
+    """Return a token of HTML, escaped."""
     return html.escape(tokens[at].content)
 
 
 def renderer() -> MarkdownIt:
     """Return a renderer that shows HTML as text.
 
-    The option `html=False` would do that, too, but also end blocks elsewhere than
-    `MarkdownBlocks` does: for it, a comment is a paragraph that the next line continues.
+    The option `html=False` would do that, too, but would end blocks at other places than
+    `MarkdownBlocks` does: it treats a comment as a paragraph that the next line continues.
     """
     markdown = MarkdownIt("commonmark").enable(["table", "strikethrough"])
     for kind in ("html_block", "html_inline"):
@@ -93,19 +93,19 @@ def renderer() -> MarkdownIt:
 
 
 class Page:
-    """The blocks of an answer as HTML, and what changes in them."""
+    """The blocks of an answer as HTML, and their changes."""
 
     def __init__(self) -> None:
         self._markdown = renderer()
         self._blocks = MarkdownBlocks()
         self._shown: tuple[int, str] = (-1, "")
-        """The HTML that was sent last, and of which block."""
+        """Id of the block sent last, and its HTML."""
         self._sent = 0
-        """How much of the code that is open has been sent; each line is sent once."""
+        """Characters of the open code block sent so far; each line is sent once."""
         self._unresolved: list[MarkdownBlock] = []
 
     def changes(self, pieces: Iterable[str]) -> Iterator[Change]:
-        """Give what changes in the page with each piece of the answer."""
+        """Yield the changes of the page for each piece of the answer."""
         for piece in pieces:
             for block in self._blocks.feed(piece):
                 yield from self._change(block)
@@ -113,7 +113,7 @@ class Page:
             yield from self._change(block)
         known = self._blocks.definitions
         for block in self._unresolved:
-            # Only now it is known where these links lead.
+            # The targets of these links are known only now.
             late = [known[label] for label in block.unresolved if label in known]
             yield from self._replace(block, "\n".join([block.definitions, *late]))
 
@@ -147,7 +147,7 @@ def main() -> None:
     with Stream(pieces, format="pieces") as stream:
         lines = [json.dumps(change) for change in Page().changes(stream.text)]
     if "--page" in sys.argv:
-        # In a script, no tag or comment may begin.
+        # No tag or comment may begin inside a script.
         played = f"[{', '.join(lines)}]".replace("<", "\\u003c")
         Path(sys.argv[sys.argv.index("--page") + 1]).write_text(PAGE.replace("CHANGES", played), "utf-8")
         return

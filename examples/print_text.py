@@ -1,6 +1,6 @@
-"""Print an answer as it arrives, then what it asked for and what it cost.
+"""Print an answer as it arrives, then its tool calls and its token counts.
 
-Give it the URL of an OpenAI-compatible server, or nothing for an answer made here.
+Pass the URL of an OpenAI-compatible server, or nothing for a built-in answer.
 """
 
 import json

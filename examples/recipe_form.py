@@ -20,14 +20,14 @@ PAUSE = 0.0 if "--fast" in sys.argv or not sys.stdout.isatty() else 0.06
 
 
 class Ingredient(BaseModel):
-    """What goes in."""
+    """One ingredient of a recipe."""
 
     name: str
     amount: str | None
 
 
 class Step(BaseModel):
-    """What to do."""
+    """One step of a recipe."""
 
     title: str
     minutes: int
@@ -35,7 +35,7 @@ class Step(BaseModel):
 
 
 class Recipe(BaseModel):
-    """What the model was asked for."""
+    """The recipe that the model was asked for."""
 
     name: str
     serves: int
@@ -46,7 +46,7 @@ class Recipe(BaseModel):
 
 
 def replay() -> Iterator[bytes]:
-    """Give the recording's events one by one, as a slow server sends them."""
+    """Yield the recording's events one by one, like a slow server."""
     for event in RECORDING.read_bytes().split(b"\n\n"):
         time.sleep(PAUSE)
         yield event + b"\n\n"
@@ -56,11 +56,11 @@ FORM = {
     "ingredients": ("ingredient", " ", ("amount", "name")),
     "steps": ("step", ": ", ("title", "text")),
 }
-"""What the elements of a list are called in the form, and what is shown of them."""
+"""For each list: the label of an element in the form, a separator, and the fields to show."""
 
 
 def lines(draft: Partial[Recipe]) -> Iterator[tuple[str, str, bool]]:
-    """Give the form's lines: a label, what there is to show, and whether it is finished."""
+    """Yield the form's lines: a label, the text so far, and True if it is finished."""
     for name in Recipe.model_fields:
         if name not in FORM:
             yield name, str(draft.get(name, default="")), draft.is_complete(name)
@@ -82,7 +82,7 @@ def fill_in(drafts: Iterable[Partial[Recipe]]) -> None:
             form = Table("", "field", "value", title="Recipe", min_width=60)
             for label, text, done in lines(draft):
                 shown = text if done or not text else f"{text}▌"
-                # A Text shows square brackets as the model wrote them; a str may be markup.
+                # A Text shows square brackets unchanged; in a str they could be markup.
                 form.add_row("✓" if done else "", label, Text(shown))
             screen.update(form, refresh=True)
 

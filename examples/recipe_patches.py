@@ -1,8 +1,8 @@
-"""Show the form of recipe_form.py in a web page: what a browser gets are patches, and never the whole.
+"""Show the form of recipe_form.py in a web page that receives only patches, never the whole recipe.
 
-Prints what a server would send, a line of JSON for each patch, and at last what a reader
-has made of them. `--page FILE` writes a page that plays them. Each patch has a number, so
-that who applies them tells at once that one is missing, or comes out of order.
+It prints the patches that a server would send, each as a line of JSON, and finally the
+recipe that a reader builds from them. `--page FILE` writes a page that plays them. Patches
+are numbered, so that a reader notices at once if one is missing or out of order.
 """
 
 import json
@@ -37,7 +37,7 @@ class Form {
     const last = keys.pop();
     let holder = root;
     for (const key of [...keys, last]) {
-      // A model may write any key, and some have a meaning in JavaScript.
+      // A model may write any key, and some have a special meaning in JavaScript.
       if (key in Object.prototype) throw new Error(`no key of a recipe: ${key}`);
     }
     for (const key of keys) holder = holder[key];
@@ -75,14 +75,14 @@ const timer = setInterval(() => {
 
 
 class Ingredient(BaseModel):
-    """What goes in."""
+    """One ingredient of a recipe."""
 
     name: str
     amount: str | None
 
 
 class Step(BaseModel):
-    """What to do."""
+    """One step of a recipe."""
 
     title: str
     minutes: int
@@ -90,7 +90,7 @@ class Step(BaseModel):
 
 
 class Recipe(BaseModel):
-    """What the model was asked for."""
+    """The recipe that the model was asked for."""
 
     name: str
     serves: int
@@ -106,18 +106,18 @@ def place_in(holder: object, key: str) -> str | int:
 
 
 class Form:
-    """What a reader makes of numbered patches."""
+    """A reader of numbered patches."""
 
     def __init__(self) -> None:
         self.value: Any = None
-        """The recipe as far as it has come."""
+        """The recipe so far."""
         self._due = 0
 
     def take(self, message: dict[str, Any]) -> None:
-        """Apply the next patch; one in the place of another is told.
+        """Apply the next patch.
 
         Raises:
-            LookupError: A patch is missing, or came twice.
+            LookupError: A patch is missing, or was sent twice.
         """
         if message["number"] != self._due:
             raise LookupError(f"patch {message['number']} came where patch {self._due} was due")
@@ -144,7 +144,7 @@ class Form:
 
 
 def messages() -> Iterator[dict[str, Any]]:
-    """Give the patches of the recorded answer, each with its number."""
+    """Yield the patches of the recorded answer, each with its number."""
     with Stream(RECORDING) as stream:
         for number, patch in enumerate(stream.partials(Recipe).patches(append=True)):
             yield {"number": number, "patch": patch}
@@ -153,7 +153,7 @@ def messages() -> Iterator[dict[str, Any]]:
 if __name__ == "__main__":
     sent = [json.dumps(message, ensure_ascii=False) for message in messages()]
     if "--page" in sys.argv:
-        # Whatever stands in the recipe must not end the script.
+        # No text in the recipe may end the script.
         patches = f"[{','.join(sent)}]".replace("<", "\\u003c")
         page = Path(sys.argv[sys.argv.index("--page") + 1])
         page.write_text(PAGE.replace("PATCHES", patches), encoding="utf-8")

@@ -1,7 +1,7 @@
-"""Stop an answer that takes a wrong turn, and ask again with a better request, in one loop.
+"""Stop an answer that takes a wrong turn, and ask again with a better request.
 
-The server is on this machine. It is asked about mercury, and begins to tell of the
-planet; a guard notices that after twelve words. The second request says what was meant.
+A local server is asked about mercury, and begins to describe the planet; a guard notices
+that after twelve words. The second request says what was meant.
 """
 
 from tokenstream import Message, connect, testing
@@ -16,13 +16,13 @@ ONE_BY_ONE = faults.slow(0.005)  # seconds between two words, as from a model
 
 
 def answer(request: testing.Request) -> testing.Script:
-    """Answer as a model would: to a short question with what is said most often."""
+    """Answer as a model would: with the planet, unless the question mentions the metal."""
     words = METAL if "metal" in request.json["messages"][-1]["content"] else PLANET
     return testing.script().text(*[f"{word} " for word in words.split()]).finish("stop")
 
 
 def wrong_turn(message: Message) -> str | None:
-    """Say what is wrong with the beginning of an answer."""
+    """Return the reason to stop an answer; None if its beginning is fine."""
     return "I meant the metal, not the planet" if "planet" in message.text else None
 
 

@@ -1,11 +1,11 @@
 """A relay in front of a provider: ten lines between a model and a browser.
 
-Behind a server it asks a real provider, and sends its answer on as our own events:
+Under uvicorn it asks a real provider, and sends the answer on as our own events:
 
     OPENAI_API_KEY=… uvicorn --app-dir examples relay:app
     curl -N localhost:8000/chat -d '{"model": "…", "stream": true, "messages": [{"role": "user", …}]}'
 
-Run by itself it asks a provider that is a script on this machine, through the same application.
+Run as a script, the same application asks a scripted provider on this machine.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ PROVIDER = "https://api.openai.com"
 
 
 async def chat(request: Request) -> relay.Response:
-    """Answer as the model does, and hide the key."""
+    """Send the model's answer; the key stays on the server."""
     url = f"{os.environ.get('PROVIDER', PROVIDER)}/v1/chat/completions"
     key = {"Authorization": f"Bearer {os.environ.get('OPENAI_API_KEY', 'none')}"}
     return relay.respond(aconnect(url, json=await request.json(), headers=key))
@@ -32,7 +32,7 @@ app = Starlette(routes=[Route("/chat", chat, methods=["POST"])])
 
 
 async def main() -> None:
-    """Ask a script, and print what a browser would get, and what the script's words were."""
+    """Ask a scripted provider, and print the bytes that a browser would get, and the text in them."""
     script = testing.script().text("The sky ", "is blue.").finish("stop")
     request = {"model": "example-model", "stream": True, "messages": [{"role": "user", "content": "Why?"}]}
     with testing.serve(script) as provider:

@@ -1,4 +1,4 @@
-"""Cut any event stream into its events, without the rest of the library."""
+"""Parse any event stream, without the rest of the library."""
 
 from tokenstream.framing import SSEParser
 

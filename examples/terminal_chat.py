@@ -1,8 +1,8 @@
-"""Chat in the terminal: markdown is drawn while it is written, without flicker.
+"""Chat in the terminal: Markdown is drawn while it arrives, without flicker.
 
-Ctrl-C stops an answer and keeps what came; Ctrl-D ends the chat. Give it the URL of an
-OpenAI-compatible server, and the model's name, or nothing for a server on this machine
-whose answers are scripted.
+Ctrl-C stops an answer and keeps the text so far; Ctrl-D ends the chat. Pass the URL of an
+OpenAI-compatible server and the model's name, or nothing for a local server with
+scripted answers.
 """
 
 import sys
@@ -32,7 +32,7 @@ That is all 👩‍🚀.
 
 
 def scripted(request: testing.Request) -> testing.Recording:
-    """Answer a request in the place of a model."""
+    """Answer a request as a model would."""
     turns = request.json["messages"]
     asked = [turn["content"] for turn in turns if turn["role"] == "user"]
     text = ANSWER.format(number=len(asked), question=asked[-1], turns=len(turns))
@@ -44,7 +44,7 @@ def answer(url: str, model: str, history: list[dict[str, Any]]) -> Message:
     payload = {"model": model, "messages": history, "stream": True}
     try:
         with connect(url, json=payload) as stream, MarkdownPrinter() as printer:
-            # The timer shows what is held when the model falls silent.
+            # With a timer, held text is shown even while the model is silent.
             blocks = stream.text.throttle(hz=20, timer=True).markdown_blocks()
             try:
                 for block in blocks:

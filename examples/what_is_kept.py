@@ -1,4 +1,4 @@
-"""Break a stream in the middle of a tool call, and look at what is kept."""
+"""Break a stream in the middle of a tool call, and print the content that is kept."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ BEFORE_THE_CUT = [
 
 
 def dying_connection() -> Iterator[bytes]:
-    """Give chunks until the connection breaks."""
+    """Yield chunks until the connection breaks."""
     yield from BEFORE_THE_CUT
     raise ConnectionResetError("the other side has gone")
 

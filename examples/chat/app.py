@@ -1,14 +1,14 @@
-"""A chat whose answers go on when the browser reloads, sleeps or is closed, and are stopped by a button.
+"""A chat whose answers go on when the browser reloads, sleeps or is closed, and stop only on request.
 
     pip install 'llm-tokenstream' fastapi uvicorn
     uvicorn examples.chat.app:app
 
-The answers are replayed, and no key is needed. A real model answers with
+The answers are replayed from scripts, so no key is needed. For a real model, set
 
     CHAT_URL=https://api.openai.com/v1/chat/completions CHAT_MODEL=gpt-5.1 CHAT_KEY=sk-…
 
-Chats are kept in memory, like the answers: with `relay.RedisJournal` and a database in the
-place of two dicts there may be several of these processes.
+Chats and answers are kept in memory. To run several processes, use `relay.RedisJournal`
+and a database instead of the dict `chats`.
 """
 
 import json
@@ -33,14 +33,14 @@ URL, MODEL, KEY = (os.environ.get(f"CHAT_{name}", "") for name in ("URL", "MODEL
 
 
 class Ingredient(BaseModel):
-    """What goes in."""
+    """One ingredient of a recipe."""
 
     name: str
     amount: str | None
 
 
 class Step(BaseModel):
-    """What to do."""
+    """One step of a recipe."""
 
     title: str
     minutes: int
@@ -58,21 +58,21 @@ class Recipe(BaseModel):
 
 
 class Question(BaseModel):
-    """What a browser sends."""
+    """A request of the browser."""
 
     question: str = Field(min_length=1, max_length=4000)
     form: bool = False
 
 
 class Turn(Question):
-    """A question, and which answer it has."""
+    """A question, with the id of its answer."""
 
     id: int
     answer: str
 
 
 class Chat(BaseModel):
-    """What was asked, by whom."""
+    """The questions of one user."""
 
     owner: str
     turns: list[Turn] = []
@@ -85,7 +85,7 @@ model: httpx.AsyncClient
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
-    """Keep what outlives a request: the answers that are being written, and the client that asks for them."""
+    """Hold the resources that outlive a request: the journal and the HTTP client."""
     global model
     async with journal, httpx.AsyncClient(timeout=60) if URL else replayed_client() as model:
         yield
@@ -95,7 +95,7 @@ app = FastAPI(lifespan=lifespan)
 
 
 def owner_of(response: Response, owner: Annotated[str | None, Cookie()] = None) -> str:
-    """Know a browser again. An application has its users' sessions for that."""
+    """Identify a browser by a cookie; a real application uses its users' sessions."""
     if owner is None:
         owner = secrets.token_urlsafe(24)
         response.set_cookie("owner", owner, httponly=True, samesite="strict")
@@ -106,9 +106,9 @@ Owner = Annotated[str, Depends(owner_of)]
 
 
 def chat_of(chat: str, owner: Owner) -> Chat:
-    """Return a chat to its owner; to anybody else there is none."""
+    """Return a chat to its owner; for anybody else it does not exist."""
     if chat not in chats or chats[chat].owner != owner:
-        raise HTTPException(404, "there is no such chat")
+        raise HTTPException(404, "no such chat")
     return chats[chat]
 
 
@@ -117,22 +117,22 @@ OwnChat = Annotated[Chat, Depends(chat_of)]
 
 @app.post("/api/chats")
 async def begin(owner: Owner) -> dict[str, str]:
-    """Begin a chat."""
+    """Create a chat."""
     chats[id := secrets.token_urlsafe(24)] = Chat(owner=owner)
     return {"id": id}
 
 
 @app.get("/api/chats/{chat}")
 async def turns(chat: OwnChat) -> list[Turn]:
-    """Tell a page that was reloaded what to show."""
+    """Return a chat's turns to a page that was reloaded."""
     return chat.turns
 
 
 @app.post("/api/chats/{chat}/turns")
 async def ask(chat: OwnChat, asked: Question) -> Turn:
-    """Have a question answered; the page follows the answer as it comes."""
+    """Start the answer to a question; the page follows it."""
     key = await answer(chat, asked)
-    # Two tabs may ask at once: a number is given where nothing is waited for.
+    # Two tabs may ask at once: there is no await between taking the number and using it.
     turn = Turn(id=len(chat.turns), answer=key, **asked.model_dump())
     chat.turns.append(turn)
     return turn
@@ -140,16 +140,16 @@ async def ask(chat: OwnChat, asked: Question) -> Turn:
 
 @app.post("/api/chats/{chat}/turns/{number}/again")
 async def ask_again(chat: OwnChat, number: int) -> Turn:
-    """Have a question answered anew, since its answer broke off."""
+    """Start a new answer to a question whose answer broke off."""
     if not 0 <= number < len(chat.turns):
-        raise HTTPException(404, "there is no such turn")
+        raise HTTPException(404, "no such turn")
     turn = chat.turns[number]
     turn.answer = await answer(chat, turn)
     return turn
 
 
 async def answer(chat: Chat, asked: Question) -> str:
-    """Ask the model. The answer is written to the journal, whoever follows it or does not."""
+    """Ask the model, and record the answer in the journal, with or without readers."""
     request: dict[str, Any] = {
         "model": MODEL,
         "messages": [{"role": "user", "content": asked.question}],
@@ -165,13 +165,13 @@ async def answer(chat: Chat, asked: Question) -> str:
 async def follow(
     id: str, owner: Owner, last_event_id: Annotated[str | None, Header()] = None
 ) -> relay.Response:
-    """Send an answer from where the page was."""
+    """Send an answer from the page's position on."""
     return relay.follow(journal, id, last_event_id=last_event_id, owner=owner)
 
 
 @app.post("/api/answers/{id}/stop")
 async def stop(id: str, owner: Owner) -> dict[str, str]:
-    """Stop an answer for all who follow it."""
+    """Stop an answer for all its readers."""
     return {"state": await relay.stop(journal, id, owner=owner)}
 
 
@@ -179,14 +179,14 @@ async def stop(id: str, owner: Owner) -> dict[str, str]:
 async def follow_form(
     id: str, owner: Owner, last_event_id: Annotated[int, Header(ge=0)] = 0
 ) -> StreamingResponse:
-    """Send an answer as the patches of a form, from where the page was."""
+    """Send an answer as the patches of a form, from the page's position on."""
     if not any(turn.answer == id for chat in chats.values() if chat.owner == owner for turn in chat.turns):
-        raise HTTPException(404, "there is no such answer")
+        raise HTTPException(404, "no such answer")
     return StreamingResponse(patches(id, owner, last_event_id), headers=dict(relay.headers("tokenstream")))
 
 
 async def patches(id: str, owner: str, after: int) -> AsyncIterator[str]:
-    """Give what changes in the form. The same answer has the same patches, so their numbers are positions."""
+    """Yield the changes of the form, numbered: an answer's patches are always the same."""
     records = (entry.record + b"\n" async for entry in journal.follow(id, owner=owner))
     number = 0
     async with AsyncStream(records, format="tokenstream") as stream:
@@ -212,5 +212,5 @@ async def page() -> FileResponse:
 async def part_of_page(
     name: Literal["page.js", "markdown.js", "tokenstream.js", "style.css"],
 ) -> FileResponse:
-    """Send what the page is made of."""
+    """Send a script or the stylesheet of the page."""
     return FileResponse(FOLDER / name)

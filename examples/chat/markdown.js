@@ -1,17 +1,17 @@
 // @ts-check
 /**
- * A plain rendering of Markdown, block by block: only blocks whose text has changed are made anew.
+ * Renders Markdown plainly, block by block: only blocks whose text has changed are redrawn.
  *
- * All that a model wrote is set as text. No HTML of it is HTML here, a picture is a link to it,
- * and a link leads to http, https or mailto, or is text.
+ * Everything that a model wrote is set as text: its HTML is never interpreted, an image becomes a
+ * link, and links are limited to http, https and mailto.
  *
- * It knows headings, fences, lists of one level, quotes, tables, rules and paragraphs. What renders
- * all of Markdown, and what is half written calmly, is `markdown_blocks()` in the backend.
+ * It supports headings, fences, lists of one level, quotes, tables, rules and paragraphs. For all of
+ * Markdown, and for stable previews of unfinished text, use `markdown_blocks()` in the backend.
  */
 
 /** @typedef {{kind: string, text: string, lines: string[], level?: number, info?: string}} Block */
 
-// What is behind its backticks holds none: a line that begins with ```code``` is text.
+// No backticks may follow the opening ones: a line that begins with ```code``` is text.
 const FENCE = /^ {0,3}(`{3,}(?!`)(?!.*`)|~{3,})[ \t]*([^\s`]*)/;
 const HEADING = /^(#{1,6})[ \t]+(.*)$/;
 const ITEM = /^ {0,3}([-*+]|[0-9]{1,9}[.)])[ \t]+/;
@@ -19,13 +19,13 @@ const QUOTE = /^ {0,3}> ?/;
 const RULE = /^ {0,3}([-*_])[ \t]*(?:\1[ \t]*){2,}$/;
 const COLUMN = /^:?-+:?$/;
 
-/** Whether a line is the one below a table's head. @param {string} line */
+/** Return true for the delimiter line below a table's head. @param {string} line */
 const rules = line => line.includes("|") && cells(line).every(cell => COLUMN.test(cell));
 
 /** @param {string} line */
 const cells = line => line.trim().replace(/^\||\|$/g, "").split("|").map(cell => cell.trim());
 
-/** Cut a text into blocks. @param {string} text @returns {Block[]} */
+/** Split a text into blocks. @param {string} text @returns {Block[]} */
 export function blocks(text) {
   const lines = text.split("\n");
   /** @type {Block[]} */ const found = [];
@@ -58,8 +58,8 @@ export function blocks(text) {
   return found;
 }
 
-/** Show a text in an element, whose blocks stay as long as they are the same. */
-/** @param {Element} place @param {string} text @param {number} [depth] How many quotes it is in. */
+/** Show a text in an element, and keep the blocks that have not changed. */
+/** @param {Element} place @param {string} text @param {number} [depth] Number of enclosing quotes. */
 export function show(place, text, depth = 0) {
   const found = blocks(text);
   found.forEach((block, at) => {
@@ -94,7 +94,7 @@ function render({ kind, text, lines, level, info }, depth) {
   if (kind === "rule") return element("hr");
   if (kind === "quote") {
     const quote = element("blockquote");
-    // A quote in a quote, and so on, is shown to a depth that a page can bear.
+    // Nested quotes are rendered up to a limited depth.
     if (depth < 8) show(quote, text, depth + 1);
     else quote.append(text);
     return quote;
@@ -118,7 +118,7 @@ function render({ kind, text, lines, level, info }, depth) {
   return element("p", ...inline(text));
 }
 
-// Bounds keep what is never closed from being looked through again and again.
+// The length limits keep unclosed marks from causing quadratic scanning.
 export const INLINE =
   /(?<!`)(`{1,9})(?!`)([^`]{1,500})\1(?!`)|(!?)\[([^[\]]{0,500})\]\(([^()\s]{1,2000})\)|(\*\*|__)(?=\S)((?:[^*_]|[*_](?![*_])){1,500})\6|([*_])(?=[^\s*_])([^*_]{1,500})\8(?![\p{L}\p{N}])/gu;
 

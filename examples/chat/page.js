@@ -25,7 +25,7 @@ const wordsOf = error => (error instanceof Error ? error.message : String(error)
 /** @param {Element} place @param {string} selector @returns {HTMLElement} */
 const find = (place, selector) => /** @type {HTMLElement} */ (place.querySelector(selector));
 
-/** Show an answer as it comes, in the place of an earlier one to the same question if there is one. */
+/** Show an answer while it arrives, in place of an earlier answer to the same question. */
 /** @param {Turn} turn @param {HTMLElement} [article] */
 function show({ id, question, answer: key, form, fresh }, article) {
   if (!article) {
@@ -42,7 +42,7 @@ function show({ id, question, answer: key, form, fresh }, article) {
   stop.onclick = () => answer.stop().catch(error => (find(place, ".status").textContent = wordsOf(error)));
   retry.onclick = async () => {
     retry.hidden = true;
-    // What had come stays to be seen until there is something else.
+    // The old answer stays visible until the new one has text.
     const had = find(place, ".text").childNodes;
     if (had.length) find(place, ".given-up").replaceChildren(...had);
     find(place, ".given-up").hidden = false;
@@ -66,7 +66,7 @@ function show({ id, question, answer: key, form, fresh }, article) {
     if (!form) showMarkdown(find(place, ".text"), message.text);
     const calls = message.toolCalls;
     calls.forEach((call, at) => showCall(find(place, ".calls"), call, at));
-    // What was given up may have had more of them.
+    // The abandoned answer may have had more calls.
     [...find(place, ".calls").children].slice(calls.length).forEach(card => card.remove());
     if (recipe) showRecipe(find(place, ".recipe"), recipe);
     stop.hidden = answer.ended;
@@ -82,7 +82,7 @@ function show({ id, question, answer: key, form, fresh }, article) {
   runTools(answer, find(place, ".calls"));
 }
 
-/** Do once what a tool call is to do in the page: not again as it is replayed to a page that was reloaded. */
+/** Act on each tool call once: not again when it is replayed after a reload. */
 /** @param {import("./tokenstream.js").Answer} answer @param {HTMLElement} place */
 async function runTools(answer, place) {
   for await (const event of answer) {
@@ -149,14 +149,14 @@ async function put(question, form) {
 
 ask.addEventListener("submit", async event => {
   event.preventDefault();
-  // What could not be asked is not lost.
+  // Keep the text if the question could not be sent.
   if (await put(String(new FormData(ask).get("question")), false)) ask.reset();
 });
 for (const button of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-question]"))) {
   button.onclick = () => put(button.dataset.question ?? "", "form" in button.dataset);
 }
 
-// The address names the chat, so that a reload and a second tab find it.
+// The chat's id is in the address, so that reloads and second tabs find it.
 const known = new URLSearchParams(location.search).get("chat");
 const response = known ? await fetch(`api/chats/${encodeURIComponent(known)}`) : null;
 const gone = response?.status === 404;

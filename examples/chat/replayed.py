@@ -1,4 +1,4 @@
-"""The answers of a provider that needs no key: each is said in that provider's bytes, at a model's pace."""
+"""A simulated provider that needs no key: scripted answers in a provider's bytes, at a model's pace."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ _WEATHER = (
 
 
 def _answer(request: Request) -> Recording | Script:
-    """Answer what the last turn asks."""
+    """Choose the answer by keywords in the last turn."""
     question = str(request.json["messages"][-1]["content"]).lower()
     if "recipe" in question:
         return _SCRIPT.text(RECIPE).finish("stop")
@@ -81,6 +81,6 @@ def _answer(request: Request) -> Recording | Script:
 
 
 def client() -> httpx.AsyncClient:
-    """Return a client that is answered here, without a network."""
+    """Return a client whose requests are answered here, without a network."""
     played = testing.transport(_answer, fault=faults.slow(PACE), pace="recorded", clock=time.monotonic)
     return httpx.AsyncClient(transport=played)

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Follows an answer that a relay of tokenstream sends, over cuts, reloads and sleeping phones.
+ * Follows an answer sent by a tokenstream relay, across cuts, reloads and sleeping phones.
  *
  *     const answer = follow("/api/answers/7Jx…");
  *     answer.subscribe(() => show(answer.message.text));
@@ -10,43 +10,43 @@
  */
 
 /**
- * @typedef {object} Part A part of a message, under the names that docs/protocol.md has.
+ * @typedef {object} Part A part of a message, with the keys of docs/protocol.md.
  * @property {string} kind "text", "reasoning", "refusal", "tool_call", "citation", "media", …
- * @property {boolean} complete Nothing of it changes any more.
- * @property {string} [text] Of a text, reasoning or refusal: what has come of it.
- * @property {string} [id] Of a tool call: its id.
- * @property {string} [name] Of a tool call: its tool.
- * @property {string} [arguments_text] Of a tool call: its JSON, as far as it has come.
- * @property {any} [arguments] Of a tool call that is whole: its arguments.
- * @property {Uint8Array[]} [chunks] Of media: its bytes, as they came.
- * @property {string} [transcript] Of media: what is said in it.
- * @property {any} [content] Of a server tool's result: what it is.
+ * @property {boolean} complete True once the part no longer changes.
+ * @property {string} [text] Text, reasoning, refusal: the text so far.
+ * @property {string} [id] Tool call: its id.
+ * @property {string} [name] Tool call: the tool's name.
+ * @property {string} [arguments_text] Tool call: its JSON so far.
+ * @property {any} [arguments] Complete tool call: the parsed arguments.
+ * @property {Uint8Array[]} [chunks] Media: its bytes, in pieces.
+ * @property {string} [transcript] Media: the spoken words.
+ * @property {any} [content] Result of a server tool: its value.
  */
 /**
  * @typedef {object} Failure
  * @property {string} error The class of the error, such as "StreamInterrupted".
  * @property {string} kind "network", "protocol", "provider", …
- * @property {string} message What happened, in words.
- * @property {boolean} retryable Asking again may help.
+ * @property {string} message A sentence that describes the error.
+ * @property {boolean} retryable True if asking again may help.
  * @property {number | null} [retry_after] Seconds to wait before that.
- * @property {number} [status] The HTTP status, where it was one.
+ * @property {number} [status] The HTTP status, if the server answered with an error.
  */
 /** @typedef {"streaming" | "complete" | "stopped" | "truncated" | "failed"} Ending */
 /**
  * @typedef {Record<string, any> & {type: string, position: number | null, replayed: boolean}} AnswerEvent
- * An event as it was sent, its position, and whether the journal had it before this page first asked.
+ * An event as sent, its position, and whether the journal had it before this page first asked.
  */
 /**
- * @typedef {object} Following What there is to say besides what `fetch` takes.
- * @property {string | URL} [stop] Where a POST stops the answer; by default "/stop" behind its address.
- * @property {string} [key] Calls with the same key share one follower. By default a GET's address.
- * @property {boolean} [fresh] The page has just started the answer itself: nothing of it counts as replayed.
- * @property {number} [after] The position behind which to begin; 0 is the start.
- * @property {number} [attempts] Attempts in a row that may bring nothing; 10 by default.
+ * @typedef {object} Following Options besides those of `fetch`.
+ * @property {string | URL} [stop] Address to which a POST stops the answer; by default its own plus "/stop".
+ * @property {string} [key] Calls with the same key share one follower; by default the address of a GET.
+ * @property {boolean} [fresh] True if the page has just started the answer: no event counts as replayed.
+ * @property {number} [after] The position after which to begin; 0 is the start.
+ * @property {number} [attempts] Most attempts in a row without an event; 10 by default.
  * @property {number} [wait] Seconds before the second attempt, doubled for each more; 0.5 by default.
  * @property {number} [longest] The longest such wait, in seconds; 10 by default.
  * @property {number} [silence] Seconds without a byte after which the connection is dead; 35 by default.
- * @property {() => HeadersInit | Promise<HeadersInit>} [authorize] Headers made anew for each attempt.
+ * @property {() => HeadersInit | Promise<HeadersInit>} [authorize] Makes further headers for each attempt.
  */
 
 const LONGEST_EVENT = 2 ** 24;
@@ -56,7 +56,7 @@ const AGAIN = [408, 425, 429, 500, 502, 503, 504];
 const followed = new Map();
 
 /**
- * Follow an answer; a second call for one that is being followed joins the first.
+ * Follow an answer; a second call for the same answer joins the first.
  *
  * @param {string | URL} url
  * @param {Omit<RequestInit, "signal"> & Following} [options]
@@ -72,7 +72,7 @@ export function follow(url, options = {}) {
   return answer;
 }
 
-/** A message of an answer, as far as it has come. */
+/** A message of an answer, as far as it has arrived. */
 export class Message {
   /** @type {Map<number, Part>} */
   #parts = new Map();
@@ -86,7 +86,7 @@ export class Message {
   /** @param {number} choice @param {string | null} step */
   constructor(choice = 0, step = null) {
     this.choice = choice;
-    /** The step of a run that it belongs to. */
+    /** The id of its step in a run. */
     this.step = step;
   }
 
@@ -188,27 +188,27 @@ export class Message {
   }
 }
 
-/** An answer that is followed. Not made by hand: `follow` gives it. */
+/** An answer being followed, as `follow` returns it. */
 export class Answer {
-  /** The position of the last event that came; 0 before the first. */
+  /** The position of the last event received; 0 before the first. */
   position = 0;
   /** @type {"connecting" | "open" | "waiting" | "ended"} */
   state = "connecting";
-  /** The message; of several choices the first, of a run what belongs to no step. */
+  /** The message: the first of several choices; in a run, the one outside all steps. */
   message = new Message();
-  /** All messages: one for each choice, and in a run for each step, as they began. */
+  /** All messages, one for each choice and for each step of a run, in the order in which they began. */
   messages = [this.message];
-  /** @type {Map<string, Record<string, any>>} The steps of a run by their ids: name, state, parent, agent, error. */
+  /** @type {Map<string, Record<string, any>>} The steps of a run by id: name, state, parent, agent, error. */
   steps = new Map();
-  /** @type {Message | null} What was given up, as the answer began again. */
+  /** @type {Message | null} The message that was abandoned when the answer restarted. */
   discarded = null;
-  /** @type {any} What the patches have made that came; see `applyPatch`. */
+  /** @type {any} The document built by the patches received; see `applyPatch`. */
   form;
-  /** @type {string | null} Why it was stopped. */
+  /** @type {string | null} The reason for which it was stopped. */
   stopReason = null;
-  /** How many connections were tried. */
+  /** Number of connections tried. */
   connections = 0;
-  /** @type {Promise<Message>} Resolves with the message once the answer has ended, however it did. */
+  /** @type {Promise<Message>} Resolves with the message once the answer has ended in any way. */
   done;
 
   #url;
@@ -222,14 +222,14 @@ export class Answer {
   #users = 1;
   #failures = 0;
   #news = false;
-  /** @type {number | null} Up to here the journal had it before this page asked; null before that is known. */ #replayed = null;
+  /** @type {number | null} Last position the journal had when this page first asked; null until known. */ #replayed = null;
   #hurry = false;
   #woken = -Infinity;
   #go = () => {};
 
   /** @param {string} url @param {RequestInit & Following} options */
   constructor(url, options) {
-    new Request(url, options); // What no request can be made of is told to the caller, and not taken for a cut.
+    new Request(url, options); // Invalid options throw here, instead of looking like a cut later.
     this.#url = url;
     this.#options = options;
     this.position = options.after ?? 0;
@@ -246,13 +246,13 @@ export class Answer {
     return this.state === "ended";
   }
 
-  /** Call a function after each change; returns one that ends that. @param {() => void} listener */
+  /** Call a function after each change; returns a function that unsubscribes it. @param {() => void} listener */
   subscribe(listener) {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }
 
-  /** All events from the first that this page was sent, and those to come, until the answer has ended. */
+  /** Yields all events, from the first one received, until the answer has ended. */
   async *[Symbol.asyncIterator]() {
     for (let at = 0; ; at++) {
       while (at === this.#events.length) {
@@ -266,10 +266,10 @@ export class Answer {
   }
 
   /**
-   * Ask for the answer's end: from there on nothing is generated, for whoever follows.
+   * Stop the answer for all its readers.
    *
-   * Resolves with what the server says. What had come by then still comes, and then the end.
-   * An answer that is in no journal, and so has no positions, ends as the connection is hung up.
+   * Resolves with the server's reply. Events already sent still arrive, and then the end.
+   * An answer without positions is not in a journal; it ends by closing the connection.
    */
   async stop() {
     const beside = new URL(this.#url);
@@ -284,7 +284,7 @@ export class Answer {
     const response = await fetch(absolute(address), { method: "POST", headers, credentials });
     const said = await response.json().catch(() => null);
     if (!response.ok && this.position === 0 && !this.#options.stop && [404, 405].includes(response.status)) {
-      // Nothing has come that tells whether there is a journal, and there is none.
+      // No event has shown yet whether the answer is in a journal; this status shows that it is not.
       this.#end("stopped", null);
       return null;
     }
@@ -292,13 +292,13 @@ export class Answer {
     return said;
   }
 
-  /** Follow no longer, once all who have asked for it say so. The answer goes on if it is in a journal. */
+  /** Stop following, once every caller of `follow` has closed it. An answer in a journal goes on. */
   close() {
     this.#users -= 1;
     if (this.#users <= 0 && !this.ended) this.#end(this.message.ending, null);
   }
 
-  /** One more who follows; `follow` calls it. */
+  /** Count one more user; `follow` calls it. */
   join() {
     this.#users += 1;
     return this;
@@ -308,16 +308,16 @@ export class Answer {
     return (this.#options.method ?? "GET").toUpperCase() === "GET";
   }
 
-  /** There is something to go on from: asked again, the server does not begin another answer. */
+  /** True if the request can be repeated without starting another answer. */
   get #resumable() {
     return this.position > 0 || (this.#events.length === 0 && this.#gets);
   }
 
   /** @param {Event} event */
   #wake = event => {
-    // A page is shown once as it is loaded, too, and then it has not slept.
+    // The first `pageshow` comes with loading, when the page has not slept.
     if (event.type === "pageshow" && !(/** @type {PageTransitionEvent} */ (event).persisted)) return;
-    // Several of these come at once when a page wakes up, and one new connection is enough.
+    // Several of these events come together when a page wakes up; one new connection is enough.
     if (hidden() || this.ended || Date.now() - this.#woken < 100) return;
     this.#woken = Date.now();
     this.#failures = 0;
@@ -332,7 +332,7 @@ export class Answer {
     const wait = this.#options.wait ?? 0.5;
     const longest = this.#options.longest ?? 10;
     while (!this.ended) {
-      // Attempts in a background that the system may have cut off from the network say nothing.
+      // In the background the system may block the network, so failed attempts there mean nothing.
       while (hidden() && this.connections > 0) await this.#pause(null);
       this.#news = this.#hurry = false;
       const asked = Math.min(await this.#connect(), LONGEST_WAIT);
@@ -342,7 +342,7 @@ export class Answer {
       if (!this.#resumable) return this.#break("the connection broke, and the answer can't be asked for again");
       if (this.#news) this.#failures = 0;
       if (this.#hurry) continue;
-      // The first attempt after a cut comes at once, but not all readers of a server come back in one moment.
+      // The first attempt after a cut comes at once, with some jitter, since all readers of a server may be cut together.
       const seconds = this.#news ? Math.min(0.1, wait) : Math.min(longest, wait * 2 ** this.#failures);
       if (!hidden() && globalThis.navigator?.onLine !== false) this.#failures += 1;
       if (this.#failures > attempts) return this.#break(`no connection after ${attempts} attempts`);
@@ -350,7 +350,7 @@ export class Answer {
     }
   }
 
-  /** @param {number | null} seconds Until when to wait, at most; None waits to be woken. */
+  /** @param {number | null} seconds Longest wait; null waits to be woken. */
   async #pause(seconds) {
     this.#become("waiting");
     /** @type {ReturnType<typeof setTimeout> | undefined} */ let timer;
@@ -373,7 +373,7 @@ export class Answer {
     this.#become("connecting");
     this.connections += 1;
     const { signal } = (this.#connection = new AbortController());
-    // A browser may send the request on a socket that has died with the one before. A journal answers at once.
+    // The browser may reuse a dead socket for the request. A journal answers at once, so the timeout can be short.
     this.#heard(this.position > 0 ? 2 * 2 ** this.#failures : Infinity);
     let response;
     try {
@@ -382,7 +382,7 @@ export class Answer {
       if (this.position > 0) headers.set("Last-Event-ID", String(this.position));
       response = await fetch(this.#url, { cache: "no-store", ...this.#options, headers, signal });
     } catch {
-      // Each browser has words of its own for a network that is not there, and all are TypeErrors.
+      // A missing network is a TypeError, whose message differs between browsers.
       return 0;
     }
     if (!response.ok || response.status === 204 || !response.body) return this.#refused(response);
@@ -394,7 +394,7 @@ export class Answer {
     }
     const place = response.headers.get("Location");
     if (place !== null) {
-      // The POST has begun an answer, which has an address of its own from now on.
+      // The POST has started an answer, which now has its own address.
       this.#url = new URL(place, this.#url).href;
       this.#options = { ...this.#options, method: "GET", body: null };
       if (!followed.has(this.#url)) followed.set(this.#url, this);
@@ -411,7 +411,7 @@ export class Answer {
       } catch {
         chunk = { done: true, value: undefined };
       }
-      // What comes behind the last empty line is half an event, and is sent again.
+      // Anything after the last empty line is half an event, and will be sent again.
       if (chunk.done) return (frames.retry ?? 0) / 1000;
       this.#heard();
       try {
@@ -423,12 +423,12 @@ export class Answer {
         this.#fail("protocol", /** @type {Error} */ (error).message);
       }
     }
-    // Read to its end, the connection can be used again. It was hung up where it was not the answer that ended.
+    // A connection read to its end can be reused; if the answer did not end by itself, it was aborted already.
     this.#heard(1);
     try {
       while (!(await reader.read()).done);
     } catch {
-      // It does not matter any more how it ends.
+      // How it ends no longer matters.
     }
     return 0;
   }
@@ -448,7 +448,7 @@ export class Answer {
     return 0;
   }
 
-  /** A sign of life has come: only silence from here on counts. @param {number} [seconds] */
+  /** Restart the silence timer. @param {number} [seconds] A shorter limit for this wait. */
   #heard(seconds = Infinity) {
     clearTimeout(this.#watch);
     const longest = Math.min(seconds, this.#options.silence ?? 35);
@@ -461,7 +461,7 @@ export class Answer {
     if (position !== null) {
       if (position <= this.position) return;
       this.position = position;
-      // No word of what is replayed has come before it: nothing is.
+      // No `live` event has come first, so nothing is replayed.
       this.#replayed ??= 0;
     }
     if (!data) return;
@@ -480,7 +480,7 @@ export class Answer {
   #take(event) {
     switch (event.type) {
       case "restarted": {
-        // In a run it is one step that begins again, and what the others have said stands.
+        // In a run only one step restarts; the messages of the others stay.
         const step = event.step ?? null;
         this.discarded = this.#messageOf(0, step);
         this.messages = this.messages.filter(message => message.step !== step);
@@ -561,7 +561,7 @@ export class Answer {
       try {
         listener();
       } catch (error) {
-        // What a page makes of an answer is no reason to stop reading it.
+        // A failing listener must not end the reading.
         queueMicrotask(() => {
           throw error;
         });
@@ -570,9 +570,9 @@ export class Answer {
   }
 }
 
-/** Server-sent events out of text, in whatever pieces it comes, as the HTML standard says. */
+/** Parses server-sent events from text in arbitrary pieces, as the HTML standard defines them. */
 class Frames {
-  /** @type {number | null} Milliseconds to wait before reconnecting, as the server has said. */
+  /** @type {number | null} Milliseconds to wait before reconnecting, as sent by the server. */
   retry = null;
   #rest = "";
   #after = false;
@@ -613,10 +613,10 @@ class Frames {
 }
 
 /**
- * Apply a JSON patch (RFC 6902), and the operation `append` that lets a text grow.
+ * Apply a JSON patch (RFC 6902), with the additional operation `append`, which extends a string.
  *
- * The document is changed; what is returned is another one only where the patch replaces the whole.
- * Keys are the model's: one such as `__proto__` is a key like others, and reaches nothing.
+ * The document is changed in place; a new one is returned only if the patch replaces the whole.
+ * Keys come from the model: `__proto__` is an ordinary key, and reaches no prototype.
  *
  * @param {any} document
  * @param {{op: string, path: string, from?: string, value?: any}[]} patch
@@ -699,7 +699,7 @@ function hidden() {
   return globalThis.document?.visibilityState === "hidden";
 }
 
-/** What tells that a page has woken up, or a network has come back. @returns {[EventTarget, string][]} */
+/** Events that signal that the page has woken up or the network is back. @returns {[EventTarget, string][]} */
 function wakers() {
   if (!globalThis.document || !globalThis.addEventListener) return [];
   return [

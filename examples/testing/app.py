@@ -1,4 +1,4 @@
-"""The code that the tests of this folder are about: an application's own."""
+"""Code of an application, which the tests in this folder test."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ URL = "https://api.example.com/v1/chat/completions"
 
 
 def weather(stream: Stream) -> list[str]:
-    """Return what is shown: the text, and the calls that are to be run."""
+    """Return what the application shows: the text, and the calls to run."""
     shown = ["".join(stream.text)]
     shown += [f"{call.name}({call.arguments['city']})" for call in stream.tool_calls]
     return shown
@@ -31,7 +31,7 @@ def ask(client: httpx.Client, question: str) -> list[str]:
 
 
 def ask_and_keep(client: httpx.Client, question: str) -> str:
-    """Ask over HTTP, and show what has come when the connection breaks."""
+    """Ask over HTTP, and show the text so far if the connection breaks."""
     messages = [{"role": "user", "content": question}]
     with connect(URL, json={"messages": messages, "stream": True}, client=client) as stream:
         try:
@@ -41,7 +41,7 @@ def ask_and_keep(client: httpx.Client, question: str) -> str:
 
 
 def ask_openai(client: OpenAI, question: str) -> list[str]:
-    """Ask with openai's SDK; the pieces as they come."""
+    """Ask with OpenAI's SDK, and return the pieces of text."""
     chunks = client.chat.completions.create(
         model="gpt-5.1", messages=[{"role": "user", "content": question}], stream=True
     )
