@@ -1,4 +1,4 @@
-"""A request out, a stream in: httpx opens it, and the stream closes it."""
+"""Sends a request with httpx and returns the stream of its answer, which also closes it."""
 
 from __future__ import annotations
 
@@ -36,25 +36,25 @@ def connect(
 
     Args:
         url: The endpoint.
-        misplaced: Nothing: all else is named.
+        misplaced: Always empty: all other arguments are keyword-only.
         method: The HTTP method.
         client: An httpx or httpx2 client to send it with; it keeps its settings
-            and stays open. Without one a client of our own is used, whose read
+            and stays open. Without one a new client is used, whose read
             timeout is the longer of `first_event` and `idle_bytes`.
-        format: The format's name or a format object; None to find it out.
-        retry: What is asked for again, how often, and how; None for a single request. A GET with event
+        format: The format's name or a format object; None to detect it.
+        retry: Rules for asking again after a failure; None for a single request. A GET with event
             ids, OpenAI's Responses in the background and Gemini's Interactions are resumed.
         limits: Bounds on untrusted input.
         deadlines: Bounds on silence.
-        pings: Whether signs of life become `Ping` events.
-        reasoning_tags: Names of tags, such as ("think",), between which the model writes its reasoning into
-            the text; it is told as reasoning then. True for think, thinking, thought and reasoning.
-        **request: What `httpx.Client.stream` takes: json, headers, params, auth …
+        pings: True to get signs of life as `Ping` events.
+        reasoning_tags: Names of tags, such as ("think",), in which the model wraps its reasoning within
+            the text; it then becomes reasoning. True for think, thinking, thought and reasoning.
+        **request: Arguments of `httpx.Client.stream`: json, headers, params, auth …
 
     Raises:
         ConnectError: In the loop, or at the end of a block that reads nothing: no response came.
         StatusError: In the loop: the status was 400 or more.
-        StreamError: In the loop that meets it, after everything that came before.
+        StreamError: In the loop, after all events that came before the failure.
 
     Example:
         >>> stream = connect("http://localhost:9/v1/chat/completions", json={"stream": True})
@@ -64,7 +64,7 @@ def connect(
     """
     _refuse_places("connect", url, misplaced)
     _refuse_socket(url, "Stream(websockets.sync.client.connect(url, …))")
-    # Importing the package must stay cheap, so its parts come in here.
+    # Imported here, because importing the package must stay cheap.
     from tokenstream._request import Request
     from tokenstream.stream import Stream
     from tokenstream.stream._driver import Options
@@ -109,25 +109,25 @@ def aconnect(
 
     Args:
         url: The endpoint.
-        misplaced: Nothing: all else is named.
+        misplaced: Always empty: all other arguments are keyword-only.
         method: The HTTP method.
         client: An asynchronous httpx or httpx2 client to send it with; it keeps
-            its settings and stays open. Without one a client of our own is used,
+            its settings and stays open. Without one a new client is used,
             whose read timeout is the longer of `first_event` and `idle_bytes`.
-        format: The format's name or a format object; None to find it out.
-        retry: What is asked for again, how often, and how; None for a single request. A GET with event
+        format: The format's name or a format object; None to detect it.
+        retry: Rules for asking again after a failure; None for a single request. A GET with event
             ids, OpenAI's Responses in the background and Gemini's Interactions are resumed.
         limits: Bounds on untrusted input.
         deadlines: Bounds on silence.
-        pings: Whether signs of life become `Ping` events.
-        reasoning_tags: Names of tags, such as ("think",), between which the model writes its reasoning into
-            the text; it is told as reasoning then. True for think, thinking, thought and reasoning.
-        **request: What `httpx.AsyncClient.stream` takes: json, headers, params, auth …
+        pings: True to get signs of life as `Ping` events.
+        reasoning_tags: Names of tags, such as ("think",), in which the model wraps its reasoning within
+            the text; it then becomes reasoning. True for think, thinking, thought and reasoning.
+        **request: Arguments of `httpx.AsyncClient.stream`: json, headers, params, auth …
 
     Raises:
         ConnectError: In the loop, or at the end of a block that reads nothing: no response came.
         StatusError: In the loop: the status was 400 or more.
-        StreamError: In the loop that meets it, after everything that came before.
+        StreamError: In the loop, after all events that came before the failure.
 
     Example:
         >>> stream = aconnect("http://localhost:9/v1/chat/completions", json={"stream": True})
@@ -162,30 +162,30 @@ def aconnect(
 
 
 def _refuse_places(name: str, url: object, misplaced: tuple[object, ...]) -> None:
-    """Refuse what stands beside the address without a name.
+    """Refuse positional arguments other than the address.
 
     Raises:
-        MisuseError: Something does, or a method stands in the address's place.
+        MisuseError: There is a second positional argument, or the first one is an HTTP method.
     """
     if isinstance(url, str) and url.isalpha() and url.isupper():
         raise MisuseError(
-            f"{url} is no address, which comes first; the method has a name: {name}(url, method={url!r})"
+            f"{name}() takes the address first, not the method {url}: write {name}(url, method={url!r})"
         )
     if misplaced:
         raise MisuseError(
-            f"{name} takes the address alone without a name; the payload is {name}(url, json=payload), and "
-            "all else is named, too"
+            f"{name}() takes only the address by position; pass the payload as {name}(url, json=payload), "
+            "and everything else by keyword, too"
         )
 
 
 def _refuse_socket(url: object, way: str) -> None:
-    """Refuse the address of a WebSocket: what is asked there is sent after it was opened.
+    """Refuse the address of a WebSocket, which carries no request: messages are sent once it is open.
 
     Raises:
-        MisuseError: It is one.
+        MisuseError: The address is ws:// or wss://.
     """
     if str(url)[:6].lower().startswith(("ws://", "wss://")):
         raise MisuseError(
-            f"{str(url).partition(':')[0]}:// is a WebSocket, which is no request with one answer: "
+            f"{str(url).partition(':')[0]}:// is a WebSocket, and not a request with one answer: "
             f"open it with websockets or the provider's SDK, send on it, and read {way}"
         )

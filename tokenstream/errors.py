@@ -1,4 +1,4 @@
-"""Everything that can go wrong, and whose fault it is.
+"""The errors that this library raises, sorted by whose fault they are.
 
     TokenStreamError
     ├── MisuseError (RuntimeError)      the calling code is wrong
@@ -6,7 +6,7 @@
     │   ├── StreamConsumed
     │   ├── ConcurrentRead
     │   └── NotExpressible
-    ├── StreamError                     the world's fault; carries what had arrived
+    ├── StreamError                     the network's or provider's fault; carries the partial answer
     │   ├── ConnectError
     │   ├── StatusError
     │   ├── NotAStream
@@ -21,7 +21,7 @@
     │   └── AnswerRejected
     ├── OutputInvalid                   the model's output is not what was asked for
     │   └── InvalidJSON
-    └── OutputIncomplete                the model's output was cut
+    └── OutputIncomplete                the model's output was cut off
 
 No message quotes the payload's text, which may be private.
 """
@@ -66,15 +66,15 @@ __all__ = [
 ]
 
 Outcome: TypeAlias = Literal["empty", "refusal", "content_filter", "malformed_call"]
-"""How an answer may end that is whole, and yet of no use."""
+"""Reasons for which a complete answer may be of no use."""
 
 ErrorKind: TypeAlias = Literal[
     "overloaded", "rate_limited", "invalid_request", "authentication", "server", "network", "unknown"
 ]
-"""Whose problem it is, in one word that does not depend on the provider."""
+"""The cause of an error in one word, the same for every provider."""
 
 _FIXED = frozenset({"depth", "digits"})
-"""Bounds that cannot be raised, since the JSON decoder has them too."""
+"""Limits that cannot be raised, since the JSON decoder has them too."""
 _RETRYABLE: frozenset[str] = frozenset({"overloaded", "rate_limited", "server", "network"})
 
 
@@ -89,7 +89,7 @@ class TokenStreamError(Exception):
     """The root of every error that this library raises."""
 
     tool_results: ToolResults | None = None
-    """What the tools gave back that a router had run by then; None where none runs them."""
+    """Results of the tools that a router had run before the error; None without a router."""
 
     def __reduce__(
         self,
@@ -101,15 +101,15 @@ class TokenStreamError(Exception):
 
 
 class MisuseError(TokenStreamError, RuntimeError):
-    """The calling code asks for something that cannot be done; the message says what to do instead."""
+    """The calling code asked for something impossible; the message says what to do instead."""
 
 
 class StreamClosed(MisuseError):
-    """The stream was closed; what had arrived is still in its `message`."""
+    """The stream was closed before this read; the answer so far is still in its `message`."""
 
 
 class StreamConsumed(MisuseError):
-    """The stream's events were read to their end; what they added up to is in its `message`."""
+    """The stream has already been read to its end; the whole answer is in its `message`."""
 
 
 class ConcurrentRead(MisuseError):
@@ -117,12 +117,12 @@ class ConcurrentRead(MisuseError):
 
 
 class NotExpressible(MisuseError):
-    """A message holds what the next request of an API has no place for.
+    """A message holds content that the target API does not accept in a request.
 
     Args:
-        message: What that is, and how to leave it out.
-        kinds: The same as names for `drop=`, and how many there are of each; empty
-            where nothing of the message is left to be sent.
+        message: What cannot be sent, and how to leave it out.
+        kinds: The number of such items by kind; the kinds are the names that `drop=` takes.
+            Empty when nothing is left of the message to send.
     """
 
     def __init__(self, message: str, *, kinds: Mapping[Kind, int]) -> None:
@@ -131,13 +131,13 @@ class NotExpressible(MisuseError):
 
 
 class _AnswerError(TokenStreamError):
-    """What the errors of an answer have in common."""
+    """Base of the errors that carry a partial answer."""
 
     _partial: Message | None = None
 
     @property
     def partial(self) -> Message:
-        """What the answer had come to; an empty message where nothing has come."""
+        """The answer as far as it had arrived; an empty message if nothing had."""
         if self._partial is None:
             from tokenstream.message import Message
 
@@ -150,27 +150,27 @@ class _AnswerError(TokenStreamError):
 
 
 class StreamError(_AnswerError):
-    """A stream failed; everything that had arrived is on the error.
+    """A stream failed; the error carries everything that had arrived.
 
     Args:
         message: What happened, where, and what to do about it.
-        kind: Whose problem it is.
-        retryable: Whether asking again may help; by default decided from `kind`.
-        retry_after: Seconds that the server asked to wait, or None.
+        kind: The cause in one word.
+        retryable: True if another attempt may succeed; decided from `kind` by default.
+        retry_after: Seconds that the server asked the client to wait, or None.
     """
 
     default_kind: ErrorKind = "unknown"
 
     tool_calls_delivered: tuple[str, ...]
-    """Ids of the tool calls that had been handed out, and may have been run."""
+    """Ids of the tool calls that had been handed out and may already have been run."""
     events_seen: int
-    """Events that had been decoded."""
+    """Number of events decoded before the failure."""
     bytes_seen: int
-    """Bytes that had been read from the source."""
+    """Number of bytes read from the source before the failure."""
     request_id: str | None
-    """The provider's name for the request, for its support."""
+    """The provider's id of the request, to be quoted to its support."""
     tail: bytes
-    """What had arrived of an unfinished event, at most `Limits.tail` bytes."""
+    """The bytes of an event that had not arrived whole, at most `Limits.tail` of them."""
 
     def __init__(
         self,
@@ -193,7 +193,7 @@ class StreamError(_AnswerError):
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """Where the answer stood: `partial`, and what a server is told to go on from there."""
+        """The position of the failure: `partial`, and what a server needs to resume after it."""
         if self._checkpoint is None:
             from tokenstream.message import Checkpoint
 
@@ -206,18 +206,18 @@ class StreamError(_AnswerError):
 
     @property
     def has_partial(self) -> bool:
-        """Whether a driver has put what had arrived on the error."""
+        """True once a stream has stored the partial answer on the error."""
         return self._partial is not None
 
 
 class ConnectError(StreamError):
-    """No response came: the connection could not be made, or broke before the head was whole.
+    """No response arrived: connecting failed, or the connection broke before the response headers.
 
     Args:
         message: What happened.
-        stage: How far it came: "connect", or "head" once the request was out.
-        kind: Whose problem it is.
-        retryable: Whether asking again may help.
+        stage: "connect" while connecting, "head" once the request had been sent.
+        kind: The cause in one word.
+        retryable: True if another attempt may succeed.
     """
 
     default_kind: ErrorKind = "network"
@@ -238,14 +238,14 @@ class StatusError(StreamError):
     """The server answered with a status of 400 or more.
 
     Args:
-        message: What happened, with the provider's own words where it sent some.
+        message: What happened, with the provider's own words if it sent any.
         status: The HTTP status.
         code: The provider's error code, or None.
         type: The provider's error type, or None.
         body: The start of the response body, as text.
-        kind: Whose problem it is.
-        retryable: Whether asking again may help.
-        retry_after: Seconds that the server asked to wait, or None.
+        kind: The cause in one word.
+        retryable: True if another attempt may succeed.
+        retry_after: Seconds that the server asked the client to wait, or None.
     """
 
     def __init__(
@@ -268,10 +268,10 @@ class StatusError(StreamError):
 
 
 class NotAStream(StreamError):
-    """The body is no stream that this library reads: a web page, or an unknown format.
+    """The response body is not a stream that this library can read: a web page, or an unknown format.
 
     Args:
-        message: What it looks like, and what to do.
+        message: What the body looks like, and what to do.
         body: The start of the body, as text.
     """
 
@@ -281,24 +281,24 @@ class NotAStream(StreamError):
 
 
 class StreamInterrupted(StreamError):
-    """The transport broke while the answer was arriving; its own error is the cause."""
+    """The connection broke while the answer was arriving; `__cause__` is the transport's error."""
 
     default_kind: ErrorKind = "network"
 
 
 class StreamTruncated(StreamError):
-    """The input ended cleanly, but before the end of the answer."""
+    """The connection was closed cleanly, but before the end of the answer."""
 
     default_kind: ErrorKind = "network"
 
 
 class StreamStalled(StreamError):
-    """Nothing came for longer than a deadline allows.
+    """Nothing arrived for longer than a deadline allows.
 
     Args:
-        message: What was waited for, and how long.
-        limit: The field of `Deadlines` that passed, or "transport" when it was
-            the read timeout of the caller's own client.
+        message: What the stream waited for, and how long.
+        limit: The field of `Deadlines` that was exceeded, or "transport" for the
+            read timeout of the caller's own client.
     """
 
     default_kind: ErrorKind = "network"
@@ -309,12 +309,12 @@ class StreamStalled(StreamError):
 
 
 class ProtocolError(StreamError):
-    """The bytes or payloads are not what the format allows.
+    """The server sent bytes or payloads that the format does not allow.
 
     Args:
         message: What was expected.
-        event: Number of the frame at fault, from 1, or None.
-        offset: Position in the frame's payload, in bytes, or None.
+        event: Number of the offending frame, from 1, or None.
+        offset: Position of the fault in that frame's payload, in bytes, or None.
     """
 
     default_kind: ErrorKind = "server"
@@ -326,12 +326,12 @@ class ProtocolError(StreamError):
 
 
 class LimitExceeded(ProtocolError):
-    """The input outgrew a bound of `Limits`.
+    """The input outgrew one of `Limits`.
 
     Args:
-        message: What grew too large; by default said from the other two.
-        limit: The field of `Limits` that was passed.
-        value: That field's value.
+        message: What grew too large; built from the other two arguments by default.
+        limit: The field of `Limits` that was exceeded.
+        value: The value of that field.
     """
 
     def __init__(self, message: str | None = None, *, limit: str, value: int) -> None:
@@ -347,28 +347,29 @@ class LimitExceeded(ProtocolError):
 
 
 class PositionLost(ProtocolError):
-    """The server does not go on from the position that it was told: it no longer holds it, or is elsewhere.
+    """The server did not resume the answer at the requested position.
 
-    What had arrived is in `partial`. Ask for the finished answer by its id, where
-    the provider has that, or from zero.
+    It no longer holds that position, or resumed at another one. The answer so far is
+    in `partial`. Fetch the finished answer by its id, if the provider offers that, or
+    ask again from the start.
 
     Args:
         message: What the server did instead.
-        event: Number of the frame at fault, from 1, or None.
-        offset: Position in the frame's payload, in bytes, or None.
+        event: Number of the offending frame, from 1, or None.
+        offset: Position of the fault in that frame's payload, in bytes, or None.
     """
 
 
 class ProviderError(StreamError):
-    """The provider said, inside the stream or with a status below 400, that the answer failed.
+    """The provider reported a failure inside the stream, or with a status below 400.
 
     Args:
         message: The provider's words.
-        code: Its error code, or None.
-        type: Its error type, or None.
-        kind: Whose problem it is.
-        retryable: Whether asking again may help.
-        retry_after: Seconds that the server asked to wait, or None.
+        code: The provider's error code, or None.
+        type: The provider's error type, or None.
+        kind: The cause in one word.
+        retryable: True if another attempt may succeed.
+        retry_after: Seconds that the server asked the client to wait, or None.
     """
 
     def __init__(
@@ -387,16 +388,16 @@ class ProviderError(StreamError):
 
 
 class GuardFailed(StreamError):
-    """A guard of the stream raised, so nobody knows what it would have said; its error is the cause."""
+    """A guard of the stream raised instead of giving a verdict; `__cause__` is its exception."""
 
 
 class AnswerRejected(StreamError):
-    """An answer is whole, but its outcome is one that the caller asks again for.
+    """An answer is complete, but its outcome is one that the caller wants retried.
 
-    It stands in `stream.attempts`, and is never raised: where no attempt is left, the answer is given.
+    It appears in `stream.attempts` and is never raised: the answer of the last attempt is returned.
 
     Args:
-        message: What it was.
+        message: What the outcome was.
         outcome: The same in one word.
     """
 
@@ -406,7 +407,7 @@ class AnswerRejected(StreamError):
 
 
 class _OutputError(_AnswerError):
-    """What the errors of a model's output have in common."""
+    """Base of the errors about a model's structured output."""
 
     def __init__(
         self,
@@ -422,13 +423,13 @@ class _OutputError(_AnswerError):
         self.text = text
         """The output as the model wrote it."""
         self.path = tuple(path)
-        """The place of `text` in the document; () for the whole."""
+        """The path of `text` in the document; () for the whole document."""
         self.offset = offset
-        """Position of the first fault in `text`, in characters; None where the text is no matter."""
+        """Position of the first fault in `text`, in characters; None if the fault is not in the text."""
         self.errors = tuple(errors)
-        """What is wrong with its values, as pydantic's `ValidationError.errors()` tells it."""
+        """The invalid values, in the form of pydantic's `ValidationError.errors()`."""
         self.best = best
-        """The output as far as it can be read; None where nothing was."""
+        """The output as far as it can be read; None if nothing can."""
 
 
 class OutputInvalid(_OutputError):
@@ -438,27 +439,27 @@ class OutputInvalid(_OutputError):
         message: What is wrong with it.
         text: The output as the model wrote it.
         offset: Position of the first fault in `text`, in characters, or None.
-        errors: What is wrong with its values, as pydantic tells it.
+        errors: The invalid values, in the form of pydantic's `ValidationError.errors()`.
         best: The output as far as it can be read.
-        path: Where in the document it stands, where it is an element.
+        path: The path in the document, if the output is one element of it.
     """
 
     @cached_property
     def words_for_model(self) -> str:
-        """Words in which the model hears what is wrong: of a bounded length, with no class of the program."""
+        """The fault explained to the model: of bounded length, and without the program's class names."""
         from tokenstream.stages._tools_words import words_for_output
 
         return words_for_output(self)
 
 
 class InvalidJSON(OutputInvalid):
-    """The model's output is no JSON; what came before the fault is kept.
+    """The model's output is not JSON; the part before the fault is kept in `best`.
 
     Args:
         message: What is wrong with it.
-        text: The output as the model wrote it; empty where only the pieces were seen.
-        offset: Position of the first character that no JSON can go on with, in characters.
-        errors: What is wrong with its values, as pydantic tells it.
+        text: The output as the model wrote it; empty if it was not kept as a whole.
+        offset: Position of the first character that cannot continue any JSON, in characters.
+        errors: The invalid values, in the form of pydantic's `ValidationError.errors()`.
         best: The output as far as it can be read.
     """
 
@@ -477,12 +478,12 @@ class InvalidJSON(OutputInvalid):
 
 
 class OutputIncomplete(_OutputError):
-    """The model's output was cut before it was whole.
+    """The model's output was cut off before it was complete.
 
     Args:
-        message: What cut it.
+        message: What cut it off.
         text: The output as the model wrote it.
-        offset: Where it ends, in characters, or None.
-        errors: What is missing or wrong, as pydantic tells it.
+        offset: The length of the output, in characters, or None.
+        errors: The missing or invalid values, in the form of pydantic's `ValidationError.errors()`.
         best: The output as far as it can be read.
     """

@@ -1,4 +1,4 @@
-"""Bounds on untrusted input, and on silence."""
+"""Bounds on the size of untrusted input, and on the time that a stream may be silent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bounds on what a stream may hold; beyond one of them it ends with `LimitExceeded`.
+    """Bounds on the memory that a stream may use; exceeding one ends it with `LimitExceeded`.
 
     Example:
         >>> Limits(body=1_000_000).body
@@ -23,7 +23,7 @@ class Limits:
     """
 
     line: int = 32 * _MIB
-    """Longest line or message of a framing, in bytes (image partials are large)."""
+    """Longest line or message of a framing, in bytes (partial images are large)."""
     event: int = 32 * _MIB
     """Largest frame, in bytes."""
     body: int = 256 * _MIB
@@ -37,9 +37,9 @@ class Limits:
     choices: int = 128
     """Most choices in one answer."""
     depth: int = 200
-    """Deepest nesting of a JSON payload (what pydantic_core decodes)."""
+    """Deepest nesting of a JSON payload (the maximum of pydantic_core)."""
     digits: int = 4_300
-    """Longest integer in a JSON payload, in digits (what pydantic_core decodes)."""
+    """Longest integer in a JSON payload, in digits (the maximum of pydantic_core)."""
     tail: int = 4 * 1024
     """Most bytes of an unfinished event that an error carries."""
 
@@ -56,14 +56,14 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
-"""What holds where nobody says otherwise; whatever sees this very object need not look at each bound."""
+"""The default limits; code that is given this very object may skip comparing the single bounds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deadlines:
-    """How long a stream may be silent, in seconds; None is for ever.
+    """Bounds on the time that a stream may take or be silent, in seconds; None for no bound.
 
-    The defaults come from reasoning models, which are silent for minutes.
+    The defaults suit reasoning models, which are silent for minutes.
 
     Example:
         >>> Deadlines(total=30.0).total
@@ -71,13 +71,13 @@ class Deadlines:
     """
 
     first_event: float | None = 600.0
-    """From the request to the first frame."""
+    """Longest time from the request to the first frame."""
     idle_bytes: float | None = 120.0
-    """Without a byte, once the first frame has come; comments and pings count as bytes."""
+    """Longest time without a byte after the first frame; comments and pings count as bytes."""
     idle_content: float | None = 600.0
-    """Without content, once the first frame has come; comments and pings do not count."""
+    """Longest time without content after the first frame; comments and pings do not count."""
     total: float | None = None
-    """From the request to the end of the answer."""
+    """Longest time from the request to the end of the answer."""
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
@@ -88,42 +88,42 @@ class Deadlines:
 
 
 def check_option(name: str, value: object, kind: type) -> None:
-    """Refuse an option of the wrong kind where it is given; None is none.
+    """Check that an option is of the right class; None stands for an option that was not given.
 
     Raises:
-        MisuseError: It is something else.
+        MisuseError: The option is of another class.
     """
     if value is not None and not isinstance(value, kind):
-        raise MisuseError(f"{name}={value!r} is no tokenstream.{kind.__name__}")
+        raise MisuseError(f"{name}= takes a tokenstream.{kind.__name__} or None, not {value!r}")
 
 
 def check_seconds(name: str, value: Any, *, unit: str = "seconds") -> float:  # noqa: ANN401 - any argument
-    """Return a number above 0 that a caller has given.
+    """Return the caller's value as a float, if it is a number above 0.
 
     Raises:
-        MisuseError: It is no number, or none above 0.
+        MisuseError: The value is not a finite number above 0.
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise MisuseError(f"{name}= is a number of {unit} above 0, and not {value!r}")
+        raise MisuseError(f"{name}= takes a number of {unit} above 0, not {value!r}")
     return float(value)
 
 
 def check_whole(name: str, value: Any, *, least: int = 1) -> int:  # noqa: ANN401 - any argument
-    """Return a whole number that a caller has given.
+    """Return the caller's value, if it is a whole number of at least `least`.
 
     Raises:
-        MisuseError: It is no whole number, or less than `least`.
+        MisuseError: The value is not a whole number, or is less than `least`.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise MisuseError(f"{name}= is a whole number, {least} or more, and not {value!r}")
+        raise MisuseError(f"{name}= takes a whole number of at least {least}, not {value!r}")
     return value
 
 
 def check_wait(name: str, value: Any) -> None:  # noqa: ANN401 - any argument
-    """Refuse a number of seconds that a caller has given, unless it is 0 or more.
+    """Check that the caller's value is a number of seconds of at least 0.
 
     Raises:
-        MisuseError: It is no number, or less than 0.
+        MisuseError: The value is not a finite number, or is less than 0.
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise MisuseError(f"{name}= is a number of seconds, 0 or more, and not {value!r}")
+        raise MisuseError(f"{name}= takes a number of seconds of at least 0, not {value!r}")

@@ -1,8 +1,8 @@
-"""Programs with many handlers: a table of what each event, field, element and tool call sets going.
+"""A table of handlers for events, fields, elements and tool calls, for programs with many of them.
 
-A `Router` holds the table and nothing of a run, so one router serves many
-streams, at once too. `stream.run(router)` reads a stream and does what the table
-says; where there is one thing to do, a loop over a view is shorter.
+A `Router` holds only the table and no state of a run, so that one router can serve
+many streams, also at once. `stream.run(router)` reads a stream and calls the
+handlers; for a single task a loop over a view is shorter.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _ARGUMENTS = (ToolCallStart, ToolCallDelta, ToolCallDone, Finish)
 
 
 class _Tool(Protocol[T]):
-    """Registers a function that takes checked arguments, and may take the call as well."""
+    """Registers a function that takes the checked arguments, and optionally the call."""
 
     @overload
     def __call__(self, function: Callable[[T], ResultT], /) -> Callable[[T], ResultT]: ...
@@ -55,19 +55,18 @@ class _Tool(Protocol[T]):
 
 
 class Router:
-    r"""A table of handlers, which `stream.run` reads a stream with.
+    r"""A table of handlers that `stream.run` calls while it reads a stream.
 
     Handlers of one event are called in the order in which they were registered,
-    then the tools. A function stays what it is, so that one may be registered
-    several times and called by itself. Handlers may be asynchronous where the
-    stream is.
+    then the tools. Registering does not change a function, so it may be registered
+    several times and still be called directly. Handlers of an `AsyncStream` may be
+    asynchronous.
 
     Args:
         tools: Tools to begin with, each a function; more can be registered.
-        concurrency: How many tools may run at once on an `AsyncStream`; a
-            `Stream` runs one after the other.
-        lenient: How arguments of these tools are read that are almost JSON, as
-            `router.tool` takes it.
+        concurrency: Largest number of tools that run at once on an `AsyncStream`; a
+            `Stream` runs them one after the other.
+        lenient: Lenient reading of these tools' arguments, as in `router.tool`.
 
     Example:
         >>> from tokenstream import Stream
@@ -88,7 +87,7 @@ class Router:
     ) -> None:
         given: Any = concurrency
         if not isinstance(given, int) or given < 1:
-            raise MisuseError(f"concurrency= is how many tools run at once, at least 1, not {given!r}")
+            raise MisuseError(f"concurrency= takes a whole number of tools of at least 1, not {given!r}")
         self._concurrency = given
         self._entries: list[Entry] = []
         self._tools: dict[str, Entry] = {}
@@ -102,17 +101,17 @@ class Router:
 
     @property
     def concurrency(self) -> int:
-        """How many tools may run at once on an `AsyncStream`."""
+        """Largest number of tools that run at once on an `AsyncStream`."""
         return self._concurrency
 
     @property
     def tools(self) -> Tools:
-        """The tools that are registered, for requests: `router.tools.to_openai_chat()`.
+        """The registered tools, to be sent in requests: `router.tools.to_openai_chat()`.
 
-        A tool is described by its function's docstring.
+        A function's docstring becomes the tool's description.
 
         Raises:
-            MisuseError: There is none, or one takes what can't be told in JSON Schema.
+            MisuseError: No tool is registered, or one takes a type that JSON Schema cannot express.
 
         Example:
             >>> router = Router()
@@ -147,21 +146,21 @@ class Router:
         self, *events: type[Event]
     ) -> Callable[[Callable[[Event], ResultT]], Callable[[Event], ResultT]]: ...
     def on(self, *events: type) -> Any:
-        """Register a handler for every event of these classes, those of the first choice.
+        """Register a handler for all events of these classes in the first choice.
 
         Args:
-            events: Members of `Event`, one or several; a type checker lets the
-                handler of more than three take any event.
+            events: One or more classes of `Event`; for more than three, type
+                checkers expect a handler that takes any event.
 
         Raises:
-            MisuseError: One is no class of events, or there is none.
+            MisuseError: No class was given, or one is not a class of events.
         """
         for event in events:
             if event not in _EVENTS:
                 known = ", ".join(sorted(known.__name__ for known in _EVENTS))
                 raise MisuseError(f"router.on() takes classes of events, not {event!r}; they are {known}")
         if not events:
-            raise MisuseError("router.on() takes the classes of events to be handled, such as TextDelta")
+            raise MisuseError("router.on() takes at least one class of events, such as TextDelta")
         names = " or ".join(event.__name__ for event in events)
         return self._adding(names, tuple(events))
 
@@ -173,16 +172,16 @@ class Router:
         lenient: Lenient = False,
         document: Literal["first", "last"] | None = None,
     ) -> Callable[[Callable[[str], ResultT]], Callable[[str], ResultT]]:
-        """Register a handler for the pieces of one string of the JSON that the model writes.
+        """Register a handler for the pieces of one string in the JSON that the model writes.
 
         Args:
-            at: Where it is, as `stream.field` takes it.
+            at: The string's path, as in `stream.field`.
             tool: The tool whose arguments are read; None for the text.
-            lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
-            document: Which of several documents is read, as `stream.field` takes it.
+            lenient: True to accept almost-JSON; "closed" accepts it only if it was not cut off.
+            document: Selects one of several documents, as in `stream.field`.
 
         Raises:
-            MisuseError: `at` is no path.
+            MisuseError: `at` is not a path.
         """
         return self._reading(
             "field",
@@ -201,18 +200,18 @@ class Router:
         lenient: Lenient = False,
         document: Literal["first", "last"] | None = None,
     ) -> Callable[[Callable[[T], ResultT]], Callable[[T], ResultT]]:
-        """Register a handler for the elements of an array of the JSON that the model writes.
+        """Register a handler for the elements of an array in the JSON that the model writes.
 
         Args:
-            at: Where the array is, as `stream.items` takes it.
-            type: What each element is: a type, or a pydantic `TypeAdapter`.
+            at: The array's path, as in `stream.items`.
+            type: The elements' type, or a pydantic `TypeAdapter`.
             tool: The tool whose arguments are read; None for the text.
-            fail_fast: Whether the first invalid element ends the stream.
-            lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
-            document: Which of several documents is read, as `stream.items` takes it.
+            fail_fast: True to end the stream at the first invalid element.
+            lenient: True to accept almost-JSON; "closed" accepts it only if it was not cut off.
+            document: Selects one of several documents, as in `stream.items`.
 
         Raises:
-            MisuseError: `at` is no path.
+            MisuseError: `at` is not a path.
         """
         return self._reading(
             "item of",
@@ -234,22 +233,22 @@ class Router:
         self, name: str, arguments: type[T] | TypeAdapter[T], /, *, lenient: Lenient = False
     ) -> _Tool[T]: ...
     def tool(self, name: Any = None, arguments: Any = None, /, *, lenient: Lenient = False) -> Any:
-        """Register a tool: what a call of it runs, and what its arguments are checked against.
+        """Register a tool: the function that its calls run, and the type of its arguments.
 
-        With a type the function gets the checked arguments as one object, and
-        the call where it has a second parameter. Without one its own signature
-        is the schema, and it is called by keyword; `@router.tool` alone takes
-        the function's name as the tool's. What it returns is the call's result;
-        `ToolFailed` tells the model what went wrong, and any other exception ends
-        the run. On an `AsyncStream` a plain function runs in a thread.
+        With a type, the function gets the checked arguments as one object, and the
+        call as well if it has a second parameter. Without one, the function's own
+        signature is the schema, and it is called with keywords; `@router.tool` alone
+        also takes the tool's name from the function. The return value is the call's
+        result; raising `ToolFailed` tells the model what went wrong, and any other
+        exception ends the run. On an `AsyncStream` a synchronous function runs in a thread.
 
         Args:
-            name: What the model calls it; or the function itself.
-            arguments: What the arguments are: a type, or a pydantic `TypeAdapter`.
-            lenient: Whether to read arguments that are almost JSON; "closed" refuses what was cut.
+            name: The tool's name for the model; or the function itself.
+            arguments: The arguments' type, or a pydantic `TypeAdapter`.
+            lenient: True to accept almost-JSON; "closed" accepts it only if it was not cut off.
 
         Raises:
-            MisuseError: The router has a tool of that name, or what is given is no function.
+            MisuseError: The router already has a tool of that name, or no function was given.
         """
         checked_lenient(lenient)
         if name is not None and not isinstance(name, str):
@@ -263,10 +262,10 @@ class Router:
     # -- within ------------------------------------------------------------
 
     def _begin(self, cursors: Any) -> Run:  # noqa: ANN401 - a stream's, which stands above
-        """Return a run, for the stream that reads.
+        """Return a run of the handlers over one stream.
 
         Args:
-            cursors: Gives cursors in the aspects of the answer, by the names of its views.
+            cursors: Makes the stream's cursors, by the names of its views.
         """
         return Run(tuple(self._entries), dict(self._tools), cursors)
 
@@ -297,7 +296,7 @@ class Router:
     ) -> Callable[[Callable[..., Any]], Any]:
         from tokenstream.partial_json._pattern import Pattern
 
-        # What is no path is refused now, and not when the router is run.
+        # Refuses an invalid path now, and not only when the router is run.
         Pattern(at)
         return self._adding(f"{what} {at!r}", _TEXT if tool is None else _ARGUMENTS, view, tool)
 
@@ -311,11 +310,11 @@ class Router:
     ) -> Callable[..., Any]:
         purpose = f"tool {name!r}"
         if name in self._tools:
-            raise MisuseError(f"the router has a {purpose} already: {self._tools[name].name!r}")
+            raise MisuseError(f"the router already has a {purpose}: {self._tools[name].name!r}")
         if arguments is None and isinstance(function, type):
             raise MisuseError(
-                f"{function.__name__} is a type, which has nothing to run: "
-                f"@router.tool({name!r}, {function.__name__}) stands before the function that takes one"
+                f"{function.__name__} is a type and not a function: write "
+                f"@router.tool({name!r}, {function.__name__}) above the function that takes such arguments"
             )
         checked_by = function if arguments is None else arguments
         takes_call = arguments is not None and not _takes(function, 1)
@@ -336,24 +335,25 @@ class Router:
 
 
 def _functions(tools: Any) -> dict[str, Callable[..., Any]]:  # noqa: ANN401 - whatever is given
-    """Return the functions of what a router is made with."""
+    """Return the functions of the tools that a router is made with, by name."""
     from tokenstream.schemas import Tools
 
     if not isinstance(tools, Tools):
         raise MisuseError(
-            "a router is made with tokenstream.Tools(function, …), or with none, and more is registered"
+            f"Router() takes tokenstream.Tools(function, …) or nothing, not {tools!r}; more tools can be "
+            "registered with @router.tool"
         )
     return tools.functions()
 
 
 def _local_tool(function: Any, name: str) -> Tool | None:  # noqa: ANN401 - whatever is given
-    """Return what checks the calls of a function that was defined in another one; None for any else.
+    """Return the checked tool of a function that was defined inside another one; None for any other.
 
-    Its annotations may be the names of types of that other function, which are only
-    there while that runs; a router is run later.
+    Its annotations may name local types of the enclosing function, which exist only
+    while that function runs; the router is run later.
     """
     if "<locals>" in getattr(function, "__qualname__", ""):
-        # What cannot be told yet is looked for again when the router is run, and raises then.
+        # A name that cannot be resolved yet is tried again when the router is run, and raises then.
         with suppress(MisuseError):
             return FunctionTool(name, function)
     return None
@@ -362,17 +362,17 @@ def _local_tool(function: Any, name: str) -> Tool | None:  # noqa: ANN401 - what
 def _name_of(function: Any) -> str:  # noqa: ANN401 - whatever is given
     name = getattr(function, "__name__", "<")
     if callable(function) and (not isinstance(name, str) or name.startswith("<")):
-        raise MisuseError('a tool without a name of its own is given one: @router.tool("name")')
+        raise MisuseError('the function has no name of its own; name the tool: @router.tool("name")')
     return str(name)
 
 
 def _takes(function: Callable[..., object], count: int) -> bool:
-    """Tell whether a function can be called with so many arguments by position."""
+    """Return True if a function can be called with `count` positional arguments."""
     try:
         signature(function).bind(*range(count))
     except TypeError:
         return False
     except ValueError:
-        # A function that is written in C may not tell.
+        # Some functions written in C have no signature.
         return count == 1
     return True

@@ -388,7 +388,7 @@ def test_a_checkpoint_behind_a_seam_has_no_position() -> None:
         ({"ask": ""}, "ask= is the words"),
         ({"ask": 3}, "ask= is the words"),
         ({"prefill": "yes"}, "prefill= is"),
-        ({"max_output_tokens": 0}, "max_output_tokens= is a number of tokens"),
+        ({"max_output_tokens": 0}, "max_output_tokens= takes a whole number of tokens"),
     ],
 )
 def test_nonsense_is_refused_where_it_is_made(nonsense: dict[str, Any], said: str) -> None:

@@ -341,7 +341,7 @@ def test_headers_of_the_first_body_do_not_go_with_the_second() -> None:
         ("ollama", {"format": "json"}, "asks for JSON"),
         ("openai-responses", {"conversation": "conv_1"}, "keeps the conversation"),
         ("anthropic", {"thinking": {"type": "enabled", "budget_tokens": 99}}, "budget for thinking"),
-        ("openai-completions", {"echo": True}, "prompt given back"),
+        ("openai-completions", {"echo": True}, "prompt to be echoed"),
     ],
 )
 def test_a_request_that_is_never_gone_on_with_is_made_again(
@@ -389,7 +389,7 @@ def test_auto_goes_on_where_the_library_makes_the_request(format: str, more: dic
         ({"content": b"{}"}, "give it as json="),
         ({"json": {"model": "m"}}, "no turns"),
         ({"json": {"messages": []}, "method": "GET"}, "give it as json="),
-        ({"json": {"messages": []}, "format": "openai-realtime"}, "cannot carry half an answer"),
+        ({"json": {"messages": []}, "format": "openai-realtime"}, "cannot carry a partial answer"),
         ({"json": {"messages": []}, "format": "gemini"}, "no turns"),
     ],
 )

@@ -113,5 +113,5 @@ def test_the_package_that_it_takes_is_named_where_it_is_missing(monkeypatch: pyt
 @pytest.mark.parametrize("longest", [0, True, "9"])
 def test_a_bound_is_a_whole_number_above_0(longest: int) -> None:
     """Said when the stage is made."""
-    with pytest.raises(MisuseError, match="longest= is a whole number"):
+    with pytest.raises(MisuseError, match="longest= takes a whole number"):
         Graphemes(longest=longest)

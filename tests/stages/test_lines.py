@@ -80,5 +80,5 @@ def test_a_line_of_ten_megabytes_ends(size: int) -> None:
 @pytest.mark.parametrize("longest", [0, True, "9"])
 def test_a_bound_is_a_whole_number_above_0(longest: int) -> None:
     """Said when the stage is made."""
-    with pytest.raises(MisuseError, match="longest= is a whole number"):
+    with pytest.raises(MisuseError, match="longest= takes a whole number"):
         Lines(longest=longest)

@@ -319,5 +319,5 @@ def test_ten_megabytes_end(unit: str, spoken: bool) -> None:
 def test_a_bound_is_a_whole_number_above_0(name: str, value: Any) -> None:
     """Said when the stage is made."""
     options: dict[str, Any] = {name: value}
-    with pytest.raises(MisuseError, match=f"{name}= is a whole number"):
+    with pytest.raises(MisuseError, match=f"{name}= takes a whole number"):
         Sentences(**options)

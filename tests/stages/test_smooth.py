@@ -110,5 +110,5 @@ def test_nothing_is_lost_where_nobody_ticks(pieces: list[str], gaps: list[float]
 @pytest.mark.parametrize("seconds", [0, -0.1, float("inf"), "1"])
 def test_a_delay_that_is_none_is_refused(seconds: float) -> None:
     """Where it is given, and not in the loop."""
-    with pytest.raises(MisuseError, match="max_delay= is a number of seconds above 0"):
+    with pytest.raises(MisuseError, match="max_delay= takes a number of seconds above 0"):
         Smooth(seconds)

@@ -211,5 +211,5 @@ def test_a_line_end_of_two_characters_is_not_cut() -> None:
 @pytest.mark.parametrize("longest", [0, -1, True, 2.5, "9"])
 def test_a_bound_is_a_whole_number_above_0(longest: int) -> None:
     """Said when the stage is made."""
-    with pytest.raises(MisuseError, match="longest= is a whole number"):
+    with pytest.raises(MisuseError, match="longest= takes a whole number"):
         Words(longest=longest)

@@ -512,7 +512,7 @@ def test_options_may_be_chosen_until_a_reader_of_events_has_begun() -> None:
 
 @pytest.mark.parametrize(
     ("options", "told"),
-    [({"policy": "drop"}, "'wait', 'drop_oldest', 'raise'"), ({"size": 0}, "size= is a whole number")],
+    [({"policy": "drop"}, "'wait', 'drop_oldest', 'raise'"), ({"size": 0}, "size= takes a whole number")],
 )
 def test_options_that_are_none_are_refused(options: dict[str, Any], told: str) -> None:
     """In words that say which there are."""

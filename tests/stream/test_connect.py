@@ -160,7 +160,7 @@ def test_misuse_is_not_blamed_on_the_network() -> None:
     """A response that was read before, a client that is none, a client of the other colour."""
     response = httpx.Response(200, stream=httpx.ByteStream(b"".join(ANSWER)))
     next(response.iter_raw(5))
-    with pytest.raises(MisuseError, match="read or closed before"):
+    with pytest.raises(MisuseError, match="already read or closed"):
         Stream(response).final()
     with pytest.raises(MisuseError, match="no httpx"):
         connect("http://127.0.0.1/", client=object())

@@ -150,5 +150,5 @@ def test_one_belongs_to_one_stream() -> None:
 
     with pytest.raises(MisuseError, match="belongs to another stream"):
         Stream(CHUNKS, reorder=reorder)
-    with pytest.raises(MisuseError, match="is no tokenstream"):
+    with pytest.raises(MisuseError, match="takes a tokenstream"):
         Stream(CHUNKS, reorder="sequence_number")  # type: ignore[arg-type]

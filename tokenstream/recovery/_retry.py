@@ -163,7 +163,7 @@ def _check_continuation(retry: Retry) -> None:
     if prefill not in (None, True, False, "echo"):
         raise MisuseError(f'prefill= is True, False, "echo" or None, and not {prefill!r}')
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
-        raise MisuseError(f"max_output_tokens= is a number of tokens, 1 or more, and not {limit!r}")
+        raise MisuseError(f"max_output_tokens= takes a whole number of tokens of at least 1, not {limit!r}")
 
 
 def _conditions(on: object) -> tuple[Any, ...]:
