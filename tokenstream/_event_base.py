@@ -1,4 +1,4 @@
-"""What all events have: their choice, their payload, their part, and their step in a run."""
+"""The bases of all events: choice, raw payload, part, and the step in a run."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ __all__ = ["AnswerEvent", "CallEvent", "PartEvent", "SummingEvent", "SummingPart
 
 
 class _InRun:
-    # No field of the dataclasses, so that no constructor has to set it: outside of a run it stays unset.
+    # Not a dataclass field, so that no constructor has to set it; it stays unset outside a run.
     __slots__ = ("_step",)
 
     _step: str
 
     @property
     def step(self) -> str | None:
-        """The id of the step of a run that it belongs to; None outside of a run."""
+        """The id of the run's step that the event belongs to; None outside a run."""
         return getattr(self, "_step", None)
 
     @step.setter
@@ -29,16 +29,16 @@ class _InRun:
 @dataclass(slots=True, kw_only=True)
 class _EventBase(_InRun):
     choice: int = 0
-    """The choice (alternative answer) that it belongs to, from 0."""
+    """The choice (alternative answer) that the event belongs to, from 0."""
     raw: Any = field(default=None, repr=False, compare=False)
-    """The decoded payload as the server sent it; None where the event has none of its own."""
+    """The decoded payload as the server sent it; None if no payload stands for this event alone."""
     if TYPE_CHECKING:
         _raw: Any = field(init=False, repr=False, compare=False)
 
 
-# The formats' fast paths do not decode a payload as a whole; they leave its bytes
-# in the slot, and whoever asks for `raw` pays for decoding them, once. `_raw` is
-# the slot itself, for the constructors that run once per token.
+# The formats' fast paths do not decode a payload as a whole: they leave its bytes in
+# the slot, and the first access to `raw` decodes them. `_raw` is the slot itself, for
+# the constructors that run once per token.
 _slot = _EventBase.__dict__["raw"]
 
 
@@ -71,7 +71,7 @@ class PartEvent(_EventBase):
 class CallEvent(PartEvent):
     """An event of a tool call."""
 
-    # The call's arguments as the accumulator keeps them, for `partial_arguments`: no part of the event.
+    # The accumulator's log of the call's arguments, read by `partial_arguments`; not part of the event.
     __slots__ = ("_link",)
 
     _link: Any
@@ -82,16 +82,16 @@ class CallEvent(PartEvent):
 
 
 class SummingEvent(AnswerEvent):
-    """An event that holds what those before it add up to."""
+    """An event that sums up the events before it."""
 
-    # Set where whoever has read these knows it: they need not be told.
+    # True if the earlier events already gave all of it, so that a relay need not repeat it.
     __slots__ = ("told_before",)
 
     told_before: bool
 
 
 class SummingPartEvent(PartEvent):
-    """An event of a part that holds what those before it add up to."""
+    """An event that sums up the earlier events of its part."""
 
     __slots__ = ("told_before",)
 

@@ -1,6 +1,6 @@
-"""What a server did that its documents do not say, and the rule that was applied.
+"""Deviations of servers from their documentation, and the rules applied to them.
 
-Every rule that bends to a server has a name in `RULES`, a closed list that
+Every rule that tolerates such a deviation has a name in `RULES`, a closed list that
 docs/departures.md explains; a stream counts each rule that it had to apply.
 """
 
@@ -13,12 +13,12 @@ __all__ = ["RULES", "Departure", "Departures"]
 
 RULES: dict[str, str] = {
     "not_streamed": (
-        "the answer came as one JSON document and not as a stream: it is taken, and nothing of it "
-        "could come before its end"
+        "the answer came as one JSON document and not as a stream: it is accepted, but nothing of it "
+        "could be shown before its end"
     ),
     "broken_after_finish": (
-        "the transport broke, or sent what is no payload, after every choice had its finish reason: "
-        "the answer is complete"
+        "the transport broke, or sent something that is not a payload, after every choice had its "
+        "finish reason: the answer is complete"
     ),
     "data_after_end": "a frame after the terminal event is ignored",
     "done_missing": (
@@ -29,62 +29,62 @@ RULES: dict[str, str] = {
     ),
     "finish_repeated": "a finish reason was sent again: the last one counts",
     "content_after_finish": "content came after its choice's finish reason: it is added",
-    "blank_line_missing": "the last SSE event lacked its blank line, but was whole: it is taken",
+    "blank_line_missing": "the last SSE event lacked its blank line, but was whole: it is accepted",
     "invalid_utf8": "malformed UTF-8 was replaced by U+FFFD",
     "lone_surrogate": "half a surrogate pair never got its other half: it was replaced by U+FFFD",
     "event_name_differs": "the SSE event's name and the payload's type differ: the payload counts",
     "type_missing": "the payload had no type: the SSE event's name counts",
     "event_name_missing": "the SSE event had no name: the payload's type counts",
-    "content_type_wrong": "the content type does not fit the body: the body's first bytes count",
+    "content_type_wrong": "the content type does not match the body: the body's first bytes count",
     "empty_data": "an SSE event with empty data is a sign of life",
-    "role_missing": "no role was sent: it is the assistant's",
+    "role_missing": "no role was sent: it is assumed to be the assistant's",
     "id_changed": "the answer's id changed: the first one counts",
-    "reasoning_twice": "the same reasoning came in two fields: it is taken once",
-    "text_twice": "the same text came in two fields: it is taken once",
+    "reasoning_twice": "the same reasoning came in two fields: it is used once",
+    "text_twice": "the same text came in two fields: it is used once",
     "text_parsed": "text came as a JSON number or boolean: it is written as JSON",
-    "text_rewritten": "a text that is sent again as it grows was changed: what was given stays",
-    "call_id_missing": "a tool call came without an id: one is made up",
-    "call_index_missing": "a tool call came without an index: it is known by its id or its place",
+    "text_rewritten": "a text that is sent whole again as it grows was changed: the text already given stays",
+    "call_id_missing": "a tool call came without an id: one is generated",
+    "call_index_missing": "a tool call came without an index: it is identified by its id or its position",
     "call_index_reused": "two tool calls came on one index: they are two calls",
     "call_repeated": (
         "a tool call's id or name was sent again: it is not appended, and a whole call is dropped"
     ),
-    "call_id_repeated": "another tool call came under an id that was used: it has an id of its own",
-    "call_twice": "the same call came in two fields: it is taken once",
+    "call_id_repeated": "another tool call came under an id that was already used: it gets a new id",
+    "call_twice": "the same call came in two fields: it is used once",
     "call_nameless": "a tool call had no name: it is carried as an unknown part",
     "call_unnamed": "arguments came before their tool call had a name: they wait for it",
-    "call_glued": "the arguments of two calls came glued together: they are two calls",
+    "call_glued": "the arguments of two calls came joined together: they are two calls",
     "call_after_done": "a fragment came for a tool call that had been handed out: it is ignored",
-    "call_open_at_end": "a tool call was cut by the end of the answer: it is kept, never handed out",
-    "call_invalid": "a tool call's arguments are no JSON at its end: it is kept, never handed out",
+    "call_open_at_end": "a tool call was cut off by the end of the answer: it is kept, never handed out",
+    "call_invalid": "a tool call ended with arguments that are not JSON: it is kept, never handed out",
     "arguments_parsed": "arguments came as JSON values and not as text: they are written as JSON",
-    "arguments_unparsed": "arguments came as text and not as JSON values: they are taken as they are",
-    "arguments_rewritten": "a call's arguments at its end are not its fragments joined: the end counts",
+    "arguments_unparsed": "arguments came as text and not as JSON values: they are used unchanged",
+    "arguments_rewritten": "the arguments at a call's end differ from its joined fragments: the end counts",
     "arguments_reordered": "streamed arguments came out of order: the values are written again at the end",
-    "answer_empty": "the answer ended of itself without any content: it is complete and empty",
-    "media_invalid": "media were no base64: they are carried as an opaque part",
-    "arguments_placeholder": "an empty object came before a call's arguments: it is none of them",
-    "arguments_null": "null stood for the arguments: they are empty",
-    "frame_repeated": "a frame came again, by its number or id: it is dropped",
-    "frame_reordered": "a frame came before its turn, by its number: it waits for it",
+    "answer_empty": "the answer ended normally but without any content: it is complete and empty",
+    "media_invalid": "media were not base64: they are carried as an opaque part",
+    "arguments_placeholder": "an empty object came before a call's arguments: it is not one of them",
+    "arguments_null": "null was sent as the arguments: they are empty",
+    "frame_repeated": "a frame was sent again, by its number or id: it is dropped",
+    "frame_reordered": "a frame came too early, by its number: it waits for its turn",
     "start_repeated": "the answer's start was sent again: the first one counts",
-    "content_twice": "blocks came again that the answer had held whole: they are taken once",
-    "start_missing": "content came before the answer's start: it is taken",
-    "start_with_content": "the answer's start already held content: it is taken",
-    "part_index_missing": "a part came without an index: it is the one that was opened last",
+    "content_twice": "blocks that the answer already held whole were sent again: they are used once",
+    "start_missing": "content came before the answer's start: it is accepted",
+    "start_with_content": "the answer's start already held content: it is accepted",
+    "part_index_missing": "a part came without an index: it is assumed to be the one opened last",
     "part_index_reused": "two parts came on one index: they are two parts",
-    "part_end_unmatched": "the end of a part came again, or without its start: it is ignored",
-    "delta_misfits": "a delta did not fit the part that it names: it is carried as unknown",
+    "part_end_unmatched": "the end of a part was sent again, or without its start: it is ignored",
+    "delta_misfits": "a delta did not match the kind of the part that it names: it is carried as unknown",
     "part_unopened": "a delta came for a part that was never started: the part is opened",
     "part_unclosed": "a part was never closed: the end of the answer closes it",
-    "part_after_close": "a delta came for a part that was closed: it is added as a new part",
+    "part_after_close": "a delta came for a part that was already closed: it is added as a new part",
     "part_repeated": "a part's start was sent again: the first one counts",
     "part_empty": "the start or end of a part held nothing: it is ignored",
-    "parts_interleaved": "parts were written in turns: each keeps its own text",
-    "usage_misplaced": "usage came in a place of its own: it is read there",
-    "error_unmarked": "an error came without the marks of one: it is read as an error",
+    "parts_interleaved": "the deltas of several parts came interleaved: each part keeps its own text",
+    "usage_misplaced": "usage came in an undocumented place: it is read there",
+    "error_unmarked": "an error came without being marked as one: it is read as an error",
 }
-"""Every rule that bends to a server, by name."""
+"""The rules that tolerate a server's deviations, by name."""
 
 
 @dataclass(slots=True)
@@ -97,15 +97,15 @@ class Departure:
     """
 
     rule: str
-    """What was done about it."""
+    """The rule, as `RULES` has it."""
     count: int
-    """How often."""
+    """Number of times that it was applied."""
     first_event: int
     """Number of the frame at which it was first applied, from 1; 0 before the first frame."""
 
 
 _NONE: frozenset[str] = frozenset()
-"""One for all: an empty set is as large as a small one."""
+"""One empty set for all instances: an empty set takes as much memory as a small one."""
 
 
 class Departures(Mapping[str, Departure]):
@@ -135,7 +135,7 @@ class Departures(Mapping[str, Departure]):
             noted.count += count
 
     def leave_out(self, name: str) -> None:
-        """Count the rule `name` no more: what carries the stream has nothing that it could be about."""
+        """Stop counting the rule `name`, because it does not apply to this kind of connection."""
         self._left_out |= {name}
 
     def __getitem__(self, name: str) -> Departure:
