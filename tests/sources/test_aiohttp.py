@@ -248,7 +248,7 @@ async def test_a_response_that_was_closed_is_refused() -> None:
     with Loopback(chunked(CHAT.frames)) as server:
         async with _response(server.url) as source:
             source.close()
-            with pytest.raises(MisuseError, match="read or closed before"):
+            with pytest.raises(MisuseError, match="already read or closed"):
                 await AsyncStream(source).final()
 
 
@@ -257,7 +257,7 @@ async def test_a_response_that_was_begun_is_refused() -> None:
     with Loopback(chunked(CHAT.frames)) as server:
         async with _response(server.url) as source:
             await source.content.readline()
-            with pytest.raises(MisuseError, match="read or closed before"):
+            with pytest.raises(MisuseError, match="already read or closed"):
                 await AsyncStream(source).final()
 
 
@@ -299,7 +299,7 @@ async def test_a_session_is_no_source() -> None:
     """Entering it would not send a request, and leaving it would close it."""
     async with aiohttp.ClientSession() as session:
         source: Any = session
-        with pytest.raises(MisuseError, match="ClientSession is nothing that can be read"):
+        with pytest.raises(MisuseError, match="ClientSession cannot be read"):
             AsyncStream(source)
 
         assert not session.closed

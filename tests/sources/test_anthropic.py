@@ -346,5 +346,5 @@ def test_a_whole_answer_asks_whether_stream_was_forgotten() -> None:
         | {"usage": {"input_tokens": 3, "output_tokens": 1}}
     )
 
-    with pytest.raises(MisuseError, match="was stream=True forgotten"):
+    with pytest.raises(MisuseError, match="pass stream=True"):
         Stream(message)

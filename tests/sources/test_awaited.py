@@ -141,7 +141,7 @@ async def test_a_closed_stream_opens_nothing() -> None:
 async def test_a_manager_that_gives_no_source_is_left_again() -> None:
     """The error names what it gave."""
     log = Log()
-    with pytest.raises(MisuseError, match="int is nothing that can be read"):
+    with pytest.raises(MisuseError, match="int cannot be read"):
         Stream(log.manager(7)).final()
 
     assert ["entered", "left"] == log.said
@@ -203,7 +203,7 @@ def _with_a_name() -> AbstractContextManager[Any]:
 )
 def test_what_lives_longer_than_an_answer_is_not_entered(made: Callable[[], Any]) -> None:
     """A lock, a client: entering it would not send a request, and leaving it would end it."""
-    with pytest.raises(MisuseError, match="is nothing that can be read"):
+    with pytest.raises(MisuseError, match="cannot be read"):
         Stream(made())
 
 
@@ -243,9 +243,9 @@ class Swallowing:
 async def test_a_manager_that_swallows_exceptions_does_not_hide_that_it_gave_no_source() -> None:
     """It is left, and the error stands."""
     manager = Swallowing(7)
-    with pytest.raises(MisuseError, match="int is nothing that can be read"):
+    with pytest.raises(MisuseError, match="int cannot be read"):
         Stream(manager).final()
-    with pytest.raises(MisuseError, match="int is nothing that can be read"):
+    with pytest.raises(MisuseError, match="int cannot be read"):
         await AsyncStream(manager).final()
 
     assert 2 == manager.left

@@ -45,7 +45,7 @@ def _raised(error: Exception, cause: Exception | None = None) -> Exception:
 
 
 OPENING: dict[str, tuple[Exception, type[Exception], str]] = {
-    "redirects": (requests.TooManyRedirects("30"), ConnectError, "redirects without end"),
+    "redirects": (requests.TooManyRedirects("30"), ConnectError, "redirects endlessly"),
     "no scheme": (requests.exceptions.MissingSchema("no scheme"), MisuseError, "the request cannot be made"),
     "no URL": (httpx.UnsupportedProtocol("ftp"), MisuseError, "the request cannot be made"),
     "connect timeout": (httpx.ConnectTimeout(""), ConnectError, "no connection to api.test"),
@@ -200,7 +200,7 @@ def test_a_host_that_nobody_knows_is_no_more_known_next_time(number: int, retrya
 
     assert isinstance(found, ConnectError)
     assert ("connect", retryable) == (found.stage, found.retryable)
-    assert retryable is not str(found).endswith("; the name has no address: check it")
+    assert retryable is not str(found).endswith("; the host name has no address: check it")
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
@@ -214,7 +214,7 @@ def test_tls_spoken_to_a_plain_port_is_no_better_next_time(kind: str) -> None:
         answering.join()
 
     assert not caught.value.retryable
-    assert "speaks no TLS: check the port, or ask with http://" in str(caught.value)
+    assert "does not speak TLS: check the port, or use http://" in str(caught.value)
 
 
 def _answer_plainly(listener: socket.socket) -> None:

@@ -65,7 +65,7 @@ def test_a_body_that_is_shorter_than_it_was_said_to_be_is_interrupted() -> None:
     with (
         Loopback(cut) as server,
         _http_client(server.url) as source,
-        pytest.raises(StreamInterrupted, match="bytes of the body did not come"),
+        pytest.raises(StreamInterrupted, match="bytes of the body did not arrive"),
     ):
         Stream(source).final()
 
@@ -133,7 +133,7 @@ def test_a_response_that_was_begun_is_refused(script: Any, size: int | None) -> 
     """What somebody else has read of it is lost."""
     with Loopback(script) as server, _http_client(server.url) as source:
         assert source.read(size)
-        with pytest.raises(MisuseError, match="hand it over unread"):
+        with pytest.raises(MisuseError, match="pass it unread"):
             Stream(source).final()
 
 

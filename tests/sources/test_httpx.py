@@ -305,7 +305,7 @@ def test_a_response_that_was_begun_is_refused() -> None:
     with Loopback(chunked(CHAT.frames)) as server, _response(server.url) as source:
         pieces = source.iter_raw()
         next(pieces)
-        with pytest.raises(MisuseError, match="hand it over unread"):
+        with pytest.raises(MisuseError, match="pass it unread"):
             Stream(source).final()
         pieces.close()
 

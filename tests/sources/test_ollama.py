@@ -192,5 +192,5 @@ def test_a_whole_answer_asks_whether_stream_was_forgotten() -> None:
         ollama.Client(host=server.url) as client,
     ):
         answer = client.chat("m", ASKED)
-    with pytest.raises(MisuseError, match="was stream=True forgotten"):
+    with pytest.raises(MisuseError, match="pass stream=True"):
         Stream(answer)

@@ -158,7 +158,7 @@ def test_a_text_file_in_a_loop_is_refused(tmp_path: Path) -> None:
     path.write_bytes(BODY)
     with path.open(encoding="utf-8") as file:
         next(file)
-        with pytest.raises(MisuseError, match="hand it over before that"):
+        with pytest.raises(MisuseError, match="pass it before that"):
             Stream(file)
 
 
@@ -174,7 +174,7 @@ def test_a_file_that_cannot_be_read_is_misuse(tmp_path: Path) -> None:
     with pytest.raises(MisuseError, match="not open for reading"):
         Stream(file)
     file.close()
-    with pytest.raises(MisuseError, match="hand it over open"):
+    with pytest.raises(MisuseError, match="pass it open"):
         Stream(file)
 
 
@@ -212,7 +212,7 @@ def test_a_pipe_that_does_not_block_is_misuse(how: str) -> None:
     os.set_blocking(reading, False)
     os.write(writing, TOKENS[0])
     with _pipe(reading, how) as file:
-        with pytest.raises(MisuseError, match="does not block"):
+        with pytest.raises(MisuseError, match="non-blocking"):
             Stream(file)
 
         assert TOKENS[0] == os.read(reading, 100)

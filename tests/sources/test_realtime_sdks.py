@@ -256,5 +256,5 @@ async def test_a_session_whose_connection_is_hidden_is_refused() -> None:
 
         async def close(self) -> None: ...
 
-    with pytest.raises(MisuseError, match=r"the connection beneath .*Session cannot be found"):
+    with pytest.raises(MisuseError, match=r"connection inside .*Session cannot be found"):
         async_source(Session())

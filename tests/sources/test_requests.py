@@ -162,7 +162,7 @@ def test_a_response_that_was_begun_is_refused(opener: Opener, framing: str) -> N
         raw: Any = getattr(source, "raw", source)
         begun = raw.stream(8)
         next(begun)
-        with pytest.raises(MisuseError, match="hand it over unread"):
+        with pytest.raises(MisuseError, match="pass it unread"):
             Stream(source).final()
 
 
@@ -171,7 +171,7 @@ def test_a_response_that_was_closed_is_refused(opener: Opener) -> None:
     """It is the calling code that closed it, and no server that sent nothing."""
     with Loopback(chunked(CHAT.frames)) as server, opener(server.url) as source:
         source.close()
-        with pytest.raises(MisuseError, match="read or closed before"):
+        with pytest.raises(MisuseError, match="already read or closed"):
             Stream(source).final()
 
 
@@ -188,11 +188,11 @@ def test_the_content_that_was_streamed_away_is_missed() -> None:
     """A response whose body somebody has iterated over has nothing left to read."""
     with Loopback(chunked(CHAT.frames)) as server, _requests(server.url) as source:
         assert list(source.iter_content(100))
-        with pytest.raises(MisuseError, match="hand it over unread"):
+        with pytest.raises(MisuseError, match="pass it unread"):
             Stream(source).final()
     with Loopback(chunked(CHAT.frames)) as server, _urllib3(server.url) as source:
         source.read()
-        with pytest.raises(MisuseError, match="hand it over unread"):
+        with pytest.raises(MisuseError, match="pass it unread"):
             Stream(source).final()
 
 

@@ -322,7 +322,7 @@ def test_connect_refuses_the_address_of_a_websocket(url: str) -> None:
         connect(url)
     with pytest.raises(MisuseError, match=r"AsyncStream\(websockets\.asyncio\.client\.connect\("):
         aconnect(url)
-    with pytest.raises(MisuseError, match="looks like a place"):
+    with pytest.raises(MisuseError, match="looks like an address"):
         Stream(url)
 
 

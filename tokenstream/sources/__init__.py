@@ -1,6 +1,6 @@
-"""What can be consumed, by what it can do and not by its class.
+"""Adapters for everything that a stream can read, recognised by its methods and not by its class.
 
-A source is opened by somebody else and closed by the stream.
+The caller opens a source, and the stream closes it.
 """
 
 from __future__ import annotations

@@ -18,12 +18,12 @@ _NAMES = ("status", "headers", "content", "release", "real_url")
 
 
 def is_aiohttp(source: Any) -> bool:  # noqa: ANN401 - anything
-    """Tell whether something is a response of aiohttp."""
+    """Return True for a response of aiohttp."""
     return is_like(source, _NAMES) and hasattr(source.content, "iter_any")
 
 
 def from_aiohttp(response: Any) -> AsyncSource:  # noqa: ANN401 - aiohttp's
-    """Return a response of aiohttp as an `AsyncStream` reads it."""
+    """Return the source of an aiohttp response for an `AsyncStream`."""
     head = ResponseHead(
         status=response.status,
         headers=lowered(response.headers.items()),
@@ -35,11 +35,11 @@ def from_aiohttp(response: Any) -> AsyncSource:  # noqa: ANN401 - aiohttp's
         return at_once(SyncSource(iter([read]), do_nothing, head, _coding_of(response)))
 
     async def close() -> None:
-        # After the end the connection is back in its pool already; before it this cuts the connection.
+        # At the end of the body the connection is already back in its pool; before it, this cuts it off.
         transport = _transport_of(response)
         response.close()
         if transport is not None:
-            # Over TLS, closing alone waits until the other side has said farewell.
+            # Over TLS, closing alone would wait for the other side's close_notify.
             transport.abort()
 
     return AsyncSource(
@@ -48,22 +48,22 @@ def from_aiohttp(response: Any) -> AsyncSource:  # noqa: ANN401 - aiohttp's
 
 
 def _coding_of(response: Any) -> str:  # noqa: ANN401 - aiohttp's
-    """Return the content coding that aiohttp has left on the body."""
+    """Return the content coding that aiohttp has not decoded."""
     coding: str = response.headers.get("content-encoding", "")
     if not coding:
         return ""
-    # Newer ones count the bytes of a body that they decode; in older ones only the session says so.
+    # Newer versions count the compressed bytes of a body that they decode; for older ones ask the session.
     if getattr(response.content, "total_compressed_bytes", None) is not None:
         return ""
     if hasattr(response.content, "total_compressed_bytes"):
         return coding
-    # A response whose body is all there has let go of its session.
+    # A response whose body has arrived completely no longer has a session.
     session = getattr(response, "_session", None)
     return "" if session is None or session.auto_decompress else coding
 
 
 def _socket_of(response: Any) -> Any:  # noqa: ANN401 - aiohttp's, and an event loop's socket
-    """Find the socket of a response that is being read."""
+    """Return the socket of a response that is being read."""
     transport = _transport_of(response)
     return None if transport is None else transport.get_extra_info("socket")
 
@@ -73,7 +73,7 @@ def _transport_of(response: Any) -> Any:  # noqa: ANN401 - aiohttp's, and an eve
 
 
 class _Body:
-    """Gives the bytes of a body as they come."""
+    """Iterates over the bytes of a body as they arrive."""
 
     __slots__ = ("_content", "_error", "_pieces")
 
@@ -81,10 +81,10 @@ class _Body:
         self._content = response.content
         self._pieces = self._content.iter_any()
         self._error: Exception | None = None
-        # At its end a response closes itself, but without an exception.
+        # A response also closes itself at its end, but then without an exception.
         closed = response.closed and (self._content.exception() is not None or not self._content.is_eof())
         if closed or getattr(self._content, "_cursor", 0):
-            self._error = MisuseError("the response was read or closed before; hand it over unread")
+            self._error = MisuseError("the response was already read or closed; pass it unread")
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -97,7 +97,7 @@ class _Body:
         except StopAsyncIteration:
             raise
         except Exception as error:
-            # An error overtakes what came before it and was not read yet.
+            # aiohttp raises an error before bytes that arrived earlier but were not read yet.
             take = getattr(self._content, "_read_nowait", None)
             left: bytes = take(-1) if take is not None else b""
             if not left:

@@ -1,4 +1,4 @@
-"""What is opened by the first read: awaitables, and context managers of either colour."""
+"""Sources that the first read opens: awaitables, and sync or async context managers."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ __all__ = [
 
 _WHERE = "the server"
 _OWNED = ("close", "aclose", "acquire", "request")
-"""What has one of these lives longer than one answer: a client, a session, a lock."""
+"""Methods of objects that outlive one answer: clients, sessions, locks."""
 _CLOSING: set[Any] = set()
-"""Tasks that close what nobody has read: an event loop itself holds them weakly."""
+"""Strong references to the tasks that close unread sources, since an event loop holds tasks weakly."""
 
 
 def is_awaitable(source: object) -> TypeGuard[Awaitable[Any]]:
-    """Tell whether something is to be awaited, such as a request that has not been sent."""
+    """Return True for an awaitable, such as a request that has not been sent."""
     return isinstance(source, Awaitable)
 
 
 def is_manager(source: object) -> bool:
-    """Tell whether something is entered for the sake of one answer."""
+    """Return True for a context manager that belongs to one answer."""
     return hasattr(type(source), "__enter__") and not _is_owned(source)
 
 
 def is_async_manager(source: object) -> bool:
-    """Tell whether something is entered asynchronously for the sake of one answer."""
+    """Return True for an asynchronous context manager that belongs to one answer."""
     return hasattr(type(source), "__aenter__") and (is_awaitable(source) or not _is_owned(source))
 
 
@@ -54,11 +54,11 @@ def _is_owned(source: object) -> bool:
 
 
 def from_manager(source: Any, find: Callable[[Any], SyncSource | Deferred]) -> Deferred:  # noqa: ANN401
-    """Return a source that enters a context manager; closing leaves it.
+    """Return a source that enters a context manager, and leaves it when it is closed.
 
     Args:
-        source: A context manager of a source.
-        find: Finds out which kind of source something is.
+        source: A context manager that gives a source.
+        find: Converts any object to a source.
     """
 
     def opened() -> SyncSource:
@@ -82,7 +82,7 @@ def from_manager(source: Any, find: Callable[[Any], SyncSource | Deferred]) -> D
 
 
 def from_async_manager(source: Any, find: Callable[[Any], AsyncSource | Deferred]) -> Deferred:  # noqa: ANN401
-    """Return a source that enters an asynchronous context manager; closing leaves it."""
+    """Return a source that enters an asynchronous context manager, and leaves it when it is closed."""
 
     async def opened() -> AsyncSource:
         stack = AsyncExitStack()
@@ -104,9 +104,9 @@ def from_async_manager(source: Any, find: Callable[[Any], AsyncSource | Deferred
 def from_awaitable(
     source: Awaitable[Any], find: Callable[[Any], AsyncSource | Deferred]
 ) -> AsyncSource | Deferred:
-    """Return a source that awaits what gives the source.
+    """Return a source that awaits another source.
 
-    A future that is over gives it at once: what it holds is open, and is to be closed.
+    The result of a finished future is taken at once, since it is open and has to be closed.
     """
     if _has_result(source):
         return find(source.result())
@@ -115,13 +115,13 @@ def from_awaitable(
         try:
             given = await source
         except Exception as error:
-            # What a response says whose body nobody has read is told as that of any other.
+            # An SDK's error may hold an error response with an unread body: read it as any other.
             given = refused_response(error)
             if given is None:
                 raise opening_failed(error, _WHERE) from error
         return await _found(given, find)
 
-    # What is awaited may give a context manager.
+    # `enters`, because the awaited result may be a context manager.
     return Deferred(opened, lambda: _discard(source, find), enters=True)
 
 
@@ -133,11 +133,11 @@ async def _found(given: Any, find: Callable[[Any], AsyncSource | Deferred]) -> A
 
 
 def _discard(source: object, find: Callable[[Any], AsyncSource | Deferred] | None = None) -> None:
-    """Drop what will never be awaited, so that Python does not complain of it.
+    """Drop a source that will never be awaited, so that Python does not warn about it.
 
     Args:
-        source: An awaitable, or a manager.
-        find: Finds out which kind of source something is, and so how to close it.
+        source: An awaitable, or a context manager.
+        find: Converts any object to a source, in order to close it.
     """
     if find is not None and _has_result(source):
         _close_later(source, find)
@@ -146,7 +146,7 @@ def _discard(source: object, find: Callable[[Any], AsyncSource | Deferred] | Non
     if is_awaitable(source) and callable(drop):
         drop()
         return
-    # The managers of SDKs hold the coroutine that would send the request.
+    # SDKs' context managers hold the coroutine that would send the request.
     for name in [*getattr(source, "__dict__", ()), *getattr(type(source), "__slots__", ())]:
         held = getattr(source, name, None)
         if isinstance(held, Coroutine):
@@ -162,7 +162,7 @@ class _Future(Protocol):
 
 
 def _has_result(source: object) -> TypeGuard[_Future]:
-    """Tell whether something is a future, such as a task, that has ended well."""
+    """Return True for a future, such as a task, that has finished without an exception."""
     if not all(hasattr(source, name) for name in ("cancelled", "done", "exception", "get_loop", "result")):
         return False
     future: Any = source
@@ -170,11 +170,11 @@ def _has_result(source: object) -> TypeGuard[_Future]:
 
 
 def _close_later(future: _Future, find: Callable[[Any], AsyncSource | Deferred]) -> None:
-    """Close what a future holds that ended after it was handed over, in its own event loop."""
+    """Close the result of a finished future, in the future's own event loop."""
     try:
         found = find(future.result())
     except MisuseError:
-        # There is nothing that could be closed.
+        # The result is not a source, so it needs no closing.
         return
     if isinstance(found, Deferred):
         found.discard()
@@ -186,12 +186,12 @@ def _close_later(future: _Future, find: Callable[[Any], AsyncSource | Deferred])
         _CLOSING.add(task)
         task.add_done_callback(_CLOSING.discard)
 
-    # A loop that is over has closed its connections.
+    # A RuntimeError means that the loop is closed, and its connections with it.
     with suppress(RuntimeError):
         loop.call_soon_threadsafe(start)
 
 
 async def _closed(close: Callable[[], Awaitable[object]]) -> None:
-    # Nobody waits for it who could be told.
+    # Nobody awaits this task, so an exception could not be reported.
     with suppress(Exception):
         await close()

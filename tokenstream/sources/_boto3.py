@@ -1,4 +1,4 @@
-"""Event streams of boto3, and the responses that they are handed out in."""
+"""Event streams of boto3, and the response dicts that contain them."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ __all__ = [
 ]
 
 _WHERE = ("stream", "body")
-"""Where a response has its stream: of `converse_stream`, and of `invoke_model_with_response_stream`."""
+"""Keys of the stream in responses of `converse_stream` and `invoke_model_with_response_stream`."""
 _CHANGED = frozenset({"ChecksumMismatch", "DuplicateHeader", "InvalidHeadersLength", "InvalidPayloadLength"})
-"""What botocore raises where the bytes of an event stream are not what was sent."""
+"""Exceptions of botocore for an event stream whose bytes were changed on the way."""
 _LOWEST_STATUS = 400
 
 
 def is_event_stream(source: object) -> bool:
-    """Tell whether something is an event stream of boto3 on a response of urllib3."""
+    """Return True for an event stream of boto3 that reads a response of urllib3."""
     return is_urllib3(getattr(source, "_raw_stream", None))
 
 
 def beneath(source: Any) -> Any:  # noqa: ANN401 - of botocore
-    """Return the response of urllib3 that an event stream reads."""
+    """Return the urllib3 response that an event stream reads."""
     return source._raw_stream  # noqa: SLF001 - it has no other name
 
 
 def from_event_stream(source: Any) -> SyncSource:  # noqa: ANN401 - of botocore
-    """Return an event stream as a `Stream` reads it: the bytes beneath, with their head."""
+    """Return the source of an event stream for a `Stream`: the underlying bytes, with their head."""
     return replace(from_urllib3(beneath(source)), close=source.close)
 
 
 def stream_of(source: Any) -> Any:  # noqa: ANN401 - anything that is handed over
-    """Return the stream that a response of boto3 holds; anything else as it is.
+    """Return the stream in a response of boto3; any other object unchanged.
 
     Example:
         >>> stream_of({"ResponseMetadata": {}, "stream": [b"..."]}), stream_of({"stream": []})
@@ -59,7 +59,7 @@ def stream_of(source: Any) -> Any:  # noqa: ANN401 - anything that is handed ove
 
 
 def where_in(source: object) -> str | None:
-    """Return the name under which a response of boto3 has its stream; None for anything else.
+    """Return the key of the stream in a response of boto3; None for anything else.
 
     Example:
         >>> where_in({"ResponseMetadata": {}, "body": [b"..."]}), where_in({"body": []})
@@ -71,12 +71,12 @@ def where_in(source: object) -> str | None:
 
 
 def is_response(source: object) -> bool:
-    """Tell whether something is a response of boto3, be there a stream in it or not."""
+    """Return True for a response of boto3, with or without a stream."""
     return is_dict(source) and "ResponseMetadata" in source
 
 
 def aws_failed(error: Exception, names: set[str]) -> StreamError | None:
-    """Return what an exception of botocore means, or None where it is none of AWS's words.
+    """Convert an exception of botocore; return None if it is not an error reported by AWS.
 
     Args:
         error: The exception.
@@ -84,7 +84,8 @@ def aws_failed(error: Exception, names: set[str]) -> StreamError | None:
     """
     if names & _CHANGED:
         return ProtocolError(
-            f"the event stream cannot be read ({type(error).__name__}): the body was changed on its way"
+            f"the event stream cannot be read ({type(error).__name__}): the body was changed on its way; "
+            "check any proxy in between"
         )
     response: object = getattr(error, "response", None)
     said: object = response.get("Error") if is_dict(response) else None

@@ -1,7 +1,7 @@
-"""What the exceptions mean that sources raise.
+"""Converts the exceptions of sources to errors of this library.
 
-Libraries are told apart by the names of their classes, so that none of them
-need be imported.
+Exceptions are recognised by the names of their classes, so that no other library
+has to be imported.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _TRANSPORT = frozenset(
         "InvalidHandshake",
     }
 )
-"""Roots of what transports raise: httpx, http.client, urllib3, aiohttp, requests, the SDKs."""
+"""Base classes of transport errors: httpx, http.client, urllib3, aiohttp, requests, the SDKs."""
 _TIMEOUTS = frozenset({"TimeoutException", "TimeoutError", "Timeout", "APITimeoutError"})
 _CODINGS = frozenset({"DecodingError", "ContentDecodingError", "DecodeError", "ContentEncodingError"})
 _CONNECTING = frozenset(
@@ -60,36 +60,36 @@ _CONNECTING = frozenset(
         "ProxyError",
     }
 )
-"""What is raised before there is a connection."""
+"""Errors raised before there is a connection."""
 _IMPOSSIBLE = {
-    "InvalidURL": "its address is no URL",
-    "LocalProtocolError": "a header holds what none may, a line break say",
+    "InvalidURL": "its address is not a valid URL",
+    "LocalProtocolError": "a header contains a forbidden character, such as a line break",
     "MissingSchema": "its address does not begin with http:// or https://",
     "UnsupportedProtocol": "its address does not begin with http:// or https://",
 }
-"""What is wrong with a request, which libraries say by quoting it: a header may be a key."""
+"""Faults of a request, in words that quote nothing of it, since a header may be a key."""
 _MOST_WORD = 100
 """Characters of a content type that a message shows."""
 _UNKNOWN_HOST = frozenset({-2, -5, 7, 8, 11001, 11004})
-"""Errors of a name's look-up that say that it has no address: EAI_NONAME and EAI_NODATA of Linux, macOS
-and Windows. EAI_AGAIN is none of them."""
+"""Errors of a host look-up for a name without an address: EAI_NONAME and EAI_NODATA of Linux, macOS
+and Windows; not EAI_AGAIN, which is temporary."""
 _NO_TLS = ("WRONG_VERSION_NUMBER", "WRONG VERSION NUMBER", "RECORD_LAYER_FAILURE", "RECORD LAYER FAILURE")
-"""What OpenSSL says of an answer that is no TLS."""
+"""OpenSSL's words for a server that does not speak TLS."""
 _MOST_BENEATH = 8
-"""How many causes are looked at."""
+"""Number of causes in a chain that are examined."""
 _SAID = frozenset({"ApiError", "MistralError", "ResponseError"})
-"""What SDKs raise in words of their own: cohere, mistralai, ollama."""
+"""Errors of SDKs with a status but no response: cohere, mistralai, ollama."""
 _TEXT_GENERATION = {
     "GenerationError": "generation",
     "IncompleteGenerationError": "incomplete_generation",
     "OverloadedError": "overloaded",
     "ValidationError": "validation",
 }
-"""What huggingface_hub raises, and the type of the error that the server named."""
+"""Errors of huggingface_hub, and the error type that the server named."""
 _UNFIT = frozenset({"APIResponseValidationError", "ResponseValidationError", "UnknownApiResponseError"})
-"""What SDKs raise where they cannot make their objects of what came."""
+"""Errors of SDKs that cannot build their objects from a response."""
 _UNREADABLE = _UNFIT | {"JSONDecodeError", "UnicodeDecodeError", "ValidationError"}
-"""The same, and what is beneath them; while nothing is read, it may come of the request."""
+"""The same and their causes, while reading; while opening, such causes may be about the request."""
 _QUOTED = re.compile(r"(?<!<class )[bB]?(['\"`]).*\1", re.DOTALL)
 _READ_BEFORE = frozenset(
     {"ConcurrencyError", "ResponseNotRead", "StreamClosed", "StreamConsumed", "StreamConsumedError"}
@@ -97,12 +97,12 @@ _READ_BEFORE = frozenset(
 
 
 def reading_failed(error: Exception, waits: Deadlines | None, *, begun: bool) -> StreamError | MisuseError:
-    """Return what an exception means that a source raised while it was read; it is the cause.
+    """Convert an exception that a source raised while it was read; it becomes the `__cause__`.
 
     Args:
         error: The exception.
-        waits: The deadlines that the transport's read timeout stands for, where it is ours.
-        begun: Whether a first event has come.
+        waits: The deadlines that the read timeout was derived from; None for a caller's client.
+        begun: True if a first event has arrived.
     """
     if isinstance(error, StreamError | MisuseError):
         return error
@@ -112,14 +112,15 @@ def reading_failed(error: Exception, waits: Deadlines | None, *, begun: bool) ->
         found = _beneath(error, waits, begun=begun)
     elif names & _READ_BEFORE:
         found = MisuseError(
-            f"the response was read or closed before ({type(error).__name__}); hand it over unread"
+            f"the response was already read or closed ({type(error).__name__}); pass it unread"
         )
     elif isinstance(error, ImportError):
         found = _missing(error)
     elif _is_timeout(error):
         limit = "transport" if waits is None else "idle_bytes" if begun else "first_event"
         found = StreamStalled(
-            f"nothing came for as long as the client waits ({_what(error)}); what had arrived is in .partial",
+            f"nothing arrived within the client's read timeout ({_what(error)}); "
+            "what had arrived is in .partial",
             limit=limit,
         )
     elif _names_beneath(error) & _CODINGS:
@@ -133,7 +134,7 @@ def reading_failed(error: Exception, waits: Deadlines | None, *, begun: bool) ->
 
 
 def _broken(error: Exception, names: set[str]) -> StreamError:
-    """Return the error for a source that raised what nobody has put into words."""
+    """Return the error for an unknown exception of a source."""
     if names & _UNREADABLE:
         return _unreadable(error)
     transport = _is_transport(error)
@@ -145,13 +146,13 @@ def _broken(error: Exception, names: set[str]) -> StreamError:
 
 
 def _missing(error: ImportError) -> MisuseError:
-    """Return the error for a package that whoever reads or asks needs."""
+    """Return the error for a package that is needed but not installed."""
     named = f"the package {error.name!r}" if error.name else f"a package ({type(error).__name__})"
     return MisuseError(f"{named} is needed here and cannot be imported: install it")
 
 
 def _beneath(error: Exception, waits: Deadlines | None, *, begun: bool) -> StreamError | MisuseError:
-    """Return what it means that litellm calls an error of its own what broke beneath."""
+    """Convert an exception of litellm by the underlying one that it wraps."""
     beneath = error.__cause__ or error.__context__
     if not isinstance(beneath, Exception):
         return StreamInterrupted(f"the source broke ({_what(error)}); what had arrived is in .partial")
@@ -163,12 +164,12 @@ def _beneath(error: Exception, waits: Deadlines | None, *, begun: bool) -> Strea
 
 
 def opening_failed(error: Exception, where: str, waits: Deadlines | None = None) -> StreamError | MisuseError:
-    """Return what an exception means that was raised instead of giving a response; it is the cause.
+    """Convert an exception that was raised instead of giving a response; it becomes the `__cause__`.
 
     Args:
         error: The exception.
-        where: The host that was asked, or "the server".
-        waits: The deadlines that the transport's read timeout stands for, where it is ours.
+        where: The host of the request, or "the server".
+        waits: The deadlines that the read timeout was derived from; None for a caller's client.
     """
     if isinstance(error, StreamError | MisuseError):
         return error
@@ -184,13 +185,13 @@ def _not_opened(
     error: Exception, names: set[str], where: str, waits: Deadlines | None
 ) -> StreamError | MisuseError:
     if "TooManyRedirects" in names:
-        return ConnectError(f"{where} redirects without end", stage="head", retryable=False)
+        return ConnectError(f"{where} redirects endlessly; check the address", stage="head", retryable=False)
     if isinstance(error, ImportError):
         return _missing(error)
     impossible = _impossible(error, names)
     if impossible:
         return MisuseError(f"the request cannot be made: {impossible}")
-    # SDKs and requests raise an error of their own over the one that says where it happened.
+    # SDKs and requests wrap the exception that says in which phase it happened.
     connecting = bool(_names_beneath(error) & _CONNECTING)
     if _is_timeout(error) and not connecting:
         limit = "first_event" if waits is not None else "transport"
@@ -210,30 +211,31 @@ def _not_opened(
 
 
 def _hint(error: Exception) -> str:
-    """Return what to do about a connection that no second attempt would bring about; "" where one may."""
+    """Return advice on a connection that would fail again; "" if another attempt may succeed."""
     for each in _chain(error):
         if "gaierror" in _names(each) and getattr(each, "errno", None) in _UNKNOWN_HOST:
-            return "the name has no address: check it"
+            return "the host name has no address: check it"
         reason = _words(each).upper() if _is_connection(each) else ""
         if "CERTIFICATE" in reason:
             return "the certificate is not trusted: check the address, and what the client trusts"
         if any(word in reason for word in _NO_TLS):
-            return "what answers there speaks no TLS: check the port, or ask with http://"
+            return "the server at that port does not speak TLS: check the port, or use http://"
     return ""
 
 
 def request_refused(error: Exception, names: Iterable[str]) -> MisuseError:
-    """Return the error for a request that a client of httpx or httpx2 does not make.
+    """Return the error for a request that a client of httpx or httpx2 refuses to send.
 
-    It quotes nothing, and where the client does, that is not its cause either: it may be a key.
+    It quotes nothing, since that may be a key; if the client's exception does, it is not
+    set as the `__cause__` either.
 
     Args:
-        error: What the client raised.
+        error: The client's exception.
         names: Words that may be quoted all the same: the names of the request's options.
     """
     words = _without_quotes(_words(error), frozenset(names))
     if not any(map(str.isalpha, words)):
-        # All that it says is what it quotes.
+        # Nothing is left without the quotes.
         words = type(error).__name__
     impossible = _impossible(error, _names(error))
     found = MisuseError(f"the request cannot be made: {f'{impossible} ({words})' if impossible else words}")
@@ -243,41 +245,41 @@ def request_refused(error: Exception, names: Iterable[str]) -> MisuseError:
 
 
 def _impossible(error: Exception, names: set[str]) -> str:
-    """Return what is wrong with a request that cannot be sent, "" where nothing is known to be."""
+    """Return the fault of a request that cannot be sent; "" if it is unknown."""
     if isinstance(error, UnicodeEncodeError) and error.encoding == "ascii":
-        return "a header holds a character that is not ASCII"
+        return "a header contains a character that is not ASCII"
     request: Any = getattr(error, "_request", None)
     headers: dict[str, str] = {} if request is None else dict(request.headers)
     for name, value in headers.items():
         if "LocalProtocolError" in names and (value != value.strip() or not value.isprintable()):
             return (
                 f"the value of its header {name!r} begins or ends with white space, "
-                "or holds a control character: .strip() it"
+                "or contains a control character: .strip() it"
             )
     return "".join(words for name, words in _IMPOSSIBLE.items() if name in names)
 
 
 def _refused(error: Exception, names: set[str]) -> StreamError | None:
-    """Return what it means that a library does not take what came for a stream; None where it did."""
+    """Convert an exception of a library that refuses the response as a stream; None for any other."""
     if names & _UNFIT:
         return _unreadable(error)
     if "SSEError" in names:
         return NotAStream(
-            "the server answered with another content type than text/event-stream, and the library that "
-            "was to read the answer refuses that; look at what the server sends at that address"
+            "the server answered with a content type other than text/event-stream, which the library that "
+            "reads the answer refuses; check what the server sends at that address"
         )
     return None
 
 
 def _unreadable(error: Exception) -> ProtocolError:
     return ProtocolError(
-        f"what came is not what the library reads that was to make objects of it ({type(error).__name__}); "
+        f"the SDK could not read what the server sent ({type(error).__name__}); "
         "what had arrived is in .partial"
     )
 
 
 def _said_by_provider(error: Exception, names: set[str]) -> StreamError | None:
-    """Return what a provider said where a library has made an exception of it."""
+    """Convert a library's exception that stands for an error reported by the provider; else None."""
     response: Any = getattr(error, "response", None)
     said_by_aws = aws_failed(error, names)
     if said_by_aws is not None:
@@ -290,7 +292,7 @@ def _said_by_provider(error: Exception, names: set[str]) -> StreamError | None:
         return status_error(
             response.status_code, dict(response.headers), _body_of(response) or _body_told(error)
         )
-    # aiohttp calls an answer that is no HTTP a 400, too.
+    # aiohttp also gives status 400 to a response that is not HTTP.
     refused = "ClientResponseError" in names and "HttpProcessingError" not in _names_beneath(error)
     if refused and _status_of(error) >= 400:
         headers: Any = getattr(error, "headers", None) or {}
@@ -312,7 +314,7 @@ def _said_by_provider(error: Exception, names: set[str]) -> StreamError | None:
 
 
 def _said_by_sdk(error: Any) -> StreamError | None:  # noqa: ANN401 - an exception of an SDK
-    """Return what an exception means that holds a status and what the body said, and no response."""
+    """Convert an exception that holds a status and the body's content, but no response."""
     body: object = getattr(error, "body", None)
     if body is None:
         body = {"error": getattr(error, "error", None)}
@@ -327,24 +329,24 @@ def _said_by_sdk(error: Any) -> StreamError | None:  # noqa: ANN401 - an excepti
 
 
 def _refused_by_sdk(error: Any, body: object) -> NotAStream:  # noqa: ANN401 - an exception of an SDK
-    """Return the error of an answer that an SDK does not take for a stream, without an error status."""
+    """Return the error for a response that an SDK refuses as a stream in spite of its good status."""
     kind = _headers_of(error).get("content-type") or "no content type"
     return NotAStream(
-        f"the server answered with status {_status_of(error)} and what the SDK takes for no stream "
-        f"({kind[:_MOST_WORD]}); the start of it is in .body",
+        f"the server answered with status {_status_of(error)}, but with a body that the SDK does not accept "
+        f"as a stream ({kind[:_MOST_WORD]}); the start of it is in .body",
         body=body[: DEFAULT_LIMITS.tail] if isinstance(body, str) else "",
     )
 
 
 def _headers_of(error: Any) -> dict[str, str]:  # noqa: ANN401 - an exception of an SDK
-    """Return the headers of the response that an exception stands for, its own or those beneath."""
-    # ollama raises its own "from None", over the client's error, which has the response.
+    """Return the headers of the response that an exception is about."""
+    # ollama raises its exception "from None", but the client's one, with the response, is its context.
     beneath: object = getattr(error.__context__, "response", None)
     return dict(getattr(error, "headers", None) or getattr(beneath, "headers", None) or {})
 
 
 def _said_by_google(error: Any, response: Any) -> StreamError | None:  # noqa: ANN401 - of google-genai
-    """Return what an exception means that holds what the body said, as google-genai's do."""
+    """Convert an exception of google-genai, which holds the body's content."""
     if _status_of(response) >= 400:
         said = json.dumps(error.details, default=str).encode()
         return status_error(_status_of(response), dict(response.headers), said)
@@ -352,22 +354,22 @@ def _said_by_google(error: Any, response: Any) -> StreamError | None:  # noqa: A
 
 
 def _body_of(response: Any) -> bytes:  # noqa: ANN401 - a response of httpx, httpx2 or requests
-    """Return the body of a response with an error status; the status says enough where it cannot be had."""
+    """Return the body of a response with an error status; b"" if it is not available."""
     if not getattr(response, "is_stream_consumed", hasattr(response, "iter_content")):
         return b""
     try:
         content: bytes = response.content
     except (RuntimeError, OSError):
-        # It was read away, or cannot be read to its end.
+        # It was consumed elsewhere, or cannot be read to its end.
         return b""
     return content
 
 
 def _body_told(error: Exception) -> bytes:
-    """Return what an SDK's exception has kept of a body that it has read away."""
+    """Return the content that an SDK's exception has kept of a body that the SDK has consumed."""
     told: object = getattr(error, "body", None)
     if is_dict(told):
-        # openai's and anthropic's have only what stands under this name, or all.
+        # openai's and anthropic's exceptions keep either the whole body or only its "error".
         told = json.dumps(told if "error" in told else {"error": told}, default=str)
     return told.encode() if isinstance(told, str) else b""
 
@@ -382,12 +384,12 @@ def _names(error: BaseException) -> set[str]:
 
 
 def _names_beneath(error: BaseException) -> set[str]:
-    """Return the names of an error's classes, and of those beneath it."""
+    """Return the names of the classes of an error and of its causes."""
     return {name for each in _chain(error) for name in _names(each)}
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """Return an error and those beneath it, the innermost last."""
+    """Return an error and its causes, the innermost last."""
     chain = [error]
     while len(chain) < _MOST_BENEATH:
         beneath = chain[-1].__cause__ or chain[-1].__context__
@@ -402,9 +404,9 @@ def _is_transport(error: BaseException) -> bool:
 
 
 def _is_timeout(error: BaseException) -> bool:
-    """Tell whether a read timeout fired: the error says so, or stands for one that does.
+    """Return True if an error is a read timeout, or wraps one.
 
-    What was merely being handled when it was raised is none of its own.
+    Its `__context__` does not count: that exception was merely being handled at the time.
     """
     beneath: object = error
     for _ in range(_MOST_BENEATH):
@@ -414,13 +416,13 @@ def _is_timeout(error: BaseException) -> bool:
             return True
         if not _is_transport(beneath):
             return False
-        # requests puts it into its own error instead of raising that from it.
+        # requests puts the inner error into the arguments of its own, instead of setting the cause.
         beneath = beneath.__cause__ or next(iter(beneath.args), None)
     return False
 
 
 def _reasons(error: BaseException) -> list[str]:
-    """Return what an error says, and then what those beneath it say of the connection."""
+    """Return an error's description, then those of its causes that concern the connection."""
     beneath = [each for each in _chain(error)[1:] if _is_connection(each) and _words(each)]
     return [_what(each) for each in (error, *beneath)]
 
@@ -432,26 +434,26 @@ def _is_connection(error: BaseException) -> bool:
 def _words(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # noqa: BLE001 - an error that cannot be told is one all the same
+    except Exception:  # noqa: BLE001 - the error still counts if its `__str__` fails
         return ""
 
 
 def _what(error: BaseException) -> str:
-    """Return the name of an error, and what it says where it speaks of the connection.
+    """Return an error's class name, with its message if it concerns the connection.
 
-    What others say may be what came: pydantic's error tells the value that does not fit.
+    Messages of other errors may contain the payload: pydantic's show the invalid value.
     """
-    # The line that http.client quotes is no word of its own, unless there was none.
+    # http.client's BadStatusLine quotes the server's line, so its words are left out, too.
     speaks = _is_connection(error) and (isinstance(error, OSError) or "BadStatusLine" not in _names(error))
     words = _without_quotes(_words(error)) if speaks else ""
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
 def _without_quotes(words: str, but: frozenset[str] = frozenset()) -> str:
-    """Return what an exception says without what it quotes, which may be a key or a payload.
+    """Return an exception's message without its quotations, which may be a key or a payload.
 
     Args:
-        words: Its words.
-        but: What may be quoted.
+        words: The message.
+        but: Words that may be quoted.
     """
     return _QUOTED.sub(lambda found: found[0] if found[0].strip("'\"`") in but else "…", words)

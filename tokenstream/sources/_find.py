@@ -1,4 +1,4 @@
-"""Which kind of source something is, by what it can do and not by its class."""
+"""Converts any object to a source, by its methods and not by its class."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["async_source", "is_asynchronous", "sync_source"]
 _PLACE = re.compile(
     r"(?:https?|wss?)://\S{1,2000}|[^\s{}\[\]<>\"]{1,1000}\.(?:sse|jsonl?|ndjson|eventstream|txt|log|gz|bin|raw)"
 )
-"""What no body looks like: an address, or the name of a file."""
+"""A str that is an address or the name of a file, and cannot be a body."""
 _OURS = ("departures", "checkpoint", "final")
 _TAKEN = (
     "a response (httpx, httpx2, requests, urllib3, http.client; AsyncStream: httpx, httpx2, aiohttp), a "
@@ -39,10 +39,10 @@ _TAKEN = (
 
 
 def sync_source(source: Any) -> SyncSource | Deferred:  # noqa: ANN401 - told apart by what it can do
-    """Return a source as a `Stream` reads it.
+    """Return the source of any object for a `Stream`.
 
     Raises:
-        MisuseError: It is none, or one for an `AsyncStream`.
+        MisuseError: The object cannot be read, or only by an `AsyncStream`.
         FileNotFoundError: A path leads to no file.
     """
     source = _boto3.stream_of(source)
@@ -63,10 +63,10 @@ def sync_source(source: Any) -> SyncSource | Deferred:  # noqa: ANN401 - told ap
 
 
 def async_source(source: Any) -> AsyncSource | Deferred:  # noqa: ANN401 - told apart by what it can do
-    """Return a source as an `AsyncStream` reads it.
+    """Return the source of any object for an `AsyncStream`.
 
     Raises:
-        MisuseError: It is none, or one for a `Stream`.
+        MisuseError: The object cannot be read, or only by a `Stream`.
         FileNotFoundError: A path leads to no file.
     """
     source = _boto3.stream_of(source)
@@ -95,13 +95,13 @@ def async_source(source: Any) -> AsyncSource | Deferred:  # noqa: ANN401 - told 
 
 
 def _at_hand(source: Any) -> SyncSource | None:  # noqa: ANN401 - told apart by what it can do
-    # Of its class, since a mock has whatever is asked of it.
+    # Checked on the class, since an instance of a mock has any attribute.
     if all(hasattr(source.__class__, name) for name in _OURS):
-        raise MisuseError(f"{named(source)} is a stream already: read it as it is")
+        raise MisuseError(f"{named(source)} is already a stream: read it directly")
     if isinstance(source, str) and _PLACE.fullmatch(source):
         raise MisuseError(
-            "a str is taken as a body, and this one looks like a place: hand over a pathlib.Path for a file, "
-            "use connect or aconnect for an address, and open a WebSocket with websockets or an SDK"
+            "a str is read as a body, but this one looks like an address or a file name: pass a pathlib.Path "
+            "for a file, use connect or aconnect for an address, open a WebSocket with websockets or an SDK"
         )
     if isinstance(source, bytes | bytearray | memoryview | str):
         return _plain.from_body(source)
@@ -146,7 +146,7 @@ def _async_response(source: Any) -> AsyncSource | None:  # noqa: ANN401 - told a
 
 
 def _socket(source: Any, *, is_async: bool) -> Socket | None:  # noqa: ANN401 - told apart by what it can do
-    """Return the WebSocket connection that something is, or stands on; None where it is none."""
+    """Return the WebSocket connection of an object; None if it has none."""
     socket = socket_of(source)
     if socket is None or socket.is_async is is_async:
         return socket
@@ -156,8 +156,8 @@ def _socket(source: Any, *, is_async: bool) -> Socket | None:  # noqa: ANN401 - 
 
 
 def is_asynchronous(source: object) -> bool:
-    """Tell whether something is read by an event loop only."""
-    # aiohttp's requests can be iterated over, too, but only by the event loop.
+    """Return True for an object that can only be read in an event loop."""
+    # aiohttp's responses and awaitables may be iterable, too, but only within the event loop.
     if _awaited.is_awaitable(source) or is_aiohttp(source):
         return True
     if _is_iterable(source) or _awaited.is_manager(source):
@@ -166,7 +166,7 @@ def is_asynchronous(source: object) -> bool:
 
 
 def _is_path(source: object) -> TypeGuard[os.PathLike[Any]]:
-    # A mock can be anything; what it was told to give is what is meant.
+    # An iterable comes first, since a mock may pass for a path as well.
     return isinstance(source, os.PathLike) and not isinstance(source, Iterable | AsyncIterable)
 
 
@@ -175,7 +175,7 @@ def _is_in_pieces(source: object) -> TypeGuard[list[Any] | tuple[Any, ...]]:
 
 
 def _is_iterable(source: object) -> TypeGuard[Iterable[Any]]:
-    # A dict has items too, and an SDK's object fields, but no chunks.
+    # Not a dict or an SDK's object: iterating over these gives keys or fields and not chunks.
     return not is_whole(source) and not _is_mapping(source) and isinstance(source, Iterable)
 
 
@@ -190,17 +190,17 @@ def _is_async_iterable(source: object) -> TypeGuard[AsyncIterable[Any]]:
 def _no_source(source: object) -> MisuseError:
     if is_whole(source):
         return MisuseError(
-            f"{named(source)} is a whole answer, not a stream: was stream=True forgotten in the request, "
-            "or the SDK's method that streams?"
+            f"{named(source)} is a whole answer, not a stream: pass stream=True in the request, "
+            "or use the SDK's method that streams"
         )
     if _boto3.is_response(source):
         return MisuseError(
-            "a response of boto3 without a stream is a whole answer, or one payload: ask with "
+            "this response of boto3 has no stream: it is a whole answer, or one payload; ask with "
             "converse_stream or invoke_model_with_response_stream"
         )
     if _is_mapping(source):
         return MisuseError(
             f"{named(source)} is one payload, or a whole answer: put it into a list, "
-            f"or hand over what is read: {_TAKEN}"
+            f"or pass one of these: {_TAKEN}"
         )
-    return MisuseError(f"{named(source)} is nothing that can be read; what can be is {_TAKEN}")
+    return MisuseError(f"{named(source)} cannot be read; pass one of these: {_TAKEN}")

@@ -1,4 +1,4 @@
-"""Payloads out of the objects of frameworks: what is new in each, without what they repeat or derive."""
+"""Payloads from the objects of frameworks: only the new fields of each, not repeated or derived ones."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ _OF_LANGCHAIN = (
     "tool_call_chunks",
     "chunk_position",
 )
-"""Fields of a chunk. `tool_calls` is left out: LangChain makes it of the pieces, guessing what is missing."""
+"""Fields of a chunk, without `tool_calls`: LangChain builds those from the pieces, with guesses."""
 _OF_A_MESSAGE = frozenset({"type", "content", "response_metadata"})
 _OF_A_WHOLE = ("tool_calls", "invalid_tool_calls")
 _OF_LLAMAINDEX = frozenset({"delta", "raw", "additional_kwargs"})
 _RUN_EVENTS = ("raw_response_event", "run_item_stream_event", "agent_updated_stream_event")
-"""Types of events of an OpenAI Agents run: what the model sent comes first, then what the run made of it."""
+"""Types of events of an OpenAI Agents run: the model's own events first, then those of the run."""
 
 
 def framework_payload_of(item: Any) -> dict[str, Any] | None:  # noqa: ANN401 - any object
-    """Return the payload that an object of a framework's model stream holds; None of any other object."""
+    """Return the payload of an object from a framework's model stream; None for any other object."""
     make = _maker_for(item.__class__)
     return None if make is None else make(item)
 
 
 @lru_cache
 def _maker_for(kind: type) -> Callable[[Any], dict[str, Any]] | None:
-    """Return what makes payloads of a class's objects, by its fields; None for a class of anybody else."""
+    """Return the converter for a class, chosen by its fields; None for an unknown class."""
     fields: Any = getattr(kind, "model_fields", {})
     if fields.keys() >= _OF_A_MESSAGE:
         named: object = fields["type"].default
@@ -48,21 +48,21 @@ def _maker_for(kind: type) -> Callable[[Any], dict[str, Any]] | None:
 
 
 def model_event_of(event: Any) -> Any:  # noqa: ANN401 - any object
-    """Return the event of a model that an event of an OpenAI Agents run holds; None where it holds none."""
+    """Return the model's event inside an event of an OpenAI Agents run; None if it has none."""
     return event.data if event.type == _RUN_EVENTS[0] else None
 
 
 def holds_a_run(items: object) -> bool:
-    """Tell whether an iterator gives the events of an OpenAI Agents run, which may have several answers.
+    """Return True for an iterator over the events of an OpenAI Agents run, which may have several answers.
 
-    What it gives is not known before it is read; the name of its function is.
+    Its items are unknown before it is read, so the name of its function decides.
     """
     name: object = getattr(getattr(items, "ag_code", None), "co_qualname", None)
     return name == "RunResultStreaming.stream_events"
 
 
 def is_run_event(event: object) -> bool:
-    """Tell whether something is an event of an OpenAI Agents run."""
+    """Return True for an event of an OpenAI Agents run."""
     return getattr(event, "type", None) in _RUN_EVENTS
 
 
@@ -74,7 +74,7 @@ def _of_chunk(chunk: Any) -> dict[str, Any]:  # noqa: ANN401 - of LangChain
     payload["response_metadata"] = _plain(chunk.response_metadata)
     content = payload["content"] = chunk.content
     if is_list(content):
-        # Its own words for all providers' blocks; before version 1 there are none.
+        # LangChain's normalised blocks; versions before 1 do not have them.
         payload["content"] = _plain(getattr(chunk, "content_blocks", content))
     return payload
 
@@ -87,7 +87,7 @@ def _of_response(response: Any) -> dict[str, Any]:  # noqa: ANN401 - of LlamaInd
     payload = {name: _plain(getattr(response, name, None)) for name in (*_OF_LLAMAINDEX, "logprobs")}
     message = getattr(response, "message", None)
     if message is None:
-        # Of a completion the text is all that came so far.
+        # The text of a completion response is cumulative, so it is used only without a delta.
         return payload | {"text": response.text if response.delta is None else ""}
     told = response.delta is not None
     blocks = [block for block in message.blocks if not (told and block.block_type == "text")]
@@ -101,5 +101,5 @@ def _of_response(response: Any) -> dict[str, Any]:  # noqa: ANN401 - of LlamaInd
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - what a provider's SDK has made
-    """Return a value as JSON has it; what JSON has no word for becomes None."""
+    """Return a value in JSON types; values that JSON cannot express become None."""
     return to_jsonable_python(value, bytes_mode="base64", fallback=lambda _: None, exclude_none=True)

@@ -1,4 +1,4 @@
-"""Responses of the standard library: of http.client, and so of urllib.request."""
+"""Responses of the standard library's http.client, and so of urllib.request."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _SHUT_RDWR = 2
 
 
 def is_http_client(source: object) -> bool:
-    """Tell whether something is a response of http.client."""
+    """Return True for a response of http.client."""
     return is_like(source, _NAMES)
 
 
 def from_http_client(response: Any) -> SyncSource:  # noqa: ANN401 - of http.client
-    """Return a response of http.client as a `Stream` reads it."""
+    """Return the source of an http.client response for a `Stream`."""
     head = ResponseHead(
         status=response.status,
         headers=lowered(response.getheaders()),
@@ -42,34 +42,34 @@ def from_http_client(response: Any) -> SyncSource:  # noqa: ANN401 - of http.cli
 
 
 class _Body:
-    """Gives the bytes of a body as they come, with their content coding."""
+    """Iterates over the bytes of a body as they arrive, without decoding the content coding."""
 
     def __init__(self, response: Any, length: str | None) -> None:  # noqa: ANN401 - of http.client
         self._response = response
         self._over = False
         self.socket: Any = getattr(getattr(response.fp, "raw", None), "_sock", None)
-        # It counts down what is left, and begins at nothing where the status means that there is no body.
+        # `length` counts the remaining bytes down; for a status without a body it begins at zero.
         whole = None in (response.length, length) or response.status == 304 or str(response.length) == length
         self._begun = response.isclosed() or isinstance(response.chunk_left, int) or not whole
 
     def __iter__(self) -> Iterator[bytes]:
         response = self._response
         if self._begun:
-            raise MisuseError("the response was read or closed before; hand it over unread")
+            raise MisuseError("the response was already read or closed; pass it unread")
         while chunk := response.read1(_AT_A_TIME):
             yield chunk
         if response.length:
-            # It takes the end of the connection for the end of the body.
-            raise ConnectionResetError(f"{response.length} bytes of the body did not come")
+            # http.client itself takes the end of the connection for the end of the body.
+            raise ConnectionResetError(f"{response.length} bytes of the body did not arrive")
         self._over = True
 
     def close(self) -> None:
-        """Close the response, and cut off what is left of it: the next answer must not meet that."""
+        """Close the response, and cut the connection if the body is unread, so that it is not reused."""
         try:
             if self.socket is not None and not self._over:
                 self.socket.shutdown(_SHUT_RDWR)
         except OSError:
-            # The other side was quicker.
+            # The server has already closed the connection.
             return
         finally:
             self._response.close()

@@ -16,29 +16,29 @@ _NAMES = ("iter_raw", "aiter_raw", "status_code", "headers", "stream")
 
 
 def is_response(source: object) -> bool:
-    """Tell whether something is a response of httpx or of httpx2."""
+    """Return True for a response of httpx or httpx2."""
     return is_like(source, _NAMES, "status_code")
 
 
 def from_response(response: Any) -> SyncSource:  # noqa: ANN401 - httpx's or httpx2's
-    """Return an httpx or httpx2 response as a `Stream` reads it."""
+    """Return the source of an httpx or httpx2 response for a `Stream`."""
     head = _head_of(response)
     if _was_read(response):
         return SyncSource(iter([response.content]), do_nothing, head)
     if not isinstance(response.stream, Iterable):
-        raise MisuseError("the response is an asynchronous one: read it with AsyncStream, in `async for`")
+        raise MisuseError("the response is asynchronous: read it with AsyncStream, in `async for`")
     return SyncSource(
         response.iter_raw(), response.close, head, head.content_coding, socket=lambda: _socket_of(response)
     )
 
 
 def from_async_response(response: Any) -> AsyncSource:  # noqa: ANN401 - httpx's or httpx2's
-    """Return an asynchronous httpx or httpx2 response as an `AsyncStream` reads it."""
+    """Return the source of an asynchronous httpx or httpx2 response for an `AsyncStream`."""
     head = _head_of(response)
     if _was_read(response):
         return at_once(from_response(response))
     if not isinstance(response.stream, AsyncIterable):
-        raise MisuseError("the response is not an asynchronous one: read it with Stream, in `for`")
+        raise MisuseError("the response is not asynchronous: read it with Stream, in `for`")
     return AsyncSource(
         response.aiter_raw(), response.aclose, head, head.content_coding, socket=lambda: _socket_of(response)
     )
@@ -49,7 +49,7 @@ def _was_read(response: Any) -> bool:  # noqa: ANN401 - httpx's or httpx2's
 
 
 def _socket_of(response: Any) -> Any:  # noqa: ANN401 - httpx's or httpx2's, and a socket of any backend
-    """Find the socket of an HTTP/1.1 response; one of HTTP/2 carries other answers too."""
+    """Return the socket of an HTTP/1.1 response; None for HTTP/2, whose connections are shared."""
     version = response.extensions.get("http_version", b"")
     stream = response.extensions.get("network_stream")
     if stream is None or response.is_closed or not version.startswith(b"HTTP/1"):
@@ -70,5 +70,5 @@ def _url_of(response: Any) -> str:  # noqa: ANN401 - httpx's or httpx2's
     try:
         return str(response.url)
     except RuntimeError:
-        # A response that was made by hand has no request.
+        # A response that was constructed by hand has no request, and so no address.
         return ""

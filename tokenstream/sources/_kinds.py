@@ -1,4 +1,4 @@
-"""What a stream needs of a source: chunks, a way to close, and the head of the response."""
+"""The sources that a stream reads: chunks, a function to close them, and the head of the response."""
 
 from __future__ import annotations
 
@@ -14,45 +14,45 @@ if TYPE_CHECKING:
 __all__ = ["SKIPPED", "AsyncSource", "Deferred", "SyncSource", "do_nothing", "is_like", "named"]
 
 SKIPPED = object()
-"""Stands for an item that adds nothing to those that came."""
+"""Stands for an item that adds nothing to the earlier ones."""
 
 
 def do_nothing() -> None:
-    """Close what needs no closing."""
+    """Stand in for closing if nothing has to be closed."""
 
 
 @dataclass(slots=True)
 class SyncSource:
-    """Chunks of a body, or payloads, from where they come."""
+    """A source of chunks or payloads for a `Stream`."""
 
     chunks: Iterator[Any]
     close: Callable[[], object]
     head: ResponseHead | None = None
     coding: str = ""
-    """The content coding that is still on the chunks."""
+    """The content coding of the chunks, still to be decoded."""
     socket: Callable[[], Any] | None = None
-    """Finds the socket that carries this body and no other, or None; shutting it down ends a read."""
+    """Returns the socket if it carries only this body, else None; shutting it down ends a read."""
     waits: Deadlines | None = None
-    """The deadlines that the transport's read timeout stands for, where it is ours."""
+    """The deadlines that the transport's read timeout was derived from; None for a caller's client."""
     messages: bool = False
-    """Whether each chunk is one whole payload: a WebSocket's messages."""
+    """True if each chunk is one whole payload, as a WebSocket's messages are."""
     bound: Callable[[float | None], object] | None = None
-    """Says how many seconds the next read may take; then it raises TimeoutError, and nothing is lost."""
+    """Limits the seconds of the next read; a read then raises TimeoutError, and nothing is lost."""
     read_ahead: Callable[[], Callable[[float | None], object]] | None = None
-    """Has a thread read what others are read from as well, and returns what is `bound` then."""
+    """Starts a thread that reads for all readers of a shared source; returns the new `bound`."""
     lent: bool = False
-    """Whether the connection is somebody else's, who closes it: a stream that is dropped leaves it alone."""
+    """True if another owner closes the connection, so that a stream that is dropped leaves it open."""
     asked: tuple[str, object] | None = None
-    """The address and the JSON of the request, where it is one of our own."""
+    """The address and the JSON of the request, if this library sent it."""
     convert: Callable[[Any], Any] | None = None
-    """Makes a payload, or `SKIPPED`, of an item that is not bytes; None where chunks are what they are."""
+    """Converts an item that is not bytes to a payload or `SKIPPED`; None to use chunks unchanged."""
 
     def next_chunk(self, chunks: Iterator[Any], end: object) -> Any:  # noqa: ANN401 - bytes, or a payload
         """Return the next chunk or payload.
 
         Args:
-            chunks: The chunks, or what stands around them.
-            end: What to return at their end.
+            chunks: The chunks, or an iterator that wraps them.
+            end: The value to return at their end.
         """
         for item in chunks:
             if item.__class__ is bytes or self.convert is None:
@@ -65,34 +65,34 @@ class SyncSource:
 
 @dataclass(slots=True)
 class AsyncSource:
-    """Chunks of a body, or payloads, from where they come asynchronously."""
+    """A source of chunks or payloads for an `AsyncStream`."""
 
     chunks: AsyncIterator[Any]
     close: Callable[[], Awaitable[object]]
     head: ResponseHead | None = None
     coding: str = ""
-    """The content coding that is still on the chunks."""
+    """The content coding of the chunks, still to be decoded."""
     socket: Callable[[], Any] | None = None
-    """Finds the socket that carries this body and no other, or None; shutting it down ends a read."""
+    """Returns the socket if it carries only this body, else None; shutting it down ends a read."""
     instant: bool = False
-    """Whether all chunks are at hand, so that no read waits and none can be cancelled."""
+    """True if all chunks are available, so that no read waits and none can be cancelled."""
     survives: bool = False
-    """Whether a read that is cancelled loses nothing, so that the loop itself may read."""
+    """True if a cancelled read loses nothing, so that no separate task has to read."""
     entered: bool = False
-    """Whether a context manager was entered for it, which may hold a cancel scope until it is left."""
+    """True if a context manager was entered, which may hold a cancel scope until it is left."""
     waits: Deadlines | None = None
-    """The deadlines that the transport's read timeout stands for, where it is ours."""
+    """The deadlines that the transport's read timeout was derived from; None for a caller's client."""
     messages: bool = False
-    """Whether each chunk is one whole payload: a WebSocket's messages."""
+    """True if each chunk is one whole payload, as a WebSocket's messages are."""
     bound: Callable[[float | None], object] | None = None
-    """Of an instant source: says how many seconds by its own clock the next read may take; then it
-    raises TimeoutError, and nothing is lost."""
+    """For an instant source: limits the seconds of the next read, by the source's own clock; a read
+    then raises TimeoutError, and nothing is lost."""
     lent: bool = False
-    """Whether the connection is somebody else's, who closes it: a stream that is dropped leaves it alone."""
+    """True if another owner closes the connection, so that a stream that is dropped leaves it open."""
     asked: tuple[str, object] | None = None
-    """The address and the JSON of the request, where it is one of our own."""
+    """The address and the JSON of the request, if this library sent it."""
     convert: Callable[[Any], Any] | None = None
-    """Makes a payload, or `SKIPPED`, of an item that is not bytes; None where chunks are what they are."""
+    """Converts an item that is not bytes to a payload or `SKIPPED`; None to use chunks unchanged."""
 
     async def next_chunk(self) -> Any:  # noqa: ANN401 - bytes, or a payload
         """Return the next chunk or payload."""
@@ -112,34 +112,34 @@ class Deferred:
     open: Callable[[], Any]
     """Returns a `SyncSource`, or an awaitable of an `AsyncSource`."""
     discard: Callable[[], object] = do_nothing
-    """Drops what will never be opened, such as a coroutine."""
+    """Drops a source that will never be opened, such as a coroutine."""
     enters: bool = False
-    """Whether a context manager is entered, which may hold a cancel scope until it is left."""
+    """True if opening enters a context manager, which may hold a cancel scope until it is left."""
     socket: Callable[[], Any] | None = None
-    """Finds the socket on which an answer is waited for, or None; shutting it down ends the wait."""
+    """Returns the socket on which the response is awaited, or None; shutting it down ends the wait."""
     prepare: Callable[[], object] = do_nothing
-    """Loads what opening needs, before the clock starts; it never raises."""
+    """Loads modules that opening needs, before the clock starts; never raises."""
     begins: bool = True
-    """Whether the clock of the answer starts with it; not where it goes on with one that broke off."""
+    """True if the answer's clock starts with this source; False for one that resumes a broken answer."""
     wait: float = 0.0
-    """How many seconds to wait before it is opened."""
+    """Seconds to wait before opening."""
     asked: tuple[str, object] | None = None
-    """The address and the JSON of the request, where it is one of our own."""
+    """The address and the JSON of the request, if this library sends it."""
 
 
 def is_like(source: object, names: Iterable[str], status: str = "status") -> bool:
-    """Tell whether something has what the responses of a library have.
+    """Return True if an object has the attributes of a library's responses.
 
     Args:
-        source: Anything.
-        names: What they have.
-        status: What they call their status.
+        source: Any object.
+        names: The attributes of such responses.
+        status: The name of their status attribute.
     """
-    # What makes up any attribute that it is asked for, as mocks do, makes up no status.
+    # A mock has any attribute, but its status is not an int.
     return all(hasattr(source, name) for name in names) and isinstance(getattr(source, status, None), int)
 
 
 def named(source: object) -> str:
-    """Return what an error's message calls something that was handed over."""
+    """Return an object's class name for an error message."""
     kind = type(source)
     return f"{kind.__module__}.{kind.__qualname__}" if kind.__module__ != "builtins" else kind.__qualname__

@@ -1,4 +1,4 @@
-"""Payloads out of the objects that SDKs make of them."""
+"""Converts the objects of SDKs back to the payloads that they were made from."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["Converter", "as_received", "is_object", "is_whole", "payload_of"]
 
 _AS_THEY_ARE = frozenset({bytes, str, dict, bytearray, memoryview})
 _HELPFUL = frozenset({"openai", "anthropic"})
-"""SDKs with helpers that yield more than what came."""
+"""SDKs whose stream helpers yield events of their own besides those of the server."""
 _SDKS = _HELPFUL | {"cohere", "google", "huggingface_hub", "litellm", "mistralai", "ollama"}
-"""SDKs whose loops give what they have decoded, whatever it is."""
+"""SDKs whose streams yield decoded payloads, even if these are not objects."""
 _ADDED = frozenset(
     {
-        # What the helpers of SDKs add to what came, for convenience: openai's …
+        # Events that the helpers of SDKs add for convenience: openai's …
         "content.delta",
         "content.done",
         "logprobs.content.delta",
@@ -43,52 +43,52 @@ _ADDED = frozenset(
         "thinking",
     }
 )
-"""Types of events that say again what another event has said."""
+"""Types of events that repeat the content of other events."""
 _ADDED_FIELDS = {
     "content_block_stop": ("content_block",),
     "message_stop": ("message",),
 }
-"""Fields that a helper adds to an event of the wire."""
+"""Fields that a helper adds to a server's event, by event type."""
 _ADDED_ANYWHERE = ("snapshot", "parsed", "parsed_output")
 _EVENT = frozenset({"data"})
-"""The field of an object that stands for an SSE event, as mistralai's do; its data are the payload."""
+"""The only field of an object that stands for an SSE event, as in mistralai; its value is the payload."""
 _VALUES: dict[type, str] = {
     bool: "true or false",
     float: "a number",
     int: "a number",
     list: "an array",
 }
-"""JSON values that are no payload, and what to call them."""
+"""JSON values that are not payloads, and their names in messages."""
 _FIELDS = "__dataclass_fields__"
-"""What a dataclass has; of one that is a dict too, only its attributes hold all."""
+"""Attribute of a dataclass; in one that is also a dict, only the attributes hold all fields."""
 _REASON, _OTHER_REASON = "received_finish_reason", "intermittent_finish_reason"
-"""Where litellm's stream keeps the finish reasons that were received."""
+"""Attributes in which litellm's stream keeps the finish reasons that it received."""
 
 
 def is_object(item: object) -> bool:
-    """Tell whether something is an object of an SDK, which it can make a dict of."""
+    """Return True for an SDK's object that can convert itself to a dict."""
     return not isinstance(item, type) and (
         callable(getattr(item, "model_dump", None)) or callable(getattr(item, "to_dict", None))
     )
 
 
 def is_whole(source: object) -> bool:
-    """Tell whether a source is an SDK's object, a whole answer say, and no stream of them.
+    """Return True for a single object of an SDK, such as a whole answer, instead of a stream.
 
-    Its class tells: what stands around a stream may make up whatever attribute it is asked for.
+    The class is checked, because wrappers around a stream may have any attribute.
     """
     kind = source.__class__
     return callable(getattr(kind, "model_dump", None)) or callable(getattr(kind, "to_dict", None))
 
 
 def payload_of(item: Any) -> Any:  # noqa: ANN401 - anything that a source gives
-    """Return what an item of a source holds: bytes, text, or a payload as a dict.
+    """Convert an item of a source to bytes, text, or a payload as a dict.
 
-    An SDK's object becomes the payload that it was made of. What cannot be told
-    is returned as it is.
+    An SDK's object becomes the payload that it was made from. An unknown object is
+    returned unchanged.
 
     Returns:
-        None for an event that an SDK's helper has added to those that came, or a framework's run.
+        The content; None for an event that an SDK's helper or a framework's run has added.
 
     Example:
         >>> payload_of(b"data: a"), payload_of({"choices": []})
@@ -102,7 +102,7 @@ def payload_of(item: Any) -> Any:  # noqa: ANN401 - anything that a source gives
         return _of_object(item)
     if _is_mapping(item):
         return _of_fields(item) if hasattr(item, _FIELDS) else dict(item)
-    # An event of our own is none of anybody's wire.
+    # Not for this library's own events, which are not payloads.
     if (
         is_dataclass(item)
         and not isinstance(item, type)
@@ -113,14 +113,14 @@ def payload_of(item: Any) -> Any:  # noqa: ANN401 - anything that a source gives
 
 
 def as_received(items: object, item: Any) -> Any:  # noqa: ANN401 - anything that a source gives
-    """Return an item without the finish reason that its stream made up, or the item as it is.
+    """Remove a finish reason that litellm invented; return any other item unchanged.
 
-    litellm's stream says "stop" where the provider's ended without a word, and
-    knows on the side that none was received.
+    litellm's stream gives "stop" if the provider's stream ended without a reason, but an
+    attribute of the stream shows that none was received.
 
     Args:
-        items: The iterator that gave it.
-        item: An object of an SDK, or whatever else came.
+        items: The iterator that gave the item.
+        item: An object of an SDK, or any other item.
     """
     if getattr(items, _REASON, "") is not None or getattr(items, _OTHER_REASON, None) is not None:
         return item
@@ -137,7 +137,7 @@ def _is_mapping(item: object) -> TypeGuard[Mapping[Any, Any]]:
 
 
 def _is_message(item: object) -> bool:
-    """Tell whether something is a message of protobuf or of proto-plus, as gRPC clients yield."""
+    """Return True for a message of protobuf or proto-plus, as gRPC clients yield them."""
     kind = item.__class__
     return callable(getattr(kind, "pb", None)) or callable(getattr(kind, "SerializeToString", None))
 
@@ -150,7 +150,7 @@ def _of_message(item: Any) -> Any:  # noqa: ANN401 - a message
 
 
 def _of_fields(value: Any) -> Any:  # noqa: ANN401 - an object that is a dict too, as huggingface_hub's are
-    """Return what such an object was made of; as a dict, what is within it lacks unknown fields."""
+    """Return all fields of such an object; used as a dict, its nested objects would lack unknown fields."""
     if _is_mapping(value) and hasattr(value, _FIELDS):
         said = {**value, **vars(value)}
         return {name: _of_fields(inner) for name, inner in said.items() if inner is not None}
@@ -159,7 +159,7 @@ def _of_fields(value: Any) -> Any:  # noqa: ANN401 - an object that is a dict to
 
 def _of_object(item: Any) -> Any:  # noqa: ANN401 - an SDK's object
     without: set[str] = set()
-    # In the objects of anybody else the same words may hold what came.
+    # Only for these SDKs: elsewhere the same names may hold the server's own data.
     if item.__class__.__module__.partition(".")[0] in _HELPFUL:
         kind: object = getattr(item, "type", None)
         if kind == "chunk" and hasattr(item, "chunk"):
@@ -174,7 +174,7 @@ def _of_object(item: Any) -> Any:  # noqa: ANN401 - an SDK's object
     if not hasattr(item, "model_dump"):
         made = item.to_dict()
         return {name: value for name, value in made.items() if name not in without}
-    # The models of SDKs hold what came, whether it fits or not: pydantic would warn of that.
+    # SDKs' models hold the server's values even if they do not match; pydantic would warn about that.
     dumped: object = item.model_dump(
         mode="json", by_alias=True, exclude_unset=True, exclude=without, warnings=False
     )
@@ -184,16 +184,16 @@ def _of_object(item: Any) -> Any:  # noqa: ANN401 - an SDK's object
 
 
 def _of_server(payload: Any, items: object) -> Any:  # noqa: ANN401 - anything that a source gives
-    """Return what an item holds, unless it is a JSON value which an SDK has read and that is no payload.
+    """Return an item's content, but raise for a JSON value from an SDK that is not a payload.
 
-    Out of any other loop it is the caller's.
+    From any other iterator such a value is the caller's own, and is returned.
 
     Args:
-        payload: What the item holds.
-        items: The iterator that gave it.
+        payload: The item's content.
+        items: The iterator that gave the item.
 
     Raises:
-        ProtocolError: It is one: the server sent it.
+        ProtocolError: The server sent a JSON value that is not an object.
     """
     if type(payload) in _VALUES and _maker_of(items) in _SDKS:
         raise ProtocolError(
@@ -203,14 +203,14 @@ def _of_server(payload: Any, items: object) -> Any:  # noqa: ANN401 - anything t
 
 
 def _maker_of(items: object) -> str:
-    """Return the package that an iterator is of; of a generator, the one that its function is in."""
+    """Return the package that an iterator's class, or a generator's function, is defined in."""
     frame: Any = getattr(items, "gi_frame", None) or getattr(items, "ag_frame", None)
     module = items.__class__.__module__ if frame is None else str(frame.f_globals.get("__name__"))
     return module.partition(".")[0]
 
 
 class Converter:
-    """Makes chunks and payloads of the items of an iterator.
+    """Converts the items of an iterator to chunks and payloads.
 
     Args:
         items: The iterator.
@@ -222,10 +222,10 @@ class Converter:
         self._items = items
 
     def __call__(self, item: Any) -> Any:  # noqa: ANN401 - anything that a source gives
-        """Return the chunk or the payload that an item holds, or `SKIPPED`.
+        """Return the chunk or payload of an item, or `SKIPPED`.
 
         Raises:
-            ProtocolError: It is a JSON value that is no payload; the server sent it.
+            ProtocolError: The server sent a JSON value that is not an object.
         """
         if item.__class__ is str:
             return item

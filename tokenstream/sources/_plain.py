@@ -1,4 +1,4 @@
-"""What is at hand already: finished bodies, files, iterables."""
+"""Sources that are plain values: finished bodies, files and iterables."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ __all__ = [
     "is_file",
 ]
 
-_NO_BLOCKING = "the file does not block, so its end cannot be told; hand over a blocking one"
+_NO_BLOCKING = "the file is non-blocking, so its end cannot be detected; pass a blocking one"
 _AT_A_TIME = 65_536
-"""Bytes that a read of a file asks for."""
+"""Bytes to ask for in one read of a file."""
 
 
 def from_body(body: Any) -> SyncSource:  # noqa: ANN401 - bytes, bytearray, memoryview or str
-    """Return a whole body as a source of one chunk."""
-    # What can be changed is copied, so that nobody changes it under the reader.
+    """Return the source of a whole body, as one chunk."""
+    # Mutable objects are copied, so that later changes do not reach the reader.
     chunk = body if isinstance(body, bytes | str) else bytes(body)
     return SyncSource(iter([chunk]), do_nothing)
 
 
 def from_path(path: os.PathLike[Any]) -> SyncSource:
-    """Return a file as a source that opens it when it is read, and closes it.
+    """Return a source that opens a file at the first read, and closes it.
 
     Raises:
-        FileNotFoundError: There is no such file; at once, where the mistake is.
+        FileNotFoundError: There is no such file; raised at once and not at the first read.
     """
-    # What it says may change, and is asked for once.
+    # Called once, since its result may change.
     named = os.fspath(path)
-    # What opening would raise later is said where the stream is made.
+    # Raises where the stream is made, instead of later at opening.
     os.stat(named)  # noqa: PTH116 - as bytes, too
     chunks = _of_path(named)
     return SyncSource(chunks, chunks.close)
@@ -56,14 +56,14 @@ def _of_path(path: str | bytes) -> Generator[bytes]:
     try:
         file = open(path, "rb")  # noqa: PTH123, SIM115 - as bytes, too; closed below
     except OSError as error:
-        raise MisuseError(f"{os.fsdecode(path)} cannot be opened: {error}") from error
+        raise MisuseError(f"the file {os.fsdecode(path)} cannot be opened: {error}") from error
     with closing(file):
         while chunk := file.read(_AT_A_TIME):
             yield chunk
 
 
 def is_file(source: object) -> bool:
-    """Tell whether something is read like a file."""
+    """Return True for a file-like object."""
     return (
         callable(getattr(source, "read", None))
         and hasattr(source, "readable")
@@ -72,31 +72,31 @@ def is_file(source: object) -> bool:
 
 
 def from_file(file: Any) -> SyncSource:  # noqa: ANN401 - a binary or a text file
-    """Return a file as a source; the stream closes it.
+    """Return the source of an open file, which the stream closes.
 
-    A pipe is read as it comes. Of a text file the bytes beneath are read where
-    there are some, so that no wrong encoding of the file object matters.
+    A pipe is read as its data arrive. Of a text file the underlying bytes are read if
+    possible, so that a wrong encoding of the file object does not matter.
     """
     if getattr(file, "closed", False) or not file.readable():
-        raise MisuseError("the file is closed, or not open for reading; hand it over open, or give its path")
+        raise MisuseError("the file is closed, or not open for reading; pass it open, or pass its path")
     beneath = getattr(file, "buffer", None)
     if _never_blocks(file if beneath is None else beneath):
         raise MisuseError(_NO_BLOCKING)
     if beneath is None:
         return SyncSource(_of_file(file), file.close)
     if file.seekable():
-        # A text file reads ahead: go back to where its user is.
+        # A text file reads ahead, so move the underlying file back to the visible position.
         try:
             file.seek(file.tell())
         except OSError as error:
-            raise MisuseError("a loop over the text file has begun; hand it over before that") from error
+            raise MisuseError("a loop over the text file has already begun; pass it before that") from error
     return SyncSource(_of_file(beneath), file.close)
 
 
 def _never_blocks(file: Any) -> bool:  # noqa: ANN401 - a binary or a text file
-    """Tell whether "nothing yet" looks like the end of a file."""
+    """Return True for a non-blocking file, for which "nothing yet" looks like its end."""
     raw = getattr(file, "raw", file)
-    # A socket with a timeout never blocks beneath, but its file waits all the same.
+    # Only FileIO: a socket with a timeout is non-blocking itself, but its file object waits all the same.
     if not isinstance(raw, FileIO) or not hasattr(os, "get_blocking"):
         return False
     return not os.get_blocking(raw.fileno())
@@ -111,7 +111,7 @@ def _of_file(file: Any) -> Iterator[Any]:  # noqa: ANN401 - a binary or a text f
 
 
 def from_iterable(source: Iterable[Any]) -> SyncSource:
-    """Return an iterable of chunks or payloads as a source."""
+    """Return the source of an iterable of chunks or payloads."""
     items = iter(source)
     plain = isinstance(source, list | tuple) and all(type(item) is bytes for item in source)
     return SyncSource(items, _closing(items, source), convert=None if plain else Converter(items))
@@ -131,7 +131,7 @@ def _closing(items: object, source: object) -> Callable[[], object]:
 
 
 def from_async_iterable(source: AsyncIterable[Any]) -> AsyncSource:
-    """Return an asynchronous iterable of chunks or payloads as a source."""
+    """Return the source of an asynchronous iterable of chunks or payloads."""
     items = aiter(source)
     return AsyncSource(
         items, _AsyncClosing(items, source), convert=Converter(items), messages=holds_a_run(items)
@@ -139,7 +139,7 @@ def from_async_iterable(source: AsyncIterable[Any]) -> AsyncSource:
 
 
 class _AsyncClosing:
-    """Closes an asynchronous iterator, and what it is of; a function would take three times the room."""
+    """Closes an asynchronous iterator and its iterable; a closure would take three times the memory."""
 
     __slots__ = ("_items", "_source")
 
@@ -153,7 +153,7 @@ class _AsyncClosing:
 
 
 async def closed_by(source: Any) -> None:  # noqa: ANN401 - anything
-    """Close something that has `aclose`, or a `close` of either colour."""
+    """Close an object that has `aclose`, or a sync or async `close`."""
     close = getattr(source, "aclose", None) or getattr(source, "close", None)
     if callable(close):
         waiting: Any = close()
@@ -162,7 +162,7 @@ async def closed_by(source: Any) -> None:  # noqa: ANN401 - anything
 
 
 class _AtHand:
-    """Gives items that are at hand asynchronously, without ever waiting."""
+    """Iterates asynchronously over available items, without ever waiting."""
 
     __slots__ = ("_items",)
 
@@ -179,7 +179,7 @@ class _AtHand:
 
 
 def at_once(source: SyncSource) -> AsyncSource:
-    """Return a source whose chunks are at hand as an `AsyncStream` reads it."""
+    """Return an asynchronous source for a source whose chunks are all available."""
 
     async def close() -> None:
         source.close()

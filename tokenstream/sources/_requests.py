@@ -16,27 +16,27 @@ __all__ = ["from_requests", "from_urllib3", "is_requests", "is_urllib3", "was_re
 _REQUESTS = ("iter_content", "raw", "status_code", "headers")
 _URLLIB3 = ("release_conn", "read_chunked", "status", "headers")
 _AT_A_TIME = 65_536
-_READ_BEFORE = "the response was read or closed before; hand it over unread"
+_READ_BEFORE = "the response was already read or closed; pass it unread"
 
 
 def is_requests(source: object) -> bool:
-    """Tell whether something is a response of requests."""
+    """Return True for a response of requests."""
     return is_like(source, _REQUESTS, "status_code")
 
 
 def is_urllib3(source: object) -> bool:
-    """Tell whether something is a response of urllib3."""
+    """Return True for a response of urllib3."""
     return is_like(source, _URLLIB3)
 
 
 def was_read(response: Any) -> bool:  # noqa: ANN401 - of requests or of urllib3
-    """Tell whether a response's body is at hand, or gone."""
+    """Return True if a response's body was already read, kept or not."""
     raw = response.raw if is_requests(response) else response
     return not is_urllib3(raw) or _is_over(raw)
 
 
 def from_requests(response: Any) -> SyncSource:  # noqa: ANN401 - of requests
-    """Return a response of requests as a `Stream` reads it."""
+    """Return the source of a requests response for a `Stream`."""
     head = ResponseHead(
         status=response.status_code,
         headers=lowered(response.headers.items()),
@@ -50,7 +50,7 @@ def from_requests(response: Any) -> SyncSource:  # noqa: ANN401 - of requests
 
 
 def from_urllib3(response: Any) -> SyncSource:  # noqa: ANN401 - of urllib3
-    """Return a response of urllib3 as a `Stream` reads it."""
+    """Return the source of a urllib3 response for a `Stream`."""
     head = ResponseHead(
         status=response.status,
         headers=lowered(response.headers.items()),
@@ -58,7 +58,7 @@ def from_urllib3(response: Any) -> SyncSource:  # noqa: ANN401 - of urllib3
         url=_url_of(response),
     )
     if _is_over(response):
-        # The content coding is off unless that was refused.
+        # urllib3 has decoded the body, unless decode_content was turned off.
         coding = "" if response.decode_content else head.content_coding
         return SyncSource(_data(response), do_nothing, head, coding)
     return _live(response, head, response.close)
@@ -72,17 +72,17 @@ def _url_of(response: Any) -> str:  # noqa: ANN401 - of urllib3
     try:
         return response.geturl() or ""
     except NotImplementedError:
-        # One of HTTP/2 does not say.
+        # urllib3's HTTP/2 responses do not know their address.
         return ""
 
 
 def _is_over(raw: Any) -> bool:  # noqa: ANN401 - of urllib3
-    # One of HTTP/2 was read whole, and says of itself that it is a file that is open.
+    # urllib3 reads HTTP/2 responses whole, but does not report them as closed.
     return bool(raw.closed) or raw.version == 20
 
 
 def _content(response: Any) -> Iterator[bytes]:  # noqa: ANN401 - of requests
-    # A response that was made by hand has none of urllib3's beneath.
+    # A response that was constructed by hand has no urllib3 response in `raw`.
     if (
         is_urllib3(response.raw)
         and not getattr(response, "_content_consumed", True)
@@ -107,31 +107,31 @@ def _is_begun(raw: Any) -> bool:  # noqa: ANN401 - of urllib3
 
 
 def _is_gone(raw: Any) -> bool:  # noqa: ANN401 - of urllib3
-    """Tell whether the body of a closed response was not empty, so that it was read or closed before."""
+    """Return True if a closed response had a body, which is therefore lost."""
     return _is_begun(raw) or bool(raw.chunked) or bool(raw.length_remaining)
 
 
 def _body(raw: Any) -> Iterator[bytes]:  # noqa: ANN401 - of urllib3
-    """Give the bytes of a body as they come, with their content coding."""
+    """Yield the bytes of a body as they arrive, without decoding the content coding."""
     if _is_begun(raw):
         raise MisuseError(_READ_BEFORE)
     if hasattr(raw, "read1"):
-        # `stream()` waits until it has as many bytes as it was asked for.
+        # Not `stream()`, which waits until it has as many bytes as it was asked for.
         while chunk := raw.read1(_AT_A_TIME, decode_content=False):
             yield chunk
     else:
-        # Before 2.2: chunks come one by one, of what is not chunked only single bytes come at once.
+        # Before 2.2: chunked bodies come chunk by chunk; others would be delayed unless read bytewise.
         yield from raw.stream(_AT_A_TIME if raw.chunked else 1, decode_content=False)
 
 
 def _socket_finder(raw: Any) -> Any:  # noqa: ANN401 - of urllib3
-    """Return what finds the socket of a response; once that is given back to its pool, none is found.
+    """Return a function that finds a response's socket; None once its connection is back in the pool.
 
-    The socket's object is taken now, not its number, which another one may get later.
+    The function keeps the socket object and not its file number, which may be reused later.
     """
     found = getattr(raw.connection, "sock", None)
     if found is None and raw.connection is not None and hasattr(raw, "shutdown"):
-        # A body that ends with its connection has taken the socket away from it.
+        # If the body ends with the connection, urllib3 has detached the socket from it.
         found = _Shutdown(raw)
 
     def find() -> Any:  # noqa: ANN401 - a socket
@@ -141,7 +141,7 @@ def _socket_finder(raw: Any) -> Any:  # noqa: ANN401 - of urllib3
 
 
 class _Shutdown:
-    """Stands for a socket that only its response can shut down."""
+    """Stands in for a socket that only its response can shut down."""
 
     def __init__(self, raw: Any) -> None:  # noqa: ANN401 - of urllib3
         self._raw = raw

@@ -1,4 +1,4 @@
-"""Stream objects of SDKs, and what else stands on a response of httpx or httpx2."""
+"""Stream objects of SDKs, and other objects that hold a response of httpx or httpx2."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["from_async_holder", "from_holder", "refused_response", "response_ben
 
 _LOWEST_ERROR_STATUS = 400
 _WHERE = ("response", "http_response", "_response")
-"""Where an object has its response: httpx-sse's and SDKs' streams, raw responses, helpers."""
+"""Attributes that hold the response: in httpx-sse's and SDKs' streams, raw responses, and helpers."""
 
 
 def response_beneath(source: object) -> Any:  # noqa: ANN401 - httpx's or httpx2's
-    """Return the response on which a stream object stands, or None."""
+    """Return the response that a stream object holds, or None."""
     for name in _WHERE:
         found = getattr(source, name, None)
         if found is not None and is_response(found) and not _is_empty_beside(found, source):
@@ -30,29 +30,29 @@ def response_beneath(source: object) -> Any:  # noqa: ANN401 - httpx's or httpx2
 
 
 def _is_empty_beside(response: Any, source: object) -> bool:  # noqa: ANN401 - httpx's or httpx2's
-    """Tell whether a response that was read holds nothing, and the object has what it gives elsewhere.
+    """Return True if the response is read and empty, while the object itself has items to give.
 
-    litellm's streams that are made of a whole answer stand on such a response.
+    litellm's streams over a whole answer hold such a response.
     """
     return getattr(response, "_content", None) == b"" and isinstance(source, Iterable | AsyncIterable)
 
 
 def refused_response(error: Exception) -> Any:  # noqa: ANN401 - httpx's or httpx2's
-    """Return the response that an SDK has raised over without reading its body, or None."""
+    """Return the unread error response of an SDK's exception, or None."""
     found: Any = getattr(error, "response", None)
     is_unread = is_response(found) and found.is_stream_consumed is False and found.is_closed is False
     return found if is_unread and found.status_code >= _LOWEST_ERROR_STATUS else None
 
 
 def from_holder(source: Any, response: Any) -> SyncSource:  # noqa: ANN401 - told apart by what they can do
-    """Return the response beneath an object as a `Stream` reads it; the object is closed, too.
+    """Return the source of the response that an object holds, for a `Stream`.
 
-    What an SDK has hung on the closing of its own object happens so.
+    Closing it also closes the object, for the sake of an SDK's own clean-up.
     """
     _refuse_begun(source, response)
     found = from_response(response)
     if found.socket is None:
-        # Its body is at hand, and nothing is open.
+        # The body was read already, so nothing is open.
         return found
     own = getattr(source, "close", None)
 
@@ -67,11 +67,11 @@ def from_holder(source: Any, response: Any) -> SyncSource:  # noqa: ANN401 - tol
 
 
 def from_async_holder(source: Any, response: Any) -> AsyncSource:  # noqa: ANN401 - as above
-    """Return the response beneath an object as an `AsyncStream` reads it; the object is closed, too."""
+    """Return the source of the response that an object holds, for an `AsyncStream`; see `from_holder`."""
     _refuse_begun(source, response)
     found = from_async_response(response)
     if found.instant:
-        # Its body is at hand, and nothing is open.
+        # The body was read already, so nothing is open.
         return found
 
     async def close() -> None:
@@ -84,10 +84,10 @@ def from_async_holder(source: Any, response: Any) -> AsyncSource:  # noqa: ANN40
 
 
 def _refuse_begun(source: Any, response: Any) -> None:  # noqa: ANN401 - as above
-    """Refuse an object of which something was read: the response beneath has no more of that to give.
+    """Refuse an object that was partly read, because its response cannot be read from the start any more.
 
     Raises:
-        MisuseError: The object itself goes on, and is left open for that.
+        MisuseError: The object was partly read; it stays open, so that its own loop can go on.
     """
     if not response.is_stream_consumed or response.is_closed or hasattr(response, "_content"):
         return
@@ -98,6 +98,6 @@ def _refuse_begun(source: Any, response: Any) -> None:  # noqa: ANN401 - as abov
     else:
         return
     raise MisuseError(
-        "a part of the stream was read before; hand it over unread, or read what is still to come of it "
-        f"through a loop of its own: {way}"
+        "a part of the stream was already read; pass it unread, or read the rest of it "
+        f"through its own loop: {way}"
     )

@@ -1,7 +1,7 @@
-"""What type checkers let `Stream` and `AsyncStream` take.
+"""Types of the sources that `Stream` and `AsyncStream` accept, for annotations only.
 
-Only for annotations. What something can do decides here, too, so that no
-library is needed; the wrong colour is flagged wherever a type tells it.
+They are protocols, so that no library has to be imported. A sync source for an
+`AsyncStream`, or the reverse, is flagged if its type shows which it is.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["AsyncReadable", "SyncReadable"]
 
 
 class _Response(Protocol):
-    """A response of httpx or httpx2, of which no type tells the colour."""
+    """A response of httpx or httpx2; its type does not show whether it is sync or async."""
 
     def iter_raw(self, chunk_size: int | None = None) -> Iterator[bytes]: ...
 
@@ -27,7 +27,7 @@ class _Response(Protocol):
 
 
 class _EventSource(Protocol):
-    """An httpx-sse `EventSource`, which has its response's colour."""
+    """An httpx-sse `EventSource`, which is sync or async like its response."""
 
     @property
     def response(self) -> _Response: ...
@@ -38,7 +38,7 @@ class _EventSource(Protocol):
 
 
 class _RawResponse(Protocol):
-    """What SDKs give for `with_raw_response` and `with_streaming_response`."""
+    """The result of an SDK's `with_raw_response` or `with_streaming_response`."""
 
     @property
     def http_response(self) -> _Response: ...
@@ -75,7 +75,7 @@ class _Model(Protocol):
 
 
 class _Made(Protocol):
-    """An SDK's object that makes a dict of itself."""
+    """An SDK's object that converts itself to a dict."""
 
     def to_dict(self) -> dict[str, Any]: ...
 
@@ -87,31 +87,31 @@ class _Dataclass(Protocol):
 
 
 class _AwsStream(TypedDict):
-    """A response of aiobotocore, which has its stream under this name."""
+    """A response of aiobotocore's `converse_stream`."""
 
     stream: ReadOnly[AsyncIterable[_Item]]
 
 
 class _AwsBody(TypedDict):
-    """The same, of `invoke_model_with_response_stream`."""
+    """A response of aiobotocore's `invoke_model_with_response_stream`."""
 
     body: ReadOnly[AsyncIterable[_Item]]
 
 
 _Item: TypeAlias = bytes | bytearray | memoryview | str | Mapping[str, Any] | _Model | _Made | _Dataclass
-"""What a source may give: a piece of a body, or a payload."""
+"""An item of a source: a piece of a body, or a payload."""
 _Body: TypeAlias = bytes | bytearray | memoryview | str | os.PathLike[str] | IO[bytes] | IO[str]
-"""What is at hand."""
+"""A whole body, or a file."""
 _Either: TypeAlias = _Body | _Response | _EventSource | _RawResponse
 _Sync: TypeAlias = _Either | Iterable[_Item]
 _AtHand: TypeAlias = list[Any] | tuple[_Item, ...]
-"""The same in pieces; of a list no type tells that what it holds is only read."""
+"""A body in pieces; `list[Any]`, because list is invariant in its items."""
 _Async: TypeAlias = (
     _Either | _AtHand | _AiohttpResponse | _LiveSession | _AwsStream | _AwsBody | AsyncIterable[_Item]
 )
 _AsyncManager: TypeAlias = AbstractAsyncContextManager[_Async]
 
 SyncReadable: TypeAlias = _Sync | AbstractContextManager[_Sync] | SyncSource | Deferred
-"""What `Stream` takes."""
+"""The sources that `Stream` accepts."""
 AsyncReadable: TypeAlias = _Async | _AsyncManager | Awaitable[_Async | _AsyncManager] | AsyncSource | Deferred
-"""What `AsyncStream` takes."""
+"""The sources that `AsyncStream` accepts."""

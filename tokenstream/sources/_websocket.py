@@ -1,4 +1,4 @@
-"""WebSocket connections: those of websockets, and of SDKs that stand on one."""
+"""WebSocket connections: those of websockets, and of SDKs that use websockets."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ __all__ = [
 ]
 
 _SOCKET = ("recv", "send", "ping")
-"""What connections of websockets can do, beside being closed, which trio's call `aclose`."""
+"""Methods of connections of websockets, besides `close`, or `aclose` with trio."""
 _SDK_CONNECTION = ("recv_bytes", "parse_event", "send", "close")
-"""What connections of the openai SDK can do, which stand on one of websockets."""
+"""Methods of connections of the openai SDK, which wrap one of websockets."""
 _SDK_SESSION = ("receive", "send_client_content", "close")
-"""What sessions of google-genai can do, which stand on one of websockets, too."""
+"""Methods of sessions of google-genai, which wrap one of websockets, too."""
 _LOWEST_ERROR = 400
 _OWN_CODES, _MOST_STATUS = 4000, 600
 _FAREWELL_SECONDS = 0.5
-"""How long the server's closing frame is waited for."""
+"""Longest wait for the server's closing frame."""
 _ABNORMAL = 1006
-"""Stands for the code of a connection that was closed without one."""
+"""Code for a connection that was closed without a closing frame."""
 _KINDS: dict[int, ErrorKind] = {
     1002: "server",
     1003: "invalid_request",
@@ -55,14 +55,14 @@ _KINDS: dict[int, ErrorKind] = {
     3003: "authentication",
     3008: "server",
 }
-"""Whose problem a close code is (RFC 6455 §7.4, IANA)."""
+"""Error kinds of close codes (RFC 6455 §7.4, IANA)."""
 _WORDS: tuple[tuple[str, ErrorKind], ...] = (("quota", "rate_limited"), ("api key", "authentication"))
-"""Words of a reason that say more than its code; Google's errors are nothing but these two."""
+"""Words of a reason that say more than its code; Google sends errors only in this way."""
 
 
 @dataclass(slots=True)
 class Socket:
-    """A WebSocket connection, by what is needed of it."""
+    """The functions of a WebSocket connection that a source needs."""
 
     recv: Callable[[], Any]
     """Returns the next message, or an awaitable of it."""
@@ -72,22 +72,22 @@ class Socket:
 
     @property
     def is_async(self) -> bool:
-        """Whether an event loop reads it."""
+        """True for an asynchronous connection."""
         return iscoroutinefunction(getattr(self.beneath, "recv", None))
 
 
 def socket_of(source: Any) -> Socket | None:  # noqa: ANN401 - told apart by what it can do
-    """Return the WebSocket connection that something is, or stands on; None where it is none.
+    """Return the WebSocket connection that an object is or wraps; None for any other object.
 
     Raises:
         MisuseError: A session's connection cannot be found.
     """
-    # Of its class, since a mock has whatever is asked of it.
+    # The methods are checked on the class, since an instance of a mock has any attribute.
     if _is_connection(source):
         return Socket(_receiver(source), getattr(source, "close", None) or source.aclose, source)
     if _can(source, _SDK_CONNECTION):
         if getattr(source, "_make_ws", None) is not None:
-            # It was told how to connect anew, which only its own loop does.
+            # Such a connection reconnects by itself, which only its own loop can do.
             return None
         beneath = getattr(source, "_connection", None)
         recv = _receiver(beneath) if _is_connection(beneath) else source.recv_bytes
@@ -96,7 +96,7 @@ def socket_of(source: Any) -> Socket | None:  # noqa: ANN401 - told apart by wha
         beneath = getattr(source, "_ws", None)
         if beneath is None or not _is_connection(beneath):
             raise MisuseError(
-                f"the connection beneath {named(source)} cannot be found: hand over that itself"
+                f"the connection inside {named(source)} cannot be found: pass the WebSocket connection itself"
             )
         return Socket(_receiver(beneath), source.close, beneath)
     return None
@@ -111,17 +111,17 @@ def _is_connection(source: object) -> bool:
 
 
 def _receiver(connection: Any) -> Callable[[], Any]:  # noqa: ANN401 - of websockets
-    """Return what receives a message, as bytes where that can be asked for."""
+    """Return the function that receives a message, as bytes if the connection can do so."""
     recv: Any = connection.recv
     return partial(recv, decode=False) if "decode" in signature(recv).parameters else recv
 
 
 def from_socket(socket: Socket) -> SyncSource:
-    """Return a connection as a `Stream` reads it; each message is one payload."""
+    """Return the source of a connection for a `Stream`; each message is one payload."""
     beneath = socket.beneath
     enter = getattr(beneath, "__enter__", None)
     if enter is not None:
-        # Whoever opens one without a block is warned of it; the stream closes it.
+        # Entered to avoid websockets' warning about a connection without a block; the stream closes it.
         enter()
     timed = "timeout" in signature(socket.recv).parameters
     messages = _TimedMessages(socket.recv) if timed else _Messages(socket.recv)
@@ -135,7 +135,7 @@ def from_socket(socket: Socket) -> SyncSource:
 
 
 def from_async_socket(socket: Socket) -> AsyncSource:
-    """Return a connection as an `AsyncStream` reads it; each message is one payload."""
+    """Return the source of a connection for an `AsyncStream`; each message is one payload."""
     beneath = socket.beneath
 
     def find() -> Any:  # noqa: ANN401 - an event loop's socket
@@ -151,8 +151,8 @@ def from_async_socket(socket: Socket) -> AsyncSource:
 
 
 def _close(socket: Socket) -> Any:  # noqa: ANN401 - an awaitable, in an event loop
-    """Close a connection, without waiting long for a server whose farewell does not come."""
-    # It does not where messages that nobody reads any more stand before it.
+    """Close a connection without waiting long for the server's closing frame."""
+    # The closing frame is not seen while unread messages are queued before it.
     seconds = getattr(socket.beneath, "close_timeout", None)
     if seconds is None or seconds > _FAREWELL_SECONDS:
         with suppress(AttributeError):
@@ -161,15 +161,15 @@ def _close(socket: Socket) -> Any:  # noqa: ANN401 - an awaitable, in an event l
 
 
 def is_socket_closed(error: BaseException) -> bool:
-    """Tell whether an error says that a WebSocket was closed."""
+    """Return True for an error of websockets that means that the connection was closed."""
     return "ConnectionClosed" in {kind.__name__ for kind in type(error).__mro__}
 
 
 def closed_socket(error: BaseException) -> StreamInterrupted:
-    """Return the error of a connection that was closed with a code that is no clean end.
+    """Return the error for a connection that was not closed cleanly.
 
     Args:
-        error: What websockets raised.
+        error: The exception of websockets.
     """
     received = getattr(error, "rcvd", None)
     code: int = getattr(received, "code", _ABNORMAL)
@@ -183,7 +183,7 @@ def closed_socket(error: BaseException) -> StreamInterrupted:
 
 
 def refused_socket(response: Any) -> StatusError | None:  # noqa: ANN401 - of websockets
-    """Return the error of a handshake that was answered with an HTTP status; None below 400."""
+    """Return the error for a handshake that was answered with an HTTP error; None below status 400."""
     if response.status_code < _LOWEST_ERROR:
         return None
     return status_error(response.status_code, dict(response.headers.raw_items()), response.body or b"")
@@ -199,7 +199,7 @@ def _kind_of(code: int, reason: str) -> tuple[ErrorKind, bool | None]:
         return told
     if code in _KINDS:
         return _KINDS[code], None
-    # Codes of an application's own are often an HTTP status, moved there.
+    # Codes of applications are often 4000 plus an HTTP status.
     status = code - _OWN_CODES
     return kind_of_status(status) if status < _MOST_STATUS else "unknown", None
 
@@ -209,7 +209,7 @@ def _is_clean(error: Exception) -> bool:
 
 
 class _Messages:
-    """Gives the messages of a connection until it is closed."""
+    """Iterates over the messages of a connection until it is closed."""
 
     __slots__ = ("_recv",)
 
@@ -229,7 +229,7 @@ class _Messages:
 
 
 class _TimedMessages(_Messages):
-    """Gives the messages of a connection, and waits for each no longer than it is told."""
+    """Iterates over the messages of a connection, with a limit on the wait for each."""
 
     __slots__ = ("_seconds",)
 
@@ -238,12 +238,12 @@ class _TimedMessages(_Messages):
         self._seconds: float | None = None
 
     def bound(self, seconds: float | None) -> None:
-        """Say how long the next message may be waited for."""
+        """Limit the wait for the next message, in seconds; None for no limit."""
         self._seconds = seconds
 
 
 class _AsyncMessages:
-    """Gives the messages of a connection until it is closed; a read that was cancelled lost none."""
+    """Iterates over the messages of a connection until it is closed; a cancelled read loses none."""
 
     __slots__ = ("_recv",)
 
