@@ -419,7 +419,7 @@ def test_events_of_no_known_framework_pass_and_are_told_of(caplog: pytest.LogCap
         assert odd == list(run.follow(odd))
 
     assert () == run.steps
-    assert ["no step was made of the 1 events that were followed: they are of no known framework"] == [
+    assert ["none of the 1 events that were followed made a step: they are of no known framework"] == [
         record.getMessage() for record in caplog.records
     ]
 
@@ -457,5 +457,5 @@ def test_a_run_that_has_ended_follows_nothing() -> None:
     with Steps() as run:
         pass
 
-    with pytest.raises(MisuseError, match="has ended"):
+    with pytest.raises(MisuseError, match="has already ended"):
         list(run.follow(GRAPH))

@@ -269,8 +269,8 @@ def test_a_step_that_is_left_open_is_stopped_with_what_it_is_a_part_of() -> None
             open_step = run.step("search")
         other = run.step("write")
 
-    assert ("stopped", "it was left open when the step 'plan' ended") == (open_step.state, open_step.error)
-    assert ("stopped", "it was left open when the run 'trip' ended") == (other.state, other.error)
+    assert ("stopped", "it was still open when the step 'plan' ended") == (open_step.state, open_step.error)
+    assert ("stopped", "it was still open when the run 'trip' ended") == (other.state, other.error)
     assert "done" == plan.state
 
 
@@ -285,7 +285,7 @@ def test_a_run_may_nest_deeper_than_functions_do() -> None:
 
     assert 1_501 == len(lines)
     assert Usage(output_tokens=2, source="partial") == run.total_usage
-    assert "it was left open when the step '1498' ended" == step.error
+    assert "it was still open when the step '1498' ended" == step.error
     assert 3_000 < len(run.events().ready())
 
 
@@ -295,7 +295,7 @@ def test_what_cannot_be_followed_is_left_as_it_was() -> None:
     text = stream.text
     with Steps() as run, run.step("plan") as step:
         pass
-    with pytest.raises(MisuseError, match="has ended"):
+    with pytest.raises(MisuseError, match="has already ended"):
         step.follow(stream)
 
     assert ["Hel", "lo"] == list(text)
@@ -315,7 +315,7 @@ def test_what_has_ended_takes_nothing_more() -> None:
         step.__enter__,
         run.__enter__,
     ):
-        with pytest.raises(MisuseError, match="has ended"):
+        with pytest.raises(MisuseError, match="has already ended"):
             misuse()
     step.end()
     run.end()
@@ -341,9 +341,9 @@ def test_what_is_no_stream_is_refused() -> None:
         stream = step.follow(stream_of(talk("Hi")))
         with pytest.raises(MisuseError, match="not list"):
             step.follow(not_one)
-        with pytest.raises(MisuseError, match="follows this stream already"):
+        with pytest.raises(MisuseError, match="already follows this stream"):
             other.follow(stream)
-        with pytest.raises(MisuseError, match="not by int"):
+        with pytest.raises(MisuseError, match="not int"):
             run.step(unnamed)
         with pytest.raises(MisuseError, match="not int"):
             run.step("c", cause=unnamed)
@@ -414,7 +414,7 @@ def test_an_answer_ends_in_a_way_that_there_is() -> None:
     unknown: Any = "cut"
     with Steps() as run, run.step("agent") as step:
         step.feed(TextDelta("Hel"))
-        with pytest.raises(MisuseError, match="'cut' is none"):
+        with pytest.raises(MisuseError, match="not 'cut'"):
             step.conclude(unknown)
 
     assert "complete" == step.messages[0].ending

@@ -1,4 +1,4 @@
-"""Runs of agents: a tree of steps that grows, and all that is said in them as events for an interface."""
+"""Runs of agents: a growing tree of steps, and all their events for a user interface."""
 
 from __future__ import annotations
 

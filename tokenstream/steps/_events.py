@@ -1,4 +1,4 @@
-"""All that happens in a run, as events for an interface."""
+"""The events of a whole run, for a user interface."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["RunEvents"]
 class RunEvents:
     """The events of a run, from its start; see `Steps.events`.
 
-    It is read in one place: whoever else wants them asks the run again.
+    Each object serves one reader; call `Steps.events` again for another reader.
     """
 
     def __init__(self, log: Log) -> None:
@@ -35,7 +35,7 @@ class RunEvents:
         self._lock = threading.Lock()
 
     def ready(self) -> list[Event]:
-        """Return what has come since the last look, without waiting; empty where nothing has.
+        """Return the events since the last call without waiting; an empty list if there are none.
 
         Example:
             >>> from tokenstream import Steps
@@ -51,7 +51,7 @@ class RunEvents:
 
     @property
     def over(self) -> bool:
-        """Whether the run has ended, and all its events were given."""
+        """True once the run has ended and all its events were given."""
         return self._over and not self._waiting
 
     def __iter__(self) -> Self:
@@ -77,7 +77,7 @@ class RunEvents:
     # -- within ------------------------------------------------------------
 
     async def _wait(self) -> None:
-        """Wait in this task until something comes, in whatever thread."""
+        """Wait in this task until something happens in the run, in any thread."""
         from anyio import Event
 
         host, told = running(), Event()
@@ -100,14 +100,14 @@ class RunEvents:
             return self._waiting.popleft() if self._waiting else None
 
     def _look(self) -> None:
-        """Take what has come since the last look."""
+        """Collect the events since the last look."""
         log = self._log
-        # First: what comes from here on is looked at another time.
+        # First: anything that happens from here on is seen by the next look.
         self._version = log.version
         with log.lock:
             over, entries = log.over, log.entries[self._position :]
             self._position += len(entries)
-            # Each is read once: whatever matters to an entry had come before the look.
+            # Each answer is read once per look: everything that precedes an entry has already arrived.
             unread = [(step, reader) for step, readers in self._readers.items() for reader in readers]
             for entry in entries:
                 if isinstance(entry, tuple):
@@ -116,7 +116,7 @@ class RunEvents:
                     readers.append(_Reader(answer, another=bool(readers)))
                     unread.append((step, readers[-1]))
                     continue
-                # What caused a step was said before it, and so was all that came of one before its end.
+                # First the answers' events: a step's cause precedes its start, and its events its end.
                 self._read(unread)
                 if isinstance(entry, StepStart):
                     self._readers[entry.id] = []
@@ -127,7 +127,7 @@ class RunEvents:
             self._over = over
 
     def _read(self, readers: list[tuple[str, _Reader]]) -> None:
-        """Take what has come in some answers, and forget which they were."""
+        """Collect the new events of some answers, and clear the list."""
         names = self._log.names
         for step, reader in readers:
             self._waiting.extend(names.placed(event, reader.number, step) for event in reader.ready())
@@ -135,11 +135,11 @@ class RunEvents:
 
 
 class _Reader:
-    """Where a reader of a run is in one of its answers.
+    """The position of a reader of the run in one of its answers.
 
     Args:
         answer: The answer.
-        another: Whether it is told behind another one of the same step.
+        another: True if it follows another answer of the same step.
     """
 
     __slots__ = ("_another", "_answer", "_cursor", "_version", "number")
@@ -153,17 +153,17 @@ class _Reader:
         """The number of the answer in the run."""
 
     def ready(self) -> list[Event]:
-        """Return what has come since the last look."""
+        """Return the events since the last call."""
         version = self._answer.version
         if version == self._version:
             return []
-        # Before the look: what comes from here on is looked at another time.
+        # Before the look: anything that arrives from here on is seen by the next one.
         self._version = version
         events = self._cursor.ready()
         if self._another:
             for event in events:
                 if isinstance(event, MessageStart):
-                    # What the one before it has ended with is no end of this one.
+                    # Marks a new answer, so that the previous one's finish reason does not apply to it.
                     event.another, self._another = True, False
                     break
         return events

@@ -1,4 +1,4 @@
-"""The events of a framework, which pass untouched while a run grows out of them."""
+"""Passes a framework's events on unchanged while building a run from them."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ class AsyncFollowed(AsyncBeside[ItemT]):
 
 
 class _Follower:
-    """Takes the events of a framework as they pass, and how they end.
+    """Observes the events of a framework and their end, and builds the run.
 
     Args:
-        run: Where its steps go.
+        run: The run that receives the steps.
     """
 
     __slots__ = ("_found", "_over", "_run", "items")
@@ -55,13 +55,13 @@ class _Follower:
         self._found: RunOfAFramework | None = None
         self._over = False
         self.items = 0
-        """How many events have passed."""
+        """Number of events that have passed."""
 
     def see_item(self, item: object) -> None:
         """Take an event.
 
         Raises:
-            MisuseError: It is a piece of a model's answer, and no event of a run.
+            MisuseError: It is a piece of a model's answer and not an event of a run.
         """
         self.items += 1
         if self._over:
@@ -72,8 +72,8 @@ class _Follower:
             self._take(self._found, item)
         elif self.items == 1 and _is_of_an_answer(item):
             raise MisuseError(
-                f"{named(item)} is a piece of one answer, and no event of a run: have a step follow the "
-                "model's stream, with step.follow(Stream(…)) or step.follow(AsyncStream(…))"
+                f"{named(item)} is a piece of a model's answer and not an event of a run: follow the "
+                "model's stream with step.follow(Stream(…)) or step.follow(AsyncStream(…))"
             )
 
     def _take(self, found: RunOfAFramework, item: object) -> None:
@@ -81,7 +81,7 @@ class _Follower:
             found.take(item)
         except MisuseError:
             raise
-        except Exception as error:  # noqa: BLE001 - who reads is not disturbed by what fails here
+        except Exception as error:  # noqa: BLE001 - a failure here must not disturb the reader
             warn(
                 "the run is not followed any further: its events are not as expected (%s)",
                 type(error).__name__,
@@ -89,41 +89,41 @@ class _Follower:
             self.stop()
 
     def is_first(self, item: object) -> bool:
-        """Say no: a run does not begin anew."""
+        """Return False: a run does not begin anew."""
         return False
 
     def end(self) -> None:
-        """The events have ended."""
+        """Take the end of the events."""
         self._end(None)
         if self._found is None and self.items:
             warn(
-                "no step was made of the %d events that were followed: they are of no known framework",
+                "none of the %d events that were followed made a step: they are of no known framework",
                 self.items,
             )
 
     def broke(self, error: BaseException, *, final: bool) -> None:
-        """Reading the events raised; whoever reads is told, too."""
+        """Take an exception raised while reading the events; the reader gets it, too."""
         if isinstance(error, Exception) or final:
             self._end(error)
 
     def not_opened(self, error: BaseException) -> None:
-        """There were no events, but an exception."""
+        """Take an exception raised instead of giving events."""
         self._end(error)
 
     def stop(self) -> None:
-        """Whoever reads has closed the events."""
+        """Take the reader's closing of the events."""
         if not self._over and self._found is not None:
             self._found.stop()
         self._over = True
 
     def sent(self) -> None:
-        """Take no note of when the run began: its steps do."""
+        """Ignore the time of the request: the steps have their own."""
 
     def opened(self, head: ResponseHead | None, coding: str) -> None:
-        """Take no note of a response: the events are what counts."""
+        """Ignore a response: only the events matter."""
 
     def see(self, chunk: bytes) -> None:
-        """Take no note of bytes: the events are what counts."""
+        """Ignore bytes: only the events matter."""
 
     def _end(self, error: BaseException | None) -> None:
         if not self._over and self._found is not None:
@@ -132,20 +132,20 @@ class _Follower:
 
 
 def follow(events: Any, run: Steps) -> Followed[Any] | AsyncFollowed[Any]:  # noqa: ANN401 - told apart by what it can do
-    """Return the events, to be looped over; see `Steps.follow`."""
+    """Return an iterable of the same events; see `Steps.follow`."""
     sync, asynchronous = loops_of(events)
     if asynchronous:
         return AsyncFollowed(events, _Follower(run))
     if sync and events.__class__ not in (str, bytes, dict):
         return Followed(events, _Follower(run))
     raise MisuseError(
-        f"{named(events)} is nothing that a run can follow: hand over the events of a framework, such as "
+        f"a run cannot follow {named(events)}: pass the events of a framework, such as "
         "astream_events(…), result.stream_events() or handler.stream_events()"
     )
 
 
 def _run_in(event: Any, run: Steps) -> RunOfAFramework | None:  # noqa: ANN401 - any object
-    """Return what reads the events of which this is the first one that tells; None where it tells nothing."""
+    """Return the reader for the framework that an event belongs to; None if that is not clear yet."""
     if is_dict(event):
         return LangChainRun(run) if "run_id" in event and "event" in event else None
     if is_run_event(event):

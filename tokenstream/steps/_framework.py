@@ -1,4 +1,4 @@
-"""What the events of any framework come to: steps of models, of tools and of agents."""
+"""Base of the readers of frameworks' events, which make steps of models, tools and agents."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ __all__ = ["RunOfAFramework", "RunOfAgents"]
 
 
 class RunOfAFramework(ABC):
-    """Makes the steps of a run out of a framework's events.
+    """Makes the steps of a run from a framework's events.
 
     Args:
-        run: Where they go.
+        run: The run that receives the steps.
     """
 
     def __init__(self, run: Steps) -> None:
         self._run = run
         self._calls: list[ToolCall] = []
-        """The calls that models have handed out, and that no step was begun for."""
+        """Tool calls by models for which no step has begun yet."""
         self._open: dict[str, Step] = {}
-        """The steps that have not ended, by what the framework calls them."""
+        """Steps that have not ended, by the framework's key for them."""
 
     @abstractmethod
     def take(self, event: Any) -> None:  # noqa: ANN401 - an object of a framework
@@ -40,13 +40,13 @@ class RunOfAFramework(ABC):
 
     @abstractmethod
     def _end_answers(self) -> Mapping[str, StreamError | None]:
-        """End the answers that are being given; return what is wrong with each, by its step's key."""
+        """End the answers in progress; return the error or None of each, by its step's key."""
 
     def end(self, error: BaseException | None) -> None:
-        """End what is open: the events are over.
+        """End all open steps after the last event.
 
         Args:
-            error: What they ended with; None where they came to their end.
+            error: The exception that ended the events; None for their regular end.
         """
         wrong: Mapping[str, StreamError | None] = self._end_answers() if error is None else {}
         for key, step in reversed(self._open.items()):
@@ -54,7 +54,7 @@ class RunOfAFramework(ABC):
         self._open.clear()
 
     def stop(self) -> None:
-        """Stop what is open: nobody reads the events any more."""
+        """Stop all open steps, because the events are no longer read."""
         self.end(LeftOpen("its events were not read to their end"))
 
     # -- steps -------------------------------------------------------------
@@ -62,14 +62,14 @@ class RunOfAFramework(ABC):
     def _begin_tool(
         self, key: str, name: str, parent: Step | Steps, *, id: str | None, arguments: object = None
     ) -> None:
-        """Begin the step of a tool, which the call of that id has started.
+        """Begin the step of a tool.
 
         Args:
-            key: What the framework calls it.
+            key: The framework's key for the step.
             name: The tool's name.
-            parent: What it is a part of.
-            id: The call's id; None where no event tells it: then the first call that fits has.
-            arguments: The arguments that the tool was given, to tell which call fits.
+            parent: The step or run that it belongs to.
+            id: The id of the call that started it; None to look for the first matching call.
+            arguments: The tool's arguments, to find the matching call by.
         """
         found = [
             call
@@ -91,15 +91,15 @@ class RunOfAFramework(ABC):
 
 
 class RunOfAgents(RunOfAFramework):
-    """Makes the steps of a run whose events name the agent whose turn it is."""
+    """Makes the steps of a run whose events name the current agent."""
 
     _AGENT: ClassVar[str] = ""
-    """Key of that agent's step; no call has such an id."""
+    """Key of the current agent's step; no call has such an id."""
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
         self._spoken: Spoken | None = None
-        """The answer that is being given."""
+        """The answer in progress."""
 
     def _end_answers(self) -> Mapping[str, StreamError | None]:
         spoken, self._spoken = self._spoken, None
@@ -107,11 +107,11 @@ class RunOfAgents(RunOfAFramework):
 
     @property
     def _agent(self) -> Step | Steps:
-        """The step of the agent whose turn it is; the run before there is one."""
+        """The step of the current agent; the run before there is one."""
         return self._open.get(self._AGENT, self._run)
 
     def _turn_to(self, name: str) -> Step:
-        """Return the step of the agent whose turn it is now; that of another one ends."""
+        """Return the step of the agent that is now current; another agent's step ends."""
         step = self._open.get(self._AGENT)
         if step is None or step.name != name:
             self._end_answers()

@@ -1,4 +1,4 @@
-"""The run in the events of LangChain and LangGraph."""
+"""Makes runs from the events of LangChain and LangGraph."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ __all__ = ["GraphMessages", "LangChainRun", "message_in"]
 
 
 class LangChainRun(RunOfAFramework):
-    """The events of `astream_events`: of LangChain, and of LangGraph's graphs.
+    """Reads the events of `astream_events`, of LangChain and of LangGraph's graphs.
 
-    Steps are models, tools, retrievers and the nodes of a graph; what else runs is plumbing.
+    Models, tools, retrievers and the nodes of a graph become steps; other events are ignored.
     """
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
         self._spoken: dict[str, Spoken] = {}
         self._ids: dict[str, str] = {}
-        """The ids of the calls that nodes were given, by the node's run."""
+        """The ids of the tool calls that nodes received as input, by the node's run."""
 
     def take(self, event: dict[str, Any]) -> None:
         """Take an event."""
@@ -81,7 +81,7 @@ class LangChainRun(RunOfAFramework):
         if spoken is None:
             return
         if not spoken.begun:
-            # It did not stream.
+            # The model did not stream.
             spoken.take(_message_of(data.get("output")))
         self._end_step(id, error=spoken.end())
 
@@ -119,9 +119,9 @@ class LangChainRun(RunOfAFramework):
 
 
 class GraphMessages(RunOfAFramework):
-    """The messages that a graph of LangGraph streams, each with what is known of it.
+    """Reads the messages that a graph of LangGraph streams, each with its metadata.
 
-    Steps are the nodes in which a model speaks, and the tools, of which only the end is told.
+    Nodes with a model's answer become steps, and tools, of which only the end is reported.
     """
 
     def __init__(self, run: Steps) -> None:
@@ -155,7 +155,7 @@ class GraphMessages(RunOfAFramework):
         return {key: spoken.end() for key, spoken in self._spoken.items()}
 
     def _key_of(self, id: object, place: str) -> str:
-        """Return what an answer is called: its run, which its first chunk may not tell yet."""
+        """Return an answer's key: the id of its run, or its node until a chunk carries that id."""
         if not isinstance(id, str) or not id.startswith(("lc_", "run-")):
             return place
         if place in self._spoken:
@@ -164,9 +164,9 @@ class GraphMessages(RunOfAFramework):
 
 
 def message_in(event: Any) -> tuple[Any, dict[str, Any]] | None:  # noqa: ANN401 - any object
-    """Return the message that a stream of a graph gives, with what is known of it; None of anything else.
+    """Return the message and metadata in an item of a graph's stream; None for any other item.
 
-    With several modes, or with the graphs within, they stand behind the names of these.
+    With several stream modes, or with subgraphs, the pair follows their names in the tuple.
     """
     while _is_tuple(event) and event:
         message, about = event[0], event[-1]
@@ -181,7 +181,7 @@ def _is_tuple(value: object) -> TypeGuard[tuple[Any, ...]]:
 
 
 def _message_of(chunk: Any) -> Any:  # noqa: ANN401 - an object of LangChain
-    """Return a message; what a model gives that completes text is text, or has some."""
+    """Return a message; text, or an object with text, from a completion model becomes a message."""
     text = chunk if isinstance(chunk, str) else getattr(chunk, "text", None)
     if isinstance(text, str) and not hasattr(chunk, "response_metadata"):
         return {

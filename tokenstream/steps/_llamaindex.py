@@ -1,4 +1,4 @@
-"""The run in the events of LlamaIndex's agent workflows."""
+"""Makes runs from the events of LlamaIndex's agent workflows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["LlamaIndexRun"]
 
 
 class LlamaIndexRun(RunOfAgents):
-    """The events of LlamaIndex's agent workflows; steps are the agents, and the tools that they call."""
+    """Reads the events of LlamaIndex's agent workflows; agents and their tools become steps."""
 
     def take(self, event: Any) -> None:  # noqa: ANN401 - an object of LlamaIndex
         """Take an event."""
@@ -33,7 +33,7 @@ class LlamaIndexRun(RunOfAgents):
     def _read_agent(self, event: Any) -> None:  # noqa: ANN401 - an object of LlamaIndex
         step = self._turn_to(str(event.current_agent_name))
         if hasattr(event, "input"):
-            # The model is asked now.
+            # A new request to the model.
             self._end_answers()
             return
         if self._spoken is None:
@@ -41,7 +41,7 @@ class LlamaIndexRun(RunOfAgents):
         if hasattr(event, "delta"):
             self._spoken.take(_response_of(event, event.delta))
         else:
-            # The whole answer, of which what was streamed has been said.
+            # The whole answer; its text is new only if nothing was streamed.
             said = "" if self._spoken.begun else str(event.response.content or "")
             self._spoken.take(_response_of(event, said))
             self._end_answers()

@@ -1,4 +1,4 @@
-"""What has happened in a run, in its order, and who is told that something has."""
+"""The ordered log of a run, and the notification of those who wait for news."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["Answer", "Log"]
 
 
 class Answer:
-    """An answer that a step follows: a stream's, or one that is made of events.
+    """An answer that a step follows: from a stream, or built from events.
 
     Args:
-        number: Its number in the run.
-        stream: The stream; None where there is none.
-        accumulator: What has been said.
+        number: The answer's number in the run.
+        stream: The stream; None for an answer built from events.
+        accumulator: Holds the answer so far.
     """
 
     __slots__ = ("accumulator", "number", "stream", "version")
@@ -37,7 +37,7 @@ class Answer:
         self.number = number
         self.stream = stream
         self.version = 0
-        """Another number whenever something has come of it."""
+        """Changes whenever the answer has grown."""
         self.accumulator = accumulator if accumulator is not None else Accumulator()
 
     @property
@@ -48,9 +48,9 @@ class Answer:
 
 
 class Log:
-    """The steps of a run as they began and ended, and the answers that they follow.
+    """The log of a run: beginnings and ends of steps, and the answers that they follow.
 
-    Nothing is held for its readers: each has a position here, and in each answer.
+    The log keeps no queues for its readers: each reader has a position in it, and in each answer.
     """
 
     __slots__ = (
@@ -68,24 +68,24 @@ class Log:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        """Held while steps begin and end, and while names are given."""
+        """Held while steps begin and end, and while `names` is used."""
         self.entries: list[StepStart | StepDone | tuple[str, Answer]] = []
-        """Where steps began and ended, and the answers that they follow, with their ids."""
+        """Beginnings and ends of steps, and pairs of a step's id and an answer that it follows."""
         self.answers: list[Answer] = []
         self.names = Names()
         self.over = False
-        """The run has ended: nothing is added any more."""
+        """True once the run has ended and nothing more is added."""
         self.version = 0
-        """Another number whenever something has come."""
+        """Changes whenever something happened in the run."""
         self._changed = threading.Condition()
         self._steps = 0
         self._sleepers = 0
-        """How many threads wait."""
+        """Number of waiting threads."""
         self._wakers: list[Callable[[], object]] = []
-        """Wake the tasks that wait."""
+        """Functions that wake the waiting tasks."""
 
     def count(self) -> str:
-        """Return the id of another step."""
+        """Return the id for a new step."""
         self._steps += 1
         return str(self._steps)
 
@@ -94,10 +94,10 @@ class Log:
 
         Args:
             call: The call.
-            own: The answers that are looked through first: those of what the step is a part of.
+            own: The answers of the parent step, which are searched first.
         """
         for answer in self.answers:
-            # In the order of the answers, whoever looks first: the first one keeps its ids.
+            # Names all ids in the order of the answers, so that the first answer keeps its ids.
             for id in answer.accumulator.tool_calls_delivered:
                 self.names.id(answer.number, id)
         for answer in (*reversed(own), *reversed(self.answers)):
@@ -108,14 +108,14 @@ class Log:
     # -- waiting -------------------------------------------------------------
 
     def tell(self, answer: Answer | None = None) -> None:
-        """Have all who wait look again.
+        """Wake all waiting readers.
 
         Args:
-            answer: The answer in which something has come; None where a step began or ended.
+            answer: The answer that has grown; None if a step began or ended.
         """
         if answer is not None:
             answer.version += 1
-        # Before it is looked who waits: whoever is about to compares this first.
+        # Before the check for waiting readers, since a reader compares the version before it waits.
         self.version += 1
         if self._sleepers or self._wakers:
             with self._changed:
@@ -125,7 +125,7 @@ class Log:
                 wake()
 
     def wait(self, version: int) -> None:
-        """Wait in this thread until something comes, after what was seen."""
+        """Wait in this thread while `version` is still the current version."""
         with self._changed:
             self._sleepers += 1
             try:
@@ -135,13 +135,13 @@ class Log:
                 self._sleepers -= 1
 
     def wake_by(self, wake: Callable[[], object], version: int) -> bool:
-        """Have a function called once something comes; False where it has come already."""
+        """Call a function at the next change; return False if `version` is already outdated."""
         with self._changed:
             self._wakers.append(wake)
             return self.version == version
 
     def let_be(self, wake: Callable[[], object]) -> None:
-        """Forget a function that was to be called."""
+        """Cancel a function that `wake_by` registered."""
         with self._changed:
             if wake in self._wakers:
                 self._wakers.remove(wake)

@@ -1,4 +1,4 @@
-"""Numbers of parts and ids of calls that are unique in a run, whichever stream they are of."""
+"""Part numbers and call ids that are unique across all streams of a run."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ __all__ = ["Names"]
 
 
 class Names:
-    """Knows what the parts and the calls of each answer are called in the run.
+    """Maps the part numbers and call ids of each answer to those of the run.
 
-    A part is numbered when it is first told, and a call keeps its id unless
-    another answer has used it. Both are for good, so that all readers are told the same.
+    A part is numbered when it is first seen, and a call keeps its id unless another
+    answer has used it. Both never change, so that all readers get the same.
     """
 
     __slots__ = ("_ids", "_parts", "_taken")
@@ -37,11 +37,11 @@ class Names:
         self._taken: set[str] = set()
 
     def id(self, answer: int, id: str) -> str:
-        """Return the id in the run of something that has an id in an answer.
+        """Return the id in the run for an id in an answer.
 
         Args:
             answer: The answer's number in the run.
-            id: The id there; what has none gets none.
+            id: The id in the answer; "" stays "".
         """
         if not id:
             return id
@@ -56,7 +56,7 @@ class Names:
         return found
 
     def part(self, answer: int, choice: int, part: int) -> int:
-        """Return the number in the run of a part of an answer."""
+        """Return the number in the run for a part of an answer."""
         return self._parts.setdefault((answer, choice, part), len(self._parts))
 
     def call(self, answer: int, call: ToolCall) -> ToolCall:
@@ -71,17 +71,17 @@ class Names:
         )
 
     def placed(self, event: Event, answer: int, step: str) -> Event:
-        """Return an event of an answer as one of the run.
+        """Return an event of an answer with its numbers and ids in the run.
 
         Args:
-            event: The event, which nobody else has.
+            event: The event, which no other reader shares and so is changed in place.
             answer: The answer's number.
             step: The id of the step.
         """
         told: Any = event
         match event:
             case Restarted():
-                # Whoever reads the stream has this one, too.
+                # A copy, since the stream's own reader has the same object.
                 told = copy(event)
             case ToolCallStart() | ToolCallDelta():
                 told.id = self.id(answer, event.id)

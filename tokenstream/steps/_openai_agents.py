@@ -1,4 +1,4 @@
-"""The run in the events of the OpenAI Agents SDK."""
+"""Makes runs from the events of the OpenAI Agents SDK."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ENDS = ("response.completed", "response.incomplete", "response.failed")
 
 
 class AgentsRun(RunOfAgents):
-    """The events of a run of the OpenAI Agents SDK; steps are its agents, and the tools that they call."""
+    """Reads the events of a run of the OpenAI Agents SDK; agents and their tools become steps."""
 
     def take(self, event: Any) -> None:  # noqa: ANN401 - an object of the SDK
         """Take an event."""

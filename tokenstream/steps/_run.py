@@ -1,4 +1,4 @@
-"""A run: what an agent does, as a tree of steps that grows while it does it."""
+"""A run of an agent, as a tree of steps that grows while the agent works."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ ItemT = TypeVar("ItemT")
 
 
 class Steps(Block):
-    """A run of an agent: a tree of steps that can be looked at while it grows.
+    """A run of an agent: a tree of steps that can be inspected while it grows.
 
     Args:
-        name: What the run is called.
-        clock: Where the time comes from, in seconds.
+        name: The run's name.
+        clock: Returns the time in seconds.
 
     Example:
         >>> from tokenstream import Steps, Stream
@@ -59,19 +59,19 @@ class Steps(Block):
 
     def __enter__(self) -> Self:
         if self.ended is not None:
-            raise MisuseError(f"{self._what} has ended: begin another one")
+            raise MisuseError(f"{self._what} has already ended: begin a new one")
         return self
 
     def step(self, what: str | ToolCall, *, agent: str | None = None, cause: ToolCall | None = None) -> Step:
-        """Begin a step of the run: a part of the step whose `with` block is running, if one is.
+        """Begin a step of the run, or a sub-step if the `with` block of a step is running.
 
-        Tasks know the block that they were started in, and so do threads that
-        copy the context, such as `asyncio.to_thread`; in others, use `Step.step`.
+        Tasks inherit the block that they were started in, and so do threads that copy
+        the context, such as `asyncio.to_thread`; in other threads, use `Step.step`.
 
         Args:
-            what: Its name; or a tool call, which names it and is its cause.
-            agent: Who does it; by default who does the step that it is a part of.
-            cause: The tool call that started it.
+            what: The step's name; or a tool call, which gives the name and is the cause.
+            agent: The name of the agent that executes the step; by default that of the parent step.
+            cause: The tool call that started the step.
 
         Raises:
             MisuseError: The run has ended.
@@ -86,19 +86,19 @@ class Steps(Block):
     @overload
     def follow(self, events: Iterable[ItemT]) -> Followed[ItemT]: ...
     def follow(self, events: Any) -> Followed[Any] | AsyncFollowed[Any]:
-        """Return the events of a framework's run, to be looped over, while the run grows out of them.
+        """Return an iterable of a framework's events, which builds this run as it is read.
 
-        They are given untouched, in `for` or in `async for`, whichever they are
-        made for; `close`, `with` and `async with` reach them. What is begun within
-        a step's block is a part of it.
+        The events are given unchanged, in `for` or in `async for`, as the original
+        iterable supports; `close`, `with` and `async with` are passed on to it. Steps
+        that begin within a step's `with` block are parts of that step.
 
         Args:
             events: `astream_events(…)` of LangChain and LangGraph, `stream_events()` of a
                 run of the OpenAI Agents SDK, or of a handler of LlamaIndex's workflows.
 
         Raises:
-            MisuseError: They are nothing that can be looped over; in the loop, the pieces
-                of one answer.
+            MisuseError: The object is not iterable; or, in the loop, its items are pieces of
+                one model's answer.
 
         Example:
             >>> from tokenstream import Steps
@@ -115,14 +115,14 @@ class Steps(Block):
         return follow(events, self)
 
     def events(self) -> RunEvents:
-        """Return all that happens in the run as events, from its start, for an interface.
+        """Return all events of the run from its start, for a user interface.
 
-        A loop over it ends with the run: `for` in another thread, `async for` in
-        any task; `.ready()` gives what there is without waiting. Each reader has
-        its own, and one that is slow gets larger pieces. `StepStart` and
-        `StepDone` stand around the events of a step, which know it by `.step`;
-        parts are numbered through the run, and a call's id that another stream
-        has used gets a suffix.
+        A loop over them ends with the run: `for` in another thread, `async for` in any
+        task; `.ready()` returns the available events without waiting. Each reader calls
+        this method for itself; a slow reader gets larger pieces. `StepStart` and
+        `StepDone` enclose the events of a step, which carry its id as `.step`. Parts are
+        numbered across the run, and a call id that another stream has already used gets
+        a suffix.
 
         Example:
             >>> from tokenstream import Steps, Stream

@@ -1,4 +1,4 @@
-"""Answers that frameworks hand on, piece by piece: read by a format, and fed to a step."""
+"""Reads a model's answer from a framework's pieces with a format, and feeds it to a step."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Spoken:
     Args:
         step: The step.
         format: The format that reads the payloads.
-        calls: Where each call goes that the answer has handed out.
+        calls: Receives the answer's complete tool calls.
     """
 
     __slots__ = ("_calls", "_format", "begun", "step")
@@ -35,18 +35,18 @@ class Spoken:
     def __init__(self, step: Step, format: str, calls: list[ToolCall]) -> None:
         self.step = step
         self.begun = False
-        """Whether anything has come of it."""
+        """True once the answer has given an event."""
         self._format = registry.create(format, limits=DEFAULT_LIMITS, pings=False)
         self._calls = calls
 
     def take(self, item: Any) -> None:  # noqa: ANN401 - an object of a framework, or a payload
-        """Take a piece of the answer; what comes after the end of its step is not told."""
+        """Take a piece of the answer; ignored after the end of its step."""
         payload: object = payload_of(item)
         if is_dict(payload) and self.step.ended is None:
             self._give(self._format.feed(payload))
 
     def end(self) -> StreamError | None:
-        """End the answer, and return what is wrong with it."""
+        """End the answer; return its error, or None if it is complete."""
         if self.step.ended is not None:
             return None
         self._give(self._format.end())
@@ -59,7 +59,7 @@ class Spoken:
     def _give(self, events: Iterable[Event]) -> None:
         for event in events:
             if not self.begun:
-                # Whatever comes first belongs to an answer of its own.
+                # The first event begins a new answer of the step.
                 self.begun = True
                 head = event if isinstance(event, MessageStart) else MessageStart()
                 head.another = bool(self.step.messages)

@@ -1,4 +1,4 @@
-"""A step of a run: what it follows, what is within it, and how it ends."""
+"""A step of a run: its streams, its sub-steps and its outcome."""
 
 from __future__ import annotations
 
@@ -30,75 +30,76 @@ __all__ = ["OPEN", "Block", "LeftOpen", "Step"]
 
 StreamT = TypeVar("StreamT", bound="Stream | AsyncStream")
 State: TypeAlias = Literal["running", "done", "failed", "stopped"]
-"""How a run or a step stands."""
+"""The state of a run or a step."""
 Outcome: TypeAlias = Literal["done", "failed", "stopped"]
 
 OPEN: ContextVar[tuple[Step, ...]] = ContextVar("tokenstream_steps", default=())
-"""The steps whose blocks are running: what begins within is a part of the last one of its run."""
+"""The steps whose `with` blocks are running: a new step becomes part of the last one of its run."""
 
 
 class LeftOpen(BaseException):
-    """Ends a step that nobody has ended."""
+    """Reason for stopping a step that was never ended explicitly."""
 
 
 class Block:
-    """A run or a step: it has steps, begins and ends.
+    """Base of runs and steps: both contain steps, begin and end.
 
     Args:
-        name: Its name.
-        log: What has happened in the run.
-        clock: Where the time comes from, in seconds.
+        name: The name.
+        log: The log of the run.
+        clock: Returns the time in seconds.
     """
 
     def __init__(self, name: str, log: Log, clock: Callable[[], float]) -> None:
         self.name = name
-        """What it is called."""
+        """The name."""
         self.error: str | None = None
-        """What went wrong, in words; None where nothing did."""
+        """A description of the failure; None if it did not fail."""
         self.result: Any = None
-        """What came of it, for whoever wants to keep that here; of a tool that a router ran, what it gave."""
+        """Free for the caller to store a result; for a tool that a router ran, the tool's result."""
         self.ended: float | None = None
-        """The clock when it ended; None while it runs."""
+        """The clock reading at the end; None while running."""
         self._log = log
         self._clock = clock
         self._steps: tuple[Step, ...] = ()
         self.started = clock()
-        """The clock when it began."""
+        """The clock reading at the beginning."""
         self._answers: tuple[Answer, ...] = ()
         self._outcome: Outcome = "done"
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """The steps that are a part of it, in the order in which they began."""
+        """The direct sub-steps, in the order in which they began."""
         return self._steps
 
     @property
     def state(self) -> State:
-        """How it stands: "running", "done", "failed", or "stopped" where it was cancelled or left open."""
+        """The current state: "running", "done", "failed", or "stopped" if it was cancelled or left open."""
         return "running" if self.ended is None else self._outcome
 
     @property
     def seconds(self) -> float:
-        """How long it took; or has taken, while it runs."""
+        """The duration in seconds; so far, while running."""
         return (self._clock() if self.ended is None else self.ended) - self.started
 
     @property
     def total_usage(self) -> Usage | None:
-        """The token counts of all steps within, added up; None where none were reported."""
+        """The sum of the token counts of all sub-steps; None if none were reported."""
         return _sum(step.usage for step in self._below())
 
     def end(self, error: BaseException | None = None) -> None:
-        """End it, where that is not done by the end of its `with` block; what is open within is stopped.
+        """End it, unless a `with` block does so; sub-steps that are still open are stopped.
 
         Args:
-            error: What went wrong. An `Exception` is a failure, anything else has stopped it.
+            error: The reason for the end: an `Exception` means failed, any other
+                `BaseException` stopped, None done.
         """
         with self._log.lock:
             if self.ended is not None:
                 return
             for step in reversed([*self._below(running=True)]):
                 around = step.run if step.parent is None else step.parent
-                step.end(LeftOpen(f"it was left open when {_named(around)} ended"))
+                step.end(LeftOpen(f"it was still open when {_named(around)} ended"))
             if error is not None:
                 self._outcome = "failed" if isinstance(error, Exception) else "stopped"
                 self.error = _words(error)
@@ -107,12 +108,12 @@ class Block:
         self._log.tell()
 
     def _below(self, *, running: bool = False) -> Iterator[Step]:
-        """Give the steps within, each before those that are a part of it.
+        """Yield all sub-steps, each before its own sub-steps.
 
         Args:
-            running: Whether only those are wanted that have not ended.
+            running: True to yield only those that have not ended.
         """
-        # Runs may nest deeper than functions may.
+        # Not recursive: runs may nest deeper than Python's recursion limit.
         waiting = [*reversed(self._steps)]
         while waiting:
             step = waiting.pop()
@@ -121,12 +122,12 @@ class Block:
                 waiting.extend(reversed(step.steps))
 
     def _close(self) -> None:
-        """Note the end."""
+        """Record the end."""
         raise NotImplementedError
 
     @property
     def _what(self) -> str:
-        """What errors call it."""
+        """The name in error messages."""
         return _named(self)
 
     def _begin(
@@ -142,12 +143,12 @@ class Block:
         if isinstance(what, ToolCall):
             given, causes = what.name, given if cause is None else cause
         if not isinstance(given, str):
-            raise MisuseError(f"a step is named by a str or by a ToolCall, not by {type(given).__name__}")
+            raise MisuseError(f"step() takes a name or a ToolCall, not {type(given).__name__}")
         if cause is not None and not _is_call(cause):
-            raise MisuseError(f"cause= is the ToolCall that started the step, not {type(cause).__name__}")
+            raise MisuseError(f"cause= takes the ToolCall that started the step, not {type(cause).__name__}")
         with self._log.lock:
             if self.ended is not None:
-                raise MisuseError(f"{self._what} has ended, and takes no step {given!r} any more")
+                raise MisuseError(f"{self._what} has already ended: begin step {given!r} before its end")
             step = Step(run, parent, given, agent=agent, cause=causes, log=self._log, clock=self._clock)
             self._steps = (*self._steps, step)
             told = None if causes is None else self._log.cause(causes, self._answers)
@@ -167,10 +168,10 @@ class Block:
 
 
 class Step(Block):
-    """A named piece of a run, with the streams that it follows and the steps below it.
+    """A named piece of a run, with the streams that it follows and its sub-steps.
 
-    All of it can be looked at from any thread, while it runs and after.
-    `Steps.step` and `Step.step` begin one.
+    It can be inspected from any thread, during the run and afterwards. Begin one with
+    `Steps.step` or `Step.step`.
     """
 
     def __init__(
@@ -186,15 +187,15 @@ class Step(Block):
     ) -> None:
         super().__init__(name, log, clock)
         self.run = run
-        """The run that it is a step of."""
+        """The run that the step belongs to."""
         self.parent = parent
-        """The step that it is a part of; None for those of the run itself."""
+        """The enclosing step; None at the top level of the run."""
         self.id = log.count()
-        """Its id, one of its own in the run."""
+        """The step's id, unique within the run."""
         self.agent: str | None = agent if agent is not None or parent is None else parent.agent
-        """Who does it; by default who does the step that it is a part of."""
+        """The name of the agent that executes the step; by default that of the parent step."""
         self.cause = cause
-        """The tool call that started it; None where none did."""
+        """The tool call that started the step, or None."""
         self._leave: list[Callable[[], object]] = []
 
     def __repr__(self) -> str:
@@ -202,7 +203,7 @@ class Step(Block):
 
     def __enter__(self) -> Self:
         if self.ended is not None:
-            raise MisuseError(f"{self._what} has ended: begin another one")
+            raise MisuseError(f"{self._what} has already ended: begin a new one")
         OPEN.set((*OPEN.get(), self))
         return self
 
@@ -212,34 +213,34 @@ class Step(Block):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # Generators may end in another order than they began, and in another task.
+        # Removed wherever it is: generators may end in a different order, and in another task.
         OPEN.set(tuple(step for step in OPEN.get() if step is not self))
         super().__exit__(kind, error, traceback)
 
     def step(self, what: str | ToolCall, *, agent: str | None = None, cause: ToolCall | None = None) -> Step:
-        """Begin a step below this one, wherever it is begun: in a thread, say, that knows of no block.
+        """Begin a sub-step of this step, whatever `with` block is running; for example from another thread.
 
         Args:
-            what: Its name; or a tool call, which names it and is its cause.
-            agent: Who does it; by default who does this one.
+            what: The step's name; or a tool call, which gives the name and is the cause.
+            agent: The name of the agent that executes it; by default that of this step.
             cause: The tool call that started it.
 
         Raises:
-            MisuseError: This one has ended.
+            MisuseError: This step has ended.
         """
         return self._begin(self.run, self, what, agent, cause)
 
     def follow(self, stream: StreamT) -> StreamT:
-        """Show what comes of a stream, and return the stream, which is read as ever.
+        """Make a stream's answer part of this step; return the stream, to be read as usual.
 
-        Tools that a router runs for it are steps below this one.
+        Tools that a router runs for the stream become sub-steps.
 
         Args:
-            stream: A `Stream` or an `AsyncStream`, read already or not.
+            stream: A `Stream` or an `AsyncStream`, already read or not.
 
         Raises:
-            MisuseError: It is none, a step follows it already, or this one has ended.
-            ConcurrentRead: Another thread or task is reading it.
+            MisuseError: It is not a stream, another step already follows it, or this step has ended.
+            ConcurrentRead: Another thread or task is reading the stream.
 
         Example:
             >>> from tokenstream import Steps, Stream
@@ -253,18 +254,18 @@ class Step(Block):
         given: Any = stream
         if not isinstance(given, Stream | AsyncStream):
             raise MisuseError(
-                f"a step follows a Stream or an AsyncStream, not {type(given).__name__}: give it what "
-                "connect() or aconnect() returns, or wrap the response"
+                f"follow() takes a Stream or an AsyncStream, not {type(given).__name__}: pass the result of "
+                "connect() or aconnect(), or wrap the response"
             )
         with self._log.lock:
             if self.ended is not None:
-                raise MisuseError(f"{self._what} has ended, and follows nothing any more")
+                raise MisuseError(f"{self._what} has already ended: follow the stream before its end")
             broadcast: Any = given.broadcast()
-            # What drives the stream from here on is one of the readers of its hub.
+            # From here on, the stream is driven by one of the readers of its hub.
             reader: Any = reader_of(given)
             hub = reader.hub
             if hub.around_tool is not None:
-                raise MisuseError("a step follows this stream already: a stream belongs to one step")
+                raise MisuseError("another step already follows this stream: a stream belongs to one step")
             hub.around_tool = self._around_tool
             answer = self._add(Answer(len(self._log.answers), stream, hub.driver.accumulator))
             self._leave.append(broadcast.listen(partial(self._log.tell, answer)))
@@ -272,12 +273,12 @@ class Step(Block):
         return stream
 
     def feed(self, event: Event) -> None:
-        """Take an event of an answer that no stream of ours gives, such as one of a framework's run.
+        """Take an event of an answer that does not come from a `Stream`, such as a framework's.
 
-        `MessageStart(another=True)` begins the next answer. All are over with the step.
+        `MessageStart(another=True)` begins another answer. All answers end with the step.
 
         Args:
-            event: One with the parts numbered from 0 in each answer.
+            event: The event; parts are numbered from 0 in each answer.
 
         Raises:
             MisuseError: The step has ended.
@@ -292,7 +293,7 @@ class Step(Block):
         """
         with self._log.lock:
             if self.ended is not None:
-                raise MisuseError(f"{self._what} has ended, and takes no event any more")
+                raise MisuseError(f"{self._what} has already ended: feed events before its end")
             answer = self._answers[-1] if self._answers else None
             fresh = isinstance(event, MessageStart) and event.another
             if answer is None or answer.stream is not None or fresh:
@@ -301,54 +302,54 @@ class Step(Block):
         self._log.tell(answer)
 
     def conclude(self, ending: Ending = "complete") -> None:
-        """Say how the last answer ended that was fed; by default it ends as the step does.
+        """Set the ending of the last answer that was fed; by default it ends as the step does.
 
         Args:
-            ending: One of those that `Message.ending` may be.
+            ending: A value of `Message.ending`.
 
         Raises:
-            MisuseError: It is none.
+            MisuseError: The value is not an ending.
         """
         if ending not in get_args(Ending):
-            raise MisuseError(f"ending={ending!r} is none: it is one of {', '.join(get_args(Ending))}")
+            raise MisuseError(f"ending= takes one of {', '.join(get_args(Ending))}, not {ending!r}")
         if self._answers and self._answers[-1].stream is None:
             self._answers[-1].accumulator.conclude(ending)
             self._log.tell()
 
     @property
     def streams(self) -> tuple[Stream | AsyncStream, ...]:
-        """The streams that it follows, in that order."""
+        """The streams that the step follows, in the order of `follow`."""
         return tuple(answer.stream for answer in self._answers if answer.stream is not None)
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        """What each of its streams has said so far."""
+        """The messages of the step's answers so far."""
         return tuple(answer.message for answer in self._answers)
 
     @property
     def message(self) -> Message | None:
-        """What the last of its streams has said so far; None before there is one."""
+        """The message of the step's last answer so far; None before there is one."""
         return self._answers[-1].message if self._answers else None
 
     @property
     def text(self) -> str:
-        """What its streams have said so far, with an empty line between two of them."""
+        """The text of all answers so far, separated by empty lines."""
         return "\n\n".join([message.text for message in self.messages if message.text])
 
     @property
     def metrics(self) -> Metrics | None:
-        """How fast the last of its streams came; None before there is one."""
+        """Timing of the step's last stream; None before there is one."""
         streams = self.streams
         return streams[-1].metrics if streams else None
 
     @property
     def usage(self) -> Usage | None:
-        """The token counts of its own streams, added up; None where none were reported."""
+        """The sum of the token counts of the step's own answers; None if none were reported."""
         return _sum(message.usage for message in self.messages)
 
     @property
     def total_usage(self) -> Usage | None:
-        """The same with those of all steps within."""
+        """The sum of the token counts of the step and all its sub-steps; None if none were reported."""
         return _sum((self.usage, super().total_usage))
 
     # -- within ------------------------------------------------------------
@@ -360,12 +361,12 @@ class Step(Block):
         return answer
 
     def _around_tool(self, call: ToolCall) -> AbstractContextManager[Step | None]:
-        """Return the block in which a router runs a tool."""
+        """Return the context manager in which a router runs a tool: a sub-step."""
         return nullcontext() if self.ended is not None else self.step(call)
 
     def _close(self) -> None:
         for answer in self._answers:
-            # Whoever reads the run looks once more, whatever it was told.
+            # Makes readers of the run look at each answer once more.
             answer.version += 1
             if answer.stream is None:
                 answer.accumulator.conclude("complete" if self._outcome == "done" else self._outcome)
@@ -395,6 +396,6 @@ def _is_call(given: object) -> bool:
 def _words(error: BaseException) -> str:
     name, said = type(error).__name__, str(error)
     if isinstance(error, ToolFailed | LeftOpen) and said:
-        # Written to be read.
+        # These messages are written for the user, without the class's name.
         return said
     return f"{name}: {said}" if said else name

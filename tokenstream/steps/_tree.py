@@ -1,4 +1,4 @@
-"""A run as a small tree of text, for a terminal."""
+"""Draws a run as a small tree of text, for a terminal."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = ["described", "drawn", "tokens_of"]
 
 
 def drawn(run: Steps) -> str:
-    """Return a run with all its steps, a line each."""
+    """Return a drawing of a run with all its steps, one line each."""
     head = " ".join([one_line(run.name or "run"), *_figures(run.state, run.seconds, run.total_usage)])
     return "\n".join([head, *_lines(run.steps)])
 
 
 def described(step: Step) -> str:
-    """Return a step in a line."""
+    """Return a description of a step in one line."""
     words = [one_line(step.name)]
     if step.agent is not None and (step.parent is None or step.parent.agent != step.agent):
         words.append(f"({one_line(step.agent)})")
@@ -36,7 +36,7 @@ def described(step: Step) -> str:
 
 
 def tokens_of(usage: Usage) -> str:
-    """Return token counts in words: "?" stands for what nobody counted, "~" marks an estimate.
+    """Return token counts in words: "?" for an unknown count, "~" before an estimate.
 
     Example:
         >>> from tokenstream import Usage
@@ -52,7 +52,7 @@ def tokens_of(usage: Usage) -> str:
 
 
 def _lines(steps: tuple[Step, ...]) -> Iterator[str]:
-    # Runs may nest deeper than functions may.
+    # Not recursive: runs may nest deeper than Python's recursion limit.
     waiting = [*_drawn_below(steps, "")]
     while waiting:
         step, branch, indent = waiting.pop()
@@ -61,7 +61,7 @@ def _lines(steps: tuple[Step, ...]) -> Iterator[str]:
 
 
 def _drawn_below(steps: tuple[Step, ...], indent: str) -> Iterator[tuple[Step, str, str]]:
-    """Give steps, the last one first, with what stands before each and before those within it."""
+    """Yield steps, the last one first, each with its branch and the indentation of its sub-steps."""
     for step in reversed(steps):
         last = step is steps[-1]
         yield step, f"{indent}{'└─ ' if last else '├─ '}", indent + ("   " if last else "│  ")
