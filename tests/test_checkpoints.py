@@ -236,7 +236,7 @@ def test_a_format_without_a_resume_says_what_to_do_instead() -> None:
     """No server of its kind replays an answer."""
     with Stream(testing.script().text("Hel", "lo").finish().chunks("openai-chat")[:2]) as stream:
         next(iter(stream))
-    with pytest.raises(errors.MisuseError, match=r"openai-chat has no resume: .*; ask for the answer anew"):
+    with pytest.raises(errors.MisuseError, match=r"openai-chat cannot be resumed: .*; ask .* anew"):
         Stream.from_checkpoint(stream.checkpoint(), [])
 
 
@@ -247,10 +247,10 @@ _EDITED = {"format": {**(_GOOD.state or {})["format"], "fields": []}}
 @pytest.mark.parametrize(
     ("told", "why"),
     [
-        ({"version": 2}, "is of version 2, and version 1 can be read"),
-        ({"format": None}, "nothing had come"),
-        ({"state": None}, "no state to go on from"),
-        ({"state": {}}, "no state to go on from"),
+        ({"version": 2}, "has version 2, but only version 1 can be read"),
+        ({"format": None}, "made before anything had arrived"),
+        ({"state": None}, "no state to continue from"),
+        ({"state": {}}, "no state to continue from"),
         ({"state": _EDITED}, "is not what `checkpoint\\(\\)` gave"),
         ({"format": "macaw"}, "macaw"),
         ({"format": "gemini-interactions"}, "another version of tokenstream"),

@@ -156,7 +156,7 @@ def test_a_payload_whose_keys_are_no_text_is_misuse() -> None:
     good = {"choices": [{"index": 0, "delta": {"content": "Hi"}}]}
     odd: Any = {1: 2}
     stream = Stream(iter([good, odd]))
-    with pytest.raises(MisuseError, match="key that is no text"):
+    with pytest.raises(MisuseError, match="key that is not text"):
         stream.final()
 
     assert stream.closed

@@ -166,7 +166,7 @@ def test_a_body_that_is_no_json_is_no_cut_one(body: bytes, right: str, format: s
 
     assert isinstance(decoder.error, ProtocolError)
     assert not decoder.error.retryable
-    assert "the payload is no JSON" in str(decoder.error)
+    assert "the payload is not JSON" in str(decoder.error)
 
 
 @pytest.mark.parametrize(

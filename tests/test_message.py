@@ -115,7 +115,7 @@ def test_arguments_that_are_no_json_say_where(text: str, offset: int, complete: 
 @pytest.mark.parametrize("text", ["[" * 300 + "]" * 300, "[" + "1" * 4_301 + "]"])
 def test_arguments_beyond_the_bounds_are_no_fault_of_the_json(text: str) -> None:
     """They are refused, but no character of theirs is wrong."""
-    with pytest.raises(OutputInvalid, match="too deeply, or hold too long a number") as caught:
+    with pytest.raises(OutputInvalid, match="too deeply, or contain too long a number") as caught:
         _ = ToolCall(id="c", arguments_text=text, complete=True).arguments
 
     assert not isinstance(caught.value, InvalidJSON)

@@ -381,7 +381,7 @@ def test_a_checkpoint_has_no_state_to_go_on_from() -> None:
     checkpoint = stream.checkpoint()
 
     assert "a" == checkpoint.message.reasoning
-    with pytest.raises(MisuseError, match="no state to go on from"):
+    with pytest.raises(MisuseError, match="no state to continue from"):
         Stream.from_checkpoint(checkpoint, [])
 
 

@@ -148,12 +148,12 @@ def test_what_any_other_body_says(body: bytes, words: str) -> None:
 @pytest.mark.parametrize(
     "status, payload, headers, advice",
     [
-        (401, {}, {}, "check the key"),
+        (401, {}, {}, "check the API key"),
         (404, {}, {}, "check the address"),
-        (400, {}, {}, "mend it"),
+        (400, {}, {}, "correct it"),
         (503, {}, {}, "ask again later"),
         (503, {}, {"retry_after": "2"}, "ask again in 2 s"),
-        (429, {"error": {"code": "insufficient_quota"}}, {"retry_after": "2"}, "check the plan"),
+        (429, {"error": {"code": "insufficient_quota"}}, {"retry_after": "2"}, "check your plan"),
         (429, {}, {"x_should_retry": "false"}, "will not help"),
     ],
 )
@@ -200,7 +200,7 @@ def test_the_name_of_the_request_is_in_the_body_or_the_head() -> None:
         (307, {"location": "https://other.example/"}, "https://other.example/"),
         (307, {"location": "/v1/"}, "to /v1/ (status 307)"),
         (307, {"location": "//user:secret@other.example/v1"}, "to //other.example/v1 (status 307)"),
-        (307, {"location": "http://[bad"}, "to an address that is none (status 307)"),
+        (307, {"location": "http://[bad"}, "to an invalid address (status 307)"),
         (307, {"location": "/" + "x" * 5_000}, "to /" + "x" * 198 + "\N{HORIZONTAL ELLIPSIS} (status 307)"),
         (304, {}, "If-None-Match"),
         (302, {}, "does not say where to"),
@@ -229,7 +229,7 @@ HERE = "https://user:secret@api.example/v1?key=secret"
         ("http://api.example/v1", "http://api.example/v1", False),
         ("https://api.example:8443/v1", "https://api.example:8443/v1", False),
         ("https://other.example/v1?key=secret#x", "https://other.example/v1", False),
-        ("https://api.example:what/v1", "an address that is none", False),
+        ("https://api.example:what/v1", "an invalid address", False),
     ],
 )
 def test_a_redirect_says_why_it_was_not_followed_and_what_to_do(

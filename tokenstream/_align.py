@@ -1,4 +1,4 @@
-"""Events of an answer that began again, without those that were given before."""
+"""Drops the events of a restarted answer that repeat what was given before."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _TEXTS: dict[type, str] = {
     PartDelta: "fragment",
     MediaDelta: "data",
 }
-"""Events that add to a part, and the attribute that they add."""
+"""Events that add to a part, and the attribute that holds the addition."""
 _WRITES: dict[type, tuple[str, ...]] = {
     TextDelta: ("text",),
     ReasoningDelta: ("reasoning",),
@@ -50,26 +50,28 @@ _WRITES: dict[type, tuple[str, ...]] = {
     PartDelta: ("server_tool_call", "server_tool_result", "opaque"),
     MediaDelta: ("media",),
 }
-"""The kinds of parts that they add to."""
+"""The same events, and the kinds of parts that they add to."""
 
 
 def difference(accumulator: Accumulator) -> StreamError:
-    """Return the error of an answer that began again and is another one: what broke off the first.
+    """Return the error for a restarted answer that differs from the first: the error of the first one.
 
     Args:
-        accumulator: Holds the answer that began again.
+        accumulator: Holds the restarted answer.
     """
     restarted = None if accumulator.given_up is None else accumulator.given_up.event
     error = None if restarted is None else restarted.error
     if error is None:
-        error = StreamInterrupted("the answer began again, and is another one than what was given of it")
+        error = StreamInterrupted(
+            "the answer began again, but differs from the part that was already given; ask anew"
+        )
         if restarted is not None:
             error.partial = restarted.discarded
     return error.with_traceback(None)
 
 
 def is_same_call(before: ToolCall, call: ToolCall) -> bool:
-    """Tell whether two calls ask for the same: by name, and by the value of their arguments.
+    """Return True if two calls ask for the same thing: the same name, and arguments of the same value.
 
     Example:
         >>> one = ToolCall(id="a", name="now", arguments_text='{"zone": "UTC"}')
@@ -82,7 +84,7 @@ def is_same_call(before: ToolCall, call: ToolCall) -> bool:
 
 
 def _value_of(call: ToolCall) -> str:
-    """Return a call's arguments in one form for one value; text that is no JSON stays as it is."""
+    """Return a call's arguments in canonical JSON; text that is not JSON stays unchanged."""
     text = call.arguments_text
     if call.type == "custom":
         return text
@@ -93,7 +95,7 @@ def _value_of(call: ToolCall) -> str:
 
 
 class _Given:
-    """What was given of a part."""
+    """A part as given before the restart, and how much of it has been repeated."""
 
     __slots__ = ("at", "done", "part", "signature", "signed", "started", "text")
 
@@ -107,9 +109,9 @@ class _Given:
             self.text = ""
         self.signature: str = getattr(given, "signature", None) or ""
         self.at = self.signed = 0
-        """Length of the text, and of the signature, that has come again."""
+        """Length of the text, and of the signature, that has been repeated."""
         self.started = False
-        # A call keeps the id that was given to the end, also where that had not come.
+        # A tool call keeps its old id up to its end, even if that end was never given.
         self.done = not part.complete and part.kind != "tool_call"
 
     @property
@@ -119,36 +121,36 @@ class _Given:
 
 
 class Aligner:
-    """Passes over the events of an answer that equal what was given of the one before it.
+    """Drops the events of a restarted answer that repeat what was given of the first one.
 
     Args:
-        messages: What was given, by choice.
-        accumulator: Holds the answer that began again.
+        messages: The partial answer that was given, one message for each choice.
+        accumulator: Holds the restarted answer.
     """
 
     def __init__(self, messages: Iterable[Message], accumulator: Accumulator) -> None:
         self._accumulator = accumulator
         self.messages = tuple(messages)
-        """What was given, by choice."""
+        """The partial answer that was given, one message for each choice."""
         self._given = {
             (message.choice, index): _Given(part)
             for message in self.messages
             for index, part in enumerate(message.parts)
         }
         self.error: StreamError | None = None
-        """What the loop is to be told, once the answer is another one."""
+        """The error to raise, once the answers turn out to differ."""
 
     @property
     def over(self) -> bool:
-        """All that was given has come again."""
+        """True once everything that was given has been repeated."""
         return not any(given.owes for given in self._given.values())
 
     def fail(self) -> None:
-        """Take it that the answer is another one."""
+        """Set `error`: the restarted answer differs from the first."""
         self.error = difference(self._accumulator)
 
     def take(self, event: Event) -> Event | None:
-        """Return what of an event was not given before; None where it was.
+        """Return the part of an event that was not given before; None if all of it was.
 
         Args:
             event: An event that the accumulator has taken.
@@ -163,7 +165,7 @@ class Aligner:
         given = None if event.part is None else self._given.get((event.choice, event.part))
         if given is None:
             return event
-        # A part may begin without a word, by its first delta.
+        # A part may begin with its first delta, without a `PartStart`.
         given.started = True
         found = self._compare(given, event)
         if found is False:
@@ -172,7 +174,7 @@ class Aligner:
         return None if found is True else event
 
     def _compare(self, given: _Given, event: Any) -> bool | None:  # noqa: ANN401 - any event of a part
-        """Return True where an event was given, False where it is another one, None where it is new."""
+        """Return True for an event that was given before, False for one that differs, None for a new one."""
         kind = event.__class__
         if kind is PartStart:
             return bool(given.part.kind == event.content.kind)
@@ -209,12 +211,12 @@ class Aligner:
         return None
 
     def _compare_signature(self, given: _Given, signature: str) -> bool | None:
-        """Compare a signature; one that differs is another answer's, as is reasoning of another wording."""
+        """Compare a signature; a different one means a different answer, as different reasoning does."""
         rest = given.signature[given.signed :]
         if not rest:
             return None
         given.signed += len(signature)
-        # A longer one cannot be told apart from another one.
+        # A signature longer than the given one counts as different.
         return rest.startswith(signature)
 
     def _start_call(self, part: Part, event: ToolCallStart) -> bool:

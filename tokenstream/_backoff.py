@@ -1,6 +1,6 @@
-"""Say how long to wait before asking again, and how to ask where to go on.
+"""The wait before another attempt, and the header that names the position to resume at.
 
-It reads no clock and draws no numbers: time and randomness are arguments.
+Reads no clock and draws no random numbers: both are arguments.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ __all__ = ["clamp_reconnect", "last_event_id_header", "wait_before"]
 
 _MOST_DOUBLINGS = 62
 _SPREAD = 0.1
-"""Share of the wait that a server asked for by which clients that it told the same are spread."""
+"""Random addition to the wait that a server asked for, as a share of it; keeps its clients apart."""
 _RECONNECT, _SHORTEST_RECONNECT, _LONGEST_RECONNECT = 3_000, 100, 300_000
-"""Milliseconds before a reconnect: Chromium's default, and the bounds on what a server says."""
+"""Milliseconds before a reconnect: Chromium's default, and the bounds on a server's value."""
 
 
 def wait_before(
@@ -31,19 +31,20 @@ def wait_before(
     random: float,
     maximum_asked: float = 60.0,
 ) -> float | None:
-    """Return the seconds to wait before an attempt; None where the server asks for too many.
+    """Return the seconds to wait before an attempt; None if the server asks for too long a wait.
 
     The back-off doubles from *initial* to *maximum*, and half of it is random: the
     "equal jitter" of Exponential Backoff and Jitter (AWS Architecture Blog). Its
-    "full jitter" may wait no time at all, which costs one of few attempts; stamina
-    adds up to a second, which separates no clients that wait for thirty.
+    "full jitter" may not wait at all, which wastes one of few attempts; stamina adds
+    up to a second, which is too little to separate clients that wait for thirty.
 
-    What the server asked for (`error.retry_after`) is the least wait. *maximum*
-    does not bound it, because asking earlier is in vain, and up to a tenth is added.
+    The wait is never shorter than the one that the server asked for
+    (`error.retry_after`). *maximum* does not bound that one, because asking earlier is
+    in vain, and up to a tenth is added.
 
     Args:
         number: Number of the attempt; the first one is 1 and needs no wait.
-        error: Why the one before it failed.
+        error: The error of the previous attempt.
         initial: Longest back-off before the second attempt, in seconds.
         maximum: Longest back-off before any attempt.
         random: A random number from 0 to 1.
@@ -58,7 +59,7 @@ def wait_before(
     longest = min(math.ldexp(initial, min(number - 2, _MOST_DOUBLINGS)), maximum)
     wait = longest * (1 + random) / 2
     asked = error.retry_after if error is not None else None
-    # A wait that is no number compares as neither.
+    # "not >" and not "<=", so that NaN counts as no wait.
     if asked is None or not asked > 0:
         return wait
     return max(wait, asked * (1 + _SPREAD * random)) if asked <= maximum_asked else None
@@ -67,11 +68,11 @@ def wait_before(
 def clamp_reconnect(milliseconds: int | None) -> float:
     """Return the seconds to wait before a reconnect to a source of server-sent events.
 
-    A server's `retry:` counts between 0.1 s and 300 s: zero would have every client
-    ask without a pause, and no timer holds 10^30.
+    A server's `retry:` is clamped to 0.1–300 s: with zero every client would ask
+    without a pause, and no timer can hold 10^30.
 
     Args:
-        milliseconds: What the server said in `retry:`; None where it said nothing.
+        milliseconds: The server's `retry:`; None if it sent none.
 
     Example:
         >>> clamp_reconnect(None), clamp_reconnect(1_500), clamp_reconnect(0), clamp_reconnect(10**30)
@@ -84,15 +85,15 @@ def clamp_reconnect(milliseconds: int | None) -> float:
 def last_event_id_header(value: str) -> bytes:
     r"""Return the value of the header `Last-Event-ID`, in UTF-8 as Chromium sends it.
 
-    Spaces and tabs around it are left out: HTTP takes them off a header's value
-    (RFC 9110, 5.5), and h11 refuses to send them. Where nothing is left, the
-    header is not to be sent.
+    Leading and trailing spaces and tabs are removed: HTTP strips them from a header's
+    value (RFC 9110, 5.5), and h11 refuses to send them. If nothing is left, the
+    header must not be sent.
 
     Args:
         value: The id of the last event.
 
     Raises:
-        MisuseError: It holds a line break, NUL or half a character, which no header can.
+        MisuseError: The id holds a line break, NUL or half a surrogate pair, which no header can carry.
 
     Example:
         >>> last_event_id_header("é7 ")

@@ -1,4 +1,4 @@
-"""Where an answer stands, written down, and taken up again in another stream."""
+"""Makes checkpoints of an answer in progress, and restores an answer from one."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def standing(
     events_seen: int,
     last_event_id: str | None,
 ) -> Checkpoint:
-    """Return where an answer stands.
+    """Return a checkpoint of an answer in progress.
 
     Args:
-        accumulator: What there is of it.
-        connection: Where it comes from.
-        waiting: What the format has read and nobody was given yet, such as the rest of a frame.
-        events_seen: How many events were given.
+        accumulator: Holds the answer so far.
+        connection: The connection that it comes over.
+        waiting: Events that were decoded but not given yet, such as the rest of a frame.
+        events_seen: Number of events given.
         last_event_id: The id of the last SSE event.
     """
     stood = connection.stood or connection.stand()
@@ -60,7 +60,7 @@ def standing(
 
 
 def judged(checkpoint: Checkpoint, accumulator: Accumulator) -> Checkpoint:
-    """Return a checkpoint that was kept before the end, with the verdict that the end has brought."""
+    """Return a checkpoint from before the end, updated with the final ending."""
     messages = [
         message.model_copy(update={"ending": accumulator.ending_of(message.choice)})
         for message in checkpoint.messages
@@ -71,22 +71,22 @@ def judged(checkpoint: Checkpoint, accumulator: Accumulator) -> Checkpoint:
 def restored(
     checkpoint: Checkpoint, accumulator: Accumulator, *, limits: Limits, pings: bool
 ) -> tuple[Format, list[Event]]:
-    """Return the format that goes on from a checkpoint, and the events that it had still to give.
+    """Return the format that continues from a checkpoint, and the events that were still to be given.
 
     Args:
-        checkpoint: Where the answer stood.
-        accumulator: Takes what there was of it.
+        checkpoint: The checkpoint.
+        accumulator: Receives the answer so far.
         limits: Bounds for the format.
-        pings: Whether signs of life become events.
+        pings: True to get signs of life as events.
 
     Raises:
-        MisuseError: Nothing can go on from there.
+        MisuseError: The answer cannot be continued from this checkpoint.
     """
     name, state = _checked(checkpoint)
     known = registry.create(name, limits=limits, pings=pings)
     try:
         left = read_events(state["events"]) if "events" in state else []
-        # The format has told these, too.
+        # The format's own state includes the events that were still to be given.
         told = Accumulator(limits=limits)
         for message in checkpoint.messages:
             told.restore(message)
@@ -94,7 +94,7 @@ def restored(
             told.take(event)
         known.restore(state["format"], told.messages or [told.message])
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        msg = "the checkpoint's state is not what `checkpoint()` gave: store it as it is, or ask anew"
+        msg = "the checkpoint's state is not what `checkpoint()` returned: store it unchanged, or ask anew"
         raise MisuseError(msg) from error
     shared = [field for field in known.parts.fields if isinstance(field, str)]
     accumulator.tool_calls_delivered = [*checkpoint.tool_calls_delivered]
@@ -107,24 +107,24 @@ def _checked(checkpoint: Checkpoint) -> tuple[str, dict[str, Any]]:
     if not isinstance(cast("object", checkpoint), Checkpoint):
         kind = type(checkpoint).__qualname__
         raise MisuseError(
-            f"{kind} is no checkpoint; one that was stored is read with Checkpoint.model_validate_json"
+            f"expected a Checkpoint, not {kind}; read a stored one with Checkpoint.model_validate_json"
         )
     if checkpoint.version != _VERSION:
         raise MisuseError(
-            f"the checkpoint is of version {checkpoint.version}, and version {_VERSION} can be read; "
-            "what there was of the answer is in its .messages: ask for the answer anew"
+            f"the checkpoint has version {checkpoint.version}, but only version {_VERSION} can be read: "
+            "ask for the answer anew; the partial answer is in its .messages"
         )
     name, state = checkpoint.format, checkpoint.state
     if name is None:
-        raise MisuseError("nothing had come when the checkpoint was made; ask for the answer anew")
+        raise MisuseError("the checkpoint was made before anything had arrived; ask for the answer anew")
     if not registry.load(name).resumes:
         raise MisuseError(
-            f"{name} has no resume: its servers cannot go on with an answer, as those of {_RESUMABLE} can; "
-            "ask for the answer anew, what there was of it is in checkpoint.message"
+            f"{name} cannot be resumed: its servers cannot continue an answer, as those of {_RESUMABLE} can; "
+            "ask for the answer anew; the partial answer is in checkpoint.message"
         )
     if state is None or not is_dict(state.get("format")):
         raise MisuseError(
-            "the checkpoint has no state to go on from: the answer had failed, or had come in a form that "
-            "cannot be kept; ask for the answer anew"
+            "the checkpoint has no state to continue from: the answer had failed, or had arrived in a form "
+            "that cannot be stored; ask for the answer anew"
         )
     return name, state

@@ -1,6 +1,6 @@
-"""Names that people try first, and that are elsewhere: where each of them is, in a sentence.
+"""Helpful AttributeErrors for names from other libraries: a sentence for each on what to use here.
 
-They are attributes that do not exist: `hasattr` says no, and type checkers refuse them.
+The attributes do not exist: `hasattr` returns False, and type checkers reject them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ ALIASES = {
     "tool_call": "tool_calls",
     "usage_metadata": "usage",
 }
-"""Other APIs' words for what a message has."""
+"""Other APIs' names for attributes of a message."""
 FIELDS = (
     "citations",
     "complete",
@@ -52,7 +52,7 @@ FIELDS = (
     "role",
     "usage",
 )
-"""Names that a message has and a stream lacks."""
+"""Attributes of a message that a stream does not have."""
 _FINAL = "`stream.final()` reads to the end and returns the message; an AsyncStream's is awaited"
 OF_STREAM = {
     "choices": "`stream.messages` has a message for each choice, and `stream.choice(n)` the views of one",
@@ -74,8 +74,8 @@ OF_STREAM = {
 OF_MESSAGE = {
     "candidates": "this is one of them; `stream.messages` has all",
     "choices": "this is one of them; `stream.messages` has all",
-    "delta": "pieces come in the loop over a stream; this is what they add up to",
-    "content": "its text is `message.text`, and all that it is made of `message.parts`",
+    "delta": "deltas come in the loop over a stream; this is the message that they add up to",
+    "content": "its text is `message.text`, and everything that it consists of is `message.parts`",
     "message": "this is it; its text is `message.text`",
     "output_parsed": "`stream.result(type)` reads the answer as a type",
     "parsed": "`stream.result(type)` reads the answer as a type",
@@ -84,11 +84,11 @@ OF_MESSAGE = {
 
 
 class Refused(MisuseError, TypeError):
-    """Something was used as if it were something else.
+    """An object was used in a way that its type does not support.
 
-    It is a TypeError because Python asks some things only to hear that there are
-    none: `list(view)` asks for a length first. Whoever meets it sees the public
-    name, which is also what comes out of a pickle.
+    It is a TypeError because Python probes for some methods and expects a TypeError
+    if they are missing: `list(view)` asks for a length first. Tracebacks show it as
+    `MisuseError`, and a pickle restores it as that.
     """
 
     def __reduce__(self) -> tuple[Callable[..., TokenStreamError], Any]:
@@ -97,7 +97,7 @@ class Refused(MisuseError, TypeError):
 
 
 class _NoBlock(Refused, AttributeError):
-    """Raised for `with` where `async with` is meant, or the reverse; an AttributeError, for `hasattr`."""
+    """The wrong one of `with` and `async with` was used; an AttributeError, so that `hasattr` is False."""
 
 
 for _kind in (Refused, _NoBlock):
@@ -106,9 +106,9 @@ for _kind in (Refused, _NoBlock):
 
 
 class _Elsewhere:
-    """Stands in a class for a name that it does not have.
+    """Descriptor for a missing attribute, whose access raises an explanation.
 
-    Unlike a `__getattr__`, it costs the names that are there nothing.
+    Unlike a `__getattr__`, it costs existing attributes nothing.
     """
 
     __slots__ = ("_error", "_told")
@@ -122,7 +122,7 @@ class _Elsewhere:
 
 
 def of_stream(kind: type[KindT]) -> type[KindT]:
-    """Say in a class of streams where the names are that it has not."""
+    """Add descriptors to a stream class that explain the names it does not have."""
     places = {name: f"it is `stream.message.{name}`" for name in FIELDS}
     places |= {name: f"it is `stream.message.{field}`" for name, field in ALIASES.items()}
     for name, place in {**places, **OF_STREAM}.items():
@@ -131,7 +131,7 @@ def of_stream(kind: type[KindT]) -> type[KindT]:
 
 
 def of_message(name: str) -> str | None:
-    """Return where a name is that a message has not, in a sentence; None where nobody knows.
+    """Return a sentence on what replaces an attribute that a message lacks; None for an unknown name.
 
     Example:
         >>> of_message("stop_reason")
@@ -144,14 +144,14 @@ def of_message(name: str) -> str | None:
 
 
 def no_block(kind: type, *, is_async: bool) -> None:
-    """Say in a class of streams which block is its own.
+    """Make the wrong kind of `with` statement raise an explanation in a stream class.
 
     Args:
         kind: The class.
-        is_async: Whether that is `async with`.
+        is_async: True if the class supports `async with`, False for `with`.
     """
     own, other = ("async with", "with") if is_async else ("with", "async with")
     wanted = "Stream or connect" if is_async else "AsyncStream or aconnect"
-    told = f"the block of {{}} is `{own}`, not `{other}`: write that, or take {wanted}"
+    told = f"{{}} supports `{own}`, not `{other}`: write `{own}`, or use {wanted}"
     for name in ("__enter__", "__exit__") if is_async else ("__aenter__", "__aexit__"):
         setattr(kind, name, _Elsewhere(told, _NoBlock))

@@ -1,4 +1,4 @@
-"""What runs for a chunk that is one more delta like the last one: one function, made for many of them."""
+"""The fast path for a chunk that is one more delta like the last one, read by its shape."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ __all__ = ["Glancing", "decoder_of", "is_the_callers", "no_event", "through_of"]
 
 
 class Observes(Protocol):
-    """Goes along with a machine."""
+    """An observer of a machine, such as a tracer."""
 
     def ended(self, machine: Any) -> None:  # noqa: ANN401 - a machine, which stands above
-        """Take the end, perhaps again: the verdict is given, and what had arrived is on the error."""
+        """Take the end, perhaps repeatedly: the ending is set, and the error has the partial answer."""
 
     def around_tool(self, within: Any) -> Any:  # noqa: ANN401 - a router's, which stands above
-        """Return what gives the block in which a router runs a tool.
+        """Return a function that makes the context manager around a router's tool.
 
         Args:
-            within: Gives the block of somebody else, which stands within it; None where there is none.
+            within: Makes another context manager, to be entered within it; None for none.
         """
 
 
 class Glancing:
-    """What a machine has in hand for each chunk: accumulator and meter, the chunk itself, and its way.
+    """The state that a machine uses for each chunk: accumulator, meter, the chunk, and the fast path.
 
     Args:
         limits: Bounds on untrusted input.
-        late_usage: Tells token counts that no event has told yet, None where there are none.
+        late_usage: Returns token counts that no event has reported yet, or None.
     """
 
     __slots__ = (
@@ -77,35 +77,35 @@ class Glancing:
         """The stage that holds the message."""
         self.meter = Meter(0.0)
         self._given = 0
-        """Events that were given, but for those that were read at a glance."""
+        """Number of events given, without those read by their shape."""
         self.head: ResponseHead | None = None
-        """The head of the response; None where there is none, or not yet."""
+        """The head of the response; None without one, or before it arrives."""
         self.observer: Observes | None = None
-        """Is told of the end."""
+        """Notified of the end."""
         self.chunk: Any = None
         """The input that `pull` decodes next."""
         self.reorder: Reorder | None = None
-        """Puts the frames right that come out of order or twice; None where they are taken as they come."""
+        """Reorders frames and drops repeated ones; None to take them as they come."""
         self.ready: list[Any] = []
-        """Frames whose turn has come because time has passed."""
+        """Frames that `reorder` released because their time had passed."""
         self.now = 0.0
-        """The clock at the last input."""
+        """The clock reading of the last input."""
         self.error: StreamError | None = None
-        """What went wrong after the events that were given last."""
+        """The failure after the events given last; None if there is none."""
         self.plain = True
-        """Whether nothing but more input is needed: no error, no terminal event, no end."""
+        """True while the answer simply continues: no error, no terminal event, no end."""
         self.timer: Callable[[], float] | None = None
-        """Tells the time, to measure how long reading takes; None where that is not measured."""
+        """A clock for measuring how long reading takes; None to measure nothing."""
         self.waits = False
-        """Nothing is given before the guards that were asked have answered."""
+        """True while nothing may be given before the guards have answered."""
         self.shortcut: Callable[[Any, float], Event | None] | None = None
-        """Does what `give` does, where the last chunk is done with and the next may be like it."""
+        """Fast replacement for `give` while chunks may be like the last one; else None."""
         self.unit: type = bytes
-        """The class of what `give` takes: str where the input is text that was decoded already."""
+        """The class of input that `give` takes: bytes, or str for decoded text."""
 
     @property
     def metrics(self) -> Metrics:
-        """How fast the answer came, as far as it has come."""
+        """Timing of the answer so far."""
         return self.meter.read(
             self.now if self.meter.chunks else None,
             events=self.events_seen,
@@ -114,16 +114,16 @@ class Glancing:
 
     @property
     def events_seen(self) -> int:
-        """Events that were given."""
+        """Number of events given."""
         return self._given + self.meter.glanced
 
     def glance_with(  # noqa: C901 - what runs for every token is in one place
         self, read: Callable[[Any], Event | None]
     ) -> Callable[[Any, float], Event | None]:
-        """Return what does for a chunk, in one call, what `Machine.pull` does for any.
+        """Return a function that does for a chunk, in one call, the work of `Machine.pull`.
 
-        It keeps where the last delta went. What it gives no event for is left to `pull`, and
-        then it serves no longer.
+        It remembers the destination of the last delta. When it returns None for a chunk,
+        `pull` has to read that chunk, and the function must not be called again.
 
         Args:
             read: Reads a chunk like the last one; returns None for any other.
@@ -141,7 +141,7 @@ class Glancing:
             stamps = meter.stamps
             if len(stamps) >= meter.look_at:
                 if len(pieces) >= log.full_at:
-                    # Soon enough: a block may hold some pieces more.
+                    # Packing only here is soon enough: a block may hold a few pieces more.
                     log.pack()
                 return self.sample(glance, chunk, now)
             self.now = now
@@ -160,9 +160,9 @@ class Glancing:
                 and accumulator.lane is lane
                 and (not is_reasoning or is_bare(event))
             ):
-                # As in `Accumulator.take` and `TextLog.append`, whose calls would cost each event.
+                # Inlines `Accumulator.take` and `TextLog.append`: their calls would cost time for each event.
                 if is_call:
-                    event._link = log  # noqa: SLF001 - where `partial_arguments` looks
+                    event._link = log  # noqa: SLF001 - read by `partial_arguments`
                 text = event.fragment if is_fragment else event.text
                 pieces.append(text)
                 size = len(text)
@@ -189,7 +189,7 @@ class Glancing:
         return glance
 
     def tell_end(self) -> None:
-        """Tell who goes along that the verdict is given."""
+        """Notify the observer that the ending is set."""
         if self.observer is not None:
             self.observer.ended(self)
 
@@ -199,7 +199,7 @@ class Glancing:
         chunk: Any,  # noqa: ANN401 - a `unit`
         now: float,
     ) -> Event | None:
-        """Read a chunk at a glance, and measure how long it takes; gaps are counted before, if it is time."""
+        """Read a chunk by its shape and measure how long that takes, after the meter's periodic work."""
         timer = self.timer
         if timer is None:
             self.meter.look()
@@ -213,13 +213,13 @@ class Glancing:
         return event
 
     def fail(self) -> None:
-        """Take the accumulator's error, after the event that brought it."""
+        """Take over the accumulator's error, after the event that caused it."""
         self.error = self.accumulator.error
         self.plain = False
         self.shortcut = None
 
     def mark(self, event: Event, *, fresh: bool) -> bool:
-        """Mark content that came with the end of the input; return False."""
+        """Record content that came with the end of the input; return False."""
         if fresh:
             self.meter.content(self.now)
         self.meter.plain_deltas += 1
@@ -231,11 +231,11 @@ class Glancing:
 
     @property
     def gap(self) -> StreamError | None:
-        """The error of a frame that never came; None while all come in their turn."""
+        """The error for a frame that never arrived; None while no frame is missing."""
         return None if self.reorder is None else self.reorder.error
 
     def give_late(self, now: float) -> None:
-        """Give the frames whose turn has come because time has passed; `pull` then gives their events."""
+        """Release the frames that waited long enough for missing ones; `pull` then gives their events."""
         if self.reorder is not None:
             self.ready = self.reorder.tick(now)
             self.error = self.error or self.reorder.error
@@ -245,9 +245,9 @@ class Glancing:
     def sorted_frames(
         self, coding: ContentDecoder | None, connection: Connection, chunk: bytes, now: float
     ) -> Iterator[Any]:
-        """Give the frames of a chunk that is compressed, or whose frames may be out of order.
+        """Yield the frames of a chunk that is compressed, or whose frames may be out of order.
 
-        What is compressed may grow a thousandfold, so it is undone piece by piece.
+        Compressed data may grow a thousandfold, so it is decompressed piece by piece.
         """
         meter, reorder = self.meter, self.reorder
         ready, self.ready = self.ready, []
@@ -266,7 +266,7 @@ class Glancing:
 
 
 def decoder_of(coding: str, limits: Limits) -> ContentDecoder | None:
-    """Return what undoes a content coding; None where there is none."""
+    """Return a decoder for a content coding; None if there is nothing to decode."""
     if coding.strip().lower() in ("", "identity"):
         return None
     from tokenstream.framing.content_coding import ContentDecoder
@@ -275,10 +275,10 @@ def decoder_of(coding: str, limits: Limits) -> ContentDecoder | None:
 
 
 def through_of(reasoning_tags: bool | Iterable[str]) -> Throughs | None:  # noqa: FBT001 - as callers give it
-    """Return what makes that which tells reasoning by its tags; None where no tags are asked for.
+    """Return a function that makes the `ReasoningTags` stage; None if no tags are asked for.
 
     Raises:
-        MisuseError: What is asked for is no tag.
+        MisuseError: `reasoning_tags` is not a list of tag names.
     """
     if reasoning_tags is False or reasoning_tags == ():
         return None
@@ -288,9 +288,9 @@ def through_of(reasoning_tags: bool | Iterable[str]) -> Throughs | None:  # noqa
 
 
 def is_the_callers(cause: StreamError) -> bool:
-    """Tell whether a source broke by itself, such as the application's own generator, and no transport."""
+    """Return True if a source of the application failed, such as its own generator, and not a transport."""
     return isinstance(cause, StreamInterrupted) and cause.kind == "unknown"
 
 
 def no_event() -> None:
-    """Stand in for `pull` once the machine was cut."""
+    """Replace `pull` once the machine was cut: there are no more events."""

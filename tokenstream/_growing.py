@@ -1,4 +1,4 @@
-"""What is being said: the parts, choices and token counts of an answer that still grow."""
+"""The mutable state of an answer in progress: its parts, choices and token counts."""
 
 from __future__ import annotations
 
@@ -39,24 +39,24 @@ __all__ = [
 ]
 
 BYTES_PER_TOKEN = 4
-"""Bytes that count as a token where the provider has not counted."""
+"""Bytes per token, for estimates where the provider reported no count."""
 _MOST_BYTES_PER_TOKEN = 16
-"""More than so many are no token on average, in any language: the count is not of all that came."""
+"""Bytes per token that no language exceeds on average: beyond it a reported count covers only a part."""
 
 
 _OWN_ENDS = frozenset({"stop", "tool_calls"})
 
 
 def ended_itself(reason: FinishReason | None, ending: Ending) -> bool:
-    """Tell whether an answer ended where the model meant it to, as far as its finish reason says."""
+    """Return True if the model itself ended the answer, by its finish reason or, without one, its ending."""
     return reason in _OWN_ENDS or (reason is None and ending == "complete")
 
 
 class Arguments(TextLog):
-    """The text of a call's arguments, and what it has come to for whoever looks.
+    """The text of a call's arguments, parsed only as far as somebody reads the value.
 
     Args:
-        free: Whether it is free text and no JSON.
+        free: True for the free text of a custom tool, which is not JSON.
     """
 
     __slots__ = ("_free", "_lenient", "_read", "_reader")
@@ -65,14 +65,14 @@ class Arguments(TextLog):
         super().__init__()
         self._free = free
         self._read = 0
-        """How much of the text has been looked at."""
+        """Characters of the text that have been parsed."""
         self._reader: Any = None
         self._lenient: Arguments | None = None
-        """The same for whoever reads it leniently."""
+        """The same text, parsed leniently; made at the first access to `lenient_value`."""
 
     @property
     def value(self) -> Any:  # noqa: ANN401 - any JSON value
-        """What the text has come to; None while that cannot be told."""
+        """The value of the text so far; None while nothing can be shown."""
         reader = self._reader
         if reader is None:
             reader = self._reader = FreeText() if self._free else _parser()
@@ -84,7 +84,7 @@ class Arguments(TextLog):
 
     @property
     def lenient_value(self) -> Any:  # noqa: ANN401 - any JSON value
-        """The value of the text so far, read as almost JSON; None while that cannot be told."""
+        """The value of the text so far, parsed leniently; None while nothing can be shown."""
         lenient = self._lenient
         if lenient is None:
             lenient = self._lenient = Arguments(free=self._free)
@@ -96,7 +96,7 @@ class Arguments(TextLog):
         return lenient.value
 
     def _last(self, missing: int) -> str:
-        """Return that many characters from the end; what lies before them is not touched."""
+        """Return the last `missing` characters without joining the pieces before them."""
         found: list[str] = []
         pieces = reversed(self.pieces)
         while missing > 0:
@@ -107,7 +107,7 @@ class Arguments(TextLog):
 
 
 class FreeText:
-    """Text that is read as what it is."""
+    """Parser for text that is its own value."""
 
     __slots__ = ("value",)
 
@@ -128,27 +128,27 @@ def _parser(*, lenient: bool = False) -> Any:  # noqa: ANN401 - a parser, whose 
 
 
 class GrowingPart:
-    """One part that can still grow: what it began as, and what came since."""
+    """A part that can still grow: its beginning, and everything added since."""
 
     __slots__ = ("extra", "final", "is_gap", "log", "pieces", "spans", "start")
 
     def __init__(self, start: Part, *, is_gap: bool = False) -> None:
         self.start = start
         self.is_gap = is_gap
-        """Nothing was said of it, but of parts behind it: it is another message's, and none of this one."""
+        """True for an index that was skipped: that part belongs to another message."""
         self.final: Part | None = None
-        """The finished part, shared by every snapshot from then on."""
+        """The finished part, shared by every later snapshot."""
         self.pieces: Arguments | None = None
-        """Text of its own: arguments, or what audio says."""
+        """Text that only this part holds: arguments, or a transcript."""
         self.log: SharedLog | None = None
         """For text, reasoning and refusals, the choice's log of that kind."""
         self.spans: list[int] = []
-        """Where its text begins and ends in the log, in turns."""
+        """Offsets in `log` at which this part's text begins, ends, begins again, and so on."""
         self.extra: list[Any] | None = None
         """Pieces of a signature, or of media."""
 
     def add_piece(self, text: str) -> Arguments:
-        """Add to the text of its own, and return that."""
+        """Append to the part's arguments or transcript, and return their log."""
         pieces = self.pieces
         if pieces is None:
             start = self.start
@@ -163,14 +163,14 @@ class GrowingPart:
         self.extra.append(piece)
 
     def finish(self, content: Part) -> None:
-        """Take what it is as a whole."""
+        """Store the finished part."""
         self.final = content
         if not isinstance(content, TextPart | ReasoningPart | RefusalPart):
             self.start, self.pieces, self.extra = content, None, None
 
     @property
     def own_size(self) -> int:
-        """How much text of its own it has, in bytes."""
+        """Size of the part's arguments or transcript, in bytes."""
         if self.pieces is not None:
             return self.pieces.size
         content = self.final or self.start
@@ -199,7 +199,7 @@ class GrowingPart:
 
 
 class SharedLog(TextLog):
-    """All text of one kind in a choice; the parts of that kind add to it in turns."""
+    """All text of one kind in a choice; the parts of that kind append to it in turns."""
 
     __slots__ = ("kind", "writer")
 
@@ -207,17 +207,17 @@ class SharedLog(TextLog):
         super().__init__()
         self.kind = kind
         self.writer: GrowingPart | None = None
-        """The part that last added to it."""
+        """The part that appended last."""
 
 
 class Lane:
-    """Where a delta went, and so does the next one like it.
+    """The destination of a delta, kept because the next one usually goes there, too.
 
     Args:
-        kind: The class of the delta.
-        choice: Its choice.
-        part: Its part.
-        log: What its text was added to.
+        kind: The delta's class.
+        choice: The delta's choice.
+        part: The delta's part.
+        log: The log that the delta's text was appended to.
     """
 
     __slots__ = ("choice", "is_fragment", "kind", "log", "part")
@@ -228,21 +228,21 @@ class Lane:
         self.part = part
         self.log = log
         self.is_fragment = isinstance(log, Arguments)
-        """Whether its text is called a fragment."""
+        """True if the delta's text is its `fragment` and not its `text`."""
 
 
 def is_bare(delta: Any) -> bool:  # noqa: ANN401 - a delta
-    """Tell whether a delta of reasoning is text and nothing else."""
+    """Return True if a reasoning delta carries text and no signature."""
     return bool(delta.text) and not delta.signature
 
 
 def snapshot(value: object) -> object:
-    """Return a value that does not change any more: a list of items grows in place."""
+    """Return a value that no longer changes: a copy of a list, which would grow in place."""
     return list(value) if is_list(value) else value
 
 
 class ChoiceState:
-    """What has been said in one alternative answer."""
+    """The state of one choice."""
 
     __slots__ = (
         "delivered",
@@ -262,7 +262,7 @@ class ChoiceState:
         self.index = index
         self.parts: list[GrowingPart] = []
         self.logs: tuple[SharedLog, ...] = ()
-        """What has been written, by kind: text, reasoning, refusal."""
+        """One log for each kind of text: text, reasoning, refusal."""
         self.finish_reason: FinishReason | None = None
         self.raw_finish_reason: str | None = None
         self.finish_message: str | None = None
@@ -271,25 +271,25 @@ class ChoiceState:
         self.delivered: list[ToolCall] = []
         """The tool calls that were handed out, in that order."""
         self.ended: list[ToolCall] = []
-        """The same with those between them that ended on arguments that are no JSON."""
+        """All tool calls that ended, including those with invalid arguments."""
         self.reopened = 0
-        """How often a part changed that had ended."""
+        """Number of times that a finished part was changed."""
 
     def has_gone_on(self, id: str) -> bool:
-        """Tell whether the model itself ended a call: something stands behind it, or the end of the answer.
+        """Return True if the model itself ended a call: by another part after it, or by ending the answer.
 
         Args:
             id: The call's id.
         """
         last = self.parts[-1].final
-        behind = not isinstance(last, ToolCall) or last.id != id
-        return behind or ended_itself(self.finish_reason, self.ending)
+        is_followed = not isinstance(last, ToolCall) or last.id != id
+        return is_followed or ended_itself(self.finish_reason, self.ending)
 
     def part(self, index: int, start: Callable[[], Part]) -> GrowingPart:
-        """Return a part that something is about to change; events made by hand may lack its start."""
+        """Return a part that is about to change; create it if its start is missing from the events."""
         parts = self.parts
         if len(parts) <= index:
-            # The parts of a run's step are numbered with those of the others.
+            # All steps of a run share one numbering of parts, so this step's indexes may have gaps.
             parts.extend(GrowingPart(start(), is_gap=True) for _ in range(index - len(parts)))
             parts.append(GrowingPart(start()))
         part = parts[index]
@@ -301,7 +301,7 @@ class ChoiceState:
         return part
 
     def writes(self, part: GrowingPart, kind: str) -> SharedLog:
-        """Return the log that a part's text is added to, with the part's turn begun there."""
+        """Return the log for a part's text, after recording that this part appends to it now."""
         log = part.log
         if log is None or log.kind != kind:
             log = part.log = self.log(kind)
@@ -315,16 +315,16 @@ class ChoiceState:
 
     @property
     def size(self) -> int:
-        """How much has been said, in bytes: text of all kinds, and arguments."""
+        """Size of the choice in bytes: all kinds of text, and arguments."""
         return sum(log.size for log in self.logs) + sum(part.own_size for part in self.parts)
 
     def rename_call(self, index: int, id: str, delivered: list[str]) -> ToolCall | None:
-        """Give a tool call another id, and return the call once it was handed out.
+        """Change a tool call's id; return the call if it has already been handed out.
 
         Args:
             index: The part's index.
-            id: The id.
-            delivered: Ids of the calls that were handed out.
+            id: The new id.
+            delivered: Ids of the calls that were handed out; changed in place.
         """
         part = self.parts[index]
         call = part.final if isinstance(part.final, ToolCall) else None
@@ -341,20 +341,20 @@ class ChoiceState:
         return call
 
     def restore(self, message: Message, shared: dict[str, Any], names: Collection[str]) -> int:
-        """Take what there was of a choice, and return how many characters it holds.
+        """Restore the choice from a message, and return the number of characters that it holds.
 
-        Its tool calls count as handed out before: no view gives them.
+        Its tool calls count as handed out already, so no view gives them again.
 
         Args:
-            message: That.
-            shared: Takes the fields that all choices share.
-            names: The names of these.
+            message: The choice as it was.
+            shared: Receives the fields that all choices share.
+            names: The names of those fields.
         """
         self.finish_reason, self.raw_finish_reason = message.finish_reason, message.raw_finish_reason
         self.finish_message = message.finish_message
         for name, value in message.provider_data.items():
             data = shared if name in names else self.provider_data
-            # A list of items grows in place.
+            # A copy, since a list of items grows in place.
             data[name] = [*value] if isinstance(value, list) else value
         return sum([self._restore_part(part) for part in message.parts])
 
@@ -383,11 +383,11 @@ class ChoiceState:
         return held
 
     def find_log(self, kind: str) -> SharedLog | None:
-        """Return what has been written of one kind; None before there is any."""
+        """Return the log of one kind of text; None before any has arrived."""
         return next((log for log in self.logs if log.kind == kind), None)
 
     def log(self, kind: str) -> SharedLog:
-        """Return the log that text of one kind is added to."""
+        """Return the log of one kind of text, made if necessary."""
         log = self.find_log(kind)
         if log is None:
             log = SharedLog(kind)
@@ -396,12 +396,12 @@ class ChoiceState:
 
 
 class GivenUp:
-    """An answer that was given up, because it began again.
+    """A partial answer that was given up because the answer began again.
 
     Args:
-        choices: What there was of it.
-        head: Its id, model, role and further fields.
-        event: Says so.
+        choices: Its choices.
+        head: Its id, model, role and shared fields.
+        event: The event that announced the new beginning.
     """
 
     __slots__ = ("_choices", "event", "head")
@@ -414,7 +414,7 @@ class GivenUp:
 
     @property
     def size(self) -> int:
-        """How far it had come, in characters and calls."""
+        """Amount that had arrived: characters plus ended calls."""
         return sum(
             sum(log.length for log in choice.logs)
             + len(choice.ended)
@@ -423,7 +423,7 @@ class GivenUp:
         )
 
     def restored(self) -> dict[int, ChoiceState]:
-        """Return what there was of it, as what counts again."""
+        """Make the choices valid again, and return them."""
         self._mark(void=False)
         return self._choices
 
@@ -434,18 +434,18 @@ class GivenUp:
 
 
 class GrowingUsage:
-    """Token counts so far: what is reported later replaces field by field, and null replaces nothing."""
+    """Token counts so far: a later report replaces field by field, and null replaces nothing."""
 
     __slots__ = ("counts", "report")
 
     def __init__(self) -> None:
         self.counts: dict[str, Any] = {}
-        """The counts in our names."""
+        """The counts under the names of `Usage`."""
         self.report: dict[str, Any] = {}
-        """As the provider reported them."""
+        """The counts as the provider reported them."""
 
     def add(self, usage: Usage) -> None:
-        """Merge another report; what was estimated was counted by nobody."""
+        """Merge another report, without an estimated number of output tokens."""
         without = ("source", "provider_data", "output_tokens" if usage.source == "estimated" else "")
         for name in Usage.model_fields:
             value = getattr(usage, name)
@@ -456,7 +456,7 @@ class GrowingUsage:
                 self.report[key] = value
 
     def joined(self, usage: Usage) -> GrowingUsage:
-        """Return what `add` makes of it, and change nothing."""
+        """Return a new object with another report merged in."""
         joined = GrowingUsage()
         joined.counts.update(self.counts)
         joined.report.update(self.report)
@@ -464,7 +464,7 @@ class GrowingUsage:
         return joined
 
     def build(self, *, final: bool) -> Usage | None:
-        """Return the counts as they are now; None where none were reported."""
+        """Return the counts as they are now; None if none were reported."""
         if not self.counts and not self.report:
             return None
         source = "reported" if final else "partial"
@@ -473,13 +473,13 @@ class GrowingUsage:
     def with_spent(
         self, spent: Usage | None, *, final: bool, said: dict[int, ChoiceState] | None = None
     ) -> Usage | None:
-        """Return the counts with those of attempts that were given up.
+        """Return the counts including those of attempts that were given up.
 
         Args:
-            spent: These; None where there were none.
-            final: The counts of this attempt will not change.
-            said: What the tokens of the answer are estimated by, where their final count is not known;
-                None not to estimate.
+            spent: The counts of those attempts; None if there were none.
+            final: True if the counts of this attempt will no longer change.
+            said: The choices whose size gives an estimate where the final count is unknown; None
+                for no estimate.
         """
         usage = self.build(final=final)
         if spent is not None:
@@ -489,7 +489,7 @@ class GrowingUsage:
         if said is None or (counted and known.source == "reported"):
             return usage
         size = sum(choice.size for choice in said.copy().values())
-        # A count so far may be one from the start, as Anthropic's is, or one that goes along, as Gemini's is.
+        # The count so far may date from the start (Anthropic) or be updated along the way (Gemini).
         if size <= counted * _MOST_BYTES_PER_TOKEN:
             return usage
         tokens = math.ceil(size / BYTES_PER_TOKEN)

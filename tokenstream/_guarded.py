@@ -1,4 +1,4 @@
-"""A machine that can hold its first events back, and whose events pass the guards of a stream."""
+"""A machine that can hold its first events back, and shows its events to the stream's guards."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["GuardedMachine", "Stops"]
 
 
 class Stops(Protocol):
-    """Ends the stream that a machine is part of."""
+    """The stream that a machine belongs to, as far as the machine can end it."""
 
     def stop(self, reason: str) -> None:
         """End the answer here, and close the source at once."""
@@ -37,16 +37,16 @@ class Stops(Protocol):
 
 
 class GuardedMachine(Machine):
-    """Holds back what a rule has still to allow, and stops where one says so.
+    """Holds events back until the guards allow them, and stops when a guard says so.
 
-    Without guards it does what a `Machine` does.
+    Without guards it behaves like a `Machine`.
 
     Args:
-        format: The format's name or a format object; None to find it out.
-        content_type: The response's content type, where one is known.
+        format: The format's name or a format object; None to detect it.
+        content_type: The response's content type, if known.
         limits: Bounds on untrusted input.
-        pings: Whether signs of life become `Ping` events.
-        through: Makes what the events of each format pass before they are given; None for nothing.
+        pings: True to get signs of life as `Ping` events.
+        through: Makes the stage that a format's events pass through; None for no stage.
     """
 
     __slots__ = ("_finish", "_hold", "_named", "_stops", "_way", "guards", "last")
@@ -61,25 +61,25 @@ class GuardedMachine(Machine):
         through: Throughs | None = None,
     ) -> None:
         self._hold: Hold | None = None
-        """The events that are held back, and until when; None where none are."""
+        """The events that are held back; None if none are."""
         self._named = ""
-        """The name of the format that they are in, which the message does not have yet."""
+        """The name of their format, which the message must not show before them."""
         self.guards: Guards | None = None
         self._stops: Stops
         self._finish: Event | None = None
-        """The finish of the answer, while the guards that judge it are waited for."""
+        """The answer's finish event, while guards are still judging it."""
         self.last: Event | None = None
-        """The event that is still to be given at the end of a stream that a guard has stopped."""
+        """The `Stopped` event that is still to be given after a guard has stopped the stream."""
         super().__init__(format, content_type=content_type, limits=limits, pings=pings, through=through)
         self._way: Callable[[], Event | None] = self._next
-        """The next event, before the guards have seen it."""
+        """Returns the next event, before the guards have seen it."""
 
     def guard(self, guards: Guards, stops: Stops) -> None:
-        """Have events pass these guards from here on.
+        """Show all further events to these guards.
 
         Args:
             guards: The guards.
-            stops: Ends the stream.
+            stops: The stream, to be ended if a guard says so.
         """
         self.guards, self._stops = guards, stops
         if self.take == self.accumulator.take:
@@ -91,7 +91,7 @@ class GuardedMachine(Machine):
             self._hold_on()
 
     def hold_back(self, hold: Hold) -> None:
-        """Hold back what comes next; the message does not have it before it is given."""
+        """Hold back the next events; the message does not contain them before they are given."""
         hold.take_left(self._left)
         self._left, self._giving = [], ([], self._given)
         self._hold, self.holding = hold, True
@@ -100,14 +100,14 @@ class GuardedMachine(Machine):
         self._go(self._pull_held)
 
     def _hold_on(self) -> None:
-        """Hold back what comes until the guards have spoken, too."""
+        """Extend the hold until the guards have answered."""
         guards = self.guards
         if guards is not None and self._hold is not None:
             self._hold.guarded = lambda: guards.holding
 
     @property
     def guarded_until(self) -> float:
-        """The clock at which a guard stops the answer, whatever comes until then."""
+        """The clock reading at which a guard will stop the answer; infinity without such a deadline."""
         deadline = None
         if self.guards is not None and (self.waits or not self.over):
             self.guards.start(self.meter.started_at)
@@ -115,23 +115,23 @@ class GuardedMachine(Machine):
         return math.inf if deadline is None else deadline
 
     def tick(self, now: float) -> None:
-        """Stop where time is over."""
+        """Let the guards check their deadlines, and stop if one has passed."""
         if self.guards is not None and (self.waits or not self.over):
             self.now = now
             self.guards.tick(now)
             self._obey()
 
     def fail_guarded(self, error: StreamError) -> None:
-        """End with an error; what is held back is never shown."""
+        """End with an error; events that are held back are never given."""
         self._end_guarded()
         self.error = error
         self._stops.let_go()
 
     def answer_from(self, answer: Callable[[], object]) -> None:
-        """Take what a guard has answered that was awaited.
+        """Take the answer of a guard that was awaited.
 
         Args:
-            answer: Notes it; it raises what the guard has raised.
+            answer: Records the answer, or raises the guard's exception.
         """
         if self.guards is not None:
             self._ask(answer)
@@ -151,21 +151,21 @@ class GuardedMachine(Machine):
     # -- the way of an event -----------------------------------------------
 
     def _go(self, way: Callable[[], Event | None]) -> None:
-        """Have events come this way."""
+        """Make `way` the source of the next events."""
         self._way = way
         self.pull = way if self.guards is None else self._pull_guarded
 
     @property
     def _taker(self) -> Callable[[Any], bool]:
-        """Takes events that are given as soon as they have come."""
+        """The function that takes events which are not held back."""
         return self.accumulator.take if self.guards is None else self._take_guarded
 
     def _take_guarded(self, event: Event) -> bool:
-        """Take an event, but for the end of a choice: the guards are to see it first."""
+        """Take an event, except for a `Finish`, which the guards have to see first."""
         return not isinstance(event, Finish) and self.accumulator.take(event)
 
     def _pull_guarded(self) -> Event | None:
-        """Do what `pull` does where guards look at each event."""
+        """Do the work of `pull` while guards look at each event."""
         event, self._finish, self.waits = self._finish, None, False
         if event is None:
             event = self._way()
@@ -176,7 +176,7 @@ class GuardedMachine(Machine):
         return self._pass_finish(event) if isinstance(event, Finish) else self._pass(event)
 
     def _pass(self, event: Event) -> Event:
-        """Show the guards an event that the message has."""
+        """Show the guards an event that the message already contains."""
         guards = self.guards
         if guards is not None:
             if isinstance(event, Restarted):
@@ -186,7 +186,7 @@ class GuardedMachine(Machine):
         return event
 
     def _pass_finish(self, event: Finish) -> Event | None:
-        """Show the guards the end of a choice, and give it where they have nothing against it."""
+        """Show the guards the end of a choice, and give it if they allow it."""
         guards = self.guards
         if guards is not None:
             self._ask(lambda: guards.finish(event))
@@ -199,7 +199,7 @@ class GuardedMachine(Machine):
         return event
 
     def _pull_end(self) -> Event | None:
-        """Ask the guards that have not spoken, once no event is left."""
+        """Ask the guards that have not answered yet, once no event is left."""
         guards = self.guards
         if guards is not None and self.over and self._hold is None:
             self._ask(guards.end)
@@ -207,7 +207,7 @@ class GuardedMachine(Machine):
         return self._pull_last()
 
     def _ask(self, show: Callable[[], object]) -> None:
-        """Show something to the guards, and do what they say."""
+        """Call `show`, which passes something to the guards, and obey them."""
         try:
             show()
         except Exception as error:  # noqa: BLE001 - a guard may raise anything; it is raised in its place
@@ -221,13 +221,13 @@ class GuardedMachine(Machine):
         self._obey()
 
     def _obey(self) -> None:
-        """Stop where a guard says so."""
+        """Stop the stream if a guard says so."""
         reason = None if self.guards is None else self.guards.stop
         if reason is None:
             return
         self.last = Stopped(reason)
         self._end_guarded()
-        # The verdict is the guard's, even if the terminal event has come.
+        # The guard decides the ending, even if the terminal event has arrived.
         self.error, self.answered = None, False
         self.pull = self._pull_last
         self._stops.stop(reason)
@@ -239,13 +239,13 @@ class GuardedMachine(Machine):
         hold, self._hold, self.holding = self._hold, None, False
         self.pull = no_event
         if hold is not None:
-            # None of it is shown, and its tokens were spent.
+            # The held events are never given, but their tokens were spent.
             if hold.usage is not None:
                 self.accumulator.spend(hold.usage)
             hold.drop()
 
     def _pull_last(self) -> Event | None:
-        """Give the event that tells why the answer was stopped, where it was."""
+        """Return the `Stopped` event if the answer was stopped, else None."""
         event, self.last = self.last, None
         if event is not None:
             self.pull = no_event
@@ -254,7 +254,7 @@ class GuardedMachine(Machine):
     # -- what is held back -------------------------------------------------
 
     def _pull_held(self) -> Event | None:
-        """Do what `pull` does while events are held back."""
+        """Do the work of `pull` while events are held back."""
         hold = self._hold
         if hold is None:
             self._go(self._next)
@@ -269,7 +269,11 @@ class GuardedMachine(Machine):
         return self._admit(hold.ready.popleft())
 
     def _fill(self, hold: Hold) -> tuple[Event | None, bool]:
-        """Hold back what comes, until it is released; return a sign of life or None, and whether to wait."""
+        """Hold events back until they are released.
+
+        Returns:
+            A sign of life or None, and True if more input is needed.
+        """
         event, waits = self._keep(hold)
         if not waits:
             hold.release(failed=event is None and self.error is not None)
@@ -279,7 +283,11 @@ class GuardedMachine(Machine):
         return event, waits
 
     def _keep(self, hold: Hold) -> tuple[Event | None, bool]:
-        """Hold back what comes; return a sign of life or the last of it, and whether to wait for more."""
+        """Hold events back as long as input is available.
+
+        Returns:
+            A sign of life or the last event held, and True if more input is needed.
+        """
         event = None if hold.is_enough else self._next()
         while event is not None:
             if hold.passes(event):
@@ -295,7 +303,7 @@ class GuardedMachine(Machine):
         return (event, False) if self._allowed() else (None, True)
 
     def _may_hold(self, event: Event) -> bool:
-        """Tell whether an event is one of this answer."""
+        """Return True if an event belongs to this answer; subclasses may end the hold."""
         return True
 
     def _show_held(self, event: Event) -> None:
@@ -306,7 +314,7 @@ class GuardedMachine(Machine):
             self._ask(lambda: guards.feed_held(event, now))
 
     def _allowed(self) -> bool:
-        """Tell whether what is held back may be given, now that no more is to be held."""
+        """Return True if the guards allow the held events to be given."""
         guards = self.guards
         if guards is not None and guards.holding:
             self._ask(guards.end_held)
@@ -314,7 +322,7 @@ class GuardedMachine(Machine):
         return self._hold is not None and not self.waits
 
     def _admit(self, event: Event) -> Event:
-        """Have the message take an event that is given."""
+        """Add an event to the message as it is given."""
         self._taker(event)
         if self.accumulator.error is not None:
             self.fail()
@@ -322,7 +330,7 @@ class GuardedMachine(Machine):
 
     @property
     def _waiting(self) -> Sequence[Event]:
-        """The events that the format has read and nobody was given yet."""
+        """The events that were decoded but not given yet."""
         held = () if self._hold is None else (*self._hold.ready, *self._hold.held)
         return [*held, *super()._waiting]
 
@@ -350,10 +358,10 @@ class GuardedMachine(Machine):
         return None if event is None else self._pass(event)
 
     def _glance_at(self, payload: dict[str, Any], now: float) -> bool:
-        # Its event would wait here, where a guard cannot stop it.
+        # Not with guards: the event would wait here, where a guard cannot stop it.
         return self.guards is None and super()._glance_at(payload, now)
 
 
 def _at_once(_: Event) -> bool:
-    """Hold nothing back but for the guards."""
+    """End the hold with the first event; only the guards may extend it."""
     return True

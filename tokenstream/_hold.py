@@ -1,4 +1,4 @@
-"""Events that are held back at the start of an attempt, so that one which shows nothing leaves no trace."""
+"""Holds back the first events of an attempt, so that an attempt that shows nothing leaves no trace."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ __all__ = ["Hold", "shows"]
 
 _SHOWING = (*GROWING, ToolCallDone, CitationAdded)
 _SILENT_PARTS = frozenset({"text", "reasoning", "refusal"})
-"""Parts that show nothing while they are empty."""
+"""Kinds of parts that show nothing while they are empty."""
 
 
 def shows(event: Event) -> bool:
-    """Tell whether an event shows something of the answer: then it cannot be taken back.
+    """Return True if an event shows something of the answer, so that it cannot be taken back.
 
     Example:
         >>> from tokenstream.events import MessageStart, TextDelta
@@ -49,12 +49,12 @@ def shows(event: Event) -> bool:
 
 
 class Hold:
-    """Holds events back until one of them shows something, or the input is over.
+    """Holds events back until one of them ends the hold, or the input is over.
 
     Args:
-        until: Tells whether an event ends it; that event is given as well.
-        announce: Returns the events that are to be given before those that were held, or None where those
-            are to be forgotten; it is told whether the input has failed before any showed something.
+        until: Returns True for an event that ends the hold; that event is given, too.
+        announce: Returns events to be given before the held ones, or None to drop the held ones;
+            its argument is True if the input failed before any event showed something.
     """
 
     __slots__ = ("_announce", "_held", "_met", "_until", "guarded", "ready", "released")
@@ -65,57 +65,57 @@ class Hold:
         self._until = until
         self._announce = announce
         self._met = False
-        """The event has come that ends it."""
+        """True once the event that ends the hold has arrived."""
         self.guarded: Callable[[], bool] | None = None
-        """Tells whether a guard still holds what comes; None where none does."""
+        """Returns True while a guard extends the hold; None without such guards."""
         self._held: list[Event] = []
         self.ready: deque[Event] = deque()
-        """What is to be given next."""
+        """Events to be given next."""
         self.released = False
-        """Nothing is held any more."""
+        """True once no more events are held."""
 
     def has_content(self, event: Event) -> bool:
-        """Tell of an event that is held what the accumulator tells of one that it takes."""
+        """Return True if an event has content; stands in for `Accumulator.take` during the hold."""
         return has_content(event)
 
     def passes(self, event: Event) -> bool:
-        """Tell whether an event is a sign of life, which is given at once."""
+        """Return True for a sign of life, which is given at once."""
         return isinstance(event, Ping)
 
     def keep(self, event: Event) -> bool:
-        """Hold an event back, and tell whether it was the last one."""
+        """Hold an event back; return True if it was the last one to hold."""
         self._held.append(event)
         self._met = self._until(event) or self._met
         return self.is_enough
 
     @property
     def is_enough(self) -> bool:
-        """Nothing more is to be held."""
+        """True if no more events are to be held."""
         return self._met and (self.guarded is None or not self.guarded())
 
     def drop(self) -> None:
-        """Forget what was held, and hold nothing more."""
+        """Discard the held events, and hold no more."""
         self._held = []
         self.ready.clear()
         self.released = True
 
     def adopt(self, other: Hold) -> None:
-        """Go on with what another one has held, of a connection that this one's goes on with."""
+        """Take over the events that another hold has for an earlier connection of the same answer."""
         self._held = [*other.held]
         self.ready.extend(other.ready)
 
     def take_left(self, events: list[Event]) -> None:
-        """Take what was left at the end of a connection: it is given next, but behind what is held."""
+        """Take the events left at the end of a connection: they are given next, but after the held ones."""
         if not self._held:
             self.ready.extend(events)
         for event in events if self._held else ():
             self.keep(event)
 
     def release(self, *, failed: bool) -> None:
-        """Make what was held ready to be given.
+        """Make the held events ready to be given.
 
         Args:
-            failed: Whether the input has failed before anything showed.
+            failed: True if the input failed before any event showed something.
         """
         first = [] if self._announce is None else self._announce(failed)
         if first is not None:
@@ -126,12 +126,12 @@ class Hold:
 
     @property
     def held(self) -> tuple[Event, ...]:
-        """What is held back."""
+        """The held events."""
         return tuple(self._held)
 
     @property
     def usage(self) -> Usage | None:
-        """The token counts that were told in what is held; None where none were."""
+        """The token counts reported by held events; None if there are none."""
         from tokenstream._growing import GrowingUsage
 
         counts, final = GrowingUsage(), False

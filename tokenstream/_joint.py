@@ -1,4 +1,4 @@
-"""The joint of a broken answer's text and its continuation: words that came again, and how sure that is."""
+"""The joint between a broken answer's text and its continuation: repeated words, and their confidence."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ Prefill: TypeAlias = bool | Literal["echo"]
 """True for a server that continues an assistant's turn sent last; "echo" for one that repeats it first."""
 
 _ANCHOR = 40
-"""Characters that a continuation is asked to begin with."""
+"""Length of the anchor: the last characters, with which a continuation is asked to begin."""
 _LEAST = 16
-"""The shortest overlap that is taken for one, in characters: shorter ones happen by chance."""
+"""The shortest overlap that counts, in characters: shorter ones occur by chance."""
 _TAIL = 1_000
-"""The longest overlap that is looked for, in characters."""
+"""The longest overlap that is searched for, in characters."""
 _PREAMBLE = 200
-"""The longest sentence that a model may say before it goes on, in characters."""
+"""The longest sentence that a model may write before it continues, in characters."""
 _PATIENCE = _PREAMBLE + 2 * _ANCHOR
-"""The characters in which it is looked for where nothing is shown before."""
+"""Characters to wait for the anchor after such a sentence, while nothing is shown."""
 
 _SURE, _LIKELY, _DOUBTFUL, _UNKNOWN, _BEGUN_AGAIN = 1.0, 0.9, 0.8, 0.5, 0.1
 
 
 def anchor_of(given: str) -> str:
-    """Return the words that a continuation is to begin with: the last ones, without white space around them.
+    """Return the words that a continuation should begin with: the answer's last ones, stripped.
 
     Example:
         >>> anchor_of("Once upon a time there was a king of Thule. ")
@@ -34,7 +34,7 @@ def anchor_of(given: str) -> str:
 
 
 class Joint:
-    """Finds how much of a continuation's beginning was given before.
+    """Finds how much of a continuation's beginning repeats the answer so far.
 
     Args:
         given: The text of the answer so far.
@@ -43,21 +43,21 @@ class Joint:
     def __init__(self, given: str) -> None:
         self._base = given.rstrip()
         self._space = given[len(self._base) :]
-        """White space at the end of what was given, which may come again or not at all."""
+        """White space at the end of the answer so far, which the continuation may repeat or not."""
         self.dropped = 0
-        """Characters at the beginning of the continuation that were given before."""
+        """Number of characters at the beginning of the continuation that are repetitions."""
         self.confidence = _UNKNOWN
         """Confidence that nothing is missing or doubled, from 0 to 1."""
         self.decided = False
-        """Nothing that comes can change that."""
+        """True once no further text can change `dropped` and `confidence`."""
         self._whole = self._base
         self._echoed = 0
-        """Characters of the whole answer that have come again, from its first one."""
+        """Number of characters of the whole answer that were repeated, from its first one."""
         self._beyond: str | None = None
-        """The text behind that; None while all that came is an echo."""
+        """The text after the echo; None while everything that came is an echo."""
 
     def feed(self, piece: str) -> bool:
-        """Take a piece of the continuation, and tell whether the joint is decided."""
+        """Take a piece of the continuation; return True once the joint is decided."""
         if self.decided:
             return True
         if self._beyond is None:
@@ -71,21 +71,21 @@ class Joint:
         return self.decided
 
     def end(self) -> None:
-        """Decide with what has come."""
+        """Decide with the text that has arrived."""
         if not self.decided:
             self._look(self._beyond or "", over=True)
             self.decided = True
 
     @property
     def _is_echo(self) -> bool:
-        """All that was given has come again."""
+        """True if the whole answer so far was repeated."""
         return self._echoed == len(self._whole)
 
     def _is_distinct(self, words: str) -> bool:
-        """Tell whether words stand in the answer once, and do not end as they begin."""
+        """Return True if words occur once in the answer, and do not end as they begin."""
         if len(words) < _LEAST or self._base.find(words) != len(self._base) - len(words):
             return False
-        # Else what they begin with may be all that came again, and the rest of them new.
+        # Otherwise only their beginning may be a repetition, and the rest new text.
         begin = words[: min(_LEAST, (len(words) + 1) // 2)]
         at = words.find(begin, 1)
         while at > 0 and not words.startswith(words[at:]):
@@ -93,16 +93,16 @@ class Joint:
         return at < 0
 
     def _look(self, beyond: str, *, over: bool) -> bool:
-        """Decide, where that can be done.
+        """Decide the joint if possible; return True if it is decided.
 
         Args:
-            beyond: What came behind the echo of the beginning, be that none.
-            over: No more will come.
+            beyond: The text after the echo of the answer's beginning, if there was one.
+            over: True if no more text will come.
         """
         raise NotImplementedError
 
     def _drop(self, length: int, rest: str, confidence: float, *, over: bool) -> bool:
-        """Drop that much, and the white space behind it that was given; tell whether that is decided."""
+        """Drop `length` characters and repeated white space after them; return True if that is decided."""
         if not over and len(rest) < len(self._space) and self._space.startswith(rest):
             return False
         self.dropped = length + _common(rest, self._space)
@@ -111,11 +111,11 @@ class Joint:
 
 
 class PrefixJoint(Joint):
-    """The joint behind a prefix that the server was given: exact, but for a prefix that it may give back.
+    """The joint after a prefix that the server was asked to continue; exact unless it may echo the prefix.
 
     Args:
-        given: The text of the answer so far; without white space at its end, it is the prefix.
-        echoes: Whether the server gives the prefix back; None where nobody knows.
+        given: The text of the answer so far; the prefix is this text without white space at its end.
+        echoes: True if the server repeats the prefix first, False if not, None if unknown.
 
     Example:
         >>> joint = PrefixJoint("Once upon ", echoes=True)
@@ -134,18 +134,18 @@ class PrefixJoint(Joint):
             return self._drop(0, beyond[: len(self._space)], _SURE, over=over)
         if self._is_echo and (self._echoes or (self._echoed >= _ANCHOR and self._is_distinct(self._base))):
             return self._drop(self._echoed, beyond, _SURE if self._echoes else _DOUBTFUL, over=over)
-        # A text that repeats itself goes on as it began, too.
+        # A text that repeats itself also continues as it began.
         in_doubt = self._echoes or self._is_echo
         text = self._base[: self._echoed] + beyond
         return self._drop(0, text[: len(self._space)], _DOUBTFUL if in_doubt else _SURE, over=over)
 
 
 class AskedJoint(Joint):
-    """The joint of a continuation that a model was asked for, and asked to begin with the last words.
+    """The joint of a continuation by a model that was asked to begin with the last words.
 
     Args:
         given: The text of the answer so far.
-        patient: Whether a sentence of the model's own before the rest is waited for.
+        patient: True to wait for the anchor after an introductory sentence of the model.
 
     Example:
         >>> joint = AskedJoint("Once upon a time there was ")
@@ -177,7 +177,7 @@ class AskedJoint(Joint):
         if not over and self._is_pending(text):
             return False
         anchor = self._anchor
-        # Piece by piece, nothing is looked for behind the tail either.
+        # Limited to the tail's length, so that the result does not depend on the pieces.
         at = text.find(anchor, 0, _TAIL)
         again = text[: at + len(anchor)]
         if at >= 0 and self._base.endswith(again):
@@ -201,19 +201,19 @@ class AskedJoint(Joint):
         return self._drop(len(self._lead) + length, rest, confidence, over=over)
 
     def _is_pending(self, text: str) -> bool:
-        """Tell whether more of the text may show that it was given before."""
+        """Return True if more text is needed to see whether this text is a repetition."""
         if len(text) < len(self._anchor) and self._anchor.startswith(text):
             return True
         return 0 <= self._tail.find(text) < len(self._tail) - len(text)
 
     def _overlap(self, text: str) -> int:
-        """Return the length of the longest beginning of the text that the answer ends with."""
+        """Return the length of the longest prefix of the text that the answer ends with."""
         lengths = range(min(len(text), len(self._tail)), _LEAST - 1, -1)
         return next((length for length in lengths if self._tail.endswith(text[:length])), 0)
 
 
 def _common(one: str, other: str) -> int:
-    """Return the length of what two texts begin with alike."""
+    """Return the length of the common prefix of two texts."""
     length = min(len(one), len(other))
     if one[:length] == other[:length]:
         return length

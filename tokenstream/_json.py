@@ -1,4 +1,4 @@
-"""Decode JSON payloads: fast where they are well formed, forgiving where servers are not."""
+"""Decodes JSON payloads: fast if they are well-formed, tolerant of servers' usual mistakes."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _without_strings = re.compile(rf"(?:{_STRING}[^\"\[\]{{}}]*+)++", re.DOTALL).sub
 _SIGNS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
 _AT_ONCE = 1 << 16
-"""Characters that are encoded at a time, to learn how many bytes they take."""
+"""Characters that are encoded at once when bytes are counted."""
 
 
 def decode(payload: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Any:  # noqa: ANN401 - any JSON value
-    """Return the JSON value that `payload` is.
+    """Return the JSON value of `payload`.
 
     Raises:
-        ProtocolError: It is no JSON; `offset` says where, in bytes.
+        ProtocolError: The payload is not JSON; `offset` is the position of the fault in bytes.
         LimitExceeded: It is nested deeper than `limits.depth`, or holds an
             integer of more than `limits.digits` digits.
 
@@ -43,40 +43,40 @@ def decode(payload: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Any:  # noq
     try:
         value = from_json(payload)
     except (TypeError, ValueError):
-        # A TypeError stands for text with half a surrogate pair.
+        # pydantic_core raises TypeError for text with half a surrogate pair.
         return decode_lenient(payload, limits)
     check_bounds(payload, limits)
     return value
 
 
 def decode_lenient(payload: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Any:  # noqa: ANN401 - any JSON value
-    """Decode what pydantic_core refuses but `json.loads` takes, within bounds.
+    """Decode JSON that pydantic_core refuses but `json.loads` accepts, within bounds.
 
-    That is lone surrogates in escapes and invalid UTF-8, which becomes U+FFFD.
+    That covers lone surrogates in escapes, and invalid UTF-8, which becomes U+FFFD.
     """
     text = _as_text(payload)
-    # json.loads recurses once per level, so the depth is looked at first.
+    # json.loads recurses once per level, so the depth is checked first.
     _check_bounds(text, limits)
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
         offset = _bytes_before(text, error.pos)
-        msg = f"the payload is no JSON: {error.msg.lower().removesuffix(' at')} at byte {offset}"
+        msg = f"the payload is not JSON: {error.msg.lower().removesuffix(' at')} at byte {offset}"
         raise ProtocolError(msg, offset=offset) from None
 
 
 def check_bounds(payload: bytes | str, limits: Limits) -> None:
-    """Refuse what pydantic_core took, where the bounds are narrower than its own.
+    """Check a payload that pydantic_core accepted against limits narrower than its own.
 
     Raises:
-        LimitExceeded: It is nested too deeply, or holds too long an integer.
+        LimitExceeded: The payload is nested too deeply, or holds too long an integer.
     """
     if limits.depth < DEFAULT_LIMITS.depth or limits.digits < DEFAULT_LIMITS.digits:
         _check_bounds(_as_text(payload), limits)
 
 
 def is_deeper(value: object, depth: int) -> bool:
-    """Tell whether a value that somebody else has decoded is nested more deeply than `depth`.
+    """Return True if a value that was decoded elsewhere is nested more deeply than `depth`.
 
     Example:
         >>> is_deeper({"a": [1]}, 2), is_deeper({"a": [1]}, 1)
@@ -85,7 +85,7 @@ def is_deeper(value: object, depth: int) -> bool:
     level: list[Any] = [value] if value.__class__ in _HOLDERS else []
     while level and depth:
         depth -= 1
-        # isinstance would take twice as long, for each payload.
+        # isinstance would take twice as long, and this runs for each payload.
         level = [
             inner
             for holder in level
@@ -100,18 +100,19 @@ def _as_text(payload: bytes | str) -> str:
 
 
 def _bytes_before(text: str, position: int) -> int:
-    """Return how many bytes the characters up to `position` take, without a copy of them all."""
+    """Return the number of bytes before character `position`, without encoding all of them at once."""
     starts = range(0, position, _AT_ONCE)
     return sum(len(text[at : min(at + _AT_ONCE, position)].encode("utf-8", "surrogatepass")) for at in starts)
 
 
 @cache
 def _block(digits: int) -> re.Pattern[str]:
-    """Return what matches text in whole tokens, or one long string; never an integer of more than `digits`.
+    """Return a pattern for a block of whole tokens (group 1), or for one long string.
 
-    The text is group 1: it is short enough for copies of it to cost nothing.
+    It never matches an integer of more than `digits` digits. A block is short enough
+    for copies of it to cost nothing.
     """
-    # Possessive throughout: a place to come back to would be kept for each character of a long string.
+    # Possessive throughout: backtracking would store a position for each character of a long string.
     return re.compile(
         rf"""((?:[^"0-9]{{1,999}}+|{_SHORT_STRING}|[0-9]{{1,{digits}}}+(?![0-9])){{1,256}}+)|{_STRING}""",
         re.DOTALL,
@@ -119,7 +120,7 @@ def _block(digits: int) -> re.Pattern[str]:
 
 
 def _signs(text: str) -> bytes:
-    """Return 1 for each bracket that opens, and -1 for each that closes."""
+    """Return a byte for each bracket: 1 if it opens, 255 (-1 as a signed byte) if it closes."""
     return text.encode("utf-8", "surrogatepass").translate(_SIGNS, _NO_BRACKETS)
 
 
@@ -133,7 +134,7 @@ def _check_bounds(text: str, limits: Limits) -> None:
         if signs and '"' in block:
             signs = _signs(_without_strings("", block))
         opening = signs.count(1)
-        # Mostly there are too few of them to get that deep, in whatever order they stand.
+        # Mostly the block has too few opening brackets to reach that depth, whatever their order.
         if (
             depth + opening > limits.depth
             and max(accumulate(array("b", signs), initial=depth)) > limits.depth
@@ -145,7 +146,7 @@ def _check_bounds(text: str, limits: Limits) -> None:
 
 
 def is_one_value(text: str) -> bool:
-    """Tell whether `text` is one whole JSON value.
+    """Return True if `text` is one whole JSON value.
 
     Example:
         >>> is_one_value('{"a": 1}'), is_one_value('{"a": 1'), is_one_value('{}{}')
@@ -159,10 +160,10 @@ def is_one_value(text: str) -> bool:
 
 
 def split_values(text: str) -> list[str] | None:
-    """Return the JSON objects that stand one after the other in `text`.
+    """Split `text` into the JSON objects that follow one another in it.
 
-    Some servers glue the arguments of two calls together; None when `text` is
-    anything but whole objects.
+    Some servers join the arguments of two calls. Returns None if `text` is anything
+    but whole objects.
 
     Example:
         >>> split_values('{}{"a": 1}'), split_values('{}{"a"')

@@ -1,4 +1,4 @@
-"""Names of a package that are loaded when they are first asked for."""
+"""Lazy loading of a package's public names."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["lazily"]
 def lazily(
     package: dict[str, Any], homes: Mapping[str, str]
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
-    """Return the `__getattr__` and the `__dir__` of a package.
+    """Return a `__getattr__` and a `__dir__` that load a package's names at their first use.
 
     Args:
         package: The package's globals.
-        homes: The module of the package that has each name; the name's own is the module itself.
+        homes: The submodule that defines each name; a name mapped to itself is that submodule.
     """
     name = package["__name__"]
 

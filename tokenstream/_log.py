@@ -1,15 +1,15 @@
-"""Text that grows by pieces and is joined only when somebody asks."""
+"""Text that grows by pieces and is joined only when it is read."""
 
 from __future__ import annotations
 
 __all__ = ["TextLog", "size_of"]
 
 _BLOCK = 1024
-"""Pieces that are joined to one block: a million short strings in a list cost many times their text."""
+"""Number of pieces joined to one block: a million short strings take many times the memory of their text."""
 
 
 def size_of(text: str) -> int:
-    """Return how many bytes a text is in UTF-8.
+    """Return the number of bytes that a text takes in UTF-8.
 
     Example:
         >>> size_of("né")
@@ -19,7 +19,7 @@ def size_of(text: str) -> int:
 
 
 class TextLog:
-    """Text that grows at its end.
+    """Text that grows at its end, kept in pieces.
 
     Example:
         >>> log = TextLog()
@@ -32,18 +32,18 @@ class TextLog:
     __slots__ = ("_measured", "full_at", "length", "pieces", "void")
 
     def __init__(self) -> None:
-        # Blocks and then the pieces since: one list, because another thread may
-        # join it at any moment, and must find each piece in it once.
+        # Blocks and then the pieces since the last block: one list, because another
+        # thread may join it at any moment and must find each piece exactly once.
         self.pieces: list[str] = []
-        """Blocks, and the pieces since; `append` adds to it, and whoever does the same in its place."""
+        """Blocks, then the pieces since the last block; `Glancing.glance_with` appends here directly."""
         self.full_at = _BLOCK
-        """How many of them there are when `pack` is due."""
+        """Length of `pieces` at which `pack` is due."""
         self.length = 0
-        """How much text there is, in characters."""
+        """Length of the text in characters."""
         self._measured = (0, 0)
-        """How much of it was measured, in characters, and how many bytes these are."""
+        """Number of characters that `size` has measured, and of their bytes."""
         self.void = False
-        """The answer that it is of was given up, and another one began."""
+        """True if the answer with this text was given up because another one began."""
 
     def append(self, text: str) -> None:
         """Add a piece."""
@@ -54,7 +54,7 @@ class TextLog:
             self.pack()
 
     def pack(self) -> None:
-        """Join the last pieces to one block."""
+        """Join the pieces since the last block to a new block."""
         start = self.full_at - _BLOCK
         self.pieces[start:] = ["".join(self.pieces[start:])]
         self.full_at += 1
@@ -65,16 +65,16 @@ class TextLog:
 
     @property
     def size(self) -> int:
-        """How much text there is, in bytes of UTF-8; what was measured before is not looked at again."""
+        """Size of the text in bytes of UTF-8; only text added since the last access is measured."""
         measured, size = self._measured
         text = self.since(measured)
         if text:
-            # One value: another thread may measure, too.
+            # One assignment of a pair, because another thread may measure, too.
             self._measured = measured + len(text), size + size_of(text)
         return size + size_of(text)
 
     def since(self, start: int) -> str:
-        """Return the text from position `start` on; what lies before it is not copied."""
+        """Return the text from position `start` on, without copying the text before it."""
         if start <= 0:
             return self.join()
         pieces = self.pieces[:]
@@ -87,9 +87,9 @@ class TextLog:
         return "".join(reversed(found))
 
     def slices(self, bounds: list[int]) -> str:
-        """Return the text between pairs of positions; a last end that is missing is the end of the text."""
-        # The length first: another thread may be writing, and what it adds after this
-        # moment may belong to whoever takes the next turn.
+        """Return the joined text between pairs of positions; a missing last end is the end of the text."""
+        # The length first: another thread may be writing, and text that it adds from
+        # now on may belong to the next part.
         length, bounds = self.length, bounds[:]
         if len(bounds) == 1:
             return self.since(bounds[0])[: length - bounds[0]]

@@ -1,4 +1,4 @@
-"""What streams and decoders drive: a connection, an accumulator and a meter, one event at a time."""
+"""The engine of streams and decoders: a connection, an accumulator and a meter, one event at a time."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ class Machine(Glancing):
     """Framing, format and accumulator of one answer, for loops that take one event at a time.
 
     `give` and `push` take input, `pull` gives its events one by one, `finish`
-    and `cut` end it, `conclude` gives the verdict.
+    and `cut` end it, `conclude` sets the ending.
 
     Args:
-        format: The format's name or a format object; None to find it out.
-        content_type: The response's content type, where one is known.
+        format: The format's name or a format object; None to detect it.
+        content_type: The response's content type, if known.
         limits: Bounds on untrusted input.
-        pings: Whether signs of life become `Ping` events.
-        through: Makes what the events of each format pass before they are given; None for nothing.
+        pings: True to get signs of life as `Ping` events.
+        through: Makes the stage that a format's events pass through; None for no stage.
     """
 
     __slots__ = (
@@ -93,40 +93,40 @@ class Machine(Glancing):
         check_option("limits", limits, Limits)
         super().__init__(limits if limits is not None else DEFAULT_LIMITS, self._late_usage)
         self.departures = Departures()
-        """What the server did that its documents do not say, and the rule that was applied."""
+        """Deviations of the server from its documentation, with the rule applied to each."""
         self.wanted = format
         self.pings, self.through = pings, through
         self._connection: Connection
         self._coding: ContentDecoder | None = None
         self._giving: tuple[Sequence[Event], int] = _NONE_GIVEN
-        """The events of a frame that has several, and how many had been given before them."""
+        """The events of the current frame, and the number of events given before them."""
         self._stands: Checkpoint | None = None
-        """Where the answer stood before its end closed what was open."""
+        """The checkpoint from before the end closed the open parts; None until the end."""
         self._id_at_fault: str | None = None
-        """The id of the SSE event that is at fault; None where none is."""
+        """The id of the SSE event that caused the error; None if none did."""
         self.holding = False
-        """Events are held back; no chunk is read at a glance then."""
+        """True while events are held back; no chunk is then read by its shape."""
         self.kept: Format | None = None
-        """A format that goes on with the next connection; None where that is read by a new one."""
+        """A format that continues with the next connection; None to make a new one for it."""
         self.take: Callable[[Any], bool] = self.accumulator.take
-        """Takes each event at the moment it is given, and tells whether it has content."""
+        """Takes each event at the moment it is given; returns True if it has content."""
         self.connect(content_type)
         self._left: list[Event] = []
         self._glanced: Event | None = None
-        """The event of a payload that was decoded before it came, taken but not given yet."""
+        """The event of a payload that was read by its shape, taken but not given yet."""
         self.over = False
-        """Whether no more input is taken."""
+        """True once no more input is taken."""
         self.answered = False
-        """Whether the terminal event came."""
+        """True once the terminal event has arrived."""
         self.resting = False
-        """Whether the server has nothing to say until the client speaks: no silence is too long then."""
+        """True while the server waits for the client to speak, so that no silence is too long."""
         self.begun_at = -math.inf
-        """The clock when it last began to speak after that."""
+        """The clock reading at which the server last began to speak after such a rest."""
         self.gives_again = False
-        """The next event was pulled before."""
+        """True if the next event was pulled before."""
         self._next: Callable[[], Event | None] = self._events().__next__
         self.pull = self._next
-        """The next event, or None when more input is needed: for loops that take one event at a time."""
+        """Returns the next event, or None when more input is needed."""
 
     @property
     def format(self) -> str | None:
@@ -135,21 +135,21 @@ class Machine(Glancing):
 
     @property
     def assumed(self) -> bool:
-        """The sentinel alone told the end; a clean end of the input has yet to confirm it."""
+        """True if only the sentinel marked the end, which a clean end of the input has yet to confirm."""
         return self._connection.format.assumed
 
     @property
     def comments(self) -> int:
-        """How many comments came: signs of life that hold nothing."""
+        """Number of SSE comments seen."""
         return self._connection.comments
 
     def connect(self, content_type: str | None, coding: str = "", kept: Format | None = None) -> None:
-        """Begin a new connection, whose content type is known now.
+        """Begin a new connection.
 
         Args:
-            content_type: What the server says of the body.
-            coding: The content coding that is on its bytes, such as "gzip".
-            kept: A format that reads it as it is; None for `self.kept`, or a new one.
+            content_type: The server's content type.
+            coding: The body's content coding, such as "gzip".
+            kept: The format that reads the connection; None for `self.kept`, or a new one.
         """
         self._coding = decoder_of(coding, self.limits)
         self._connection = Connection(
@@ -165,14 +165,14 @@ class Machine(Glancing):
         self.unit = str if self._connection.takes_text else bytes
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Begin where an answer stood, before any input is given."""
+        """Restore an answer from a checkpoint, before any input is given."""
         self.kept, left = restored(checkpoint, self.accumulator, limits=self.limits, pings=self.pings)
         self.wanted = checkpoint.format
         self._given, self._giving = checkpoint.events_seen, (left, checkpoint.events_seen)
         self.connect(None)
 
     def give_again(self, event: Event) -> None:
-        """Give an event that was pulled once more, before all others."""
+        """Put an event back, so that the next `pull` returns it again."""
         pull = self.pull
 
         def give() -> Event:
@@ -183,18 +183,18 @@ class Machine(Glancing):
 
     def _name_format(self, name: str) -> None:
         self.accumulator.format = name
-        # A relay tells of answers that begin again.
+        # A relay passes on that an answer began again.
         self.accumulator.may_restart |= name == "tokenstream"
 
     def _late_usage(self) -> Usage | None:
         return self._connection.format.late_usage()
 
     def answer(self, head: ResponseHead, coding: str = "") -> None:
-        """Take the head of a response: what comes is its body, or, by its status, what an error says.
+        """Take the head of a response; its status decides whether the body is an answer or an error.
 
         Args:
             head: The head.
-            coding: The content coding that is on the body's bytes, such as "gzip".
+            coding: The body's content coding, such as "gzip".
         """
         self.head = head
         if head.status < _LOWEST_OTHER_STATUS:
@@ -204,21 +204,21 @@ class Machine(Glancing):
             self.connect(head.content_type, coding, refusal)
 
     def take_messages(self) -> None:
-        """Take each piece of input as one whole payload: a WebSocket's messages."""
+        """Expect each piece of input to be one whole payload: a WebSocket's messages."""
         connection = self._connection
         if not isinstance(connection.format, ErrorBody):
             connection.take_messages()
             self.resting = connection.format.resting
 
     def note(self, name: str) -> None:
-        """Count a departure that shows outside the frames."""
+        """Count a departure that shows outside the payloads."""
         self.departures.note(name, event=self._connection.frames_seen)
 
     def give(self, chunk: Any, now: float) -> Event | None:  # noqa: ANN401 - bytes, or text
-        """Give the next input, and return its event where it is seen at a glance; `pull` gives the others.
+        """Take the next input; return its event if its shape gives it, else None: then call `pull`.
 
         Args:
-            chunk: A `unit`: bytes of the body, or text that was decoded already.
+            chunk: A `unit`: bytes of the body, or decoded text.
             now: A clock reading, in seconds.
         """
         if self.shortcut is not None:
@@ -228,17 +228,17 @@ class Machine(Glancing):
         return None
 
     def push(self, chunk: Any, now: float) -> None:  # noqa: ANN401 - bytes, or what a format takes
-        """Give the next input in any form; `pull` then gives its events.
+        """Take the next input in any form; `pull` then gives its events.
 
         Raises:
-            MisuseError: It is neither bytes nor text, nor a payload whose keys are text.
+            MisuseError: The input is neither bytes, nor text, nor a dict whose keys are text.
         """
         if chunk.__class__ is dict:
             if self._glance_at(chunk, now):
                 return
             self._take_payload(chunk)
         elif isinstance(chunk, bytes | bytearray) or chunk.__class__ is memoryview:
-            # What is a kind of bytes, too: a glance takes them for what they are.
+            # Subclasses of bytes, too: the shapes are compared with plain bytes only.
             chunk = bytes(chunk)
         elif isinstance(chunk, str):
             if not self._connection.takes_text:
@@ -253,7 +253,7 @@ class Machine(Glancing):
         self.shortcut = None
 
     def _glance_at(self, payload: dict[str, Any], now: float) -> bool:
-        """Tell whether a payload is one more delta like the last one, whose event `pull` then gives."""
+        """Read a payload like the last one by its shape; return True if `pull` then gives its event."""
         if self.shortcut is None or not self._connection.takes_payloads:
             return False
         self._glanced = self.shortcut(cast("Any", payload), now)
@@ -265,14 +265,14 @@ class Machine(Glancing):
 
     def _take_payload(self, payload: dict[str, Any]) -> None:
         if not are_text(payload):
-            raise MisuseError("the payload has a key that is no text; payloads are JSON objects as dicts")
+            raise MisuseError("the payload has a key that is not text; pass JSON objects as dicts")
         self._connection.take_payloads()
 
     def finish(self, cause: StreamError | None, now: float) -> None:
-        """Say that no more input will come; `pull` then gives what is left.
+        """End the input; `pull` then gives the remaining events.
 
         Args:
-            cause: Why the input broke off, or None when it ended cleanly.
+            cause: The error that broke the input off; None if it ended cleanly.
             now: A clock reading, in seconds.
         """
         if self.over:
@@ -288,7 +288,7 @@ class Machine(Glancing):
             self._left += late
         if self.error is not None:
             self._left += connection.abandon()
-            # What is no payload any more is a broken end, too.
+            # Bytes that are not a payload count as a broken end, too.
             broken = isinstance(self.error, ProtocolError)
         else:
             self._left += connection.end(broken=cause is not None)
@@ -301,20 +301,20 @@ class Machine(Glancing):
             self.error = None
             self.note("broken_after_finish")
         if self._left:
-            # What is whole only now, such as an answer in one JSON document, comes now.
+            # An answer in one JSON document, for example, is complete only now.
             self.now = now
             self.meter.mark(now, frame=True)
 
     def cut(self, now: float) -> None:
-        """Stop here: frames that were not decoded are dropped, and what was held back with them."""
+        """Stop here: drop frames that were not decoded, and events that were held back."""
         self._end_input(now)
         self.chunk = None
         self._left = []
         self.pull = no_event
 
     def break_off(self, now: float) -> None:
-        """Stop because an exception, Ctrl-C say, broke off the decoding of an event; it cannot go on."""
-        # What the format has read may not have been given.
+        """Stop after an exception, such as KeyboardInterrupt, broke off the decoding of an event."""
+        # The format may have read events that were never given.
         given = all(message.finish_reason for message in self.accumulator.messages)
         if self.error is None and self._connection.finished and (self.answered or given):
             self.note("broken_after_finish")
@@ -322,21 +322,21 @@ class Machine(Glancing):
             self.error = self.error or StreamInterrupted(
                 "reading was broken off while an event was decoded; what had arrived is in .partial"
             )
-            # Nobody knows how much of the event was read.
+            # No position: it is unknown how much of the event was read.
             self._stands = self.checkpoint().model_copy(update={"position": None, "state": None})
         self.cut(now)
 
     def conclude(self, ending: Ending | None = None) -> None:
-        """Give the verdict, and put what had arrived on the error.
+        """Set the ending, and store the partial answer on the error.
 
         Args:
-            ending: The verdict where the caller has one, such as "stopped".
+            ending: The ending if the caller decides it, such as "stopped".
         """
         error = self.error
         if ending is None and error is not None:
             ending = "truncated" if isinstance(error, _TRUNCATIONS) else "failed"
         elif ending is None or ending == "complete":
-            # A whole error is no answer, and what a relay sends on may have been stopped.
+            # An error body is not an answer, and an answer sent by a relay may have been stopped.
             ending = self._connection.format.verdict
         self.accumulator.conclude(ending, cut=() if error is None else self._connection.unfinished_choices)
         if error is not None:
@@ -354,11 +354,11 @@ class Machine(Glancing):
         error.bytes_seen = self.meter.bytes
         error.tool_calls_delivered = error.checkpoint.tool_calls_delivered
         if isinstance(error, _TRUNCATIONS):
-            # In other errors, what was left depends on how much had been read beyond the fault.
+            # Not for other errors: their tail would depend on how much had been read beyond the fault.
             error.tail = self._connection.tail[: self.limits.tail]
 
     def checkpoint(self) -> Checkpoint:
-        """Return where the answer stands."""
+        """Return a checkpoint of the answer so far."""
         if self._stands is not None:
             return judged(self._stands, self.accumulator)
         last = self._last_event_id
@@ -366,12 +366,12 @@ class Machine(Glancing):
 
     @property
     def _waiting(self) -> Sequence[Event]:
-        """The events that the format has read and nobody was given yet."""
+        """The events that were decoded but not given yet."""
         events, before = self._giving
         return events[self._given - before :]
 
     def _stand(self) -> None:
-        """Keep where the answer stands, once nothing is left but what its end closes."""
+        """Store the checkpoint once only the events of the end itself are left."""
         if self._connection.stood is not None and not self._waiting:
             self._stands = self.checkpoint()
 
@@ -383,11 +383,11 @@ class Machine(Glancing):
     # -- within ------------------------------------------------------------
 
     def _events(self) -> Iterator[Event | None]:  # noqa: C901 - what runs for every token is in one place
-        """Give events for ever: one at a time, None whenever input is needed.
+        """Yield events without end: one at a time, None whenever input is needed.
 
-        Each event is taken by the accumulator at the moment at which it is
-        given, so the message never runs ahead of who reads. What is done here
-        is done for every token: calls that do nothing most of the time stay out.
+        The accumulator takes each event at the moment it is given, so the message
+        never runs ahead of the reader. This code runs for every token, so it avoids
+        calls that mostly do nothing.
         """
         accumulator, meter, most = self.accumulator, self.meter, self.limits.body
         frames: Any
@@ -417,7 +417,7 @@ class Machine(Glancing):
                 continue
             self.chunk = None
             now = self.now
-            # A payload that was decoded by somebody else has no size here.
+            # The size of a payload that was decoded elsewhere is unknown.
             size = 0 if chunk.__class__ is dict else len(chunk)
             outgrown = meter.bytes + size > most
             if outgrown:
@@ -433,7 +433,7 @@ class Machine(Glancing):
                 if meter.waiting:
                     meter.mark(now, frame=bool(frames))
                 if not frames and not outgrown and connection.framing.error is None:
-                    # A piece of a frame changes nothing of what is asked below.
+                    # A piece of a frame changes nothing that is checked below.
                     continue
             else:
                 frames, several = self.sorted_frames(coding, connection, chunk, now), True
@@ -463,7 +463,7 @@ class Machine(Glancing):
                 reader = connection.format
                 if reader.error is not None or accumulator.error is not None:
                     self.error = reader.error or accumulator.error
-                    # The framing is ahead of what was read, by the rest of the chunk.
+                    # The framing is ahead of the format by the rest of the chunk.
                     self._id_at_fault = frame.id if isinstance(frame, ServerSentEvent) else ""
                     break
             else:
@@ -480,13 +480,13 @@ class Machine(Glancing):
             self.plain = self.error is None and not self.answered
             if self.plain and meter.content_chunks and not (apart or self.holding):
                 self.shortcut = self._look
-            # The next input may be long in coming, and a payload is large.
+            # Frees the payload, since it may be large and the next input may take long.
             frames = frame = event = glance = None
             events = ()
             self._giving = _NONE_GIVEN
 
     def _look(self, chunk: Any, now: float) -> Event | None:  # noqa: ANN401 - a `unit`
-        """Find out how chunks like the last one are read; only now, since a stream may wait long for it."""
+        """Make the shortcut for chunks like the last one, when the next chunk has come and not before."""
         read = self._connection.shortcut()
         self.shortcut = None if read is None else self.glance_with(read)
         return self.give(chunk, now)

@@ -1,4 +1,4 @@
-"""Reasoning that a model writes into its text, between tags: told as reasoning, in parts of its own."""
+"""Turns reasoning that a model writes into its text, between tags, into separate reasoning parts."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ if TYPE_CHECKING:
 __all__ = ["ReasoningTags", "tagged"]
 
 _KNOWN = ("think", "thinking", "thought", "reasoning")
-"""The tags that models are known to write their reasoning between."""
+"""The tags that models are known to wrap their reasoning in."""
 
 _Follow: TypeAlias = "Callable[[Any], bool | None] | None"
 _TEXT, _REASONING = TextPart.model_construct(), ReasoningPart.model_construct()
 
 
 def tagged(asked: bool | Iterable[str]) -> Throughs | None:  # noqa: FBT001 - as callers give it
-    """Return what makes a `ReasoningTags` for each format; None where no tags are asked for.
+    """Return a function that makes a `ReasoningTags` for each format; None if no tags are asked for.
 
     Args:
-        asked: Names of tags, or True for those that are known.
+        asked: Names of tags, or True for the known ones.
 
     Raises:
-        MisuseError: One of them is not the name of a tag.
+        MisuseError: `asked` is not a list of tag names.
     """
     named: Any = asked
     if isinstance(named, str | bytes) or (not hasattr(named, "__iter__") and named is not True):
         raise MisuseError(
-            "reasoning_tags= is the names of tags, such as ('think',), or True for those that are known, "
-            f"and not {asked!r}"
+            "reasoning_tags= takes names of tags, such as ('think',), or True for the known ones, "
+            f"not {asked!r}"
         )
     names = _KNOWN if named is True else check_tags(tuple(named))
     return partial(ReasoningTags, names) if names else None
 
 
 class _Text:
-    """A text part of the format, and the part of the message that it is written to now.
+    """A text part of the format, and the part of the message that receives its text now.
 
     Args:
         names: The names of the tags.
-        part: Its index with the format.
-        start: What the part began as, without text.
+        part: The format's index of the part.
+        start: The part at its start, without text.
     """
 
     __slots__ = ("part", "place", "scanner", "start", "within")
@@ -62,21 +62,21 @@ class _Text:
         self.part = part
         self.start = start
         self.place = -1
-        """The index of the part of the message; -1 before there is one."""
+        """The index of the receiving part in the message; -1 before there is one."""
         self.within: bool | None = None
-        """That part is reasoning."""
+        """True if the receiving part is reasoning, False for text, None before there is one."""
 
 
 class ReasoningTags:
-    """Stands behind a format, and gives its events with parts of reasoning for what stands between tags.
+    """Stage after a format that splits its text parts at tags into text and reasoning parts.
 
-    A part of text that has tags becomes several parts, and all others get the index that
-    follows from that. A part begins with what it has to show, so that none is empty.
-    Events are never changed, since a format may go on with them: what is given instead is a copy.
+    A text part with tags becomes several parts, and later parts are renumbered. A part
+    begins with its first content, so that none is empty. Events are copied and not
+    changed, since a format may keep using its own.
 
     Args:
         names: The names of the tags.
-        limits: `Limits.parts` bounds how many parts there may be; no tag counts behind them.
+        limits: `Limits.parts` bounds the number of parts; beyond it tags no longer count.
     """
 
     __slots__ = (
@@ -96,27 +96,27 @@ class ReasoningTags:
         self._names = names
         self._most = limits.parts
         self._texts: dict[tuple[int, int], _Text] = {}
-        """Text parts of the format that are open, by choice and index."""
+        """The format's open text parts, by choice and the format's index."""
         self._writing: dict[tuple[int, int], _Text] = {}
-        """The same by choice and index in the message."""
+        """The same parts, by choice and the index in the message."""
         self._places: dict[tuple[int, int], int] = {}
-        """The index in the message of each part, of a text the last one that it was written to."""
+        """Each part's index in the message, by the format's index; for a text, of its last part."""
         self._own: dict[tuple[int, int], int] = {}
-        """The index that the format gave to each part that is not text, by its index in the message."""
+        """The format's index of each part that is not text, by the index in the message."""
         self._next: dict[int, int] = {}
-        """The number of parts that each choice has."""
+        """The number of parts of each choice."""
         self._count = 0
         """The number of parts of all choices."""
         self._split: set[int] = set()
-        """Choices of whose text something was left out."""
+        """Choices whose text had tags, which were left out."""
         self._cut: list[tuple[int, int]] = []
 
     def cut(self, choice: int, part: int) -> None:
-        """Give what is held back of a part with the next events: it was cut, and has no end."""
+        """Release the text held back of a part that was cut, with the next events."""
         self._cut.append((choice, part))
 
     def feed(self, events: Sequence[Event]) -> list[Event]:
-        """Return what to give for the events of a payload."""
+        """Return the events to give in place of a payload's events."""
         out: list[Event] = []
         for event in events:
             if event.part is None:
@@ -141,15 +141,17 @@ class ReasoningTags:
         return out
 
     def own(self, choice: int, place: int) -> int:
-        """Return the index that the format gave to a part which is not text."""
+        """Return the format's index of a part that is not text."""
         return self._own.get((choice, place), place)
 
     def follow(self, delta: Any, inner: _Follow) -> _Follow:  # noqa: ANN401 - a delta
-        """Return what takes each delta like this one that is read without decoding; see `Format.follow`.
+        """Return the function called with each delta like this one that is read by its shape.
+
+        See `Format.follow`.
 
         Args:
             delta: A delta that was given.
-            inner: What the format itself does with each of them.
+            inner: The format's own such function, or None.
         """
         text = self._writing.get((delta.choice, delta.part))
         if text is None:
@@ -201,7 +203,7 @@ class ReasoningTags:
         out.append(kind(piece, choice=event.choice, part=text.place, raw=event.raw))
 
     def _turn(self, text: _Text, event: Event, out: list[Event], *, within: bool) -> None:
-        """End the part that a text is written to, and begin the next one."""
+        """End the part that receives a text, and begin the next one."""
         choice = event.choice
         if text.within is not None:
             del self._writing[choice, text.place]
@@ -217,13 +219,13 @@ class ReasoningTags:
         out.append(PartStart(content, choice=event.choice, part=text.place, raw=event.raw))
 
     def _show(self, event: CitationAdded, out: list[Event]) -> None:
-        """Begin the texts that have shown nothing yet: a source stands behind what it is named for."""
+        """Begin the parts of texts that have shown nothing yet, since a citation follows its text."""
         for (choice, _), text in self._texts.items():
             if choice == event.choice and text.within is None:
                 self._turn(text, event, out, within=False)
 
     def _release(self, text: _Text, event: Event, out: list[Event]) -> None:
-        """Give what is held back of a text, which is a part even if it has nothing to show."""
+        """Give the rest of a text; it becomes a part even if it is empty."""
         for within, piece in text.scanner.end():
             self._give(text, piece, event, out, within=within)
         if text.within is None:
@@ -237,7 +239,7 @@ class ReasoningTags:
         self._release(text, event, out)
         content = event.content
         if text.scanner.tagged and isinstance(content, TextPart):
-            # Its text is the one with the tags; what else is known now is kept.
+            # The end repeats the text with its tags; only its other fields are kept.
             known = content.model_copy(update={"text": "", "complete": False})
             if not text.within and known != text.start:
                 out.append(PartStart(known, choice=event.choice, part=text.place, raw=event.raw))
@@ -250,7 +252,7 @@ class ReasoningTags:
     # -- other parts -----------------------------------------------------------
 
     def _moved(self, event: Any) -> Any:  # noqa: ANN401 - any event of a part
-        """Return an event of a part that is not text, with the index that the part has in the message."""
+        """Return an event of a part that is not text, with the part's index in the message."""
         key = event.choice, event.part
         place = self._places.get(key)
         if place is None:
@@ -266,7 +268,7 @@ class ReasoningTags:
         return moved
 
     def _cited(self, event: CitationAdded) -> Any:  # noqa: ANN401 - a citation
-        """Return a citation of the part that it names in the message; in a text with tags, of no place."""
+        """Return a citation with its part's index in the message; without positions if tags were left out."""
         citation = event.citation
         changes: dict[str, Any] = {}
         if citation.cites is not None:

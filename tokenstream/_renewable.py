@@ -1,4 +1,4 @@
-"""A machine whose connection may be followed by another one, which goes on or begins the answer again."""
+"""A machine that can use several connections, which continue the answer or begin it again."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class RenewableMachine(GuardedMachine):
     """Holds back the first events of each connection, and can be made ready for another one.
 
     Args:
-        format: The format's name or a format object; None to find it out.
-        content_type: The response's content type, where one is known.
+        format: The format's name or a format object; None to detect it.
+        content_type: The response's content type, if known.
         limits: Bounds on untrusted input.
-        pings: Whether signs of life become `Ping` events.
-        through: Makes what the events of each format pass before they are given; None for nothing.
+        pings: True to get signs of life as `Ping` events.
+        through: Makes the stage that a format's events pass through; None for no stage.
     """
 
     __slots__ = (
@@ -61,38 +61,38 @@ class RenewableMachine(GuardedMachine):
         self._first_id = ""
         """The id of the first event of the answer."""
         self._id_before: str | None = None
-        """The id of the last event of the connection before; a new one begins with none."""
+        """The id of the previous connection's last event; None for an answer that begins anew."""
         self._before: Checkpoint | None = None
-        """Where the answer stood when it broke off that goes on; a refusal to go on changes nothing of it."""
+        """The checkpoint to resume at; stays valid if the server refuses to resume."""
         self._stood: Checkpoint | None = None
-        """The checkpoint at which the answer broke off, until something of a new one is given."""
+        """The checkpoint at which the answer broke off, until a new answer has given something."""
         self._retry_before: int | None = None
-        """The wait that the server told on it."""
+        """The reconnection time that the server sent on the previous connection."""
         self._aligner: Aligner | None = None
-        """Passes over events that were given before; None where all are given."""
+        """Drops events that were given before; None if nothing is repeated."""
         self.seam: Seam | None = None
-        """Joins the events of this connection to the answer; None where they are its own."""
+        """Joins a continuation to the answer; None for a connection that carries the answer itself."""
         self.continued = False
-        """The answer is of several connections, so that none of them has a position in it."""
+        """True for an answer that was joined from several requests, and so has no position to resume at."""
         self._refusal: StreamError | None = None
-        """The error that ends the stream because the seam was too doubtful; None where it was not."""
+        """The error that ends the stream because the seam was too doubtful; else None."""
         super().__init__(format, content_type=content_type, limits=limits, pings=pings, through=through)
         self.accumulator.may_restart = True
 
     def renew(self, hold: Hold, now: float, *, kept: Format | None = None, seam: Seam | None = None) -> None:
-        """Make ready for another connection, which goes on with the answer or begins it again.
+        """Prepare for another connection, which resumes the answer, continues it or begins it again.
 
         Args:
-            hold: Holds back the events that come first.
+            hold: Holds back the first events.
             now: A clock reading, in seconds.
-            kept: The format that goes on; None for a new one.
-            seam: Joins what comes to the answer; None where it is the answer, or the rest of it.
+            kept: The format that resumes the answer; None for a new format.
+            seam: Joins a continuation to the answer; None if the connection resumes or restarts it.
         """
         self._retry_before = self.reconnect_after
         self._before = None if kept is None else self.checkpoint()
         self._first_id = "" if kept is None else self._first_id or self._connection.first_event_id
         self._id_before = None if kept is None else self._last_event_id
-        # While nothing of a new answer is given, the one before stands where it broke off.
+        # As long as a new answer has given nothing, the old checkpoint stays valid.
         self._stood = self.checkpoint() if kept is None and self.accumulator.messages else None
         self.error = None
         self.over = self.answered = self.resting = False
@@ -122,10 +122,10 @@ class RenewableMachine(GuardedMachine):
             kept.expect_events(self._id_before, self._first_id)
 
     def align(self, restarted: Restarted) -> None:
-        """Give no event of the answer that begins now which equals one of the answer before.
+        """Drop the events of the new answer that repeat the old one.
 
         Args:
-            restarted: What is given up, of which the loop is not told.
+            restarted: The event that gives the old answer up; it is not given to the loop.
         """
         before, given = self._aligner, self.accumulator.messages
         if before is not None and not before.over:
@@ -135,20 +135,20 @@ class RenewableMachine(GuardedMachine):
         self._go(self._pull_aligned)
 
     def refuse_seam(self, error: StreamError) -> None:
-        """Discard the continuation, whose place in the answer is too doubtful.
+        """Discard the continuation, because its joint with the answer is too doubtful.
 
         Args:
-            error: What the stream ends with instead.
+            error: The error that ends the stream instead.
         """
         self._refusal = error
 
     @property
     def doubtful(self) -> bool:
-        """A continuation was not given, because its place in the answer is not sure enough."""
+        """True if a continuation was discarded because its joint with the answer was too doubtful."""
         return self._refusal is not None
 
     def end_at_limit(self, now: float) -> None:
-        """End the answer: it is as long as its request allows, and no error any more."""
+        """End the answer with finish reason "length" and no error: it is as long as the request allows."""
         self.error, self._hold = None, None
         if not self.over:
             self._end_input(now)
@@ -163,11 +163,11 @@ class RenewableMachine(GuardedMachine):
 
     @property
     def differs(self) -> bool:
-        """The new answer is not the one that was given, and no attempt can change that."""
+        """True if the new answer cannot be joined to the old one, and another attempt is pointless."""
         return self._refusal is not None or (self._aligner is not None and self._aligner.error is not None)
 
     def _pull_aligned(self) -> Event | None:
-        """Do what `pull` does while events come again."""
+        """Do the work of `pull` while events are repeated."""
         aligner = self._aligner
         if aligner is None or aligner.over:
             self._aligner = None
@@ -186,7 +186,7 @@ class RenewableMachine(GuardedMachine):
         return None
 
     def _pull_held(self) -> Event | None:
-        """Do what `pull` does while events are held back."""
+        """Do the work of `pull` while events are held back."""
         hold = self._hold
         if hold is None:
             if self._aligner is None:
@@ -198,10 +198,10 @@ class RenewableMachine(GuardedMachine):
             if waits:
                 return event
             if self._aligns_anew(before):
-                # The release has begun to align.
+                # Releasing the hold has begun to align the answers.
                 return self._pull_aligned()
         if not hold.ready:
-            # While events come again, or have another place, no chunk is read at a glance.
+            # No chunk is read by its shape while events are repeated or relocated.
             moves = self.seam is not None and self.seam.moves
             self._hold, self.holding = None, self._aligner is not None or moves
             return self._pull_held()
@@ -212,7 +212,7 @@ class RenewableMachine(GuardedMachine):
         return self._aligner is not before
 
     def _is_another(self, event: Event) -> bool:
-        """Tell whether an event begins another answer than the one that the connection is to go on with."""
+        """Return True if an event begins an answer other than the one to be resumed."""
         known = self.accumulator.message.id if self.kept is not None and self._before is not None else None
         return known is not None and isinstance(event, MessageStart) and event.id not in (None, known)
 
@@ -223,7 +223,7 @@ class RenewableMachine(GuardedMachine):
         return True
 
     def _fill(self, hold: Hold) -> tuple[Event | None, bool]:
-        """Hold back what comes, until it is released; return a sign of life or None, and whether to wait."""
+        """Hold events back until they are released; see `GuardedMachine._fill`."""
         event, waits = self._keep(hold)
         if waits:
             return event, True
@@ -245,30 +245,30 @@ class RenewableMachine(GuardedMachine):
         return None, False
 
     def _pull_sewn(self) -> Event | None:
-        """Do what `pull` does behind a seam."""
+        """Do the work of `pull` after a seam."""
         glanced = self._glanced
         while (event := self._next()) is not None:
-            # An event that was seen at a glance is taken already.
+            # An event that was read by its shape is already taken.
             found = event if event is glanced else self._sewn(event)
             if found is not None:
                 return found
         return None
 
     def _sewn(self, event: Event) -> Event | None:
-        """Return an event that has come behind a seam, taken where it belongs; None where it is known."""
+        """Relocate an event to its part in the answer and take it; None if it is a repetition."""
         found: Event | None = event if self.seam is None else self.seam.relocate(event)
         if found is not None:
             self._admit(found)
         return found
 
     def cut_short(self, cause: StreamError | None) -> StreamError | None:
-        """Return the error of input that ends here, before the format is told, which could not go on then.
+        """Return the error of an ending here, without ending the format, so that it can be resumed.
 
         Args:
-            cause: Why the input broke off, or None when it ended cleanly.
+            cause: The error that broke the input off; None if it ended cleanly.
 
         Returns:
-            None where the answer is whole, or the format itself has to say.
+            The error; None if the answer is complete, or if only the format's end can decide that.
         """
         connection = self._connection
         if self._coding is not None and cause is None:
@@ -289,12 +289,12 @@ class RenewableMachine(GuardedMachine):
 
     @property
     def refused(self) -> bool:
-        """The response is an error, and no answer."""
+        """True if the response is an error and not an answer."""
         return isinstance(self._connection.format, ErrorBody)
 
     @property
     def status(self) -> int | None:
-        """The status of the response; None where there is none."""
+        """The status of the response; None before one has arrived."""
         return None if self.head is None else self.head.status
 
     @property
@@ -304,7 +304,7 @@ class RenewableMachine(GuardedMachine):
 
     @property
     def reconnect_after(self) -> int | None:
-        """The milliseconds to wait before a new connection, as the server says; None where it does not."""
+        """The server's reconnection time in milliseconds; None if it sent none."""
         told = self._connection.retry
         return self._retry_before if told is None else told
 
@@ -314,25 +314,25 @@ class RenewableMachine(GuardedMachine):
 
     @property
     def dropped(self) -> int:
-        """How many frames came a second time on this connection and were dropped."""
+        """Number of repeated frames that were dropped on this connection."""
         return self.reader.dropped
 
     @property
     def last_event_id(self) -> str | None:
-        """The id of the last SSE event; None where the server gave none."""
+        """The id of the last SSE event; None if the server sent none."""
         return self._last_event_id
 
     @property
     def reader(self) -> Format:
-        """The format that reads the answer; a refusal to go on with it is none of its own."""
+        """The format that reads the answer, even if this response is an error."""
         return self.kept if self.kept is not None and self.refused else self._connection.format
 
     def describe(self, error: StreamError, ending: Ending) -> None:
-        """Put on an error what had arrived, as its own attempt has left it.
+        """Store the partial answer of the failed attempt on its error.
 
         Args:
             error: The error.
-            ending: How the answer would have ended with it.
+            ending: The ending that the answer would have had with this error.
         """
         if error.has_partial:
             return
@@ -344,4 +344,7 @@ class RenewableMachine(GuardedMachine):
 
 
 def _another_answer() -> PositionLost:
-    return PositionLost("the server begins another answer, where it was to go on with this one")
+    return PositionLost(
+        "the server began another answer instead of resuming this one; fetch the finished answer by its id, "
+        "or ask anew"
+    )

@@ -1,4 +1,4 @@
-"""Sending the request whose answer is a stream."""
+"""Sends the request whose answer is a stream."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 __all__ = ["Request", "headers_but"]
 
 _CONNECT_SECONDS = 10.0
-"""How long our own client waits for a connection."""
+"""Connect timeout of the library's own client, in seconds."""
 _MOST_REDIRECTS = 20
-"""Redirects that are followed for a client that does not say how many."""
+"""Largest number of redirects to follow for a client without a limit of its own."""
 _HARMLESS = frozenset(
     {
         "accept",
@@ -55,17 +55,17 @@ _HARMLESS = frozenset(
         "user-agent",
     }
 )
-"""Headers that go along to another origin.
+"""Headers that are also sent to another origin after a redirect.
 
-Any other may be a credential: each provider and gateway has its own name for the key.
+Any other header may be a credential: each provider and gateway has its own name for the key.
 """
 
 
 class _Trusted(threading.local):
-    """What our own clients trust, read from its files once in each thread.
+    """The TLS context of the library's own clients, loaded once in each thread.
 
-    Threads do not share it: each new connection writes into the context, which
-    another one may be copying.
+    Threads do not share it: each new connection writes into the context, while
+    another thread may be copying it.
     """
 
     def __init__(self) -> None:
@@ -73,14 +73,14 @@ class _Trusted(threading.local):
         self._context: ssl.SSLContext | None = None
 
     def context(self) -> ssl.SSLContext:
-        """Return what a client of httpx makes for itself, anew whenever that would be another."""
+        """Return the context that an httpx client would create, and renew it when that would differ."""
         import httpx
 
         file = os.environ.get("SSL_CERT_FILE")
-        # The class, because packages replace it to trust what the system trusts.
+        # The class is part of the key, because packages such as truststore replace it.
         version = _version_of(file)
         of = (ssl.SSLContext, os.environ.get("SSLKEYLOGFILE"), file, version)
-        # A file counts before a folder, which is as good as new only when it is new.
+        # SSL_CERT_FILE takes precedence; a directory's changes cannot be seen, so it is always reloaded.
         folder = version is None and bool(os.environ.get("SSL_CERT_DIR"))
         if self._context is None or of != self._made_of or folder:
             self._context, self._made_of = httpx.create_ssl_context(), of
@@ -91,7 +91,7 @@ def _version_of(file: str | None) -> object:
     try:
         found = Path(file).stat() if file else None
     except OSError:
-        # Whoever reads it says so.
+        # httpx reports an unreadable file itself.
         return None
     return found and (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
@@ -100,43 +100,43 @@ _trusted = _Trusted()
 
 
 class _Redirects:
-    """Decides which redirects of one request are followed, and what goes along.
+    """Decides which redirects of one request to follow, and with which headers.
 
     Args:
         client: The client that sends the request.
         options: The request's options, as the caller gave them.
-        where: The host that was asked.
+        where: The host of the request.
     """
 
     def __init__(self, client: Any, options: dict[str, Any], where: str) -> None:  # noqa: ANN401 - httpx's or httpx2's
         wanted = options.get("follow_redirects")
-        # What is neither stands for the client's own setting.
+        # Any other value (httpx's USE_CLIENT_DEFAULT) stands for the client's own setting.
         self._following: bool = (
             wanted if isinstance(wanted, bool) else getattr(client, "follow_redirects", False)
         )
         self._left: int = getattr(client, "max_redirects", _MOST_REDIRECTS)
         self._where = where
         self.sending: dict[str, Any] = {"stream": True, "follow_redirects": False}
-        """What the client is to send the next request with."""
+        """Arguments for the client's `send` of the next request."""
         if "auth" in options:
             self.sending["auth"] = options["auth"]
 
     def after(self, response: Any) -> Any:  # noqa: ANN401 - httpx's or httpx2's
-        """Return the request that follows a response, or None where the response is the answer.
+        """Return the request to send after a redirect, or None if the response is the answer.
 
         Raises:
-            ConnectError: There were too many of them.
+            ConnectError: There were too many redirects.
         """
         onward = response.next_request
         if not self._following or onward is None or onward.url.scheme not in ("http", "https"):
             return None
         if not self._left:
             raise ConnectError(
-                f"{self._where} redirects without end; check the address", stage="head", retryable=False
+                f"{self._where} redirects endlessly; check the address", stage="head", retryable=False
             )
         self._left -= 1
         if _origin(onward.url) != _origin(response.request.url):
-            # Once away, credentials are not given even to an origin that leads back.
+            # Credentials stay removed even if another redirect leads back to the first origin.
             self.sending["auth"] = None
             for name in {name.lower() for name in onward.headers} - _HARMLESS:
                 del onward.headers[name]
@@ -148,29 +148,29 @@ def _origin(url: Any) -> tuple[str, str, int]:  # noqa: ANN401 - httpx's or http
 
 
 class _Line:
-    """Finds the socket of a request of our own while its answer has not come.
+    """Finds the socket of a request of the library's own client before its response arrives.
 
-    httpx tells each step of a request to the function under "trace" of its
-    extensions; a new connection belongs to this request alone.
+    httpx calls the "trace" function of a request's extensions at each step; a new
+    connection belongs to this request alone.
     """
 
     def __init__(self) -> None:
         self.onward: Callable[[str, dict[str, Any]], object] | None = None
-        """The caller's own function, which is told the same."""
+        """The caller's own trace function, which is called as well."""
         self._stream: Any = None
         self._asked = False
 
     def __call__(self, step: str, told: dict[str, Any]) -> object:
-        """Take a step of the request, and return what the caller's own function makes of it."""
+        """Take a step of the request, and return the result of the caller's trace function."""
         if step in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
             self._stream = told["return_value"]
             if self._asked:
-                # Somebody wanted to shut it down before it was there.
+                # A shutdown was requested before the socket existed.
                 shut_down(self.socket)
         return None if self.onward is None else self.onward(step, told)
 
     def socket(self) -> Any:  # noqa: ANN401 - a socket of any kind
-        """Return the socket, to be shut down; where there is none yet, it is as soon as it is there."""
+        """Return the socket in order to shut it down; a socket made later is then shut down at once."""
         self._asked = True
         return None if self._stream is None else self._stream.get_extra_info("socket")
 
@@ -181,9 +181,9 @@ class Request:
     Args:
         method: The HTTP method.
         url: The endpoint.
-        client: The client to send it with; None for one of our own.
-        deadlines: How long a client of our own waits.
-        options: What `httpx.Client.stream` takes.
+        client: The client to send it with; None for a new one.
+        deadlines: Deadlines from which a new client's read timeout is derived.
+        options: Arguments of `httpx.Client.stream`.
     """
 
     def __init__(
@@ -195,14 +195,14 @@ class Request:
         options: dict[str, Any],
     ) -> None:
         if client is not None and not callable(getattr(client, "stream", None)):
-            raise MisuseError(f"client={type(client).__qualname__} is no httpx or httpx2 client")
+            raise MisuseError(f"client= takes an httpx or httpx2 client, not {type(client).__qualname__}")
         if not isinstance(options.get("extensions"), dict | None):
-            raise MisuseError(f"extensions= is a dict, not {type(options['extensions']).__qualname__}")
+            raise MisuseError(f"extensions= takes a dict, not {type(options['extensions']).__qualname__}")
         self._method = method
         self._url = str(url)
         self._client = client
         self._own: Any = None
-        """The client of our own, once it is made."""
+        """The library's own client, once it is made."""
         self._deadlines = deadlines if deadlines is not None else Deadlines()
         self._options = options
         self._asked = (self._url, options.get("json"))
@@ -213,7 +213,7 @@ class Request:
     def deferred(self) -> Deferred:
         """Return a source that sends the request when it is opened."""
         if self._client is not None and not hasattr(self._client, "close"):
-            raise MisuseError("the client is an asynchronous one: use aconnect")
+            raise MisuseError("the client is asynchronous: use aconnect")
 
         line = _Line()
 
@@ -248,7 +248,7 @@ class Request:
     def async_deferred(self) -> Deferred:
         """Return an asynchronous source that sends the request when it is opened."""
         if self._client is not None and not hasattr(self._client, "aclose"):
-            raise MisuseError("the client is not an asynchronous one: use connect")
+            raise MisuseError("the client is not asynchronous: use connect")
 
         async def opened() -> AsyncSource:
             from httpx_sse import aconnect_sse
@@ -274,22 +274,22 @@ class Request:
         return Deferred(opened, prepare=lambda: self._prepare("AsyncClient"), asked=self._asked)
 
     def _prepare(self, kind: str) -> None:
-        """Load what sends the request, and make a client of our own: the first one takes a process long."""
-        # What fails here fails again where the request is sent, and is told there.
+        """Import httpx and make the client in advance, since the first time in a process takes long."""
+        # A failure here happens again when the request is sent, and is reported then.
         with suppress(Exception):
             import_module("httpx_sse")
-            # Looking up a host loads it.
+            # Loaded by the first look-up of a host.
             import_module("encodings.idna")
             if self._client is None:
                 self._own = self._new_client(kind)
             if kind == "AsyncClient":
                 from anyio import current_time
 
-                # The first question loads what the loop that runs needs.
+                # The first call loads anyio's backend for the running event loop.
                 current_time()
 
-    def _new_client(self, kind: str) -> Any:  # noqa: ANN401 - an httpx client of either colour
-        """Return a client of our own, which waits as long as the deadlines allow."""
+    def _new_client(self, kind: str) -> Any:  # noqa: ANN401 - an httpx client, sync or async
+        """Return a new client whose read timeout is the one that the deadlines allow."""
         import httpx
 
         waits = (self._deadlines.first_event, self._deadlines.idle_bytes)
@@ -298,10 +298,10 @@ class Request:
         return getattr(httpx, kind)(timeout=timeout, verify=_trusted.context())
 
     def _failed(self, error: Exception) -> StreamError | MisuseError:
-        """Return what an exception means that a client raised instead of giving a response.
+        """Convert an exception that a client raised instead of giving a response.
 
-        One that blames the request quotes nothing of it, be it a header or an
-        address: a key may stand there.
+        An error that blames the request quotes nothing of its headers or address,
+        which may contain a key.
         """
         found = opening_failed(error, self._host(), self._waits)
         if isinstance(found, MisuseError) and found is not error:
@@ -309,31 +309,31 @@ class Request:
         return found
 
     def _host(self) -> str:
-        """Return the host as a message may name it: without user and password, wherever they end."""
-        place, *behind = re.split(r"[/?#]", self._url.partition("://")[2], maxsplit=1)
-        # Behind a password that was not escaped, what looks like the host is the half of it.
-        return "the server" if "@" in "".join(behind) else place.rpartition("@")[2] or "the server"
+        """Return the host for a message, without user and password."""
+        place, *rest = re.split(r"[/?#]", self._url.partition("://")[2], maxsplit=1)
+        # With an unescaped password such as "a/b", the apparent host is the first half of it.
+        return "the server" if "@" in "".join(rest) else place.rpartition("@")[2] or "the server"
 
 
 def _sent(options: dict[str, Any], client: Any) -> dict[str, Any]:  # noqa: ANN401 - httpx's or httpx2's
-    """Return a request's options with headers of their own, which httpx-sse writes into."""
-    # The client's own kind of headers: httpx2 does not know httpx's.
+    """Return a request's options with a copy of the headers, since httpx-sse writes into them."""
+    # The client's own class of headers: httpx2 does not accept httpx's.
     headers = type(client.headers)(options.get("headers"))
-    # A proxy that compresses a stream holds it back until a block is full.
+    # A proxy that compresses a stream would hold it back until a block is full.
     headers.setdefault("Accept-Encoding", "identity")
     # httpx strips only `Authorization` from a redirect to another origin.
     return {**options, "headers": headers, "follow_redirects": False}
 
 
 def headers_but(options: dict[str, Any], names: Collection[str]) -> list[tuple[Any, Any]]:
-    """Return a request's headers but for some.
+    """Return a request's headers except some.
 
     Args:
-        options: What httpx takes.
-        names: The names of these, in lower case.
+        options: The request's options for httpx.
+        names: The names of the headers to leave out, in lower case.
     """
     given: Any = options.get("headers") or {}
-    # A header may stand several times in those of httpx.
+    # httpx's headers may contain a name several times.
     items: Any = getattr(given, "multi_items", None) or getattr(given, "items", None)
     return [(name, value) for name, value in (items() if items else given) if _lowered(name) not in names]
 

@@ -1,4 +1,4 @@
-"""A request that may be made again: the same one, or one that asks a server to replay from a position."""
+"""Requests for several attempts: the same one again, or one that resumes or continues the answer."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 __all__ = ["request_again"]
 
 Asked: TypeAlias = "tuple[str, str, Any, Deadlines | None, dict[str, Any]]"
-"""What a request is made of: method, address, client, deadlines, and what httpx takes."""
+"""The arguments of a request: method, address, client, deadlines, and the options for httpx."""
 
 _REPLAYED = {"openai-responses": "starting_after", "gemini-interactions": "last_event_id"}
-"""Formats whose answers are resources of their own, and the parameter that names the position in one."""
+"""Formats whose answers have their own addresses, and the query parameter for the position in one."""
 _BODY = ("content", "data", "files", "json")
 
 
 def request_again(kind: type[StreamT], retry: Retry, asked: Asked, options: Options) -> StreamT:
-    """Return a stream over as many requests as it takes.
+    """Return a stream that sends as many requests as necessary.
 
     Args:
         kind: `Stream` or `AsyncStream`.
-        retry: What is asked for again.
-        asked: What the request is made of.
-        options: How to read.
+        retry: Rules for asking again.
+        asked: The arguments of the request.
+        options: Options for reading the answer.
     """
     plain: Any = kind
     is_async = plain is AsyncStream
@@ -56,8 +56,8 @@ class _Requests(Opener):
     """Sends a request for each attempt.
 
     Args:
-        asked: What the request is made of.
-        format: The answer's format; None to find it out.
+        asked: The arguments of the request.
+        format: The answer's format; None to detect it.
     """
 
     enters = False
@@ -66,7 +66,7 @@ class _Requests(Opener):
     def __init__(self, asked: Asked, format: str | Format | None) -> None:
         super().__init__(self._ask, format)
         self._asked = asked
-        # Made now, since it refuses a client of the other colour.
+        # Made now, since it refuses a sync client for an async stream, and the reverse.
         self._first: Deferred | None = self._made(asked)
         self.prepare, self.asked = self._first.prepare, self._first.asked
         self.replays = asked[0].upper() == "GET"
@@ -81,7 +81,7 @@ class _Requests(Opener):
 
     def why_not(self, message: Message, limit_left: int | None) -> str | None:
         if self._asked[0].upper() != "POST":
-            return "the request is no POST"
+            return "the request is not a POST"
         return self._continued.why_not(message, limit_left, prefill=self.prefix(message) is not None)
 
     def prefix(self, message: Message) -> Prefix | None:
@@ -116,28 +116,28 @@ class _AsyncRequests(_Requests, AsyncOpener):
 
 
 def _asked(attempt: Attempt, asked: Asked) -> Asked:
-    """Return what a request is made of: the caller's, or one for the rest of the answer."""
+    """Return the arguments of an attempt's request: the caller's, or those that resume the answer."""
     method, url, client, deadlines, options = asked
     if attempt.mode != "resume":
         return asked
     parameter = _REPLAYED.get(attempt.message.format or "")
     if parameter is None:
         kept = [(_bytes(name), _bytes(value)) for name, value in headers_but(options, {"last-event-id"})]
-        # Lines have no ids of their own, but positions in them.
+        # NDJSON lines have no event ids, but positions inside their payloads.
         last = attempt.last_event_id or ("" if attempt.sequence is None else str(attempt.sequence))
         named = last_event_id_header(last)
         return method, url, client, deadlines, {**options, "headers": [*kept, (b"Last-Event-ID", named)]}
     position = attempt.last_event_id if attempt.sequence is None else attempt.sequence
-    # The answer has an address of its own, and what asked for it is no part of what asks for the rest.
+    # The answer has its own address, which is fetched without the original request's body.
     rest = {name: value for name, value in options.items() if name not in _BODY}
     place, query = _beneath(url, attempt.message.id or "")
-    # httpx puts these in the place of the address's own.
+    # httpx replaces the address's query by these.
     rest["params"] = [*_params_of(options, query), ("stream", "true"), (parameter, str(position))]
     return "GET", place, client, deadlines, rest
 
 
 def _beneath(url: str, name: str) -> tuple[str, str]:
-    """Return the address of an answer, which is the endpoint's and its id, and the endpoint's own query."""
+    """Return an answer's address, which is the endpoint plus its id, and the endpoint's query."""
     parts = urlsplit(url)
     path = f"{parts.path.rstrip('/')}/{quote(name, safe='')}"
     return urlunsplit((parts.scheme, parts.netloc, path, "", "")), parts.query
@@ -148,7 +148,7 @@ def _bytes(word: str | bytes) -> bytes:
 
 
 def _params_of(options: dict[str, Any], query: str) -> list[tuple[str, Any]]:
-    """Return a request's parameters, whatever httpx takes for them; without any, those of its address."""
+    """Return a request's query parameters, from its options or else from its address."""
     from httpx import QueryParams
 
     asked = ("stream", *_REPLAYED.values())

@@ -1,4 +1,4 @@
-"""The request that has a model go on with an answer, made of the one that asked for it."""
+"""Makes the request that asks a model to continue an answer, from the original request."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ __all__ = ["ContinuationRequests", "check_continuable"]
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """Where a request of a format keeps its turns, output limit, tool choice, count and wish for JSON."""
+    """Paths in a format's request of turns, output limit, tool choice, count and JSON mode."""
 
     turns: str
-    """The field of the turns, or of the text that the model goes on with."""
+    """The field of the turns, or of the prompt that the model continues."""
     limits: tuple[tuple[str, ...], ...]
     """Paths of the output limit."""
     choice: tuple[str, ...] = ("tool_choice",)
-    """Path of what says which tool is to be called."""
+    """Path of the tool choice."""
     count: tuple[str, ...] = ("n",)
     """Path of the number of alternative answers."""
     json: tuple[tuple[str, ...], ...] = ()
-    """Paths of what asks for JSON."""
+    """Paths of the settings that ask for JSON output."""
     is_text: bool = False
-    """The field is text, which the model goes on with by nature."""
+    """True if `turns` is a text prompt, which the model continues in any case."""
     least: int = 1
-    """The lowest output limit that the API takes."""
+    """The lowest output limit that the API accepts."""
 
 
 _SHAPES: dict[str, _Shape] = {
@@ -75,36 +75,40 @@ _SHAPES: dict[str, _Shape] = {
     "tgi": _Shape("inputs", (("parameters", "max_new_tokens"),), is_text=True),
 }
 _OF_THE_BODY = frozenset({"content-length", "idempotency-key"})
-"""Headers that belong to one body."""
+"""Headers that are valid for one body only."""
 _FREE_CHOICES = frozenset({"auto", "none", "mode_unspecified", "validated"})
-"""Words for a choice of tools that does not force one."""
+"""Tool choices that do not force a call."""
 
 
 def check_continuable(method: str, options: dict[str, Any], format: str | Format | None) -> None:
-    """Refuse a request that no continuation can be made of.
+    """Check that a continuation can be made of a request.
 
     Args:
         method: The HTTP method.
-        options: What httpx takes.
+        options: The request's options for httpx.
         format: The answer's format; None to detect it.
 
     Raises:
-        MisuseError: The payload is not given as `json`, or its format has no place for half an answer.
+        MisuseError: The payload is not given as `json`, or its format cannot carry a partial answer.
     """
     payload: Any = options.get("json")
     if method.upper() != "POST" or not is_dict(payload):
         raise MisuseError(
-            'mode="continue" makes a new payload of the one that was sent: give it as json={…}, or use '
-            "resilient with an open that makes the request"
+            'mode="continue" builds new payloads from the original one: pass it as json={…}, or use '
+            "resilient() with an open= that makes the request"
         )
     name = format if isinstance(format, str) or format is None else format.name
     if name is not None and name not in _SHAPES:
         known = ", ".join(sorted(_SHAPES))
-        raise MisuseError(f"requests of {name} cannot carry half an answer; these can: {known}")
+        raise MisuseError(
+            f'requests of {name} cannot carry a partial answer, as mode="continue" needs; these can: {known}'
+        )
     shapes = [_SHAPES[name]] if name is not None else list(_SHAPES.values())
     if not any(_holds(payload, shape) for shape in shapes):
         fields = ", ".join(sorted({shape.turns for shape in shapes}))
-        raise MisuseError(f"the payload has no turns to put half an answer behind, under {fields}")
+        raise MisuseError(
+            f'the payload has no turns for mode="continue" to append a partial answer to, under {fields}'
+        )
 
 
 def _holds(payload: dict[str, Any], shape: _Shape) -> bool:
@@ -115,11 +119,11 @@ def _holds(payload: dict[str, Any], shape: _Shape) -> bool:
 
 
 class ContinuationRequests:
-    """Makes the requests that have a model go on with an answer.
+    """Makes the requests that ask a model to continue an answer.
 
     Args:
         url: The endpoint.
-        options: What httpx takes, as the caller gave it.
+        options: The request's options for httpx, as the caller gave them.
     """
 
     def __init__(self, url: str, options: dict[str, Any]) -> None:
@@ -130,16 +134,16 @@ class ContinuationRequests:
         self._options = options
 
     def why_not(self, message: Message, limit_left: int | None, *, prefill: bool) -> str | None:
-        """Return why no request can be made that goes on with an answer; None where one can.
+        """Return the reason why an answer cannot be continued; None if it can.
 
         Args:
             message: The answer so far.
-            limit_left: Tokens that are left of the output limit; None where that is not known.
-            prefill: Whether it goes as a prefix.
+            limit_left: Remaining tokens of the output limit; None if unknown.
+            prefill: True if the answer so far is sent as a prefix.
         """
         payload, shape = self._payload, _SHAPES.get(message.format or "")
         if shape is None:
-            return f"requests of {message.format} cannot carry half an answer"
+            return f"requests of {message.format} cannot carry a partial answer"
         if not is_dict(payload) or not _holds(payload, shape):
             return "the request was not given as json={…} with turns"
         count = _find(payload, shape.count)
@@ -154,21 +158,21 @@ class ContinuationRequests:
         ):
             return JSON_ASKED
         if payload.get("conversation") is not None:
-            return "the provider keeps the conversation that it belongs to"
+            return "the provider itself stores the conversation"
         if shape.is_text and payload.get("echo"):
-            return "the request has the prompt given back"
+            return "the request asks for the prompt to be echoed"
         budget = _find(payload, ("thinking", "budget_tokens"))
         if isinstance(budget, int) and limit_left is not None and limit_left <= budget:
-            return "what is left of the output limit is less than the budget for thinking"
+            return "the rest of the output limit is less than the budget for thinking"
         return None
 
     def prefix(self, message: Message, asked: Prefill | None, *, refused: bool) -> Prefix | None:
-        """Return how the beginning of an answer goes as a prefix; None where a user's turn is to ask.
+        """Return the way to send the answer so far as a prefix; None to ask with a user's turn instead.
 
         Args:
             message: The answer so far.
-            asked: What the caller says.
-            refused: The server has refused one in this stream.
+            asked: The caller's setting; None to decide by the server.
+            refused: True if the server has refused a prefix in this stream.
         """
         payload, name = self._payload, message.format or ""
         shape = _SHAPES.get(name)
@@ -188,11 +192,11 @@ class ContinuationRequests:
         return replace(told_prefix(asked), extra=VLLM if name == "openai-chat" else {})
 
     def remember_refusal(self) -> None:
-        """Remember that the model at this host takes no prefix."""
+        """Remember that the model at this host does not accept a prefix."""
         refuse(self._host, self._model)
 
     def limit(self, message: Message) -> int | None:
-        """Return the output limit of the request, in tokens; None where it has none."""
+        """Return the output limit of the request, in tokens; None without one."""
         shape = _SHAPES.get(message.format or "")
         if shape is None or not is_dict(self._payload):
             return None
@@ -200,10 +204,10 @@ class ContinuationRequests:
         return next((limit for limit in found if isinstance(limit, int) and limit > 0), None)
 
     def asked(self, attempt: Attempt) -> dict[str, Any]:
-        """Return what httpx takes for the request that goes on.
+        """Return the options for httpx of the request that continues the answer.
 
         Args:
-            attempt: What is to be asked for.
+            attempt: The attempt that needs the request.
         """
         name = attempt.message.format or ""
         shape = _SHAPES[name]
@@ -224,7 +228,7 @@ class ContinuationRequests:
                 _put(payload, path, max(left or 0, shape.least))
         options = {**self._options, "json": payload}
         if options.get("headers"):
-            # They are about another body.
+            # Some headers are about the original body.
             options["headers"] = headers_but(options, _OF_THE_BODY)
         return options
 
@@ -235,7 +239,7 @@ class ContinuationRequests:
 
 
 def _find(payload: Any, path: tuple[str, ...]) -> Any:  # noqa: ANN401 - any JSON value
-    """Return what stands there in a payload, however its names are spelt; None where nothing does."""
+    """Return the value at a path in a payload, in either spelling of its names; None if it is missing."""
     for name in path:
         if not is_dict(payload):
             return None
@@ -251,7 +255,7 @@ def _put(payload: dict[str, Any], path: tuple[str, ...], value: object) -> None:
 
 
 def _spelt(payload: dict[str, Any], name: str) -> str:
-    """Return a name as the payload spells it: Google takes `maxOutputTokens` and `max_output_tokens`."""
+    """Return a name as the payload spells it: Google accepts `maxOutputTokens` and `max_output_tokens`."""
     if name in payload:
         return name
     plain = name.lower()
@@ -259,7 +263,7 @@ def _spelt(payload: dict[str, Any], name: str) -> str:
 
 
 def _forces(choice: object) -> bool:
-    """Tell whether a choice of tools forces one, in the words of any provider."""
+    """Return True if a tool choice of any provider forces a call."""
     if choice is None:
         return False
     if is_dict(choice):

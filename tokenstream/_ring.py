@@ -10,12 +10,12 @@ ItemT = TypeVar("ItemT")
 
 
 class Ring(Generic[ItemT]):
-    """The last items of a sequence, each found by its number.
+    """The last items of a sequence, each accessible by its number.
 
-    Readers share it: each is a number, that of the item it is given next.
+    Any number of readers share it: a reader's state is the number of its next item.
 
     Args:
-        size: How many items are held.
+        size: Largest number of items held.
         begin: The number of the first item.
 
     Example:
@@ -30,7 +30,7 @@ class Ring(Generic[ItemT]):
 
     def __init__(self, size: int, *, begin: int = 0) -> None:
         self.size = size
-        """How many items are held at most."""
+        """Largest number of items held."""
         self.end = begin
         """The number that the next item gets."""
         self._first = begin
@@ -42,7 +42,7 @@ class Ring(Generic[ItemT]):
         return self.end - len(self._items)
 
     def append(self, item: ItemT) -> None:
-        """Add an item, in the place of the oldest one where the ring is full."""
+        """Add an item; it replaces the oldest one if the ring is full."""
         items = self._items
         if len(items) < self.size:
             items.append(item)

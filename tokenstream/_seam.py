@@ -1,4 +1,4 @@
-"""The seam of an answer that a new request goes on with: its events, as if nothing had broken off."""
+"""Joins the events of a continuation to a broken answer, as if it had not broken off."""
 
 from __future__ import annotations
 
@@ -34,25 +34,25 @@ if TYPE_CHECKING:
 __all__ = ["Seam"]
 
 _NO_TEXT_YET = (MessageStart, ReasoningDelta, CitationAdded, PartDelta, Ping, UsageUpdate, Unknown)
-"""Events before which the text of the answer may still go on."""
+"""Events after which the continuation may still take up the answer's open text."""
 _ENDED = -1
-"""The key under which an open text is closed that the continuation does not take up."""
+"""Part index for closing an open text that the continuation does not take up."""
 _SILENT = frozenset({"text", "reasoning", "citation", "server_tool_call", "server_tool_result"})
-"""Parts behind which it may go on, too."""
+"""Kinds of parts after which it may still do so, too."""
 _NAMED = frozenset({"tool_call", "server_tool_call", "server_tool_result"})
-"""Parts with ids that others name."""
+"""Kinds of parts with ids that other parts refer to."""
 
 
 class Seam:
     """Stands between the format of a continuation and the accumulator of the answer.
 
-    Until the joint is decided, whoever holds the events back asks `decides`;
-    then `sew` makes of them what the answer goes on with, and `relocate` gives them, and
-    what follows, their place behind the parts that are there.
+    1. `decides` is called with each event that is held back, until the joint is decided.
+    2. `sew` turns the held events into the continuation, without the repeated text.
+    3. `relocate` gives these events and all later ones their part indexes in the answer.
 
     Args:
         accumulator: Holds the answer.
-        joint: Finds what of the text comes again.
+        joint: Finds the repeated text.
     """
 
     def __init__(self, accumulator: Accumulator, joint: Joint) -> None:
@@ -60,46 +60,46 @@ class Seam:
         self._accumulator = accumulator
         self._joint = joint
         self._parts = len(message.parts)
-        """How many parts the answer has."""
+        """The number of parts that the answer had."""
         self._open = _open_text(message.parts)
         self._places: dict[int, int] = {}
-        """Where the parts of the continuation are in the answer."""
+        """Index in the answer for each part index of the continuation."""
         self._joined: int | None = None
-        """The part of the continuation that goes on with the open text of the answer."""
+        """The part of the continuation that takes up the answer's open text."""
         self._given = message.text
         self._given_in_part = "" if self._open is None else getattr(message.parts[self._open], "text", "")
         self._used = {str(getattr(part, "id", "")) for part in message.parts if part.kind in _NAMED}
         self._ids: dict[str, str] = {}
-        """Ids that the answer had used already, and what stands for them."""
+        """New ids for ids of the continuation that the answer had already used."""
         self._known = frozenset(message.provider_data)
         self._left_out: set[int | None] = set()
-        """Parts of the continuation that the answer is not to have: what was thought about going on."""
+        """Parts of the continuation to leave out: the model's reasoning about how to continue."""
         self._sources = message.citations
         self.id: str | None = None
-        """The id that the continuation has at its provider."""
+        """The provider's id of the continuation."""
         self.model: str | None = None
-        """The model that goes on."""
+        """The model that writes the continuation."""
 
     @property
     def moves(self) -> bool:
-        """Parts of the continuation get other indexes in the answer, so no chunk may be read at a glance."""
+        """True if part indexes change, so that no chunk may be read by its shape."""
         last = self._open is not None and self._open + 1 == self._parts
         return not last or any(part != place for part, place in self._places.items())
 
     @property
     def known_confidence(self) -> float | None:
-        """Confidence, from 0 to 1, that nothing is missing or doubled; None until the joint is decided."""
+        """Confidence from 0 to 1 that nothing is missing or doubled; None until the joint is decided."""
         return self._joint.confidence if self._joint.decided else None
 
     def decides(self, event: Event) -> bool:
-        """Take an event that is held back, and tell whether the joint is decided with it."""
+        """Take an event that is held back; return True if it decides the joint."""
         if isinstance(event, TextDelta):
             return self._joint.feed(event.text)
         if isinstance(event, PartStart) and isinstance(event.content, TextPart) and event.content.text:
             return self._joint.feed(event.content.text)
         if _leaves_open(event):
             return False
-        # Something else than text comes next.
+        # Something other than text comes next.
         self._joint.end()
         return True
 
@@ -110,7 +110,7 @@ class Seam:
         return Resumed(mode="continue", dropped=joint.dropped, confidence=joint.confidence)
 
     def sew(self, events: Iterable[Event]) -> list[Event]:
-        """Return what the answer goes on with, of the events that were held back."""
+        """Turn the events that were held back into the answer's next events."""
         left = self._joint.dropped
         sewn: list[Event] = []
         for event in self._new([*events]):
@@ -135,9 +135,9 @@ class Seam:
         return sewn
 
     def _new(self, events: list[Event]) -> list[Event]:
-        """Return the events but for what the answer has already, or is not to have."""
+        """Return the events except those that the answer already has or should not contain."""
         if not any(_needs_thought(event) for event in events):
-            # What the model thought before it went on is about the request to do so.
+            # The model's reasoning before the continuation is about the request to continue.
             self._left_out = {event.part for event in events if event.choice == 0 and _is_thought(event)}
         new: list[Event] = []
         for event in events:
@@ -150,24 +150,24 @@ class Seam:
         return new
 
     def relocate(self, event: Any) -> Any:  # noqa: ANN401 - any event
-        """Return an event of the continuation as one of the answer's; None where that has it already."""
+        """Return an event of the continuation as an event of the answer; None to leave it out."""
         if self._is_known(event):
             return None
         if event.part is None or event.choice != 0:
             return event
-        # The format may still look at its own.
+        # A copy, because the format may still use its own event.
         moved: Any = copy(event)
         moved.part = self._place(event)
         if isinstance(event, PartDone) and event.part == self._joined:
-            # The part began before the seam; no server has all of it under an id.
+            # The part began before the seam, so the continuation's end does not have all of it.
             moved.content = None
         self._rename(moved)
         return moved
 
     def _is_known(self, event: Event) -> bool:
-        """Tell whether the answer has an event already, or is not to have it."""
+        """Return True if the answer already has an event, or should not contain it."""
         if isinstance(event, MessageStart):
-            # Later chunks may add to the head; that is the continuation's, too.
+            # Additions to the head belong to the continuation's head as well.
             return True
         if event.part is not None and event.choice == 0 and event.part in self._left_out:
             return True
@@ -176,14 +176,14 @@ class Seam:
         return isinstance(event, PartStart) and event.choice == 0 and event.part == self._joined
 
     def _joins(self, event: TextDelta | PartStart) -> bool:
-        """Tell whether an event belongs to the part that goes on with the open text of the answer."""
+        """Return True if an event belongs to the part that takes up the answer's open text."""
         if self._open is not None and self._joined is None:
             self._joined = event.part
             self._places[event.part] = self._open
         return event.part == self._joined
 
     def _closes(self, event: Event) -> bool:
-        """Tell whether the open text of the answer ends before an event: it does not go on with text."""
+        """Return True if an event shows that the answer's open text is not taken up, and ends here."""
         if self._open is None or self._joined is not None:
             return False
         if isinstance(event, Resumed) or _leaves_open(event):
@@ -192,13 +192,13 @@ class Seam:
         return True
 
     def _place(self, event: Any) -> int | None:  # noqa: ANN401 - any event
-        """Return the index that the part of an event has in the answer."""
+        """Return the index in the answer of an event's part."""
         if event.part is None or event.choice != 0:
             return event.part  # type: ignore[no-any-return]
         place = self._places.get(event.part)
         if place is None:
-            behind = [place for place in self._places.values() if place >= self._parts]
-            place = self._places[event.part] = self._parts + len(behind)
+            added = [place for place in self._places.values() if place >= self._parts]
+            place = self._places[event.part] = self._parts + len(added)
         return place
 
     def _rename(self, event: Any) -> None:  # noqa: ANN401 - any event
@@ -212,12 +212,12 @@ class Seam:
             event.citation = self._moved(event.citation)
 
     def _moved(self, citation: Any) -> Any:  # noqa: ANN401 - a citation
-        """Return a citation that names the part, and the place in its text, of the whole answer."""
+        """Return a citation whose part and positions refer to the whole answer."""
         if citation.cites not in (None, self._joined):
             return citation.model_copy(update={"cites": self._places.get(citation.cites, citation.cites)})
         before = self._given if citation.cites is None else self._given_in_part
         before = before[: max(0, len(before) - self._joint.dropped)]
-        # Google counts bytes.
+        # Google counts bytes, all others characters.
         size = len(
             before.encode("utf-8", "surrogatepass") if self._accumulator.format == "gemini" else before
         )
@@ -235,7 +235,7 @@ class Seam:
         return part if id == part.id else part.model_copy(update={"id": id})
 
     def _id_of(self, id: str) -> str:
-        """Return the id of a call in the answer, which may have used its own already."""
+        """Return the id of a call in the answer; another one if the answer has already used it."""
         if id not in self._used:
             return id
         found = self._ids.get(id)
@@ -249,19 +249,19 @@ class Seam:
 
 
 def _open_text(parts: tuple[Part, ...]) -> int | None:
-    """Return the index of the text that the answer broke off in; None where it broke off behind a part."""
+    """Return the index of the text in which the answer broke off; None if it broke off between parts."""
     last = [index for index, part in enumerate(parts) if part.kind != "citation"][-1:]
     return next((index for index in last if not parts[index].complete), None)
 
 
 def _kind_of(event: Event) -> str | None:
-    """Return the kind of the part that an event begins or ends; None where it says none."""
+    """Return the kind of the part that an event begins or ends; None if the event does not say."""
     content = event.content if isinstance(event, PartStart | PartDone) else None
     return None if content is None else content.kind
 
 
 def _leaves_open(event: Event) -> bool:
-    """Tell whether the text of the answer may still go on behind an event."""
+    """Return True if the answer's open text may still be taken up after an event."""
     kind = _kind_of(event)
     return kind in _SILENT if kind is not None else isinstance(event, (*_NO_TEXT_YET, PartDone))
 
@@ -271,5 +271,5 @@ def _is_thought(event: Event) -> bool:
 
 
 def _needs_thought(event: Event) -> bool:
-    """Tell whether an event begins a call, which may not go back to a provider without what led to it."""
+    """Return True if an event begins a call, which providers only take back with its reasoning."""
     return isinstance(event, ToolCallStart) or _kind_of(event) in _NAMED

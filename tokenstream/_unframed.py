@@ -1,4 +1,4 @@
-"""The framing of a connection until its first bytes tell which one it is."""
+"""The placeholder framing of a connection until its first bytes reveal the real one."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
 __all__ = ["OF_SSE", "Unframed"]
 
 OF_SSE = "event_name_missing"
-"""The departure that only an event stream can show: nothing else has names of events."""
+"""The departure that only an event stream can show, since other framings have no event names."""
 _JSON_SPACE = (b"\n", b"\r", b" ", b"\t")
 
 
 class Unframed:
-    """Holds the first bytes of an input until they tell its framing, then gives way to it.
+    """Holds the first bytes of an input until they reveal its framing, and is then replaced by it.
 
-    Where they tell that the body is none of ours, it stays, and collects what the error shows of it.
+    If the body cannot be read, this framing stays and collects the start of the body for the error.
 
     Args:
         format: The format, which may be known before the framing.
-        content_type: What the server says of the body; its first bytes count more.
+        content_type: The server's content type; the body's first bytes count more.
         limits: Bounds on untrusted input.
-        pings: Whether comments become frames.
-        departures: Where they are counted.
-        found: Takes the framing, before that is fed.
+        pings: True to get comments as frames.
+        departures: Counts the departures.
+        found: Called with the framing before it is fed.
     """
 
     __slots__ = (
@@ -59,7 +59,7 @@ class Unframed:
     )
 
     unfinished: None = None
-    """None: what tells no framing is no frame."""
+    """None: bytes of an unknown framing are never a frame."""
 
     def __init__(
         self,
@@ -78,20 +78,20 @@ class Unframed:
         self._departures = departures
         self._found = found
         self._message_came = False
-        """The first chunk was a whole message, or a line up to its end."""
+        """True if the first chunk was a whole message, or a line without its line end."""
         self._refused: Sniffed | None = None
-        """What the body is, where it is none of ours."""
+        """The kind of a body that cannot be read; else None."""
         self.error: StreamError | None = None
         self.tail = b""
         self.text = False
-        """The input came as text, not as bytes."""
+        """True if the input came as text and not as bytes."""
 
     def frames(self, chunk: bytes) -> list[Any]:
-        """Hold a chunk, or give way and return the frames of all that was held."""
+        """Hold a chunk; once the framing is known, return the frames of all held chunks."""
         if self._refused is not None:
             return self._collect(chunk, self._refused)
         if self._message_came:
-            # White space shows that the first message was a line, up to its end.
+            # White space after it shows that the first message was a line without its line end.
             framing = self._json_body() if chunk[:1] in _JSON_SPACE else Messages(self._limits)
             self._found(framing)
             return framing.frames(chunk)
@@ -107,7 +107,7 @@ class Unframed:
         return [] if decided is None else decided.frames(self.tail)
 
     def end(self) -> list[Any]:
-        """Give way whatever has come, and return its frames; set `error` if it is none of ours."""
+        """Decide the framing at the end of the input and return its frames, or set `error`."""
         if self.tail and self._refused is None:
             decided = self._decide(over=True)
             if decided is not None:
@@ -117,7 +117,7 @@ class Unframed:
         return []
 
     def _decide(self, *, over: bool) -> Framing | None:
-        """Give way to the framing that the bytes tell, and return it; None where they tell none."""
+        """Install the framing that the bytes reveal, and return it; None if they reveal none."""
         kind = sniff(self.tail, self._content_type, over=over)
         if kind == "undecided":
             return None
@@ -134,7 +134,7 @@ class Unframed:
         if (self._is_plain and kind != "sse") or (kind == "unknown" and format.reads_bare_text):
             return TextBody()
         if kind == "unknown" and format.framing:
-            # Whoever names a format knows better than the first bytes.
+            # A format that was named counts more than the first bytes.
             kind = "aws-eventstream" if format.framing == "aws-eventstream" else "sse"
         if kind == "sse":
             if self._content_type and "event-stream" not in self._content_type.lower():
@@ -150,11 +150,11 @@ class Unframed:
 
     @property
     def _is_plain(self) -> bool:
-        """The server says `text/plain` as well, so braces and angle brackets are text, too."""
+        """True for a bare-text format with `text/plain`: braces and angle brackets are then text, too."""
         return self._format.reads_bare_text and "text/plain" in (self._content_type or "").lower()
 
     def _collect(self, chunk: bytes, refused: Sniffed) -> list[Any]:
-        """Collect what an error shows of a body that is none of ours."""
+        """Collect the start of an unreadable body for the error."""
         self.tail += chunk[: self._limits.tail]
         if len(self.tail) >= self._limits.tail:
             self.error = self._none_of_ours(refused)

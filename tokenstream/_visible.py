@@ -1,4 +1,4 @@
-"""Text from elsewhere, made fit for a terminal."""
+"""Escapes untrusted text for display in a terminal."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import re
 
 __all__ = ["one_line", "several_lines"]
 
-# Control characters, half surrogates, line separators, and what turns the direction of
-# writing or is invisible: a terminal would obey them, or an eye would miss them.
+# Control characters, half surrogates, line separators, and characters that are invisible
+# or change the writing direction: a terminal would obey them, or a reader would miss them.
 _HIDDEN = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f"
     "\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
 )
-# Joiners and tags are parts of emoji and of words, and tabs and line ends of a text.
+# Escaped in a single line only: joiners and tags belong to emoji and words, tabs and line ends to texts.
 _IN_LINES = re.compile(f"[{_HIDDEN}\t\n\u200c\u200d\U000e0000-\U000e007f]")
 _IN_TEXTS = re.compile(f"[{_HIDDEN}]")
 
@@ -23,7 +23,7 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def one_line(text: str) -> str:
-    r"""Return `text` with JSON escapes for what a terminal hides or obeys.
+    r"""Return `text` on one line, with JSON escapes for invisible and control characters.
 
     Example:
         >>> print(one_line("a\x1b[31m\nb"))
@@ -33,7 +33,7 @@ def one_line(text: str) -> str:
 
 
 def several_lines(text: str) -> str:
-    r"""Return `text` as `one_line` does, but with its line ends, tabs and joiners.
+    r"""Return `text` escaped as by `one_line`, but with its line ends, tabs and joiners kept.
 
     Example:
         >>> print(several_lines("a\x1b[31m\nb"))

@@ -1,8 +1,8 @@
-"""Read how long a server asks to wait, out of the headers of a refusal.
+"""Reads from a refusal's headers how long the server asks the client to wait.
 
-`retry-after` and its relatives in milliseconds (`retry-after-ms`, and what azure-core
-reads besides, `x-ms-retry-after-ms`) ask outright. Providers that do not send it tell
-when their rate limits are as before, in headers of their own:
+`retry-after` states the wait directly, as do its relatives in milliseconds
+(`retry-after-ms`, and `x-ms-retry-after-ms`, which azure-core reads as well).
+Providers that do not send it state when their rate limits reset, in various headers:
 
     x-ratelimit-reset-requests: 6m0s         OpenAI ("Rate limits", headers table), Groq; a duration
     x-ratelimit-reset-tokens-minute: 11.38   Cerebras, and Azure OpenAI without -minute; seconds
@@ -12,9 +12,8 @@ when their rate limits are as before, in headers of their own:
     ratelimit-reset: 30                      draft-ietf-httpapi-ratelimit-headers up to -06
     ratelimit: "default";r=0;t=30            the same draft, later; in between limit=10, remaining=0, reset=30
 
-Each reset counts where its `remaining` is 0, because that limit refused the
-request. All values are bounded: malformed ones say nothing, none is negative,
-and none is more than a day.
+A reset counts if its `remaining` is 0, because that limit refused the request.
+Malformed values are ignored, and waits are clamped to between zero and a day.
 """
 
 from __future__ import annotations
@@ -28,15 +27,15 @@ if TYPE_CHECKING:
 __all__ = ["LONGEST_WAIT", "duration_of", "reset_of", "retry_after_of"]
 
 LONGEST_WAIT = 86_400.0
-"""Most seconds that a server may ask to wait; more may come of a broken clock, and no timer holds it."""
+"""Longest wait in seconds: a longer one may come from a wrong clock, and may overflow a timer."""
 
 _ASKS = (("retry-after-ms", 1000.0), ("x-ms-retry-after-ms", 1000.0), ("retry-after", 1.0))
-"""Headers that ask outright, and their unit's parts of a second; the first two are Azure's."""
+"""Headers that state the wait, with their units per second; the first two are Azure's."""
 _MOST_DIGITS = 12
 _MOST_FIELD = 1_000
-"""Characters of a structured field that are looked at."""
+"""Characters of a structured field that are read."""
 _FIRST_EPOCH, _FIRST_EPOCH_MS = 1e9, 1e12
-"""Numbers from which a time to wait is a point in time, in seconds and in milliseconds."""
+"""Numbers from which a value is a time since the epoch, in seconds and in milliseconds."""
 _DURATION = re.compile(
     r"(?=[0-9])"
     r"(?:([0-9]{1,6}(?:\.[0-9]{1,9})?)d)?"
@@ -52,22 +51,22 @@ _RESET_NAMES = (
     (re.compile(r"anthropic-ratelimit-([a-z-]{1,60})-reset"), "anthropic-ratelimit-{}-remaining"),
     (re.compile(r"ratelimit-reset()"), "ratelimit-remaining"),
 )
-"""Names of the headers that tell a reset, and of the one that tells what remains."""
+"""Names of the headers with a reset, each with the header that holds its remaining count."""
 _QUOTED = re.compile(r'"[^"]*"')
 _REMAINING = re.compile(r"\b(?:r|remaining)=([0-9]+)")
 _RESET = re.compile(r"\b(?:t|reset)=([0-9]{1,20})")
 
 
 def retry_after_of(headers: Mapping[str, str], received_at: float | None = None) -> float | None:
-    """Return the seconds that a server asks to wait, or None.
+    """Return the seconds that a server asks the client to wait, or None.
 
-    It says so in milliseconds (`retry-after-ms`), in seconds, or as a date
+    The wait is given in milliseconds (`retry-after-ms`), in seconds, or as a date
     (`retry-after`), which is compared with the server's own `date`, or with
-    our clock where it sends none. More than a day is told as a day.
+    `received_at` if it sends none. More than a day counts as a day.
 
     Args:
         headers: The response's headers, by lower-case name.
-        received_at: When they came, in seconds since the epoch.
+        received_at: Time of the response, in seconds since the epoch.
 
     Example:
         >>> retry_after_of({"retry-after": "2"}), retry_after_of({"retry-after-ms": "150"})
@@ -85,17 +84,17 @@ def retry_after_of(headers: Mapping[str, str], received_at: float | None = None)
 def reset_of(
     headers: Mapping[str, str], received_at: float | None = None, *, limited: bool = True
 ) -> float | None:
-    """Return the seconds until the limit is gone that refused a request, or None where nothing says so.
+    """Return the seconds until the rate limit that refused a request resets, or None if unknown.
 
-    That is a limit of which nothing remains, and of several the last one to go.
-    Where something remains of each, a request was too large for one of them:
-    the longest wait counts, without those of a whole day.
+    That is the limit with nothing remaining; of several, the one that resets last. If
+    something remains of each, the request was too large for one of them: then the
+    longest wait counts, except for daily limits.
 
     Args:
         headers: The response's headers, by lower-case name.
-        received_at: When they came, in seconds since the epoch.
-        limited: Whether a limit is known to have refused it; otherwise, only one does
-            of which nothing remains.
+        received_at: Time of the response, in seconds since the epoch.
+        limited: True if a rate limit is known to have refused the request; False to
+            consider only limits with nothing remaining.
 
     Example:
         >>> told = {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "6m0s"}
@@ -131,14 +130,14 @@ def duration_of(value: str) -> float | None:
 
 
 def _resets_in(headers: Mapping[str, str]) -> Iterator[tuple[str, str | None, str]]:
-    """Yield each limit's name, what remains of it, and its reset."""
+    """Yield each limit's name, its remaining count, and its reset."""
     for name, value in headers.items():
         for pattern, remaining in _RESET_NAMES:
             found = pattern.fullmatch(name)
             if found is not None:
                 yield name, headers.get(remaining.format(found[1] or "")), value
     field = _QUOTED.sub("", headers.get("ratelimit", "")[:_MOST_FIELD])
-    # One policy has its parameters behind semicolons; in the middle drafts all of the field was one.
+    # Policies have parameters after semicolons; in earlier drafts the whole field was one policy.
     for policy in field.split(",") if ";" in field else [field]:
         reset, remaining_now = _RESET.search(policy), _REMAINING.search(policy)
         if reset is not None:
@@ -146,7 +145,7 @@ def _resets_in(headers: Mapping[str, str]) -> Iterator[tuple[str, str | None, st
 
 
 def _seconds_until(reset: str, now: float | None) -> float | None:
-    """Return the seconds until a reset, whichever way it is told; None where it says nothing."""
+    """Return the seconds until a reset, in any of its notations; None if it is malformed."""
     if _NUMBER.fullmatch(reset):
         number = float(reset)
         if number < _FIRST_EPOCH:
@@ -165,13 +164,13 @@ def _bounded(seconds: float) -> float:
 
 
 def _now_of(headers: Mapping[str, str], received_at: float | None) -> float | None:
-    """Return the server's own time, or ours where it tells none."""
+    """Return the server's own time, or the client's if it sends none."""
     now = _seconds_of(headers.get("date", ""))
     return received_at if now is None else now
 
 
 def _time_of(text: str) -> float | None:
-    """Return a time as of RFC 3339 in seconds since the epoch; None where it is none, or names no zone."""
+    """Return an RFC 3339 time in seconds since the epoch; None if it is invalid or has no time zone."""
     from datetime import datetime
 
     try:
@@ -182,7 +181,7 @@ def _time_of(text: str) -> float | None:
 
 
 def _seconds_of(date: str) -> float | None:
-    """Return a date in seconds since the epoch; None where it is none, or names no zone."""
+    """Return an HTTP date in seconds since the epoch; None if it is invalid or has no time zone."""
     from email.utils import parsedate_to_datetime
 
     try:

@@ -1,4 +1,4 @@
-"""Folds events into messages: one answer, always current, whatever connection it comes over."""
+"""Folds events into messages: one answer, always current, across all its connections."""
 
 from __future__ import annotations
 
@@ -50,17 +50,17 @@ __all__ = ["Accumulator"]
 
 
 _NOWHERE = Lane(type(None), -1, -1, TextLog())
-"""Stands for a lane where the last event was no delta; nothing is ever written to its log."""
+"""The lane after an event that was not a delta; nothing is ever written to its log."""
 
 
 class Accumulator:
-    """The message so far, made of events; a stage that gives none of its own.
+    """The message so far, built from events; as a stage it gives no events itself.
 
-    It never sees a payload, so it outlives a connection.
+    It sees events and never payloads, so it can outlive a connection.
 
     Args:
         limits: `Limits.text` bounds the characters that are held.
-        late_usage: Tells token counts that no event has told yet, None where there are none.
+        late_usage: Returns token counts that no event has reported yet, or None.
 
     Example:
         >>> accumulator = Accumulator()
@@ -114,26 +114,26 @@ class Accumulator:
         self._provider_data: dict[str, Any] = {}
         self._choices: dict[int, ChoiceState] = {}
         self.built: dict[int, Message] | None = None
-        """The messages that were built since the last event, by choice."""
+        """Cache of the messages built since the last event, by choice; None if there are none."""
         self.held = 0
         """Characters that are held."""
         self.lane = _NOWHERE
-        """Where the last delta went: most go where the one before went. After any other event, nowhere."""
+        """The destination of the last delta, since most deltas go where the previous one went."""
         self.may_restart = False
-        """Whoever reads views is to remember what they have given, because the answer may begin again."""
+        """True if the answer may begin again; views then have to remember what they have given."""
         self.restarts = 0
-        """How often the answer began again."""
+        """Number of times that the answer began again."""
         self.given_up: GivenUp | None = None
-        """The answer that was given up, as far as it has ever come; None where none was."""
+        """The longest of the answers given up so far; None if there was none."""
 
     def feed(self, event: Event, *, now: float = 0.0) -> list[Event]:
-        """Take an event; it gives none."""
+        """Fold an event into the message; the list of new events is always empty."""
         if self.error is None:
             self.take(event)
         return []
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """Do nothing: how the answer ended is told with `conclude`."""
+        """Do nothing: `conclude` sets the ending."""
         return []
 
     def check(self) -> None:
@@ -142,7 +142,7 @@ class Accumulator:
             raise self.error
 
     def take(self, event: Event) -> bool:
-        """Take an event, and tell whether it had content."""
+        """Fold an event into the message; return True if it had content."""
         delta: Any = event
         lane = self.lane
         if (
@@ -163,25 +163,25 @@ class Accumulator:
             content = taker(self, event) if taker is not None else False
             lane = self.lane
         if lane.kind is ToolCallDelta:
-            # What it was added to is where `partial_arguments` looks.
+            # `partial_arguments` reads the log that the fragment was added to.
             delta._link = lane.log  # noqa: SLF001 - made for this
-        # Last: what another thread built meanwhile is forgotten with the rest.
+        # Last: this also drops what another thread built meanwhile.
         if self.built is not None:
             self.built = None
         return content
 
     def spend(self, usage: Usage | None) -> None:
-        """Count the tokens of an attempt that was given up; `usage` from here on is the sum.
+        """Add the tokens of an attempt that was given up; the usage becomes the sum of all attempts.
 
         Args:
-            usage: What the attempt reported; None where it reported nothing, so that the sum is partial.
+            usage: The attempt's usage; None if it reported none, which makes the sum partial.
         """
         told = Usage(source="partial") if usage is None else usage
         self._spent = told if self._spent is None else self._spent + told
         self.built = None
 
     def restore(self, message: Message, shared: Collection[str] = ()) -> None:
-        """Begin with a choice as it stood elsewhere, whose `shared` fields are those of all choices."""
+        """Restore one choice from a checkpoint; `shared` names the fields that belong to all choices."""
         self._id, self._model, self._role = message.id, message.model, message.role
         self._usage.add(message.usage or Usage())
         choice = ChoiceState(message.choice)
@@ -190,11 +190,11 @@ class Accumulator:
             self._choices[message.choice] = choice
 
     def conclude(self, ending: Ending, *, cut: Iterable[int] = ()) -> None:
-        """Say how the answer ended; a choice that has its finish reason was complete before a cut.
+        """Set the ending, once; a choice that has its finish reason is complete even if the answer was cut.
 
         Args:
             ending: The verdict.
-            cut: Choices that are not over all the same, or of which nothing but that they exist was told.
+            cut: Indexes of choices that were cut in spite of a finish reason, or were only announced.
         """
         if self.ending != "streaming":
             return
@@ -207,12 +207,12 @@ class Accumulator:
         main = self._choices.get(self.main)
         if main is not None:
             self.ending = main.ending
-        # Last: another thread may ask for the message at any moment, and must not keep the old verdict.
+        # Last: another thread may build the message at any moment, with the old verdict.
         self.built = None
 
     @property
     def message(self) -> Message:
-        """The first choice as it is now: a value that never changes."""
+        """The first choice as it is now; an immutable snapshot."""
         return self.message_of(self.main)
 
     @property
@@ -229,51 +229,51 @@ class Accumulator:
 
     @property
     def counted(self) -> Usage | None:
-        """The token counts as they are known now, estimated where they are not."""
+        """The token counts known so far, with an estimate where the provider reported none."""
         return self._usage_now().with_spent(self._spent, final=self._over, said=self._choices)
 
     def rename_call(self, choice: int, part: int, id: str) -> ToolCall | None:
-        """Give a tool call another id, and return the call once it was handed out."""
+        """Change a tool call's id; return the call if it has already been handed out."""
         renamed = self._choice(choice).rename_call(part, id, self.tool_calls_delivered)
         self.built = None
         return renamed
 
     @property
     def own_usage(self) -> Usage | None:
-        """The token counts of this attempt alone; None where none were reported."""
+        """The token counts of this attempt alone; None if none were reported."""
         return self._usage_now().build(final=self._over)
 
     def message_of(self, choice: int) -> Message:
-        """Return one choice as it is now; empty while nothing of it has come."""
-        # Another thread may be taking an event, which forgets what was built.
+        """Return one choice as it is now; an empty message while nothing of it has arrived."""
+        # Another thread may be taking an event, which sets `built` to None.
         messages = self.built
         if messages is None:
             messages = self.built = {}
-        # The first one stays: of two threads, the one that began earlier may be done later.
+        # `setdefault`: of two threads that build at once, the first to finish wins.
         return messages.get(choice) or messages.setdefault(choice, self._build(choice))
 
     def find_log(self, choice: int, kind: str) -> TextLog | None:
-        """Return the text, reasoning or refusal of a choice as it grows; None before it has any."""
+        """Return the growing text, reasoning or refusal of a choice; None before it has any."""
         state = self._choices.get(choice)
         return None if state is None else state.find_log(kind)
 
     def delivered(self, choice: int, number: int) -> ToolCall | None:
-        """Return the tool call of a choice that was handed out as `number`, from 0."""
+        """Return the tool call of a choice that was handed out as number `number`, from 0, or None."""
         state = self._choices.get(choice)
         return None if state is None or number >= len(state.delivered) else state.delivered[number]
 
     def parts_from(self, choice: int, start: int) -> list[GrowingPart]:
-        """Return the parts of a choice as they grow, from index `start` on."""
+        """Return the growing parts of a choice, from index `start` on."""
         state = self._choices.get(choice)
         return [] if state is None else state.parts[start:]
 
     def note_delivered(self, id: str) -> None:
-        """Note a call that was handed out although its format did not: its arguments were repaired."""
+        """Record that a call was handed out after its arguments were repaired; its format did not do so."""
         if id not in self.tool_calls_delivered:
             self.tool_calls_delivered.append(id)
 
     def ended_call(self, choice: int, number: int) -> ToolCall | None:
-        """Return the tool call of a choice that ended as `number`, from 0; its arguments may be no JSON."""
+        """Return the ended tool call number `number`, from 0, or None; invalid ones are counted, too."""
         state = self._choices.get(choice)
         return None if state is None or number >= len(state.ended) else state.ended[number]
 
@@ -283,7 +283,7 @@ class Accumulator:
         return self.ending if state is None else state.ending
 
     def standing(self) -> tuple[dict[int, ChoiceState], tuple[Any, ...], GrowingUsage, Usage | None]:
-        """Return all as it grows: choices, head with the shared fields, token counts, those spent before."""
+        """Return the growing state: choices, head with the shared fields, token counts, spent counts."""
         head = (self._id, self._model, self._role, self._provider_data)
         return self._choices, head, self._usage_now(), self._spent
 
@@ -313,13 +313,13 @@ class Accumulator:
         )
 
     def _usage_now(self) -> GrowingUsage:
-        """Return the token counts that are known now; nothing is changed, since any thread may ask."""
+        """Return the token counts known now; changes nothing, since any thread may call it."""
         late = None if self._late_usage is None else self._late_usage()
         return self._usage if late is None else self._usage.joined(late)
 
     @property
     def _over(self) -> bool:
-        # Any thread may ask.
+        # A copy, since any thread may read this.
         return any(choice.finish_reason is not None for choice in self._choices.copy().values())
 
     def _choice(self, index: int) -> ChoiceState:
@@ -340,7 +340,7 @@ class Accumulator:
             self.overflow()
 
     def overflow(self) -> None:
-        """Say that more characters came than may be held."""
+        """Set `error`: more characters arrived than may be held."""
         self.error = LimitExceeded(limit="text", value=self.limits.text)
 
     def _write(self, event: Any, kind: str, start: Callable[[], Part]) -> None:  # noqa: ANN401 - any delta
@@ -398,7 +398,7 @@ class Accumulator:
             event.content = self._part(event, TextPart).build(complete=True)
             event.told_before = True
         elif isinstance(event.content, ToolCall):
-            # It has ended on arguments that are no JSON, and stays incomplete.
+            # Its arguments are not valid JSON, so it stays incomplete.
             self._choice(event.choice).ended.append(event.content)
         elif not event.content.complete:
             event.content = event.content.model_copy(update={"complete": True})
@@ -437,29 +437,29 @@ class Accumulator:
         return False
 
     def _take_restart(self, event: Any) -> bool:  # noqa: ANN401 - a relay does not say what is discarded
-        """Forget the answer so far; tool calls that were handed out stay so, and its tokens were spent."""
+        """Discard the answer so far, but keep the calls that were handed out and the tokens spent."""
         if event.discarded is None:
             event.discarded, event.told_before = self.message, True
         self.spend(self.own_usage)
         head = (self._id, self._model, self._role, self._provider_data)
         given, before = GivenUp(self._choices, head, event), self.given_up
-        # What began again, and broke off before it had come that far, is no more than that.
+        # A second attempt that broke off earlier than the first does not replace it.
         self.given_up = given if before is None or given.size >= before.size else before
         self._choices, self._usage, self._provider_data = {}, GrowingUsage(), {}
         self._id, self._model, self._role = None, None, "assistant"
-        # Last: whoever sees that it changed looks at the rest.
+        # Last: a reader that sees the new count then reads the rest.
         self.restarts += 1
         return False
 
     def _take_resumed(self, event: Resumed) -> bool:
         if event.mode == "continue":
-            # Another request, which counts its own tokens.
+            # A continuation is another request, with token counts of its own.
             self.spend(self.own_usage)
             self._usage = GrowingUsage()
         return False
 
     def take_back(self) -> None:
-        """Return to the answer that was given up: the one that began again is another one."""
+        """Return to the answer that was given up, because the new one differs from it."""
         if self.given_up is not None:
             self._choices, head = self.given_up.restored(), self.given_up.head
             self._id, self._model, self._role, self._provider_data = head
@@ -474,7 +474,7 @@ class Accumulator:
             return False
         items = data.setdefault(event.name, [])
         if not is_list(items):
-            # A field of that name may stand in two places, in a choice and in its delta.
+            # The same field may occur both in a choice and in its delta.
             items = data[event.name] = [items]
         items.extend(event.data)
         return False

@@ -1,4 +1,4 @@
-"""Framing and format of one connection: bytes in, events out, both found out where not told."""
+"""Framing and format of one connection: bytes in, events out, both detected unless named."""
 
 from __future__ import annotations
 
@@ -29,43 +29,43 @@ if TYPE_CHECKING:
 __all__ = ["Connection"]
 
 _COMES_FRAMED = frozenset({"pieces", "body"})
-"""What formats call their framing whose input is passed on as it comes."""
+"""Values of `Format.framing` for input that arrives framed and is passed on unchanged."""
 
 
 class _Stood(NamedTuple):
-    """Where a format stands."""
+    """The position that a format has reached."""
 
     position: int | str | None
     state: dict[str, Any] | None
     left: int = 0
-    """How many of the events at the end of the input came before the end itself."""
+    """Number of events that the end of the framing gave, before the format was ended."""
 
 
 class Connection:
-    """What cuts the input of one connection into frames, and what reads them.
+    """The framing that cuts one connection's input into frames, and the format that reads them.
 
-    `framing` and `format` are there from the first byte on. The ones that hold
-    what has come until it tells the right ones give way to those:
+    `framing` and `format` exist from the first byte on. Until they are detected,
+    placeholders hold the input back and are then replaced:
 
     | | at first | then |
     |---|---|---|
     | `framing` | `Unframed` | `SSEParser`, `JSONBody`, `AWSEventStreamParser`, `TextBody`, `Messages` |
-    | `format` | `Undetected` | the one that the frames tell |
+    | `format` | `Undetected` | the format that the frames reveal |
 
-    A format that was named is there at once, and so is `Payloads`, which passes on
-    what somebody else has framed. A driver calls `framing.frames(chunk)`, then
-    `format.feed(frame)` for each frame, and looks at the `error` of either. It
-    keeps neither of them between two calls, since each may give way in any call.
+    A format that was named is used from the start, and so is `Payloads`, which passes
+    on input that was framed elsewhere. A driver calls `framing.frames(chunk)`, then
+    `format.feed(frame)` for each frame, and checks the `error` of both. It must not
+    keep either of them between two calls, since any call may replace them.
 
     Args:
-        format: A format's name or a format object; None to find it out.
-        content_type: What the server says of the body; its first bytes count more.
+        format: A format's name or a format object; None to detect it.
+        content_type: The server's content type; the body's first bytes count more.
         limits: Bounds on untrusted input.
-        pings: Whether signs of life become events.
-        departures: Where they are counted.
-        found: Told the format's name once it is known.
-        through: Makes what the events of the format pass before they are given; None for nothing.
-        kept: A format that has read another connection, and goes on with this one.
+        pings: True to get signs of life as events.
+        departures: Counts the departures.
+        found: Called with the format's name once it is known.
+        through: Makes the stage that the format's events pass through; None for no stage.
+        kept: A format that has read another connection and continues with this one.
     """
 
     __slots__ = (
@@ -100,15 +100,15 @@ class Connection:
         self._pings = pings
         self._through = through
         self._taken = False
-        """A last frame that lacked its end was taken all the same."""
+        """True if a last frame without its end was accepted."""
         self._framing_over = False
-        """The framing was told of the end of the input."""
+        """True once `framing.end()` has been called."""
         self.error: StreamError | None = None
-        """The fault that the end of the input shows; None until then."""
+        """The failure that the end of the input revealed; None until then."""
         self.format: Format
         """Reads the frames."""
         self.stood: _Stood | None = None
-        """Where the answer stood before its end closed what was open; None until then."""
+        """The position before the end of the input closed the open parts; None until then."""
         if kept is not None:
             self._use_format(kept)
             kept.go_on()
@@ -146,7 +146,7 @@ class Connection:
 
     @property
     def finished(self) -> bool:
-        """The answer is over, whatever happens to the connection now."""
+        """True once the answer is over, whatever happens to the connection now."""
         known = self.format
         if not known.finished:
             return False
@@ -154,14 +154,14 @@ class Connection:
 
     @property
     def _is_cut(self) -> bool:
-        """The input so far ends inside a frame, or inside the array of frames."""
+        """True if the input so far ends inside a frame, or inside the array of frames."""
         if isinstance(self.framing, JSONBody) and self.framing.is_open:
             return True
         return self.tail.lstrip()[:1] not in (b"", b":")
 
     @property
     def unfinished_choices(self) -> list[int]:
-        """The choices that have been announced and are not over."""
+        """Indexes of the choices that have been announced and are not over."""
         known = self.format
         if self.finished:
             return []
@@ -172,7 +172,7 @@ class Connection:
 
     @property
     def tail(self) -> bytes:
-        """What has come of an unfinished frame."""
+        """The bytes of an unfinished frame."""
         return b"" if self._taken else self.framing.tail
 
     @property
@@ -182,58 +182,58 @@ class Connection:
 
     @property
     def takes_text(self) -> bool:
-        """The input is text that was decoded already, and not bytes."""
+        """True if the input is decoded text and not bytes."""
         return self.format.framing == "pieces"
 
     @property
     def comments(self) -> int:
-        """How many comments came."""
+        """Number of SSE comments seen."""
         return self.framing.comments if isinstance(self.framing, SSEParser) else 0
 
     @property
     def last_event_id(self) -> str | None:
-        """The id of the last SSE event; None where the server gave none."""
+        """The id of the last SSE event; None if the server sent none."""
         return (self.framing.last_event_id or None) if isinstance(self.framing, SSEParser) else None
 
     @property
     def first_event_id(self) -> str:
-        """The id of the first SSE event; "" where the server gave none."""
+        """The id of the first SSE event; "" if the server sent none."""
         return self.framing.first_event_id if isinstance(self.framing, SSEParser) else ""
 
     @property
     def retry(self) -> int | None:
-        """The milliseconds to wait before a new connection, as the server says; None where it does not."""
+        """The server's reconnection time in milliseconds; None if it sent none."""
         return self.framing.retry if isinstance(self.framing, SSEParser) else None
 
     @property
     def frames_seen(self) -> int:
-        """How many frames the format has read."""
+        """Number of frames that the format has read."""
         return self.format.frames
 
     @property
     def takes_payloads(self) -> bool:
-        """The input is payloads that were framed and decoded by somebody else."""
+        """True if the input is payloads that were framed and decoded elsewhere."""
         return isinstance(self.framing, Payloads)
 
     def take_payloads(self) -> None:
-        """Take what comes as payloads that were framed and decoded by somebody else, an SDK say."""
+        """Expect payloads that were framed and decoded elsewhere, for example by an SDK."""
         if not isinstance(self.framing, Payloads):
             self._departures.leave_out(OF_SSE)
-            # Bytes that came before, though an SDK gives none, are judged at the end.
+            # Bytes that came earlier (an SDK sends none) are judged at the end of the input.
             self._use_framing(Payloads(self._limits, self.framing if self.framing.tail else None))
 
     def take_messages(self) -> None:
-        """Take each piece of input as one whole payload: a WebSocket's messages."""
+        """Expect each piece of input to be one whole payload: a WebSocket's messages."""
         self._departures.leave_out(OF_SSE)
         self._use_framing(Messages(self._limits))
 
     def take_text(self) -> None:
-        """Remember that the bytes were text, for what is said of a body that is none of ours."""
+        """Remember that the input was text, for the error about a body that cannot be read."""
         if isinstance(self.framing, Unframed):
             self.framing.text = True
 
     def shortcut(self) -> Callable[[Any], Event | None] | None:
-        """Return a function that reads a whole chunk at a glance, or None where there is none."""
+        """Return a function that reads a whole chunk by its shape, or None if there is none."""
         framing, known = self.framing, self.format
         if self._pings:
             return None
@@ -255,10 +255,10 @@ class Connection:
         return None if plain is None else framing.alone(*plain)
 
     def end(self, *, broken: bool = False) -> list[Event]:
-        """The input is over: return what was left; `error` says what that means.
+        """End the input and return the remaining events; sets `error` if the answer is not complete.
 
         Args:
-            broken: Whether it broke off, so that there is no verdict to give.
+            broken: True if the connection broke, so that the format must not judge the ending.
         """
         events = self._end_framing()
         self._stand(len(events))
@@ -276,13 +276,13 @@ class Connection:
         return events
 
     def cut_short(self, cause: StreamError | None) -> tuple[list[Event], StreamError | None]:
-        """End the framing alone: return what was left there, and the error that the end would have.
+        """End the framing only: return its remaining events, and the error of an ending here.
 
-        The format is not told, so that it can go on with another connection. None stands for
-        an answer that is whole, or of which only the end itself can tell.
+        The format is not ended, so that it can continue with another connection. The error is
+        None if the answer is complete, or if only the format's own end can decide that.
 
         Args:
-            cause: Why the input broke off, or None when it ended cleanly.
+            cause: The error that broke the input off; None if it ended cleanly.
         """
         events = self._end_framing()
         error = self.error or self._stray_error()
@@ -295,15 +295,15 @@ class Connection:
         return events, None if tells else known.cut_short()
 
     def stand(self) -> _Stood:
-        """Return where the format stands: what to ask a server for, and what reading on takes."""
+        """Return the format's position: what a server needs to resume, and the state to read on with."""
         known = self.format
         if not known.resumes or not (known.error is None or type(known.error) is ProtocolError):
             return _Stood(None, None)
-        # Events that did not come from the format as they are do not tell where it stands.
+        # A stage after the format may hold events back, so the format's state alone does not suffice.
         return _Stood(known.position, known.state() if known.parts.through is None else None)
 
     def _stand(self, left: int) -> None:
-        """Keep where the format stands, unless the answer is over: its end closes what is open."""
+        """Store the position before the end closes the open parts, unless the answer is over."""
         if self.format.resumes and not self.format.finished:
             self.stood = self.stand()._replace(left=left)
 
@@ -312,7 +312,7 @@ class Connection:
             return []
         self._framing_over = True
         events = self._events_of(self.framing.end())
-        # What had been waiting for its framing may have one only now.
+        # Input that waited for its framing to be detected may have got one only now.
         left = self.framing.unfinished
         if left is not None and self.error is None:
             events += self._take_unfinished(left)
@@ -326,7 +326,7 @@ class Connection:
             return events
         known = self.format
         if isinstance(self.framing, Payloads) and known.finished and not known.ended:
-            # Whoever framed the payloads kept the sentinel for himself.
+            # Whoever framed the payloads did not pass the sentinel on.
             known.conclude()
         if known.finished and not self.finished:
             self.error = known.cut_short()
@@ -336,12 +336,12 @@ class Connection:
         if isinstance(self.framing, JSONBody) and not self.framing.is_array and known.frames == 1:
             self._note_whole(known)
         if self.error is None and isinstance(self.framing, AWSEventStreamParser) and self.framing.tail:
-            # Each message says how long it is, so what is left was cut.
+            # Each message states its length, so remaining bytes are a message that was cut.
             known.note("broken_after_finish")
         return events
 
     def _stray_error(self) -> StreamError | None:
-        """Return an error that was withheld, or that stands between the events of an event stream."""
+        """Return an error that the format withheld, or one found between the events of an event stream."""
         if self.error is not None:
             return None
         withheld = self.format.withheld
@@ -356,8 +356,8 @@ class Connection:
         return error
 
     def _note_whole(self, known: Format) -> None:
-        """Note that nobody streamed, where one document was the whole answer."""
-        # A stream of lines may have one: then that has its end, which Ollama gives no whole answer.
+        """Note that the server did not stream, if one document was the whole answer."""
+        # NDJSON may have a single line, but that line has its line end, unlike Ollama's unstreamed answer.
         line = known.framing == "ndjson" and not self._taken
         if known.error is None and known.finished and not line:
             known.note("not_streamed")
@@ -367,7 +367,7 @@ class Connection:
             self._departures.note("invalid_utf8", event=self.frames_seen, count=self.framing.replaced)
 
     def abandon(self) -> list[Event]:
-        """The connection broke: return what was held back of parts that will not go on."""
+        """Close all parts after the connection broke, and return the events that were held back."""
         if self.stood is None:
             self._stand(0)
         self.format.parts.close_all(complete=self.finished)
@@ -387,10 +387,10 @@ class Connection:
         reorder: Any,  # noqa: ANN401 - a stage, which stands above
         now: float,
     ) -> tuple[list[Event], StreamError | None]:
-        """Return the events of frames that were held back to the end of the input, and what is wrong there.
+        """Return the events of frames that a `Reorder` held back to the end, and the error if any.
 
         Args:
-            reorder: Holds them.
+            reorder: The stage that holds the frames.
             now: A clock reading, in seconds.
         """
         events = self._events_of(reorder.end(now=now))
@@ -398,7 +398,7 @@ class Connection:
         return events, self.error or reorder.error
 
     def _take_unfinished(self, frame: Frame) -> list[Event]:
-        """Take a last frame that lacks its end, when it is whole all the same, or no JSON at all."""
+        """Read a last frame without its end, if it is whole all the same, or not JSON at all."""
         try:
             whole = is_whole(frame, self._limits)
             if not whole and not (isinstance(frame, bytes) and is_malformed(frame)):

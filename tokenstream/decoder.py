@@ -25,13 +25,13 @@ class Decoder:
     r"""Turn the bytes of an answer into events and a message: a `Stream` without a loop.
 
     Args:
-        format: The format's name or a format object; None to find it out from the
+        format: The format's name or a format object; None to detect it from the
             content type and the first payload.
-        content_type: The response's content type, where one is known.
+        content_type: The response's content type, if known.
         limits: Bounds on untrusted input.
-        pings: Whether signs of life become `Ping` events.
-        reasoning_tags: Names of tags, such as ("think",), between which the model writes its reasoning into
-            the text; it is told as reasoning then. True for think, thinking, thought and reasoning.
+        pings: True to get signs of life as `Ping` events.
+        reasoning_tags: Names of tags, such as ("think",), in which the model wraps its reasoning within
+            the text; it then becomes reasoning. True for think, thinking, thought and reasoning.
 
     Example:
         >>> from tokenstream.events import TextDelta
@@ -65,7 +65,7 @@ class Decoder:
         """Return the events that `chunk` completes.
 
         Args:
-            chunk: Bytes of the body, or its text; for `pieces`, text.
+            chunk: Bytes of the body, or its text; only text for the format `pieces`.
             now: A clock reading, in seconds; only the metrics use it.
         """
         machine = self._machine
@@ -82,7 +82,11 @@ class Decoder:
         return self._drain()
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """The input has ended: return what was left; `error` says whether the answer had."""
+        """End the input and return the remaining events; `error` is set if the answer was cut.
+
+        Args:
+            now: A clock reading, in seconds; only the metrics use it.
+        """
         self._machine.finish(None, now)
         return self._drain()
 
@@ -93,19 +97,19 @@ class Decoder:
 
     @property
     def error(self) -> StreamError | None:
-        """What went wrong after the events that were returned last."""
+        """The failure after the events returned last; None if there is none."""
         return self._machine.error
 
     @property
     def stop(self) -> str | None:
-        """A reason to close the source: the answer is over, or failed; None while there is none."""
+        """A reason to close the source: "end" once the answer is over, "error" after a failure; else None."""
         if self._machine.error is not None:
             return "error"
         return "end" if self._machine.answered else None
 
     @property
     def message(self) -> Message:
-        """The answer so far: a value that never changes."""
+        """The answer so far; an immutable snapshot."""
         return self._machine.accumulator.message
 
     @property
@@ -115,12 +119,12 @@ class Decoder:
 
     @property
     def metrics(self) -> Metrics:
-        """How fast the answer came, by the readings that were given as `now`."""
+        """Timing of the answer, measured by the clock readings passed as `now`."""
         return self._machine.metrics
 
     @property
     def departures(self) -> Mapping[str, Departure]:
-        """What the server did that its documents do not say, and the rule that was applied."""
+        """Deviations of the server from its documentation, with the rule applied to each."""
         return self._machine.departures
 
     @property
@@ -136,7 +140,7 @@ class Decoder:
             while (event := pull()) is not None:
                 events.append(event)
         except StopIteration:
-            # An exception within an earlier `pull` ended it for good.
+            # An exception in an earlier `pull` has ended that generator.
             machine.break_off(machine.now)
         if machine.error is None and not machine.over:
             return events

@@ -1,4 +1,4 @@
-"""The head of an HTTP response, and what its body says when its status is an error."""
+"""The head of an HTTP response, and the error in its body if the status is an error."""
 
 from __future__ import annotations
 
@@ -43,28 +43,28 @@ class ResponseHead:
     """The response's headers, by lower-case name."""
     reason: str = ""
     url: str = field(default="", repr=False)
-    """The address that answered, which may hold a key."""
+    """The address of the response, which may contain a key."""
     received_at: float | None = field(default=None, repr=False, compare=False)
-    """When it came, in seconds since the epoch; None where nobody looked."""
+    """Time of arrival, in seconds since the epoch; None if it was not measured."""
 
     @property
     def content_type(self) -> str | None:
-        """What the server says of the body."""
+        """The media type that the server states for the body; None if it states none."""
         return self.headers.get("content-type")
 
     @property
     def content_coding(self) -> str:
-        """What is on the bytes of the body, such as "gzip"; "" where nothing is."""
+        """The compression of the body, such as "gzip"; "" for none."""
         return self.headers.get("content-encoding", "")
 
     @property
     def place(self) -> str:
-        """The address without what may be secret: user, password and query."""
+        """The address without the parts that may be secret: user, password and query."""
         return _place_of(self.url)
 
     @property
     def request_id(self) -> str | None:
-        """The provider's name for the request, for its support."""
+        """The provider's id of the request, to be quoted to its support; None if it sent none."""
         for name in REQUEST_IDS:
             if name in self.headers:
                 return self.headers[name]
@@ -89,21 +89,21 @@ REQUEST_IDS = (
     "apim-request-id",
     "cf-ray",
 )
-"""Headers in which servers name a request, by lower-case name."""
+"""Headers that hold a request's id, in lower case."""
 
 
 _LOWEST_ERROR_STATUS = 400
 _MOST_BODY = 64 * 1024
-"""Bytes of an error body that are looked at."""
+"""Bytes of an error body that are read."""
 _MOST_WORDS = 200
-"""Characters of a body of plain text that an error's message shows, and of an address."""
+"""Characters that an error's message shows of a plain-text body, or of an address."""
 _NOT_MODIFIED = 304
 _TOO_MANY_REQUESTS, _LOWEST_SERVER_STATUS = 429, 500
 _BOM = b"\xef\xbb\xbf"
 _PORTS = {"http": 80, "https": 443}
 _ADVICE: dict[ErrorKind, str] = {
-    "authentication": "check the key, and what it is allowed to do",
-    "invalid_request": "the same request will fail again: mend it; what the server says of it is in .body",
+    "authentication": "check the API key and its permissions",
+    "invalid_request": "the same request will fail again: correct it; the server's explanation is in .body",
     "overloaded": "ask again later",
     "rate_limited": "ask again later",
     "server": "ask again later",
@@ -112,13 +112,13 @@ _SHOULD_RETRY = {"true": True, "false": False}
 
 
 class ErrorBody(Format):
-    """Reads the body of a response with an error status: a format that gives no events, and an error.
+    """Reads the body of a response with an error status: a format without events, only an error.
 
     Args:
         head: The response's head.
-        limits: `Limits.tail` bounds what the error keeps of the body.
+        limits: `Limits.tail` bounds the part of the body that the error keeps.
         pings: Unused; every format takes it.
-        named: The format that the answer was to be in, where somebody has named it.
+        named: The format that the caller expects the answer in, if named.
 
     Example:
         >>> body = ErrorBody(ResponseHead(status=429))
@@ -148,19 +148,19 @@ class ErrorBody(Format):
         self._document = Wholeness()
 
     def fresh(self, *, limits: Limits, pings: bool) -> ErrorBody:
-        """Return what reads the body of the same response."""
+        """Return a new reader for the body of the same response."""
         return type(self)(self._head, limits=limits, pings=pings, named=self._named)
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - any format is asked
-        """Say no: the status tells, and no payload."""
+        """Return False: an error body is recognised by the status and never by a payload."""
         return False
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Take payloads for what they are: none of an error's body."""
+        """Do nothing: an error body has no payloads."""
 
     def feed(self, frame: Any, *, now: float = 0.0) -> list[Event]:  # noqa: ANN401 - a piece of the body
-        """Keep what there is room for; `ended` says that the body is one whole JSON document.
+        """Collect a piece of the body, up to a limit; sets `ended` once it is one whole JSON document.
 
         Args:
             frame: A piece of the body.
@@ -168,7 +168,7 @@ class ErrorBody(Format):
         """
         piece = frame[: max(0, _MOST_BODY - len(self._body))]
         self._body += piece
-        # Its marks are ASCII: in UTF-8 no other character holds them.
+        # latin-1 suffices: JSON's punctuation is ASCII, whose bytes occur in no other UTF-8 character.
         self._document.add(str(piece.removeprefix(_BOM), "latin-1"))
         self.ended = self._document.whole
         if len(self._body) >= _MOST_BODY:
@@ -177,22 +177,22 @@ class ErrorBody(Format):
 
     @property
     def finished(self) -> bool:
-        """No: an error is no answer."""
+        """False: an error is not an answer."""
         return False
 
     @property
     def verdict(self) -> Ending:
-        """Stopped, where a stop came before the error was raised: a whole error is no whole answer."""
+        """The ending if the stream is stopped before the error is raised: always "stopped"."""
         return "stopped"
 
     @property
     def withheld(self) -> StreamError | None:
-        """What the body says, however the input ends: what had come of it says enough."""
+        """The error of the body so far, however the input ended."""
         self.end()
         return self.error
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """The body is over: set `error` to what it says.
+        """End the body, and set `error` from it.
 
         Args:
             now: Unused; every stage takes it.
@@ -208,12 +208,12 @@ class ErrorBody(Format):
 
 
 def status_error(status: int, headers: Mapping[str, str], body: bytes = b"") -> StatusError:
-    """Return the error of a response, and of its body where that is at hand."""
+    """Return the error for a response with an error status, and for its body if available."""
     return _status_error(ResponseHead(status=status, headers=lowered(headers.items())), body, DEFAULT_LIMITS)
 
 
 def lowered(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return headers by lower-case name, as a `ResponseHead` has them."""
+    """Return headers as a dict with lower-case names, as `ResponseHead` expects them."""
     return {name.lower(): value for name, value in headers}
 
 
@@ -223,14 +223,14 @@ def _redirected(head: ResponseHead, body: bytes, limits: Limits) -> StreamError:
     if target is not None:
         place, same = _target_of(head.url, target)
         message = f"the server redirects to {place} ({named}), which was not followed" + (
-            ", as no redirect is unasked: ask at that address, or let the request follow_redirects=True"
+            " by default: use that address, or set follow_redirects=True in the request"
             if same
-            else ", because credentials must not reach another origin; ask there if that is meant"
+            else ", because credentials must not reach another origin; use that address if it is intended"
         )
     elif head.status == _NOT_MODIFIED:
         message = (
-            f"the server answered with {named} and no body: leave out of the request what asks for that, "
-            "If-None-Match or If-Modified-Since"
+            f"the server answered with {named} and no body: remove If-None-Match or If-Modified-Since "
+            "from the request's headers"
         )
     else:
         message = f"the server redirects ({named}) but does not say where to; check the address"
@@ -240,14 +240,14 @@ def _redirected(head: ResponseHead, body: bytes, limits: Limits) -> StreamError:
 
 
 def _target_of(url: str, location: str) -> tuple[str, bool]:
-    """Return where a redirect leads, without what may be secret, and whether that is the same origin."""
+    """Return a redirect's target without its secrets, and True if it is of the same origin."""
     try:
         from urllib.parse import urljoin, urlsplit
 
         target = urljoin(url, location)
         same = _origin_of(urlsplit(target)) == _origin_of(urlsplit(url))
     except ValueError:
-        return "an address that is none", False
+        return "an invalid address", False
     place = _place_of(target)
     return place if len(place) <= _MOST_WORDS else f"{place[: _MOST_WORDS - 1]}…", same
 
@@ -281,7 +281,7 @@ def _status_error(
 def _judged(
     head: ResponseHead, found: ProviderError | None, named: Format | None
 ) -> tuple[ErrorKind, bool | None]:
-    """Return whose problem an error status is, and whether that decides about asking again."""
+    """Return the kind of an error status, and True or False if that already decides `retryable`."""
     kind = kind_of_status(head.status)
     retryable: bool | None = False if is_final(head.status) else None
     kind_of_exception, again = error_kind(_exception_of(head))
@@ -290,20 +290,20 @@ def _judged(
     elif kind_of_exception != "unknown":
         kind, retryable = kind_of_exception, again
     elif found is not None and found.kind != "unknown" and kind in ("unknown", "rate_limited"):
-        # A status that names the server itself counts for more than the body's words.
+        # A status that names the server as the cause outweighs the body's words.
         retryable = None if found.retryable else False
         kind = found.kind
     return kind, _SHOULD_RETRY.get(head.headers.get("x-should-retry", ""), retryable)
 
 
 def _wait_of(head: ResponseHead, found: ProviderError | None, said: dict[str, Any]) -> float | None:
-    """Return the seconds that a server asks to wait: outright, in its body, or by its rate limits."""
+    """Return the wait that a server asks for, in its headers, in its body, or by its rate limits."""
     wait = retry_after_of(head.headers, head.received_at)
     if wait is None and found is not None:
         wait = found.retry_after
     limited = head.status == _TOO_MANY_REQUESTS
     if wait is None and (limited or head.status >= _LOWEST_SERVER_STATUS):
-        # The body may repeat headers of the provider behind a gateway; the date is the gateway's own.
+        # A gateway's body may repeat the provider's headers; the date is the gateway's own.
         repeated = {"date": head.headers.get("date", ""), **headers_said(said)}
         for headers in (head.headers, repeated):
             wait = reset_of(headers, head.received_at, limited=limited) if wait is None else wait
@@ -311,19 +311,19 @@ def _wait_of(head: ResponseHead, found: ProviderError | None, said: dict[str, An
 
 
 def _exception_of(head: ResponseHead) -> str | None:
-    """Return the name of the exception that AWS tells in the head alone."""
+    """Return the name of the exception, which AWS sends in the head only."""
     return head.headers.get("x-amzn-errortype", "").partition(":")[0] or None
 
 
 def _words_of(text: str, found: ProviderError | None) -> str:
-    """Return what an error body says, for the error's message."""
+    """Return the part of the error's message that describes the body."""
     if found is not None:
         return f"; {found}"
     if text.lstrip("\ufeff \t\r\n")[:1] == "<":
         title = title_of(text)
         return f"; its body is a web page titled {title!r}" if title else "; its body is a web page"
     words = " ".join(text[: 2 * _MOST_WORDS].split())
-    # What is not text at all, or JSON that may repeat the request, is only in `.body`.
+    # Bodies that are not text, or are JSON that may repeat the request, are only in `.body`.
     if not words or not words.isprintable() or words[:1] in "{[":
         return ""
     return f"; its body says: {words if len(words) <= _MOST_WORDS else f'{words[: _MOST_WORDS - 1]}…'}"
@@ -331,18 +331,18 @@ def _words_of(text: str, found: ProviderError | None) -> str:
 
 def _advice(status: int, kind: ErrorKind, retry_after: float | None, *, again: bool | None) -> str:
     if again is False and is_final(status):
-        return "asking again will not help: check the address, and what stands between"
+        return "asking again will not help: check the address, and any proxy in between"
     if again is False and _ADVICE.get(kind) == "ask again later":
-        return "asking again will not help: check the plan and its limits"
+        return "asking again will not help: check your plan and its limits"
     if retry_after is not None:
         return f"ask again in {retry_after:g} s"
     if status == 404:
         return "check the address and the model's name"
-    return _ADVICE.get(kind, "what the server says of it is in .body")
+    return _ADVICE.get(kind, "the server's explanation is in .body")
 
 
 def _said_in(body: bytes, limits: Limits) -> tuple[ProviderError | None, dict[str, Any]]:
-    """Find the provider's error in an error body, and the object that it is: the body, or an SSE event's."""
+    """Return the provider's error in an error body, and the JSON object that it was found in."""
     if sniff(body, None, over=True) != "sse":
         data = _object_in(body, limits)
         return (None, {}) if data is None else (provider_error(data, "error"), data)

@@ -156,7 +156,7 @@ def test_the_words_of_a_server_are_left_as_they_are() -> None:
     words = 'the parameter format="json" is unknown; ask again'
 
     assert words == told(ProviderError(words))
-    assert words == told(StatusError(f"{words}; what the server says of it is in .body", status=400))
+    assert words == told(StatusError(f"{words}; the server's explanation is in .body", status=400))
 
 
 def test_a_format_that_takes_no_bytes_is_explained(

@@ -354,7 +354,7 @@ def test_f14_redirects_without_end_are_given_up(colour: str) -> None:
         error = failed(colour, server, ConnectError, client={"follow_redirects": True, "max_redirects": 3})
 
         assert (error.stage, error.retryable) == ("head", False)
-        assert "redirects without end" in str(error)
+        assert "redirects endlessly" in str(error)
         assert len(server.requests) == 4
 
 

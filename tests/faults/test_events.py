@@ -264,7 +264,7 @@ def test_f44_a_payload_that_is_no_json_is_a_protocol_error_at_its_place(
 
     assert type(error) is ProtocolError
     assert (len(body.first) + 1, offset) == (error.event, error.offset)
-    assert str(error).startswith(f"frame {error.event}: the payload is no JSON")
+    assert str(error).startswith(f"frame {error.event}: the payload is not JSON")
     assert "garbage" not in str(error)
     assert ("server", False) == (error.kind, error.retryable)
 

@@ -184,7 +184,7 @@ def test_of_another_loop(token_stream):
         "or the name of a fixture" == told["test_no_function"]
     )
     assert f"{begin}int cannot be recorded" in told["test_no_stream"]
-    assert f"{begin}the response is an asynchronous one" in told["test_of_another_loop"]
+    assert f"{begin}the response is asynchronous" in told["test_of_another_loop"]
     assert told["test_of_another_loop"].endswith(
         "A source is a function that opens the live stream, async or not, or the name of a fixture that "
         "gives one"

@@ -25,14 +25,14 @@ ASK_FOR_A_STREAM = (
 )
 """Advice for a whole answer in place of a stream, which is nobody's fault."""
 
-_ATTRIBUTE = re.compile(r"; (?:what|its) [^;]*? (?:is|are) in \.(?:body|partial)\.?$")
+_ATTRIBUTE = re.compile(r"; (?:what|its|the) [^;]*? (?:is|are) in \.(?:body|partial)\.?$")
 """Reference to an attribute of the error; the report shows its value in a row."""
 _PYTHON = (
     (re.compile(r" If it is (?:a format of these|one of .*?), name it with format=….*", re.DOTALL), ""),
     (re.compile(r"; if it is meant to be that large, pass limits=.*"), ""),
     (re.compile(r"\. Hand over the response itself .*"), ""),
     (re.compile(r"; ask again$"), ""),
-    (re.compile(r", or let the request follow_redirects=True"), ""),
+    (re.compile(r", or set follow_redirects=True in the request"), ""),
     (re.compile(r" \(Deadlines\.\w+\)"), ""),
     (re.compile(r"\bLimits\.(\w+ = )"), r"the limit \1"),
     (re.compile(r'\bformat="([\w-]+)"'), r"--format \1"),
