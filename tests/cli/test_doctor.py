@@ -144,7 +144,7 @@ def test_plain_text_that_comes_piece_by_piece_streams(
         ("/cut", "cut", "the connection broke after"),
         ("/json", "not_streamed", "one JSON document"),
         ("/other-json", "no_stream", ""),
-        ("/plain-at-once", "no_stream", "no event stream"),
+        ("/plain-at-once", "no_stream", "neither an event stream nor JSON"),
         ("/page", "no_stream", "Sign in"),
         ("/empty", "empty", "the body is empty"),
         ("/moved", "no_stream", "redirects to"),

@@ -1,4 +1,4 @@
-"""Answers with several parts, choices or calls, in every format: what opens them, and their deltas."""
+"""Answers with several parts, choices or calls, in every format: their opening payloads and their deltas."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def written(payload: Payload) -> bytes:
     try:
         return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError:
-        # Half a character can stand in JSON only as an escape.
+        # JSON can hold a lone surrogate only as an escape.
         return json.dumps(payload, separators=(",", ":")).encode()
 
 
@@ -62,14 +62,14 @@ def _invoke(payload: Payload) -> bytes:
 
 @dataclass(frozen=True)
 class Answer:
-    """What has texts that may be written in turns.
+    """An answer whose texts can be written in turns.
 
     Args:
         format: The format.
-        delta: Makes the payload that adds a piece to the text of that number.
-        head: What opens the texts.
+        delta: Makes the payload that adds a piece to the text of a number.
+        head: Payloads that open the texts.
         wire: Makes the bytes of a payload.
-        texts: How many texts there are.
+        texts: Number of texts.
     """
 
     format: str | Format
@@ -453,9 +453,9 @@ ANSWERS: dict[str, Answer] = {
         lambda n, text: {"n": 1, "c" if n else "a": {"text": text}, "end": None},
     ),
 }
-"""Answers by name: what a format may hold several of, and what has a fast path."""
+"""Answers by name: everything that a format can hold several of and that has a fast path."""
 
 
 def is_binary(answer: Answer) -> bool:
-    """Tell whether an answer comes in AWS's binary streams."""
+    """True if an answer is sent in AWS's binary streams."""
     return answer.wire in (_converse, _invoke)

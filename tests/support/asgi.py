@@ -1,4 +1,4 @@
-"""A client of an ASGI application without a server: what is sent, when, and what the client does."""
+"""A client that calls an ASGI application without a server, and decides when to send and to leave."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Client"]
 
 
 class Client:
-    """Calls an application, and keeps what it sends.
+    """Calls an application, and records its messages.
 
     Args:
         spec: The version of ASGI; from 2.4 on sending to a client that has gone raises.

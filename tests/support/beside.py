@@ -1,4 +1,4 @@
-"""What is tested against and lies beside the checkout, in `../shared`, where somebody has put it."""
+"""Test data outside the checkout, in `../shared`; it may be missing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from tests.project import ROOT
 
 SHARED = ROOT.parent / "shared"
-"""Recordings of real servers and verified cases; they are read where they lie, and may be missing."""
+"""Recordings of real servers and verified cases, read from there."""
 
 
 def _needs(folder: str, what: str) -> pytest.MarkDecorator:
@@ -18,6 +18,6 @@ def _needs(folder: str, what: str) -> pytest.MarkDecorator:
 
 
 needs_recordings = _needs("recordings", "recordings of real servers")
-"""Leaves a test out, and says why, where there are no recordings of real servers."""
+"""Skips a test, with a reason, if the recordings of real servers are missing."""
 needs_cases = _needs("cases", "verified cases of SSE and JSON")
-"""Leaves a test out, and says why, where there are no verified cases."""
+"""Skips a test, with a reason, if the verified cases are missing."""

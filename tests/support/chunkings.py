@@ -1,4 +1,4 @@
-"""Ways to cut a body into chunks: their borders carry no meaning, and tests make up all kinds."""
+"""Chunkings of a body for tests: chunk boundaries carry no meaning."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def every_two(body: bytes) -> Iterator[list[bytes]]:
 
 
 def several(body: bytes, seed: object) -> dict[str, list[bytes]]:
-    """Return chunkings of a body by name; byte by byte only where that is quick."""
+    """Return chunkings of a body by name; byte by byte only if that is quick."""
     found = {
         "whole": whole(body),
         "sevens": sized(body, 7),
@@ -68,7 +68,7 @@ def several(body: bytes, seed: object) -> dict[str, list[bytes]]:
 def chunked(
     draw: st.DrawFn, bodies: st.SearchStrategy[bytes], *, most: int = 12
 ) -> tuple[bytes, list[bytes]]:
-    """Draw a body and a way to cut it, empty chunks among the others."""
+    """Draw a body and a way to cut it, with empty chunks among the others."""
     body = draw(bodies)
     places = draw(st.lists(st.integers(0, len(body)), max_size=most))
     return body, cut_at(body, places)

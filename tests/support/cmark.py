@@ -19,7 +19,7 @@ def _program() -> str | None:
 
 
 def needs_cmark() -> None:
-    """Skip the test where there is no cmark-gfm; with TOKENSTREAM_REQUIRE_SDKS=1, fail it."""
+    """Skip the test without cmark-gfm; with TOKENSTREAM_REQUIRE_SDKS=1, fail it."""
     if _program() is None:
         reason = "needs cmark-gfm, a package of Debian"
         if os.environ.get("TOKENSTREAM_REQUIRE_SDKS") == "1":

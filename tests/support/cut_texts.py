@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def cut(text: str, places: Iterable[int]) -> list[str]:
-    """Cut a text at these places, in any order; those behind its end do not count."""
+    """Cut a text at these places, in any order; places past its end are ignored."""
     borders = sorted({0, len(text), *(place for place in places if place < len(text))})
     return [text[start:stop] for start, stop in pairwise(borders)]
 

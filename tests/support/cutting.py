@@ -11,18 +11,18 @@ __all__ = ["Cutting"]
 
 
 class Cutting:
-    """Passes connections on until they are cut: with a reset, after any number of bytes.
+    """Passes connections on, and cuts them with a reset after any number of bytes.
 
     Args:
-        ports: Those of the servers, one of which is taken at random.
-        seed: What chance goes by.
-        cuts: How many connections are cut; those after them are let be.
-        most: The most bytes of an answer that a connection gives before it is cut.
+        ports: The servers' ports, one of which is taken at random.
+        seed: Seed of the random choices.
+        cuts: Number of connections to cut; later ones are left alone.
+        most: Largest number of bytes of an answer to pass on before a cut.
     """
 
     def __init__(self, ports: list[int], *, seed: int, cuts: int, most: int) -> None:
         self.cuts = 0
-        """How many connections were cut."""
+        """Number of connections cut so far."""
         self._ports = ports
         self._random = random.Random(seed)
         self._left = cuts
@@ -64,6 +64,6 @@ class Cutting:
             else:
                 self.cuts += 1
         for end in ends:
-            # Without the rest of what is on its way, and without a word.
+            # The bytes still in transit are dropped, without a closing handshake.
             end.transport.abort()
             self._open.discard(end)

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 __all__ = ["ANSWERS", "MOVES", "Answer", "as_payloads", "bent", "decoded", "recorded", "stream"]
 
 _MORE = (" ", "x", "é", "🌊", '"', "\\", "\n", '","', '"}]', "\u2028", "<", "漢字 ", "\ud83c")
-"""What stands at the end of a piece; the last is half a character."""
+"""Endings of a piece; the last one is half a character."""
 
 
 # -- reading ---------------------------------------------------------------------------------------------
 
 
 class _Plain:
-    """Stands for a format whose every payload is decoded."""
+    """Stands for a format without shortcuts: every payload is decoded."""
 
     def __init__(self, format: str | Format) -> None:
         self._format = format
@@ -42,12 +42,12 @@ class _Plain:
 
 
 def decoded(format: str | Format, chunks: Iterable[Any], *, shortcuts: bool) -> Any:
-    """Return all that a user can see of a body.
+    """Return everything that a user can see of a body.
 
     Args:
         format: Its format.
-        chunks: Its bytes, or payloads that were decoded before.
-        shortcuts: Whether payloads like those before may be read without decoding them.
+        chunks: Its bytes, or decoded payloads.
+        shortcuts: True to allow reading payloads by comparison, without decoding them.
     """
     decoder = Decoder(format if shortcuts else cast("Format", _Plain(format)))
     told = [
@@ -64,10 +64,10 @@ def decoded(format: str | Format, chunks: Iterable[Any], *, shortcuts: bool) -> 
 
 
 class _Layout:
-    """Puts keys in an order and padding in a place, the same ones for nearly all payloads of a stream.
+    """Fixes an order of keys and a place of padding, the same for nearly all payloads of a stream.
 
     Args:
-        source: Decides.
+        source: Source of the random choices.
     """
 
     def __init__(self, source: random.Random) -> None:
@@ -101,7 +101,7 @@ def _reordered(value: Any, source: random.Random) -> Any:
 
 
 def as_payloads(answer: Answer) -> Answer:
-    """Return an answer whose payloads were decoded by somebody else."""
+    """Return an answer whose payloads were decoded by other code."""
     return replace(answer, wire=_as_it_is)
 
 
@@ -112,7 +112,7 @@ def _as_it_is(payload: Payload) -> Any:
 def stream(answer: Answer, source: random.Random, deltas: int = 40) -> tuple[list[bytes], list[str]]:
     """Return the chunks of a stream whose texts are written in turns, and the texts.
 
-    Each piece of a text begins with the letter of its text, which stands in no other.
+    Each piece of a text begins with the text's own letter, which occurs in no other text.
     """
     texts = [""] * answer.texts
     chunks = [answer.wire(payload) for payload in answer.head]
@@ -126,7 +126,7 @@ def stream(answer: Answer, source: random.Random, deltas: int = 40) -> tuple[lis
         texts[now] += piece.replace("\ud83c", "\ufffd")
         chunks.append(answer.wire(layout.of(answer.delta(now, piece))))
     if answer.wire not in (written, _as_it_is) and source.random() < 0.3:
-        # Several in one chunk are cut into frames first.
+        # Several payloads in one chunk are cut into frames first.
         size = source.randint(2, 9)
         chunks = [b"".join(chunks[at : at + size]) for at in range(0, len(chunks), size)]
     return chunks, texts
@@ -135,11 +135,11 @@ def stream(answer: Answer, source: random.Random, deltas: int = 40) -> tuple[lis
 # -- payloads that bend a rule ---------------------------------------------------------------------------
 
 _ODD: tuple[Any, ...] = (..., None, ["x"], "x", 7, {"x": 1})
-"""What stands in a field instead of what belongs there; the ellipsis leaves it out."""
+"""Values put into a field in place of its own; the ellipsis leaves the field out."""
 
 
 def bent(answer: Answer) -> Iterator[list[bytes]]:
-    """Give streams of deltas of one text that are alike, each with the same field odd, missing or beside."""
+    """Yield streams of similar deltas of one text, each with one field odd, missing or added."""
     first = answer.delta(0, "a")
     for path in [("logprobs",), *_paths_of(first)]:
         for odd in _ODD:
@@ -182,11 +182,11 @@ def _rewritten(answer: Answer, payload: Payload, made: Payload) -> bytes:
 
 _Sent: TypeAlias = bytes | ServerSentEvent | EventStreamMessage
 Move: TypeAlias = "Callable[[Payload, int], Payload | None]"
-"""Returns a payload for another place, by number; None for a payload that has no place."""
+"""Returns a payload moved to the place of a number; None for a payload without a place."""
 
 
 def _numbered(*names: str) -> Move:
-    """Return what moves payloads that have an index, and ids that go with it, under these names."""
+    """Return a function that moves payloads with an index, and ids that go with it, under these names."""
 
     def move(payload: Payload, number: int) -> Payload | None:
         if not any(isinstance(payload.get(name), int) for name in names):
@@ -212,7 +212,7 @@ _IDS = frozenset({"id", "item_id", "call_id", "messageId", "toolCallId", "toolUs
 
 
 def _named_by(*names: str) -> Move:
-    """Return what moves payloads that have an id under one of these names."""
+    """Return a function that moves payloads with an id under one of these names."""
 
     def move(payload: Payload, number: int) -> Payload | None:
         return _renamed(payload, number, ()) if any(name in payload for name in names) else None
@@ -221,7 +221,7 @@ def _named_by(*names: str) -> Move:
 
 
 def _listed(name: str) -> Move:
-    """Return what moves the one choice or candidate of a payload, which stands in a list of that name."""
+    """Return a function that moves the one choice or candidate in a payload's list of that name."""
 
     def move(payload: Payload, number: int) -> Payload | None:
         items = payload.get(name)
@@ -248,7 +248,7 @@ _of_a_choice = _listed("choices")
 
 
 def _invoked(payload: Payload, number: int) -> Payload | None:
-    """Move what a chunk of Bedrock holds."""
+    """Move the payload inside a chunk of Bedrock."""
     try:
         inner = json.loads(base64.b64decode(payload["bytes"]))
     except (LookupError, TypeError, ValueError):
@@ -271,17 +271,17 @@ MOVES: dict[str, tuple[Move, ...]] = {
     "ui-message": (_named_by("id", "toolCallId"),),
     "ag-ui": (_named_by("messageId", "toolCallId"),),
 }
-"""What gives the payloads of a format to two places, by its name."""
+"""Function that moves a format's payloads to one of two places, by the format's name."""
 
 
 def recorded(body: bytes, move: Move, source: random.Random, *, as_objects: bool = False) -> list[Any]:
     """Return a recorded body whose deltas go to two places in turns.
 
     Args:
-        body: What a server sent.
-        move: Gives a payload to another place.
-        source: Decides on the order of keys and on padding.
-        as_objects: Whether somebody else decodes the payloads, and keeps what is none.
+        body: The bytes of a server.
+        move: Moves a payload to another place.
+        source: Source of the random order of keys and of padding.
+        as_objects: True to pass decoded payloads, and everything else as bytes.
     """
     layout = _Layout(source)
     chunks: list[Any] = []
@@ -306,7 +306,7 @@ def _object_of(frame: _Sent) -> Payload | None:
 
 
 def _framed(frame: _Sent, payload: Payload | None) -> bytes:
-    """Return a payload, or what came where it is none, in the framing that it came in."""
+    """Return a payload, or the original bytes if there is none, in its original framing."""
     data = (frame if isinstance(frame, bytes) else frame.payload) if payload is None else written(payload)
     if isinstance(frame, EventStreamMessage):
         return aws_event(frame.event, payload or {})

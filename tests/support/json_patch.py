@@ -1,4 +1,4 @@
-"""JSON patches applied to a document, as RFC 6902 says: what the tests of patches compare with."""
+"""Apply JSON patches to a document by RFC 6902, for comparison in the tests of patches."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ __all__ = ["patched"]
 
 
 def patched(document: Any, patch: list[dict[str, Any]], *, append: bool = False) -> Any:
-    """Return what a patch makes of a document, which it leaves as it is.
+    """Return a document with a patch applied; the document itself is not changed.
 
     Args:
         document: The document.
-        patch: The operations; one that has no place is a LookupError.
-        append: Whether strings may be told by what they grew by.
+        patch: The operations; one without a place raises LookupError.
+        append: True to allow operations that append to strings.
     """
     root = [copy.deepcopy(document)]
     for operation in patch:
@@ -33,11 +33,11 @@ def _apply(root: list[Any], *, op: str, path: str, value: Any = None, append: bo
         assert 0 <= key <= len(holder)
         holder.insert(key, value)
     elif op == "add":
-        # RFC 6902 would take the place of one that is there: that is what replace is for.
+        # RFC 6902 would replace an existing member: these tests expect `replace` for that.
         assert key not in holder
         holder[key] = value
     else:
-        # What is not there can't be removed, replaced or appended to.
+        # A missing value can't be removed, replaced or appended to.
         old = holder[key]
         if op == "remove":
             del holder[key]

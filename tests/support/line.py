@@ -1,4 +1,4 @@
-"""A line between a browser and a server, which can go dead without a word."""
+"""A network line between a browser and a server, which can go silently dead."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ class Line:
         self._thread.join()
 
     def go_dead(self) -> None:
-        """Forward nothing more on the connections that there are, not even that they end."""
+        """Forward nothing more on the open connections, not even their end."""
         self._loop.call_soon_threadsafe(lambda: self._dead.update(self._open))
 
     def cut(self) -> None:
-        """Reset the connections that there are."""
+        """Reset the open connections."""
         self._loop.call_soon_threadsafe(self._reset)
 
     def _reset(self) -> None:
@@ -74,7 +74,7 @@ class Line:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        # Transports are closed a turn of the loop after they were told to.
+        # Transports close one turn of the loop after they were asked to.
         await asyncio.sleep(0)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -86,7 +86,7 @@ class Line:
         try:
             await asyncio.gather(self._forward(reader, to), self._forward(there, writer))
             if writer in self._dead:
-                # That it has ended is not told either.
+                # The end of the connection is not forwarded either.
                 await self._over.wait()
         finally:
             self._open -= {writer, to}

@@ -1,9 +1,9 @@
-"""A server on the loopback address whose every byte a test decides: what it sends, when, and how it ends.
+"""A server on the loopback address whose every byte a test decides: content, time, and ending.
 
 A script is played on each connection, after its request was read: bytes are sent,
 a number is a pause in seconds, a `threading.Event` is a gate that the test opens,
-and an `Act` ends the connection or reads its next request. A script that names no
-end closes the connection cleanly. A function does what no script can say.
+and an `Act` ends the connection or reads its next request. A script without an
+ending closes the connection cleanly. A function covers everything else.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from typing import Literal, Self, TypeAlias
 import trustme
 
 _PATIENCE = 4.0
-"""Seconds after which what a test waits for does not come; less than a test may take."""
+"""Seconds after which a test stops waiting; less than a test may take."""
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class Act(enum.Enum):
-    """What a script does besides sending and waiting."""
+    """A script's actions besides sending and waiting."""
 
     CLOSE = "send a FIN, over TLS after the alert that says so"
     FIN = "send a FIN and nothing else: over TLS that is a cut"
@@ -47,7 +47,7 @@ EVENT_STREAM = "text/event-stream; charset=utf-8"
 def head(
     status: int = 200, content_type: str | None = EVENT_STREAM, headers: Iterable[tuple[str, str]] = ()
 ) -> bytes:
-    """Return the head of a response; what frames its body is among the headers or nowhere."""
+    """Return the head of a response; the headers alone decide on its framing."""
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
     if content_type is not None:
         lines.append(f"Content-Type: {content_type}")
@@ -80,18 +80,18 @@ def sized(
     content_type: str | None = EVENT_STREAM,
     headers: Iterable[tuple[str, str]] = (),
 ) -> list[bytes]:
-    """Return an answer with a `Content-Length`, which may be a lie."""
+    """Return an answer with a `Content-Length`, which may be wrong."""
     told = ("Content-Length", str(len(body) if length is None else length))
     return [head(status, content_type, [told, *headers]), body]
 
 
 def until_close(*pieces: bytes, headers: Iterable[tuple[str, str]] = ()) -> list[bytes]:
-    """Return an answer that only the end of the connection ends."""
+    """Return an answer that ends with its connection."""
     return [head(headers=[("Connection", "close"), *headers]), *pieces]
 
 
 def refusing_url() -> str:
-    """Return an address at which nobody listens."""
+    """Return an address where nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
     return f"http://127.0.0.1:{port}"
@@ -104,7 +104,7 @@ def _authority() -> trustme.CA:
 
 @functools.cache
 def client_context() -> ssl.SSLContext:
-    """Return what a client needs to trust a server with `tls=True`."""
+    """Return the TLS context with which a client trusts a server with `tls=True`."""
     context = ssl.create_default_context()
     _authority().configure_trust(context)
     return context
@@ -112,22 +112,22 @@ def client_context() -> ssl.SSLContext:
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it came."""
+    """A request as received."""
 
     method: str
     path: str
     headers: dict[str, str]
-    """By lower-case name."""
+    """Headers by lower-case name."""
     body: bytes
 
 
 class Connection:
-    """One connection: what came on it, and when the client's side closed it."""
+    """One connection: the bytes received, and the time at which the client's side closed it."""
 
     def __init__(self, sock: socket.socket, context: ssl.SSLContext | None) -> None:
         self.requests: list[Request] = []
         self.closed = threading.Event()
-        """Whether the client's side has closed; after an RST of ours, that there is nothing more to see."""
+        """Set once the client's side has closed, or once our RST has made that invisible."""
         self.closed_at: float | None = None
         """`time.monotonic()` when the client's side closed."""
         self.closed_by: Literal["FIN", "RST"] | None = None
@@ -136,7 +136,7 @@ class Connection:
         self._news = threading.Condition()
         self._ended = False
         self._abandoned = False
-        """Whether this side gave up reading, so that an end that is read is its own."""
+        """True once this side gave up reading, so that an end that is read is its own."""
         # One TLS object must not be used by two threads at a time, and the raw
         # socket tells what a TLS socket hides: when the FIN came.
         self._tls_lock = threading.Lock()
@@ -149,11 +149,11 @@ class Connection:
     # -- for tests ---------------------------------------------------------
 
     def closed_within(self, seconds: float = 0.1) -> bool:
-        """Wait until the client's side has closed, at most so long, and tell whether it has."""
+        """Wait up to so long for the client's side to close; return True if it did."""
         return self.closed.wait(seconds)
 
     def open_after(self, seconds: float = 0.05) -> bool:
-        """Wait, and tell whether the client's side is still open."""
+        """Wait, and return True if the client's side is still open."""
         return not self.closed.wait(seconds)
 
     # -- for handlers ------------------------------------------------------
@@ -179,7 +179,7 @@ class Connection:
         return self.requests[-1]
 
     def receive(self) -> bytes:
-        """Return bytes as they come, b"" once the client has closed: for what is no HTTP/1.1."""
+        """Return bytes as they arrive, b"" once the client has closed: for protocols other than HTTP/1.1."""
         with self._news:
             self._news.wait_for(lambda: self._received or self.closed.is_set(), _PATIENCE)
             received, self._received = self._received, b""
@@ -202,7 +202,7 @@ class Connection:
             return
         self._ended = True
         if act is RST:
-            # The reset goes out when nobody reads the socket any more.
+            # The reset is sent once no thread reads the socket any more.
             self._abandoned = True
             self._socket.shutdown(socket.SHUT_RD)
             self._reader.join(_PATIENCE)
@@ -217,7 +217,7 @@ class Connection:
             self._socket.shutdown(socket.SHUT_WR)
 
     def play(self, script: Script) -> None:
-        """Read a request, then do what a script says."""
+        """Read a request, then play a script."""
         self.request()
         for step in script:
             if isinstance(step, bytes):
@@ -235,7 +235,7 @@ class Connection:
     # -- within ------------------------------------------------------------
 
     def shut(self) -> None:
-        """Give the connection up, whatever state it is in."""
+        """Close the connection, whatever its state."""
         self._abandoned = True
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
@@ -260,7 +260,7 @@ class Connection:
             raise ConnectionError("the client sent no whole request")
 
     def _read_all(self) -> None:
-        """Read until the client's side closes, so that its FIN is seen whatever the script does."""
+        """Read until the client's side closes, so that its FIN is seen in any script."""
         how: Literal["FIN", "RST"] = "FIN"
         try:
             while data := self._socket.recv(65536):
@@ -280,7 +280,7 @@ class Connection:
         if self._tls is None:
             return data
         plain = b""
-        # An alert or a refused certificate is no end: that is the FIN, which follows.
+        # An alert or a refused certificate is not the end: the FIN follows.
         with self._tls_lock, suppress(ssl.SSLError):
             self._incoming.write(data)
             try:
@@ -298,12 +298,12 @@ Handler: TypeAlias = Callable[[Connection], None]
 
 
 class Loopback:
-    """A server that does what a test says, on a port of its own.
+    """A server that plays a test's scripts, on its own port.
 
     Args:
-        scripts: What to do on each connection, in their order; the last one goes
-            on for all later ones.
-        tls: Whether to speak TLS, with a certificate that `client_context` trusts.
+        scripts: One for each connection, in order; the last one is also used for
+            all later ones.
+        tls: True to speak TLS, with a certificate that `client_context` trusts.
         alpn: The protocols that TLS offers.
     """
 
@@ -331,7 +331,7 @@ class Loopback:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # Closing alone does not wake who waits for a connection.
+        # Closing alone does not wake the thread that waits for a connection.
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._threads[0].join(_PATIENCE)
@@ -345,7 +345,7 @@ class Loopback:
 
     @property
     def requests(self) -> list[Request]:
-        """All requests, by connection."""
+        """All requests, connection by connection."""
         return [request for connection in self.connections for request in connection.requests]
 
     def connection(self, number: int = 0) -> Connection:
@@ -372,7 +372,7 @@ class Loopback:
 
     def _serve(self, connection: Connection, script: Script | Handler) -> None:
         try:
-            # A client that closes is no fault of the script's.
+            # A client that closes is not the script's fault.
             with suppress(OSError):
                 if callable(script):
                     script(connection)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def new_renderer() -> MarkdownIt:
     """Return a parser of CommonMark with GFM's tables, strikethrough and task lists."""
-    # By default lists in lists are dropped silently at the tenth level, and nested quotes at the twentieth.
+    # The defaults silently drop lists below the tenth level, and quotes below the twentieth.
     options = {"maxNesting": 10_000, "tasklists": True}
     return MarkdownIt("commonmark", options).enable(["table", "strikethrough"])
 
@@ -40,12 +40,12 @@ class Broken:
 
 
 def lines_of(text: str) -> list[str]:
-    """Cut a document behind its line endings, as CommonMark knows them."""
+    """Cut a document after its line endings, as CommonMark defines them."""
     return _LINE.findall(text)
 
 
 def run(pieces: Iterable[str], stage: MarkdownBlocks | None = None) -> list[MarkdownBlock]:
-    """Return all that a stage gives for the pieces of a text."""
+    """Return everything that a stage gives for the pieces of a text."""
     stage = stage or MarkdownBlocks()
     given = []
     for piece in pieces:
@@ -54,12 +54,12 @@ def run(pieces: Iterable[str], stage: MarkdownBlocks | None = None) -> list[Mark
 
 
 def closed(given: Iterable[MarkdownBlock]) -> list[MarkdownBlock]:
-    """Return the blocks as they were given last."""
+    """Return the latest version of each block."""
     return [block for block in given if block.closed]
 
 
 def with_definitions(block: MarkdownBlock) -> str:
-    """Return what to render of a block."""
+    """Return the text to render for a block, with its definitions."""
     return f"{block.definitions}\n\n{block.text}" if block.definitions else block.text
 
 
@@ -75,7 +75,7 @@ def pieces_at_random(text: str, seed: object) -> list[str]:
 
 
 def fragmentations(text: str) -> Iterator[list[str]]:
-    """Cut a text into its characters, not at all, and in three ways by chance."""
+    """Cut a text into its characters, not at all, and in three random ways."""
     yield [text]
     yield list(text)
     for number in range(3):
@@ -83,7 +83,7 @@ def fragmentations(text: str) -> Iterator[list[str]]:
 
 
 def broken(text: str, renderer: MarkdownIt = RENDERER, **options: Any) -> Broken | None:
-    """Return how a document breaks the law, or None if it holds, with the exemption E1.
+    """Return the violation of the law by a document, or None if it holds, with the exemption E1.
 
     E1: a reference before its definition. Such a document has to be the same once
     each block is rendered with the definitions of the whole document.
@@ -91,7 +91,7 @@ def broken(text: str, renderer: MarkdownIt = RENDERER, **options: Any) -> Broken
     Args:
         text: The document.
         renderer: The parser that judges.
-        **options: What the stage is made with.
+        **options: Options of the stage.
     """
     stage = MarkdownBlocks(**options)
     blocks = closed(run([text], stage))
@@ -114,7 +114,7 @@ def broken(text: str, renderer: MarkdownIt = RENDERER, **options: Any) -> Broken
 
 
 def uses_before_definition(text: str) -> bool:
-    """Whether a document renders equal only with the definitions that come later: exemption E1."""
+    """True if a document renders equal only with its later definitions: exemption E1."""
     joined = "".join(RENDERER.render(with_definitions(block)) for block in closed(run([text])))
     return bool(joined != RENDERER.render(text))
 

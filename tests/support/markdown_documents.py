@@ -39,7 +39,7 @@ _ENDINGS = ["\n"] * 12 + ["\r\n", "\r"]
 
 
 def made_up(chance: random.Random) -> str:
-    """Return a document of 1 to 10 lines, each of marks of containers and what may stand in them."""
+    """Return a random document of 1 to 10 lines, made of container marks and their contents."""
     document = ""
     for _ in range(chance.randint(1, 10)):
         marks = "".join(chance.choices(PREFIXES, k=chance.choice([0, 1, 1, 1, 2, 2, 3])))
@@ -48,7 +48,7 @@ def made_up(chance: random.Random) -> str:
 
 
 def shrunk(document: str, fails: Callable[[str], bool]) -> str:
-    """Return a smallest document that fails in the same way: without lines, then without characters."""
+    """Return a smallest document that fails in the same way, by removing lines, then characters."""
     for cut in (lines_of, list):
         parts: list[str] = cut(document)
         place = 0
@@ -77,9 +77,9 @@ def gfm_examples() -> list[tuple[str, str]]:
 
 
 def _member(package: str, path: str) -> str:
-    """Return a file of a source distribution that lies in the folder that TOKENSTREAM_MARKDOWN names.
+    """Return a file of a source distribution in the folder that TOKENSTREAM_MARKDOWN names.
 
-    With `TOKENSTREAM_REQUIRE_SDKS=1` in the environment the test fails where it is missing.
+    With `TOKENSTREAM_REQUIRE_SDKS=1` in the environment a missing file fails the test.
     """
     folder = os.environ.get("TOKENSTREAM_MARKDOWN")
     for archive in sorted(Path(folder).glob(f"{package}-*.tar.gz")) if folder else ():

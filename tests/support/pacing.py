@@ -1,4 +1,4 @@
-"""What comes at which time, and what a stage makes of it where somebody ticks it in time."""
+"""Timed pieces, and the output of a stage whose deadlines are kept by timely ticks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def arrivals(draw: st.DrawFn) -> list[tuple[float, str]]:
 
 
 def played(stage: Any, pieces: list[tuple[float, str]]) -> list[tuple[float, str]]:
-    """Feed pieces at their times and tick whenever that is due; return what comes, and when.
+    """Feed pieces at their times and tick at each deadline; return the output with its times.
 
     Args:
         stage: A stage with a deadline.

@@ -1,4 +1,4 @@
-"""Packages without which a test means nothing: left out on a laptop, missed aloud in CI."""
+"""Packages that a test cannot do without: it is skipped on a laptop, and fails in CI."""
 
 from __future__ import annotations
 
@@ -38,16 +38,15 @@ _EXTRAS = {
     "test-litellm": ("litellm",),
     "test-sdks": _SDKS,
 }
-"""Which extra of pyproject.toml brings a module; any other is brought by `test`."""
+"""Extra of pyproject.toml that installs a module; `test` installs the others."""
 
 
 def needed(name: str) -> Any:
-    """Return a module, or skip the test where it is not installed.
+    """Return a module, or skip the test if it is not installed.
 
-    With `TOKENSTREAM_REQUIRE_SDKS` in the environment an SDK that is missing fails
-    the test instead: there somebody has installed them in order to see these tests run.
-    "1" stands for those of the extras `test-sdks` and `test-emitters`; any other value
-    names what is required.
+    With `TOKENSTREAM_REQUIRE_SDKS` in the environment a missing SDK fails the test
+    instead: there the SDKs were installed to run these tests. "1" stands for those of
+    the extras `test-sdks` and `test-emitters`; any other value names the required ones.
     """
     required = os.environ.get("TOKENSTREAM_REQUIRE_SDKS", "")
     if name.startswith(_SDKS if required == "1" else tuple(required.split())):

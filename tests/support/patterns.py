@@ -16,12 +16,12 @@ from tests.project import PACKAGE, parsed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# What parses expressions has no public name; since Python 3.11 this is where it is.
+# The parser of expressions has no public name; this is its place since Python 3.11.
 _parse: Any = importlib.import_module("re._parser").parse
 
 _WAYS = ("match", "fullmatch", "search", "finditer", "findall", "sub", "subn", "split")
 _MANY = 40
-"""Repetitions from which a bound counts as none."""
+"""Number of repetitions from which a bound counts as none."""
 _CHARACTERS = [
     chr(code) for code in (*range(0x20, 0x7F), 0x09, 0x0A, 0x0D, 0, 0x80, 0xE9, 0x2028, 0xD800, 0x1F642)
 ]
@@ -30,7 +30,7 @@ _SEEDS = 3
 
 @dataclass(frozen=True)
 class Expression:
-    """One regular expression, and how the package uses it."""
+    """One regular expression, and the package's way of using it."""
 
     place: str
     pattern: re.Pattern[Any]
@@ -62,14 +62,14 @@ def _used(module: str, name: str) -> frozenset[str]:
 
 
 def _ways_of(module: str, name: str) -> frozenset[str]:
-    """Return how a module uses what it calls `name`; as a search where that cannot be told."""
+    """Return the ways in which a module uses `name`; "search" if that is unclear."""
     return _used(module, name) or frozenset({"search"})
 
 
 def _patterns_in(
     value: object, module: str, name: str, depth: int = 3
 ) -> Iterator[tuple[re.Pattern[Any], frozenset[str]]]:
-    """Yield the patterns that a module's value is or holds; a bound method tells how it is used."""
+    """Yield the patterns in a module's value; a bound method shows the way of using it."""
     if isinstance(value, re.Pattern):
         yield value, _ways_of(module, name)
     elif isinstance(owner := getattr(value, "__self__", None), re.Pattern):
@@ -91,7 +91,7 @@ def kept() -> Iterator[Expression]:
 
 @cache
 def written() -> list[tuple[str, ast.Call]]:
-    """Return each use of the module `re` inside a function, and where it stands: module and function."""
+    """Return each use of the module `re` inside a function, with its module and function."""
     return [
         (f"{module}.{function.name}", node)
         for module, tree in _sources().items()
@@ -109,7 +109,7 @@ def written() -> list[tuple[str, ast.Call]]:
 
 
 def hostile(pattern: re.Pattern[Any], size: int) -> list[str]:
-    """Return texts that come close to a match: of about `size` characters, cut, spoilt, begun again."""
+    """Return texts of about `size` characters that nearly match: cut, spoilt, or started again."""
     text = pattern.pattern if isinstance(pattern.pattern, str) else str(pattern.pattern, "latin-1")
     tree = _parse(text, pattern.flags & ~re.UNICODE if isinstance(pattern.pattern, bytes) else pattern.flags)
     found: list[str] = []
@@ -135,9 +135,9 @@ class _Writer:
     """Writes texts that an expression matches, with one of its repetitions made very long.
 
     Args:
-        chance: Decides between what may stand in a place.
-        target: The number of the repetition that is made long.
-        size: How long, in characters.
+        chance: Source of the random choices.
+        target: Number of the repetition that is made long.
+        size: Its length, in characters.
     """
 
     def __init__(self, chance: random.Random, target: int | None, size: int) -> None:
@@ -160,8 +160,8 @@ class _Writer:
         """Return a text that matches.
 
         Args:
-            tree: What the expression was parsed to.
-            before: How many characters stand before it.
+            tree: The parsed expression.
+            before: Number of characters before this text.
         """
         text = ""
         for operation, argument in tree:
@@ -204,7 +204,7 @@ class _Writer:
         return text + "".join(self._again(inner, number) for _ in range(min(least, 5_000) - 1))
 
     def _within(self, number: int) -> bool:
-        """Tell whether the long repetition was among those that have been written since."""
+        """True if the long repetition has been written since."""
         return self._target is not None and number <= self._target < self.seen
 
     def _again(self, inner: Any, number: int) -> str:

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
 
 FOR_EVER = Deadlines(first_event=None, idle_bytes=None, idle_content=None, total=None)
-"""No deadline at all."""
+"""Deadlines without any limit."""
 
 three_worlds = pytest.mark.parametrize("world", ["sync", "asyncio", "trio"])
 """Reads by a `Stream`, and by an `AsyncStream` on each backend."""
 
 
 def silent_after(*steps: bytes | str | float, **fields: Any) -> Playback:
-    """Return what is played on a clock of its own: chunks and pauses in seconds, then nothing for ever."""
+    """Return a replay on its own clock: chunks and pauses in seconds, then silence for ever."""
     at, arrivals = 0.0, list[Arrival]()
     for step in steps:
         if isinstance(step, int | float):
@@ -41,7 +41,7 @@ def silent_after(*steps: bytes | str | float, **fields: Any) -> Playback:
 
 @dataclass
 class Outcome:
-    """What a user has in hand at the end."""
+    """Everything that a user has at the end of a stream."""
 
     message: Message
     metrics: Any
@@ -50,7 +50,7 @@ class Outcome:
 
     @property
     def seen(self) -> tuple[Any, ...]:
-        """All of it that two readers can have in common."""
+        """The parts that two readers must have in common."""
         error = self.error
         told = (type(error), str(error)) if error is not None else None
         partial = error.partial if isinstance(error, StreamError) else None
@@ -80,7 +80,7 @@ def read(world: str, playback: Playback, each: Callable[[Event], object] = repr,
 
 @contextmanager
 def _outcome(stream: Stream | AsyncStream) -> Generator[Outcome]:
-    """Give the outcome of a stream that is read to its end meanwhile."""
+    """Yield the outcome of a stream; reading it happens inside the block."""
     outcome = Outcome(stream.message, stream.metrics)
     try:
         yield outcome

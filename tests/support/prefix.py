@@ -1,8 +1,7 @@
-"""What a prefix of a stream says: a second, tiny reading, over whole events, that knows nothing of chunks.
+"""The expected reading of a prefix of a stream, by a second, tiny reader that knows no chunks.
 
 It reads the three formats as their documents describe them, and takes the input
-as a whole: events are what stands between blank lines, payloads are what
-`json.loads` takes.
+as a whole: events are separated by blank lines, payloads are parsed by `json.loads`.
 """
 
 from __future__ import annotations
@@ -14,24 +13,24 @@ from typing import Any
 
 @dataclass
 class Call:
-    """A tool call as far as it has come."""
+    """A tool call in its state so far."""
 
     id: str
     name: str
     arguments: str = ""
     closed: bool = False
     stopped: bool = False
-    """Whether its block ended; without arguments that may have been the token limit's doing."""
+    """True once its block has ended; a call without arguments may owe that to the token limit."""
 
     @property
     def whole(self) -> bool:
-        """Whether the arguments are one JSON value, or empty."""
+        """True if the arguments are one JSON value, or empty."""
         return _parsed(self.arguments or "{}") is not None
 
 
 @dataclass
 class Said:
-    """What one choice has said."""
+    """The content of one choice so far."""
 
     text: str = ""
     reasoning: str = ""
@@ -47,22 +46,22 @@ class Said:
 
 @dataclass
 class Prefix:
-    """The whole events of a prefix, and what is left of it.
+    """The whole events of a prefix, and the rest after them.
 
     Args:
         body: The prefix.
-        format: Which of the formats it is in.
+        format: Its format.
     """
 
     body: bytes
     format: str
     choices: dict[int, Said] = field(default_factory=dict)
     done: bool = False
-    """Whether the terminal event is in it."""
+    """True if it holds the terminal event."""
     left: bytes = b""
-    """The bytes of the event that was cut."""
+    """The bytes of the cut event."""
     taken: bool = False
-    """Whether the cut event was whole all the same."""
+    """True if the cut event was whole nevertheless."""
 
     def __post_init__(self) -> None:
         *events, self.left = self.body.split(b"\n\n")
@@ -75,19 +74,19 @@ class Prefix:
 
     @property
     def tail(self) -> bytes:
-        """What has come of an event that is not whole; comments are of no event."""
+        """The bytes of an incomplete event; comments belong to no event."""
         lines = self.left.splitlines(keepends=True)
         return b"".join([line for line in lines if not (line.startswith(b":") and line.endswith(b"\n"))])
 
     @property
     def finished(self) -> bool:
-        """Whether the answer had ended."""
+        """True if the answer has ended."""
         return self.done or (
             bool(self.choices) and all(said.finish is not None for said in self.choices.values())
         )
 
     def said(self, choice: int = 0) -> Said:
-        """Return what one choice has said."""
+        """Return the content of one choice."""
         return self.choices.setdefault(choice, Said())
 
     def _read(self, payload: bytes, *, whole: bool) -> None:

@@ -1,7 +1,7 @@
-"""The law of previews: each renders whole, and what is seen of a block only grows.
+"""The law of previews: each renders whole, and the visible text of a block only grows.
 
-The judge is markdown-it-py, and knows nothing of how a preview is made. What is
-seen of a text is the text of its rendering without tags and white space.
+The judge is markdown-it-py, which is independent of the way previews are made. The
+visible text is that of the rendering, without tags and white space.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ class Wrong:
     preview: str
     seen: str
     other: str
-    """What is seen of the finished block, or was seen of the preview before."""
+    """The visible text of the finished block, or of the preview before."""
 
 
 def seen(text: str, definitions: str = "") -> str:
-    """Return what is seen of a rendered text, without white space.
+    """Return the visible text of rendered markdown, without white space.
 
     Args:
         text: The markdown.
-        definitions: The link definitions of what came before it.
+        definitions: The link definitions of the text before it.
     """
     return _seen(_parsed(text, inline=False, definitions=definitions))
 
 
 def seen_inline(text: str) -> str:
-    """Return what is seen of inline content, without white space."""
+    """Return the visible text of inline content, without white space."""
     return _seen(_parsed(text, inline=True, definitions=""))
 
 
@@ -65,7 +65,7 @@ def _texts(tokens: Iterable[Token]) -> Iterator[str]:
 
 
 def blocks(text: str) -> int:
-    """Return how many top-level blocks a text renders to."""
+    """Return the number of top-level blocks that a text renders to."""
     return _blocks(RENDERER.parse(text))
 
 
@@ -76,13 +76,13 @@ def _blocks(tokens: Iterable[Token]) -> int:
 def wrong_previews(
     previews: Iterable[str], final: str, *, inline: bool = False, definitions: str = ""
 ) -> list[Wrong]:
-    """Return the previews of one block that break the law; empty where all hold it.
+    """Return the previews of one block that break the law.
 
     Args:
         previews: The previews, in their order.
         final: The text of the finished block.
-        inline: Whether the texts are inline content, of which one block makes no sense.
-        definitions: The link definitions of what came before the block.
+        inline: True if the texts are inline content, to which blocks do not apply.
+        definitions: The link definitions of the text before the block.
     """
     found = []
     whole = seen_inline(final) if inline else seen(final, definitions)

@@ -1,4 +1,4 @@
-"""Real proxies on loopback, of Debian's packages, each with its files in a folder of its own."""
+"""Real proxies on loopback, from Debian's packages, each with a folder for its files."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["nghttpx", "nginx", "program"]
 
 _PATIENCE = 10.0
-"""Seconds after which a proxy does not start."""
+"""Seconds after which a proxy counts as failed to start."""
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"])
-"""Debian keeps servers where an ordinary user does not look."""
+"""Debian installs servers outside an ordinary user's PATH."""
 _NGINX = """\
 daemon off;
 master_process off;
@@ -44,7 +44,7 @@ http {{
 
 
 def program(name: str, package: str) -> str:
-    """Return where a program is, or skip the test; with TOKENSTREAM_REQUIRE_SDKS=1, fail it."""
+    """Return the path of a program, or skip the test; with TOKENSTREAM_REQUIRE_SDKS=1, fail it."""
     found = shutil.which(name, path=_PATH)
     if found is None:
         reason = f"needs {name}, of the package {package} of Debian"
@@ -56,12 +56,12 @@ def program(name: str, package: str) -> str:
 
 @contextmanager
 def nginx(folder: Path, upstream: str, locations: dict[str, str]) -> Generator[str, None, None]:
-    """Run nginx before a server, and give its address.
+    """Run nginx in front of a server, and yield its address.
 
     Args:
-        folder: Where its files go.
+        folder: The folder for its files.
         upstream: The server's address.
-        locations: Directives by the first part of a path, which the server does not see.
+        locations: Directives by the first part of a path, which is not passed to the server.
     """
     port = free_port()
     blocks = [
@@ -85,13 +85,13 @@ def nginx(folder: Path, upstream: str, locations: dict[str, str]) -> Generator[s
 
 @contextmanager
 def nghttpx(folder: Path, upstream: str, certificate: Path, key: Path) -> Generator[str, None, None]:
-    """Run nghttpx, which speaks HTTP/2 over TLS, before a server, and give its address.
+    """Run nghttpx, which speaks HTTP/2 over TLS, in front of a server, and yield its address.
 
     Args:
-        folder: Where its files go.
+        folder: The folder for its files.
         upstream: The server's address.
         certificate: The file of its certificate.
-        key: The file of that one's key.
+        key: The file of the certificate's key.
     """
     port = free_port()
     backend = upstream.removeprefix("http://").replace(":", ",")
@@ -132,7 +132,7 @@ def _running(command: Sequence[str], port: int, folder: Path) -> Generator[None,
 
 
 def _await(process: subprocess.Popen[bytes], port: int, said: Path) -> None:
-    """Wait until somebody listens."""
+    """Wait until the port accepts connections."""
     due = time.monotonic() + _PATIENCE
     while time.monotonic() < due and process.poll() is None:
         try:

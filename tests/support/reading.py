@@ -1,4 +1,4 @@
-"""Read a body through the public drivers, and keep all that a user could see."""
+"""Read a body through the public drivers, and keep everything that a user can see."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class Chunks:
-    """A source of chunks that may break, and that knows whether it was closed."""
+    """A source of chunks that can break, and records whether it was closed."""
 
     chunks: Iterable[bytes]
     breaks_with: Exception | None = None
-    """Raised where the input would have ended."""
+    """Raised at the end of the input."""
     closed: bool = False
 
     def __iter__(self) -> Iterator[bytes]:
@@ -72,7 +72,7 @@ class _Async:
 
 @dataclass
 class Reading:
-    """What came of a stream."""
+    """The outcome of reading a stream."""
 
     events: list[Event] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)

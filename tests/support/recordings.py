@@ -1,4 +1,4 @@
-"""The recordings: those made for this project, and those of real servers that lie beside it."""
+"""The recordings: those made for this project, and those of real servers outside the checkout."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _RECORDINGS = SHARED / "recordings"
 
 @dataclass(frozen=True)
 class Recorded:
-    """A body, and what it adds up to."""
+    """A body, and the expected result."""
 
     name: str
     format: str
@@ -72,7 +72,7 @@ def folders() -> list[str]:
 
 
 def shared(*formats: str) -> list[Recorded]:
-    """Return the recordings of real servers, of these folders or all, that have an expectation."""
+    """Return the recordings of real servers, from these folders or all, that have an expectation."""
     found = []
     for folder in formats or folders():
         for path in sorted((_RECORDINGS / folder).glob("*.expected.json")):

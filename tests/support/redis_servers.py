@@ -1,4 +1,4 @@
-"""Real Redis servers on loopback, of Debian's package, each with its files in a folder of its own."""
+"""Real Redis servers on loopback, from Debian's package, each with a folder for its files."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from tests.support.proxies import program
 __all__ = ["RedisServer"]
 
 _PATIENCE = 10.0
-"""Seconds after which a server does not start."""
+"""Seconds after which a server counts as failed to start."""
 
 
 class RedisServer(AbstractContextManager["RedisServer"]):
     """A server on a socket in a folder, which can be killed and started again.
 
     Args:
-        folder: Where its files go.
-        options: More of its configuration, such as `appendonly="yes"`.
+        folder: The folder for its files.
+        options: Further configuration, such as `appendonly="yes"`.
     """
 
     def __init__(self, folder: Path, **options: str) -> None:
@@ -62,7 +62,7 @@ class RedisServer(AbstractContextManager["RedisServer"]):
                     return
 
     def kill(self) -> None:
-        """Kill it as a crash does: nothing is saved that was not."""
+        """Kill it as a crash does: unsaved data are lost."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()

@@ -1,4 +1,4 @@
-"""Answers that are cut, written down, and gone on with in another stream."""
+"""Answers that are cut, saved as a checkpoint, and resumed in another stream."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Answer(NamedTuple):
 
 
 class Came(NamedTuple):
-    """All that a user sees of an answer, or of the rest of one."""
+    """Everything that a user sees of an answer, or of the rest of one."""
 
     events: list[Event]
     message: Message
@@ -62,7 +62,7 @@ def stored(checkpoint: Checkpoint) -> Checkpoint:
 
 
 def standing(answer: Answer) -> Iterator[tuple[int, Checkpoint]]:
-    """Give how many events came, and where the answer stands, before the first one and after each."""
+    """Yield the number of events and the checkpoint, before the first event and after each."""
     stream = Stream(answer.chunks, format=answer.format)
     count = 0
     yield count, stream.checkpoint()
@@ -70,12 +70,12 @@ def standing(answer: Answer) -> Iterator[tuple[int, Checkpoint]]:
         for count, _ in enumerate(stream, 1):
             yield count, stream.checkpoint()
     except StreamError:
-        # It has a checkpoint of its own.
+        # It has its own checkpoint.
         return
 
 
 def rest_of(answer: Answer, position: int | str | None, chunks: list[bytes]) -> list[bytes]:
-    """Return what a server sends after a position, which is in the last of these chunks that has one."""
+    """Return a server's events after a position, that of the last of these chunks that has one."""
     places = [place for place, chunk in enumerate(chunks) if position_in(answer, chunk) == position]
     return chunks[places[-1] + 1 :]
 
@@ -92,7 +92,7 @@ def position_in(answer: Answer, chunk: bytes) -> int | str | None:
 
 
 def is_numbered(answer: Answer) -> bool:
-    """Tell whether each event has a place of its own."""
+    """True if each event has its own position."""
     places = [position_in(answer, chunk) for chunk in answer.chunks]
     if places[-1] is None:
         del places[-1]
@@ -108,7 +108,7 @@ def chunks_of(body: bytes) -> list[bytes]:
 
 
 def recorded() -> list[Answer]:
-    """Return the recordings of formats whose servers go on with an answer, and one of everything there is."""
+    """Return the recordings of formats whose servers resume answers, and one answer with everything."""
     found = [
         Answer(each.name, each.format, chunks_of(each.body))
         for each in (*ours(), *shared(*RESUMABLE))

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def sampled(cases: Sequence[T], *, one_in: int) -> list[T | ParameterSet]:
-    """Return the cases as parameters, all but one in so many of them marked `slow`: always the same ones."""
+    """Return the cases as parameters; all but one in `one_in` are marked `slow`, always the same ones."""
     kept = random.Random(len(cases)).sample(range(len(cases)), -(-len(cases) // one_in))
     return [
         case if number in kept else pytest.param(case, marks=pytest.mark.slow)

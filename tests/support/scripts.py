@@ -1,4 +1,4 @@
-"""Scripts drawn by hypothesis, and what a reader of their bytes must come to."""
+"""Scripts drawn by hypothesis, and the expected result of reading their bytes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _counts = st.integers(1, 100_000)
 
 @st.composite
 def scripts(draw: st.DrawFn, format: str) -> Script:
-    """Draw a finished script that a format has a place for."""
+    """Draw a finished script that a format can express."""
     encoder = load(format)
     script = testing.script()
     if "reasoning" in encoder.expresses and draw(st.booleans()):
@@ -58,7 +58,7 @@ def scripts(draw: st.DrawFn, format: str) -> Script:
 
 
 def told(message: Message, format: str) -> dict[str, Any]:
-    """Return what a script and the message read from its bytes have in common."""
+    """Return the parts that a script and the message read from its bytes have in common."""
     encoder = load(format)
     return {
         "text": message.text,
@@ -68,14 +68,14 @@ def told(message: Message, format: str) -> dict[str, Any]:
             (call.id if encoder.names_calls else "", call.name, _parsed(call.arguments_text), call.complete)
             for call in message.tool_calls
         ],
-        # Bare text ends without a word: who reads it is told none.
+        # Bare text ends without a finish reason.
         "finish_reason": message.finish_reason if any(encoder.words.values()) else None,
         "ending": message.ending,
     }
 
 
 def counted(usage: Usage | None) -> dict[str, int]:
-    """Return the token counts that there are."""
+    """Return the token counts that are known."""
     return {} if usage is None else usage.model_dump(exclude_none=True, exclude={"source", "provider_data"})
 
 

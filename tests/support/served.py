@@ -1,4 +1,4 @@
-"""Words that come one at a time, each when the one before was read; and servers of the usual kinds."""
+"""Words sent one at a time, each after the one before was read; and servers of the usual kinds."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from tests.support.proxies import free_port
 __all__ = ["Hand", "by_uvicorn", "by_wsgi"]
 
 _PATIENCE = 4.0
-"""Seconds after which what a test waits for does not come; less than a test may take."""
+"""Seconds after which a test stops waiting; less than a test may take."""
 
 
 class Hand:
-    """Gives words as a model does, but waits behind each until it was read at the other end.
+    """Gives words as a model does, but after each waits until it was read at the other end.
 
-    Where anything on the way holds a word back, the next one never comes.
+    If anything on the way holds a word back, the next one never comes.
 
     Args:
-        further: How many words follow those that are told apart.
+        further: Number of words after those that are waited for.
     """
 
     def __init__(self, further: int = 0) -> None:
         self.words = ["One ", "by ", "one, ", "not ", "all ", "at ", "once.", *["More."] * further]
         self.closed = threading.Event()
-        """The words were read to their end, or whoever read them has let go."""
+        """Set once the words were read to their end, or the reader has left."""
         self.given = 0
-        """How many words were given."""
+        """Number of words given."""
         self._read = threading.Semaphore(1)
 
     def let(self) -> None:
-        """Let another word come."""
+        """Allow another word."""
         self._read.release()
 
     def give(self) -> Iterator[str]:
-        """Give the words to a thread."""
+        """Yield the words in a thread."""
         try:
             for word in self.words:
                 if not self._read.acquire(timeout=_PATIENCE):
@@ -53,7 +53,7 @@ class Hand:
             self.closed.set()
 
     async def agive(self) -> AsyncIterator[str]:
-        """Give the words to a task."""
+        """Yield the words in a task."""
         try:
             for word in self.words:
                 with anyio.fail_after(_PATIENCE):
@@ -65,11 +65,11 @@ class Hand:
             self.closed.set()
 
     def follow(self, read: Callable[[], bytes], *, until: str | None = None) -> bytes:
-        """Return a body as it was read, each word before the next one comes.
+        """Return a body, reading each word before the next one is sent.
 
         Args:
             read: Returns the next bytes of the body, b"" at its end.
-            until: The word after which nothing more is read; None to read to the end.
+            until: The word after which reading stops; None to read to the end.
         """
         body = b""
         for word in self.words:
@@ -87,7 +87,7 @@ class Hand:
 
 @contextmanager
 def by_uvicorn(app: Any) -> Generator[str, None, None]:
-    """Serve an ASGI application by uvicorn, and give its address."""
+    """Serve an ASGI application with uvicorn, and yield its address."""
     port = free_port()
     server = uvicorn.Server(
         uvicorn.Config(app, port=port, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
@@ -105,12 +105,12 @@ def by_uvicorn(app: Any) -> Generator[str, None, None]:
 
 class _Silent(WSGIRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def by_wsgi(app: Any) -> Generator[str, None, None]:
-    """Serve a WSGI application by Python's own server, and give its address."""
+    """Serve a WSGI application with Python's own server, and yield its address."""
     server = make_server("127.0.0.1", 0, app, WSGIServer, _Silent)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()

@@ -1,4 +1,4 @@
-"""Generated streams: answers drawn by hypothesis, written as each format writes them."""
+"""Generated streams: answers drawn by hypothesis, written in each format."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ class Call:
 
 @dataclass
 class Answer:
-    """What a generated stream says."""
+    """The content of a generated stream."""
 
     format: str
     reasoning: str = ""
     text: str = ""
     calls: list[Call] = field(default_factory=list)
     payloads: list[Any] = field(default_factory=list)
-    """In wire order; a dict, or text such as the sentinel."""
+    """Payloads in wire order: dicts, or text such as the sentinel."""
 
     def body(self, *, line_end: bytes = b"\n", noise: bytes = b"") -> bytes:
-        """Return the bytes, with something that means nothing before every event."""
+        """Return the bytes, with meaningless bytes before every event."""
         named = self.format == "anthropic"
         events = [
             noise + wire.sse(payload, event=payload["type"] if named and isinstance(payload, dict) else "")
@@ -124,7 +124,7 @@ def claude_answers(draw: st.DrawFn) -> Answer:
 
 @st.composite
 def text_answers(draw: st.DrawFn) -> Answer:
-    """Draw an answer in `text`: no CR or LF can be in it, and what looks like another format is not."""
+    """Draw an answer in `text`: it has no CR or LF, and does not look like another format."""
     pieces = [piece for piece in draw(_texts) if piece and not set(piece) & set("\r\n")]
     text = "".join(pieces)
     return Answer("text", text=text, payloads=[*pieces, "[DONE]"])

@@ -1,4 +1,4 @@
-"""An emulated terminal with a scrollback, with letters as wide as a test likes."""
+"""An emulated terminal with a scrollback and adjustable widths of letters."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ if TYPE_CHECKING:
 
 _BLANK = Char(" ")
 _GOES_ON = -1
-"""Where a row says that the terminal wrapped it."""
+"""Mark of a row that the terminal wrapped."""
 
 
 def by_wcwidth(letter: str) -> int:
-    """Return what most terminals take a letter for, each part of an emoji alone."""
+    """Return a letter's width in most terminals, each part of an emoji alone."""
     return max(wcwidth(letter), 0)
 
 
 def narrow_emoji(letter: str) -> int:
-    """Return what an old terminal takes a letter for, which knows no emoji."""
+    """Return a letter's width in an old terminal, which knows no emoji."""
     return 1 if ord(letter) > 0x1F000 else by_wcwidth(letter)
 
 
 def wide_symbols(letter: str) -> int:
-    """Return what a terminal set to an East Asian locale takes a letter for."""
+    """Return a letter's width in a terminal set to an East Asian locale."""
     return 2 if by_wcwidth(letter) == 1 and ord(letter) > 0x2000 else by_wcwidth(letter)
 
 
 class Terminal(pyte.HistoryScreen):
-    """What a user sees, and can scroll back to.
+    """The screen of a user, with the scrollback.
 
     Args:
         columns: Its width.
         lines: Its height.
-        reflows: Whether it wraps its rows anew when it is resized, as most do; xterm and the
+        reflows: True if it wraps its rows anew when it is resized, as most do; xterm and the
             console of Linux do not.
-        keeps_end: Whether it then shows the end of what there is even where the cursor is not
-            in it, as tmux does, which puts the cursor elsewhere.
-        widths: How wide it takes a letter to be.
+        keeps_end: True if it then shows the end of the text even when the cursor is elsewhere,
+            as tmux does.
+        widths: Returns the width of a letter.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Terminal(pyte.HistoryScreen):
         self.keeps_end = keeps_end
         self._widths = widths
         self._stream = pyte.Stream(self)
-        # As a terminal's driver does, which puts a CR before each LF.
+        # A terminal's driver puts a CR before each LF.
         self.set_mode(pyte.modes.LNM)
         self.fed: list[str] = []
 
@@ -101,19 +101,19 @@ class Terminal(pyte.HistoryScreen):
         super().erase_in_line(how, private)
         line = self.buffer[self.cursor.y]
         if how != 1:
-            # Nor does it go on, or hold what a narrower screen has hidden.
+            # Nor does the row continue, or keep text hidden by a narrower screen.
             for at in [at for at in line if at == _GOES_ON or at >= self.columns]:
                 del line[at]
 
     def erase_in_display(self, how: int = 0, *args: Any, **kwargs: Any) -> None:
         if how == 0 and (self.cursor.x, self.cursor.y) == (0, 0):
-            # tmux keeps what is erased from there on.
+            # tmux keeps the text that is erased from there on.
             self.history.top.extend(self.buffer.pop(y) for y in range(self.lines))
         super().erase_in_display(how, *args, **kwargs)
 
     @property
     def rows(self) -> list[Row]:
-        """All rows with their colours, those in the scrollback first, without blank ones at the end."""
+        """All rows with their colours, the scrollback first, without blank ones at the end."""
         rows = [_row(line) for line in [*self.history.top, *(self.buffer[y] for y in range(self.lines))]]
         while rows and not rows[-1]:
             rows.pop()
@@ -129,7 +129,7 @@ class Terminal(pyte.HistoryScreen):
         return pyte.modes.DECTCEM not in self.mode
 
     def resize(self, lines: int | None = None, columns: int | None = None) -> None:
-        """Do what terminals do: the cursor stays on its letter, and on the screen."""
+        """Resize as terminals do: the cursor stays on its letter, and on the screen."""
         lines, columns = lines or self.lines, columns or self.columns
         rows = [*self.history.top, *(self.buffer[y] for y in range(self.lines))]
         row, column = len(self.history.top) + self.cursor.y, self.cursor.x
@@ -137,7 +137,7 @@ class Terminal(pyte.HistoryScreen):
         rows, top = rows[:used], len(self.history.top)
         if self.reflows:
             rows, row, column = _reflowed(rows, row, column, self.columns, columns)
-            # It shows as much of its end as it can.
+            # It shows as much of its end as possible.
             top = max(len(rows) - lines, 0)
             if self.keeps_end and row < top:
                 row, column = top, 0
@@ -160,7 +160,7 @@ def _row(line: Any) -> Row:
 
 
 def _reflowed(rows: list[Any], row: int, column: int, width: int, columns: int) -> tuple[list[Any], int, int]:
-    """Return the rows wrapped at `columns` instead of `width`, and where the cursor is in them."""
+    """Return the rows wrapped at `columns` instead of `width`, and the cursor's place in them."""
     blank = partial(pyte.screens.StaticDefaultDict, _BLANK)
     made: list[Any] = []
     place = 0, 0

@@ -1,4 +1,4 @@
-"""The server whose bytes tests decide, looked at through plain sockets and real clients."""
+"""The loopback server of these tests, seen through plain sockets and real clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every stage owes that cuts a text into pieces, whatever the text and its fragments."""
+"""Laws of every stage that cuts a text into pieces, for any text and any fragments."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ HOSTILE = {
     "underscores": "_",
     "comments": "<!-- ",
 }
-"""Units that, repeated without end, are hard for one stage or another."""
+"""Units that, repeated without end, are costly for one stage or another."""
 
-# Letters of many scripts, and all that stands between them.
+# Letters of many scripts, and characters between letters.
 _UNITS = [
     *"abIx.,;:!?'\"-_()[]*`~#|<>&\\/0123 \t\n\r",
     *"éßЖשعกั่ำเ世界らンカー々가각\u0301\u200d\ufe0f\u3099",
@@ -92,14 +92,14 @@ def texts(*, most: int = 40) -> st.SearchStrategy[str]:
 
 @st.composite
 def cut(draw: st.DrawFn, whole: st.SearchStrategy[str] | None = None) -> tuple[str, list[str]]:
-    """Draw a text and a way to cut it, empty pieces among the others."""
+    """Draw a text and a way to cut it, with empty pieces among the others."""
     text = draw(texts() if whole is None else whole)
     places = [0, *sorted(draw(st.lists(st.integers(0, len(text)), max_size=12))), len(text)]
     return text, [text[start:stop] for start, stop in pairwise(places)]
 
 
 def borders(pieces: list[str]) -> list[int]:
-    """Return where pieces end within their text."""
+    """Return the offsets at which pieces end within their text."""
     found = [0]
     for piece in pieces:
         found.append(found[-1] + len(piece))
@@ -107,17 +107,17 @@ def borders(pieces: list[str]) -> list[int]:
 
 
 def letter_borders(text: str) -> set[int]:
-    """Return the borders of grapheme clusters."""
+    """Return the boundaries of grapheme clusters."""
     return {match.start() for match in regex.finditer(r"\X", text)}
 
 
 def word_borders(text: str) -> set[int]:
-    """Return the borders of words, by UAX #29."""
+    """Return the boundaries of words, by UAX #29."""
     return {match.start() for match in regex.finditer(r"\b", text, flags=regex.WORD | regex.V1)}
 
 
 def work(make: Callable[[], Any], text: str, size: int) -> int:
-    """Return how many calls reading a text takes; a clock would measure the machine."""
+    """Return the number of calls that reading a text takes; a clock would measure the machine."""
     calls = 0
 
     def count(_frame: object, event: str, _argument: object) -> None:
@@ -135,6 +135,6 @@ def work(make: Callable[[], Any], text: str, size: int) -> int:
 
 
 def grows_too_fast(make: Callable[[], Any], unit: str, size: int) -> str:
-    """Return the numbers of calls for a text and one twice as long, where they are out of proportion."""
+    """Describe the calls for a text and one twice as long, if they grow out of proportion; else ""."""
     short, long = (work(make, unit * (length // len(unit)), size) for length in (2_500, 5_000))
     return f"{short}, {long}" if long > 2.1 * short + 1_000 else ""

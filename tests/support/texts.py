@@ -37,7 +37,7 @@ def fragmentations(text: str) -> Iterator[list[str]]:
 
 
 def run(stage: TextStage[OutT], pieces: Iterable[str]) -> list[OutT]:
-    """Feed all pieces, end the text, and return all that came out."""
+    """Feed all pieces, end the text, and return the whole output."""
     out = []
     for piece in pieces:
         out += stage.feed(piece)
@@ -56,7 +56,7 @@ def recorded_documents() -> list[tuple[str, str]]:
 
 
 def is_json(text: str) -> bool:
-    """Whether a text is a JSON object or array."""
+    """True if a text is a JSON object or array."""
     try:
         return isinstance(json.loads(text), dict | list)
     except ValueError:

@@ -1,4 +1,4 @@
-"""How soon something happened, on machines that are busy with something else now and then."""
+"""Times of events, on machines that are busy with something else now and then."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ __all__ = ["AT_ONCE", "TooLate", "at_once", "tried_again", "wait_for"]
 P = ParamSpec("P")
 
 AT_ONCE = 0.1
-"""Seconds within which a stream does what it is asked to do, and its server sees that."""
+"""Seconds within which a stream must do what it is asked, and its server must see it."""
 _PATIENCE = 4.0
-"""Seconds after which what a test waits for does not come; less than a test may take."""
+"""Seconds after which a test stops waiting; less than a test may take."""
 
 
 class TooLate(AssertionError):
-    """Something happened, and not at once: the library is slow, or the machine is busy."""
+    """Something happened too late: the library is slow, or the machine is busy."""
 
 
 def at_once(since: float, until: float | None) -> None:
-    """Assert that between two readings of `time.monotonic()` lies no more than `AT_ONCE`."""
+    """Assert that two readings of `time.monotonic()` are at most `AT_ONCE` apart."""
     assert until is not None
     if until - since >= AT_ONCE:
         msg = f"{until - since:.3f} s instead of less than {AT_ONCE:g} s"
@@ -30,9 +30,9 @@ def at_once(since: float, until: float | None) -> None:
 
 
 def tried_again(test: Callable[P, None]) -> Callable[P, None]:
-    """Run a test once more, from its beginning, where something in it came too late.
+    """Run a test a second time if something in it came too late.
 
-    A busy machine is late now and then; a library that is late, is so each time.
+    A busy machine is late now and then; a slow library is late each time.
     """
 
     @functools.wraps(test)
@@ -46,7 +46,7 @@ def tried_again(test: Callable[P, None]) -> Callable[P, None]:
 
 
 def wait_for(happened: Callable[[], bool]) -> None:
-    """Wait until something is so that another thread sees to, and nobody tells."""
+    """Poll until another thread has made a condition true that nothing reports."""
     due = time.monotonic() + _PATIENCE
     while not happened():
         assert time.monotonic() < due, "it did not happen"

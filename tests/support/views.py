@@ -1,4 +1,4 @@
-"""The views of a stream, by name, for tests that hold of each of them."""
+"""The views of a stream, by name, for tests that apply to each of them."""
 
 from __future__ import annotations
 

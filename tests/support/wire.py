@@ -1,4 +1,4 @@
-"""Payloads of each format, and the events that they are on the wire."""
+"""Payloads of each format, and their events on the wire."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from tokenstream import testing
 
 
 def sse(payload: Any, *, event: str = "") -> bytes:
-    """Return a payload as an SSE event; text as it is, anything else as JSON."""
+    """Return a payload as an SSE event; text unchanged, anything else as JSON."""
     text = payload if isinstance(payload, str) else json.dumps(payload, ensure_ascii=False)
     try:
         text.encode()
     except UnicodeEncodeError:
-        # Half a surrogate pair can stand in JSON only as an escape.
+        # JSON can hold a lone surrogate only as an escape.
         text = json.dumps(payload)
     return b"".join(testing.script().raw(text, event=event).chunks("openai-chat"))
 
@@ -59,7 +59,7 @@ def chat_call(
 
 
 def chat_usage(input_tokens: int, output_tokens: int) -> bytes:
-    """Return the SSE event of openai-chat that has no choice but the usage."""
+    """Return the SSE event of openai-chat that has usage and no choice."""
     usage = {
         "prompt_tokens": input_tokens,
         "completion_tokens": output_tokens,
