@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tokenstream._backoff import clamp_reconnect, last_event_id_header, wait_before
+from tokenstream._basics.backoff import clamp_reconnect, last_event_id_header, wait_before
 from tokenstream.errors import MisuseError, StatusError
 
 

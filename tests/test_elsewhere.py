@@ -14,7 +14,7 @@ import pytest
 from tests.stream.bodies import ANSWER, chunk
 from tests.support.loopback import refusing_url
 from tokenstream import AsyncStream, Message, Stream, aconnect, connect
-from tokenstream._elsewhere import ALIASES, FIELDS, OF_MESSAGE, OF_STREAM
+from tokenstream._basics.elsewhere import ALIASES, FIELDS, OF_MESSAGE, OF_STREAM
 from tokenstream.errors import ConnectError, MisuseError, NotAStream, OutputInvalid
 
 NAMES = sorted({*ALIASES, *FIELDS, *OF_STREAM, *OF_MESSAGE})

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenstream._json import decode, decode_lenient, is_deeper, is_one_value, split_values
+from tokenstream._basics.json import decode, decode_lenient, is_deeper, is_one_value, split_values
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.limits import Limits
 

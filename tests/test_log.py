@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.wire import sse
-from tokenstream._log import TextLog
+from tokenstream._basics.text_log import TextLog
 from tokenstream._machine import Machine
 
 

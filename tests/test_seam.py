@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.project import ROOT
-from tokenstream._joint import AskedJoint, PrefixJoint
+from tokenstream._basics.joint import AskedJoint, PrefixJoint
 from tokenstream._seam import Seam
 from tokenstream.accumulator import Accumulator
 from tokenstream.events import (

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenstream._waits import LONGEST_WAIT, duration_of, reset_of, retry_after_of
+from tokenstream._basics.waits import LONGEST_WAIT, duration_of, reset_of, retry_after_of
 from tokenstream.formats._errors import provider_error
 from tokenstream.status import status_error
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream._lazy import lazily
+from tokenstream._basics.lazy import lazily
 
 # `connect` is also the name of its module: bound here once and for all.
 from tokenstream.connect import aconnect, connect

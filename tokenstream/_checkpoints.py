@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from tokenstream._basics.untrusted import is_dict
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import MisuseError
 from tokenstream.formats import registry
 from tokenstream.formats._kept import read_events, write_events
-from tokenstream.formats._read import is_dict
 from tokenstream.message import Checkpoint
 
 if TYPE_CHECKING:

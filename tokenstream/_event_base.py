@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._json import decode
+from tokenstream._basics.json import decode
 
 __all__ = ["AnswerEvent", "CallEvent", "PartEvent", "SummingEvent", "SummingPartEvent"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tokenstream._basics.text_log import TextLog
 from tokenstream._growing import is_bare
-from tokenstream._log import TextLog
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import StreamInterrupted
 from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDelta, ToolCallStart

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._log import TextLog, size_of
-from tokenstream.formats._read import is_list
+from tokenstream._basics.text_log import TextLog, size_of
+from tokenstream._basics.untrusted import is_list
 from tokenstream.message import (
     MediaPart,
     Part,

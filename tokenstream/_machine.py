@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, cast
 
+from tokenstream._basics.untrusted import are_text, is_dict
 from tokenstream._checkpoints import judged, restored, standing
 from tokenstream._glance import Glancing, decoder_of, is_the_callers, no_event
 from tokenstream.connection import Connection
@@ -19,7 +20,6 @@ from tokenstream.errors import (
     StreamTruncated,
 )
 from tokenstream.events import Ping, TextDelta, ToolCallStart
-from tokenstream.formats._read import are_text, is_dict
 from tokenstream.formats._seen import no_piece
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing._comments import COMMENT

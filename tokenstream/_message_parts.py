@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypeVar
 
-from tokenstream._json import decode
+from tokenstream._basics.json import decode
 from tokenstream.errors import InvalidJSON, MisuseError, OutputInvalid, ProtocolError
 from tokenstream.limits import DEFAULT_LIMITS
 

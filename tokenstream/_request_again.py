@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from tokenstream._backoff import last_event_id_header
+from tokenstream._basics.backoff import last_event_id_header
 from tokenstream._request import Request, headers_but
 from tokenstream._request_continued import ContinuationRequests, check_continuable
 from tokenstream.recovery._open import AsyncOpener, Opener, SyncOpener, openers_of

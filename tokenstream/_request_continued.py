@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._request import headers_but
 from tokenstream.errors import MisuseError
-from tokenstream.formats._read import is_dict, is_list
 from tokenstream.recovery._never import JSON_ASKED
 from tokenstream.recovery._open import told_prefix
 from tokenstream.recovery._servers import VLLM, has_refused, known_prefix, refuse
 from tokenstream.stream._continuation import Prefix
 
 if TYPE_CHECKING:
-    from tokenstream._joint import Prefill
+    from tokenstream._basics.joint import Prefill
     from tokenstream.formats.base import Format
     from tokenstream.message import Message
     from tokenstream.stream._attempts import Attempt

@@ -26,7 +26,7 @@ from tokenstream.message import TextPart
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tokenstream._joint import Joint
+    from tokenstream._basics.joint import Joint
     from tokenstream.accumulator import Accumulator
     from tokenstream.events import Event
     from tokenstream.message import Part

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._basics.text_log import TextLog
+from tokenstream._basics.untrusted import is_list
 from tokenstream._growing import ChoiceState, GivenUp, GrowingPart, GrowingUsage, Lane, is_bare, snapshot
-from tokenstream._log import TextLog
 from tokenstream.errors import LimitExceeded, StreamError
 from tokenstream.events import (
     CitationAdded,
@@ -27,7 +28,6 @@ from tokenstream.events import (
     Unknown,
     UsageUpdate,
 )
-from tokenstream.formats._read import is_list
 from tokenstream.limits import DEFAULT_LIMITS, Limits
 from tokenstream.message import (
     MediaPart,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import Field
 
-from tokenstream._elsewhere import of_message
+from tokenstream._basics.elsewhere import of_message
 from tokenstream._message_parts import (
     Citation,
     FoundImage,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._json import decode
-from tokenstream._waits import reset_of, retry_after_of
+from tokenstream._basics.json import decode
+from tokenstream._basics.untrusted import is_dict, is_list
+from tokenstream._basics.waits import reset_of, retry_after_of
 from tokenstream.errors import LimitExceeded, NotAStream, ProtocolError, StatusError
 from tokenstream.formats import registry
 from tokenstream.formats._errors import error_kind, headers_said, is_final, kind_of_status, provider_error
-from tokenstream.formats._read import is_dict, is_list
 from tokenstream.formats._whole import Wholeness
 from tokenstream.formats.base import Format, name_of
 from tokenstream.framing import SSEParser

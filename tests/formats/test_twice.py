@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tokenstream._json import decode
+from tokenstream._basics.json import decode
 from tokenstream.formats._fast.shape import Shape
 
 PLAIN = b'{"delta":"Hel","rawEvent":{"text":"Hel"}}'

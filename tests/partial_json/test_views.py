@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenstream._log import TextLog
+from tokenstream._basics.text_log import TextLog
 from tokenstream.partial_json import MISSING
 from tokenstream.partial_json._views import FieldLog, GrowingArray, GrowingObject, GrowingText, resolve
 

@@ -8,7 +8,7 @@ from typing import Any
 from tests.recovery.attempts import Played
 from tests.support import wire
 from tokenstream import Retry, testing
-from tokenstream._joint import anchor_of
+from tokenstream._basics.joint import anchor_of
 from tokenstream.events import Resumed, TextDelta
 from tokenstream.recovery import Attempt
 

@@ -12,7 +12,7 @@ import pytest
 from tests.recovery.attempts import in_each_world, play
 from tests.support.recordings import Recorded, ours
 from tokenstream import Message, Retry, Stream, resilient, testing
-from tokenstream._joint import Prefill, anchor_of
+from tokenstream._basics.joint import Prefill, anchor_of
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import StatusError, StreamError, StreamTruncated
 from tokenstream.events import Event, MessageStart, PartDone, PartStart, Restarted, Resumed, TextDelta

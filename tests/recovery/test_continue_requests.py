@@ -11,7 +11,7 @@ import pytest
 
 from tests.support import wire
 from tokenstream import Retry, connect, testing
-from tokenstream._joint import anchor_of
+from tokenstream._basics.joint import anchor_of
 from tokenstream.errors import MisuseError, PositionLost, StatusError, StreamError, StreamTruncated
 from tokenstream.events import Resumed
 from tokenstream.recovery import Attempt

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.support.recordings import ours, shared
 from tests.support.texts import pieces_of
 from tokenstream import Stream
-from tokenstream._joint import AskedJoint, Joint, PrefixJoint, anchor_of
+from tokenstream._basics.joint import AskedJoint, Joint, PrefixJoint, anchor_of
 from tokenstream.errors import StreamError
 
 SURE = 0.9

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from tokenstream._visible import one_line, several_lines
+from tokenstream._basics.visible import one_line, several_lines
 from tokenstream.cli._advice import ASK_FOR_A_STREAM, advice, told
 from tokenstream.cli._report import facts_of, figures_of
 from tokenstream.cli._visible import compact, quoted

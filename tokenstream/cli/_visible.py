@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from tokenstream._visible import one_line
+from tokenstream._basics.visible import one_line
 
 __all__ = ["compact", "quoted"]
 

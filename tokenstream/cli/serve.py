@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tokenstream._visible import one_line
+from tokenstream._basics.visible import one_line
 from tokenstream.cli._failure import CommandFailed, reason_of
 from tokenstream.cli._folder import Folder
 from tokenstream.testing._server import ReplayServer, Reply, paced, refusal

@@ -5,11 +5,11 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._json import decode
-from tokenstream._waits import duration_of, reset_of, retry_after_of
+from tokenstream._basics.json import decode
+from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, text_of
+from tokenstream._basics.waits import duration_of, reset_of, retry_after_of
 from tokenstream.errors import ErrorKind, ProtocolError, ProviderError, StreamError
 from tokenstream.formats._open import mend
-from tokenstream.formats._read import dict_of, dicts_of, is_dict, is_list, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tokenstream.formats._read import dicts_of, int_of, is_list, text_of
+from tokenstream._basics.untrusted import dicts_of, int_of, is_list, text_of
 from tokenstream.message import FoundImage
 
 __all__ = ["images_in", "questions_in"]

@@ -17,10 +17,10 @@ from zlib import crc32
 
 from tokenstream import events as _events
 from tokenstream import message as _message
-from tokenstream._log import TextLog
+from tokenstream._basics.text_log import TextLog
+from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream.errors import MisuseError
 from tokenstream.formats._open import NO_PART, Choice, OpenCall, OpenPart
-from tokenstream.formats._read import is_dict, is_list
 from tokenstream.message import ToolCall
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel
 
-from tokenstream._log import TextLog
-from tokenstream.formats._read import is_dict, is_list
+from tokenstream._basics.text_log import TextLog
+from tokenstream._basics.untrusted import is_dict, is_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable

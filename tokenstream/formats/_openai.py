@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.formats._read import dict_of, float_of, int_of, is_dict
+from tokenstream._basics.untrusted import dict_of, float_of, int_of, is_dict
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
-from tokenstream._json import is_one_value, split_values
+from tokenstream._basics.json import is_one_value, split_values
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import (
     CitationAdded,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream.errors import MisuseError
-from tokenstream.formats._read import is_dict, is_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -6,8 +6,8 @@ import json
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.untrusted import dicts_of, int_of, text_of
 from tokenstream.errors import ProtocolError
-from tokenstream.formats._read import dicts_of, int_of, text_of
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._json import decode
+from tokenstream._basics.json import decode
+from tokenstream._basics.untrusted import dict_of, text_of
 from tokenstream.errors import ProtocolError
 from tokenstream.events import TextDelta
 from tokenstream.formats._errors import provider_error
 from tokenstream.formats._parts import BLANK_TEXT
-from tokenstream.formats._read import dict_of, text_of
 from tokenstream.formats.base import Format, Frame, Unit
 from tokenstream.framing import ServerSentEvent
 

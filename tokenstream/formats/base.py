@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from pydantic_core import from_json
 
-from tokenstream._json import check_bounds, decode_lenient
+from tokenstream._basics.json import check_bounds, decode_lenient
+from tokenstream._basics.untrusted import is_dict, kind_of
 from tokenstream.departures import Departures
 from tokenstream.errors import LimitExceeded, ProtocolError, StreamTruncated
 from tokenstream.events import Ping
 from tokenstream.formats._errors import exception_error, judge, provider_error, text_error
 from tokenstream.formats._fast.path import Fast, FastPath
 from tokenstream.formats._parts import Parts
-from tokenstream.formats._read import is_dict, kind_of
 from tokenstream.formats._resuming import Resuming
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing.aws_eventstream import EventStreamMessage

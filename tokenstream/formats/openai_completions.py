@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from tokenstream.errors import ProtocolError
-from tokenstream.formats._fast.path import Fast
-from tokenstream.formats._fast.shape import PADDING
-from tokenstream.formats._openai import FINISH_REASONS, finish_reason, usage_of
-from tokenstream.formats._read import (
+from tokenstream._basics.untrusted import (
     dicts_of,
     index_of,
     is_dict,
@@ -17,6 +13,10 @@ from tokenstream.formats._read import (
     says_nothing,
     text_of,
 )
+from tokenstream.errors import ProtocolError
+from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._openai import FINISH_REASONS, finish_reason, usage_of
 from tokenstream.formats._values import counts_in, scalar_text
 from tokenstream.formats.base import Format
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.formats._fast.path import Fast
-from tokenstream.formats._fast.shape import PADDING
-from tokenstream.formats._read import (
+from tokenstream._basics.untrusted import (
     dict_of,
     dicts_of,
     is_dict,
@@ -15,6 +13,8 @@ from tokenstream.formats._read import (
     says_nothing,
     text_of,
 )
+from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._values import counts_in
 from tokenstream.formats.base import Format
 

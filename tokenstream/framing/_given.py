@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tokenstream._json import is_deeper
+from tokenstream._basics.json import is_deeper
 from tokenstream.errors import LimitExceeded
 
 if TYPE_CHECKING:

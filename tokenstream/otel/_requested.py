@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import unquote, urlsplit
 
-from tokenstream.formats._read import is_dict
+from tokenstream._basics.untrusted import is_dict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

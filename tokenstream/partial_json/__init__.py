@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream._lazy import lazily
+from tokenstream._basics.lazy import lazily
 
 if TYPE_CHECKING:
     from tokenstream.partial_json._allow import Allow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._log import TextLog
+from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import InvalidJSON, LimitExceeded
 from tokenstream.partial_json._numbers import MOST_DIGITS, so_far
 from tokenstream.partial_json.events import Place, StringDelta, ValueDone, ValueStart

@@ -6,7 +6,7 @@ import json
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from tokenstream._log import TextLog
+from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import InvalidJSON
 from tokenstream.partial_json._at_once import LateObject, end_of, fields_of, read_at_once
 from tokenstream.partial_json._defaults import Filling

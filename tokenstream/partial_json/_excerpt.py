@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tokenstream._log import TextLog
+from tokenstream._basics.text_log import TextLog
 
 __all__ = ["Excerpt", "WrittenExcerpt"]
 

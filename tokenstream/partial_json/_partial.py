@@ -24,7 +24,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
-from tokenstream._log import TextLog
+from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
 from tokenstream.partial_json._dump import data_of, json_of
 from tokenstream.partial_json._first_fault import reason

@@ -16,7 +16,7 @@ from tokenstream.partial_json._state import state_of
 from tokenstream.partial_json._views import GrowingArray, GrowingObject, GrowingText
 
 if TYPE_CHECKING:
-    from tokenstream._log import TextLog
+    from tokenstream._basics.text_log import TextLog
     from tokenstream.partial_json._partial import Partial
     from tokenstream.partial_json._shape import Face
     from tokenstream.partial_json._shape_write import ByAlias

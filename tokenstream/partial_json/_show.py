@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, get_args
 
-from tokenstream._log import TextLog
+from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:

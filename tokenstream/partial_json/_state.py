@@ -12,7 +12,7 @@ from tokenstream.partial_json._shape_write import plain_json
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._log import TextLog
+    from tokenstream._basics.text_log import TextLog
     from tokenstream.errors import InvalidJSON, LimitExceeded
     from tokenstream.partial_json._choice import DocumentChoice
     from tokenstream.partial_json._repairs import Lenient, Repair

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast, overload
 from tokenstream.partial_json._missing import MISSING
 
 if TYPE_CHECKING:
-    from tokenstream._log import TextLog
+    from tokenstream._basics.text_log import TextLog
     from tokenstream.partial_json._dump import Kept
     from tokenstream.partial_json._shape import Structure
     from tokenstream.partial_json._shape_write import ByAlias

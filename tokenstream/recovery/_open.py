@@ -15,7 +15,7 @@ from tokenstream.stream._continuation import Prefix
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._joint import Prefill
+    from tokenstream._basics.joint import Prefill
     from tokenstream.formats.base import Format
     from tokenstream.message import Message
     from tokenstream.recovery._retry import Fallback, Opens

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from tokenstream._backoff import clamp_reconnect, wait_before
+from tokenstream._basics.backoff import clamp_reconnect, wait_before
 from tokenstream._hold import Hold
 from tokenstream.errors import (
     MisuseError,

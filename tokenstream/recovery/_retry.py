@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
-from tokenstream._joint import Prefill  # noqa: TC001 - a field's type can be asked for
+from tokenstream._basics.joint import Prefill  # noqa: TC001 - a field's type can be asked for
 from tokenstream.errors import AnswerRejected, ErrorKind, MisuseError, Outcome, StreamError
 from tokenstream.formats.base import Format
 from tokenstream.limits import check_wait

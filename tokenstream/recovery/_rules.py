@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from tokenstream._basics.joint import AskedJoint, Joint, PrefixJoint
+from tokenstream._basics.text_log import size_of
 from tokenstream._growing import BYTES_PER_TOKEN
-from tokenstream._joint import AskedJoint, Joint, PrefixJoint
-from tokenstream._log import size_of
 from tokenstream._seam import Seam
 from tokenstream.recovery._never import why_never
 from tokenstream.stream._continuation import Continuation

@@ -6,8 +6,8 @@ import time
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, cast
 
+from tokenstream._basics.json import decode
 from tokenstream._event_base import AnswerEvent, PartEvent
-from tokenstream._json import decode
 from tokenstream.errors import MisuseError, StreamError, StreamTruncated
 from tokenstream.events import Finish, Ping, StepDone, StepStart, Stopped, Unknown
 from tokenstream.relay import encoders

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from tokenstream._json import decode
+from tokenstream._basics.json import decode
+from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import ProtocolError, StreamError, StreamInterrupted
-from tokenstream.formats._read import is_dict
 from tokenstream.relay._batch import merged
 from tokenstream.relay._events_in import EventsIn
 from tokenstream.relay._shutdown import watched

@@ -14,7 +14,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.formats._read import is_dict, is_list
+from tokenstream._basics.untrusted import is_dict, is_list
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import ProtocolError
 from tokenstream.formats._errors import provider_error
-from tokenstream.formats._read import is_dict
 from tokenstream.sources._requests import from_urllib3, is_urllib3
 from tokenstream.status import status_error
 

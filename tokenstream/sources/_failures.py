@@ -10,6 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import (
     ConnectError,
     MisuseError,
@@ -20,7 +21,6 @@ from tokenstream.errors import (
     StreamStalled,
 )
 from tokenstream.formats._errors import provider_error
-from tokenstream.formats._read import is_dict
 from tokenstream.formats._seen import error_in
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.sources._boto3 import aws_failed

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_jsonable_python
 
-from tokenstream.formats._read import is_list
+from tokenstream._basics.untrusted import is_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream.errors import ProtocolError
-from tokenstream.formats._read import is_dict, is_list
 from tokenstream.sources._frameworks import framework_payload_of, is_run_event, model_event_of
 from tokenstream.sources._kinds import SKIPPED
 

@@ -25,9 +25,9 @@ from pydantic.fields import FieldInfo
 from typing_extensions import TypedDict, is_typeddict
 from typing_extensions import Unpack as LaterUnpack
 
-from tokenstream._json import decode
+from tokenstream._basics.json import decode
+from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError, ProtocolError
-from tokenstream.formats._read import is_dict
 from tokenstream.partial_json._schema import Schema
 
 if TYPE_CHECKING:

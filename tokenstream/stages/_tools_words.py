@@ -6,9 +6,9 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._json import decode
+from tokenstream._basics.json import decode
+from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream.errors import InvalidJSON, ProtocolError
-from tokenstream.formats._read import is_dict, is_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tokenstream._json import decode
+from tokenstream._basics.json import decode
+from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError, ProtocolError
-from tokenstream.formats._read import is_dict
 from tokenstream.framing import ServerSentEvent
 from tokenstream.limits import check_wait, check_whole
 

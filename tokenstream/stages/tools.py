@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tokenstream._json import is_one_value
+from tokenstream._basics.json import is_one_value
 from tokenstream.errors import InvalidJSON, LimitExceeded, OutputInvalid
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.partial_json._repairs import checked_lenient

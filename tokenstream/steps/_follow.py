@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError
-from tokenstream.formats._read import is_dict
 from tokenstream.sources._frameworks import is_run_event
 from tokenstream.sources._kinds import named
 from tokenstream.sources._payloads import payload_of

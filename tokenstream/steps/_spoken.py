@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.untrusted import is_dict
 from tokenstream.events import MessageStart, ToolCallDone
 from tokenstream.formats import registry
-from tokenstream.formats._read import is_dict
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.sources._payloads import payload_of
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream._visible import one_line
+from tokenstream._basics.visible import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream._lazy import lazily
+from tokenstream._basics.lazy import lazily
 from tokenstream.stream._async import AsyncStream
 from tokenstream.stream._partials_view import AsyncPartialsView, PartialsView
 from tokenstream.stream._sync import Stream

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, overload
 
-from tokenstream._elsewhere import no_block
+from tokenstream._basics.elsewhere import no_block
 from tokenstream._glance import through_of
 from tokenstream.errors import MisuseError
 from tokenstream.sources import Deferred, async_source

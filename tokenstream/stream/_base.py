@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from tokenstream._elsewhere import of_stream
+from tokenstream._basics.elsewhere import of_stream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,7 +7,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tokenstream._elsewhere import no_block
+from tokenstream._basics.elsewhere import no_block
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import StreamBase
 from tokenstream.stream._broadcast_hub import PATIENCE, Hub, checked

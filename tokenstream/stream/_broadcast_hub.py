@@ -12,7 +12,7 @@ import threading
 from itertools import count
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, get_args
 
-from tokenstream._ring import Ring
+from tokenstream._basics.ring import Ring
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.limits import check_whole
 from tokenstream.stream._phase import Phase

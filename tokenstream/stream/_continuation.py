@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._joint import anchor_of
+from tokenstream._basics.joint import anchor_of
 from tokenstream.errors import MisuseError
 from tokenstream.message import Citation, Message, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
 from tokenstream.turns._methods import METHODS

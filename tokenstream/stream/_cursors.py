@@ -14,7 +14,7 @@ from tokenstream._align import difference, is_same_call
 from tokenstream.events import ToolCallDone
 
 if TYPE_CHECKING:
-    from tokenstream._log import TextLog
+    from tokenstream._basics.text_log import TextLog
     from tokenstream.accumulator import Accumulator
     from tokenstream.events import ReasoningDelta, RefusalDelta, TextDelta
     from tokenstream.message import ToolCall

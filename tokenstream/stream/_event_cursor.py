@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.untrusted import is_list
 from tokenstream._growing import GrowingUsage
 from tokenstream._message_parts import COUNTS
 from tokenstream.events import (
@@ -14,7 +15,6 @@ from tokenstream.events import (
     Unknown,
     UsageUpdate,
 )
-from tokenstream.formats._read import is_list
 from tokenstream.message import Message, Usage
 from tokenstream.stream._part_cursor import PartCursor
 

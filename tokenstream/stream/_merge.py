@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, overload
 
-from tokenstream._elsewhere import no_block
+from tokenstream._basics.elsewhere import no_block
 from tokenstream.errors import MisuseError
 from tokenstream.sources._kinds import named
 from tokenstream.stream._async import AsyncStream

@@ -12,8 +12,8 @@ from tokenstream.stream._cursors import TextCursor
 from tokenstream.stream._output_end import is_cut
 
 if TYPE_CHECKING:
+    from tokenstream._basics.text_log import TextLog
     from tokenstream._growing import GrowingPart
-    from tokenstream._log import TextLog
     from tokenstream.accumulator import Accumulator
     from tokenstream.message import Message
 

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from tokenstream._visible import several_lines
+from tokenstream._basics.visible import several_lines
 from tokenstream.events import ReasoningDelta
 
 if TYPE_CHECKING:

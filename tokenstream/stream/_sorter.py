@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._json import decode
+from tokenstream._basics.json import decode
+from tokenstream._basics.untrusted import is_dict
 from tokenstream.connection import Connection
 from tokenstream.departures import Departures
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.formats import registry
 from tokenstream.formats._errors import provider_error
-from tokenstream.formats._read import is_dict
 from tokenstream.formats._seen import payload_of
 from tokenstream.formats.base import name_of
 from tokenstream.framing import ServerSentEvent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn, SupportsIndex
 
-from tokenstream._elsewhere import Refused
+from tokenstream._basics.elsewhere import Refused
 
 __all__ = ["Uncopied"]
 

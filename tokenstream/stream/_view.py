@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic, Never, NoReturn
 
 from typing_extensions import TypeVar
 
-from tokenstream._elsewhere import Refused
+from tokenstream._basics.elsewhere import Refused
 from tokenstream.errors import StreamError
 from tokenstream.message import ToolCall
 from tokenstream.stages._cursor import NULL

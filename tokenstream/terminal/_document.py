@@ -10,7 +10,7 @@ from markdown_it.token import Token
 from rich.markdown import Markdown
 from rich.segment import Segment, Segments
 
-from tokenstream._visible import several_lines
+from tokenstream._basics.visible import several_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream._lazy import lazily
+from tokenstream._basics.lazy import lazily
 
 if TYPE_CHECKING:
     from tokenstream.testing import faults

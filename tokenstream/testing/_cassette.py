@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.formats._read import is_dict, is_list
+from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream.framing.content_coding import ContentDecoder
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.status import ResponseHead

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from tokenstream._json import decode
+from tokenstream._basics.json import decode
 from tokenstream.errors import ProtocolError
 from tokenstream.events import (
     CitationAdded,

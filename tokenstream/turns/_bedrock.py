@@ -6,7 +6,7 @@ import binascii
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.formats._read import is_dict, is_list, text_of
+from tokenstream._basics.untrusted import is_dict, is_list, text_of
 from tokenstream.message import ServerToolResult
 from tokenstream.turns._turn import Turn, object_in
 

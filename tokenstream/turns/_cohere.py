@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.formats._read import is_list
+from tokenstream._basics.untrusted import is_list
 from tokenstream.turns._turn import Turn, text_arguments
 
 if TYPE_CHECKING:

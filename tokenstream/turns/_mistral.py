@@ -6,7 +6,7 @@ from base64 import b64encode
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.formats._read import text_of
+from tokenstream._basics.untrusted import text_of
 from tokenstream.turns._turn import Turn, text_arguments
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError, NotExpressible
-from tokenstream.formats._read import is_dict
 from tokenstream.turns._methods import METHODS
 
 if TYPE_CHECKING:

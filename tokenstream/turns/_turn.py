@@ -7,8 +7,8 @@ from abc import ABC, abstractmethod
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import NotExpressible, OutputInvalid
-from tokenstream.formats._read import is_dict
 from tokenstream.message import (
     Citation,
     MediaPart,

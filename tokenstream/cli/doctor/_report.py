@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._visible import one_line
+from tokenstream._basics.untrusted import is_dict, is_list
+from tokenstream._basics.visible import one_line
 from tokenstream.cli.doctor._pacing import moments_of, pace_of
 from tokenstream.errors import StreamStalled
-from tokenstream.formats._read import is_dict, is_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

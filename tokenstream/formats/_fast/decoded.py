@@ -10,7 +10,7 @@ import re
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tokenstream._json import is_deeper
+from tokenstream._basics.json import is_deeper
 from tokenstream.formats._fast.match import CODE
 from tokenstream.limits import DEFAULT_LIMITS
 

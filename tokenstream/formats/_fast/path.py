@@ -15,18 +15,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.untrusted import is_dict
 from tokenstream.events import PartDelta, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
 from tokenstream.formats._fast.decoded import DecodedShape
 from tokenstream.formats._fast.match import DIGITS_IN_A_ROW
 from tokenstream.formats._fast.shape import PADDING, Shape, found_at
 from tokenstream.formats._open import OpenCall
-from tokenstream.formats._read import is_dict
 from tokenstream.framing import EventStreamMessage, ServerSentEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._log import TextLog
+    from tokenstream._basics.text_log import TextLog
     from tokenstream.events import Event
     from tokenstream.formats._fast.match import Match
     from tokenstream.formats._fast.shape import Path

@@ -12,7 +12,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tokenstream._json import decode
+from tokenstream._basics.json import decode
 from tokenstream.errors import ProtocolError
 from tokenstream.formats._fast.match import CODE, NUMBER, Hole, is_count, matcher
 from tokenstream.framing._utf8 import is_utf8

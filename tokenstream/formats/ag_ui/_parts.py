@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from tokenstream._basics.untrusted import known, text_of
 from tokenstream.events import PartDone
 from tokenstream.formats._named import NamedKind, NamedParts, call_id_of
 from tokenstream.formats._open import OpenCall, mend
-from tokenstream.formats._read import known, text_of
 from tokenstream.formats.ag_ui._words import ASIDES
 from tokenstream.message import ReasoningPart, ServerToolResult
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.formats._read import dicts_of, int_of
+from tokenstream._basics.untrusted import dicts_of, int_of
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:

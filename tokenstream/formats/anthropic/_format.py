@@ -5,9 +5,9 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._basics.untrusted import dict_of, dicts_of, known, says_nothing, text_of
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
-from tokenstream.formats._read import dict_of, dicts_of, known, says_nothing, text_of
 from tokenstream.formats.anthropic._blocks import Blocks
 from tokenstream.formats.anthropic._words import FINISH_REASONS, usage_of
 from tokenstream.formats.base import Format

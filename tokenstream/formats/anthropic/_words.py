@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.formats._read import dict_of, int_of, text_of
+from tokenstream._basics.untrusted import dict_of, int_of, text_of
 from tokenstream.message import Citation, Usage
 
 if TYPE_CHECKING:

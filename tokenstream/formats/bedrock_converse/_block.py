@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.untrusted import text_of
 from tokenstream.formats._parts import BLANK_TEXT
-from tokenstream.formats._read import text_of
 from tokenstream.formats.bedrock_converse._words import base64_of, bytes_of
 
 if TYPE_CHECKING:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._basics.untrusted import dicts_of, is_dict, known, text_of
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._blocks import BlockParts
 from tokenstream.formats._open import mend
 from tokenstream.formats._parts import BLANK_REASONING, BLANK_TEXT, OpenCall
-from tokenstream.formats._read import dicts_of, is_dict, known, text_of
 from tokenstream.formats.bedrock_converse._block import Block
 from tokenstream.formats.bedrock_converse._words import base64_of, bytes_of, citation_of
 from tokenstream.message import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tokenstream.formats._read import dict_of, dicts_of, is_dict, is_list
+from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list
 from tokenstream.formats._values import json_text
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import binascii
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.formats._read import dict_of, dicts_of, int_of, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, text_of
 from tokenstream.message import Citation, Usage
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tokenstream.formats._read import dict_of, dicts_of, int_of, is_dict
+from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.untrusted import dict_of, int_of, known, text_of
 from tokenstream.formats._parts import BLANK_REASONING, BLANK_TEXT, OpenCall, OpenPart
-from tokenstream.formats._read import dict_of, int_of, known, text_of
 from tokenstream.formats._values import json_text
 from tokenstream.formats.cohere._words import citation_of
 from tokenstream.message import OpaquePart, ReasoningPart, TextPart

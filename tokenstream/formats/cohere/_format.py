@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._basics.untrusted import text_of
 from tokenstream.formats._fast.path import Fast
-from tokenstream.formats._read import text_of
 from tokenstream.formats.cohere._v1 import V1
 from tokenstream.formats.cohere._v2 import V2
 from tokenstream.formats.cohere._words import FINISH_REASONS

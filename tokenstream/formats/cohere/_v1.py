@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.formats._read import dict_of, dicts_of, known, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, known, text_of
 from tokenstream.formats.cohere._v2 import V2
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_list, text_of
 from tokenstream.errors import ProviderError
 from tokenstream.formats._errors import provider_error
-from tokenstream.formats._read import dict_of, dicts_of, int_of, is_list, text_of
 from tokenstream.message import Citation, Usage
 
 if TYPE_CHECKING:

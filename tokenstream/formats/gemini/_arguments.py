@@ -7,7 +7,7 @@ import re
 from itertools import pairwise
 from typing import Any, TypeAlias
 
-from tokenstream.formats._read import is_dict, is_list
+from tokenstream._basics.untrusted import is_dict, is_list
 
 __all__ = ["Steps", "StreamedArguments", "steps_of"]
 

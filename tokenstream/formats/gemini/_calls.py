@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, known, text_of
 from tokenstream.formats._open import mend
 from tokenstream.formats._parts import OpenCall, Parts
-from tokenstream.formats._read import dict_of, dicts_of, is_dict, known, text_of
 from tokenstream.formats._values import json_text
 from tokenstream.formats.gemini._arguments import StreamedArguments, steps_of
 from tokenstream.formats.gemini._sources import Sources

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._basics.untrusted import dict_of, is_dict, known, says_nothing, text_of
 from tokenstream.formats._open import mend
-from tokenstream.formats._read import dict_of, is_dict, known, says_nothing, text_of
 from tokenstream.formats._values import base64_bytes, json_text
 from tokenstream.formats.gemini._calls import CallParts
 from tokenstream.formats.gemini._words import usage_of

@@ -6,9 +6,9 @@ from itertools import zip_longest
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, is_dict, is_list, known, text_of
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
-from tokenstream.formats._read import dict_of, dicts_of, index_of, is_dict, is_list, known, text_of
 from tokenstream.formats.base import Format
 from tokenstream.formats.gemini._content import GeminiParts
 from tokenstream.formats.gemini._names import camel

@@ -7,7 +7,7 @@ from base64 import b64encode
 from enum import Enum
 from typing import Any
 
-from tokenstream.formats._read import dicts_of, is_dict, is_list
+from tokenstream._basics.untrusted import dicts_of, is_dict, is_list
 
 __all__ = ["camel"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.formats._read import dict_of, dicts_of, int_of, is_dict, is_list, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, is_list, text_of
 from tokenstream.message import Citation
 
 if TYPE_CHECKING:

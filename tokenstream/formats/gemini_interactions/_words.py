@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.formats._read import int_of, text_of
+from tokenstream._basics.untrusted import int_of, text_of
 from tokenstream.formats._values import count_of_kind
 from tokenstream.message import Citation, Usage
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._basics.untrusted import dict_of, dicts_of, known, text_of
 from tokenstream.events import MessageStart
 from tokenstream.formats._open import OpenPart, join_halves
 from tokenstream.formats._parts import Parts
-from tokenstream.formats._read import dict_of, dicts_of, known, text_of
 from tokenstream.formats.gemini_live._words import bytes_of, camel, child
 from tokenstream.message import (
     Citation,

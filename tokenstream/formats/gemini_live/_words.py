@@ -7,7 +7,7 @@ from base64 import urlsafe_b64decode
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.formats._read import dict_of, int_of
+from tokenstream._basics.untrusted import dict_of, int_of
 from tokenstream.formats._values import count_of_kind
 from tokenstream.message import Usage
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.formats._read import dict_of, dicts_of, int_of, is_dict, is_list, known, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, is_list, known, text_of
 from tokenstream.formats._values import base64_bytes, json_text
 from tokenstream.message import (
     Citation,

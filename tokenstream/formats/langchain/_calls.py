@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.formats._read import text_of
+from tokenstream._basics.untrusted import text_of
 from tokenstream.formats._values import json_text
 from tokenstream.message import OpaquePart
 

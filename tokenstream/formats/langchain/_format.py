@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, is_list, says_nothing, text_of
 from tokenstream.errors import StreamTruncated
 from tokenstream.formats._fast.path import Fast
-from tokenstream.formats._read import dict_of, dicts_of, int_of, is_dict, is_list, says_nothing, text_of
 from tokenstream.formats._reasons import PROVIDERS_REASONS, reason_of
 from tokenstream.formats.base import Format
 from tokenstream.formats.langchain._blocks import Blocks

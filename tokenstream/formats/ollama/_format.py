@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._basics.untrusted import dict_of, int_of, is_dict, is_list, known, says_nothing, text_of
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
-from tokenstream.formats._read import dict_of, int_of, is_dict, is_list, known, says_nothing, text_of
 from tokenstream.formats._values import base64_bytes, json_text
 from tokenstream.formats.base import Format
 from tokenstream.message import MediaPart, OpaquePart, Usage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from tokenstream.formats._read import dict_of, dicts_of, index_of, int_of, is_dict, known, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, int_of, is_dict, known, text_of
 from tokenstream.message import Citation, MediaPart, OpaquePart, RefusalPart, TextPart
 
 if TYPE_CHECKING:

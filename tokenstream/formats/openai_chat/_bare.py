@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tokenstream.formats._read import dicts_of, is_dict, is_list
+from tokenstream._basics.untrusted import dicts_of, is_dict, is_list
 
 __all__ = ["BARE_FIELDS", "OVER_FIELD", "TEXTS", "as_chunk", "is_bare"]
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, is_dict, known, says_nothing
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._open import mend
-from tokenstream.formats._read import dict_of, dicts_of, index_of, is_dict, known, says_nothing
 from tokenstream.formats._whole import Wholeness
 from tokenstream.message import OpaquePart
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from tokenstream.formats._read import dict_of, dicts_of, index_of, int_of, is_dict, is_list, known, text_of
+from tokenstream._basics.untrusted import (
+    dict_of,
+    dicts_of,
+    index_of,
+    int_of,
+    is_dict,
+    is_list,
+    known,
+    text_of,
+)
 from tokenstream.formats._values import base64_bytes, scalar_text
 from tokenstream.formats.openai_chat._calls import Calls
 from tokenstream.formats.openai_chat._tables import REASONING_FIELDS, REASONING_LISTS, REASONING_STEPS

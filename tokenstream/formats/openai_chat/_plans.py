@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
+from tokenstream._basics.untrusted import are_text
 from tokenstream.errors import ProtocolError
-from tokenstream.formats._read import are_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

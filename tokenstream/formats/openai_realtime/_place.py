@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tokenstream.formats._read import dict_of, text_of
+from tokenstream._basics.untrusted import dict_of, text_of
 
 __all__ = ["is_event", "place_of"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.untrusted import dict_of, text_of
 from tokenstream.formats._openai import token_counts
-from tokenstream.formats._read import dict_of, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._log import TextLog
+from tokenstream._basics.text_log import TextLog
+from tokenstream._basics.untrusted import dict_of, is_dict, text_of
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._open import mend
-from tokenstream.formats._read import dict_of, is_dict, text_of
 from tokenstream.formats.openai_responses._item import Item
 from tokenstream.formats.openai_responses._words import arguments_of, described, written
 from tokenstream.message import OpaquePart

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from tokenstream.formats._read import dict_of, is_dict, text_of
+from tokenstream._basics.untrusted import dict_of, is_dict, text_of
 from tokenstream.formats.openai_responses._item import ImageItem
 from tokenstream.formats.openai_responses._items import Items, number_of
 from tokenstream.formats.openai_responses._written import WrittenItem

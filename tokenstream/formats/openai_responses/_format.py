@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._basics.untrusted import dict_of, is_list, known, says_nothing, text_of
 from tokenstream.events import PartDelta, ToolCallDelta
 from tokenstream.formats._fast.path import Fast, refuse
 from tokenstream.formats._fast.shape import PADDING
-from tokenstream.formats._read import dict_of, is_list, known, says_nothing, text_of
 from tokenstream.formats.base import PING_NAMES, Format
 from tokenstream.formats.openai_responses._events import READERS
 from tokenstream.formats.openai_responses._items import MADE_OF, Items, sequence_number_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.untrusted import known, says_nothing, text_of
 from tokenstream.formats._open import NO_PART
-from tokenstream.formats._read import known, says_nothing, text_of
 from tokenstream.formats.openai_responses._words import arguments_of, media_of, result_of, written
 from tokenstream.message import MediaPart, OpaquePart, ServerToolCall, ServerToolResult
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._basics.untrusted import dicts_of, index_of, text_of
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._open import mend
 from tokenstream.formats._parts import Parts
-from tokenstream.formats._read import dicts_of, index_of, text_of
 from tokenstream.formats.openai_responses._calls import CallItem, is_clients
 from tokenstream.formats.openai_responses._item import (
     HostedItem,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.untrusted import dicts_of, is_list, known, text_of
 from tokenstream.formats._open import NO_PART
-from tokenstream.formats._read import dicts_of, is_list, known, text_of
 from tokenstream.formats.openai_responses._item import Item
 from tokenstream.formats.openai_responses._words import citation_of, described, phase_of
 from tokenstream.message import OpaquePart, ReasoningPart, RefusalPart, TextPart

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from tokenstream import events as _events
 from tokenstream import message as _message
+from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream.errors import ProtocolError
-from tokenstream.formats._read import is_dict, is_list
 from tokenstream.formats.tokenstream._words import error_of
 from tokenstream.message import Citation, FinishReason, Message, Part, ToolCall, Usage
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._basics.untrusted import text_of
 from tokenstream.errors import LimitExceeded, PositionLost, ProtocolError
 from tokenstream.events import (
     CitationAdded,
@@ -20,7 +21,6 @@ from tokenstream.events import (
 )
 from tokenstream.formats._fast.path import Fast, refuse
 from tokenstream.formats._open import mend
-from tokenstream.formats._read import text_of
 from tokenstream.formats._replay import Replay
 from tokenstream.formats.base import Format, Frame
 from tokenstream.formats.tokenstream._events import EVENTS, event_of

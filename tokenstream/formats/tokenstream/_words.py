@@ -7,6 +7,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tokenstream import errors as _errors
+from tokenstream._basics.untrusted import float_of, int_of, text_of
 from tokenstream.errors import (
     AnswerRejected,
     ConnectError,
@@ -20,7 +21,6 @@ from tokenstream.errors import (
     StreamStalled,
 )
 from tokenstream.formats._open import mend
-from tokenstream.formats._read import float_of, int_of, text_of
 
 if TYPE_CHECKING:
     from tokenstream.message import Ending

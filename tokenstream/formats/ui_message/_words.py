@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
-from tokenstream.formats._read import dict_of, int_of, is_dict, known, text_of
+from tokenstream._basics.untrusted import dict_of, int_of, is_dict, known, text_of
 from tokenstream.formats._values import base64_bytes
 from tokenstream.message import Citation, MediaPart, Usage
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._json import decode
+from tokenstream._basics.json import decode
 from tokenstream.errors import ProtocolError
 from tokenstream.events import ToolCallDelta
 from tokenstream.relay.encoders._named import NamedEncoder

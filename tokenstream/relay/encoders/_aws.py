@@ -7,7 +7,7 @@ from binascii import b2a_base64
 from typing import TYPE_CHECKING, Any, ClassVar
 from zlib import crc32
 
-from tokenstream.formats._read import is_dict
+from tokenstream._basics.untrusted import is_dict
 from tokenstream.relay.encoders._encoder import Encoder, written
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._log import TextLog
+from tokenstream._basics.text_log import TextLog
 from tokenstream.events import TextDelta
 from tokenstream.relay.encoders._blocks import BlockEncoder
 from tokenstream.relay.encoders._pieces import keeping

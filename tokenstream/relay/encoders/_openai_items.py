@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._log import TextLog
+from tokenstream._basics.text_log import TextLog
 from tokenstream.events import Finish, MediaDelta
 from tokenstream.message import MediaPart, ToolCall
 from tokenstream.relay.encoders._encoder import Encoder

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic_core import to_json
 
+from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream.events import PartDelta, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
-from tokenstream.formats._read import is_dict, is_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable

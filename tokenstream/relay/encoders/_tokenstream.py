@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, get_args
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-from tokenstream._json import decode
+from tokenstream._basics.json import decode
+from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._message_parts import COUNTS
 from tokenstream.errors import ProtocolError, ProviderError, StreamError
 from tokenstream.events import (
@@ -26,7 +27,6 @@ from tokenstream.events import (
     ToolCallDelta,
     Unknown,
 )
-from tokenstream.formats._read import is_dict, is_list
 from tokenstream.formats.tokenstream._events import EVENTS, FIELDS, event_of
 from tokenstream.formats.tokenstream._words import End, end_of, said_of
 from tokenstream.message import FinishReason, MediaPart, Message, OpaquePart

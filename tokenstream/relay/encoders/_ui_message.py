@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._json import decode
+from tokenstream._basics.json import decode
 from tokenstream.message import ToolCall
 from tokenstream.relay.encoders._encoder import Encoder
 from tokenstream.relay.encoders._media import Media

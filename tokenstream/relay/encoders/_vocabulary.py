@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._json import decode
+from tokenstream._basics.json import decode
+from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import NotExpressible, ProtocolError
-from tokenstream.formats._read import is_dict
 from tokenstream.message import Usage
 from tokenstream.turns._drop import names_of
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.text_log import size_of
 from tokenstream._growing import BYTES_PER_TOKEN, GrowingUsage
-from tokenstream._log import size_of
 from tokenstream.errors import MisuseError
 from tokenstream.events import (
     PartDelta,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tokenstream._log import TextLog
+from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import MisuseError
 from tokenstream.stages._text.base import TextStage
 from tokenstream.stages._text.code import CodeMarks
