@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from tests.made_section import Section
 from tests.project import ROOT
+from tokenstream._connection.status import ResponseHead
 from tokenstream.cli.doctor._findings import judge
 from tokenstream.cli.doctor._hops import HOPS
 from tokenstream.cli.doctor._pacing import Arrival
 from tokenstream.cli.doctor._probe import Probe
 from tokenstream.cli.doctor._report import lines_of
-from tokenstream.status import ResponseHead
 
 if TYPE_CHECKING:
     from tokenstream.cli.doctor._hops import Hop

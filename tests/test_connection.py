@@ -13,7 +13,7 @@ from tests.stream.bodies import ANSWER, chunk
 from tests.support.aws_eventstream import message
 from tests.support.wire import DONE
 from tokenstream import AsyncStream, Decoder, Limits, Stream, testing
-from tokenstream.connection import Connection
+from tokenstream._connection.connection import Connection
 from tokenstream.departures import Departures
 from tokenstream.errors import (
     LimitExceeded,

@@ -13,7 +13,7 @@ from tests.support.chunkings import per_event
 from tests.support.recordings import Recorded, ours
 from tests.support.wire import DONE, sse
 from tokenstream import Decoder, Limits, Stream
-from tokenstream.connection import Connection
+from tokenstream._connection.connection import Connection
 from tokenstream.errors import (
     LimitExceeded,
     MisuseError,

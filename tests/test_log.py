@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.support.wire import sse
 from tokenstream._basics.text_log import TextLog
-from tokenstream._machine import Machine
+from tokenstream._pipeline.machine import Machine
 
 
 @given(st.lists(st.text(max_size=5), max_size=40), st.data())

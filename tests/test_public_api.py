@@ -46,7 +46,7 @@ PUBLIC: dict[str, list[str]] = {
     "tokenstream.cli.inspect": ["add_to"],
     "tokenstream.cli.serve": ["add_to", "answers"],
     "tokenstream.connect": ["aconnect", "connect"],
-    "tokenstream.connection": ["Connection"],
+    "tokenstream._connection.connection": ["Connection"],
     "tokenstream.decoder": ["Decoder"],
     "tokenstream.departures": ["Departure", "Departures", "RULES"],
     "tokenstream.errors": [
@@ -267,7 +267,13 @@ PUBLIC: dict[str, list[str]] = {
     "tokenstream.stages.reorder": ["Reorder"],
     "tokenstream.stages.tools": ["CallDraft", "ValidatedCalls"],
     "tokenstream.stages.metrics": ["BATCH", "GapHistogram", "Meter", "Metrics", "SAMPLE"],
-    "tokenstream.status": ["ErrorBody", "REQUEST_IDS", "ResponseHead", "retry_after_of", "status_error"],
+    "tokenstream._connection.status": [
+        "ErrorBody",
+        "REQUEST_IDS",
+        "ResponseHead",
+        "retry_after_of",
+        "status_error",
+    ],
     "tokenstream.steps": ["RunEvents", "Step", "Steps"],
     "tokenstream.stream": [
         "AsyncBroadcast",

@@ -30,8 +30,8 @@ from tokenstream import (
     resilient,
     testing,
 )
-from tokenstream._machine import Machine
-from tokenstream._reasoning_tags import ReasoningTags, tagged
+from tokenstream._pipeline.machine import Machine
+from tokenstream._pipeline.reasoning_tags import ReasoningTags, tagged
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import MisuseError, StreamTruncated
 from tokenstream.events import PartDone, PartStart, ReasoningDelta, TextDelta

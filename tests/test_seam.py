@@ -9,7 +9,7 @@ import pytest
 
 from tests.project import ROOT
 from tokenstream._basics.joint import AskedJoint, PrefixJoint
-from tokenstream._seam import Seam
+from tokenstream._pipeline.seam import Seam
 from tokenstream.accumulator import Accumulator
 from tokenstream.events import (
     CitationAdded,

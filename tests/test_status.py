@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tokenstream import Limits
+from tokenstream._connection.status import ErrorBody, ResponseHead, retry_after_of, status_error
 from tokenstream.errors import NotAStream, StatusError, StreamError
-from tokenstream.status import ErrorBody, ResponseHead, retry_after_of, status_error
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenstream._basics.waits import LONGEST_WAIT, duration_of, reset_of, retry_after_of
+from tokenstream._connection.status import status_error
 from tokenstream.formats._errors import provider_error
-from tokenstream.status import status_error
 
 _EIGHT = 1_795_161_600.0
 _DATE = "Fri, 20 Nov 2026 08:00:00 GMT"

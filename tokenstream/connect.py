@@ -65,13 +65,13 @@ def connect(
     _refuse_places("connect", url, misplaced)
     _refuse_socket(url, "Stream(websockets.sync.client.connect(url, …))")
     # Imported here, because importing the package must stay cheap.
-    from tokenstream._request import Request
+    from tokenstream._request.request import Request
     from tokenstream.stream import Stream
     from tokenstream.stream._driver import Options
 
     if retry is not None:
-        from tokenstream._glance import through_of
-        from tokenstream._request_again import request_again
+        from tokenstream._pipeline.glance import through_of
+        from tokenstream._request.again import request_again
 
         return request_again(
             Stream,
@@ -136,13 +136,13 @@ def aconnect(
     """
     _refuse_places("aconnect", url, misplaced)
     _refuse_socket(url, "AsyncStream(websockets.asyncio.client.connect(url, …))")
-    from tokenstream._request import Request
+    from tokenstream._request.request import Request
     from tokenstream.stream import AsyncStream
     from tokenstream.stream._driver import Options
 
     if retry is not None:
-        from tokenstream._glance import through_of
-        from tokenstream._request_again import request_again
+        from tokenstream._pipeline.glance import through_of
+        from tokenstream._request.again import request_again
 
         return request_again(
             AsyncStream,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._glance import through_of
-from tokenstream._machine import Machine
+from tokenstream._pipeline.glance import through_of
+from tokenstream._pipeline.machine import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -10,13 +10,13 @@ import pytest
 
 from tests import doctor_page
 from tests.docs_pages import blocks
+from tokenstream._connection.status import ResponseHead
 from tokenstream.cli.doctor import _findings
 from tokenstream.cli.doctor._findings import Diagnosis, Finding, judge
 from tokenstream.cli.doctor._hops import HOPS
 from tokenstream.cli.doctor._pacing import Arrival
 from tokenstream.cli.doctor._probe import Probe
 from tokenstream.errors import StatusError, StreamInterrupted, StreamTruncated
-from tokenstream.status import ResponseHead
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

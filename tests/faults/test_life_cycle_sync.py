@@ -154,7 +154,7 @@ def test_f81_generator_exit_in_a_consumer() -> None:
         assert stream.message.ending == "stopped"
 
 
-DRIVER = [PACKAGE / "stream" / "_sync.py", PACKAGE / "stream" / "_core.py", PACKAGE / "_machine.py"]
+DRIVER = [PACKAGE / "stream" / "_sync.py", PACKAGE / "stream" / "_core.py", PACKAGE / "_pipeline/machine.py"]
 
 
 def line_of(frame: FrameType) -> str:

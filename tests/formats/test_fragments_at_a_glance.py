@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.answers_in_turns import ANSWERS
 from tokenstream import Decoder
-from tokenstream.connection import Connection
+from tokenstream._connection.connection import Connection
 from tokenstream.events import ToolCallDelta
 
 _CALLS = [name for name in ANSWERS if name.endswith(", calls")]

@@ -11,6 +11,7 @@ import pytest
 
 from tests.project import ROOT
 from tokenstream import Stream
+from tokenstream._connection.status import status_error
 from tokenstream.errors import (
     ConnectError,
     LimitExceeded,
@@ -27,7 +28,6 @@ from tokenstream.errors import (
 from tokenstream.formats import Format, custom, registry
 from tokenstream.framing.aws_eventstream import EventStreamMessage
 from tokenstream.sources._failures import opening_failed
-from tokenstream.status import status_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable

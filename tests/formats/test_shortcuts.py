@@ -7,7 +7,7 @@ from typing import Any, get_args
 import pytest
 
 from tests.benchmarks.answers import ANSWERS
-from tokenstream.connection import Connection
+from tokenstream._connection.connection import Connection
 from tokenstream.departures import Departures
 from tokenstream.events import Event
 from tokenstream.formats.base import Unit

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.wire import DONE, sse
 from tokenstream import Decoder, Stream
-from tokenstream._machine import Machine
+from tokenstream._pipeline.machine import Machine
 from tokenstream.message import Usage
 from tokenstream.stages import GapHistogram, Meter, Metrics
 from tokenstream.stages.metrics import BATCH, SAMPLE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.stream.async_sources import HEL
-from tokenstream._machine import Machine
+from tokenstream._pipeline.machine import Machine
 from tokenstream.errors import StreamStalled
 from tokenstream.limits import Deadlines
 from tokenstream.stream._silence import Silence

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
-    from tokenstream._machine import Machine
+    from tokenstream._pipeline.machine import Machine
     from tokenstream.message import Message, Usage
     from tokenstream.otel._requested import Attributes
     from tokenstream.otel._tools import Around

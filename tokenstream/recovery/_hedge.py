@@ -6,8 +6,8 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._hold import shows
-from tokenstream._machine import Machine
+from tokenstream._pipeline.hold import shows
+from tokenstream._pipeline.machine import Machine
 from tokenstream.stream._reader import CLOSING_SECONDS, unpacked
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream._hold import shows
+from tokenstream._pipeline.hold import shows
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import AnswerRejected
 from tokenstream.events import PartDone, RefusalDelta, ToolCallDelta, ToolCallStart

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from tokenstream._basics.backoff import clamp_reconnect, wait_before
-from tokenstream._hold import Hold
+from tokenstream._pipeline.hold import Hold
 from tokenstream.errors import (
     MisuseError,
     PositionLost,
@@ -28,7 +28,7 @@ from tokenstream.stream._said import log
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._renewable import RenewableMachine
+    from tokenstream._pipeline.renewable import RenewableMachine
     from tokenstream.events import Event
     from tokenstream.message import Usage
     from tokenstream.recovery._hedge import Contender

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tokenstream._glance import through_of
+from tokenstream._pipeline.glance import through_of
 from tokenstream.errors import MisuseError
 from tokenstream.recovery._open import AsyncOpener, Opener, SyncOpener, openers_of
 from tokenstream.recovery._recovery import Recovery

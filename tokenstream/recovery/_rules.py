@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.joint import AskedJoint, Joint, PrefixJoint
 from tokenstream._basics.text_log import size_of
 from tokenstream._growing import BYTES_PER_TOKEN
-from tokenstream._seam import Seam
+from tokenstream._pipeline.seam import Seam
 from tokenstream.recovery._never import why_never
 from tokenstream.stream._continuation import Continuation
 
 if TYPE_CHECKING:
-    from tokenstream._renewable import RenewableMachine
+    from tokenstream._pipeline.renewable import RenewableMachine
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.recovery._open import Opener

@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import is_dict
+from tokenstream._connection.status import status_error
 from tokenstream.errors import ProtocolError
 from tokenstream.formats._errors import provider_error
 from tokenstream.sources._requests import from_urllib3, is_urllib3
-from tokenstream.status import status_error
 
 if TYPE_CHECKING:
     from tokenstream.errors import StreamError

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import is_dict
+from tokenstream._connection.status import status_error
 from tokenstream.errors import (
     ConnectError,
     MisuseError,
@@ -25,7 +26,6 @@ from tokenstream.formats._seen import error_in
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.sources._boto3 import aws_failed
 from tokenstream.sources._websocket import closed_socket, is_socket_closed, refused_socket
-from tokenstream.status import status_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

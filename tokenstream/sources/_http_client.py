@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._connection.status import ResponseHead, lowered
 from tokenstream.errors import MisuseError
 from tokenstream.sources._kinds import SyncSource, is_like
-from tokenstream.status import ResponseHead, lowered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

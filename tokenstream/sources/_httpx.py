@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Iterable
 from typing import Any
 
+from tokenstream._connection.status import ResponseHead, lowered
 from tokenstream.errors import MisuseError
 from tokenstream.sources._kinds import AsyncSource, SyncSource, do_nothing, is_like
 from tokenstream.sources._plain import at_once
-from tokenstream.status import ResponseHead, lowered
 
 __all__ = ["from_async_response", "from_response", "is_response"]
 

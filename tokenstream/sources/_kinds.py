@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
+    from tokenstream._connection.status import ResponseHead
     from tokenstream.limits import Deadlines
-    from tokenstream.status import ResponseHead
 
 __all__ = ["SKIPPED", "AsyncSource", "Deferred", "SyncSource", "do_nothing", "is_like", "named"]
 

@@ -8,10 +8,10 @@ from functools import partial
 from inspect import iscoroutinefunction, signature
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._connection.status import status_error
 from tokenstream.errors import MisuseError, StreamInterrupted
 from tokenstream.formats._errors import error_kind, kind_of_status
 from tokenstream.sources._kinds import AsyncSource, SyncSource, named
-from tokenstream.status import status_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator

@@ -16,7 +16,7 @@ from tokenstream.stream._said import warn
 from tokenstream.stream._tap_beside import AsyncBeside, SyncBeside, loops_of
 
 if TYPE_CHECKING:
-    from tokenstream.status import ResponseHead
+    from tokenstream._connection.status import ResponseHead
     from tokenstream.steps._framework import RunOfAFramework
     from tokenstream.steps._run import Steps
 

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, overload
 
 from tokenstream._basics.elsewhere import no_block
-from tokenstream._glance import through_of
+from tokenstream._pipeline.glance import through_of
 from tokenstream.errors import MisuseError
 from tokenstream.sources import Deferred, async_source
 from tokenstream.stream._async_driver import AsyncDriver

@@ -9,10 +9,10 @@ from tokenstream._basics.elsewhere import of_stream
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tokenstream._connection.status import ResponseHead
     from tokenstream.departures import Departure
     from tokenstream.message import Checkpoint, Message
     from tokenstream.stages.metrics import Metrics
-    from tokenstream.status import ResponseHead
     from tokenstream.stream._attempts import AttemptReport
     from tokenstream.stream._driver import Driver
     from tokenstream.stream._tap_onlooker import Onlooker

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._align import difference, is_same_call
+from tokenstream._pipeline.align import difference, is_same_call
 from tokenstream.events import ToolCallDone
 
 if TYPE_CHECKING:

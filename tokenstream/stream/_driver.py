@@ -7,8 +7,8 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
 
-from tokenstream._guarded import GuardedMachine
-from tokenstream._renewable import RenewableMachine
+from tokenstream._pipeline.guarded import GuardedMachine
+from tokenstream._pipeline.renewable import RenewableMachine
 from tokenstream.errors import MisuseError, StreamClosed, StreamConsumed, StreamError
 from tokenstream.limits import Deadlines, check_option
 from tokenstream.sources import reading_failed
@@ -22,11 +22,11 @@ from tokenstream.stream._said import broken_off, concurrent, inform, log
 from tokenstream.stream._silence import Gap, GuardTime, Silence
 
 if TYPE_CHECKING:
+    from tokenstream._connection.status import ResponseHead
     from tokenstream.accumulator import Accumulator
     from tokenstream.events import Event
     from tokenstream.message import Ending, Message
     from tokenstream.sources import AsyncSource, Deferred, SyncSource
-    from tokenstream.status import ResponseHead
     from tokenstream.stream._opening import First, Recovers
 
 __all__ = ["REST_SECONDS", "Driver", "Options"]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from anyio import CancelScope, Event
 
-    from tokenstream._guarded import GuardedMachine
+    from tokenstream._pipeline.guarded import GuardedMachine
     from tokenstream.stages._guards.asked import Question
     from tokenstream.stream._async_pump import AsyncPump
 

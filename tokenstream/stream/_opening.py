@@ -10,11 +10,11 @@ from tokenstream.limits import check_option
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:
+    from tokenstream._connection.status import ResponseHead
     from tokenstream.errors import StreamError
     from tokenstream.formats.base import Format
     from tokenstream.sources import Deferred
     from tokenstream.stages import Reorder
-    from tokenstream.status import ResponseHead
     from tokenstream.stream._attempts import AttemptReport
 
 __all__ = ["First", "Recovers", "is_failure", "known_first", "prepare", "taken"]

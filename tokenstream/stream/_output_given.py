@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._align import difference
+from tokenstream._pipeline.align import difference
 from tokenstream.errors import OutputInvalid
 
 if TYPE_CHECKING:

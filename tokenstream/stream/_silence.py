@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.errors import StreamStalled
 
 if TYPE_CHECKING:
-    from tokenstream._guarded import GuardedMachine
-    from tokenstream._machine import Machine
+    from tokenstream._pipeline.guarded import GuardedMachine
+    from tokenstream._pipeline.machine import Machine
     from tokenstream.limits import Deadlines
     from tokenstream.stages import Reorder
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict
-from tokenstream.connection import Connection
+from tokenstream._connection.connection import Connection
 from tokenstream.departures import Departures
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.formats import registry

@@ -11,7 +11,7 @@ from tokenstream.sources._httpx import from_async_response, from_response
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from tokenstream.status import ResponseHead
+    from tokenstream._connection.status import ResponseHead
 
 __all__ = ["BodyWatcher", "can_be_shown", "is_asynchronous", "show"]
 

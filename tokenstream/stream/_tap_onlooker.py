@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._machine import Machine
+from tokenstream._pipeline.machine import Machine
 from tokenstream.errors import MisuseError, NotAStream, StreamError, StreamInterrupted
 from tokenstream.sources import opening_failed, reading_failed
 from tokenstream.sources._payloads import payload_of
@@ -13,9 +13,9 @@ from tokenstream.sources._payloads import payload_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._connection.status import ResponseHead
     from tokenstream.formats.base import Format
     from tokenstream.limits import Limits
-    from tokenstream.status import ResponseHead
 
 __all__ = ["Onlooker"]
 

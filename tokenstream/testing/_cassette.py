@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import is_dict, is_list
+from tokenstream._connection.status import ResponseHead
 from tokenstream.framing.content_coding import ContentDecoder
 from tokenstream.limits import DEFAULT_LIMITS
-from tokenstream.status import ResponseHead
 from tokenstream.testing._cassette_yaml import read_yaml
 from tokenstream.testing._errors import RecordingInvalid
 from tokenstream.testing._frames import framing_of

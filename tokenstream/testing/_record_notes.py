@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tokenstream.status import ResponseHead
+    from tokenstream._connection.status import ResponseHead
     from tokenstream.testing._record_filters import Filter
     from tokenstream.testing._recording import Breaks
 

@@ -6,9 +6,9 @@ import math
 import threading
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from tokenstream._connection.status import ResponseHead
 from tokenstream.errors import MisuseError
 from tokenstream.sources import AsyncSource, SyncSource
-from tokenstream.status import ResponseHead
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.testing._clock import VirtualClock, clock_of
 

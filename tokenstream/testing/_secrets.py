@@ -9,8 +9,8 @@ from contextlib import suppress
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
+from tokenstream._connection.status import REQUEST_IDS
 from tokenstream.errors import MisuseError, StreamError
-from tokenstream.status import REQUEST_IDS
 from tokenstream.testing._errors import RecordingRefused
 
 if TYPE_CHECKING:

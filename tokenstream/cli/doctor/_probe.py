@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from tokenstream._request import Request
+from tokenstream._request.request import Request
 from tokenstream.cli._failure import CommandFailed, reason_of
 from tokenstream.cli.doctor._pacing import Arrival
 from tokenstream.errors import StreamError, StreamTruncated
@@ -25,9 +25,9 @@ from tokenstream.stream import Stream
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from tokenstream._connection.status import ResponseHead
     from tokenstream.cli._asking import Asked
     from tokenstream.framing.sniff import Sniffed
-    from tokenstream.status import ResponseHead
 
 __all__ = ["Ended", "Probe", "codings", "probe"]
 

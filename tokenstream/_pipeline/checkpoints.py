@@ -14,7 +14,7 @@ from tokenstream.message import Checkpoint
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tokenstream.connection import Connection
+    from tokenstream._connection.connection import Connection
     from tokenstream.events import Event
     from tokenstream.formats.base import Format
     from tokenstream.limits import Limits

@@ -15,8 +15,9 @@ from tokenstream.stages.metrics import Meter
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from tokenstream._connection.connection import Connection
+    from tokenstream._connection.status import ResponseHead
     from tokenstream._growing import Lane
-    from tokenstream.connection import Connection
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._answer import Throughs
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Usage
     from tokenstream.stages import Reorder
     from tokenstream.stages.metrics import Metrics
-    from tokenstream.status import ResponseHead
 
 __all__ = ["Glancing", "decoder_of", "is_the_callers", "no_event", "through_of"]
 
@@ -282,7 +282,7 @@ def through_of(reasoning_tags: bool | Iterable[str]) -> Throughs | None:  # noqa
     """
     if reasoning_tags is False or reasoning_tags == ():
         return None
-    from tokenstream._reasoning_tags import tagged
+    from tokenstream._pipeline.reasoning_tags import tagged
 
     return tagged(reasoning_tags)
 

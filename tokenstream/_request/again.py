@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from tokenstream._basics.backoff import last_event_id_header
-from tokenstream._request import Request, headers_but
-from tokenstream._request_continued import ContinuationRequests, check_continuable
+from tokenstream._request.continued import ContinuationRequests, check_continuable
+from tokenstream._request.request import Request, headers_but
 from tokenstream.recovery._open import AsyncOpener, Opener, SyncOpener, openers_of
 from tokenstream.recovery._resilient import StreamT, checked, read_again
 from tokenstream.stream import AsyncStream

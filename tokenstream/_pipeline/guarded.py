@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Protocol
 
-from tokenstream._glance import no_event
-from tokenstream._hold import Hold
-from tokenstream._machine import Machine
+from tokenstream._pipeline.glance import no_event
+from tokenstream._pipeline.hold import Hold
+from tokenstream._pipeline.machine import Machine
 from tokenstream.errors import GuardFailed
 from tokenstream.events import Finish, Restarted, Stopped
 

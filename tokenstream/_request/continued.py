@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tokenstream._basics.untrusted import is_dict, is_list
-from tokenstream._request import headers_but
+from tokenstream._request.request import headers_but
 from tokenstream.errors import MisuseError
 from tokenstream.recovery._never import JSON_ASKED
 from tokenstream.recovery._open import told_prefix

@@ -6,9 +6,10 @@ import math
 from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream._basics.untrusted import are_text, is_dict
-from tokenstream._checkpoints import judged, restored, standing
-from tokenstream._glance import Glancing, decoder_of, is_the_callers, no_event
-from tokenstream.connection import Connection
+from tokenstream._connection.connection import Connection
+from tokenstream._connection.status import ErrorBody
+from tokenstream._pipeline.checkpoints import judged, restored, standing
+from tokenstream._pipeline.glance import Glancing, decoder_of, is_the_callers, no_event
 from tokenstream.departures import Departures
 from tokenstream.errors import (
     LimitExceeded,
@@ -24,17 +25,16 @@ from tokenstream.formats._seen import no_piece
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing._comments import COMMENT
 from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
-from tokenstream.status import ErrorBody
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from tokenstream._connection.status import ResponseHead
     from tokenstream.events import Event
     from tokenstream.formats._answer import Throughs
     from tokenstream.formats.base import Format
     from tokenstream.framing.content_coding import ContentDecoder
     from tokenstream.message import Checkpoint, Ending, Usage
-    from tokenstream.status import ResponseHead
 
 __all__ = ["Machine"]
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from tokenstream._align import Aligner
-from tokenstream._checkpoints import judged
-from tokenstream._glance import no_event
-from tokenstream._guarded import GuardedMachine
+from tokenstream._connection.status import ErrorBody
+from tokenstream._pipeline.align import Aligner
+from tokenstream._pipeline.checkpoints import judged
+from tokenstream._pipeline.glance import no_event
+from tokenstream._pipeline.guarded import GuardedMachine
 from tokenstream.errors import PositionLost
 from tokenstream.events import Finish, MessageStart, PartDone
-from tokenstream.status import ErrorBody
 
 if TYPE_CHECKING:
-    from tokenstream._hold import Hold
-    from tokenstream._seam import Seam
+    from tokenstream._pipeline.hold import Hold
+    from tokenstream._pipeline.seam import Seam
     from tokenstream.errors import StreamError
     from tokenstream.events import Event, Restarted
     from tokenstream.formats._answer import Throughs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tokenstream._unframed import OF_SSE, Unframed
+from tokenstream._connection.unframed import OF_SSE, Unframed
 from tokenstream.errors import LimitExceeded, ProtocolError, StreamTruncated
 from tokenstream.formats import registry
 from tokenstream.formats._seen import error_in, is_malformed, is_whole, lines_without_ends

@@ -1,0 +1,1 @@
+"""One connection: its response head, its framing and its format."""

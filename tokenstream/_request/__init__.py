@@ -1,0 +1,1 @@
+"""The HTTP request whose answer is a stream."""
