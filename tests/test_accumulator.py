@@ -28,7 +28,7 @@ from tokenstream.events import (
     Unknown,
     UsageUpdate,
 )
-from tokenstream.formats._parts import Parts
+from tokenstream.formats._kit.parts import Parts
 from tokenstream.limits import Limits
 from tokenstream.message import (
     Citation,

@@ -23,7 +23,7 @@ from tests.support.resuming import (
 from tests.support.sampling import sampled
 from tokenstream import AsyncStream, Checkpoint, Limits, Retry, Stream, errors, resilient, testing
 from tokenstream.events import Resumed, ToolCallDone
-from tokenstream.formats import registry
+from tokenstream.formats import _registry as registry
 from tokenstream.framing import SSEParser
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from tokenstream.errors import (
     StreamError,
     StreamTruncated,
 )
-from tokenstream.formats import registry
-from tokenstream.formats._seen import payload_of
+from tokenstream.formats import _registry as registry
+from tokenstream.formats._detect.seen import payload_of
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing.aws_eventstream import EventStreamMessage
 

@@ -21,8 +21,8 @@ from tokenstream import AsyncStream, Decoder, Stream
 from tokenstream._growing import ChoiceState, GrowingPart
 from tokenstream.accumulator import Accumulator
 from tokenstream.events import PartStart, ToolCallDelta, ToolCallDone, ToolCallStart
-from tokenstream.formats._open import Choice, OpenCall
-from tokenstream.formats._parts import Parts
+from tokenstream.formats._kit.open import Choice, OpenCall
+from tokenstream.formats._kit.parts import Parts
 from tokenstream.message import ServerToolCall, ToolCall
 from tokenstream.partial_json import PartialJSONParser
 

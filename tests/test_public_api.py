@@ -120,7 +120,7 @@ PUBLIC: dict[str, list[str]] = {
     "tokenstream.formats.openai_realtime": ["OpenAIRealtime"],
     "tokenstream.formats.openai_responses": ["OpenAIResponses"],
     "tokenstream.formats.pieces": ["Pieces"],
-    "tokenstream.formats.registry": ["create", "detect", "load_for", "names", "possible"],
+    "tokenstream.formats._registry": ["create", "detect", "load_for", "names", "possible"],
     "tokenstream.formats.tgi": ["TGI"],
     "tokenstream.formats.ui_message": ["UIMessage"],
     "tokenstream.formats.custom_mapping": ["Custom", "custom"],

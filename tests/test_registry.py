@@ -13,7 +13,9 @@ from tests.support import wire
 from tests.support.reading import read
 from tokenstream import Stream
 from tokenstream.errors import MisuseError, NotAStream
-from tokenstream.formats import Format, _third_parties, registry
+from tokenstream.formats import Format
+from tokenstream.formats import _registry as registry
+from tokenstream.formats._detect import third_parties as _third_parties
 from tokenstream.limits import Limits
 
 if TYPE_CHECKING:

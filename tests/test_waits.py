@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tokenstream._basics.waits import LONGEST_WAIT, duration_of, reset_of, retry_after_of
 from tokenstream._connection.status import status_error
-from tokenstream.formats._errors import provider_error
+from tokenstream.formats._kit.errors import provider_error
 
 _EIGHT = 1_795_161_600.0
 _DATE = "Fri, 20 Nov 2026 08:00:00 GMT"

@@ -31,7 +31,7 @@ from tokenstream.events import (
     ToolCallStart,
     UsageUpdate,
 )
-from tokenstream.formats import registry
+from tokenstream.formats import _registry as registry
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing.aws_eventstream import EventStreamMessage
 from tokenstream.limits import Limits

@@ -138,14 +138,14 @@ class Message(Value):
     @property
     def images(self) -> tuple[FoundImage, ...]:
         """The images that the provider's search found; those that the model made are `MediaPart`s."""
-        from tokenstream.formats._found import images_in
+        from tokenstream.formats._kit.found import images_in
 
         return images_in(self.provider_data)
 
     @property
     def related_questions(self) -> tuple[str, ...]:
         """The questions that the provider suggests to ask next."""
-        from tokenstream.formats._found import questions_in
+        from tokenstream.formats._kit.found import questions_in
 
         return questions_in(self.provider_data)
 

@@ -38,7 +38,7 @@ from tests.support.answers_in_turns import ANSWERS as IN_TURNS
 from tests.support.packages import needed
 from tests.support.wire import DONE, sse
 from tokenstream import Decoder
-from tokenstream.formats import registry
+from tokenstream.formats import _registry as registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable

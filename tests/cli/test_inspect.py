@@ -19,7 +19,7 @@ from tokenstream.cli._json_lines import JSONLines
 from tokenstream.cli._lines import Lines
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import Restarted, Resumed
-from tokenstream.formats import registry
+from tokenstream.formats import _registry as registry
 from tokenstream.message import TextPart
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from tests.formats.told import Told
 from tokenstream import Decoder, Stream
 from tokenstream.errors import ProviderError, StreamTruncated
 from tokenstream.events import CitationAdded, MessageStart, TextDelta, Unknown
-from tokenstream.formats import registry
+from tokenstream.formats import _registry as registry
 from tokenstream.formats.cohere import Cohere
 from tokenstream.framing import ServerSentEvent
 from tokenstream.limits import Limits

@@ -26,7 +26,7 @@ from tokenstream.limits import Limits
 from tokenstream.message import Message
 
 if TYPE_CHECKING:
-    from tokenstream.formats._mapping import Mapped
+    from tokenstream.formats._custom.mapping import Mapped
 
 HI = [{"result": {"delta": "Hel"}}, {"result": {"delta": "lo"}}]
 STOP = {"result": {"stop": "done"}}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tokenstream.formats._errors import error_kind, exception_error, kind_of_status, provider_error
+from tokenstream.formats._kit.errors import error_kind, exception_error, kind_of_status, provider_error
 
 _SAID = "the provider reports an error: "
 

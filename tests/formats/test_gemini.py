@@ -22,7 +22,7 @@ from tokenstream.events import (
     TextDelta,
     UsageUpdate,
 )
-from tokenstream.formats import registry
+from tokenstream.formats import _registry as registry
 from tokenstream.formats.gemini import Gemini
 from tokenstream.limits import Limits
 from tokenstream.message import (

@@ -14,7 +14,7 @@ from tests.formats.told import Told, reads_alike_at_a_glance, tell
 from tokenstream.decoder import Decoder
 from tokenstream.errors import LimitExceeded, ProviderError, StreamError, StreamTruncated
 from tokenstream.events import Ping, TextDelta, ToolCallDelta, Unknown
-from tokenstream.formats import registry
+from tokenstream.formats import _registry as registry
 from tokenstream.formats.gemini_interactions import GeminiInteractions
 from tokenstream.limits import Limits
 from tokenstream.message import (

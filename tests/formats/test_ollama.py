@@ -19,7 +19,7 @@ from tests.support.recordings import Recorded, ours
 from tokenstream import Decoder, Stream
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamError, StreamTruncated
 from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDone
-from tokenstream.formats import registry
+from tokenstream.formats import _registry as registry
 from tokenstream.formats._fast.shape import Shape
 from tokenstream.formats.ollama import Ollama
 from tokenstream.framing import ServerSentEvent

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenstream.events import Finish
-from tokenstream.formats._open import Choice, OpenCall, OpenPart, join_halves, mend
+from tokenstream.formats._kit.open import Choice, OpenCall, OpenPart, join_halves, mend
 from tokenstream.message import TextPart
 
 _HIGH, _LOW = "\ud83d", "\ude00"

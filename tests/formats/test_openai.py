@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tokenstream.formats._openai import FINISH_REASONS, finish_reason, usage_of
+from tokenstream.formats._kit.openai import FINISH_REASONS, finish_reason, usage_of
 
 
 @pytest.mark.parametrize(("word", "expected"), FINISH_REASONS.items())

@@ -26,12 +26,12 @@ from tokenstream.events import (
     Unknown,
     UsageUpdate,
 )
-from tokenstream.formats._parts import OpenCall, Parts
+from tokenstream.formats._kit.parts import OpenCall, Parts
 from tokenstream.limits import Limits
 from tokenstream.message import Citation, MediaPart, OpaquePart, ServerToolCall, TextPart, ToolCall, Usage
 
 if TYPE_CHECKING:
-    from tokenstream.formats._parts import TextKind
+    from tokenstream.formats._kit.parts import TextKind
     from tokenstream.message import FinishReason
 
 _HIGH, _LOW = "\ud83d", "\ude00"

@@ -25,7 +25,8 @@ from tokenstream.errors import (
     StreamStalled,
     StreamTruncated,
 )
-from tokenstream.formats import Format, custom, registry
+from tokenstream.formats import Format, custom
+from tokenstream.formats import _registry as registry
 from tokenstream.framing.aws_eventstream import EventStreamMessage
 from tokenstream.sources._failures import opening_failed
 

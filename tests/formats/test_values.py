@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tokenstream.errors import ProtocolError
-from tokenstream.formats._values import base64_bytes, counts_in, json_text
+from tokenstream.formats._kit.values import base64_bytes, counts_in, json_text
 from tokenstream.message import Usage
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.packages import needed
-from tokenstream.formats import registry
+from tokenstream.formats import _registry as registry
 from tokenstream.otel import _providers
 from tokenstream.otel._providers import format_at, operation_of, provider_of
 

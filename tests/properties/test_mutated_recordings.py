@@ -16,7 +16,7 @@ from tests.support.recordings import Recorded, frames_of, ours, shared
 from tokenstream.accumulator import Accumulator
 from tokenstream.departures import Departures
 from tokenstream.errors import StreamError
-from tokenstream.formats import registry
+from tokenstream.formats import _registry as registry
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing.aws_eventstream import EventStreamMessage
 from tokenstream.limits import Limits

@@ -29,7 +29,7 @@ from tokenstream.errors import (
     StreamTruncated,
 )
 from tokenstream.events import Event, PartDone, PartStart, Restarted, TextDelta, ToolCallStart
-from tokenstream.formats import registry
+from tokenstream.formats import _registry as registry
 from tokenstream.formats import tokenstream as format_of_relays
 from tokenstream.formats.tokenstream._format import PARTS
 from tokenstream.framing import SSEParser

@@ -17,7 +17,7 @@ from tokenstream import Decoder, Limits
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import LimitExceeded, MisuseError, OutputIncomplete, OutputInvalid, StreamTruncated
 from tokenstream.events import Event, TextDelta, ToolCallDone
-from tokenstream.formats import registry
+from tokenstream.formats import _registry as registry
 from tokenstream.framing import AWSEventStreamParser, NDJSONParser, SSEParser
 from tokenstream.framing._text_body import TextBody
 from tokenstream.framing.body import JSONBody

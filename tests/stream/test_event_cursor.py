@@ -33,7 +33,7 @@ from tokenstream.events import (
     Unknown,
     UsageUpdate,
 )
-from tokenstream.formats import registry
+from tokenstream.formats import _registry as registry
 from tokenstream.message import (
     Citation,
     MediaPart,

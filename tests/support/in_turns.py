@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from tests.support.answers_in_turns import ANSWERS, Answer, Payload, aws_event, is_binary, written
 from tests.support.recordings import frames_of
 from tokenstream import Decoder
-from tokenstream.formats import registry
+from tokenstream.formats import _registry as registry
 from tokenstream.framing import EventStreamMessage, ServerSentEvent
 
 if TYPE_CHECKING:

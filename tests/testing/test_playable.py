@@ -11,7 +11,7 @@ import pytest
 from tests.support.wire import sse
 from tokenstream import testing
 from tokenstream.errors import MisuseError
-from tokenstream.formats._places import format_of_path
+from tokenstream.formats._detect.places import format_of_path
 from tokenstream.testing import Recording, Request, all_formats, faults
 from tokenstream.testing._playable import Playable, Player, headers_of
 

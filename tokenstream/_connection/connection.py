@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._connection.unframed import OF_SSE, Unframed
 from tokenstream.errors import LimitExceeded, ProtocolError, StreamTruncated
-from tokenstream.formats import registry
-from tokenstream.formats._seen import error_in, is_malformed, is_whole, lines_without_ends
-from tokenstream.formats._undetected import Undetected
+from tokenstream.formats import _registry as registry
+from tokenstream.formats._detect.seen import error_in, is_malformed, is_whole, lines_without_ends
+from tokenstream.formats._detect.undetected import Undetected
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.framing._given import Messages, Payloads
 from tokenstream.framing._text_body import TextBody
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tokenstream.departures import Departures
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
-    from tokenstream.formats._answer import Throughs
+    from tokenstream.formats._kit.answer import Throughs
     from tokenstream.formats.base import Format, Frame
     from tokenstream.framing._given import Framing
     from tokenstream.limits import Limits

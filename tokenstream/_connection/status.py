@@ -9,9 +9,9 @@ from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._basics.waits import reset_of, retry_after_of
 from tokenstream.errors import LimitExceeded, NotAStream, ProtocolError, StatusError
-from tokenstream.formats import registry
-from tokenstream.formats._errors import error_kind, headers_said, is_final, kind_of_status, provider_error
-from tokenstream.formats._whole import Wholeness
+from tokenstream.formats import _registry as registry
+from tokenstream.formats._kit.errors import error_kind, headers_said, is_final, kind_of_status, provider_error
+from tokenstream.formats._kit.whole import Wholeness
 from tokenstream.formats.base import Format, name_of
 from tokenstream.framing import SSEParser
 from tokenstream.framing.sniff import sniff, title_of

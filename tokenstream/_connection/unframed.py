@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.formats._recognise import is_message
-from tokenstream.formats._seen import not_a_stream
+from tokenstream.formats._detect.recognise import is_message
+from tokenstream.formats._detect.seen import not_a_stream
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.framing._comments import CommentedSSEParser
 from tokenstream.framing._given import Messages

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tokenstream._growing import Lane
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
-    from tokenstream.formats._answer import Throughs
+    from tokenstream.formats._kit.answer import Throughs
     from tokenstream.framing.content_coding import ContentDecoder
     from tokenstream.limits import Limits
     from tokenstream.message import Usage

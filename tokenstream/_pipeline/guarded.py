@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
-    from tokenstream.formats._answer import Throughs
+    from tokenstream.formats._kit.answer import Throughs
     from tokenstream.formats.base import Format
     from tokenstream.limits import Limits
     from tokenstream.message import Usage

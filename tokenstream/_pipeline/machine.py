@@ -21,7 +21,7 @@ from tokenstream.errors import (
     StreamTruncated,
 )
 from tokenstream.events import Ping, TextDelta, ToolCallStart
-from tokenstream.formats._seen import no_piece
+from tokenstream.formats._detect.seen import no_piece
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing._comments import COMMENT
 from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from tokenstream._connection.status import ResponseHead
     from tokenstream.events import Event
-    from tokenstream.formats._answer import Throughs
+    from tokenstream.formats._kit.answer import Throughs
     from tokenstream.formats.base import Format
     from tokenstream.framing.content_coding import ContentDecoder
     from tokenstream.message import Checkpoint, Ending, Usage

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from tokenstream.events import Event
-    from tokenstream.formats._answer import Throughs
+    from tokenstream.formats._kit.answer import Throughs
     from tokenstream.limits import Limits
 
 __all__ = ["ReasoningTags", "tagged"]

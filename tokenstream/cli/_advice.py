@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tokenstream.errors import LimitExceeded, NotAStream, ProviderError, StatusError
-from tokenstream.formats.registry import names
+from tokenstream.formats._registry import names
 
 if TYPE_CHECKING:
     from tokenstream.errors import StreamError

@@ -9,8 +9,8 @@ from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import dict_of, text_of
 from tokenstream.errors import ProtocolError
 from tokenstream.events import TextDelta
-from tokenstream.formats._errors import provider_error
-from tokenstream.formats._parts import BLANK_TEXT
+from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._kit.parts import BLANK_TEXT
 from tokenstream.formats.base import Format, Frame, Unit
 from tokenstream.framing import ServerSentEvent
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import ProviderError
     from tokenstream.events import Event
-    from tokenstream.formats._parts import OpenPart
+    from tokenstream.formats._kit.parts import OpenPart
     from tokenstream.limits import Limits
 
 __all__ = ["Text", "text"]

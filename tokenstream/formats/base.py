@@ -13,10 +13,10 @@ from tokenstream._basics.untrusted import is_dict, kind_of
 from tokenstream.departures import Departures
 from tokenstream.errors import LimitExceeded, ProtocolError, StreamTruncated
 from tokenstream.events import Ping
-from tokenstream.formats._errors import exception_error, judge, provider_error, text_error
 from tokenstream.formats._fast.path import Fast, FastPath
-from tokenstream.formats._parts import Parts
-from tokenstream.formats._resuming import Resuming
+from tokenstream.formats._kit.errors import exception_error, judge, provider_error, text_error
+from tokenstream.formats._kit.parts import Parts
+from tokenstream.formats._resume.resuming import Resuming
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing.aws_eventstream import EventStreamMessage
 from tokenstream.limits import DEFAULT_LIMITS, Limits
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
-    from tokenstream.formats._replay import Replay, ReplayOfEvents
+    from tokenstream.formats._resume.replay import Replay, ReplayOfEvents
     from tokenstream.message import Ending, FinishReason, Usage
 
 __all__ = ["Format", "Frame", "Unit"]

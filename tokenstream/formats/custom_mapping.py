@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
-from tokenstream.formats._custom import Custom
-from tokenstream.formats._mapping import (
+from tokenstream.formats._custom.mapping import (
     Mapped,
     names_of,
     paths_of,
@@ -16,7 +15,8 @@ from tokenstream.formats._mapping import (
     usage_paths_of,
     where_of,
 )
-from tokenstream.formats._paths import Path, path_of
+from tokenstream.formats._custom.paths import Path, path_of
+from tokenstream.formats._custom.reader import Custom
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

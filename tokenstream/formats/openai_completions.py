@@ -16,14 +16,14 @@ from tokenstream._basics.untrusted import (
 from tokenstream.errors import ProtocolError
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
-from tokenstream.formats._openai import FINISH_REASONS, finish_reason, usage_of
-from tokenstream.formats._values import counts_in, scalar_text
+from tokenstream.formats._kit.openai import FINISH_REASONS, finish_reason, usage_of
+from tokenstream.formats._kit.values import counts_in, scalar_text
 from tokenstream.formats.base import Format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tokenstream.formats._parts import TextKind
+    from tokenstream.formats._kit.parts import TextKind
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 

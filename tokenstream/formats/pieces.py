@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.events import Event
-    from tokenstream.formats._open import OpenPart
+    from tokenstream.formats._kit.open import OpenPart
     from tokenstream.formats.base import Unit
     from tokenstream.limits import Limits
 

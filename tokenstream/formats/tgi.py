@@ -15,7 +15,7 @@ from tokenstream._basics.untrusted import (
 )
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
-from tokenstream.formats._values import counts_in
+from tokenstream.formats._kit.values import counts_in
 from tokenstream.formats.base import Format
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._connection.status import status_error
 from tokenstream.errors import ProtocolError
-from tokenstream.formats._errors import provider_error
+from tokenstream.formats._kit.errors import provider_error
 from tokenstream.sources._requests import from_urllib3, is_urllib3
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from tokenstream.errors import (
     StreamInterrupted,
     StreamStalled,
 )
-from tokenstream.formats._errors import provider_error
-from tokenstream.formats._seen import error_in
+from tokenstream.formats._detect.seen import error_in
+from tokenstream.formats._kit.errors import provider_error
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.sources._boto3 import aws_failed
 from tokenstream.sources._websocket import closed_socket, is_socket_closed, refused_socket

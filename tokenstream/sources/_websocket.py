@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._connection.status import status_error
 from tokenstream.errors import MisuseError, StreamInterrupted
-from tokenstream.formats._errors import error_kind, kind_of_status
+from tokenstream.formats._kit.errors import error_kind, kind_of_status
 from tokenstream.sources._kinds import AsyncSource, SyncSource, named
 
 if TYPE_CHECKING:

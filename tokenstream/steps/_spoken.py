@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.events import MessageStart, ToolCallDone
-from tokenstream.formats import registry
+from tokenstream.formats import _registry as registry
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.sources._payloads import payload_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from tokenstream.errors import MisuseError
-from tokenstream.formats import registry
+from tokenstream.formats import _registry as registry
 from tokenstream.limits import check_option
 from tokenstream.message import Usage
 

@@ -10,9 +10,9 @@ from tokenstream._basics.untrusted import is_dict
 from tokenstream._connection.connection import Connection
 from tokenstream.departures import Departures
 from tokenstream.errors import LimitExceeded, ProtocolError
-from tokenstream.formats import registry
-from tokenstream.formats._errors import provider_error
-from tokenstream.formats._seen import payload_of
+from tokenstream.formats import _registry as registry
+from tokenstream.formats._detect.seen import payload_of
+from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats.base import name_of
 from tokenstream.framing import ServerSentEvent
 

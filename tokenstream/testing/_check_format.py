@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from tokenstream.errors import MisuseError
-from tokenstream.formats import registry
+from tokenstream.formats import _registry as registry
 from tokenstream.limits import Limits
 from tokenstream.message import Message
 from tokenstream.testing import _check_manners as manners

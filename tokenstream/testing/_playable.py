@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from tokenstream.errors import MisuseError
-from tokenstream.formats._places import format_of_path
+from tokenstream.formats._detect.places import format_of_path
 from tokenstream.relay.encoders import load, names
 from tokenstream.testing._faults_base import combined
 from tokenstream.testing._recording import Recording

@@ -20,7 +20,7 @@ from tokenstream.events import PartDelta, ReasoningDelta, RefusalDelta, TextDelt
 from tokenstream.formats._fast.decoded import DecodedShape
 from tokenstream.formats._fast.match import DIGITS_IN_A_ROW
 from tokenstream.formats._fast.shape import PADDING, Shape, found_at
-from tokenstream.formats._open import OpenCall
+from tokenstream.formats._kit.open import OpenCall
 from tokenstream.framing import EventStreamMessage, ServerSentEvent
 
 if TYPE_CHECKING:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from tokenstream._basics.untrusted import known, text_of
 from tokenstream.events import PartDone
-from tokenstream.formats._named import NamedKind, NamedParts, call_id_of
-from tokenstream.formats._open import OpenCall, mend
+from tokenstream.formats._kit.named import NamedKind, NamedParts, call_id_of
+from tokenstream.formats._kit.open import OpenCall, mend
 from tokenstream.formats.ag_ui._words import ASIDES
 from tokenstream.message import ReasoningPart, ServerToolResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.formats._open import OpenPart
+    from tokenstream.formats._kit.open import OpenPart
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tokenstream.formats._open import OpenPart
+    from tokenstream.formats._kit.open import OpenPart
 
 __all__ = ["Block"]
 

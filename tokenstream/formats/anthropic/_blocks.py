@@ -6,9 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, known, text_of
-from tokenstream.formats._blocks import BlockParts
-from tokenstream.formats._open import mend
-from tokenstream.formats._parts import BLANK_REASONING, BLANK_TEXT, OpenCall
+from tokenstream.formats._kit.blocks import BlockParts
+from tokenstream.formats._kit.open import mend
+from tokenstream.formats._kit.parts import BLANK_REASONING, BLANK_TEXT, OpenCall
 from tokenstream.formats.anthropic._block import Block
 from tokenstream.formats.anthropic._words import citation_of
 from tokenstream.message import (

@@ -6,13 +6,13 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import text_of
-from tokenstream.formats._parts import BLANK_TEXT
+from tokenstream.formats._kit.parts import BLANK_TEXT
 from tokenstream.formats.bedrock_converse._words import base64_of, bytes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.formats._open import OpenPart
+    from tokenstream.formats._kit.open import OpenPart
     from tokenstream.message import Part
 
 __all__ = ["Block"]

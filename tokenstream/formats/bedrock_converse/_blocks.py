@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dicts_of, is_dict, known, text_of
 from tokenstream.errors import LimitExceeded
-from tokenstream.formats._blocks import BlockParts
-from tokenstream.formats._open import mend
-from tokenstream.formats._parts import BLANK_REASONING, BLANK_TEXT, OpenCall
+from tokenstream.formats._kit.blocks import BlockParts
+from tokenstream.formats._kit.open import mend
+from tokenstream.formats._kit.parts import BLANK_REASONING, BLANK_TEXT, OpenCall
 from tokenstream.formats.bedrock_converse._block import Block
 from tokenstream.formats.bedrock_converse._words import base64_of, bytes_of, citation_of
 from tokenstream.message import (
@@ -21,7 +21,7 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.formats._open import OpenPart
+    from tokenstream.formats._kit.open import OpenPart
     from tokenstream.message import Part
 
 __all__ = ["Blocks"]

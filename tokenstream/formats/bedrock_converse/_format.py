@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, int_of, is_dict, known, text_of
-from tokenstream.formats._errors import named_exception
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._kit.errors import named_exception
 from tokenstream.formats.base import Format
 from tokenstream.formats.bedrock_converse._blocks import Blocks
 from tokenstream.formats.bedrock_converse._whole import is_whole, steps_of

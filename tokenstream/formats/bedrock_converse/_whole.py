@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list
-from tokenstream.formats._values import json_text
+from tokenstream.formats._kit.values import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import dicts_of, is_dict, is_list, known
 from tokenstream.errors import ProtocolError
 from tokenstream.events import UsageUpdate
-from tokenstream.formats import registry
-from tokenstream.formats._errors import named_exception
+from tokenstream.formats import _registry as registry
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._kit.errors import named_exception
 from tokenstream.formats.base import Format
 from tokenstream.formats.bedrock_invoke._glance import GROUP, packed
 from tokenstream.formats.bedrock_invoke._plain import PlainModel, decline

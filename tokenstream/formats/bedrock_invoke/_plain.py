@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dicts_of, int_of, is_dict, known, text_of
 from tokenstream.formats._fast.shape import PADDING
-from tokenstream.formats._parts import Parts
+from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats.base import Format
 from tokenstream.formats.bedrock_invoke._shapes import COUNTS, FINISH_REASONS, Shape, shape_of, value_at
 from tokenstream.message import Usage

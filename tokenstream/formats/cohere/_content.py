@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dict_of, int_of, known, text_of
-from tokenstream.formats._parts import BLANK_REASONING, BLANK_TEXT, OpenCall, OpenPart
-from tokenstream.formats._values import json_text
+from tokenstream.formats._kit.parts import BLANK_REASONING, BLANK_TEXT, OpenCall, OpenPart
+from tokenstream.formats._kit.values import json_text
 from tokenstream.formats.cohere._words import citation_of
 from tokenstream.message import OpaquePart, ReasoningPart, TextPart
 
 if TYPE_CHECKING:
-    from tokenstream.formats._parts import Parts
+    from tokenstream.formats._kit.parts import Parts
     from tokenstream.message import Part
 
 __all__ = ["KEYS", "Content"]

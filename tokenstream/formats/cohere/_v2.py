@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, is_dict, is_list, known, text_of
-from tokenstream.formats._errors import provider_error
 from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats.base import Format
 from tokenstream.formats.cohere._content import Content
 from tokenstream.formats.cohere._words import FINISH_REASONS, failure_of, usage_of

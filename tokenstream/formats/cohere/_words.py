@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_list, text_of
 from tokenstream.errors import ProviderError
-from tokenstream.formats._errors import provider_error
+from tokenstream.formats._kit.errors import provider_error
 from tokenstream.message import Citation, Usage
 
 if TYPE_CHECKING:

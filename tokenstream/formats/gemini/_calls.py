@@ -6,14 +6,14 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, known, text_of
-from tokenstream.formats._open import mend
-from tokenstream.formats._parts import OpenCall, Parts
-from tokenstream.formats._values import json_text
+from tokenstream.formats._kit.open import mend
+from tokenstream.formats._kit.parts import OpenCall, Parts
+from tokenstream.formats._kit.values import json_text
 from tokenstream.formats.gemini._arguments import StreamedArguments, steps_of
 from tokenstream.formats.gemini._sources import Sources
 
 if TYPE_CHECKING:
-    from tokenstream.formats._open import Choice
+    from tokenstream.formats._kit.open import Choice
 
 __all__ = ["CallParts", "Candidate"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, is_dict, known, says_nothing, text_of
-from tokenstream.formats._open import mend
-from tokenstream.formats._values import base64_bytes, json_text
+from tokenstream.formats._kit.open import mend
+from tokenstream.formats._kit.values import base64_bytes, json_text
 from tokenstream.formats.gemini._calls import CallParts
 from tokenstream.formats.gemini._words import usage_of
 from tokenstream.message import (
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.events import Event, Finish
-    from tokenstream.formats._open import Choice
+    from tokenstream.formats._kit.open import Choice
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason, Usage
 

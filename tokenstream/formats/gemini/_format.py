@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.formats._fast.shape import Path
-    from tokenstream.formats._open import Choice
+    from tokenstream.formats._kit.open import Choice
     from tokenstream.formats.base import Frame
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason, Usage

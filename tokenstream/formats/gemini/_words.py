@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import int_of, text_of
-from tokenstream.formats._values import count_of_kind
+from tokenstream.formats._kit.values import count_of_kind
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:

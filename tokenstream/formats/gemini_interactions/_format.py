@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, known, says_nothing, text_of
-from tokenstream.formats._errors import provider_error
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats.base import Format
 from tokenstream.formats.gemini_interactions._step import Step
 from tokenstream.formats.gemini_interactions._steps import Steps

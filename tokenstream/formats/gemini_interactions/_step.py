@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import text_of
-from tokenstream.formats._values import json_text
+from tokenstream.formats._kit.values import json_text
 from tokenstream.message import OpaquePart, ServerToolCall, ServerToolResult
 
 if TYPE_CHECKING:
-    from tokenstream.formats._open import OpenPart
+    from tokenstream.formats._kit.open import OpenPart
 
 __all__ = ["CALL", "OUTPUT", "THOUGHT", "Step", "result_of", "server_call", "whole_of"]
 

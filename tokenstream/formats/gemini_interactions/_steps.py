@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, known, text_of
 from tokenstream.errors import LimitExceeded
-from tokenstream.formats._open import OpenCall, OpenPart, mend
-from tokenstream.formats._parts import BLANK_TEXT, Parts
-from tokenstream.formats._values import base64_bytes, json_text
+from tokenstream.formats._kit.open import OpenCall, OpenPart, mend
+from tokenstream.formats._kit.parts import BLANK_TEXT, Parts
+from tokenstream.formats._kit.values import base64_bytes, json_text
 from tokenstream.formats.gemini_interactions._step import (
     CALL,
     OUTPUT,

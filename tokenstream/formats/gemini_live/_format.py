@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dicts_of, is_dict, is_list, says_nothing, text_of
-from tokenstream.formats._errors import provider_error
 from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats.base import Format
 from tokenstream.formats.gemini_live._turn import Turn
 from tokenstream.formats.gemini_live._words import FINISH_REASONS, camel, child, usage_of

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, known, text_of
 from tokenstream.events import MessageStart
-from tokenstream.formats._open import OpenPart, join_halves
-from tokenstream.formats._parts import Parts
+from tokenstream.formats._kit.open import OpenPart, join_halves
+from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats.gemini_live._words import bytes_of, camel, child
 from tokenstream.message import (
     Citation,

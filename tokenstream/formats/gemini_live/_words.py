@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dict_of, int_of
-from tokenstream.formats._values import count_of_kind
+from tokenstream.formats._kit.values import count_of_kind
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, is_list, known, text_of
-from tokenstream.formats._values import base64_bytes, json_text
+from tokenstream.formats._kit.values import base64_bytes, json_text
 from tokenstream.message import (
     Citation,
     MediaPart,
@@ -18,7 +18,7 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.formats._parts import OpenPart, Parts
+    from tokenstream.formats._kit.parts import OpenPart, Parts
 
 __all__ = ["Blocks"]
 

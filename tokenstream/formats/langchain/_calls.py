@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import text_of
-from tokenstream.formats._values import json_text
+from tokenstream.formats._kit.values import json_text
 from tokenstream.message import OpaquePart
 
 if TYPE_CHECKING:
-    from tokenstream.formats._parts import OpenCall, Parts
+    from tokenstream.formats._kit.parts import OpenCall, Parts
 
 __all__ = ["Calls"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, is_list, says_nothing, text_of
 from tokenstream.errors import StreamTruncated
 from tokenstream.formats._fast.path import Fast
-from tokenstream.formats._reasons import PROVIDERS_REASONS, reason_of
+from tokenstream.formats._kit.reasons import PROVIDERS_REASONS, reason_of
 from tokenstream.formats.base import Format
 from tokenstream.formats.langchain._blocks import Blocks
 from tokenstream.formats.langchain._calls import Calls

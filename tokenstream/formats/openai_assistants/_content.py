@@ -10,7 +10,7 @@ from tokenstream.message import Citation, MediaPart, OpaquePart, RefusalPart, Te
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.formats._parts import OpenPart, Parts
+    from tokenstream.formats._kit.parts import OpenPart, Parts
 
 __all__ = ["Content"]
 

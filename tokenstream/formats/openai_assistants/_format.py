@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, says_nothing, text_of
-from tokenstream.formats._errors import provider_error
 from tokenstream.formats._fast.path import Fast
-from tokenstream.formats._openai import usage_of
+from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._kit.openai import usage_of
 from tokenstream.formats.base import Format
 from tokenstream.formats.openai_assistants._content import Content
 from tokenstream.formats.openai_assistants._steps import Steps

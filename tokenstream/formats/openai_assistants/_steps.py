@@ -18,8 +18,8 @@ from tokenstream.formats.openai_assistants._words import WHOLE_STEPS
 from tokenstream.message import ServerToolCall, ServerToolResult
 
 if TYPE_CHECKING:
-    from tokenstream.formats._open import OpenCall, OpenPart
-    from tokenstream.formats._parts import Parts
+    from tokenstream.formats._kit.open import OpenCall, OpenPart
+    from tokenstream.formats._kit.parts import Parts
 
 __all__ = ["Steps"]
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, is_dict, known, says_nothing
 from tokenstream.errors import LimitExceeded
-from tokenstream.formats._open import mend
-from tokenstream.formats._whole import Wholeness
+from tokenstream.formats._kit.open import mend
+from tokenstream.formats._kit.whole import Wholeness
 from tokenstream.message import OpaquePart
 
 if TYPE_CHECKING:
-    from tokenstream.formats._parts import OpenCall, Parts
+    from tokenstream.formats._kit.parts import OpenCall, Parts
 
 __all__ = ["Calls", "is_fragment", "repeats"]
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from tokenstream._basics.untrusted import dicts_of, index_of, is_dict, is_list, known, says_nothing, text_of
 from tokenstream.errors import ProtocolError
 from tokenstream.events import ToolCallDelta
-from tokenstream.formats._errors import provider_error
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
-from tokenstream.formats._openai import FINISH_REASONS, usage_of
+from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._kit.openai import FINISH_REASONS, usage_of
 from tokenstream.formats.base import Format
 from tokenstream.formats.openai_chat._bare import BARE_FIELDS, OVER_FIELD, TEXTS, as_chunk, is_bare
 from tokenstream.formats.openai_chat._calls import is_fragment

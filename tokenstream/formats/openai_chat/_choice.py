@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream._basics.untrusted import is_dict, is_list, says_nothing, text_of
-from tokenstream.formats._errors import provider_error
-from tokenstream.formats._openai import finish_reason, usage_of
+from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._kit.openai import finish_reason, usage_of
 from tokenstream.formats.openai_chat._calls import repeats
 from tokenstream.formats.openai_chat._content import Content
 from tokenstream.formats.openai_chat._plans import Layout, Plans
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.errors import ProviderError
-    from tokenstream.formats._parts import Parts, TextKind
+    from tokenstream.formats._kit.parts import Parts, TextKind
 
 __all__ = ["ChoiceReader"]
 

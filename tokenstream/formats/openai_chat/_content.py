@@ -14,7 +14,7 @@ from tokenstream._basics.untrusted import (
     known,
     text_of,
 )
-from tokenstream.formats._values import base64_bytes, scalar_text
+from tokenstream.formats._kit.values import base64_bytes, scalar_text
 from tokenstream.formats.openai_chat._calls import Calls
 from tokenstream.formats.openai_chat._tables import REASONING_FIELDS, REASONING_LISTS, REASONING_STEPS
 from tokenstream.message import (
@@ -30,7 +30,7 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.formats._parts import OpenPart, Parts, TextKind
+    from tokenstream.formats._kit.parts import OpenPart, Parts, TextKind
 
 __all__ = ["Content"]
 

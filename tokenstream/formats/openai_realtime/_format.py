@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, known, text_of
 from tokenstream.errors import LimitExceeded
-from tokenstream.formats._errors import provider_error
 from tokenstream.formats._fast.path import Fast, refuse
+from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats.base import Format
 from tokenstream.formats.openai_realtime._outputs import Outputs
 from tokenstream.formats.openai_realtime._place import is_event, place_of

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import dict_of, dicts_of, known, text_of
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import MessageStart
-from tokenstream.formats._open import OpenCall, join_halves, mend
-from tokenstream.formats._parts import Parts
-from tokenstream.formats._values import base64_bytes
+from tokenstream.formats._kit.open import OpenCall, join_halves, mend
+from tokenstream.formats._kit.parts import Parts
+from tokenstream.formats._kit.values import base64_bytes
 from tokenstream.formats.openai_realtime._item import Content, Item
 from tokenstream.message import MediaPart, OpaquePart, ServerToolCall, ServerToolResult, TextPart
 

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dict_of, text_of
-from tokenstream.formats._openai import token_counts
+from tokenstream.formats._kit.openai import token_counts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

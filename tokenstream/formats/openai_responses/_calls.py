@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import dict_of, is_dict, text_of
 from tokenstream.errors import LimitExceeded
-from tokenstream.formats._open import mend
+from tokenstream.formats._kit.open import mend
 from tokenstream.formats.openai_responses._item import Item
 from tokenstream.formats.openai_responses._words import arguments_of, described, written
 from tokenstream.message import OpaquePart
 
 if TYPE_CHECKING:
-    from tokenstream.formats._parts import OpenCall, Parts
+    from tokenstream.formats._kit.parts import OpenCall, Parts
 
 __all__ = ["CallItem", "is_clients"]
 

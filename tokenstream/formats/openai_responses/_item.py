@@ -6,13 +6,13 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import known, says_nothing, text_of
-from tokenstream.formats._open import NO_PART
+from tokenstream.formats._kit.open import NO_PART
 from tokenstream.formats.openai_responses._words import arguments_of, media_of, result_of, written
 from tokenstream.message import MediaPart, OpaquePart, ServerToolCall, ServerToolResult
 
 if TYPE_CHECKING:
-    from tokenstream.formats._open import OpenPart
-    from tokenstream.formats._parts import Parts
+    from tokenstream.formats._kit.open import OpenPart
+    from tokenstream.formats._kit.parts import Parts
     from tokenstream.message import Part
 
 __all__ = ["HostedItem", "ImageItem", "Item", "OpaqueItem", "ResultItem"]

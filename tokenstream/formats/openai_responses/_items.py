@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dicts_of, index_of, text_of
 from tokenstream.errors import LimitExceeded
-from tokenstream.formats._open import mend
-from tokenstream.formats._parts import Parts
+from tokenstream.formats._kit.open import mend
+from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats.openai_responses._calls import CallItem, is_clients
 from tokenstream.formats.openai_responses._item import (
     HostedItem,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.events import Event
-    from tokenstream.formats._open import OpenPart
+    from tokenstream.formats._kit.open import OpenPart
     from tokenstream.limits import Limits
 
 __all__ = ["MADE_OF", "Items", "number_of", "sequence_number_of"]

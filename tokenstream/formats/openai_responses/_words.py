@@ -7,9 +7,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dict_of, int_of, is_dict, is_list, known, says_nothing, text_of
-from tokenstream.formats._errors import provider_error
-from tokenstream.formats._openai import token_counts
-from tokenstream.formats._values import base64_bytes
+from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._kit.openai import token_counts
+from tokenstream.formats._kit.values import base64_bytes
 from tokenstream.message import Citation
 
 if TYPE_CHECKING:

@@ -6,14 +6,14 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dicts_of, is_list, known, text_of
-from tokenstream.formats._open import NO_PART
+from tokenstream.formats._kit.open import NO_PART
 from tokenstream.formats.openai_responses._item import Item
 from tokenstream.formats.openai_responses._words import citation_of, described, phase_of
 from tokenstream.message import OpaquePart, ReasoningPart, RefusalPart, TextPart
 
 if TYPE_CHECKING:
-    from tokenstream.formats._open import OpenPart
-    from tokenstream.formats._parts import Parts
+    from tokenstream.formats._kit.open import OpenPart
+    from tokenstream.formats._kit.parts import Parts
 
 __all__ = ["MessageItem", "ReasoningItem", "Section", "WrittenItem"]
 

@@ -20,8 +20,8 @@ from tokenstream.events import (
     Unknown,
 )
 from tokenstream.formats._fast.path import Fast, refuse
-from tokenstream.formats._open import mend
-from tokenstream.formats._replay import Replay
+from tokenstream.formats._kit.open import mend
+from tokenstream.formats._resume.replay import Replay
 from tokenstream.formats.base import Format, Frame
 from tokenstream.formats.tokenstream._events import EVENTS, event_of
 from tokenstream.formats.tokenstream._words import CONTROL, end_of

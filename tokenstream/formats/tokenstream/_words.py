@@ -20,7 +20,7 @@ from tokenstream.errors import (
     StreamError,
     StreamStalled,
 )
-from tokenstream.formats._open import mend
+from tokenstream.formats._kit.open import mend
 
 if TYPE_CHECKING:
     from tokenstream.message import Ending

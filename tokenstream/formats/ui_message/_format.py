@@ -6,8 +6,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import is_dict, known, text_of
-from tokenstream.formats._errors import provider_error
 from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats.base import Format
 from tokenstream.formats.ui_message._parts import PART_READERS, UIParts
 from tokenstream.formats.ui_message._words import FINISH_REASONS, merged, usage_of

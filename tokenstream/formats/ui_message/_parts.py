@@ -10,10 +10,10 @@ from pydantic_core import from_json
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import dicts_of, known, text_of
 from tokenstream.events import PartDone
-from tokenstream.formats._named import NamedKind, NamedParts, call_id_of
-from tokenstream.formats._open import mend
-from tokenstream.formats._parts import OpenCall, OpenPart
-from tokenstream.formats._values import json_text
+from tokenstream.formats._kit.named import NamedKind, NamedParts, call_id_of
+from tokenstream.formats._kit.open import mend
+from tokenstream.formats._kit.parts import OpenCall, OpenPart
+from tokenstream.formats._kit.values import json_text
 from tokenstream.formats.ui_message._words import citation_of, media_of, proofs_of
 from tokenstream.message import OpaquePart, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
 

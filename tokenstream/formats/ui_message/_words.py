@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from tokenstream._basics.untrusted import dict_of, int_of, is_dict, known, text_of
-from tokenstream.formats._values import base64_bytes
+from tokenstream.formats._kit.values import base64_bytes
 from tokenstream.message import Citation, MediaPart, Usage
 
 if TYPE_CHECKING:

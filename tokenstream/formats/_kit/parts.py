@@ -25,9 +25,9 @@ from tokenstream.events import (
     ToolCallDone,
     ToolCallStart,
 )
-from tokenstream.formats._answer import Answer
-from tokenstream.formats._open import Choice, OpenCall, OpenPart, join_halves, mend
-from tokenstream.formats._values import json_text
+from tokenstream.formats._kit.answer import Answer
+from tokenstream.formats._kit.open import Choice, OpenCall, OpenPart, join_halves, mend
+from tokenstream.formats._kit.values import json_text
 from tokenstream.message import (
     Citation,
     FinishReason,

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.errors import LimitExceeded, ProtocolError, StreamError, StreamTruncated
 from tokenstream.events import Ping
-from tokenstream.formats import registry
-from tokenstream.formats._recognise import PING, WAIT, likeliest, recognise
-from tokenstream.formats._seen import of_no_format, payload_of
+from tokenstream.formats import _registry as registry
+from tokenstream.formats._detect.recognise import PING, WAIT, likeliest, recognise
+from tokenstream.formats._detect.seen import of_no_format, payload_of
 from tokenstream.formats.base import Format, Frame
 
 if TYPE_CHECKING:

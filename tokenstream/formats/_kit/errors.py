@@ -9,7 +9,7 @@ from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, text_of
 from tokenstream._basics.waits import duration_of, reset_of, retry_after_of
 from tokenstream.errors import ErrorKind, ProtocolError, ProviderError, StreamError
-from tokenstream.formats._open import mend
+from tokenstream.formats._kit.open import mend
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

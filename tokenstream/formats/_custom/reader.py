@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import float_of, int_of, is_dict, says_nothing, text_of
-from tokenstream.formats._errors import judge, provider_error, text_error
+from tokenstream.formats._custom.paths import Path, find, find_text
 from tokenstream.formats._fast.path import FastPath
 from tokenstream.formats._fast.shape import PADDING
-from tokenstream.formats._paths import Path, find, find_text
-from tokenstream.formats._values import json_text
+from tokenstream.formats._kit.errors import judge, provider_error, text_error
+from tokenstream.formats._kit.values import json_text
 from tokenstream.formats.base import PING_NAMES, Format, Frame, name_of
 from tokenstream.framing import ServerSentEvent
 from tokenstream.message import Usage
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
-    from tokenstream.formats._mapping import Mapped
-    from tokenstream.formats._parts import TextKind
+    from tokenstream.formats._custom.mapping import Mapped
+    from tokenstream.formats._kit.parts import TextKind
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
@@ -36,7 +36,7 @@ class Custom(Format):
         pings: Whether signs of life become `Ping` events.
 
     Example:
-        >>> from tokenstream.formats._mapping import Mapped
+        >>> from tokenstream.formats._custom.mapping import Mapped
         >>> format = Custom(Mapped(text=(("result", "delta"),)))
         >>> [event.text for event in format.feed(b'{"result": {"delta": "Hel"}}') if hasattr(event, "text")]
         ['Hel']

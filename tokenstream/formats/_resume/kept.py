@@ -20,7 +20,7 @@ from tokenstream import message as _message
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream.errors import MisuseError
-from tokenstream.formats._open import NO_PART, Choice, OpenCall, OpenPart
+from tokenstream.formats._kit.open import NO_PART, Choice, OpenCall, OpenPart
 from tokenstream.message import ToolCall
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.events import Event, MessageStart, Unknown, UsageUpdate
-from tokenstream.formats._open import Choice, mend
+from tokenstream.formats._kit.open import Choice, mend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

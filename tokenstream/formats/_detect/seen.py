@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import LimitExceeded, MisuseError, NotAStream, ProtocolError
-from tokenstream.formats import registry
-from tokenstream.formats._errors import provider_error
+from tokenstream.formats import _registry as registry
+from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats.base import name_of
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing.aws_eventstream import EventStreamMessage

@@ -5,12 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
 
-from tokenstream.formats._parts import OpenCall, Parts
+from tokenstream.formats._kit.parts import OpenCall, Parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.formats._open import OpenPart
+    from tokenstream.formats._kit.open import OpenPart
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 

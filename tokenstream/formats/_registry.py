@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
-from tokenstream.formats import _third_parties
+from tokenstream.formats._detect import third_parties as _third_parties
 
 if TYPE_CHECKING:
     from tokenstream.formats.base import Format
@@ -91,7 +91,7 @@ def create(format: str | Format, *, limits: Limits, pings: bool) -> Format:
 
 def load_for(address: str) -> None:
     """Load the formats that detection asks first, up to the likely one for an address."""
-    from tokenstream.formats._places import format_of_path
+    from tokenstream.formats._detect.places import format_of_path
 
     likely = format_of_path(address.partition("?")[0]) or next(iter(_FORMATS))
     for name in _FORMATS:

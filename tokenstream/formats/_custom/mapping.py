@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeGuard, get_args
 
 from tokenstream.errors import MisuseError
+from tokenstream.formats._custom.paths import Path, find, path_of, plain_places
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
-from tokenstream.formats._paths import Path, find, path_of, plain_places
 from tokenstream.message import FinishReason, Usage
 
 if TYPE_CHECKING:

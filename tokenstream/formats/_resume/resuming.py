@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from tokenstream.errors import PositionLost
-from tokenstream.formats._errors import provider_error
-from tokenstream.formats._replay import Replay, ReplayOfEvents
+from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._resume.replay import Replay, ReplayOfEvents
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import StreamError
     from tokenstream.formats._fast.path import FastPath
-    from tokenstream.formats._parts import Parts
+    from tokenstream.formats._kit.parts import Parts
     from tokenstream.formats.base import Format, Frame
     from tokenstream.message import Message
 
@@ -84,7 +84,7 @@ class Resuming:
         """
         if not self.resumes:
             return None
-        from tokenstream.formats._kept import state_of
+        from tokenstream.formats._resume.kept import state_of
 
         return state_of(cast("Format", self))
 
@@ -98,7 +98,7 @@ class Resuming:
         Raises:
             MisuseError: The state was altered, or comes from another version.
         """
-        from tokenstream.formats._kept import restore_format
+        from tokenstream.formats._resume.kept import restore_format
 
         restore_format(cast("Format", self), state, messages)
 

@@ -1,0 +1,1 @@
+"""Formats that a mapping of paths describes."""

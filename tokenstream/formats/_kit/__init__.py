@@ -1,0 +1,1 @@
+"""Building blocks of formats: parts, choices, calls, errors, usage."""

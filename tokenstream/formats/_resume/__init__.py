@@ -1,0 +1,1 @@
+"""Support for formats that go on over another connection."""
