@@ -25,7 +25,7 @@ from tokenstream.errors import (
     StreamInterrupted,
     StreamTruncated,
 )
-from tokenstream.formats.openai_chat import OpenAIChat
+from tokenstream.formats._wire.openai_chat import OpenAIChat
 from tokenstream.framing import SSEParser
 from tokenstream.limits import DEFAULT_LIMITS
 

@@ -24,7 +24,7 @@ from tokenstream.errors import (
 )
 from tokenstream.events import Event, Ping, TextDelta, Unknown
 from tokenstream.formats import text
-from tokenstream.formats.bare_text import Text
+from tokenstream.formats._wire.bare_text import Text
 
 
 def read(chunks: list[Any], **options: Any) -> tuple[list[Event], Decoder]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tests.formats.told import DONE, Told, frame_of
 from tokenstream.events import Unknown
-from tokenstream.formats.openai_chat import OpenAIChat
+from tokenstream.formats._wire.openai_chat import OpenAIChat
 
 if TYPE_CHECKING:
     from tokenstream.formats.base import Frame

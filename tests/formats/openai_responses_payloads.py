@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tests.formats.told import Told
 from tokenstream.events import PartStart
-from tokenstream.formats.openai_responses import OpenAIResponses
+from tokenstream.formats._wire.openai_responses import OpenAIResponses
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:

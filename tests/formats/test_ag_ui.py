@@ -12,7 +12,7 @@ from tests.support.packages import needed
 from tests.support.reading import read
 from tokenstream.errors import ProviderError, StreamTruncated
 from tokenstream.events import MessageStart, PartDone, TextDelta, ToolCallStart, Unknown
-from tokenstream.formats.ag_ui import AGUI
+from tokenstream.formats._wire.ag_ui import AGUI
 from tokenstream.message import ReasoningPart, ServerToolResult, TextPart, Usage
 
 START = {"type": "RUN_STARTED", "threadId": "t", "runId": "r"}

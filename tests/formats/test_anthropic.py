@@ -33,7 +33,7 @@ from tokenstream.events import (
     ToolCallDone,
     Unknown,
 )
-from tokenstream.formats.anthropic import Anthropic
+from tokenstream.formats._wire.anthropic import Anthropic
 from tokenstream.framing import ServerSentEvent
 from tokenstream.message import (
     Citation,

@@ -25,7 +25,7 @@ from tests.formats.anthropic_payloads import (
 )
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError
 from tokenstream.events import Unknown
-from tokenstream.formats.anthropic import Anthropic
+from tokenstream.formats._wire.anthropic import Anthropic
 from tokenstream.framing import ServerSentEvent
 from tokenstream.limits import Limits
 from tokenstream.message import OpaquePart

@@ -28,7 +28,7 @@ from tests.support.beside import SHARED, needs_recordings
 from tokenstream.decoder import Decoder
 from tokenstream.errors import StreamError
 from tokenstream.events import TextDelta, ToolCallDone
-from tokenstream.formats.anthropic import Anthropic
+from tokenstream.formats._wire.anthropic import Anthropic
 from tokenstream.framing import ServerSentEvent
 from tokenstream.limits import Limits
 from tokenstream.message import Message

@@ -13,7 +13,7 @@ from tokenstream.decoder import Decoder
 from tokenstream.errors import ProtocolError, ProviderError, StreamError, StreamTruncated
 from tokenstream.events import MessageStart, Ping, TextDelta, Unknown
 from tokenstream.formats import text
-from tokenstream.formats.bare_text import Text
+from tokenstream.formats._wire.bare_text import Text
 from tokenstream.framing import ServerSentEvent, SSEParser
 from tokenstream.limits import Limits
 

@@ -37,7 +37,7 @@ from tokenstream.events import (
     ToolCallDone,
     Unknown,
 )
-from tokenstream.formats.bedrock_converse import BedrockConverse
+from tokenstream.formats._wire.bedrock_converse import BedrockConverse
 from tokenstream.framing import EventStreamMessage, ServerSentEvent
 from tokenstream.message import (
     Citation,

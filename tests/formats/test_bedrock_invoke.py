@@ -14,8 +14,8 @@ from tests.formats.told import Told
 from tokenstream import Limits
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamTruncated
 from tokenstream.events import TextDelta, Unknown, UsageUpdate
-from tokenstream.formats.bedrock_invoke import BedrockInvoke
-from tokenstream.formats.bedrock_invoke._plain import PlainModel
+from tokenstream.formats._wire.bedrock_invoke import BedrockInvoke
+from tokenstream.formats._wire.bedrock_invoke.plain import PlainModel
 from tokenstream.framing import EventStreamMessage
 from tokenstream.message import ReasoningPart, TextPart, ToolCall
 

@@ -34,8 +34,8 @@ from tokenstream import Limits
 from tokenstream.decoder import Decoder
 from tokenstream.errors import StreamError
 from tokenstream.events import Event, TextDelta, ToolCallDone
-from tokenstream.formats.bedrock_converse import BedrockConverse
-from tokenstream.formats.bedrock_invoke import BedrockInvoke
+from tokenstream.formats._wire.bedrock_converse import BedrockConverse
+from tokenstream.formats._wire.bedrock_invoke import BedrockInvoke
 from tokenstream.framing import EventStreamMessage
 
 EVERYTHING: list[Named] = [

@@ -30,7 +30,7 @@ from tokenstream import Decoder, Stream
 from tokenstream.errors import ProviderError, StreamTruncated
 from tokenstream.events import CitationAdded, MessageStart, TextDelta, Unknown
 from tokenstream.formats import _registry as registry
-from tokenstream.formats.cohere import Cohere
+from tokenstream.formats._wire.cohere import Cohere
 from tokenstream.framing import ServerSentEvent
 from tokenstream.limits import Limits
 from tokenstream.message import OpaquePart, TextPart

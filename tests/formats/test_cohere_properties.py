@@ -34,7 +34,7 @@ from tests.support.recordings import Recorded, ours
 from tokenstream import Decoder, Stream
 from tokenstream.errors import StreamError, StreamTruncated
 from tokenstream.events import ToolCallDone
-from tokenstream.formats.cohere import Cohere
+from tokenstream.formats._wire.cohere import Cohere
 from tokenstream.framing import ServerSentEvent
 from tokenstream.message import Message
 

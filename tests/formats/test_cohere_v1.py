@@ -12,7 +12,7 @@ from tokenstream import Decoder, Stream
 from tokenstream.errors import ProtocolError, ProviderError, StreamTruncated
 from tokenstream.events import TextDelta, Unknown
 from tokenstream.formats import _registry as registry
-from tokenstream.formats.cohere import Cohere
+from tokenstream.formats._wire.cohere import Cohere
 from tokenstream.framing import ServerSentEvent
 
 START = line("stream-start", generation_id="g1")

@@ -19,7 +19,7 @@ from tokenstream import Stream
 from tokenstream.errors import MisuseError, ProtocolError, ProviderError, StreamError, StreamTruncated
 from tokenstream.events import Ping, TextDelta, Unknown
 from tokenstream.formats import custom
-from tokenstream.formats.custom_mapping import Custom
+from tokenstream.formats._wire.custom_mapping import Custom
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing.aws_eventstream import EventStreamMessage
 from tokenstream.limits import Limits

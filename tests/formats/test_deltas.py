@@ -15,8 +15,8 @@ from tests.support import chunkings
 from tests.support.reading import read
 from tokenstream.errors import ProtocolError, StreamError
 from tokenstream.events import TextDelta, ToolCallDone
-from tokenstream.formats.ag_ui import AGUI
-from tokenstream.formats.ui_message import UIMessage
+from tokenstream.formats._wire.ag_ui import AGUI
+from tokenstream.formats._wire.ui_message import UIMessage
 from tokenstream.framing import ServerSentEvent
 from tokenstream.limits import Limits
 from tokenstream.message import Message

@@ -23,7 +23,7 @@ from tokenstream.events import (
     UsageUpdate,
 )
 from tokenstream.formats import _registry as registry
-from tokenstream.formats.gemini import Gemini
+from tokenstream.formats._wire.gemini import Gemini
 from tokenstream.limits import Limits
 from tokenstream.message import (
     MediaPart,

@@ -14,7 +14,7 @@ from tests.formats.told import Told, tell
 from tokenstream.errors import LimitExceeded, ProtocolError, StreamTruncated
 from tokenstream.events import ToolCallDelta, ToolCallStart, Unknown
 from tokenstream.formats._kit.values import json_text
-from tokenstream.formats.gemini import Gemini
+from tokenstream.formats._wire.gemini import Gemini
 from tokenstream.limits import Limits
 from tokenstream.message import OpaquePart, ToolCall
 

@@ -15,7 +15,7 @@ from tokenstream import Stream
 from tokenstream.decoder import Decoder
 from tokenstream.errors import ProtocolError
 from tokenstream.events import ReasoningDelta, TextDelta, UsageUpdate
-from tokenstream.formats.gemini import Gemini
+from tokenstream.formats._wire.gemini import Gemini
 
 Way: TypeAlias = Callable[[list[Payload]], list[bytes]]
 

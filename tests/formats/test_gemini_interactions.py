@@ -15,7 +15,7 @@ from tokenstream.decoder import Decoder
 from tokenstream.errors import LimitExceeded, ProviderError, StreamError, StreamTruncated
 from tokenstream.events import Ping, TextDelta, ToolCallDelta, Unknown
 from tokenstream.formats import _registry as registry
-from tokenstream.formats.gemini_interactions import GeminiInteractions
+from tokenstream.formats._wire.gemini_interactions import GeminiInteractions
 from tokenstream.limits import Limits
 from tokenstream.message import (
     MediaPart,

@@ -16,7 +16,7 @@ from tokenstream.decoder import Decoder
 from tokenstream.errors import LimitExceeded, ProviderError, StreamError, StreamTruncated
 from tokenstream.events import Finish, MessageStart, TextDelta, ToolCallDone, Unknown
 from tokenstream.formats import _registry as registry
-from tokenstream.formats.gemini_live import GeminiLive
+from tokenstream.formats._wire.gemini_live import GeminiLive
 from tokenstream.limits import Limits
 from tokenstream.message import Message
 

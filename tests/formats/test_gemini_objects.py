@@ -12,7 +12,7 @@ from tests.formats.gemini_payloads import STOP, Payload, chunk, text
 from tests.formats.told import tell
 from tokenstream import Stream
 from tokenstream.errors import StreamTruncated
-from tokenstream.formats.gemini import Gemini
+from tokenstream.formats._wire.gemini import Gemini
 from tokenstream.message import MediaPart, Message, TextPart
 
 

@@ -15,7 +15,7 @@ from tests.formats.told import reads_alike_at_a_glance, tell
 from tokenstream.decoder import Decoder
 from tokenstream.errors import StreamError
 from tokenstream.events import TextDelta, UsageUpdate
-from tokenstream.formats.gemini import Gemini
+from tokenstream.formats._wire.gemini import Gemini
 from tokenstream.message import Message
 
 EVERYTHING: list[Payload] = [

@@ -12,7 +12,7 @@ from tests.formats.mutations import changed
 from tests.formats.told import Told, adds_up, reads_alike_at_a_glance, tell
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import ToolCallDone
-from tokenstream.formats.langchain import LangChain
+from tokenstream.formats._wire.langchain import LangChain
 from tokenstream.message import (
     Citation,
     MediaPart,

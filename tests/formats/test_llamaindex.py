@@ -12,7 +12,7 @@ from tests.formats.mutations import changed
 from tests.formats.told import Told, adds_up, reads_alike_at_a_glance, tell
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import ToolCallDelta
-from tokenstream.formats.llamaindex import LlamaIndex
+from tokenstream.formats._wire.llamaindex import LlamaIndex
 from tokenstream.message import MediaPart, OpaquePart
 
 

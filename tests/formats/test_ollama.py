@@ -21,7 +21,7 @@ from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, Stre
 from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDone
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._fast.shape import Shape
-from tokenstream.formats.ollama import Ollama
+from tokenstream.formats._wire.ollama import Ollama
 from tokenstream.framing import ServerSentEvent
 from tokenstream.limits import Limits
 from tokenstream.message import Message, OpaquePart

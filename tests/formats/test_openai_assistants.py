@@ -13,7 +13,7 @@ from tests.formats.told import DONE, Told, reads_alike_at_a_glance, tell
 from tokenstream import Stream
 from tokenstream.errors import LimitExceeded, ProviderError, StreamError, StreamTruncated
 from tokenstream.events import ToolCallDelta
-from tokenstream.formats.openai_assistants import OpenAIAssistants
+from tokenstream.formats._wire.openai_assistants import OpenAIAssistants
 from tokenstream.limits import Limits
 from tokenstream.message import Citation, MediaPart, OpaquePart, ServerToolCall, ServerToolResult
 

@@ -18,7 +18,7 @@ from tokenstream.events import (
     Unknown,
     UsageUpdate,
 )
-from tokenstream.formats.openai_chat import OpenAIChat
+from tokenstream.formats._wire.openai_chat import OpenAIChat
 from tokenstream.framing import ServerSentEvent
 from tokenstream.limits import Limits
 

@@ -14,7 +14,7 @@ from tests.formats.told import DONE
 from tokenstream.errors import LimitExceeded, StreamTruncated
 from tokenstream.events import ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.formats._kit.whole import Wholeness
-from tokenstream.formats.openai_chat import OpenAIChat
+from tokenstream.formats._wire.openai_chat import OpenAIChat
 from tokenstream.limits import Limits
 from tokenstream.message import OpaquePart
 

@@ -14,7 +14,7 @@ from tests.formats.told import DONE, bytes_of
 from tokenstream import Stream
 from tokenstream.errors import ProviderError
 from tokenstream.events import TextDelta
-from tokenstream.formats.openai_chat import OpenAIChat
+from tokenstream.formats._wire.openai_chat import OpenAIChat
 from tokenstream.framing.aws_eventstream import EventStreamMessage
 from tokenstream.message import FoundImage, Message
 

@@ -10,7 +10,7 @@ import pytest
 from tests.formats.openai_chat_payloads import Payload, call, chunk, text
 from tests.formats.told import frame_of
 from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDelta, ToolCallDone, Unknown
-from tokenstream.formats.openai_chat import OpenAIChat
+from tokenstream.formats._wire.openai_chat import OpenAIChat
 
 if TYPE_CHECKING:
     from collections.abc import Callable

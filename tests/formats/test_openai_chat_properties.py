@@ -17,7 +17,7 @@ from tests.formats.told import DONE, frame_of
 from tests.support.beside import SHARED, needs_recordings
 from tokenstream.errors import StreamError
 from tokenstream.events import TextDelta, ToolCallDelta, ToolCallDone
-from tokenstream.formats.openai_chat import OpenAIChat
+from tokenstream.formats._wire.openai_chat import OpenAIChat
 from tokenstream.framing import ServerSentEvent, SSEParser
 from tokenstream.limits import Limits
 

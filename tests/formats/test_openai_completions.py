@@ -13,8 +13,8 @@ from tests.formats.told import DONE, Told, adds_up, reads_alike_at_a_glance, tel
 from tokenstream import Stream
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamError, StreamTruncated
 from tokenstream.events import ReasoningDelta
-from tokenstream.formats.openai_chat import OpenAIChat
-from tokenstream.formats.openai_completions import OpenAICompletions
+from tokenstream.formats._wire.openai_chat import OpenAIChat
+from tokenstream.formats._wire.openai_completions import OpenAICompletions
 from tokenstream.limits import Limits
 
 HEAD = {"id": "cmpl_1", "object": "text_completion", "created": 1_700_000_000, "model": "m-1"}

@@ -30,7 +30,7 @@ from tests.formats.openai_realtime_payloads import (
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamTruncated
 from tokenstream.events import Finish, MessageStart, Ping, TextDelta, Unknown
 from tokenstream.formats import _registry as registry
-from tokenstream.formats.openai_realtime import OpenAIRealtime
+from tokenstream.formats._wire.openai_realtime import OpenAIRealtime
 from tokenstream.limits import Limits
 
 HELLO = [

@@ -32,7 +32,7 @@ from tests.formats.openai_realtime_payloads import (
 from tokenstream.decoder import Decoder
 from tokenstream.errors import StreamError
 from tokenstream.events import TextDelta, ToolCallDone
-from tokenstream.formats.openai_realtime import OpenAIRealtime
+from tokenstream.formats._wire.openai_realtime import OpenAIRealtime
 from tokenstream.limits import Limits
 from tokenstream.message import Message
 

@@ -31,7 +31,7 @@ from tests.formats.openai_responses_payloads import (
 )
 from tokenstream.errors import ProviderError, StreamTruncated
 from tokenstream.events import Finish, PartStart, Ping, TextDelta, Unknown
-from tokenstream.formats.openai_responses import OpenAIResponses
+from tokenstream.formats._wire.openai_responses import OpenAIResponses
 from tokenstream.message import (
     TextPart,
     Usage,

@@ -37,7 +37,7 @@ from tests.formats.openai_responses_payloads import (
 from tokenstream.decoder import Decoder
 from tokenstream.errors import StreamError
 from tokenstream.events import ToolCallDelta, ToolCallDone
-from tokenstream.formats.openai_responses import OpenAIResponses
+from tokenstream.formats._wire.openai_responses import OpenAIResponses
 from tokenstream.framing import ServerSentEvent
 from tokenstream.message import Message
 

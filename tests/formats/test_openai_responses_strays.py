@@ -34,7 +34,7 @@ from tests.support.reading import read as read_body
 from tokenstream import tap
 from tokenstream.errors import LimitExceeded, ProtocolError, StreamTruncated
 from tokenstream.events import PartDelta, ToolCallDelta, Unknown
-from tokenstream.formats.openai_responses import OpenAIResponses
+from tokenstream.formats._wire.openai_responses import OpenAIResponses
 from tokenstream.framing import ServerSentEvent
 from tokenstream.limits import Limits
 from tokenstream.message import OpaquePart, ReasoningPart, TextPart

@@ -29,7 +29,7 @@ from tests.formats.openai_responses_payloads import (
 )
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import Finish, ToolCallDelta
-from tokenstream.formats.openai_responses import OpenAIResponses
+from tokenstream.formats._wire.openai_responses import OpenAIResponses
 from tokenstream.limits import Limits
 from tokenstream.message import OpaquePart, TextPart
 

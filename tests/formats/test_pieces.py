@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tokenstream.errors import LimitExceeded, MisuseError
 from tokenstream.events import MessageStart, PartDone, PartStart, Ping, TextDelta
-from tokenstream.formats.pieces import Pieces
+from tokenstream.formats._wire.pieces import Pieces
 from tokenstream.limits import Limits
 from tokenstream.message import TextPart
 

@@ -14,7 +14,7 @@ from tests.support.sampling import sampled
 from tokenstream import Stream
 from tokenstream.errors import StreamError
 from tokenstream.formats import _registry as registry
-from tokenstream.formats.openai_responses import OpenAIResponses
+from tokenstream.formats._wire.openai_responses import OpenAIResponses
 from tokenstream.framing import SSEParser
 from tokenstream.limits import DEFAULT_LIMITS
 

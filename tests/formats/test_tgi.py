@@ -14,7 +14,7 @@ from tests.formats.told import DONE, Told, adds_up, reads_alike_at_a_glance, tel
 from tokenstream import Stream
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamError, StreamTruncated
 from tokenstream.events import TextDelta
-from tokenstream.formats.tgi import TGI
+from tokenstream.formats._wire.tgi import TGI
 from tokenstream.framing import ServerSentEvent
 from tokenstream.limits import Limits
 

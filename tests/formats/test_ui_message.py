@@ -15,7 +15,7 @@ from tokenstream.events import (
     TextDelta,
     Unknown,
 )
-from tokenstream.formats.ui_message import UIMessage
+from tokenstream.formats._wire.ui_message import UIMessage
 from tokenstream.message import (
     Citation,
     MediaPart,

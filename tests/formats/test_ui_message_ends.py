@@ -11,7 +11,7 @@ from tests.formats.ui_payloads import FINISH, HELLO, NAMED, START, STEP, answer,
 from tests.support import wire
 from tests.support.reading import read
 from tokenstream.errors import ProviderError
-from tokenstream.formats.ui_message import UIMessage
+from tokenstream.formats._wire.ui_message import UIMessage
 from tokenstream.message import (
     Usage,
 )

@@ -14,7 +14,7 @@ from tokenstream.events import (
     ToolCallDelta,
     ToolCallStart,
 )
-from tokenstream.formats.ui_message import UIMessage
+from tokenstream.formats._wire.ui_message import UIMessage
 from tokenstream.message import (
     OpaquePart,
     ServerToolCall,

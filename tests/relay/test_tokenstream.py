@@ -30,8 +30,8 @@ from tokenstream.errors import (
 )
 from tokenstream.events import Event, PartDone, PartStart, Restarted, TextDelta, ToolCallStart
 from tokenstream.formats import _registry as registry
-from tokenstream.formats import tokenstream as format_of_relays
-from tokenstream.formats.tokenstream._format import PARTS
+from tokenstream.formats._wire import tokenstream as format_of_relays
+from tokenstream.formats._wire.tokenstream.format import PARTS
 from tokenstream.framing import SSEParser
 from tokenstream.message import (
     Citation,
@@ -253,7 +253,7 @@ def test_any_events_come_through_a_stream_as_they_were(events: list[Event]) -> N
 
 def test_every_kind_of_event_and_part_is_drawn() -> None:
     """A new kind of event, or of part, is not forgotten here, and has a type."""
-    from tokenstream.formats.tokenstream._events import EVENTS
+    from tokenstream.formats._wire.tokenstream.parts import EVENTS
 
     kinds = set(get_args(Event))
     assert kinds == {kind.cls for kind in EVENTS.values()}

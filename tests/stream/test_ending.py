@@ -22,7 +22,7 @@ from tokenstream.errors import (
     StreamInterrupted,
 )
 from tokenstream.events import Event, Finish, TextDelta
-from tokenstream.formats.bare_text import Text
+from tokenstream.formats._wire.bare_text import Text
 
 ERROR = sse('{"error": {"message": "busy", "type": "overloaded_error"}}')
 

@@ -32,7 +32,7 @@ from tokenstream.errors import (
     StreamStalled,
     StreamTruncated,
 )
-from tokenstream.formats.bare_text import Text
+from tokenstream.formats._wire.bare_text import Text
 
 PAYLOADS: list[dict[str, Any]] = [json.loads(event[6:]) for event in ANSWER[:-1]]
 """The answer as dicts, as an SDK without objects gives it."""

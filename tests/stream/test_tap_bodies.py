@@ -40,7 +40,7 @@ from tokenstream.errors import (
     StreamStalled,
     StreamTruncated,
 )
-from tokenstream.formats.bare_text import Text
+from tokenstream.formats._wire.bare_text import Text
 
 WHOLE = Stream(ANSWER).final()
 BODY = b"".join(ANSWER)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tests.support.aws_eventstream import message
-from tokenstream.formats.custom_mapping import custom
+from tokenstream.formats._wire.custom_mapping import custom
 
 if TYPE_CHECKING:
     from collections.abc import Callable

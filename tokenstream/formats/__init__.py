@@ -8,9 +8,9 @@ from tokenstream._basics.lazy import lazily
 
 if TYPE_CHECKING:
     from tokenstream.formats._fast.path import Fast
-    from tokenstream.formats.bare_text import text
+    from tokenstream.formats._wire.bare_text import text
+    from tokenstream.formats._wire.custom_mapping import custom
     from tokenstream.formats.base import Format, Frame
-    from tokenstream.formats.custom_mapping import custom
 
 __all__ = ["Fast", "Format", "Frame", "custom", "text"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.formats.anthropic._words import FINISH_REASONS
+from tokenstream.formats._wire.anthropic.words import FINISH_REASONS
 from tokenstream.relay.encoders._blocks import BlockEncoder, words_of
 
 if TYPE_CHECKING:

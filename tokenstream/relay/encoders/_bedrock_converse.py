@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
-from tokenstream.formats.bedrock_converse._words import FINISH_REASONS
+from tokenstream.formats._wire.bedrock_converse.words import FINISH_REASONS
 from tokenstream.relay.encoders._aws import AWSEncoder, base64, padded, padded_json
 from tokenstream.relay.encoders._blocks import BlockEncoder, words_of
 

@@ -27,8 +27,8 @@ from tokenstream.events import (
     ToolCallDelta,
     Unknown,
 )
-from tokenstream.formats.tokenstream._events import EVENTS, FIELDS, event_of
-from tokenstream.formats.tokenstream._words import End, end_of, said_of
+from tokenstream.formats._wire.tokenstream.parts import EVENTS, FIELDS, event_of
+from tokenstream.formats._wire.tokenstream.words import End, end_of, said_of
 from tokenstream.message import FinishReason, MediaPart, Message, OpaquePart
 from tokenstream.relay.encoders._encoder import Encoder
 from tokenstream.relay.encoders._encoder import written as json_bytes

@@ -1,0 +1,183 @@
+"""AG-UI: events of a run in, our events out."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream._basics.untrusted import dict_of, dicts_of, known, says_nothing, text_of
+from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._wire.ag_ui.parts import PART_READERS, RunParts
+from tokenstream.formats._wire.ag_ui.words import ASIDES, FINISH_REASONS, usage_of
+from tokenstream.formats.base import Format
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
+
+__all__ = ["AGUI"]
+
+_CHUNKS = frozenset({"TEXT_MESSAGE_CHUNK", "REASONING_MESSAGE_CHUNK", "TOOL_CALL_CHUNK"})
+# These events stand beside the message and do not end a part that chunks are writing; an
+# error cuts it off.
+_BESIDE = frozenset(
+    {
+        "ACTIVITY_DELTA",
+        "ACTIVITY_SNAPSHOT",
+        "RAW",
+        "REASONING_ENCRYPTED_VALUE",
+        "RUN_ERROR",
+        "SUBAGENT_ERROR",
+        "SUBAGENT_FINISHED",
+        "SUBAGENT_STARTED",
+    }
+)
+# State and activity events are for the application or its interface.
+_CARRIED = frozenset(
+    {
+        "ACTIVITY_DELTA",
+        "ACTIVITY_SNAPSHOT",
+        "CUSTOM",
+        "MESSAGES_SNAPSHOT",
+        "RAW",
+        "REASONING_END",
+        "REASONING_START",
+        "STATE_DELTA",
+        "STATE_SNAPSHOT",
+        "STEP_FINISHED",
+        "STEP_STARTED",
+        "SUBAGENT_ERROR",
+        "SUBAGENT_FINISHED",
+        "SUBAGENT_STARTED",
+        "THINKING_END",
+        "THINKING_START",
+    }
+)
+_RUN = frozenset({"RUN_STARTED", "RUN_FINISHED", "RUN_ERROR"})
+_TYPES = _RUN | _CARRIED | PART_READERS.keys()
+
+
+class AGUI(Format):
+    """AG-UI: one run of an agent.
+
+    Args:
+        limits: Bounds on parts, tool calls, and JSON payloads.
+        pings: Whether signs of life become `Ping` events.
+
+    Example:
+        >>> run = AGUI()
+        >>> for event in run.feed(b'{"type":"RUN_STARTED","threadId":"t","runId":"r"}'):
+        ...     print(type(event).__name__)
+        MessageStart
+        Unknown
+        >>> for event in run.feed(b'{"type":"TEXT_MESSAGE_CHUNK","messageId":"m","delta":"Hel"}'):
+        ...     print(type(event).__name__)
+        PartStart
+        TextDelta
+    """
+
+    __slots__ = ("_run", "_started")
+
+    name: ClassVar[str] = "ag-ui"
+    sentinel: ClassVar[bytes | None] = b"[DONE]"
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = MappingProxyType(FINISH_REASONS)
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[("delta",)],
+        changing=[("timestamp",)],
+        # Agents attach the model's event that theirs was made from.
+        asides=ASIDES - {"type"},
+        padding=frozenset(),
+    )
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._run = RunParts(self.limits, self.note)
+        self.parts = self._run
+        self._started = False
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
+        """Return whether a first payload is an event of a run.
+
+        Args:
+            payload: The decoded payload.
+            event: The SSE event's name.
+        """
+        return text_of(payload, "type") in _TYPES
+
+    def read_sentinel(self) -> None:
+        """Ignore the sentinel, which chat back ends append to every stream: a run has an end of its own."""
+
+    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+        """Return whether a payload that looks like an error is a regular one: only `RUN_ERROR` ends a run."""
+        return text_of(payload, "type") in _TYPES
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Pass the content of `payload` to `self.parts`."""
+        kind = text_of(payload, "type") or event
+        if kind not in _CHUNKS and kind not in _BESIDE:
+            self._run.end_chunk()
+        if kind not in _TYPES:
+            self.parts.unknown(kind or "event", payload)
+            return
+        if "type" not in payload:
+            self.note("type_missing")
+        if not self.parts.started:
+            self._start(payload, kind)
+        reader, part_reader = self._READERS.get(kind), PART_READERS.get(kind)
+        if reader is not None:
+            reader(self, payload)
+        elif part_reader is not None:
+            part_reader(self._run, payload)
+        else:
+            self.parts.unknown(kind, payload)
+
+    # -- the run -----------------------------------------------------------
+
+    def _start(self, payload: dict[str, Any], kind: str) -> None:
+        if kind not in _RUN:
+            self.note("start_missing")
+        self.parts.head(id=text_of(payload, "runId") if kind in _RUN else None)
+
+    def _run_started(self, payload: dict[str, Any]) -> None:
+        if self._started:
+            self.note("start_repeated")
+        self._started = True
+        self.parts.head(id=text_of(payload, "runId"))
+        self._carry(payload, "runId")
+
+    def _run_finished(self, payload: dict[str, Any]) -> None:
+        self.parts.head(id=text_of(payload, "runId"))
+        self._read_usage(payload)
+        self._carry(payload, "runId", "usage")
+        outcome = text_of(dict_of(payload, "outcome"), "type") or "success"
+        self.parts.finish(0, self.finish_reasons.get(outcome, "unknown"), "RUN_FINISHED")
+        self.conclude()
+
+    def _run_error(self, payload: dict[str, Any]) -> None:
+        self._read_usage(payload)
+        self._carry(payload, "message", "code", "usage")
+        self.error = provider_error({"error": {"message": "", **(known(payload, *ASIDES) or {})}})
+
+    def _read_usage(self, payload: dict[str, Any]) -> None:
+        usage = usage_of(payload.get("usage"))
+        if usage is not None:
+            models = {text_of(report, "model") for report in dicts_of(payload.get("usage"))}
+            if len(models) == 1:
+                self.parts.head(model=models.pop())
+            self.parts.usage(usage)
+
+    def _carry(self, payload: dict[str, Any], *names: str) -> None:
+        """Carry the fields that are not among `names`, except those that any event may have."""
+        for name, value in payload.items():
+            if name not in names and name not in ASIDES and not says_nothing(value):
+                self.parts.field(name, value)
+
+    _READERS: ClassVar[dict[str, Callable[[AGUI, dict[str, Any]], None]]] = {
+        "RUN_STARTED": _run_started,
+        "RUN_FINISHED": _run_finished,
+        "RUN_ERROR": _run_error,
+    }

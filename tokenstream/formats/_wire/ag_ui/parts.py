@@ -1,0 +1,200 @@
+"""The parts of a run: messages and tool calls by id, and chunks that open and close them implicitly."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from tokenstream._basics.untrusted import known, text_of
+from tokenstream.events import PartDone
+from tokenstream.formats._kit.named import NamedKind, NamedParts, call_id_of
+from tokenstream.formats._kit.open import OpenCall, mend
+from tokenstream.formats._wire.ag_ui.words import ASIDES
+from tokenstream.message import ReasoningPart, ServerToolResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.formats._kit.open import OpenPart
+    from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
+
+__all__ = ["PART_READERS", "RunParts"]
+
+_MESSAGE_FIELDS = (*ASIDES, "delta")
+# Fields already reported by the start of a message.
+_CONTENT_FIELDS = (*_MESSAGE_FIELDS, "messageId", "subagentRunId", "role", "name")
+_CALL_FIELDS = (*ASIDES, "delta", "toolCallId", "toolCallName")
+_RESULT_FIELDS = (*ASIDES, "toolCallId", "content")
+
+
+class RunParts(NamedParts):
+    """Parts of one run.
+
+    Args:
+        limits: Bounds on parts and tool calls.
+        note: Counts a departure.
+    """
+
+    __slots__ = ("_chunk", "_thoughts")
+
+    id_field: ClassVar[str] = "messageId"
+    text_fields: ClassVar[tuple[str, ...]] = _CONTENT_FIELDS
+
+    def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
+        super().__init__(limits, note)
+        self._chunk: tuple[str, str] | None = None
+        """Kind and id of the part that a chunk opened; any event that is not its own chunk closes it."""
+        self._thoughts: dict[str, OpenPart] = {}
+        """The last reasoning of each id."""
+
+    # -- messages ----------------------------------------------------------
+
+    def read_start(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
+        """Open a message."""
+        name = self.name_in(payload, kind, new=True)
+        part = self.start(kind, name, _said(payload))
+        if kind == "reasoning":
+            self._thoughts[name] = part
+
+    def read_end(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
+        """Close a message."""
+        self.stop(kind, self.name_in(payload, kind))
+
+    def read_chunk(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
+        """Add to a message without start and end events."""
+        name = text_of(payload, "messageId")
+        if name is None and self._chunk is not None and self._chunk[0] == kind:
+            name = self._chunk[1]
+        if name is None:
+            self.note("part_index_missing")
+            name = ""
+        if (kind, name) != self._chunk:
+            self.end_chunk()
+            if name not in self.open_parts[kind]:
+                self.read_start({**payload, "messageId": name}, kind=kind)
+                self._chunk = (kind, name)
+        self.add(self.named(kind, name), text_of(payload, "delta") or "")
+
+    def expects_name(self, payload: dict[str, Any]) -> bool:
+        """Return whether the documentation gives an id to such a payload of a text."""
+        # Before version 1.0, reasoning was called thinking and had no id.
+        return not (text_of(payload, "type") or "").startswith("THINKING")
+
+    # -- tool calls --------------------------------------------------------
+
+    def read_call_start(self, payload: dict[str, Any]) -> OpenCall | None:
+        """Open a call."""
+        name = text_of(payload, "toolCallName") or ""
+        return self.start_call(call_id_of(payload), name, known(payload, *_CALL_FIELDS))
+
+    def read_call_end(self, payload: dict[str, Any]) -> None:
+        """Close a call and hand it out."""
+        if call_id_of(payload) not in self.calls:
+            self.note("part_end_unmatched")
+            return
+        self._end_call(call_id_of(payload))
+
+    def read_call_chunk(self, payload: dict[str, Any]) -> None:
+        """Add to a call without start and end events."""
+        id_ = text_of(payload, "toolCallId")
+        if id_ is None and self._chunk is not None and self._chunk[0] == "tool_call":
+            id_ = self._chunk[1]
+        id_ = id_ or ""
+        if ("tool_call", id_) != self._chunk:
+            self.end_chunk()
+            named = text_of(payload, "toolCallName") is not None
+            if named and id_ not in self.calls and self.read_call_start(payload) is not None:
+                self._chunk = ("tool_call", id_)
+        if not self.add_to_call(id_, text_of(payload, "delta") or ""):
+            self.unknown("TOOL_CALL_CHUNK", payload)
+
+    def read_result(self, payload: dict[str, Any]) -> None:
+        """Record a tool's result."""
+        id_ = call_id_of(payload)
+        if id_ in self.calls:
+            # A tool with a result cannot have arguments still being written.
+            self.note("part_unclosed")
+            self._end_call(id_)
+        self.unanswered.discard(id_)
+        result = ServerToolResult(
+            id=id_,
+            name="TOOL_CALL_RESULT",
+            content=payload.get("content"),
+            provider_data=known(payload, *_RESULT_FIELDS),
+        )
+        self.whole(0, result)
+
+    def _end_call(self, id: str) -> None:
+        call = self.take_call(id)
+        # All calls of a run are the client's.
+        self.close_call(cast("OpenCall", call))
+
+    # -- ends --------------------------------------------------------------
+
+    def end_chunk(self) -> None:
+        """Close the part that a chunk opened."""
+        chunk, self._chunk = self._chunk, None
+        if chunk is None:
+            return
+        kind, name = chunk
+        if kind == "tool_call":
+            self._end_call(name)
+        else:
+            self.stop("text" if kind == "text" else "reasoning", name)
+
+    def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
+        """Record the outcome and close every open part."""
+        for _ in self.calls:
+            self.note("part_unclosed")
+        super().finish(choice, reason, raw_reason)
+
+    # -- encrypted values --------------------------------------------------
+
+    def read_encrypted(self, payload: dict[str, Any]) -> None:
+        """Attach a value that the provider wants back with a message or call."""
+        name, value = text_of(payload, "entityId") or "", text_of(payload, "encryptedValue")
+        call = self.calls.get(name)
+        if value is None:
+            self.unknown("REASONING_ENCRYPTED_VALUE", payload)
+        elif payload.get("subtype") == "tool-call" and isinstance(call, OpenCall):
+            more = mend({"encryptedValue": value}) if self.halves else {"encryptedValue": value}
+            call.provider_data = {**(call.provider_data or {}), **more}
+        elif payload.get("subtype") == "message" and name in self._thoughts:
+            part = self._thoughts[name]
+            self.tell_again(part, ReasoningPart(redacted=value, provider_data=self.data_of(part)))
+            if part.closed:
+                self.emit(PartDone(choice=part.choice, part=part.index, raw=self.raw))
+        else:
+            # It belongs to a closed part, or to a message of another run.
+            self.items("encrypted_values", [known(payload, *ASIDES) or {}])
+
+
+def _said(payload: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the fields of a message's start that the next request must carry, without the usual role."""
+    data = known(payload, *_MESSAGE_FIELDS)
+    if data is not None and data.get("role") in ("assistant", "reasoning"):
+        data.pop("role")
+    return data or None
+
+
+PART_READERS: dict[str, Callable[[RunParts, dict[str, Any]], object]] = {
+    "TEXT_MESSAGE_START": partial(RunParts.read_start, kind="text"),
+    "TEXT_MESSAGE_CONTENT": partial(RunParts.read_delta, kind="text"),
+    "TEXT_MESSAGE_END": partial(RunParts.read_end, kind="text"),
+    "TEXT_MESSAGE_CHUNK": partial(RunParts.read_chunk, kind="text"),
+    "REASONING_MESSAGE_START": partial(RunParts.read_start, kind="reasoning"),
+    "REASONING_MESSAGE_CONTENT": partial(RunParts.read_delta, kind="reasoning"),
+    "REASONING_MESSAGE_END": partial(RunParts.read_end, kind="reasoning"),
+    "REASONING_MESSAGE_CHUNK": partial(RunParts.read_chunk, kind="reasoning"),
+    "THINKING_TEXT_MESSAGE_START": partial(RunParts.read_start, kind="reasoning"),
+    "THINKING_TEXT_MESSAGE_CONTENT": partial(RunParts.read_delta, kind="reasoning"),
+    "THINKING_TEXT_MESSAGE_END": partial(RunParts.read_end, kind="reasoning"),
+    "REASONING_ENCRYPTED_VALUE": RunParts.read_encrypted,
+    "TOOL_CALL_START": RunParts.read_call_start,
+    "TOOL_CALL_ARGS": partial(RunParts.read_fragment, field="delta"),
+    "TOOL_CALL_END": RunParts.read_call_end,
+    "TOOL_CALL_CHUNK": RunParts.read_call_chunk,
+    "TOOL_CALL_RESULT": RunParts.read_result,
+}
+"""Readers of the events that add to a part, by event type."""

@@ -1,0 +1,288 @@
+"""Anthropic Messages: payloads in, events out."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream._basics.untrusted import dict_of, dicts_of, known, says_nothing, text_of
+from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._wire.anthropic.parts import Blocks
+from tokenstream.formats._wire.anthropic.words import FINISH_REASONS, usage_of
+from tokenstream.formats.base import Format
+from tokenstream.framing import ServerSentEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenstream.events import Event
+    from tokenstream.formats.base import Frame
+    from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
+
+__all__ = ["Anthropic"]
+
+_STREAM_EVENTS = frozenset(
+    {
+        "message_start",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_stop",
+        "message_delta",
+        "message_stop",
+    }
+)
+_ERROR_FIELDS = frozenset({"type", "error", "request_id"})
+_ERROR_DETAILS = frozenset({"type", "message", "details"})
+# Events that the SDK's stream helper adds to those of the wire: the same content again.
+_HELPER_EVENTS = frozenset({"text", "thinking", "input_json", "citation"})
+_MESSAGE_FIELDS = ("id", "type", "role", "model", "content", "usage")
+_END_FIELDS = ("type", "stop_reason", "stop_sequence", "stop_details")
+_PLAIN = {"type", "index", "delta"}
+_KNOWN_IN_DELTAS = frozenset(
+    {
+        "type",
+        "text",
+        "thinking",
+        "estimated_tokens",
+        "signature",
+        "partial_json",
+        "citation",
+        "content",
+        "encrypted_content",
+    }
+)
+
+
+class Anthropic(Format):
+    """The `anthropic` format: the events of a stream, or a whole message in one payload.
+
+    Args:
+        limits: Bounds on parts, tool calls, and JSON payloads.
+        pings: Whether signs of life become `Ping` events.
+
+    Example:
+        >>> anthropic = Anthropic()
+        >>> anthropic.feed({"type": "content_block_start", "index": 0,
+        ...     "content_block": {"type": "text", "text": ""}})
+        [PartStart(choice=0, part=0, content=TextPart(kind='text', text='', complete=False, \
+provider_data=None, phase=None))]
+        >>> [event.text for event in anthropic.feed({"type": "content_block_delta", "index": 0,
+        ...     "delta": {"type": "text_delta", "text": "Hel"}})]
+        ['Hel']
+    """
+
+    __slots__ = ("_blocks", "_has_head", "_nameless", "_replayed", "_start_expected")
+
+    name: ClassVar[str] = "anthropic"
+    event_names: ClassVar[frozenset[str]] = _STREAM_EVENTS
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
+    # A conflict (409) with another request passes.
+    retryable: ClassVar[Mapping[str, bool]] = MappingProxyType({"conflict": True, "conflict_error": True})
+    # Proxies that send OpenAI's format to all clients add it.
+    sentinel: ClassVar[bytes | None] = b"[DONE]"
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[("delta", "text"), ("delta", "thinking"), ("delta", "partial_json")]
+    )
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._blocks = Blocks(self.limits, self.note)
+        self.parts = self._blocks
+        self._nameless = False
+        self._has_head = False
+        self._start_expected = True
+        self._replayed = False
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+        """Return whether a first payload is of this format; None for a ping, which fits any format."""
+        kind = payload.get("type", event)
+        if kind == "ping":
+            return None
+        if kind == "message":
+            return isinstance(payload.get("content"), list) and "stop_reason" in payload
+        if kind == "error":
+            details = dict_of(payload, "error")
+            return "type" in details and details.keys() <= _ERROR_DETAILS and payload.keys() <= _ERROR_FIELDS
+        if kind == "message_start" and not event:
+            # Our relay protocol has a type of this name, but not this key.
+            return "message" in payload
+        return isinstance(kind, str) and kind in _STREAM_EVENTS
+
+    def feed_plainly(self, frame: Frame) -> list[Event]:
+        """Return the events of `frame` without the fast path."""
+        name = frame.event if isinstance(frame, ServerSentEvent) else None
+        self._nameless = name == "message" or isinstance(frame, bytes)
+        return super().feed_plainly(frame)
+
+    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+        """Return whether a payload named "error" is another event of this format."""
+        return not payload.get("error") and text_of(payload, "type") in _STREAM_EVENTS
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Pass the content of `payload` to `self.parts`."""
+        kind = text_of(payload, "type")
+        if self._nameless:
+            self.note("event_name_missing")
+        elif kind and event and kind != event:
+            self.note("event_name_differs")
+        if kind is None:
+            self.note("type_missing")
+            kind = event
+        reader = self._READERS.get(kind)
+        if reader is not None:
+            reader(self, payload)
+        elif kind not in _HELPER_EVENTS or "snapshot" not in payload:
+            self.parts.unknown(kind or "event", payload)
+
+    def end_without_finish(self) -> None:
+        """End an answer without a stop reason: its open calls may not be whole."""
+        self._blocks.cut()
+        self.conclude()
+
+    def _end_answer(self) -> None:
+        if self.parts.finished:
+            self.conclude()
+        else:
+            self.note("finish_missing")
+            self.end_without_finish()
+
+    # -- events --------------------------------------------------------------
+
+    def _ping(self, payload: dict[str, Any]) -> None:
+        self.ping()
+
+    def _message_start(self, payload: dict[str, Any]) -> None:
+        message = dict_of(payload, "message")
+        if self._has_head:
+            self.note("start_repeated")
+            self._blocks.restart()
+        self._carry(payload, "type", "message")
+        # Quirk (Anthropic, 2025-12): a call made by code is a whole answer in the start, without blocks;
+        # recording: anthropic-ai-anthropic-programmatic-tool-calling-1-1-6f77857c.
+        whole = bool(message.get("content")) and not self._blocks.has_parts
+        if whole:
+            self.note("start_with_content")
+            # If the start already holds the end, nothing new can follow.
+            self._replayed = text_of(message, "stop_reason") is not None
+        self._read_message(message, whole=whole)
+
+    def _whole_message(self, payload: dict[str, Any]) -> None:
+        """Read an answer that was not streamed."""
+        if self._blocks.has_parts:
+            self.note("content_twice")
+            return
+        self._read_message(payload, whole=True)
+        self._end_answer()
+
+    def _block_start(self, payload: dict[str, Any]) -> None:
+        if self._skips_block():
+            return
+        index = self._index(payload, self._blocks.newest + 1)
+        self._blocks.start(index, dict_of(payload, "content_block"))
+        self._carry(payload, "type", "index", "content_block")
+
+    def _block_delta(self, payload: dict[str, Any]) -> None:
+        if self._skips_block():
+            return
+        delta = dict_of(payload, "delta")
+        index = self._index(payload, max(self._blocks.newest, 0))
+        if not self._blocks.delta(index, delta, payload):
+            return
+        if payload.keys() == _PLAIN and delta.keys() <= _KNOWN_IN_DELTAS:
+            # Nearly all payloads: no further fields to check.
+            return
+        self._carry(payload, "type", "index", "delta")
+        self._carry(delta, *_KNOWN_IN_DELTAS)
+
+    def _block_stop(self, payload: dict[str, Any]) -> None:
+        if self._skips_block():
+            return
+        self._blocks.stop(self._index(payload, self._blocks.newest))
+        # The SDK's stream helper adds the finished block.
+        self._carry(payload, "type", "index", "content_block")
+
+    def _message_delta(self, payload: dict[str, Any]) -> None:
+        delta = dict_of(payload, "delta")
+        self._carry(payload, "type", "delta", "usage")
+        self._carry(delta, *_END_FIELDS)
+        self._read_usage(payload)
+        self._read_finish(delta)
+
+    def _message_stop(self, payload: dict[str, Any]) -> None:
+        # The SDK's stream helper adds the finished message.
+        self._carry(payload, "type", "message")
+        self._end_answer()
+
+    # -- internals -----------------------------------------------------------
+
+    def _skips_block(self) -> bool:
+        """Return whether a block only repeats content of the answer's start."""
+        if self._start_expected:
+            self._start_expected = False
+            self.note("start_missing")
+        if self._replayed:
+            self.note("content_twice")
+        return self._replayed
+
+    def _index(self, payload: dict[str, Any], default: int) -> int:
+        index = payload.get("index")
+        if isinstance(index, int) and not isinstance(index, bool):
+            return index
+        self.note("part_index_missing")
+        return default
+
+    def _read_message(self, message: dict[str, Any], *, whole: bool) -> None:
+        self._has_head, self._start_expected = True, False
+        self.parts.head(
+            id=text_of(message, "id"), model=text_of(message, "model"), role=text_of(message, "role")
+        )
+        self._carry(message, *_MESSAGE_FIELDS, *_END_FIELDS)
+        if whole:
+            self._read_content(message.get("content"))
+        self._read_usage(message)
+        # Some gateways fill in a stop reason from the start, before any content.
+        if whole:
+            self._read_finish(message)
+
+    def _read_content(self, content: object) -> None:
+        if isinstance(content, str):
+            content = [{"type": "text", "text": content}]
+        for index, block in enumerate(dicts_of(content)):
+            self._blocks.whole_block(index, block)
+
+    def _read_usage(self, payload: dict[str, Any]) -> None:
+        report = dict_of(payload, "usage")
+        if report:
+            self.parts.usage(usage_of(report))
+
+    def _read_finish(self, payload: dict[str, Any]) -> None:
+        for name in ("stop_sequence", "stop_details"):
+            value = payload.get(name)
+            if not says_nothing(value):
+                self.parts.field(name, value, 0)
+        reason = text_of(payload, "stop_reason")
+        if reason is not None:
+            self.parts.finish(0, FINISH_REASONS.get(reason, "unknown"), reason)
+
+    def _carry(self, payload: dict[str, Any], *names: str) -> None:
+        """Carry the fields that are not among `names`."""
+        for name, value in (known(payload, *names) or {}).items():
+            if name == "usage" and isinstance(value, dict):
+                self.note("usage_misplaced")
+                self._read_usage(payload)
+            elif name not in PADDING:
+                self.parts.field(name, value)
+
+    _READERS: ClassVar[dict[str, Callable[[Anthropic, dict[str, Any]], None]]] = {
+        "ping": _ping,
+        "message_start": _message_start,
+        "content_block_start": _block_start,
+        "content_block_delta": _block_delta,
+        "content_block_stop": _block_stop,
+        "message_delta": _message_delta,
+        "message_stop": _message_stop,
+        "message": _whole_message,
+    }

@@ -1,0 +1,7 @@
+"""Bedrock's Converse API for any model: ConverseStream, and Nova's own stream of the same shape."""
+
+from __future__ import annotations
+
+from tokenstream.formats._wire.bedrock_converse.format import BedrockConverse
+
+__all__ = ["BedrockConverse"]

@@ -1,0 +1,100 @@
+"""One content block, with its data beside the part."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._basics.untrusted import text_of
+from tokenstream.formats._kit.parts import BLANK_TEXT
+from tokenstream.formats._wire.bedrock_converse.words import base64_of, bytes_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.formats._kit.open import OpenPart
+    from tokenstream.message import Part
+
+__all__ = ["Block"]
+
+
+class Block:
+    """A content block that can still grow.
+
+    Its part is opened once the kind is known: by the start, or by the first delta.
+    """
+
+    __slots__ = ("_told", "late", "part", "start")
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Reset the block: another kind of content follows."""
+        self.part: OpenPart | None = None
+        self.start: Part = BLANK_TEXT
+        """Content that its part began with."""
+        self.late: dict[str, Any] = {}
+        """Fields that deltas have added since."""
+        self._told = False
+
+    def add(self, name: str, value: Any) -> bool:  # noqa: ANN401 - any JSON value
+        """Add a field that came after the start; return True to report it now, False to wait for the end.
+
+        Servers send it in one piece. Reports of further pieces would each repeat all before.
+        """
+        pieces = self.late.setdefault(name, [])
+        pieces.append(value)
+        first, self._told = not self._told, True
+        return first
+
+    @property
+    def has_more(self) -> bool:
+        """True if fields are left that were not reported at once."""
+        return sum(len(pieces) for pieces in self.late.values()) > 1
+
+    def content(self) -> Part:
+        """Return the part with its start and all additions of deltas except text."""
+        return _WITH[self.start.kind](self.start, self.late)
+
+
+def _joined(pieces: list[str]) -> str:
+    """Join pieces of base64, each of which may be padded."""
+    decoded = [bytes_of(piece) for piece in pieces]
+    if len(pieces) == 1 or None in decoded:
+        return "".join(pieces)
+    return base64_of(b"".join([piece for piece in decoded if piece])) or ""
+
+
+def _merged(pieces: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return a result's content with adjacent texts joined."""
+    merged: list[dict[str, Any]] = []
+    for texts, group in groupby(pieces, _is_text):
+        found = list(group)
+        merged += [{"text": "".join([piece["text"] for piece in found])}] if texts else found
+    return merged
+
+
+def _is_text(piece: dict[str, Any]) -> bool:
+    return isinstance(piece.get("text"), str) and len(piece) == 1
+
+
+def _with_redacted(start: Part, late: dict[str, list[Any]]) -> Part:
+    return start.model_copy(update={"redacted": _joined(late["redacted"])})
+
+
+def _with_content(start: Part, late: dict[str, list[Any]]) -> Part:
+    return start.model_copy(update={"content": _merged(late["content"])})
+
+
+def _with_place(start: Part, late: dict[str, list[Any]]) -> Part:
+    data: dict[str, Any] = {**(getattr(start, "provider_data", None) or {})}
+    data |= {name: values[-1] for name, values in late.items()}
+    return start.model_copy(update={"provider_data": data, "url": text_of(data.get("s3Location", {}), "uri")})
+
+
+_WITH: dict[str, Callable[[Part, dict[str, list[Any]]], Part]] = {
+    "reasoning": _with_redacted,
+    "server_tool_result": _with_content,
+    "media": _with_place,
+}

@@ -1,0 +1,257 @@
+"""Bedrock's ConverseStream: payloads in, events out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, int_of, is_dict, known, text_of
+from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._kit.errors import named_exception
+from tokenstream.formats._wire.bedrock_converse.parts import Blocks
+from tokenstream.formats._wire.bedrock_converse.whole import is_whole, steps_of
+from tokenstream.formats._wire.bedrock_converse.words import FINISH_REASONS, usage_of
+from tokenstream.formats.base import Format
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenstream.events import Event
+    from tokenstream.formats.base import Frame
+    from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
+
+__all__ = ["BedrockConverse"]
+
+_STREAM_EVENTS = frozenset(
+    {"messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop"}
+)
+_INITIAL = "initial-response"
+"""First message of some binary event streams: the response beside its stream, empty here."""
+
+
+class BedrockConverse(Format):
+    """The `bedrock-converse` format: events with a name, or, from boto3 and gateways, under a key.
+
+    The answer is complete with `messageStop`; token counts may follow, so the
+    stream ends with the input.
+
+    Args:
+        limits: Bounds on parts, tool calls, and JSON payloads.
+        pings: Whether signs of life become `Ping` events.
+
+    Example:
+        >>> from tokenstream.framing import EventStreamMessage
+        >>> converse = BedrockConverse()
+        >>> [event.text for event in converse.feed(EventStreamMessage(
+        ...     b'{"contentBlockIndex": 0, "delta": {"text": "Hel"}}', event="contentBlockDelta"))[1:]]
+        ['Hel']
+        >>> [event.text for event in converse.feed(
+        ...     {"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"text": "lo"}}})]
+        ['lo']
+    """
+
+    __slots__ = ("_blocks", "_has_head", "_start_expected", "_stopped")
+
+    name: ClassVar[str] = "bedrock-converse"
+    framing: ClassVar[str] = "aws-eventstream"
+    event_names: ClassVar[frozenset[str]] = _STREAM_EVENTS
+    # Gateways that convert the stream to server-sent events add it.
+    sentinel: ClassVar[bytes | None] = b"[DONE]"
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[("delta", "text"), ("delta", "reasoningContent", "text"), ("delta", "toolUse", "input")],
+        # A message's checksum is verified before its payload counts.
+        units=frozenset(),
+    )
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._blocks = Blocks(self.limits, self.note)
+        self.parts = self._blocks
+        self._has_head = False
+        self._start_expected = True
+        self._stopped = False
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+        """Return whether a first payload is of this format."""
+        if event == _INITIAL:
+            return None
+        if event in _STREAM_EVENTS:
+            return "role" in payload or "contentBlockIndex" in payload or "stopReason" in payload
+        if event == "metadata":
+            return "inputTokens" in dict_of(payload, "usage")
+        inner = payload.get("event")
+        if len(payload) == 1 and is_dict(inner):
+            payload = inner
+        name = next((name for name in payload if name in _STREAM_EVENTS), "")
+        body = payload.get(name)
+        if is_dict(body):
+            return cls.recognises(body, name)
+        if is_whole(payload) or (not event and named_exception(payload) is not None):
+            return True
+        return "inputTokens" in dict_of(dict_of(payload, "metadata"), "usage")
+
+    @property
+    def finished(self) -> bool:
+        """True once `messageStop` has arrived."""
+        return self._stopped or super().finished
+
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        """Return the held-back events; without `messageStop`, set `error` to `StreamTruncated`."""
+        if self.error is None and not self.ended and self.finished:
+            self.conclude()
+        return super().end(now=now)
+
+    def after_end(self, frame: Frame) -> None:
+        """Ignore a frame after the end; any but `[DONE]` is counted as a departure."""
+        if not isinstance(frame, bytes) or frame.strip() != self.sentinel:
+            super().after_end(frame)
+
+    def end_without_finish(self) -> None:
+        """End an answer without `messageStop`: its open calls may not be whole."""
+        self._blocks.cut()
+        self.conclude()
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Pass the content of `payload` to `self.parts`."""
+        reader = self._READERS.get(event)
+        if reader is not None:
+            reader(self, payload)
+            return
+        names = [name for name in payload if name in self._READERS and is_dict(payload[name])]
+        for name in names:
+            self._READERS[name](self, payload[name])
+        if names:
+            self._carry(payload, *names)
+        else:
+            self._read_other(payload, event)
+
+    def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
+        """Return a callback that has a delta decoded if it also holds redacted reasoning."""
+        payload = dict_of(delta.raw, "contentBlockDelta") or delta.raw
+        reasoning = dict_of(dict_of(payload, "delta"), "reasoningContent")
+        return _decline if "redactedContent" in reasoning else None
+
+    def _read_other(self, payload: dict[str, Any], event: str) -> None:
+        if event == _INITIAL:
+            return
+        name = next(iter(payload), "")
+        inner = payload.get(name)
+        if not event and len(payload) == 1 and is_dict(inner):
+            if name == "event":
+                # Agents on AgentCore pass on each of the model's events under this name.
+                self.read(inner, "")
+                return
+            self.error = named_exception(payload)
+            if self.error is not None:
+                return
+        if is_whole(payload):
+            self._whole(payload)
+        else:
+            self.parts.unknown(event or name or "event", payload)
+
+    def _whole(self, payload: dict[str, Any]) -> None:
+        """Read an answer of Converse, which was not streamed."""
+        if self._has_head or self._blocks.newest >= 0:
+            self.note("content_twice")
+            return
+        message = payload["output"]["message"]
+        self._message_start({name: value for name, value in message.items() if name != "content"})
+        for index, (start, deltas) in enumerate(map(steps_of, dicts_of(message.get("content")))):
+            self._blocks.start(index, start)
+            for delta in deltas:
+                self._blocks.delta(index, delta, payload)
+            self._blocks.stop(index)
+        last = ("stopReason", "additionalModelResponseFields")
+        self._message_stop({name: payload[name] for name in last if name in payload})
+        self._metadata(
+            {
+                name: value
+                for name, value in payload.items()
+                if name not in (*last, "output", "ResponseMetadata")
+            }
+        )
+        self.conclude()
+
+    # -- events --------------------------------------------------------------
+
+    def _message_start(self, payload: dict[str, Any]) -> None:
+        if self._has_head:
+            self.note("start_repeated")
+            self._blocks.restart()
+        self._has_head, self._start_expected = True, False
+        self.parts.head(role=text_of(payload, "role"))
+        self._carry(payload, "role")
+
+    def _block_start(self, payload: dict[str, Any]) -> None:
+        self._expect_start()
+        self._blocks.start(self._index(payload, self._blocks.newest + 1), dict_of(payload, "start"))
+        self._carry(payload, "contentBlockIndex", "start")
+
+    def _block_delta(self, payload: dict[str, Any]) -> None:
+        delta = dict_of(payload, "delta")
+        self._expect_start()
+        self._blocks.delta(self._index(payload, max(self._blocks.newest, 0)), delta, payload)
+        self._carry(payload, "contentBlockIndex", "delta")
+
+    def _block_stop(self, payload: dict[str, Any]) -> None:
+        self._expect_start()
+        self._blocks.stop(self._index(payload, self._blocks.newest))
+        self._carry(payload, "contentBlockIndex")
+
+    def _message_stop(self, payload: dict[str, Any]) -> None:
+        self._carry(payload, "stopReason")
+        reason = text_of(payload, "stopReason")
+        self._stopped = True
+        if reason is None:
+            self.note("finish_missing")
+            self._blocks.cut()
+        else:
+            self.parts.finish(0, self.finish_reasons.get(reason, "unknown"), reason)
+
+    def _metadata(self, payload: dict[str, Any]) -> None:
+        report = dict_of(payload, "usage")
+        if report:
+            self.parts.usage(usage_of(report))
+        router = dict_of(dict_of(payload, "trace"), "promptRouter")
+        model = text_of(router, "invokedModelId")
+        if model is not None:
+            self.parts.head(model=model)
+        self._carry(payload, "usage")
+
+    # -- internals -----------------------------------------------------------
+
+    def _expect_start(self) -> None:
+        if self._start_expected:
+            self._start_expected = False
+            self.note("start_missing")
+
+    def _index(self, payload: dict[str, Any], default: int) -> int:
+        index = int_of({"index": index_of(payload.get("contentBlockIndex"))}, "index")
+        if index is not None:
+            return index
+        self.note("part_index_missing")
+        return default
+
+    def _carry(self, payload: dict[str, Any], *names: str) -> None:
+        """Carry the fields that are not among `names`."""
+        if len(payload) == len(names):
+            return
+        for name, value in (known(payload, *names) or {}).items():
+            if name not in PADDING:
+                self.parts.field(name, value)
+
+    _READERS: ClassVar[dict[str, Callable[[BedrockConverse, dict[str, Any]], None]]] = {
+        "messageStart": _message_start,
+        "contentBlockStart": _block_start,
+        "contentBlockDelta": _block_delta,
+        "contentBlockStop": _block_stop,
+        "messageStop": _message_stop,
+        "metadata": _metadata,
+    }
+
+
+def _decline(_: Event) -> bool:
+    return False

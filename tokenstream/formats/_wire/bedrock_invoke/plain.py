@@ -1,0 +1,162 @@
+"""Models with plain payloads: text, a finish reason, token counts, and nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream._basics.untrusted import dicts_of, int_of, is_dict, known, text_of
+from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._kit.parts import Parts
+from tokenstream.formats._wire.bedrock_invoke.shapes import COUNTS, FINISH_REASONS, Shape, shape_of, value_at
+from tokenstream.formats.base import Format
+from tokenstream.message import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.events import Event
+    from tokenstream.limits import Limits
+
+__all__ = ["PlainModel", "decline"]
+
+
+class _CountedParts(Parts):
+    """Parts that report token counts only at the end.
+
+    Each payload may have new counts; an event for each would cost more than its text.
+    """
+
+    __slots__ = ("_counts", "last")
+
+    def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
+        super().__init__(limits, note)
+        self._counts: dict[str, tuple[str, int]] = {}
+        """The last counts: our name, and the model's name with the number."""
+        self.last: Event | None = None
+        """The last delta read without decoding, whose counts have not been read yet."""
+
+    def keep(self, delta: Event) -> None:
+        """Keep a delta read without decoding, for its counts."""
+        self.last = delta
+
+    def count(self, payload: dict[str, Any]) -> None:
+        """Record the counts of a payload; the last ones are reported at the end.
+
+        Args:
+            payload: The decoded payload.
+        """
+        read, self.last = self.last, None
+        if read is not None and is_dict(read.raw):
+            self.count(read.raw)
+        shape = shape_of(payload)
+        paths = (("input", shape.input), ("output", shape.output)) if shape is not None else ()
+        for kind, path in paths:
+            count = int_of({"count": value_at(payload, path)}, "count")
+            if count is not None:
+                self._counts[kind] = (path[-1], count)
+
+    def close_all(self, *, complete: bool) -> None:
+        """Close every part and report the token counts."""
+        self.report()
+        super().close_all(complete=complete)
+
+    def report(self) -> None:
+        """Report the token counts so far, if known."""
+        self.count({})
+        counts, self._counts = self._counts, {}
+        if counts:
+            self.usage(
+                Usage(
+                    input_tokens=counts.get("input", ("", None))[1],
+                    output_tokens=counts.get("output", ("", None))[1],
+                    provider_data=dict(counts.values()),
+                )
+            )
+
+
+def decline(_: Event) -> bool:
+    """Return False, to have a delta decoded."""
+    return False
+
+
+class PlainModel(Format):
+    """One model's own stream, read by a table of paths.
+
+    Args:
+        limits: Bounds on parts, choices, and JSON payloads.
+        pings: Whether signs of life become `Ping` events.
+    """
+
+    __slots__ = ("_counted",)
+
+    name: ClassVar[str] = "bedrock-invoke"
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._counted = _CountedParts(self.limits, self.note)
+        self.parts = self._counted
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+        """Return whether a payload has one of the shapes."""
+        return not event and shape_of(payload) is not None
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Pass the content of `payload` to `self.parts`."""
+        shape = shape_of(payload)
+        if shape is None:
+            self.parts.unknown(next(iter(payload), "chunk"), payload)
+            return
+        if not self.parts.started:
+            self.parts.head(id=text_of(payload, "id"), model=text_of(payload, "model"))
+        self._counted.count(payload)
+        if not shape.items:
+            self._read_item(shape, payload, int_of(payload, shape.index), (*shape.fields, *PADDING))
+            return
+        for number, item in enumerate(dicts_of(payload[shape.items])):
+            index = int_of(item, shape.index)
+            self._read_item(shape, item, number if index is None else index, (shape.index,))
+        for name, value in (known(payload, *shape.fields, *PADDING) or {}).items():
+            self.parts.field(name, value)
+
+    def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
+        """Return a callback that keeps each delta for its counts; `decline` if other shapes' counts occur."""
+        payload = delta.raw
+        shape = shape_of(payload) if is_dict(payload) else None
+        if shape is None:
+            return decline
+        own = {path[0] for path in (shape.input, shape.output) if path}
+        return self._counted.keep if COUNTS & payload.keys() <= own else decline
+
+    def _read_item(
+        self, shape: Shape, item: dict[str, Any], index: int | None, read: tuple[str, ...]
+    ) -> None:
+        """Read the text and the finish reason of one choice; without an index, the reason is that of all.
+
+        Args:
+            shape: The paths into the item.
+            item: A payload, or one of its items.
+            index: The choice's index.
+            read: The item's fields that were read.
+        """
+        choice = index or 0
+        text = value_at(item, shape.text)
+        whole = item.get("response")
+        if isinstance(text, str):
+            self.parts.write(choice, "text", text)
+        elif text is not None:
+            self.note("delta_misfits")
+            self.parts.items(shape.mark, [item], choice)
+        elif is_dict(whole) and not self.parts.choices:
+            # Cohere's last payload has the whole answer, as a repetition or for the first time.
+            self.read(whole, "")
+        own = (shape.text[0], "response", *[path[0] for path in shape.finish])
+        for name, value in (known(item, *read, *own) or {}).items():
+            self.parts.field(name, value, choice)
+        reason = next((found for path in shape.finish if isinstance(found := value_at(item, path), str)), "")
+        if not reason or (is_dict(whole) and self.parts.finished):
+            return
+        every = list(self.parts.choices) if index is None else [index]
+        for each in every or [0]:
+            self.parts.finish(each, FINISH_REASONS.get(reason, "unknown"), reason)
+        self._counted.report()

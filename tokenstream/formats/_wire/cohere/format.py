@@ -1,0 +1,75 @@
+"""Cohere chat: payloads in, events out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream._basics.untrusted import text_of
+from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._wire.cohere.v1 import V1
+from tokenstream.formats._wire.cohere.v2 import V2
+from tokenstream.formats._wire.cohere.words import FINISH_REASONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenstream.events import Event
+    from tokenstream.formats._fast.shape import Path
+    from tokenstream.message import FinishReason
+
+__all__ = ["Cohere"]
+
+_MESSAGE: Path = ("delta", "message")
+
+
+class Cohere(V1, V2):
+    """The `cohere` format: the chat API, v2 and v1, streamed or whole.
+
+    Args:
+        limits: Bounds on parts, tool calls, and JSON payloads.
+        pings: Whether signs of life become `Ping` events.
+
+    Example:
+        >>> cohere = Cohere()
+        >>> [type(event).__name__ for event in cohere.feed({"type": "content-start", "index": 0,
+        ...     "delta": {"message": {"content": {"type": "text", "text": ""}}}})]
+        ['PartStart']
+        >>> cohere.feed({"type": "content-delta", "index": 0,
+        ...     "delta": {"message": {"content": {"text": "Hel"}}}})
+        [TextDelta(choice=0, part=0, text='Hel')]
+    """
+
+    __slots__ = ()
+
+    name: ClassVar[str] = "cohere"
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[
+            (*_MESSAGE, "content", "text"),
+            (*_MESSAGE, "content", "thinking"),
+            (*_MESSAGE, "tool_calls", "function", "arguments"),
+            ("text",),
+            ("tool_call_delta", "parameters"),
+        ],
+        units=frozenset({"event", "line"}),
+    )
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+        """Return whether a first payload is of this format."""
+        kind = text_of(payload, "type")
+        if kind is None and "event_type" not in payload and not event:
+            return cls.is_whole_v2(payload) or cls.is_whole_v1(payload)
+        if (kind or event) == "debug":
+            # Others have events of that name, too.
+            return None if "prompt" in payload else False
+        return (kind or event) in V2.READERS or text_of(payload, "event_type") in V1.EVENTS
+
+    def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
+        """Return a callback that counts deltas like this one whose SSE event lacks the name that v2 sends."""
+        # Only v1's payloads have their type in another field.
+        is_v2 = text_of(delta.raw, "event_type") is None
+        return self._count_nameless if self.nameless and is_v2 else None
+
+    def _count_nameless(self, delta: Event) -> None:
+        self.departures.note("event_name_missing", event=self.frames + 1)

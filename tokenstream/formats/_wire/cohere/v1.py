@@ -1,0 +1,160 @@
+"""Version 1 of Cohere's chat API, and the earlier generate API: JSON lines, and whole answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream._basics.untrusted import dict_of, dicts_of, known, text_of
+from tokenstream.formats._wire.cohere.v2 import V2
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.limits import Limits
+
+__all__ = ["V1"]
+
+_IDS = ("generation_id", "response_id", "id")
+_REPEATED = frozenset({"text", "tool_calls", "citations", "finish_reason", "meta", "generations"})
+"""Fields of a whole answer that are read elsewhere, or repeat earlier events."""
+_WORDS = ("err", "error", "message")
+
+
+class V1(V2):
+    """The events of v1.
+
+    Args:
+        limits: Bounds on parts, tool calls, and JSON payloads.
+        pings: Whether signs of life become `Ping` events.
+    """
+
+    __slots__ = ("_cited",)
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._cited = False
+
+    @classmethod
+    def is_whole_v1(cls, payload: dict[str, Any]) -> bool:
+        """Return whether a payload is an answer that was not streamed."""
+        return isinstance(payload.get("text"), str) and "generation_id" in payload
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Pass the content of `payload` to `self.parts`."""
+        kind = text_of(payload, "event_type")
+        if kind is None and "type" not in payload and self.is_whole_v1(payload):
+            self._whole_v1(payload)
+        elif kind is None:
+            super().read(payload, event)
+        else:
+            if event and kind != event:
+                self.note("event_name_differs")
+            reader = V1.EVENTS.get(kind)
+            if reader is None:
+                self.parts.unknown(kind, payload)
+            else:
+                reader(self, payload)
+
+    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+        """Return whether a payload that looks like an error is the more specific end event."""
+        return text_of(payload, "event_type") in _ENDS or super().tolerates(payload, event)
+
+    # -- events --------------------------------------------------------------
+
+    def _stream_start(self, payload: dict[str, Any]) -> None:
+        if self.parts.started:
+            self.note("start_repeated")
+        self.parts.head(id=text_of(payload, *_IDS))
+        self.carry(payload, "event_type", "is_finished", *_IDS)
+
+    def _text_generation(self, payload: dict[str, Any]) -> None:
+        text = payload.get("text")
+        if isinstance(text, str):
+            choice = payload.get("index", 0)
+            self.content.write(text, choice if _is_index(choice) else 0)
+        self.carry(
+            payload, "event_type", "is_finished", "index", *(("text",) if isinstance(text, str) else ())
+        )
+
+    def _tool_calls_chunk(self, payload: dict[str, Any]) -> None:
+        self.content.plan(payload.get("text"))
+        delta = dict_of(payload, "tool_call_delta")
+        if delta:
+            self.content.add_delta(delta)
+        self.carry(payload, "event_type", "is_finished", "text", "tool_call_delta")
+
+    def _tool_calls_generation(self, payload: dict[str, Any]) -> None:
+        if not self.content.planned:
+            self.content.plan(payload.get("text"))
+        self.content.generated(dicts_of(payload.get("tool_calls")))
+        self.carry(payload, "event_type", "is_finished", "text", "tool_calls")
+
+    def _citation_generation(self, payload: dict[str, Any]) -> None:
+        self._cite(payload)
+        self.carry(payload, "event_type", "is_finished", "citations")
+
+    def _search(self, payload: dict[str, Any]) -> None:
+        self.carry(payload, "event_type", "is_finished")
+
+    def _stream_end(self, payload: dict[str, Any]) -> None:
+        response = dict_of(payload, "response")
+        if not self.parts.started:
+            self.parts.head(id=text_of(response, *_IDS))
+        self.carry(payload, "event_type", "is_finished", "finish_reason", "response", "index", *_WORDS)
+        generation = next(iter(dicts_of(response.get("generations"))), response)
+        reason = text_of(payload, "finish_reason") or text_of(generation, "finish_reason")
+        self._end(response, reason, text_of(payload, *_WORDS))
+
+    def _whole_v1(self, payload: dict[str, Any]) -> None:
+        """Read an answer that was not streamed."""
+        if not self.content.is_empty:
+            self.note("content_twice")
+            return
+        self.parts.head(id=text_of(payload, *_IDS))
+        text = text_of(payload, "text")
+        calls = dicts_of(payload.get("tool_calls"))
+        if calls:
+            # Text beside tool calls is the plan for them.
+            self.content.plan(text)
+        elif text is not None:
+            self.content.write(text, 0)
+        self._end(payload, text_of(payload, "finish_reason"), text_of(payload, "err", "error"))
+
+    # -- internals -----------------------------------------------------------
+
+    def _cite(self, payload: dict[str, Any]) -> None:
+        documents = payload.get("documents") or self.parts.fields.get("documents")
+        for citation in dicts_of(payload.get("citations")):
+            self._cited = True
+            self.content.cite(citation, documents)
+
+    def _end(self, response: dict[str, Any], reason: str | None, words: str | None) -> None:
+        """Read the whole answer at the end; earlier events may have covered all, some or none of it."""
+        if not self._cited:
+            self._cite(response)
+        if not self.content.has_calls:
+            self.content.generated(dicts_of(response.get("tool_calls")))
+        first_id = next((name for name in _IDS if text_of(response, name)), "id")
+        for name, value in (known(response, *_REPEATED, first_id) or {}).items():
+            self.parts.field(name, value)
+        self.end_answer(reason, dict_of(response, "meta"), words)
+
+    EVENTS: ClassVar[dict[str, Callable[[V1, dict[str, Any]], None]]] = {
+        "stream-start": _stream_start,
+        "text-generation": _text_generation,
+        "search-queries-generation": _search,
+        "search-results": _search,
+        "tool-calls-chunk": _tool_calls_chunk,
+        "tool-calls-generation": _tool_calls_generation,
+        "citation-generation": _citation_generation,
+        "stream-end": _stream_end,
+        "stream-error": _stream_end,
+        "debug": _search,
+    }
+
+
+_ENDS = frozenset({"stream-end", "stream-error"})
+
+
+def _is_index(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

@@ -1,0 +1,277 @@
+"""Version 2 of Cohere's chat API: its events, and its whole answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, is_dict, is_list, known, text_of
+from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._wire.cohere.parts import Content
+from tokenstream.formats._wire.cohere.words import FINISH_REASONS, failure_of, usage_of
+from tokenstream.formats.base import Format
+from tokenstream.framing import ServerSentEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.formats.base import Frame
+    from tokenstream.limits import Limits
+
+__all__ = ["V2"]
+
+_HELD = ("role", "content", "tool_plan", "tool_calls", "citations")
+"""Fields of a message with the content of the answer."""
+_BARE_ERROR = frozenset({"message", "id"})
+
+
+class V2(Format):
+    """The events of v2, and the code shared with v1.
+
+    Args:
+        limits: Bounds on parts, tool calls, and JSON payloads.
+        pings: Whether signs of life become `Ping` events.
+    """
+
+    __slots__ = ("content", "nameless")
+
+    sentinel: ClassVar[bytes | None] = b"[DONE]"
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self.content = Content(self.parts)
+        self.nameless = False
+        """True if the current frame has no event name."""
+
+    @classmethod
+    def is_whole_v2(cls, payload: dict[str, Any]) -> bool:
+        """Return whether a payload is an answer that was not streamed."""
+        message = payload.get("message")
+        return (
+            is_dict(message)
+            and message.get("role") == "assistant"
+            and isinstance(payload.get("finish_reason"), str)
+            and "done" not in payload
+        )
+
+    def after_end(self, frame: Frame) -> None:
+        """Ignore a frame after the end; any but `[DONE]` is counted as a departure."""
+        if not isinstance(frame, bytes) or frame.strip() != self.sentinel:
+            super().after_end(frame)
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Pass the content of `payload` to `self.parts`."""
+        kind = text_of(payload, "type")
+        if kind is None and not event:
+            self._read_unmarked(payload)
+            return
+        if kind is None:
+            self.note("type_missing")
+            kind = event
+        elif self.nameless:
+            # Not through `note`, which would rule out the fast path: `follow` counts the deltas read there.
+            self.departures.note("event_name_missing", event=self.frames)
+        elif event and kind != event:
+            self.note("event_name_differs")
+        reader = V2.READERS.get(kind)
+        if reader is None:
+            self.parts.unknown(kind, payload)
+        else:
+            reader(self, payload)
+
+    def end_without_finish(self) -> None:
+        """End an answer without `message-end`: its open calls may not be whole."""
+        self.content.cut()
+        self.conclude()
+
+    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+        """Return whether a payload that looks like an error is the more specific end event."""
+        return text_of(payload, "type") == "message-end"
+
+    def _read_frame(self, frame: Frame) -> None:
+        event = frame.event if isinstance(frame, ServerSentEvent) else None
+        self.nameless = isinstance(frame, bytes) or event == "message"
+        super()._read_frame(frame)
+
+    def _read_unmarked(self, payload: dict[str, Any]) -> None:
+        if self.is_whole_v2(payload):
+            self._whole(payload)
+        elif isinstance(payload.get("message"), str) and payload.keys() <= _BARE_ERROR:
+            self.note("error_unmarked")
+            self.error = provider_error({"error": payload})
+        else:
+            self.parts.unknown("event", payload)
+
+    # -- events --------------------------------------------------------------
+
+    def _message_start(self, payload: dict[str, Any]) -> None:
+        message = _message_of(payload)
+        if self.parts.started:
+            self.note("start_repeated")
+        self.parts.head(id=text_of(payload, "id"), role=text_of(message, "role"))
+        if any(message.get(name) for name in _HELD[1:]) and self.content.is_empty:
+            self.note("start_with_content")
+            self.read_message(message)
+        self.carry(payload, "type", "id", "delta")
+        self.carry(dict_of(payload, "delta"), "message")
+        self.carry(message, *_HELD)
+
+    def _content_start(self, payload: dict[str, Any]) -> None:
+        message = _message_of(payload)
+        self.content.start(_index_of(payload), dict_of(message, "content"))
+        self._carry_around(payload, message, "content")
+
+    def _content_delta(self, payload: dict[str, Any]) -> None:
+        message = _message_of(payload)
+        self.content.add(_index_of(payload), dict_of(message, "content"))
+        logprobs = payload.get("logprobs")
+        if logprobs:
+            self.parts.items("logprobs", logprobs if is_list(logprobs) else [logprobs])
+        self._carry_around(payload, message, "content", "logprobs")
+
+    def _content_end(self, payload: dict[str, Any]) -> None:
+        self.content.stop(_index_of(payload))
+        self._carry_around(payload, _message_of(payload))
+
+    def _tool_plan(self, payload: dict[str, Any]) -> None:
+        message = _message_of(payload)
+        self.content.plan(message.get("tool_plan"))
+        self._carry_around(payload, message, "tool_plan")
+
+    def _call_start(self, payload: dict[str, Any]) -> None:
+        message = _message_of(payload)
+        index = _index_of(payload)
+        # An event has one call; the indexes of further ones would follow on.
+        for place, call in enumerate(dicts_of(message.get("tool_calls")) or [{}]):
+            self.content.start_call(None if index is None else index + place, call)
+        self._carry_around(payload, message, "tool_calls")
+
+    def _call_delta(self, payload: dict[str, Any]) -> None:
+        message = _message_of(payload)
+        index = _index_of(payload)
+        for place, call in enumerate(dicts_of(message.get("tool_calls"))):
+            self.content.add_call(None if index is None else index + place, call)
+        self._carry_around(payload, message, "tool_calls")
+
+    def _call_end(self, payload: dict[str, Any]) -> None:
+        self.content.stop_call(_index_of(payload))
+        self._carry_around(payload, _message_of(payload))
+
+    def _citation_start(self, payload: dict[str, Any]) -> None:
+        message = _message_of(payload)
+        for citation in dicts_of(message.get("citations")):
+            self.content.cite(citation)
+        self._carry_around(payload, message, "citations")
+
+    def _citation_end(self, payload: dict[str, Any]) -> None:
+        # A citation's start event holds all of it.
+        self._carry_around(payload, _message_of(payload))
+
+    def _message_end(self, payload: dict[str, Any]) -> None:
+        delta = dict_of(payload, "delta")
+        if not self.parts.started:
+            self.parts.head(id=text_of(payload, "id"))
+        self.carry(payload, "type", "id", "delta", "error")
+        self.carry(delta, "finish_reason", "usage", "error")
+        self.end_answer(
+            text_of(delta, "finish_reason"), dict_of(delta, "usage"), _words_of(delta) or _words_of(payload)
+        )
+
+    def _debug(self, payload: dict[str, Any]) -> None:
+        self.carry(payload, "type")
+
+    # -- shared with v1 --------------------------------------------------------
+
+    def read_message(self, message: dict[str, Any]) -> None:
+        """Read a message that came in one piece."""
+        self.content.plan(message.get("tool_plan"))
+        content = message.get("content")
+        blocks = [{"type": "text", "text": content}] if isinstance(content, str) else dicts_of(content)
+        for index, block in enumerate(blocks):
+            self.content.whole(index, block)
+        for citation in dicts_of(message.get("citations")):
+            self.content.cite(citation)
+        for index, call in enumerate(dicts_of(message.get("tool_calls"))):
+            self.content.whole_call(index, call)
+
+    def end_answer(self, reason: str | None, report: dict[str, Any], words: str | None) -> None:
+        """End the answer.
+
+        Args:
+            reason: The finish reason, in Cohere's word.
+            report: The token counts.
+            words: The server's description of a failure.
+        """
+        if report:
+            self.parts.usage(usage_of(report))
+        self.content.finish()
+        if reason is None:
+            # An end with an error but without a reason is a failure, too.
+            self.error = None if words is None else failure_of("ERROR", words)
+            if self.error is None:
+                self.note("finish_missing")
+                self.conclude()
+            return
+        choices = sorted(self.parts.choices) or [0]
+        for choice in choices:
+            self.parts.finish(choice, FINISH_REASONS.get(reason.upper(), "unknown"), reason)
+        self.error = failure_of(reason.upper(), words)
+        if self.error is None:
+            self.conclude()
+
+    def carry(self, payload: dict[str, Any], *names: str) -> None:
+        """Carry the fields that are not among `names`."""
+        for name, value in (known(payload, *names) or {}).items():
+            if name not in PADDING:
+                self.parts.field(name, value)
+
+    def _carry_around(self, payload: dict[str, Any], message: dict[str, Any], *names: str) -> None:
+        """Carry the remaining fields of an event's payload, its delta, and the message in it."""
+        self.carry(payload, "type", "index", "delta", *names)
+        self.carry(dict_of(payload, "delta"), "message")
+        self.carry(message, *names)
+
+    def _whole(self, payload: dict[str, Any]) -> None:
+        """Read an answer that was not streamed."""
+        if not self.content.is_empty:
+            self.note("content_twice")
+            return
+        message = dict_of(payload, "message")
+        self.parts.head(id=text_of(payload, "id"), role=text_of(message, "role"))
+        self.read_message(message)
+        logprobs = payload.get("logprobs")
+        if is_list(logprobs) and logprobs:
+            self.parts.items("logprobs", logprobs)
+        self.carry(payload, "id", "finish_reason", "message", "usage", "logprobs")
+        self.carry(message, *_HELD)
+        self.end_answer(text_of(payload, "finish_reason"), dict_of(payload, "usage"), None)
+
+    READERS: ClassVar[dict[str, Callable[[V2, dict[str, Any]], None]]] = {
+        "message-start": _message_start,
+        "content-start": _content_start,
+        "content-delta": _content_delta,
+        "content-end": _content_end,
+        "tool-plan-delta": _tool_plan,
+        "tool-call-start": _call_start,
+        "tool-call-delta": _call_delta,
+        "tool-call-end": _call_end,
+        "citation-start": _citation_start,
+        "citation-end": _citation_end,
+        "message-end": _message_end,
+        "debug": _debug,
+    }
+    event_names: ClassVar[frozenset[str]] = frozenset(READERS)
+
+
+def _message_of(payload: dict[str, Any]) -> dict[str, Any]:
+    return dict_of(dict_of(payload, "delta"), "message")
+
+
+def _index_of(payload: dict[str, Any]) -> int | None:
+    index = index_of(payload.get("index"))
+    return index if isinstance(index, int) and not isinstance(index, bool) else None
+
+
+def _words_of(delta: dict[str, Any]) -> str | None:
+    """Return the description of a failure, which may be inside an object."""
+    return text_of(delta, "error") or text_of(dict_of(delta, "error"), "message")

@@ -1,0 +1,221 @@
+"""Gemini's generateContent: payloads in, events out."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, is_dict, is_list, known, text_of
+from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._wire.gemini.names import camel
+from tokenstream.formats._wire.gemini.parts import GeminiParts
+from tokenstream.formats._wire.gemini.words import FINISH_REASONS, meaning_of, reason_of
+from tokenstream.formats.base import Format
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenstream.events import Event
+    from tokenstream.formats._fast.shape import Path
+    from tokenstream.formats._kit.open import Choice
+    from tokenstream.formats.base import Frame
+    from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason, Usage
+
+__all__ = ["Gemini"]
+
+_KNOWN = ("candidates", "usageMetadata", "modelVersion", "responseId", *PADDING)
+_ADDED_BY_SDK = ("sdkHttpResponse", "automaticFunctionCallingHistory", "parsed")
+_KNOWN_IN_CANDIDATES = ("content", "index", "finishReason", "logprobsResult")
+_OF_GEMINI_LIVE = frozenset(
+    {
+        "setupComplete",
+        "serverContent",
+        "toolCall",
+        "toolCallCancellation",
+        "goAway",
+        "sessionResumptionUpdate",
+    }
+)
+_OF_OTHERS = frozenset({"choices", "object", "type", "event_type"})
+_TEXT: Path = ("candidates", 0, "content", "parts", 0, "text")
+_COUNTS = ("candidatesTokenCount", "thoughtsTokenCount", "totalTokenCount", "promptTokenCount")
+_DETAILS = ("candidatesTokensDetails", "promptTokensDetails")
+_TELLING = ("promptFeedback", "modelVersion", "responseId")
+_WRAPPED = frozenset({"candidates", "promptFeedback", "prompt_feedback", "usageMetadata", "usage_metadata"})
+
+
+class Gemini(Format):
+    """The `gemini` format: the chunks of generateContent's stream, or a whole answer in one payload.
+
+    Args:
+        limits: Bounds on parts, tool calls, choices, and JSON payloads.
+        pings: Whether signs of life become `Ping` events.
+
+    Example:
+        >>> gemini = Gemini()
+        >>> chunk = {"candidates": [{"content": {"parts": [{"text": "Hel"}]}}]}
+        >>> [type(event).__name__ for event in gemini.feed(chunk)]
+        ['MessageStart', 'PartStart', 'TextDelta']
+    """
+
+    __slots__ = ("_chunks",)
+
+    name: ClassVar[str] = "gemini"
+    # Proxies that send OpenAI's format to all clients add it.
+    sentinel: ClassVar[bytes | None] = b"[DONE]"
+    finish_is_last: ClassVar[bool] = False
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
+    # Their statuses are 409, 500, 500 and 501 (google/rpc/code.proto); lost data stay lost.
+    retryable: ClassVar[Mapping[str, bool]] = MappingProxyType(
+        {"ABORTED": True, "UNKNOWN": True, "DATA_LOSS": False, "UNIMPLEMENTED": False}
+    )
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[_TEXT, ("response", *_TEXT)],
+        changing=[
+            *[("usageMetadata", name) for name in _COUNTS],
+            *[("usageMetadata", name, 0, "tokenCount") for name in _DETAILS],
+        ],
+        units=frozenset({"event", "element"}),
+        # The Gemini API ends lines with CRLF, Vertex AI with LF.
+        crlf=True,
+    )
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._chunks = GeminiParts(self.limits, self.note)
+        self.parts = self._chunks
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - events have no names
+        """Return whether a first payload is of this format; None if it holds only usage.
+
+        Args:
+            payload: The decoded payload.
+            event: The SSE event's name.
+        """
+        payload = camel(_inner(payload))
+        if payload.keys() & _OF_OTHERS or payload.keys() & _OF_GEMINI_LIVE:
+            return False
+        if is_list(payload.get("candidates")):
+            return all(is_dict(candidate) for candidate in payload["candidates"])
+        if not is_dict(payload.get("usageMetadata")):
+            return is_dict(payload.get("promptFeedback"))
+        return True if any(name in payload for name in _TELLING) else None
+
+    def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
+        """Return the events of `frame`."""
+        chunks = self._chunks
+        # A payload that arrives decoded may come from an SDK, with its own base64 alphabet.
+        chunks.decoded, chunks.plain = isinstance(frame, dict), False
+        events = super().feed(frame, now=now)
+        if chunks.plain and events:
+            chunks.latest = events[0]
+            chunks.waited += 1
+            if chunks.waited >= chunks.every:
+                chunks.give_usage_again()
+                events += chunks.take()
+        return events
+
+    def follow(self, delta: Event) -> Callable[[Any], bool | None]:
+        """Return a callback that stores each delta for its counts, and has it decoded when they are due."""
+        return self._chunks.keep
+
+    def late_usage(self) -> Usage | None:
+        """Return the counts of the last report, which no event may have reported yet."""
+        return self._chunks.late_usage()
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Pass the content of `payload` to `self.parts`."""
+        chunk = camel(_inner(payload))
+        if chunk is payload and _is_plain(chunk):
+            # The counts change with every piece of text; an event reports them only now and then.
+            self._chunks.plain = True
+        self.parts.head(id=text_of(chunk, "responseId"), model=text_of(chunk, "modelVersion"))
+        for candidate in dicts_of(chunk.get("candidates")):
+            self._candidate(candidate)
+        for name, value in (known(chunk, *_KNOWN, *_ADDED_BY_SDK) or {}).items():
+            self.parts.field(name, value)
+        self._chunks.report(dict_of(chunk, "usageMetadata"))
+        if not self._chunks.plain:
+            self._chunks.give_usage()
+        blocked = text_of(dict_of(chunk, "promptFeedback"), "blockReason")
+        if blocked and not chunk.get("candidates"):
+            self.parts.finish(0, "content_filter", blocked)
+
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        """Return the held-back events; without a finish reason, set `error` to `StreamTruncated`."""
+        # If each candidate has its finish reason, the end of the input is the terminal event.
+        if self.error is None and self.parts.finished:
+            self.ended = True
+        return super().end(now=now)
+
+    def finish_input(self) -> None:
+        """Close the open parts at the end of the input."""
+        choices = self.parts.choices.values()
+        if self.ended and any(_is_empty(choice) for choice in choices):
+            self.note("answer_empty")
+        super().finish_input()
+
+    # -- internals -----------------------------------------------------------
+
+    def _candidate(self, candidate: dict[str, Any]) -> None:
+        index = index_of(candidate.get("index"))
+        choice = self.parts.choice(0 if index is None else index)
+        for part in dicts_of(dict_of(candidate, "content").get("parts")):
+            self._chunks.part(choice.index, part)
+        self._metadata(choice, candidate)
+        choice.finish_message = text_of(candidate, "finishMessage") or choice.finish_message
+        reason = reason_of(candidate, filled=self._chunks.decoded)
+        if reason is not None:
+            self.parts.finish(choice.index, meaning_of(reason), reason)
+
+    def _metadata(self, choice: Choice, candidate: dict[str, Any]) -> None:
+        for name, value in (known(candidate, *_KNOWN_IN_CANDIDATES) or {}).items():
+            self.parts.field(name, value, choice.index)
+        sources = self._chunks.candidate(choice).sources
+        for citation in sources.grounded(dict_of(candidate, "groundingMetadata")):
+            self.parts.cite(choice.index, citation)
+        for citation in sources.cited(dict_of(candidate, "citationMetadata")):
+            self.parts.cite(choice.index, citation)
+        self._logprobs(choice.index, dict_of(candidate, "logprobsResult"))
+
+    def _logprobs(self, choice: int, result: dict[str, Any]) -> None:
+        chosen = dicts_of(result.get("chosenCandidates"))
+        top = dicts_of(result.get("topCandidates"))
+        none: dict[str, Any] = {}
+        items = [
+            {**token, "topCandidates": others.get("candidates")}
+            for token, others in zip_longest(chosen, top, fillvalue=none)
+        ]
+        if items:
+            self.parts.items("logprobs", items, choice)
+        rest = known(result, "chosenCandidates", "topCandidates")
+        if rest:
+            self.parts.field("logprobsResult", rest, choice)
+
+
+def _inner(payload: dict[str, Any]) -> dict[str, Any]:
+    """Return the chunk in a payload, which Google's own tools wrap as `response`."""
+    response = payload.get("response")
+    if is_dict(response) and "candidates" not in payload and response.keys() & _WRAPPED:
+        return {**{name: value for name, value in payload.items() if name != "response"}, **response}
+    return payload
+
+
+def _is_plain(chunk: dict[str, Any]) -> bool:
+    """Return whether a chunk holds one piece of text or thought, and otherwise only values reported once."""
+    candidates = dicts_of(chunk.get("candidates"))
+    parts = dict_of(candidates[0], "content").get("parts") if len(candidates) == 1 else None
+    if not is_list(parts) or len(parts) != 1 or not is_dict(parts[0]):
+        return False
+    if not parts[0].keys() <= {"text", "thought"} or not text_of(parts[0], "text"):
+        return False
+    return not candidates[0].keys() & {"finishReason", "logprobsResult"} and "promptFeedback" not in chunk
+
+
+def _is_empty(choice: Choice) -> bool:
+    finish = choice.finish
+    return finish is not None and finish.reason == "stop" and not choice.next_part

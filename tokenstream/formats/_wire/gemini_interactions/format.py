@@ -1,0 +1,303 @@
+"""The Interactions API: payloads in, events out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, known, says_nothing, text_of
+from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._wire.gemini_interactions.parts import Steps
+from tokenstream.formats._wire.gemini_interactions.step import Step
+from tokenstream.formats._wire.gemini_interactions.words import ALIASES, FINISH_REASONS, GOES_ON, usage_of
+from tokenstream.formats.base import Format
+from tokenstream.framing import ServerSentEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenstream.events import Event
+    from tokenstream.formats.base import Frame
+    from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
+
+__all__ = ["GeminiInteractions"]
+
+_EVENTS = frozenset(
+    {
+        "interaction.created",
+        "interaction.status_update",
+        "interaction.completed",
+        "step.start",
+        "step.delta",
+        "step.stop",
+    }
+)
+_PLAIN = {"event_type", "index", "delta"}
+_IN_TEXT_DELTAS = {"type", "text"}
+_SILENT = frozenset({"event_type", "event_id", *PADDING})
+_KNOWN_IN_INTERACTIONS = (
+    "id",
+    "model",
+    "agent",
+    "status",
+    "object",
+    "usage",
+    "steps",
+    "outputs",
+    "errors",
+    "error",
+    # Made from the steps by the SDK, for convenience.
+    "output_text",
+    "output_audio",
+    "output_image",
+    "output_video",
+)
+
+
+class GeminiInteractions(Format):
+    """The `gemini-interactions` format: the events of a stream, or a whole interaction in one payload.
+
+    Args:
+        limits: Bounds on parts, tool calls, and JSON payloads.
+        pings: Whether signs of life become `Ping` events.
+
+    Example:
+        >>> interactions = GeminiInteractions()
+        >>> delta = {"event_type": "step.delta", "index": 0, "delta": {"type": "text", "text": "Hel"}}
+        >>> [type(event).__name__ for event in interactions.feed(delta)]
+        ['PartStart', 'TextDelta']
+    """
+
+    __slots__ = ("_event_id", "_given_id", "_status", "_steps")
+
+    name: ClassVar[str] = "gemini-interactions"
+    event_names: ClassVar[frozenset[str]] = _EVENTS | ALIASES.keys()
+    sentinel: ClassVar[bytes | None] = b"[DONE]"
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[("delta", "text"), ("delta", "content", "text"), ("delta", "arguments")]
+    )
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
+    resumes: ClassVar[bool] = True
+    made_of: ClassVar[tuple[type, ...]] = (Step,)
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._steps = Steps(self.limits, self.note)
+        self.parts = self._steps
+        self._status: str | None = None
+        """The last status of the interaction."""
+        self._event_id: str | None = None
+        self._given_id: str | None = None
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+        """Return whether a first payload is of this format.
+
+        Args:
+            payload: The decoded payload.
+            event: The SSE event's name.
+        """
+        kind = text_of(payload, "event_type")
+        if kind is not None:
+            return kind in _EVENTS or kind in ALIASES or kind == "error"
+        if payload.get("object") == "interaction":
+            return "status" in payload
+        return event in cls.event_names and (is_dict(payload.get("interaction")) or "index" in payload)
+
+    @property
+    def position(self) -> str | None:
+        """The last `event_id`, to be sent as `last_event_id`."""
+        return self._event_id
+
+    def position_of(self, payload: dict[str, Any]) -> str | None:
+        """Return the id of an event."""
+        return text_of(payload, "event_id")
+
+    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+        """Return the id of the interaction that an event begins; None if it begins none."""
+        kind = text_of(payload, "event_type") or event
+        if ALIASES.get(kind, kind) != "interaction.created":
+            return None
+        return text_of(dict_of(payload, "interaction"), "id") or ""
+
+    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+        """Return whether a payload's error does not concern the stream, such as that of a failed step."""
+        return self._kind_of(payload, event) in _EVENTS
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Pass the content of `payload` to `self.parts`."""
+        kind = self._kind_of(payload, event)
+        self._event_id = text_of(payload, "event_id") or self._event_id
+        reader = self._READERS.get(kind)
+        if reader is not None:
+            reader(self, payload)
+        elif payload.get("object") == "interaction":
+            self._take_whole(payload)
+        elif payload.get("event_type") == "UNKNOWN" and is_dict(payload.get("raw")):
+            # The SDK's representation of an event that it has no class for.
+            self.parts.unknown(text_of(payload["raw"], "event_type") or "event", payload["raw"])
+        else:
+            self.parts.unknown(kind or "event", payload)
+        self._give_position()
+
+    def after_end(self, frame: Frame) -> None:
+        """Ignore a frame after the terminal event; any but the sentinel is counted as a departure."""
+        payload = frame.payload if isinstance(frame, ServerSentEvent) else frame
+        if not isinstance(payload, bytes) or payload.strip() != self.sentinel:
+            super().after_end(frame)
+
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        """Return the held-back events; if the interaction has not ended, set `error` to `StreamTruncated`."""
+        status = self._status
+        if self.error is None and not self.ended and status is not None and status not in GOES_ON:
+            # The terminal event is missing, but the final status has arrived.
+            self._finish(status)
+            if status == "failed":
+                self._fail([])
+        return super().end(now=now)
+
+    def finish_input(self) -> None:
+        """Close the open parts at the end of the input."""
+        self._give_position()
+        super().finish_input()
+
+    # -- events --------------------------------------------------------------
+
+    def _created(self, payload: dict[str, Any]) -> None:
+        if self.parts.started:
+            self.note("start_repeated")
+        self._take_interaction(dict_of(payload, "interaction"))
+        self._carry(payload, "interaction")
+
+    def _status_update(self, payload: dict[str, Any]) -> None:
+        status = text_of(payload, "status")
+        self._status = status or self._status
+        self._take_usage(payload.get("usage"))
+        self._carry(payload, "interaction_id", "status", "usage")
+
+    def _step_start(self, payload: dict[str, Any]) -> None:
+        # Previews called it a content.
+        step = dict_of(payload, "step") or dict_of(payload, "content")
+        self._steps.start(self._index(payload, self._steps.newest + 1), step)
+        self._carry(payload, "index", "step", "content")
+
+    def _step_delta(self, payload: dict[str, Any]) -> None:
+        delta = dict_of(payload, "delta")
+        self._steps.delta(self._index(payload, max(self._steps.newest, 0)), delta, payload)
+        if payload.keys() == _PLAIN and delta.keys() <= _IN_TEXT_DELTAS:
+            # Nearly all payloads: no further fields to check.
+            return
+        self._take_usage(dict_of(payload, "metadata").get("total_usage"))
+        self._carry(payload, "index", "delta", "metadata")
+        for name, value in (known(dict_of(payload, "metadata"), "total_usage") or {}).items():
+            self.parts.field(name, value)
+
+    def _step_stop(self, payload: dict[str, Any]) -> None:
+        self._steps.stop(self._index(payload, self._steps.newest))
+        self._take_usage(payload.get("usage"))
+        step_usage = dict_of(payload, "step_usage")
+        if step_usage:
+            self.parts.items("step_usage", [step_usage], 0)
+        self._carry(payload, "index", "usage", "step_usage")
+
+    def _completed(self, payload: dict[str, Any]) -> None:
+        interaction = dict_of(payload, "interaction")
+        self._carry(payload, "interaction")
+        self._whole(interaction)
+
+    def _take_whole(self, interaction: dict[str, Any]) -> None:
+        """Read an interaction in one payload; one that runs in the background has not ended yet."""
+        if text_of(interaction, "status") not in GOES_ON:
+            self._whole(interaction)
+            return
+        self._take_interaction(interaction)
+        self._take_steps(interaction)
+
+    def _take_steps(self, interaction: dict[str, Any]) -> None:
+        """Read the steps of an interaction, unless they have arrived before."""
+        if self._steps.has_parts:
+            return
+        steps = interaction.get("steps") or interaction.get("outputs")
+        for index, step in enumerate(dicts_of(steps)):
+            if step.get("type") != "user_input":
+                self._steps.whole_step(index, step)
+
+    def _whole(self, interaction: dict[str, Any]) -> None:
+        """Read an interaction that is over."""
+        self._take_interaction(interaction)
+        self._take_steps(interaction)
+        status = text_of(interaction, "status")
+        if status is None:
+            self.note("finish_missing")
+            status = self._status
+        if status is not None:
+            self._finish(status)
+        errors = dicts_of(interaction.get("errors")) or dicts_of(interaction.get("error"))
+        self._give_position()
+        if status == "failed":
+            self._fail(errors)
+        elif errors:
+            self.parts.field("errors", errors)
+        self.conclude()
+
+    _READERS: ClassVar[dict[str, Callable[[GeminiInteractions, dict[str, Any]], None]]] = {
+        "interaction.created": _created,
+        "interaction.status_update": _status_update,
+        "interaction.completed": _completed,
+        "step.start": _step_start,
+        "step.delta": _step_delta,
+        "step.stop": _step_stop,
+    }
+
+    # -- internals -----------------------------------------------------------
+
+    def _kind_of(self, payload: dict[str, Any], event: str) -> str:
+        kind = text_of(payload, "event_type")
+        if kind is None and event:
+            self.note("type_missing")
+        elif kind and event and kind != event:
+            self.note("event_name_differs")
+        kind = kind or event
+        return ALIASES.get(kind, kind)
+
+    def _index(self, payload: dict[str, Any], default: int) -> int:
+        index = payload.get("index")
+        if isinstance(index, int) and not isinstance(index, bool):
+            return index
+        self.note("part_index_missing")
+        return default
+
+    def _take_interaction(self, interaction: dict[str, Any]) -> None:
+        self.parts.head(
+            id=text_of(interaction, "id"),
+            model=text_of(interaction, "model") or text_of(interaction, "agent"),
+        )
+        self._status = text_of(interaction, "status") or self._status
+        self._take_usage(interaction.get("usage"))
+        for name, value in (known(interaction, *_KNOWN_IN_INTERACTIONS) or {}).items():
+            self.parts.field(name, value)
+
+    def _take_usage(self, report: object) -> None:
+        if is_dict(report) and report:
+            self.parts.usage(usage_of(report))
+
+    def _finish(self, status: str) -> None:
+        self.parts.finish(0, FINISH_REASONS.get(status, "unknown"), status)
+
+    def _fail(self, errors: list[dict[str, Any]]) -> None:
+        said = errors[0] if errors else {}
+        self.error = provider_error({"error": {"message": "the interaction failed", **(known(said) or {})}})
+
+    def _carry(self, payload: dict[str, Any], *names: str) -> None:
+        """Carry the fields that are not among `names`."""
+        for name, value in payload.items():
+            if name not in names and name not in _SILENT and not says_nothing(value):
+                self.parts.field(name, value)
+
+    def _give_position(self) -> None:
+        """Report the last event's id, after which the interaction can be resumed."""
+        if self._event_id != self._given_id:
+            self._given_id = self._event_id
+            self.parts.field("event_id", self._event_id)

@@ -1,0 +1,341 @@
+"""Steps, identified by their index, as parts of the message."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream._basics.untrusted import dict_of, dicts_of, known, text_of
+from tokenstream.errors import LimitExceeded
+from tokenstream.formats._kit.open import OpenCall, OpenPart, mend
+from tokenstream.formats._kit.parts import BLANK_TEXT, Parts
+from tokenstream.formats._kit.values import base64_bytes, json_text
+from tokenstream.formats._wire.gemini_interactions.step import (
+    CALL,
+    OUTPUT,
+    THOUGHT,
+    Step,
+    result_of,
+    server_call,
+    whole_of,
+)
+from tokenstream.formats._wire.gemini_interactions.words import citation_of
+from tokenstream.message import (
+    MediaPart,
+    OpaquePart,
+    ReasoningPart,
+    TextPart,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
+
+__all__ = ["Steps"]
+
+_MEDIA = frozenset({"image", "audio", "video", "document"})
+
+
+class Steps(Parts):
+    """Parts whose pieces carry the index of a step.
+
+    Args:
+        limits: Bounds on parts and tool calls.
+        note: Counts a departure.
+    """
+
+    __slots__ = ("_closed", "_open", "newest")
+
+    splits_calls = False
+
+    def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
+        super().__init__(limits, note)
+        self._open: dict[int, Step] = {}
+        self._closed: set[int] = set()
+        self.newest = -1
+        """Index of the step started last."""
+
+    @property
+    def has_parts(self) -> bool:
+        """True once any content has arrived."""
+        return 0 in self.choices and self.choices[0].next_part > 0
+
+    # -- steps -----------------------------------------------------------------
+
+    def start(self, index: int, data: dict[str, Any]) -> Step:
+        """Open a step with the content of its start."""
+        if index in self._open:
+            self.note("part_unclosed")
+            self.stop(index)
+        if index in self._closed:
+            self.note("part_index_reused")
+            self._closed.discard(index)
+        if len(self._open) >= self.limits.parts:
+            raise LimitExceeded(limit="parts", value=self.limits.parts)
+        kind = text_of(data, "type") or ""
+        # Previews of the API had contents with an index, without steps around them.
+        step = Step(OUTPUT if kind == "text" or kind in _MEDIA else kind, {**data})
+        self._open[index] = step
+        self.newest = index
+        if step.type == kind:
+            self._begin(step)
+        else:
+            self._content(step, data)
+        return step
+
+    def delta(self, index: int, delta: dict[str, Any], payload: dict[str, Any]) -> None:
+        """Add to a step; a delta that fits no step is carried unchanged.
+
+        Args:
+            index: The step's index.
+            delta: The addition.
+            payload: The payload with the delta.
+        """
+        kind = text_of(delta, "type") or ""
+        step = self._open.get(index) or self._reopen(index, kind)
+        if step is None:
+            self.items(kind or "step.delta", [payload], 0)
+            return
+        adder = self._ADDERS.get(kind)
+        fits = adder(self, step, delta) if adder is not None else self._set(step, kind, delta)
+        if not fits:
+            self.note("delta_misfits")
+            self.items(kind or "step.delta", [payload], 0)
+        elif step.part is not None:
+            self.turn_to(step.part)
+
+    def stop(self, index: int) -> None:
+        """Close a step; a tool call is handed out if it is whole."""
+        step = self._open.pop(index, None)
+        if step is None:
+            self.note("part_end_unmatched")
+            return
+        if len(self._closed) < self.limits.parts:
+            self._closed.add(index)
+        self._finish_step(step, whole=True)
+
+    def whole_step(self, index: int, data: dict[str, Any]) -> None:
+        """Add a step that came in one piece."""
+        self.start(index, data)
+        self.stop(index)
+
+    # -- endings common to all formats -------------------------------------------
+
+    def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
+        """Record the finish reason and close every open part."""
+        complete = reason in ("stop", "tool_calls", "pause")
+        for step in self._open.values():
+            self.note("part_unclosed")
+            told = step.fragments or bool(step.data.get("arguments"))
+            self._finish_step(step, whole=complete and told)
+        self._open.clear()
+        super().finish(choice, reason, raw_reason)
+
+    def close_all(self, *, complete: bool) -> None:
+        """Close every step; if the answer was cut off, no tool call is handed out."""
+        for step in self._open.values():
+            self._finish_step(step, whole=False, cut=True)
+        self._open.clear()
+        super().close_all(complete=complete)
+
+    # -- opening ---------------------------------------------------------------
+
+    def _begin(self, step: Step) -> None:
+        """Open a step's part, if its start reveals enough."""
+        if step.type == OUTPUT:
+            for content in dicts_of(step.data.get("content")):
+                self._content(step, content)
+            rest = known(step.data, "type", "content")
+            if rest is not None:
+                self.items(OUTPUT, [rest], 0)
+        elif step.type == THOUGHT:
+            rest = known(step.data, "type", "signature", "summary")
+            step.part = self.open(0, ReasoningPart(provider_data=rest))
+            for content in dicts_of(step.data.get("summary")):
+                self._summarise(step, {"content": content})
+        elif step.type == CALL:
+            self._begin_call(step)
+        elif step.type.endswith("_call"):
+            step.part = self.open(0, server_call(step, step.data))
+        elif step.type.endswith("_result"):
+            step.part = self.open(0, result_of(step))
+        else:
+            step.part = self.open(0, OpaquePart(type=step.type, data={**step.data}))
+
+    def _begin_call(self, step: Step) -> None:
+        name = text_of(step.data, "name")
+        if name and step.part is None:
+            rest = known(step.data, "type", "id", "name", "arguments")
+            step.part = self.open_call(0, text_of(step.data, "id"), name, provider_data=rest)
+
+    def _reopen(self, index: int, kind: str) -> Step | None:
+        """Open the missing step of a delta; return None if the delta does not reveal enough."""
+        after_close = index in self._closed
+        found = OUTPUT if kind == "text" or kind in _MEDIA else _TOLD.get(kind, "")
+        if not found and kind.endswith(("_call", "_result")):
+            found = kind
+        if not found:
+            self.note("call_after_done" if after_close and kind == "arguments_delta" else "part_unopened")
+            return None
+        self.note("part_after_close" if after_close else "part_unopened")
+        self._closed.discard(index)
+        return self.start(index, {"type": found})
+
+    # -- adding ----------------------------------------------------------------
+
+    def _text(self, step: Step, delta: dict[str, Any]) -> bool:
+        text = delta.get("text")
+        if not isinstance(text, str):
+            return False
+        if step.type == THOUGHT and step.part is not None:
+            self.add(step.part, text)
+            return True
+        if step.type != OUTPUT:
+            return False
+        part = step.part
+        if part is None or step.kind != "text":
+            if not text:
+                return True
+            part = self._next(step, "text", BLANK_TEXT)
+            step.text = part.index
+        self.add(part, text)
+        return True
+
+    def _content(self, step: Step, content: dict[str, Any]) -> None:
+        """Add a whole piece of content: text with its annotations, or media."""
+        kind = text_of(content, "type") or ""
+        if kind == "text":
+            rest = known(content, "type", "text", "annotations")
+            part = self._next(step, "text", BLANK_TEXT if rest is None else TextPart(provider_data=rest))
+            step.text = part.index
+            self.add(part, text_of(content, "text") or "")
+            self._annotate(step, content)
+        elif kind not in _MEDIA or not self._media(step, content):
+            self._next(step, kind, OpaquePart(type=kind, data=content))
+
+    def _media(self, step: Step, delta: dict[str, Any]) -> bool:
+        kind = text_of(delta, "type") or ""
+        encoded = delta.get("data")
+        data = b"" if encoded is None else base64_bytes(encoded)
+        if step.type != OUTPUT:
+            return False
+        if data is None:
+            self.refuse_media(0, kind, delta)
+            return True
+        part = step.part
+        # Only audio comes in pieces; any other content is a part by itself.
+        if part is None or step.kind != kind or kind != "audio":
+            rest = known(delta, "type", "data", "mime_type", "uri")
+            media = MediaPart(
+                mime_type=text_of(delta, "mime_type"), url=text_of(delta, "uri"), provider_data=rest
+            )
+            part = self._next(step, kind, media)
+        self.add_media(part, data)
+        return True
+
+    def _next(self, step: Step, kind: str, content: TextPart | MediaPart | OpaquePart) -> OpenPart:
+        if step.part is not None:
+            self.close(step.part)
+        step.part, step.kind = self.open(0, content), kind
+        return step.part
+
+    def _annotate(self, step: Step, delta: dict[str, Any]) -> bool:
+        if step.type != OUTPUT:
+            return False
+        for annotation in dicts_of(delta.get("annotations")):
+            self.cite(0, citation_of(annotation, step.text))
+        return True
+
+    def _summarise(self, step: Step, delta: dict[str, Any]) -> bool:
+        content = dict_of(delta, "content")
+        if step.type != THOUGHT or step.part is None or not isinstance(content.get("text"), str):
+            return False
+        self.add(step.part, content["text"])
+        return True
+
+    def _sign(self, step: Step, delta: dict[str, Any]) -> bool:
+        signature = text_of(delta, "signature")
+        if signature is not None:
+            step.data["signature"] = signature
+        return signature is not None or "signature" in delta
+
+    def _fragment(self, step: Step, delta: dict[str, Any]) -> bool:
+        fragment = delta.get("arguments")
+        if not isinstance(fragment, str) or step.part is None:
+            return False
+        if isinstance(step.part, OpenCall):
+            self.add_arguments(step.part, fragment)
+        elif step.part.kind == "server_tool_call":
+            self.add(step.part, fragment)
+        else:
+            return False
+        step.fragments = step.fragments or bool(fragment)
+        return True
+
+    def _set(self, step: Step, kind: str, delta: dict[str, Any]) -> bool:
+        """Store the fields of a call or result, which replace earlier ones."""
+        if kind != step.type:
+            return False
+        step.data.update(known(delta, "type") or {})
+        if step.type == CALL:
+            self._begin_call(step)
+        return True
+
+    # -- closing ---------------------------------------------------------------
+
+    def _finish_step(self, step: Step, *, whole: bool, cut: bool = False) -> None:
+        data = mend(step.data) if self.halves else step.data
+        part = step.part
+        if isinstance(part, OpenCall):
+            self._finish_call(step, part, data, whole=whole)
+        elif part is None:
+            if step.type == CALL:
+                self.note("call_nameless")
+                self.close(self.open(0, OpaquePart(type=step.type, data=data)))
+        elif step.type == THOUGHT:
+            self.add_signature(part, text_of(data, "signature") or "")
+            if not cut:
+                self.close(part)
+        elif not cut:
+            if step.fragments:
+                # Fields that arrived after the start; the arguments stay as written.
+                start = server_call(step, data)
+                self.tell_again(part, start)
+            self.close(part, whole_of(step, data, part))
+
+    def _finish_call(self, step: Step, call: OpenCall, data: dict[str, Any], *, whole: bool) -> None:
+        if not step.fragments:
+            # An empty object in the start is a placeholder; without fragments, it is the arguments.
+            self._add_values(call, data.get("arguments"))
+        call.provider_data = known(data, "type", "id", "name", "arguments")
+        self.close_call(call, whole=whole)
+
+    def _add_values(self, call: OpenCall, arguments: object) -> None:
+        if isinstance(arguments, str):
+            self.note("arguments_unparsed")
+            self.add_arguments(call, arguments)
+        else:
+            self.add_arguments(call, json_text({} if arguments is None else arguments))
+
+    _ADDERS: ClassVar[dict[str, Callable[[Steps, Step, dict[str, Any]], bool]]] = {
+        "text": _text,
+        "text_annotation_delta": _annotate,
+        "text_annotation": _annotate,
+        "thought_summary": _summarise,
+        "thought_signature": _sign,
+        "arguments_delta": _fragment,
+        "image": _media,
+        "audio": _media,
+        "video": _media,
+        "document": _media,
+    }
+
+
+_TOLD = {
+    "thought_summary": THOUGHT,
+    "thought_signature": THOUGHT,
+    "text_annotation_delta": OUTPUT,
+    "text_annotation": OUTPUT,
+}
+"""Deltas that reveal the type of their step."""

@@ -1,0 +1,257 @@
+"""Gemini Live: messages of a WebSocket in, events out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream._basics.untrusted import dicts_of, is_dict, is_list, says_nothing, text_of
+from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._wire.gemini_live.parts import Turn
+from tokenstream.formats._wire.gemini_live.words import FINISH_REASONS, camel, child, usage_of
+from tokenstream.formats.base import Format
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenstream.events import Event
+    from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
+
+__all__ = ["GeminiLive"]
+
+_NAMES = frozenset(
+    {
+        "setupComplete",
+        "serverContent",
+        "toolCall",
+        "toolCallCancellation",
+        "goAway",
+        "sessionResumptionUpdate",
+        "voiceActivity",
+        "voiceActivityDetectionSignal",
+    }
+)
+_OF_A_TURN = frozenset(
+    {
+        "modelTurn",
+        "outputTranscription",
+        "interrupted",
+        "generationComplete",
+        "turnComplete",
+        "groundingMetadata",
+        "urlContextMetadata",
+    }
+)
+"""Fields of the model's turn; the user's speech may come before it."""
+_UNSPECIFIED = ("TURN_COMPLETE_REASON_UNSPECIFIED", "INTERACTION_STATUS_UNSPECIFIED")
+_TEXT = ("serverContent", "modelTurn", "parts", 0, "text")
+
+
+class GeminiLive(Format):
+    """The `gemini-live` format: the server's messages of one session.
+
+    All turns of the session form one message with the finish reason of the last.
+
+    Args:
+        limits: Bounds on parts, tool calls, and JSON payloads.
+        pings: Whether signs of life become `Ping` events.
+        one: True if the answer ends with its first turn.
+
+    Example:
+        >>> live = GeminiLive()
+        >>> turn = {"serverContent": {"modelTurn": {"parts": [{"text": "Hel"}]}}}
+        >>> [event.text for event in live.feed(turn) if hasattr(event, "text")]
+        ['Hel']
+        >>> [event.reason for event in live.feed({"serverContent": {"turnComplete": True}})[-1:]]
+        ['stop']
+    """
+
+    __slots__ = ("_asks", "_one", "_open", "_turn")
+
+    name: ClassVar[str] = "gemini-live"
+    framing: ClassVar[str] = "messages"
+    ends_with_input: ClassVar[bool] = True
+    several: ClassVar[bool] = True
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
+    fast: ClassVar[Fast | None] = Fast(texts=[_TEXT], units=frozenset({"message"}))
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False, one: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._turn = Turn(self.limits, self.note)
+        self.parts = self._turn
+        self._one = one
+        self._open = False
+        """True while a turn is open."""
+        self._asks = False
+        """True while the model waits for the result of a tool call."""
+
+    def fresh(self, *, limits: Limits, pings: bool) -> GeminiLive:
+        """Return a format with the same options for a new connection."""
+        return GeminiLive(limits=limits, pings=pings, one=self._one)
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - it has no names
+        """Return whether a first payload is of this format, by the names of its only fields."""
+        if "type" in payload:
+            return False
+        return any(camel(name) in _NAMES and is_dict(value) for name, value in payload.items())
+
+    def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
+        """Return "" for a payload of a turn, None for one of the session; and whether the turn ends there."""
+        fields = {camel(name): value for name, value in payload.items()}
+        # Google closes the connection instead; imitations may send nothing more.
+        if provider_error(payload) is not None:
+            return "", True
+        content = child(fields, "serverContent")
+        of_a_turn = "toolCall" in fields or any(content.get(name) for name in _OF_A_TURN)
+        return ("" if of_a_turn else None), _ends_turn(content)
+
+    def of_answer(self, answer: str) -> GeminiLive:
+        """Return a format that reads one turn of a session."""
+        return GeminiLive(limits=self.limits, one=True)
+
+    @property
+    def finished(self) -> bool:
+        """True once the last turn is over, or its content is complete."""
+        return self.ended or self.parts.finished
+
+    @property
+    def resting(self) -> bool:
+        """True while no turn is open, its rest is still being played, or a tool's result is missing."""
+        return not self._open or self._asks or self.parts.finished
+
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        """Return the held-back events; if a turn is open, or none has begun, set `error`."""
+        if self.error is None and not self.finished:
+            self.error = self.cut_short()
+        return super().end(now=now)
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Pass the content of `payload` to `self.parts`."""
+        fields = {camel(name): value for name, value in payload.items()}
+        # Counts may come with the end of a turn and belong to it.
+        report = fields.pop("usageMetadata", None)
+        if is_dict(report):
+            self.parts.usage(usage_of(report))
+        for name, value in fields.items():
+            reader = self._READERS.get(name)
+            if reader is not None and is_dict(value):
+                reader(self, {camel(key): inner for key, inner in value.items()})
+            elif value is not None:
+                self.parts.unknown(name, value)
+
+    # -- messages ------------------------------------------------------------
+
+    def _content(self, content: dict[str, Any]) -> None:
+        if any(content.get(name) for name in _OF_A_TURN):
+            self._begin()
+            self._asks = False
+        turn = child(content, "modelTurn")
+        for part in dicts_of(turn.get("parts")):
+            self._turn.add_part(part)
+        self._turn.add_transcript(child(content, "outputTranscription"))
+        for name, value in content.items():
+            self._take(name, value)
+        self._end(content)
+
+    def _take(self, name: str, value: object) -> None:
+        """Read a field of a turn beside its content."""
+        if name in ("inputTranscription", "interimInputTranscription"):
+            self.parts.unknown(name, value)
+        elif name in ("groundingMetadata", "urlContextMetadata"):
+            if not says_nothing(value):
+                self.parts.field(name, value, 0)
+            if name == "groundingMetadata" and is_dict(value):
+                self._turn.cite_sources(value)
+        elif name not in _READ_ELSEWHERE and not says_nothing(value):
+            self.parts.field(name, value, 0)
+
+    def _begin(self) -> None:
+        if not self._open:
+            self._open = True
+            self._turn.begin()
+
+    def _end(self, content: dict[str, Any]) -> None:
+        """Read the fields that end the turn, or announce its end."""
+        state = self.parts.choice(0)
+        reason = text_of(content, "turnCompleteReason")
+        if content.get("interrupted") is True:
+            # It may come while generated audio is still being played.
+            state.finish = None
+            self._finish("interrupted")
+        elif content.get("generationComplete") is True:
+            self._finish("generationComplete")
+        if not _ends_turn(content):
+            return
+        if reason is not None and reason not in _UNSPECIFIED:
+            # A reason is more specific than the bare end of the turn.
+            state.finish = None
+            self._finish(reason)
+        elif state.finish is None:
+            self._finish("turnComplete")
+        self._turn.close_audio()
+        self._open = False
+        if self._one:
+            self.conclude()
+
+    def _finish(self, word: str) -> None:
+        self._turn.close_audio()
+        self.parts.finish(0, FINISH_REASONS.get(word, "unknown"), word)
+
+    def _tool_call(self, data: dict[str, Any]) -> None:
+        self._begin()
+        self._asks = True
+        for call in dicts_of(data.get("functionCalls")):
+            self._turn.call(call)
+
+    def _cancellation(self, data: dict[str, Any]) -> None:
+        """Report the ids of cancelled calls: the user has interrupted the turn."""
+        ids = data.get("ids")
+        if is_list(ids):
+            self.parts.items("toolCallCancellation", ids)
+        else:
+            self.parts.unknown("toolCallCancellation", data)
+
+    def _setup(self, data: dict[str, Any]) -> None:
+        self._keep("setupComplete", data)
+
+    def _go_away(self, data: dict[str, Any]) -> None:
+        self._keep("goAway", data)
+
+    def _resumption(self, data: dict[str, Any]) -> None:
+        self._keep("sessionResumptionUpdate", data)
+
+    def _keep(self, name: str, data: dict[str, Any]) -> None:
+        """Report data that the client needs later, such as the handle to resume the session."""
+        self.parts.field(name, data)
+
+    _READERS: ClassVar[dict[str, Callable[[GeminiLive, dict[str, Any]], None]]] = {
+        "serverContent": _content,
+        "toolCall": _tool_call,
+        "toolCallCancellation": _cancellation,
+        "setupComplete": _setup,
+        "goAway": _go_away,
+        "sessionResumptionUpdate": _resumption,
+    }
+
+
+_READ_ELSEWHERE = frozenset(
+    {
+        "modelTurn",
+        "outputTranscription",
+        "interrupted",
+        "generationComplete",
+        "turnComplete",
+        "turnCompleteReason",
+        "interactionStatus",
+    }
+)
+
+
+def _ends_turn(content: dict[str, Any]) -> bool:
+    """Return whether a turn ends."""
+    if content.get("turnComplete") is not True:
+        return False
+    status = text_of(content, "interactionStatus")
+    return status is None or status in _UNSPECIFIED or status in ("IDLE", "REQUIRES_ACTION")

@@ -1,0 +1,188 @@
+"""The content of the model's turns, as parts of the message."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream._basics.untrusted import dict_of, dicts_of, known, text_of
+from tokenstream.events import MessageStart
+from tokenstream.formats._kit.open import OpenPart, join_halves
+from tokenstream.formats._kit.parts import Parts
+from tokenstream.formats._wire.gemini_live.words import bytes_of, camel, child
+from tokenstream.message import (
+    Citation,
+    MediaPart,
+    OpaquePart,
+    ServerToolCall,
+    ServerToolResult,
+    TextPart,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.limits import Limits
+
+__all__ = ["Turn"]
+
+_CALL_FIELDS = ("name", "id", "args", "partialArgs", "willContinue")
+_MODIFIERS = frozenset({"thought", "thoughtSignature", "partMetadata", "videoMetadata", "mediaResolution"})
+
+
+class Turn(Parts):
+    """Parts of turns, whose pieces carry no id: audio lasts to the end of the turn, text until another kind.
+
+    Args:
+        limits: Bounds on parts and tool calls.
+        note: Counts a departure.
+    """
+
+    __slots__ = ("_audio", "_cited", "_mime")
+
+    splits_calls: ClassVar[bool] = False
+
+    def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
+        super().__init__(limits, note)
+        self._audio: OpenPart | None = None
+        self._mime: str | None = None
+        self._cited = 0
+        """Number of the turn's sources cited so far; the wire repeats all of them each time."""
+
+    def begin(self) -> None:
+        """Begin a turn; after an earlier turn, it is a new answer."""
+        state = self.choice(0)
+        if state.finish is None:
+            self.head()
+            return
+        state.finish, state.calls_seen = None, 0
+        self._cited = 0
+        self.emit(MessageStart(another=True, raw=self.raw))
+
+    def close_audio(self) -> None:
+        """Close the audio, which is complete."""
+        if self._audio is not None:
+            self.close(self._audio)
+        self._audio = self._mime = None
+
+    # -- content of a turn ---------------------------------------------------
+
+    def add_part(self, part: dict[str, Any]) -> None:
+        """Add one part of the model's turn."""
+        fields = {camel(name): value for name, value in part.items()}
+        text = fields.get("text")
+        if isinstance(text, str):
+            self._add_text(text, fields)
+        for name, value in fields.items():
+            reader = self._READERS.get(name)
+            if reader is not None:
+                reader(self, child(fields, name), fields)
+            elif name != "text" and name not in _MODIFIERS and value is not None:
+                self.whole(0, OpaquePart(type=name, data=fields))
+                return
+
+    def _add_text(self, text: str, fields: dict[str, Any]) -> None:
+        signature = text_of(fields, "thoughtSignature")
+        if fields.get("thought") is True:
+            self.write(0, "reasoning", text)
+            if signature is not None:
+                self.sign(0, signature)
+        elif signature is None:
+            self.write(0, "text", text)
+        else:
+            # A signed text goes back with its signature, so it is not joined with its neighbours.
+            part = self.choice(0).flow
+            if part is not None:
+                self.close(part)
+            signed = self.open(0, TextPart(provider_data={"thoughtSignature": signature}))
+            self.add(signed, text)
+            self.close(signed)
+
+    def add_transcript(self, transcription: dict[str, Any]) -> None:
+        """Add to the audio's transcript, which arrives in no fixed order with the audio."""
+        text = text_of(transcription, "text")
+        if text is None:
+            return
+        part = self._open_audio(None)
+        if part.held or not text.isascii():
+            text = join_halves(part, text, self.note)
+        self.add_media(part, transcript=text)
+
+    def call(self, call: dict[str, Any], signature: str | None = None) -> None:
+        """Add a call of one of the application's tools, which comes whole."""
+        name = text_of(call, "name")
+        if name is None:
+            self.note("call_nameless")
+            self.whole(0, OpaquePart(type="functionCall", data=call))
+            return
+        sent, rest = text_of(call, "id"), known(call, *_CALL_FIELDS)
+        data: dict[str, Any] = {**({"id": sent} if sent else {}), **({"functionCall": rest} if rest else {})}
+        if signature is not None:
+            data["thoughtSignature"] = signature
+        opened = self.open_call(0, sent, name, provider_data=data or None)
+        args = call.get("args")
+        self.add_arguments(opened, json.dumps({} if args is None else args, ensure_ascii=False))
+        self.close_call(opened)
+
+    def cite_sources(self, metadata: dict[str, Any]) -> None:
+        """Cite the sources of a search that are new."""
+        chunks = metadata.get("groundingChunks", metadata.get("grounding_chunks"))
+        for chunk in dicts_of(chunks)[self._cited :]:
+            self._cited += 1
+            web = dict_of(chunk, "web") or dict_of(chunk, "retrievedContext")
+            source = Citation(url=text_of(web, "uri"), title=text_of(web, "title"), provider_data=chunk)
+            self.cite(0, source)
+
+    # -- parts other than text ------------------------------------------------
+
+    def _inline(self, data: dict[str, Any], fields: dict[str, Any]) -> None:
+        content, mime = bytes_of(data.get("data")), text_of(data, "mimeType")
+        if content is None:
+            self.refuse_media(0, "inlineData", fields)
+        elif mime is not None and not mime.startswith("audio/"):
+            self.whole(0, MediaPart(mime_type=mime, data=content))
+        else:
+            self.add_media(self._open_audio(mime), content)
+
+    def _open_audio(self, mime: str | None) -> OpenPart:
+        part = self._audio
+        if part is not None and not part.closed and not (mime and self._mime and mime != self._mime):
+            if mime and self._mime is None:
+                # Its transcript came before it.
+                self._mime = mime
+                self.tell_again(part, MediaPart(mime_type=mime))
+            return part
+        if part is not None:
+            self.close(part)
+        self._mime = mime
+        self._audio = part = self.open(0, MediaPart(mime_type=mime))
+        return part
+
+    def _call_part(self, data: dict[str, Any], fields: dict[str, Any]) -> None:
+        self.call(data, text_of(fields, "thoughtSignature"))
+
+    def _code(self, data: dict[str, Any], fields: dict[str, Any]) -> None:
+        self.whole(
+            0,
+            ServerToolCall(
+                id=text_of(data, "id") or "",
+                name="executableCode",
+                arguments_text=text_of(data, "code") or "",
+                provider_data=fields,
+            ),
+        )
+
+    def _code_result(self, data: dict[str, Any], fields: dict[str, Any]) -> None:
+        self.whole(
+            0,
+            ServerToolResult(
+                id=text_of(data, "id") or "", name="codeExecutionResult", content=data, provider_data=fields
+            ),
+        )
+
+    _READERS: ClassVar[dict[str, Callable[[Turn, dict[str, Any], dict[str, Any]], None]]] = {
+        "inlineData": _inline,
+        "functionCall": _call_part,
+        "executableCode": _code,
+        "codeExecutionResult": _code_result,
+    }

@@ -1,0 +1,184 @@
+"""LangChain's message chunks: payloads in, events out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, is_list, says_nothing, text_of
+from tokenstream.errors import StreamTruncated
+from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._kit.reasons import PROVIDERS_REASONS, reason_of
+from tokenstream.formats._wire.langchain.calls import Calls
+from tokenstream.formats._wire.langchain.parts import Blocks
+from tokenstream.formats.base import Format
+from tokenstream.message import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.events import Event
+    from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
+
+__all__ = ["LangChain"]
+
+_KINDS = ("AIMessageChunk", "ai")
+"""Types of a model's messages: a chunk, and the whole message of a model that does not stream."""
+_OF_A_RUN = ("lc_", "run-")
+"""Prefixes of ids that LangChain makes up if the provider sent none."""
+_ENDS = ("finish_reason", "stop_reason", "stopReason", "done_reason")
+"""Fields in which integrations pass on the finish reason."""
+_STATUS = ("status", "incomplete_details")
+"""Fields with the finish reason of OpenAI's Responses."""
+_MODELS = ("model_name", "model", "model_id")
+_CALLS = frozenset({"tool_calls", "function_call"})
+"""Additional fields with tool calls in the provider's form, which the chunks of tool calls repeat."""
+
+
+class LangChain(Format):
+    """The `langchain` format: a chat model's `AIMessageChunk`s, or its `AIMessage` if it does not stream.
+
+    Args:
+        limits: Bounds on parts, tool calls, and JSON payloads.
+        pings: Whether signs of life become `Ping` events.
+
+    Example:
+        >>> langchain = LangChain()
+        >>> [type(event).__name__ for event in langchain.feed({"type": "AIMessageChunk", "content": "Hel"})]
+        ['MessageStart', 'PartStart', 'TextDelta']
+    """
+
+    __slots__ = ("_blocks", "_calls", "_usage")
+
+    name: ClassVar[str] = "langchain"
+    framing: ClassVar[str] = "ndjson"
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = PROVIDERS_REASONS
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[("content",), ("content", 0, "text"), ("content", 0, "reasoning")],
+        units=frozenset({"event", "line"}),
+    )
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._blocks = Blocks(self.parts)
+        self._calls = Calls(self.parts)
+        self._usage: Usage | None = None
+        """The counts so far: each report adds to the earlier ones."""
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - objects have no names
+        """Return whether a first payload is a model's message or a chunk of one."""
+        return payload.get("type") in _KINDS and "content" in payload and "response_metadata" in payload
+
+    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+        """Return True: a model reports errors as exceptions."""
+        return payload.get("type") in _KINDS
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Pass the content of `payload` to `self.parts`."""
+        kind = payload.get("type")
+        if kind not in _KINDS:
+            # Graphs mix in the messages of tools and people.
+            self.parts.unknown(kind if isinstance(kind, str) else "message", payload)
+            return
+        said = dict_of(payload, "response_metadata")
+        self._read_head(payload, said)
+        self._read_additional(dict_of(payload, "additional_kwargs"))
+        self._blocks.read(payload.get("content"))
+        whole = kind == "ai"
+        for name in ("tool_calls", "invalid_tool_calls") if whole else ("tool_call_chunks",):
+            for call in dicts_of(payload.get(name)):
+                self._calls.read(call)
+        self._read_usage(dict_of(payload, "usage_metadata"))
+        self._read_fields(said)
+        reason = _reason_in(said)
+        if reason is not None:
+            self.parts.finish(0, reason_of(reason), reason)
+        if whole or (payload.get("chunk_position") == "last" and self._is_believed(payload)):
+            if not self.parts.finished:
+                self.note("finish_missing")
+            self.conclude()
+
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        """Return the held-back events; without a finish reason, set `error` to `StreamTruncated`."""
+        # Versions before 1 do not mark the last chunk.
+        if self.error is None and self.parts.finished:
+            self.ended = True
+        return super().end(now=now)
+
+    def cut_short(self) -> StreamTruncated:
+        """Return the error for chunks that ended before the answer did."""
+        if not self.frames:
+            return super().cut_short()
+        return StreamTruncated(
+            f"LangChain's stream ended after {self.frames} chunk{'s' * (self.frames != 1)} without a finish "
+            "reason, as it does when the provider's stream was cut; a model of your own marks its end with "
+            'chunk_position="last" in its last chunk; what had arrived is in .partial'
+        )
+
+    # -- internals ---------------------------------------------------------
+
+    def _is_believed(self, payload: dict[str, Any]) -> bool:
+        """Return whether a chunk marked as the last one came from the model.
+
+        LangChain adds an empty marked chunk after a stream without a mark, even if
+        that stream was cut off.
+        """
+        if self.parts.finished:
+            return True
+        told = ("content", "tool_call_chunks", "usage_metadata", "response_metadata", "additional_kwargs")
+        return not all(says_nothing(payload.get(name)) for name in told)
+
+    def _read_head(self, payload: dict[str, Any], said: dict[str, Any]) -> None:
+        id = text_of(payload, "id")
+        if id is not None and id.startswith(_OF_A_RUN):
+            self.parts.head(model=text_of(said, *_MODELS))
+            self.parts.field("run_id", id)
+        else:
+            self.parts.head(id=self.parts.id or id, model=text_of(said, *_MODELS))
+
+    def _read_additional(self, fields: dict[str, Any]) -> None:
+        for name, value in fields.items():
+            if name == "reasoning_content" and isinstance(value, str):
+                self.parts.write(0, "reasoning", value)
+            elif name == "refusal" and isinstance(value, str):
+                self.parts.write(0, "refusal", value)
+            elif name not in _CALLS and not says_nothing(value):
+                self.parts.field(name, value)
+
+    def _read_usage(self, report: dict[str, Any]) -> None:
+        if not report:
+            return
+        before, after = dict_of(report, "input_token_details"), dict_of(report, "output_token_details")
+        usage = Usage(
+            input_tokens=int_of(report, "input_tokens"),
+            output_tokens=int_of(report, "output_tokens"),
+            total_tokens=int_of(report, "total_tokens"),
+            reasoning_tokens=int_of(after, "reasoning"),
+            cached_tokens=int_of(before, "cache_read"),
+            cache_write_tokens=int_of(before, "cache_creation"),
+            input_audio_tokens=int_of(before, "audio"),
+            output_audio_tokens=int_of(after, "audio"),
+            provider_data=report,
+        )
+        self._usage = usage if self._usage is None else self._usage + usage
+        self.parts.usage(self._usage)
+
+    def _read_fields(self, said: dict[str, Any]) -> None:
+        for name, value in said.items():
+            if name in _ENDS or name in _STATUS or name in _MODELS or says_nothing(value):
+                continue
+            tokens = value.get("content") if name == "logprobs" and is_dict(value) else None
+            if is_list(tokens):
+                self.parts.items(name, tokens)
+            else:
+                self.parts.field(name, value)
+
+
+def _reason_in(said: dict[str, Any]) -> str | None:
+    """Return the provider's finish reason; None if there is none."""
+    reason = text_of(said, *_ENDS) or text_of(said, "status")
+    if reason == "incomplete":
+        return text_of(dict_of(said, "incomplete_details"), "reason") or reason
+    # Words of OpenAI's Responses and Google for an answer that has not ended.
+    return None if reason in ("in_progress", "queued", "FINISH_REASON_UNSPECIFIED") else reason

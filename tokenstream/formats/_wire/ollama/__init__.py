@@ -1,0 +1,7 @@
+"""Ollama's own API: chat and generate."""
+
+from __future__ import annotations
+
+from tokenstream.formats._wire.ollama.format import Ollama
+
+__all__ = ["Ollama"]

@@ -1,0 +1,186 @@
+"""The events of a run, its steps and its messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, says_nothing, text_of
+from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._kit.openai import usage_of
+from tokenstream.formats._wire.openai_assistants.parts import Content
+from tokenstream.formats._wire.openai_assistants.steps import Steps
+from tokenstream.formats._wire.openai_assistants.words import FINISH_REASONS, INCOMPLETE_REASONS, OBJECTS
+from tokenstream.formats.base import Format
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
+
+__all__ = ["OpenAIAssistants"]
+
+_Reader: TypeAlias = "Callable[[OpenAIAssistants, dict[str, Any]], None]"
+
+_OWN_RUN_FIELDS = frozenset({"id", "object", "model", "status", "usage", "required_action", "last_error"})
+
+
+class OpenAIAssistants(Format):
+    """The `openai-assistants` format: events identified by their name and their payload's `object`.
+
+    Args:
+        limits: Bounds on parts, tool calls, and JSON payloads.
+        pings: Whether signs of life become `Ping` events.
+
+    Example:
+        >>> delta = {"content": [{"index": 0, "type": "text", "text": {"value": "Hello"}}]}
+        >>> for event in OpenAIAssistants().feed(
+        ...     {"id": "msg_1", "object": "thread.message.delta", "delta": delta}
+        ... ):
+        ...     print(type(event).__name__)
+        PartStart
+        TextDelta
+    """
+
+    __slots__ = ("_content", "_steps")
+
+    name: ClassVar[str] = "openai-assistants"
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = {**FINISH_REASONS, **INCOMPLETE_REASONS}
+    event_names: ClassVar[frozenset[str]] = frozenset({*OBJECTS})
+    sentinel: ClassVar[bytes | None] = b"[DONE]"
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[
+            ("delta", "content", 0, "text", "value"),
+            ("delta", "step_details", "tool_calls", 0, "function", "arguments"),
+        ]
+    )
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._content = Content(self.parts)
+        self._steps = Steps(self.parts)
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+        """Return whether a first payload is of a run.
+
+        Args:
+            payload: The decoded payload.
+            event: The SSE event's name, "" if it has none.
+        """
+        if is_dict(payload.get("data")) and text_of(payload, "event") in OBJECTS:
+            return True
+        return event in OBJECTS or text_of(payload, "object") in _OBJECT_NAMES
+
+    def _read_object(self, data: dict[str, Any], event: str) -> None:
+        name, inner = data.get("event"), data.get("data")
+        # The SDK's objects have the event's name beside its payload.
+        if isinstance(name, str) and is_dict(inner) and not event:
+            super()._read_object(inner, name)
+        else:
+            if not event and text_of(data, "object") in _OBJECT_NAMES:
+                self.note("event_name_missing")
+            super()._read_object(data, event)
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Pass the content of `payload` to `self.parts`, and a failed run's error to `error`.
+
+        Args:
+            payload: The decoded payload.
+            event: The SSE event's name, "" if it has none.
+
+        Raises:
+            LimitExceeded: There are more parts or tool calls than a bound allows.
+        """
+        kind = text_of(payload, "object")
+        named = OBJECTS.get(event)
+        if kind is None and named is not None:
+            self.note("type_missing")
+            kind = named
+        elif named is not None and kind != named:
+            self.note("event_name_differs")
+        reader = self._READERS.get(kind or "")
+        if reader is not None:
+            reader(self, payload)
+        elif event == "done":
+            self.read_sentinel()
+        else:
+            self.parts.unknown(event or kind or "event", payload)
+
+    def conclude(self) -> None:
+        """End the answer: close the open parts and ignore later frames."""
+        self._steps.give_results()
+        self._steps.drop_calls()
+        super().conclude()
+
+    def finish_input(self) -> None:
+        """Close the open parts at the end of the input.
+
+        Raises:
+            LimitExceeded: The held-back text outgrows a bound.
+        """
+        self._steps.give_results()
+        super().finish_input()
+
+    # -- the run -------------------------------------------------------------
+
+    def _read_run(self, run: dict[str, Any]) -> None:
+        self.parts.head(id=text_of(run, "id"), model=text_of(run, "model"))
+        for name, value in run.items():
+            if name not in _OWN_RUN_FIELDS and not says_nothing(value):
+                self.parts.field(name, value)
+        usage = run.get("usage")
+        if is_dict(usage) and usage:
+            self.parts.usage(usage_of(usage))
+        status = text_of(run, "status") or ""
+        if status == "requires_action":
+            action = dict_of(dict_of(run, "required_action"), "submit_tool_outputs")
+            for call in dicts_of(action.get("tool_calls")):
+                self._steps.take_whole(call)
+        reason = FINISH_REASONS.get(status)
+        if reason is None:
+            return
+        if status == "incomplete":
+            why = text_of(dict_of(run, "incomplete_details"), "reason") or ""
+            reason = INCOMPLETE_REASONS.get(why, "unknown")
+        self._steps.give_results()
+        if status != "requires_action":
+            self._steps.drop_calls()
+        self.parts.finish(0, reason, status)
+        if status == "failed":
+            self.error = provider_error({"error": run.get("last_error") or "the run failed"})
+
+    def _read_thread(self, thread: dict[str, Any]) -> None:
+        self.parts.field("thread_id", thread.get("id"))
+
+    # -- messages and steps --------------------------------------------------
+
+    def _read_message(self, message: dict[str, Any]) -> None:
+        if text_of(message, "role") == "user":
+            self.parts.unknown("thread.message", message)
+            return
+        self._content.read_message(message)
+
+    def _read_message_delta(self, payload: dict[str, Any]) -> None:
+        content = dict_of(payload, "delta").get("content")
+        self._content.read_delta(text_of(payload, "id") or "", content)
+
+    def _read_step(self, step: dict[str, Any]) -> None:
+        self._steps.read_step(step)
+
+    def _read_step_delta(self, payload: dict[str, Any]) -> None:
+        details = dict_of(dict_of(payload, "delta"), "step_details")
+        self._steps.read_delta(text_of(payload, "id") or "", details.get("tool_calls"))
+
+    _READERS: ClassVar[dict[str, _Reader]] = {
+        "thread": _read_thread,
+        "thread.run": _read_run,
+        "thread.message": _read_message,
+        "thread.message.delta": _read_message_delta,
+        "thread.run.step": _read_step,
+        "thread.run.step.delta": _read_step_delta,
+    }
+
+
+_OBJECT_NAMES = frozenset(OBJECTS.values()) - {"thread"}

@@ -1,0 +1,218 @@
+"""A run's steps: calls of the application's functions and of tools that the provider runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from tokenstream._basics.untrusted import (
+    dict_of,
+    dicts_of,
+    index_of,
+    is_dict,
+    is_list,
+    known,
+    says_nothing,
+    text_of,
+)
+from tokenstream.formats._wire.openai_assistants.words import WHOLE_STEPS
+from tokenstream.message import ServerToolCall, ServerToolResult
+
+if TYPE_CHECKING:
+    from tokenstream.formats._kit.open import OpenCall, OpenPart
+    from tokenstream.formats._kit.parts import Parts
+
+__all__ = ["Steps"]
+
+_Key: TypeAlias = "tuple[str, int | str]"
+_INPUTS = ("input", "code", "query", "arguments")
+_RESULTS = ("outputs", "results", "output")
+
+
+class _Tool:
+    """A tool that the provider runs: the data of its call, and its outputs."""
+
+    __slots__ = ("given", "id", "kind", "outputs", "part")
+
+    def __init__(self, part: OpenPart, id: str, kind: str) -> None:
+        self.part = part
+        self.id = id
+        self.kind = kind
+        self.outputs: dict[object, tuple[dict[str, Any], list[str]]] = {}
+        """Each output's fields and pieces of its logs, by index."""
+        self.given = False
+        """True once its result has been reported."""
+
+    @property
+    def result(self) -> list[dict[str, Any]]:
+        """The outputs, assembled from the deltas."""
+        return [
+            {**fields, "logs": "".join(logs)} if logs else fields for fields, logs in self.outputs.values()
+        ]
+
+
+class Steps:
+    """The tool calls of a run's steps, identified by step id and index.
+
+    Args:
+        parts: Makes the events.
+    """
+
+    __slots__ = ("_calls", "_parts", "_tools")
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._calls: dict[_Key | str, OpenCall] = {}
+        """Calls of the application's functions, both by key and by id."""
+        self._tools: dict[_Key, _Tool] = {}
+
+    def read_delta(self, step: str, items: object) -> None:
+        """Read the `tool_calls` of a delta.
+
+        Args:
+            step: The step's id.
+            items: A list of pieces, each with the index of its call.
+        """
+        for place, item in enumerate(dicts_of(items)):
+            index = index_of(item.get("index"))
+            key = (step, index if isinstance(index, int | str) else place)
+            if item.get("type") == "function" or is_dict(item.get("function")):
+                self._read_function(key, item)
+            else:
+                self._read_tool(key, item)
+
+    def read_step(self, step: dict[str, Any]) -> None:
+        """Read a whole step; content already sent in deltas is not repeated."""
+        name = text_of(step, "id") or ""
+        status = text_of(step, "status")
+        if status not in WHOLE_STEPS:
+            return
+        for place, item in enumerate(dicts_of(dict_of(step, "step_details").get("tool_calls"))):
+            if item.get("type") == "function" or is_dict(item.get("function")):
+                # The application answered this call in an earlier stream.
+                self._parts.unknown("thread.run.step", step)
+            else:
+                self._end_tool((name, place), item)
+        error = step.get("last_error")
+        if is_dict(error):
+            # The run may go on after a failed step.
+            self._parts.field("last_error", error)
+        if status != "completed":
+            self.drop_calls(name)
+
+    def take_whole(self, item: dict[str, Any]) -> None:
+        """Hand out a call that the run waits for, which is complete."""
+        body = dict_of(item, "function")
+        name, arguments = text_of(body, "name") or "", body.get("arguments")
+        call = self._calls.get(text_of(item, "id") or "")
+        if call is None:
+            call = self._open(item, name)
+        if call is None or call.closed:
+            return
+        if isinstance(arguments, str):
+            said = call.arguments.join()
+            if arguments.startswith(said):
+                self._parts.add_arguments(call, arguments[len(said) :])
+            else:
+                self._parts.note("text_rewritten")
+        elif not says_nothing(arguments) and not call.has_arguments:
+            self._parts.add_argument_values(call, arguments)
+        self._parts.close_call(call)
+
+    def drop_calls(self, step: str | None = None) -> None:
+        """Close calls that the run does not wait for, without handing them out.
+
+        Args:
+            step: The id of the step with the calls; None for all.
+        """
+        for key, call in self._calls.items():
+            if isinstance(key, tuple) and step in (None, key[0]):
+                self._parts.close_call(call, whole=False)
+
+    def give_results(self) -> None:
+        """Report the outputs of tools whose step did not end."""
+        for tool in self._tools.values():
+            self._parts.close(tool.part)
+            self._give_result(tool, tool.result)
+
+    # -- the application's functions ---------------------------------------
+
+    def _read_function(self, key: _Key, item: dict[str, Any]) -> None:
+        body = dict_of(item, "function")
+        call = self._calls.get(key)
+        if call is None:
+            call = self._open(item, text_of(body, "name") or "")
+            if call is None:
+                return
+            self._calls[key] = call
+        fragment = body.get("arguments")
+        if says_nothing(fragment):
+            return
+        if call.closed:
+            self._parts.note("call_after_done")
+        elif isinstance(fragment, str):
+            self._parts.add_arguments(call, fragment)
+        else:
+            self._parts.add_argument_values(call, fragment)
+
+    def _open(self, item: dict[str, Any], name: str) -> OpenCall | None:
+        if not name:
+            self._parts.note("call_nameless")
+            self._parts.unknown("tool_call", item)
+            return None
+        given = text_of(item, "id")
+        call = self._parts.open_call(
+            0, given, name, provider_data=known(item, "id", "index", "type", "function")
+        )
+        if given is not None:
+            self._calls[given] = call
+        return call
+
+    # -- tools that the provider runs --------------------------------------
+
+    def _read_tool(self, key: _Key, item: dict[str, Any]) -> _Tool:
+        kind = text_of(item, "type") or ""
+        body = dict_of(item, kind)
+        tool = self._tools.get(key)
+        if tool is None:
+            call = text_of(item, "id") or ""
+            data = known({**item, **body}, "id", "index", "type", kind, *_INPUTS, *_RESULTS)
+            part = self._parts.open(0, ServerToolCall(id=call, name=kind, provider_data=data))
+            tool = self._tools[key] = _Tool(part, call, kind)
+        fragment = text_of(body, *_INPUTS)
+        if fragment is not None:
+            if tool.part.closed:
+                self._parts.note("part_after_close")
+            else:
+                self._parts.add(tool.part, fragment)
+        for name in _RESULTS:
+            self._add_outputs(tool, body.get(name))
+        return tool
+
+    def _add_outputs(self, tool: _Tool, outputs: object) -> None:
+        for output in dicts_of(outputs):
+            index = index_of(output.get("index"))
+            key: object = index if isinstance(index, int | str) else (len(tool.outputs),)
+            fields, logs = tool.outputs.setdefault(key, ({}, []))
+            fields.update(known(output, "index", "logs") or {})
+            piece = text_of(output, "logs")
+            if piece is not None:
+                logs.append(piece)
+
+    def _end_tool(self, key: _Key, item: dict[str, Any]) -> None:
+        kind = text_of(item, "type") or ""
+        body = dict_of(item, kind)
+        tool = self._tools.get(key)
+        if tool is None:
+            tool = self._read_tool(key, item)
+        self._parts.close(tool.part)
+        outputs = next((body[name] for name in _RESULTS if not says_nothing(body.get(name))), None)
+        if outputs is None:
+            outputs = tool.result
+        self._give_result(tool, outputs)
+
+    def _give_result(self, tool: _Tool, outputs: object) -> None:
+        if tool.given or says_nothing(outputs):
+            return
+        tool.given = True
+        content = [*outputs] if is_list(outputs) else outputs
+        self._parts.whole(0, ServerToolResult(id=tool.id, name=tool.kind, content=content))

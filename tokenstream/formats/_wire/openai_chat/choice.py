@@ -1,0 +1,331 @@
+"""One choice of a chunk: its delta or whole message, and the fields beside them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from tokenstream._basics.untrusted import is_dict, is_list, says_nothing, text_of
+from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._kit.openai import finish_reason, usage_of
+from tokenstream.formats._wire.openai_chat.calls import repeats
+from tokenstream.formats._wire.openai_chat.parts import Content
+from tokenstream.formats._wire.openai_chat.plans import Layout, Plans
+from tokenstream.formats._wire.openai_chat.words import (
+    ITEM_FIELDS,
+    REASONING_FIELDS,
+    REASONING_LISTS,
+    REASONING_STEPS,
+)
+from tokenstream.message import TextPart
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.errors import ProviderError
+    from tokenstream.formats._kit.parts import Parts, TextKind
+
+__all__ = ["ChoiceReader"]
+
+_Reader: TypeAlias = "Callable[[ChoiceReader, str, Any], None]"
+_Steps: TypeAlias = "tuple[tuple[str, _Reader], ...]"
+_DeltaPlan: TypeAlias = "tuple[tuple[str, ...], _Steps, bool, bool]"
+
+_REASONING = frozenset((*REASONING_FIELDS, *REASONING_LISTS, *REASONING_STEPS))
+_CHANNEL = "channel"
+# Quirk (Groq with gpt-oss, 2026-02): a delta names the model's channel, except that of the
+# final answer; recording: chat-groq-pydai-1845b004.
+_PHASES = {
+    "commentary": TextPart.model_construct(phase="commentary"),
+    "final": TextPart.model_construct(phase="final_answer"),
+}
+"""Content that a text begins with, by channel."""
+_TEXTS: dict[str, TextKind] = {
+    "content": "text",
+    "refusal": "refusal",
+    **dict.fromkeys(_REASONING, "reasoning"),
+}
+"""Kinds of text, by field of a message."""
+
+
+class ChoiceReader:
+    """Reads one choice of each chunk.
+
+    Args:
+        parts: Makes the events.
+        choice: The choice's index.
+    """
+
+    __slots__ = ("_growing", "_parts", "_said", "_same", "_same_delta", "content", "error", "index")
+
+    def __init__(self, parts: Parts, choice: int) -> None:
+        self._parts = parts
+        self.index = choice
+        self.content = Content(parts, choice)
+        self.error: ProviderError | None = None
+        """The provider's error in this choice."""
+        # The last values of fields reported once, and the texts of whole messages.
+        self._same: dict[str, object] = {}
+        self._same_delta: dict[str, object] = {}
+        self._said: dict[str, str] = {}
+        self._growing: tuple[str, ...] = ()
+        """Names of the texts that have grown from one message to the next."""
+
+    def read(self, choice: dict[str, Any]) -> None:
+        """Read the choice of a chunk."""
+        delta: Any = choice.get("delta")
+        if delta.__class__ is dict:
+            self._read_delta(delta)
+        same = self._same
+        for key, reader in _CHOICE_PLANS.of(choice):
+            value = choice[key]
+            if value is not None and value != same.get(key):
+                reader(self, key, value)
+        if delta is not None and delta.__class__ is not dict:
+            self.read_field("delta", delta)
+        # The finish reason closes the parts that the other fields wrote to.
+        finish = choice.get("finish_reason")
+        if finish:
+            self._read_finish("finish_reason", finish)
+
+    def read_field(self, key: str, value: object) -> None:
+        """Carry a field of the choice outside our vocabulary."""
+        self._carry(self._same, key, value)
+
+    def read_delta_field(self, key: str, value: object) -> None:
+        """Carry a field of the delta outside our vocabulary."""
+        self._carry(self._same_delta, key, value)
+
+    def _carry(self, same: dict[str, object], key: str, value: object) -> None:
+        if says_nothing(value):
+            return
+        if key in ITEM_FIELDS:
+            self._parts.items(key, value if is_list(value) else [value], self.index)
+            return
+        same[key] = value
+        self._parts.field(key, value, self.index)
+
+    # -- the choice --------------------------------------------------------
+
+    def _read_finish(self, key: str, value: object) -> None:
+        if not isinstance(value, str):
+            self.read_field(key, value)
+        else:
+            self.content.release_calls()
+            self._parts.finish(self.index, finish_reason(value), value)
+
+    def _read_message(self, key: str, value: object) -> None:
+        """Read a whole message: the only content, or a repetition of the deltas."""
+        if not is_dict(value):
+            self.read_field(key, value)
+            return
+        unsaid = {name: inner for name, inner in value.items() if name not in _ONCE}
+        kinds = self.content.kinds
+        calls = None
+        for name, kind in _ONCE.items():
+            inner = value.get(name)
+            if not inner and inner != 0:
+                continue
+            if kind in kinds and name not in self._said:
+                self._parts.note("text_twice")
+            elif isinstance(inner, str):
+                unsaid[name] = self._unsaid(name, inner)
+            elif name == "tool_calls":
+                self._said[name] = ""
+                calls = inner
+            else:
+                unsaid[name] = inner
+        if calls is not None and repeats(unsaid.get("function_call"), calls):
+            self._parts.note("call_twice")
+            del unsaid["function_call"]
+        self._read_delta(unsaid)
+        # As in a stream, text comes before calls.
+        if calls is not None:
+            self.content.calls.read_whole(calls)
+
+    def _unsaid(self, name: str, text: str) -> str:
+        """Return the new end of a text that is repeated as it grows.
+
+        Text once given stays: a text that became shorter adds nothing until it is
+        longer again, and a different text is carried beside it.
+        """
+        said = self._said.get(name, "")
+        if text.startswith(said):
+            if said and text != said:
+                self._growing += (name,)
+            self._said[name] = text
+            return text[len(said) :]
+        shorter = said.startswith(text)
+        if not shorter and name not in self._growing:
+            # Until a text has grown, this may be a piece and not the whole.
+            self._said[name] = text
+            return text
+        self._parts.note("text_rewritten")
+        if not shorter:
+            self._parts.field(f"message.{name}", text, self.index)
+        return ""
+
+    def _read_text_beside(self, key: str, value: object) -> None:
+        # Quirk (Together, 2026-08): `text` repeats the delta; recording: chat-together-arize-ad940ef2.
+        if not isinstance(value, str):
+            self.read_field(key, value)
+        elif "text" in self.content.kinds and key not in self._said:
+            if value:
+                self._parts.note("text_twice")
+        elif value:
+            self._said[key] = ""
+            self.content.write("text", value)
+
+    def _read_logprobs(self, key: str, value: object) -> None:
+        groups = value.items() if is_dict(value) else [("content", value)]
+        for name, items in groups:
+            if not says_nothing(items):
+                found = items if is_list(items) else [items]
+                self._parts.items(key if name == "content" else f"{key}.{name}", found, self.index)
+
+    def _read_usage(self, key: str, value: object) -> None:
+        if not is_dict(value):
+            self.read_field(key, value)
+        elif value:
+            self._same[key] = value
+            self._parts.note("usage_misplaced")
+            self._parts.usage(usage_of(value))
+
+    def _read_error(self, key: str, value: object) -> None:
+        self.error = provider_error({"error": value})
+        if self.error is None:
+            self.read_field(key, value)
+
+    # -- the delta ---------------------------------------------------------
+
+    def _read_delta(self, delta: dict[str, Any]) -> None:
+        reasoning, steps, calls_in_two_fields, has_channel = _DELTA_PLANS.of(delta)
+        self.content.start = _PHASES.get(text_of(delta, _CHANNEL) or "") if has_channel else None
+        if calls_in_two_fields and repeats(delta["function_call"], delta["tool_calls"]):
+            # Quirk (llama-cpp-python, 2026-11): each fragment of a call in both fields;
+            # recording: chat-llama-cpp-python-forced-tool.
+            self._parts.note("call_twice")
+            self._read_delta({**delta, "function_call": None})
+            return
+        if reasoning and any(delta[key] or delta[key] == 0 for key in reasoning):
+            self.content.read_reasoning(delta)
+        same = self._same_delta
+        for key, reader in steps:
+            value = delta[key]
+            if value is not None and value != same.get(key):
+                reader(self, key, value)
+
+    def _read_content(self, key: str, value: object) -> None:
+        if not isinstance(value, str):
+            # Quirk (Cloudflare Workers AI, 2026-09): a token that is a number comes as one; recording: none.
+            value = self.content.unparsed(value)
+        if isinstance(value, str):
+            self.content.write("text", value)
+        elif value and (is_list(value) or is_dict(value)):
+            self.content.read_list(value)
+        else:
+            self.read_delta_field(key, value)
+
+    def _read_refusal(self, key: str, value: object) -> None:
+        if isinstance(value, str):
+            self.content.write("refusal", value)
+        else:
+            self.read_delta_field(key, value)
+
+    def _read_calls(self, key: str, value: object) -> None:
+        if is_list(value) or is_dict(value):
+            self.content.came("calls")
+            self.content.calls.read(value)
+        else:
+            self.read_delta_field(key, value)
+
+    def _read_legacy_call(self, key: str, value: object) -> None:
+        if is_dict(value) and value:
+            self.content.came("calls")
+            self.content.calls.read_legacy(value)
+        else:
+            self.read_delta_field(key, value)
+
+    def _read_audio(self, key: str, value: object) -> None:
+        self.content.came("audio")
+        self.content.read_audio(value)
+
+    def _read_images(self, key: str, value: object) -> None:
+        self.content.came("images")
+        self.content.read_images(value)
+
+    def _read_annotations(self, key: str, value: object) -> None:
+        self.content.annotate(value)
+
+    def _read_executed(self, key: str, value: object) -> None:
+        self.content.read_executed(value)
+
+    def _read_extra(self, key: str, value: object) -> None:
+        self.content.read_extra(value)
+
+    def _read_sources(self, key: str, value: object) -> None:
+        self.content.cite_sources(value)
+
+    CHOICE_READERS: ClassVar[dict[str, _Reader]] = {
+        "message": _read_message,
+        "text": _read_text_beside,
+        "logprobs": _read_logprobs,
+        "usage": _read_usage,
+        "error": _read_error,
+    }
+    DELTA_READERS: ClassVar[dict[str, _Reader]] = {
+        "content": _read_content,
+        "refusal": _read_refusal,
+        "audio": _read_audio,
+        "images": _read_images,
+        "annotations": _read_annotations,
+        "search_results": _read_sources,
+        "citations": _read_sources,
+        "tool_calls": _read_calls,
+        "function_call": _read_legacy_call,
+        "executed_tools": _read_executed,
+        "extra_content": _read_extra,
+    }
+
+
+# Fields of a message that repeat its deltas; its other fields are reported when they are new.
+_ONCE: dict[str, str] = {
+    **_TEXTS,
+    "audio": "audio",
+    "images": "images",
+    "tool_calls": "calls",
+    "function_call": "calls",
+}
+_CHOICE_SKIPPED = frozenset({"delta", "finish_reason", "index"})
+# The role is in the answer's head; an index in a delta repeats the choice's.
+_DELTA_SKIPPED = frozenset({"role", "index"})
+_ORDER = {key: rank for rank, key in enumerate((*ChoiceReader.CHOICE_READERS, *ChoiceReader.DELTA_READERS))}
+
+
+def _rank(key: str) -> int:
+    return _ORDER.get(key, len(_ORDER))
+
+
+def _plan_choice(layout: Layout) -> _Steps:
+    """Return the readers of a choice's fields except its delta, in the order of running."""
+    keys = sorted((key for key in layout if key not in _CHOICE_SKIPPED), key=_rank)
+    return tuple((key, ChoiceReader.CHOICE_READERS.get(key, ChoiceReader.read_field)) for key in keys)
+
+
+def _plan_delta(layout: Layout) -> _DeltaPlan:
+    """Return the plan for deltas of a layout.
+
+    It holds the keys of reasoning, the readers of other fields, whether both fields
+    of calls are present, and whether a channel is.
+    """
+    keys = sorted((key for key in layout if key not in _DELTA_SKIPPED), key=_rank)
+    reasoning = tuple(key for key in keys if key in _REASONING)
+    steps = tuple(
+        (key, ChoiceReader.DELTA_READERS.get(key, ChoiceReader.read_delta_field))
+        for key in keys
+        if key not in _REASONING
+    )
+    return reasoning, steps, "tool_calls" in keys and "function_call" in keys, _CHANNEL in keys
+
+
+_CHOICE_PLANS = Plans(_plan_choice)
+_DELTA_PLANS = Plans(_plan_delta)

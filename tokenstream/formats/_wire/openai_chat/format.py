@@ -1,0 +1,343 @@
+"""Chunks of a chat completion, read field by field.
+
+From one chunk to the next, a server repeats nearly everything. So each level of
+a chunk (answer, choice, delta) is read by a plan made once for its layout (its
+keys in order), and a field with an unchanged value is skipped.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from tokenstream._basics.untrusted import dicts_of, index_of, is_dict, is_list, known, says_nothing, text_of
+from tokenstream.errors import ProtocolError
+from tokenstream.events import ToolCallDelta
+from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._kit.openai import FINISH_REASONS, usage_of
+from tokenstream.formats._wire.openai_chat.bare import BARE_FIELDS, OVER_FIELD, TEXTS, as_chunk, is_bare
+from tokenstream.formats._wire.openai_chat.calls import is_fragment
+from tokenstream.formats._wire.openai_chat.choice import ChoiceReader
+from tokenstream.formats._wire.openai_chat.plans import Layout, Plans
+from tokenstream.formats._wire.openai_chat.words import REASONING_FIELDS
+from tokenstream.formats.base import Format
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenstream.events import Event
+    from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
+
+__all__ = ["OpenAIChat"]
+
+_AnswerReader: TypeAlias = "Callable[[OpenAIChat, str, Any], None]"
+_Steps: TypeAlias = "tuple[tuple[str, _AnswerReader], ...]"
+
+# If a payload has "choices" and none of these keys, only its `object` can mark it as an error.
+_ERROR_MARKS = frozenset({"error", "type", "event_type", "base_resp"})
+_CHUNK_MARKS = frozenset({"choices", "usage", "x_groq"})
+_MARKS = frozenset({"index", "finish_reason"})
+"""Fields that identify a choice without content."""
+# Perplexity's concise streams put reasoning into chunks of their own.
+_OBJECTS = ("chat.completion", "chat.reasoning")
+_DELTA = ("choices", 0, "delta")
+_CALL = (*_DELTA, "tool_calls", 0)
+# `object` names the format in every chunk; the check for errors comes before.
+_ANSWER_SKIPPED = frozenset({"choices", "created", "object", *PADDING})
+
+
+@dataclass(frozen=True, slots=True)
+class _AnswerPlan:
+    """Plan for reading payloads of one layout."""
+
+    suspect: bool
+    """True if it must be checked for an error."""
+    chunk: bool
+    """True if it is a chunk."""
+    bare: bool
+    """True if it may be a payload of another route, with the content of a chunk."""
+    heads: _Steps
+    rest: _Steps
+
+
+class OpenAIChat(Format):
+    """The `openai-chat` format, also of Azure, DeepSeek, Mistral, OpenRouter, vLLM and others.
+
+    Args:
+        limits: Bounds on parts, choices, tool calls, and JSON payloads.
+        pings: Whether signs of life become `Ping` events.
+
+    Example:
+        >>> format = OpenAIChat()
+        >>> for event in format.feed(b'{"choices":[{"index":0,"delta":{"content":"Hel"}}]}'):
+        ...     print(type(event).__name__)
+        MessageStart
+        PartStart
+        TextDelta
+        >>> format.feed(b'{"choices":[{"index":0,"delta":{"content":"lo"}}]}')
+        [TextDelta(choice=0, part=0, text='lo')]
+    """
+
+    __slots__ = ("_created",)
+
+    name: ClassVar[str] = "openai-chat"
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
+    sentinel: ClassVar[bytes | None] = b"[DONE]"
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[
+            (*_DELTA, "content"),
+            *[(*_DELTA, name) for name in REASONING_FIELDS],
+            (*_DELTA, "refusal"),
+            *[
+                (*_CALL, *body)
+                for body in (("function", "arguments"), ("function", "input"), ("custom", "input"))
+            ],
+            *TEXTS,
+        ],
+        # The time of the answer is that of its first chunk.
+        changing=[("created",)],
+        turns=True,
+    )
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._created: object = None
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
+        """Return whether a first payload is of a chat completion; None if a later one must decide.
+
+        Args:
+            payload: The decoded payload.
+            event: The SSE event's name.
+        """
+        kind = payload.get("object")
+        if isinstance(kind, str) and kind.startswith(_OBJECTS):
+            return True
+        choices = payload.get("choices")
+        if not is_list(choices):
+            return is_bare(payload)
+        if not choices:
+            # Azure begins with a chunk about the prompt, others with an empty one.
+            return True if "prompt_filter_results" in payload else None
+        told = dicts_of(choices)
+        if any("delta" in choice or "message" in choice for choice in told):
+            return True
+        # A choice without content yet, perhaps of a legacy completion.
+        silent = bool(told) and all("text" not in choice and choice.keys() & _MARKS for choice in told)
+        return None if silent else False
+
+    def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
+        """Return a callback that has a delta decoded if it may hold more than text; None if none may."""
+        raw = delta.raw
+        more = isinstance(delta, ToolCallDelta) and not is_fragment(raw)
+        if more or ("choices" in raw and not BARE_FIELDS.isdisjoint(raw)):
+            return lambda _: False
+        if "id_changed" in self.departures:
+            # Returning to the first id is no change, but each other id is one.
+            fields, id = self.parts.fields, raw.get("id")
+            return lambda _: fields.get("id") == id
+        return None
+
+    def finish_input(self) -> None:
+        """Close the open parts at the end of the input.
+
+        Raises:
+            LimitExceeded: The held-back text outgrows a bound.
+        """
+        self._release_calls()
+        super().finish_input()
+
+    def conclude(self) -> None:
+        """End the answer: close the open parts and ignore later frames."""
+        self._release_calls()
+        super().conclude()
+
+    def _release_calls(self) -> None:
+        for choice in self.parts.choices.values():
+            choice.reader.content.release_calls()
+
+    # -- the answer --------------------------------------------------------
+
+    def _read_object(self, data: dict[str, Any], event: str) -> None:
+        # `read` checks for errors, by the payload's layout.
+        self.parts.raw = data
+        self.read(data, event)
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Pass the content of `payload` to `self.parts`, and the provider's error to `error`.
+
+        Args:
+            payload: The decoded payload.
+            event: The SSE event's name, "" if it has none.
+
+        Raises:
+            ProtocolError: A choice is not an object, or an index is not a whole number.
+        """
+        plan = _ANSWER_PLANS.of(payload)
+        if plan.suspect or event == "error" or payload.get("object") == "error":
+            error = provider_error(payload, event)
+            if error is not None:
+                # Content beside the error is delivered first: some servers put text and usage there.
+                if plan.chunk:
+                    with suppress(ProtocolError):
+                        self._read_answer(payload, plan)
+                self.error = error
+                return
+        made = as_chunk(payload) if plan.bare else None
+        if made is not None:
+            self._read_answer(made, _ANSWER_PLANS.of(made))
+            if payload.get(OVER_FIELD) is True:
+                self.read_sentinel()
+        elif plan.chunk:
+            self._read_answer(payload, plan)
+        else:
+            self._read_other(payload, event)
+
+    def _read_other(self, data: dict[str, Any], event: str) -> None:
+        """Read a payload other than a chunk."""
+        name = text_of(data, "type", "object") or event
+        if name == "ping":
+            self.ping()
+        else:
+            self.parts.unknown(name, data)
+
+    def _read_answer(self, payload: dict[str, Any], plan: _AnswerPlan) -> None:
+        same = self.parts.fields
+        if not self.parts.started:
+            self._start(payload)
+        if self._created is None:
+            self._read_created(payload)
+        for key, reader in plan.heads:
+            value = payload[key]
+            if value is not None and value != same.get(key):
+                reader(self, key, value)
+        self._read_choices(payload.get("choices"))
+        for key, reader in plan.rest:
+            value = payload[key]
+            if value is not None and value != same.get(key):
+                reader(self, key, value)
+
+    def _start(self, payload: dict[str, Any]) -> None:
+        role = None
+        for choice in dicts_of(payload.get("choices")):
+            for key in ("delta", "message"):
+                for said in dicts_of(choice.get(key)):
+                    role = role or text_of(said, "role")
+        self.parts.head(id=text_of(payload, "id"), model=text_of(payload, "model"), role=role)
+
+    def _read_id(self, key: str, value: object) -> None:
+        self.parts.fields[key] = value
+        if isinstance(value, str):
+            self.parts.head(id=value)
+
+    def _read_model(self, key: str, value: object) -> None:
+        self.parts.fields[key] = value
+        if isinstance(value, str):
+            self.parts.head(model=value)
+
+    def _read_created(self, payload: dict[str, Any]) -> None:
+        # Some servers send each chunk's time, Azure first a 0: the first non-zero time is the answer's.
+        created = payload.get("created")
+        if not says_nothing(created) and created != 0:
+            self._created = created
+            self.parts.field("created", created)
+
+    def read_answer_field(self, key: str, value: object) -> None:
+        """Carry a field of the answer outside our vocabulary."""
+        if not says_nothing(value):
+            self.parts.field(key, value)
+
+    def _read_usage(self, key: str, value: object) -> None:
+        if not is_dict(value):
+            self.read_answer_field(key, value)
+        elif value:
+            self.parts.fields[key] = value
+            self.parts.usage(usage_of(value))
+
+    def _read_groq(self, key: str, value: object) -> None:
+        if not is_dict(value):
+            self.read_answer_field(key, value)
+            return
+        usage = value.get("usage")
+        if is_dict(usage) and usage:
+            self.note("usage_misplaced")
+            self.parts.usage(usage_of(usage))
+        rest = known(value, "usage", "error")
+        if rest is not None:
+            self.read_answer_field(key, rest)
+        if value.get("error"):
+            self.error = provider_error({"error": value["error"]})
+
+    def _read_sources(self, key: str, value: object) -> None:
+        choices = self.parts.choices
+        if choices:
+            self.parts.fields[key] = value
+            next(iter(choices.values())).reader.content.cite_sources(value)
+        else:
+            self.read_answer_field(key, value)
+
+    # -- choices -----------------------------------------------------------
+
+    def _read_choices(self, choices: Any) -> None:  # noqa: ANN401 - any JSON value
+        if choices.__class__ is not list:
+            if is_dict(choices):
+                self._read_choices([choices])
+            else:
+                self.read_answer_field("choices", choices)
+            return
+        states = self.parts.choices
+        for position, choice in enumerate(choices):
+            if choice.__class__ is dict:
+                index = choice.get("index", position)
+                state = states.get(index) if index.__class__ is int else None
+                reader = self._choice_of(index, position, choice) if state is None else state.reader
+                reader.read(choice)
+                if reader.error is not None:
+                    self.error = reader.error
+            elif choice is not None:
+                msg = "every choice must be a JSON object"
+                raise ProtocolError(msg)
+
+    def _choice_of(self, index: object, position: int, choice: dict[str, Any]) -> ChoiceReader:
+        """Return the reader for a choice whose index is new or unusual."""
+        state = self.parts.choice(position if index is None else index_of(index))
+        reader: ChoiceReader | None = state.reader
+        if reader is None:
+            reader = state.reader = ChoiceReader(self.parts, state.index)
+            said = [*dicts_of(choice.get("delta")), *dicts_of(choice.get("message"))]
+            if said and not any(text_of(fields, "role") for fields in said):
+                self.note("role_missing")
+        return reader
+
+    HEAD_READERS: ClassVar[dict[str, _AnswerReader]] = {"id": _read_id, "model": _read_model}
+    ANSWER_READERS: ClassVar[dict[str, _AnswerReader]] = {
+        "usage": _read_usage,
+        "x_groq": _read_groq,
+        "search_results": _read_sources,
+        "citations": _read_sources,
+    }
+
+
+def _plan_answer(layout: Layout) -> _AnswerPlan:
+    heads = OpenAIChat.HEAD_READERS
+    readers = OpenAIChat.ANSWER_READERS
+    # Search results come first: they describe a source better than citations, and each is reported once.
+    rest = sorted(
+        (key for key in layout if key not in _ANSWER_SKIPPED and key not in heads),
+        key=lambda key: key != "search_results",
+    )
+    return _AnswerPlan(
+        suspect="choices" not in layout or not _ERROR_MARKS.isdisjoint(layout),
+        chunk=not _CHUNK_MARKS.isdisjoint(layout),
+        bare="choices" not in layout and "type" not in layout and not BARE_FIELDS.isdisjoint(layout),
+        heads=tuple((key, heads[key]) for key in layout if key in heads),
+        rest=tuple((key, readers.get(key, OpenAIChat.read_answer_field)) for key in rest),
+    )
+
+
+_ANSWER_PLANS = Plans(_plan_answer)

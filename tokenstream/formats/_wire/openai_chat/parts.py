@@ -1,0 +1,403 @@
+"""Read a delta's content beside plain text: lists of parts, reasoning, sources, media, server tools."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from tokenstream._basics.untrusted import (
+    dict_of,
+    dicts_of,
+    index_of,
+    int_of,
+    is_dict,
+    is_list,
+    known,
+    text_of,
+)
+from tokenstream.formats._kit.values import base64_bytes, scalar_text
+from tokenstream.formats._wire.openai_chat.calls import Calls
+from tokenstream.formats._wire.openai_chat.words import REASONING_FIELDS, REASONING_LISTS, REASONING_STEPS
+from tokenstream.message import (
+    Citation,
+    MediaPart,
+    OpaquePart,
+    ReasoningPart,
+    ServerToolCall,
+    ServerToolResult,
+    TextPart,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.formats._kit.parts import OpenPart, Parts, TextKind
+
+__all__ = ["Content"]
+
+_PartReader: TypeAlias = "Callable[[Content, dict[str, Any]], None]"
+
+_DETAIL_TEXT = ("text", "summary", "thinking")
+_DETAIL_FIELDS = (*_DETAIL_TEXT, "type", "id", "index", "format", "signature", "data")
+_STEP_TEXT = ("thought", "text", "content")
+_INNER_TEXT = ("thinking", "reasoning", "summary", "text", "content")
+
+
+class Content:
+    """State of one choice, and the readers of its deltas' content.
+
+    Args:
+        parts: Makes the events.
+        choice: The choice's index.
+    """
+
+    __slots__ = (
+        "_audio",
+        "_calls",
+        "_detail",
+        "_given",
+        "_plain_reasoning",
+        "_ran",
+        "_started",
+        "choice",
+        "kinds",
+        "parts",
+        "start",
+        "state",
+    )
+
+    def __init__(self, parts: Parts, choice: int) -> None:
+        self.parts = parts
+        self.choice = choice
+        self.state = parts.choice(choice)
+        self.kinds: tuple[str, ...] = ()
+        """Kinds of content that came in deltas."""
+        self._calls: Calls | None = None
+        self.start: TextPart | None = None
+        """Content that a text begins with, if the current delta names its phase."""
+        self._started: TextPart | None = None
+        """Content that the last text began with."""
+        self._plain_reasoning = False
+        self._detail: tuple[object, object] | None = None
+        self._given: set[tuple[object, ...]] | None = None
+        self._audio: OpenPart | None = None
+        self._ran: dict[object, bool] | None = None
+
+    @property
+    def calls(self) -> Calls:
+        """The tool calls of the choice, created on first use, since most answers have none."""
+        if self._calls is None:
+            self._calls = Calls(self.parts, self.choice)
+        return self._calls
+
+    def release_calls(self) -> None:
+        """Report calls that never got a name."""
+        if self._calls is not None:
+            self._calls.release()
+
+    def came(self, kind: str) -> None:
+        """Remember that a kind of content came in a delta."""
+        if kind not in self.kinds:
+            self.kinds = (*self.kinds, kind)
+
+    def write(self, kind: TextKind, text: str) -> None:
+        """Add text, reasoning or a refusal."""
+        if not text:
+            return
+        self.came(kind)
+        start = self.start if kind == "text" else None
+        if kind == "text" and start is not self._started:
+            self._started = start
+            if self.state.flow is not None and self.state.flow.kind == "text":
+                self.end_flow()
+        self.parts.write(self.choice, kind, text, start)
+
+    def unparsed(self, value: object) -> object:
+        """Return a number or boolean as text, and any other value unchanged."""
+        text = scalar_text(value)
+        if text is None:
+            return value
+        self.parts.note("text_parsed")
+        return text
+
+    def end_flow(self) -> None:
+        """Close the part being written."""
+        if self.state.flow is not None:
+            self.parts.close(self.state.flow)
+
+    # -- content as a list of parts ----------------------------------------
+
+    def read_list(self, items: object) -> None:
+        """Take a `content` that is a list of typed parts."""
+        for item in items if is_list(items) else [items]:
+            if isinstance(item, str):
+                self.write("text", item)
+            elif is_dict(item):
+                kind = item.get("type")
+                reader = self._PART_READERS.get(kind) if isinstance(kind, str) else None
+                (reader or Content._read_opaque)(self, item)
+
+    def _read_text(self, item: dict[str, Any]) -> None:
+        self.write("text", _inner_text(item.get("text")))
+        self.annotate(item.get("annotations"))
+
+    def _read_refusal(self, item: dict[str, Any]) -> None:
+        self.write("refusal", _inner_text(item.get("refusal", item.get("text"))))
+
+    def _read_thinking(self, item: dict[str, Any]) -> None:
+        inner = next((item[key] for key in _INNER_TEXT if item.get(key)), None)
+        self.write("reasoning", _inner_text(inner))
+        for piece in dicts_of(inner):
+            if piece.get("type") in ("reference", "tool_reference"):
+                self._read_reference(piece)
+        signature = text_of(item, "signature")
+        if signature:
+            self.parts.sign(self.choice, signature)
+        if item.get("closed") is True and self.state.flow is not None and self.state.flow.kind == "reasoning":
+            self.end_flow()
+
+    def _read_reference(self, item: dict[str, Any]) -> None:
+        self._cite(Citation(url=text_of(item, "url"), title=text_of(item, "title"), provider_data=item))
+
+    def _read_image(self, item: dict[str, Any]) -> None:
+        image = item.get("image_url", item.get("url"))
+        url = image if isinstance(image, str) else text_of(dict_of(item, "image_url"), "url")
+        if url is None:
+            self._read_opaque(item)
+        elif (media := _media(url, item)) is None:
+            self.parts.refuse_media(self.choice, text_of(item, "type") or "", item)
+        else:
+            self.parts.whole(self.choice, media)
+
+    def _read_opaque(self, item: dict[str, Any]) -> None:
+        kind = item.get("type")
+        self.parts.whole(self.choice, OpaquePart(type=kind if isinstance(kind, str) else "", data=item))
+
+    # -- reasoning ---------------------------------------------------------
+
+    def read_reasoning(self, delta: dict[str, Any]) -> None:
+        """Read a delta's reasoning under any of its names, each piece once.
+
+        A list of details must be sent back in the next request; the text beside it
+        repeats the content for people.
+        """
+        text = ""
+        for name in REASONING_FIELDS:
+            value = delta.get(name)
+            # A boolean is a flag; a number is a piece of reasoning.
+            value = None if isinstance(value, bool) else self.unparsed(value)
+            if not isinstance(value, str):
+                text = text or _inner_text(value)
+            elif not text:
+                text = value
+            elif value == text:
+                # Quirk (mlx-vlm, 2026-11): `reasoning` repeats `reasoning_content`; recording: none.
+                self.parts.note("reasoning_twice")
+            elif value:
+                self.parts.field(name, value, self.choice)
+        details = [item for name in REASONING_LISTS for item in dicts_of(delta.get(name))]
+        if details:
+            self._read_details(details, text)
+        elif text:
+            self._plain_reasoning = True
+            self.write("reasoning", text)
+        for name in REASONING_STEPS:
+            for step in dicts_of(delta.get(name)):
+                self._read_step(step)
+
+    def _read_step(self, step: dict[str, Any]) -> None:
+        """Read a step of reasoning, with its actions."""
+        self.end_flow()
+        self.came("reasoning")
+        part = self.parts.open(self.choice, ReasoningPart(provider_data=known(step, *_STEP_TEXT)))
+        self.parts.add(part, text_of(step, *_STEP_TEXT) or "")
+        self.parts.close(part)
+
+    def _read_details(self, details: list[dict[str, Any]], text: str) -> None:
+        if text:
+            self._plain_reasoning = True
+            if any(text_of(item, *_DETAIL_TEXT) for item in details):
+                self.parts.note("reasoning_twice")
+        for item in details:
+            hidden = text_of(item, "data")
+            if hidden is not None:
+                self._read_encrypted(item, hidden)
+                continue
+            shown = text if self._plain_reasoning else text_of(item, *_DETAIL_TEXT) or ""
+            text = ""
+            signature = text_of(item, "signature")
+            if shown or signature:
+                self._open_detail(item)
+                self.write("reasoning", shown)
+            if signature:
+                self.parts.sign(self.choice, signature)
+            elif known(item, *_DETAIL_FIELDS) is not None and not text_of(item, *_DETAIL_TEXT):
+                self._read_opaque(item)
+        if text:
+            self.write("reasoning", text)
+
+    def _open_detail(self, item: dict[str, Any]) -> None:
+        """Open a reasoning part for a detail, unless it continues the open one."""
+        flow = self.state.flow
+        detail = (item.get("type"), _scalar(item.get("index")))
+        if flow is not None and flow.kind == "reasoning" and self._detail in (None, detail):
+            self._detail = detail
+            return
+        self.end_flow()
+        self._detail = detail
+        fields = known(item, *_DETAIL_TEXT, "signature")
+        self.state.flow = self.parts.open(self.choice, ReasoningPart(provider_data=fields))
+
+    def _read_encrypted(self, item: dict[str, Any], hidden: str) -> None:
+        mark = (_scalar(item.get("id")), _scalar(item.get("index")), hidden)
+        if self._is_new(mark):
+            self.came("reasoning")
+            part = ReasoningPart(redacted=hidden, provider_data=known(item, "data"))
+            self.parts.whole(self.choice, part)
+
+    def read_extra(self, value: object) -> None:
+        """Read `extra_content`, which holds a separate signature of the reasoning."""
+        google = dict_of(value, "google") if is_dict(value) else {}
+        signature = text_of(google, "thought_signature")
+        if signature is not None:
+            self.parts.sign(self.choice, signature)
+        rest = {**value, "google": known(google, "thought_signature")} if is_dict(value) else value
+        rest = known(rest) if is_dict(rest) else rest
+        if rest is not None:
+            self.parts.field("extra_content", rest, self.choice)
+
+    # -- sources -----------------------------------------------------------
+
+    def annotate(self, items: object) -> None:
+        """Read `annotations`: sources of passages."""
+        for item in dicts_of(items):
+            kind = item.get("type")
+            details = (dict_of(item, kind) if isinstance(kind, str) else {}) or item
+            self._cite(
+                Citation(
+                    url=text_of(details, "url"),
+                    title=text_of(details, "title"),
+                    text=text_of(details, "content", "text", "quote"),
+                    start=int_of(details, "start_index"),
+                    end=int_of(details, "end_index"),
+                    provider_data=item,
+                )
+            )
+
+    def cite_sources(self, items: object) -> None:
+        """Read `search_results` or `citations`: sources of the whole answer, often repeated."""
+        for item in items if is_list(items) else []:
+            fields = item if is_dict(item) else {"url": item}
+            url = text_of(fields, "url", "link")
+            if url is not None and self._is_new(("answer", url)):
+                data = item if is_dict(item) else None
+                citation = Citation(url=url, title=text_of(fields, "title", "name"), provider_data=data)
+                self.parts.cite(self.choice, citation)
+
+    def _cite(self, citation: Citation) -> None:
+        """Cite a source of a passage, unless it was cited before."""
+        mark = (citation.url, citation.start, citation.end, citation.text or repr(citation.provider_data))
+        if not self._is_new(mark):
+            return
+        flow = self.state.flow
+        cites = flow.index if flow is not None and flow.kind == "text" else None
+        self.parts.cite(self.choice, citation.model_copy(update={"cites": cites}))
+
+    def _is_new(self, mark: tuple[object, ...]) -> bool:
+        """Return whether a repeatable item (a source, encrypted reasoning) comes for the first time."""
+        if self._given is None:
+            self._given = set()
+        if mark in self._given:
+            return False
+        self._given.add(mark)
+        return True
+
+    # -- media -------------------------------------------------------------
+
+    def read_images(self, items: object) -> None:
+        """Read `images`: whole images as data URLs."""
+        for item in dicts_of(items):
+            self._read_image(item)
+
+    def read_audio(self, audio: object) -> None:
+        """Read a piece of spoken answer: base64, padded per piece, and its transcript."""
+        if not is_dict(audio):
+            self.parts.field("audio", audio, self.choice)
+            return
+        written = audio.get("data")
+        data = b"" if written is None else base64_bytes(written)
+        transcript = text_of(audio, "transcript") or ""
+        if data is None:
+            self.parts.refuse_media(self.choice, "audio", {"data": written})
+            data = b""
+        if self._audio is None:
+            self.end_flow()
+            self._audio = self.parts.open(self.choice, MediaPart(id=text_of(audio, "id")))
+        elif self._audio.closed and (data or transcript):
+            self._audio = self.parts.open(self.choice, MediaPart(id=text_of(audio, "id")))
+        self.parts.add_media(self._audio, data, transcript)
+        for name, value in (known(audio, "id", "data", "transcript") or {}).items():
+            self.parts.field(f"audio.{name}", value, self.choice)
+
+    # -- tools that the server runs ----------------------------------------
+
+    def read_executed(self, items: object) -> None:
+        """Read `executed_tools`: a call when it starts, and again with its output."""
+        if self._ran is None:
+            self._ran = {}
+        for place, item in enumerate(dicts_of(items)):
+            index = index_of(item.get("index"))
+            mark = index if isinstance(index, int | str) else place
+            if mark not in self._ran:
+                self._ran[mark] = False
+                call = ServerToolCall(
+                    id=str(mark),
+                    name=text_of(item, "name", "type") or "",
+                    arguments_text=text_of(item, "arguments") or "",
+                    provider_data=known(item, "arguments", "output", "search_results"),
+                )
+                self.parts.whole(self.choice, call)
+            if "output" in item and not self._ran[mark]:
+                self._ran[mark] = True
+                result = ServerToolResult(
+                    id=str(mark), name=text_of(item, "type") or "", content=known(item, "index", "arguments")
+                )
+                self.parts.whole(self.choice, result)
+
+    _PART_READERS: ClassVar[dict[str, _PartReader]] = {
+        "text": _read_text,
+        "output_text": _read_text,
+        "refusal": _read_refusal,
+        "thinking": _read_thinking,
+        "reasoning": _read_thinking,
+        "reference": _read_reference,
+        "tool_reference": _read_reference,
+        "image_url": _read_image,
+    }
+
+
+def _inner_text(value: object) -> str:
+    """Return the text of a field that is text, or an object or list of objects with text."""
+    if isinstance(value, str):
+        return value
+    if is_dict(value):
+        return text_of(value, "text", "value") or ""
+    if is_list(value):
+        texts = [text_of(item, "text") if is_dict(item) else item for item in value]
+        return "".join([text for text in texts if isinstance(text, str)])
+    return ""
+
+
+def _scalar(value: object) -> object:
+    return value if isinstance(value, int | str) else None
+
+
+def _media(url: str, item: dict[str, Any]) -> MediaPart | None:
+    """Return media by their address or from a data URL; None if that is not base64."""
+    head, comma, text = url.partition(",")
+    if not (comma and head.startswith("data:") and head.endswith(";base64")):
+        return MediaPart(url=url, provider_data=known(item, "image_url", "url"))
+    data = base64_bytes(text)
+    if data is None:
+        return None
+    mime_type = head.removeprefix("data:").removesuffix(";base64").partition(";")[0]
+    return MediaPart(mime_type=mime_type or None, data=data, provider_data=known(item, "image_url", "url"))

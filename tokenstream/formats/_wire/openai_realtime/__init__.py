@@ -1,0 +1,7 @@
+"""OpenAI Realtime: the events of a session over a WebSocket, of OpenAI, Azure and xAI."""
+
+from __future__ import annotations
+
+from tokenstream.formats._wire.openai_realtime.format import OpenAIRealtime
+
+__all__ = ["OpenAIRealtime"]

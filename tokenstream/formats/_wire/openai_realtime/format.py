@@ -1,0 +1,344 @@
+"""OpenAI Realtime: messages of a WebSocket in, events out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream._basics.untrusted import dict_of, dicts_of, known, text_of
+from tokenstream.errors import LimitExceeded
+from tokenstream.formats._fast.path import Fast, refuse
+from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._wire.openai_realtime.parts import Outputs
+from tokenstream.formats._wire.openai_realtime.place import is_event, place_of
+from tokenstream.formats._wire.openai_realtime.words import (
+    FINISH_REASONS,
+    finish_reason,
+    output_format,
+    usage_of,
+)
+from tokenstream.formats.base import Format
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenstream.errors import StreamError
+    from tokenstream.events import Event
+    from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
+
+__all__ = ["OpenAIRealtime"]
+
+_WITHOUT_ANSWER = frozenset({"transcription", "translation"})
+"""Types of sessions without responses."""
+_RESPONSE_FIELDS = ("id", "object", "status", "output", "usage")
+
+
+class OpenAIRealtime(Format):
+    """The `openai-realtime` format: the server's events of one session.
+
+    All responses of the session form one message with the finish reason of the
+    last; `answer` selects a single one.
+
+    Args:
+        limits: Bounds on parts, tool calls, and JSON payloads.
+        pings: Whether signs of life become `Ping` events.
+        answer: The id of the only response to read; None for all.
+        session: Data of the session known before its first event.
+
+    Example:
+        >>> realtime = OpenAIRealtime()
+        >>> start = {"type": "response.created", "response": {"id": "resp_1"}}
+        >>> realtime.feed(start)[0].id
+        'resp_1'
+        >>> where = {"response_id": "resp_1", "item_id": "item_1", "output_index": 0, "content_index": 0}
+        >>> piece = {"type": "response.output_text.delta", "delta": "Hel", **where}
+        >>> [event.text for event in realtime.feed(piece) if hasattr(event, "text")]
+        ['Hel']
+    """
+
+    __slots__ = (
+        "_answer",
+        "_answerless",
+        "_failure",
+        "_open",
+        "_outputs",
+        "_session",
+        "_told",
+    )
+
+    name: ClassVar[str] = "openai-realtime"
+    framing: ClassVar[str] = "messages"
+    ends_with_input: ClassVar[bool] = True
+    several: ClassVar[bool] = True
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[("delta",)], changing=[("event_id",)], units=frozenset({"message"}), turns=True
+    )
+
+    def __init__(
+        self,
+        *,
+        limits: Limits | None = None,
+        pings: bool = False,
+        answer: str | None = None,
+        session: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._outputs = Outputs(self.limits, self.note)
+        self.parts = self._outputs
+        self._session: dict[str, Any] = session or {}
+        self._outputs.audio_format = output_format(self._session)
+        self._answer = answer
+        self._open: dict[str, None] = {}
+        """Ids of the open responses."""
+        self._answerless = False
+        self._failure: StreamError | None = None
+        """The error of the last response if it failed."""
+        self._told: StreamError | None = None
+        """The server's last error event since a response began; most do not end the session."""
+
+    def fresh(self, *, limits: Limits, pings: bool) -> OpenAIRealtime:
+        """Return a format with the same options for a new connection."""
+        return OpenAIRealtime(limits=limits, pings=pings, answer=self._answer, session=self._session)
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - it has no names
+        """Return whether a first payload is of this format: it has an `event_id` or names the API."""
+        return is_event(payload)
+
+    def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
+        """Return the response that a payload belongs to (None: the session), and whether it ends there."""
+        return place_of(payload)
+
+    def of_answer(self, answer: str) -> OpenAIRealtime:
+        """Return a format that reads one response, with this format's knowledge of the session."""
+        return OpenAIRealtime(limits=self.limits, answer=answer, session=self._session)
+
+    @property
+    def finished(self) -> bool:
+        """True once the last response is over without a failure."""
+        return self.ended or (not self._open and self._failure is None and self.parts.finished)
+
+    @property
+    def resting(self) -> bool:
+        """True while no response is open: the user may be silent for any length of time."""
+        return not self._open
+
+    def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
+        """Return None for deltas that are pieces; `refuse` for whole contents, which must be decoded."""
+        # A whole content is given only once.
+        return None if (text_of(delta.raw, "type") or "").endswith(".delta") else refuse
+
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        """Return the held-back events; if a response is open, set `error`."""
+        if self.error is None and not self.ended:
+            self.error = self._verdict()
+        return super().end(now=now)
+
+    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+        """Return whether a payload that looks like an error is one of the session's events."""
+        return text_of(payload, "type") is not None
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Pass the content of `payload` to `self.parts`."""
+        kind = text_of(payload, "type")
+        if kind is None:
+            self.note("type_missing")
+            kind = event
+        reader = self._READERS.get(kind)
+        if reader is not None:
+            reader(self, payload)
+        else:
+            self.parts.unknown(kind or "event", payload)
+
+    def _verdict(self) -> StreamError | None:
+        """Return the error that the end of the input means, or None."""
+        over = self._failure is not None or self.parts.finished or self._answerless
+        if over and not self._open:
+            return self._failure
+        return self._told or self.cut_short()
+
+    # -- the session ---------------------------------------------------------
+
+    def _ping(self, payload: dict[str, Any]) -> None:
+        self.ping()
+
+    def _take_session(self, payload: dict[str, Any]) -> None:
+        session = self._session = dict_of(payload, "session")
+        model = text_of(session, "model")
+        if model:
+            self.parts.head(model=model)
+        self._outputs.audio_format = output_format(session) or self._outputs.audio_format
+        self._answerless = text_of(session, "type") in _WITHOUT_ANSWER
+        self.parts.unknown(text_of(payload, "type") or "session", payload)
+
+    def _rate_limits(self, payload: dict[str, Any]) -> None:
+        limits = payload.get("rate_limits")
+        if limits:
+            self.parts.field("rate_limits", limits)
+
+    def _error(self, payload: dict[str, Any]) -> None:
+        """Read an error event: it concerns one of the client's events, and the session goes on."""
+        self._told = provider_error(payload, "error")
+        self.parts.unknown("error", payload)
+
+    # -- responses -----------------------------------------------------------
+
+    def _created(self, payload: dict[str, Any]) -> None:
+        response = dict_of(payload, "response")
+        id = text_of(response, "id") or ""
+        if id in self._open:
+            self.note("start_repeated")
+            return
+        self._outputs.audio_format = output_format(response) or self._outputs.audio_format
+        if not self._open:
+            self._failure = self._told = None
+            self._outputs.begin(id or None, text_of(self._session, "model"))
+        if len(self._open) >= self.limits.choices:
+            raise LimitExceeded(limit="choices", value=self.limits.choices)
+        self._open[id] = None
+        self._carry(response)
+
+    def _done(self, payload: dict[str, Any]) -> None:
+        response = dict_of(payload, "response")
+        id = text_of(response, "id") or text_of(payload, "response_id") or ""
+        if id not in self._open:
+            if self.parts.finished:
+                self.note("finish_repeated")
+                return
+            self.note("start_missing")
+        status = text_of(response, "status") or ""
+        self._give_rest(response, id)
+        self._outputs.end_response(id, complete=status in ("completed", ""))
+        self._open.pop(id, None)
+        self._carry(response)
+        self._read_usage(payload, response)
+        if not self._open:
+            self._finish(response, status)
+
+    def _give_rest(self, response: dict[str, Any], id: str) -> None:
+        """Report the items of a finished response that no event reported."""
+        for index, item in enumerate(dicts_of(response.get("output"))):
+            if not self._outputs.is_known(item, id, index):
+                where = {"response_id": id, "output_index": index}
+                self._outputs.start_item(where, item)
+                self._outputs.end_item(where, item)
+
+    def _read_usage(self, payload: dict[str, Any], response: dict[str, Any]) -> None:
+        report = dict_of(response, "usage")
+        if not report and dict_of(payload, "usage"):
+            # Quirk (xAI, 2026-07): the counts are beside the response, with an empty object
+            # in it; recording: rt-xai-pydai-23166234.
+            self.note("usage_misplaced")
+            report = dict_of(payload, "usage")
+        if report:
+            self.parts.usage(usage_of(report))
+
+    def _finish(self, response: dict[str, Any], status: str) -> None:
+        details = dict_of(response, "status_details")
+        self.parts.finish(0, finish_reason(status, text_of(details, "reason")), status or None)
+        if status == "failed":
+            error = provider_error({"error": dict_of(details, "error") or "the response failed"})
+            self._failure = error
+        if self._answer is not None:
+            self.error = self._failure
+            self.conclude()
+
+    def _carry(self, response: dict[str, Any]) -> None:
+        """Carry the fields of a response outside our vocabulary."""
+        for name, value in (known(response, *_RESPONSE_FIELDS) or {}).items():
+            self.parts.field(name, value)
+
+    # -- items and content -----------------------------------------------------
+
+    def _item_added(self, payload: dict[str, Any]) -> None:
+        self._outputs.start_item(payload, dict_of(payload, "item"))
+
+    def _item_done(self, payload: dict[str, Any]) -> None:
+        self._outputs.end_item(payload, dict_of(payload, "item"))
+
+    def _content_added(self, payload: dict[str, Any]) -> None:
+        self._outputs.start_content(payload)
+
+    def _content_done(self, payload: dict[str, Any]) -> None:
+        self._outputs.end_content(payload)
+
+    def _text(self, payload: dict[str, Any]) -> None:
+        delta = payload.get("delta")
+        content = self._outputs.content(payload, "text") if isinstance(delta, str) else None
+        if content is None or not isinstance(delta, str):
+            self._misfit(payload)
+            return
+        self._outputs.write_text(content, delta)
+
+    def _transcript(self, payload: dict[str, Any]) -> None:
+        delta = payload.get("delta")
+        content = self._outputs.content(payload, "audio") if isinstance(delta, str) else None
+        if content is None or not isinstance(delta, str):
+            self._misfit(payload)
+            return
+        self._outputs.write_transcript(content, delta)
+
+    def _audio(self, payload: dict[str, Any]) -> None:
+        delta = payload.get("delta")
+        content = self._outputs.content(payload, "audio") if isinstance(delta, str) else None
+        if content is None or not isinstance(delta, str):
+            self._misfit(payload)
+            return
+        self._outputs.write_audio(content, delta)
+
+    def _misfit(self, payload: dict[str, Any]) -> None:
+        self.note("delta_misfits")
+        self.parts.unknown(text_of(payload, "type") or "event", payload)
+
+    def _content_whole(self, payload: dict[str, Any]) -> None:
+        """Read the end of a text, transcript or audio, which repeats the pieces."""
+        item = self._outputs.item(payload)
+        index = payload.get("content_index")
+        if item is not None and isinstance(index, int) and index in item.contents:
+            self._outputs.whole_content(item, index, payload)
+
+    def _arguments(self, payload: dict[str, Any]) -> None:
+        delta = payload.get("delta")
+        if isinstance(delta, str):
+            self._outputs.write_arguments(payload, delta)
+        else:
+            self._misfit(payload)
+
+    def _arguments_done(self, payload: dict[str, Any]) -> None:
+        of_server = "mcp_call" in (text_of(payload, "type") or "")
+        self._outputs.end_arguments(payload, "mcp_call" if of_server else "function_call")
+
+    _READERS: ClassVar[dict[str, Callable[[OpenAIRealtime, dict[str, Any]], None]]] = {
+        "ping": _ping,
+        "keepalive": _ping,
+        "session.created": _take_session,
+        "session.updated": _take_session,
+        "transcription_session.created": _take_session,
+        "transcription_session.updated": _take_session,
+        "rate_limits.updated": _rate_limits,
+        "error": _error,
+        "response.created": _created,
+        "response.done": _done,
+        "response.output_item.added": _item_added,
+        "response.output_item.done": _item_done,
+        "response.content_part.added": _content_added,
+        "response.content_part.done": _content_done,
+        "response.output_text.delta": _text,
+        "response.output_text.done": _content_whole,
+        "response.output_audio_transcript.delta": _transcript,
+        "response.output_audio_transcript.done": _content_whole,
+        "response.output_audio.delta": _audio,
+        "response.output_audio.done": _content_whole,
+        # The beta's names.
+        "response.text.delta": _text,
+        "response.text.done": _content_whole,
+        "response.audio_transcript.delta": _transcript,
+        "response.audio_transcript.done": _content_whole,
+        "response.audio.delta": _audio,
+        "response.audio.done": _content_whole,
+        "response.function_call_arguments.delta": _arguments,
+        "response.function_call_arguments.done": _arguments_done,
+        "response.mcp_call_arguments.delta": _arguments,
+        "response.mcp_call_arguments.done": _arguments_done,
+    }

@@ -1,0 +1,222 @@
+"""Readers of the events about output items: find the item and its text, and add to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from tokenstream._basics.untrusted import dict_of, is_dict, text_of
+from tokenstream.formats._wire.openai_responses.item import ImageItem
+from tokenstream.formats._wire.openai_responses.parts import Items, number_of
+from tokenstream.formats._wire.openai_responses.written import WrittenItem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.formats._wire.openai_responses.item import Item
+
+__all__ = ["READERS"]
+
+_Reader: TypeAlias = "Callable[[Items, dict[str, Any], str], bool]"
+
+
+class _Place(NamedTuple):
+    """The target of an event's text."""
+
+    item: str
+    """The type of its item."""
+    field: str
+    """The event's field with the index of the text."""
+    content: str
+    """The type of the content."""
+
+
+_TEXT = _Place("message", "content_index", "output_text")
+_REFUSAL = _Place("message", "content_index", "refusal")
+_REASONING = _Place("reasoning", "content_index", "reasoning_text")
+_SUMMARY = _Place("reasoning", "summary_index", "summary_text")
+_PLACES = {
+    "response.output_text": _TEXT,
+    "response.refusal": _REFUSAL,
+    "response.reasoning_text": _REASONING,
+    "response.reasoning": _REASONING,
+    "response.reasoning_summary_text": _SUMMARY,
+    "response.reasoning_summary": _SUMMARY,
+}
+"""Targets of texts, by event name."""
+_INPUTS = {
+    "response.function_call_arguments": ("function_call", "arguments"),
+    "response.custom_tool_call_input": ("custom_tool_call", "input"),
+    "response.mcp_call_arguments": ("mcp_call", "arguments"),
+    "response.code_interpreter_call_code": ("code_interpreter_call", "code"),
+}
+"""Item type and field of calls' arguments, by event name."""
+_PROGRESS = {
+    "code_interpreter_call": ("in_progress", "interpreting", "completed"),
+    "compaction": ("compacting",),
+    "file_search_call": ("in_progress", "searching", "completed"),
+    "image_generation_call": ("in_progress", "generating", "completed"),
+    "mcp_call": ("in_progress", "completed", "failed"),
+    "mcp_list_tools": ("in_progress", "completed", "failed"),
+    "web_search_call": ("in_progress", "searching", "completed"),
+}
+"""Words for the provider's progress, by item type."""
+_STEPS = {
+    f"response.{item_type}.{status}": (item_type, status)
+    for item_type, statuses in _PROGRESS.items()
+    for status in statuses
+}
+
+
+def _item_begun(items: Items, payload: dict[str, Any], _kind: str) -> bool:
+    item = items.clean(dict_of(payload, "item"))
+    if item:
+        items.begin(payload, item)
+    else:
+        items.note("part_empty")
+    return True
+
+
+def _item_ended(items: Items, payload: dict[str, Any], _kind: str) -> bool:
+    item = items.clean(dict_of(payload, "item"))
+    if item:
+        items.end(payload, item)
+    else:
+        items.note("part_empty")
+    return True
+
+
+def _progressed(items: Items, payload: dict[str, Any], kind: str) -> bool:
+    item_type, status = _STEPS[kind]
+    items.item(payload, item_type).progress(status)
+    return True
+
+
+def _previewed(items: Items, payload: dict[str, Any], _kind: str) -> bool:
+    item = items.item(payload, "image_generation_call")
+    return isinstance(item, ImageItem) and item.preview(items.clean(payload))
+
+
+def _input_added(items: Items, payload: dict[str, Any], kind: str) -> bool:
+    item_type, field = _INPUTS[kind.removesuffix(".delta")]
+    text = payload.get("delta")
+    if not isinstance(text, str):
+        return False
+    item = items.item(payload, item_type)
+    return item.add(field, text)
+
+
+def _input_ended(items: Items, payload: dict[str, Any], kind: str) -> bool:
+    item_type, field = _INPUTS[kind.removesuffix(".done")]
+    text = payload.get(field)
+    if not isinstance(text, str):
+        return False
+    return items.item(payload, item_type).settle(field, text, text_of(payload, "name"))
+
+
+def _text_added(items: Items, payload: dict[str, Any], kind: str) -> bool:
+    place = _PLACES[kind.removesuffix(".delta")]
+    delta = payload.get("delta")
+    text = text_of(delta, "text") if is_dict(delta) else delta
+    item = items.item(payload, place.item)
+    if not isinstance(text, str) or not isinstance(item, WrittenItem):
+        return False
+    section = item.write(_key(items, payload, place.field, item), {"type": place.content}, text)
+    if section is not None:
+        item.measure(section, payload.get("logprobs"))
+    items.written = section
+    return section is not None
+
+
+def _text_ended(items: Items, payload: dict[str, Any], kind: str) -> bool:
+    place = _PLACES[kind.removesuffix(".done")]
+    content: dict[str, Any] = {"type": place.content}
+    content |= {name: payload[name] for name in ("text", "refusal", "logprobs") if name in payload}
+    item = items.item(payload, place.item)
+    return isinstance(item, WrittenItem) and item.finish_text(
+        _key(items, payload, place.field, item), content
+    )
+
+
+def _part_begun(items: Items, payload: dict[str, Any], kind: str) -> bool:
+    field, part, item = _part(items, payload, kind)
+    if not part or not isinstance(item, WrittenItem):
+        return False
+    item.start(_key(items, payload, field, item), part)
+    return True
+
+
+def _part_ended(items: Items, payload: dict[str, Any], kind: str) -> bool:
+    field, part, item = _part(items, payload, kind)
+    return isinstance(item, WrittenItem) and item.finish_text(_key(items, payload, field, item), part)
+
+
+def _part(items: Items, payload: dict[str, Any], kind: str) -> tuple[str, dict[str, Any], Item]:
+    """Return the index field, the content and the item of an event about a content."""
+    part = items.clean(dict_of(payload, "part"))
+    if "summary" in kind:
+        return "summary_index", part, items.item(payload, "reasoning")
+    held = items.find(payload)
+    if isinstance(held, WrittenItem):
+        return "content_index", part, held
+    item_type = "reasoning" if text_of(part, "type") == "reasoning_text" else "message"
+    return "content_index", part, items.item(payload, item_type)
+
+
+def _annotated(items: Items, payload: dict[str, Any], _kind: str) -> bool:
+    annotation = dict_of(payload, "annotation")
+    item = items.item(payload, "message")
+    if not annotation or not isinstance(item, WrittenItem):
+        return False
+    key = _key(items, payload, "content_index", item)
+    section = item.sections.get(key) or item.start(key, {"type": "output_text"}, expected=False)
+    item.cite(section, annotation)
+    return True
+
+
+def _key(items: Items, payload: dict[str, Any], field: str, item: WrittenItem) -> tuple[str, int]:
+    index = number_of(payload, field)
+    if index is None:
+        items.note("part_index_missing")
+        index = item.highest.get(field, 0)
+    return field, index
+
+
+def _sounded(items: Items, payload: dict[str, Any], kind: str) -> bool:
+    delta = text_of(payload, "delta") or ""
+    if "transcript" in kind:
+        items.add_audio("", delta)
+    else:
+        items.add_audio(delta, "")
+    return True
+
+
+def _repeated(_items: Items, _payload: dict[str, Any], _kind: str) -> bool:
+    """Ignore an event that only repeats its deltas."""
+    return True
+
+
+READERS: dict[str, _Reader] = {
+    "response.output_item.added": _item_begun,
+    "response.output_item.done": _item_ended,
+    "response.content_part.added": _part_begun,
+    "response.content_part.done": _part_ended,
+    "response.reasoning_summary_part.added": _part_begun,
+    # vLLM's name.
+    "response.reasoning_part.added": _part_begun,
+    "response.reasoning_part.done": _part_ended,
+    "response.reasoning_summary_part.done": _part_ended,
+    "response.output_text.annotation.added": _annotated,
+    # The name in older documentation.
+    "response.output_text_annotation.added": _annotated,
+    "response.image_generation_call.partial_image": _previewed,
+    "response.audio.delta": _sounded,
+    "response.audio.done": _repeated,
+    "response.audio.transcript.delta": _sounded,
+    "response.audio.transcript.done": _repeated,
+    **dict.fromkeys([f"{name}.delta" for name in _PLACES], _text_added),
+    **dict.fromkeys([f"{name}.done" for name in _PLACES], _text_ended),
+    **dict.fromkeys([f"{name}.delta" for name in _INPUTS], _input_added),
+    **dict.fromkeys([f"{name}.done" for name in _INPUTS], _input_ended),
+    **dict.fromkeys(_STEPS, _progressed),
+}
+"""Readers by event name; a reader returns False if the event does not fit its item."""

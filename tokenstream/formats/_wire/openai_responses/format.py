@@ -1,0 +1,332 @@
+"""OpenAI Responses: payloads in, events out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream._basics.untrusted import dict_of, is_list, known, says_nothing, text_of
+from tokenstream.events import PartDelta, ToolCallDelta
+from tokenstream.formats._fast.path import Fast, refuse
+from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._wire.openai_responses.events import READERS
+from tokenstream.formats._wire.openai_responses.parts import MADE_OF, Items, sequence_number_of
+from tokenstream.formats._wire.openai_responses.words import (
+    FINAL_STATUSES,
+    RETRYABLE,
+    error_of,
+    finish_of,
+    usage_of,
+)
+from tokenstream.formats.base import PING_NAMES, Format
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenstream.errors import ProviderError
+    from tokenstream.events import Event
+    from tokenstream.formats.base import Frame
+    from tokenstream.limits import Limits
+    from tokenstream.message import Message
+
+__all__ = ["OpenAIResponses"]
+
+_NUMBER = ("sequence_number",)
+_RESPONSE_FIELDS = ("id", "model", "object", "output", "output_text", "role", "status", "usage")
+_LIFE = frozenset(f"response.{word}" for word in ("created", "queued", "in_progress", *FINAL_STATUSES))
+"""Events about the response as a whole."""
+_EVENT_FIELDS = frozenset(
+    {
+        "annotation",
+        "annotation_index",
+        "arguments",
+        "code",
+        "command_index",
+        "content_index",
+        "delta",
+        "input",
+        "item",
+        "item_id",
+        "logprobs",
+        "name",
+        "output_index",
+        "parsed",
+        "part",
+        "refusal",
+        "response",
+        "sequence_number",
+        "snapshot",
+        "status",
+        "summary_index",
+        "text",
+        "type",
+        *PADDING,
+    }
+)
+"""Fields of events that are read, or that repeat others."""
+
+
+class OpenAIResponses(Format):
+    """The `openai-responses` format: the events of a stream, or a whole response in one payload.
+
+    Args:
+        limits: Bounds on parts, tool calls, and JSON payloads.
+        pings: Whether signs of life become `Ping` events.
+
+    Example:
+        >>> responses = OpenAIResponses()
+        >>> [type(event).__name__ for event in responses.feed({"type": "response.created",
+        ...     "response": {"id": "resp_1", "model": "gpt-5.1", "status": "in_progress"}})]
+        ['MessageStart']
+        >>> [event.text for event in responses.feed({"type": "response.output_text.delta",
+        ...     "output_index": 0, "content_index": 0, "delta": "Hel"}) if hasattr(event, "text")]
+        ['Hel']
+    """
+
+    __slots__ = (
+        "_begun",
+        "_created",
+        "_decoded",
+        "_items",
+        "_nameless",
+        "_places",
+        "_running",
+    )
+
+    name: ClassVar[str] = "openai-responses"
+    # OpenAI sends none, but servers that imitate it do.
+    sentinel: ClassVar[bytes | None] = b"[DONE]"
+    retryable: ClassVar[Mapping[str, bool]] = RETRYABLE
+    several_on_socket: ClassVar[bool] = True
+    resumes: ClassVar[bool] = True
+    made_of: ClassVar[tuple[type, ...]] = MADE_OF
+    fast: ClassVar[Fast | None] = Fast(texts=[("delta",)], changing=[_NUMBER], counts=[_NUMBER], turns=True)
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._items = Items(self.limits, self.note)
+        self.parts = self._items
+        self._decoded = False
+        """True if the current payload arrived decoded, without an event name."""
+        self._nameless = False
+        """True if its SSE event has no name."""
+        self._begun = False
+        self._created = False
+        self._places: dict[str, str] = {}
+        """The response created last, by stream id on a WebSocket ("" without an id)."""
+        self._running: set[str] = set()
+        """Stream ids whose response has not ended."""
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+        """Return whether a first payload is of this format; None for a sign of life."""
+        kind = payload.get("type", event)
+        if payload.get("object") == "response":
+            return is_list(payload.get("output"))
+        if not isinstance(kind, str):
+            return False
+        if kind in PING_NAMES:
+            return None
+        if kind == "error":
+            return "sequence_number" in payload
+        # Events of the Realtime API have the same names, but also ids.
+        realtime = dict_of(payload, "response").get("object") == "realtime.response"
+        return _is_known(kind) and "event_id" not in payload and not realtime
+
+    def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
+        """Return the response that an event belongs to (None: the connection), and whether it ends there."""
+        kind, stream = text_of(payload, "type") or "", text_of(payload, "stream_id") or ""
+        if kind.startswith("response.steer."):
+            return None, False
+        if not _is_known(kind):
+            if error_of(payload, kind) is None:
+                return None, False
+            # The request failed. The error is its only event, unless a response is still open.
+            return (self._places[stream], False) if stream in self._running else ("", True)
+        word = kind.removeprefix("response.")
+        if word == "created":
+            self._places[stream] = text_of(dict_of(payload, "response"), "id") or ""
+        name = self._places.setdefault(stream, "")
+        ends = word in FINAL_STATUSES
+        if ends:
+            self._running.discard(stream)
+        elif word == "created" or not name:
+            self._running.add(stream)
+        return name, ends
+
+    def of_answer(self, answer: str) -> OpenAIResponses:
+        """Return a format that reads one response."""
+        return OpenAIResponses(limits=self.limits, pings=self.pings)
+
+    @property
+    def sequence_number(self) -> int | None:
+        """The number of the last event, from which OpenAI can replay; None before the first."""
+        return self._items.sequence_number
+
+    def is_kept(self, message: Message) -> bool:
+        # A response in the foreground is cancelled when its connection closes.
+        return message.provider_data.get("background") is True
+
+    @property
+    def position(self) -> int | None:
+        """The `sequence_number` of the last event, to be sent as `starting_after`."""
+        return self._items.sequence_number
+
+    def position_of(self, payload: dict[str, Any]) -> int | None:
+        """Return the number of an event."""
+        return sequence_number_of(payload)
+
+    def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
+        """Return the id of the response that an event begins; None if it begins none."""
+        if (text_of(payload, "type") or event) != "response.created":
+            return None
+        return text_of(dict_of(payload, "response"), "id") or ""
+
+    def state(self) -> dict[str, Any] | None:
+        """Return the state of the response."""
+        self._items.settle_number()
+        return super().state()
+
+    def feed_plainly(self, frame: Frame) -> list[Event]:
+        """Return the events of `frame` without the fast path."""
+        self._decoded = isinstance(frame, dict)
+        return super().feed_plainly(frame)
+
+    def follow(self, delta: Event) -> Callable[[Any], bool | None]:
+        """Return a callback that keeps each delta for its number and counts the characters it adds."""
+        if not (text_of(delta.raw, "type") or "").endswith(".delta"):
+            # A whole content is given only once.
+            return refuse
+        items = self._items
+        section = None if isinstance(delta, ToolCallDelta | PartDelta) else items.written
+        is_numbered = sequence_number_of(delta.raw) is not None
+        note = self.departures.note if self._nameless else None
+
+        def take(delta: Any) -> None:  # noqa: ANN401 - a delta
+            if is_numbered:
+                items.latest = delta
+            if section is not None:
+                section.given += len(delta.text)
+            if note is not None:
+                # The frame itself is counted after this call.
+                note("event_name_missing", event=self.frames + 1)
+
+        return take
+
+    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+        """Return whether an event is about the response and so not an error of the connection."""
+        return _is_known(text_of(payload, "type") or event) or payload.get("object") == "response"
+
+    def _read_object(self, data: dict[str, Any], event: str) -> None:
+        self.parts.raw = data
+        number = sequence_number_of(data)
+        if number is not None:
+            self._items.number, self._items.latest = number, None
+        if not self.tolerates(data, event):
+            error = error_of(data, event)
+            if error is not None:
+                self._fail(error)
+                return
+        self.read(data, event)
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Pass the content of `payload` to `self.parts`, and the provider's error to `error`."""
+        kind = text_of(payload, "type")
+        if kind is None and payload.get("object") == "response":
+            self._read_whole(payload)
+            return
+        self._nameless = not (event or self._decoded)
+        if self._nameless:
+            # Not through `note`, which would rule out the fast path: `follow` counts the deltas read there.
+            self.departures.note("event_name_missing", event=self.frames)
+        elif kind and event and kind != event:
+            self.note("event_name_differs")
+        if kind is None:
+            self.note("type_missing")
+            kind = event
+        if _is_known(kind):
+            if not _EVENT_FIELDS.issuperset(payload):
+                self._carry({name: value for name, value in payload.items() if name not in _EVENT_FIELDS})
+            self._read_event(payload, kind)
+        elif kind in PING_NAMES:
+            self.ping()
+        else:
+            self.parts.unknown(kind or "event", payload)
+
+    def _read_event(self, payload: dict[str, Any], kind: str) -> None:
+        reader = READERS.get(kind)
+        if not self._begun:
+            self._begun = True
+            if reader is not None:
+                self.note("start_missing")
+        if reader is None:
+            self._read_life(payload, kind)
+        elif not reader(self._items, payload, kind):
+            self.note("delta_misfits")
+            self.parts.unknown(kind, payload)
+
+    def end_without_finish(self) -> None:
+        """End a response without an end event: its open tool calls may not be whole."""
+        self._items.settle(None, complete=False)
+        super().end_without_finish()
+
+    # -- the response ------------------------------------------------------
+
+    def _read_life(self, payload: dict[str, Any], kind: str) -> None:
+        """Read an event about the response as a whole."""
+        response, word = dict_of(payload, "response"), kind.removeprefix("response.")
+        if word in FINAL_STATUSES:
+            if not says_nothing(payload.get("error")):
+                response = {"error": payload["error"], **response}
+            self._read_end(response, word)
+            return
+        if word == "created":
+            if self._created:
+                self.note("start_repeated")
+            self._created = True
+        self._read_head(response)
+
+    def _read_whole(self, response: dict[str, Any]) -> None:
+        """Read a response that was not streamed; one in the background may not have ended."""
+        status = text_of(response, "status") or "completed"
+        if status in FINAL_STATUSES:
+            self._read_end(response, status)
+        else:
+            self._read_head(response)
+
+    def _read_head(self, response: dict[str, Any]) -> None:
+        self.parts.head(id=text_of(response, "id"), model=text_of(response, "model"))
+        self._carry(known(response, *_RESPONSE_FIELDS) or {})
+
+    def _read_end(self, response: dict[str, Any], word: str) -> None:
+        """End a response; the payload has all its content.
+
+        Args:
+            response: The response.
+            word: The status in the name of its event.
+        """
+        said = text_of(response, "status")
+        status = said if said in FINAL_STATUSES else word
+        self._read_head(response)
+        self._items.settle(response.get("output"), complete=status == "completed")
+        report = dict_of(response, "usage")
+        if report:
+            self.parts.usage(usage_of(report))
+        self.parts.finish(0, finish_of(response, status), said or status)
+        if status != "failed":
+            self.conclude()
+            return
+        details = response.get("error")
+        self._fail(error_of({"error": {"message": None} if says_nothing(details) else details}, "error"))
+
+    def _fail(self, error: ProviderError | None) -> None:
+        self._items.tell_number()
+        self.error = error
+
+    def _carry(self, fields: dict[str, Any]) -> None:
+        for name, value in fields.items():
+            if not says_nothing(value):
+                self.parts.field(name, value)
+
+
+def _is_known(kind: str) -> bool:
+    return kind in READERS or kind in _LIFE

@@ -1,0 +1,231 @@
+"""UI message streams: payloads in, events out."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream._basics.untrusted import is_dict, known, text_of
+from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._wire.ui_message.parts import PART_READERS, UIParts
+from tokenstream.formats._wire.ui_message.words import FINISH_REASONS, merged, usage_of
+from tokenstream.formats.base import Format
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenstream.errors import ProviderError
+    from tokenstream.events import Event
+    from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
+
+__all__ = ["UIMessage"]
+
+_METADATA = "messageMetadata"
+_DATA = "data-"
+# Types that only this format has; types that others have, too, need a field of this format.
+_OWN = frozenset(
+    {
+        "start-step",
+        "finish-step",
+        "reset-step",
+        "text-start",
+        "text-end",
+        "reasoning-start",
+        "reasoning-end",
+        "message-metadata",
+        "steering-message",
+        "tool-approval-request",
+        "tool-input-start",
+        "tool-input-delta",
+        "tool-input-available",
+        "tool-input-error",
+        "tool-output-available",
+        "tool-output-denied",
+        "tool-output-error",
+        "source-url",
+        "source-document",
+    }
+)
+_MARKS = {
+    "start": ("messageId", _METADATA),
+    "finish": ("finishReason", _METADATA),
+    "text-delta": ("delta",),
+    "reasoning-delta": ("delta",),
+    "error": ("errorText",),
+    "file": ("mediaType",),
+    "reasoning-file": ("mediaType",),
+}
+_ENDS = {"finish": {"type"}, "abort": {"type", "reason"}}
+"""Chunks that end the answer, with all fields that they may have."""
+
+
+class UIMessage(Format):
+    """The `ui-message` format: the UI message stream of Vercel's AI SDK, versions 5 to 7.
+
+    Args:
+        limits: Bounds on parts, tool calls, and JSON payloads.
+        pings: Whether signs of life become `Ping` events.
+
+    Example:
+        >>> stream = UIMessage()
+        >>> stream.feed(b'{"type":"text-start","id":"0"}')
+        [PartStart(choice=0, part=0, content=TextPart(kind='text', text='', complete=False, \
+provider_data=None, phase=None))]
+        >>> stream.feed(b'{"type":"text-delta","id":"0","delta":"Hel"}')
+        [TextDelta(choice=0, part=0, text='Hel')]
+    """
+
+    __slots__ = ("_finish_seen", "_metadata", "_parts", "_withheld")
+
+    name: ClassVar[str] = "ui-message"
+    sentinel: ClassVar[bytes | None] = b"[DONE]"
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = MappingProxyType(FINISH_REASONS)
+    # No padding: any unknown field is kept.
+    fast: ClassVar[Fast | None] = Fast(texts=[("delta",), ("inputTextDelta",)], padding=frozenset())
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._parts = UIParts(self.limits, self.note)
+        self.parts = self._parts
+        self._metadata: object = None
+        self._finish_seen = False
+        """True once the chunk `finish` has arrived, which may lack a reason."""
+        self._withheld: ProviderError | None = None
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
+        """Return whether a first payload is a chunk of a UI message; None if it fits other formats, too.
+
+        Args:
+            payload: The decoded payload.
+            event: The SSE event's name.
+        """
+        kind = text_of(payload, "type") or ""
+        if (kind == "start" and len(payload) == 1) or (kind == "custom" and "kind" in payload):
+            return None
+        if kind in _ENDS and payload.keys() <= _ENDS[kind]:
+            # After an empty start, an end may be the only other chunk.
+            return True
+        if kind.startswith(_DATA):
+            return "data" in payload
+        return kind in _OWN or any(name in payload for name in _MARKS.get(kind, ()))
+
+    @property
+    def finished(self) -> bool:
+        """True once the answer is over without an error."""
+        return self._withheld is None and (self._finish_seen or super().finished)
+
+    @property
+    def withheld(self) -> ProviderError | None:
+        """The first error; other parts, the finish reason and usage may follow it."""
+        return self._withheld
+
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        """Return the held-back events; if the answer has not ended, set `error` to `StreamTruncated`."""
+        if not self.ended:
+            self.error = self.error or self._withheld
+        if self._finish_seen and not self.ended and not self.parts.finished and self.error is None:
+            self.note("done_missing")
+            self.conclude()
+        return super().end(now=now)
+
+    def read_sentinel(self) -> None:
+        """End the answer at the sentinel; an earlier error takes effect now."""
+        if self._withheld is not None:
+            self.error = self._withheld
+        else:
+            super().read_sentinel()
+
+    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+        """Return whether a payload with an error is a regular one: data and results may hold errors."""
+        kind = text_of(payload, "type") or ""
+        return kind in self._READERS or kind in PART_READERS or kind.startswith(_DATA)
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Pass the content of `payload` to `self.parts`."""
+        kind = text_of(payload, "type") or event
+        reader, part_reader = self._READERS.get(kind), PART_READERS.get(kind)
+        if "type" not in payload and (reader or part_reader):
+            self.note("type_missing")
+        if reader is not None:
+            reader(self, payload)
+        elif part_reader is not None:
+            part_reader(self._parts, payload)
+        elif kind.startswith(_DATA):
+            self._parts.read_data(payload)
+        else:
+            self.parts.unknown(kind or "chunk", payload)
+
+    # -- the message as a whole --------------------------------------------
+
+    def _start(self, payload: dict[str, Any]) -> None:
+        self.parts.head(id=text_of(payload, "messageId"))
+        self._read_metadata(payload)
+        self._carry(payload, "type", "messageId", _METADATA)
+
+    def _read_metadata(self, payload: dict[str, Any]) -> None:
+        metadata = payload.get(_METADATA)
+        if metadata is None:
+            return
+        self._metadata = merged(self._metadata, metadata)
+        self.parts.field(_METADATA, self._metadata)
+        usage = usage_of(metadata)
+        if usage is not None:
+            self.parts.usage(usage)
+        model = text_of(metadata, "model") if is_dict(metadata) else None
+        if model is not None:
+            self.parts.head(model=model)
+
+    def _message_metadata(self, payload: dict[str, Any]) -> None:
+        self._read_metadata(payload)
+        self._carry(payload, "type", _METADATA)
+
+    def _finish(self, payload: dict[str, Any]) -> None:
+        self._read_metadata(payload)
+        self._carry(payload, "type", _METADATA, "finishReason")
+        reason = text_of(payload, "finishReason")
+        if reason is not None:
+            self.parts.finish(0, self.finish_reasons.get(reason, "unknown"), reason)
+        elif self._finish_seen:
+            self.note("finish_repeated")
+        self._finish_seen = True
+
+    def _abort(self, payload: dict[str, Any]) -> None:
+        self._carry(payload, "type")
+        self.parts.finish(0, "cancelled", "abort")
+
+    def _carry(self, payload: dict[str, Any], *names: str) -> None:
+        """Carry the fields that are not among `names`."""
+        for name, value in (known(payload, *names) or {}).items():
+            self.parts.field(name, value)
+
+    def _error(self, payload: dict[str, Any]) -> None:
+        self._withheld = self._withheld or provider_error(payload, "error")
+        self.parts.unknown("error", payload)
+
+    # -- steps -------------------------------------------------------------
+
+    def _start_step(self, payload: dict[str, Any]) -> None:
+        self._parts.begin_step()
+        self.parts.unknown("start-step", payload)
+
+    def _finish_step(self, payload: dict[str, Any]) -> None:
+        self._parts.end_step()
+        self.parts.unknown("finish-step", payload)
+
+    def _reset_step(self, payload: dict[str, Any]) -> None:
+        self._parts.reset_step()
+        self.parts.unknown("reset-step", payload)
+
+    _READERS: ClassVar[dict[str, Callable[[UIMessage, dict[str, Any]], None]]] = {
+        "start": _start,
+        "message-metadata": _message_metadata,
+        "finish": _finish,
+        "abort": _abort,
+        "error": _error,
+        "start-step": _start_step,
+        "finish-step": _finish_step,
+        "reset-step": _reset_step,
+    }

@@ -1,0 +1,372 @@
+"""The parts of a UI message: texts by id, tools by call id, data by type and id."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic_core import from_json
+
+from tokenstream._basics.text_log import TextLog
+from tokenstream._basics.untrusted import dicts_of, known, text_of
+from tokenstream.events import PartDone
+from tokenstream.formats._kit.named import NamedKind, NamedParts, call_id_of
+from tokenstream.formats._kit.open import mend
+from tokenstream.formats._kit.parts import OpenCall, OpenPart
+from tokenstream.formats._kit.values import json_text
+from tokenstream.formats._wire.ui_message.words import citation_of, media_of, proofs_of
+from tokenstream.message import OpaquePart, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.limits import Limits
+    from tokenstream.message import Citation, FinishReason, Part
+
+__all__ = ["PART_READERS", "UIParts"]
+
+_GONE = {"dropped": True}
+_DROPPED: dict[str, Part] = {
+    "text": TextPart(provider_data=_GONE),
+    "reasoning": ReasoningPart(provider_data=_GONE),
+}
+_DROPPED_OTHER = OpaquePart(type="dropped")
+"""Remainder of a part that the server has withdrawn."""
+_TEXT_FIELDS = ("type", "id", "delta", "citations")
+_CALL_FIELDS = ("type", "toolCallId", "toolName", "input", "inputEncoding", "errorText")
+_RESULT = "tool-output"
+_RESULT_FIELDS = ("type", "toolCallId", "output", "errorText")
+
+
+class UIParts(NamedParts):
+    """Parts of one UI message.
+
+    Args:
+        limits: Bounds on parts and tool calls.
+        note: Counts a departure.
+    """
+
+    __slots__ = ("_of_step", "_replaceable", "_server_calls")
+
+    id_field: ClassVar[str] = "id"
+    text_fields: ClassVar[tuple[str, ...]] = _TEXT_FIELDS
+
+    def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
+        super().__init__(limits, note)
+        self._replaceable: dict[tuple[str, str], OpenPart] = {}
+        """Data by type and id, and results by call id; a later one replaces an earlier one."""
+        self._of_step: dict[int, tuple[str, str]] = {}
+        """Kind (and id, for the server's calls) of the current step's parts, by part index."""
+        self._server_calls: dict[int, ServerToolCall] = {}
+        """The server's own calls as of their start, by part index."""
+
+    # -- text and reasoning ------------------------------------------------
+
+    def content_of(self, kind: NamedKind, data: dict[str, Any] | None) -> Part:
+        """Return a part without its text; the signature of reasoning comes from its metadata."""
+        if data is None or kind == "text":
+            return super().content_of(kind, data)
+        signature, redacted = proofs_of(data)
+        return ReasoningPart(signature=signature, redacted=redacted, provider_data=data)
+
+    def open(self, choice: int, content: Part) -> OpenPart:
+        """Open a part, and remember that it belongs to this step."""
+        part = super().open(choice, content)
+        id_ = content.id if isinstance(content, ServerToolCall | ServerToolResult) else ""
+        self._of_step[part.index] = (content.kind, id_)
+        return part
+
+    def cite(self, choice: int, citation: Citation) -> None:
+        """Add a citation, and remember that it belongs to this step."""
+        self._of_step[self.choice(choice).next_part] = (citation.kind, "")
+        super().cite(choice, citation)
+
+    def read_start(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
+        """Open a text or reasoning."""
+        self.start(kind, self.name_in(payload, kind, new=True), known(payload, *_TEXT_FIELDS))
+
+    def read_end(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
+        """Close a text or reasoning."""
+        name = self.name_in(payload, kind)
+        part = self.open_parts[kind].get(name)
+        if part is not None:
+            self.learn(part, kind, known(payload, *_TEXT_FIELDS))
+        self.stop(kind, name)
+        if part is not None:
+            for citation in dicts_of(payload.get("citations")):
+                self.cite(0, citation_of(citation, part.index))
+
+    # -- tools -------------------------------------------------------------
+
+    def read_call_start(self, payload: dict[str, Any]) -> OpenPart | None:
+        """Open a call; the results of an earlier call with the same id stay."""
+        part = self._start_call(payload)
+        if part is not None:
+            self._replaceable.pop((_RESULT, call_id_of(payload)), None)
+        return part
+
+    def _start_call(self, payload: dict[str, Any]) -> OpenPart | None:
+        """Open a call: the client's, or the server's own if the provider runs the tool."""
+        id_, name = call_id_of(payload), text_of(payload, "toolName") or ""
+        data = known(payload, *_CALL_FIELDS)
+        if payload.get("providerExecuted") is not True:
+            free_text = payload.get("inputEncoding") == "text"
+            return self.start_call(id_, name, data, type="custom" if free_text else "function")
+        if id_ in self.calls or id_ in self.calls_done:
+            self.note("call_repeated")
+            return None
+        self.note_late()
+        content = ServerToolCall(id=id_, name=name, provider_data=data)
+        part = self.calls[id_] = self.open(0, content)
+        self._server_calls[part.index] = content
+        return part
+
+    def read_call(self, payload: dict[str, Any]) -> None:
+        """Close a call with its arguments; a client's call is handed out."""
+        call = self._closing(payload)
+        if call is None:
+            return
+        if isinstance(call, OpenCall):
+            self._learn_call(call, payload)
+            if payload.get("providerExecuted") is True:
+                self._hand_over(call, payload)
+                return
+            self._settle_arguments(call, payload)
+            self.close_call(call)
+        else:
+            self._close_server_call(call, payload)
+
+    def read_call_error(self, payload: dict[str, Any]) -> None:
+        """Close a call whose arguments the server has rejected; it is never handed out."""
+        call = self._closing(payload)
+        if call is None:
+            return
+        if isinstance(call, OpenCall):
+            self._learn_call(call, payload)
+            if not call.has_arguments:
+                self._settle_arguments(call, payload)
+            self.drop_call(call)
+        else:
+            self._close_server_call(call, payload)
+        self.read_result(payload)
+
+    def read_result(self, payload: dict[str, Any]) -> None:
+        """Record a tool's result; it replaces a preliminary one."""
+        type_, id_ = text_of(payload, "type") or "", call_id_of(payload)
+        self.unanswered.discard(id_)
+        result = ServerToolResult(
+            id=id_,
+            name=type_,
+            content=payload.get("output") if "output" in payload else payload.get("errorText"),
+            provider_data=known(payload, *_RESULT_FIELDS),
+        )
+        self._replace((_RESULT, id_), result, growing=payload.get("preliminary") is True)
+
+    def _closing(self, payload: dict[str, Any]) -> OpenPart | None:
+        """Return the call that a payload closes, opened first if it was never started."""
+        id_ = call_id_of(payload)
+        if id_ not in self.calls:
+            self.read_call_start(payload)
+        return self.take_call(id_)
+
+    def _learn_call(self, call: OpenCall, payload: dict[str, Any]) -> None:
+        data = known(payload, *_CALL_FIELDS)
+        if data is not None:
+            call.provider_data = {**(call.provider_data or {}), **(mend(data) if self.halves else data)}
+
+    def _settle_arguments(self, call: OpenCall, payload: dict[str, Any]) -> None:
+        """Replace a call's arguments by the server's final ones, unless the deltas add up to them."""
+        if payload.get("input") is None:
+            if "input" in payload and not call.has_arguments:
+                self.note("arguments_null")
+            return
+        text = _arguments(payload["input"], as_text=call.type == "custom")
+        if not call.has_arguments:
+            self.add_arguments(call, text)
+        elif not _same(call.arguments.join(), payload["input"], as_text=call.type == "custom"):
+            # The SDK repairs the model's arguments; the tool is called with the repaired ones.
+            call.held = ""
+            call.arguments = TextLog()
+            call.arguments.append(mend(text))
+
+    def _close_server_call(self, part: OpenPart, payload: dict[str, Any]) -> None:
+        value, started = payload.get("input"), self._server_calls.pop(part.index)
+        if value is None:
+            self.close(part)
+            return
+        data = {**(started.provider_data or {}), **(known(payload, *_CALL_FIELDS) or {})}
+        changes = {"arguments_text": _arguments(value, as_text=False), "provider_data": data or None}
+        self.close(part, started.model_copy(update=changes))
+
+    def _hand_over(self, call: OpenCall, payload: dict[str, Any]) -> None:
+        """Turn a call into the server's own, because its end reveals that the provider runs the tool."""
+        self.drop_call(call)
+        self.unanswered.discard(call_id_of(payload))
+        data = {**payload, **(call.provider_data or {})}
+        content = ServerToolCall(
+            id=call.id,
+            name=call.name,
+            arguments_text=_arguments(payload.get("input"), as_text=False),
+            complete=True,
+            provider_data=known(data, *_CALL_FIELDS),
+        )
+        self._finish_again(call, content)
+
+    def drop_call(self, call: OpenCall) -> None:
+        """Close a call without handing it out; it stays in the message unchanged."""
+        if call.earlier:
+            self.tell_of(call)
+        call.closed = True
+        self.choice(0).opened.pop(call.index, None)
+
+    # -- data, files, sources ----------------------------------------------
+
+    def read_data(self, payload: dict[str, Any]) -> None:
+        """Add or, for the same type and id, replace a data part of the application."""
+        type_, id_ = text_of(payload, "type") or "", payload.get("id")
+        if payload.get("transient") is True:
+            self.unknown(type_, payload)
+            return
+        part = OpaquePart(type=type_, data=known(payload, "type") or {})
+        if isinstance(id_, str):
+            self._replace((type_, id_), part, growing=True)
+        else:
+            self.whole(0, part)
+
+    def read_other(self, payload: dict[str, Any]) -> None:
+        """Carry a part outside our vocabulary: an approval, a custom part."""
+        self.whole(0, OpaquePart(type=text_of(payload, "type") or "", data=known(payload, "type") or {}))
+
+    def read_file(self, payload: dict[str, Any]) -> None:
+        """Add a file, or a file of the model's reasoning."""
+        self.whole(0, media_of(payload))
+
+    def read_source(self, payload: dict[str, Any]) -> None:
+        """Cite a source."""
+        self.cite(0, citation_of(payload, None))
+
+    def _replace(
+        self, key: tuple[str, str], content: OpaquePart | ServerToolResult, *, growing: bool
+    ) -> None:
+        part = self._replaceable.get(key)
+        if part is None:
+            part = self._replaceable[key] = self.open(0, content)
+        elif growing and not part.closed:
+            self.tell_again(part, content)
+        if part.closed:
+            self._finish_again(part, content)
+        elif not growing:
+            self.close(part, content)
+
+    def _finish_again(self, part: OpenPart, content: Part) -> None:
+        """Replace the whole content of a part given before."""
+        if self.halves:
+            content = mend(content)
+        self.emit(PartDone(content, choice=part.choice, part=part.index, raw=self.raw))
+
+    # -- steps -------------------------------------------------------------
+
+    def begin_step(self) -> None:
+        """Begin a step: close the open parts of the last one; call ids may be reused."""
+        self.unanswered.difference_update(self.calls)
+        self._cut_calls()
+        self.calls.clear()
+        self.calls_done.clear()
+        self.choice(0).handed_out.clear()
+        self._of_step.clear()
+
+    def end_step(self) -> None:
+        """End a step and close its texts."""
+        for kind in self.open_parts:
+            for name in list(self.open_parts[kind]):
+                self.note("part_unclosed")
+                self.stop(kind, name)
+
+    def reset_step(self) -> None:
+        """Empty the parts of the step, which the server begins anew.
+
+        A call that was handed out stays, with its result; an open one is never handed out.
+        """
+        for part in self.calls.values():
+            if isinstance(part, OpenCall):
+                self.drop_call(part)
+        self.unanswered.difference_update(self.calls)
+        self.calls.clear()
+        self.calls_done.clear()
+        self.choice(0).handed_out.clear()
+        for parts in self.open_parts.values():
+            parts.clear()
+        own = {id_ for kind, id_ in self._of_step.values() if kind == "server_tool_call"}
+        for index, (kind, id_) in self._of_step.items():
+            if kind != "server_tool_result" or id_ in own:
+                self._drop(index, kind)
+        self._replaceable = {
+            key: part for key, part in self._replaceable.items() if part.index not in self._of_step
+        }
+        self._of_step.clear()
+
+    def _drop(self, index: int, kind: str) -> None:
+        part = self.choice(0).opened.pop(index, None)
+        if part is not None:
+            part.held, part.closed = "", True
+        self.emit(PartDone(_DROPPED.get(kind, _DROPPED_OTHER), part=index, raw=self.raw))
+
+    # -- endings common to all formats -------------------------------------
+
+    def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
+        """Record the finish reason; a call whose arguments were not reported whole is not handed out."""
+        self._cut_calls()
+        super().finish(choice, reason, raw_reason)
+
+    def close_all(self, *, complete: bool) -> None:
+        """Close every part; an open call is not handed out."""
+        self._cut_calls()
+        super().close_all(complete=complete)
+
+    def _cut_calls(self) -> None:
+        """Close the client's calls whose arguments were not reported whole, without handing them out."""
+        for part in self.calls.values():
+            if isinstance(part, OpenCall):
+                self.close_call(part, whole=False)
+
+
+def _arguments(value: object, *, as_text: bool) -> str:
+    if as_text and isinstance(value, str):
+        return value
+    return json_text(value)
+
+
+def _same(text: str, value: object, *, as_text: bool) -> bool:
+    """Return whether arguments assembled from fragments equal the final ones."""
+    if as_text:
+        return text == value
+    try:
+        return bool(from_json(text) == value)
+    except ValueError:
+        return False
+
+
+PART_READERS: dict[str, Callable[[UIParts, dict[str, Any]], object]] = {
+    "text-start": partial(UIParts.read_start, kind="text"),
+    "text-delta": partial(UIParts.read_delta, kind="text"),
+    "text-end": partial(UIParts.read_end, kind="text"),
+    "reasoning-start": partial(UIParts.read_start, kind="reasoning"),
+    "reasoning-delta": partial(UIParts.read_delta, kind="reasoning"),
+    "reasoning-end": partial(UIParts.read_end, kind="reasoning"),
+    "tool-input-start": UIParts.read_call_start,
+    "tool-input-delta": partial(UIParts.read_fragment, field="inputTextDelta"),
+    "tool-input-available": UIParts.read_call,
+    "tool-input-error": UIParts.read_call_error,
+    "tool-output-available": UIParts.read_result,
+    "tool-output-error": UIParts.read_result,
+    "tool-output-denied": UIParts.read_result,
+    "tool-approval-request": UIParts.read_other,
+    "tool-approval-response": UIParts.read_other,
+    "file": UIParts.read_file,
+    "reasoning-file": UIParts.read_file,
+    "source-url": UIParts.read_source,
+    "source-document": UIParts.read_source,
+    "custom": UIParts.read_other,
+    "steering-message": UIParts.read_other,
+}
+"""Readers of chunks that add to a part, by type."""

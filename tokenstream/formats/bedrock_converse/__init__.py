@@ -1,7 +1,0 @@
-"""Bedrock's Converse API for any model: ConverseStream, and Nova's own stream of the same shape."""
-
-from __future__ import annotations
-
-from tokenstream.formats.bedrock_converse._format import BedrockConverse
-
-__all__ = ["BedrockConverse"]

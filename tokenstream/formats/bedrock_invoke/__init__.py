@@ -1,7 +1,0 @@
-"""Bedrock's InvokeModelWithResponseStream: each model's own stream, packed into chunks."""
-
-from __future__ import annotations
-
-from tokenstream.formats.bedrock_invoke._format import BedrockInvoke
-
-__all__ = ["BedrockInvoke"]

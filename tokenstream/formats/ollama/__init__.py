@@ -1,7 +1,0 @@
-"""Ollama's own API: chat and generate."""
-
-from __future__ import annotations
-
-from tokenstream.formats.ollama._format import Ollama
-
-__all__ = ["Ollama"]

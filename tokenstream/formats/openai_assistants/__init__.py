@@ -1,7 +1,0 @@
-"""OpenAI Assistants: the events of a run on a thread."""
-
-from __future__ import annotations
-
-from tokenstream.formats.openai_assistants._format import OpenAIAssistants
-
-__all__ = ["OpenAIAssistants"]
