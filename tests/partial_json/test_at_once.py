@@ -19,7 +19,7 @@ from tests.partial_json.typed import CASES, STEP, damaged, plain
 from tests.partial_json.typed_models import Extra, Recipe, Step
 from tokenstream.errors import MisuseError, TokenStreamError
 from tokenstream.partial_json import Partial
-from tokenstream.partial_json._patch import Changes
+from tokenstream.partial_json._typed.patch import Changes
 from tokenstream.stages import Partials
 
 _OPTIONS: list[dict[str, Any]] = [{}, {"defaults": True}, {"show": "words"}, {"show": "values"}]

@@ -17,7 +17,7 @@ from typing_extensions import TypedDict
 from tests.support.texts import pieces_of
 from tokenstream import Stream
 from tokenstream.partial_json import MISSING
-from tokenstream.partial_json._draft import Draft
+from tokenstream.partial_json._typed.draft import Draft
 from tokenstream.stages.objects import Partials
 
 

@@ -33,8 +33,8 @@ from tests.partial_json.typed_models import (
 from tests.support.texts import pieces_of
 from tokenstream.errors import InvalidJSON, LimitExceeded, OutputIncomplete, OutputInvalid
 from tokenstream.partial_json import MISSING, Partial
-from tokenstream.partial_json._draft import Draft
-from tokenstream.partial_json._excerpt import Excerpt, WrittenExcerpt
+from tokenstream.partial_json._typed.draft import Draft
+from tokenstream.partial_json._typed.excerpt import Excerpt, WrittenExcerpt
 
 # -- what shows while it grows -------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from tests.partial_json.typed import STEP, drafted
 from tests.partial_json.typed_models import ByName, Recipe, Step
 from tests.support.texts import pieces_of
 from tokenstream.errors import OutputInvalid
-from tokenstream.partial_json._draft import Draft
+from tokenstream.partial_json._typed.draft import Draft
 
 
 class Counted(BaseModel):

@@ -29,7 +29,7 @@ from typing_extensions import TypedDict
 
 from tests.partial_json.typed import CASES
 from tokenstream.errors import OutputInvalid
-from tokenstream.partial_json._draft import Draft
+from tokenstream.partial_json._typed.draft import Draft
 
 
 def _drafts(type_: Any, text: str, size: int = 1, **options: Any) -> Any:

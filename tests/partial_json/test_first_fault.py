@@ -14,8 +14,8 @@ from pydantic_core import PydanticCustomError
 
 from tests.support.packages import needed
 from tokenstream.errors import OutputInvalid
-from tokenstream.partial_json._first_fault import first_fault, schema_words
-from tokenstream.partial_json._schema import Schema
+from tokenstream.partial_json._typed.first_fault import first_fault, schema_words
+from tokenstream.partial_json._typed.schema import Schema
 
 SECRET = "s3cr3t"
 

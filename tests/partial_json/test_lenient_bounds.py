@@ -12,8 +12,8 @@ from tests.support.texts import pieces_of
 from tokenstream.errors import LimitExceeded
 from tokenstream.partial_json import PartialJSONParser
 from tokenstream.partial_json._lenient.peek import MOST_HELD
-from tokenstream.partial_json._numbers import MOST_DIGITS
 from tokenstream.partial_json._repairs import MOST_REPAIRS
+from tokenstream.partial_json._strict.numbers import MOST_DIGITS
 
 _HOSTILE = {
     "braces": "{",

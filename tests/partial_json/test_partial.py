@@ -24,7 +24,7 @@ from tests.partial_json.typed_models import (
 from tests.support.texts import pieces_of
 from tokenstream.errors import InvalidJSON, MisuseError, OutputIncomplete, OutputInvalid
 from tokenstream.partial_json import MISSING, Partial
-from tokenstream.partial_json._draft import Draft
+from tokenstream.partial_json._typed.draft import Draft
 
 
 class Methods(BaseModel):

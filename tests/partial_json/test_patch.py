@@ -16,8 +16,8 @@ from tests.partial_json.test_dump import Plan, Structure, Whole
 from tests.partial_json.typed import CASES, damaged
 from tests.support.json_patch import patched
 from tokenstream.partial_json import Show
-from tokenstream.partial_json._draft import Draft
-from tokenstream.partial_json._patch import pointer_key
+from tokenstream.partial_json._typed.draft import Draft
+from tokenstream.partial_json._typed.patch import pointer_key
 from tokenstream.stages import Patches
 
 

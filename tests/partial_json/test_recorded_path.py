@@ -21,7 +21,7 @@ from typing_extensions import TypedDict
 from tests.partial_json.typed import damaged
 from tokenstream.errors import MisuseError
 from tokenstream.partial_json import MISSING
-from tokenstream.partial_json._draft import Draft
+from tokenstream.partial_json._typed.draft import Draft
 
 
 class Note(TypedDict):

@@ -20,8 +20,8 @@ from tests.partial_json.typed_models import (
 )
 from tokenstream import Stream
 from tokenstream.errors import InvalidJSON, MisuseError, OutputInvalid
-from tokenstream.partial_json._draft import Draft
-from tokenstream.partial_json._schema import Schema
+from tokenstream.partial_json._typed.draft import Draft
+from tokenstream.partial_json._typed.schema import Schema
 
 _FIELDS: dict[str, Any] = {"step": ("Nowhere", ...)}
 Unbuilt: Any = create_model("Unbuilt", **_FIELDS)
@@ -243,8 +243,8 @@ def test_the_config_of_an_adapter_holds_inside() -> None:
 def test_msgspec_comes_in_only_with_a_struct() -> None:
     """Reading pydantic's types does not import msgspec."""
     code = (
-        "import sys, tokenstream.partial_json._draft as d; d.Draft(list[int]).feed('[1]'); "
-        "print('msgspec' in sys.modules, 'tokenstream.partial_json._shape_msgspec' in sys.modules)"
+        "import sys, tokenstream.partial_json._typed.draft as d; d.Draft(list[int]).feed('[1]'); "
+        "print('msgspec' in sys.modules, 'tokenstream.partial_json._shapes.msgspec_shapes' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

@@ -41,10 +41,11 @@ from tests.partial_json.typed_models import (
     Wrapped,
 )
 from tokenstream.errors import OutputInvalid
-from tokenstream.partial_json import _shape_assembly, _shape_pydantic
-from tokenstream.partial_json._draft import Draft
-from tokenstream.partial_json._schema import Schema
-from tokenstream.partial_json._shape import RAW, Choice, Unsure
+from tokenstream.partial_json._shapes import assembly as _shape_assembly
+from tokenstream.partial_json._shapes import pydantic_shapes as _shape_pydantic
+from tokenstream.partial_json._shapes.shape import RAW, Choice, Unsure
+from tokenstream.partial_json._typed.draft import Draft
+from tokenstream.partial_json._typed.schema import Schema
 
 
 def _is_taken_apart(type_: Any, kind: Any = "object") -> bool:

@@ -20,7 +20,7 @@ from tests.support.texts import pieces_of
 from tokenstream import Stream
 from tokenstream.errors import MisuseError
 from tokenstream.partial_json import MISSING, Partial, Show
-from tokenstream.partial_json._views import GrowingArray
+from tokenstream.partial_json._typed.views import GrowingArray
 from tokenstream.stages import Partials, Words
 
 Whole = Show("values")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tokenstream._basics.text_log import TextLog
 from tokenstream.partial_json import MISSING
-from tokenstream.partial_json._views import FieldLog, GrowingArray, GrowingObject, GrowingText, resolve
+from tokenstream.partial_json._typed.views import FieldLog, GrowingArray, GrowingObject, GrowingText, resolve
 
 _FIELDS = st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 9)), max_size=12)
 

@@ -62,7 +62,7 @@ from tests.partial_json.typed_models import (
     WrongDefault,
 )
 from tokenstream.errors import OutputInvalid
-from tokenstream.partial_json._draft import Draft
+from tokenstream.partial_json._typed.draft import Draft
 
 STEP = '{"title":"t","minutes":3,"note":null}'
 

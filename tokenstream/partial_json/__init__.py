@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._allow import Allow
     from tokenstream.partial_json._missing import MISSING
     from tokenstream.partial_json._parser import PartialJSONParser
-    from tokenstream.partial_json._partial import Partial
     from tokenstream.partial_json._repairs import Lenient, Repair
     from tokenstream.partial_json._show import Show
+    from tokenstream.partial_json._typed.partial import Partial
     from tokenstream.partial_json.events import JSONEvent, JSONKind, Path, StringDelta, ValueDone, ValueStart
 
 __all__ = [

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import InvalidJSON, LimitExceeded
-from tokenstream.partial_json._numbers import MOST_DIGITS, so_far
+from tokenstream.partial_json._strict.numbers import MOST_DIGITS, so_far
 from tokenstream.partial_json.events import Place, StringDelta, ValueDone, ValueStart
 
 if TYPE_CHECKING:

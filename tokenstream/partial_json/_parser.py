@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tokenstream.partial_json._choice import check_choice
 from tokenstream.partial_json._document import ARR, OBJ, STR, Document, new_event
-from tokenstream.partial_json._grammar import COLON, IN_KEY, IN_STRING, VALUE
 from tokenstream.partial_json._repairs import checked_lenient
-from tokenstream.partial_json._strict import StrictReader, as_text
-from tokenstream.partial_json._strings import LONGEST_ESCAPE, SHORT, read_codes, scan_string
+from tokenstream.partial_json._strict.grammar import COLON, IN_KEY, IN_STRING, VALUE
+from tokenstream.partial_json._strict.reader import StrictReader, as_text
+from tokenstream.partial_json._strict.strings import LONGEST_ESCAPE, SHORT, read_codes, scan_string
 from tokenstream.partial_json.events import StringDelta
 
 if TYPE_CHECKING:

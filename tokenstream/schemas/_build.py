@@ -9,7 +9,7 @@ from pydantic import PydanticUserError, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-from tokenstream.partial_json._schema import is_struct_type
+from tokenstream.partial_json._typed.schema import is_struct_type
 from tokenstream.schemas._docstrings import docstring_of, first_paragraph, parameter_descriptions
 from tokenstream.schemas._rules import Refused, definition
 from tokenstream.stages._tools_kinds import FunctionTool

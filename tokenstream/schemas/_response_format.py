@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from tokenstream.errors import MisuseError
-from tokenstream.partial_json._schema import Schema
+from tokenstream.partial_json._typed.schema import Schema
 from tokenstream.schemas._build import describe_type
 from tokenstream.schemas._rules import (
     ANTHROPIC_STRICT,

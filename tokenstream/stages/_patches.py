@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.partial_json._patch import Changes
+from tokenstream.partial_json._typed.patch import Changes
 from tokenstream.stages._text.base import SoundStage
 
 if TYPE_CHECKING:
     from tokenstream.partial_json import Partial
-    from tokenstream.partial_json._patch import Operation
-    from tokenstream.partial_json._shape_write import ByAlias
+    from tokenstream.partial_json._shapes.write import ByAlias
+    from tokenstream.partial_json._typed.patch import Operation
 
 __all__ = ["Patches"]
 

@@ -8,7 +8,7 @@ from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
 from tokenstream.partial_json._document import forget
 from tokenstream.partial_json._parser import OutputParser
 from tokenstream.partial_json._pattern import CONTAINERS, OFF, Follower, Pattern
-from tokenstream.partial_json._schema import MOST_DEPTH
+from tokenstream.partial_json._typed.schema import MOST_DEPTH
 from tokenstream.partial_json.events import StringDelta, ValueStart
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tokenstream.message import ToolCall
     from tokenstream.partial_json import Partial
     from tokenstream.partial_json._repairs import Lenient, Repair
-    from tokenstream.partial_json._schema import Schema
+    from tokenstream.partial_json._typed.schema import Schema
     from tokenstream.stages._tools_kinds import Tool
 
 __all__ = ["CallDraft", "CallPartials"]

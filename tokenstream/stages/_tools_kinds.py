@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any, get_origin
 
 from tokenstream.errors import MisuseError
-from tokenstream.partial_json._schema import Schema
+from tokenstream.partial_json._typed.schema import Schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -28,7 +28,7 @@ from typing_extensions import Unpack as LaterUnpack
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError, ProtocolError
-from tokenstream.partial_json._schema import Schema
+from tokenstream.partial_json._typed.schema import Schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

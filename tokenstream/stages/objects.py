@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 from tokenstream.errors import InvalidJSON, LimitExceeded, MisuseError, OutputIncomplete, OutputInvalid
-from tokenstream.partial_json._at_once import may_be_odd
-from tokenstream.partial_json._draft import Draft
-from tokenstream.partial_json._excerpt import Excerpt, WrittenExcerpt
-from tokenstream.partial_json._first_fault import first_fault
-from tokenstream.partial_json._schema import Schema
+from tokenstream.partial_json._typed.at_once import may_be_odd
+from tokenstream.partial_json._typed.draft import Draft
+from tokenstream.partial_json._typed.excerpt import Excerpt, WrittenExcerpt
+from tokenstream.partial_json._typed.first_fault import first_fault
+from tokenstream.partial_json._typed.schema import Schema
 from tokenstream.stages._search import Reading, Search, escaped, no_document
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tokenstream.partial_json._numbers import NUMBER
+from tokenstream.partial_json._strict.numbers import NUMBER
 
 if TYPE_CHECKING:
     from tokenstream.partial_json._repairs import RepairName

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.partial_json._grammar import under
 from tokenstream.partial_json._lenient.gaps import (
     NO_KEY,
     read_other,
@@ -34,6 +33,7 @@ from tokenstream.partial_json._lenient.tables import (
     after_crooked,
     is_step,
 )
+from tokenstream.partial_json._strict.grammar import under
 
 if TYPE_CHECKING:
     from tokenstream.partial_json._lenient.peek import Kind

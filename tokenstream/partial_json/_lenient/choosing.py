@@ -9,7 +9,7 @@ from tokenstream.partial_json._document import Document
 from tokenstream.partial_json._lenient.atoms import same
 from tokenstream.partial_json._lenient.reader import LenientReader
 from tokenstream.partial_json._repairs import Repair
-from tokenstream.partial_json._strict import fed_after_end
+from tokenstream.partial_json._strict.reader import fed_after_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.partial_json._grammar import under
 from tokenstream.partial_json._lenient.atoms import Atom, atom
 from tokenstream.partial_json._lenient.body import begin_object, go_in, take_key
 from tokenstream.partial_json._lenient.gaps import (
@@ -21,7 +20,8 @@ from tokenstream.partial_json._lenient.reader import FENCE_GAP, LINE_GAP, SPACE_
 from tokenstream.partial_json._lenient.strings import Quoted
 from tokenstream.partial_json._lenient.tables import BEHIND, START, STEPS, VALUE, WHITE, is_step
 from tokenstream.partial_json._lenient.tokens import take_atom, tell_number
-from tokenstream.partial_json._numbers import MOST_LENGTH, NUMBER, is_too_long
+from tokenstream.partial_json._strict.grammar import under
+from tokenstream.partial_json._strict.numbers import MOST_LENGTH, NUMBER, is_too_long
 
 if TYPE_CHECKING:
     from tokenstream.partial_json._lenient.reader import LenientReader

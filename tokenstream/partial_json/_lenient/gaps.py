@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.partial_json._grammar import under
 from tokenstream.partial_json._lenient.atoms import LITERALS_IN_ANY_CASE
 from tokenstream.partial_json._lenient.peek import OPENING, SPACES, MoreNeeded, Peek, TooFar
 from tokenstream.partial_json._lenient.reader import LINE_GAP, NO_GAP, SPACE_GAP
@@ -30,6 +29,7 @@ from tokenstream.partial_json._lenient.tables import (
     after_crooked,
     is_step,
 )
+from tokenstream.partial_json._strict.grammar import under
 
 if TYPE_CHECKING:
     from tokenstream.partial_json._lenient.reader import LenientReader

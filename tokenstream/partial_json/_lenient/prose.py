@@ -6,9 +6,9 @@ import re
 from enum import Enum, auto
 from typing import Any
 
-from tokenstream.partial_json._grammar import under
 from tokenstream.partial_json._lenient.atoms import LITERALS_IN_ANY_CASE, atom
 from tokenstream.partial_json._lenient.peek import SPACES_TWICE, MoreNeeded, Peek, TooFar
+from tokenstream.partial_json._strict.grammar import under
 
 __all__ = ["Found", "Prose"]
 

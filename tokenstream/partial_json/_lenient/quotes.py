@@ -6,9 +6,9 @@ import re
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tokenstream.partial_json._grammar import under
 from tokenstream.partial_json._lenient.atoms import LITERALS, PREFIXES
 from tokenstream.partial_json._lenient.peek import SPACES, MoreNeeded, Peek, TooFar
+from tokenstream.partial_json._strict.grammar import under
 
 if TYPE_CHECKING:
     from tokenstream.partial_json._lenient.peek import Kind

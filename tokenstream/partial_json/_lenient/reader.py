@@ -13,15 +13,15 @@ from tokenstream.partial_json._lenient.prose import Prose
 from tokenstream.partial_json._lenient.strings import Quoted
 from tokenstream.partial_json._lenient.tables import AFTER_ELEMENT, AFTER_FIELD, NAME, STEPS, VALUE
 from tokenstream.partial_json._repairs import MOST_REPAIRS, Repair, Repairs
-from tokenstream.partial_json._strict import fed_after_end
+from tokenstream.partial_json._strict.reader import fed_after_end
 from tokenstream.partial_json.events import StringDelta
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.partial_json._document import Document
-    from tokenstream.partial_json._grammar import Step, Table
     from tokenstream.partial_json._lenient.atoms import Atom
+    from tokenstream.partial_json._strict.grammar import Step, Table
     from tokenstream.partial_json.events import JSONEvent
 
 __all__ = ["FENCE_GAP", "LINE_GAP", "NO_GAP", "SPACE_GAP", "LenientReader"]

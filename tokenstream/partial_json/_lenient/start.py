@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream.partial_json._document import Document
-from tokenstream.partial_json._grammar import under
 from tokenstream.partial_json._lenient.atoms import same
 from tokenstream.partial_json._lenient.body import begin_array, begin_object
 from tokenstream.partial_json._lenient.edges import (
@@ -21,6 +20,7 @@ from tokenstream.partial_json._lenient.gaps import enter_comment, is_odd, read_o
 from tokenstream.partial_json._lenient.prose import Found
 from tokenstream.partial_json._lenient.reader import LINE_GAP, NO_GAP, LenientReader
 from tokenstream.partial_json._lenient.tables import BEHIND, START, STEPS, is_step
+from tokenstream.partial_json._strict.grammar import under
 
 if TYPE_CHECKING:
     from tokenstream.partial_json.events import JSONEvent

@@ -18,7 +18,7 @@ from tokenstream.partial_json._lenient.backslashes import (
 )
 from tokenstream.partial_json._lenient.peek import ESCAPED, HTML, OPENING, PLAIN, TRIPLE, Kind
 from tokenstream.partial_json._lenient.quotes import CLOSING, Look, Verdict, is_ordinary, may_close
-from tokenstream.partial_json._strings import (
+from tokenstream.partial_json._strict.strings import (
     FAR,
     JSON_ESCAPES,
     LONGEST_CODE,

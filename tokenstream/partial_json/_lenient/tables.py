@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.partial_json._grammar import Step, Table
+    from tokenstream.partial_json._strict.grammar import Step, Table
 
 __all__ = [
     "AFTER",

@@ -6,12 +6,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.partial_json._document import NUM
-from tokenstream.partial_json._grammar import under
 from tokenstream.partial_json._lenient.atoms import LITERALS, PREFIXES, Atom, atom
 from tokenstream.partial_json._lenient.gaps import read_other, skip_dots
 from tokenstream.partial_json._lenient.peek import SPACES, MoreNeeded, Peek, TooFar
 from tokenstream.partial_json._lenient.tables import OTHER, VALUES
-from tokenstream.partial_json._numbers import MOST_LENGTH, NUMBER, is_too_long, make, so_far
+from tokenstream.partial_json._strict.grammar import under
+from tokenstream.partial_json._strict.numbers import MOST_LENGTH, NUMBER, is_too_long, make, so_far
 
 if TYPE_CHECKING:
     from tokenstream.partial_json._lenient.reader import LenientReader

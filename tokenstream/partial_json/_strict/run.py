@@ -13,7 +13,7 @@ from json.scanner import make_scanner
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tokenstream.partial_json._document import Frame
-from tokenstream.partial_json._grammar import (
+from tokenstream.partial_json._strict.grammar import (
     AFTER_ELEMENT,
     AFTER_FIELD,
     COLON,
@@ -24,15 +24,15 @@ from tokenstream.partial_json._grammar import (
     KEY,
     VALUE,
 )
-from tokenstream.partial_json._numbers import MOST_DIGITS
-from tokenstream.partial_json._outline import (
+from tokenstream.partial_json._strict.numbers import MOST_DIGITS
+from tokenstream.partial_json._strict.outline import (
     is_nested_at_most,
     last_border,
     open_string_at,
     outline,
     without_escapes,
 )
-from tokenstream.partial_json._strings import decided, read_on
+from tokenstream.partial_json._strict.strings import decided, read_on
 
 if TYPE_CHECKING:
     from tokenstream.partial_json._document import Document

@@ -7,8 +7,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
-from tokenstream.partial_json._atoms import end_number, in_number
-from tokenstream.partial_json._grammar import (
+from tokenstream.partial_json._strict.atoms import end_number, in_number
+from tokenstream.partial_json._strict.grammar import (
     AFTER_ELEMENT,
     AFTER_FIELD,
     BETWEEN,
@@ -24,10 +24,10 @@ from tokenstream.partial_json._grammar import (
     VALUE,
     under,
 )
-from tokenstream.partial_json._late import SHORT, LateReader
-from tokenstream.partial_json._numbers import ACCEPTED, START
-from tokenstream.partial_json._parts import read_parts
-from tokenstream.partial_json._strings import (
+from tokenstream.partial_json._strict.late import SHORT, LateReader
+from tokenstream.partial_json._strict.numbers import ACCEPTED, START
+from tokenstream.partial_json._strict.parts import read_parts
+from tokenstream.partial_json._strict.strings import (
     CUT_ESCAPE,
     FAR,
     LONGEST_ESCAPE,

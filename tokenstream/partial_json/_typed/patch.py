@@ -10,17 +10,17 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tokenstream.partial_json._dump import data_of, element_json, faced, field_json
 from tokenstream.partial_json._missing import MISSING
-from tokenstream.partial_json._state import state_of
-from tokenstream.partial_json._views import GrowingArray, GrowingObject, GrowingText
+from tokenstream.partial_json._typed.dump import data_of, element_json, faced, field_json
+from tokenstream.partial_json._typed.state import state_of
+from tokenstream.partial_json._typed.views import GrowingArray, GrowingObject, GrowingText
 
 if TYPE_CHECKING:
     from tokenstream._basics.text_log import TextLog
-    from tokenstream.partial_json._partial import Partial
-    from tokenstream.partial_json._shape import Face
-    from tokenstream.partial_json._shape_write import ByAlias
-    from tokenstream.partial_json._views import FieldLog, ValueLog
+    from tokenstream.partial_json._shapes.shape import Face
+    from tokenstream.partial_json._shapes.write import ByAlias
+    from tokenstream.partial_json._typed.partial import Partial
+    from tokenstream.partial_json._typed.views import FieldLog, ValueLog
 
     View: TypeAlias = GrowingObject | GrowingArray
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream.partial_json._document import BOOL, NULL
-from tokenstream.partial_json._grammar import FIRST_ELEMENT, VALUE, under
-from tokenstream.partial_json._numbers import (
+from tokenstream.partial_json._strict.grammar import FIRST_ELEMENT, VALUE, under
+from tokenstream.partial_json._strict.numbers import (
     ACCEPTED,
     FEW_DIGITS,
     NUMBER,
@@ -17,7 +17,7 @@ from tokenstream.partial_json._numbers import (
 )
 
 if TYPE_CHECKING:
-    from tokenstream.partial_json._strict import StrictReader
+    from tokenstream.partial_json._strict.reader import StrictReader
     from tokenstream.partial_json.events import JSONEvent
 
 __all__ = ["begin_literal", "begin_number", "end_number", "in_literal", "in_number"]

@@ -15,16 +15,25 @@ from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
 import msgspec
 
-from tokenstream.partial_json._defaults import Defaults
 from tokenstream.partial_json._missing import MISSING
-from tokenstream.partial_json._shape import Choice, Face, Failed, Invalid, Slot, Structure, Unread, Unsure
+from tokenstream.partial_json._shapes.shape import (
+    Choice,
+    Face,
+    Failed,
+    Invalid,
+    Slot,
+    Structure,
+    Unread,
+    Unsure,
+)
 from tokenstream.partial_json._show import said_of
+from tokenstream.partial_json._typed.defaults import Defaults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from tokenstream.partial_json._shape import Entries
-    from tokenstream.partial_json._shape_write import ByAlias
+    from tokenstream.partial_json._shapes.shape import Entries
+    from tokenstream.partial_json._shapes.write import ByAlias
     from tokenstream.partial_json._show import How
     from tokenstream.partial_json.events import JSONKind
 

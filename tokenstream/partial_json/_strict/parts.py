@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.partial_json._document import new_event
-from tokenstream.partial_json._grammar import (
+from tokenstream.partial_json._strict.grammar import (
     AFTER_ELEMENT,
     AFTER_FIELD,
     COLON,
@@ -19,7 +19,7 @@ from tokenstream.partial_json._grammar import (
 from tokenstream.partial_json.events import StringDelta, ValueDone, ValueStart
 
 if TYPE_CHECKING:
-    from tokenstream.partial_json._strict import StrictReader
+    from tokenstream.partial_json._strict.reader import StrictReader
     from tokenstream.partial_json.events import JSONEvent
 
 __all__ = ["read_parts"]

@@ -26,14 +26,14 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
-from tokenstream.partial_json._dump import data_of, json_of
-from tokenstream.partial_json._first_fault import reason
 from tokenstream.partial_json._missing import MISSING
-from tokenstream.partial_json._recorded_path import record_path
-from tokenstream.partial_json._shape import nested
-from tokenstream.partial_json._state import Fault, Page, State
-from tokenstream.partial_json._views import GrowingArray, GrowingObject, resolve, shown
-from tokenstream.partial_json._walk import (
+from tokenstream.partial_json._shapes.shape import nested
+from tokenstream.partial_json._typed.dump import data_of, json_of
+from tokenstream.partial_json._typed.first_fault import reason
+from tokenstream.partial_json._typed.recorded_path import record_path
+from tokenstream.partial_json._typed.state import Fault, Page, State
+from tokenstream.partial_json._typed.views import GrowingArray, GrowingObject, resolve, shown
+from tokenstream.partial_json._typed.walk import (
     Snapshot,
     inside_root,
     is_as_typed,
@@ -46,9 +46,9 @@ from tokenstream.partial_json._walk import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from tokenstream.partial_json._recorded_path import RecordedPath
     from tokenstream.partial_json._repairs import Repair
-    from tokenstream.partial_json._shape import Face
+    from tokenstream.partial_json._shapes.shape import Face
+    from tokenstream.partial_json._typed.recorded_path import RecordedPath
 
 __all__ = ["Partial"]
 
@@ -81,7 +81,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
 
     Example:
         >>> from pydantic import BaseModel
-        >>> from tokenstream.partial_json._draft import Draft
+        >>> from tokenstream.partial_json._typed.draft import Draft
         >>> class Recipe(BaseModel):
         ...     title: str
         ...     minutes: int | None = None
@@ -175,7 +175,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
             MisuseError: The function is not a path, or uses a name that the type lacks.
 
         Example:
-            >>> from tokenstream.partial_json._draft import Draft
+            >>> from tokenstream.partial_json._typed.draft import Draft
             >>> draft = Draft(dict[str, list[str]])
             >>> _ = draft.feed('{"steps": ["Whi')
             >>> draft.partial().get("steps", 0), draft.partial().get(lambda r: r["steps"][0])
@@ -255,7 +255,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
                 types, as `model_dump_json` does. msgspec Structs always use aliases.
 
         Example:
-            >>> from tokenstream.partial_json._draft import Draft
+            >>> from tokenstream.partial_json._typed.draft import Draft
             >>> draft = Draft(dict[str, str])
             >>> _ = draft.feed('{"title": "Pan')
             >>> draft.partial().to_json()
@@ -273,7 +273,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
             by_alias: True to use the aliases of fields; None leaves it to the types.
 
         Example:
-            >>> from tokenstream.partial_json._draft import Draft
+            >>> from tokenstream.partial_json._typed.draft import Draft
             >>> draft = Draft(dict[str, str])
             >>> _ = draft.feed('{"title": "Pan')
             >>> draft.partial().to_python()

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.partial_json._defaults import FilledObject
 from tokenstream.partial_json._missing import MISSING
-from tokenstream.partial_json._shape import RAW, Choice, Slot, Structure
-from tokenstream.partial_json._views import FieldLog, GrowingArray, GrowingObject, ValueLog
+from tokenstream.partial_json._shapes.shape import RAW, Choice, Slot, Structure
+from tokenstream.partial_json._typed.defaults import FilledObject
+from tokenstream.partial_json._typed.views import FieldLog, GrowingArray, GrowingObject, ValueLog
 
 if TYPE_CHECKING:
-    from tokenstream.partial_json._shape import Entries
+    from tokenstream.partial_json._shapes.shape import Entries
     from tokenstream.partial_json._show import How
-    from tokenstream.partial_json._state import Fault
+    from tokenstream.partial_json._typed.state import Fault
     from tokenstream.partial_json.events import ValueStart
 
 __all__ = ["Open"]

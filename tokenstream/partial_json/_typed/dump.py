@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import PydanticSerializationError
 
 from tokenstream.partial_json._missing import MISSING
-from tokenstream.partial_json._shape import Face
-from tokenstream.partial_json._shape_write import plain_json, quoted
-from tokenstream.partial_json._views import FieldLog, GrowingArray, GrowingObject, GrowingText, ValueLog
+from tokenstream.partial_json._shapes.shape import Face
+from tokenstream.partial_json._shapes.write import plain_json, quoted
+from tokenstream.partial_json._typed.views import FieldLog, GrowingArray, GrowingObject, GrowingText, ValueLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tokenstream.partial_json._shape import Structure
-    from tokenstream.partial_json._shape_write import ByAlias
+    from tokenstream.partial_json._shapes.shape import Structure
+    from tokenstream.partial_json._shapes.write import ByAlias
 
 __all__ = ["NO_FACE", "Kept", "data_of", "element_json", "faced", "field_json", "json_of"]
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, get_args, get_
 from weakref import WeakKeyDictionary
 
 from tokenstream.errors import InvalidJSON, MisuseError, OutputInvalid
-from tokenstream.partial_json._first_fault import reason, schema_words
 from tokenstream.partial_json._parser import fault_in
-from tokenstream.partial_json._shape import Invalid, nested
+from tokenstream.partial_json._shapes.shape import Invalid, nested
+from tokenstream.partial_json._typed.first_fault import reason, schema_words
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Hashable, Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pydantic import TypeAdapter
 
-    from tokenstream.partial_json._shape import Slot
+    from tokenstream.partial_json._shapes.shape import Slot
 
     _Key: TypeAlias = Hashable
 
@@ -128,7 +128,7 @@ def _of(type_or_adapter: Any) -> Schema[Any]:  # noqa: ANN401 - any type
     title = title or f"an object of {type(type_or_adapter).__name__}"
     _refuse_no_type(type_or_adapter, title)
     if is_struct_type(type_or_adapter):
-        from tokenstream.partial_json._shape_msgspec import struct_slot
+        from tokenstream.partial_json._shapes.msgspec_shapes import struct_slot
 
         with _building(title):
             return Schema(struct_slot(type_or_adapter), title)
@@ -194,7 +194,7 @@ def _adapter(type_: Any, title: str) -> TypeAdapter[Any]:  # noqa: ANN401 - any 
 
 
 def _of_adapter(adapter: TypeAdapter[Any], title: str) -> Schema[Any]:
-    from tokenstream.partial_json._shape_pydantic import root_slot
+    from tokenstream.partial_json._shapes.pydantic_shapes import root_slot
 
     with _building(title):
         built: Any = adapter.core_schema

@@ -16,14 +16,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from tokenstream.partial_json._shape_write import plain_json
+from tokenstream.partial_json._shapes.write import plain_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from tokenstream.partial_json._defaults import Defaults
-    from tokenstream.partial_json._shape_write import ByAlias
+    from tokenstream.partial_json._shapes.write import ByAlias
     from tokenstream.partial_json._show import How
+    from tokenstream.partial_json._typed.defaults import Defaults
     from tokenstream.partial_json.events import JSONKind
 
 __all__ = [

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.partial_json._defaults import FilledObject
-from tokenstream.partial_json._dump import faced
 from tokenstream.partial_json._missing import MISSING
-from tokenstream.partial_json._outline import is_nested_at_most
-from tokenstream.partial_json._run import may_be_too_long
-from tokenstream.partial_json._state import state_of
-from tokenstream.partial_json._walk import member
+from tokenstream.partial_json._strict.outline import is_nested_at_most
+from tokenstream.partial_json._strict.run import may_be_too_long
+from tokenstream.partial_json._typed.defaults import FilledObject
+from tokenstream.partial_json._typed.dump import faced
+from tokenstream.partial_json._typed.state import state_of
+from tokenstream.partial_json._typed.walk import member
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tokenstream.partial_json._draft import Draft
-    from tokenstream.partial_json._shape import Slot
+    from tokenstream.partial_json._shapes.shape import Slot
     from tokenstream.partial_json._show import Cutter, How
+    from tokenstream.partial_json._typed.draft import Draft
 
 __all__ = ["LateObject", "end_of", "fields_of", "may_be_odd", "read_at_once"]
 

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import InvalidJSON
-from tokenstream.partial_json._at_once import LateObject, end_of, fields_of, read_at_once
-from tokenstream.partial_json._defaults import Filling
-from tokenstream.partial_json._excerpt import Excerpt, WrittenExcerpt
 from tokenstream.partial_json._missing import MISSING
-from tokenstream.partial_json._open import Open
 from tokenstream.partial_json._parser import OutputParser
-from tokenstream.partial_json._partial import Partial
 from tokenstream.partial_json._pattern import CONTAINERS
-from tokenstream.partial_json._schema import MOST_DEPTH, Schema
-from tokenstream.partial_json._shape import RAW, Choice, Face, Failed, Invalid, Unread, Unsure
+from tokenstream.partial_json._shapes.shape import RAW, Choice, Face, Failed, Invalid, Unread, Unsure
 from tokenstream.partial_json._show import check_show, log_for
-from tokenstream.partial_json._state import Fault, Page, State
-from tokenstream.partial_json._views import GrowingArray, GrowingObject, GrowingText
+from tokenstream.partial_json._typed.at_once import LateObject, end_of, fields_of, read_at_once
+from tokenstream.partial_json._typed.defaults import Filling
+from tokenstream.partial_json._typed.excerpt import Excerpt, WrittenExcerpt
+from tokenstream.partial_json._typed.open import Open
+from tokenstream.partial_json._typed.partial import Partial
+from tokenstream.partial_json._typed.schema import MOST_DEPTH, Schema
+from tokenstream.partial_json._typed.state import Fault, Page, State
+from tokenstream.partial_json._typed.views import GrowingArray, GrowingObject, GrowingText
 from tokenstream.partial_json.events import StringDelta, ValueDone
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import LimitExceeded
     from tokenstream.partial_json._choice import DocumentChoice
     from tokenstream.partial_json._repairs import Lenient, Repair
-    from tokenstream.partial_json._shape import Errors, Slot, Structure
+    from tokenstream.partial_json._shapes.shape import Errors, Slot, Structure
     from tokenstream.partial_json._show import Cutter, How
     from tokenstream.partial_json.events import JSONEvent, ValueStart
 

@@ -12,7 +12,7 @@ from pydantic_core import PydanticSerializationError, SchemaSerializer, to_json
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokenstream.partial_json._shape_schema import CoreSchema
+    from tokenstream.partial_json._shapes.core_schema import CoreSchema
 
 __all__ = [
     "ByAlias",

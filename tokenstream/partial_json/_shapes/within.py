@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.partial_json._shape_schema import SCALARS, fields_of
+from tokenstream.partial_json._shapes.core_schema import SCALARS, fields_of
 
 if TYPE_CHECKING:
-    from tokenstream.partial_json._shape_schema import CoreSchema, Definitions
+    from tokenstream.partial_json._shapes.core_schema import CoreSchema, Definitions
 
 __all__ = ["schema_within"]
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import create_model
 from pydantic_core import SchemaError, SchemaValidator, ValidationError
 
-from tokenstream.partial_json._shape import Choice, Face, Invalid, Slot, Unsure
-from tokenstream.partial_json._shape_assembly import (
+from tokenstream.partial_json._shapes.assembly import (
     Assembled,
     Place,
     assembled,
@@ -21,8 +20,7 @@ from tokenstream.partial_json._shape_assembly import (
     step,
     without_ref,
 )
-from tokenstream.partial_json._shape_fields import defaults_of, make_fields
-from tokenstream.partial_json._shape_schema import (
+from tokenstream.partial_json._shapes.core_schema import (
     SCALARS,
     Definitions,
     aliases_of,
@@ -32,8 +30,10 @@ from tokenstream.partial_json._shape_schema import (
     keys_of,
     single_keys,
 )
-from tokenstream.partial_json._shape_within import schema_within
-from tokenstream.partial_json._shape_write import make_serializer, said
+from tokenstream.partial_json._shapes.fields import defaults_of, make_fields
+from tokenstream.partial_json._shapes.shape import Choice, Face, Invalid, Slot, Unsure
+from tokenstream.partial_json._shapes.within import schema_within
+from tokenstream.partial_json._shapes.write import make_serializer, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,11 +41,11 @@ if TYPE_CHECKING:
 
     from pydantic import TypeAdapter
 
-    from tokenstream.partial_json._defaults import Defaults
-    from tokenstream.partial_json._shape import Entries, Structure
-    from tokenstream.partial_json._shape_schema import Alternative, CoreSchema
-    from tokenstream.partial_json._shape_write import ByAlias
+    from tokenstream.partial_json._shapes.core_schema import Alternative, CoreSchema
+    from tokenstream.partial_json._shapes.shape import Entries, Structure
+    from tokenstream.partial_json._shapes.write import ByAlias
     from tokenstream.partial_json._show import How
+    from tokenstream.partial_json._typed.defaults import Defaults
     from tokenstream.partial_json.events import JSONKind
 
     Config: TypeAlias = CoreSchema | None

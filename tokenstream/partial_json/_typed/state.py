@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._parser import PartialJSONParser
-from tokenstream.partial_json._shape_write import plain_json
+from tokenstream.partial_json._shapes.write import plain_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from tokenstream.errors import InvalidJSON, LimitExceeded
     from tokenstream.partial_json._choice import DocumentChoice
     from tokenstream.partial_json._repairs import Lenient, Repair
-    from tokenstream.partial_json._shape import Errors
-    from tokenstream.partial_json._shape_write import ByAlias
-    from tokenstream.partial_json._views import GrowingArray, GrowingObject
+    from tokenstream.partial_json._shapes.shape import Errors
+    from tokenstream.partial_json._shapes.write import ByAlias
+    from tokenstream.partial_json._typed.views import GrowingArray, GrowingObject
 
 __all__ = ["Fault", "Page", "State", "state_of"]
 

@@ -6,13 +6,13 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.partial_json._missing import MISSING
-from tokenstream.partial_json._views import FieldLog, GrowingObject
+from tokenstream.partial_json._typed.views import FieldLog, GrowingObject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from tokenstream.partial_json._open import Open
-    from tokenstream.partial_json._shape import Slot
+    from tokenstream.partial_json._shapes.shape import Slot
+    from tokenstream.partial_json._typed.open import Open
 
 __all__ = ["Defaults", "FilledObject", "Filling"]
 

@@ -15,9 +15,9 @@ from tokenstream.partial_json._missing import MISSING
 
 if TYPE_CHECKING:
     from tokenstream._basics.text_log import TextLog
-    from tokenstream.partial_json._dump import Kept
-    from tokenstream.partial_json._shape import Structure
-    from tokenstream.partial_json._shape_write import ByAlias
+    from tokenstream.partial_json._shapes.shape import Structure
+    from tokenstream.partial_json._shapes.write import ByAlias
+    from tokenstream.partial_json._typed.dump import Kept
 
 __all__ = ["FieldLog", "GrowingArray", "GrowingObject", "GrowingText", "ValueLog", "resolve", "shown"]
 

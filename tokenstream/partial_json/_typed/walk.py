@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from tokenstream.errors import MisuseError
 from tokenstream.partial_json._missing import MISSING
-from tokenstream.partial_json._views import GrowingArray, GrowingObject
+from tokenstream.partial_json._typed.views import GrowingArray, GrowingObject
 
 if TYPE_CHECKING:
-    from tokenstream.partial_json._partial import Partial
-    from tokenstream.partial_json._shape import Slot
+    from tokenstream.partial_json._shapes.shape import Slot
+    from tokenstream.partial_json._typed.partial import Partial
 
 __all__ = ["Snapshot", "inside_root", "is_as_typed", "is_collection", "is_finished_at", "keys_of", "member"]
 

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ValidationError
 from pydantic_core import SchemaError
 
-from tokenstream.partial_json._defaults import Defaults
 from tokenstream.partial_json._missing import MISSING
-from tokenstream.partial_json._shape import Failed, Invalid, Slot, Unread, Unsure
-from tokenstream.partial_json._shape_assembly import (
+from tokenstream.partial_json._shapes.assembly import (
     FAILED,
     Assembled,
     assembled,
@@ -20,25 +18,27 @@ from tokenstream.partial_json._shape_assembly import (
     plain_errors,
     without_ref,
 )
-from tokenstream.partial_json._shape_schema import fields_of, is_plain_default, keys_of
-from tokenstream.partial_json._shape_write import (
+from tokenstream.partial_json._shapes.core_schema import fields_of, is_plain_default, keys_of
+from tokenstream.partial_json._shapes.shape import Failed, Invalid, Slot, Unread, Unsure
+from tokenstream.partial_json._shapes.write import (
     FieldWriter,
     bare,
     make_serializer,
     plain_json,
     special_fields,
 )
+from tokenstream.partial_json._typed.defaults import Defaults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pydantic_core import SchemaValidator
 
-    from tokenstream.partial_json._shape import Entries, Structure
-    from tokenstream.partial_json._shape_assembly import Place
-    from tokenstream.partial_json._shape_pydantic import Types
-    from tokenstream.partial_json._shape_schema import CoreSchema, Field
-    from tokenstream.partial_json._shape_write import ByAlias
+    from tokenstream.partial_json._shapes.assembly import Place
+    from tokenstream.partial_json._shapes.core_schema import CoreSchema, Field
+    from tokenstream.partial_json._shapes.pydantic_shapes import Types
+    from tokenstream.partial_json._shapes.shape import Entries, Structure
+    from tokenstream.partial_json._shapes.write import ByAlias
     from tokenstream.partial_json._show import How
 
 __all__ = ["defaults_of", "make_fields"]

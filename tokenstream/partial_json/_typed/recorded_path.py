@@ -14,7 +14,7 @@ from tokenstream.errors import MisuseError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.partial_json._shape import Slot
+    from tokenstream.partial_json._shapes.shape import Slot
 
 __all__ = ["RecordedPath", "record_path"]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from tokenstream.partial_json._document import ARR, OBJ, STR, TO_SETTLE
-from tokenstream.partial_json._grammar import ENDED, FAILED, IN_STRING, VALUE, WAITING
-from tokenstream.partial_json._run import take_run
+from tokenstream.partial_json._strict.grammar import ENDED, FAILED, IN_STRING, VALUE, WAITING
+from tokenstream.partial_json._strict.run import take_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError, SchemaValidator
 
-from tokenstream.partial_json._shape import Failed, Inside, Invalid, Structure, Unsure
+from tokenstream.partial_json._shapes.shape import Failed, Inside, Invalid, Structure, Unsure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
 
-    from tokenstream.partial_json._shape import Entries, Errors
-    from tokenstream.partial_json._shape_schema import CoreSchema
+    from tokenstream.partial_json._shapes.core_schema import CoreSchema
+    from tokenstream.partial_json._shapes.shape import Entries, Errors
 
     Config: TypeAlias = CoreSchema | None
     # The layers around a structure, from the outside in: validators, and the tags for locations.

@@ -1,0 +1,1 @@
+"""Shapes of pydantic and msgspec types: which values can be validated one by one."""

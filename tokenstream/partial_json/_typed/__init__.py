@@ -1,0 +1,1 @@
+"""Typed objects that fill in while their JSON arrives."""
