@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenstream.errors import LimitExceeded, ProtocolError
-from tokenstream.framing.body import JSONBody
+from tokenstream.framing._body import JSONBody
 from tokenstream.limits import Limits
 
 DOCUMENT = {"id": "x", "choices": [{"text": "a\nb"}], "n": {"m": [1, 2]}}

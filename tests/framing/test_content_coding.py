@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from tests.framing.support import cut_at
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, StreamError, StreamTruncated
-from tokenstream.framing.content_coding import ContentDecoder
+from tokenstream.framing._content_coding import ContentDecoder
 from tokenstream.limits import Limits
 
 DEFAULT = Limits()

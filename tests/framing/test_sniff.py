@@ -6,7 +6,7 @@ from zlib import crc32
 
 import pytest
 
-from tokenstream.framing.sniff import sniff, title_of
+from tokenstream.framing._sniff import sniff, title_of
 
 EVENT_STREAM = "text/event-stream; charset=utf-8"
 BINARY = "application/vnd.amazon.eventstream"

@@ -19,10 +19,10 @@ from tokenstream.errors import LimitExceeded, MisuseError, OutputIncomplete, Out
 from tokenstream.events import Event, TextDelta, ToolCallDone
 from tokenstream.formats import _registry as registry
 from tokenstream.framing import AWSEventStreamParser, NDJSONParser, SSEParser
+from tokenstream.framing._body import JSONBody
+from tokenstream.framing._content_coding import ContentDecoder
+from tokenstream.framing._sniff import sniff
 from tokenstream.framing._text_body import TextBody
-from tokenstream.framing.body import JSONBody
-from tokenstream.framing.content_coding import ContentDecoder
-from tokenstream.framing.sniff import sniff
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.partial_json import PartialJSONParser, ValueDone
 from tokenstream.relay import encoders

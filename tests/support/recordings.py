@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from tests.project import PACKAGE
 from tests.support.beside import SHARED
 from tokenstream.framing import AWSEventStreamParser, SSEParser
-from tokenstream.framing.body import JSONBody
-from tokenstream.framing.sniff import sniff
+from tokenstream.framing._body import JSONBody
+from tokenstream.framing._sniff import sniff
 
 if TYPE_CHECKING:
     from tokenstream.formats.base import Frame

@@ -18,7 +18,7 @@ from tokenstream.framing import (
     ServerSentEvent,
     SSEParser,
 )
-from tokenstream.framing.content_coding import ContentDecoder
+from tokenstream.framing._content_coding import ContentDecoder
 from tokenstream.partial_json import JSONEvent, Partial, PartialJSONParser
 from tokenstream.relay.encoders import Encoder
 from tokenstream.stages import (

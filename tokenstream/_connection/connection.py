@@ -11,9 +11,9 @@ from tokenstream.formats import _registry as registry
 from tokenstream.formats._detect.seen import error_in, is_malformed, is_whole, lines_without_ends
 from tokenstream.formats._detect.undetected import Undetected
 from tokenstream.framing import AWSEventStreamParser, SSEParser
+from tokenstream.framing._body import JSONBody
 from tokenstream.framing._given import Messages, Payloads
 from tokenstream.framing._text_body import TextBody
-from tokenstream.framing.body import JSONBody
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

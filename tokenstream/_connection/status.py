@@ -14,7 +14,7 @@ from tokenstream.formats._kit.errors import error_kind, headers_said, is_final, 
 from tokenstream.formats._kit.whole import Wholeness
 from tokenstream.formats.base import Format, name_of
 from tokenstream.framing import SSEParser
-from tokenstream.framing.sniff import sniff, title_of
+from tokenstream.framing._sniff import sniff, title_of
 from tokenstream.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:

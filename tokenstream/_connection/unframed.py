@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.formats._detect.recognise import is_message
 from tokenstream.formats._detect.seen import not_a_stream
 from tokenstream.framing import AWSEventStreamParser, SSEParser
+from tokenstream.framing._body import JSONBody
 from tokenstream.framing._comments import CommentedSSEParser
 from tokenstream.framing._given import Messages
+from tokenstream.framing._sniff import sniff
 from tokenstream.framing._text_body import TextBody
-from tokenstream.framing.body import JSONBody
-from tokenstream.framing.sniff import sniff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import NotAStream, StreamError
     from tokenstream.formats.base import Format
     from tokenstream.framing._given import Framing
-    from tokenstream.framing.sniff import Sniffed
+    from tokenstream.framing._sniff import Sniffed
     from tokenstream.limits import Limits
 
 __all__ = ["OF_SSE", "Unframed"]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._kit.answer import Throughs
-    from tokenstream.framing.content_coding import ContentDecoder
+    from tokenstream.framing._content_coding import ContentDecoder
     from tokenstream.limits import Limits
     from tokenstream.message import Usage
     from tokenstream.stages import Reorder
@@ -269,7 +269,7 @@ def decoder_of(coding: str, limits: Limits) -> ContentDecoder | None:
     """Return a decoder for a content coding; None if there is nothing to decode."""
     if coding.strip().lower() in ("", "identity"):
         return None
-    from tokenstream.framing.content_coding import ContentDecoder
+    from tokenstream.framing._content_coding import ContentDecoder
 
     return ContentDecoder(coding, limits=limits)
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats._kit.answer import Throughs
     from tokenstream.formats.base import Format
-    from tokenstream.framing.content_coding import ContentDecoder
+    from tokenstream.framing._content_coding import ContentDecoder
     from tokenstream.message import Checkpoint, Ending, Usage
 
 __all__ = ["Machine"]

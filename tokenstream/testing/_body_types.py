@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tokenstream.framing.sniff import sniff
+from tokenstream.framing._sniff import sniff
 from tokenstream.testing._frames import sniffed_framing
 
 __all__ = ["AWS", "JSON", "NDJSON", "SNIFFED", "SSE", "TYPES", "content_type_of"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._connection.status import ResponseHead
-from tokenstream.framing.content_coding import ContentDecoder
+from tokenstream.framing._content_coding import ContentDecoder
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.testing._cassette_yaml import read_yaml
 from tokenstream.testing._errors import RecordingInvalid

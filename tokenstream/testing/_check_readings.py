@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import StreamError, StreamTruncated
 from tokenstream.framing import AWSEventStreamParser, EventStreamMessage, ServerSentEvent, SSEParser
-from tokenstream.framing.body import JSONBody
+from tokenstream.framing._body import JSONBody
 from tokenstream.testing._frames import framing_of
 from tokenstream.testing._own_loop import run_apart
 from tokenstream.testing._replay import Playback

@@ -6,10 +6,10 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from tokenstream.framing.sniff import sniff
+from tokenstream.framing._sniff import sniff
 
 if TYPE_CHECKING:
-    from tokenstream.framing.sniff import Sniffed
+    from tokenstream.framing._sniff import Sniffed
     from tokenstream.testing._recording import Recording
 
 __all__ = ["Framing", "cut", "frames_of", "framing_of", "sniffed_framing"]

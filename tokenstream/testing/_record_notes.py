@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError, StreamStalled, TokenStreamError
-from tokenstream.framing.content_coding import ContentDecoder
+from tokenstream.framing._content_coding import ContentDecoder
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.sources import reading_failed
 from tokenstream.sources._kinds import named

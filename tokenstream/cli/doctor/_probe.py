@@ -15,9 +15,9 @@ from tokenstream.cli._failure import CommandFailed, reason_of
 from tokenstream.cli.doctor._pacing import Arrival
 from tokenstream.errors import StreamError, StreamTruncated
 from tokenstream.framing import AWSEventStreamParser, SSEParser
-from tokenstream.framing.body import JSONBody
-from tokenstream.framing.content_coding import ContentDecoder
-from tokenstream.framing.sniff import sniff
+from tokenstream.framing._body import JSONBody
+from tokenstream.framing._content_coding import ContentDecoder
+from tokenstream.framing._sniff import sniff
 from tokenstream.limits import Limits
 from tokenstream.sources import SyncSource
 from tokenstream.stream import Stream
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tokenstream._connection.status import ResponseHead
     from tokenstream.cli._asking import Asked
-    from tokenstream.framing.sniff import Sniffed
+    from tokenstream.framing._sniff import Sniffed
 
 __all__ = ["Ended", "Probe", "codings", "probe"]
 

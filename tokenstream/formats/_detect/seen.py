@@ -14,8 +14,8 @@ from tokenstream.formats import _registry as registry
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats.base import name_of
 from tokenstream.framing import ServerSentEvent
+from tokenstream.framing._sniff import Sniffed, title_of
 from tokenstream.framing.aws_eventstream import EventStreamMessage
-from tokenstream.framing.sniff import Sniffed, title_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
