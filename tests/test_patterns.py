@@ -47,7 +47,7 @@ MADE: dict[str, re.Pattern[Any] | None] = {
     "tokenstream.stages._markdown.html_tags.begin": _tag_of("<div>"),
     "tokenstream.stages._markdown.inline._special": inline._special(strikethrough=True, dollar=True),  # noqa: SLF001 - as above
     # The user's own expressions, markers and names of tags, and the names of files.
-    "tokenstream.stages._text.matching._compiled": None,
+    "tokenstream.stages._matching.matching._compiled": None,
     "tokenstream.stages._text.tags.__init__": None,
     "tokenstream.stages._text.until.__init__": None,
     "tokenstream.stages._guards.match.compiled": None,

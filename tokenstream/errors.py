@@ -447,7 +447,7 @@ class OutputInvalid(_OutputError):
     @cached_property
     def words_for_model(self) -> str:
         """The fault explained to the model: of bounded length, and without the program's class names."""
-        from tokenstream.stages._tools_words import words_for_output
+        from tokenstream.stages._tools.words import words_for_output
 
         return words_for_output(self)
 

@@ -15,7 +15,7 @@ from tokenstream.errors import MisuseError
 from tokenstream.events import Event, Finish, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.partial_json._repairs import checked_lenient
 from tokenstream.stages._handlers import Entry, Run, ToolFailed
-from tokenstream.stages._tools_kinds import FunctionTool
+from tokenstream.stages._tools.kinds import FunctionTool
 from tokenstream.turns._results import ToolResults
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._pattern import At
     from tokenstream.partial_json._repairs import Lenient
     from tokenstream.schemas import Tools
-    from tokenstream.stages._tools_kinds import Tool
+    from tokenstream.stages._tools.kinds import Tool
 
 __all__ = ["Router", "ToolFailed", "ToolResults"]
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Discriminator, Field, Tag, field_validator
 
 from tests.stages.test_tools import checked
 from tokenstream.errors import OutputInvalid
-from tokenstream.stages._tools_words import words_for_model
+from tokenstream.stages._tools.words import words_for_model
 
 
 class CatModel(BaseModel):

@@ -12,12 +12,12 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 from tokenstream.partial_json._typed.schema import is_struct_type
 from tokenstream.schemas._docstrings import docstring_of, first_paragraph, parameter_descriptions
 from tokenstream.schemas._rules import Refused, definition
-from tokenstream.stages._tools_kinds import FunctionTool
-from tokenstream.stages._tools_signature import adapter_of, is_unpacked
+from tokenstream.stages._tools.kinds import FunctionTool
+from tokenstream.stages._tools.signature import adapter_of, is_unpacked
 
 if TYPE_CHECKING:
-    from tokenstream.stages._tools_kinds import Tool
-    from tokenstream.stages._tools_signature import Signature
+    from tokenstream.stages._tools.kinds import Tool
+    from tokenstream.stages._tools.signature import Signature
 
 __all__ = ["Described", "describe", "describe_type"]
 

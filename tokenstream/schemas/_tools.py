@@ -18,12 +18,12 @@ from tokenstream.schemas._rules import (
     Refused,
     Rules,
 )
-from tokenstream.stages._tools_kinds import FunctionTool, ToolTable, gather
+from tokenstream.stages._tools.kinds import FunctionTool, ToolTable, gather
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tokenstream.stages._tools_kinds import Tool
+    from tokenstream.stages._tools.kinds import Tool
 
 __all__ = ["Tools"]
 

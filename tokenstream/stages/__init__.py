@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.lazy import lazily
-from tokenstream.stages.metrics import GapHistogram, Meter, Metrics
+from tokenstream.stages._metrics import GapHistogram, Meter, Metrics
 
 if TYPE_CHECKING:
     from tokenstream.stages._chain import Chain
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from tokenstream.stages._guards.repetition import Repetition
     from tokenstream.stages._markdown.block import MarkdownBlock
     from tokenstream.stages._markdown.blocks import MarkdownBlocks
+    from tokenstream.stages._objects import Field, Items, Partials
     from tokenstream.stages._patches import Patches
+    from tokenstream.stages._reorder import Reorder
     from tokenstream.stages._stage import Stage
     from tokenstream.stages._text.accumulate import Accumulate
     from tokenstream.stages._text.graphemes import Graphemes
@@ -25,9 +27,7 @@ if TYPE_CHECKING:
     from tokenstream.stages._text.throttle import Newest, Throttle
     from tokenstream.stages._text.until import Until
     from tokenstream.stages._text.words import Words
-    from tokenstream.stages.objects import Field, Items, Partials
-    from tokenstream.stages.reorder import Reorder
-    from tokenstream.stages.tools import CallDraft, ValidatedCalls
+    from tokenstream.stages._tools.calls import CallDraft, ValidatedCalls
 
 __all__ = [
     "Accumulate",

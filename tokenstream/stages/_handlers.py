@@ -17,7 +17,7 @@ from tokenstream.errors import (
 )
 from tokenstream.events import Finish, PartDone, PartStart, ToolCallDone, ToolCallStart
 from tokenstream.stages._cursor import NULL
-from tokenstream.stages._tools_kinds import FunctionTool, TypeTool
+from tokenstream.stages._tools.kinds import FunctionTool, TypeTool
 from tokenstream.turns._results import ToolResults
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Message, ToolCall
     from tokenstream.partial_json._repairs import Lenient
     from tokenstream.stages._cursor import Cursor
-    from tokenstream.stages._tools_kinds import Tool
+    from tokenstream.stages._tools.kinds import Tool
 
 __all__ = ["Entry", "Run", "ToolFailed", "Work"]
 

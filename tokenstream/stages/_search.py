@@ -239,7 +239,7 @@ class Search(Reading, Generic[OutT]):
 
 def _nothing_to_read(problem: str, *, offset: int | None = None) -> OutputInvalid:
     # Most answers need none of its words.
-    from tokenstream.stages._tools_words import words_for_place
+    from tokenstream.stages._tools.words import words_for_place
 
     error = OutputInvalid(problem, text="", offset=offset)
     error.words_for_model = words_for_place(problem)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.message import Message
-    from tokenstream.stages.metrics import Metrics
+    from tokenstream.stages._metrics import Metrics
     from tokenstream.steps._run import Steps
     from tokenstream.stream import AsyncStream, Stream
 

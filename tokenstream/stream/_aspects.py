@@ -65,7 +65,7 @@ class Cursors:
         self, /, *tools: object, lenient: Lenient | Mapping[str, Lenient] = False, **named: object
     ) -> CheckedCursor:
         """Read the tool calls with their arguments checked."""
-        from tokenstream.stages.tools import ValidatedCalls
+        from tokenstream.stages._tools.calls import ValidatedCalls
         from tokenstream.stream._tools_cursor import CheckedCursor
 
         return CheckedCursor(
@@ -76,7 +76,7 @@ class Cursors:
         self, /, *tools: object, lenient: Lenient | Mapping[str, Lenient] = False, **named: object
     ) -> CallDraftCursor:
         """Read the tool calls while the model writes them."""
-        from tokenstream.stages.tools import ValidatedCalls
+        from tokenstream.stages._tools.calls import ValidatedCalls
         from tokenstream.stream._call_drafts import CallDraftCursor
 
         return CallDraftCursor(self._answer(None), ValidatedCalls(*tools, lenient=lenient, **named))
@@ -93,7 +93,7 @@ class Cursors:
         document: DocumentChoice | None = None,
     ) -> OutputCursor[Any]:
         """Read an object as it fills in."""
-        from tokenstream.stages.objects import Partials
+        from tokenstream.stages._objects import Partials
         from tokenstream.stream._output_cursor import OutputCursor
 
         def stage() -> Partials[Any]:
@@ -119,7 +119,7 @@ class Cursors:
         document: Literal["first", "last"] | None = None,
     ) -> OutputCursor[Any]:
         """Read the elements of an array."""
-        from tokenstream.stages.objects import Items
+        from tokenstream.stages._objects import Items
         from tokenstream.stream._output_cursor import OutputCursor
 
         def stage() -> Items[Any]:
@@ -136,7 +136,7 @@ class Cursors:
         document: Literal["first", "last"] | None = None,
     ) -> OutputCursor[Any]:
         """Read one string field as the model writes it."""
-        from tokenstream.stages.objects import Field
+        from tokenstream.stages._objects import Field
         from tokenstream.stream._output_cursor import OutputCursor
 
         return OutputCursor(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import TokenStreamError
 from tokenstream.events import PartDelta, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
-from tokenstream.stages._tools_draft import CallDraft, CallPartials
+from tokenstream.stages._tools.draft import CallDraft, CallPartials
 from tokenstream.stream._output_documents import Calls, Document
 from tokenstream.stream._output_end import incomplete, placed
 from tokenstream.stream._output_text import ArgumentsText
@@ -16,7 +16,7 @@ from tokenstream.stream._tools_cursor import CheckedCursor
 if TYPE_CHECKING:
     from tokenstream.message import ToolCall
     from tokenstream.partial_json import Partial
-    from tokenstream.stages.tools import ValidatedCalls
+    from tokenstream.stages._tools.calls import ValidatedCalls
     from tokenstream.stream._output_documents import Answer, Begun
 
 __all__ = ["CallDraftCursor"]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tokenstream.formats.base import Format
     from tokenstream.limits import Limits
     from tokenstream.message import Message
-    from tokenstream.stages.metrics import Metrics
+    from tokenstream.stages._metrics import Metrics
 
 __all__ = ["AsyncTap", "Tap", "tap"]
 

@@ -10,7 +10,7 @@ from tokenstream.stream._cursors import CallCursor
 if TYPE_CHECKING:
     from tokenstream.accumulator import Accumulator
     from tokenstream.message import ToolCall
-    from tokenstream.stages.tools import ValidatedCalls
+    from tokenstream.stages._tools.calls import ValidatedCalls
 
 __all__ = ["CheckedCursor"]
 

@@ -6,9 +6,9 @@ import re
 from typing import Any
 
 from tokenstream.errors import MisuseError
+from tokenstream.stages._matching.lookahead import watch_end
+from tokenstream.stages._matching.matching import width_of
 from tokenstream.stages._text.base import TextStage
-from tokenstream.stages._text.lookahead import watch_end
-from tokenstream.stages._text.matching import width_of
 
 __all__ = ["LONGEST_MATCH", "Match", "compiled"]
 

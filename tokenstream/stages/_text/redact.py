@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
+from tokenstream.stages._matching.matching import Matcher
 from tokenstream.stages._text.base import TextStage
-from tokenstream.stages._text.matching import Matcher
 
 if TYPE_CHECKING:
     import re

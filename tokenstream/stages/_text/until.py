@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
+from tokenstream.stages._matching.matching import Matcher
 from tokenstream.stages._text.base import TextStage
-from tokenstream.stages._text.matching import Matcher
 
 if TYPE_CHECKING:
     import regex

@@ -9,10 +9,10 @@ from tokenstream._basics.json import is_one_value
 from tokenstream.errors import InvalidJSON, LimitExceeded, OutputInvalid
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.partial_json._repairs import checked_lenient
-from tokenstream.stages._tools_call import CheckedCall
-from tokenstream.stages._tools_draft import CallDraft, CallPartials
-from tokenstream.stages._tools_kinds import gather
-from tokenstream.stages._tools_words import words_for_model
+from tokenstream.stages._tools.call import CheckedCall
+from tokenstream.stages._tools.draft import CallDraft, CallPartials
+from tokenstream.stages._tools.kinds import gather
+from tokenstream.stages._tools.words import words_for_model
 
 if TYPE_CHECKING:
     from tokenstream.errors import TokenStreamError

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import OutputInvalid
     from tokenstream.partial_json._repairs import Repair
-    from tokenstream.stages._tools_kinds import Tool
+    from tokenstream.stages._tools.kinds import Tool
 
 __all__ = ["CheckedCall"]
 

@@ -78,7 +78,7 @@ class FunctionTool:
 
     def __init__(self, name: str, function: Callable[..., Any]) -> None:
         # A type has no signature to look at.
-        from tokenstream.stages._tools_signature import Signature
+        from tokenstream.stages._tools.signature import Signature
 
         self.name = name
         self.function = function

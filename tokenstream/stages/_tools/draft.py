@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic
 from typing_extensions import TypeVar
 
 from tokenstream.errors import OutputIncomplete
-from tokenstream.stages.objects import Partials
+from tokenstream.stages._objects import Partials
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json import Partial
     from tokenstream.partial_json._repairs import Lenient, Repair
     from tokenstream.partial_json._typed.schema import Schema
-    from tokenstream.stages._tools_kinds import Tool
+    from tokenstream.stages._tools.kinds import Tool
 
 __all__ = ["CallDraft", "CallPartials"]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from tokenstream.errors import MisuseError
 from tokenstream.limits import check_whole
-from tokenstream.stages._text.dialect import as_regex
-from tokenstream.stages._text.lookahead import watch_end
+from tokenstream.stages._matching.dialect import as_regex
+from tokenstream.stages._matching.lookahead import watch_end
 
 __all__ = ["Matcher", "width_of"]
 

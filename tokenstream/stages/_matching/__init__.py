@@ -1,0 +1,1 @@
+"""Regular expressions matched against text that is still arriving."""

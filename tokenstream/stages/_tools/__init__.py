@@ -1,0 +1,1 @@
+"""Tool calls checked against the tools of the application."""
