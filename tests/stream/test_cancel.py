@@ -34,7 +34,8 @@ from tests.stream.async_sources import (
 from tests.support.loopback import Loopback
 from tokenstream import AsyncStream, aconnect
 from tokenstream.errors import StreamTruncated
-from tokenstream.stream import _direct, _reader
+from tokenstream.stream._reading import direct as _direct
+from tokenstream.stream._reading import reader as _reader
 
 pytestmark = pytest.mark.anyio
 on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -47,7 +47,7 @@ from tokenstream.message import (
     ToolCall,
     Usage,
 )
-from tokenstream.stream._event_cursor import EventCursor
+from tokenstream.stream._views.event_cursor import EventCursor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

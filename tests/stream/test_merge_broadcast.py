@@ -15,7 +15,7 @@ from tokenstream import AsyncStream, Deadlines, Stream, merge
 from tokenstream.errors import StreamInterrupted
 from tokenstream.events import TextDelta
 from tokenstream.stream._base import reader_of
-from tokenstream.stream._broadcast import SyncHub
+from tokenstream.stream._fan_out.broadcast import SyncHub
 
 WORDS = [f"{number} " for number in range(30)]
 

@@ -30,8 +30,8 @@ from tokenstream.accumulator import Accumulator
 from tokenstream.errors import OutputIncomplete, OutputInvalid, StreamTruncated
 from tokenstream.events import Finish, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.message import ToolCall
-from tokenstream.stream._output_cursor import OutputCursor
-from tokenstream.stream._output_documents import Answer
+from tokenstream.stream._outputs.cursor import OutputCursor
+from tokenstream.stream._outputs.documents import Answer
 
 BODIES: dict[str, tuple[list[bytes], str | None]] = {
     "openai-chat": (chat(TEXT), None),

@@ -16,9 +16,9 @@ from tokenstream import Stream
 from tokenstream.errors import ConcurrentRead
 from tokenstream.events import TextDelta
 from tokenstream.sources import AsyncSource, Deferred, SyncSource
-from tokenstream.stream._async_pump import AsyncPump
-from tokenstream.stream._items import END, LOST, WAITED, Failed, Opened
-from tokenstream.stream._pump import Pump
+from tokenstream.stream._reading.async_pump import AsyncPump
+from tokenstream.stream._reading.items import END, LOST, WAITED, Failed, Opened
+from tokenstream.stream._reading.pump import Pump
 
 pytestmark = pytest.mark.anyio
 

@@ -34,7 +34,7 @@ from tokenstream.errors import (
     StreamInterrupted,
 )
 from tokenstream.events import TextDelta
-from tokenstream.stream import _reader_native
+from tokenstream.stream._reading import reader_native as _reader_native
 
 pytestmark = pytest.mark.anyio
 on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -8,7 +8,7 @@ from tests.stream.async_sources import HEL
 from tokenstream._pipeline.machine import Machine
 from tokenstream.errors import StreamStalled
 from tokenstream.limits import Deadlines
-from tokenstream.stream._silence import Silence
+from tokenstream.stream._reading.silence import Silence
 
 
 def silence_of(**deadlines: float | None) -> tuple[Silence, Machine]:

@@ -23,7 +23,7 @@ from tokenstream.sources import (
     opening_failed,
 )
 from tokenstream.sources._failures import request_refused
-from tokenstream.stream._wake import shut_down
+from tokenstream.stream._reading.wake import shut_down
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

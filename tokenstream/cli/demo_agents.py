@@ -17,7 +17,7 @@ from tokenstream.events import StepDone, StepStart, TextDelta
 from tokenstream.router import Router, ToolFailed
 from tokenstream.steps import Steps
 from tokenstream.steps._tree import tokens_of
-from tokenstream.stream._reader import unpacked
+from tokenstream.stream._reading.reader import unpacked
 from tokenstream.testing._server import ReplayServer, Reply, paced
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Message, Usage
     from tokenstream.otel._requested import Attributes
     from tokenstream.otel._tools import Around
-    from tokenstream.stream._tap_onlooker import Onlooker
+    from tokenstream.stream._tap.onlooker import Onlooker
 
 __all__ = ["observe"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._pipeline.hold import shows
 from tokenstream._pipeline.machine import Machine
-from tokenstream.stream._reader import CLOSING_SECONDS, unpacked
+from tokenstream.stream._reading.reader import CLOSING_SECONDS, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from tokenstream.stream._reader import LEAST_WAIT
+from tokenstream.stream._reading.reader import LEAST_WAIT
 
 if TYPE_CHECKING:
     import asyncio
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.stream._async_driver import AsyncDriver
-    from tokenstream.stream._host import Host
+    from tokenstream.stream._reading.host import Host
 
 __all__ = ["Beside"]
 

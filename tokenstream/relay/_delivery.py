@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream.relay._outlet import error_body
 from tokenstream.relay._shutdown import break_off, watched
-from tokenstream.stream._reader import left
+from tokenstream.stream._reading.reader import left
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping

@@ -10,8 +10,8 @@ from tokenstream.relay._beside import Beside
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import StreamBase, reader_of
-from tokenstream.stream._broadcast_reader import Follower
-from tokenstream.stream._host import running
+from tokenstream.stream._fan_out.reader import Follower
+from tokenstream.stream._reading.host import running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable

@@ -16,8 +16,8 @@ from tokenstream.events import (
 )
 from tokenstream.message import Message
 from tokenstream.stages import Chain
-from tokenstream.stream._text_plan import Plan
-from tokenstream.stream._text_view import TextView
+from tokenstream.stream._views.text_plan import Plan
+from tokenstream.stream._views.text_view import TextView
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,12 +23,12 @@ from functools import partial
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tokenstream.stream._host import running
+from tokenstream.stream._reading.host import running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from tokenstream.stream._host import Host
+    from tokenstream.stream._reading.host import Host
 
 __all__ = ["break_off", "shut_down", "watched"]
 

@@ -13,7 +13,7 @@ from tokenstream.relay._events_in import EventsIn
 from tokenstream.relay._shutdown import watched
 from tokenstream.relay._sockets import Gone, socket_of
 from tokenstream.relay._writing import Messages
-from tokenstream.stream._reader import left
+from tokenstream.stream._reading.reader import left
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable

@@ -7,8 +7,8 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from tokenstream.events import MessageStart, StepStart
-from tokenstream.stream._event_cursor import EventCursor
-from tokenstream.stream._host import running
+from tokenstream.stream._reading.host import running
+from tokenstream.stream._views.event_cursor import EventCursor
 
 if TYPE_CHECKING:
     from typing import Self

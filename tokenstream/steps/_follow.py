@@ -13,7 +13,7 @@ from tokenstream.steps._langchain import GraphMessages, LangChainRun, message_in
 from tokenstream.steps._llamaindex import LlamaIndexRun
 from tokenstream.steps._openai_agents import AgentsRun
 from tokenstream.stream._said import warn
-from tokenstream.stream._tap_beside import AsyncBeside, SyncBeside, loops_of
+from tokenstream.stream._tap.beside import AsyncBeside, SyncBeside, loops_of
 
 if TYPE_CHECKING:
     from tokenstream._connection.status import ResponseHead

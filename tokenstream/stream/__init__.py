@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 from tokenstream._basics.lazy import lazily
 from tokenstream.stream._async import AsyncStream
-from tokenstream.stream._partials_view import AsyncPartialsView, PartialsView
 from tokenstream.stream._sync import Stream
-from tokenstream.stream._text_view import AsyncTextView, TextView
-from tokenstream.stream._view import AsyncView, View
+from tokenstream.stream._views.partials_view import AsyncPartialsView, PartialsView
+from tokenstream.stream._views.text_view import AsyncTextView, TextView
+from tokenstream.stream._views.view import AsyncView, View
 
 if TYPE_CHECKING:
-    from tokenstream.stream._broadcast import Broadcast, BroadcastReader
-    from tokenstream.stream._broadcast_async import AsyncBroadcast, AsyncBroadcastReader
-    from tokenstream.stream._merge import Merge, merge
-    from tokenstream.stream._merge_async import AsyncMerge
-    from tokenstream.stream._merge_lanes import Labelled
-    from tokenstream.stream._tap import AsyncTap, Tap, tap
+    from tokenstream.stream._fan_out.broadcast import Broadcast, BroadcastReader
+    from tokenstream.stream._fan_out.broadcast_async import AsyncBroadcast, AsyncBroadcastReader
+    from tokenstream.stream._fan_out.lanes import Labelled
+    from tokenstream.stream._fan_out.merge import Merge, merge
+    from tokenstream.stream._fan_out.merge_async import AsyncMerge
+    from tokenstream.stream._tap.tap import AsyncTap, Tap, tap
 
 __all__ = [
     "AsyncBroadcast",

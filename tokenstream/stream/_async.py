@@ -14,7 +14,7 @@ from tokenstream.stream._base import StreamBase
 from tokenstream.stream._driver import Options
 from tokenstream.stream._opening import known_first
 from tokenstream.stream._said import concurrent
-from tokenstream.stream._views import AsyncChoice
+from tokenstream.stream._views.choices import AsyncChoice
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from tokenstream.router import Router, ToolResults
     from tokenstream.sources._typing import AsyncReadable
     from tokenstream.stages import Reorder
-    from tokenstream.stream._broadcast_async import AsyncBroadcast, AsyncBroadcastReader
-    from tokenstream.stream._broadcast_hub import Policy
-    from tokenstream.stream._guarding import Rule, Said
+    from tokenstream.stream._fan_out.broadcast_async import AsyncBroadcast, AsyncBroadcastReader
+    from tokenstream.stream._fan_out.hub import Policy
+    from tokenstream.stream._guards.guarding import Rule, Said
     from tokenstream.stream._opening import First
-    from tokenstream.stream._responses import AsyncResponses
+    from tokenstream.stream._session.responses import AsyncResponses
 
 __all__ = ["AsyncStream"]
 
@@ -200,7 +200,7 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
                 "this stream is shared as one answer: share each that `.responses` of an unshared one gives"
             )
         if self._responses is None:
-            from tokenstream.stream._responses import AsyncResponses
+            from tokenstream.stream._session.responses import AsyncResponses
 
             self._responses = AsyncResponses(self, self._driver, AsyncStream)
         return self._responses
@@ -287,7 +287,7 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
             ...         await stream.final()
             ...     return stream.stop_reason
         """
-        from tokenstream.stream._guarding import guard, is_awaited
+        from tokenstream.stream._guards.guarding import guard, is_awaited
 
         kept = guard(self._driver.own, rule, first_tokens=first_tokens, every=every, hold=hold, field=field)
         if callable(rule):
@@ -324,7 +324,7 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
             ...         for client in clients:
             ...             tasks.create_task(client.send(hub.reader()))
         """
-        from tokenstream.stream._broadcast_async import broadcast
+        from tokenstream.stream._fan_out.broadcast_async import broadcast
 
         if self._shared is None:
             if self._driver.diverted:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
 from tokenstream.sources import AsyncSource, Deferred
-from tokenstream.stream._async_pump import AsyncPump
 from tokenstream.stream._driver import Driver
-from tokenstream.stream._items import END, WAITED
 from tokenstream.stream._phase import Phase
+from tokenstream.stream._reading.async_pump import AsyncPump
+from tokenstream.stream._reading.items import END, WAITED
 from tokenstream.stream._said import concurrent
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.stages._guards.asked import Question
     from tokenstream.stream._driver import Options
-    from tokenstream.stream._items import Bell
-    from tokenstream.stream._judges import Judges
+    from tokenstream.stream._guards.judges import Judges
     from tokenstream.stream._opening import First
+    from tokenstream.stream._reading.items import Bell
 
 __all__ = ["AsyncDriver"]
 
@@ -294,7 +294,7 @@ class AsyncDriver(Driver):
             question: Asks the guard.
             awaited: True if the answer is known to be awaitable.
         """
-        from tokenstream.stream._judges import Judges
+        from tokenstream.stream._guards.judges import Judges
 
         if self.judges is None:
             self.judges = Judges(self.machine, self.pump)

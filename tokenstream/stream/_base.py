@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tokenstream.stages._metrics import Metrics
     from tokenstream.stream._attempts import AttemptReport
     from tokenstream.stream._driver import Driver
-    from tokenstream.stream._tap_onlooker import Onlooker
+    from tokenstream.stream._tap.onlooker import Onlooker
 
 __all__ = ["StreamBase", "reader_of"]
 

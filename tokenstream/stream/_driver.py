@@ -13,13 +13,13 @@ from tokenstream.errors import MisuseError, StreamClosed, StreamConsumed, Stream
 from tokenstream.limits import Deadlines, check_option
 from tokenstream.sources import reading_failed
 from tokenstream.stages import Chain
-from tokenstream.stream._aspects import Alone
-from tokenstream.stream._items import END, LOST, WAITED, Away, Failed, Opened
 from tokenstream.stream._opening import is_failure, prepare, taken
 from tokenstream.stream._options import Options
 from tokenstream.stream._phase import NEXT, Phase, Step, Verdict
+from tokenstream.stream._reading.items import END, LOST, WAITED, Away, Failed, Opened
+from tokenstream.stream._reading.silence import Gap, GuardTime, Silence
 from tokenstream.stream._said import broken_off, concurrent, inform, log
-from tokenstream.stream._silence import Gap, GuardTime, Silence
+from tokenstream.stream._views.aspects import Alone
 
 if TYPE_CHECKING:
     from tokenstream._connection.status import ResponseHead

@@ -8,7 +8,7 @@ from inspect import isawaitable, iscoroutine
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError, StreamError
-from tokenstream.stream._reader import unpacked
+from tokenstream.stream._reading.reader import unpacked
 
 if TYPE_CHECKING:
     from anyio import Event
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from tokenstream import events
     from tokenstream.router import Router, ToolResults
     from tokenstream.stages._handlers import Run, Work
-    from tokenstream.stream._aspects import Cursors
     from tokenstream.stream._async_driver import AsyncDriver
     from tokenstream.stream._sync_driver import SyncDriver
+    from tokenstream.stream._views.aspects import Cursors
 
 __all__ = ["run", "run_async"]
 

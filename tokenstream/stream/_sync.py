@@ -14,7 +14,7 @@ from tokenstream.stream._driver import Options
 from tokenstream.stream._opening import known_first
 from tokenstream.stream._phase import Phase
 from tokenstream.stream._sync_driver import SyncDriver
-from tokenstream.stream._views import Choice
+from tokenstream.stream._views.choices import Choice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from tokenstream.router import Router, ToolResults
     from tokenstream.sources._typing import SyncReadable
     from tokenstream.stages import Reorder
-    from tokenstream.stream._broadcast import Broadcast, BroadcastReader
-    from tokenstream.stream._broadcast_hub import Policy
-    from tokenstream.stream._guarding import Rule
+    from tokenstream.stream._fan_out.broadcast import Broadcast, BroadcastReader
+    from tokenstream.stream._fan_out.hub import Policy
+    from tokenstream.stream._guards.guarding import Rule
     from tokenstream.stream._opening import First
-    from tokenstream.stream._responses import Responses
+    from tokenstream.stream._session.responses import Responses
 
 __all__ = ["Stream"]
 
@@ -189,7 +189,7 @@ class Stream(StreamBase[SyncDriver], Choice):
                 "this stream is shared as one answer: share each that `.responses` of an unshared one gives"
             )
         if self._responses is None:
-            from tokenstream.stream._responses import Responses
+            from tokenstream.stream._session.responses import Responses
 
             self._responses = Responses(self, self._driver, Stream)
         return self._responses
@@ -271,7 +271,7 @@ class Stream(StreamBase[SyncDriver], Choice):
             ...     print([piece for piece in stream.text], stream.stop_reason)
             ['The cat'] the text matches 'cat'
         """
-        from tokenstream.stream._guarding import guard, is_awaited
+        from tokenstream.stream._guards.guarding import guard, is_awaited
 
         if is_awaited(rule):
             raise MisuseError(
@@ -310,7 +310,7 @@ class Stream(StreamBase[SyncDriver], Choice):
             ...     print(list(show.text), save.final().text)
             ['Hel', 'lo'] Hello
         """
-        from tokenstream.stream._broadcast import broadcast
+        from tokenstream.stream._fan_out.broadcast import broadcast
 
         if self._shared is None:
             if self._driver.diverted:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.errors import MisuseError
 from tokenstream.sources import Deferred, SyncSource
 from tokenstream.stream._driver import Driver
-from tokenstream.stream._items import END, NOTABLE_SECONDS, WAITED, Failed, Opened
 from tokenstream.stream._phase import Phase
-from tokenstream.stream._pump import Pump
+from tokenstream.stream._reading.items import END, NOTABLE_SECONDS, WAITED, Failed, Opened
+from tokenstream.stream._reading.pump import Pump
 from tokenstream.stream._said import concurrent
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.stream._driver import Options
-    from tokenstream.stream._items import Bell
     from tokenstream.stream._opening import First
+    from tokenstream.stream._reading.items import Bell
 
 __all__ = ["SyncDriver"]
 

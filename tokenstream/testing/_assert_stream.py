@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from tokenstream.errors import MisuseError, OutputIncomplete, StreamError
-from tokenstream.stream._host import running
+from tokenstream.stream._reading.host import running
 from tokenstream.testing._chunking import Seed
 from tokenstream.testing._cut_places import cut_places, recording_of
 from tokenstream.testing._diff import differences

@@ -11,8 +11,8 @@ from tokenstream.sources._boto3 import beneath, is_event_stream, stream_of
 from tokenstream.sources._http_client import from_http_client, is_http_client
 from tokenstream.sources._kinds import named
 from tokenstream.sources._requests import from_requests, from_urllib3, is_requests, is_urllib3, was_read
-from tokenstream.stream._tap_beside import response_of
-from tokenstream.stream._tap_body import can_be_shown, show
+from tokenstream.stream._tap.beside import response_of
+from tokenstream.stream._tap.body import can_be_shown, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

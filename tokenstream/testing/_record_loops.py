@@ -11,8 +11,8 @@ from tokenstream.sources._awaited import is_awaitable
 from tokenstream.sources._kinds import named
 from tokenstream.sources._plain import is_file
 from tokenstream.stream._base import reader_of
-from tokenstream.stream._pump import Pump
-from tokenstream.stream._tap_beside import (
+from tokenstream.stream._reading.pump import Pump
+from tokenstream.stream._tap.beside import (
     AsyncBeside,
     AsyncManaged,
     Beside,
@@ -21,7 +21,7 @@ from tokenstream.stream._tap_beside import (
     colours_of,
     loops_of,
 )
-from tokenstream.stream._tap_items import AsyncPassing, Passing
+from tokenstream.stream._tap.items import AsyncPassing, Passing
 from tokenstream.testing._record_bodies import note_body
 
 if TYPE_CHECKING:

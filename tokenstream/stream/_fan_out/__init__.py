@@ -1,0 +1,1 @@
+"""One stream for several consumers, and several streams in one loop."""

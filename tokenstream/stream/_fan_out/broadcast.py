@@ -1,0 +1,423 @@
+"""One stream for several consumers in `for` loops, in one thread or several."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tokenstream._basics.elsewhere import no_block
+from tokenstream.stream._base import StreamBase
+from tokenstream.stream._fan_out.cursors import Following
+from tokenstream.stream._fan_out.hub import PATIENCE, Hub, checked
+from tokenstream.stream._fan_out.reader import Follower
+from tokenstream.stream._phase import Phase
+from tokenstream.stream._reading.pump import Pump
+from tokenstream.stream._said import concurrent
+from tokenstream.stream._sync_driver import SyncDriver
+from tokenstream.stream._views.choices import Choice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from types import TracebackType
+    from typing import Self
+
+    from tokenstream.errors import StreamError
+    from tokenstream.events import Event
+    from tokenstream.message import Message
+    from tokenstream.router import Router, ToolResults
+    from tokenstream.stream._fan_out.hub import Place, Policy
+    from tokenstream.stream._reading.items import Bell
+
+__all__ = ["Broadcast", "BroadcastReader"]
+
+ItemT = TypeVar("ItemT")
+FoundT = TypeVar("FoundT")
+
+
+class _SharedPump(Pump):
+    """A pump that releases the hub's lock while it waits, so that other threads may look meanwhile.
+
+    Args:
+        pump: The pump that has read the source so far.
+        lock: Held by the thread that reads or looks.
+    """
+
+    __slots__ = ("_turn",)
+
+    def __init__(self, pump: Pump, lock: Any) -> None:  # noqa: ANN401 - an RLock, whose class is not public
+        for name in Pump.__slots__:
+            setattr(self, name, getattr(pump, name))
+        self._turn = lock
+        self.direct = None
+
+    def replace(self, source: Any) -> None:  # noqa: ANN401 - a source, opened or not
+        super().replace(source)
+        # The short cut would read without releasing the lock.
+        self.direct = None
+
+    def put_back(self, items: Iterable[Any]) -> None:
+        super().put_back(items)
+        self.direct = None
+
+    def read(self, until: float | None) -> Any:  # noqa: ANN401 - a chunk, or an item of `_items`
+        self._turn.release()
+        try:
+            return super().read(until)
+        finally:
+            self._turn.acquire()
+
+    def wait(self, until: float | None) -> Any:  # noqa: ANN401 - an item of `_items`
+        self._turn.release()
+        try:
+            return super().wait(until)
+        finally:
+            self._turn.acquire()
+
+
+class SyncHub(Hub[SyncDriver]):
+    """Read a stream for readers in any threads."""
+
+    __slots__ = ("_changed", "_room", "lock")
+
+    def __init__(self, driver: SyncDriver) -> None:
+        pump = driver.pump
+        if not pump.enter():
+            raise concurrent()
+        # Reentrant: a guard or a listener called under the lock may stop the stream or read a view.
+        self.lock = threading.RLock()
+        """Held while the message grows, and by every thread that looks at it."""
+        self._changed = threading.Condition(self.lock)
+        self._room = threading.Condition(self.lock)
+        driver.pump = _SharedPump(pump, self.lock)
+        pump.leave()
+        super().__init__(driver)
+
+    def wait_for(self, place: Place, look: Callable[[], FoundT | None], until: float | None) -> FoundT | None:
+        """Read, or wait for another reader, until `look` finds something; None once the time has come.
+
+        Args:
+            place: The place of the reader that looks.
+            look: Returns what the reader waits for, or None.
+            until: Time at which to stop waiting; None for no limit.
+        """
+        with self.lock:
+            if place.busy:
+                raise concurrent()
+            place.busy = True
+            try:
+                while (found := look()) is None:
+                    if self.over:
+                        self.driver.step()
+                    if until is not None and self.driver.clock() >= until:
+                        return None
+                    self._go_on(place, until)
+            finally:
+                self.rest(place)
+        return found
+
+    def look_now(self, look: Callable[[], FoundT | None]) -> FoundT | None:
+        """Return the result of `look`, after reading what has already arrived; None if it finds nothing."""
+        with self.lock:
+            me = self.whoami()
+            if (found := look()) is None and self._may_read(me):
+                self._read(me, self.driver.step_now)
+                found = look()
+            if found is None and self.over:
+                self.driver.step()
+        return found
+
+    def next_beside(self, place: Place, bell: Bell) -> Event | None:
+        """Return a reader's next event for a loop that reads several streams; None if it has not come."""
+        with self.lock:
+            me = self.whoami()
+            if (event := self.take(place)) is None and self._may_read(me):
+                self._read(me, partial(self.driver.next_beside, bell))
+                event = self.take(place)
+            if event is None and self.over:
+                self.driver.step()
+        return event
+
+    def alone(self, act: Callable[[], object]) -> None:
+        """Call `act` as the only reader of the driver."""
+        with self.lock:
+            me = self.whoami()
+            while self.leader is not None:
+                if self.leader is me:
+                    raise concurrent()
+                self._changed.wait()
+            with self.lead(me):
+                act()
+
+    def end(self, act: Callable[[], object]) -> None:
+        """Call `act`, which ends the stream, and wake all readers."""
+        with self.lock:
+            self.set_free()
+            try:
+                act()
+            finally:
+                self.driver.pump.busy = True
+                self.wake()
+                self.make_room()
+        self.tell()
+
+    def wake(self) -> None:
+        super().wake()
+        self._changed.notify_all()
+
+    def make_room(self) -> None:
+        super().make_room()
+        self._room.notify_all()
+
+    def begin_beside(self, bell: Bell) -> None:
+        with self.lock:
+            super().begin_beside(bell)
+
+    def close(self, *, quiet: bool = False) -> None:
+        """Close the stream for all readers."""
+        self.end(partial(self.driver.close, quiet=quiet))
+
+    def leave(self, place: Place) -> None:
+        """Forget a reader, and let the readers that wait for it go on."""
+        place.gone = True
+        with self.lock:
+            self.wake()
+            self.make_room()
+
+    # -- within ------------------------------------------------------------
+
+    def _go_on(self, place: Place, until: float | None) -> None:
+        me = self.whoami()
+        if self.leader is not None:
+            if self.leader is me:
+                # Code called by the read, such as a guard, reads the stream again.
+                raise concurrent()
+            self._wait(self._changed, until)
+        elif self.must_wait(me, again=self.watcher is place):
+            if self.watcher is None:
+                self.watcher = place
+            if self.watcher is place:
+                self._wait(self._room, until, PATIENCE)
+            else:
+                self._wait(self._changed, until)
+        elif until is None or self.driver.phase is Phase.ENDED:
+            self._read(me, self.driver.__next__)
+        else:
+            self._read(me, partial(self.driver.step_until, until))
+
+    def _wait(
+        self, condition: threading.Condition, until: float | None, most: float = threading.TIMEOUT_MAX
+    ) -> None:
+        condition.wait(most if until is None else min(max(until - self.driver.clock(), 0.0), most))
+
+    def _read(self, me: object, read: Callable[[], Event | None]) -> None:
+        with self.lead(me):
+            self.publish(read())
+        self.lock.release()
+        try:
+            self.tell()
+        finally:
+            self.lock.acquire()
+
+
+class _LockedFollowing(Following[ItemT]):
+    """A cursor in an answer that another thread may be extending."""
+
+    __slots__ = ()
+
+    _hub: SyncHub
+
+    def ready(self) -> ItemT | None:
+        with self._hub.lock:
+            return super().ready()
+
+    def after(self, event: Any) -> ItemT | None:  # noqa: ANN401 - any event
+        with self._hub.lock:
+            return super().after(event)
+
+    def end(self) -> ItemT | None:
+        with self._hub.lock:
+            return super().end()
+
+
+class _SyncFollower(Follower):
+    """The driver of one reader of a broadcast, in any thread."""
+
+    __slots__ = ()
+
+    following = _LockedFollowing
+
+    def __iter__(self) -> Iterator[Event]:
+        with self.hub.lock:
+            self.enter_loop()
+        return self
+
+    def __next__(self) -> Event:
+        event: Event = self.next_event()
+        return event
+
+    def read_all(self) -> None:
+        """Read to the end."""
+        try:
+            while True:
+                self.step()
+        except StopIteration:
+            pass
+
+    def read_ahead(self) -> None:
+        """Have a thread read the source, so that a read can be given a timeout."""
+        self.hub.alone(self.hub.driver.read_ahead)
+
+    def expire(self) -> None:
+        """Apply the deadlines, after nothing has arrived for as long as they allow."""
+        with self.hub.lock:
+            # While a full queue keeps the stream from being read, it is not silent.
+            if not self.is_reading and not self.hub.crowded:
+                self.hub.alone(self.hub.driver.expire)
+
+    def fall_back(self, error: StreamError) -> None:
+        """End the stream with the previous attempt's answer, because the new one differs from it."""
+        self.hub.end(partial(self.hub.driver.fall_back, error))
+
+    def stop(self, reason: str | None = None) -> None:
+        """End the stream here for all readers."""
+        self.hub.end(partial(self.hub.driver.stop, reason))
+
+
+class Broadcast:
+    """One stream for several consumers that come and go; see `Stream.broadcast`.
+
+    Example:
+        >>> from tokenstream import Stream
+        >>> with Stream(["Hel", "lo"], format="pieces") as stream:
+        ...     hub = stream.broadcast()
+        ...     one, two = hub.reader(), hub.reader()
+        ...     print(next(one.text), list(two.text), list(one.text))
+        Hel ['Hel', 'lo'] ['Hello']
+    """
+
+    __slots__ = ("__weakref__", "_hub")
+
+    def __init__(self, hub: SyncHub) -> None:
+        self._hub = hub
+
+    def __repr__(self) -> str:
+        return f"<Broadcast of {self._hub.driver!r}>"
+
+    def reader(self, *, name: str | None = None) -> BroadcastReader:
+        """Return a new reader, which begins at the start of the answer.
+
+        Args:
+            name: Its name in error messages; None for a number.
+        """
+        return BroadcastReader(_SyncFollower(self._hub, self._hub.join(name)))
+
+    def listen(self, function: Callable[[], object]) -> Callable[[], None]:
+        """Have a function called whenever something has arrived, and at the end.
+
+        The reader that reads calls it during the read, so it must neither block nor raise.
+
+        Args:
+            function: Takes no arguments.
+
+        Returns:
+            A function that removes it again.
+        """
+        return self._hub.listen(function)
+
+
+class BroadcastReader(StreamBase[SyncDriver], Choice):
+    """One of several consumers of a stream, with the views and events of a stream.
+
+    One thread at a time may read it. Closing it, or dropping it unclosed, affects
+    neither the stream nor its other readers.
+    """
+
+    __slots__ = ("__weakref__",)
+
+    def __init__(self, follower: Any) -> None:  # noqa: ANN401 - a stand-in for a driver
+        super().__init__(follower, 0)
+
+    @property
+    def name(self) -> str:
+        """The name of the reader in error messages."""
+        return self._follower.place.name
+
+    @property
+    def dropped(self) -> int:
+        """Number of events that the reader has missed under the policy "drop_oldest"."""
+        return self._follower.place.dropped
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self._driver)
+
+    def __next__(self) -> Event:
+        return self._driver.__next__()
+
+    def final(self) -> Message:
+        """Read to the end and return the answer.
+
+        Raises:
+            StreamError: The answer failed; the error's `.partial` has the answer so far.
+        """
+        self._driver.read_all()
+        return self.message
+
+    def choice(self, index: int) -> Choice:
+        """Return the views of one of several alternative answers, counted from 0."""
+        return Choice(self._driver, index)
+
+    def run(self, router: Router) -> ToolResults:
+        """Read to the end and call the router's handlers; see `Stream.run`.
+
+        Args:
+            router: The handlers.
+
+        Returns:
+            The results of the tools, by call id and as the turns of the next request.
+
+        Raises:
+            StreamError: The answer failed; `tool_results` has the results so far.
+            Exception: Raised by a handler, with a note that names it; this reader is closed.
+        """
+        from tokenstream.stream._running import run
+
+        return run(self._driver.by_event, self._cursors, router)
+
+    def close(self) -> None:
+        """Close this reader; the stream and its other readers go on. Closing twice is fine."""
+        self._follower.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def _follower(self) -> Follower:
+        driver: Any = self._driver
+        follower: Follower = driver
+        return follower
+
+
+def broadcast(driver: SyncDriver, policy: Policy | None, size: int | None) -> tuple[Broadcast, Any]:
+    """Return the broadcast of a stream, and the driver that the stream itself reads by from now on.
+
+    Args:
+        driver: The driver of the stream.
+        policy: Handling of a loop over events that falls `size` events behind; None for "wait".
+        size: Number of events to hold; None for 1,024.
+    """
+    checked(policy, size)
+    hub = SyncHub(driver)
+    hub.choose(policy, size)
+    return Broadcast(hub), _SyncFollower(hub, hub.join("the stream", here=True), whole=True)
+
+
+no_block(BroadcastReader, is_async=False)

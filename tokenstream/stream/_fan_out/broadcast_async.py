@@ -1,0 +1,388 @@
+"""One stream for several consumers in `async for` loops, in any tasks of one event loop."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tokenstream._basics.elsewhere import no_block
+from tokenstream.stream._async_driver import AsyncDriver
+from tokenstream.stream._base import StreamBase
+from tokenstream.stream._fan_out.hub import PATIENCE, Hub, checked
+from tokenstream.stream._fan_out.reader import Follower
+from tokenstream.stream._phase import Phase
+from tokenstream.stream._reading.host import running
+from tokenstream.stream._said import concurrent
+from tokenstream.stream._views.choices import AsyncChoice
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+    from types import TracebackType
+    from typing import Self
+
+    import anyio
+
+    from tokenstream.events import Event
+    from tokenstream.message import Message
+    from tokenstream.router import Router, ToolResults
+    from tokenstream.stream._fan_out.hub import Place, Policy
+    from tokenstream.stream._reading.items import Bell
+
+__all__ = ["AsyncBroadcast", "AsyncBroadcastReader"]
+
+FoundT = TypeVar("FoundT")
+
+
+class AsyncHub(Hub[AsyncDriver]):
+    """Read a stream for readers in any tasks of one event loop."""
+
+    __slots__ = ("_current", "_room", "_told")
+
+    def __init__(self, driver: AsyncDriver) -> None:
+        if driver.pump.busy:
+            raise concurrent()
+        super().__init__(driver)
+        self._current: Callable[[], object] | None = None
+        """Returns the running task; None before the first read."""
+        self._told: anyio.Event | None = None
+        """Set when waiting readers are to look again; None if none waits."""
+        self._room: anyio.Event | None = None
+        """Set when the queue has room again; None if no reader waits for that."""
+
+    def whoami(self) -> object:
+        current: Any = self._current
+        if current is not None:
+            try:
+                return current() or threading.current_thread()
+            except RuntimeError:
+                # A source that needs no event loop may be read in a different one, or in none.
+                self._current = None
+        host = running()
+        if host is None:
+            return threading.current_thread()
+        library = sys.modules[host.name]
+        self._current = current = getattr(library, "lowlevel", library).current_task
+        return current() or threading.current_thread()
+
+    async def wait_for(
+        self, place: Place, look: Callable[[], FoundT | None], until: float | None
+    ) -> FoundT | None:
+        """Read, or wait for another reader, until `look` finds something; None once the time has come.
+
+        Args:
+            place: The place of the reader that looks.
+            look: Returns what the reader waits for, or None.
+            until: Time at which to stop waiting; None for no limit.
+        """
+        if place.busy:
+            raise concurrent()
+        place.busy = True
+        try:
+            while (found := look()) is None:
+                if self.over:
+                    await self.driver.step()
+                if until is not None and self.driver.clock() >= until:
+                    return None
+                await self._go_on(place, until)
+        finally:
+            self.rest(place)
+        return found
+
+    async def look_now(self, look: Callable[[], FoundT | None]) -> FoundT | None:
+        """Return the result of `look`, after reading what has already arrived; None if it finds nothing."""
+        me = self.whoami()
+        if (found := look()) is None and self._may_read(me):
+            await self._read(me, self.driver.step_now)
+            found = look()
+        if found is None and self.over:
+            await self.driver.step()
+        return found
+
+    async def next_beside(self, place: Place, bell: Bell) -> Event | None:
+        """Return a reader's next event for a loop that reads several streams; None if it has not come."""
+        me = self.whoami()
+        if (event := self.take(place)) is None and self._may_read(me):
+            await self._read(me, partial(self.driver.next_beside, bell))
+            event = self.take(place)
+        if event is None and self.over:
+            await self.driver.step()
+        return event
+
+    async def alone(self, act: Callable[[], Awaitable[object]]) -> None:
+        """Call `act` as the only reader of the driver."""
+        me = self.whoami()
+        while self.leader is not None:
+            if self.leader is me:
+                raise concurrent()
+            await self._wait(None)
+        with self.lead(me):
+            await act()
+
+    def wake(self) -> None:
+        super().wake()
+        told, self._told = self._told, None
+        if told is not None:
+            told.set()
+
+    def make_room(self) -> None:
+        super().make_room()
+        room, self._room = self._room, None
+        if room is not None:
+            room.set()
+
+    async def close(self, *, failed: bool = False) -> None:
+        """Close the stream for all readers.
+
+        Args:
+            failed: True if another error is being raised.
+        """
+        self.set_free()
+        try:
+            await self.driver.close(failed=failed)
+        finally:
+            self.told_to_end()
+
+    def stop(self, reason: str | None = None) -> None:
+        """End the stream here for all readers; may be called from any thread or task.
+
+        Args:
+            reason: The reason, for `stop_reason`.
+        """
+        self.driver.stop(reason)
+        self.driver.pump.call_soon(self.told_to_end)
+
+    def told_to_end(self) -> None:
+        """Wake all readers and listeners after the end of the stream."""
+        self.wake()
+        self.make_room()
+        self.tell()
+
+    async def leave(self, place: Place) -> None:
+        """Forget a reader, and let the readers that wait for it go on."""
+        place.gone = True
+        self.wake()
+        self.make_room()
+
+    # -- within ------------------------------------------------------------
+
+    async def _go_on(self, place: Place, until: float | None) -> None:
+        me = self.whoami()
+        if self.leader is not None:
+            if self.leader is me:
+                # Code called by the read, such as a guard, reads the stream again.
+                raise concurrent()
+            await self._wait(until)
+        elif self.must_wait(me, again=self.watcher is place):
+            if self.watcher is None:
+                self.watcher = place
+            if self.watcher is place:
+                await self._watch(until)
+            else:
+                await self._wait(until)
+        elif until is None or self.driver.phase is Phase.ENDED:
+            await self._read(me, self.driver.__anext__)
+        else:
+            await self._read(me, partial(self.driver.step_until, until))
+
+    async def _wait(self, until: float | None) -> None:
+        """Wait for `wake`."""
+        import anyio
+
+        self.driver.pump.stay_at_home()
+        if self._told is None:
+            self._told = anyio.Event()
+        if until is None:
+            await self._told.wait()
+            return
+        with anyio.move_on_after(max(until - self.driver.clock(), 0.0)):
+            await self._told.wait()
+
+    async def _watch(self, until: float | None) -> None:
+        """Wait for room in a full queue."""
+        import anyio
+
+        self.driver.pump.stay_at_home()
+        self._room = anyio.Event()
+        seconds = PATIENCE if until is None else min(max(until - self.driver.clock(), 0.0), PATIENCE)
+        with anyio.move_on_after(seconds):
+            await self._room.wait()
+
+    async def _read(self, me: object, read: Callable[[], Awaitable[Event | None]]) -> None:
+        with self.lead(me):
+            self.publish(await read())
+        self.tell()
+
+
+class _AsyncFollower(Follower):
+    """The driver of one reader of a broadcast, in any task."""
+
+    __slots__ = ()
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        self.enter_loop()
+        return self
+
+    def stop(self, reason: str | None = None) -> None:
+        """End the stream here for all readers."""
+        self.hub.stop(reason)
+
+    def expire(self) -> None:
+        """Apply the deadlines, after nothing has arrived for as long as they allow."""
+        # While a full queue keeps the stream from being read, it is not silent.
+        if not self.is_reading and not self.hub.crowded:
+            self.hub.driver.expire()
+            self.hub.wake()
+
+    def glance_beside(self) -> None:
+        """Return None, so that `next_beside` reads: it also wakes the other readers."""
+
+    def __anext__(self) -> Coroutine[Any, Any, Event]:
+        event: Coroutine[Any, Any, Event] = self.next_event()
+        return event
+
+
+class AsyncBroadcast:
+    """One stream for several consumers that come and go; see `AsyncStream.broadcast`.
+
+    Example:
+        >>> import asyncio
+        >>> from tokenstream import AsyncStream
+        >>> async def main() -> list[str]:
+        ...     hub = AsyncStream(["The ", "sky"], format="pieces").broadcast()
+        ...     readers = [hub.reader(), hub.reader()]
+        ...     return [message.text for message in await asyncio.gather(*(one.final() for one in readers))]
+        >>> asyncio.run(main())
+        ['The sky', 'The sky']
+    """
+
+    __slots__ = ("__weakref__", "_hub")
+
+    def __init__(self, hub: AsyncHub) -> None:
+        self._hub = hub
+
+    def __repr__(self) -> str:
+        return f"<AsyncBroadcast of {self._hub.driver!r}>"
+
+    def reader(self, *, name: str | None = None) -> AsyncBroadcastReader:
+        """Return a new reader, which begins at the start of the answer.
+
+        Args:
+            name: Its name in error messages; None for a number.
+        """
+        return AsyncBroadcastReader(_AsyncFollower(self._hub, self._hub.join(name)))
+
+    def listen(self, function: Callable[[], object]) -> Callable[[], None]:
+        """Have a function called whenever something has arrived, and at the end.
+
+        The reader that reads calls it during the read, so it must neither block nor raise.
+
+        Args:
+            function: Takes no arguments.
+
+        Returns:
+            A function that removes it again.
+        """
+        return self._hub.listen(function)
+
+
+class AsyncBroadcastReader(StreamBase[AsyncDriver], AsyncChoice):
+    """One of several consumers of a stream, with the views and events of a stream.
+
+    One task at a time may read it. Closing it, or dropping it unclosed, affects
+    neither the stream nor its other readers.
+    """
+
+    __slots__ = ("__weakref__",)
+
+    def __init__(self, follower: Any) -> None:  # noqa: ANN401 - a stand-in for a driver
+        super().__init__(follower, 0)
+
+    @property
+    def name(self) -> str:
+        """The name of the reader in error messages."""
+        return self._follower.place.name
+
+    @property
+    def dropped(self) -> int:
+        """Number of events that the reader has missed under the policy "drop_oldest"."""
+        return self._follower.place.dropped
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return aiter(self._driver)
+
+    def __anext__(self) -> Coroutine[Any, Any, Event]:
+        return self._driver.__anext__()
+
+    async def final(self) -> Message:
+        """Read to the end and return the answer.
+
+        Raises:
+            StreamError: The answer failed; the error's `.partial` has the answer so far.
+        """
+        step = self._driver.step
+        while True:
+            try:
+                await step()
+            except StopAsyncIteration:
+                return self.message
+
+    def choice(self, index: int) -> AsyncChoice:
+        """Return the views of one of several alternative answers, counted from 0."""
+        return AsyncChoice(self._driver, index)
+
+    async def run(self, router: Router) -> ToolResults:
+        """Read to the end and call the router's handlers; see `AsyncStream.run`.
+
+        Args:
+            router: The handlers.
+
+        Returns:
+            The results of the tools, by call id and as the turns of the next request.
+
+        Raises:
+            StreamError: The answer failed; `tool_results` has the results so far.
+            Exception: Raised by a handler, with a note that names it; this reader is closed.
+        """
+        from tokenstream.stream._running import run_async
+
+        return await run_async(self._driver.by_event, self._cursors, router)
+
+    async def aclose(self) -> None:
+        """Close this reader; the stream and its other readers go on. Closing twice is fine."""
+        await self._follower.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    @property
+    def _follower(self) -> Follower:
+        driver: Any = self._driver
+        follower: Follower = driver
+        return follower
+
+
+def broadcast(driver: AsyncDriver, policy: Policy | None, size: int | None) -> tuple[AsyncBroadcast, Any]:
+    """Return the broadcast of a stream, and the driver that the stream itself reads by from now on.
+
+    Args:
+        driver: The driver of the stream.
+        policy: Handling of a loop over events that falls `size` events behind; None for "wait".
+        size: Number of events to hold; None for 1,024.
+    """
+    checked(policy, size)
+    hub = AsyncHub(driver)
+    hub.choose(policy, size)
+    return AsyncBroadcast(hub), _AsyncFollower(hub, hub.join("the stream", here=True), whole=True)
+
+
+no_block(AsyncBroadcastReader, is_async=True)

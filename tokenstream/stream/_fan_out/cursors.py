@@ -1,0 +1,93 @@
+"""Cursors for one reader of a broadcast, in an answer that other readers may have read further."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from tokenstream.stream._fan_out.hub import NEWS
+from tokenstream.stream._views.cursors import TextCursor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.stages._cursor import Cursor
+    from tokenstream.stream._fan_out.hub import Hub, Place
+    from tokenstream.stream._views.aspects import Cursors
+
+__all__ = ["Following", "Views"]
+
+ItemT = TypeVar("ItemT")
+
+
+class Following(Generic[ItemT]):
+    """A cursor in an answer that other readers may have read further.
+
+    Args:
+        cursor: The cursor to wrap.
+        hub: Reads the stream for all readers.
+        place: The reader's place in it.
+    """
+
+    __slots__ = ("_cursor", "_hub", "_is_text", "_looked", "_place")
+
+    def __init__(self, cursor: Cursor[ItemT], hub: Hub[Any], place: Place) -> None:
+        self._cursor = cursor
+        self._hub = hub
+        self._place = place
+        self._is_text = isinstance(cursor, TextCursor)
+        """True for a text cursor, whose `ready` always gives everything that has arrived."""
+        self._looked = -2
+        """Number of events that had arrived at the last look; -2 before the first."""
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the cursor has
+        return getattr(self._cursor, name)
+
+    def ready(self) -> ItemT | None:
+        """Return the next item that the reader has missed; None if there is none."""
+        number, last = self._hub.news
+        behind = number - self._looked
+        self._place.seen = self._looked = number
+        # With a single new event, its piece need not be searched for in the text.
+        return self._cursor.after(last) if behind == 1 and self._is_text else self._cursor.ready()
+
+    def after(self, event: Any) -> ItemT | None:  # noqa: ANN401 - any event
+        """Return the next item since the last look; `event` may be `NEWS`."""
+        place = self._place
+        number, last = self._hub.news
+        place.seen = self._looked = number
+        # With a single new event, the cursor can read that event itself.
+        if event is NEWS and number == place.before + 1:
+            return self._cursor.after(last)
+        return self._cursor.ready()
+
+    def end(self) -> ItemT | None:
+        """Return the next item that the end of the stream added."""
+        return self._cursor.end()
+
+    def waiting(self) -> Following[ItemT]:
+        """Return a cursor that gives the calls only once the answer is complete."""
+        cursor: Any = self._cursor
+        return type(self)(cursor.waiting(), self._hub, self._place)
+
+
+class Views:
+    """Create cursors like `Cursors`, wrapped for one reader of a broadcast.
+
+    Args:
+        cursors: Creates the cursors.
+        follow: Wraps one of them.
+    """
+
+    __slots__ = ("_cursors", "_follow")
+
+    def __init__(self, cursors: Cursors, follow: Callable[[Cursor[Any]], Following[Any]]) -> None:
+        self._cursors = cursors
+        self._follow = follow
+
+    def __getattr__(self, name: str) -> Callable[..., Following[Any]]:
+        make = getattr(self._cursors, name)
+
+        def followed(*args: object, **named: object) -> Following[Any]:
+            return self._follow(make(*args, **named))
+
+        return followed

@@ -1,0 +1,448 @@
+"""One stream for several consumers, apart from the waiting: their positions, and which of them reads.
+
+A reader that needs more than has arrived becomes the leader: it reads one event
+for all, and wakes the others, which wait meanwhile. No extra task or thread is needed.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import threading
+from itertools import count
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, get_args
+
+from tokenstream._basics.ring import Ring
+from tokenstream.errors import MisuseError, StreamError
+from tokenstream.limits import check_whole
+from tokenstream.stream._phase import Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+
+    from tokenstream.events import Event
+    from tokenstream.message import ToolCall
+    from tokenstream.stream._async_driver import AsyncDriver
+    from tokenstream.stream._reading.items import Bell
+    from tokenstream.stream._sync_driver import SyncDriver
+
+__all__ = ["NEWS", "PATIENCE", "Hub", "Place", "Policy", "checked"]
+
+Policy: TypeAlias = Literal["wait", "drop_oldest", "raise"]
+"""Handling of a loop over events that falls behind by the whole queue."""
+
+_SIZE = 1024
+"""Default number of events held for readers that are behind."""
+_FEW = 64
+"""Number of readers up to which those that have left are not removed."""
+PATIENCE = 0.1
+"""Seconds between checks whether the readers that a full queue waits for still exist."""
+NEWS: Any = object()
+"""Given in place of an event to a view, which then looks at the message itself."""
+_POLICIES: tuple[Policy, ...] = get_args(Policy)
+
+DriverT = TypeVar("DriverT", bound="SyncDriver | AsyncDriver")
+
+
+class Place:
+    """A reader's position in the stream.
+
+    Args:
+        name: The name of the reader, for error messages.
+        position: The number of its next event.
+    """
+
+    __slots__ = (
+        "before",
+        "busy",
+        "condensed",
+        "dropped",
+        "gone",
+        "lost",
+        "name",
+        "owner",
+        "position",
+        "reads_events",
+        "seen",
+    )
+
+    def __init__(self, name: str, position: int) -> None:
+        self.name = name
+        self.position = position
+        self.reads_events = False
+        """True once it has read an event, and not only views."""
+        self.condensed: list[Event] = []
+        """A short replacement for the events before it joined, in reverse order."""
+        self.dropped = 0
+        """Number of events that it has missed."""
+        self.lost = 0
+        """Number of events by which it was behind when the next one was no longer held; 0 while it is."""
+        self.seen = -1
+        """Number of events that had arrived when it last looked."""
+        self.before = -1
+        """The value of `seen` before the last look."""
+        self.busy = False
+        """True while it is being read."""
+        self.gone = False
+        """True once it was closed or dropped."""
+        self.owner: object = None
+        """The thread or task that last read an event of it."""
+
+
+class Hub(Generic[DriverT]):
+    """Read a stream for several readers, whose views are cursors in one shared message.
+
+    Args:
+        driver: The driver of the stream; only the hub reads it from now on.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_behind",
+        "_bells",
+        "_chosen",
+        "_listeners",
+        "_numbers",
+        "_owners",
+        "_readers",
+        "_slowest",
+        "_sweep_at",
+        "around_tool",
+        "driver",
+        "leader",
+        "news",
+        "over",
+        "policy",
+        "ring",
+        "size",
+        "watcher",
+    )
+
+    def __init__(self, driver: DriverT) -> None:
+        self.driver = driver
+        self.policy: Policy = "wait"
+        """Handling of a loop over events that falls `size` events behind."""
+        self.size = _SIZE
+        """Number of events held for loops over events."""
+        machine = driver.machine
+        begun = machine.meter.first_event_at is not None and not machine.gives_again
+        # Readers begin at 0; if events were read before, the ring begins at 1, and they get a summary.
+        self.ring: Ring[Event] = self._new_ring(Ring(1, begin=int(begun)))
+        self._chosen = False
+        """True once the options were given, or a loop over events has begun."""
+        self.news: tuple[int, Any] = (0, None)
+        """Number of events that have arrived, and the last one."""
+        self.over = False
+        """True once the stream has ended and all its events were read."""
+        self.leader: object = None
+        """The thread or task that reads for all; None if none does."""
+        self._numbers = count(1)
+        self._readers: list[Place] = []
+        """Loops over events that the policy "wait" waits for."""
+        self._sweep_at = _FEW
+        """Number of readers at which those that have left are removed."""
+        self._slowest = 0
+        """A lower bound for the positions of `_readers`."""
+        self._behind = 0
+        """Number of readers that a full queue waits for, as of the last check."""
+        self._owners: set[int] = set()
+        """Ids of the threads or tasks that read those."""
+        self.watcher: Place | None = None
+        """The one reader woken when a full queue has room; it reads, and so wakes the others."""
+        self.around_tool: Callable[[ToolCall], AbstractContextManager[Any]] | None = None
+        """Returns the context in which a router runs a tool; None for no context."""
+        self._listeners: dict[object, Callable[[], object]] = {}
+        self._bells: list[Bell] = []
+        """Bells of loops that also read other streams."""
+        driver.pump.busy = True
+
+    def __del__(self) -> None:
+        driver = getattr(self, "driver", None)
+        if driver is not None:
+            driver.pump.busy = False
+
+    def join(self, name: str | None = None, *, here: bool = False) -> Place:
+        """Return the place of a new reader.
+
+        Args:
+            name: Its name; None for a number.
+            here: Give it only events that arrive from now on.
+        """
+        return Place(f"reader {next(self._numbers)}" if name is None else name, self.ring.end if here else 0)
+
+    def listen(self, function: Callable[[], object]) -> Callable[[], None]:
+        """Have a function called whenever something has arrived, and at the end.
+
+        The reader that reads calls it, so it must not block.
+
+        Args:
+            function: Takes no arguments.
+
+        Returns:
+            A function that removes it again.
+        """
+        listener = object()
+        self._listeners[listener] = function
+
+        def end() -> None:
+            self._listeners.pop(listener, None)
+
+        return end
+
+    def choose(self, policy: Policy | None, size: int | None) -> None:
+        """Set the options for all readers; they are fixed once given, or once a loop over events has begun.
+
+        Args:
+            policy: The policy; None to accept any.
+            size: Number of events to hold; None to accept any.
+
+        Raises:
+            MisuseError: Other options are fixed already.
+        """
+        kept = (self.policy, self.size)
+        asked = checked(policy, size, *kept)
+        if asked != kept and self._chosen:
+            raise MisuseError(
+                f"this stream is already shared with policy={kept[0]!r} and size={kept[1]} for all its "
+                "readers: leave both arguments out to use these"
+            )
+        if asked != kept:
+            self.policy, self.size = asked
+            self.ring = self._new_ring(self.ring)
+        self._chosen = self._chosen or policy is not None or size is not None
+
+    def _new_ring(self, events: Ring[Event]) -> Ring[Event]:
+        # The event that reports a stop does not wait for slow readers, so it needs an extra slot.
+        held = self.size + 1 if self.policy == "wait" else self.size
+        ring: Ring[Event] = Ring(held, begin=events.begin)
+        for number in range(events.begin, events.end):
+            ring.append(events[number])
+        return ring
+
+    # -- what has come -------------------------------------------------------
+
+    def look(self, place: Place, seen: int) -> Any:  # noqa: ANN401 - `NEWS`, or None
+        """Return `NEWS` if something has arrived that a reader has not seen, else None."""
+        if place.gone:
+            raise self.driver.exhausted
+        number = self.news[0]
+        if number == seen:
+            return None
+        place.before, place.seen = seen, number
+        return NEWS
+
+    def take(self, place: Place) -> Event | None:
+        """Return the next event of a reader; None if it has not arrived.
+
+        Raises:
+            MisuseError: The reader is too far behind, and the policy is not "drop_oldest".
+        """
+        if place.gone:
+            raise self.driver.exhausted
+        if not place.reads_events:
+            self._begin(place)
+        place.owner = self.whoami()
+        if place.condensed:
+            return place.condensed.pop()
+        ring = self.ring
+        position = place.position
+        if place.lost or position < ring.begin:
+            position = self._catch_up(place)
+        if position == ring.end:
+            return None
+        place.position = position + 1
+        if self._behind and position <= ring.end - self.size:
+            self._behind -= 1
+            if not self._behind:
+                self.make_room()
+        return ring[position]
+
+    def _begin(self, place: Place) -> None:
+        """Start giving a reader events: all from the start, or a summary of those no longer held."""
+        place.reads_events = self._chosen = True
+        if place.position < self.ring.begin:
+            from tokenstream.stream._views.event_cursor import EventCursor
+
+            place.condensed = EventCursor(self.driver.accumulator).ready()[::-1]
+            place.position = self.ring.end
+        if self.policy == "wait":
+            if len(self._readers) >= self._sweep_at:
+                self._readers = [place for place in self._readers if not place.gone]
+                self._sweep_at = max(_FEW, 2 * len(self._readers))
+            self._readers.append(place)
+            self._slowest = min(self._slowest, place.position)
+
+    def _catch_up(self, place: Place) -> int:
+        """Apply the policy to a reader whose next event is no longer held."""
+        missed = self.ring.begin - place.position
+        if self.policy == "drop_oldest":
+            place.dropped += missed
+            place.position = self.ring.begin
+            return place.position
+        place.lost = place.lost or self.ring.end - place.position
+        raise MisuseError(
+            f"{place.name!r} fell {place.lost} events behind, and only {self.size} are held: "
+            "read faster, give .broadcast() a larger size, or read its views, which miss nothing"
+        )
+
+    def publish(self, event: Event | None) -> None:
+        """Add an event that was read to the queue of all readers."""
+        if event is not None:
+            self.ring.append(event)
+            self.news = (self.news[0] + 1, event)
+
+    def tell(self) -> None:
+        """Call the listeners, because something has arrived."""
+        # Copied, because any thread may add or remove a listener meanwhile.
+        for function in self._listeners.copy().values():
+            function()
+
+    # -- who reads -------------------------------------------------------------
+
+    def whoami(self) -> object:
+        """Return the current thread or task."""
+        return threading.current_thread()
+
+    def must_wait(self, me: object, *, again: bool = True) -> bool:
+        """Return True if the queue is full, so that no event may be read before slow readers go on.
+
+        Args:
+            me: The current thread or task.
+            again: Check all readers again, because some may have left.
+
+        Raises:
+            MisuseError: The current thread or task reads a slow reader itself, and would wait forever.
+        """
+        full = self.ring.end - self.size
+        if self.policy != "wait" or self._slowest > full or self.driver.phase is Phase.ENDED:
+            return False
+        if self._behind and not again and id(me) not in self._owners:
+            return True
+        # An error's traceback may keep alive a reader whose thread or task has failed: do not wait for it.
+        readers = self._readers = [
+            place
+            for place in self._readers
+            if not place.gone and (place.position > full or not _is_over(place.owner))
+        ]
+        self._slowest = min((place.position for place in readers), default=self.ring.end)
+        behind = [place for place in readers if place.position <= full]
+        self._behind = len(behind)
+        self._owners = {id(place.owner) for place in behind}
+        if id(me) in self._owners:
+            names = ", ".join(repr(place.name) for place in behind if place.owner is me)
+            raise MisuseError(
+                f"the queue of {self.size} events is full and waits for {names}, which this thread or task "
+                "reads itself: read from it first, or close it, or use .broadcast(policy='drop_oldest')"
+            )
+        return bool(behind)
+
+    @property
+    def crowded(self) -> bool:
+        """True if the queue was full at the last check."""
+        return bool(self._behind) and not self.over
+
+    def _may_read(self, me: object) -> bool:
+        """Return True if `me` may read now: no leader, no full queue, and the stream is not over."""
+        return self.leader is None and not self.over and not self.must_wait(me)
+
+    def lead(self, me: object) -> _Turn:
+        """Return a context in which `me` reads the stream for all."""
+        return _Turn(self, me)
+
+    def wake(self) -> None:
+        """Wake all waiting readers to look again."""
+        for bell in self._bells:
+            bell.set()
+
+    def make_room(self) -> None:
+        """Wake the watcher, because a full queue may have room."""
+        for bell in self._bells:
+            bell.set()
+
+    def rest(self, place: Place) -> None:
+        """Note that a reader is no longer being read."""
+        place.busy = False
+        if self.watcher is place:
+            self.watcher = None
+            self.wake()
+
+    def begin_beside(self, bell: Bell) -> None:
+        """Begin to read for a loop that also reads other streams, unless there is a leader.
+
+        Args:
+            bell: Rung when something may have arrived.
+        """
+        self._bells = [*self._bells, bell]
+        if self.leader is None:
+            self.driver.begin_beside(bell)
+
+    def set_free(self) -> None:
+        """Allow the driver to end the stream, unless a reader is reading."""
+        if self.leader is None:
+            self.driver.pump.busy = False
+
+
+class _Turn:
+    """A context in which one reader reads for all."""
+
+    __slots__ = ("_hub", "_me")
+
+    def __init__(self, hub: Hub[Any], me: object) -> None:
+        self._hub = hub
+        self._me = me
+
+    def __enter__(self) -> None:
+        self._hub.leader = self._me
+        self._hub.driver.pump.busy = False
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        hub = self._hub
+        hub.leader = None
+        hub.driver.pump.busy = True
+        hub.wake()
+        if kind is None or hub.driver.phase is not Phase.ENDED:
+            return False
+        if issubclass(kind, hub.driver.exhausted) or isinstance(error, StreamError):
+            # Not raised here: the driver raises it again for each reader.
+            hub.over = True
+            return True
+        return False
+
+
+def _is_over(owner: Any) -> bool:  # noqa: ANN401 - a thread, or a task of either kind
+    """Return True if a thread or task has ended."""
+    if isinstance(owner, threading.Thread):
+        return not owner.is_alive()
+    if sys.modules.get("trio") is not None and hasattr(owner, "coro"):
+        return inspect.getcoroutinestate(owner.coro) == inspect.CORO_CLOSED
+    return bool(owner.done())
+
+
+# -- options ---------------------------------------------------------------------
+
+
+def checked(
+    policy: Any,  # noqa: ANN401 - any argument
+    size: Any,  # noqa: ANN401 - any argument
+    usual: Policy = "wait",
+    held: int = _SIZE,
+) -> tuple[Policy, int]:
+    """Return the options of a hub, with defaults in place of None.
+
+    Args:
+        policy: The policy; None for `usual`.
+        size: Number of events to hold; None for `held`.
+        usual: The default policy.
+        held: The default number of events.
+
+    Raises:
+        MisuseError: An option is invalid.
+    """
+    policy, size = usual if policy is None else policy, held if size is None else size
+    if policy not in _POLICIES:
+        raise MisuseError(f"policy={policy!r} is unknown: use one of {', '.join(map(repr, _POLICIES))}")
+    return policy, check_whole("size", size)

@@ -1,0 +1,386 @@
+"""Several streams side by side, apart from the waiting: their turns, deadlines and outcomes.
+
+A *lane* is one of the streams. A lane that may have an event is entered in the *queue*
+of lanes by its *entry*, which the stream's pump rings like a bell. The loop takes
+events from the first lane of the queue, and after a few of them turns to the next.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from contextlib import contextmanager
+from heapq import heappop, heappush
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
+
+from tokenstream.errors import StreamConsumed, StreamError
+from tokenstream.stream._base import reader_of
+from tokenstream.stream._reading.reader import LEAST_WAIT
+from tokenstream.stream._uncopied import Uncopied
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+    from tokenstream.events import Event
+    from tokenstream.message import Message
+    from tokenstream.stream._reading.items import Bell
+
+__all__ = ["K", "Labelled", "Lane", "MergeBase"]
+
+K = TypeVar("K")
+StreamT = TypeVar("StreamT", bound=Any)
+DriverT = TypeVar("DriverT", bound=Any)
+
+_MOST_AT_ONCE = 8
+"""Most events that one stream gives in its turn."""
+_LEAST_RUN = 64
+"""Least number of events, if so many have arrived, between two pauses for the reading tasks."""
+
+
+class Labelled(NamedTuple, Generic[K]):
+    """An event of one of several streams.
+
+    Example:
+        >>> from tokenstream.events import TextDelta
+        >>> label, event = Labelled("search", TextDelta("Hi"))
+        >>> label, event.text
+        ('search', 'Hi')
+    """
+
+    label: K
+    """The label of its stream."""
+    event: Event
+    """The event."""
+
+
+class _Line:
+    """The queue of lanes that may have an event, in the order of their turns."""
+
+    __slots__ = ("bells", "waiter")
+
+    def __init__(self) -> None:
+        self.bells: deque[_Place] = deque()
+        self.waiter: Bell | None = None
+        """Rung when the queue is no longer empty; None if nobody waits for that."""
+
+    def put(self, place: _Place) -> None:
+        self.bells.append(place)
+        waiter = self.waiter
+        if waiter is not None:
+            waiter.set()
+
+
+class _Place:
+    """The entry of a lane in the queue, rung by the stream's reader.
+
+    It holds only the number of the lane, so that the reader does not keep the stream alive.
+
+    Args:
+        line: The queue.
+        number: The number of the lane.
+    """
+
+    __slots__ = ("_line", "again", "number", "rung")
+
+    def __init__(self, line: _Line, number: int) -> None:
+        self._line = line
+        self.number = number
+        self.rung = False
+        """True while it is in the queue."""
+        self.again = False
+        """True if it was rung since its turn began."""
+
+    def set(self) -> None:
+        """Enter the queue, unless it is in it already."""
+        # In this order, because `Merge._leave` clears `rung` before it reads `again`, in another thread.
+        self.again = True
+        if not self.rung:
+            self.rung = True
+            self._line.put(self)
+
+
+class Lane(Generic[K, DriverT]):
+    """One of the streams of a merge.
+
+    Args:
+        label: The label of the stream.
+        driver: The driver of the stream.
+        place: Its entry in the queue.
+    """
+
+    __slots__ = ("alarm", "driver", "label", "late", "over", "place", "since", "steady")
+
+    def __init__(self, label: K, driver: DriverT, place: _Place) -> None:
+        self.label = label
+        self.driver = driver
+        self.place = place
+        self.over = False
+        """True once it has nothing more to give."""
+        self.since = 0.0
+        """Time by the driver's clock since which nothing has arrived."""
+        self.alarm = math.inf
+        """Time by the monotonic clock at which to check its deadlines."""
+        self.steady = False
+        """True if nothing that may arrive before the alarm can require an earlier one."""
+        self.late = False
+        """True if a deadline seems to have passed, but chunks may have arrived that were not read yet."""
+
+
+class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
+    """Several streams without their loop: turns, deadlines, and the outcome of each.
+
+    Args:
+        streams: The streams by label.
+        fail_fast: End all streams when the first one fails.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_alarms",
+        "_errors",
+        "_fail_fast",
+        "_given",
+        "_lanes",
+        "_last_call",
+        "_line",
+        "_live",
+        "_run",
+        "_streams",
+        "_told",
+        "failed",
+    )
+
+    def __init__(self, streams: Mapping[K, StreamT], *, fail_fast: bool) -> None:
+        self._streams: dict[K, StreamT] = dict(streams)
+        self._fail_fast = fail_fast
+        self._errors: dict[K, StreamError] = {}
+        self.failed: K | None = None
+        """The label of the stream that failed first; None if none has."""
+        self._line = _Line()
+        self._lanes: list[Lane[K, DriverT]] = []
+        self._live = -1
+        """Number of streams that are not over; -1 before the first read."""
+        self._given = 0
+        """Number of events that the current stream has given in its turn."""
+        self._run = _LEAST_RUN
+        """Number of events to give before the next pause for the reading tasks."""
+        self._last_call = False
+        """True after a failure that ends all: only events that have already arrived are given."""
+        self._alarms: list[tuple[float, int]] = []
+        """A heap of alarms, each with the number of its lane."""
+        self._told = False
+        """True once the error was raised."""
+
+    def __repr__(self) -> str:
+        running = sum(stream.message.ending == "streaming" for stream in self._streams.values())
+        return f"<{type(self).__name__} of {len(self._streams)} streams: {running} streaming>"
+
+    @property
+    def streams(self) -> Mapping[K, StreamT]:
+        """The streams by label; their own views may be read between two events, and afterwards."""
+        return MappingProxyType(self._streams)
+
+    @property
+    def messages(self) -> dict[K, Message]:
+        """The answers so far by label: snapshots that never change."""
+        return {label: stream.message for label, stream in self._streams.items()}
+
+    @property
+    def errors(self) -> Mapping[K, StreamError]:
+        """The errors of failed streams by label, in the order in which they failed."""
+        return MappingProxyType(self._errors)
+
+    @property
+    def _drivers(self) -> list[DriverT]:
+        """The current drivers of the streams; `broadcast` replaces the driver of a stream."""
+        return [cast("DriverT", reader_of(stream)) for stream in self._streams.values()]
+
+    def stop(self, reason: str | None = None) -> None:
+        """End all streams here; the messages keep what was read, and the rest is not read.
+
+        Never blocks, and may be called from any thread.
+
+        Args:
+            reason: The reason, for each stream's `stop_reason`.
+        """
+        for stream in self._streams.values():
+            stream.stop(reason)
+
+    # -- turns -------------------------------------------------------------
+
+    def _check_left(self) -> None:
+        """Refuse a new loop if nothing is left to read."""
+        if self._live == 0 and self._lanes:
+            msg = "the events of all streams were read to their end; the answers are in .messages"
+            raise StreamConsumed(msg)
+
+    def _begin(self) -> None:
+        """Begin to read all streams."""
+        for number, (label, driver) in enumerate(zip(self._streams, self._drivers, strict=True)):
+            lane = Lane(label, driver, _Place(self._line, number))
+            if driver.verdict.reason is None:
+                # A stream that was stopped meanwhile is no error: it just gives nothing.
+                with noted(label):
+                    driver.enter_loop()
+            self._lanes.append(lane)
+            lane.place.set()
+        self._live = len(self._lanes)
+        for lane in self._lanes:
+            with noted(lane.label):
+                lane.driver.begin_beside(lane.place)
+
+    def _next_lane(self) -> Lane[K, DriverT] | None:
+        """Return the lane whose turn it is; None if the queue is empty."""
+        bells = self._line.bells
+        while bells:
+            lane = self._lanes[bells[0].number]
+            if not lane.over:
+                return lane
+            bells.popleft()
+        return None
+
+    def _gave(self, lane: Lane[K, DriverT], event: Event) -> Labelled[K]:
+        """Count and label an event that a stream has given; after a few, turn to the next stream."""
+        self._given += 1
+        self._run -= 1
+        if lane.driver.is_waiting_beside:
+            self._leave(lane)
+        elif self._given >= _MOST_AT_ONCE:
+            self._given = 0
+            self._line.bells.rotate(-1)
+        return Labelled(lane.label, event)
+
+    def _begin_run(self) -> None:
+        """Set the number of events before the next pause; two for each queued stream keep pace with them."""
+        self._run = max(_LEAST_RUN, 2 * len(self._line.bells))
+
+    def _leave(self, lane: Lane[K, DriverT]) -> None:
+        """Take a stream that has nothing to give just now out of the queue, and set its alarm."""
+        if self._last_call:
+            self._take_out(lane)
+            return
+        self._given = 0
+        self._line.bells.popleft()
+        lane.late = lane.place.rung = False
+        driver = lane.driver
+        # In this state no chunk can make a deadline earlier.
+        steady = driver.due > -math.inf and driver.machine.plain
+        if steady and lane.steady:
+            return
+        since = lane.since = driver.clock()
+        until = driver.idle_until(since)
+        if until is not None:
+            lane.steady = steady
+            self._set_alarm(lane, time.monotonic() + until - since)
+
+    def _take_out(self, lane: Lane[K, DriverT]) -> None:
+        """Mark the first stream of the queue as over, and take it out."""
+        self._given = 0
+        self._line.bells.popleft()
+        lane.over = True
+        self._live -= 1
+
+    def _break(self, lane: Lane[K, DriverT], error: Exception) -> None:
+        """Take out a stream whose turn has raised an exception.
+
+        Args:
+            lane: The stream.
+            error: The exception; raised again unless it is the stream's end or a `StreamError`.
+        """
+        if isinstance(error, StreamError):
+            self._fail(lane, error)
+        elif isinstance(error, lane.driver.exhausted):
+            self._take_out(lane)
+        else:
+            note(error, lane.label)
+            raise error
+
+    def _fail(self, lane: Lane[K, DriverT], error: StreamError) -> None:
+        """Take out a stream that has failed; with `fail_fast`, let the others give only what has arrived."""
+        self._take_out(lane)
+        if not self._errors:
+            self.failed = lane.label
+        self._errors[lane.label] = error
+        note(error, lane.label)
+        if self._fail_fast and not self._last_call:
+            self._last_call = True
+            for other in self._lanes:
+                if not other.over:
+                    other.place.set()
+                    other.over = not other.driver.finish_beside()
+                    self._live -= other.over
+
+    def _end(self) -> StreamError | None:
+        """End the merge when nothing is left to give; return the error to raise, the first time only."""
+        if not self._errors or self._told:
+            return None
+        self._told = True
+        for lane in self._lanes if self._fail_fast else ():
+            lane.driver.stop(f"the stream {self.failed!r} has failed")
+        error = self._errors[cast("K", self.failed)]
+        for label, other in [*self._errors.items()][1:]:
+            error.add_note(f"the stream {label!r} has failed as well: {type(other).__name__}: {other}")
+        return error
+
+    # -- deadlines ---------------------------------------------------------
+
+    def _set_alarm(self, lane: Lane[K, DriverT], at: float) -> None:
+        """Set a stream's alarm, unless it has an earlier one."""
+        if at < lane.alarm:
+            lane.alarm = at
+            heappush(self._alarms, (at, lane.place.number))
+
+    @property
+    def _is_due(self) -> bool:
+        """True if an alarm is due."""
+        alarms = self._alarms
+        return bool(alarms) and alarms[0][0] <= time.monotonic()
+
+    def _look_at_clock(self) -> float | None:
+        """Handle the alarms that are due; return the seconds until the next one, None without one."""
+        alarms = self._alarms
+        while alarms:
+            now = time.monotonic()
+            if alarms[0][0] > now:
+                return alarms[0][0] - now
+            at, number = heappop(alarms)
+            lane = self._lanes[number]
+            if at == lane.alarm:
+                lane.alarm, lane.steady = math.inf, False
+                if not lane.place.rung:
+                    self._look_at_deadlines(lane, now)
+        return None
+
+    def _look_at_deadlines(self, lane: Lane[K, DriverT], now: float) -> None:
+        driver = lane.driver
+        until = driver.idle_until(lane.since)
+        if until is None:
+            return
+        seconds = until - driver.clock()
+        if seconds > 0:
+            self._set_alarm(lane, now + seconds)
+        elif not lane.late:
+            lane.late = True
+            self._set_alarm(lane, now + LEAST_WAIT)
+        else:
+            driver.expire()
+            lane.place.set()
+
+
+@contextmanager
+def noted(label: object) -> Generator[None]:
+    """Add a note with the stream's label to an exception raised inside the block."""
+    try:
+        yield
+    except Exception as error:
+        note(error, label)
+        raise
+
+
+def note(error: BaseException, label: object) -> None:
+    """Add a note with the stream's label to an exception, once."""
+    note = f"raised by the stream {label!r} of a merge"
+    if note not in getattr(error, "__notes__", ()):
+        error.add_note(note)

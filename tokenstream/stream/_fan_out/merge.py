@@ -1,0 +1,212 @@
+"""Several streams side by side, in one `for` loop; and `merge`, for both kinds of loop."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, overload
+
+from tokenstream._basics.elsewhere import no_block
+from tokenstream.errors import MisuseError
+from tokenstream.sources._kinds import named
+from tokenstream.stream._async import AsyncStream
+from tokenstream.stream._base import StreamBase
+from tokenstream.stream._fan_out.lanes import K, Labelled, Lane, MergeBase
+from tokenstream.stream._fan_out.merge_async import AsyncMerge
+from tokenstream.stream._said import concurrent
+from tokenstream.stream._sync import Stream
+from tokenstream.stream._sync_driver import SyncDriver
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from types import TracebackType
+    from typing import Self
+
+__all__ = ["Merge", "merge"]
+
+
+class Merge(MergeBase[K, Stream, SyncDriver]):
+    """Several streams side by side, in a `for` loop: an iterator of labels and events.
+
+    From the first event on, a thread for each stream reads ahead.
+
+    Args:
+        streams: The streams by label.
+        fail_fast: End all streams when the first one fails.
+    """
+
+    __slots__ = ("_lock", "_rung")
+
+    def __init__(self, streams: Mapping[K, Stream], *, fail_fast: bool) -> None:
+        super().__init__(streams, fail_fast=fail_fast)
+        # Reentrant, like the lock of a stream.
+        self._lock = threading.RLock()
+        self._rung = self._line.waiter = threading.Event()
+
+    def __iter__(self) -> Iterator[Labelled[K]]:
+        self._check_left()
+        return self
+
+    def __next__(self) -> Labelled[K]:
+        if not self._lock.acquire(blocking=False):
+            raise concurrent()
+        try:
+            return self._next()
+        finally:
+            self._lock.release()
+
+    def close(self) -> None:
+        """Close all streams; the messages keep what was read. Closing twice is fine."""
+        self._close(quiet=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._close(quiet=error is not None)
+
+    # -- within ------------------------------------------------------------
+
+    def _next(self) -> Labelled[K]:
+        if self._live < 0:
+            self._begin()
+        if self._is_due:
+            self._look_at_clock()
+        while self._live:
+            lane = self._next_lane()
+            if lane is None:
+                self._wait()
+                continue
+            lane.place.again = False
+            try:
+                event = lane.driver.next_beside(lane.place)
+            except Exception as error:  # noqa: BLE001 - `_break` raises unexpected ones again
+                self._break(lane, error)
+            else:
+                if event is not None:
+                    return self._gave(lane, event)
+                self._leave(lane)
+        failure = self._end()
+        if failure is None:
+            raise StopIteration
+        self._close(quiet=True)
+        raise failure.with_traceback(None)
+
+    def _leave(self, lane: Lane[K, SyncDriver]) -> None:
+        super()._leave(lane)
+        if lane.place.again and not lane.over:
+            # A thread rang after `next_beside` had looked, while the lane was still in the queue.
+            lane.place.set()
+
+    def _wait(self) -> None:
+        """Wait until a stream is queued."""
+        self._rung.clear()
+        seconds = self._look_at_clock()
+        if not self._line.bells:
+            self._rung.wait(seconds)
+
+    def _close(self, *, quiet: bool) -> None:
+        """Close all streams, waking every thread before waiting for the first.
+
+        Args:
+            quiet: Only log an error of the closing, because another error is being raised.
+        """
+        for driver in self._drivers:
+            driver.ask_to_close()
+            driver.pump.finish()
+        broken: list[Exception] = []
+        for driver in self._drivers:
+            try:
+                driver.close(quiet=quiet)
+            except Exception as error:  # noqa: BLE001 - the other streams must still be closed
+                broken.append(error)
+        if broken:
+            raise broken[0]
+
+
+no_block(Merge, is_async=False)
+
+
+class _NoStreams(Merge[K]):
+    """A merge of no streams: a sync or async loop over it ends at once."""
+
+    __slots__ = ()
+
+    def __aiter__(self) -> AsyncIterator[Labelled[K]]:
+        return self
+
+    async def __anext__(self) -> Labelled[K]:
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        pass
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        pass
+
+
+@overload
+def merge(streams: Mapping[K, Stream], *, fail_fast: bool = True) -> Merge[K]: ...
+@overload
+def merge(streams: Mapping[K, AsyncStream], *, fail_fast: bool = True) -> AsyncMerge[K]: ...
+def merge(streams: Mapping[K, Any], *, fail_fast: bool = True) -> Merge[K] | AsyncMerge[K]:
+    r"""Read several streams side by side, in one loop that gives each event with the label of its stream.
+
+    The events of each stream keep their order, and a fast stream does not hold up a slow one.
+    All requests are sent together. The end of `with` closes all streams. `streams` has the
+    streams, whose views may also be read; `messages` has their answers, and `errors` the errors.
+
+    Args:
+        streams: The streams by label: all `Stream`, for a `for` loop, or all `AsyncStream`, for
+            an `async for` loop.
+        fail_fast: End all streams when the first one fails: events that have arrived are given, the
+            others are stopped, and its error is raised. Otherwise it is raised once the others are over.
+
+    Raises:
+        MisuseError: The argument is not a mapping of streams, or mixes both kinds.
+        StreamError: In the loop: a stream has failed; a note names it, and so does `failed`.
+
+    Example:
+        >>> from tokenstream import Stream, merge
+        >>> left = Stream(["Hel", "lo"], format="pieces")
+        >>> right = Stream(["Good ", "bye"], format="pieces")
+        >>> with merge({"left": left, "right": right}) as merged:
+        ...     labels = {label for label, event in merged}
+        >>> sorted(labels), merged.messages["right"].text
+        (['left', 'right'], 'Good bye')
+    """
+    given: Any = streams
+    if not isinstance(given, Mapping):
+        raise MisuseError(
+            'merge takes streams by their labels, merge({"search": stream, "write": other}), '
+            f"not {named(given)}"
+        )
+    labels: dict[int, K] = {}
+    kinds: dict[type, K] = {}
+    for label, stream in streams.items():
+        kind = next((kind for kind in (Stream, AsyncStream) if isinstance(stream, kind)), None)
+        if kind is None and isinstance(stream, StreamBase):
+            raise MisuseError(f"{label!r} is one of several readers: merge takes the stream itself")
+        if kind is None:
+            raise MisuseError(f"merge takes streams, and {label!r} is {named(stream)}: wrap it in a Stream")
+        other = labels.setdefault(id(stream), label)
+        if other != label:
+            raise MisuseError(f"{label!r} and {other!r} are the same stream: give it one label")
+        kinds.setdefault(kind, label)
+    if len(kinds) > 1:
+        raise MisuseError(
+            f"{kinds[Stream]!r} is a Stream and {kinds[AsyncStream]!r} an AsyncStream: merge one kind only"
+        )
+    if not kinds:
+        return _NoStreams(streams, fail_fast=fail_fast)
+    if AsyncStream in kinds:
+        return AsyncMerge(streams, fail_fast=fail_fast)
+    return Merge(streams, fail_fast=fail_fast)

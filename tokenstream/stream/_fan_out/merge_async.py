@@ -1,0 +1,171 @@
+"""Several streams side by side, in an `async for` loop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokenstream._basics.elsewhere import no_block
+from tokenstream.stream._async import AsyncStream
+from tokenstream.stream._async_driver import AsyncDriver
+from tokenstream.stream._fan_out.lanes import K, MergeBase
+from tokenstream.stream._reading.host import running
+from tokenstream.stream._reading.reader import left
+from tokenstream.stream._said import concurrent
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from types import TracebackType
+    from typing import Self
+
+    from anyio.abc import TaskGroup
+
+    from tokenstream.stream._fan_out.lanes import Labelled
+    from tokenstream.stream._reading.async_pump import AsyncPump
+
+__all__ = ["AsyncMerge"]
+
+
+class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
+    """Several streams side by side, in an `async for` loop: an iterator of labels and events.
+
+    Each stream is read by its own reading task, as without a merge. On trio, that
+    needs `async with`.
+
+    Args:
+        streams: The streams by label.
+        fail_fast: End all streams when the first one fails.
+    """
+
+    __slots__ = ("_busy", "_shared", "_tasks")
+
+    def __init__(self, streams: Mapping[K, AsyncStream], *, fail_fast: bool) -> None:
+        super().__init__(streams, fail_fast=fail_fast)
+        self._busy = False
+        self._shared: list[AsyncPump] = []
+        self._tasks: TaskGroup | None = None
+
+    def __aiter__(self) -> AsyncIterator[Labelled[K]]:
+        self._check_left()
+        return self
+
+    async def __anext__(self) -> Labelled[K]:
+        if self._busy:
+            raise concurrent()
+        self._busy = True
+        try:
+            return await self._next()
+        finally:
+            self._busy = False
+
+    async def aclose(self) -> None:
+        """Close all streams; the messages keep what was read. Closing twice is fine."""
+        await self._close(failed=False)
+
+    async def __aenter__(self) -> Self:
+        host = running()
+        if host is not None and host.name == "trio" and self._tasks is None:
+            from anyio import create_task_group
+
+            tasks = create_task_group()
+            await tasks.__aenter__()
+            self._tasks = tasks
+        pumps = [driver.pump for driver in self._drivers]
+        self._shared += [pump for pump in pumps if pump.share_tasks(self._tasks)]
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            await self._close(failed=error is not None)
+        finally:
+            for pump in self._shared:
+                pump.leave_tasks()
+            self._shared.clear()
+            tasks, self._tasks = self._tasks, None
+            if tasks is not None:
+                await left(tasks)
+
+    # -- within ------------------------------------------------------------
+
+    async def _next(self) -> Labelled[K]:
+        if self._live < 0:
+            self._begin()
+        if self._run <= 0 or self._is_due:
+            await self._pause()
+        while self._live:
+            lane = self._next_lane()
+            if lane is None:
+                await self._wait()
+                continue
+            driver = lane.driver
+            try:
+                event = driver.glance_beside() or await driver.next_beside(lane.place)
+            except Exception as error:  # noqa: BLE001 - `_break` raises unexpected ones again
+                self._break(lane, error)
+                continue
+            if event is not None:
+                return self._gave(lane, event)
+            self._leave(lane)
+        failure = self._end()
+        if failure is None:
+            raise StopAsyncIteration
+        await self._close(failed=True)
+        raise failure.with_traceback(None)
+
+    async def _pause(self) -> float | None:
+        """Let the reading tasks run, and return the seconds until the next deadline; None without one."""
+        from anyio.lowlevel import checkpoint
+
+        await checkpoint()
+        self._begin_run()
+        return self._look_at_clock()
+
+    async def _wait(self) -> None:
+        """Wait until a stream is queued."""
+        from anyio import Event, move_on_after
+
+        line, seconds = self._line, await self._pause()
+        if line.bells:
+            return
+        waiter = line.waiter = Event()
+        try:
+            with move_on_after(seconds):
+                await waiter.wait()
+        finally:
+            line.waiter = None
+
+    async def _close(self, *, failed: bool) -> None:
+        """Close all streams at the same time, and wait for the last one.
+
+        Args:
+            failed: True if an error is being raised, which must be neither hidden nor delayed.
+        """
+        for driver in self._drivers:
+            driver.ask_to_close()
+            driver.end()
+        broken: list[Exception] = []
+
+        async def close(driver: AsyncDriver) -> None:
+            try:
+                await driver.close(failed=failed)
+            except Exception as error:  # noqa: BLE001 - the other streams must still be closed
+                broken.append(error)
+
+        slow = [driver for driver in self._drivers if not driver.pump.release()]
+        if slow:
+            from anyio import create_task_group
+
+            async with create_task_group() as tasks:
+                for driver in slow:
+                    tasks.start_soon(close, driver)
+        for driver in self._drivers:
+            await close(driver)
+        if broken:
+            raise broken[0]
+
+
+no_block(AsyncMerge, is_async=True)

@@ -1,0 +1,179 @@
+"""The stand-in for a stream's driver in each reader of a broadcast, sync or async."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import StreamClosed
+from tokenstream.stream._fan_out.cursors import Following, Views
+from tokenstream.stream._fan_out.hub import PATIENCE
+from tokenstream.stream._views.aspects import Alone, Cursors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.stages._cursor import Cursor
+    from tokenstream.stream._fan_out.hub import Place
+    from tokenstream.stream._opening import First
+    from tokenstream.stream._reading.items import Bell
+
+__all__ = ["Follower"]
+
+
+class Follower(Alone):
+    """A stand-in for the driver, for one reader of a broadcast; other attributes are the driver's own.
+
+    Methods that wait return the hub's result: a value from a `SyncHub`, an awaitable
+    from an `AsyncHub`.
+
+    Args:
+        hub: Reads the stream for all readers.
+        place: The reader's place in it.
+        whole: True if the reader is the stream itself, whose closing closes the stream for all.
+    """
+
+    __slots__ = ("__weakref__", "hub", "place", "whole")
+
+    following: type[Following[Any]] = Following
+    """Wraps a cursor for the reader."""
+
+    def __init__(self, hub: Any, place: Place, *, whole: bool = False) -> None:  # noqa: ANN401 - either hub
+        self.hub = hub
+        self.place = place
+        self.whole = whole
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a driver has
+        return getattr(self.hub.driver, name)
+
+    def __repr__(self) -> str:
+        return repr(self.hub.driver) if self.whole else f"<{self.place.name!r} of {self.hub.driver!r}>"
+
+    def __del__(self) -> None:
+        # No lock may be taken here: `__del__` runs in any thread at any time. Waiting readers check `gone`.
+        self.place.gone = True
+
+    # -- reading -----------------------------------------------------------
+
+    def cursors(self, choice: int) -> Views:
+        return Views(Cursors(self, choice), self._follow)
+
+    def _follow(self, cursor: Cursor[Any]) -> Following[Any]:
+        return self.following(cursor, self.hub, self.place)
+
+    @property
+    def own(self) -> Any:  # noqa: ANN401 - sync or async
+        return self.hub.driver
+
+    def choose(self, policy: Any, size: Any) -> None:  # noqa: ANN401 - the hub checks them
+        self.hub.choose(policy, size)
+
+    @property
+    def by_event(self) -> Any:  # noqa: ANN401 - the same, but for `step`
+        return _ByEvent(self)
+
+    def next_event(self) -> Any:  # noqa: ANN401 - an event
+        """Return the reader's next event; after the last one, raise the stream's error or end the loop."""
+        return self.hub.wait_for(self.place, partial(self.hub.take, self.place), None)
+
+    def step(self) -> Any:  # noqa: ANN401 - `NEWS`
+        """Wait until something has arrived that no view of the reader has looked at."""
+        return self.step_until(None)
+
+    def step_until(self, until: float | None) -> Any:  # noqa: ANN401 - `NEWS`, or None
+        """Wait like `step`, but only until the time given; None if nothing has arrived by then."""
+        return self.hub.wait_for(self.place, self._news(), until)
+
+    def step_now(self) -> Any:  # noqa: ANN401 - `NEWS`, or None
+        """Look like `step`, without waiting; None if nothing has arrived."""
+        return self.hub.look_now(self._news())
+
+    def _news(self) -> Callable[[], Any]:
+        return partial(self.hub.look, self.place, self.place.seen)
+
+    def enter_loop(self) -> None:
+        """Refuse a new loop over the events if none are left for this reader."""
+        hub, place = self.hub, self.place
+        if place.gone:
+            raise StreamClosed("this reader was closed: ask .broadcast() of its stream for another one")
+        left = not place.reads_events or self.has_events
+        if hub.over and not left and hub.driver.error is None:
+            hub.driver.enter_loop()
+
+    # -- beside other streams, in one loop -----------------------------------
+
+    @property
+    def has_events(self) -> bool:
+        """True if an event has arrived for this reader."""
+        return bool(self.place.condensed) or self.place.position != self.hub.ring.end
+
+    @property
+    def is_waiting_beside(self) -> bool:
+        """True if all that has arrived was given, and the bell will ring when there is more."""
+        waiting: bool = self.hub.driver.is_waiting_beside
+        return waiting and not self.has_events
+
+    @property
+    def due(self) -> float:
+        """Time at which to check the deadlines; at once while the queue is full."""
+        due: float = self.hub.driver.due
+        return -math.inf if self.hub.crowded else due
+
+    def idle_until(self, since: float) -> float | None:
+        """Return the time at which to call `expire` if nothing arrives before; None for never.
+
+        Args:
+            since: Time since which nothing has arrived.
+        """
+        # A thread or task that a full queue waits for may end without notice, so look again soon.
+        until: float | None = since + PATIENCE if self.hub.crowded else self.hub.driver.idle_until(since)
+        return until
+
+    def begin_beside(self, bell: Bell) -> None:
+        """Begin to read for a loop that also reads other streams."""
+        self.hub.begin_beside(bell)
+
+    def next_beside(self, bell: Bell) -> Any:  # noqa: ANN401 - an event, or None
+        """Return the next event for such a loop; None if it has not arrived."""
+        return self.hub.next_beside(self.place, bell)
+
+    # -- opening and ending --------------------------------------------------
+
+    @property
+    def is_reading(self) -> bool:
+        """True while a read is in progress."""
+        return self.hub.leader is not None
+
+    def open_now(self) -> Any:  # noqa: ANN401 - None, once awaited
+        """Open the source before the first read."""
+        return self.hub.alone(self.hub.driver.open_now)
+
+    def wait_open(self, first: First) -> Any:  # noqa: ANN401 - None, once awaited
+        """Read until the answer has begun."""
+        return self.hub.alone(partial(self.hub.driver.wait_open, first))
+
+    def ask_to_close(self) -> None:
+        """Note that the stream is being closed before its end."""
+        self.hub.set_free()
+        self.hub.driver.ask_to_close()
+
+    def close(self, **how: bool) -> Any:  # noqa: ANN401 - None, once awaited
+        """Close this reader; the stream's own reader closes the stream for all."""
+        return self.hub.close(**how) if self.whole else self.hub.leave(self.place)
+
+
+class _ByEvent:
+    """A follower whose `step` returns events rather than `NEWS`, for a router's event handlers."""
+
+    __slots__ = ("_follower",)
+
+    def __init__(self, follower: Follower) -> None:
+        self._follower = follower
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a driver has
+        return getattr(self._follower, name)
+
+    def step(self) -> Any:  # noqa: ANN401 - an event
+        """Return the next event."""
+        return self._follower.next_event()

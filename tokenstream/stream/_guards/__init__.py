@@ -1,0 +1,1 @@
+"""Guards of a stream, those that are awaited too."""

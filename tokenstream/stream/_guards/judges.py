@@ -1,0 +1,167 @@
+"""Guards that have to be awaited, each call in a task beside the stream."""
+
+from __future__ import annotations
+
+from inspect import isawaitable, iscoroutine
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import MisuseError
+from tokenstream.stream._reading.host import running
+from tokenstream.stream._reading.reader import CLOSING_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from anyio import CancelScope, Event
+
+    from tokenstream._pipeline.guarded import GuardedMachine
+    from tokenstream.stages._guards.asked import Question
+    from tokenstream.stream._reading.async_pump import AsyncPump
+
+__all__ = ["Judges"]
+
+
+class Judges:
+    """Call guards that have to be awaited, and pass their answers to the machine.
+
+    It holds no reference to the driver, so that an unused stream can be garbage-collected.
+
+    Args:
+        machine: Holds the guards.
+        pump: Starts the tasks.
+    """
+
+    __slots__ = ("_answered", "_machine", "_needs_room", "_pump", "_running")
+
+    def __init__(self, machine: GuardedMachine, pump: AsyncPump) -> None:
+        self._machine = machine
+        self._pump = pump
+        self._needs_room = False
+        self._running: set[CancelScope] = set()
+        self._answered: Event | None = None
+
+    def add(self, question: Question, *, awaited: bool) -> None:
+        """Have the answers to a question awaited in separate tasks, if they are awaitable.
+
+        Args:
+            question: The question.
+            awaited: True if the answers are known to be awaitable.
+        """
+        self._needs_room = self._needs_room or awaited
+        question.later = lambda about: self._put(question, about)
+
+    def check(self) -> None:
+        """Refuse to begin if a task is needed and none can be started.
+
+        Raises:
+            MisuseError: The stream is read outside `async with`.
+        """
+        if self._needs_room:
+            self._check_room()
+
+    async def wait(self, seconds: float | None) -> None:
+        """Wait until a guard has answered.
+
+        Args:
+            seconds: Longest wait; None for no limit.
+        """
+        from anyio import Event, move_on_after
+
+        if self._running:
+            self._answered = self._answered or Event()
+            with move_on_after(seconds):
+                await self._answered.wait()
+
+    def cancel(self) -> None:
+        """Cancel all running guards."""
+        for scope in [*self._running]:
+            scope.cancel()
+
+    async def close(self) -> None:
+        """Cancel all running guards, and wait until they have ended."""
+        from anyio import CancelScope, current_time
+
+        self.cancel()
+        with CancelScope(shield=True, deadline=current_time() + CLOSING_SECONDS if self._running else 0.0):
+            while self._running:
+                await self.wait(None)
+
+    # -- within ------------------------------------------------------------
+
+    def _check_room(self) -> None:
+        if not self._pump.has_room:
+            raise MisuseError(
+                "a guard that has to be awaited runs in a task beside the stream: "
+                "call .guard(), and read the stream inside `async with stream`"
+            )
+
+    def _put(self, question: Question, about: Any) -> None:  # noqa: ANN401 - the function's argument
+        from anyio import CancelScope
+
+        said = question.ask(about)
+        if not isawaitable(said):
+            question.take(said)
+            return
+        try:
+            self._check_room()
+        except MisuseError:
+            if iscoroutine(said):
+                said.close()
+            raise
+        scope = CancelScope()
+        self._running.add(scope)
+        self._pump.spawn(self._judge, question, said, scope)
+
+    async def _judge(self, question: Question, said: Awaitable[object], scope: CancelScope) -> None:
+        turn = question.turn
+        answer: Callable[[], object] | None = None
+        try:
+            with scope:
+                answer = await _answer_of(question, said)
+        finally:
+            self._running.discard(scope)
+            if question.turn == turn:
+                question.pending = False
+            answered, self._answered = self._answered, None
+            if answered is not None:
+                answered.set()
+        if answer is not None and question.turn == turn:
+            self._machine.answer_from(answer)
+            self._pump.wake()
+
+
+async def _answer_of(question: Question, said: Awaitable[object]) -> Callable[[], object]:
+    """Await a guard; return a function that records its answer, or raises its exception."""
+    from anyio import get_cancelled_exc_class
+
+    try:
+        answer = await said
+    except Exception as error:  # noqa: BLE001 - a guard may raise anything; the loop raises it again
+        return _raiser(error)
+    except get_cancelled_exc_class() as error:
+        if _is_cancelled():
+            raise
+        # A guard without an answer must not count as one that lets the answer pass.
+        failed = RuntimeError("the guard gave no answer: something that it awaited was cancelled")
+        failed.__cause__ = error
+        return _raiser(failed)
+    return lambda: question.take(answer)
+
+
+def _is_cancelled() -> bool:
+    """Return True if this task was cancelled, False if something that it awaited was."""
+    host = running()
+    if host is None or host.name != "asyncio":
+        # On trio, only the cancellation of this task raises it.
+        return True
+    from asyncio import current_task
+
+    task = current_task()
+    return task is None or task.cancelling() > 0
+
+
+def _raiser(error: Exception) -> Callable[[], object]:
+    def answer() -> None:
+        raise error
+
+    return answer

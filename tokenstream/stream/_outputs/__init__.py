@@ -1,0 +1,1 @@
+"""Views of structured output and of tool calls."""

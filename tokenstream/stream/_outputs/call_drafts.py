@@ -1,0 +1,225 @@
+"""A cursor in the tool calls of a choice while the model writes them."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import TokenStreamError
+from tokenstream.events import PartDelta, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
+from tokenstream.stages._tools.draft import CallDraft, CallPartials
+from tokenstream.stream._outputs.documents import Calls, Document
+from tokenstream.stream._outputs.end import incomplete, placed
+from tokenstream.stream._outputs.text import ArgumentsText
+from tokenstream.stream._outputs.tools_cursor import CheckedCursor
+
+if TYPE_CHECKING:
+    from tokenstream.message import ToolCall
+    from tokenstream.partial_json import Partial
+    from tokenstream.stages._tools.calls import ValidatedCalls
+    from tokenstream.stream._outputs.documents import Answer, Begun
+
+__all__ = ["CallDraftCursor"]
+
+_NO_CALLS = frozenset({TextDelta, ReasoningDelta, RefusalDelta, PartDelta})
+"""Events that are unrelated to tool calls."""
+_NOTHING = "null"
+"""Sent by some servers in place of empty arguments."""
+
+
+class CallDraftCursor:
+    """A reader's position in the tool calls of a choice while the model writes them.
+
+    It follows two things at once: the text of each open call, from which the drafts
+    are made, and the calls that have ended, each given once with its last draft.
+
+    Args:
+        answer: The choice.
+        tools: The tools to check the calls against.
+    """
+
+    __slots__ = (
+        "_answer",
+        "_begun",
+        "_ended",
+        "_failure",
+        "_found",
+        "_given",
+        "_held",
+        "_open",
+        "_restarts",
+        "_tools",
+    )
+
+    def __init__(self, answer: Answer, tools: ValidatedCalls) -> None:
+        self._answer = answer
+        self._tools = tools
+        self._begun = Calls(answer)
+        self._ended = CheckedCursor(answer.accumulator, answer.choice, tools)
+        self._open: dict[int, _Writing] = {}
+        """Calls that have begun and not ended, by part index."""
+        self._given: set[int] = set()
+        """Numbers of calls that were given whole; if the answer begins again, they get no drafts."""
+        self._found: deque[CallDraft[Any, Any]] = deque()
+        """Drafts to give next."""
+        self._held = -1
+        """Length of the answer in characters when all open calls were last looked at."""
+        self._failure: Exception | None = None
+        """An exception of the application's validator, or the error to raise at the end."""
+        self._restarts = answer.accumulator.restarts
+
+    def ready(self) -> CallDraft[Any, Any] | None:
+        """Return the next draft that the reader has missed; None if there is none.
+
+        Raises:
+            StreamError: The answer began again, with a different call in place of one that was given.
+        """
+        if self._restarts != self._answer.accumulator.restarts:
+            self._begin_again()
+        if not self._found and self._failure is None:
+            self._catch_up()
+        return self._next()
+
+    def after(self, event: Any) -> CallDraft[Any, Any] | None:  # noqa: ANN401 - any event
+        """Return the draft that an event adds, or None.
+
+        Raises:
+            StreamError: As in `ready`.
+        """
+        accumulator = self._answer.accumulator
+        if event.__class__ in _NO_CALLS:
+            return None
+        if event.__class__ is not ToolCallDelta or self._restarts != accumulator.restarts:
+            return self.ready()
+        if event.choice != self._answer.choice:
+            return None
+        writing = self._open.get(event.part)
+        if writing is None or self._failure is not None:
+            return self.ready()
+        if accumulator.held == self._held + len(event.fragment):
+            self._held = accumulator.held
+        self._take(writing, writing.text.after(event))
+        return self._next()
+
+    def end(self) -> CallDraft[Any, Any] | None:
+        """Return the next draft that the end of the stream adds, or raise the error of the answer.
+
+        Raises:
+            OutputIncomplete: A call was cut.
+            StreamError: The answer began again and lacks a call that was given.
+        """
+        found = self.ready()
+        if found is None and self._failure is None:
+            # Nothing is left to give; this raises if a call that was given is missing.
+            self._ended.end()
+            cut = next((writing for writing in self._open.values() if writing.shows), None)
+            self._failure = None if cut is None else self._cut(cut)
+        return self._next(over=True) if found is None else found
+
+    # -- within ------------------------------------------------------------------
+
+    def _begin_again(self) -> None:
+        self._restarts = self._answer.accumulator.restarts
+        self._begun = Calls(self._answer)
+        self._open.clear()
+        self._found.clear()
+        self._held, self._failure = -1, None
+
+    def _next(self, *, over: bool = False) -> CallDraft[Any, Any] | None:
+        if self._found:
+            return self._found.popleft()
+        failure = self._failure
+        # An exception of the application is raised where it occurs, an error of the answer at its end.
+        if failure is not None and (over or not isinstance(failure, TokenStreamError)):
+            raise failure.with_traceback(None) from failure.__cause__
+        return None
+
+    def _catch_up(self) -> None:
+        for call in self._begun.begun():
+            self._open[call.at] = _Writing(call, self._tools, again=call.number in self._given)
+        # One at a time, so that a call is given before the error of the next one.
+        ended = self._ended.ready()
+        if ended is not None:
+            self._finish(ended)
+            return
+        held = self._answer.accumulator.held
+        for writing in self._open.values():
+            if self._failure is None and (held != self._held or writing.is_new):
+                self._take(writing, writing.text.ready())
+        self._held = held
+
+    def _take(self, writing: _Writing, piece: str | None) -> None:
+        """Read a piece of a call's arguments."""
+        before = writing.document.last
+        if piece is not None and writing.shows:
+            writing.document.feed(piece)
+            self._note(writing)
+        if writing.shows and (writing.is_new or writing.document.last is not before):
+            self._found.append(writing.drafted())
+        writing.is_new = False
+
+    def _finish(self, ended: ToolCall) -> None:
+        """Queue a call that has ended, with its last draft."""
+        at = next(at for at, writing in self._open.items() if writing.text.begun.id == ended.id)
+        writing = self._open.pop(at)
+        writing.finish()
+        self._note(writing)
+        self._given.add(writing.call.number)
+        self._found.append(writing.drafted(ended))
+
+    def _note(self, writing: _Writing) -> None:
+        error = writing.document.stage.error
+        if error is not None and not isinstance(error, TokenStreamError):
+            self._failure = error
+
+    def _cut(self, writing: _Writing) -> Exception:
+        message, best = self._answer.message, writing.stage.partial()
+        error = incomplete(message, writing.text.text, whole=best.complete, errors=best.errors, best=best)
+        return placed(error, message, "", None)
+
+
+class _Writing:
+    """A tool call that the model is writing.
+
+    Args:
+        call: The call.
+        tools: The tools.
+        again: True if the call was given whole before the answer began again.
+    """
+
+    __slots__ = ("_tools", "call", "document", "is_new", "shows", "stage", "text")
+
+    def __init__(self, call: Begun, tools: ValidatedCalls, *, again: bool) -> None:
+        self.call = call
+        self._tools = tools
+        self.shows = call.start.name in tools.names and not again
+        """True if drafts of it are given; a call of an unknown tool is given only at its end."""
+        self.is_new = True
+        """True until its first draft is given."""
+        self.stage: CallPartials = tools.drafting(call.start)
+        self.text = ArgumentsText(call.part, free=call.start.type == "custom")
+        self.document: Document[Partial[Any]] = Document(self.text, self.stage, "drafts")
+
+    def drafted(self, ended: ToolCall | None = None) -> CallDraft[Any, Any]:
+        """Return a draft of the call so far.
+
+        Args:
+            ended: The finished call; None while it is open.
+        """
+        call = ended or self.text.begun
+        return CallDraft(call.id, call.name, self.call.number, self.stage.partial(), ended)
+
+    def finish(self) -> None:
+        """Read the rest of the arguments."""
+        document, text = self.document, self.text
+        for read in (text.ready, text.end):
+            piece = read()
+            if piece is not None:
+                document.feed(piece)
+        free = text.begun.type == "custom"
+        if text.rewritten or (not free and text.text.strip() == _NOTHING):
+            self.stage = self._tools.drafting(self.call.start)
+            self.stage.feed(text.text if text.rewritten else "{}")
+            document.stage = self.stage
+        if self.stage.error is None:
+            self.stage.end()

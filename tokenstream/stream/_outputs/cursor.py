@@ -1,0 +1,239 @@
+"""A reader's cursor in the structured output of a choice."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from tokenstream.errors import OutputInvalid, TokenStreamError
+from tokenstream.stages._cursor import NULL
+from tokenstream.stream._outputs.documents import Documents
+from tokenstream.stream._outputs.end import no_json, placed
+from tokenstream.stream._outputs.given import Given
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.partial_json import Repair
+    from tokenstream.partial_json._repairs import Lenient
+    from tokenstream.stream._outputs.documents import Answer, Document, OutputKind, OutputStage
+
+__all__ = ["OutputCursor"]
+
+ItemT = TypeVar("ItemT")
+
+_SPACE = " \t\r\n"
+_CLOSING = frozenset('}]"')
+"""Complete JSON that ends with one of these cannot continue; a bare number could."""
+
+
+class OutputCursor(Generic[ItemT]):
+    """A reader's position in the structured output of a choice.
+
+    Args:
+        answer: The choice.
+        stage: Makes a stage that reads one document.
+        kind: The kind of items the stage returns.
+    """
+
+    __slots__ = (
+        "_accumulator",
+        "_answer",
+        "_at_once",
+        "_documents",
+        "_failure",
+        "_found",
+        "_given",
+        "_is_plain",
+        "_kind",
+        "_only",
+        "_over",
+        "_restarts",
+        "_stage",
+    )
+
+    def __init__(self, answer: Answer, stage: Callable[[], OutputStage[ItemT]], kind: OutputKind) -> None:
+        self._answer = answer
+        self._accumulator = answer.accumulator
+        self._stage = stage
+        self._kind: OutputKind = kind
+        self._is_plain = kind == "drafts"
+        self._documents = Documents(answer, stage, kind)
+        self._only = self._documents.only
+        """The document if there can be only one, so that no event has to be looked up."""
+        self._given: Given | None = None
+        """Items delivered so far, kept if the answer may restart; drafts simply start over."""
+        self._restarts = answer.accumulator.restarts
+        self._found: deque[ItemT] = deque()
+        """Items to deliver next; an error among them is raised in its place."""
+        self._failure: Exception | None = None
+        """The error to raise once the stream is over."""
+        self._at_once = False
+        """True if `_failure` is the program's own error, which is raised at once."""
+        self._over = False
+        """True once the end of the stream was processed."""
+
+    def ready(self) -> ItemT | None:
+        """Return the next item out of what arrived since the last look; None if there is none."""
+        if self._restarts != self._accumulator.restarts:
+            self._begin_again()
+        if not self._found and not self._over:
+            only = self._only
+            if only is None:
+                self._catch_up()
+            else:
+                piece = only.text.ready()
+                if piece is not None:
+                    self._take(only, piece)
+        return self._next() if self._found or self._at_once else None
+
+    def after(self, event: Any) -> ItemT | None:  # noqa: ANN401 - any event
+        """Return the item that an event adds; None if it adds none."""
+        if self._restarts != self._accumulator.restarts:
+            return self.ready()
+        document = self._only or self._documents.find(event)
+        if document is not None:
+            piece = document.text.after(event)
+            if piece is not None and self._is_plain and self._failure is None and not self._found:
+                # The path of most events: the same as `_take` and `_next`, without the cost of the calls.
+                stage = document.stage
+                found = stage.feed(piece)
+                if found:
+                    document.last = found[-1]
+                if stage.error is None:
+                    return found[0] if found else None
+                self._found += found
+                self._judge(document)
+            elif piece is not None or document.text.rewritten:
+                self._take(document, piece)
+        return self._next() if self._found or self._at_once else None
+
+    def end(self) -> ItemT | None:
+        """Return the item that the end of the stream adds, or raise what is wrong with the output.
+
+        Raises:
+            OutputInvalid: The output is not what was asked for.
+            OutputIncomplete: The output was cut.
+            LimitExceeded: The output is nested too deeply, or has too long a number.
+        """
+        if self._restarts != self._answer.accumulator.restarts:
+            self._begin_again()
+        if not self._over:
+            self._over = True
+            self._conclude()
+        item = self._next()
+        if item is None and self._given is not None and self._given.owes:
+            self._given.check(self._answer.accumulator)
+        if item is None and self._failure is not None:
+            raise self._failure.with_traceback(None) from self._failure.__cause__
+        return item
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """Repairs made in the selected documents."""
+        return tuple([repair for document in self._documents.read for repair in document.stage.repairs])
+
+    @property
+    def text(self) -> str:
+        """The text of the selected document, as far as it has arrived."""
+        documents = self._documents.growing()
+        return documents[0].text.text if documents else ""
+
+    def whole_text(self, *, lenient: Lenient) -> str | None:
+        """Return the text of the selected document once the stream is over; None if it may be cut.
+
+        Args:
+            lenient: Whether a missing end may be repaired, which would hide a cut.
+        """
+        documents = self._documents.growing()
+        if not documents:
+            return None
+        document = documents[0].text
+        text = document.text
+        closed = not lenient and text.rstrip(_SPACE)[-1:] in _CLOSING
+        return None if document.is_cut(self._answer.message, complete=closed) else text
+
+    # -- within ------------------------------------------------------------------
+
+    def _begin_again(self) -> None:
+        """Read a restarted answer: drafts from its start, anything else past what was delivered."""
+        self._restarts = self._answer.accumulator.restarts
+        self._documents = Documents(self._answer, self._stage, self._kind)
+        self._only = self._documents.only
+        self._found.clear()
+        self._failure, self._at_once = None, False
+        if self._given is not None:
+            self._given.begin_again()
+
+    def _next(self) -> ItemT | None:
+        if not self._found:
+            return self._take_next()
+        given = self._given
+        if given is None:
+            # Known only once something has arrived: a relay announces that it may restart.
+            if not self._accumulator.may_restart or self._is_plain:
+                return self._take_next()
+            given = self._given = Given(self._kind)
+        found: ItemT | None = given.pass_over(self._take_next, self._answer.accumulator)
+        return found
+
+    def _take_next(self) -> ItemT | None:
+        if not self._found:
+            if self._at_once and self._failure is not None:
+                raise self._failure
+            return None
+        found: Any = self._found.popleft()
+        if isinstance(found, OutputInvalid):
+            raise placed(found, self._answer.message, "", None)
+        return cast("ItemT", NULL) if found is None else found
+
+    def _catch_up(self) -> None:
+        for document in self._documents.growing():
+            self._take(document, document.text.ready())
+
+    def _take(self, document: Document[ItemT], piece: str | None) -> None:
+        """Read a piece of a document."""
+        if self._failure is not None:
+            return
+        if piece is not None:
+            self._found += document.feed(piece)
+        elif document.text.rewritten:
+            document.text.rewritten = False
+            self._found += self._documents.read_again(document)
+        self._judge(document)
+
+    def _judge(self, document: Document[ItemT]) -> None:
+        """Record a document's error, if it has one, and stop the stream if the stage asks for that."""
+        stage = document.stage
+        error = stage.error
+        if error is None:
+            return
+        if stage.stop is not None:
+            self._answer.stop(stage.stop)
+            self._fail(document, error)
+        elif not isinstance(error, TokenStreamError):
+            self._fail(document, error)
+
+    def _fail(self, document: Document[ItemT], error: Exception) -> None:
+        self._failure = placed(error, self._answer.message, document.text.text, document.best)
+        self._at_once = not isinstance(error, TokenStreamError)
+
+    def _conclude(self) -> None:
+        """Process the end of the answer."""
+        self._catch_up()
+        documents = self._documents.last
+        for document in documents:
+            self._take(document, document.text.end())
+        message, tool = self._answer.message, self._answer.tool
+        if self._failure is not None:
+            # The message has ended since the error was recorded.
+            self._failure = placed(self._failure, message, "", None)
+        elif not documents or (tool is None and documents[0].text.empty):
+            self._failure = placed(no_json(message, tool), message, "", None)
+        for document in documents:
+            if self._failure is not None:
+                return
+            found, failure = document.end(message)
+            self._found += found
+            if failure is not None:
+                self._fail(document, failure)

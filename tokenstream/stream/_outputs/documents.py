@@ -1,0 +1,300 @@
+"""JSON documents in an answer, each paired with the stage that reads it."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, cast
+
+from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
+from tokenstream.events import ToolCallStart
+from tokenstream.message import ToolCall
+from tokenstream.stream._outputs.end import incomplete
+from tokenstream.stream._outputs.text import AnswerText, ArgumentsText
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream._growing import GrowingPart
+    from tokenstream.accumulator import Accumulator
+    from tokenstream.message import Message
+    from tokenstream.partial_json import Partial, Repair
+
+__all__ = ["Answer", "Begun", "Calls", "Document", "Documents", "OutputKind", "OutputStage"]
+
+OutputKind: TypeAlias = Literal["drafts", "items", "pieces"]
+"""The items to read: snapshots of the whole, elements of an array, or pieces of one string."""
+
+ItemT = TypeVar("ItemT")
+
+
+class OutputStage(Protocol[ItemT]):
+    """A stage that reads the JSON of an answer.
+
+    `complete` is True once the document is finished, even if more text follows.
+    """
+
+    @property
+    def complete(self) -> bool: ...
+
+    @property
+    def error(self) -> Exception | None: ...
+
+    @property
+    def stop(self) -> str | None: ...
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]: ...
+
+    def feed(self, text: str, /) -> list[ItemT]: ...
+
+    def end(self) -> list[ItemT]: ...
+
+
+class Answer:
+    """The choice whose JSON is read.
+
+    Args:
+        accumulator: The stream's accumulator.
+        choice: The choice.
+        tool: The tool whose arguments are the JSON; None for the answer's own text.
+        stop: Stops the stream.
+    """
+
+    __slots__ = ("accumulator", "choice", "stop", "tool")
+
+    def __init__(
+        self, accumulator: Accumulator, choice: int, tool: str | None, stop: Callable[[str], object]
+    ) -> None:
+        self.accumulator = accumulator
+        self.choice = choice
+        self.tool = tool
+        self.stop = stop
+
+    @property
+    def index(self) -> int:
+        """The choice's index; choice 0 stands for the first one that exists."""
+        return self.choice or self.accumulator.main
+
+    @property
+    def message(self) -> Message:
+        """The choice as it is now."""
+        return self.accumulator.message_of(self.index)
+
+
+class Document(Generic[ItemT]):
+    """A document of an answer, and the stage that reads it.
+
+    Args:
+        text: The cursor in its text.
+        stage: The stage.
+        kind: The kind of items the stage returns.
+    """
+
+    __slots__ = ("_given", "_kind", "last", "stage", "text")
+
+    def __init__(self, text: AnswerText | ArgumentsText, stage: OutputStage[ItemT], kind: OutputKind) -> None:
+        self.text = text
+        self.stage = stage
+        self._kind = kind
+        self._given = 0
+        """Items returned so far; for pieces of a string, its characters and the errors between them."""
+        self.last: ItemT | None = None
+        """The last item returned."""
+
+    @property
+    def best(self) -> Partial[Any] | None:
+        """The last snapshot."""
+        return cast("Partial[Any] | None", self.last) if self._kind == "drafts" else None
+
+    def feed(self, piece: str) -> list[ItemT]:
+        """Return the items that a piece of the text adds."""
+        found = self.stage.feed(piece)
+        return self._counted(found) if found else found
+
+    def read_again(self, stage: OutputStage[ItemT]) -> list[ItemT]:
+        """Read the whole text because it differs from the pieces read; return the items it adds."""
+        if self.stage.error is None and self.stage.complete:
+            # Usually the same JSON with other spacing or escapes.
+            return []
+        given, self._given, self.stage = self._given, 0, stage
+        found = self.feed(self.text.text)
+        if self._kind == "pieces":
+            return _joined(_apart(found)[given:])
+        return found if self._kind == "drafts" else found[given:]
+
+    def end(self, message: Message) -> tuple[list[ItemT], Exception | None]:
+        """Return the items that the end of the answer adds, and the error if there is one."""
+        error = self.stage.error
+        return ([], error) if error is not None else self._end(message)
+
+    def _end(self, message: Message) -> tuple[list[ItemT], Exception | None]:
+        stage, text = self.stage, self.text
+        complete = stage.complete
+        cut = text.is_cut(message, complete=complete)
+        found = stage.end()
+        error = stage.error
+        if isinstance(error, InvalidJSON) or not (cut or isinstance(error, OutputIncomplete)):
+            return self._counted(found), error
+        if error is None:
+            return [], incomplete(message, text.text, whole=complete, best=self.best)
+        if not isinstance(error, OutputInvalid | OutputIncomplete):
+            return [], error
+        return [], incomplete(message, text.text, whole=complete, errors=error.errors, best=error.best)
+
+    def _counted(self, found: list[ItemT]) -> list[ItemT]:
+        """Count the items to return; pieces of a string are joined into one."""
+        if not found:
+            return found
+        if self._kind == "pieces":
+            self._given += sum(len(piece) if isinstance(piece, str) else 1 for piece in found)
+            return _joined(found)
+        self._given += len(found)
+        self.last = found[-1]
+        return found
+
+
+class Begun(NamedTuple):
+    """A tool call that has begun."""
+
+    part: GrowingPart
+    """The call as it grows."""
+    at: int
+    """Index of its part in the choice."""
+    number: int
+    """Number of the call within the choice, from 0."""
+
+    @property
+    def start(self) -> ToolCall:
+        """The call as it began."""
+        return cast("ToolCall", self.part.start)
+
+
+class Calls:
+    """The tool calls of a choice, as they begin.
+
+    Args:
+        answer: The choice.
+    """
+
+    __slots__ = ("_answer", "_looked", "_number")
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self._looked = 0
+        """Parts of the choice looked at so far."""
+        self._number = 0
+        """Calls among them."""
+
+    def begun(self) -> list[Begun]:
+        """Return the calls that have begun since the last call of this method."""
+        answer = self._answer
+        found: list[Begun] = []
+        parts = answer.accumulator.parts_from(answer.index, self._looked)
+        for at, part in enumerate(parts, self._looked):
+            if isinstance(part.start, ToolCall):
+                found.append(Begun(part, at, self._number))
+                self._number += 1
+        self._looked += len(parts)
+        return found
+
+
+class Documents(Generic[ItemT]):
+    """The documents to read: the text of a choice, or the arguments of a tool's calls.
+
+    Args:
+        answer: The choice.
+        stage: Makes a stage that reads one document.
+        kind: The kind of items. Elements of arrays are read from all calls, anything else
+            from the first call that has arguments.
+    """
+
+    __slots__ = ("_answer", "_at", "_begun", "_calls", "_growing", "_kind", "_spare", "_stage")
+
+    def __init__(self, answer: Answer, stage: Callable[[], OutputStage[ItemT]], kind: OutputKind) -> None:
+        self._answer = answer
+        self._stage = stage
+        # Made now, because making it checks the caller's arguments.
+        self._spare: OutputStage[ItemT] | None = stage()
+        self._kind: OutputKind = kind
+        self._begun: list[Document[ItemT]] = []
+        self._growing: dict[int, Document[ItemT]] = {}
+        """Calls not yet known to be complete, by part index."""
+        self._calls = Calls(answer)
+        self._at = 0
+        """Index in `_begun` of the call that is read, if only one is."""
+        if answer.tool is None:
+            self._begin(AnswerText(answer.accumulator, answer.choice))
+
+    @property
+    def only(self) -> Document[ItemT] | None:
+        """The only document, if it is the answer's own text."""
+        return self._begun[0] if self._answer.tool is None else None
+
+    @property
+    def read(self) -> list[Document[ItemT]]:
+        """The selected documents."""
+        begun = self._begun
+        if self._kind == "items" or len(begun) <= 1:
+            return begun
+        while self._at + 1 < len(begun) and begun[self._at].text.empty:
+            self._at += 1
+        return begun[self._at : self._at + 1]
+
+    @property
+    def last(self) -> list[Document[ItemT]]:
+        """Documents judged at the end: those with content, or the first selected one if all are empty."""
+        return [document for document in self.read if not document.text.empty] or self.read[:1]
+
+    def growing(self) -> list[Document[ItemT]]:
+        """Return the documents that may have grown since the last call of this method."""
+        if self._answer.tool is None:
+            return self._begun
+        self._look()
+        if self._kind != "items":
+            return self.read
+        growing = self._growing
+        self._growing = {index: document for index, document in growing.items() if not document.text.over}
+        return list(growing.values())
+
+    def find(self, event: Any) -> Document[ItemT] | None:  # noqa: ANN401 - any event
+        """Return the document that an event may add to; None if it belongs to no selected call."""
+        answer = self._answer
+        if event.choice != answer.choice:
+            return None
+        if event.__class__ is ToolCallStart:
+            self._look()
+        found = self._growing.get(event.part)
+        return found if self._kind == "items" or found in self.read else None
+
+    def read_again(self, document: Document[ItemT]) -> list[ItemT]:
+        """Read a document again, with a new stage, because its whole text differs from its pieces."""
+        return document.read_again(self._stage())
+
+    def _look(self) -> None:
+        """Add a document for each call of the tool that has begun since the last look."""
+        for call in self._calls.begun():
+            if call.start.name == self._answer.tool:
+                self._growing[call.at] = self._begin(ArgumentsText(call.part))
+
+    def _begin(self, text: AnswerText | ArgumentsText) -> Document[ItemT]:
+        stage, self._spare = self._spare or self._stage(), None
+        document = Document(text, stage, self._kind)
+        self._begun.append(document)
+        return document
+
+
+def _apart(found: list[Any]) -> list[Any]:
+    """Split pieces into single characters; errors between them stay in place."""
+    apart: list[Any] = []
+    for piece in found:
+        apart += piece if isinstance(piece, str) else [piece]
+    return apart
+
+
+def _joined(found: list[Any]) -> list[Any]:
+    """Join adjacent pieces; errors between them stay in place."""
+    joined: list[Any] = []
+    for is_text, run in groupby(found, key=lambda piece: isinstance(piece, str)):
+        pieces = list(run)
+        joined += ["".join(pieces)] if is_text else pieces
+    return joined

@@ -1,0 +1,116 @@
+"""Record of delivered structured output, for answers that may restart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._pipeline.align import difference
+from tokenstream.errors import OutputInvalid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.accumulator import Accumulator
+    from tokenstream.stream._outputs.documents import OutputKind
+
+__all__ = ["Given"]
+
+_INVALID = object()
+"""Stands for an invalid element, for which an error was raised."""
+
+
+class Given:
+    """Compares a restarted answer with the items its reader already has.
+
+    Items are compared by value and position, the pieces of a string as one text.
+    Equal ones are skipped; the rest of a longer piece is delivered.
+
+    Args:
+        kind: The kind of items: elements, or pieces of a string.
+    """
+
+    __slots__ = ("_at", "_inside", "_items", "_pieces")
+
+    def __init__(self, kind: OutputKind) -> None:
+        self._pieces = kind == "pieces"
+        self._items: list[Any] = []
+        self._at = 0
+        """Items seen again since the restart; equal to their number if none is missing."""
+        self._inside = 0
+        """Characters of the next piece seen again."""
+
+    def begin_again(self) -> None:
+        """Compare from the first item again."""
+        self._at = self._inside = 0
+
+    @property
+    def owes(self) -> bool:
+        """True while a delivered item has not been seen again."""
+        return self._at < len(self._items)
+
+    def check(self, accumulator: Accumulator) -> None:
+        """Refuse an end before every delivered item was seen again, unless the stream was stopped.
+
+        Raises:
+            StreamError: The restarted answer is a different one.
+        """
+        if accumulator.ending != "stopped":
+            raise difference(accumulator)
+
+    def pass_over(self, take: Callable[[], Any], accumulator: Accumulator) -> Any:  # noqa: ANN401 - an item
+        """Return the first item that was not delivered before; None if none has arrived.
+
+        Args:
+            take: Returns the next item, None if there is none, or raises an invalid element's error.
+            accumulator: Knows why the answer restarted.
+
+        Raises:
+            StreamError: The restarted answer is a different one.
+            OutputInvalid: An element is invalid and was not raised before.
+        """
+        while True:
+            try:
+                item = take()
+            except OutputInvalid:
+                if not self.owes:
+                    self._note(_INVALID)
+                    raise
+                item = _INVALID
+            if item is None:
+                return None
+            if not self.owes:
+                self._note(item)
+                return item
+            rest = self._again(item) if self._pieces and isinstance(item, str) else self._same(item)
+            if rest is None:
+                raise difference(accumulator)
+            if rest:
+                self._note(rest)
+                return rest
+
+    def _note(self, item: object) -> None:
+        self._items.append(item)
+        self._at = len(self._items)
+
+    def _same(self, item: object) -> str | None:
+        """Skip an item that equals the delivered one and return ""; None if it differs."""
+        before = self._items[self._at]
+        same = (before is item) if _INVALID in (before, item) else bool(before == item)
+        if not same or self._inside:
+            return None
+        self._at += 1
+        return ""
+
+    def _again(self, piece: str) -> str | None:
+        """Skip the delivered part of a string's piece and return the rest; None if it differs."""
+        while piece and self.owes:
+            before = self._items[self._at]
+            if not isinstance(before, str):
+                return None
+            size = min(len(piece), len(before) - self._inside)
+            if not before.startswith(piece[:size], self._inside):
+                return None
+            piece, self._inside = piece[size:], self._inside + size
+            if self._inside == len(before):
+                self._at, self._inside = self._at + 1, 0
+        return piece

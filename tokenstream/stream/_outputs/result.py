@@ -1,0 +1,168 @@
+"""The typed value of a finished answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from tokenstream.errors import LimitExceeded, OutputIncomplete, OutputInvalid
+from tokenstream.partial_json._choice import check_choice
+from tokenstream.partial_json._typed.schema import Schema
+from tokenstream.stages._cursor import NULL
+from tokenstream.stages._objects import Partials, validate_output
+from tokenstream.stream._outputs.cursor import OutputCursor
+from tokenstream.stream._outputs.end import broken_off
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from pydantic import TypeAdapter
+
+    from tokenstream.errors import StreamError
+    from tokenstream.partial_json import Partial
+    from tokenstream.partial_json._choice import DocumentChoice
+    from tokenstream.partial_json._repairs import Lenient
+    from tokenstream.stream._outputs.documents import Answer
+    from tokenstream.stream._outputs.end import OutputError
+
+__all__ = ["ResultCursor"]
+
+T = TypeVar("T")
+
+
+class ResultCursor(Generic[T]):
+    """Reads a stream to its end and returns the answer as one typed value.
+
+    Args:
+        answer: The choice.
+        type: The value's type.
+        lenient: Whether to read what is almost JSON.
+        document: Which of several documents to read, with *lenient*.
+        known: Results found before, by the arguments that they were asked for with.
+    """
+
+    __slots__ = ("_answer", "_document", "_key", "_known", "_lenient", "_type")
+
+    def __init__(
+        self,
+        answer: Answer,
+        type: type[T] | TypeAdapter[T],  # noqa: A002 - what it is
+        known: dict[Hashable, Any],
+        *,
+        lenient: Lenient,
+        document: DocumentChoice | None = None,
+    ) -> None:
+        # Checked before anything is read: refuses a type that cannot be used.
+        Schema[T].of(type)
+        check_choice(document, lenient=lenient, typed=True)
+        self._answer = answer
+        self._type = type
+        self._lenient: Lenient = lenient
+        self._document: DocumentChoice | None = document
+        self._known = known
+        self._key = (answer.choice, answer.tool, lenient, document, _key_of(type))
+
+    def ready(self) -> T | None:
+        """Return None: the result needs the whole answer."""
+        return None
+
+    def after(self, event: object) -> T | None:
+        """Return None: the result needs the whole answer."""
+        return None
+
+    def end(self) -> T:
+        """Return the value.
+
+        Raises:
+            OutputInvalid: The output is not what was asked for.
+            OutputIncomplete: The output was cut.
+            LimitExceeded: The output is nested too deeply, or has too long a number.
+        """
+        found: _Found[T] | None = self._known.get(self._key)
+        if found is None:
+            found = self._known[self._key] = self._find()
+        return found.take()
+
+    def broke_off(self, cause: StreamError) -> T:
+        """Return the value even though the stream broke off, if this choice was already complete.
+
+        Args:
+            cause: The error that the stream raised.
+
+        Raises:
+            OutputIncomplete: The choice was not complete; raised from `cause`.
+        """
+        answer = self._answer
+        if answer.accumulator.ending_of(answer.index) == "complete":
+            return self.end()
+        found: _Found[T] | None = self._known.get(self._key)
+        if found is None:
+            found = self._known[self._key] = _Found[T](self._type, error=self._unfinished(cause))
+        return found.take()
+
+    # -- within ------------------------------------------------------------------
+
+    def _find(self) -> _Found[T]:
+        try:
+            return _Found(self._type, self._value())
+        except (OutputInvalid, OutputIncomplete, LimitExceeded) as error:
+            return _Found(self._type, error=error)
+
+    def _value(self) -> T:
+        drafts = self._drafts()
+        text = drafts.whole_text(lenient=self._lenient)
+        if text is not None:
+            try:
+                return validate_output(self._type, text, lenient=self._lenient, document=self._document)
+            except (OutputInvalid, OutputIncomplete, LimitExceeded):
+                # Reading the drafts raises the error with the last snapshot attached.
+                pass
+        *_, best = iter(drafts.end, None)
+        return best.final()
+
+    def _unfinished(self, cause: StreamError) -> OutputIncomplete:
+        text = self._drafts().text
+        found = self._stage().feed(text)
+        best = found[-1] if found else None
+        error = broken_off(text, errors=() if best is None else best.errors, best=best)
+        error.partial = self._answer.message
+        error.__cause__ = cause
+        return error
+
+    def _drafts(self) -> OutputCursor[Partial[T]]:
+        return OutputCursor(self._answer, self._stage, "drafts")
+
+    def _stage(self) -> Partials[T]:
+        return Partials(self._type, lenient=self._lenient, document=self._document)
+
+
+class _Found(Generic[T]):
+    """A result: a value or an error.
+
+    Args:
+        type: The type asked for; held because its id may be the key.
+        value: The value.
+        error: The error.
+    """
+
+    __slots__ = ("_error", "_type", "_value")
+
+    def __init__(self, type: object, value: T | None = None, error: OutputError | None = None) -> None:  # noqa: A002
+        self._type = type
+        self._value: Any = value
+        self._error = error
+
+    def take(self) -> T:
+        """Return the value, or raise the error."""
+        if self._error is not None:
+            raise self._error.with_traceback(None) from self._error.__cause__
+        value: T = NULL if self._value is None else self._value
+        return value
+
+
+def _key_of(type: object) -> Hashable:  # noqa: A002
+    """Return a key that distinguishes types, also equal unions whose members stand in another order."""
+    try:
+        hash(type)
+    except TypeError:
+        return id(type)
+    return type, repr(type)

@@ -1,0 +1,213 @@
+"""Cursors in the text that holds an answer's JSON: its own, or a tool call's arguments."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, cast
+
+from tokenstream._growing import ended_itself
+from tokenstream.events import TextDelta, ToolCallDelta
+from tokenstream.message import ToolCall
+from tokenstream.stream._outputs.end import is_cut
+from tokenstream.stream._views.cursors import TextCursor
+
+if TYPE_CHECKING:
+    from tokenstream._basics.text_log import TextLog
+    from tokenstream._growing import GrowingPart
+    from tokenstream.accumulator import Accumulator
+    from tokenstream.message import Message
+
+__all__ = ["AnswerText", "ArgumentsText"]
+
+_SPACE = " \t\r\n"
+_SAYS_NOTHING = re.compile(r"[ \t\r\n{}]*\Z").match
+"""Matches arguments without content: only spaces and braces."""
+_PREFIX = re.compile(r"[ \t\r\n]*\{[ \t\r\n]*\}[ \t\r\n]*(?=[^ \t\r\n])")
+_MOST_HELD = 64
+"""Most characters to hold back; they are examined again with each piece."""
+
+
+class AnswerText(TextCursor):
+    """A reader's cursor in the text of a choice.
+
+    Args:
+        accumulator: The stream's accumulator.
+        choice: The choice.
+    """
+
+    __slots__ = ()
+
+    over = False
+    rewritten = False
+
+    def __init__(self, accumulator: Accumulator, choice: int) -> None:
+        super().__init__(accumulator, choice, "text", TextDelta)
+
+    @property
+    def text(self) -> str:
+        """The text received so far."""
+        log = self._accumulator.find_log(self._choice or self._accumulator.main, "text")
+        return "" if log is None else log.join()
+
+    @property
+    def empty(self) -> bool:
+        """True if the text is blank."""
+        return not self.text.strip()
+
+    def is_cut(self, message: Message, *, complete: bool) -> bool:
+        """Return True if the JSON may have been cut, in an answer that is over.
+
+        Args:
+            message: The answer.
+            complete: Whether the JSON itself is complete.
+        """
+        return is_cut(message) and not complete
+
+
+class ArgumentsText:
+    """A reader's cursor in the arguments of a tool call.
+
+    An empty object is held back until the answer is over, because some servers
+    send one before the real arguments. The openai-chat format drops it if it
+    comes in a fragment of its own; if the two are joined, that format and
+    others split them into two calls at their end.
+
+    Args:
+        part: The call as it grows.
+        free: Whether they are free text, which is never held back.
+    """
+
+    __slots__ = (
+        "_begun",
+        "_behind",
+        "_free",
+        "_log",
+        "_part",
+        "_position",
+        "rewritten",
+    )
+
+    def __init__(self, part: GrowingPart, *, free: bool = False) -> None:
+        self._part = part
+        self._free = free
+        self._log: TextLog | None = None
+        """The fragments, until the call is complete."""
+        self._position = 0
+        self._behind = False
+        """True if the arguments follow an empty object."""
+        self._begun = free
+        """True once some of the arguments was delivered."""
+        self.rewritten = False
+        """True if the complete call's arguments differ from those delivered."""
+
+    @property
+    def text(self) -> str:
+        """The arguments received so far."""
+        call = self._call
+        if self._free:
+            return self._since(0)
+        if call is not None:
+            return call.arguments_text if call.arguments_text.strip(_SPACE) else "{}"
+        text = self._since(0)
+        empty = _PREFIX.match(text)
+        return text[empty.end() :] if empty else text
+
+    @property
+    def begun(self) -> ToolCall:
+        """The call at its end, or at its start without its fragments while it is growing."""
+        return self._ended or cast("ToolCall", self._part.start)
+
+    @property
+    def over(self) -> bool:
+        """True once the call is complete."""
+        return self._call is not None
+
+    @property
+    def empty(self) -> bool:
+        """True if the call is complete and its arguments have no content."""
+        call = self._call
+        return call is not None and not self._begun and _SAYS_NOTHING(call.arguments_text) is not None
+
+    def is_cut(self, message: Message, *, complete: bool) -> bool:
+        """Return True if the call was cut, in an answer that is over; a cut call must not be run."""
+        # A call that ended with invalid JSON was not cut: a lenient reader may still read it. One
+        # without an end was cut, unless the model went on with another part after it.
+        ended = self._ended
+        if ended is None or ended.complete or complete:
+            return ended is None
+        last = message.parts[-1]
+        behind = not isinstance(last, ToolCall) or last.id != ended.id
+        return not (behind or ended_itself(message.finish_reason, message.ending))
+
+    def ready(self) -> str | None:
+        """Return the arguments received since the last look, as one piece; None if there are none."""
+        if self._call is not None:
+            self._settle()
+        elif self._behind:
+            return None
+        text = self._since(self._position) if self._begun else self._beginning()
+        self._position += len(text)
+        return text or None
+
+    def after(self, event: Any) -> str | None:  # noqa: ANN401 - any event
+        """Return what an event of the call adds to the arguments; None if nothing."""
+        log = self._log
+        if log is not None and self._begun and event.__class__ is ToolCallDelta:
+            text: str = event.fragment
+            if log.length == self._position + len(text):
+                self._position += len(text)
+                return text or None
+        return self.ready()
+
+    def end(self) -> str | None:
+        """Return what was held back, now that no other arguments will come."""
+        if self._begun:
+            return None
+        self._begun = True
+        text = self.text
+        self._position = len(text)
+        return text or None
+
+    # -- within --------------------------------------------------------------
+
+    @property
+    def _call(self) -> ToolCall | None:
+        """The call, once it is complete."""
+        ended = self._ended
+        return ended if ended is not None and ended.complete else None
+
+    @property
+    def _ended(self) -> ToolCall | None:
+        """The call, once it has ended, with valid JSON or not."""
+        final = self._part.final
+        return final if isinstance(final, ToolCall) else None
+
+    def _beginning(self) -> str:
+        """Return the first piece, once the arguments have content; until then ""."""
+        text = self._since(0)
+        if len(text) <= _MOST_HELD and _SAYS_NOTHING(text):
+            return ""
+        if self._call is None and _PREFIX.match(text):
+            self._behind = True
+            return ""
+        self._begun = True
+        return text
+
+    def _since(self, position: int) -> str:
+        ended = self._ended
+        if ended is not None:
+            return ended.arguments_text[position:]
+        log = self._log
+        if log is None:
+            log = self._log = self._part.pieces
+        return "" if log is None or log.length == position else log.since(position)
+
+    def _settle(self) -> None:
+        """Compare the complete call with what was delivered of it."""
+        log, self._log = self._log, None
+        if log is None or not self._begun:
+            return
+        whole = self._since(0)
+        if not whole.startswith(log.join()[: self._position]):
+            self.rewritten = True
+            self._position = len(whole)

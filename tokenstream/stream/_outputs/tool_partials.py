@@ -1,0 +1,368 @@
+"""View of tool calls while they are written, on a stream or one of its choices."""
+
+# As in `_tools`: the overload for types comes first and takes precedence.
+# pyright: reportOverlappingOverload=false
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, overload
+
+from tokenstream.stream._async_driver import AsyncDriver
+from tokenstream.stream._sync_driver import SyncDriver
+from tokenstream.stream._views.choice import ChoiceBase
+from tokenstream.stream._views.view import AsyncView, View
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from tokenstream.partial_json._repairs import Lenient
+    from tokenstream.stages import CallDraft
+    from tokenstream.stream._outputs.tools import (
+        A1,
+        A2,
+        A3,
+        A4,
+        A5,
+        A6,
+        R1,
+        R2,
+        R3,
+        R4,
+        R5,
+        R6,
+        OfEither,
+        OfFunction,
+        OfType,
+    )
+
+    DraftOf: TypeAlias = "CallDraft[dict[str, Any], R1]"
+
+__all__ = ["AsyncCallDraftViews", "CallDraftViews"]
+
+
+class CallDraftViews(ChoiceBase[SyncDriver]):
+    """The `tool_partials` method of a stream or a choice."""
+
+    __slots__ = ()
+
+    @overload
+    def tool_partials(self, a: OfType[A1], /, *, lenient: Lenient = False) -> View[CallDraft[A1]]: ...
+
+    @overload
+    def tool_partials(self, a: OfFunction[R1], /, *, lenient: Lenient = False) -> View[DraftOf[R1]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfType[A1], b: OfType[A2], /, *, lenient: Lenient = False
+    ) -> View[CallDraft[A1] | CallDraft[A2]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfType[A1], b: OfFunction[R2], /, *, lenient: Lenient = False
+    ) -> View[CallDraft[A1] | DraftOf[R2]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfFunction[R1], b: OfType[A2], /, *, lenient: Lenient = False
+    ) -> View[DraftOf[R1] | CallDraft[A2]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfFunction[R1], b: OfFunction[R2], /, *, lenient: Lenient = False
+    ) -> View[DraftOf[R1] | DraftOf[R2]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfType[A1], b: OfType[A2], c: OfType[A3], /, *, lenient: Lenient = False
+    ) -> View[CallDraft[A1] | CallDraft[A2] | CallDraft[A3]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfType[A1], b: OfType[A2], c: OfFunction[R3], /, *, lenient: Lenient = False
+    ) -> View[CallDraft[A1] | CallDraft[A2] | DraftOf[R3]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfType[A1], b: OfFunction[R2], c: OfType[A3], /, *, lenient: Lenient = False
+    ) -> View[CallDraft[A1] | DraftOf[R2] | CallDraft[A3]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfType[A1], b: OfFunction[R2], c: OfFunction[R3], /, *, lenient: Lenient = False
+    ) -> View[CallDraft[A1] | DraftOf[R2] | DraftOf[R3]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfFunction[R1], b: OfType[A2], c: OfType[A3], /, *, lenient: Lenient = False
+    ) -> View[DraftOf[R1] | CallDraft[A2] | CallDraft[A3]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfFunction[R1], b: OfType[A2], c: OfFunction[R3], /, *, lenient: Lenient = False
+    ) -> View[DraftOf[R1] | CallDraft[A2] | DraftOf[R3]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfFunction[R1], b: OfFunction[R2], c: OfType[A3], /, *, lenient: Lenient = False
+    ) -> View[DraftOf[R1] | DraftOf[R2] | CallDraft[A3]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfFunction[R1], b: OfFunction[R2], c: OfFunction[R3], /, *, lenient: Lenient = False
+    ) -> View[DraftOf[R1] | DraftOf[R2] | DraftOf[R3]]: ...
+
+    @overload
+    def tool_partials(
+        self,
+        a: OfEither[A1, R1],
+        b: OfEither[A2, R2],
+        c: OfEither[A3, R3],
+        d: OfEither[A4, R4],
+        /,
+        *,
+        lenient: Lenient = False,
+    ) -> View[CallDraft[A1, R1] | CallDraft[A2, R2] | CallDraft[A3, R3] | CallDraft[A4, R4]]: ...
+
+    @overload
+    def tool_partials(
+        self,
+        a: OfEither[A1, R1],
+        b: OfEither[A2, R2],
+        c: OfEither[A3, R3],
+        d: OfEither[A4, R4],
+        e: OfEither[A5, R5],
+        /,
+        *,
+        lenient: Lenient = False,
+    ) -> View[
+        CallDraft[A1, R1] | CallDraft[A2, R2] | CallDraft[A3, R3] | CallDraft[A4, R4] | CallDraft[A5, R5]
+    ]: ...
+
+    @overload
+    def tool_partials(
+        self,
+        a: OfEither[A1, R1],
+        b: OfEither[A2, R2],
+        c: OfEither[A3, R3],
+        d: OfEither[A4, R4],
+        e: OfEither[A5, R5],
+        f: OfEither[A6, R6],
+        /,
+        *,
+        lenient: Lenient = False,
+    ) -> View[
+        CallDraft[A1, R1]
+        | CallDraft[A2, R2]
+        | CallDraft[A3, R3]
+        | CallDraft[A4, R4]
+        | CallDraft[A5, R5]
+        | CallDraft[A6, R6]
+    ]: ...
+
+    @overload
+    def tool_partials(self, /, *, lenient: Lenient = False, **named: OfType[A1]) -> View[CallDraft[A1]]: ...
+
+    @overload
+    def tool_partials(self, /, *, lenient: Lenient = False, **named: OfFunction[R1]) -> View[DraftOf[R1]]: ...
+
+    @overload
+    def tool_partials(
+        self, /, *tools: object, lenient: Lenient = False, **named: object
+    ) -> View[CallDraft]: ...
+    def tool_partials(self, /, *tools: object, lenient: Lenient = False, **named: object) -> View[Any]:
+        """Return a view of tool calls while they are written: a draft for each piece that changes one.
+
+        Interleaved calls are distinguished by `id` and `name`. A call's first draft
+        comes when it begins, the last when it has ended; that one has the call itself,
+        checked or with its error, as `validated_calls` gives it. A call of a tool that
+        is not listed has only the last draft.
+
+        Args:
+            tools: Types or functions, as for `validated_calls`.
+            lenient: Whether to repair almost-JSON arguments; "closed" does so too, but
+                refuses cut ones. A tool named "lenient" must be passed in `tools`.
+            named: Types or functions by the name that the model calls them by.
+
+        Raises:
+            MisuseError: An argument is not a tool, has no name, or has another tool's name.
+            OutputIncomplete: In the loop, at its end: the answer was cut within a call.
+            StreamError: In the loop: the answer failed.
+
+        Example:
+            >>> from tokenstream import Stream
+            >>> def get_weather(city: str) -> str:
+            ...     return f"sun in {city}"
+            >>> call = {"id": "call_1", "function": {"name": "get_weather", "arguments": '{"city": "Oslo"}'}}
+            >>> chunk = {"choices": [{"delta": {"tool_calls": [call]}, "finish_reason": "tool_calls"}]}
+            >>> for drafted in Stream([chunk], format="openai-chat").tool_partials(get_weather):
+            ...     print(drafted.name, drafted.draft.get("city", default="…"), drafted.complete)
+            get_weather … False
+            get_weather Oslo False
+            get_weather Oslo True
+        """
+        cursor = self._cursors.tool_partials(*tools, lenient=lenient, **named)
+        return View(self._driver, cursor, self._in_message("tool_calls"))
+
+
+class AsyncCallDraftViews(ChoiceBase[AsyncDriver]):
+    """The `tool_partials` method of a stream or a choice."""
+
+    __slots__ = ()
+
+    @overload
+    def tool_partials(self, a: OfType[A1], /, *, lenient: Lenient = False) -> AsyncView[CallDraft[A1]]: ...
+
+    @overload
+    def tool_partials(self, a: OfFunction[R1], /, *, lenient: Lenient = False) -> AsyncView[DraftOf[R1]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfType[A1], b: OfType[A2], /, *, lenient: Lenient = False
+    ) -> AsyncView[CallDraft[A1] | CallDraft[A2]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfType[A1], b: OfFunction[R2], /, *, lenient: Lenient = False
+    ) -> AsyncView[CallDraft[A1] | DraftOf[R2]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfFunction[R1], b: OfType[A2], /, *, lenient: Lenient = False
+    ) -> AsyncView[DraftOf[R1] | CallDraft[A2]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfFunction[R1], b: OfFunction[R2], /, *, lenient: Lenient = False
+    ) -> AsyncView[DraftOf[R1] | DraftOf[R2]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfType[A1], b: OfType[A2], c: OfType[A3], /, *, lenient: Lenient = False
+    ) -> AsyncView[CallDraft[A1] | CallDraft[A2] | CallDraft[A3]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfType[A1], b: OfType[A2], c: OfFunction[R3], /, *, lenient: Lenient = False
+    ) -> AsyncView[CallDraft[A1] | CallDraft[A2] | DraftOf[R3]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfType[A1], b: OfFunction[R2], c: OfType[A3], /, *, lenient: Lenient = False
+    ) -> AsyncView[CallDraft[A1] | DraftOf[R2] | CallDraft[A3]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfType[A1], b: OfFunction[R2], c: OfFunction[R3], /, *, lenient: Lenient = False
+    ) -> AsyncView[CallDraft[A1] | DraftOf[R2] | DraftOf[R3]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfFunction[R1], b: OfType[A2], c: OfType[A3], /, *, lenient: Lenient = False
+    ) -> AsyncView[DraftOf[R1] | CallDraft[A2] | CallDraft[A3]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfFunction[R1], b: OfType[A2], c: OfFunction[R3], /, *, lenient: Lenient = False
+    ) -> AsyncView[DraftOf[R1] | CallDraft[A2] | DraftOf[R3]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfFunction[R1], b: OfFunction[R2], c: OfType[A3], /, *, lenient: Lenient = False
+    ) -> AsyncView[DraftOf[R1] | DraftOf[R2] | CallDraft[A3]]: ...
+
+    @overload
+    def tool_partials(
+        self, a: OfFunction[R1], b: OfFunction[R2], c: OfFunction[R3], /, *, lenient: Lenient = False
+    ) -> AsyncView[DraftOf[R1] | DraftOf[R2] | DraftOf[R3]]: ...
+
+    @overload
+    def tool_partials(
+        self,
+        a: OfEither[A1, R1],
+        b: OfEither[A2, R2],
+        c: OfEither[A3, R3],
+        d: OfEither[A4, R4],
+        /,
+        *,
+        lenient: Lenient = False,
+    ) -> AsyncView[CallDraft[A1, R1] | CallDraft[A2, R2] | CallDraft[A3, R3] | CallDraft[A4, R4]]: ...
+
+    @overload
+    def tool_partials(
+        self,
+        a: OfEither[A1, R1],
+        b: OfEither[A2, R2],
+        c: OfEither[A3, R3],
+        d: OfEither[A4, R4],
+        e: OfEither[A5, R5],
+        /,
+        *,
+        lenient: Lenient = False,
+    ) -> AsyncView[
+        CallDraft[A1, R1] | CallDraft[A2, R2] | CallDraft[A3, R3] | CallDraft[A4, R4] | CallDraft[A5, R5]
+    ]: ...
+
+    @overload
+    def tool_partials(
+        self,
+        a: OfEither[A1, R1],
+        b: OfEither[A2, R2],
+        c: OfEither[A3, R3],
+        d: OfEither[A4, R4],
+        e: OfEither[A5, R5],
+        f: OfEither[A6, R6],
+        /,
+        *,
+        lenient: Lenient = False,
+    ) -> AsyncView[
+        CallDraft[A1, R1]
+        | CallDraft[A2, R2]
+        | CallDraft[A3, R3]
+        | CallDraft[A4, R4]
+        | CallDraft[A5, R5]
+        | CallDraft[A6, R6]
+    ]: ...
+
+    @overload
+    def tool_partials(
+        self, /, *, lenient: Lenient = False, **named: OfType[A1]
+    ) -> AsyncView[CallDraft[A1]]: ...
+
+    @overload
+    def tool_partials(
+        self, /, *, lenient: Lenient = False, **named: OfFunction[R1]
+    ) -> AsyncView[DraftOf[R1]]: ...
+
+    @overload
+    def tool_partials(
+        self, /, *tools: object, lenient: Lenient = False, **named: object
+    ) -> AsyncView[CallDraft]: ...
+    def tool_partials(self, /, *tools: object, lenient: Lenient = False, **named: object) -> AsyncView[Any]:
+        """Return a view of tool calls while they are written: a draft for each piece that changes one.
+
+        Interleaved calls are distinguished by `id` and `name`. A call's first draft
+        comes when it begins, the last when it has ended; that one has the call itself,
+        checked or with its error, as `validated_calls` gives it. A call of a tool that
+        is not listed has only the last draft.
+
+        Args:
+            tools: Types or functions, as for `validated_calls`.
+            lenient: Whether to repair almost-JSON arguments; "closed" does so too, but
+                refuses cut ones. A tool named "lenient" must be passed in `tools`.
+            named: Types or functions by the name that the model calls them by.
+
+        Raises:
+            MisuseError: An argument is not a tool, has no name, or has another tool's name.
+            OutputIncomplete: In the loop, at its end: the answer was cut within a call.
+            StreamError: In the loop: the answer failed.
+
+        Example:
+            >>> from tokenstream import AsyncStream
+            >>> def get_weather(city: str) -> str:
+            ...     return f"sun in {city}"
+            >>> async def watch(stream: AsyncStream) -> None:
+            ...     async for drafted in stream.tool_partials(get_weather):
+            ...         print(drafted.name, drafted.draft.get("city", default="…"))
+        """
+        cursor = self._cursors.tool_partials(*tools, lenient=lenient, **named)
+        return AsyncView(self._driver, cursor, self._in_message("tool_calls"))

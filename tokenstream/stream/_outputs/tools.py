@@ -1,0 +1,397 @@
+"""View of tool calls with validated arguments, on a stream or one of its choices."""
+
+# A class is callable, so type checkers match it as a function too; the overload for types comes
+# first and takes precedence.
+# pyright: reportOverlappingOverload=false
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, overload
+
+from tokenstream.stream._async_driver import AsyncDriver
+from tokenstream.stream._sync_driver import SyncDriver
+from tokenstream.stream._views.choice import ChoiceBase
+from tokenstream.stream._views.view import AsyncToolCallView, ToolCallView
+
+if TYPE_CHECKING:
+    from functools import partial
+    from typing import Protocol, TypeAlias
+
+    from pydantic import TypeAdapter
+    from typing_extensions import TypeVar
+
+    from tokenstream.message import ToolCall
+    from tokenstream.partial_json._repairs import Lenient
+
+    A1 = TypeVar("A1", default=dict[str, Any])
+    A2 = TypeVar("A2", default=dict[str, Any])
+    A3 = TypeVar("A3", default=dict[str, Any])
+    A4 = TypeVar("A4", default=dict[str, Any])
+    A5 = TypeVar("A5", default=dict[str, Any])
+    A6 = TypeVar("A6", default=dict[str, Any])
+    R1 = TypeVar("R1", default=Any)
+    R2 = TypeVar("R2", default=Any)
+    R3 = TypeVar("R3", default=Any)
+    R4 = TypeVar("R4", default=Any)
+    R5 = TypeVar("R5", default=Any)
+    R6 = TypeVar("R6", default=Any)
+    ResultT_co = TypeVar("ResultT_co", covariant=True)
+
+    class _Function(Protocol[ResultT_co]):
+        """A function, but not a class, for type checkers."""
+
+        @property
+        def __closure__(self) -> Any: ...  # noqa: ANN401 - what functions alone have
+
+        def __call__(self, *args: Any, **kwargs: Any) -> ResultT_co: ...  # noqa: ANN401 - any parameters
+
+    OfType: TypeAlias = "type[A1] | TypeAdapter[A1]"
+    OfFunction: TypeAlias = "_Function[R1] | partial[R1]"
+    OfEither: TypeAlias = "type[A1] | TypeAdapter[A1] | _Function[R1] | partial[R1]"
+    CallOf: TypeAlias = "ToolCall[dict[str, Any], R1]"
+
+__all__ = ["AsyncCallViews", "CallViews"]
+
+
+class CallViews(ChoiceBase[SyncDriver]):
+    """The `validated_calls` method of a stream or a choice."""
+
+    __slots__ = ()
+
+    @overload
+    def validated_calls(
+        self, a: OfType[A1], /, *, lenient: Lenient = False
+    ) -> ToolCallView[ToolCall[A1]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfFunction[R1], /, *, lenient: Lenient = False
+    ) -> ToolCallView[CallOf[R1]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfType[A1], b: OfType[A2], /, *, lenient: Lenient = False
+    ) -> ToolCallView[ToolCall[A1] | ToolCall[A2]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfType[A1], b: OfFunction[R2], /, *, lenient: Lenient = False
+    ) -> ToolCallView[ToolCall[A1] | CallOf[R2]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfFunction[R1], b: OfType[A2], /, *, lenient: Lenient = False
+    ) -> ToolCallView[CallOf[R1] | ToolCall[A2]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfFunction[R1], b: OfFunction[R2], /, *, lenient: Lenient = False
+    ) -> ToolCallView[CallOf[R1] | CallOf[R2]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfType[A1], b: OfType[A2], c: OfType[A3], /, *, lenient: Lenient = False
+    ) -> ToolCallView[ToolCall[A1] | ToolCall[A2] | ToolCall[A3]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfType[A1], b: OfType[A2], c: OfFunction[R3], /, *, lenient: Lenient = False
+    ) -> ToolCallView[ToolCall[A1] | ToolCall[A2] | CallOf[R3]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfType[A1], b: OfFunction[R2], c: OfType[A3], /, *, lenient: Lenient = False
+    ) -> ToolCallView[ToolCall[A1] | CallOf[R2] | ToolCall[A3]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfType[A1], b: OfFunction[R2], c: OfFunction[R3], /, *, lenient: Lenient = False
+    ) -> ToolCallView[ToolCall[A1] | CallOf[R2] | CallOf[R3]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfFunction[R1], b: OfType[A2], c: OfType[A3], /, *, lenient: Lenient = False
+    ) -> ToolCallView[CallOf[R1] | ToolCall[A2] | ToolCall[A3]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfFunction[R1], b: OfType[A2], c: OfFunction[R3], /, *, lenient: Lenient = False
+    ) -> ToolCallView[CallOf[R1] | ToolCall[A2] | CallOf[R3]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfFunction[R1], b: OfFunction[R2], c: OfType[A3], /, *, lenient: Lenient = False
+    ) -> ToolCallView[CallOf[R1] | CallOf[R2] | ToolCall[A3]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfFunction[R1], b: OfFunction[R2], c: OfFunction[R3], /, *, lenient: Lenient = False
+    ) -> ToolCallView[CallOf[R1] | CallOf[R2] | CallOf[R3]]: ...
+
+    @overload
+    def validated_calls(
+        self,
+        a: OfEither[A1, R1],
+        b: OfEither[A2, R2],
+        c: OfEither[A3, R3],
+        d: OfEither[A4, R4],
+        /,
+        *,
+        lenient: Lenient = False,
+    ) -> ToolCallView[ToolCall[A1, R1] | ToolCall[A2, R2] | ToolCall[A3, R3] | ToolCall[A4, R4]]: ...
+
+    @overload
+    def validated_calls(
+        self,
+        a: OfEither[A1, R1],
+        b: OfEither[A2, R2],
+        c: OfEither[A3, R3],
+        d: OfEither[A4, R4],
+        e: OfEither[A5, R5],
+        /,
+        *,
+        lenient: Lenient = False,
+    ) -> ToolCallView[
+        ToolCall[A1, R1] | ToolCall[A2, R2] | ToolCall[A3, R3] | ToolCall[A4, R4] | ToolCall[A5, R5]
+    ]: ...
+
+    @overload
+    def validated_calls(
+        self,
+        a: OfEither[A1, R1],
+        b: OfEither[A2, R2],
+        c: OfEither[A3, R3],
+        d: OfEither[A4, R4],
+        e: OfEither[A5, R5],
+        f: OfEither[A6, R6],
+        /,
+        *,
+        lenient: Lenient = False,
+    ) -> ToolCallView[
+        ToolCall[A1, R1]
+        | ToolCall[A2, R2]
+        | ToolCall[A3, R3]
+        | ToolCall[A4, R4]
+        | ToolCall[A5, R5]
+        | ToolCall[A6, R6]
+    ]: ...
+
+    @overload
+    def validated_calls(
+        self, /, *, lenient: Lenient = False, **named: OfType[A1]
+    ) -> ToolCallView[ToolCall[A1]]: ...
+
+    @overload
+    def validated_calls(
+        self, /, *, lenient: Lenient = False, **named: OfFunction[R1]
+    ) -> ToolCallView[CallOf[R1]]: ...
+
+    @overload
+    def validated_calls(
+        self, /, *tools: object, lenient: Lenient = False, **named: object
+    ) -> ToolCallView[ToolCall]: ...
+    def validated_calls(
+        self, /, *tools: object, lenient: Lenient = False, **named: object
+    ) -> ToolCallView[Any]:
+        """Return a view of tool calls whose arguments are validated, so that they can be run.
+
+        Each call comes when `tool_calls` gives it. A call that cannot be run comes too,
+        with its `error` and with `error_for_model`, a message for the model to correct
+        it. Errors are: arguments that do not match the tool, arguments that are not
+        JSON, and a tool that is not listed. A call that was cut never comes.
+
+        Args:
+            tools: Types (pydantic models, dataclasses, TypedDicts, msgspec Structs), which
+                become the type of `call.arguments`, or functions, which `call.run()` calls.
+                Each is the tool of its own name. Or a `tokenstream.Tools`.
+            lenient: Whether to repair almost-JSON arguments; "closed" does so too, but
+                refuses cut ones. A tool named "lenient" must be passed in `tools`.
+            named: Types or functions by the name that the model calls them by; a
+                `TypeAdapter` or a callable object needs one.
+
+        Raises:
+            MisuseError: An argument is not a tool, has no name, or has another tool's name.
+            StreamError: In the loop: the answer failed.
+
+        Example:
+            >>> from tokenstream import Stream
+            >>> def get_weather(city: str) -> str:
+            ...     return f"sun in {city}"
+            >>> call = {"id": "call_1", "function": {"name": "get_weather", "arguments": '{"city": "Oslo"}'}}
+            >>> chunk = {"choices": [{"delta": {"tool_calls": [call]}, "finish_reason": "tool_calls"}]}
+            >>> [call.run() for call in Stream([chunk], format="openai-chat").validated_calls(get_weather)]
+            ['sun in Oslo']
+        """
+        cursor = self._cursors.validated_calls(*tools, lenient=lenient, **named)
+        return ToolCallView(self._driver, cursor, self._in_message("tool_calls"))
+
+
+class AsyncCallViews(ChoiceBase[AsyncDriver]):
+    """The `validated_calls` method of a stream or a choice."""
+
+    __slots__ = ()
+
+    @overload
+    def validated_calls(
+        self, a: OfType[A1], /, *, lenient: Lenient = False
+    ) -> AsyncToolCallView[ToolCall[A1]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfFunction[R1], /, *, lenient: Lenient = False
+    ) -> AsyncToolCallView[CallOf[R1]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfType[A1], b: OfType[A2], /, *, lenient: Lenient = False
+    ) -> AsyncToolCallView[ToolCall[A1] | ToolCall[A2]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfType[A1], b: OfFunction[R2], /, *, lenient: Lenient = False
+    ) -> AsyncToolCallView[ToolCall[A1] | CallOf[R2]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfFunction[R1], b: OfType[A2], /, *, lenient: Lenient = False
+    ) -> AsyncToolCallView[CallOf[R1] | ToolCall[A2]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfFunction[R1], b: OfFunction[R2], /, *, lenient: Lenient = False
+    ) -> AsyncToolCallView[CallOf[R1] | CallOf[R2]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfType[A1], b: OfType[A2], c: OfType[A3], /, *, lenient: Lenient = False
+    ) -> AsyncToolCallView[ToolCall[A1] | ToolCall[A2] | ToolCall[A3]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfType[A1], b: OfType[A2], c: OfFunction[R3], /, *, lenient: Lenient = False
+    ) -> AsyncToolCallView[ToolCall[A1] | ToolCall[A2] | CallOf[R3]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfType[A1], b: OfFunction[R2], c: OfType[A3], /, *, lenient: Lenient = False
+    ) -> AsyncToolCallView[ToolCall[A1] | CallOf[R2] | ToolCall[A3]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfType[A1], b: OfFunction[R2], c: OfFunction[R3], /, *, lenient: Lenient = False
+    ) -> AsyncToolCallView[ToolCall[A1] | CallOf[R2] | CallOf[R3]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfFunction[R1], b: OfType[A2], c: OfType[A3], /, *, lenient: Lenient = False
+    ) -> AsyncToolCallView[CallOf[R1] | ToolCall[A2] | ToolCall[A3]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfFunction[R1], b: OfType[A2], c: OfFunction[R3], /, *, lenient: Lenient = False
+    ) -> AsyncToolCallView[CallOf[R1] | ToolCall[A2] | CallOf[R3]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfFunction[R1], b: OfFunction[R2], c: OfType[A3], /, *, lenient: Lenient = False
+    ) -> AsyncToolCallView[CallOf[R1] | CallOf[R2] | ToolCall[A3]]: ...
+
+    @overload
+    def validated_calls(
+        self, a: OfFunction[R1], b: OfFunction[R2], c: OfFunction[R3], /, *, lenient: Lenient = False
+    ) -> AsyncToolCallView[CallOf[R1] | CallOf[R2] | CallOf[R3]]: ...
+
+    @overload
+    def validated_calls(
+        self,
+        a: OfEither[A1, R1],
+        b: OfEither[A2, R2],
+        c: OfEither[A3, R3],
+        d: OfEither[A4, R4],
+        /,
+        *,
+        lenient: Lenient = False,
+    ) -> AsyncToolCallView[ToolCall[A1, R1] | ToolCall[A2, R2] | ToolCall[A3, R3] | ToolCall[A4, R4]]: ...
+
+    @overload
+    def validated_calls(
+        self,
+        a: OfEither[A1, R1],
+        b: OfEither[A2, R2],
+        c: OfEither[A3, R3],
+        d: OfEither[A4, R4],
+        e: OfEither[A5, R5],
+        /,
+        *,
+        lenient: Lenient = False,
+    ) -> AsyncToolCallView[
+        ToolCall[A1, R1] | ToolCall[A2, R2] | ToolCall[A3, R3] | ToolCall[A4, R4] | ToolCall[A5, R5]
+    ]: ...
+
+    @overload
+    def validated_calls(
+        self,
+        a: OfEither[A1, R1],
+        b: OfEither[A2, R2],
+        c: OfEither[A3, R3],
+        d: OfEither[A4, R4],
+        e: OfEither[A5, R5],
+        f: OfEither[A6, R6],
+        /,
+        *,
+        lenient: Lenient = False,
+    ) -> AsyncToolCallView[
+        ToolCall[A1, R1]
+        | ToolCall[A2, R2]
+        | ToolCall[A3, R3]
+        | ToolCall[A4, R4]
+        | ToolCall[A5, R5]
+        | ToolCall[A6, R6]
+    ]: ...
+
+    @overload
+    def validated_calls(
+        self, /, *, lenient: Lenient = False, **named: OfType[A1]
+    ) -> AsyncToolCallView[ToolCall[A1]]: ...
+
+    @overload
+    def validated_calls(
+        self, /, *, lenient: Lenient = False, **named: OfFunction[R1]
+    ) -> AsyncToolCallView[CallOf[R1]]: ...
+
+    @overload
+    def validated_calls(
+        self, /, *tools: object, lenient: Lenient = False, **named: object
+    ) -> AsyncToolCallView[ToolCall]: ...
+    def validated_calls(
+        self, /, *tools: object, lenient: Lenient = False, **named: object
+    ) -> AsyncToolCallView[Any]:
+        """Return a view of tool calls whose arguments are validated, so that they can be run.
+
+        Each call comes when `tool_calls` gives it. A call that cannot be run comes too,
+        with its `error` and with `error_for_model`, a message for the model to correct
+        it. Errors are: arguments that do not match the tool, arguments that are not
+        JSON, and a tool that is not listed. A call that was cut never comes.
+
+        Args:
+            tools: Types (pydantic models, dataclasses, TypedDicts, msgspec Structs), which
+                become the type of `call.arguments`, or functions, which `call.run()` calls.
+                Each is the tool of its own name. Or a `tokenstream.Tools`.
+            lenient: Whether to repair almost-JSON arguments; "closed" does so too, but
+                refuses cut ones. A tool named "lenient" must be passed in `tools`.
+            named: Types or functions by the name that the model calls them by; a
+                `TypeAdapter` or a callable object needs one.
+
+        Raises:
+            MisuseError: An argument is not a tool, has no name, or has another tool's name.
+            StreamError: In the loop: the answer failed.
+
+        Example:
+            >>> from tokenstream import AsyncStream
+            >>> async def get_weather(city: str) -> str:
+            ...     return f"sun in {city}"
+            >>> async def run_tools(stream: AsyncStream) -> list[str]:
+            ...     return [await call.run() async for call in stream.validated_calls(get_weather)]
+        """
+        cursor = self._cursors.validated_calls(*tools, lenient=lenient, **named)
+        return AsyncToolCallView(self._driver, cursor, self._in_message("tool_calls"))

@@ -1,0 +1,355 @@
+"""The pump of an `async for` loop: opens, reads and closes a source; can be stopped from any thread."""
+
+from __future__ import annotations
+
+from itertools import chain
+from operator import length_hint
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import MisuseError
+from tokenstream.sources import AsyncSource, Deferred
+from tokenstream.stream._reading.direct import Direct
+from tokenstream.stream._reading.host import running
+from tokenstream.stream._reading.items import LOST, WAITED
+from tokenstream.stream._reading.reader import RUNNING, Reader, left
+from tokenstream.stream._reading.reader_native import NativeReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable, Iterator
+
+    from anyio.abc import TaskGroup
+
+    from tokenstream.stream._reading.host import Host
+    from tokenstream.stream._reading.items import Bell
+
+__all__ = ["AsyncPump"]
+
+
+class AsyncPump:
+    """Read a source for one reader at a time, in a separate task if that is useful and possible.
+
+    A task is useful unless the source never waits or survives a cancelled read. It
+    is possible on asyncio, and on trio inside `async with`. `stop` may be called from
+    any thread or task. Between two reads the source may be replaced.
+
+    Args:
+        source: The source, opened or not.
+        clock: Returns the time in seconds.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_closed",
+        "_entered",
+        "_host",
+        "_reader",
+        "_tasks",
+        "batch",
+        "busy",
+        "source",
+    )
+
+    def __init__(self, source: AsyncSource | Deferred, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._host: Host | None = None
+        self._tasks: TaskGroup | None = None
+        self._entered = False
+        self.busy = False
+        """True while a read is in progress."""
+        self.replace(source)
+
+    def replace(self, source: AsyncSource | Deferred) -> None:
+        """Read from another source from now on; the previous one must be closed already."""
+        self.source: AsyncSource | Deferred | None = source
+        self._closed = False
+        self._reader: Reader | Direct | None = None
+        self.batch: Iterator[tuple[float, Any]] = iter(())
+        """Items that have arrived, each with the time of its arrival."""
+
+    def put_back(self, items: Iterable[tuple[float, Any]]) -> None:
+        """Give these items again, before the ones still to be read."""
+        self.batch = chain(items, self.batch)
+
+    # -- reading -----------------------------------------------------------
+
+    @property
+    def since(self) -> float | None:
+        """Time at which the read in progress began; None between two reads."""
+        return None if self._reader is None else self._reader.since
+
+    @property
+    def begun(self) -> bool:
+        """True once the first read has begun."""
+        return self._reader is not None
+
+    def take(self) -> tuple[float, Any] | None:
+        """Return the next item that has already arrived, or None.
+
+        Raises:
+            MisuseError: The source belongs to another event loop, which is still running.
+        """
+        item = next(self.batch, None)
+        if item is not None:
+            return item
+        reader = self._reader
+        if reader is None:
+            reader = self._reader = self._new_reader()
+        else:
+            reader.stay_at_home()
+        self.batch = iter(reader.take())
+        return next(self.batch, None)
+
+    def take_new(self) -> tuple[float, Any] | None:
+        """Return the next item that the reading task has brought, or None; `batch` must be empty."""
+        reader = self._reader
+        if not isinstance(reader, Reader) or not reader.has_come:
+            return None
+        return self.take()
+
+    @property
+    def will_ring(self) -> bool:
+        """True if a reading task will ring a bell for its next item and all earlier items were taken."""
+        reader = self._reader
+        if not isinstance(reader, Reader) or not reader.rings or reader.has_come or reader.over:
+            return False
+        return length_hint(self.batch, 1) == 0
+
+    async def look(self) -> tuple[float, Any] | None:
+        """Return the next item that has already arrived, or None; lets the reading task run once first."""
+        item = self.take()
+        if item is None and not isinstance(self._reader, Direct):
+            from anyio.lowlevel import checkpoint
+
+            await checkpoint()
+            item = self.take()
+        elif item is None and self._needs_no_task:
+            item = await self.read(self._clock())
+        return item
+
+    async def read(self, until: float | None) -> tuple[float, Any]:
+        """Wait for the next item, and return it with the time of its arrival.
+
+        A cancelled read loses nothing if a task reads the source. Without a task, and
+        with a source that does not survive the cancellation, the next item is `LOST`.
+
+        Args:
+            until: Time at which to stop waiting; None for no limit.
+        """
+        reader = self._reader
+        if reader is None:
+            reader = self._reader = self._new_reader()
+        seconds = None if until is None else max(until - self._clock(), 0.0)
+        arrived = await reader.wait(seconds)
+        self.batch = iter(reader.take())
+        item = next(self.batch, None)
+        if item is None:
+            item = (self._clock(), LOST if arrived else WAITED)
+        return item
+
+    def listen(self, bell: Bell, *, at_hand: bool = False) -> bool:
+        """Have a bell rung when an item arrives; return False if it will not ring.
+
+        A task reads from now on, even if the loop itself could. The bell does not ring
+        for a source that never waits, unless `at_hand` is set.
+
+        Args:
+            bell: The bell.
+            at_hand: Use a task for a source that never waits, too.
+
+        Raises:
+            MisuseError: A task is needed and cannot be started.
+        """
+        reader = self._reader
+        if self.source is None:
+            return False
+        alone = self._is_instant and not at_hand
+        if reader is None or (isinstance(reader, Direct) and reader.intact and not alone):
+            reader = self._reader = self._new_reader(alone=alone)
+        if isinstance(reader, Direct):
+            if reader.intact and not alone:
+                raise MisuseError(
+                    "on trio, tasks read several streams side by side: "
+                    "read them inside `async with merge(...) as merged`"
+                )
+            return False
+        reader.listen(bell)
+        return True
+
+    def stay_at_home(self) -> None:
+        """Refuse to wait for a source that is read in another event loop.
+
+        Raises:
+            MisuseError: It is, and that loop is still running.
+        """
+        if self._host is not None:
+            self._host.stay()
+
+    @property
+    def has_task(self) -> bool:
+        """True if a task reads the source, or has read it."""
+        return isinstance(self._reader, Reader)
+
+    def release(self) -> bool:
+        """Have the reading task close the source; return True if it has ended, or none was started."""
+        reader = self._reader
+        if not isinstance(reader, Reader) or reader.over:
+            return True
+        if not reader.stopped:
+            reader.stop()
+        return reader.homeless
+
+    def _new_reader(self, *, alone: bool | None = None) -> Reader | Direct:
+        source = self.source
+        if source is None:
+            raise RuntimeError("the source is closed")
+        host = self._host = self._host or running()
+        alone = self._needs_no_task if alone is None else alone
+        if alone or host is None or (host.name == "trio" and self._tasks is None):
+            return Direct(source, self._clock, host)
+        entered = source.entered if isinstance(source, AsyncSource) else source.enters
+        kind = Reader if entered or self._tasks is not None or host.name != "asyncio" else NativeReader
+        reader = kind(source, self._clock, host)
+        reader.start(self._tasks)
+        return reader
+
+    @property
+    def waits_in_time(self) -> bool:
+        """True if a read can be given a timeout and loses nothing when it strikes."""
+        host = self._host or running()
+        return self._needs_no_task or host is None or host.name != "trio" or self._tasks is not None
+
+    @property
+    def _needs_no_task(self) -> bool:
+        source = self.source
+        return isinstance(source, AsyncSource) and (source.instant or source.survives)
+
+    @property
+    def _is_instant(self) -> bool:
+        return isinstance(self.source, AsyncSource) and self.source.instant
+
+    # -- a block -----------------------------------------------------------
+
+    async def open_tasks(self) -> None:
+        """Make it possible to start tasks, such as a guard's; on trio that takes a task group."""
+        self._entered = True
+        self._host = self._host or running()
+        trio = self._host is not None and self._host.name == "trio"
+        if not trio or self._tasks is not None or self.source is None:
+            return
+        from anyio import create_task_group
+
+        tasks = create_task_group()
+        await tasks.__aenter__()
+        self._tasks = tasks
+        self._go_on_in_task()
+
+    def _go_on_in_task(self) -> None:
+        """Read in a task from now on, if the source was read without one outside the block."""
+        if isinstance(self._reader, Direct) and self._reader.intact:
+            self._reader = None
+
+    def share_tasks(self, tasks: TaskGroup | None) -> bool:
+        """Use the task group of a merge; return False inside the stream's own block.
+
+        Args:
+            tasks: The task group; None on asyncio.
+        """
+        if self._entered:
+            return False
+        self._entered, self._tasks, self._host = True, tasks, self._host or running()
+        self._go_on_in_task()
+        return True
+
+    def leave_tasks(self) -> None:
+        """Leave the block of a merge, which ends the tasks itself."""
+        self._entered, self._tasks = False, None
+
+    async def close_tasks(self) -> None:
+        """Close the task group; an exception of the block's body is not passed to its tasks."""
+        tasks, self._tasks = self._tasks, None
+        self._entered = False
+        if tasks is not None:
+            await left(tasks)
+
+    @property
+    def has_room(self) -> bool:
+        """True if a task can be started beside the reading one."""
+        return self._tasks is not None or (
+            self._entered and self._host is not None and self._host.name == "asyncio"
+        )
+
+    def spawn(self, function: Callable[..., Coroutine[Any, Any, None]], *args: object) -> None:
+        """Start a task beside the reading one; it ends within the block."""
+        if self._tasks is not None:
+            self._tasks.start_soon(function, *args)
+        elif self._host is not None:
+            task = self._host.loop.create_task(function(*args), name="tokenstream guard")
+            RUNNING.add(task)
+            task.add_done_callback(RUNNING.discard)
+
+    def wake(self) -> None:
+        """Make a read in progress return without an item."""
+        if self._reader is not None:
+            self._reader.wake()
+
+    # -- ending ------------------------------------------------------------
+
+    @property
+    def closed(self) -> bool:
+        """True if the source is closed, or its event loop has ended."""
+        return self._closed or (self._reader is not None and self._reader.homeless)
+
+    @property
+    def over(self) -> bool:
+        """True once nothing reads the source any more."""
+        return self._reader is not None and self._reader.over
+
+    def call_soon(self, function: Callable[[], object]) -> None:
+        """Call a function in the event loop's thread; at once in that thread, or without a loop."""
+        host = self._host
+        if host is None or host.is_running() or not host.call(function):
+            function()
+
+    def stop(self) -> None:
+        """End a read in progress; the reading task closes the source."""
+        source = self.source
+        if self._reader is None and isinstance(source, Deferred):
+            self.source, self._closed = None, True
+            source.discard()
+        elif self._reader is None and source is not None:
+            # Nobody has read the source: on asyncio, a new reading task closes it.
+            self._reader = self._new_reader()
+        if self._reader is not None:
+            self._reader.stop()
+
+    async def close(self, *, failed: bool = False) -> Exception | None:
+        """Close the source once, and return the error of closing it; a second caller waits as well.
+
+        Args:
+            failed: True if another error is being raised, which must not be delayed.
+        """
+        source, self.source, self._closed = self.source, None, True
+        reader = self._reader
+        if reader is None:
+            if source is None:
+                return None
+            reader = self._reader = Direct(source, self._clock, self._host or running())
+        if reader.over and source is None:
+            return None
+        await reader.close(failed=failed)
+        error, reader.closing_error = reader.closing_error, None
+        return error
+
+    @property
+    def unclosed(self) -> bool:
+        """True if the source is open and nothing was asked to close it."""
+        begun = self._reader is not None or isinstance(self.source, AsyncSource)
+        return begun and self.source is not None and not (self._reader is not None and self._reader.stopped)
+
+    def abandon(self) -> None:
+        """Let go of the source without waiting: end its task, or leave it to the garbage collector."""
+        source, reader = self.source, self._reader
+        if isinstance(source, Deferred) and reader is None:
+            source.discard()
+        elif source is not None:
+            (reader or Direct(source, self._clock, self._host)).abandon()

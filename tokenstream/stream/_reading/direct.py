@@ -1,0 +1,233 @@
+"""Reading a source in the loop's own task, for when no other task is available or needed.
+
+A `Direct` has the interface of a `Reader`, and reads one chunk at a time. A cancelled
+read ends most sources for good, and silently: the next read then looks like a clean
+end. So `Direct` remembers the cancellation and reports `LOST` instead of `END`.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.sources import AsyncSource, Deferred
+from tokenstream.stream._reading.items import END, LOST, NOTABLE_SECONDS, Away, Failed, Opened
+from tokenstream.stream._reading.reader import CLOSING_SECONDS, closed
+from tokenstream.stream._reading.wake import shut_down
+from tokenstream.stream._said import homeless
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from anyio import CancelScope
+
+    from tokenstream.stream._reading.host import Host
+
+__all__ = ["Direct"]
+
+
+class Direct:
+    """Read a source whenever `wait` is called.
+
+    Args:
+        source: The source, opened or not.
+        clock: Returns the time in seconds.
+        host: The event loop; None if none is running.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_host",
+        "_items",
+        "_last",
+        "_lost",
+        "_opening",
+        "_reading",
+        "_scope",
+        "closing_error",
+        "over",
+        "since",
+        "source",
+        "stopped",
+    )
+
+    def __init__(self, source: AsyncSource | Deferred, clock: Callable[[], float], host: Host | None) -> None:
+        self.source = source
+        self.since: float | None = None
+        """Time at which the current or last read was asked for."""
+        self.over = False
+        """True once the source is closed or being closed."""
+        self.closing_error: Exception | None = None
+        self.stopped = False
+        """True if a read in progress was asked to end."""
+        self._clock = clock
+        self._host = host
+        self._items: list[tuple[float, Any]] = []
+        self._last = clock()
+        self._lost = False
+        self._opening = False
+        self._reading = False
+        self._scope: CancelScope | None = None
+
+    def take(self) -> list[tuple[float, Any]]:
+        """Return the items that have arrived, each with the time of its arrival."""
+        items, self._items = self._items, []
+        if not items:
+            now = self.since = self._clock()
+            away, self._last = now - self._last, now
+            if away > NOTABLE_SECONDS:
+                items.append((now, Away(away)))
+        return items
+
+    @property
+    def intact(self) -> bool:
+        """True if another reader may continue from here without losing anything."""
+        opened = isinstance(self.source, AsyncSource)
+        return opened and not (self._lost or self._reading or self._items or self.over)
+
+    @property
+    def _instant(self) -> bool:
+        """True if the source never waits, so that no event loop is needed."""
+        return isinstance(self.source, AsyncSource) and self.source.instant
+
+    @property
+    def _survives(self) -> bool:
+        """True if a cancelled read loses nothing."""
+        return isinstance(self.source, AsyncSource) and self.source.survives
+
+    @property
+    def homeless(self) -> bool:
+        """True if the source needs an event loop that has ended."""
+        return self._host is not None and not self._instant and self._host.is_over()
+
+    def stay_at_home(self) -> None:
+        """Refuse to be read in a different event loop; if the first one has ended, report a failure."""
+        if self._host is not None and not self._instant and not self._host.stay():
+            self._put(Failed(homeless()))
+
+    async def wait(self, seconds: float | None) -> bool:
+        """Read once; return True if an item or the end of the source came in time.
+
+        Args:
+            seconds: Longest wait; None for no limit.
+        """
+        source, self._reading = self.source, True
+        try:
+            if isinstance(source, AsyncSource) and source.instant:
+                await self._read_at_once(source, seconds)
+            else:
+                await self._read_in_time(source, seconds)
+        except StopAsyncIteration:
+            self._put(LOST if self._lost else END)
+        except Exception as error:  # noqa: BLE001 - the stream raises it after the events before it
+            self._put(Failed(error))
+        except BaseException:
+            self._lost = not self._survives
+            raise
+        finally:
+            self._reading = False
+            if self.stopped:
+                await self.close(failed=True)
+        return bool(self._items) or self.over
+
+    def stop(self) -> None:
+        """End a read in progress; that read then closes the source."""
+        self.stopped = self._reading
+        if self._scope is not None:
+            self._scope.cancel()
+
+    def wake(self) -> None:
+        """Make a read in progress return without an item, if that loses nothing."""
+        if self._scope is not None and self._survives:
+            self._scope.cancel()
+
+    async def close(self, *, failed: bool = False) -> None:
+        """Close the source, or have the read in progress close it.
+
+        Args:
+            failed: True if an error or a cancellation is being raised, which must not wait for ever.
+        """
+        self.stop()
+        if self._reading or self.over:
+            return
+        self.over = True
+        if self.homeless:
+            self.abandon()
+            return
+        if self._host is None or self._instant:
+            await self._close()
+            return
+        from anyio import current_effective_deadline, move_on_after
+
+        if isinstance(self.source, AsyncSource) and self.source.entered:
+            # A context manager may hold a cancel scope, so it is left outside any scope of ours.
+            await self._close()
+            return
+        if not failed and current_effective_deadline() > -math.inf:
+            await self._close()
+            return
+        with move_on_after(CLOSING_SECONDS, shield=True):
+            await self._close()
+
+    def abandon(self) -> None:
+        """Leave the source to the garbage collector: it cannot be closed without waiting."""
+        if isinstance(self.source, AsyncSource):
+            shut_down(self.source.socket)
+
+    # -- within ------------------------------------------------------------
+
+    async def _read_at_once(self, source: AsyncSource, seconds: float | None) -> None:
+        if source.bound is None:
+            self._put(await source.next_chunk())
+            return
+        source.bound(seconds)
+        # Raised when the time has passed by the source's own clock.
+        with suppress(TimeoutError):
+            self._put(await source.next_chunk())
+        self._last = self._clock()
+
+    async def _read_in_time(self, source: AsyncSource | Deferred, seconds: float | None) -> None:
+        from anyio import CancelScope, current_time
+
+        if isinstance(source, Deferred) and source.enters and not self._opening:
+            # A context manager may open a cancel scope, which must not outlive one of ours.
+            await self._open(source)
+            return
+        deadline = math.inf if seconds is None else current_time() + seconds
+        try:
+            with CancelScope(deadline=deadline) as self._scope:
+                if isinstance(source, AsyncSource):
+                    self._put(await source.next_chunk())
+                elif self._opening:
+                    # The request was sent, and the wait for its response was cancelled.
+                    self._put(LOST)
+                else:
+                    await self._open(source)
+            self._lost = self._lost or (self._scope.cancelled_caught and not self._survives)
+        finally:
+            self._scope = None
+            self._last = self._clock()
+
+    async def _open(self, source: Deferred) -> None:
+        self._opening = True
+        opened: AsyncSource = await source.open()
+        self.source = opened
+        self._put(Opened(opened))
+
+    async def _close(self) -> None:
+        source = self.source
+        if isinstance(source, Deferred):
+            if not self._opening:
+                source.discard()
+            return
+        try:
+            await closed(source)
+        except Exception as error:  # noqa: BLE001 - `closing_error` gives it to the caller
+            self.closing_error = error
+
+    def _put(self, item: object) -> None:
+        self._last = self._clock()
+        self._items.append((self._last, item))
+        if item.__class__ is bytes:
+            self._lost = False

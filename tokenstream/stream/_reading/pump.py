@@ -1,0 +1,303 @@
+"""The pump of a `for` loop: opens, reads and closes a source; any thread may stop it."""
+
+from __future__ import annotations
+
+import threading
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.sources import Deferred, SyncSource
+from tokenstream.sources._kinds import SKIPPED
+from tokenstream.stream._reading.items import END, LOST, WAITED, Failed, Opened
+from tokenstream.stream._reading.read_ahead import Late, ReadAhead
+from tokenstream.stream._reading.wake import Watch, shut_down
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from tokenstream.stream._reading.items import Bell
+
+__all__ = ["Pump"]
+
+_LONG_SECONDS = 590.0
+"""Waits for the head this long or longer are left to the transport's timeout: a timer costs a thread."""
+
+
+class Pump:
+    """Reads a source for one reader at a time.
+
+    Call `enter` before a read and `leave` after it; `stop` and `close` may be
+    called from any thread. Between two reads the source may be replaced.
+
+    Args:
+        source: The source, opened or not.
+        clock: Returns the time in seconds.
+    """
+
+    __slots__ = (
+        "_ahead",
+        "_clock",
+        "_socket",
+        "_stopped",
+        "_woken",
+        "bound",
+        "busy",
+        "chunks",
+        "closed",
+        "direct",
+        "lock",
+        "pending",
+        "source",
+    )
+
+    def __init__(self, source: SyncSource | Deferred, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._stopped = False
+        self._woken: threading.Event | None = None
+        """Set to end a wait between two sources; None when no wait is in progress."""
+        # Reentrant, so that Ctrl-C between `acquire` and the `try` after it does not lock out this thread.
+        self.lock = threading.RLock()
+        """Held by the reading thread."""
+        self.busy = False
+        """A read is in progress, in this thread or in another one."""
+        self.pending = False
+        """True from a read's start until its item is stored. Still True after Ctrl-C: a chunk may be lost."""
+        self.replace(source)
+
+    def replace(self, source: SyncSource | Deferred) -> None:
+        """Continue with another source; the one before must be closed."""
+        self.source: SyncSource | Deferred | None = source
+        self.closed = False
+        """The source was closed."""
+        self._ahead: ReadAhead | None = None
+        """The reading thread; None if the loop itself reads."""
+        self.chunks: Iterator[Any] | None = None
+        """The chunks of the open source; None until it is opened."""
+        self.bound: Callable[[float | None], object] | None = None
+        """Sets a limit in seconds on the source's next read; None if the source has no such limit."""
+        self.direct: Iterator[Any] | None = None
+        """The chunks, if a read needs only `next`; drivers then call it themselves."""
+        self._socket = source.socket
+        if isinstance(source, SyncSource):
+            self.chunks = source.chunks
+            self.bound = source.bound
+            self.direct = None if source.bound is not None else source.chunks
+
+    def put_back(self, items: Iterable[Any]) -> None:
+        """Return these items to the front, before the unread ones."""
+        self.chunks = chain(items, self.chunks or ())
+        self.direct = None if self.bound is not None else self.chunks
+
+    def listen(self, bell: Bell) -> None:
+        """Hand opening and reading to a thread, which rings the bell when something has arrived."""
+        ahead, source = self._ahead, self.source
+        if ahead is None:
+            if isinstance(source, Deferred):
+                ahead = ReadAhead((), source.socket, source)
+            elif self.chunks is None or source is None:
+                return
+            elif source.read_ahead is not None:
+                ahead = ReadAhead(self.chunks, self._socket, bound=source.read_ahead())
+            else:
+                if self.bound is not None:
+                    self.bound(None)
+                ahead = ReadAhead(self.chunks, self._socket)
+            self._ahead, self.chunks, self.bound, self.direct = ahead, ahead, ahead.bound, None
+        ahead.bell = bell
+
+    @property
+    def has_come(self) -> bool:
+        """True if a read returns at once, because the thread has something for it."""
+        return self._ahead is not None and self._ahead.has_come
+
+    @property
+    def will_ring(self) -> bool:
+        """True if a thread will ring the bell: it has one, and nothing is waiting to be taken."""
+        ahead = self._ahead
+        return ahead is not None and ahead.bell is not None and not ahead.has_come
+
+    @property
+    def begun(self) -> bool:
+        """True once the source is open, whether a thread or the loop reads it."""
+        return self.chunks is not None
+
+    def finish(self) -> bool:
+        """End the reading thread; False if there is none. Items it has read stay."""
+        if self._ahead is None:
+            return False
+        self._ahead.finish()
+        return True
+
+    def read_ahead(self) -> None:
+        """Hand the open source to a thread, so that a read can have a time limit."""
+        if self.chunks is None or self.bound is not None:
+            return
+        if isinstance(self.source, SyncSource) and self.source.read_ahead is not None:
+            self.bound = self.source.read_ahead()
+        else:
+            ahead = self._ahead = ReadAhead(self.chunks, self._socket)
+            self.chunks, self.bound = ahead, ahead.bound
+        self.direct = None
+
+    # -- reading -----------------------------------------------------------
+
+    def enter(self) -> bool:
+        """Begin to read; False if a read is already in progress."""
+        if self.busy or not self.lock.acquire(blocking=False):
+            return False
+        self.busy = True
+        return True
+
+    def leave(self) -> None:
+        """Let others read."""
+        self.busy = False
+        self.lock.release()
+
+    def read(self, until: float | None) -> Any:  # noqa: ANN401 - a chunk, or an item of `_items`
+        """Return the next chunk, or an item of `_items` that says why there is none.
+
+        The caller sets `pending` to False once it has stored the item. If Ctrl-C
+        comes before that, the item is lost, and the next read returns `LOST`.
+
+        Args:
+            until: The clock at which to stop waiting, if the source can be bounded; None to wait forever.
+        """
+        if self.pending:
+            # An interrupted generator is over and would end silently; another source's chunk may be lost.
+            return LOST
+        watch = None
+        try:
+            self.pending = True
+            if self._stopped:
+                return END
+            chunks = self.chunks
+            seconds = None if until is None else max(until - self._clock(), 0.0)
+            if chunks is None:
+                return self._open(seconds) if self._wait(seconds) else WAITED
+            if self.bound is not None:
+                self.bound(seconds)
+            elif seconds is not None and self._socket is not None:
+                with Watch(self._socket, seconds) as watch:
+                    return self._next(chunks)
+            return self._next(chunks)
+        except Exception as error:  # noqa: BLE001 - the stream raises it after what came before it
+            if watch is None:
+                # In a thread, a TimeoutError may be the source's own; `Late` is the thread's.
+                late = TimeoutError if self._ahead is None else Late
+                waited = self.bound is not None and isinstance(error, late)
+            else:
+                waited = watch.fired
+            return WAITED if waited else Failed(error)
+
+    @property
+    def is_waiting(self) -> bool:
+        """True while opening the source is delayed."""
+        return isinstance(self.source, Deferred) and self.source.wait > 0
+
+    def wait(self, until: float | None) -> Any:  # noqa: ANN401 - an item of `_items`
+        """Wait until the source may be opened; the next read opens it.
+
+        Args:
+            until: The clock at which to stop waiting; None for as long as it takes.
+        """
+        self._wait(None if until is None else max(until - self._clock(), 0.0))
+        return WAITED
+
+    def convert(self, item: object) -> Any:  # noqa: ANN401 - a payload, or an item of `_items`
+        """Return the payload of an item of `direct`, or the next chunk if the item holds none."""
+        source = self.source
+        own = item is END or item.__class__ is Failed
+        if own or not isinstance(source, SyncSource) or source.convert is None:
+            return item
+        try:
+            found = source.convert(item)
+            return self._next(self.chunks or iter(())) if found is SKIPPED else found
+        except Exception as error:  # noqa: BLE001 - as in `read`
+            return Failed(error)
+
+    def _next(self, chunks: Iterator[Any]) -> Any:  # noqa: ANN401 - a chunk, or END
+        source = self.source
+        if isinstance(source, SyncSource):
+            return source.next_chunk(chunks, END)
+        item: Any = next(chunks, END)
+        if item.__class__ is Opened:
+            # The thread has opened the source and goes on reading.
+            opened: Any = item.source
+            self.source, self._socket = opened, opened.socket
+        return item
+
+    def _wait(self, seconds: float | None) -> bool:
+        """Wait until the source may be opened; return False if it still may not be. `stop` ends the wait.
+
+        Args:
+            seconds: The longest to wait; None for as long as it takes.
+        """
+        source = self.source
+        if not isinstance(source, Deferred) or source.wait <= 0:
+            return True
+        wait = source.wait if seconds is None else min(source.wait, seconds)
+        source.wait -= wait
+        self._woken = threading.Event()
+        if not self._stopped:
+            self._woken.wait(wait)
+        self._woken = None
+        return source.wait <= 0
+
+    def _open(self, seconds: float | None) -> Any:  # noqa: ANN401 - an item of `_items`
+        if self._stopped:
+            return END
+        deferred, self.source = self.source, None
+        if not isinstance(deferred, Deferred):
+            return LOST
+        watch: Watch | None = None
+        if self._socket is None or seconds is None or seconds >= _LONG_SECONDS:
+            source = deferred.open()
+        else:
+            # A server that sends the head byte by byte keeps the transport's own timeout from firing.
+            with Watch(self._socket, seconds) as watch:
+                try:
+                    source = deferred.open()
+                except Exception:
+                    if watch.fired:
+                        return WAITED
+                    raise
+        self.replace(source)
+        return Opened(source, late=watch is not None and watch.fired)
+
+    # -- ending ------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Make a read in another thread return: at once, if its socket is known."""
+        # Set before `pending` is read; the reader sets `pending` before it reads this. One sees the other.
+        self._stopped = True
+        woken = self._woken
+        if woken is not None:
+            woken.set()
+        if self.pending:
+            shut_down(self._socket)
+        ahead = self._ahead
+        if ahead is not None:
+            ahead.stop()
+
+    def close(self) -> None:
+        """Close the source once; its errors are raised."""
+        source = self.source
+        try:
+            # Cleared first, because closing a source may call this again.
+            self.source, self.closed = None, True
+            if isinstance(source, SyncSource):
+                if self._ahead is None:
+                    source.close()
+                else:
+                    self._ahead.close(source.close)
+            elif source is not None:
+                if self._ahead is None:
+                    source.discard()
+                else:
+                    self._ahead.close(self._ahead.drop)
+        except Exception:
+            raise
+        except BaseException:
+            # Ctrl-C: the next call closes it.
+            self.source = source
+            raise

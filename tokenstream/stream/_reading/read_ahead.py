@@ -1,0 +1,236 @@
+"""The thread that reads a source ahead of a `for` loop, so that the loop can wait with a limit."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.stream._reading.items import Opened
+from tokenstream.stream._reading.wake import shut_down
+from tokenstream.stream._said import log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Self
+
+    from tokenstream.sources import Deferred, SyncSource
+    from tokenstream.stream._reading.items import Bell
+
+__all__ = ["Late", "ReadAhead"]
+
+_MOST_AHEAD = 64
+"""Chunks that are read ahead of the loop."""
+_LOOK_SECONDS = 0.1
+"""Interval at which a thread that cannot be woken checks whether to go on."""
+_CLOSING_SECONDS = 5.0
+"""Time that a source's read may take to return once its socket is shut down."""
+
+
+class Late(TimeoutError):
+    """Nothing arrived within the read's time limit."""
+
+
+class ReadAhead:
+    """Iterator over chunks that a thread reads; a read that runs out of time loses nothing.
+
+    Args:
+        chunks: The chunks, which only the thread reads from now on.
+        socket: Finds the socket to shut down to wake the thread; None if there is none.
+        opening: The source that the thread opens first; its chunks follow an `Opened`.
+        bound: Limits the source's next read without loss, so that the thread can end without being woken.
+    """
+
+    __slots__ = (
+        "_bound",
+        "_changed",
+        "_chunks",
+        "_close",
+        "_error",
+        "_items",
+        "_last",
+        "_opened",
+        "_opening",
+        "_over",
+        "_reading",
+        "_seconds",
+        "_socket",
+        "_stopped",
+        "_thread",
+        "_woken",
+        "bell",
+    )
+
+    def __init__(
+        self,
+        chunks: Iterable[Any],
+        socket: Callable[[], Any] | None,
+        opening: Deferred | None = None,
+        bound: Callable[[float | None], object] | None = None,
+    ) -> None:
+        self._chunks = chunks
+        self._bound = bound
+        self._socket = socket
+        self._opening = opening
+        self._opened: SyncSource | None = None
+        self.bell: Bell | None = None
+        """Rung when something has arrived."""
+        self._changed = threading.Condition()
+        self._items: deque[Any] = deque()
+        self._seconds: float | None = None
+        self._reading = True
+        """True while the thread waits for the source."""
+        self._over = False
+        """True once the thread reads no more."""
+        self._error: BaseException | None = None
+        """The source's error, raised in the loop after the items read before it."""
+        self._stopped = False
+        self._last = False
+        """True once the thread was asked to end; items already read can still be taken."""
+        self._woken = False
+        """The socket is shut down, so the thread's read returns soon."""
+        self._close: Callable[[], object] | None = None
+        """Closes the source, if that is left to the thread."""
+        self._thread = threading.Thread(target=self._run, name="tokenstream reader", daemon=True)
+        self._thread.start()
+
+    def bound(self, seconds: float | None) -> None:
+        """Limit the next read to this many seconds; None for no limit."""
+        self._seconds = None if seconds is None else min(seconds, threading.TIMEOUT_MAX)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:  # noqa: ANN401 - whatever a source gives
+        with self._changed:
+            self._changed.wait_for(lambda: self._items or self._over or self._stopped, self._seconds)
+            if self._stopped:
+                raise StopIteration
+            if self._items:
+                item = self._items.popleft()
+                self._changed.notify_all()
+                return item
+            if not self._over:
+                raise Late
+            error, self._error = self._error, None
+        if error is not None:
+            raise error
+        raise StopIteration
+
+    @property
+    def has_come(self) -> bool:
+        """True if the next read returns at once."""
+        return bool(self._items) or self._stopped or (self._over and not self._last)
+
+    def stop(self) -> None:
+        """Make a read in progress return."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+        self._ring()
+
+    def finish(self) -> None:
+        """End the thread as soon as it can be woken; items already read can still be taken."""
+        with self._changed:
+            self._last = True
+            self._changed.notify_all()
+            waits = self._reading and not self._over
+        self._woken = self._woken or (waits and shut_down(self._socket))
+
+    def drop(self) -> None:
+        """Close the source that the thread opened, or discard the one that it has not."""
+        if self._opening is not None:
+            self._opening.discard()
+        elif self._opened is not None:
+            self._opened.close()
+
+    def close(self, close: Callable[[], object]) -> None:
+        """End the thread and close the source.
+
+        If the thread waits in a read that cannot be woken, it ends with its next item
+        and closes the source then.
+
+        Args:
+            close: Closes the source.
+        """
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+            waits = self._reading and not self._over
+        self._ring()
+        if not waits or self._woken or self._bound is not None or shut_down(self._socket):
+            self._thread.join(_CLOSING_SECONDS)
+        with self._changed:
+            if not self._over:
+                self._close = close
+                return
+        close()
+
+    def _run(self) -> None:
+        try:
+            if self._opening is None or self._open(self._opening):
+                for item in self._chunks if self._bound is None else self._patiently(self._bound):
+                    if not self._put(item):
+                        break
+        except BaseException as error:  # noqa: BLE001 - the loop raises it
+            self._error = error
+        finally:
+            with self._changed:
+                self._over = True
+                close = self._close
+                self._changed.notify_all()
+            self._ring()
+            if close is not None:
+                _close_late(close)
+
+    def _open(self, opening: Deferred) -> bool:
+        """Open the source after its delay; False if the thread was asked to end first."""
+        with self._changed:
+            self._reading = False
+            if self._changed.wait_for(lambda: self._leaves, opening.wait):
+                return False
+            self._reading, self._opening = True, None
+        source = self._opened = opening.open()
+        self._chunks, self._socket = source.chunks, source.socket
+        return self._put(Opened(source))
+
+    def _patiently(self, bound: Callable[[float | None], object]) -> Iterator[Any]:
+        """Yield the chunks, checking at intervals whether to go on."""
+        chunks = iter(self._chunks)
+        while not self._leaves:
+            bound(_LOOK_SECONDS)
+            with suppress(TimeoutError):
+                item = next(chunks, chunks)
+                if item is chunks:
+                    return
+                yield item
+
+    def _put(self, item: object) -> bool:
+        """Hand an item to the loop; False if the thread should end."""
+        with self._changed:
+            if self._leaves:
+                return False
+            self._reading = False
+            self._items.append(item)
+            self._changed.notify_all()
+            self._ring()
+            self._changed.wait_for(lambda: self._leaves or len(self._items) < _MOST_AHEAD)
+            self._reading = True
+            return not self._leaves
+
+    @property
+    def _leaves(self) -> bool:
+        return self._stopped or self._last
+
+    def _ring(self) -> None:
+        if self.bell is not None:
+            self.bell.set()
+
+
+def _close_late(close: Callable[[], object]) -> None:
+    """Close a source after the loop has left it; an error is logged, as no caller could catch it."""
+    try:
+        close()
+    except Exception as error:  # noqa: BLE001 - as above
+        log("closing the source failed: %s", type(error).__name__)

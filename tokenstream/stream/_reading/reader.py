@@ -1,0 +1,395 @@
+"""The task that reads an asynchronous source ahead of the loop.
+
+A loop that is cancelled, for example by a timeout around `anext`, must lose nothing,
+but most sources do not survive a cancelled read. So a separate task opens, reads and
+closes the source, and the loop takes the chunks from that task.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.sources import AsyncSource, Deferred
+from tokenstream.sources._kinds import SKIPPED
+from tokenstream.stream._reading.items import END, NOTABLE_SECONDS, WAITED, Away, Failed, Opened
+from tokenstream.stream._reading.wake import shut_down
+from tokenstream.stream._said import homeless
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from anyio import CancelScope, Event
+    from anyio.abc import TaskGroup
+
+    from tokenstream.stream._reading.host import Host
+    from tokenstream.stream._reading.items import Bell
+
+__all__ = ["CLOSING_SECONDS", "LEAST_WAIT", "RUNNING", "Reader", "closed", "left", "unpacked"]
+
+_MOST_AHEAD = 64
+"""Chunks to hold at most for the loop; it takes no more than that at once."""
+_MOST_BYTES_AHEAD = 256 * 1024
+"""Bytes to hold at most; the last chunk may exceed it."""
+_LARGE = _MOST_BYTES_AHEAD // _MOST_AHEAD
+"""Up to this size, `_MOST_AHEAD` chunks stay within `_MOST_BYTES_AHEAD`."""
+CLOSING_SECONDS = 5.0
+"""Time that a source may take to close after the waiting task was cancelled or failed."""
+_MOST_LEFT = 1_000
+"""Chunks to read at most from a closed body."""
+LEAST_WAIT = 0.02
+"""Shortest wait, in seconds: enough for a busy event loop to read what its socket already holds."""
+RUNNING: set[asyncio.Task[None]] = set()
+"""Running tasks, held here because an event loop holds them only weakly."""
+
+
+class Reader:
+    """Reads a source in a separate task.
+
+    It holds no reference to the stream, so that an abandoned stream can be garbage
+    collected, which ends its reader.
+
+    Args:
+        source: The source, opened or not.
+        clock: Returns the time in seconds.
+        host: The event loop.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_closed",
+        "_filled",
+        "_finished",
+        "_host",
+        "_items",
+        "_reading",
+        "_room",
+        "_whole",
+        "closing_error",
+        "over",
+        "since",
+        "source",
+        "stopped",
+    )
+
+    def __init__(self, source: AsyncSource | Deferred, clock: Callable[[], float], host: Host) -> None:
+        self.source = source
+        self.since: float | None = None
+        """The clock at the start of the read in progress; None between reads."""
+        self.over = False
+        """True once the task has ended."""
+        self.stopped = False
+        """True once the task was asked to end."""
+        self.closing_error: Exception | None = None
+        self._clock = clock
+        self._host = host
+        self._items: list[tuple[float, Any]] = []
+        self._filled: Bell | None = None
+        self._room: Event | None = None
+        self._finished: Event | None = None
+        self._whole: CancelScope | None = None
+        """Surrounds everything that the task does."""
+        self._reading: CancelScope | None = None
+        """Surrounds only the reading."""
+        self._closed = False
+
+    def start(self, tasks: TaskGroup | None) -> None:
+        """Start the task: in a group of tasks, or on asyncio by itself."""
+        if tasks is not None:
+            tasks.start_soon(self._run, name="tokenstream reader")
+            return
+        task: asyncio.Task[None] = self._host.loop.create_task(self._run(), name="tokenstream reader")
+        RUNNING.add(task)
+        task.add_done_callback(self._done)
+        self._started(task)
+
+    def _started(self, task: asyncio.Task[None]) -> None:
+        """Take note of the task."""
+
+    # -- for the loop ------------------------------------------------------
+
+    def take(self) -> list[tuple[float, Any]]:
+        """Return the items that have arrived, each with the clock at its arrival."""
+        items, self._items = self._items, []
+        if self._room is not None:
+            self._room.set()
+        return items
+
+    @property
+    def has_come(self) -> bool:
+        """True if an item waits to be taken."""
+        return bool(self._items)
+
+    @property
+    def rings(self) -> bool:
+        """True if a bell is set that rings when something arrives."""
+        return self._filled is not None
+
+    def listen(self, bell: Bell) -> None:
+        """Ring this bell from now on whenever something arrives."""
+        self._filled = bell
+
+    @property
+    def homeless(self) -> bool:
+        """True if the task's event loop is over."""
+        return self._host.is_over()
+
+    def stay_at_home(self) -> None:
+        """Check that the event loop is the same as before; if that one is over, end with an error."""
+        if not self._host.stay():
+            self.abandon()
+            self.over = True
+            # An open source can be closed only in its own loop.
+            self._closed = isinstance(self.source, AsyncSource)
+            self._items.append((self._clock(), Failed(homeless())))
+
+    async def wait(self, seconds: float | None) -> bool:
+        """Wait until something has arrived or the task has ended; return False if the time ran out.
+
+        Args:
+            seconds: Longest time to wait; None to wait forever.
+        """
+        if self._items or self.over:
+            return True
+        from anyio import Event, move_on_after
+        from anyio.lowlevel import checkpoint
+
+        # A task that waited for room reads on as soon as it runs; a timer would cost several times as much.
+        await checkpoint()
+        if self._items or self.over:
+            return True
+        others, filled = self._filled, Event()
+        self._filled = filled
+        try:
+            if seconds is None:
+                await filled.wait()
+            else:
+                with move_on_after(max(seconds, LEAST_WAIT)):
+                    await filled.wait()
+        finally:
+            self._filled = others
+            if others is not None:
+                # Arrivals during the wait rang only the event of this call.
+                others.set()
+        return filled.is_set()
+
+    def stop(self) -> None:
+        """End the task, which closes the source."""
+        self.stopped = True
+        if not self._host.is_running():
+            # The event loop is over, and the task with it.
+            return
+        self._cancel()
+        self._wake()
+
+    def wake(self) -> None:
+        """Make a wait in progress return with `WAITED`."""
+        if self._filled is not None:
+            self._put(self._clock(), WAITED)
+
+    def _cancel(self) -> None:
+        """Cancel the opening or the read in progress."""
+        if self._reading is not None:
+            self._reading.cancel()
+        elif self._whole is not None and isinstance(self.source, Deferred):
+            self._whole.cancel()
+
+    async def close(self, *, failed: bool = False) -> None:
+        """End the task and wait until the source is closed, even if this call is cancelled.
+
+        Args:
+            failed: Whether an error or a cancellation is propagating, which must not wait forever.
+
+        Raises:
+            MisuseError: The task belongs to another event loop; it is ended anyway.
+        """
+        from anyio import move_on_after
+
+        if not self.over and not self._host.is_running():
+            self.abandon()
+            if not self._host.stay():
+                return
+        self.stop()
+        try:
+            if not failed:
+                await self._end_of_task()
+        finally:
+            with move_on_after(CLOSING_SECONDS, shield=True):
+                await self._end_of_task()
+                if not self._closed:
+                    # The loop ended before the task began.
+                    await self._close()
+            if self._whole is not None and not self.over:
+                self._whole.cancel()
+
+    async def _end_of_task(self) -> None:
+        if not self.over:
+            from anyio import Event
+
+            self._finished = self._finished or Event()
+            await self._finished.wait()
+
+    def abandon(self) -> None:
+        """End the task from any thread, without waiting; its source delivers nothing more."""
+        if not self.over:
+            self._host.call(self.stop)
+        if isinstance(self.source, AsyncSource):
+            shut_down(self.source.socket)
+
+    # -- the task ----------------------------------------------------------
+
+    async def _run(self) -> None:
+        from anyio import CancelScope, current_time
+
+        # Only the stream's reader ends this task: a cancellation from outside would come
+        # out of the task group in place of the error that the block itself raised. One
+        # scope surrounds everything, because a context manager entered to open the source
+        # may hold a scope of its own until it exits, and scopes must exit in order.
+        patience = CLOSING_SECONDS
+        try:
+            with CancelScope(shield=True) as whole:
+                self._whole = whole
+                try:
+                    if not self.stopped:
+                        await self._open_and_read()
+                    patience = math.inf
+                finally:
+                    self.since = None
+                    # A task cancelled from outside must not hold up the shutdown of its event loop.
+                    whole.deadline = current_time() + patience
+                    await self._close()
+        finally:
+            self._end()
+
+    async def _open_and_read(self) -> None:
+        from anyio import CancelScope
+
+        clock, source = self._clock, self.source
+        try:
+            if isinstance(source, Deferred):
+                self.since = clock()
+                source = self.source = await source.open()
+                self._put(clock(), Opened(source))
+            with CancelScope() as self._reading:
+                if not self.stopped:
+                    await self._read(source)
+        except StopAsyncIteration:
+            self._put(clock(), END)
+        except Exception as error:  # noqa: BLE001 - it is raised in the loop, in its place
+            self._put(clock(), Failed(error))
+
+    async def _read(self, source: AsyncSource) -> None:
+        clock, step, convert = self._clock, source.chunks.__anext__, source.convert
+        self.since = clock()
+        while not self.stopped:
+            chunk = await step()
+            now = self.since = clock()
+            items = self._items
+            most = _MOST_AHEAD
+            if chunk.__class__ is bytes:
+                if len(chunk) > _LARGE:
+                    most = self._room_for(chunk)
+            elif convert is not None:
+                chunk = convert(chunk)
+                if chunk is SKIPPED:
+                    continue
+            items.append((now, chunk))
+            if self._filled is not None:
+                self._filled.set()
+            if len(items) >= most:
+                await self._wait_for_room(now)
+
+    async def _wait_for_room(self, began: float) -> None:
+        from anyio import Event
+
+        self.since = None
+        while len(self._items) >= _MOST_AHEAD or not self._room_for(b""):
+            self._room = Event()
+            await self._room.wait()
+            self._room = None
+        now = self.since = self._clock()
+        if now - began > NOTABLE_SECONDS:
+            self._put(now, Away(now - began))
+
+    def _room_for(self, chunk: bytes) -> int:
+        """Return how many chunks may be held with this one: 0 if they are too many bytes."""
+        size = len(chunk) + sum(len(held) for _, held in self._items if held.__class__ is bytes)
+        return _MOST_AHEAD if size < _MOST_BYTES_AHEAD else 0
+
+    async def _close(self) -> None:
+        self._closed = True
+        source = self.source
+        if isinstance(source, Deferred):
+            source.discard()
+            return
+        try:
+            if self._whole is not None and self._whole.cancel_called and not source.entered:
+                # The opening succeeded although it had been cancelled.
+                await _closed_all_the_same(source)
+            else:
+                await closed(source)
+        except Exception as error:  # noqa: BLE001 - whoever closes the stream is told
+            self.closing_error = error
+
+    def _put(self, now: float, item: object) -> None:
+        self._items.append((now, item))
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._filled is not None:
+            self._filled.set()
+
+    def _end(self) -> None:
+        self.over = True
+        if self._finished is not None:
+            self._finished.set()
+        self._wake()
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        RUNNING.discard(task)
+        if not task.cancelled():
+            # KeyboardInterrupt has left the loop already; asyncio warns unless it is retrieved.
+            task.exception()
+        self._end()
+
+
+async def _closed_all_the_same(source: AsyncSource) -> None:
+    from anyio import move_on_after
+
+    with move_on_after(CLOSING_SECONDS, shield=True):
+        await closed(source)
+
+
+async def closed(source: AsyncSource) -> None:
+    """Close a source, and finish the generator of its chunks if it is one.
+
+    A body of httpx is a generator within others, and trio warns about each that is
+    garbage collected unfinished; a cancelled read finishes them all.
+    """
+    await source.close()
+    if getattr(source.chunks, "ag_frame", None) is None:
+        return
+    from anyio import CancelScope
+
+    # Any error only means that the generator is over, as intended.
+    with CancelScope() as scope, suppress(Exception):
+        scope.cancel()
+        for _ in range(_MOST_LEFT):
+            await source.chunks.__anext__()
+
+
+async def left(tasks: TaskGroup) -> None:
+    """Leave a task group whose tasks are over, without wrapping errors in a group."""
+    try:
+        await tasks.__aexit__(None, None, None)
+    except BaseExceptionGroup as errors:
+        # Ctrl-C that hit the reading task.
+        raise unpacked(errors) from None
+
+
+def unpacked(errors: BaseExceptionGroup) -> BaseException:
+    """Return the only error of a group, or the group itself if it has several."""
+    only, *others = errors.exceptions
+    return errors if others else only

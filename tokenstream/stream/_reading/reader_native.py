@@ -1,0 +1,107 @@
+"""The task that reads a source on asyncio, without an anyio scope during the reading.
+
+Two scopes, with anyio's records of their task, take as much memory as the rest of a
+stream that has just begun. A source that is a context manager may hold a scope of its
+own; `Reader` reads those.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from tokenstream.sources import Deferred
+from tokenstream.stream._reading.items import END, Failed, Opened
+from tokenstream.stream._reading.reader import CLOSING_SECONDS, Reader
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from tokenstream.sources import AsyncSource
+    from tokenstream.stream._reading.host import Host
+
+__all__ = ["NativeReader"]
+
+_AGAIN_SECONDS = 2.0
+"""A read still running after this time is cancelled again: it may have swallowed the first one."""
+
+
+class NativeReader(Reader):
+    """Reads a source in an asyncio task.
+
+    asyncio cancels a task once. Like anyio, this cancels it again and again until it ends.
+
+    Args:
+        source: The source, opened or not; it must not need a context manager.
+        clock: Returns the time in seconds.
+        host: The event loop.
+    """
+
+    __slots__ = ("_again", "_cancellable", "_task")
+
+    def __init__(self, source: AsyncSource | Deferred, clock: Callable[[], float], host: Host) -> None:
+        super().__init__(source, clock, host)
+        self._cancellable = False
+        """True while the source is being opened or read; its closing must not be cancelled."""
+        self._task: asyncio.Task[None] | None = None
+        self._again: asyncio.TimerHandle | None = None
+
+    def _started(self, task: asyncio.Task[None]) -> None:
+        self._task = task
+
+    def _cancel(self) -> None:
+        # Not twice at once: the cancelled read may be closing its connection in a shielded anyio scope.
+        if self._again is None:
+            self._cancel_again()
+
+    def _cancel_again(self) -> None:
+        if self._cancellable and self._task is not None:
+            self._again = self._host.loop.call_later(_AGAIN_SECONDS, self._cancel_again)
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        from asyncio import CancelledError
+
+        clock, patience = self._clock, CLOSING_SECONDS
+        try:
+            try:
+                if not self.stopped:
+                    self._cancellable = True
+                    source = self.source
+                    if isinstance(source, Deferred):
+                        self.since = clock()
+                        source = self.source = await source.open()
+                        self._put(clock(), Opened(source))
+                    if not self.stopped:
+                        await self._read(source)
+                patience = math.inf
+            except StopAsyncIteration:
+                self._put(clock(), END)
+                patience = math.inf
+            except Exception as error:  # noqa: BLE001 - it is raised in the loop, in its place
+                self._put(clock(), Failed(error))
+                patience = math.inf
+            except CancelledError:
+                if not self.stopped:
+                    raise
+                patience = math.inf
+            finally:
+                self._cancellable = False
+                if self._again is not None:
+                    self._again.cancel()
+                self.since = None
+                await self._close_within(patience)
+        finally:
+            self._end()
+            self._task = None
+
+    async def _close_within(self, seconds: float) -> None:
+        from anyio import CancelScope, current_time
+
+        task = self._task
+        while self.stopped and task is not None and task.cancelling():
+            # These cancellations were our own.
+            task.uncancel()
+        with CancelScope(shield=True, deadline=current_time() + seconds) as self._whole:
+            await self._close()

@@ -1,0 +1,1 @@
+"""Several answers on one connection, one after the other."""

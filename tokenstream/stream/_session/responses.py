@@ -1,0 +1,331 @@
+"""Answers on one connection, one after the other, each as a separate stream."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from tokenstream.errors import MisuseError, StreamError
+from tokenstream.sources import AsyncSource, SyncSource
+from tokenstream.stream._async_driver import AsyncDriver
+from tokenstream.stream._phase import Phase
+from tokenstream.stream._reading.items import END, WAITED, Away, Failed, Opened
+from tokenstream.stream._said import broken_off, concurrent
+from tokenstream.stream._session.session import Session
+from tokenstream.stream._sync_driver import SyncDriver
+from tokenstream.stream._uncopied import Uncopied
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+    from tokenstream.stream._session.sorter import Lane
+
+__all__ = ["AsyncResponses", "Responses"]
+
+
+class _Answer(Protocol):
+    """The part of `Stream` that is needed here; `_sync` imports this module."""
+
+    @property
+    def closed(self) -> bool: ...
+
+    def final(self) -> object: ...
+
+
+class _AsyncAnswer(Protocol):
+    """The part of `AsyncStream` that is needed here."""
+
+    @property
+    def closed(self) -> bool: ...
+
+    def final(self) -> Awaitable[object]: ...
+
+
+StreamT = TypeVar("StreamT", bound=_Answer)
+AsyncStreamT = TypeVar("AsyncStreamT", bound=_AsyncAnswer)
+
+
+class Responses(Uncopied, Generic[StreamT]):
+    """The answers on one connection, in a `for` loop; each is a `Stream` with an ending of its own.
+
+    An answer left unread is read to its end before the next one is returned. The
+    loop ends with the connection; only the parent stream closes that.
+
+    Args:
+        stream: The parent stream.
+        driver: The parent stream's driver.
+        kind: Makes a stream from a driver.
+    """
+
+    __slots__ = ("_current", "_driver", "_kind", "_session", "_stream")
+
+    def __init__(self, stream: StreamT, driver: SyncDriver, kind: Callable[[Any], StreamT]) -> None:
+        self._stream = stream
+        self._kind = kind
+        self._driver = driver
+        self._session = Session(driver)
+        self._current: StreamT | None = None
+
+    def __iter__(self) -> Iterator[StreamT]:
+        self._session.enter()
+        return self
+
+    def __next__(self) -> StreamT:
+        session, pump = self._session, self._driver.pump
+        self._read_rest()
+        while session.several is None:
+            self._read()
+        if session.gives_whole():
+            pump.put_back(session.kept)
+            self._current = self._stream
+            return self._stream
+        while (lane := session.next_lane()) is None:
+            if session.over or not session.several:
+                raise StopIteration
+            self._read()
+        messages = _Messages(self.message, lane)
+        bound = None if pump.bound is None else messages.bound
+        source = SyncSource(
+            messages,
+            lane.drop,
+            messages=True,
+            bound=bound,
+            read_ahead=partial(self._read_ahead, messages),
+            lent=True,
+        )
+        driver = SyncDriver(source, session.options(lane))
+        session.live.add(driver)
+        self._current = response = self._kind(driver)
+        return response
+
+    def _read_rest(self) -> None:
+        """Read the previous answer to its end; its errors are not raised here."""
+        current, self._current = self._current, None
+        if current is None or current.closed:
+            return
+        over = self._session.over
+        try:
+            current.final()
+        except StreamError:
+            if current is self._stream or self._session.over is not over:
+                # Raise it here, since it is why no more answers come.
+                raise
+
+    def message(self, lane: Lane, seconds: float | None) -> Any:  # noqa: ANN401 - bytes, or a payload
+        """Return the next message of an answer; None at its end.
+
+        Args:
+            lane: The answer's messages.
+            seconds: Longest time to wait, if reads of the connection can be limited; None to wait forever.
+
+        Raises:
+            TimeoutError: No message arrived in time.
+        """
+        until = None if seconds is None else self._driver.clock() + seconds
+        while (message := lane.take()) is None:
+            if lane.ended:
+                self._session.check(lane)
+                return None
+            self._read(until)
+        return message
+
+    def _read_ahead(self, messages: _Messages) -> Callable[[float | None], object]:
+        """Hand the connection to a thread, so that a wait for a message can have a limit."""
+        self._driver.read_ahead()
+        return messages.bound
+
+    def _read(self, until: float | None = None) -> None:
+        """Read one item of the connection, as the parent stream would."""
+        driver, session = self._driver, self._session
+        pump = driver.pump
+        if not pump.enter():
+            raise concurrent()
+        try:
+            if driver.verdict.asked is not None or driver.phase is Phase.ENDED:
+                session.end()
+            elif session.sorter is None and isinstance(pump.source, SyncSource):
+                session.open(pump.source)
+            else:
+                self._read_item(until)
+        finally:
+            pump.pending = False
+            driver.leave()
+            if session.over and session.several:
+                driver.close_source(quiet=True)
+
+    def _read_item(self, until: float | None) -> None:
+        driver, session = self._driver, self._session
+        try:
+            # Deadlines apply to the answers, not to the connection.
+            item = driver.pump.read(until) if session.several else driver.next_item()
+            if driver.verdict.asked is not None and item.__class__ is not Opened:
+                session.end()
+            elif item is WAITED and session.several:
+                raise TimeoutError
+            else:
+                self._take(item)
+        except MisuseError as error:
+            session.end(error)
+        except Exception:
+            raise
+        except BaseException:
+            if driver.pump.bound is None:
+                # An interrupted generator is over and would end silently; another source's chunk may be lost.
+                session.end(broken_off())
+            raise
+
+    def _take(self, item: Any) -> None:  # noqa: ANN401 - what a pump brings
+        driver, session = self._driver, self._session
+        if item is WAITED or item.__class__ is Opened:
+            driver.take(item, driver.clock())
+            if driver.machine.error is not None:
+                session.end(driver.machine.error)
+        elif not session.ends_with(item, item):
+            session.take(item, item)
+
+
+class _Messages:
+    """Iterator over the messages of one answer."""
+
+    __slots__ = ("_give", "_lane", "_seconds")
+
+    def __init__(self, give: Callable[[Lane, float | None], Any], lane: Lane) -> None:
+        self._give = give
+        self._lane = lane
+        self._seconds: float | None = None
+
+    def bound(self, seconds: float | None) -> None:
+        """Limit the wait for the next message."""
+        self._seconds = seconds
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:  # noqa: ANN401 - bytes, or a payload
+        message = self._give(self._lane, self._seconds)
+        if message is None:
+            raise StopIteration
+        return message
+
+
+class AsyncResponses(Uncopied, Generic[AsyncStreamT]):
+    """The answers on one connection, in an `async for` loop; each is an `AsyncStream` with its own ending.
+
+    An answer left unread is read to its end before the next one is returned. The
+    loop ends with the connection; only the parent stream closes that.
+
+    Args:
+        stream: The parent stream.
+        driver: The parent stream's driver.
+        kind: Makes a stream from a driver.
+    """
+
+    __slots__ = ("_current", "_driver", "_kind", "_session", "_stream")
+
+    def __init__(
+        self, stream: AsyncStreamT, driver: AsyncDriver, kind: Callable[[Any], AsyncStreamT]
+    ) -> None:
+        self._stream = stream
+        self._kind = kind
+        self._driver = driver
+        self._session = Session(driver)
+        self._current: AsyncStreamT | None = None
+
+    def __aiter__(self) -> AsyncIterator[AsyncStreamT]:
+        self._session.enter()
+        return self
+
+    async def __anext__(self) -> AsyncStreamT:
+        session = self._session
+        await self._read_rest()
+        while session.several is None:
+            await self._read()
+        if session.gives_whole():
+            self._driver.pump.put_back(session.kept)
+            self._current = self._stream
+            return self._stream
+        while (lane := session.next_lane()) is None:
+            if session.over or not session.several:
+                raise StopAsyncIteration
+            await self._read()
+        messages = _AsyncMessages(self.message, lane)
+        source = AsyncSource(messages, _dropping(lane), messages=True, survives=True, lent=True)
+        driver = AsyncDriver(source, session.options(lane))
+        session.live.add(driver)
+        self._current = response = self._kind(driver)
+        return response
+
+    async def _read_rest(self) -> None:
+        """Read the previous answer to its end; its errors are not raised here."""
+        current = self._current
+        if current is not None and not current.closed:
+            over = self._session.over
+            try:
+                await current.final()
+            except StreamError:
+                if current is self._stream or self._session.over is not over:
+                    # Raise it here, since it is why no more answers come.
+                    self._current = None
+                    raise
+        self._current = None
+
+    async def message(self, lane: Lane) -> Any:  # noqa: ANN401 - bytes, or a payload
+        """Return the next message of an answer; None at its end."""
+        while (message := lane.take()) is None:
+            if lane.ended:
+                self._session.check(lane)
+                return None
+            await self._read()
+        return message
+
+    async def _read(self) -> None:
+        """Read one item of the connection, as the parent stream would; a cancelled read loses nothing."""
+        driver, session = self._driver, self._session
+        # Deadlines apply to the answers, not to the connection.
+        now, item = await driver.next_item(timed=not session.several)
+        try:
+            self._take(now, item)
+        except MisuseError as error:
+            session.end(error)
+        if session.over and session.several:
+            await driver.close_source(failed=session.failure is not None, quiet=True)
+
+    def _take(self, now: float, item: Any) -> None:  # noqa: ANN401 - what a pump brings
+        driver, session = self._driver, self._session
+        if driver.phase is Phase.ENDED:
+            item = END
+        elif item is WAITED or item.__class__ in (Opened, Away):
+            driver.take(item, now)
+        if session.sorter is None and isinstance(driver.pump.source, AsyncSource):
+            session.open(driver.pump.source)
+        if driver.machine.error is not None:
+            item = Failed(driver.machine.error)
+        if item is WAITED or item.__class__ in (Opened, Away) or session.ends_with(item, (now, item)):
+            return
+        session.take(item, (now, item))
+
+
+class _AsyncMessages:
+    """Iterator over the messages of one answer."""
+
+    __slots__ = ("_give", "_lane")
+
+    def __init__(self, give: Callable[[Lane], Awaitable[Any]], lane: Lane) -> None:
+        self._give = give
+        self._lane = lane
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:  # noqa: ANN401 - bytes, or a payload
+        message = await self._give(self._lane)
+        if message is None:
+            raise StopAsyncIteration
+        return message
+
+
+def _dropping(lane: Lane) -> Callable[[], Any]:
+    async def drop() -> None:
+        lane.drop()
+
+    return drop

@@ -1,0 +1,193 @@
+"""Connections with several answers, read one by one: everything but the waiting."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from tokenstream.errors import MisuseError
+from tokenstream.stream._reading.items import END, LOST, Failed
+from tokenstream.stream._said import broken_off, warn
+from tokenstream.stream._session.sorter import Sorter
+
+if TYPE_CHECKING:
+    from tokenstream.message import Ending
+    from tokenstream.sources import AsyncSource, SyncSource
+    from tokenstream.stream._driver import Driver, Options
+    from tokenstream.stream._session.sorter import Lane
+
+__all__ = ["Session"]
+
+_LOWEST_OTHER_STATUS = 300
+
+
+class Session:
+    """State of a connection whose answers are read one by one; the callers do the waiting.
+
+    Args:
+        driver: Driver of the parent stream, which opened the connection and closes it.
+    """
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self.sorter: Sorter | None = None
+        """Sorts messages by answer; None until the source is open."""
+        self.kept: list[Any] = []
+        """Items read before it is known whether there are several answers."""
+        self.begun: deque[Lane] = deque()
+        """Answers that have begun and are not yet handed out."""
+        self.live: WeakSet[Driver] = WeakSet()
+        """The drivers of the answers."""
+        self.failure: Exception | None = None
+        """The error that broke the connection."""
+        self.told = False
+        """True once an answer, or the loop over the answers, has raised `failure`."""
+        self.over = False
+        """True once nothing more arrives."""
+        self.given = False
+        """True once the parent stream was handed out as the only answer."""
+
+    @property
+    def several(self) -> bool | None:
+        """True if the connection carries several answers; None while that is not known."""
+        if self.sorter is None or (self.over and self.sorter.several is None):
+            return False if self.over else None
+        return self.sorter.several
+
+    def open(self, source: SyncSource | AsyncSource) -> None:
+        """Prepare the sorting for the source, which has just been opened."""
+        driver = self._driver
+        machine, head = driver.machine, driver.head
+        self.sorter = Sorter(machine.wanted, limits=machine.limits, messages=source.messages)
+        if head is not None and (head.status >= _LOWEST_OTHER_STATUS or source.coding):
+            # The parent stream itself reads an error's body, or one with a content coding.
+            self.sorter.several = False
+        self._take_over()
+
+    def take(self, chunk: Any, kept: Any) -> None:  # noqa: ANN401 - what the source gives
+        """Sort a chunk.
+
+        Args:
+            chunk: A piece of a body, or a payload.
+            kept: The same chunk in the form that the pump's `put_back` takes.
+
+        Raises:
+            MisuseError: It is neither.
+        """
+        machine = self._driver.machine
+        sorter: Any = self.sorter
+        if not sorter.several:
+            self.kept.append(kept)
+        if not isinstance(chunk, bytes):
+            machine.push(chunk, machine.now)
+            chunk, machine.chunk = machine.chunk, None
+        trouble = sorter.trouble
+        self.begun.extend(sorter.feed(chunk))
+        if sorter.trouble is not trouble:
+            # Log it now: it would show only with the next answer, which may never come because of it.
+            code = sorter.trouble.code or sorter.trouble.type or "without a code"
+            warn("the server reported an error between two answers: %s", code)
+        self._take_over()
+        if sorter.error is not None:
+            self.end(sorter.error)
+
+    def _take_over(self) -> None:
+        driver, sorter = self._driver, self.sorter
+        if sorter is not None and sorter.several and not driver.diverted:
+            if driver.machine.guards is not None:
+                raise MisuseError(
+                    "a guard looks at one answer, and this connection has several: "
+                    "call .guard() on each that `stream.responses` gives"
+                )
+            self.kept.clear()
+            driver.diverted = True
+            if driver.machine.format is None:
+                driver.machine.wanted = sorter.name
+                driver.machine.connect(None)
+
+    def ends_with(self, item: Any, kept: Any) -> bool:  # noqa: ANN401 - what a pump brings
+        """End the session if this item is the last one; return True if it is.
+
+        Args:
+            item: An item from the pump.
+            kept: The same item in the form that the pump's `put_back` takes, for the parent stream.
+        """
+        if item.__class__ is Failed:
+            failure: Exception | None = item.error
+        elif item is LOST:
+            failure = broken_off()
+        elif item is END:
+            failure = None
+        else:
+            return False
+        self.kept.append(kept)
+        self.end(failure)
+        return True
+
+    def end(self, failure: Exception | None = None) -> None:
+        """End the open answers and the parent stream, because nothing more arrives.
+
+        Args:
+            failure: The error that broke the connection; None if it ended or the stream was stopped.
+        """
+        sorter, stopped = self.sorter, self._driver.verdict.asked
+        self.over = True
+        unfinished = False
+        if sorter is not None:
+            if not sorter.began:
+                failure = failure or sorter.trouble
+            unfinished = sorter.unfinished
+            sorter.end()
+        self.failure = failure if stopped is None else None
+        if stopped is not None:
+            for response in self.live:
+                response.verdict.ask(stopped)
+        elif self.several:
+            self._conclude("truncated" if unfinished else "complete")
+
+    def _conclude(self, ending: Ending) -> None:
+        driver = self._driver
+        if self.failure is None:
+            driver.cut(ending, "the connection ended")
+            return
+        try:
+            driver.fail(self.failure)
+        except MisuseError:
+            driver.cut("stopped", "misuse")
+        driver.settle()
+
+    def next_lane(self) -> Lane | None:
+        """Return the next answer that has begun; None if more must be read first.
+
+        Raises:
+            StreamError: The connection broke, and no answer has raised that.
+        """
+        if self.begun:
+            return self.begun.popleft()
+        if self.failure is not None and not self.told:
+            self.told = True
+            raise self._driver.error or self.failure
+        return None
+
+    def check(self, lane: Lane) -> None:
+        """Raise the connection's error, if it cut this answer."""
+        if self.failure is not None and not lane.whole:
+            self.told = True
+            raise self.failure
+
+    def options(self, lane: Lane) -> Options:
+        """Return the options for an answer's stream: the parent's, with the answer's format."""
+        return self._driver.options._replace(format=lane.format)
+
+    def gives_whole(self) -> bool:
+        """Return True, once, if the parent stream is the only answer and should be handed out now."""
+        if self.given or self.several or self._driver.verdict.asked is not None:
+            return False
+        self.given = True
+        return True
+
+    def enter(self) -> None:
+        """Refuse a new loop if nothing is left to read."""
+        if not self.begun:
+            self._driver.enter_loop()

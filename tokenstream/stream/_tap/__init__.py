@@ -1,0 +1,1 @@
+"""`tap`: watch somebody else's stream and keep its message."""

@@ -1,0 +1,236 @@
+"""Wrappers of foreign streams that pass loops, `with` and `await` on and report them to a watcher."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from tokenstream.errors import MisuseError
+from tokenstream.sources._awaited import is_async_manager, is_awaitable, is_manager
+from tokenstream.sources._httpx import is_response
+from tokenstream.sources._kinds import named
+from tokenstream.sources._payloads import is_whole
+from tokenstream.sources._plain import closed_by
+from tokenstream.sources._sdk import response_beneath
+from tokenstream.stream._tap.body import can_be_shown, is_asynchronous, show
+from tokenstream.stream._tap.items import AsyncPassing, Passing
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from types import TracebackType
+    from typing import Self
+
+    from tokenstream.stream._tap.items import Watcher
+
+__all__ = [
+    "AsyncBeside",
+    "AsyncManaged",
+    "Beside",
+    "SyncBeside",
+    "SyncManaged",
+    "colours_of",
+    "loops_of",
+    "response_of",
+]
+
+ItemT = TypeVar("ItemT")
+
+_CLOSERS = frozenset({"close", "aclose"})
+_WHOLE = (bytes, bytearray, memoryview, str, Mapping)
+
+
+class Beside(Generic[ItemT]):
+    """A foreign stream, with a watcher of what passes."""
+
+    __slots__ = ("__weakref__", "_entered", "_onlooker", "_open", "_shown", "_source", "_target")
+
+    _made_by: ClassVar[str] = "tap(…)"
+    """The call that made it, for error messages."""
+
+    def __init__(self, source: Any, onlooker: Watcher) -> None:  # noqa: ANN401 - told apart by what it can do
+        self._source = source
+        self._target = source
+        """The object that is read: the source, or the result of entering or awaiting it."""
+        self._entered: Any = None
+        """The context manager that was entered; None before."""
+        self._onlooker = onlooker
+        self._open = False
+        """True once `_target` can be read."""
+        self._shown: Any = None
+        """The response whose body the onlooker sees; if set, the onlooker is not shown items."""
+        if any(loops_of(source)) or response_of(source) is not None:
+            self._attach(source)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - what the tapped stream has
+        if name in Beside.__slots__:
+            raise AttributeError(name)
+        found = getattr(self._target, name)
+        return self._closing(found) if name in _CLOSERS and self._shown is None else found
+
+    # -- within ------------------------------------------------------------
+
+    def _attach(self, target: Any) -> None:  # noqa: ANN401 - told apart by what it can do
+        self._target, self._open = target, True
+        response = response_of(target)
+        # A context manager may return an object over the response that the onlooker sees already.
+        if response is not None and response is not self._shown and can_be_shown(response):
+            self._shown = response
+            show(response, self._onlooker)
+
+    def _enter(self, entered: Any, given: Any) -> None:  # noqa: ANN401 - a context manager, and what it gave
+        self._entered = entered
+        if given is not self._target or not self._open:
+            self._attach(given)
+
+    def _closing(self, close: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap a stream's own closing method, so that the onlooker learns of the call."""
+
+        def closed(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - what it takes and gives
+            self._onlooker.stop()
+            return close(*args, **options)
+
+        return closed
+
+    def _opened(self, way: str) -> Any:  # noqa: ANN401 - told apart by what it can do
+        """Return `_target`, or raise if it is not open yet."""
+        if not self._open:
+            written = f"{way} {self._made_by} as stream"
+            raise MisuseError(f"{named(self._source)} is not open yet: enter it first, with `{written}`")
+        return self._target
+
+
+class SyncManaged(Beside[ItemT]):
+    """A wrapper entered with `with`."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> Self:
+        enter = _method(self._source, "__enter__")
+        if enter is not None:
+            if not self._open:
+                self._onlooker.sent()
+            try:
+                given = enter(self._source)
+            except BaseException as error:
+                self._onlooker.not_opened(error)
+                raise
+            self._enter(self._source, given)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        left = self._entered
+        try:
+            if left is None:
+                # A generator is no context manager.
+                close = getattr(self._target, "close", None)
+                if callable(close):
+                    close()
+                return None
+            suppressed: bool | None = _method(left, "__exit__")(left, kind, error, traceback)
+            return suppressed
+        finally:
+            self._onlooker.stop()
+
+
+class SyncBeside(SyncManaged[ItemT]):
+    """A stream read in a `for` loop."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Iterator[ItemT]:
+        target: Iterable[ItemT] = self._opened("with")
+        items = iter(target)
+        return Passing(items, self._onlooker, again=target) if self._shown is None else items
+
+    def __next__(self) -> ItemT:
+        items: Iterator[ItemT] = self._opened("with")
+        return next(Passing(items, self._onlooker) if self._shown is None else items)
+
+
+class AsyncManaged(Beside[ItemT]):
+    """A wrapper entered with `async with`, which awaits the source first if needed."""
+
+    __slots__ = ()
+
+    async def __aenter__(self) -> Self:
+        if not self._open:
+            self._onlooker.sent()
+        try:
+            source: Any = self._source
+            enter = _method(source, "__aenter__")
+            if enter is None and is_awaitable(source):
+                source = await source
+                self._attach(source)
+                enter = _method(source, "__aenter__")
+            if enter is not None:
+                self._enter(source, await enter(source))
+        except BaseException as error:
+            self._onlooker.not_opened(error)
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        left = self._entered
+        try:
+            if left is None:
+                # An asynchronous generator is no context manager.
+                await closed_by(self._target)
+                return None
+            suppressed: bool | None = await _method(left, "__aexit__")(left, kind, error, traceback)
+            return suppressed
+        finally:
+            self._onlooker.stop()
+
+
+class AsyncBeside(AsyncManaged[ItemT]):
+    """A stream read in an `async for` loop."""
+
+    __slots__ = ()
+
+    def __aiter__(self) -> AsyncIterator[ItemT]:
+        target: AsyncIterable[ItemT] = self._opened("async with")
+        items = aiter(target)
+        return AsyncPassing(items, self._onlooker, again=target) if self._shown is None else items
+
+    async def __anext__(self) -> ItemT:
+        items: AsyncIterator[ItemT] = self._opened("async with")
+        return await anext(AsyncPassing(items, self._onlooker) if self._shown is None else items)
+
+
+def colours_of(source: Any) -> tuple[bool, bool]:  # noqa: ANN401 - told apart by what it can do
+    """Return two booleans: can be read in a `for` loop, can be read in an `async for` loop."""
+    if isinstance(source, _WHOLE) or is_whole(source):
+        return False, False
+    colours = loops_of(source)
+    if any(colours):
+        return colours
+    response = response_of(source)
+    if response is not None:
+        return not is_asynchronous(response), is_asynchronous(response)
+    return is_manager(source), is_async_manager(source) or is_awaitable(source)
+
+
+def loops_of(source: object) -> tuple[bool, bool]:
+    """Return two booleans: is iterable, is asynchronously iterable, without being entered or awaited."""
+    # An awaitable, such as a future or an aiohttp request, may be iterable too, but only for the event loop.
+    return not is_awaitable(source) and isinstance(source, Iterable), isinstance(source, AsyncIterable)
+
+
+def response_of(source: object) -> Any:  # noqa: ANN401 - httpx's or httpx2's
+    """Return the response that an object is or wraps; None if there is none."""
+    return source if is_response(source) else response_beneath(source)
+
+
+def _method(source: object, name: str) -> Any:  # noqa: ANN401 - a method of any kind
+    """Return a method as `with` finds it, on the class; None if there is none."""
+    return getattr(type(source), name, None)

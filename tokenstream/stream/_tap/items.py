@@ -1,0 +1,134 @@
+"""Iterators that show an onlooker each object that passes through them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from tokenstream.sources._payloads import as_received
+from tokenstream.stream._tap.body import BodyWatcher
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+
+__all__ = ["AsyncPassing", "Passing", "Watcher"]
+
+ItemT = TypeVar("ItemT")
+
+
+class Watcher(BodyWatcher, Protocol):
+    """Receives a body, as well as the request's opening and each object that passes."""
+
+    items: int
+    """Items passed so far."""
+
+    def sent(self) -> None:
+        """Record that the request is sent now, unless `started_at` was given."""
+        ...
+
+    def not_opened(self, error: BaseException) -> None:
+        """Record that opening the stream raised."""
+        ...
+
+    def see_item(self, item: object) -> None:
+        """Take an item, such as an SDK's object."""
+        ...
+
+    def is_first(self, item: object) -> bool:
+        """Return True if an item equals the first one, so that a loop has started over."""
+        ...
+
+
+class _Seen:
+    """Shows an onlooker the items of a loop, without those that an earlier loop showed it.
+
+    Args:
+        onlooker: The onlooker.
+        again: The object that the loop iterates. A sequence starts over with each loop,
+            so items already shown are skipped. An iterator continues. For anything else
+            the first item decides.
+    """
+
+    __slots__ = ("_left", "_onlooker", "_open")
+
+    def __init__(self, onlooker: Watcher, again: object) -> None:
+        self._onlooker = onlooker
+        goes_on = again is None or hasattr(again, "__next__") or hasattr(again, "__anext__")
+        anew = isinstance(again, Sequence)
+        self._left = onlooker.items if anew else 0
+        self._open = not goes_on and not anew and onlooker.items > 0
+
+    def see(self, item: object) -> None:
+        """Show an item to the onlooker, unless an earlier loop showed it."""
+        if self._open:
+            self._open = False
+            if self._onlooker.is_first(item):
+                self._left = self._onlooker.items
+        if self._left:
+            self._left -= 1
+        else:
+            self._onlooker.see_item(item)
+
+
+class Passing(Generic[ItemT]):
+    """Iterator that yields another one's items unchanged and shows each to an onlooker.
+
+    Args:
+        items: The iterator.
+        onlooker: The onlooker.
+        again: The object that the loop iterates, if a new loop begins.
+    """
+
+    __slots__ = ("_items", "_onlooker", "_seen")
+
+    def __init__(self, items: Iterator[ItemT], onlooker: Watcher, *, again: object = None) -> None:
+        self._items = items
+        self._onlooker = onlooker
+        self._seen = _Seen(onlooker, again)
+
+    def __iter__(self) -> Iterator[ItemT]:
+        return self
+
+    def __next__(self) -> ItemT:
+        try:
+            item = next(self._items)
+        except StopIteration:
+            self._onlooker.end()
+            raise
+        except BaseException as error:
+            self._onlooker.broke(error, final=_is_spent(self._items, "gi_frame"))
+            raise
+        self._seen.see(as_received(self._items, item))
+        return item
+
+
+class AsyncPassing(Generic[ItemT]):
+    """`Passing` for an asynchronous iterator."""
+
+    __slots__ = ("_items", "_onlooker", "_seen")
+
+    def __init__(self, items: AsyncIterator[ItemT], onlooker: Watcher, *, again: object = None) -> None:
+        self._items = items
+        self._onlooker = onlooker
+        self._seen = _Seen(onlooker, again)
+
+    def __aiter__(self) -> AsyncIterator[ItemT]:
+        return self
+
+    async def __anext__(self) -> ItemT:
+        try:
+            item = await anext(self._items)
+        except StopAsyncIteration:
+            self._onlooker.end()
+            raise
+        except BaseException as error:
+            self._onlooker.broke(error, final=_is_spent(self._items, "ag_frame"))
+            raise
+        self._seen.see(as_received(self._items, item))
+        return item
+
+
+def _is_spent(items: object, frame: str) -> bool:
+    """Return True if an iterator is a finished generator, as it is after any exception."""
+    return getattr(items, frame, items) is None

@@ -1,0 +1,1 @@
+"""Views of a stream: text, reasoning, events, parts; each a cursor and a loop."""

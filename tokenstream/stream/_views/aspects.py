@@ -1,0 +1,189 @@
+"""Cursors for the aspects of a choice: its text, reasoning, tool calls, structured output."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from tokenstream.errors import MisuseError
+from tokenstream.events import ReasoningDelta, TextDelta
+from tokenstream.stream._uncopied import Uncopied
+from tokenstream.stream._views.cursors import CallCursor, TextCursor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
+    from tokenstream.partial_json._choice import DocumentChoice
+    from tokenstream.partial_json._pattern import At
+    from tokenstream.partial_json._repairs import Lenient
+    from tokenstream.partial_json._show import How
+    from tokenstream.stream._outputs.call_drafts import CallDraftCursor
+    from tokenstream.stream._outputs.cursor import OutputCursor
+    from tokenstream.stream._outputs.documents import Answer
+    from tokenstream.stream._outputs.result import ResultCursor
+    from tokenstream.stream._outputs.tools_cursor import CheckedCursor
+    from tokenstream.stream._views.deltas import DeltaCursor
+
+__all__ = ["Alone", "Cursors"]
+
+
+class Cursors:
+    """Create cursors at the start of each aspect of a choice; each view reads one cursor.
+
+    Args:
+        driver: Drives the stream.
+        choice: The index of the choice.
+    """
+
+    __slots__ = ("_choice", "_driver")
+
+    def __init__(self, driver: Any, choice: int) -> None:  # noqa: ANN401 - a driver or a stand-in
+        self._driver = driver
+        self._choice = choice
+
+    def text(self) -> TextCursor:
+        """Read the text."""
+        return TextCursor(self._driver.accumulator, self._choice, "text", TextDelta)
+
+    def reasoning(self) -> TextCursor:
+        """Read the reasoning."""
+        return TextCursor(self._driver.accumulator, self._choice, "reasoning", ReasoningDelta)
+
+    def tool_calls(self) -> CallCursor:
+        """Read the tool calls."""
+        return CallCursor(self._driver.accumulator, self._choice)
+
+    def deltas(self) -> DeltaCursor:
+        """Read text, reasoning and refusals together."""
+        from tokenstream.stream._views.deltas import DeltaCursor
+
+        return DeltaCursor(self._driver.accumulator, self._choice)
+
+    # The cursors below need the JSON reader and validation, which are loaded on first use.
+
+    def validated_calls(
+        self, /, *tools: object, lenient: Lenient | Mapping[str, Lenient] = False, **named: object
+    ) -> CheckedCursor:
+        """Read the tool calls with their arguments checked."""
+        from tokenstream.stages._tools.calls import ValidatedCalls
+        from tokenstream.stream._outputs.tools_cursor import CheckedCursor
+
+        return CheckedCursor(
+            self._driver.accumulator, self._choice, ValidatedCalls(*tools, lenient=lenient, **named)
+        )
+
+    def tool_partials(
+        self, /, *tools: object, lenient: Lenient | Mapping[str, Lenient] = False, **named: object
+    ) -> CallDraftCursor:
+        """Read the tool calls while the model writes them."""
+        from tokenstream.stages._tools.calls import ValidatedCalls
+        from tokenstream.stream._outputs.call_drafts import CallDraftCursor
+
+        return CallDraftCursor(self._answer(None), ValidatedCalls(*tools, lenient=lenient, **named))
+
+    def partials(
+        self,
+        type: Any,  # noqa: A002, ANN401 - a type or a TypeAdapter
+        *,
+        tool: str | None = None,
+        fail_fast: bool = False,
+        lenient: Lenient = False,
+        defaults: bool = False,
+        show: How = "characters",
+        document: DocumentChoice | None = None,
+    ) -> OutputCursor[Any]:
+        """Read an object as it fills in."""
+        from tokenstream.stages._objects import Partials
+        from tokenstream.stream._outputs.cursor import OutputCursor
+
+        def stage() -> Partials[Any]:
+            return Partials(
+                type,
+                fail_fast=fail_fast,
+                lenient=lenient,
+                defaults=defaults,
+                show=show,
+                document=document,
+            )
+
+        return OutputCursor(self._answer(tool), stage, "drafts")
+
+    def items(
+        self,
+        type: Any,  # noqa: A002, ANN401 - a type or a TypeAdapter
+        at: At = "",
+        *,
+        tool: str | None = None,
+        fail_fast: bool = False,
+        lenient: Lenient = False,
+        document: Literal["first", "last"] | None = None,
+    ) -> OutputCursor[Any]:
+        """Read the elements of an array."""
+        from tokenstream.stages._objects import Items
+        from tokenstream.stream._outputs.cursor import OutputCursor
+
+        def stage() -> Items[Any]:
+            return Items(type, at, fail_fast=fail_fast, lenient=lenient, document=document)
+
+        return OutputCursor(self._answer(tool), stage, "items")
+
+    def field(
+        self,
+        at: At,
+        *,
+        tool: str | None = None,
+        lenient: Lenient = False,
+        document: Literal["first", "last"] | None = None,
+    ) -> OutputCursor[Any]:
+        """Read one string field as the model writes it."""
+        from tokenstream.stages._objects import Field
+        from tokenstream.stream._outputs.cursor import OutputCursor
+
+        return OutputCursor(
+            self._answer(tool), lambda: Field(at, lenient=lenient, document=document), "pieces"
+        )
+
+    def result(
+        self,
+        type: Any,  # noqa: A002, ANN401 - a type or a TypeAdapter
+        *,
+        tool: str | None = None,
+        lenient: Lenient = False,
+        document: DocumentChoice | None = None,
+    ) -> ResultCursor[Any]:
+        """Read the whole answer as one value."""
+        from tokenstream.stream._outputs.result import ResultCursor
+
+        return ResultCursor(
+            self._answer(tool), type, self._driver.results, lenient=lenient, document=document
+        )
+
+    def _answer(self, tool: str | None) -> Answer:
+        from tokenstream.stream._outputs.documents import Answer
+
+        if tool is not None and not isinstance(cast("object", tool), str):
+            raise MisuseError(f"tool= takes the name of a tool, as the model calls it, not {tool!r}")
+        return Answer(self._driver.accumulator, self._choice, tool, self._driver.stop)
+
+
+class Alone(Uncopied):
+    """The interface that views and `run` need of a driver, for a stream with a single consumer."""
+
+    __slots__ = ()
+
+    def cursors(self, choice: int) -> Any:  # noqa: ANN401 - `Cursors` or a follower's `Views`
+        """Return the cursors for the aspects of a choice."""
+        return Cursors(self, choice)
+
+    @property
+    def own(self) -> Self:
+        """The driver that reads the source; the readers of a broadcast share theirs."""
+        return self
+
+    def choose(self, policy: Any, size: Any) -> None:  # noqa: ANN401 - checked by the hub
+        """Set the options of a broadcast; ignored by a driver with a single consumer."""
+
+    @property
+    def by_event(self) -> Self:
+        """The driver whose `step` returns each event."""
+        return self

@@ -1,0 +1,45 @@
+"""A choice of a stream without its views."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from tokenstream.stream._uncopied import Uncopied
+
+if TYPE_CHECKING:
+    from tokenstream.message import Message
+    from tokenstream.stream._driver import Driver
+    from tokenstream.stream._views.aspects import Cursors
+
+__all__ = ["ChoiceBase"]
+
+DriverT = TypeVar("DriverT", bound="Driver")
+
+
+class ChoiceBase(Uncopied, Generic[DriverT]):
+    """One alternative answer of a stream; subclasses add its sync or async views."""
+
+    __slots__ = ("_driver", "_index")
+
+    _driver: DriverT
+    _index: int
+
+    @property
+    def message(self) -> Message:
+        """The choice so far: a snapshot that never changes."""
+        accumulator = self._driver.accumulator
+        return accumulator.message_of(self._index or accumulator.main)
+
+    @property
+    def _cursors(self) -> Cursors:
+        cursors: Cursors = self._driver.cursors(self._index)
+        return cursors
+
+    def _in_message(self, field: str) -> str:
+        """Return the expression that gives a field of the message whole, for error messages."""
+        stream = "stream" if self._index == 0 else f"stream.choice({self._index})"
+        return f"{stream}.message.{field}"
+
+    @property
+    def _in_result(self) -> str:
+        return "stream.result(…)" if self._index == 0 else f"stream.choice({self._index}).result(…)"

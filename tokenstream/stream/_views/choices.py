@@ -1,0 +1,158 @@
+"""Choices: alternative answers of a stream, each with its own views."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokenstream.stream._outputs.tool_partials import AsyncCallDraftViews, CallDraftViews
+from tokenstream.stream._outputs.tools import AsyncCallViews, CallViews
+from tokenstream.stream._outputs.views import AsyncOutputViews, OutputViews
+from tokenstream.stream._views.text_plan import Plan
+from tokenstream.stream._views.text_view import AsyncTextView, TextView
+from tokenstream.stream._views.view import AsyncToolCallView, AsyncView, ToolCallView, View
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from tokenstream.message import Message
+    from tokenstream.stream._async_driver import AsyncDriver
+    from tokenstream.stream._sync_driver import SyncDriver
+    from tokenstream.stream._views.deltas import Delta
+
+__all__ = ["AsyncChoice", "Choice"]
+
+
+class Choice(OutputViews, CallViews, CallDraftViews):
+    """One alternative answer of a stream, with its own views."""
+
+    __slots__ = ()
+
+    def __init__(self, driver: SyncDriver, index: int) -> None:
+        self._driver = driver
+        self._index = index
+
+    @property
+    def index(self) -> int:
+        """Index among the alternative answers, from 0."""
+        return self._index
+
+    @property
+    def text(self) -> TextView:
+        """The answer's text as it arrives: a view of `str` pieces, which can be shaped."""
+        return TextView(self._driver, Plan(self._cursors.text), self._in_message("text"))
+
+    @property
+    def reasoning(self) -> TextView:
+        """The model's reasoning as it arrives: a view of `str` pieces, which can be shaped."""
+        return TextView(self._driver, Plan(self._cursors.reasoning), self._in_message("reasoning"))
+
+    @property
+    def deltas(self) -> View[Delta]:
+        """The text, reasoning and refusals of the answer in order of arrival: a view of deltas.
+
+        Each is a `TextDelta`, a `ReasoningDelta` or a `RefusalDelta`, with `.text` and
+        the index of its `.part`. A view that starts late gets what it missed part by part.
+        """
+        return View(self._driver, self._cursors.deltas(), self._in_message("parts"))
+
+    @property
+    def tool_calls(self) -> ToolCallView:
+        """The answer's tool calls, each as soon as it is complete: a view of `ToolCall`."""
+        return ToolCallView(self._driver, self._cursors.tool_calls(), self._in_message("tool_calls"))
+
+    def print(self, file: TextIO | None = None) -> Message:
+        """Print text and reasoning as they arrive, and return the message.
+
+        Parts are separated by an empty line, and reasoning is dimmed if the terminal can. Characters
+        that a terminal would obey (control and direction characters) are printed as escapes.
+
+        Args:
+            file: The file to print to; None for standard output.
+
+        Raises:
+            StreamError: The answer broke off; the part that arrived is printed.
+            OSError: The file cannot be written to.
+
+        Example:
+            >>> from tokenstream import Stream
+            >>> with Stream(["Hello ", "there."], format="pieces") as stream:
+            ...     message = stream.print()
+            Hello there.
+        """
+        from tokenstream.stream._views.printing import Printer
+
+        printer = Printer(file)
+        try:
+            for delta in self.deltas:
+                printer.show(delta)
+        finally:
+            printer.end()
+        return self.message
+
+
+class AsyncChoice(AsyncOutputViews, AsyncCallViews, AsyncCallDraftViews):
+    """One alternative answer of a stream, with its own views."""
+
+    __slots__ = ()
+
+    def __init__(self, driver: AsyncDriver, index: int) -> None:
+        self._driver = driver
+        self._index = index
+
+    @property
+    def index(self) -> int:
+        """Index among the alternative answers, from 0."""
+        return self._index
+
+    @property
+    def text(self) -> AsyncTextView:
+        """The answer's text as it arrives: a view of `str` pieces, which can be shaped."""
+        return AsyncTextView(self._driver, Plan(self._cursors.text), self._in_message("text"))
+
+    @property
+    def reasoning(self) -> AsyncTextView:
+        """The model's reasoning as it arrives: a view of `str` pieces, which can be shaped."""
+        return AsyncTextView(self._driver, Plan(self._cursors.reasoning), self._in_message("reasoning"))
+
+    @property
+    def deltas(self) -> AsyncView[Delta]:
+        """The text, reasoning and refusals of the answer in order of arrival: a view of deltas.
+
+        Each is a `TextDelta`, a `ReasoningDelta` or a `RefusalDelta`, with `.text` and
+        the index of its `.part`. A view that starts late gets what it missed part by part.
+        """
+        return AsyncView(self._driver, self._cursors.deltas(), self._in_message("parts"))
+
+    @property
+    def tool_calls(self) -> AsyncToolCallView:
+        """The answer's tool calls, each as soon as it is complete: a view of `ToolCall`."""
+        return AsyncToolCallView(self._driver, self._cursors.tool_calls(), self._in_message("tool_calls"))
+
+    async def print(self, file: TextIO | None = None) -> Message:
+        """Print text and reasoning as they arrive, and return the message.
+
+        Parts are separated by an empty line, and reasoning is dimmed if the terminal can. Characters
+        that a terminal would obey (control and direction characters) are printed as escapes.
+
+        Args:
+            file: The file to print to; None for standard output.
+
+        Raises:
+            StreamError: The answer broke off; the part that arrived is printed.
+            OSError: The file cannot be written to.
+
+        Example:
+            >>> from tokenstream import AsyncStream
+            >>> async def show(stream: AsyncStream) -> None:
+            ...     message = await stream.print()
+            ...     print(message.usage)
+        """
+        from tokenstream.stream._views.printing import Printer
+
+        printer = Printer(file)
+        try:
+            async for delta in self.deltas:
+                printer.show(delta)
+        finally:
+            printer.end()
+        return self.message

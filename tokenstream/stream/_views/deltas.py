@@ -1,0 +1,91 @@
+"""A cursor in the text, reasoning and refusals of an answer, in the order of arrival."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from tokenstream.events import ReasoningDelta, RefusalDelta, TextDelta
+from tokenstream.stream._views.cursors import TextCursor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tokenstream.accumulator import Accumulator
+
+__all__ = ["Delta", "DeltaCursor"]
+
+Delta: TypeAlias = TextDelta | ReasoningDelta | RefusalDelta
+"""A piece of text, reasoning or refusal."""
+_KINDS: dict[str, type[Delta]] = {"text": TextDelta, "reasoning": ReasoningDelta, "refusal": RefusalDelta}
+
+
+class DeltaCursor:
+    """A reader's position in the text, reasoning and refusals of a choice.
+
+    A reader that begins late is given each part that it missed in one piece.
+
+    Args:
+        accumulator: Holds the answer.
+        choice: The index of the choice.
+    """
+
+    __slots__ = ("_accumulator", "_choice", "_cursors", "_waiting")
+
+    def __init__(self, accumulator: Accumulator, choice: int) -> None:
+        self._accumulator = accumulator
+        self._choice = choice
+        self._cursors = {
+            delta: TextCursor(accumulator, choice, kind, delta) for kind, delta in _KINDS.items()
+        }
+        self._waiting: deque[Delta] = deque()
+
+    def ready(self) -> Delta | None:
+        """Return the next delta that the reader has missed; None if there is none.
+
+        Raises:
+            StreamError: The answer began again and differs from what was given.
+        """
+        if not self._waiting:
+            self._gather({cursor: cursor.ready() for cursor in self._cursors.values()})
+        return self._waiting.popleft() if self._waiting else None
+
+    def after(self, event: Any) -> Delta | None:  # noqa: ANN401 - any event
+        """Return a delta event, or only the part of it that the reader has not seen; else None."""
+        cursor = self._cursors.get(event.__class__)
+        if cursor is None:
+            return None
+        text = cursor.after(event)
+        if text is None or text == event.text:
+            delta: Delta | None = None if text is None else event
+            return delta
+        self._gather({cursor: text})
+        return self._waiting.popleft() if self._waiting else None
+
+    def end(self) -> Delta | None:
+        """Return the next delta that the end of the stream added.
+
+        Raises:
+            StreamError: The answer began again and lacks text that was given.
+        """
+        if not self._waiting:
+            self._gather({cursor: cursor.end() for cursor in self._cursors.values()})
+        return self._waiting.popleft() if self._waiting else None
+
+    def _gather(self, texts: dict[TextCursor, str | None]) -> None:
+        """Queue the texts that cursors have missed, in the order of their parts."""
+        found = [piece for cursor, text in texts.items() if text for piece in self._pieces(cursor, text)]
+        self._waiting.extend(delta for _, delta in sorted(found, key=lambda piece: piece[0]))
+
+    def _pieces(self, cursor: TextCursor, text: str) -> Iterator[tuple[tuple[int, int], Delta]]:
+        """Yield the newest text of a cursor cut into parts, each with its part index and start position."""
+        begin, choice = cursor.position - len(text), self._choice or self._accumulator.main
+        for index, part in enumerate(self._accumulator.parts_from(choice, 0)):
+            if part.log is None or part.log.kind != cursor.kind:
+                continue
+            bounds = [*part.spans, cursor.position] if len(part.spans) % 2 else part.spans
+            for start, stop in zip(bounds[::2], bounds[1::2], strict=True):
+                words = text[max(0, start - begin) : max(0, stop - begin)]
+                if words:
+                    delta: Any = _KINDS[cursor.kind]
+                    yield (index, start), delta(words, choice=choice, part=index)

@@ -1,0 +1,245 @@
+"""A cursor in a whole answer: gives everything that is new since the last look as plain events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._basics.untrusted import is_list
+from tokenstream._growing import GrowingUsage
+from tokenstream._message_parts import COUNTS
+from tokenstream.events import (
+    Finish,
+    MessageStart,
+    Restarted,
+    Resumed,
+    Unknown,
+    UsageUpdate,
+)
+from tokenstream.message import Message, Usage
+from tokenstream.stream._views.part_cursor import PartCursor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tokenstream._growing import ChoiceState
+    from tokenstream.accumulator import Accumulator
+    from tokenstream.events import Event
+
+__all__ = ["EventCursor"]
+
+_BLANK = (None, None, "assistant")
+"""The head of an answer before anything is known: id, model and role."""
+
+
+class EventCursor:
+    """A reader's position in a whole answer.
+
+    The events that it gives build the same message in another `Accumulator`, with
+    several pieces of a part joined into one. The cost of a look depends on what has
+    changed and on the open parts, not on the length of the answer.
+
+    Args:
+        accumulator: Holds the answer.
+
+    Example:
+        >>> from tokenstream.accumulator import Accumulator
+        >>> from tokenstream.events import TextDelta
+        >>> accumulator = Accumulator()
+        >>> cursor = EventCursor(accumulator)
+        >>> accumulator.feed(TextDelta("Hel")), accumulator.feed(TextDelta("lo"))
+        ([], [])
+        >>> [type(event).__name__ for event in cursor.ready()]
+        ['MessageStart', 'PartStart', 'TextDelta']
+        >>> cursor.ready()
+        []
+    """
+
+    __slots__ = (
+        "_accumulator",
+        "_begun",
+        "_choices",
+        "_fields",
+        "_given",
+        "_head",
+        "_readers",
+        "_restarts",
+        "_spent",
+        "_told_spent",
+        "_usage",
+    )
+
+    def __init__(self, accumulator: Accumulator) -> None:
+        self._accumulator = accumulator
+        self._choices = accumulator.standing()[0]
+        self._restarts = accumulator.restarts
+        self._spent: Usage | None = None
+        """Usage of abandoned attempts, as of the last look."""
+        self._told_spent: Usage | None = None
+        """Usage of abandoned attempts, as the events given so far report it."""
+        self._usage: tuple[Any, ...] = ()
+        self._given = GrowingUsage()
+        """Usage of this attempt, as the events given so far report it."""
+        self._forget()
+
+    def _forget(self) -> None:
+        self._begun = False
+        self._head: tuple[Any, ...] = ()
+        self._readers: dict[int, _ChoiceCursor] = {}
+        self._fields: dict[str, tuple[Any, int]] = {}
+
+    def ready(self) -> list[Event]:
+        """Return events for everything new since the last look; empty if there is nothing."""
+        choices, head, usage, spent = self._accumulator.standing()
+        told: list[Event] = []
+        if choices is not self._choices or spent is not self._spent:
+            self._begin_again(choices, spent, told)
+        # Finish reasons first: another thread may be writing, and all parts before a reason are there then.
+        states = sorted(choices.copy().items())
+        finishes = {index: _finish_of(state) for index, state in states}
+        self._begun = self._begun or bool(states or head[3] or usage.counts or usage.report)
+        self._tell_head(head, finishes, told)
+        told.extend(_changed(head[3], self._fields, 0, shared=True))
+        for index, state in states:
+            reader = self._readers.get(index)
+            if reader is None:
+                reader = self._readers[index] = _ChoiceCursor(state)
+            told.extend(reader.ready())
+        self._tell_usage(usage, told)
+        for index, finish in finishes.items():
+            reader = self._readers[index]
+            if finish is not None and finish != reader.finish:
+                told.append(finish)
+            reader.finish = finish
+        return told
+
+    # -- within ------------------------------------------------------------
+
+    def _begin_again(self, choices: dict[int, ChoiceState], spent: Usage | None, told: list[Event]) -> None:
+        """Add an event for a restart of the answer, or for a new attempt whose usage is counted apart."""
+        restarted = choices is not self._choices
+        self._choices, self._spent = choices, spent
+        # Reported counts are final and can be added to this attempt's. Partial ones must stay apart:
+        # in one sum they would look final.
+        if not restarted and (spent is None or spent.source == "reported"):
+            return
+        finished = any(reader.finish is not None for reader in self._readers.values())
+        self._tell_counts(_less(spent, self._told_spent, self._given), told)
+        counted = self._given.with_spent(self._told_spent, final=finished)
+        self._told_spent = counted or Usage(source="partial")
+        self._given, self._usage = GrowingUsage(), ()
+        if not restarted and self._begun:
+            told.append(Resumed("continue"))
+            return
+        given_up, restarts = self._accumulator.given_up, self._accumulator.restarts
+        if given_up is not None and restarts != self._restarts:
+            told.append(given_up.event)
+        else:
+            told.append(Restarted(Message.model_construct()))
+        self._restarts = restarts
+        self._forget()
+
+    def _tell_head(
+        self, head: tuple[Any, ...], finishes: dict[int, Finish | None], told: list[Event]
+    ) -> None:
+        known = id, model, role = head[:3]
+        taken_back = any(
+            reader.finish is not None and finishes[index] is None for index, reader in self._readers.items()
+        )
+        if taken_back or (known != self._head and (self._begun or known != _BLANK)):
+            told.append(MessageStart(id, model, role, another=taken_back))
+            self._begun, self._head = True, known
+        if taken_back:
+            for reader in self._readers.values():
+                reader.finish = None
+
+    def _tell_usage(self, usage: GrowingUsage, told: list[Event]) -> None:
+        # Copied, because the counts grow in place.
+        now = (dict(usage.counts), dict(usage.report), self._spent)
+        if now == self._usage:
+            return
+        self._usage = now
+        self._tell_counts(
+            _less(usage.with_spent(self._spent, final=True), self._told_spent, self._given), told
+        )
+
+    def _tell_counts(self, usage: Usage | None, told: list[Event]) -> None:
+        if usage is None:
+            return
+        counts, report = dict(self._given.counts), dict(self._given.report)
+        self._given.add(usage)
+        if counts != self._given.counts or report != self._given.report:
+            told.append(UsageUpdate(usage))
+
+
+class _ChoiceCursor:
+    """A reader's position in one choice."""
+
+    __slots__ = ("_fields", "_next", "_open", "_parts", "_reopened", "_state", "finish")
+
+    def __init__(self, state: ChoiceState) -> None:
+        self._state = state
+        self._parts: list[PartCursor] = []
+        self._open: list[PartCursor] = []
+        self._reopened = 0
+        self._fields: dict[str, tuple[Any, int]] = {}
+        self.finish: Finish | None = None
+        """The finish event that was given; None before."""
+
+    def ready(self) -> Iterator[Event]:
+        state, parts = self._state, self._parts
+        reopened = state.reopened
+        if reopened != self._reopened:
+            self._reopened, self._open = reopened, parts[:]
+        for part in state.parts[len(parts) :]:
+            cursor = PartCursor(part, state.index, len(parts))
+            parts.append(cursor)
+            self._open.append(cursor)
+        for cursor in self._open:
+            yield from cursor.ready()
+        self._open = [cursor for cursor in self._open if not cursor.over]
+        yield from _changed(state.provider_data, self._fields, state.index, shared=False)
+
+
+def _finish_of(state: ChoiceState) -> Finish | None:
+    reason = state.finish_reason
+    if reason is None:
+        return None
+    return Finish(reason, state.raw_finish_reason, state.finish_message, choice=state.index)
+
+
+def _changed(
+    fields: dict[str, Any], seen: dict[str, tuple[Any, int]], choice: int, *, shared: bool
+) -> Iterator[Event]:
+    """Yield the fields of an answer that are new or changed; for a list that grew, only its new items."""
+    for name, value in fields.copy().items():
+        size = len(value) if is_list(value) else 0
+        before, known = seen.get(name, (seen, 0))
+        if value is before and size == known:
+            continue
+        seen[name] = (value, size)
+        if value is before:
+            yield Unknown(name, value[known:size], choice=choice, kind="items", shared=shared)
+        else:
+            data = value[:size] if is_list(value) else value
+            yield Unknown(name, data, choice=choice, kind="field", shared=shared)
+
+
+def _less(counted: Usage | None, known: Usage | None, given: GrowingUsage) -> Usage | None:
+    """Return the usage to report so that, added to `known`, it makes `counted`; None if `counted` is.
+
+    Args:
+        counted: The total usage.
+        known: Usage of abandoned attempts, which was reported before.
+        given: Usage reported for this attempt; the result replaces these counts.
+    """
+    if counted is None:
+        return None
+    missing: dict[str, Any] = {}
+    for name in COUNTS:
+        value, before = getattr(counted, name), getattr(known, name, None)
+        if name in given.counts or (value is not None and value != before):
+            missing[name] = (value or 0) - (before or 0)
+    report = counted.provider_data
+    if known is not None and report == known.provider_data:
+        report = {}
+    return Usage.model_construct(**missing, provider_data=report)

@@ -1,0 +1,68 @@
+"""Printing of an answer as it arrives."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+from tokenstream._basics.visible import several_lines
+from tokenstream.events import ReasoningDelta
+
+if TYPE_CHECKING:
+    from tokenstream.stream._views.deltas import Delta
+
+__all__ = ["Printer"]
+
+_DIM, _PLAIN = "\x1b[2m", "\x1b[22m"
+
+
+class Printer:
+    """Prints deltas, with an empty line between parts, and reasoning dimmed if the terminal can.
+
+    Args:
+        file: The file to write to; None for standard output.
+    """
+
+    def __init__(self, file: TextIO | None) -> None:
+        self._file = sys.stdout if file is None else file
+        self._encoding = getattr(self._file, "encoding", None) or "utf-8"
+        self._dims = _can_dim(self._file)
+        self._part: int | None = None
+        self._dimmed = False
+        self._at_line_start = True
+
+    def show(self, delta: Delta) -> None:
+        """Print a delta."""
+        begun = ""
+        if delta.part != self._part:
+            if self._part is not None:
+                begun = "\n" if self._at_line_start else "\n\n"
+            self._part = delta.part
+        thinks = self._dims and isinstance(delta, ReasoningDelta)
+        if thinks is not self._dimmed:
+            begun = (_DIM if thinks else _PLAIN) + begun
+            self._dimmed = thinks
+        text = several_lines(delta.text)
+        self._at_line_start = text.endswith("\n")
+        self._write(begun + text)
+
+    def end(self) -> None:
+        """End the line and turn dimming off."""
+        rest = _PLAIN if self._dimmed else ""
+        if self._part is not None and not self._at_line_start:
+            rest += "\n"
+        self._part, self._dimmed = None, False
+        if rest:
+            self._write(rest)
+
+    def _write(self, text: str) -> None:
+        # A character that the terminal cannot show must not end the answer.
+        self._file.write(text.encode(self._encoding, "backslashreplace").decode(self._encoding))
+        self._file.flush()
+
+
+def _can_dim(file: TextIO) -> bool:
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return bool(getattr(file, "isatty", bool)())

@@ -1,0 +1,200 @@
+"""Cursor in a text, or in the drafts of an object, that passes through stages."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from tokenstream.stages import Chain
+from tokenstream.stream._reading.items import NOTABLE_SECONDS
+from tokenstream.stream._views.view import repairs_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.partial_json import Repair
+    from tokenstream.stages._cursor import Cursor
+
+__all__ = ["ShapedCursor"]
+
+ItemT = TypeVar("ItemT")
+
+_MOST_GATHERED = 4_096
+"""Most pieces to join for a busy reader, so that it gets something however fast pieces arrive."""
+
+
+class ShapedCursor(Generic[ItemT]):
+    """A reader's cursor in a text, or a series of drafts, that passes through stages.
+
+    Args:
+        text: The cursor in the unshaped text.
+        stages: Make the stages, in order; made again for the text after an error.
+        clock: Returns the time in seconds.
+    """
+
+    __slots__ = (
+        "_chain",
+        "_clock",
+        "_failure",
+        "_found",
+        "_gathered",
+        "_given_at",
+        "_over",
+        "_stages",
+        "_text",
+        "is_timed",
+        "over",
+    )
+
+    def __init__(
+        self, text: Cursor[Any], stages: tuple[Callable[[], Any], ...], clock: Callable[[], float]
+    ) -> None:
+        self._text = text
+        self._stages = stages
+        self._clock = clock
+        self._chain = self._new_chain()
+        self.is_timed = any(hasattr(stage, "tick") for stage in self._chain.stages)
+        """True if a stage may return items because time has passed."""
+        self._found: deque[ItemT] = deque()
+        """Items to deliver next."""
+        self._gathered: list[Any] = []
+        """Pieces that arrived while the reader was busy."""
+        self._given_at = math.inf
+        """The clock at the last delivery."""
+        self._failure: Exception | None = None
+        """The error to raise once `_found` is empty."""
+        self._over = False
+        """True once the stages have ended."""
+        self.over = False
+        """True once a stage has ended the text, even if the answer goes on."""
+
+    def find(self, name: str) -> Any:  # noqa: ANN401 - any stage
+        """Return the stage that has an attribute of this name."""
+        return next(stage for stage in self._chain.stages if hasattr(stage, name))
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """Repairs made in the JSON that the text is part of."""
+        return repairs_of(self._text)
+
+    @property
+    def deadline(self) -> float | None:
+        """The clock at which a stage wants a `tick`; None if none does."""
+        return self._chain.deadline if self.is_timed else None
+
+    # -- delivery ------------------------------------------------------------
+
+    def ready(self) -> ItemT | None:
+        """Return the next item out of what arrived since the last look; None if there is none.
+
+        Raises:
+            TokenStreamError: The text's next item is an error.
+        """
+        if self._found or self._failure is not None:
+            return self._next()
+        return None if self._over else self._take(self._text.ready)
+
+    def after(self, event: Any) -> ItemT | None:  # noqa: ANN401 - any event
+        """Return the item that an event adds, or one that is due."""
+        return self._take(self._text.after, event)
+
+    def tick(self) -> ItemT | None:
+        """Return the item that is due; None if none is."""
+        now = self._clock()
+        due = self._chain.deadline
+        if due is not None and due <= now:
+            self._found.extend(self._chain.tick(now))
+        return self._next()
+
+    def end(self) -> ItemT | None:
+        """Return the next item left at the end of the stream.
+
+        Raises:
+            TokenStreamError: The text is wrong, or broke off.
+        """
+        if not self._over:
+            item = self._take(self._text.end)
+            if item is not None:
+                return item
+            self._finish()
+        return self._next()
+
+    def break_off(self) -> ItemT | None:
+        """Return an item held when the stream failed; None if there is none."""
+        self._finish()
+        return self._next()
+
+    # -- a busy reader ---------------------------------------------------------
+
+    @property
+    def is_behind(self) -> bool:
+        """True if the reader was busy since the last delivery; pieces since then are to be joined."""
+        busy = self.is_timed and not self._found and self._clock() - self._given_at > NOTABLE_SECONDS
+        return busy and not self._over
+
+    def gather(self, event: Any) -> bool:  # noqa: ANN401 - any event
+        """Hold what an event adds, and return True if more may be gathered."""
+        piece = self._read(self._text.after, event)
+        if piece is not None:
+            self._gathered.append(piece)
+        return self._failure is None and len(self._gathered) < _MOST_GATHERED
+
+    # -- within ------------------------------------------------------------
+
+    def _new_chain(self) -> Chain[str, Any]:
+        return Chain(*(make() for make in self._stages))
+
+    def _take(self, text: Callable[..., Any], *event: Any) -> ItemT | None:  # noqa: ANN401 - any event
+        """Feed the text's next piece to the stages, and return the next item."""
+        piece = self._read(text, *event)
+        if self._gathered:
+            if piece is not None:
+                self._gathered.append(piece)
+            self._feed_gathered()
+        elif piece is not None:
+            self._feed(piece)
+        elif self.is_timed and not self._over and self._chain.deadline is not None:
+            return self.tick()
+        return self._next()
+
+    def _read(self, text: Callable[..., Any], *event: Any) -> Any:  # noqa: ANN401 - any event
+        try:
+            return text(*event)
+        except Exception as error:  # noqa: BLE001 - it is raised behind what came before it
+            self._feed_gathered()
+            self._found.extend(self._chain.end(now=self._clock()))
+            self._failure = error
+            # The text after an error, such as the next of several strings, needs new stages.
+            self._chain = self._new_chain()
+            return None
+
+    def _feed_gathered(self) -> None:
+        """Feed the gathered pieces to the stages as one."""
+        if self._gathered:
+            gathered, self._gathered = self._gathered, []
+            # The last draft contains those before it.
+            self._feed("".join(gathered) if isinstance(gathered[0], str) else gathered[-1])
+
+    def _feed(self, piece: Any) -> None:  # noqa: ANN401 - text, or a draft
+        chain = self._chain
+        self._found.extend(chain.feed(piece, now=self._clock() if self.is_timed else 0.0))
+        if chain.stop is not None:
+            self.over = True
+            self._finish()
+
+    def _finish(self) -> None:
+        if not self._over:
+            self._feed_gathered()
+            self._over = True
+            self._found.extend(self._chain.end(now=self._clock()))
+
+    def _next(self) -> ItemT | None:
+        if self._found:
+            if self.is_timed:
+                self._given_at = self._clock()
+            return self._found.popleft()
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+        return None

@@ -1,0 +1,168 @@
+"""Views of text that passes through stages, which may act on time as well as on input."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import TypeVar
+
+from tokenstream.errors import MisuseError, StreamError
+from tokenstream.stream._views.text_plan import Plan, closed
+from tokenstream.stream._views.view import AsyncView, Repaired, View
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from tokenstream.events import Event
+    from tokenstream.stream._async_driver import AsyncDriver
+    from tokenstream.stream._sync_driver import SyncDriver
+    from tokenstream.stream._views.shaped_cursor import ShapedCursor
+
+__all__ = ["AsyncPlannedView", "AsyncShapedView", "PlannedView", "ShapedView"]
+
+ItemT = TypeVar("ItemT")
+
+
+class PlannedView(Repaired, View[ItemT]):
+    """A view that keeps the plan it was made from, so that other views can extend it.
+
+    Args:
+        driver: Drives the stream.
+        plan: The text and its stages.
+        instead: Where the whole text is.
+    """
+
+    __slots__ = ("_plan",)
+
+    _plan: Plan
+
+    def __init__(self, driver: SyncDriver, plan: Plan, instead: str) -> None:
+        super().__init__(driver, plan.cursor(driver.clock), instead)
+        self._plan = plan
+
+    def close(self) -> None:
+        super().close()
+        self._plan = Plan(closed)
+
+
+class ShapedView(PlannedView[ItemT]):
+    """Text that passed through stages, read in a `for` loop."""
+
+    __slots__ = ()
+
+    def __next__(self) -> ItemT:
+        cursor: Any = self._cursor
+        driver = self._driver
+        event: Any
+        try:
+            if cursor.is_behind:
+                self._catch_up(cursor)
+            item: ItemT | None = cursor.ready()
+            while item is None and not cursor.over:
+                due = cursor.deadline
+                try:
+                    event = driver.step() if due is None else self._step_until(due)
+                except StopIteration:
+                    break
+                except StreamError:
+                    item = cursor.break_off()
+                    if item is None:
+                        raise
+                else:
+                    item = cursor.tick() if event is None else cursor.after(event)
+            if item is None:
+                # Outside the `except` blocks, so that errors do not have the end as their context.
+                item = cursor.end()
+        except StreamError as error:
+            driver.fall_back(error)
+            raise
+        if item is None:
+            raise StopIteration
+        return item
+
+    def _catch_up(self, cursor: ShapedCursor[ItemT]) -> None:
+        """Gather the pieces that arrived while the loop was busy."""
+        # The loop meets the end or the error again, after it has delivered the gathered pieces.
+        with suppress(StopIteration, StreamError):
+            while (event := self._driver.step_now()) is not None and cursor.gather(event):
+                pass
+
+    def _step_until(self, due: float) -> Event | None:
+        """Step until something is due; with a timer, a thread reads the source if its reads have no limit."""
+        driver = self._driver
+        if self._plan.timer and not driver.waits_in_time:
+            driver.read_ahead()
+        return driver.step_until(due) if driver.waits_in_time else driver.step()
+
+
+class AsyncPlannedView(Repaired, AsyncView[ItemT]):
+    """A view that keeps the plan it was made from, so that other views can extend it.
+
+    Args:
+        driver: Drives the stream.
+        plan: The text and its stages.
+        instead: Where the whole text is.
+    """
+
+    __slots__ = ("_plan",)
+
+    _plan: Plan
+
+    def __init__(self, driver: AsyncDriver, plan: Plan, instead: str) -> None:
+        super().__init__(driver, plan.cursor(driver.clock), instead)
+        self._plan = plan
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        self._plan = Plan(closed)
+
+
+class AsyncShapedView(AsyncPlannedView[ItemT]):
+    """Text that passed through stages, read in an `async for` loop."""
+
+    __slots__ = ()
+
+    async def __anext__(self) -> ItemT:
+        cursor: Any = self._cursor
+        driver = self._driver
+        event: Any
+        try:
+            if cursor.is_behind:
+                await self._catch_up(cursor)
+            item: ItemT | None = cursor.ready()
+            while item is None and not cursor.over:
+                due = cursor.deadline
+                try:
+                    event = await (driver.step() if due is None else self._step_until(due))
+                except StopAsyncIteration:
+                    break
+                except StreamError:
+                    item = cursor.break_off()
+                    if item is None:
+                        raise
+                else:
+                    item = cursor.tick() if event is None else cursor.after(event)
+            if item is None:
+                # Outside the `except` blocks, so that errors do not have the end as their context.
+                item = cursor.end()
+        except StreamError as error:
+            driver.fall_back(error)
+            raise
+        if item is None:
+            raise StopAsyncIteration
+        return item
+
+    async def _catch_up(self, cursor: ShapedCursor[ItemT]) -> None:
+        """Gather the pieces that arrived while the loop was busy."""
+        # The loop meets the end or the error again, after it has delivered the gathered pieces.
+        with suppress(StopAsyncIteration, StreamError):
+            while (event := await self._driver.step_now()) is not None and cursor.gather(event):
+                pass
+
+    def _step_until(self, due: float) -> Coroutine[Any, Any, Event | None]:
+        if not self._driver.waits_in_time:
+            raise MisuseError(
+                "this view acts on time, and on trio that takes a stream inside `async with`: read it there"
+            )
+        return self._driver.step_until(due)

@@ -1,0 +1,95 @@
+"""Plan of a view: a text and the stages that it passes through, in an order that makes sense."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+from tokenstream.errors import MisuseError
+from tokenstream.stream._views.shaped_cursor import ShapedCursor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.stages._cursor import Cursor
+
+__all__ = ["Plan", "closed"]
+
+_CHANGES, _PIECES, _PACE, _LAST = 1, 2, 3, 4
+_ORDER: dict[str, tuple[int, str]] = {
+    "redact": (_CHANGES, "changes the text"),
+    "until": (_CHANGES, "ends the text"),
+    "split_tags": (_CHANGES, "removes text"),
+    "words": (_PIECES, "determines where pieces end"),
+    "graphemes": (_PIECES, "determines where pieces end"),
+    "lines": (_PIECES, "determines where pieces end"),
+    "sentences": (_PIECES, "determines where pieces end"),
+    "throttle": (_PACE, "determines when pieces come"),
+    "smooth": (_PACE, "determines when pieces come"),
+    "accumulate": (_LAST, "gives the whole text each time"),
+    "markdown_blocks": (_LAST, "gives blocks"),
+    "patches": (_LAST, "gives patches"),
+}
+"""Rank and promise of each method. After a method of higher rank, one would break its promise."""
+
+
+class Step(NamedTuple):
+    """A stage of a view: the method that adds it and its factory."""
+
+    method: str
+    make: Callable[[], Any]
+
+
+class Plan(NamedTuple):
+    """Plan of a view: its text and the stages that it passes through."""
+
+    text: Callable[[], Cursor[Any]]
+    steps: tuple[Step, ...] = ()
+    timer: bool = False
+
+    def then(self, method: str, make: Callable[[], Any], *, timer: bool = False) -> Plan:
+        """Return the plan with one more stage.
+
+        Raises:
+            MisuseError: It would break the promise of an earlier stage, or the view was closed.
+        """
+        place = _ORDER[method][0]
+        for step in reversed(self.steps):
+            before, promise = _ORDER[step.method]
+            if before > place:
+                advice = f"put .{method}() first" if before != _LAST else "nothing can follow it"
+                raise MisuseError(
+                    f".{step.method}() {promise}, which .{method}() after it would undo: {advice}"
+                )
+            if before == place != _CHANGES:
+                raise MisuseError(f".{step.method}() {promise}, and so does .{method}(): keep one of them")
+        if self.text is closed:
+            closed()
+        # Made once here, so that a wrong argument is reported at the call that passed it.
+        make()
+        return Plan(self.text, (*self.steps, Step(method, make)), self.timer or timer)
+
+    @property
+    def paces(self) -> bool:
+        """True if a stage determines when pieces come."""
+        return any(_ORDER[step.method][0] == _PACE for step in self.steps)
+
+    @property
+    def cuts(self) -> bool:
+        """True if a stage determines where pieces end."""
+        return any(_ORDER[step.method][0] == _PIECES for step in self.steps)
+
+    def cursor(self, clock: Callable[[], float]) -> Any:  # noqa: ANN401 - of text or of blocks
+        """Return a cursor at the start of the text, with stages of its own."""
+        if not self.steps:
+            return self.text()
+        shaped: ShapedCursor[Any] = ShapedCursor(self.text(), tuple(step.make for step in self.steps), clock)
+        return shaped
+
+
+def closed() -> NoReturn:
+    """Refuse to read the text of a closed view.
+
+    Raises:
+        MisuseError: Always.
+    """
+    raise MisuseError("this view was closed: ask the stream for a new one")

@@ -1,0 +1,353 @@
+"""Views of a text, and the methods that shape it for an interface."""
+
+from __future__ import annotations
+
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
+
+from tokenstream.errors import MisuseError
+from tokenstream.stream._views.shaped_view import AsyncPlannedView, AsyncShapedView, PlannedView, ShapedView
+from tokenstream.stream._views.text_plan import closed
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable
+    from typing import Self
+
+    import regex
+
+    from tokenstream.stages import MarkdownBlock
+    from tokenstream.stream._views.text_plan import Plan
+    from tokenstream.stream._views.view import AsyncView, View
+
+__all__ = ["AsyncTextView", "TextView"]
+
+_USUAL_HZ = 30.0
+"""Default updates a second of `accumulate`."""
+
+
+class _Shaping:
+    """Methods that shape a text; each returns a new view that starts at the text's beginning.
+
+    Chain them in this order:
+
+    1. changing the text: `redact`, `until`, `split_tags`
+    2. where pieces end: `words`, `graphemes`, `lines`, `sentences`
+    3. when pieces come: `throttle`, `smooth`
+    4. `accumulate` or `markdown_blocks`
+    """
+
+    __slots__ = ()
+
+    _driver: Any
+    _cursor: Any
+    _plan: Plan
+    _instead: str
+
+    def words(self) -> Self:
+        """Return a view of whole words, each with the space before it.
+
+        Example:
+            >>> from tokenstream import Stream
+            >>> list(Stream(["Hel", "lo wor", "ld"], format="pieces").text.words())
+            ['Hello', ' world']
+        """
+        return self._with("words", _stage("Words"))
+
+    def graphemes(self) -> Self:
+        """Return a view whose pieces never split a grapheme, such as an emoji or a letter with its accent.
+
+        Raises:
+            MisuseError: The extra `shape` is not installed.
+
+        Example:
+            >>> from tokenstream import Stream
+            >>> [len(piece) for piece in Stream(["e", "\u0301a"], format="pieces").text.graphemes()]
+            [2, 1]
+        """
+        return self._with("graphemes", _stage("Graphemes"))
+
+    def lines(self) -> Self:
+        r"""Return a view of lines, each with its ending.
+
+        Example:
+            >>> from tokenstream import Stream
+            >>> list(Stream(["a\nb", "c\n", "d"], format="pieces").text.lines())
+            ['a\n', 'bc\n', 'd']
+        """
+        return self._with("lines", _stage("Lines"))
+
+    def sentences(
+        self, *, first: int | None = None, longest: int | None = None, spoken: bool = False
+    ) -> Self:
+        """Return a view of sentences, each as soon as its end is certain, for example for speech.
+
+        Args:
+            first: Characters after which the first piece may end at a clause, so that speech
+                starts early.
+            longest: Characters at which a sentence is cut, at a clause or a word if possible.
+            spoken: Whether to leave out markdown's marks and code, which are not read aloud.
+
+        Raises:
+            MisuseError: A number is not above 0.
+
+        Example:
+            >>> from tokenstream import Stream
+            >>> text = Stream(["It is 3.5 km", " away. Go", " now!"], format="pieces").text
+            >>> list(text.sentences())
+            ['It is 3.5 km away. ', 'Go now!']
+        """
+        return self._with("sentences", _stage("Sentences", first=first, longest=longest, spoken=spoken))
+
+    def throttle(self, hz: float, *, timer: bool = False) -> Self:
+        """Return a view of at most `hz` pieces a second; text between two of them is joined.
+
+        The first piece comes at once, and the last one with the end. In an `async for` loop
+        held text is delivered on time, even if nothing more arrives. A `for` loop delivers it
+        with the next piece or at the end, unless it has a timer.
+
+        Args:
+            hz: Most pieces a second.
+            timer: For a `for` loop: whether a thread reads the source, so that held text is delivered
+                on time. The thread ends when the stream is closed; if the source cannot be woken
+                (an iterable that blocks), it ends with its next item.
+
+        Raises:
+            MisuseError: `hz` is not a number above 0. In the loop: on trio, outside of `async with`.
+
+        Example:
+            >>> from tokenstream import Stream
+            >>> list(Stream(["The", " sky", " is", " blue."], format="pieces").text.throttle(hz=20))
+            ['The', ' sky is blue.']
+        """
+        return self._with("throttle", _stage("Throttle", hz), timer=timer)
+
+    def smooth(self, max_delay: float = 0.4, *, timer: bool = False) -> Self:
+        """Return a view at an even pace, which follows the pace of the arriving text.
+
+        Words, lines and other pieces of an earlier method stay whole. As with `throttle`,
+        text comes on time in an `async for` loop, and in a `for` loop with a timer.
+
+        Args:
+            max_delay: Longest time to hold text, in seconds.
+            timer: For a `for` loop: whether a thread reads the source, as with `throttle`.
+
+        Raises:
+            MisuseError: `max_delay` is not a number above 0. In the loop: on trio, outside of `async with`.
+
+        Example:
+            >>> from tokenstream import Stream
+            >>> "".join(Stream(["The sky", " is blue."], format="pieces").text.smooth(max_delay=0.2))
+            'The sky is blue.'
+        """
+        return self._with("smooth", _stage("Smooth", max_delay, whole=self._plan.cuts), timer=timer)
+
+    def redact(
+        self,
+        pattern: str | re.Pattern[str] | regex.Pattern[str],
+        with_: str | Callable[[Any], str] = "[redacted]",
+        *,
+        max_length: int | None = None,
+    ) -> Self:
+        r"""Return a view in which matches of a pattern are replaced, even if they span several pieces.
+
+        Args:
+            pattern: A regular expression, as text or compiled by `re` or `regex`.
+            with_: The replacement, or a function of the match that returns it.
+            max_length: Longest match, in characters; required if the pattern itself has no bound.
+
+        Raises:
+            MisuseError: The pattern has no bound, or is invalid.
+
+        Example:
+            >>> from tokenstream import Stream
+            >>> text = Stream(["Use sk-12", "34 twice."], format="pieces").text
+            >>> "".join(text.redact(r"sk-\d{4}", with_="***"))
+            'Use *** twice.'
+        """
+        return self._with("redact", _stage("Redact", pattern, with_, max_length=max_length))
+
+    def until(
+        self,
+        marker: str | re.Pattern[str] | regex.Pattern[str],
+        *,
+        include: bool = False,
+        max_length: int | None = None,
+    ) -> Self:
+        """Return a view that ends at a marker; the stream and its other views go on.
+
+        Args:
+            marker: The marker's text, or a compiled pattern.
+            include: Whether the view includes the marker.
+            max_length: Longest match of a pattern, in characters; required if it has no bound.
+
+        Raises:
+            MisuseError: The pattern has no bound, or the marker is empty.
+
+        Example:
+            >>> from tokenstream import Stream
+            >>> with Stream(["The answer. EN", "D And more."], format="pieces") as stream:
+            ...     list(stream.text.until("END"))
+            ['The answer. ']
+        """
+        return self._with("until", _stage("Until", marker, include=include, max_length=max_length))
+
+    def split_tags(self, *names: str, starts_inside: bool = False) -> Self:
+        """Return a view of the text outside of tags such as `<think>`; its `inside` has the text within.
+
+        The message is unchanged; `Stream(…, reasoning_tags=True)` turns such text into reasoning there.
+
+        Args:
+            names: The tags' names, in any case; "think" by default.
+            starts_inside: Whether the text begins inside a tag, as with templates that send only `</think>`.
+
+        Raises:
+            MisuseError: A name is invalid.
+
+        Example:
+            >>> from tokenstream import Stream
+            >>> text = Stream(["<think>Hm.</th", "ink>It rains."], format="pieces").text.split_tags("think")
+            >>> "".join(text), text.inside
+            ('It rains.', 'Hm.')
+        """
+        return self._with("split_tags", _stage("SplitTags", *names, starts_inside=starts_inside))
+
+    @property
+    def inside(self) -> str:
+        """The text within tags, up to where this view was read; see `split_tags`.
+
+        Raises:
+            MisuseError: The view does not come from `split_tags`, or was closed.
+        """
+        if self._plan.text is closed:
+            closed()
+        if all(step.method != "split_tags" for step in self._plan.steps):
+            raise MisuseError(".inside is the text within tags: call .split_tags() first")
+        inside: str = self._cursor.find("inside").inside
+        return inside
+
+    def _with(self, method: str, make: Callable[[], Any], *, timer: bool = False) -> Self:
+        raise NotImplementedError
+
+    def _accumulated(self, hz: float | None) -> Plan:
+        plan = self._plan
+        if hz is not None or not plan.paces:
+            plan = plan.then("throttle", _stage("Throttle", _USUAL_HZ if hz is None else hz))
+        return plan.then("accumulate", _stage("Accumulate"))
+
+    def _blocks(self, math: Literal["dollar", "brackets"] | None, *, tables: bool, merge_html: bool) -> Plan:
+        make = _stage("MarkdownBlocks", math=math, tables=tables, merge_html=merge_html)
+        return self._plan.then("markdown_blocks", make)
+
+
+def _stage(name: str, /, *args: object, **named: object) -> Callable[[], Any]:
+    """Return a stage's factory; the stages' module is imported with the first call of one."""
+    return partial(_make, name, args, named)
+
+
+def _make(name: str, args: tuple[Any, ...], named: dict[str, Any]) -> Any:  # noqa: ANN401 - any stage
+    return getattr(import_module("tokenstream.stages"), name)(*args, **named)
+
+
+class TextView(_Shaping, PlannedView[str]):
+    """A text as it arrives, read in a `for` loop or shaped first."""
+
+    __slots__ = ()
+
+    def accumulate(self, hz: float | None = None) -> View[str]:
+        """Return a view of the whole text so far, for an interface that repaints it.
+
+        Args:
+            hz: Most updates a second; None for the pace of an earlier `throttle` or `smooth`, or else 30.
+
+        Raises:
+            MisuseError: `hz` is not a number above 0.
+
+        Example:
+            >>> from tokenstream import Stream
+            >>> list(Stream(["The", " sky", " is"], format="pieces").text.throttle(hz=20).accumulate())
+            ['The', 'The sky is']
+        """
+        return ShapedTextView(self._driver, self._accumulated(hz), self._instead)
+
+    def markdown_blocks(
+        self,
+        *,
+        math: Literal["dollar", "brackets"] | None = None,
+        tables: bool = True,
+        merge_html: bool = False,
+    ) -> View[MarkdownBlock]:
+        r"""Return a view of a markdown text's blocks; an interface replaces only the last one.
+
+        Args:
+            math: Delimiters of formulas; None for no formulas.
+            tables: Whether to recognise tables.
+            merge_html: Whether the content between HTML tags is one block.
+
+        Example:
+            >>> from tokenstream import Stream
+            >>> text = Stream(["# Sky\n\nIt is **bl", "ue**."], format="pieces").text
+            >>> for block in text.markdown_blocks():
+            ...     print(block.id, block.kind, block.text.rstrip(), block.closed)
+            0 heading # Sky True
+            1 paragraph It is **bl** False
+            1 paragraph It is **blue**. False
+            1 paragraph It is **blue**. True
+        """
+        plan = self._blocks(math, tables=tables, merge_html=merge_html)
+        return ShapedView(self._driver, plan, self._instead)
+
+    def _with(self, method: str, make: Callable[[], Any], *, timer: bool = False) -> Any:  # noqa: ANN401 - Self
+        plan = self._plan.then(method, make, timer=timer)
+        return ShapedTextView(self._driver, plan, self._instead)
+
+
+class ShapedTextView(ShapedView[str], TextView):
+    """A shaped text, read in a `for` loop or shaped further."""
+
+    __slots__ = ()
+
+
+class AsyncTextView(_Shaping, AsyncPlannedView[str]):
+    """A text as it arrives, read in an `async for` loop or shaped first."""
+
+    __slots__ = ()
+
+    def accumulate(self, hz: float | None = None) -> AsyncView[str]:
+        """Return a view of the whole text so far, for an interface that repaints it.
+
+        Args:
+            hz: Most updates a second; None for the pace of an earlier `throttle` or `smooth`, or else 30.
+
+        Raises:
+            MisuseError: `hz` is not a number above 0.
+        """
+        return AsyncShapedTextView(self._driver, self._accumulated(hz), self._instead)
+
+    def markdown_blocks(
+        self,
+        *,
+        math: Literal["dollar", "brackets"] | None = None,
+        tables: bool = True,
+        merge_html: bool = False,
+    ) -> AsyncView[MarkdownBlock]:
+        r"""Return a view of a markdown text's blocks; an interface replaces only the last one.
+
+        Args:
+            math: Delimiters of formulas; None for no formulas.
+            tables: Whether to recognise tables.
+            merge_html: Whether the content between HTML tags is one block.
+        """
+        plan = self._blocks(math, tables=tables, merge_html=merge_html)
+        return AsyncShapedView(self._driver, plan, self._instead)
+
+    def _with(self, method: str, make: Callable[[], Any], *, timer: bool = False) -> Any:  # noqa: ANN401 - Self
+        plan = self._plan.then(method, make, timer=timer)
+        return AsyncShapedTextView(self._driver, plan, self._instead)
+
+
+class AsyncShapedTextView(AsyncShapedView[str], AsyncTextView):
+    """A shaped text, read in an `async for` loop or shaped further."""
+
+    __slots__ = ()
