@@ -12,12 +12,12 @@ from tests.project import ROOT
 from tokenstream import Decoder, testing
 from tokenstream.errors import ErrorKind, NotExpressible, StreamError
 from tokenstream.message import FinishReason, Usage
-from tokenstream.relay.encoders import load
+from tokenstream.relay._encoders import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tokenstream.relay.encoders import Encoder
+    from tokenstream.relay._encoders import Encoder
     from tokenstream.turns import Kind
 
 KINDS: tuple[ErrorKind, ...] = get_args(ErrorKind)

@@ -216,7 +216,7 @@ PUBLIC: dict[str, list[str]] = {
         "stop",
         "websocket",
     ],
-    "tokenstream.relay.encoders": ["Encoder", "create", "load", "names"],
+    "tokenstream.relay._encoders": ["Encoder", "create", "load", "names"],
     "tokenstream.relay.journal": [
         "AnswerExpired",
         "Entry",

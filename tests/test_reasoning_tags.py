@@ -36,7 +36,7 @@ from tokenstream.accumulator import Accumulator
 from tokenstream.errors import MisuseError, StreamTruncated
 from tokenstream.events import PartDone, PartStart, ReasoningDelta, TextDelta
 from tokenstream.message import ReasoningPart, TextPart
-from tokenstream.relay import encoders
+from tokenstream.relay import _encoders as encoders
 from tokenstream.stages._text.tags import TagScanner
 
 if TYPE_CHECKING:

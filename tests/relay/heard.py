@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.scripts import scripts
-from tokenstream.relay.encoders import load
+from tokenstream.relay._encoders import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

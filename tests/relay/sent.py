@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream import Decoder
 from tokenstream.framing import AWSEventStreamParser, SSEParser
-from tokenstream.relay.encoders import create
+from tokenstream.relay._encoders import create
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -24,7 +24,7 @@ from tokenstream.events import (
     UsageUpdate,
 )
 from tokenstream.message import Citation, ReasoningPart, TextPart, ToolCall, Usage
-from tokenstream.relay.encoders import create
+from tokenstream.relay._encoders import create
 
 if TYPE_CHECKING:
     from tokenstream.events import Event

@@ -34,8 +34,8 @@ from tokenstream.events import (
 )
 from tokenstream.message import Citation, Message, TextPart, Usage
 from tokenstream.relay._encode import AsyncEncoded, Encoded
+from tokenstream.relay._encoders import names
 from tokenstream.relay._protocols import protocol
-from tokenstream.relay.encoders import names
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

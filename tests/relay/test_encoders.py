@@ -47,7 +47,7 @@ from tokenstream.message import (
     ToolCall,
     Usage,
 )
-from tokenstream.relay.encoders import Encoder, create, load
+from tokenstream.relay._encoders import Encoder, create, load
 from tokenstream.testing import all_formats
 from tokenstream.turns import Kind
 

@@ -20,7 +20,7 @@ from tests.support.asgi import Client
 from tokenstream import AsyncStream, Decoder, Message, Retry, Stream, aconnect, relay
 from tokenstream.errors import MisuseError, ProviderError, StreamError, StreamInterrupted
 from tokenstream.events import Finish, TextDelta
-from tokenstream.relay._writing import Body
+from tokenstream.relay._asgi.writing import Body
 from tokenstream.relay.journal import Journal, MemoryJournal
 from tokenstream.relay.journal._memory import MemoryStorage
 

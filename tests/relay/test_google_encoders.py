@@ -28,7 +28,7 @@ from tokenstream.events import (
 from tokenstream.message import (
     Usage,
 )
-from tokenstream.relay.encoders import load
+from tokenstream.relay._encoders import load
 
 if TYPE_CHECKING:
     from tokenstream.errors import ErrorKind

@@ -41,7 +41,7 @@ from tokenstream.message import (
     TextPart,
     ToolCall,
 )
-from tokenstream.relay.encoders import create
+from tokenstream.relay._encoders import create
 
 if TYPE_CHECKING:
     from tests.support.recordings import Recorded

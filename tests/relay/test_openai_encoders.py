@@ -25,7 +25,7 @@ from tokenstream.events import (
     UsageUpdate,
 )
 from tokenstream.message import Citation, MediaPart, TextPart, ToolCall, Usage
-from tokenstream.relay.encoders import create, load
+from tokenstream.relay._encoders import create, load
 
 if TYPE_CHECKING:
     from tokenstream.errors import ErrorKind

@@ -11,7 +11,7 @@ from tests.relay.sent import bare, read, relayed
 from tokenstream import testing
 from tokenstream.errors import MisuseError, NotExpressible, ProviderError
 from tokenstream.events import Finish, Unknown
-from tokenstream.relay.encoders import create
+from tokenstream.relay._encoders import create
 
 if TYPE_CHECKING:
     from tokenstream.errors import ErrorKind

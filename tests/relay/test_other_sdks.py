@@ -27,7 +27,7 @@ from tests.support.node import node_with
 from tests.support.packages import needed
 from tests.support.scripts import scripts
 from tokenstream import testing
-from tokenstream.relay.encoders import load
+from tokenstream.relay._encoders import load
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping

@@ -29,9 +29,9 @@ from tokenstream.events import (
     UsageUpdate,
 )
 from tokenstream.message import Message, ServerToolCall, ToolCall, Usage
-from tokenstream.relay.encoders import Encoder, load
-from tokenstream.relay.encoders._encoder import WholeCalls
-from tokenstream.relay.encoders._tokenstream import payload_of, record, written
+from tokenstream.relay._encoders import Encoder, load
+from tokenstream.relay._encoders.encoder import WholeCalls
+from tokenstream.relay._encoders.tokenstream import payload_of, record, written
 from tokenstream.testing import all_formats
 
 if TYPE_CHECKING:

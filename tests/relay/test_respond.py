@@ -24,7 +24,7 @@ from tests.support import wire
 from tests.support.asgi import Client
 from tokenstream import AsyncStream, Deadlines, Retry, Steps, Stream, aconnect, aresilient, relay, testing
 from tokenstream.errors import MisuseError, StreamError, StreamStalled
-from tokenstream.relay import encoders
+from tokenstream.relay import _encoders as encoders
 
 pytestmark = pytest.mark.anyio
 

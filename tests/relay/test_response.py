@@ -15,10 +15,10 @@ from starlette.middleware.base import BaseHTTPMiddleware
 
 from tests.support.asgi import Client
 from tokenstream.errors import MisuseError, StreamInterrupted
-from tokenstream.relay._delivery import Pace
-from tokenstream.relay._outlet import Outlet, Refusal
-from tokenstream.relay._response import Response, response
-from tokenstream.relay._shutdown import shut_down
+from tokenstream.relay._asgi.delivery import Pace
+from tokenstream.relay._asgi.outlet import Outlet, Refusal
+from tokenstream.relay._asgi.response import Response, response
+from tokenstream.relay._asgi.shutdown import shut_down
 
 pytestmark = pytest.mark.anyio
 
@@ -192,7 +192,7 @@ async def test_a_reader_that_goes_is_noticed_while_nothing_is_sent(
 ) -> None:
     """On every version of ASGI; the answer is stopped when the time of grace is over."""
     # What does not end when it is stopped is cancelled after that time.
-    monkeypatch.setattr("tokenstream.relay._delivery._PATIENCE", 0.05)
+    monkeypatch.setattr("tokenstream.relay._asgi.delivery._PATIENCE", 0.05)
     outlet, client = Scripted(silent), Client(spec=spec)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(client.call, response(outlet, pace=Pace(grace=grace)))

@@ -12,7 +12,7 @@ from tests.support.wire import DONE
 from tokenstream import Decoder, Stream, testing
 from tokenstream.events import PartDone, ToolCallDone
 from tokenstream.message import ServerToolResult, ToolCall
-from tokenstream.relay.encoders import create, load
+from tokenstream.relay._encoders import create, load
 from tokenstream.testing import Seed, all_formats
 
 

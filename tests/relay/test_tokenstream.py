@@ -47,7 +47,7 @@ from tokenstream.message import (
     ToolCall,
     Usage,
 )
-from tokenstream.relay.encoders._tokenstream import (
+from tokenstream.relay._encoders.tokenstream import (
     NDJSON,
     End,
     TokenStream,

@@ -13,12 +13,12 @@ from tests.support.sampling import sampled
 from tokenstream import Stream, relay
 from tokenstream.errors import StreamError
 from tokenstream.events import Event, Finish, TextDelta
+from tokenstream.relay._encoders import load, names
 from tokenstream.relay._protocols import protocol
-from tokenstream.relay.encoders import load, names
 
 if TYPE_CHECKING:
     from tokenstream.message import Message
-    from tokenstream.relay.encoders import Encoder
+    from tokenstream.relay._encoders import Encoder
 
 _PROTOCOLS = (*names(), "ndjson", "mistral")
 _READ_AS = {"ndjson": "tokenstream"}

@@ -25,7 +25,7 @@ from tokenstream.framing._sniff import sniff
 from tokenstream.framing._text_body import TextBody
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.partial_json import PartialJSONParser, ValueDone
-from tokenstream.relay import encoders
+from tokenstream.relay import _encoders as encoders
 from tokenstream.stages import Chain, Field, Items, Partials, Stage, ValidatedCalls
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from tokenstream.events import (
     ToolCallStart,
 )
 from tokenstream.message import Citation, ToolCall
-from tokenstream.relay.encoders import create
+from tokenstream.relay._encoders import create
 from tokenstream.steps._events import _Reader
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import json
 import struct
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.relay.encoders._aws import packed
+from tokenstream.relay._encoders.blocks.aws import packed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tokenstream import testing
 from tokenstream.errors import NotExpressible
-from tokenstream.relay.encoders import load
+from tokenstream.relay._encoders import load
 
 if TYPE_CHECKING:
     from tokenstream.message import Message, Usage

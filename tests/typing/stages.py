@@ -20,7 +20,7 @@ from tokenstream.framing import (
 )
 from tokenstream.framing._content_coding import ContentDecoder
 from tokenstream.partial_json import JSONEvent, Partial, PartialJSONParser
-from tokenstream.relay.encoders import Encoder
+from tokenstream.relay._encoders import Encoder
 from tokenstream.stages import (
     Chain,
     Graphemes,

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.lazy import lazily
 
 if TYPE_CHECKING:
+    from tokenstream.relay._asgi.follow import follow, stop
+    from tokenstream.relay._asgi.respond import respond
+    from tokenstream.relay._asgi.response import Response
+    from tokenstream.relay._asgi.routes import routes
+    from tokenstream.relay._asgi.shutdown import shut_down
+    from tokenstream.relay._asgi.websocket import websocket
     from tokenstream.relay._encode import encode, payloads
-    from tokenstream.relay._follow import follow, stop
     from tokenstream.relay._protocols import headers
-    from tokenstream.relay._respond import respond
-    from tokenstream.relay._response import Response
-    from tokenstream.relay._routes import routes
-    from tokenstream.relay._shutdown import shut_down
-    from tokenstream.relay._websocket import websocket
     from tokenstream.relay.journal import (
         AnswerExpired,
         Journal,

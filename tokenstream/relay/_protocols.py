@@ -7,8 +7,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from tokenstream.errors import MisuseError
-from tokenstream.relay.encoders import load, names
-from tokenstream.relay.encoders._encoder import Encoder
+from tokenstream.relay._encoders import load, names
+from tokenstream.relay._encoders.encoder import Encoder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

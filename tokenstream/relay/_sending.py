@@ -10,18 +10,18 @@ from tokenstream._basics.json import decode
 from tokenstream._event_base import AnswerEvent, PartEvent
 from tokenstream.errors import MisuseError, StreamError, StreamTruncated
 from tokenstream.events import Finish, Ping, StepDone, StepStart, Stopped, Unknown
-from tokenstream.relay import encoders
+from tokenstream.relay import _encoders as encoders
+from tokenstream.relay._encoders.tokenstream import TokenStream
+from tokenstream.relay._encoders.ui.ag_ui import AGUI
 from tokenstream.relay._own import without_own
 from tokenstream.relay._protocols import protocol as known
 from tokenstream.relay._shape import Shaping
-from tokenstream.relay.encoders._ag_ui import AGUI
-from tokenstream.relay.encoders._tokenstream import TokenStream
 
 if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Ending, FinishReason
+    from tokenstream.relay._encoders import Encoder
     from tokenstream.relay._shape import Shape
-    from tokenstream.relay.encoders import Encoder
     from tokenstream.turns import Drop
 
 __all__ = ["Sending"]

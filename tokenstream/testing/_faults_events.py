@@ -9,8 +9,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tokenstream.errors import MisuseError, StreamError
-from tokenstream.relay.encoders import create
-from tokenstream.relay.encoders._encoder import written
+from tokenstream.relay._encoders import create
+from tokenstream.relay._encoders.encoder import written
 from tokenstream.testing._faults_base import fault
 from tokenstream.testing._frames import frames_of, framing_of, sniffed_framing
 from tokenstream.testing._places import (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 from tokenstream.errors import MisuseError
 from tokenstream.formats._detect.places import format_of_path
-from tokenstream.relay.encoders import load, names
+from tokenstream.relay._encoders import load, names
 from tokenstream.testing._faults_base import combined
 from tokenstream.testing._recording import Recording
 from tokenstream.testing._replay import prepared

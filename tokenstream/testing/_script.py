@@ -11,7 +11,7 @@ from tokenstream.accumulator import Accumulator
 from tokenstream.errors import MisuseError, NotExpressible
 from tokenstream.events import MessageStart
 from tokenstream.message import Citation, Message
-from tokenstream.relay.encoders import create, names
+from tokenstream.relay._encoders import create, names
 from tokenstream.testing import _script_checks as checks
 from tokenstream.testing import _script_events as told
 from tokenstream.testing._recording import Arrival, Recording

@@ -1,0 +1,1 @@
+"""Answers over ASGI: responses, WebSockets, routes of a journal, shutdown."""

@@ -1,0 +1,258 @@
+"""Delivery of one response: tasks that send, notice a disconnect, and send heartbeats."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from tokenstream.relay._asgi.outlet import error_body
+from tokenstream.relay._asgi.shutdown import break_off, watched
+from tokenstream.stream._reading.reader import left
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+
+    from anyio import Event
+
+    from tokenstream.relay._asgi.outlet import Outlet, Refusal
+
+__all__ = ["Delivery", "Head", "Pace", "Receive", "Send"]
+
+Receive: TypeAlias = "Callable[[], Awaitable[MutableMapping[str, Any]]]"
+"""ASGI's `receive`: returns the client's next message."""
+Send: TypeAlias = "Callable[[MutableMapping[str, Any]], Awaitable[None]]"
+"""ASGI's `send`: sends a message to the client."""
+Head: TypeAlias = "tuple[int, list[tuple[bytes, bytes]]]"
+"""Status and headers of a response."""
+
+_PATIENCE = 1.0
+"""Seconds that a stopped answer has to end by itself before it is cancelled."""
+_SHORT = 0.01
+"""Shortest pause between checks whether a heartbeat is due, in seconds."""
+_PARTING_SECONDS = 0.5
+"""Seconds allowed for sending the last chunk while the server shuts down."""
+_NO_CONTENT = 204
+_GONE = 499
+"""Status for a client that has disconnected, as in nginx's logs; only middleware sees it."""
+_GOING_DOWN = error_body("shutdown", "The server is being restarted.", retryable=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Timing of a response."""
+
+    open_within: float | None = 10.0
+    """Seconds until the head is sent even without an event; None to wait for the first event."""
+    keep_alive: float | None = 10.0
+    """Seconds of silence between heartbeats; None for no heartbeats."""
+    grace: float = 0.0
+    """Seconds that an answer goes on after its reader has disconnected."""
+
+
+class Delivery:
+    """Sends the chunks of an outlet.
+
+    Three tasks take part:
+
+    1. The task that calls `run` enters the outlet, reads its chunks and sends them.
+    2. One awaits `receive`, the only way to notice a disconnect while nothing is sent.
+    3. One sends the head when `open_within` has passed, and the heartbeats.
+
+    Tasks 1 and 3 never interleave: each waits until the other's message is sent whole.
+
+    Args:
+        outlet: Source of the chunks.
+        head: Status and headers.
+        pace: Timing.
+        receive: ASGI's `receive`.
+        send: ASGI's `send`.
+    """
+
+    def __init__(self, outlet: Outlet, head: Head, pace: Pace, receive: Receive, send: Send) -> None:
+        self._outlet = outlet
+        self._head = head
+        self._pace = pace
+        self._receive = receive
+        self._send = send
+        self._begun = False
+        """True once the head was sent."""
+        self._busy = False
+        """True while a message of the answer is being sent."""
+        self._turn: Event | None = None
+        """Set when the heartbeat being sent is out; None while none is being sent."""
+        self._is_whole = False
+        """True once sending the last message has begun; nothing may follow it."""
+        self._gone = False
+        """True once the reader has disconnected."""
+        self._going_down = False
+        """True once the server is shutting down."""
+        self._sent_at = 0.0
+        """Clock reading of the last send."""
+
+    async def run(self) -> None:
+        """Send until the answer ends, its reader disconnects, or the server shuts down.
+
+        Raises:
+            StreamError: The answer failed after its head was sent, and the protocol has no event for errors.
+        """
+        from anyio import CancelScope, create_task_group
+
+        self._scope = CancelScope()
+        self._tasks = await create_task_group().__aenter__()
+        try:
+            with watched(self._shut_down, self._receive, self._send):
+                self._tasks.start_soon(self._listen)
+                self._tasks.start_soon(self._stay_alive)
+                with self._scope:
+                    await self._deliver()
+                if self._going_down:
+                    await self._part()
+                if self._gone and not self._begun:
+                    await self._miss()
+        finally:
+            self._tasks.cancel_scope.cancel()
+            await left(self._tasks)
+
+    # -- sending -------------------------------------------------------------
+
+    async def _deliver(self) -> None:
+        async with self._outlet as outlet:
+            refusal = await outlet.open()
+            if refusal is not None:
+                await self._refuse(refusal)
+                return
+            async for chunk in outlet:
+                if not self._gone:
+                    await self._tell(chunk)
+            if not self._gone:
+                await self._tell(b"", more=False)
+
+    async def _tell(self, chunk: bytes, *, more: bool = True) -> None:
+        """Send a chunk of the answer, preceded by the head if that was not sent yet."""
+        if self._turn is not None:
+            await self._turn.wait()
+        self._busy = True
+        await self._write(chunk, more=more)
+        self._busy = False
+
+    async def _write(self, chunk: bytes, *, more: bool = True) -> None:
+        self._is_whole = not more
+        try:
+            if not self._begun:
+                self._begun = True
+                status, headers = self._head
+                await self._send({"type": "http.response.start", "status": status, "headers": headers})
+                chunk = self._outlet.life + chunk
+            await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
+        except OSError:
+            # From ASGI 2.4 on, servers report a disconnected client this way.
+            self._leave()
+        self._sent_at = time.monotonic()
+
+    async def _refuse(self, refusal: Refusal) -> None:
+        """Send the response that replaces an answer that never began."""
+        if self._turn is not None:
+            await self._turn.wait()
+        if self._gone:
+            return
+        if self._begun:
+            if refusal.late is None and refusal.error is not None:
+                raise refusal.error
+            await self._tell(refusal.late or b"", more=False)
+            return
+        self._busy = True
+        await self._answer(refusal.status, refusal.body, dict(refusal.headers))
+        self._busy = False
+
+    async def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        """Send a complete response at once."""
+        self._begun = self._is_whole = True
+        told = {"content-type": "application/json", "content-length": str(len(body)), **headers}
+        if status == _NO_CONTENT:
+            told = dict(headers)
+        pairs = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in told.items()]
+        try:
+            await self._send({"type": "http.response.start", "status": status, "headers": pairs})
+            await self._send({"type": "http.response.body", "body": body, "more_body": False})
+        except OSError:
+            self._leave()
+
+    # -- the other tasks -------------------------------------------------------
+
+    async def _listen(self) -> None:
+        """Wait until the reader disconnects."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._leave()
+
+    async def _stay_alive(self) -> None:
+        """Send the head after `open_within`, and heartbeats during silence."""
+        from anyio import sleep
+
+        pace, life = self._pace, self._outlet.life
+        opens_at = None if pace.open_within is None else time.monotonic() + pace.open_within
+        while not (self._gone or self._is_whole):
+            if self._begun and not (pace.keep_alive and life):
+                break
+            due = self._sent_at + (pace.keep_alive or 0.0) if self._begun else opens_at
+            wait = _PATIENCE if due is None else due - time.monotonic()
+            if wait > 0 or self._busy:
+                await sleep(min(max(wait, _SHORT), pace.keep_alive or _PATIENCE))
+            else:
+                await self._give_sign(life if self._begun else b"")
+
+    async def _give_sign(self, life: bytes) -> None:
+        from anyio import Event
+
+        self._turn = Event()
+        try:
+            await self._write(life)
+        finally:
+            self._turn.set()
+            self._turn = None
+
+    # -- ending ----------------------------------------------------------------
+
+    def _leave(self) -> None:
+        """Note that the reader has disconnected; the answer ends after the grace period."""
+        if not self._gone:
+            self._gone = True
+            self._tasks.start_soon(self._stop)
+
+    async def _stop(self) -> None:
+        from anyio import sleep
+
+        await sleep(self._pace.grace)
+        if self._outlet.stop("its reader has gone"):
+            await sleep(_PATIENCE)
+        self._scope.cancel()
+
+    def _shut_down(self) -> None:
+        """Cancel sending, since the server is shutting down."""
+        self._going_down = True
+        self._scope.cancel()
+
+    async def _miss(self) -> None:
+        """Send a status to a reader that left before the head: middleware fails if there is no response."""
+        from anyio import move_on_after
+
+        with move_on_after(_PARTING_SECONDS):
+            await self._answer(_GONE, b"", {})
+
+    async def _part(self) -> None:
+        """Send a last chunk on shutdown; abort the connection if the reader is stuck in an earlier one."""
+        from anyio import move_on_after
+
+        if self._gone or (self._is_whole and not self._busy):
+            return
+        stuck = self._busy or self._turn is not None
+        if not stuck:
+            with move_on_after(_PARTING_SECONDS) as scope:
+                if self._begun:
+                    await self._write(self._outlet.parting(), more=False)
+                else:
+                    await self._answer(503, _GOING_DOWN, {"retry-after": "1"})
+            stuck = scope.cancelled_caught
+        if stuck:
+            break_off(self._receive, self._send)

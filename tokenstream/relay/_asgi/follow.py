@@ -1,0 +1,282 @@
+"""Answers of a journal over ASGI: followed from a position, or started and then followed."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tokenstream.errors import StreamError
+from tokenstream.relay._asgi.delivery import Pace
+from tokenstream.relay._asgi.opening import refusal_of
+from tokenstream.relay._asgi.outlet import Outlet, Refusal, error_body
+from tokenstream.relay._asgi.response import response
+from tokenstream.relay._asgi.transcript import Transcript
+from tokenstream.relay._asgi.writing import Body
+from tokenstream.relay.journal._errors import JournalError, JournalUnavailable, UnknownPosition
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Mapping
+    from types import TracebackType
+
+    from tokenstream.events import Event
+    from tokenstream.relay._asgi.response import Response
+    from tokenstream.relay._shape import Shape
+    from tokenstream.relay.journal import Journal
+    from tokenstream.relay.journal._journal import StopResult
+    from tokenstream.turns import Drop
+
+__all__ = ["StartOutlet", "follow", "position_of", "refused", "stop"]
+
+_MOST_DIGITS = 15
+"""Most digits of a position; JavaScript cannot represent longer numbers exactly."""
+
+
+class FollowOutlet(Outlet):
+    """The chunks of a journal's answer after a position, in the bytes of a protocol.
+
+    No queue grows for a slow reader: everything that arrives during a send is the next chunk.
+
+    Args:
+        journal: The journal.
+        id: The answer's id.
+        last_event_id: The reader's position, as sent by the reader; None for the beginning.
+        protocol: The protocol's name.
+        owner: The answer's owner.
+        drop: Kinds of content to leave out if the protocol has no place for them.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        id: str,
+        last_event_id: str | int | None,
+        *,
+        protocol: str,
+        owner: str | None,
+        drop: Drop = "all",
+    ) -> None:
+        body = Body(protocol, drop=drop)
+        self.id = id
+        self.headers: Mapping[str, str] = body.headers
+        self.life = body.life
+        self.journal = journal
+        self.owner = owner
+        self._retry = body.retry
+        self._key = (protocol, drop if isinstance(drop, str) else frozenset(drop))
+        self._make = partial(Transcript, protocol=protocol, drop=drop)
+        self._said = last_event_id
+        self._has_begun = False
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._has_begun:
+            self._follower.close()
+
+    async def open(self) -> Refusal | None:
+        try:
+            after = position_of(self._said)
+            follower = self.journal.follow(self.id, after=after, owner=self.owner)
+            feed = await follower.open()
+            self._transcript = feed.shared(self._key, self._make)
+        except JournalError as error:
+            return refused(error, self._retry)
+        self._follower, self._has_begun = follower, True
+        # The head is sent at once: the answer exists, though its next record may take long.
+        live = follower.live_after
+        self._first = b""
+        if after < live:
+            self._first = self._transcript.control(b'{"type":"live","at":%d}' % live)
+        elif follower.has_all:
+            return Refusal(204, b"", late=b"")
+        self._is_first = True
+        return None
+
+    async def __anext__(self) -> bytes:
+        if self._is_first:
+            self._is_first = False
+            return self._first
+        follower, chunk = self._follower, b""
+        while not chunk:
+            if not await self._more():
+                if self._transcript.error is not None:
+                    raise self._transcript.error.with_traceback(None)
+                raise StopAsyncIteration
+            chunk, follower.position = self._transcript.take(follower.position)
+        return chunk
+
+    async def _more(self) -> bool:
+        """Wait for more; False at the end, or on an error, which the reader learns when it reconnects."""
+        try:
+            return await self._follower.more()
+        except JournalError:
+            return False
+
+    def stop(self, reason: str) -> bool:
+        # The answer goes on without this reader.
+        return False
+
+    def parting(self) -> bytes:
+        return self._retry
+
+
+class StartOutlet(FollowOutlet):
+    """Starts an answer, and sends it from its beginning.
+
+    Args:
+        stream: The answer.
+        journal: The journal.
+        id: The answer's id; None for a random one that cannot be guessed.
+        protocol: The protocol's name.
+        owner: The answer's owner.
+        raw: Whether to write the provider's own ids, payloads and error messages, too.
+        shape: Transforms the text of each text part before it is written.
+        drop: Kinds of content to leave out if the protocol has no place for them.
+    """
+
+    def __init__(
+        self,
+        stream: AsyncIterable[Event],
+        journal: Journal,
+        id: str | None,
+        *,
+        protocol: str,
+        owner: str | None,
+        raw: bool = False,
+        shape: Shape | None = None,
+        drop: Drop = "all",
+    ) -> None:
+        id = secrets.token_urlsafe(24) if id is None else id
+        super().__init__(journal, id, None, protocol=protocol, owner=owner, drop=drop)
+        self._stream = stream
+        self._raw = raw
+        self._shape = shape
+        self._late = Body(protocol, drop=drop)
+
+    async def open(self) -> Refusal | None:
+        try:
+            await self.journal.start(
+                self._stream,
+                id=self.id,
+                owner=self.owner,
+                open_within=math.inf,
+                raw=self._raw,
+                shape=self._shape,
+            )
+        except StreamError as error:
+            return refusal_of(error, b"".join(self._late.fail(error) or []) or None)
+        except JournalError as error:
+            return refused(error, self._retry)
+        return await super().open()
+
+
+def position_of(said: str | int | None) -> int:
+    """Parse the position sent by a reader.
+
+    Args:
+        said: The header `Last-Event-ID`; None or empty if absent.
+
+    Raises:
+        UnknownPosition: It is not a whole number, or too long.
+
+    Example:
+        >>> position_of(None), position_of("17")
+        (0, 17)
+    """
+    if isinstance(said, int):
+        return said
+    if not said:
+        return 0
+    if len(said) > _MOST_DIGITS or not (said.isascii() and said.isdigit()):
+        raise UnknownPosition("Last-Event-ID is not a position of an answer: a whole number was expected")
+    return int(said)
+
+
+def refused(error: JournalError, late: bytes = b"") -> Refusal:
+    """Return the response for a journal's error.
+
+    Args:
+        error: The journal's error.
+        late: Bytes to send instead if the head was sent already.
+    """
+    away = isinstance(error, JournalUnavailable)
+    body = error_body(_TYPES[error.status], str(error), retryable=away)
+    return Refusal(error.status, body, {"retry-after": "1"} if away else {}, late=late)
+
+
+_TYPES = {
+    400: "unknown_position",
+    404: "unknown_answer",
+    410: "answer_expired",
+    500: "journal",
+    503: "journal_unavailable",
+}
+
+
+def follow(
+    journal: Journal,
+    id: str,
+    last_event_id: str | int | None = None,
+    *,
+    protocol: str = "tokenstream",
+    owner: str | None = None,
+    keep_alive: float | None = 10.0,
+    headers: Mapping[str, str] | None = None,
+    drop: Drop = "all",
+) -> Response:
+    """Return the response that sends a journal's answer, from a position to its end.
+
+    A reader that disconnects stops nothing: it reconnects with its last position in the
+    header `Last-Event-ID`, and misses nothing. Other statuses than 200:
+
+    ===  =============================================================
+    204  the answer is over, and the reader has all of it
+    400  the position is not one of the answer's
+    404  the answer does not exist, or belongs to another owner
+    410  the next records were trimmed, or the answer has expired
+    503  the journal cannot be used now
+    ===  =============================================================
+
+    Args:
+        journal: The journal.
+        id: The answer's id.
+        last_event_id: The header `Last-Event-ID` as received; None for the beginning.
+        protocol: The name of the protocol in which to send it.
+        owner: The answer's owner; an id alone is not a credential.
+        keep_alive: Seconds of silence between heartbeats; None for no heartbeats.
+        headers: Headers that extend or replace those of the protocol.
+        drop: Kinds of content to leave out if the protocol has no place for them: their names, or "all".
+
+    Raises:
+        MisuseError: The protocol is unknown.
+
+    Example:
+        >>> from tokenstream.relay.journal import MemoryJournal
+        >>> journal = MemoryJournal()
+        >>> async def endpoint(id: str, last_event_id: str | None) -> Response:
+        ...     return follow(journal, id, last_event_id, protocol="ui-message")
+    """
+    outlet = FollowOutlet(journal, id, last_event_id, protocol=protocol, owner=owner, drop=drop)
+    return response(outlet, pace=Pace(None, keep_alive), headers=headers)
+
+
+async def stop(
+    journal: Journal, id: str, *, owner: str | None = None, reason: str = "stopped by its reader"
+) -> StopResult:
+    """Stop an answer of a journal, whichever process produces it, as `Journal.stop` does.
+
+    Args:
+        journal: The journal.
+        id: The answer's id.
+        owner: The answer's owner.
+        reason: The reason, for the answer's readers.
+
+    Raises:
+        JournalUnavailable: The storage is unreachable.
+    """
+    return await journal.stop(id, owner=owner, reason=reason)

@@ -1,0 +1,105 @@
+"""Responses: ASGI applications that send one answer; if Starlette is imported, also its `Response`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import MisuseError
+from tokenstream.relay._asgi.delivery import Delivery, Pace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.relay._asgi.outlet import Outlet
+
+__all__ = ["Response", "response"]
+
+
+class Response:
+    """An answer as an ASGI application, for one request.
+
+    `relay.respond` and `relay.follow` return it. Return it from an endpoint of Starlette,
+    FastAPI or Litestar; elsewhere call it.
+
+    Args:
+        outlet: Source of the chunks.
+        pace: Timing.
+        status: The HTTP status if the answer begins.
+        headers: Headers that extend or replace those of the protocol.
+
+    Raises:
+        MisuseError: From the call: it was called before, or for something else than an HTTP request.
+    """
+
+    def __init__(
+        self,
+        outlet: Outlet,
+        *,
+        pace: Pace | None = None,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        own = {name.lower(): value for name, value in (headers or {}).items()}
+        told = {name.lower(): value for name, value in outlet.headers.items()}
+        self._outlet: Outlet | None = outlet
+        self._pace = Pace() if pace is None else pace
+        self.status_code = status
+        self.raw_headers = [
+            (name.encode("latin-1"), value.encode("latin-1")) for name, value in {**told, **own}.items()
+        ]
+        self.media_type: str | None = None
+        # FastAPI stores an endpoint's background tasks here.
+        self.background: Any = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - frameworks differ in their types
+        """Send the answer.
+
+        Args:
+            scope: ASGI's `scope` of the request.
+            receive: ASGI's `receive`.
+            send: ASGI's `send`.
+        """
+        outlet, self._outlet = self._outlet, None
+        if outlet is None:
+            raise MisuseError("this response was sent already: make one for each request")
+        if scope["type"] != "http":
+            self._outlet = outlet
+            raise MisuseError(
+                f"a relay answers requests over HTTP, and this is {scope['type']!r}: call it in an "
+                "endpoint, and take relay.websocket() for WebSockets"
+            )
+        head = (self.status_code, self.raw_headers)
+        if scope["method"] == "HEAD":
+            outlet.stop("only its head was asked for")
+            async with outlet:
+                pass
+            await send({"type": "http.response.start", "status": head[0], "headers": head[1]})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        else:
+            await Delivery(outlet, head, self._pace, receive, send).run()
+        if self.background is not None:
+            await self.background()
+
+
+def response(
+    outlet: Outlet,
+    *,
+    pace: Pace | None = None,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return the response for an outlet: an instance of Starlette's class, too, if Starlette is imported.
+
+    Args:
+        outlet: Source of the chunks.
+        pace: Timing.
+        status: The HTTP status if the answer begins.
+        headers: Headers that extend or replace those of the protocol.
+    """
+    kind = Response
+    if "starlette.responses" in sys.modules:
+        from tokenstream.relay._asgi.starlette import StarletteResponse
+
+        kind = StarletteResponse
+    return kind(outlet, pace=pace, status=status, headers=headers)

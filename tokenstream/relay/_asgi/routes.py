@@ -1,0 +1,293 @@
+"""Routes that start, follow and stop the answers of a journal, as an ASGI application."""
+
+from __future__ import annotations
+
+import json
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from tokenstream.errors import MisuseError, StreamError
+from tokenstream.relay._asgi.delivery import Pace
+from tokenstream.relay._asgi.follow import StartOutlet, follow, refused
+from tokenstream.relay._asgi.opening import refusal_of
+from tokenstream.relay._asgi.outlet import error_body
+from tokenstream.relay._asgi.response import Response
+from tokenstream.relay._asgi.writing import Body
+from tokenstream.relay.journal._errors import JournalError, UnknownAnswer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Awaitable, Callable, MutableMapping
+
+    from tokenstream.events import Event
+    from tokenstream.relay._asgi.delivery import Receive, Send
+    from tokenstream.relay._asgi.outlet import Refusal
+    from tokenstream.relay.journal import Journal
+    from tokenstream.turns import Drop
+
+__all__ = ["Answering", "Owning", "Routes", "routes"]
+
+Answering: TypeAlias = "Callable[[Any], AsyncIterable[Event] | Awaitable[AsyncIterable[Event]]]"
+"""Makes an answer from a request's JSON body."""
+Owning: TypeAlias = "Callable[[MutableMapping[str, Any]], str | Awaitable[str | None] | None]"
+"""Returns the owner that a request acts for, given its ASGI scope."""
+
+
+def routes(
+    journal: Journal,
+    answer: Answering | None = None,
+    *,
+    owner: Owning | None = None,
+    protocol: str = "tokenstream",
+    open_within: float | None = 10.0,
+    keep_alive: float | None = 10.0,
+    max_body: int = 1024 * 1024,
+    drop: Drop = "all",
+) -> Routes:
+    """Return an ASGI application, to be mounted, that starts, sends and stops the answers of a journal.
+
+    =========================  ===============================================================
+    `POST /`                   starts an answer: 201, its address in `Location`, `{"id": …}`;
+                               the answer itself if `Accept` has the protocol's content type
+    `GET /{id}`                follows it from `Last-Event-ID`, or `?after=`; 204 if it is
+                               over and the reader has all of it
+    `POST /{id}/stop`          stops it: 200, `{"state": "stopped"}`, or "ended" if it was over
+    =========================  ===============================================================
+
+    Everything else is refused, with a JSON body that describes the error:
+
+    =========================  ===============================================================
+    400                        the body is not JSON, `answer` raised `ValueError`, or the
+                               position is not one of the answer's
+    403                        `owner` raised `PermissionError`
+    404                        the path or the answer does not exist, or the answer belongs
+                               to another owner
+    405                        the path has no such method
+    410                        the answer has expired, or its next records were trimmed
+    413                        the body is larger than `max_body`
+    429, 502, 503, 504         the provider failed before the first event
+    503                        the journal cannot be used now
+    =========================  ===============================================================
+
+    Args:
+        journal: The journal, which the application's lifespan enters.
+        answer: Makes an answer from a request's JSON body, sync or async; None if answers are
+            started elsewhere.
+        owner: Returns the owner that a request acts for, given its ASGI scope; an id alone is no credential.
+        protocol: The name of the protocol in which to send answers.
+        open_within: Seconds that a start waits for the first event, so that an early failure gets a status.
+        keep_alive: Seconds of silence between heartbeats; None for no heartbeats.
+        max_body: Most bytes of a request's body.
+        drop: Kinds of content to leave out if the protocol has no place for them: their names, or "all".
+
+    Raises:
+        MisuseError: The protocol is unknown.
+
+    Example:
+        >>> from tokenstream import AsyncStream
+        >>> from tokenstream.relay.journal import MemoryJournal
+        >>> app = routes(MemoryJournal(), lambda body: AsyncStream([body["text"]], format="pieces"))
+    """
+    Body(protocol, drop=drop)
+    return Routes(
+        journal,
+        answer,
+        owner=owner,
+        protocol=protocol,
+        open_within=open_within,
+        keep_alive=keep_alive,
+        max_body=max_body,
+        drop=drop,
+    )
+
+
+class _Refused(Exception):
+    """A request was refused.
+
+    Args:
+        status: The HTTP status.
+        type: The kind of error, in one word.
+        message: A sentence that describes it.
+        headers: Further headers.
+    """
+
+    def __init__(self, status: int, type: str, message: str, **headers: str) -> None:  # noqa: A002 - the key's name
+        super().__init__(message)
+        self.status = status
+        self.body = error_body(type, message, retryable=False)
+        self.headers = headers
+
+
+class Routes:
+    """The ASGI application that `routes` returns."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        answer: Answering | None,
+        *,
+        owner: Owning | None,
+        protocol: str,
+        open_within: float | None,
+        keep_alive: float | None,
+        max_body: int,
+        drop: Drop,
+    ) -> None:
+        self._journal = journal
+        self._answer = answer
+        self._owner = owner
+        self._protocol = protocol
+        self._open_within = open_within
+        self._keep_alive = keep_alive
+        self._max_body = max_body
+        self._drop: Drop = drop
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Handle a request.
+
+        Args:
+            scope: ASGI's `scope` of the request.
+            receive: ASGI's `receive`.
+            send: ASGI's `send`.
+        """
+        if scope["type"] != "http":
+            raise MisuseError(f"these routes answer requests over HTTP, and this is {scope['type']!r}")
+        try:
+            response = await self._dispatch(scope, receive)
+        except _Refused as refusal:
+            response = _Whole(refusal.status, refusal.body, refusal.headers)
+        except StreamError as error:
+            response = _of(refusal_of(error, None))
+        except JournalError as error:
+            response = _of(refused(error))
+        await response(scope, receive, send)
+
+    async def _dispatch(self, scope: MutableMapping[str, Any], receive: Receive) -> Response | _Whole:
+        path: str = scope["path"].removeprefix(scope.get("root_path", "")).strip("/")
+        places, method = path.split("/") if path else [], scope["method"]
+        match places:
+            case [] if self._answer is not None:
+                _allow(method, "POST")
+                return await self._start(scope, receive, self._answer)
+            case [id]:
+                _allow(method, "GET", "HEAD")
+                return await self._follow(scope, id)
+            case [id, "stop"]:
+                _allow(method, "POST")
+                return await self._stop(scope, id)
+            case _:
+                raise _Refused(404, "not_found", "there is nothing here")
+
+    async def _start(
+        self, scope: MutableMapping[str, Any], receive: Receive, answer: Answering
+    ) -> Response | _Whole:
+        owner = await self._owner_of(scope)
+        given = await self._body(receive)
+        try:
+            made = answer(given)
+            stream = await made if isawaitable(made) else made
+        except ValueError:
+            raise _Refused(400, "invalid_request", "the body is not what was expected") from None
+        outlet = StartOutlet(
+            stream, self._journal, None, protocol=self._protocol, owner=owner, drop=self._drop
+        )
+        address = f"{scope.get('root_path', '')}/{outlet.id}"
+        if outlet.headers["content-type"].partition(";")[0] in _header(scope, b"accept"):
+            pace = Pace(self._open_within, self._keep_alive)
+            return Response(outlet, pace=pace, headers={"location": address})
+        id = await self._journal.start(stream, id=outlet.id, owner=owner, open_within=self._open_within)
+        return _Whole(201, {"id": id}, {"location": address})
+
+    async def _follow(self, scope: MutableMapping[str, Any], id: str) -> Response:
+        said = _header(scope, b"last-event-id") or _after(scope)
+        owner = await self._owner_of(scope)
+        return follow(
+            self._journal,
+            id,
+            said,
+            protocol=self._protocol,
+            owner=owner,
+            keep_alive=self._keep_alive,
+            drop=self._drop,
+        )
+
+    async def _stop(self, scope: MutableMapping[str, Any], id: str) -> _Whole:
+        state = await self._journal.stop(id, owner=await self._owner_of(scope))
+        if state == "unknown":
+            raise UnknownAnswer("no answer has this id")
+        return _Whole(200, {"state": state})
+
+    async def _owner_of(self, scope: MutableMapping[str, Any]) -> str | None:
+        if self._owner is None:
+            return None
+        try:
+            owner = self._owner(scope)
+            return await owner if isawaitable(owner) else owner
+        except PermissionError:
+            raise _Refused(403, "forbidden", "this is not allowed") from None
+
+    async def _body(self, receive: Receive) -> Any:  # noqa: ANN401 - any JSON value
+        """Return the JSON value of a request's body."""
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _Refused(400, "invalid_request", "the body was cut")
+            body += message.get("body", b"")
+            if len(body) > self._max_body:
+                raise _Refused(
+                    413, "too_large", f"the body is larger than {self._max_body:,} bytes", connection="close"
+                )
+            if not message.get("more_body", False):
+                break
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError):
+            raise _Refused(400, "invalid_request", "the body is not JSON") from None
+
+
+class _Whole:
+    """A complete JSON response.
+
+    Args:
+        status: The status.
+        body: A JSON value, or its bytes.
+        headers: Further headers.
+    """
+
+    def __init__(self, status: int, body: Any, headers: dict[str, str] | None = None) -> None:  # noqa: ANN401 - any JSON value
+        self._status = status
+        self._body = body if isinstance(body, bytes) else json.dumps(body, separators=(",", ":")).encode()
+        told = {"content-type": "application/json", "cache-control": "no-store", **(headers or {})}
+        told["content-length"] = str(len(self._body))
+        self._headers = [(name.encode(), value.encode("latin-1", "replace")) for name, value in told.items()]
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Send the response."""
+        await send({"type": "http.response.start", "status": self._status, "headers": self._headers})
+        await send({"type": "http.response.body", "body": self._body, "more_body": False})
+
+
+def _of(refusal: Refusal) -> _Whole:
+    return _Whole(refusal.status, refusal.body, dict(refusal.headers))
+
+
+def _allow(method: str, *methods: str) -> None:
+    if method not in methods:
+        raise _Refused(405, "not_allowed", "this path has no such method", allow=", ".join(methods))
+
+
+def _header(scope: MutableMapping[str, Any], name: bytes) -> str:
+    for key, value in scope["headers"]:
+        if key.lower() == name:
+            found: str = value.decode("latin-1")
+            return found
+    return ""
+
+
+def _after(scope: MutableMapping[str, Any]) -> str:
+    """Return the query parameter `after`, for readers that cannot set a header; "" if absent."""
+    for pair in scope.get("query_string", b"").decode("latin-1").split("&"):
+        name, _, value = pair.partition("=")
+        if name == "after":
+            return str(value)
+    return ""

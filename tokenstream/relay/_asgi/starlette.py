@@ -1,0 +1,15 @@
+"""The relay's response as a subclass of Starlette's `Response`, which FastAPI requires."""
+
+from __future__ import annotations
+
+import starlette.responses
+
+from tokenstream.relay._asgi.response import Response
+
+__all__ = ["StarletteResponse"]
+
+
+class StarletteResponse(Response, starlette.responses.Response):
+    """An answer as an ASGI application, with Starlette's `headers` and `set_cookie`."""
+
+    body = b""

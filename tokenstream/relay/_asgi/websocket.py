@@ -1,0 +1,271 @@
+"""An answer sent over a WebSocket, one message per event; the client may stop it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from tokenstream._basics.json import decode
+from tokenstream._basics.untrusted import is_dict
+from tokenstream.errors import ProtocolError, StreamError, StreamInterrupted
+from tokenstream.relay._asgi.shutdown import watched
+from tokenstream.relay._asgi.sockets import Gone, socket_of
+from tokenstream.relay._asgi.writing import Messages
+from tokenstream.relay._batch import merged
+from tokenstream.relay._events_in import EventsIn
+from tokenstream.stream._reading.reader import left
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable
+
+    from tokenstream.events import Event
+    from tokenstream.relay._asgi.sockets import Socket
+    from tokenstream.relay._shape import Shape
+    from tokenstream.turns import Drop
+
+__all__ = ["websocket"]
+
+_SLOW = 0.002
+"""Seconds; after a slower send, all events that arrived meanwhile are batched."""
+_LARGEST = 65_536
+"""Most characters or bytes of a client's message."""
+_PATIENCE = 1.0
+"""Seconds that a stopped answer has to end by itself before it is cancelled."""
+_TOO_LARGE, _MALFORMED, _UNKNOWN, _RESTART = 1009, 1007, 1008, 1012
+"""Close codes: RFC 6455 section 7.4.1, and IANA's registry."""
+
+
+class _Refused(Exception):
+    """The client has sent a message that the protocol does not allow.
+
+    Args:
+        code: The close code.
+        reason: A sentence that describes the fault.
+    """
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class _Conversation:
+    """Sends one answer while listening to the client."""
+
+    def __init__(
+        self, socket: Socket, events: EventsIn, messages: Messages, *, keep_alive: float | None, grace: float
+    ) -> None:
+        self._socket = socket
+        self._events = events
+        self._messages = messages
+        self._keep_alive = keep_alive
+        self._grace = grace
+        self._gone = False
+        self._refused: _Refused | None = None
+        self._going_down = False
+        self._stopped = False
+        """True once the client has stopped the answer."""
+        self._busy = False
+        self._sent_at = time.monotonic()
+
+    async def run(self) -> bool:
+        """Send the whole answer; return True if the connection is still open."""
+        from anyio import CancelScope, create_task_group
+
+        self._scope, self._hearing = CancelScope(), CancelScope()
+        await self._socket.open()
+        self._tasks = await create_task_group().__aenter__()
+        try:
+            with watched(self._shut_down, *self._socket.wrapped):
+                self._tasks.start_soon(self._listen)
+                if self._keep_alive is not None and self._messages.life:
+                    self._tasks.start_soon(self._stay_alive, self._keep_alive, self._messages.life.encode())
+                with self._scope:
+                    await self._deliver()
+                await self._conclude()
+        finally:
+            self._tasks.cancel_scope.cancel()
+            await left(self._tasks)
+        return not (self._gone or self._refused or self._going_down)
+
+    # -- sending -------------------------------------------------------------
+
+    async def _deliver(self) -> None:
+        try:
+            async with self._events:
+                await self._send_all()
+            if self._refused is None:
+                await self._tell_last(self._messages.end(self._events.ending))
+        except StreamError as error:
+            told = self._messages.fail(error)
+            if told is None:
+                raise
+            await self._tell_last(told)
+
+    async def _send_all(self) -> None:
+        slow = False
+        while True:
+            try:
+                event = await self._events.next()
+            except StopAsyncIteration:
+                return
+            batch = merged([event, *await self._events.come()]) if slow else (event,)
+            began = time.monotonic()
+            await self._tell(self._messages.feed(batch))
+            slow = time.monotonic() - began > _SLOW
+
+    async def _tell_last(self, chunks: list[bytes]) -> None:
+        """Stop listening, and send the end; messages that follow it belong to the client's next request."""
+        self._hearing.cancel()
+        await self._tell(chunks)
+
+    async def _tell(self, chunks: list[bytes]) -> None:
+        self._busy = True
+        for message in self._messages.tell(chunks):
+            if self._gone:
+                break
+            try:
+                await self._socket.send(message)
+            except Gone:
+                self._leave()
+        self._busy = False
+        self._sent_at = time.monotonic()
+
+    async def _stay_alive(self, seconds: float, life: bytes) -> None:
+        from anyio import sleep
+
+        while not self._gone:
+            wait = self._sent_at + seconds - time.monotonic()
+            await sleep(max(wait, seconds / 10))
+            if not self._busy and time.monotonic() - self._sent_at >= seconds:
+                await self._tell([life])
+
+    # -- hearing -------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        """Wait for one message, since any message ends the answer; later ones are the application's."""
+        with self._hearing:
+            try:
+                _hear(await self._socket.receive())
+            except Gone:
+                self._leave()
+            except _Refused as refused:
+                self._refused = refused
+                self._tasks.start_soon(self._stop, "the client broke the protocol")
+            else:
+                self._stopped = True
+                self._tasks.start_soon(self._stop, "the client has stopped it")
+
+    def _leave(self) -> None:
+        if not self._gone:
+            self._gone = True
+            self._tasks.start_soon(self._stop_later)
+
+    async def _stop_later(self) -> None:
+        from anyio import sleep
+
+        await sleep(self._grace)
+        await self._stop("its reader has gone")
+
+    async def _stop(self, reason: str) -> None:
+        from anyio import sleep
+
+        if self._events.stop(reason):
+            await sleep(_PATIENCE)
+        self._scope.cancel()
+
+    # -- ending --------------------------------------------------------------
+
+    def _shut_down(self) -> None:
+        self._going_down = True
+        self._scope.cancel()
+
+    async def _conclude(self) -> None:
+        """Send the last messages of an answer that was refused, shut down or stopped by the client."""
+        from anyio import move_on_after
+
+        if self._gone or self._busy:
+            return
+        with move_on_after(_PATIENCE):
+            try:
+                if self._refused is not None:
+                    error = ProtocolError(self._refused.reason)
+                    await self._tell(self._messages.fail(error) or [])
+                    await self._socket.close(self._refused.code, self._refused.reason)
+                elif self._going_down:
+                    told = self._messages.fail(StreamInterrupted("the relay's server was shut down"))
+                    await self._tell(told or [])
+                    await self._socket.close(_RESTART, "the server is being restarted")
+                elif self._stopped and self._scope.cancelled_caught:
+                    await self._tell_last(self._messages.end("stopped"))
+            except Gone:
+                self._gone = True
+
+
+def _hear(message: str | bytes) -> None:
+    """Check that a client's message is the only one allowed, `{"type":"stop"}`.
+
+    Raises:
+        _Refused: It is anything else.
+    """
+    if len(message) > _LARGEST:
+        raise _Refused(_TOO_LARGE, f"a message must not have more than {_LARGEST} bytes")
+    try:
+        told = decode(message)
+    except ProtocolError:
+        raise _Refused(_MALFORMED, "a message must be a JSON object") from None
+    if not is_dict(told):
+        raise _Refused(_MALFORMED, "a message must be a JSON object")
+    if told != {"type": "stop"}:
+        raise _Refused(_UNKNOWN, 'while an answer is sent, only {"type":"stop"} may be sent')
+
+
+async def websocket(
+    ws: object,
+    stream: AsyncIterable[Event],
+    *,
+    protocol: str = "tokenstream",
+    keep_alive: float | None = 10.0,
+    grace: float = 0.0,
+    ids: bool = False,
+    raw: bool = False,
+    shape: Shape | None = None,
+    drop: Drop = "all",
+) -> bool:
+    """Send an answer over a WebSocket, one message per event; the client may stop it.
+
+    It accepts the connection unless the application has, enters the stream, reads it and
+    closes it. The connection stays open for the next request. While the answer is being
+    sent the client may send `{"type":"stop"}`; any other message ends the answer and closes
+    the connection with code 1007, 1008 or 1009. Messages after the end are left for the
+    application to receive; one of them may be a stop that came too late.
+
+    Args:
+        ws: A WebSocket of Starlette, FastAPI or Litestar, or a server's connection of `websockets`.
+        stream: The answer.
+        protocol: The name of the protocol in which to send it.
+        keep_alive: Seconds of silence between heartbeats, if the protocol has them; None for no heartbeats.
+        grace: Seconds that the answer is still read after the client has disconnected.
+        ids: Whether to number the events, from 1.
+        raw: Whether to send the provider's own ids, payloads, error messages and fields.
+        shape: Transforms the text of each text part: a function that is given a text view and returns it
+            transformed, such as `lambda text: text.redact(pattern)`.
+        drop: Kinds of content to leave out if the protocol has no place for them: their names, or "all".
+
+    Returns:
+        True if the connection is still open.
+
+    Raises:
+        MisuseError: The protocol is unknown, `ws` is not a supported WebSocket, or `stream` is not
+            asynchronous.
+        StreamError: The answer failed, and the protocol has no message for errors (gemini-live).
+
+    Example:
+        >>> from tokenstream import aconnect
+        >>> async def endpoint(ws: object, payloads: AsyncIterable[object]) -> None:
+        ...     async for payload in payloads:
+        ...         await websocket(ws, aconnect("https://api.example/v1/chat/completions", json=payload))
+    """
+    socket, events = socket_of(ws), EventsIn(stream)
+    messages = Messages(protocol, ids=ids, raw=raw, shape=shape, drop=drop)
+    return await _Conversation(socket, events, messages, keep_alive=keep_alive, grace=grace).run()

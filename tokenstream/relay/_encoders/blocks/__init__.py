@@ -1,0 +1,1 @@
+"""Encoders of formats whose answers are content blocks."""

@@ -1,0 +1,210 @@
+"""Encoder for Anthropic Messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.formats._wire.anthropic.words import FINISH_REASONS
+from tokenstream.relay._encoders.blocks.shared import BlockEncoder, words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.errors import ErrorKind
+    from tokenstream.events import (
+        CitationAdded,
+        Finish,
+        PartDelta,
+        PartStart,
+        Ping,
+        ReasoningDelta,
+        TextDelta,
+        ToolCallDelta,
+        ToolCallStart,
+        Unknown,
+    )
+    from tokenstream.message import Citation, FinishReason, Part, ServerToolCall, ServerToolResult
+    from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.turns import Kind
+
+__all__ = ["Anthropic"]
+
+_ERRORS: dict[ErrorKind, str] = {
+    "overloaded": "overloaded_error",
+    "rate_limited": "rate_limit_error",
+    "invalid_request": "invalid_request_error",
+    "authentication": "authentication_error",
+}
+"""Error types by kind; any other kind is "api_error"."""
+_COUNTS = {
+    "input_tokens": "input_tokens",
+    "cache_write_tokens": "cache_creation_input_tokens",
+    "cached_tokens": "cache_read_input_tokens",
+}
+"""Anthropic's names for the token counts of the request."""
+_STOPPED_AT = "\n\nHuman:"
+"""Stop sequence to send if the events do not say which one ended the answer."""
+_LOCATIONS = "_location"
+"""Suffix of the types of Anthropic's own citations."""
+_CALL_FIELDS = ("caller", "toolset_name")
+"""Fields of a tool call that only Anthropic has."""
+_TEXT = {"type": "text", "text": ""}
+
+
+class Anthropic(BlockEncoder):
+    """Encodes an answer as the events of Messages, from `message_start` to `message_stop`."""
+
+    name: ClassVar[str] = "anthropic"
+    made_up: ClassVar[str] = "msg_1"
+    expresses: ClassVar[frozenset[Kind]] = frozenset(
+        {"text", "reasoning", "tool_call", "citation", "server_tool_call", "server_tool_result"}
+    )
+    counts: ClassVar[frozenset[str]] = frozenset({*_COUNTS, "output_tokens", "reasoning_tokens"})
+    words: ClassVar[Mapping[FinishReason, str]] = words_of(FINISH_REASONS)
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
+        super().__init__(**options)
+        self._signatures: dict[int, list[str]] = {}
+        """Pieces of each open block's signature, which is sent whole, right before the block's end."""
+        self._ends: dict[str, Any] = {}
+        """Further fields of the last `message_delta`."""
+
+    def head(self) -> Payloads:
+        """A `message_start`, with the token counts known so far."""
+        message: dict[str, Any] = {
+            "id": self.answer_id,
+            "type": "message",
+            "role": "assistant",
+            "model": self.answer_model,
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": {"input_tokens": 0, **self.counted(_COUNTS), "output_tokens": 0},
+        }
+        return [_event("message_start", message=message)]
+
+    def begun(self, index: int, start: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
+        """A `content_block_start`."""
+        return [_event("content_block_start", index=index, content_block=start)]
+
+    def ended(self, part: int, index: int) -> list[Payload]:
+        """A `signature_delta` if there is a signature, and a `content_block_stop`."""
+        signature = self._signatures.pop(part, None)
+        signed = [] if signature is None else [_signed(index, "".join(signature))]
+        return [*signed, _event("content_block_stop", index=index)]
+
+    def text(self, event: TextDelta) -> Payloads:
+        """A `text_delta`."""
+        start = self.block(event.part, _TEXT)
+        return [*start, self._delta(event.part, "text_delta", text=event.text)]
+
+    def reasoning(self, event: ReasoningDelta) -> Payloads:
+        """A `thinking_delta`."""
+        payloads = self.block(event.part, {"type": "thinking", "thinking": "", "signature": ""})
+        if event.text:
+            payloads.append(self._delta(event.part, "thinking_delta", thinking=event.text))
+        if event.signature is not None:
+            self._signatures.setdefault(event.part, []).append(event.signature)
+        return payloads
+
+    def hidden(self, part: int, data: str) -> Payloads:
+        """A `redacted_thinking` block, complete in its start."""
+        before = self.shut(part)
+        return [*before, *self.block(part, {"type": "redacted_thinking", "data": data})]
+
+    def call(self, event: ToolCallStart) -> Payloads:
+        """A `tool_use` block, and the empty `input_json_delta` that comes first."""
+        start: dict[str, Any] = {"type": "tool_use", "id": event.id, "name": event.name, "input": {}}
+        start |= {name: value for name, value in (event.provider_data or {}).items() if name in _CALL_FIELDS}
+        return [*self.block(event.part, start), self._input(event.part, "")]
+
+    def arguments(self, event: ToolCallDelta) -> Payloads:
+        """An `input_json_delta`."""
+        return [self._input(event.part, event.fragment)]
+
+    def special(self, event: PartStart, content: Part) -> Payloads:
+        """A block of a tool call that the provider runs, or of its result."""
+        if content.kind == "server_tool_call":
+            start = self.block(event.part, _run(content))
+            given = content.arguments_text if start else ""
+            return [*start, self._input(event.part, given)] if given else start
+        if content.kind == "server_tool_result" and content.name.endswith("_tool_result"):
+            return self.block(event.part, _result(content))
+        return self.omit("the result of another provider's tool", "server_tool_result")
+
+    def fragment(self, event: PartDelta) -> Payloads:
+        """An `input_json_delta` of a tool that the provider runs."""
+        return [self._input(event.part, event.fragment)]
+
+    def citation(self, event: CitationAdded) -> Payloads:
+        """A `citations_delta` in the cited text's block, or in an empty text block if that has ended."""
+        part = self.cited(event)
+        start = self.block(part, {**_TEXT, "citations": []})
+        return [*start, self._delta(part, "citations_delta", citation=_located(event.citation))]
+
+    def ping(self, event: Ping) -> Payloads:
+        """A `ping`."""
+        return [*self.ahead(), _event("ping")]
+
+    def unknown(self, event: Unknown) -> Payloads:
+        """Nothing yet: the stop sequence and the details of a refusal are sent at the end."""
+        if event.kind == "field" and event.name in ("stop_sequence", "stop_details"):
+            self._ends[event.name] = event.data
+        return ()
+
+    def ending(self, event: Finish) -> Payloads:
+        """A `message_delta` with the stop reason and all token counts, and a `message_stop`."""
+        sequence = _STOPPED_AT if event.reason == "stop_sequence" else None
+        delta = {"stop_reason": self.word(event.reason), "stop_sequence": sequence, **self._ends}
+        usage: dict[str, Any] = {**self.counted(_COUNTS), "output_tokens": self.usage.output_tokens or 0}
+        if self.usage.reasoning_tokens is not None:
+            usage["output_tokens_details"] = {"thinking_tokens": self.usage.reasoning_tokens}
+        return [_event("message_delta", delta=delta, usage=usage), _event("message_stop")]
+
+    def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+        """An `error` event."""
+        type_ = code or _ERRORS.get(kind, "api_error")
+        return [_event("error", error={"type": type_, "message": message})]
+
+    # -- within ------------------------------------------------------------------
+
+    def _delta(self, part: int, type_: str, **delta: Any) -> Payload:  # noqa: ANN401 - any JSON value
+        return _event("content_block_delta", index=self.blocks[part], delta={"type": type_, **delta})
+
+    def _input(self, part: int, fragment: str) -> Payload:
+        return self._delta(part, "input_json_delta", partial_json=fragment)
+
+
+def _event(type_: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
+    return type_, {"type": type_, **fields}
+
+
+def _signed(index: int, signature: str) -> Payload:
+    delta = {"type": "signature_delta", "signature": signature}
+    return _event("content_block_delta", index=index, delta=delta)
+
+
+def _run(call: ServerToolCall) -> dict[str, Any]:
+    """Return the block of a tool call that the provider runs: Anthropic's own unchanged."""
+    own = call.provider_data or {}
+    own = own if str(own.get("type")).endswith("_tool_use") else {"type": "server_tool_use"}
+    return {**own, "id": call.id, "name": call.name, "input": {}}
+
+
+def _result(result: ServerToolResult) -> dict[str, Any]:
+    block = {"type": result.name, "tool_use_id": result.id, "content": result.content}
+    return {**(result.provider_data or {}), **block}
+
+
+def _located(citation: Citation) -> dict[str, Any]:
+    """Return a citation: Anthropic's own unchanged, any other as a web page or a document."""
+    own = citation.provider_data or {}
+    if str(own.get("type")).endswith(_LOCATIONS):
+        return own
+    text = citation.text or ""
+    if citation.url is None:
+        place = {"document_index": 0, "document_title": citation.title}
+        span = {"start_char_index": 0, "end_char_index": len(text)}
+        return {"type": "char_location", "cited_text": text, **place, **span}
+    page = {"url": citation.url, "title": citation.title, "encrypted_index": ""}
+    return {"type": "web_search_result_location", "cited_text": text, **page}

@@ -1,0 +1,177 @@
+"""Messages of AWS's binary event streams, and the base class of encoders that send them."""
+
+from __future__ import annotations
+
+import struct
+from binascii import b2a_base64
+from typing import TYPE_CHECKING, Any, ClassVar
+from zlib import crc32
+
+from tokenstream._basics.untrusted import is_dict
+from tokenstream.relay._encoders.encoder import Encoder, written
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.errors import ErrorKind
+    from tokenstream.events import Event
+    from tokenstream.relay._encoders.encoder import Payloads
+    from tokenstream.relay._encoders.pieces import Wrap
+
+__all__ = ["AWSEncoder", "base64", "is_exception", "message", "packed", "padded", "padded_json"]
+
+_EXCEPTION = "Exception"
+"""Suffix of the names of exceptions."""
+_STRING = 7
+"""Type of a header whose value is text."""
+_AROUND = 16
+"""Bytes of a message besides its headers and its payload: two lengths and two checksums."""
+_PADDING = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+_SHORTEST, _VARIETY = 3, 60
+"""Shortest padding in characters, and the number of different lengths."""
+_ERRORS: dict[ErrorKind, str] = {
+    "overloaded": "serviceUnavailableException",
+    "rate_limited": "throttlingException",
+    "invalid_request": "validationException",
+    "authentication": "accessDeniedException",
+    "network": "modelStreamErrorException",
+}
+"""Exceptions by kind of error; any other kind is "internalServerException"."""
+
+
+class AWSEncoder(Encoder):
+    """Packs payloads into binary messages; the event's name goes into a header."""
+
+    content_type: ClassVar[str] = "application/vnd.amazon.eventstream"
+
+    def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
+        """Return a payload as a message.
+
+        Args:
+            name: The event's name; an exception's name ends with `Exception`.
+            payload: JSON; or text, sent as it is.
+        """
+        kind = "exception" if is_exception(name) else "event"
+        data = payload.encode() if isinstance(payload, str) else written(payload)
+        return _json_message(kind, name, data)
+
+    def outline(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
+        """Return the name and the payload unpacked, since lengths and checksums differ for each piece."""
+        return b"%b\0%b" % (name.encode(), written(payload))
+
+    def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
+        """Pack a new message for each piece."""
+        name, _, head = head.partition(b"\0")
+        within = super().wrap(event, head, tail)
+        headers = self.headers_of(name.decode())
+        return lambda text: packed(headers, self.filled(within(text)))
+
+    def headers_of(self, name: str) -> bytes:
+        """Return the headers of an event's message.
+
+        Args:
+            name: The event's name.
+        """
+        return _headers("event", name)
+
+    def filled(self, payload: bytes) -> bytes:
+        """Return the bytes that a message carries for a payload.
+
+        Args:
+            payload: JSON, an object.
+        """
+        return payload
+
+    def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+        """The exception that ends the answer, named by `code` if there is one."""
+        name = (code or _ERRORS.get(kind, "internalServer")).removesuffix(_EXCEPTION) + _EXCEPTION
+        # As text, because an exception's payload is neither padded nor wrapped.
+        return [(name, written({"message": message}).decode())]
+
+
+def is_exception(name: str) -> bool:
+    """Return True if a message's name is an exception's.
+
+    Example:
+        >>> is_exception("throttlingException"), is_exception("messageStart")
+        (True, False)
+    """
+    return name.endswith(_EXCEPTION)
+
+
+def message(headers: Mapping[str, str], payload: bytes) -> bytes:
+    r"""Pack a message.
+
+    Args:
+        headers: The headers by name; all values are text.
+        payload: The payload.
+
+    Example:
+        >>> message({":a": "b"}, b"{}")
+        b'\x00\x00\x00\x19\x00\x00\x00\x07\x96\xb6\xbf9\x02:a\x07\x00\x01b{}\x9e\x08mP'
+    """
+    return packed(b"".join(_header(name, value) for name, value in headers.items()), payload)
+
+
+def packed(headers: bytes, payload: bytes) -> bytes:
+    """Pack a message, given packed headers.
+
+    Args:
+        headers: The packed headers, concatenated.
+        payload: The payload.
+    """
+    lengths = struct.pack(">II", _AROUND + len(headers) + len(payload), len(headers))
+    start = b"".join([lengths, struct.pack(">I", crc32(lengths)), headers, payload])
+    return start + struct.pack(">I", crc32(start))
+
+
+def padded(payload: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Return an object with Bedrock's padding field, which hides the payload's length.
+
+    Bedrock's padding is random; this one depends only on the payload.
+
+    Example:
+        >>> padded({"role": "assistant"})
+        {'role': 'assistant', 'p': 'abcdefghijklmnopqrstuvw'}
+    """
+    if not is_dict(payload):
+        return payload
+    return {**payload, "p": _padding(len(written(payload)))}
+
+
+def padded_json(payload: bytes) -> bytes:
+    """Return an encoded object with Bedrock's padding field.
+
+    Example:
+        >>> padded_json(b'{"role":"assistant"}') == written(padded({"role": "assistant"}))
+        True
+    """
+    return b'%b,"p":"%b"}' % (payload[:-1], _padding(len(payload)).encode())
+
+
+def _padding(length: int) -> str:
+    return _PADDING[: _SHORTEST + length % _VARIETY]
+
+
+def base64(data: bytes) -> str:
+    """Return bytes as base64 text.
+
+    Example:
+        >>> base64(bytes(2))
+        'AAA='
+    """
+    return b2a_base64(data, newline=False).decode("ascii")
+
+
+def _header(name: str, value: str) -> bytes:
+    encoded, data = name.encode(), value.encode()
+    return struct.pack(f">B{len(encoded)}sBH", len(encoded), encoded, _STRING, len(data)) + data
+
+
+def _json_message(kind: str, name: str, payload: bytes) -> bytes:
+    return packed(_headers(kind, name), payload)
+
+
+def _headers(kind: str, name: str) -> bytes:
+    content = {":content-type": "application/json", ":message-type": kind}
+    return b"".join(_header(name, value) for name, value in {f":{kind}-type": name, **content}.items())

@@ -1,0 +1,160 @@
+"""Encoder for Bedrock's ConverseStream."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
+
+from tokenstream.formats._wire.bedrock_converse.words import FINISH_REASONS
+from tokenstream.relay._encoders.blocks.aws import AWSEncoder, base64, padded, padded_json
+from tokenstream.relay._encoders.blocks.shared import BlockEncoder, words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.events import (
+        CitationAdded,
+        Finish,
+        MediaDelta,
+        PartStart,
+        ReasoningDelta,
+        TextDelta,
+        ToolCallDelta,
+        ToolCallStart,
+    )
+    from tokenstream.message import Citation, FinishReason, Part
+    from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.turns import Kind
+
+__all__ = ["BedrockConverse"]
+
+_LATENCY = 900
+"""Milliseconds; constant, so that the output does not depend on a clock."""
+_COUNTS = {
+    "input_tokens": "inputTokens",
+    "output_tokens": "outputTokens",
+    "total_tokens": "totalTokens",
+    "cached_tokens": "cacheReadInputTokens",
+    "cache_write_tokens": "cacheWriteInputTokens",
+}
+"""Bedrock's names for token counts."""
+_IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+_CITED = frozenset({"sourceContent", "location"})
+"""Fields that identify Bedrock's own citations."""
+
+
+class BedrockConverse(AWSEncoder, BlockEncoder):
+    """Encodes an answer as the events of ConverseStream, from `messageStart` to `metadata`.
+
+    Without token counts `metadata` is left out.
+    """
+
+    name: ClassVar[str] = "bedrock-converse"
+    expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call", "citation", "media"})
+    counts: ClassVar[frozenset[str]] = frozenset(_COUNTS)
+    words: ClassVar[Mapping[FinishReason, str]] = words_of(FINISH_REASONS)
+
+    def head(self) -> Payloads:
+        """A `messageStart`."""
+        return [("messageStart", {"role": "assistant"})]
+
+    def begun(self, index: int, start: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
+        """A `contentBlockStart`; blocks of text and reasoning have none."""
+        return [("contentBlockStart", {"contentBlockIndex": index, "start": start})] if start else []
+
+    def ended(self, part: int, index: int) -> list[Payload]:
+        """A `contentBlockStop`."""
+        return [("contentBlockStop", {"contentBlockIndex": index})]
+
+    def text(self, event: TextDelta) -> Payloads:
+        """A delta with `text`."""
+        return self._piece(event.part, text=event.text)
+
+    def reasoning(self, event: ReasoningDelta) -> Payloads:
+        """A delta with the text of reasoning, one with its signature, or both."""
+        payloads = self._piece(event.part, reasoningContent={"text": event.text}) if event.text else []
+        if event.signature is not None:
+            payloads += self._piece(event.part, reasoningContent={"signature": event.signature})
+        return payloads
+
+    def hidden(self, part: int, data: str) -> Payloads:
+        """A delta with the encrypted reasoning."""
+        return self._piece(part, reasoningContent={"redactedContent": data})
+
+    def call(self, event: ToolCallStart) -> Payloads:
+        """A block of a tool call, and the delta with empty input that comes first."""
+        start = {"toolUse": {"toolUseId": event.id, "name": event.name}}
+        return [*self.block(event.part, start), *self._piece(event.part, toolUse={"input": ""})]
+
+    def arguments(self, event: ToolCallDelta) -> Payloads:
+        """A delta with more of the call's input."""
+        return self._piece(event.part, toolUse={"input": event.fragment})
+
+    def citation(self, event: CitationAdded) -> Payloads:
+        """A delta with a source, in the cited text's block or in an empty one."""
+        return self._piece(self.cited(event), citation=_located(event.citation))
+
+    def special(self, event: PartStart, content: Part) -> Payloads:
+        """A block of an image."""
+        if content.kind != "media" or content.mime_type not in _IMAGES:
+            return self.omit("media that are no image", "media")
+        start = {"image": {"format": content.mime_type.removeprefix("image/")}}
+        payloads = self.block(event.part, start)
+        return [*payloads, *self._shown(event.part, content.data)] if payloads and content.data else payloads
+
+    def media(self, event: MediaDelta) -> Payloads:
+        """A delta with more of an image."""
+        return self._shown(event.part, event.data) if event.part in self.blocks else ()
+
+    def ending(self, event: Finish) -> Payloads:
+        """A `messageStop`, and a `metadata` with the token counts."""
+        stop = ("messageStop", {"stopReason": self.word(event.reason)})
+        usage = self._report()
+        return [stop, ("metadata", {"usage": usage, "metrics": {"latencyMs": _LATENCY}})] if usage else [stop]
+
+    def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
+        """Return a padded payload as a message.
+
+        Args:
+            name: The event's name, or an exception's.
+            payload: JSON; or text, sent as it is.
+        """
+        return super().frame(name, padded(payload))
+
+    def filled(self, payload: bytes) -> bytes:
+        """Return a padded payload."""
+        return padded_json(payload)
+
+    # -- within ------------------------------------------------------------------
+
+    def _piece(self, part: int, **delta: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
+        before = self.block(part, None)
+        index = self.blocks[part]
+        return [*before, ("contentBlockDelta", {"contentBlockIndex": index, "delta": delta})]
+
+    def _shown(self, part: int, data: bytes) -> list[Payload]:
+        return self._piece(part, image={"source": {"bytes": base64(data)}})
+
+    def _report(self) -> dict[str, int]:
+        """Return token counts in Bedrock's names, required ones included; {} if none are known."""
+        known = self.counted(_COUNTS)
+        if not known:
+            return {}
+        first = {"inputTokens": known.get("inputTokens", 0), "outputTokens": known.get("outputTokens", 0)}
+        return {**first, "totalTokens": sum(first.values()), **known}
+
+
+def _located(citation: Citation) -> dict[str, Any]:
+    """Return a citation in Bedrock's form; Bedrock's own unchanged."""
+    own = citation.provider_data or {}
+    if not _CITED.isdisjoint(own):
+        return own
+    cited: dict[str, Any] = {}
+    if citation.title is not None:
+        cited["title"] = citation.title
+    if citation.text is not None:
+        cited["sourceContent"] = [{"text": citation.text}]
+    if citation.url is not None:
+        web = {"url": citation.url, "domain": urlsplit(citation.url).hostname or ""}
+        cited |= {"source": citation.url, "location": {"web": web}}
+    return cited

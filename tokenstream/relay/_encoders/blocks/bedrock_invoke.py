@@ -1,0 +1,62 @@
+"""Encoder for Bedrock's InvokeModelWithResponseStream with a model of Anthropic."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.relay._encoders.blocks.anthropic import Anthropic
+from tokenstream.relay._encoders.blocks.aws import AWSEncoder, base64, is_exception, padded, padded_json
+from tokenstream.relay._encoders.encoder import written
+
+if TYPE_CHECKING:
+    from tokenstream.events import Finish, Ping
+    from tokenstream.relay._encoders.encoder import Payloads
+
+__all__ = ["BedrockInvoke"]
+
+_LATENCIES = {"invocationLatency": 900, "firstByteLatency": 300}
+"""Milliseconds; constant, so that the output does not depend on a clock."""
+_METRICS = {
+    "input_tokens": "inputTokenCount",
+    "output_tokens": "outputTokenCount",
+    "cached_tokens": "cacheReadInputTokenCount",
+    "cache_write_tokens": "cacheWriteInputTokenCount",
+}
+"""Bedrock's names for the token counts in its own metrics."""
+_REQUIRED = {"inputTokenCount": 0, "outputTokenCount": 0}
+
+
+class BedrockInvoke(AWSEncoder, Anthropic):
+    """Encodes an answer as Anthropic's payloads, each in a chunk; the last has Bedrock's metrics."""
+
+    name: ClassVar[str] = "bedrock-invoke"
+
+    def ping(self, event: Ping) -> Payloads:
+        """Nothing: Bedrock does not pass Anthropic's pings on."""
+        return ()
+
+    def ending(self, event: Finish) -> Payloads:
+        """Anthropic's last events, with Bedrock's metrics in the very last."""
+        *events, (name, last) = super().ending(event)
+        metrics = {**_REQUIRED, **self.counted(_METRICS), **_LATENCIES}
+        return [*events, (name, {**last, "amazon-bedrock-invocationMetrics": metrics})]
+
+    def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
+        """Return a payload of the model as a chunk.
+
+        Args:
+            name: The name of Anthropic's event, which is sent only in the payload; or an exception's.
+            payload: JSON; or text, packed as it is.
+        """
+        if is_exception(name):
+            return super().frame(name, payload)
+        data = payload.encode() if isinstance(payload, str) else written(payload)
+        return super().frame("chunk", padded({"bytes": base64(data)}))
+
+    def headers_of(self, name: str) -> bytes:
+        """Return the headers of a chunk; every event is sent as one."""
+        return super().headers_of("chunk")
+
+    def filled(self, payload: bytes) -> bytes:
+        """Return the bytes that a chunk carries for a payload of the model."""
+        return padded_json(b'{"bytes":"%b"}' % base64(payload).encode())

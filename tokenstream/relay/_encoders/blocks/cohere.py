@@ -1,0 +1,178 @@
+"""Encoder for Cohere's chat API, version 2."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream._basics.text_log import TextLog
+from tokenstream.events import TextDelta
+from tokenstream.relay._encoders.blocks.shared import BlockEncoder
+from tokenstream.relay._encoders.pieces import keeping
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.errors import ErrorKind
+    from tokenstream.events import (
+        CitationAdded,
+        Event,
+        Finish,
+        ReasoningDelta,
+        ToolCallDelta,
+        ToolCallStart,
+    )
+    from tokenstream.message import Citation, FinishReason
+    from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.relay._encoders.pieces import Wrap
+    from tokenstream.turns import Kind
+
+__all__ = ["Cohere"]
+
+_COUNTS = {"input_tokens": "input_tokens", "output_tokens": "output_tokens"}
+_FAILURES = frozenset({"ERROR", "TIMEOUT"})
+"""Finish reasons that are failures."""
+
+
+class Cohere(BlockEncoder):
+    """Encodes an answer as the events of v2, from `message-start` to `message-end`.
+
+    Content blocks, tool calls and citations are numbered separately, each from 0. The kind
+    of an error is not sent, only its message.
+    """
+
+    name: ClassVar[str] = "cohere"
+    made_up: ClassVar[str] = "message-1"
+    expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call", "citation"})
+    counts: ClassVar[frozenset[str]] = frozenset({"input_tokens", "output_tokens", "cached_tokens"})
+    words: ClassVar[Mapping[FinishReason, str]] = {
+        "stop": "COMPLETE",
+        "stop_sequence": "STOP_SEQUENCE",
+        "length": "MAX_TOKENS",
+        "tool_calls": "TOOL_CALL",
+    }
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
+        super().__init__(**options)
+        self._calls = 0
+        """Number of tool calls so far."""
+        self._citations = 0
+        self._contents = 0
+        self._places: dict[int, int] = {}
+        """Index of the content block, by part."""
+        self._texts: dict[int, TextLog] = {}
+        """Text of each text part, quoted in citations."""
+        self._cited: dict[int, tuple[int, int]] = {}
+        """Span of each text that was cited last."""
+
+    def head(self) -> Payloads:
+        """An empty `message-start`."""
+        empty: dict[str, Any] = {"content": [], "tool_plan": "", "tool_calls": [], "citations": []}
+        message = {"role": "assistant", **empty}
+        start = {"id": self.answer_id, "type": "message-start", "delta": {"message": message}}
+        return [("message-start", start)]
+
+    def place(self, part: int) -> int:
+        """The next index among content blocks, or among tool calls."""
+        if self._kinds[0, part] == "tool_call":
+            self._calls += 1
+            return self._calls - 1
+        self._places[part] = self._contents
+        self._contents += 1
+        return self._contents - 1
+
+    def begun(self, index: int, start: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
+        """A `content-start`, or a `tool-call-start`."""
+        return [_event("content-start" if "content" in start else "tool-call-start", index, start)]
+
+    def ended(self, part: int, index: int) -> list[Payload]:
+        """A `content-end`, or a `tool-call-end`."""
+        return [_event("tool-call-end" if self._kinds[0, part] == "tool_call" else "content-end", index)]
+
+    def text(self, event: TextDelta) -> Payloads:
+        """A `content-delta` with `text`."""
+        self._texts.setdefault(event.part, TextLog()).append(event.text)
+        return self._piece(event.part, "text", event.text)
+
+    def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
+        """Also record the text of a part."""
+        wrap = super().wrap(event, head, tail)
+        return keeping(wrap, self._texts[event.part].append) if isinstance(event, TextDelta) else wrap
+
+    def reasoning(self, event: ReasoningDelta) -> Payloads:
+        """A `content-delta` with `thinking`; a signature is omitted."""
+        text = self.unsigned(event)
+        return self._piece(event.part, "thinking", text) if text else ()
+
+    def call(self, event: ToolCallStart) -> Payloads:
+        """A `tool-call-start`."""
+        function = {"name": event.name, "arguments": ""}
+        start = {"tool_calls": {"id": event.id, "type": "function", "function": function}}
+        return self.block(event.part, start)
+
+    def arguments(self, event: ToolCallDelta) -> Payloads:
+        """A `tool-call-delta`."""
+        more = {"tool_calls": {"function": {"arguments": event.fragment}}}
+        return [_event("tool-call-delta", self.blocks[event.part], more)]
+
+    def citation(self, event: CitationAdded) -> Payloads:
+        """A `citation-start` with the whole citation, and a `citation-end`."""
+        index, self._citations = self._citations, self._citations + 1
+        cited = self._located(event.citation, f"doc_{index + 1}")
+        start = _event("citation-start", index, {"citations": cited})
+        return [*self.ahead(), start, _event("citation-end", index)]
+
+    def ending(self, event: Finish) -> Payloads:
+        """A `message-end`, with the token counts."""
+        return [self._end(finish_reason=self.word(event.reason))]
+
+    def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+        """A `message-end` with the error's message."""
+        reason = code if code in _FAILURES else "ERROR"
+        return [*self.leave(), self._end(finish_reason=reason, error=message)]
+
+    # -- within ------------------------------------------------------------------
+
+    def _piece(self, part: int, key: str, text: str) -> list[Payload]:
+        start = self.block(part, {"content": {"type": key, key: ""}})
+        return [*start, _event("content-delta", self.blocks[part], {"content": {key: text}})]
+
+    def _end(self, **delta: str) -> Payload:
+        return "message-end", {"type": "message-end", "delta": {**delta, "usage": self._report()}}
+
+    def _report(self) -> dict[str, Any]:
+        """Return token counts in Cohere's names; unknown ones are 0, since typed clients require both."""
+        tokens = {"input_tokens": 0, "output_tokens": 0, **self.counted(_COUNTS)}
+        report: dict[str, Any] = {"billed_units": tokens, "tokens": tokens}
+        if self.usage.cached_tokens is not None:
+            report["cached_tokens"] = self.usage.cached_tokens
+        return report
+
+    def _located(self, citation: Citation, id_: str) -> dict[str, Any]:
+        """Return a citation: Cohere's own unchanged, any other with the span of text that it supports."""
+        own = citation.provider_data or {}
+        if "sources" in own:
+            return own
+        told = {"title": citation.title, "url": citation.url, "snippet": citation.text}
+        document = {"id": id_, **{name: value for name, value in told.items() if value is not None}}
+        sources = [{"type": "document", "id": id_, "document": document}]
+        part = citation.cites if citation.cites in self._texts else next(reversed(self._texts), None)
+        if part is None:
+            return {"sources": sources, "type": "TEXT_CONTENT"}
+        start, end = self._span(citation, part)
+        words = {"start": start, "end": end, "text": self._texts[part].since(start)[: end - start]}
+        return {**words, "sources": sources, "content_index": self._places[part], "type": "TEXT_CONTENT"}
+
+    def _span(self, citation: Citation, part: int) -> tuple[int, int]:
+        """Return the start and end of the cited text; if the citation has none, the text not cited yet."""
+        length = self._texts[part].length
+        if citation.start is not None or citation.end is not None:
+            return citation.start or 0, length if citation.end is None else citation.end
+        start, end = self._cited.get(part, (0, 0))
+        # Consecutive citations without new text between them cite the same span.
+        self._cited[part] = start, end = (start, end) if end == length else (end, length)
+        return start, end
+
+
+def _event(type_: str, index: int, message: dict[str, Any] | None = None) -> Payload:
+    delta = {} if message is None else {"delta": {"message": message}}
+    return type_, {"type": type_, "index": index, **delta}

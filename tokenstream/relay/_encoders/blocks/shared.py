@@ -1,0 +1,186 @@
+"""Base class of encoders whose answers are sequences of indexed content blocks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.events import ReasoningDelta, TextDelta
+from tokenstream.relay._encoders.encoder import Encoder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.events import (
+        CitationAdded,
+        Finish,
+        PartDone,
+        PartStart,
+        ToolCallDone,
+    )
+    from tokenstream.message import FinishReason, Part, ReasoningPart
+    from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.turns import Kind
+
+__all__ = ["BlockEncoder", "words_of"]
+
+_SAID: frozenset[Kind] = frozenset({"text", "reasoning", "citation"})
+"""Kinds of parts whose blocks end when another block begins."""
+_ENDS_CALLS = frozenset({"stop", "stop_sequence", "tool_calls", "pause"})
+"""Finish reasons that complete an open call; any other has cut it off."""
+
+
+class BlockEncoder(Encoder, ABC):
+    """Encodes an answer as a head and a sequence of blocks, each with a start, deltas and an end.
+
+    The head is delayed until the first part, so that it can include everything known of the request.
+
+    A text block stays open until another block begins, because citations of it may follow. A
+    tool call's block stays open until the call is complete, even if other parts come between.
+    """
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
+        super().__init__(**options)
+        self.blocks: dict[int, int] = {}
+        """Indexes of the open blocks, by part."""
+        self._written: set[int] = set()
+        """Parts that have or had a block."""
+        self._said: dict[int, None] = {}
+        """Parts whose blocks end when another block begins, in order."""
+        self._count = 0
+        self._redacted: set[int] = set()
+        """Parts whose encrypted reasoning has been sent."""
+
+    # -- for encoders ------------------------------------------------------------
+
+    @abstractmethod
+    def head(self) -> Payloads:
+        """The payloads that begin an answer."""
+
+    def place(self, part: int) -> int:
+        """Return the index of a new block.
+
+        Args:
+            part: The index of its part.
+        """
+        self._count += 1
+        return self._count - 1
+
+    @abstractmethod
+    def begun(self, index: int, start: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
+        """The payloads that begin a block.
+
+        Args:
+            index: The block's index.
+            start: Its initial content, in the format's own form.
+        """
+
+    @abstractmethod
+    def ended(self, part: int, index: int) -> list[Payload]:
+        """The payloads that end a block.
+
+        Args:
+            part: The index of its part.
+            index: The block's index.
+        """
+
+    def hidden(self, part: int, data: str) -> Payloads:
+        """Reasoning that only the provider can read."""
+        return self.omit("encrypted reasoning", "reasoning")
+
+    def special(self, event: PartStart, content: Part) -> Payloads:
+        """The payloads for the start of a part that is neither text nor reasoning."""
+        return ()
+
+    @abstractmethod
+    def ending(self, event: Finish) -> Payloads:
+        """The payloads that end the answer, after its blocks."""
+
+    # -- called by encoders ------------------------------------------------------
+
+    def block(self, part: int, start: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
+        """Return the payloads that open a part's block; none if it is open."""
+        if part in self.blocks:
+            return []
+        before = [*self.ahead(), *self.leave()]
+        self.blocks[part] = index = self.place(part)
+        self._written.add(part)
+        if self._kinds[0, part] in _SAID:
+            self._said[part] = None
+        return [*before, *self.begun(index, start)]
+
+    def leave(self) -> list[Payload]:
+        """Return the ends of the blocks that another block ends."""
+        return [payload for part in [*self._said] for payload in self.shut(part)]
+
+    def cited(self, event: CitationAdded) -> int:
+        """Return the part whose block holds a citation: the cited text, or its own if that has ended."""
+        cites = event.citation.cites
+        if cites is not None and self._kinds.get((0, cites)) == "text":
+            return cites if cites in self.blocks or cites not in self._written else event.part
+        return self.open_text(event.part)
+
+    def open_text(self, part: int) -> int:
+        """Return the open text part; `part` itself if none is open."""
+        return next((said for said in self._said if self._kinds[0, said] == "text"), part)
+
+    def shut(self, part: int) -> list[Payload]:
+        """Return the end of a part's block; nothing if it has none."""
+        index = self.blocks.pop(part, None)
+        self._said.pop(part, None)
+        return [] if index is None else self.ended(part, index)
+
+    # -- handlers of events --------------------------------------------------------
+
+    def open(self, event: PartStart) -> Payloads:
+        """The content of a part's start; a later start of the same part may add more."""
+        content = event.content
+        if content.kind == "reasoning":
+            return [*self.ahead(), *self._reasoned(event.part, content)]
+        if content.kind != "text":
+            return self.special(event, content)
+        new = content.text and event.part not in self.blocks
+        return [*self.ahead(), *(self.text(TextDelta(content.text, part=event.part)) if new else ())]
+
+    def close(self, event: PartDone) -> Payloads:
+        """The end of a block, unless it is a text block."""
+        return () if self._kinds[0, event.part] == "text" else self.shut(event.part)
+
+    def call_done(self, event: ToolCallDone) -> Payloads:
+        """The end of a call's block."""
+        return self.shut(event.part)
+
+    def tail(self) -> Payloads:
+        """The ends of all blocks except those of calls that were cut off, and of the answer."""
+        event = self.finishes[0]
+        ended = event.reason in _ENDS_CALLS
+        left = [part for part in self.blocks if ended or self._kinds[0, part] != "tool_call"]
+        ends = [payload for part in left for payload in self.shut(part)]
+        return [*self.ahead(), *ends, *self.ending(event)]
+
+    # -- within ------------------------------------------------------------------
+
+    def _reasoned(self, part: int, content: ReasoningPart) -> list[Payload]:
+        payloads: list[Payload] = []
+        if part not in self.blocks and (content.text or content.signature):
+            payloads += self.reasoning(ReasoningDelta(content.text, content.signature, part=part))
+        if content.redacted is not None and part not in self._redacted:
+            self._redacted.add(part)
+            payloads += self.hidden(part, content.redacted)
+        return payloads
+
+
+def words_of(reasons: Mapping[str, FinishReason]) -> dict[FinishReason, str]:
+    """Return a format's words for finish reasons; of several words, the first.
+
+    Args:
+        reasons: The finish reason that each word stands for.
+
+    Example:
+        >>> words_of({"max_tokens": "length", "context_window": "length"})
+        {'length': 'max_tokens'}
+    """
+    words: dict[FinishReason, str] = {}
+    for word, reason in reasons.items():
+        words.setdefault(reason, word)
+    return words

@@ -1,0 +1,1 @@
+"""Encoders of Google's formats."""

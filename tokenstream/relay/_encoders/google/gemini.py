@@ -1,0 +1,131 @@
+"""Encoder for Gemini's generateContent."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.relay._encoders.encoder import written
+from tokenstream.relay._encoders.google.shared import ERRORS, PartEncoder, Report, grounding_of, is_named
+from tokenstream.relay._encoders.pieces import string
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.errors import ErrorKind
+    from tokenstream.events import CitationAdded
+    from tokenstream.message import Citation, FinishReason
+    from tokenstream.relay._encoders.encoder import Payload, Payloads
+
+__all__ = ["Gemini"]
+
+_REPORT = Report(
+    {
+        "input_tokens": "promptTokenCount",
+        "output_tokens": "candidatesTokenCount",
+        "total_tokens": "totalTokenCount",
+        "cached_tokens": "cachedContentTokenCount",
+        "reasoning_tokens": "thoughtsTokenCount",
+    },
+    {
+        "input_audio_tokens": ("promptTokensDetails", "AUDIO"),
+        "input_image_tokens": ("promptTokensDetails", "IMAGE"),
+        "output_audio_tokens": ("candidatesTokensDetails", "AUDIO"),
+    },
+    "tokenCount",
+)
+_ESCAPED = re.compile("[<>\x7f-\x9f\u2028\u2029]")
+"""Characters that Google's servers escape although JSON does not require it."""
+
+
+class Gemini(PartEncoder):
+    """Encodes an answer as `GenerateContentResponse` objects; there is no sentinel at the end.
+
+    Tool calls are sent whole, with their ids, and citations with the finish reason. An
+    answer with tool calls ends with STOP like any other.
+    """
+
+    name: ClassVar[str] = "gemini"
+    made_up: ClassVar[str] = "response-1"
+    content_type: ClassVar[str] = "text/event-stream"
+    counts: ClassVar[frozenset[str]] = _REPORT.known
+    words: ClassVar[Mapping[FinishReason, str]] = {
+        "stop": "STOP",
+        "length": "MAX_TOKENS",
+        "content_filter": "SAFETY",
+        "error": "MALFORMED_FUNCTION_CALL",
+        "pause": "CONTINUATION",
+        "unknown": "OTHER",
+    }
+    choices: ClassVar[bool] = True
+
+    @staticmethod
+    def string(text: str) -> bytes:
+        """Return text as a JSON string with the escapes of Google's servers."""
+        return _as_google(string(text)).encode()
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
+        super().__init__(**options)
+        self._sources: dict[int, list[Citation]] = {}
+        """Citations of each choice."""
+
+    def part(self, choice: int, part: dict[str, Any]) -> Payloads:
+        """A chunk with one candidate that has one part."""
+        return [self._chunk(_candidate(choice, part))]
+
+    def citation(self, event: CitationAdded) -> Payloads:
+        """Nothing yet: citations are sent with the finish reason."""
+        if is_named(self, event.citation):
+            self._sources.setdefault(event.choice, []).append(event.citation)
+        return ()
+
+    def tail(self) -> Payloads:
+        """A chunk with each candidate's finish reason and citations, and the token counts."""
+        return [self._chunk(*[self._last(choice) for choice in sorted(self.finishes)])]
+
+    def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+        """An error object instead of a chunk; `code` is an HTTP status or one of Google's status words."""
+        number, status = ERRORS[kind]
+        if code is not None and code.isdecimal():
+            number = int(code)
+        elif code is not None:
+            status = code
+        return [("", {"error": {"code": number, "message": message, "status": status}})]
+
+    def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
+        """Return a payload as an event whose lines end with CRLF, as in the Gemini API.
+
+        Args:
+            name: The event's name; "" for none.
+            payload: JSON; or text, sent as it is.
+        """
+        data = payload if isinstance(payload, str) else _as_google(written(payload))
+        return super().frame(name, data).replace(b"\n", b"\r\n")
+
+    # -- within ------------------------------------------------------------------
+
+    def _last(self, choice: int) -> dict[str, Any]:
+        last = {**_candidate(choice, {"text": ""}), "finishReason": self.word(self.finishes[choice].reason)}
+        sources = self._sources.get(choice)
+        return {**last, "groundingMetadata": grounding_of(sources)} if sources else last
+
+    def _chunk(self, *candidates: dict[str, Any]) -> Payload:
+        usage = _REPORT.of(self.usage)
+        return "", {
+            "candidates": list(candidates),
+            **({"usageMetadata": usage} if usage else {}),
+            "modelVersion": self.answer_model,
+            "responseId": self.answer_id,
+        }
+
+
+def _as_google(line: bytes) -> str:
+    return _ESCAPED.sub(_escape, line.decode())
+
+
+def _escape(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
+
+
+def _candidate(choice: int, part: dict[str, Any]) -> dict[str, Any]:
+    return {"content": {"parts": [part], "role": "model"}, "index": choice}

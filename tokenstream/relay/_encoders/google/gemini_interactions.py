@@ -1,0 +1,215 @@
+"""Encoder for Google's Interactions API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.relay._encoders.blocks.shared import BlockEncoder
+from tokenstream.relay._encoders.google.shared import Report, is_named
+from tokenstream.relay._encoders.media import Media, Medium
+from tokenstream.relay._encoders.vocabulary import CREATED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.errors import ErrorKind
+    from tokenstream.events import (
+        CitationAdded,
+        Finish,
+        MediaDelta,
+        PartDone,
+        PartStart,
+        ReasoningDelta,
+        TextDelta,
+        ToolCallDelta,
+        ToolCallStart,
+    )
+    from tokenstream.message import Citation, FinishReason, Part
+    from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.turns import Kind
+
+__all__ = ["GeminiInteractions"]
+
+_REPORT = Report(
+    {
+        "total_tokens": "total_tokens",
+        "input_tokens": "total_input_tokens",
+        "cached_tokens": "total_cached_tokens",
+        "output_tokens": "total_output_tokens",
+        "reasoning_tokens": "total_thought_tokens",
+    },
+    {
+        "input_audio_tokens": ("input_tokens_by_modality", "audio"),
+        "input_image_tokens": ("input_tokens_by_modality", "image"),
+        "output_audio_tokens": ("output_tokens_by_modality", "audio"),
+    },
+    "tokens",
+)
+_ERRORS: dict[ErrorKind, str] = {
+    "overloaded": "service_unavailable",
+    "rate_limited": "too_many_requests",
+    "invalid_request": "invalid_request",
+    "authentication": "unauthenticated",
+    "network": "gateway_timeout",
+    "unknown": "unknown",
+}
+"""Error codes by kind; any other kind is "internal_server_error"."""
+_OUTPUT = {"type": "model_output"}
+_KINDS = frozenset({"image", "audio", "video"})
+"""Types of media with a content type of their own; all others are documents."""
+
+
+class GeminiInteractions(BlockEncoder):
+    """Encodes an answer as the events of an interaction: its steps, its final status, and `[DONE]`."""
+
+    name: ClassVar[str] = "gemini-interactions"
+    made_up: ClassVar[str] = "v1_1"
+    content_type: ClassVar[str] = "text/event-stream"
+    expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call", "citation", "media"})
+    counts: ClassVar[frozenset[str]] = _REPORT.known
+    words: ClassVar[Mapping[FinishReason, str]] = {
+        "stop": "completed",
+        "tool_calls": "requires_action",
+        "length": "incomplete",
+        "pause": "requires_continuation",
+        "cancelled": "cancelled",
+    }
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
+        super().__init__(**options)
+        self._media = Media()
+
+    # -- steps -------------------------------------------------------------------
+
+    def head(self) -> Payloads:
+        """An `interaction.created`, and the first `interaction.status_update`."""
+        return [
+            _event("interaction.created", interaction=self._interaction("in_progress")),
+            _event("interaction.status_update", interaction_id=self.answer_id, status="in_progress"),
+        ]
+
+    def begun(self, index: int, start: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
+        """A `step.start`."""
+        return [_event("step.start", index=index, step=start)]
+
+    def ended(self, part: int, index: int) -> list[Payload]:
+        """A `step.stop`."""
+        return [_event("step.stop", index=index)]
+
+    def ending(self, event: Finish) -> Payloads:
+        """An `interaction.completed` with the status and all token counts, and the sentinel."""
+        usage = _REPORT.of(self.usage)
+        interaction = {
+            **self._interaction(self.word(event.reason)),
+            **({"usage": usage} if usage else {}),
+            "created": CREATED,
+            "updated": CREATED,
+        }
+        return [_event("interaction.completed", interaction=interaction), ("done", "[DONE]")]
+
+    # -- events ------------------------------------------------------------------
+
+    def text(self, event: TextDelta) -> Payloads:
+        """A `text` delta of an output."""
+        return self._piece(event.part, _OUTPUT, type="text", text=event.text)
+
+    def reasoning(self, event: ReasoningDelta) -> Payloads:
+        """A `thought_summary` delta, a `thought_signature` delta, or both."""
+        payloads: list[Payload] = []
+        thought = {"type": "thought"}
+        if event.text:
+            content = {"type": "text", "text": event.text}
+            payloads += self._piece(event.part, thought, type="thought_summary", content=content)
+        if event.signature is not None:
+            payloads += self._piece(event.part, thought, type="thought_signature", signature=event.signature)
+        return payloads
+
+    def call(self, event: ToolCallStart) -> Payloads:
+        """A `function_call` step, with an empty object for the arguments to come."""
+        call: dict[str, Any] = {"id": event.id, "signature": "", "type": "function_call", "name": event.name}
+        return self.block(event.part, {**call, "arguments": {}})
+
+    def arguments(self, event: ToolCallDelta) -> Payloads:
+        """An `arguments_delta`."""
+        return [self._delta(event.part, type="arguments_delta", arguments=event.fragment)]
+
+    def citation(self, event: CitationAdded) -> Payloads:
+        """A `text_annotation_delta` in the open text's step, or in an empty output."""
+        if not is_named(self, event.citation):
+            return ()
+        part = self.open_text(event.part)
+        return self._piece(
+            part, _OUTPUT, type="text_annotation_delta", annotations=[_annotation(event.citation)]
+        )
+
+    def special(self, event: PartStart, content: Part) -> Payloads:
+        """The content of a media part's start."""
+        deltas = self._media.begin(event, content) if content.kind == "media" else []
+        return [payload for delta in deltas for payload in self.media(delta)]
+
+    def media(self, event: MediaDelta) -> Payloads:
+        """A piece of audio; other media are sent when they are complete.
+
+        Raises:
+            NotExpressible: It has a transcript of audio.
+        """
+        if event.transcript:
+            self.omit("the words of audio", "media")
+        medium = self._media.of(event)
+        medium.pieces.append(event.data)
+        if not medium.is_audio:
+            return ()
+        payloads = self._shown(event.part, medium) if event.data else ()
+        medium.pieces.clear()
+        return payloads
+
+    def close(self, event: PartDone) -> Payloads:
+        """A complete medium, and the end of its step."""
+        medium = self._media.take(event)
+        sent = medium is None or event.part in self.blocks
+        shown = () if medium is None or sent else self._shown(event.part, medium)
+        return [*shown, *super().close(event)]
+
+    def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+        """An `error` event."""
+        told = {"code": code or _ERRORS.get(kind, "internal_server_error"), "message": message}
+        return [_event("error", error=told)]
+
+    # -- within ------------------------------------------------------------------
+
+    def _interaction(self, status: str) -> dict[str, Any]:
+        return {
+            "id": self.answer_id,
+            "status": status,
+            "object": "interaction",
+            "model": self.answer_model,
+        }
+
+    def _piece(self, part: int, start: dict[str, Any], **delta: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
+        """Return a delta of a part, preceded by the start of its step if that was not sent."""
+        return [*self.block(part, start), self._delta(part, **delta)]
+
+    def _delta(self, part: int, **delta: Any) -> Payload:  # noqa: ANN401 - any JSON value
+        return _event("step.delta", index=self.blocks[part], delta=delta)
+
+    def _shown(self, part: int, medium: Medium) -> Payloads:
+        told = medium.told("mime_type", "uri")
+        if told is None:
+            return self.omit("media of which nothing is known", "media")
+        kind = (medium.mime_type or "").partition("/")[0]
+        return self._piece(part, _OUTPUT, type=kind if kind in _KINDS else "document", **told)
+
+
+def _event(kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
+    return kind, {**fields, "event_type": kind}
+
+
+def _annotation(citation: Citation) -> dict[str, Any]:
+    """Return a citation as an annotation: of a file if it has the cited text, else of a web page."""
+    places = {"start_index": citation.start, "end_index": citation.end}
+    if citation.text is None:
+        found = {"type": "url_citation", "url": citation.url, "title": citation.title, **places}
+    else:
+        file = {"document_uri": citation.url, "file_name": citation.title, "source": citation.text}
+        found = {"type": "file_citation", **file, **places}
+    return {name: value for name, value in found.items() if value is not None}

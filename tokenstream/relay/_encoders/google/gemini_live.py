@@ -1,0 +1,124 @@
+"""Encoder for Gemini Live: the messages that its server sends over a WebSocket."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.relay._encoders.encoder import written
+from tokenstream.relay._encoders.google.shared import PartEncoder, Report, grounding_of, is_named
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.events import CitationAdded, MediaDelta, MessageStart, PartDone
+    from tokenstream.message import Citation, FinishReason
+    from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.relay._encoders.media import Medium
+
+__all__ = ["GeminiLive"]
+
+_REPORT = Report(
+    {
+        "input_tokens": "promptTokenCount",
+        "cached_tokens": "cachedContentTokenCount",
+        "output_tokens": "responseTokenCount",
+        "reasoning_tokens": "thoughtsTokenCount",
+        "total_tokens": "totalTokenCount",
+    },
+    {
+        "input_audio_tokens": ("promptTokensDetails", "AUDIO"),
+        "input_image_tokens": ("promptTokensDetails", "IMAGE"),
+        "output_audio_tokens": ("responseTokensDetails", "AUDIO"),
+    },
+    "tokenCount",
+)
+_SAID = ("generationComplete", "interrupted")
+"""Finish reasons that are sent in their own message, before the one that ends the turn."""
+
+
+class GeminiLive(PartEncoder):
+    """Encodes an answer as the messages of a session with one turn of the model.
+
+    Gemini Live has no message for errors: its server closes the connection with a code.
+    """
+
+    name: ClassVar[str] = "gemini-live"
+    content_type: ClassVar[str] = "application/x-ndjson"
+    messages: ClassVar[bool] = True
+    counts: ClassVar[frozenset[str]] = _REPORT.known
+    words: ClassVar[Mapping[FinishReason, str]] = {
+        "stop": "generationComplete",
+        "cancelled": "interrupted",
+        "content_filter": "RESPONSE_REJECTED",
+        "pause": "NEED_MORE_INPUT",
+        "error": "MALFORMED_FUNCTION_CALL",
+    }
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
+        super().__init__(**options)
+        self._sources: list[Citation] = []
+
+    # -- events ------------------------------------------------------------------
+
+    def begin(self, event: MessageStart) -> Payloads:
+        """A `setupComplete`."""
+        super().begin(event)
+        return self.ahead()
+
+    def head(self) -> Payloads:
+        """A `setupComplete`."""
+        return [("", {"setupComplete": {}})]
+
+    def part(self, choice: int, part: dict[str, Any]) -> Payloads:
+        """A `modelTurn` with one part."""
+        return self._content(modelTurn={"parts": [part]})
+
+    def called(self, choice: int, call: dict[str, Any]) -> Payloads:
+        """A `toolCall`."""
+        return [*self.ahead(), ("", {"toolCall": {"functionCalls": [call]}})]
+
+    def citation(self, event: CitationAdded) -> Payloads:
+        """Nothing yet: citations are sent at the end."""
+        if is_named(self, event.citation):
+            self._sources.append(event.citation)
+        return ()
+
+    def media(self, event: MediaDelta) -> Payloads:
+        """A piece of audio, or of its transcript; other media are sent when they are complete."""
+        payloads: list[Payload] = []
+        if event.transcript:
+            payloads += self._content(outputTranscription={"text": event.transcript})
+        medium = self.shown.of(event)
+        if medium.is_audio and event.data:
+            data = b64encode(event.data).decode()
+            payloads += self.part(0, {"inlineData": {"mimeType": medium.mime_type, "data": data}})
+        elif event.data:
+            medium.pieces.append(event.data)
+        return payloads
+
+    def tail(self) -> Payloads:
+        """The end of the generation, and the end of the turn with the token counts."""
+        word = self.word(self.finishes[0].reason)
+        told = self._content(groundingMetadata=grounding_of(self._sources)) if self._sources else self.ahead()
+        told += self._content(**{word: True}) if word in _SAID else []
+        ended = {"turnComplete": True, **({} if word in _SAID else {"turnCompleteReason": word})}
+        usage = _REPORT.of(self.usage)
+        return [*told, ("", {"serverContent": ended, **({"usageMetadata": usage} if usage else {})})]
+
+    def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
+        """Return a message with a line feed, which separates messages in a file.
+
+        Args:
+            name: Unused: messages have no names.
+            payload: JSON; or text, sent as it is.
+        """
+        return (payload.encode() if isinstance(payload, str) else written(payload)) + b"\n"
+
+    # -- within ------------------------------------------------------------------
+
+    def _content(self, **content: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
+        return [*self.ahead(), ("", {"serverContent": content})]
+
+    def _shown(self, event: PartDone, medium: Medium) -> Payloads:
+        return () if medium.is_audio and medium.url is None else super()._shown(event, medium)

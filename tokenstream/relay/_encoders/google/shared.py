@@ -1,0 +1,217 @@
+"""Shared by the encoders of Google's APIs: token counts, citations, and media that are sent whole."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.events import ReasoningDelta, TextDelta
+from tokenstream.relay._encoders.encoder import Encoder, WholeCalls
+from tokenstream.relay._encoders.media import Media, without_none
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tokenstream.errors import ErrorKind
+    from tokenstream.events import MediaDelta, PartDone, PartStart, ToolCallDone
+    from tokenstream.message import Citation, ReasoningPart, Usage
+    from tokenstream.relay._encoders.encoder import Payloads
+    from tokenstream.relay._encoders.media import Medium
+    from tokenstream.turns import Kind
+
+__all__ = ["ERRORS", "PartEncoder", "Report", "grounding_of", "is_named"]
+
+ERRORS: dict[ErrorKind, tuple[int, str]] = {
+    "overloaded": (503, "UNAVAILABLE"),
+    "rate_limited": (429, "RESOURCE_EXHAUSTED"),
+    "invalid_request": (400, "INVALID_ARGUMENT"),
+    "authentication": (401, "UNAUTHENTICATED"),
+    "server": (500, "INTERNAL"),
+    "network": (504, "DEADLINE_EXCEEDED"),
+    "unknown": (500, "UNKNOWN"),
+}
+"""HTTP status and Google's status word, by kind of error."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Layout of an API's token counts.
+
+    Args:
+        counts: The API's name for each of our counts.
+        kinds: For each of our counts of one modality: the API's list, and the modality in it.
+        count: The name of the count in an element of such a list.
+
+    Example:
+        >>> from tokenstream.message import Usage
+        >>> names = {"output_tokens": "written", "reasoning_tokens": "thought", "total_tokens": "all"}
+        >>> Report(names, {}, "n").of(Usage(input_tokens=2, output_tokens=7, reasoning_tokens=4))
+        {'written': 3, 'thought': 4, 'all': 9}
+    """
+
+    counts: Mapping[str, str]
+    kinds: Mapping[str, tuple[str, str]]
+    count: str
+
+    @property
+    def known(self) -> frozenset[str]:
+        """The fields of a `Usage` that the layout has a place for."""
+        return frozenset((*self.counts, *self.kinds))
+
+    def of(self, usage: Usage) -> dict[str, Any]:
+        """Return token counts in the API's names; {} if there are none.
+
+        Args:
+            usage: The counts; a missing total is computed as their sum.
+        """
+        known = usage.model_dump(exclude_none=True, include={*self.known, "input_tokens", "output_tokens"})
+        if {"input_tokens", "output_tokens"} <= known.keys():
+            known.setdefault("total_tokens", known["input_tokens"] + known["output_tokens"])
+        if "output_tokens" in known:
+            # Google's output count excludes reasoning tokens.
+            known["output_tokens"] = max(0, known["output_tokens"] - known.get("reasoning_tokens", 0))
+        report: dict[str, Any] = {
+            theirs: known[ours] for ours, theirs in self.counts.items() if ours in known
+        }
+        for ours, (place, modality) in self.kinds.items():
+            if ours in known:
+                report.setdefault(place, []).append({"modality": modality, self.count: known[ours]})
+        return report
+
+
+def is_named(encoder: Encoder, citation: Citation) -> bool:
+    """Return True if a citation has a URL or a title; False if it is to be left out.
+
+    Args:
+        encoder: The encoder, which knows what may be left out.
+        citation: The citation.
+
+    Raises:
+        NotExpressible: It has neither, and `drop` does not allow leaving it out.
+    """
+    if citation.url is None and citation.title is None:
+        encoder.omit("a citation with neither a URL nor a title", "citation")
+        return False
+    return True
+
+
+def grounding_of(citations: Iterable[Citation]) -> dict[str, Any]:
+    """Return citations as grounding metadata, with the passages that they support if known.
+
+    Example:
+        >>> from tokenstream.message import Citation
+        >>> grounding_of([Citation(url="https://example.org", title="Example")])
+        {'groundingChunks': [{'web': {'uri': 'https://example.org', 'title': 'Example'}}]}
+    """
+    chunks: list[dict[str, Any]] = []
+    supports: list[dict[str, Any]] = []
+    for index, citation in enumerate(citations):
+        source = without_none(uri=citation.url, title=citation.title, text=citation.text)
+        # A "web" chunk has no field for the cited text.
+        chunks.append({"web" if citation.text is None else "retrievedContext": source})
+        segment = without_none(startIndex=citation.start, endIndex=citation.end)
+        if segment:
+            supports.append({"segment": segment, "groundingChunkIndices": [index]})
+    return {"groundingChunks": chunks, **({"groundingSupports": supports} if supports else {})}
+
+
+class PartEncoder(WholeCalls, Encoder, ABC):
+    """Encodes an answer as Gemini's `Part`s; everything but text is sent whole.
+
+    A part that never became complete, such as a call that was cut off or half an image, is not sent.
+    """
+
+    expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call", "citation", "media"})
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
+        super().__init__(**options)
+        self.shown = Media()
+        self._started: set[tuple[int, int]] = set()
+        """Parts whose start was seen; a repeated start is ignored."""
+
+    # -- for encoders ------------------------------------------------------------
+
+    @abstractmethod
+    def part(self, choice: int, part: dict[str, Any]) -> Payloads:
+        """The payloads for a part.
+
+        Args:
+            choice: The index of its choice.
+            part: Google's `Part`, or a piece of one.
+        """
+
+    def called(self, choice: int, call: dict[str, Any]) -> Payloads:
+        """The payloads for a complete tool call."""
+        return self.part(choice, {"functionCall": call})
+
+    # -- handlers of events ------------------------------------------------------
+
+    def open(self, event: PartStart) -> Payloads:
+        """The content of a part's start."""
+        content = event.content
+        if content.kind == "media":
+            return [payload for delta in self.shown.begin(event, content) for payload in self.media(delta)]
+        place = event.choice, event.part
+        if place in self._started:
+            return ()
+        self._started.add(place)
+        if content.kind == "reasoning":
+            return self._thought(event, content)
+        text = content.text if content.kind == "text" else ""
+        return self.text(TextDelta(text, choice=event.choice)) if text else ()
+
+    def text(self, event: TextDelta) -> Payloads:
+        """A part with `text`."""
+        return self.part(event.choice, {"text": event.text})
+
+    def reasoning(self, event: ReasoningDelta) -> Payloads:
+        """A part with `text`, marked as `thought`."""
+        signed = without_none(thoughtSignature=event.signature)
+        return self.part(event.choice, {"text": event.text, "thought": True, **signed})
+
+    def call_done(self, event: ToolCallDone) -> Payloads:
+        """A call with its arguments as an object.
+
+        Raises:
+            NotExpressible: They are not an object.
+        """
+        call, arguments = event.call, self.object_of(event)
+        if arguments is None:
+            return ()
+        return self.called(event.choice, {"id": call.id, "name": call.name, "args": arguments})
+
+    def media(self, event: MediaDelta) -> Payloads:
+        """Nothing yet: media are sent when they are complete.
+
+        Raises:
+            NotExpressible: It is what audio says in words.
+        """
+        if event.transcript:
+            self.omit("the words of audio", "media")
+        self.shown.of(event).pieces.append(event.data)
+        return ()
+
+    def close(self, event: PartDone) -> Payloads:
+        """A complete medium, or its address.
+
+        Raises:
+            NotExpressible: Its type is not known, or it has neither content nor an address.
+        """
+        medium = self.shown.take(event)
+        return () if medium is None else self._shown(event, medium)
+
+    # -- within ------------------------------------------------------------------
+
+    def _thought(self, event: PartStart, content: ReasoningPart) -> Payloads:
+        if content.redacted is not None:
+            return self.omit("encrypted reasoning", "reasoning")
+        if not content.text and content.signature is None:
+            return ()
+        return self.reasoning(ReasoningDelta(content.text, content.signature, choice=event.choice))
+
+    def _shown(self, event: PartDone, medium: Medium) -> Payloads:
+        told = medium.told("mimeType", "fileUri")
+        if told is None or medium.mime_type is None:
+            return self.omit("media whose type or content is not known", "media")
+        return self.part(event.choice, {"inlineData" if "data" in told else "fileData": told})

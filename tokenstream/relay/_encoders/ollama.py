@@ -1,0 +1,113 @@
+"""Encoder for Ollama's `/api/chat`: one JSON object per line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.relay._encoders.encoder import Encoder, WholeCalls, written
+from tokenstream.relay._encoders.pieces import string
+from tokenstream.relay._encoders.vocabulary import CREATED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.errors import ErrorKind
+    from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDone
+    from tokenstream.message import FinishReason, Usage
+    from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.turns import Kind
+
+__all__ = ["Ollama"]
+
+_ESCAPED = {
+    character.encode(): b"\\u%04x" % ord(character) for character in ("<", ">", "&", "\u2028", "\u2029")
+}
+"""Characters that Go escapes in JSON; Ollama's SDK would read the last two as line ends."""
+_LOADING = 1_000_000
+_PER_INPUT_TOKEN, _PER_OUTPUT_TOKEN = 1_000_000, 20_000_000
+"""Nanoseconds reported in the statistics."""
+
+
+class Ollama(WholeCalls, Encoder):
+    """Encodes an answer as lines of `/api/chat`; tool calls are sent whole and without an id."""
+
+    name: ClassVar[str] = "ollama"
+    content_type: ClassVar[str] = "application/x-ndjson"
+    expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call"})
+    counts: ClassVar[frozenset[str]] = frozenset({"input_tokens", "output_tokens"})
+    words: ClassVar[Mapping[FinishReason, str]] = {"stop": "stop", "length": "length"}
+    names_calls: ClassVar[bool] = False
+
+    @staticmethod
+    def string(text: str) -> bytes:
+        """Return text as a JSON string with Go's escapes."""
+        return _as_go(string(text))
+
+    def text(self, event: TextDelta) -> Payloads:
+        """A line with `content`."""
+        return [self._line({"role": "assistant", "content": event.text})]
+
+    def reasoning(self, event: ReasoningDelta) -> Payloads:
+        """A line with `thinking`; a signature is omitted."""
+        text = self.unsigned(event)
+        return [self._line({"role": "assistant", "content": "", "thinking": text})] if text else ()
+
+    def call_done(self, event: ToolCallDone) -> Payloads:
+        """A line with the call.
+
+        Raises:
+            NotExpressible: Its arguments are not a JSON object.
+        """
+        arguments = self.object_of(event)
+        if arguments is None:
+            return ()
+        function = {"name": event.call.name, "arguments": arguments}
+        return [self._line({"role": "assistant", "content": "", "tool_calls": [{"function": function}]})]
+
+    def tail(self) -> Payloads:
+        """The last line, with the finish reason and the statistics."""
+        reason = self.word(self.finishes[0].reason)
+        name, line = self._line({"role": "assistant", "content": ""})
+        return [(name, {**line, "done": True, "done_reason": reason, **_statistics(self.usage)})]
+
+    def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+        """A line with the error's message."""
+        return [("", {"error": message})]
+
+    def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
+        """Return a payload as a line.
+
+        Args:
+            name: Unused; lines have no names.
+            payload: JSON; or text, sent as it is.
+        """
+        if isinstance(payload, str):
+            return payload.encode() + b"\n"
+        return _as_go(written(payload)) + b"\n"
+
+    # -- within ----------------------------------------------------------------
+
+    def _line(self, message: dict[str, Any]) -> Payload:
+        return "", {"model": self.answer_model, "created_at": CREATED, "message": message, "done": False}
+
+
+def _as_go(line: bytes) -> bytes:
+    for character, escape in _ESCAPED.items():
+        line = line.replace(character, escape)
+    return line
+
+
+def _statistics(usage: Usage) -> dict[str, int]:
+    """Return token counts and durations; like Ollama, omit those that were not counted."""
+    read, wrote = usage.input_tokens, usage.output_tokens
+    reading = None if read is None else {"prompt_eval_count": read}
+    writing = None if wrote is None else {"eval_count": wrote}
+    if reading is None and writing is None:
+        return {}
+    took = (read or 0) * _PER_INPUT_TOKEN, (wrote or 0) * _PER_OUTPUT_TOKEN
+    return {
+        "total_duration": _LOADING + sum(took),
+        "load_duration": _LOADING,
+        **({} if reading is None else {**reading, "prompt_eval_duration": took[0]}),
+        **({} if writing is None else {**writing, "eval_duration": took[1]}),
+    }

@@ -1,0 +1,1 @@
+"""Encoders of OpenAI's formats, and of Mistral's."""

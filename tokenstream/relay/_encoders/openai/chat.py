@@ -1,0 +1,201 @@
+"""Encoder for OpenAI's Chat Completions, with reasoning and images as most compatible servers send them."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.relay._encoders.media import Media
+from tokenstream.relay._encoders.openai.shared import CUT, ChunkEncoder, citation_of, cut_short
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.events import (
+        CitationAdded,
+        Finish,
+        MediaDelta,
+        MessageStart,
+        PartDone,
+        PartStart,
+        ReasoningDelta,
+        RefusalDelta,
+        TextDelta,
+        ToolCallDelta,
+        ToolCallDone,
+        ToolCallStart,
+    )
+    from tokenstream.message import FinishReason
+    from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.relay._encoders.media import Medium
+    from tokenstream.turns import Kind
+
+__all__ = ["OpenAIChat"]
+
+_BODIES = {"function": "arguments", "custom": "input"}
+"""Field of the arguments, by type of call."""
+
+
+class OpenAIChat(ChunkEncoder):
+    """Encodes an answer as `chat.completion.chunk` objects, and `[DONE]`."""
+
+    name: ClassVar[str] = "openai-chat"
+    object: ClassVar[str] = "chat.completion.chunk"
+    made_up: ClassVar[str] = "chatcmpl-1"
+    greeting: ClassVar[dict[str, Any]] = {"role": "assistant", "content": "", "refusal": None}
+    """The delta that begins a choice."""
+    expresses: ClassVar[frozenset[Kind]] = frozenset(
+        {"text", "reasoning", "refusal", "tool_call", "custom_tool_call", "citation", "media"}
+    )
+    words: ClassVar[Mapping[FinishReason, str]] = {
+        "stop": "stop",
+        "length": "length",
+        "tool_calls": "tool_calls",
+        "content_filter": "content_filter",
+    }
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
+        super().__init__(**options)
+        self._calls: dict[int, int] = {}
+        """Number of calls in each choice."""
+        self._greeted: set[int] = set()
+        """Choices whose role was sent."""
+        self._places: dict[tuple[int, int], tuple[int, str]] = {}
+        """Index of each call in its choice, and its type, by choice and part."""
+        self._shown = Media()
+        self._open: dict[int, tuple[int, int]] = {}
+        """Choice and part of each choice's last call, by choice."""
+        self._whole: set[tuple[int, int]] = set()
+        """Complete calls, by choice and part."""
+
+    def begin(self, event: MessageStart) -> Payloads:
+        """The first chunk of a choice, with the role."""
+        super().begin(event)
+        return self.greet(event.choice)
+
+    def open(self, event: PartStart) -> Payloads:
+        """The content of a media part's start."""
+        content = event.content
+        deltas = self._shown.begin(event, content) if content.kind == "media" else []
+        return [payload for delta in deltas for payload in self.media(delta)]
+
+    def text(self, event: TextDelta) -> Payloads:
+        """A delta with `content`."""
+        return self.delta(event.choice, content=event.text)
+
+    def reasoning(self, event: ReasoningDelta) -> Payloads:
+        """A delta with `reasoning_content`; a signature is omitted."""
+        text = self.unsigned(event)
+        return self.delta(event.choice, reasoning_content=text) if text else ()
+
+    def refusal(self, event: RefusalDelta) -> Payloads:
+        """A delta with `refusal`."""
+        return self.delta(event.choice, refusal=event.text)
+
+    def call(self, event: ToolCallStart) -> Payloads:
+        """A delta with the call's id and name."""
+        index = self.place_call(event.choice, event.part)
+        # The legacy form "function_call" cannot hold several calls.
+        type_ = "custom" if event.type == "custom" else "function"
+        self._places[event.choice, event.part] = index, type_
+        body = {"name": event.name, _BODIES[type_]: ""}
+        call = {"index": index, "id": event.id, "type": type_, type_: body}
+        return self.delta(event.choice, tool_calls=[call])
+
+    def arguments(self, event: ToolCallDelta) -> Payloads:
+        """A delta with more of the call's arguments."""
+        index, type_ = self._places[event.choice, event.part]
+        call = {"index": index, type_: {_BODIES[type_]: event.fragment}}
+        return self.delta(event.choice, tool_calls=[call])
+
+    def call_done(self, event: ToolCallDone) -> Payloads:
+        """Nothing: the next delta implies that the call is complete."""
+        self._whole.add((event.choice, event.part))
+        return ()
+
+    def finish(self, event: Finish) -> Payloads:
+        """Nothing yet: the finish reason is sent at the end.
+
+        Raises:
+            NotExpressible: The format has no word for it, or it would mark a complete call as cut off.
+        """
+        if event.reason in CUT and self._open.get(event.choice) in self._whole:
+            cut_short(self, event.reason)
+        return super().finish(event)
+
+    def citation(self, event: CitationAdded) -> Payloads:
+        """A delta with an annotation; the cited text goes into `content`, as OpenRouter sends it."""
+        found = citation_of(self, event.citation)
+        if found is None:
+            return ()
+        if event.citation.text is not None:
+            found["content"] = event.citation.text
+        return self.delta(event.choice, annotations=[{"type": "url_citation", "url_citation": found}])
+
+    def media(self, event: MediaDelta) -> Payloads:
+        """A delta with audio; an image is sent when it is complete."""
+        medium = self._shown.of(event)
+        kind = _kind_of(medium)
+        if kind == "image":
+            medium.pieces.append(event.data)
+            return ()
+        if kind != "audio":
+            return self.omit(f"media that are neither images nor audio (part {event.part})", "media")
+        audio = {"id": f"audio_{event.part + 1}"}
+        if event.data:
+            audio["data"] = b64encode(event.data).decode()
+        if event.transcript:
+            audio["transcript"] = event.transcript
+        return self.delta(event.choice, audio=audio)
+
+    def close(self, event: PartDone) -> Payloads:
+        """A delta with a complete image, or its URL."""
+        image = self._shown.take(event)
+        url = None if image is None else image.address(image.mime_type or "image/png")
+        if url is None:
+            return ()
+        return self.delta(event.choice, images=[{"type": "image_url", "image_url": {"url": url}}])
+
+    def last(self, choice: int, word: str) -> Payloads:
+        """An empty delta with the finish reason."""
+        return [*self.greet(choice), self.piece(choice, {}, word)]
+
+    # -- chunks ----------------------------------------------------------------
+
+    def place_call(self, choice: int, part: int) -> int:
+        """Return the index of a new call in its choice.
+
+        Args:
+            choice: The choice.
+            part: The index of the call's part.
+        """
+        index = self._calls.get(choice, 0)
+        self._calls[choice] = index + 1
+        self._open[choice] = choice, part
+        return index
+
+    def greet(self, choice: int) -> list[Payload]:
+        """Return the chunk that begins a choice, once."""
+        if choice in self._greeted:
+            return []
+        self._greeted.add(choice)
+        return [self.piece(choice, self.greeting)]
+
+    def delta(self, choice: int, **delta: Any) -> Payloads:  # noqa: ANN401 - any JSON value
+        """Return a chunk with a delta, preceded by the choice's role if that was not sent."""
+        return [*self.greet(choice), self.piece(choice, delta)]
+
+    def piece(self, index: int, delta: dict[str, Any], finish: str | None = None) -> Payload:
+        """Return a chunk.
+
+        Args:
+            index: The index of its choice.
+            delta: The delta.
+            finish: The provider's word for the finish reason.
+        """
+        return self.chunk({"index": index, "delta": delta, "logprobs": None, "finish_reason": finish})
+
+
+def _kind_of(medium: Medium) -> str:
+    """Return "audio", "image" or another kind; without a type it is audio, to which OpenAI gives none."""
+    return (medium.mime_type or "audio").partition("/")[0]

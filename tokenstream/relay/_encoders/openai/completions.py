@@ -1,0 +1,43 @@
+"""Encoder for OpenAI's legacy completions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.relay._encoders.openai.shared import ChunkEncoder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.events import TextDelta
+    from tokenstream.message import FinishReason
+    from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.turns import Kind
+
+__all__ = ["OpenAICompletions"]
+
+
+class OpenAICompletions(ChunkEncoder):
+    """Encodes an answer as `text_completion` objects, and `[DONE]`."""
+
+    name: ClassVar[str] = "openai-completions"
+    object: ClassVar[str] = "text_completion"
+    made_up: ClassVar[str] = "cmpl-1"
+    expresses: ClassVar[frozenset[Kind]] = frozenset({"text"})
+    words: ClassVar[Mapping[FinishReason, str]] = {
+        "stop": "stop",
+        "length": "length",
+        "content_filter": "content_filter",
+    }
+
+    def text(self, event: TextDelta) -> Payloads:
+        """A piece of text."""
+        return [self._piece(event.choice, event.text)]
+
+    def last(self, choice: int, word: str) -> Payloads:
+        """An empty piece with the finish reason."""
+        return [self._piece(choice, "", word)]
+
+    def _piece(self, index: int, text: str, finish: str | None = None) -> Payload:
+        choice: dict[str, Any] = {"text": text, "index": index, "logprobs": None, "finish_reason": finish}
+        return self.chunk(choice)

@@ -1,0 +1,261 @@
+"""Base class of encoders for OpenAI's APIs whose answers are lists of items."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._basics.text_log import TextLog
+from tokenstream.events import Finish, MediaDelta
+from tokenstream.message import MediaPart, ToolCall
+from tokenstream.relay._encoders.encoder import Encoder
+from tokenstream.relay._encoders.openai.shared import CUT
+from tokenstream.relay._encoders.pieces import keeping
+
+if TYPE_CHECKING:
+    from tokenstream.events import (
+        Event,
+        MessageStart,
+        PartDone,
+        PartStart,
+        RefusalDelta,
+        TextDelta,
+        ToolCallDelta,
+        ToolCallDone,
+        ToolCallStart,
+    )
+    from tokenstream.message import Part
+    from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.relay._encoders.pieces import Wrap
+
+__all__ = ["CALLS", "Item", "ItemEncoder"]
+
+CALLS = frozenset({"tool_call", "custom_tool_call"})
+"""Kinds of items that are calls of the application's tools."""
+
+
+class Item:
+    """One item of an answer, with a start and an end of its own.
+
+    Args:
+        kind: The kind of item, in the encoder's terms.
+        part: The index of its part.
+        index: Its index among the items.
+        fields: Its fields besides the content.
+    """
+
+    __slots__ = (
+        "annotations",
+        "data",
+        "fields",
+        "id",
+        "index",
+        "kind",
+        "over",
+        "part",
+        "told",
+        "whole",
+        "written",
+    )
+
+    def __init__(self, kind: str, part: int, index: int, fields: dict[str, Any]) -> None:
+        self.kind = kind
+        self.part = part
+        self.index = index
+        self.fields = fields
+        self.id = ""
+        self.written = TextLog()
+        """Text so far; for a call, its arguments."""
+        self.annotations: list[dict[str, Any]] = []
+        self.data: list[bytes] = []
+        """Pieces of a medium."""
+        self.whole = False
+        """True for a complete call."""
+        self.over = False
+        """True once its end was sent."""
+        self.told: dict[str, Any] = {}
+        """The item as sent in its end."""
+
+
+class ItemEncoder(Encoder, ABC):
+    """Encodes an answer as a list of items, each with a start, pieces and an end.
+
+    The end of a text is delayed until the next item begins, because citations of it may follow.
+    """
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
+        super().__init__(**options)
+        self.items: list[Item] = []
+        self.starts: dict[int, Part] = {}
+        """Latest content given at the start of each part, by index."""
+        self._of_part: dict[int, Item] = {}
+        self._leaving: list[Item] = []
+        """Items whose part is complete, and whose end was not sent yet."""
+
+    # -- for encoders: each returns the payloads to send --------------------------
+
+    @abstractmethod
+    def head(self) -> Payloads:
+        """The payloads that begin an answer."""
+
+    @abstractmethod
+    def begun(self, item: Item) -> Payloads:
+        """The payloads that begin an item."""
+
+    @abstractmethod
+    def more(self, item: Item, text: str) -> Payloads:
+        """The payloads for more of an item's text."""
+
+    @abstractmethod
+    def ended(self, item: Item, status: str) -> Payloads:
+        """The payloads that end an item, with status "completed", or "incomplete" if it was cut off."""
+
+    @abstractmethod
+    def ending(self, finish: Finish) -> Payloads:
+        """The payloads that end an answer."""
+
+    # -- events ------------------------------------------------------------------
+
+    def begin(self, event: MessageStart) -> Payloads:
+        """The head, once."""
+        super().begin(event)
+        return self.ahead()
+
+    def open(self, event: PartStart) -> Payloads:
+        """Nothing yet: another start may follow before the first piece."""
+        self.starts[event.part] = event.content
+        return ()
+
+    def text(self, event: TextDelta) -> Payloads:
+        """More of a text."""
+        return self.write(event.part, "text", event.text)
+
+    def refusal(self, event: RefusalDelta) -> Payloads:
+        """More of a refusal."""
+        return self.write(event.part, "refusal", event.text)
+
+    def call(self, event: ToolCallStart) -> Payloads:
+        """A call begins."""
+        kind = "custom_tool_call" if event.type == "custom" else "tool_call"
+        return self.item(event.part, kind, call_id=event.id, name=event.name)[1]
+
+    def arguments(self, event: ToolCallDelta) -> Payloads:
+        """More of a call's arguments."""
+        return self.write(event.part, "tool_call", event.fragment)
+
+    def call_done(self, event: ToolCallDone) -> Payloads:
+        """The end of a call; its final arguments replace the fragments."""
+        return self._end_call(event.part, event.call)
+
+    def _end_call(self, part: int, call: ToolCall) -> Payloads:
+        item = self._of_part[part]
+        item.whole, item.written = True, TextLog()
+        item.written.append(call.arguments_text)
+        return self.end_item(item)
+
+    def close(self, event: PartDone) -> Payloads:
+        """Nothing yet, as citations may follow; but media without pieces and invalid calls are sent."""
+        if isinstance(event.content, ToolCall):
+            # The arguments are not JSON, but the call has ended all the same.
+            return self._end_call(event.part, event.content)
+        item, start = self._of_part.get(event.part), self.starts.get(event.part)
+        payloads: Payloads = ()
+        if item is None and isinstance(start, MediaPart):
+            if start.data:
+                payloads = self.media(MediaDelta(start.data, part=event.part))
+                item = self._of_part.get(event.part)
+            elif start.url is not None:
+                self.omit("media that were not sent themselves", "media")
+        if item is not None:
+            self._leaving.append(item)
+        return payloads
+
+    def finish(self, event: Finish) -> Payloads:
+        """Nothing yet: the finish reason is sent at the end.
+
+        Raises:
+            NotExpressible: The format has no word for it, or it is "tool_calls" in an answer without calls.
+        """
+        if event.reason == "tool_calls" and CALLS.isdisjoint(item.kind for item in self.items):
+            if "all" not in self.drop and not self.has_calls():
+                raise self.refused("the finish reason 'tool_calls' without a tool call")
+            # The calls were left out, so the client has nothing to run.
+            event = Finish("stop", event.raw_reason)
+        return super().finish(event)
+
+    def tail(self) -> Payloads:
+        """The ends of all items and of the answer."""
+        finish = self.finishes[0]
+        yield from self.ahead()
+        yield from self.end_all(cut=finish.reason in CUT)
+        yield from self.ending(finish)
+
+    # -- items -------------------------------------------------------------------
+
+    def item(self, part: int, kind: str, **fields: Any) -> tuple[Item, list[Payload]]:  # noqa: ANN401 - any JSON value
+        """Return a part's item, and the payloads that begin it if it is new.
+
+        Args:
+            part: The part's index.
+            kind: The kind of item.
+            **fields: The item's fields besides its content.
+        """
+        held = self._of_part.get(part)
+        if held is not None:
+            return held, []
+        item = Item(kind, part, len(self.items), fields)
+        payloads = self.ahead()
+        for before in self._leaving:
+            payloads += self.end_item(before)
+        self._leaving.clear()
+        self.items.append(item)
+        self._of_part[part] = item
+        payloads += self.begun(item)
+        return item, payloads
+
+    def held(self, part: int | None) -> Item | None:
+        """Return a part's item; None if none has begun."""
+        return None if part is None else self._of_part.get(part)
+
+    def write(self, part: int, kind: str, text: str) -> list[Payload]:
+        """Return the payloads for more text of a part, and for the start of its item if that is new.
+
+        Args:
+            part: The part's index.
+            kind: The kind of item.
+            text: The text to add.
+        """
+        item, payloads = self.item(part, kind)
+        item.written.append(text)
+        payloads += self.more(item, text)
+        return payloads
+
+    def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
+        """Also record the text of an item."""
+        item = self.held(event.part)
+        wrap = super().wrap(event, head, tail)
+        return wrap if item is None else keeping(wrap, item.written.append)
+
+    def end_item(self, item: Item, status: str = "completed") -> list[Payload]:
+        """Return the payloads that end an item, once.
+
+        Args:
+            item: The item.
+            status: "completed", or "incomplete" if it was cut off.
+        """
+        if item.over:
+            return []
+        item.over = True
+        return list(self.ended(item, status))
+
+    def end_all(self, *, cut: bool) -> list[Payload]:
+        """Return the payloads that end all open items.
+
+        Args:
+            cut: Whether the answer was cut off.
+        """
+        payloads: list[Payload] = []
+        for item in self.items:
+            partial = cut or (item.kind in CALLS and not item.whole)
+            payloads += self.end_item(item, "incomplete" if partial else "completed")
+        return payloads

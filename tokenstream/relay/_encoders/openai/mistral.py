@@ -1,0 +1,66 @@
+"""Encoder for Mistral's chat: OpenAI's chunks except for reasoning, tool calls and token counts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.relay._encoders.encoder import WholeCalls
+from tokenstream.relay._encoders.openai.chat import OpenAIChat
+from tokenstream.relay._encoders.openai.shared import COUNTS, report_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.errors import ErrorKind
+    from tokenstream.events import ReasoningDelta, ToolCallDone
+    from tokenstream.message import FinishReason
+    from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.turns import Kind
+
+__all__ = ["Mistral"]
+
+
+class Mistral(WholeCalls, OpenAIChat):
+    """Encodes an answer as chunks with whole calls, as Mistral's SDK requires, and reasoning as content."""
+
+    name: ClassVar[str] = "mistral"
+    made_up: ClassVar[str] = "cmpl-1"
+    greeting: ClassVar[dict[str, Any]] = {"role": "assistant", "content": ""}
+    expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call"})
+    words: ClassVar[Mapping[FinishReason, str]] = {
+        "stop": "stop",
+        "length": "length",
+        "tool_calls": "tool_calls",
+    }
+
+    def chunk(self, choice: dict[str, Any]) -> Payload:
+        """Return a chunk without token counts, which only the last one has."""
+        return "", {**self.envelope, "choices": [choice]}
+
+    def reasoning(self, event: ReasoningDelta) -> Payloads:
+        """A delta with a thinking chunk as `content`."""
+        text = self.unsigned(event)
+        thought = [{"type": "thinking", "thinking": [{"type": "text", "text": text}]}]
+        return self.delta(event.choice, content=thought) if text else ()
+
+    def call_done(self, event: ToolCallDone) -> Payloads:
+        """A delta with the whole call."""
+        index = self.place_call(event.choice, event.part)
+        super().call_done(event)
+        function = {"name": event.call.name, "arguments": event.call.arguments_text}
+        call = {"id": event.call.id, "function": function, "index": index}
+        return self.delta(event.choice, content="", tool_calls=[call])
+
+    def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+        """A chunk without choices that has the error, since Mistral's SDK accepts only chunks."""
+        [(name, payload)] = super().fail(kind, message, code)
+        return [(name, {**self.envelope, "choices": [], **payload})]
+
+    def tail(self) -> Payloads:
+        """The finish reason of each choice, the token counts with the last, and the sentinel."""
+        for number, (choice, event) in enumerate(self.finishes.items(), 1):
+            yield from self.greet(choice)
+            name, chunk = self.piece(choice, {"content": ""}, self.word(event.reason))
+            report = report_of(self.usage, COUNTS) if number == len(self.finishes) else None
+            yield name, chunk if report is None else {**chunk, "usage": report}
+        yield "", "[DONE]"

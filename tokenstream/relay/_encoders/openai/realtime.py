@@ -1,0 +1,236 @@
+"""Encoder for OpenAI's Realtime: the messages that its server sends over a WebSocket."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.message import MediaPart
+from tokenstream.relay._encoders.encoder import written
+from tokenstream.relay._encoders.openai.items import CALLS, ItemEncoder
+from tokenstream.relay._encoders.openai.shared import Places, error_of, report_of
+from tokenstream.relay._encoders.pieces import numbered
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.errors import ErrorKind
+    from tokenstream.events import Event, Finish, MediaDelta
+    from tokenstream.message import FinishReason
+    from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.relay._encoders.openai.items import Item
+    from tokenstream.relay._encoders.pieces import Wrap
+    from tokenstream.turns import Kind
+
+__all__ = ["OpenAIRealtime"]
+
+_PLACES: Places = {
+    "total_tokens": ("total_tokens",),
+    "input_tokens": ("input_tokens",),
+    "output_tokens": ("output_tokens",),
+    "cached_tokens": ("input_token_details", "cached_tokens"),
+    "input_audio_tokens": ("input_token_details", "audio_tokens"),
+    "input_image_tokens": ("input_token_details", "image_tokens"),
+    "output_audio_tokens": ("output_token_details", "audio_tokens"),
+}
+_NUMBER = b'"event_id":"event_'
+"""Bytes before a message's number."""
+_AUDIO = "audio/pcm"
+"""Default audio type of a session."""
+_FORMAT: dict[str, Any] = {"type": _AUDIO, "rate": 24000}
+_STATUSES: dict[FinishReason, tuple[str, str | None]] = {
+    "stop": ("completed", None),
+    "tool_calls": ("completed", None),
+    "length": ("incomplete", "max_output_tokens"),
+    "content_filter": ("incomplete", "content_filter"),
+    "cancelled": ("cancelled", "client_cancelled"),
+}
+"""Status of a finished response, and the reason for it, by finish reason."""
+
+
+class OpenAIRealtime(ItemEncoder):
+    """Encodes an answer as the messages of a session with one response."""
+
+    name: ClassVar[str] = "openai-realtime"
+    made_up: ClassVar[str] = "resp_1"
+    content_type: ClassVar[str] = "application/x-ndjson"
+    messages: ClassVar[bool] = True
+    expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "tool_call", "media"})
+    counts: ClassVar[frozenset[str]] = frozenset(_PLACES)
+    words: ClassVar[Mapping[FinishReason, str]] = {
+        reason: status for reason, (status, _) in _STATUSES.items()
+    }
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
+        super().__init__(**options)
+        self._sent = 0
+        """Number of messages so far."""
+
+    def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
+        """Return a message with a line feed, which separates messages in a file.
+
+        Args:
+            name: Unused: the payload has the event's name.
+            payload: JSON; or text, sent as it is.
+        """
+        return (payload.encode() if isinstance(payload, str) else written(payload)) + b"\n"
+
+    # -- events ----------------------------------------------------------------
+
+    def media(self, event: MediaDelta) -> Payloads:
+        """A piece of audio, and of its transcript."""
+        start = self.starts.get(event.part)
+        mime = start.mime_type if isinstance(start, MediaPart) else None
+        if mime not in (None, _AUDIO):
+            return self.omit(f"media that are not {_AUDIO} (part {event.part})", "media")
+        item, payloads = self.item(event.part, "media")
+        if event.data:
+            audio = b64encode(event.data).decode()
+            payloads.append(self._of(item, "response.output_audio.delta", content_index=0, delta=audio))
+        if event.transcript:
+            payloads += self.write(event.part, "media", event.transcript)
+        return payloads
+
+    def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+        """The response with status "failed"; before it has begun, an `error` of the session."""
+        error = error_of(kind, message, code)
+        if not self.has_begun:
+            return [self._event("error", error={**error, "event_id": None})]
+        told = {name: error[name] for name in ("type", "code", "message")}
+        details = {"type": "failed", "reason": None, "error": told}
+        return [*self.end_all(cut=True), self._done("failed", details)]
+
+    def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
+        """Also number the events."""
+        within = super().wrap
+        return numbered(lambda rest: within(event, rest, tail), head, _NUMBER, self._count)
+
+    # -- the response ------------------------------------------------------------
+
+    def head(self) -> Payloads:
+        """A `session.created` and a `response.created`."""
+        session = {
+            "type": "realtime",
+            "object": "realtime.session",
+            "id": "sess_1",
+            "model": self.answer_model,
+            "output_modalities": ["audio"],
+            "audio": {
+                "input": {"format": _FORMAT},
+                "output": {"format": _FORMAT, "voice": "marin"},
+            },
+        }
+        yield self._event("session.created", session=session)
+        yield self._event("response.created", response=self._response("in_progress", None))
+
+    def ending(self, finish: Finish) -> Payloads:
+        """The response with its status, its items and the token counts."""
+        status, reason = _STATUSES[self.expressed(finish.reason)]
+        details = None if reason is None else {"type": status, "reason": reason}
+        yield self._done(status, details)
+
+    def _done(self, status: str, details: dict[str, Any] | None) -> Payload:
+        output = [item.told for item in self.items]
+        response = {
+            **self._response(status, details),
+            "output": output,
+            "usage": report_of(self.usage, _PLACES),
+        }
+        return self._event("response.done", response=response)
+
+    def _response(self, status: str, details: dict[str, Any] | None) -> dict[str, Any]:
+        return {
+            "object": "realtime.response",
+            "id": self.answer_id,
+            "status": status,
+            "status_details": details,
+            "output": [],
+            "conversation_id": "conv_1",
+            "usage": None,
+        }
+
+    # -- output items ------------------------------------------------------------
+
+    def begun(self, item: Item) -> Payloads:
+        """The new item of the response and of the conversation, and for a message its content part."""
+        item.id = f"item_{item.index + 1}"
+        told = self._item(item, "in_progress")
+        yield self._of_response("response.output_item.added", output_index=item.index, item=told)
+        yield self._event("conversation.item.added", previous_item_id=_before(item), item=told)
+        if item.kind not in CALLS:
+            yield self._of(item, "response.content_part.added", content_index=0, part=_part(item, ""))
+
+    def more(self, item: Item, text: str) -> Payloads:
+        """A delta."""
+        if item.kind in CALLS:
+            call = {"call_id": item.fields["call_id"]}
+            return [self._of(item, "response.function_call_arguments.delta", **call, delta=text)]
+        kind = "output_text" if item.kind == "text" else "output_audio_transcript"
+        return [self._of(item, f"response.{kind}.delta", content_index=0, delta=text)]
+
+    def ended(self, item: Item, status: str) -> Payloads:
+        """The whole content of an item, and the item."""
+        text = item.written.join()
+        item.told = self._item(item, status, text)
+        if item.kind in CALLS:
+            yield self._of(item, "response.function_call_arguments.done", **item.fields, arguments=text)
+        else:
+            yield from self._content_ended(item, text)
+        yield self._event("conversation.item.done", previous_item_id=_before(item), item=item.told)
+        yield self._of_response("response.output_item.done", output_index=item.index, item=item.told)
+
+    def _content_ended(self, item: Item, text: str) -> Payloads:
+        if item.kind == "text":
+            yield self._of(item, "response.output_text.done", content_index=0, text=text)
+        else:
+            yield self._of(item, "response.output_audio.done", content_index=0)
+            yield self._of(item, "response.output_audio_transcript.done", content_index=0, transcript=text)
+        yield self._of(item, "response.content_part.done", content_index=0, part=_part(item, text))
+
+    def _item(self, item: Item, status: str, text: str | None = None) -> dict[str, Any]:
+        """Return an item's JSON.
+
+        Args:
+            item: The item.
+            status: Its status.
+            text: Its text; None until it is complete.
+        """
+        type_ = "function_call" if item.kind in CALLS else "message"
+        told = {"id": item.id, "object": "realtime.item", "type": type_, "status": status}
+        if item.kind in CALLS:
+            return {**told, **item.fields, "arguments": text or ""}
+        content = (
+            [] if text is None else [{**_part(item, text), "type": f"output_{_part(item, text)['type']}"}]
+        )
+        return {**told, "role": "assistant", "content": content}
+
+    def _of(self, item: Item, kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
+        return self._of_response(kind, item_id=item.id, output_index=item.index, **fields)
+
+    def _of_response(self, kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
+        return self._event(kind, response_id=self.answer_id, **fields)
+
+    def _event(self, kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
+        return kind, {"type": kind, "event_id": f"event_{self._count()}", **fields}
+
+    def _count(self) -> int:
+        self._sent += 1
+        return self._sent
+
+
+def _before(item: Item) -> str | None:
+    """Return the id of the preceding item."""
+    return f"item_{item.index}" if item.index else None
+
+
+def _part(item: Item, text: str, prefix: str = "") -> dict[str, Any]:
+    """Return the content of a message.
+
+    Args:
+        item: The message.
+        text: Its text, or the transcript of its audio.
+        prefix: Prefix of its type, which differs within an item.
+    """
+    if item.kind == "text":
+        return {"type": f"{prefix}text", "text": text}
+    return {"type": f"{prefix}audio", "transcript": text}

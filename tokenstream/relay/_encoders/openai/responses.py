@@ -1,0 +1,376 @@
+"""Encoder for OpenAI's Responses: the events of a response and of its output items."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from tokenstream.message import MediaPart, ReasoningPart, TextPart
+from tokenstream.relay._encoders.openai.items import CALLS, ItemEncoder
+from tokenstream.relay._encoders.openai.shared import (
+    CREATED,
+    CUT,
+    Places,
+    citation_of,
+    error_of,
+    report_of,
+)
+from tokenstream.relay._encoders.pieces import numbered
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.errors import ErrorKind
+    from tokenstream.events import CitationAdded, Event, Finish, MediaDelta, PartDone, Ping, ReasoningDelta
+    from tokenstream.message import Citation, FinishReason
+    from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.relay._encoders.openai.items import Item
+    from tokenstream.relay._encoders.pieces import Wrap
+    from tokenstream.turns import Kind
+
+__all__ = ["OpenAIResponses"]
+
+
+class _Text(NamedTuple):
+    """Names used in the events of a kind of text."""
+
+    item: str
+    """Type of its item."""
+    holder: str
+    """Field of the item that holds the content."""
+    place: str
+    """Field of the content's index."""
+    part: str
+    """Prefix of the events for its start and end."""
+    pieces: str
+    """Prefix of the events for its pieces."""
+    type: str
+    """Type of the content."""
+    field: str
+    """Field of the content that holds the text."""
+
+
+_MESSAGE = ("message", "content", "content_index", "response.content_part")
+_TEXTS = {
+    "text": _Text(*_MESSAGE, "response.output_text", "output_text", "text"),
+    "refusal": _Text(*_MESSAGE, "response.refusal", "refusal", "refusal"),
+    "reasoning": _Text(
+        "reasoning",
+        "summary",
+        "summary_index",
+        "response.reasoning_summary_part",
+        "response.reasoning_summary_text",
+        "summary_text",
+        "text",
+    ),
+    "reasoning_text": _Text(
+        "reasoning",
+        "content",
+        "content_index",
+        "response.content_part",
+        "response.reasoning_text",
+        "reasoning_text",
+        "text",
+    ),
+}
+"""Kinds of items that are texts; "reasoning" is a summary of reasoning."""
+_INPUTS = {
+    "tool_call": ("function_call", "response.function_call_arguments", "arguments"),
+    "custom_tool_call": ("custom_tool_call", "response.custom_tool_call_input", "input"),
+}
+"""Kinds of items that are calls: their type, the prefix of their events, and the field of the arguments."""
+_PREFIXES = {
+    "message": "msg",
+    "reasoning": "rs",
+    "function_call": "fc",
+    "custom_tool_call": "ctc",
+    "image_generation_call": "ig",
+}
+"""Prefix of an item's id, by its type."""
+_IMAGE = "image_generation_call"
+_OF_FILES = frozenset({"file_citation", "container_file_citation", "file_path"})
+"""Types of annotations without a URL; they can only be sent unchanged."""
+_PLACES: Places = {
+    "input_tokens": ("input_tokens",),
+    "cached_tokens": ("input_tokens_details", "cached_tokens"),
+    "cache_write_tokens": ("input_tokens_details", "cache_write_tokens"),
+    "output_tokens": ("output_tokens",),
+    "reasoning_tokens": ("output_tokens_details", "reasoning_tokens"),
+    "total_tokens": ("total_tokens",),
+}
+_NUMBER = b'"sequence_number":'
+"""Bytes before an event's number."""
+_REQUIRED = {
+    "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+    "output_tokens_details": {"reasoning_tokens": 0},
+}
+"""Details that every token report must have."""
+_FIELDS: dict[str, Any] = {
+    "background": False,
+    "completed_at": None,
+    "error": None,
+    "incomplete_details": None,
+    "instructions": None,
+    "max_output_tokens": None,
+    "max_tool_calls": None,
+    "metadata": {},
+    "output": [],
+    "parallel_tool_calls": True,
+    "previous_response_id": None,
+    "reasoning": {"effort": None, "summary": None},
+    "service_tier": "default",
+    "store": True,
+    "temperature": 1.0,
+    "text": {"format": {"type": "text"}, "verbosity": "medium"},
+    "tool_choice": "auto",
+    "tools": [],
+    "top_logprobs": 0,
+    "top_p": 1.0,
+    "truncation": "disabled",
+    "usage": None,
+    "user": None,
+}
+"""Fields of a response besides its id, its model and its status."""
+
+
+class OpenAIResponses(ItemEncoder):
+    """Encodes an answer as the numbered events of a response; each part is an output item."""
+
+    name: ClassVar[str] = "openai-responses"
+    made_up: ClassVar[str] = "resp_1"
+    expresses: ClassVar[frozenset[Kind]] = frozenset(
+        {"text", "reasoning", "refusal", "tool_call", "custom_tool_call", "citation", "media"}
+    )
+    counts: ClassVar[frozenset[str]] = frozenset(_PLACES)
+    words: ClassVar[Mapping[FinishReason, str]] = {
+        "stop": "completed",
+        "tool_calls": "completed",
+        "length": "max_output_tokens",
+        "content_filter": "content_filter",
+    }
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
+        super().__init__(**options)
+        self._number = 0
+        """Number of the next event."""
+        self._last_text: Item | None = None
+
+    # -- events ----------------------------------------------------------------
+
+    def reasoning(self, event: ReasoningDelta) -> Payloads:
+        """More of a reasoning summary, or of the reasoning itself if its start marked it as that."""
+        text = self.unsigned(event)
+        if not text:
+            return ()
+        start = self.starts.get(event.part)
+        data = start.provider_data if isinstance(start, ReasoningPart) else None
+        kind = "reasoning_text" if data is not None and "content_index" in data else "reasoning"
+        return self.write(event.part, kind, text)
+
+    def citation(self, event: CitationAdded) -> Payloads:
+        """An annotation of the cited text, or else of the last text."""
+        annotation = self._annotation(event.citation)
+        if annotation is None:
+            return ()
+        item = self.held(event.citation.cites)
+        if item is None or item.kind != "text":
+            item = self._last_text
+        if item is None:
+            return self.omit("a citation where there is no text", "citation")
+        item.annotations.append(annotation)
+        return [
+            self._event(
+                "response.output_text.annotation.added",
+                item_id=item.id,
+                output_index=item.index,
+                content_index=0,
+                annotation_index=len(item.annotations) - 1,
+                annotation=annotation,
+            )
+        ]
+
+    def media(self, event: MediaDelta) -> Payloads:
+        """The start of an image, which is sent when it is complete."""
+        start = self.starts.get(event.part)
+        mime = (start.mime_type if isinstance(start, MediaPart) else None) or "image/png"
+        if not mime.startswith("image/"):
+            return self.omit(f"media that are no image (part {event.part})", "media")
+        item, payloads = self.item(event.part, "media", format=mime.removeprefix("image/"))
+        item.data.append(event.data)
+        return payloads
+
+    def close(self, event: PartDone) -> Payloads:
+        """The end of a part; encrypted reasoning without text is sent here."""
+        start = self.starts.get(event.part)
+        if not isinstance(start, ReasoningPart) or start.redacted is None or self.held(event.part):
+            return super().close(event)
+        item, payloads = self.item(event.part, "sealed")
+        return [*payloads, *self.end_item(item)]
+
+    def ping(self, event: Ping) -> Payloads:
+        """A `keepalive`."""
+        return [*self.ahead(), self._event("keepalive")]
+
+    def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+        """An `error`; it has no type field, so the code identifies the kind."""
+        error = error_of(kind, message, code)
+        return [self._event("error", code=error["code"], message=message, param=None)]
+
+    def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
+        """Count the events."""
+        within = super().wrap
+        return numbered(lambda rest: within(event, rest, tail), head, _NUMBER, self._count)
+
+    # -- the response ------------------------------------------------------------
+
+    def head(self) -> Payloads:
+        """A `response.created` and a `response.in_progress`."""
+        response = self._response("in_progress")
+        yield self._event("response.created", response=response)
+        yield self._event("response.in_progress", response=response)
+
+    def ending(self, finish: Finish) -> Payloads:
+        """The complete response."""
+        cut = self.expressed(finish.reason) in CUT
+        status = "incomplete" if cut else "completed"
+        details = {"reason": self.word(finish.reason)} if cut else None
+        response = self._response(status) | {
+            "completed_at": None if cut else CREATED,
+            "incomplete_details": details,
+            "output": [item.told for item in self.items],
+            "usage": self._report(),
+        }
+        yield self._event(f"response.{status}", response=response)
+
+    def _response(self, status: str) -> dict[str, Any]:
+        head = {"id": self.answer_id, "object": "response", "created_at": CREATED, "status": status}
+        return {**head, "model": self.answer_model, **_FIELDS}
+
+    def _report(self) -> dict[str, Any] | None:
+        report = report_of(self.usage, _PLACES)
+        if report is not None:
+            # OpenAI's documents require these, and clients fail on a report without them.
+            for name, zeros in _REQUIRED.items():
+                report[name] = {**zeros, **report.get(name, {})}
+        return report
+
+    # -- output items ------------------------------------------------------------
+
+    def begun(self, item: Item) -> Payloads:
+        """The new item, and for a text its content part."""
+        type_ = _type_of(item)
+        item.id = f"{_PREFIXES[type_]}_{item.index + 1}"
+        yield self._event(
+            "response.output_item.added", output_index=item.index, item=self._item(item, "in_progress")
+        )
+        text = _TEXTS.get(item.kind)
+        if item.kind == "text":
+            self._last_text = item
+        if text is not None:
+            yield self._part(item, text, "added", _content(item, text, ""))
+        elif item.kind == "media":
+            yield self._of(item, f"response.{_IMAGE}.in_progress")
+            yield self._of(item, f"response.{_IMAGE}.generating")
+
+    def more(self, item: Item, text: str) -> Payloads:
+        """A delta."""
+        if item.kind in CALLS:
+            return [self._of(item, f"{_INPUTS[item.kind][1]}.delta", delta=text)]
+        told = _TEXTS[item.kind]
+        return [
+            self._of(item, f"{told.pieces}.delta", **{told.place: 0}, delta=text, **_logprobs(item)),
+        ]
+
+    def ended(self, item: Item, status: str) -> Payloads:
+        """The whole text of an item, its content part, and the item."""
+        text, told = item.written.join(), _TEXTS.get(item.kind)
+        if told is not None:
+            whole = {told.place: 0, told.field: text, **_logprobs(item)}
+            yield self._of(item, f"{told.pieces}.done", **whole)
+            yield self._part(item, told, "done", _content(item, told, text))
+        elif item.kind in CALLS:
+            _, pieces, field = _INPUTS[item.kind]
+            yield self._of(item, f"{pieces}.done", **{field: text})
+        elif item.kind == "media":
+            yield self._of(item, f"response.{_IMAGE}.completed")
+        item.told = self._item(item, status, text)
+        yield self._event("response.output_item.done", output_index=item.index, item=item.told)
+
+    def _item(self, item: Item, status: str, text: str | None = None) -> dict[str, Any]:
+        """Return an item's JSON.
+
+        Args:
+            item: The item.
+            status: Its status.
+            text: Its text; None until it is complete.
+        """
+        type_ = _type_of(item)
+        told: dict[str, Any] = {"id": item.id, "type": type_}
+        start = self.starts.get(item.part)
+        if type_ == "reasoning":
+            told["summary"] = []
+            if text is not None and isinstance(start, ReasoningPart) and start.redacted is not None:
+                told["encrypted_content"] = start.redacted
+        else:
+            told["status"] = status
+        words = _TEXTS.get(item.kind)
+        if words is not None:
+            told[words.holder] = [] if text is None else [_content(item, words, text)]
+        if type_ == "message":
+            told["role"] = "assistant"
+            if isinstance(start, TextPart) and start.phase is not None:
+                told["phase"] = start.phase
+        elif item.kind in CALLS:
+            told |= {_INPUTS[item.kind][2]: text or "", **item.fields}
+        elif item.kind == "media" and text is not None:
+            image = b64encode(b"".join(item.data)).decode()
+            told |= {"output_format": item.fields["format"], "result": image}
+        return told
+
+    def _part(self, item: Item, text: _Text, step: str, content: dict[str, Any]) -> Payload:
+        return self._of(item, f"{text.part}.{step}", **{text.place: 0}, part=content)
+
+    def _of(self, item: Item, kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
+        return self._event(kind, item_id=item.id, output_index=item.index, **fields)
+
+    def _event(self, kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
+        return kind, {"type": kind, "sequence_number": self._count(), **fields}
+
+    def _count(self) -> int:
+        self._number += 1
+        return self._number - 1
+
+    def _annotation(self, citation: Citation) -> dict[str, Any] | None:
+        own = citation.provider_data or {}
+        if own.get("type") in _OF_FILES and "file_id" in own:
+            return own
+        if citation.text is not None:
+            self.omit("the cited words of a source", "citation")
+        found = citation_of(self, citation)
+        return None if found is None else {"type": "url_citation", **found}
+
+
+def _type_of(item: Item) -> str:
+    if item.kind in _TEXTS:
+        return _TEXTS[item.kind].item
+    if item.kind in _INPUTS:
+        return _INPUTS[item.kind][0]
+    return "reasoning" if item.kind == "sealed" else _IMAGE
+
+
+def _content(item: Item, text: _Text, words: str) -> dict[str, Any]:
+    """Return the content of an item.
+
+    Args:
+        item: The item.
+        text: Names for its kind of text.
+        words: The text.
+    """
+    content: dict[str, Any] = {"type": text.type}
+    if item.kind == "text":
+        content |= {"annotations": [*item.annotations], "logprobs": []}
+    return {**content, text.field: words}
+
+
+def _logprobs(item: Item) -> dict[str, Any]:
+    return {"logprobs": []} if item.kind == "text" else {}

@@ -1,0 +1,192 @@
+"""Shared by the encoders of OpenAI's APIs: token counts, errors, citations and chunks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from tokenstream.relay._encoders.encoder import Encoder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.errors import ErrorKind
+    from tokenstream.message import Citation, FinishReason, Usage
+    from tokenstream.relay._encoders.encoder import Payload, Payloads
+
+__all__ = [
+    "COUNTS",
+    "CREATED",
+    "CUT",
+    "ChunkEncoder",
+    "Places",
+    "citation_of",
+    "cut_short",
+    "error_of",
+    "report_of",
+]
+
+Places: TypeAlias = "Mapping[str, tuple[str, ...]]"
+"""Path of fields to each count in a report."""
+
+CREATED = 1_767_225_600
+"""Seconds since the epoch; constant, so that the output does not depend on a clock."""
+CUT: frozenset[FinishReason] = frozenset({"length", "content_filter", "cancelled"})
+"""Finish reasons that cut off the part being written."""
+
+_INPUT, _OUTPUT = "prompt_tokens_details", "completion_tokens_details"
+COUNTS: Places = {
+    "input_tokens": ("prompt_tokens",),
+    "output_tokens": ("completion_tokens",),
+    "total_tokens": ("total_tokens",),
+    "cached_tokens": (_INPUT, "cached_tokens"),
+    "cache_write_tokens": (_INPUT, "cache_write_tokens"),
+    "input_audio_tokens": (_INPUT, "audio_tokens"),
+    "reasoning_tokens": (_OUTPUT, "reasoning_tokens"),
+    "output_audio_tokens": (_OUTPUT, "audio_tokens"),
+    "accepted_prediction_tokens": (_OUTPUT, "accepted_prediction_tokens"),
+    "rejected_prediction_tokens": (_OUTPUT, "rejected_prediction_tokens"),
+}
+"""Paths of the token counts in Chat Completions and in the legacy completions."""
+
+_ERRORS: dict[ErrorKind, tuple[str, str | None]] = {
+    "overloaded": ("server_error", "server_overloaded"),
+    "rate_limited": ("rate_limit_error", "rate_limit_exceeded"),
+    "invalid_request": ("invalid_request_error", "invalid_prompt"),
+    "authentication": ("authentication_error", "invalid_api_key"),
+    "unknown": ("error", None),
+}
+"""Type and code of errors by kind; any other kind is a server error."""
+
+
+def error_of(kind: ErrorKind, message: str, code: str | None) -> dict[str, Any]:
+    """Return an error object of OpenAI's APIs.
+
+    Args:
+        kind: The kind of error.
+        message: The error message.
+        code: The provider's code; None for the usual one of `kind`.
+
+    Example:
+        >>> error_of("rate_limited", "Slow down", None)["code"]
+        'rate_limit_exceeded'
+    """
+    name, usual = _ERRORS.get(kind, ("server_error", "server_error"))
+    return {"message": message, "type": name, "param": None, "code": code or usual}
+
+
+def report_of(usage: Usage, places: Places) -> dict[str, Any] | None:
+    """Return token counts in the provider's names; None if there are none.
+
+    Args:
+        usage: The counts; a missing total is computed as their sum.
+        places: Path of each count in the report.
+
+    Example:
+        >>> from tokenstream.message import Usage
+        >>> report_of(Usage(input_tokens=7, output_tokens=3), COUNTS)
+        {'prompt_tokens': 7, 'completion_tokens': 3, 'total_tokens': 10}
+    """
+    counts = usage.model_dump(exclude_none=True, include=set(places))
+    if {"input_tokens", "output_tokens"} <= counts.keys():
+        counts.setdefault("total_tokens", counts["input_tokens"] + counts["output_tokens"])
+    report: dict[str, Any] = {}
+    for name, (*groups, field) in places.items():
+        if name in counts:
+            holder = report
+            for group in groups:
+                holder = holder.setdefault(group, {})
+            holder[field] = counts[name]
+    return report or None
+
+
+def citation_of(encoder: Encoder, citation: Citation) -> dict[str, Any] | None:
+    """Return a citation as a URL citation; None if it is left out.
+
+    Args:
+        encoder: The encoder, which knows what may be left out.
+        citation: The citation.
+
+    Raises:
+        NotExpressible: It has no URL, and `drop` does not allow leaving it out.
+    """
+    if citation.url is not None:
+        # Typed clients reject null, so unknown values are an empty title or an empty span.
+        start = citation.start or 0
+        return {
+            "url": citation.url,
+            "title": citation.title or "",
+            "start_index": start,
+            "end_index": start if citation.end is None else citation.end,
+        }
+    encoder.omit("a citation without a URL", "citation")
+    return None
+
+
+def cut_short(encoder: Encoder, reason: FinishReason) -> None:
+    """Accept that readers will take a complete call for one that was cut off.
+
+    Args:
+        encoder: The encoder, which knows what may be left out.
+        reason: The finish reason.
+
+    Raises:
+        NotExpressible: `drop` does not allow losing the call.
+    """
+    encoder.omit(f"a tool call that is whole before the finish reason {reason!r}", "tool_call")
+
+
+class ChunkEncoder(Encoder, ABC):
+    """Encodes an answer as chunks that differ only in their choices, and `[DONE]`."""
+
+    object: ClassVar[str]
+    """Value of a chunk's field `object`."""
+    places: ClassVar[Places] = COUNTS
+    counts: ClassVar[frozenset[str]] = frozenset(COUNTS)
+    choices: ClassVar[bool] = True
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
+        super().__init__(**options)
+        self._envelope: dict[str, Any] = {}
+
+    @property
+    def envelope(self) -> dict[str, Any]:
+        """The fields that all chunks share; constant once one was sent."""
+        if not self._envelope:
+            self._envelope = {
+                "id": self.answer_id,
+                "object": self.object,
+                "created": CREATED,
+                "model": self.answer_model,
+            }
+        return self._envelope
+
+    def chunk(self, choice: dict[str, Any]) -> Payload:
+        """Return a chunk.
+
+        Args:
+            choice: Its one choice.
+        """
+        return "", {**self.envelope, "choices": [choice], "usage": None}
+
+    @abstractmethod
+    def last(self, choice: int, word: str) -> Payloads:
+        """Return the payloads that end a choice.
+
+        Args:
+            choice: Its index.
+            word: The provider's word for the finish reason.
+        """
+
+    def tail(self) -> Payloads:
+        """The finish reason of each choice, the token counts, and the sentinel."""
+        for choice, event in self.finishes.items():
+            yield from self.last(choice, self.word(event.reason))
+        report = report_of(self.usage, self.places)
+        if report is not None:
+            yield "", {**self.envelope, "choices": [], "usage": report}
+        yield "", "[DONE]"
+
+    def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+        """An error object instead of a chunk."""
+        return [("", {"error": error_of(kind, message, code)})]

@@ -1,0 +1,106 @@
+"""Encoder for the native route of Text Generation Inference: one token per event."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.relay._encoders.encoder import Encoder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.errors import ErrorKind
+    from tokenstream.events import Event, TextDelta
+    from tokenstream.message import FinishReason
+    from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.relay._encoders.pieces import Wrap
+    from tokenstream.turns import Kind
+
+__all__ = ["TGI"]
+
+_END_TOKEN = 2
+"""Id of the end token; lower ids are other special tokens."""
+_INDEX = b'"index":'
+_VOCABULARY = 32_000
+_LOGPROB = -0.25
+_ERRORS: dict[ErrorKind, str] = {
+    "overloaded": "overloaded",
+    "rate_limited": "overloaded",
+    "invalid_request": "validation",
+}
+"""Error types by kind; any other kind is "generation"."""
+
+
+class TGI(Encoder):
+    """Encodes each piece of text as one token; the last token has the whole text and the details.
+
+    If the model ended the text, the last token is the special end token. Otherwise it is a
+    token without text, so that no piece has to be held back until it is known to be the last.
+    """
+
+    name: ClassVar[str] = "tgi"
+    expresses: ClassVar[frozenset[Kind]] = frozenset({"text"})
+    counts: ClassVar[frozenset[str]] = frozenset({"input_tokens", "output_tokens"})
+    words: ClassVar[Mapping[FinishReason, str]] = {
+        "stop": "eos_token",
+        "length": "length",
+        "stop_sequence": "stop_sequence",
+    }
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
+        super().__init__(**options)
+        self._pieces: list[str] = []
+
+    def text(self, event: TextDelta) -> Payloads:
+        """A token."""
+        self._pieces.append(event.text)
+        return [self._token(_id_of(event.text), event.text)]
+
+    def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
+        """Also number the tokens, and compute each token's id from its text."""
+        start = head.partition(_INDEX)[0] + _INDEX
+
+        def token(text: str) -> bytes:
+            said = self.string(text)
+            self._pieces.append(text)
+            return b'%b%d,"token":{"id":%d,"text":%b%b' % (start, len(self._pieces), _id_of(text), said, tail)
+
+        return token
+
+    def tail(self) -> Payloads:
+        """The last token, with the whole text and the finish reason."""
+        text, word = "".join(self._pieces), self.word(self.finishes[0].reason)
+        ended = word == "eos_token"
+        self._pieces.append("</s>" if ended else "")
+        counted = self.usage.output_tokens
+        details = {
+            "finish_reason": word,
+            "generated_tokens": len(self._pieces) if counted is None else counted,
+            "input_length": self.usage.input_tokens or 0,
+            "seed": None,
+        }
+        whole = {"generated_text": text, "details": details}
+        id = _END_TOKEN if ended else _id_of("")
+        return [self._token(id, self._pieces[-1], special=ended, **whole)]
+
+    def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+        """The error's message and type instead of a token."""
+        return [("", {"error": message, "error_type": code or _ERRORS.get(kind, "generation")})]
+
+    # -- within ----------------------------------------------------------------
+
+    def _token(self, id: int, text: str, *, special: bool = False, **whole: Any) -> Payload:  # noqa: ANN401 - any JSON value
+        token = {"id": id, "text": text, "logprob": _LOGPROB, "special": special}
+        return "", {
+            "index": len(self._pieces),
+            "token": token,
+            "generated_text": None,
+            "details": None,
+            **whole,
+        }
+
+
+def _id_of(text: str) -> int:
+    """Return a token id derived from the text."""
+    return _END_TOKEN + 1 + zlib.crc32(text.encode("utf-8", "surrogatepass")) % _VOCABULARY

@@ -1,0 +1,398 @@
+"""Encoder for the protocol `tokenstream`: our own events, lossless, as SSE or as JSON lines."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import fields
+from functools import cache, lru_cache
+from math import isfinite
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
+
+from pydantic import BaseModel
+from pydantic_core import to_json
+
+from tokenstream._basics.json import decode
+from tokenstream._basics.untrusted import is_dict, is_list
+from tokenstream._message_parts import COUNTS
+from tokenstream.errors import ProtocolError, ProviderError, StreamError
+from tokenstream.events import (
+    Event,
+    Finish,
+    MessageStart,
+    PartDone,
+    Ping,
+    Restarted,
+    StepDone,
+    TextDelta,
+    ToolCallDelta,
+    Unknown,
+)
+from tokenstream.formats._wire.tokenstream.parts import EVENTS, FIELDS, event_of
+from tokenstream.formats._wire.tokenstream.words import End, end_of, said_of
+from tokenstream.message import FinishReason, MediaPart, Message, OpaquePart
+from tokenstream.relay._encoders.encoder import Encoder
+from tokenstream.relay._encoders.encoder import written as json_bytes
+from tokenstream.relay._encoders.pieces import TEXTS
+from tokenstream.turns import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.errors import ErrorKind
+    from tokenstream.message import Ending
+    from tokenstream.turns import Drop
+
+__all__ = [
+    "NDJSON",
+    "End",
+    "TokenStream",
+    "end_record",
+    "error_record",
+    "frame",
+    "line",
+    "read_record",
+    "record",
+]
+
+_TYPES: dict[type, str] = {kind.cls: name for name, kind in EVENTS.items()}
+_NAMES = {field: key for key, field in FIELDS.items()}
+"""Keys in the protocol that differ from the names of fields."""
+_PROBE = "¿piece?"
+_HEAD, _TAIL = b'{"type":"text_delta","text":', b"}"
+"""Bytes around a piece of the first part, for text."""
+_LONG = 200
+"""Longest id, in characters, for which the bytes around pieces are cached."""
+_PRIVATE = frozenset({"provider_data"})
+"""Fields of values that are private to the provider."""
+_PRIVATE_OF: dict[type, frozenset[str]] = {
+    Message: frozenset({"id", "provider_data"}),
+    MediaPart: frozenset({"id", "provider_data"}),
+    OpaquePart: frozenset({"data"}),
+}
+
+
+def record(event: Event, *, raw: bool = False) -> bytes:
+    r"""Return an event as a record, a JSON object in one line; empty if it is not sent.
+
+    Args:
+        event: The event.
+        raw: Whether to include the provider's ids, payloads and unknown fields.
+
+    Example:
+        >>> record(TextDelta("Hel"))
+        b'{"type":"text_delta","text":"Hel"}'
+    """
+    found = None if raw else _piece(event)
+    if found is not None:
+        return found
+    told = payload_of(event, raw=raw)
+    return b"" if told is None else written(told)
+
+
+def _piece(event: Any) -> bytes | None:  # noqa: ANN401 - an event
+    """Return the record of a piece of a part; None for other events, and for an unpaired surrogate."""
+    cls = event.__class__
+    read = TEXTS.get(cls)
+    text = "" if read is None else read(event)
+    if not text:
+        return None
+    step, head, tail = event.step, _HEAD, _TAIL
+    try:
+        if step or event.part or event.choice or cls is not TextDelta:
+            id = event.id if cls is ToolCallDelta else ""
+            if len(id) > _LONG or (step and len(step) > _LONG):
+                return None
+            # Raises ValueError if a call's id contains the probe: the record is then split into three.
+            head, tail = _around(cls, id, event.choice, event.part, step)
+        return b"%b%b%b" % (head, to_json(text), tail)
+    except ValueError:
+        return None
+
+
+@lru_cache(maxsize=1_000)
+def _around(cls: Any, id: str, choice: int, part: int, step: str | None) -> list[bytes]:  # noqa: ANN401 - an event's class
+    """Return the bytes before and after the pieces of a part in their records."""
+    piece = cls(*([id] if cls is ToolCallDelta else ()), _PROBE, choice=choice, part=part)
+    if step is not None:
+        piece.step = step
+    return written(payload_of(piece)).split(to_json(_PROBE))
+
+
+def payload_of(event: Event, *, raw: bool = False) -> dict[str, Any] | None:
+    """Return an event as the JSON value of its record; None if it is not sent.
+
+    Args:
+        event: The event.
+        raw: As for `record`.
+
+    Example:
+        >>> payload_of(TextDelta("Hel", part=1))
+        {'type': 'text_delta', 'text': 'Hel', 'part': 1}
+    """
+    cls: type[Any] = event.__class__
+    if cls is Unknown and not raw:
+        return None
+    told: dict[str, Any] = {"type": _TYPES[cls]}
+    # A reader of a run cannot rebuild what a step's answer had said so far, so a step's restart keeps it.
+    known = (cls is PartDone or (cls is Restarted and event.step is None)) and getattr(
+        event, "told_before", False
+    )
+    hidden = _HIDDEN_HEAD if cls is MessageStart else _HIDDEN
+    for name, key, default in _FIELDS[cls]:
+        if (key in hidden and not raw) or (known and key in _SUMS):
+            continue
+        value = getattr(event, name)
+        if value is not default and value != default:
+            told[key] = _plain(value, raw=raw)
+    if isinstance(event, StepDone) and event.error and not raw:
+        told["error"] = _class_of(event.error)
+    if event.step is not None:
+        told["step"] = event.step
+    return told
+
+
+def read_record(record: bytes) -> Event | End:
+    """Return the event of a record, or the answer's end.
+
+    Args:
+        record: A record that `record`, `end_record` or `error_record` returned.
+
+    Raises:
+        ProtocolError: It is not such a record.
+
+    Example:
+        >>> read_record(b'{"type":"text_delta","text":"Hel"}').text
+        'Hel'
+        >>> read_record(end_record("complete"))
+        End(ending='complete', error=None)
+    """
+    payload = decode(record)
+    if not is_dict(payload):
+        msg = "a record must be a JSON object"
+        raise ProtocolError(msg)
+    if payload.get("type") in ("end", "error"):
+        return end_of(payload)
+    event = event_of(payload)
+    if event is None:
+        msg = "a record must be of a type known to the protocol"
+        raise ProtocolError(msg)
+    return event
+
+
+def end_record(ending: Ending) -> bytes:
+    """Return the last record of an answer that ended without an error.
+
+    Args:
+        ending: "complete", "stopped" or "truncated".
+
+    Example:
+        >>> end_record("stopped")
+        b'{"type":"end","ending":"stopped"}'
+    """
+    return written({"type": "end", "ending": ending})
+
+
+def error_record(error: StreamError, *, raw: bool = False, ending: Ending | None = None) -> bytes:
+    """Return the last record of an answer that failed.
+
+    Args:
+        error: The error.
+        raw: Whether to include the provider's own message, which may be private.
+        ending: The ending; None for the one that the error implies.
+
+    Example:
+        >>> read_record(error_record(StreamError("no", kind="overloaded"))).error.retryable
+        True
+    """
+    said = {"type": "error", **said_of(error, raw=raw)}
+    return written({**said, "ending": end_of(said).ending if ending is None else ending})
+
+
+def frame(position: int | None, record: bytes) -> bytes:
+    r"""Return a record as an SSE event.
+
+    Args:
+        position: The event's id; None for none.
+        record: The record.
+
+    Example:
+        >>> frame(3, end_record("complete"))
+        b'id: 3\ndata: {"type":"end","ending":"complete"}\n\n'
+    """
+    return b"data: %b\n\n" % record if position is None else b"id: %d\ndata: %b\n\n" % (position, record)
+
+
+def line(position: int | None, record: bytes) -> bytes:
+    r"""Return a record as a JSON line; without the line feed it is a WebSocket message.
+
+    Args:
+        position: The value of the key `at`; None for none.
+        record: The record.
+
+    Example:
+        >>> line(3, end_record("complete"))
+        b'{"at":3,"type":"end","ending":"complete"}\n'
+    """
+    return b"%b\n" % record if position is None else b'{"at":%d,%b\n' % (position, record[1:])
+
+
+class TokenStream(Encoder):
+    """Encodes an answer as our own events, one SSE event for each.
+
+    Args:
+        drop: Without effect: the protocol has a place for everything.
+        ids: Whether to number the events, from 1.
+        raw: Whether to include the provider's ids, payloads and unknown fields.
+    """
+
+    name: ClassVar[str] = "tokenstream"
+    expresses: ClassVar[frozenset[Kind]] = frozenset(get_args(Kind))
+    counts: ClassVar[frozenset[str]] = frozenset(COUNTS)
+    words: ClassVar[Mapping[FinishReason, str]] = {word: word for word in get_args(FinishReason)}
+    choices: ClassVar[bool] = True
+
+    def __init__(self, *, drop: Drop = (), ids: bool = False, raw: bool = False) -> None:
+        super().__init__(drop=drop)
+        self.raw = raw
+        self.position: int | None = 0 if ids else None
+        """Id of the last event; None if events are not numbered."""
+        self._is_over = False
+
+    def feed(self, event: Event, *, now: float = 0.0) -> list[bytes]:
+        """Return the chunks for an event."""
+        if event.__class__ is Ping:
+            return [self.bordered(None, record(event))]
+        if isinstance(event, Finish):
+            self.finishes[event.choice] = event
+        told = record(event, raw=self.raw)
+        return [self._placed(told)] if told else []
+
+    def end(self, *, now: float = 0.0) -> list[bytes]:
+        """Return the chunks that end the answer; none if it has not finished, or has failed."""
+        return self.conclude("complete") if self.finishes else []
+
+    def conclude(self, ending: Ending, error: StreamError | None = None) -> list[bytes]:
+        """Return the last record, once.
+
+        Args:
+            ending: How the answer ended.
+            error: The error that ended it; None if there was none.
+        """
+        if self._is_over:
+            return []
+        self._is_over = True
+        last = end_record(ending) if error is None else error_record(error, raw=self.raw, ending=ending)
+        return [self._placed(last)]
+
+    def failure(self, kind: ErrorKind, message: str | None = None, *, code: str | None = None) -> list[bytes]:
+        """Return the last record of an answer that failed with an error of the provider, once."""
+        if self._is_over:
+            return []
+        self._is_over = True
+        error = ProviderError(message or "", kind=kind, code=code)
+        return [self._placed(error_record(error, raw=message is not None))]
+
+    def bordered(self, position: int | None, record: bytes) -> bytes:
+        """Return a record as an SSE event.
+
+        Args:
+            position: The event's id; None for none.
+            record: The record.
+        """
+        return frame(position, record)
+
+    def _placed(self, record: bytes) -> bytes:
+        if self.position is not None:
+            self.position += 1
+        return self.bordered(self.position, record)
+
+
+class NDJSON(TokenStream):
+    """Encodes an answer as our own events, one JSON line for each."""
+
+    name: ClassVar[str] = "ndjson"
+    content_type: ClassVar[str] = "application/x-ndjson"
+
+    def bordered(self, position: int | None, record: bytes) -> bytes:
+        """Return a record as a JSON line."""
+        return line(position, record)
+
+
+def _class_of(words: str) -> str:
+    """Return only the class of an exception's `Class: message`; other texts unchanged."""
+    name, colon, _ = words.partition(": ")
+    return name if colon and name.isidentifier() else words
+
+
+# -- values ----------------------------------------------------------------------
+
+_HIDDEN = frozenset({"provider_data", "raw"})
+_HIDDEN_HEAD = _HIDDEN | {"id"}
+"""Keys of events that are private to the provider."""
+_SUMS = frozenset({"content", "discarded"})
+"""Keys whose value earlier events add up to."""
+
+
+def _fields(cls: Any) -> tuple[tuple[str, str, Any], ...]:  # noqa: ANN401 - an event's class
+    """Return the fields of an event: name, key in a record, and default."""
+    told = sorted(fields(cls), key=lambda each: each.name in ("choice", "part", "raw"))
+    return tuple((each.name, _NAMES.get(each.name, each.name), each.default) for each in told)
+
+
+_FIELDS = {cls: _fields(cls) for cls in _TYPES}
+
+
+def _plain(value: Any, *, raw: bool) -> Any:  # noqa: ANN401 - any value of an event
+    """Return a value as JSON; of models, only the fields that differ from their defaults."""
+    if value.__class__ is str:
+        return value
+    if isinstance(value, BaseModel):
+        return _plain_model(value, raw=raw)
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
+    if isinstance(value, StreamError):
+        return said_of(value, raw=raw)
+    if is_dict(value):
+        return {key: _plain(inner, raw=raw) for key, inner in value.items()}
+    if value.__class__ in (list, tuple):
+        return [_plain(inner, raw=raw) for inner in value]
+    return value
+
+
+def _plain_model(value: BaseModel, *, raw: bool) -> dict[str, Any]:
+    kind = getattr(value, "kind", None)
+    told: dict[str, Any] = {} if kind is None else {"kind": kind}
+    cls = type(value)
+    private = frozenset[str]() if raw else _PRIVATE_OF.get(cls, _PRIVATE)
+    for name, default in _defaults(cls):
+        inner = getattr(value, name)
+        if name not in private and inner != default:
+            told[name] = _plain(inner, raw=raw)
+    return told
+
+
+@cache
+def _defaults(cls: type[BaseModel]) -> tuple[tuple[str, Any], ...]:
+    return tuple(
+        (name, field.get_default(call_default_factory=True, validated_data={}))
+        for name, field in cls.model_fields.items()
+    )
+
+
+def written(payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
+    """Return JSON in one line that every parser accepts: no NaN, and unpaired surrogates escaped."""
+    try:
+        return json_bytes(payload, allow_nan=False)
+    except (ValueError, TypeError):
+        return json_bytes(_sound(payload), allow_nan=False)
+
+
+def _sound(value: Any) -> Any:  # noqa: ANN401 - any value
+    """Return a value with everything that JSON cannot express replaced by null."""
+    if is_dict(value):
+        return {str(key): _sound(inner) for key, inner in value.items()}
+    if is_list(value):
+        return [_sound(inner) for inner in value]
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    return value if isinstance(value, str | int | bool) else None

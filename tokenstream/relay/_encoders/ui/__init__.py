@@ -1,0 +1,1 @@
+"""Encoders of formats for user interfaces."""

@@ -1,0 +1,174 @@
+"""Encoder for AG-UI 1.0: the events of one run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream._basics.json import decode
+from tokenstream.errors import ProtocolError
+from tokenstream.events import ToolCallDelta
+from tokenstream.relay._encoders.pieces import keeping
+from tokenstream.relay._encoders.ui.shared import NamedEncoder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.errors import ErrorKind
+    from tokenstream.events import Event, StepDone, StepStart, ToolCallDone, ToolCallStart
+    from tokenstream.message import FinishReason
+    from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.relay._encoders.pieces import Wrap
+    from tokenstream.relay._encoders.ui.shared import NamedKind, Opened
+    from tokenstream.turns import Kind
+
+__all__ = ["AGUI"]
+
+_COUNTS = {
+    "input_tokens": "inputTokens",
+    "output_tokens": "outputTokens",
+    "total_tokens": "totalTokens",
+    "reasoning_tokens": "reasoningTokens",
+    "cached_tokens": "cachedInputTokens",
+    "cache_write_tokens": "cacheWriteInputTokens",
+}
+"""AG-UI's names of token counts."""
+_MESSAGES: dict[NamedKind, str] = {"text": "TEXT_MESSAGE", "reasoning": "REASONING_MESSAGE"}
+_ROLES: dict[NamedKind, str] = {"text": "assistant", "reasoning": "reasoning"}
+_PAUSED = {"type": "interrupt", "interrupts": [{"id": "interrupt-1", "reason": "pause"}]}
+"""Outcome of a paused run; the protocol requires a list of what it waits for."""
+
+
+class AGUI(NamedEncoder):
+    """Encodes an answer as the events of one AG-UI run."""
+
+    name: ClassVar[str] = "ag-ui"
+    made_up: ClassVar[str] = "run-1"
+    expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call"})
+    counts: ClassVar[frozenset[str]] = frozenset(_COUNTS)
+    words: ClassVar[Mapping[FinishReason, str]] = {
+        "stop": "success",
+        "pause": "interrupt",
+        "cancelled": "cancelled",
+    }
+    prefixes: ClassVar[dict[NamedKind, str]] = {"text": "msg-", "reasoning": "reasoning-"}
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
+        super().__init__(**options)
+        self._calls: dict[str, list[str]] = {}
+        """Argument fragments of the open calls, by id."""
+        self._run: dict[str, str] = {}
+        """The run's ids, repeated in its last event."""
+        self._steps: dict[str, str] = {}
+        """Names sent for the open steps, by id."""
+
+    def head(self) -> Payloads:
+        """A `RUN_STARTED`."""
+        self._run = {"threadId": "thread-1", "runId": self.answer_id}
+        return [("", {"type": "RUN_STARTED", **self._run, "protocolVersion": "1.0"})]
+
+    def begun(self, part: Opened) -> list[Payload]:
+        """The start of a message, and for reasoning the start of the enclosing span."""
+        kind = part.kind
+        start = {"type": f"{_MESSAGES[kind]}_START", "messageId": part.id, "role": _ROLES[kind]}
+        return [*_span(part, "START"), ("", start)]
+
+    def more(self, part: Opened, text: str) -> Payload:
+        """A piece of a message."""
+        return "", {"type": f"{_MESSAGES[part.kind]}_CONTENT", "messageId": part.id, "delta": text}
+
+    def ended(self, part: Opened) -> list[Payload]:
+        """The end of a message, and for reasoning the end of the enclosing span."""
+        end = ("", {"type": f"{_MESSAGES[part.kind]}_END", "messageId": part.id})
+        sealed = {"subtype": "message", "entityId": part.id, "encryptedValue": part.redacted}
+        sealing = [("", {"type": "REASONING_ENCRYPTED_VALUE", **sealed})] if part.redacted else []
+        return [*sealing, end, *_span(part, "END")]
+
+    def sign(self, part: Opened, *pieces: str) -> None:
+        """Omit a signature: AG-UI has no place for one."""
+        self.omit("a signature of reasoning", "signature")
+
+    def call(self, event: ToolCallStart) -> Payloads:
+        """A `TOOL_CALL_START`."""
+        self._calls[event.id] = []
+        start = {"type": "TOOL_CALL_START", "toolCallId": event.id, "toolCallName": event.name}
+        return [*self.ahead(), ("", start)]
+
+    def arguments(self, event: ToolCallDelta) -> Payloads:
+        """A `TOOL_CALL_ARGS`."""
+        self._calls[event.id].append(event.fragment)
+        return [("", {"type": "TOOL_CALL_ARGS", "toolCallId": event.id, "delta": event.fragment})]
+
+    def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
+        """Also record the arguments of a call."""
+        wrap = super().wrap(event, head, tail)
+        return keeping(wrap, self._calls[event.id].append) if isinstance(event, ToolCallDelta) else wrap
+
+    def call_done(self, event: ToolCallDone) -> Payloads:
+        """A `TOOL_CALL_END`."""
+        self._calls.pop(event.call.id, None)
+        return [_call_end(event.call.id)]
+
+    def step(self, event: StepStart) -> Payloads:
+        """A `STEP_STARTED`; steps are identified by name, so open steps get distinct names."""
+        name = event.name if event.name not in self._steps.values() else f"{event.name} {event.id}"
+        self._steps[event.id] = name
+        return [*self.ahead(), _step("STARTED", name)]
+
+    def step_done(self, event: StepDone) -> Payloads:
+        """A `STEP_FINISHED`; the step's messages stay open."""
+        name = self._steps.pop(event.id, None)
+        return () if name is None else [_step("FINISHED", name)]
+
+    def tail(self) -> Payloads:
+        """The ends of all open messages, steps and incomplete calls, and a `RUN_FINISHED`."""
+        word = self.word(self.finishes[0].reason)
+        steps = [_step("FINISHED", name) for name in self._steps.values()]
+        before = [*self.ahead(), *self.close_all(), *steps]
+        end: dict[str, Any] = {
+            "type": "RUN_FINISHED",
+            **self._run,
+            "outcome": _PAUSED if word == "interrupt" else {"type": word},
+        }
+        report = self._report()
+        if report:
+            end["usage"] = [report]
+        # A run must not end with an open call. Calls whose arguments are complete JSON stay open all the
+        # same: a client may run a call once it has ended.
+        cut = [_call_end(id) for id, pieces in self._calls.items() if not _is_whole("".join(pieces))]
+        return [*before, *cut, ("", end)]
+
+    def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+        """A `RUN_ERROR`."""
+        said = {"type": "RUN_ERROR", "message": message}
+        code = code or (None if kind == "unknown" else kind)
+        return [*self.ahead(), ("", said if code is None else {**said, "code": code})]
+
+    # -- within ----------------------------------------------------------------
+
+    def _report(self) -> dict[str, Any]:
+        counts = self.counted(_COUNTS)
+        model = {} if self.model is None else {"model": self.model}
+        return {**model, **counts} if counts else {}
+
+
+def _span(part: Opened, edge: str) -> list[Payload]:
+    """Return the start or end of the span around a reasoning message; nothing for other messages."""
+    edges: list[Payload] = [("", {"type": f"REASONING_{edge}", "messageId": part.id})]
+    return edges if part.kind == "reasoning" else []
+
+
+def _step(edge: str, name: str) -> Payload:
+    return "", {"type": f"STEP_{edge}", "stepName": name}
+
+
+def _call_end(id: str) -> Payload:
+    return "", {"type": "TOOL_CALL_END", "toolCallId": id}
+
+
+def _is_whole(arguments: str) -> bool:
+    """Return True if arguments are complete JSON."""
+    try:
+        decode(arguments or "{}")
+    except ProtocolError:
+        return False
+    return True

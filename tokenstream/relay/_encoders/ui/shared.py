@@ -1,0 +1,138 @@
+"""Base class of encoders for UI protocols, in which each text has an id, a start and an end."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+
+from tokenstream.relay._encoders.encoder import Encoder
+
+if TYPE_CHECKING:
+    from tokenstream.events import MessageStart, PartDone, PartStart, ReasoningDelta, TextDelta
+    from tokenstream.message import Part
+    from tokenstream.relay._encoders.encoder import Payload, Payloads
+
+__all__ = ["NamedEncoder", "NamedKind", "Opened"]
+
+NamedKind: TypeAlias = Literal["text", "reasoning"]
+
+
+@dataclass(slots=True)
+class Opened:
+    """An open text or reasoning, with the fields to be sent at its end."""
+
+    kind: NamedKind
+    id: str
+    signature: list[str] = field(default_factory=list[str])
+    """Pieces of the provider's signature."""
+    redacted: str | None = None
+    """The encrypted form."""
+
+
+class NamedEncoder(Encoder, ABC):
+    """Encodes an answer as a head, and a start, pieces and an end for each text."""
+
+    prefixes: ClassVar[dict[NamedKind, str]]
+    """Prefixes of the ids of texts and of reasoning; the part's index follows."""
+
+    scope: str = ""
+    """Prefix before these, to make ids unique among several answers."""
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
+        super().__init__(**options)
+        self._open: dict[int, Opened] = {}
+        self._closed: set[int] = set()
+        """Parts that were ended; one is sent again if a signature or an encrypted form arrives later."""
+
+    # -- for encoders ------------------------------------------------------------
+
+    @abstractmethod
+    def head(self) -> Payloads:
+        """The payloads that begin an answer."""
+
+    @abstractmethod
+    def begun(self, part: Opened) -> list[Payload]:
+        """The payloads that begin a text."""
+
+    @abstractmethod
+    def more(self, part: Opened, text: str) -> Payload:
+        """The payload for a piece of a text."""
+
+    @abstractmethod
+    def ended(self, part: Opened) -> list[Payload]:
+        """The payloads that end a text, with its signature."""
+
+    def sign(self, part: Opened, *pieces: str) -> None:
+        """Keep a signature for the end."""
+        part.signature.extend(pieces)
+
+    def close_all(self) -> list[Payload]:
+        """Return the ends of all open texts."""
+        return [payload for index in list(self._open) for payload in self._end(index)]
+
+    # -- handlers of events --------------------------------------------------------
+
+    def begin(self, event: MessageStart) -> Payloads:
+        """The head."""
+        super().begin(event)
+        return self.ahead()
+
+    def open(self, event: PartStart) -> Payloads:
+        """The start of a text; a repeated start counts only with a signature or an encrypted form."""
+        content = event.content
+        if content.kind not in self.prefixes:
+            return ()
+        if event.part in self._closed and not _proven(content):
+            return ()
+        part, payloads = self._start("text" if content.kind == "text" else "reasoning", event.part)
+        self._learn(part, content)
+        return payloads
+
+    def text(self, event: TextDelta) -> Payloads:
+        """A piece of text."""
+        part, payloads = self._start("text", event.part)
+        return [*payloads, self.more(part, event.text)]
+
+    def reasoning(self, event: ReasoningDelta) -> Payloads:
+        """A piece of reasoning; a signature is sent at the end."""
+        part, payloads = self._start("reasoning", event.part)
+        if event.signature is not None:
+            self.sign(part, event.signature)
+        return [*payloads, self.more(part, event.text)] if event.text else payloads
+
+    def close(self, event: PartDone) -> Payloads:
+        """The end of a text."""
+        part = self._open.get(event.part)
+        if part is not None and event.content is not None:
+            self._learn(part, event.content)
+        return self._end(event.part)
+
+    # -- within ----------------------------------------------------------------
+
+    def _start(self, kind: NamedKind, index: int) -> tuple[Opened, list[Payload]]:
+        part = self._open.get(index)
+        if part is not None:
+            return part, []
+        part = self._open[index] = Opened(kind, f"{self.scope}{self.prefixes[kind]}{index}")
+        return part, [*self.ahead(), *self.begun(part)]
+
+    def _learn(self, part: Opened, content: Part) -> None:
+        if content.kind != "reasoning":
+            return
+        if content.signature is not None:
+            # The whole signature replaces the pieces of it.
+            part.signature.clear()
+            self.sign(part, content.signature)
+        part.redacted = content.redacted or part.redacted
+
+    def _end(self, index: int) -> list[Payload]:
+        part = self._open.pop(index, None)
+        if part is None:
+            return []
+        self._closed.add(index)
+        return self.ended(part)
+
+
+def _proven(content: Part) -> bool:
+    return content.kind == "reasoning" and (content.signature or content.redacted) is not None

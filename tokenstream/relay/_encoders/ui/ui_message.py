@@ -1,0 +1,204 @@
+"""Encoder for the UI message stream of Vercel's AI SDK, version 1 of the protocol."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream._basics.json import decode
+from tokenstream.message import ToolCall
+from tokenstream.relay._encoders.encoder import Encoder
+from tokenstream.relay._encoders.media import Media
+from tokenstream.relay._encoders.ui.shared import NamedEncoder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.errors import ErrorKind
+    from tokenstream.events import (
+        CitationAdded,
+        MediaDelta,
+        PartDone,
+        PartStart,
+        StepDone,
+        StepStart,
+        ToolCallDelta,
+        ToolCallDone,
+        ToolCallStart,
+    )
+    from tokenstream.message import FinishReason, Usage
+    from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.relay._encoders.media import Medium
+    from tokenstream.relay._encoders.ui.shared import NamedKind, Opened
+    from tokenstream.turns import Kind
+
+__all__ = ["UIMessage"]
+
+_COUNTS = {
+    "input_tokens": "inputTokens",
+    "output_tokens": "outputTokens",
+    "total_tokens": "totalTokens",
+    "reasoning_tokens": "reasoningTokens",
+    "cached_tokens": "cachedInputTokens",
+}
+"""The AI SDK's names of token counts."""
+_ABORT = "abort"
+"""Type of the chunk that ends a cancelled answer instead of `finish`."""
+_PROVIDER = "anthropic"
+"""Provider under whose name signatures are sent: the protocol's metadata is grouped by provider."""
+
+
+class UIMessage(NamedEncoder):
+    """Encodes an answer as the chunks of one message with one step, and `[DONE]`.
+
+    Token counts are sent as metadata of the message, in the AI SDK's names, as applications
+    do: the protocol has no field for them.
+    """
+
+    name: ClassVar[str] = "ui-message"
+    made_up: ClassVar[str] = "msg-1"
+    expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call", "citation", "media"})
+    counts: ClassVar[frozenset[str]] = Encoder.counts | _COUNTS.keys() | {"cache_write_tokens"}
+    words: ClassVar[Mapping[FinishReason, str]] = {
+        "stop": "stop",
+        "length": "length",
+        "content_filter": "content-filter",
+        "tool_calls": "tool-calls",
+        "cancelled": _ABORT,
+        "error": "error",
+        "unknown": "other",
+    }
+    prefixes: ClassVar[dict[NamedKind, str]] = {"text": "txt-", "reasoning": "reasoning-"}
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
+        super().__init__(**options)
+        self._files = Media()
+        self._steps: dict[str, dict[str, Any]] = {}
+        """Data sent for the open steps, by id."""
+
+    def head(self) -> Payloads:
+        """A `start` and a `start-step`."""
+        start: dict[str, Any] = {"type": "start", "messageId": self.answer_id}
+        if self.model is not None:
+            start["messageMetadata"] = {"model": self.model}
+        return [("", start), ("", {"type": "start-step"})]
+
+    def begun(self, part: Opened) -> list[Payload]:
+        """A `text-start` or a `reasoning-start`."""
+        return [("", {"type": f"{part.kind}-start", "id": part.id})]
+
+    def more(self, part: Opened, text: str) -> Payload:
+        """A `text-delta` or a `reasoning-delta`."""
+        return "", {"type": f"{part.kind}-delta", "id": part.id, "delta": text}
+
+    def ended(self, part: Opened) -> list[Payload]:
+        """A `text-end` or a `reasoning-end`, with any signature as metadata of the provider."""
+        end: dict[str, Any] = {"type": f"{part.kind}-end", "id": part.id}
+        proofs = {"signature": "".join(part.signature), "redactedData": part.redacted}
+        told = {name: proof for name, proof in proofs.items() if proof}
+        return [("", {**end, "providerMetadata": {_PROVIDER: told}} if told else end)]
+
+    def open(self, event: PartStart) -> Payloads:
+        """The start of a text; a file is sent when it is complete."""
+        if event.content.kind == "media":
+            return [
+                payload for delta in self._files.begin(event, event.content) for payload in self.media(delta)
+            ]
+        return super().open(event)
+
+    def call(self, event: ToolCallStart) -> Payloads:
+        """A `tool-input-start`."""
+        start = {"type": "tool-input-start", "toolCallId": event.id, "toolName": event.name}
+        return [*self.ahead(), ("", start)]
+
+    def arguments(self, event: ToolCallDelta) -> Payloads:
+        """A `tool-input-delta`."""
+        return [("", {"type": "tool-input-delta", "toolCallId": event.id, "inputTextDelta": event.fragment})]
+
+    def call_done(self, event: ToolCallDone) -> Payloads:
+        """A `tool-input-available` with the parsed arguments: the client may run the call now."""
+        call = event.call
+        return [
+            (
+                "",
+                {
+                    "type": "tool-input-available",
+                    "toolCallId": call.id,
+                    "toolName": call.name,
+                    "input": decode(call.arguments_text or "{}"),
+                },
+            )
+        ]
+
+    def citation(self, event: CitationAdded) -> Payloads:
+        """A `source-url`; it has no field for the cited text.
+
+        Raises:
+            NotExpressible: The citation has no URL.
+        """
+        url, title = event.citation.url, event.citation.title
+        if url is None:
+            return self.omit("a citation without an address", "citation")
+        source = {"type": "source-url", "sourceId": f"src-{event.part}", "url": url}
+        return [*self.ahead(), ("", source if title is None else {**source, "title": title})]
+
+    def media(self, event: MediaDelta) -> Payloads:
+        """Nothing yet: a file is sent when it is complete."""
+        self._files.of(event).pieces.append(event.data)
+        return ()
+
+    def close(self, event: PartDone) -> Payloads:
+        """The end of a text, a complete file, or the `tool-input-error` of a call with invalid arguments."""
+        if isinstance(event.content, ToolCall):
+            call = event.content
+            refused = {"toolCallId": call.id, "toolName": call.name, "input": call.arguments_text}
+            return [("", {"type": "tool-input-error", **refused, "errorText": "the arguments are no JSON"})]
+        medium = self._files.take(event)
+        return super().close(event) if medium is None else [*self.ahead(), ("", _file(medium))]
+
+    def step(self, event: StepStart) -> Payloads:
+        """A `data-step`: the protocol's own steps would end the parts of other steps."""
+        told = {"name": event.name, "parent": event.parent, "agent": event.agent, "state": "running"}
+        self._steps[event.id] = told
+        return [*self.ahead(), _step(event.id, told)]
+
+    def step_done(self, event: StepDone) -> Payloads:
+        """A `data-step` with the same id, which replaces the first."""
+        told = self._steps.pop(event.id, None)
+        return () if told is None else [_step(event.id, {**told, "state": event.state})]
+
+    def tail(self) -> Payloads:
+        """The ends of the step and of the message, with the token counts, and the sentinel."""
+        word, usage = self.word(self.finishes[0].reason), _report(self.usage)
+        metadata = {"messageMetadata": {"usage": usage}} if usage else {}
+        if word == _ABORT:
+            told = [{"type": "message-metadata", **metadata}] if metadata else []
+            ends = [*told, {"type": _ABORT}]
+        else:
+            ends = [{"type": "finish-step"}, {"type": "finish", "finishReason": word, **metadata}]
+        return [*self.ahead(), *self.close_all(), *(("", end) for end in ends), ("", "[DONE]")]
+
+    def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+        """An `error` chunk with the error's message."""
+        return [*self.ahead(), ("", {"type": "error", "errorText": message})]
+
+
+def _step(id: str, told: dict[str, Any]) -> Payload:
+    data = {key: value for key, value in told.items() if value is not None}
+    return "", {"type": "data-step", "id": id, "data": data}
+
+
+def _file(medium: Medium) -> dict[str, Any]:
+    """Return the chunk of a complete file, with its content or its address."""
+    mime_type = medium.mime_type or "application/octet-stream"
+    url = medium.address(mime_type) or f"data:{mime_type};base64,"
+    return {"type": "file", "mediaType": mime_type, "url": url}
+
+
+def _report(usage: Usage) -> dict[str, Any]:
+    """Return token counts in the AI SDK's names; {} if there are none."""
+    report: dict[str, Any] = {
+        word: count for name, word in _COUNTS.items() if (count := getattr(usage, name)) is not None
+    }
+    if usage.cache_write_tokens is not None:
+        report["inputTokenDetails"] = {"cacheWriteTokens": usage.cache_write_tokens}
+    return report
