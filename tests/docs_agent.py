@@ -7,10 +7,10 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tokenstream import testing
-from tokenstream.testing._server import Reply
+from tokenstream.testing._serve.server import Reply
 
 if TYPE_CHECKING:
-    from tokenstream.testing._server import Request
+    from tokenstream.testing._serve.server import Request
 
 __all__ = ["AGENT", "agent_reply"]
 

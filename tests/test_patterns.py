@@ -39,7 +39,7 @@ MADE: dict[str, re.Pattern[Any] | None] = {
     "tokenstream.framing.json_array._whole": json_array._whole(),  # noqa: SLF001 - as above
     "tokenstream.framing.json_array._after_comma": json_array._after_comma(),  # noqa: SLF001 - as above
     "tokenstream.framing.json_array._before_comma": json_array._before_comma(),  # noqa: SLF001 - as above
-    "tokenstream.testing._file_format._head_lines": None,
+    "tokenstream.testing._recordings.file_format._head_lines": None,
     # Payloads of a few kilobytes, in which it looks for numbers by their keys.
     "tokenstream.formats._fast.shape._holes": None,
     # Modules hold all that these two make.
@@ -51,8 +51,8 @@ MADE: dict[str, re.Pattern[Any] | None] = {
     "tokenstream.stages._text.tags.__init__": None,
     "tokenstream.stages._text.until.__init__": None,
     "tokenstream.stages._guards.match.compiled": None,
-    "tokenstream.testing._record_filters._compiled": None,
-    "tokenstream.testing._record_clients.refuse_earlier": None,
+    "tokenstream.testing._record.filters._compiled": None,
+    "tokenstream.testing._record.clients.refuse_earlier": None,
 }
 """What functions put together; None where it is among the others, or reads nothing that a server sent."""
 

@@ -31,7 +31,7 @@ def test_the_tests_that_the_page_shows_pass() -> None:
     """Who copies them has tests that run, and that warn of nothing."""
     needed("openai")
     # Loading what else is installed takes longer than the tests do, and none of them needs it.
-    plain = ["-q", "-p", "no:cacheprovider", "-p", "tokenstream.testing._pytest_entry", "-c", os.devnull]
+    plain = ["-q", "-p", "no:cacheprovider", "-p", "tokenstream.testing._pytest.entry", "-c", os.devnull]
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "pytest", *plain, str(_FOLDER)],
         cwd=_FOLDER,

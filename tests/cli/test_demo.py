@@ -15,7 +15,7 @@ import pytest
 from tests.support.packages import needed
 from tokenstream.cli import _screen, demo, main
 from tokenstream.cli._screen import RichScreen, Screen
-from tokenstream.testing._server import refusal
+from tokenstream.testing._serve.server import refusal
 
 if TYPE_CHECKING:
     from pathlib import Path

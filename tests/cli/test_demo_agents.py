@@ -11,7 +11,7 @@ import pytest
 from tests.cli.commands import run
 from tests.support.packages import needed
 from tokenstream.cli import _screen, demo_agents, main
-from tokenstream.testing._server import refusal
+from tokenstream.testing._serve.server import refusal
 
 
 def test_a_pipe_gets_a_line_where_a_step_begins_and_one_where_it_ends() -> None:

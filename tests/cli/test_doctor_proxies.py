@@ -15,7 +15,7 @@ from tokenstream.cli import main
 from tokenstream.cli._asking import Asked
 from tokenstream.cli.doctor._findings import judge
 from tokenstream.cli.doctor._probe import probe
-from tokenstream.testing._server import ReplayServer, Reply, Request
+from tokenstream.testing._serve.server import ReplayServer, Reply, Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,7 +19,7 @@ from tokenstream.errors import (
     StreamStalled,
     StreamTruncated,
 )
-from tokenstream.testing._server import ReplayServer, Reply
+from tokenstream.testing._serve.server import ReplayServer, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,7 @@ from tests.cli.commands import CHAT, COMMAND, CUT, RECORDINGS, chat, environment
 from tests.support.wire import DONE
 from tokenstream import Message, Stream
 from tokenstream.cli import main
-from tokenstream.testing._server import ReplayServer, Reply, Request, paced
+from tokenstream.testing._serve.server import ReplayServer, Reply, Request, paced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -22,7 +22,7 @@ from tests.support.packages import needed
 from tokenstream import Stream, connect
 from tokenstream.cli import main, serve
 from tokenstream.cli._folder import Folder
-from tokenstream.testing._server import ReplayServer
+from tokenstream.testing._serve.server import ReplayServer
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

@@ -20,7 +20,7 @@ from tests.support.packages import needed
 from tokenstream import AsyncStream, Deadlines, Retry, Stream, aconnect, connect, resilient, tap, testing
 from tokenstream.errors import MisuseError, StatusError, StreamError, StreamTruncated
 from tokenstream.otel import observe
-from tokenstream.testing._server import ReplayServer, Reply
+from tokenstream.testing._serve.server import ReplayServer, Reply
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence

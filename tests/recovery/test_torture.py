@@ -17,7 +17,7 @@ from tokenstream import Deadlines, Message, Retry, Stream, aresilient, resilient
 from tokenstream.errors import StreamError
 from tokenstream.sources import AsyncSource, SyncSource
 from tokenstream.testing import Arrival, Recording, VirtualClock
-from tokenstream.testing._replay import AsyncChunks, Chunks
+from tokenstream.testing._recordings.replay import AsyncChunks, Chunks
 
 Break = Literal["reset", "end", "stall", "bad byte"]
 BREAKS: tuple[Break, ...] = ("reset", "end", "stall", "bad byte")

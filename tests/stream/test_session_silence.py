@@ -23,7 +23,7 @@ from tokenstream.events import Finish
 if TYPE_CHECKING:
     from websockets.sync.server import ServerConnection
 
-    from tokenstream.testing._replay import Playback
+    from tokenstream.testing._recordings.replay import Playback
 
 pytestmark = pytest.mark.anyio
 on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])

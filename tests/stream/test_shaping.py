@@ -19,7 +19,7 @@ from tests.support.playing import silent_after
 from tests.support.timing import AT_ONCE, TooLate, tried_again
 from tokenstream import AsyncStream, Retry, Stream, resilient, stages
 from tokenstream.errors import MisuseError, OutputInvalid, StreamError, StreamTruncated
-from tokenstream.testing._replay import Playback
+from tokenstream.testing._recordings.replay import Playback
 
 pytestmark = pytest.mark.anyio
 

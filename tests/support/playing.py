@@ -13,7 +13,7 @@ from tokenstream import Deadlines
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.events import Event
 from tokenstream.testing import Arrival, Recording
-from tokenstream.testing._replay import Playback
+from tokenstream.testing._recordings.replay import Playback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

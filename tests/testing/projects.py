@@ -13,7 +13,7 @@ from tokenstream.testing import Recording
 
 HELLO = testing.script().text("Hello").finish().recording("text")
 PLUGIN = "tokenstream.testing.plugin"
-ENTRY = "tokenstream.testing._pytest_entry"
+ENTRY = "tokenstream.testing._pytest.entry"
 
 
 @dataclass

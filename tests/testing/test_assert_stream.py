@@ -13,7 +13,7 @@ from tokenstream import testing
 from tokenstream.errors import MisuseError, OutputIncomplete, StreamError, StreamTruncated
 from tokenstream.events import TextDelta
 from tokenstream.testing import Recording, Seed
-from tokenstream.testing._assert_stream import aassert_stream, assert_stream
+from tokenstream.testing._check.assert_stream import aassert_stream, assert_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from tests.support.recordings import Recorded, ours
 from tokenstream.errors import MisuseError
 from tokenstream.testing import Arrival, Recording, Seed
-from tokenstream.testing._chunking import chunked
+from tokenstream.testing._recordings.chunking import chunked
 
 if TYPE_CHECKING:
-    from tokenstream.testing._chunking import Chunking
+    from tokenstream.testing._recordings.chunking import Chunking
 
 _SMALL = 9_000
 """Bytes of a body that is quickly read byte by byte."""

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tokenstream.testing import VirtualClock
-from tokenstream.testing._clock import clock_of
+from tokenstream.testing._recordings.clock import clock_of
 
 
 def test_a_virtual_clock_stands_still_until_it_is_told_to_go_on() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tokenstream import testing
 from tokenstream.testing import Recording
-from tokenstream.testing._cut_places import cut_places, recording_of
+from tokenstream.testing._recordings.cut_places import cut_places, recording_of
 
 
 def test_a_small_recording_is_cut_at_every_byte() -> None:

@@ -8,7 +8,7 @@ from tokenstream.errors import StreamInterrupted, StreamTruncated
 from tokenstream.events import Finish, ReasoningDelta, Restarted, Resumed, TextDelta
 from tokenstream.message import Message, TextPart, ToolCall, Usage
 from tokenstream.testing import Arrival, Recording
-from tokenstream.testing._diff import differences, speaks_of_answers
+from tokenstream.testing._pytest.diff import differences, speaks_of_answers
 
 _LONG = "The quick brown fox jumps over the lazy dog, and it's fine with that."
 

@@ -25,10 +25,10 @@ from tokenstream.errors import (
     StreamTruncated,
 )
 from tokenstream.testing import Recording, faults
-from tokenstream.testing._replay import Playback
+from tokenstream.testing._recordings.replay import Playback
 
 if TYPE_CHECKING:
-    from tokenstream.testing._chunking import Chunking
+    from tokenstream.testing._recordings.chunking import Chunking
     from tokenstream.testing.faults import Fault
 
 ANSWER = testing.script().text("Hel", "lo", " €").usage(input_tokens=3, output_tokens=3).finish("stop")

@@ -12,7 +12,7 @@ from tests.support.wire import DONE, sse
 from tokenstream import Deadlines, testing
 from tokenstream.errors import MisuseError, NotExpressible, ProviderError, StatusError, StreamStalled
 from tokenstream.testing import Arrival, Recording, faults
-from tokenstream.testing._replay import Playback
+from tokenstream.testing._recordings.replay import Playback
 
 ANSWER = testing.script().text("Hel", "lo", " €").usage(input_tokens=3, output_tokens=3).finish("stop")
 """Its events: the role, three deltas, the finish reason, the usage, `[DONE]`."""

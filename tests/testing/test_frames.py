@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.support.aws_eventstream import event
 from tests.support.recordings import Recorded, ours
 from tokenstream.testing import Recording
-from tokenstream.testing._frames import Framing, cut, frames_of, framing_of, sniffed_framing
+from tokenstream.testing._recordings.frames import Framing, cut, frames_of, framing_of, sniffed_framing
 
 FRAMINGS: list[Framing] = ["sse", "ndjson", "json", "aws-eventstream"]
 

@@ -16,8 +16,8 @@ from tests.support.packages import needed
 from tokenstream import testing
 from tokenstream.errors import MisuseError
 from tokenstream.testing import Arrival, Recording
-from tokenstream.testing._cassette import load_cassette
-from tokenstream.testing._errors import RecordingInvalid
+from tokenstream.testing._recordings.cassette import load_cassette
+from tokenstream.testing._recordings.errors import RecordingInvalid
 
 yaml: Any = needed("yaml")
 

@@ -12,7 +12,7 @@ from tests.support.recordings import OURS
 from tokenstream import testing
 from tokenstream.errors import MisuseError, StreamError, StreamInterrupted, StreamTruncated
 from tokenstream.testing import Arrival, Recording, faults
-from tokenstream.testing._matrix import every_cut, fault_matrix
+from tokenstream.testing._faults.matrix import every_cut, fault_matrix
 
 if TYPE_CHECKING:
     from pathlib import Path

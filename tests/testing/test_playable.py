@@ -13,7 +13,7 @@ from tokenstream import testing
 from tokenstream.errors import MisuseError
 from tokenstream.formats._detect.places import format_of_path
 from tokenstream.testing import Recording, Request, all_formats, faults
-from tokenstream.testing._playable import Playable, Player, headers_of
+from tokenstream.testing._serve.playable import Playable, Player, headers_of
 
 HELLO = testing.script().text("Hello").finish("stop")
 BYE = testing.script().text("Bye").finish("stop")

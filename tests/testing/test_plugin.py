@@ -11,7 +11,7 @@ from tokenstream import testing
 from tokenstream.events import TextDelta
 from tokenstream.message import Message, TextPart
 from tokenstream.testing import Recording, Seed, faults, plugin
-from tokenstream.testing._own_loop import run_apart
+from tokenstream.testing._pytest.own_loop import run_apart
 
 
 @pytest.fixture

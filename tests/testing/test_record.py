@@ -13,7 +13,7 @@ from tests.stream.bodies import AsyncSource, Source
 from tests.testing.recorded import CHAT, Waiting, async_generator, generator
 from tokenstream.errors import MisuseError, StreamInterrupted
 from tokenstream.testing import Arrival, Recording, VirtualClock
-from tokenstream.testing._record import record
+from tokenstream.testing._record.record import record
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from tests.testing.recorded import CHAT, KEY
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import StreamInterrupted
 from tokenstream.testing import Recording, VirtualClock
-from tokenstream.testing._errors import RecordingRefused
-from tokenstream.testing._record import record
+from tokenstream.testing._record.record import record
+from tokenstream.testing._recordings.errors import RecordingRefused
 
 BODY = b"".join(CHAT)
 

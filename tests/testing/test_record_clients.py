@@ -16,8 +16,8 @@ from tests.support.loopback import Loopback, sized
 from tests.testing.recorded import CHAT, KEY
 from tokenstream.errors import MisuseError
 from tokenstream.testing import Recording, VirtualClock
-from tokenstream.testing._errors import RecordingRefused
-from tokenstream.testing._record import record
+from tokenstream.testing._record.record import record
+from tokenstream.testing._recordings.errors import RecordingRefused
 
 BODY = b"".join(CHAT)
 PACKED = gzip.compress(BODY)

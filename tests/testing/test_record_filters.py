@@ -15,9 +15,9 @@ from tests.stream.bodies import AsyncSource, Source
 from tests.testing.recorded import CHAT, KEY, SECRET, async_generator, generator, there
 from tokenstream.errors import MisuseError
 from tokenstream.testing import Recording
-from tokenstream.testing._errors import RecordingRefused
-from tokenstream.testing._record import record
-from tokenstream.testing._record_filters import compiled, filtered, replaced
+from tokenstream.testing._record.filters import compiled, filtered, replaced
+from tokenstream.testing._record.record import record
+from tokenstream.testing._recordings.errors import RecordingRefused
 
 
 @pytest.fixture

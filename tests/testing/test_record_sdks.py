@@ -18,7 +18,7 @@ from tests.support.packages import needed
 from tokenstream import AsyncStream, Stream, testing
 from tokenstream.errors import MisuseError
 from tokenstream.testing import Recording
-from tokenstream.testing._record import record
+from tokenstream.testing._record.record import record
 
 pytestmark = [
     # Importing an SDK takes seconds on a busy machine.

@@ -18,9 +18,9 @@ from tokenstream.errors import MisuseError, StreamStalled
 from tokenstream.formats import custom
 from tokenstream.limits import Deadlines
 from tokenstream.testing import Arrival, Recording, VirtualClock
-from tokenstream.testing._errors import RecordingRefused
-from tokenstream.testing._record import record
-from tokenstream.testing._replay import Playback
+from tokenstream.testing._record.record import record
+from tokenstream.testing._recordings.errors import RecordingRefused
+from tokenstream.testing._recordings.replay import Playback
 
 
 @pytest.fixture

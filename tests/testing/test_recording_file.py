@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from tokenstream.errors import MisuseError
 from tokenstream.testing import Arrival, Recording
-from tokenstream.testing._errors import RecordingInvalid
-from tokenstream.testing._file_format import is_recording, parse, written
+from tokenstream.testing._recordings.errors import RecordingInvalid
+from tokenstream.testing._recordings.file_format import is_recording, parse, written
 
 PATH = Path("answer.rec")
 

@@ -23,11 +23,11 @@ from tokenstream.errors import (
 )
 from tokenstream.events import Event, TextDelta
 from tokenstream.testing import Arrival, Recording, VirtualClock, faults
-from tokenstream.testing._matrix import fault_matrix
-from tokenstream.testing._replay import Playback
+from tokenstream.testing._faults.matrix import fault_matrix
+from tokenstream.testing._recordings.replay import Playback
 
 if TYPE_CHECKING:
-    from tokenstream.testing._replay import Pace
+    from tokenstream.testing._recordings.replay import Pace
 
 ANSWER = testing.script().text("a").pause(90).text("b").pause(2).text("c").finish()
 SLOW = ANSWER.recording("openai-chat")

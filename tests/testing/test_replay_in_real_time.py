@@ -15,7 +15,7 @@ from tokenstream import Deadlines, testing
 from tokenstream.errors import MisuseError, StreamStalled
 from tokenstream.events import Event, TextDelta
 from tokenstream.testing import VirtualClock, faults
-from tokenstream.testing._replay import AsyncChunks, Chunks, Playback
+from tokenstream.testing._recordings.replay import AsyncChunks, Chunks, Playback
 
 if TYPE_CHECKING:
     from collections.abc import Callable

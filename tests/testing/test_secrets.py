@@ -12,8 +12,13 @@ from hypothesis import strategies as st
 from tokenstream import testing
 from tokenstream.errors import MisuseError
 from tokenstream.testing import Arrival, Recording
-from tokenstream.testing._errors import RecordingRefused
-from tokenstream.testing._secrets import find_secret, kept_headers, named_headers, without_secret_headers
+from tokenstream.testing._recordings.errors import RecordingRefused
+from tokenstream.testing._recordings.secrets import (
+    find_secret,
+    kept_headers,
+    named_headers,
+    without_secret_headers,
+)
 
 A, N = "aB3dE6gH9", "1234567890"
 # In pieces, so that nobody who looks for keys in this repository finds one.

@@ -23,13 +23,13 @@ from tokenstream.testing import Arrival, Recording, Server
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tokenstream.testing._recording import Breaks
+    from tokenstream.testing._recordings.recording import Breaks
 
 client: Any = needed("websockets.sync.client")
 aclient: Any = needed("websockets.asyncio.client")
 exceptions: Any = needed("websockets.exceptions")
 # It imports websockets itself.
-conversations: Any = import_module("tokenstream.testing._websocket_server")
+conversations: Any = import_module("tokenstream.testing._serve.websocket")
 
 SAID = [event("session.created", session={"model": "gpt-realtime"}), *answer("resp_1", "Hel", "lo")]
 HEARD = Recording.of([each.encode() for each in SAID], messages=True, format="openai-realtime")
@@ -243,7 +243,7 @@ def test_without_the_package_it_is_told_what_to_install(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the client's own error, since the server has nobody to tell."""
-    monkeypatch.delitem(sys.modules, "tokenstream.testing._websocket_server", raising=False)
+    monkeypatch.delitem(sys.modules, "tokenstream.testing._serve.websocket", raising=False)
     monkeypatch.setitem(sys.modules, "websockets.server", None)
     with pytest.raises(exceptions.InvalidStatus) as caught:
         _open(server)

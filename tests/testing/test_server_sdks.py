@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.packages import needed
 from tokenstream import connect
-from tokenstream.testing._server import ReplayServer, Reply, paced
+from tokenstream.testing._serve.server import ReplayServer, Reply, paced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

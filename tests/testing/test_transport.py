@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from types import ModuleType
 
-    from tokenstream.testing._recording import Breaks
+    from tokenstream.testing._recordings.recording import Breaks
 
 HELLO = testing.script().text("Hello").finish("stop")
 URL = "https://api.example.com/v1/chat/completions"

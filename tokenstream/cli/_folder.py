@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
-from tokenstream.testing._body_types import AWS, JSON, NDJSON, SNIFFED, SSE, TYPES, content_type_of
+from tokenstream.testing._recordings.body_types import AWS, JSON, NDJSON, SNIFFED, SSE, TYPES, content_type_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tokenstream.testing._frames import Framing
+    from tokenstream.testing._recordings.frames import Framing
 
 __all__ = ["Folder", "Recording"]
 

@@ -16,7 +16,7 @@ from tokenstream.connect import connect
 from tokenstream.errors import StreamError
 from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDone
 from tokenstream.recovery import Retry
-from tokenstream.testing._server import ReplayServer, Reply, Request, paced
+from tokenstream.testing._serve.server import ReplayServer, Reply, Request, paced
 
 if TYPE_CHECKING:
     import argparse

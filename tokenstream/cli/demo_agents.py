@@ -18,7 +18,7 @@ from tokenstream.router import Router, ToolFailed
 from tokenstream.steps import Steps
 from tokenstream.steps._tree import tokens_of
 from tokenstream.stream._reading.reader import unpacked
-from tokenstream.testing._server import ReplayServer, Reply, paced
+from tokenstream.testing._serve.server import ReplayServer, Reply, paced
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.visible import one_line
 from tokenstream.cli._failure import CommandFailed, reason_of
 from tokenstream.cli._folder import Folder
-from tokenstream.testing._server import ReplayServer, Reply, paced, refusal
+from tokenstream.testing._serve.server import ReplayServer, Reply, paced, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from tokenstream.cli._folder import Recording
-    from tokenstream.testing._server import Request
+    from tokenstream.testing._serve.server import Request
 
 __all__ = ["add_to", "answers"]
 

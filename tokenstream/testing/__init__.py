@@ -15,20 +15,20 @@ from tokenstream._basics.lazy import lazily
 
 if TYPE_CHECKING:
     from tokenstream.testing import faults
-    from tokenstream.testing._assert_stream import aassert_stream, assert_stream
-    from tokenstream.testing._cassette import load_cassette
-    from tokenstream.testing._check_format import check_format
-    from tokenstream.testing._chunking import Seed
-    from tokenstream.testing._clock import VirtualClock
-    from tokenstream.testing._errors import RecordingInvalid, RecordingRefused
-    from tokenstream.testing._matrix import every_cut, fault_matrix
-    from tokenstream.testing._record import record
-    from tokenstream.testing._recording import Arrival, Recording
-    from tokenstream.testing._replies import Exchange, Request
-    from tokenstream.testing._respx import respx_side_effect
-    from tokenstream.testing._script import Script, all_formats, script
-    from tokenstream.testing._serve import Server, serve
-    from tokenstream.testing._transport import Transport, transport
+    from tokenstream.testing._check.assert_stream import aassert_stream, assert_stream
+    from tokenstream.testing._check.check_format import check_format
+    from tokenstream.testing._faults.matrix import every_cut, fault_matrix
+    from tokenstream.testing._record.record import record
+    from tokenstream.testing._recordings.cassette import load_cassette
+    from tokenstream.testing._recordings.chunking import Seed
+    from tokenstream.testing._recordings.clock import VirtualClock
+    from tokenstream.testing._recordings.errors import RecordingInvalid, RecordingRefused
+    from tokenstream.testing._recordings.recording import Arrival, Recording
+    from tokenstream.testing._scripts.script import Script, all_formats, script
+    from tokenstream.testing._serve.replies import Exchange, Request
+    from tokenstream.testing._serve.respx import respx_side_effect
+    from tokenstream.testing._serve.serve import Server, serve
+    from tokenstream.testing._serve.transport import Transport, transport
 
 __all__ = [
     "Arrival",

@@ -19,9 +19,9 @@ Example:
 
 from __future__ import annotations
 
-from tokenstream.testing._faults_answers import empty, html_instead, status, wrong_content_type
-from tokenstream.testing._faults_base import Fault, combined
-from tokenstream.testing._faults_events import (
+from tokenstream.testing._faults.answers import empty, html_instead, status, wrong_content_type
+from tokenstream.testing._faults.base import Fault, combined
+from tokenstream.testing._faults.events import (
     bad_json,
     bom,
     crlf,
@@ -32,7 +32,7 @@ from tokenstream.testing._faults_events import (
     no_done,
     reorder,
 )
-from tokenstream.testing._faults_transport import close, cut, gzipped, reset, slow, split_utf8, stall
+from tokenstream.testing._faults.transport import close, cut, gzipped, reset, slow, split_utf8, stall
 
 __all__ = [
     "Fault",

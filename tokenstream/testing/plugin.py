@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tokenstream.testing import _plugin_recordings as recordings
-from tokenstream.testing._cut_places import recording_of
-from tokenstream.testing._diff import differences, speaks_of_answers
-from tokenstream.testing._own_loop import run_apart
-from tokenstream.testing._plugin_ids import id_of
-from tokenstream.testing._pytest_entry import pytest_addoption
+from tokenstream.testing._pytest import recordings
+from tokenstream.testing._pytest.diff import differences, speaks_of_answers
+from tokenstream.testing._pytest.entry import pytest_addoption
+from tokenstream.testing._pytest.ids import id_of
+from tokenstream.testing._pytest.own_loop import run_apart
+from tokenstream.testing._recordings.cut_places import recording_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tokenstream.stream import AsyncStream, Stream
-    from tokenstream.testing._recording import Recording
+    from tokenstream.testing._recordings.recording import Recording
 
 __all__ = [
     "async_token_stream",

@@ -1,0 +1,1 @@
+"""Checks of formats and of stream handlers."""

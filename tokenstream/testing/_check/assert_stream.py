@@ -1,0 +1,355 @@
+"""Test a function that reads a stream: at every chunking, and at every cut."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator
+from enum import Enum
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from tokenstream.errors import MisuseError, OutputIncomplete, StreamError
+from tokenstream.stream._reading.host import running
+from tokenstream.testing._pytest.diff import differences
+from tokenstream.testing._recordings.chunking import Seed
+from tokenstream.testing._recordings.cut_places import cut_places, recording_of
+from tokenstream.testing._recordings.replay import Playback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from tokenstream.stream import AsyncStream, Stream
+    from tokenstream.testing._recordings.chunking import Chunking
+    from tokenstream.testing._recordings.cut_places import Playable
+    from tokenstream.testing._recordings.recording import Recording
+
+__all__ = ["aassert_stream", "assert_stream", "usual_chunkings"]
+
+ResultT = TypeVar("ResultT")
+
+_ALLOWED: tuple[type[Exception], ...] = (StreamError, OutputIncomplete)
+_SMALL = 64 * 1024
+"""Largest body, in bytes, that is replayed byte by byte."""
+_CHUNKINGS: tuple[Chunking, ...] = ("events", "whole", 61, Seed(1))
+_FINE_CHUNKINGS: tuple[Chunking, ...] = ("bytes", 2, 3, 7, Seed(2), Seed(3))
+_MOST_CUTS = 256
+_GROWING: tuple[type, ...] = (list, dict, set, bytearray)
+"""Types of result that a handler may keep and return again with more in it."""
+
+
+@overload
+def assert_stream(
+    handler: Callable[[Stream], ResultT],
+    recording: Playable,
+    *,
+    allow: type[Exception] | tuple[type[Exception], ...] = ...,
+    chunkings: Iterable[Chunking] | Chunking | None = ...,
+    cuts: int = ...,
+    backends: str | Sequence[str] = ...,
+    **options: Any,  # noqa: ANN401 - a stream's own
+) -> ResultT: ...
+@overload
+def assert_stream(
+    handler: Callable[[AsyncStream], Awaitable[ResultT]],
+    recording: Playable,
+    *,
+    allow: type[Exception] | tuple[type[Exception], ...] = ...,
+    chunkings: Iterable[Chunking] | Chunking | None = ...,
+    cuts: int = ...,
+    backends: str | Sequence[str] = ...,
+    **options: Any,  # noqa: ANN401 - a stream's own
+) -> ResultT: ...
+def assert_stream(
+    handler: Callable[[Any], Any],
+    recording: Playable,
+    *,
+    allow: type[Exception] | tuple[type[Exception], ...] = _ALLOWED,
+    chunkings: Iterable[Chunking] | Chunking | None = None,
+    cuts: int = _MOST_CUTS,
+    backends: str | Sequence[str] = "asyncio",
+    **options: Any,
+) -> Any:
+    r"""Prove that a handler copes with a stream, however it arrives and wherever it breaks.
+
+    The handler is called many times, each time with a new stream of the recording, on a virtual
+    clock. The checks:
+
+    1. At every chunking it returns the same value.
+    2. At every cut, once as a clean end of the input and once as a reset of the connection, it
+       returns, or raises only what `allow` permits.
+    3. The stream is closed after each call.
+
+    Args:
+        handler: A function that takes a `Stream`, or an async function that takes an
+            `AsyncStream`, and returns a comparable value.
+        recording: A recording, the path of one, or a script.
+        allow: Exceptions that the handler may raise: one class, or several.
+        chunkings: One or several of the chunkings of `Recording.stream`; by default events, single
+            bytes, all at once, and several other sizes, fixed and random.
+        cuts: Largest number of places to cut the stream at: a small recording is cut at each byte,
+            a larger one at a sample. 0 for none.
+        backends: Event loop for an async handler: "asyncio", "trio", or both.
+        **options: Arguments for the stream: `format`, `limits`, `deadlines`, `pings`.
+
+    Returns:
+        The handler's result for the recording replayed unchanged.
+
+    Raises:
+        AssertionError: The handler does not cope; the message says with what, and how to reproduce it.
+        Exception: Whatever the handler raises on the recording replayed unchanged.
+
+    Example:
+        >>> from tokenstream import Stream, testing
+        >>> def shout(stream: Stream) -> str:
+        ...     with stream:
+        ...         return "".join(stream.text).upper()
+        >>> assert_stream(shout, testing.script().text("Hello").finish())
+        'HELLO'
+    """
+    __tracebackhide__ = True
+    trial: _Trial[Any] = _Trial(recording_of(recording), allow, chunkings, cuts)
+    if not _is_async(handler):
+        return _drive(trial, handler, options)
+    if running() is not None:
+        raise MisuseError("an event loop is running already: use `await testing.aassert_stream(handler, …)`")
+    from anyio import run
+
+    for backend in [backends] if isinstance(backends, str) else backends:
+        run(partial(_adrive, trial, handler, options), backend=backend)
+    return trial.result()
+
+
+async def aassert_stream(
+    handler: Callable[[AsyncStream], Awaitable[ResultT]],
+    recording: Playable,
+    *,
+    allow: type[Exception] | tuple[type[Exception], ...] = _ALLOWED,
+    chunkings: Iterable[Chunking] | Chunking | None = None,
+    cuts: int = _MOST_CUTS,
+    **options: Any,  # noqa: ANN401 - a stream's own
+) -> ResultT:
+    r"""Prove, inside a running event loop, that a handler copes with a stream, as `assert_stream` does.
+
+    Args:
+        handler: An async function that takes an `AsyncStream` and returns a value.
+        recording: As for `assert_stream`.
+        allow: As for `assert_stream`.
+        chunkings: As for `assert_stream`.
+        cuts: As for `assert_stream`.
+        **options: As for `assert_stream`.
+
+    Returns:
+        The handler's result for the recording replayed unchanged.
+
+    Raises:
+        AssertionError: The handler does not cope; the message says with what, and how to reproduce it.
+        Exception: Whatever the handler raises on the recording replayed unchanged.
+
+    Example:
+        >>> import asyncio
+        >>> from tokenstream import AsyncStream, testing
+        >>> async def length(stream: AsyncStream) -> int:
+        ...     return len((await stream.final()).text)
+        >>> asyncio.run(aassert_stream(length, testing.script().text("Hello").finish()))
+        5
+    """
+    __tracebackhide__ = True
+    trial = _Trial[ResultT](recording_of(recording), allow, chunkings, cuts)
+    return await _adrive(trial, handler, options)
+
+
+def _drive(trial: _Trial[ResultT], handler: Callable[[Stream], ResultT], options: dict[str, Any]) -> ResultT:
+    __tracebackhide__ = True
+    for run in trial.runs():
+        stream = run.playback.stream(**options)
+        try:
+            with run:
+                run.take(handler(stream))
+        finally:
+            stream.close()
+    return trial.result()
+
+
+async def _adrive(
+    trial: _Trial[ResultT], handler: Callable[[AsyncStream], Awaitable[ResultT]], options: dict[str, Any]
+) -> ResultT:
+    __tracebackhide__ = True
+    for run in trial.runs():
+        stream = run.playback.astream(**options)
+        try:
+            with run:
+                run.take(await handler(stream))
+        finally:
+            await stream.aclose()
+    return trial.result()
+
+
+class _Run:
+    """One call of the handler: its stream, and its result or error.
+
+    Args:
+        allow: Exceptions that the handler may raise.
+        replay: Arguments of `Recording.stream`, written as in a program.
+        playback: The replay that the handler reads.
+    """
+
+    def __init__(self, allow: type[Exception] | tuple[type[Exception], ...], replay: str, playback: Playback):
+        self.playback = playback
+        self.value: Any = None
+        self.copied: Any = None
+        """A shallow copy of the value: a list or the like that the handler keeps may grow later."""
+        self.error: Exception | None = None
+        self.replay = replay
+        self._allow = allow
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        __tracebackhide__ = True
+        if isinstance(error, self._allow):
+            self.error = error
+        elif isinstance(error, Exception):
+            error.add_note(self.again)
+            if not self.replay:
+                return False
+            raise self.failure(
+                f"the handler raised {_named(error)}, which `allow` does not permit"
+            ) from error
+        elif error is not None:
+            return False
+        if not self.playback.closed:
+            raise self.failure(
+                "the handler left the stream open: have it read in `with stream:`, or to its end"
+            )
+        return True
+
+    @property
+    def again(self) -> str:
+        """Instruction for reproducing this call."""
+        return f"to see it again: handler(recording.stream({self.replay}))"
+
+    def take(self, value: object) -> None:
+        """Take the handler's result, which must be a comparable value."""
+        __tracebackhide__ = True
+        kind = type(value).__name__
+        if isinstance(value, Iterator | AsyncIterator | Awaitable):
+            if isinstance(value, Coroutine):
+                value.close()
+            raise MisuseError(
+                f"the handler returned a value of the type {kind}, which cannot be compared: have it return "
+                "another, such as a list; a handler that awaits is an `async def`"
+            )
+        self.value = value
+        self.copied = copy.copy(value) if isinstance(value, _GROWING) else value
+
+    def agree(self, first: _Run) -> None:
+        """Raise unless this call ended like the first one, with an equal value or the same error type."""
+        if type(first.error) is not type(self.error):
+            raise self.failure(f"the handler {_outcome(self)}, where it {_outcome(first)} at first") from (
+                self.error or first.error
+            )
+        told = differences(first.copied, self.value, names=("expected", "came"))
+        if told and _equal_only_itself(self.value) and _equal_only_itself(first.value):
+            raise MisuseError(
+                f"the handler returned objects of the type {type(self.value).__name__}, which are equal to "
+                "nothing but themselves: have it return a value that can be compared, or give them an __eq__"
+            )
+        if told and self.value is first.value:
+            kind = type(self.value).__name__
+            raise self.failure(
+                f"the handler returned the same {kind} as before, and has changed it: have it make a new one "
+                "for each stream",
+                told,
+            )
+        if told:
+            raise self.failure("the handler returned another value", told)
+
+    def failure(self, what: str, told: Sequence[str] = ()) -> AssertionError:
+        """Return the error that reports this call as failed."""
+        return AssertionError("\n".join([f"{self.replay or 'as recorded'}: {what}", *told, self.again]))
+
+
+class _Trial(Generic[ResultT]):
+    """The replays that a handler is called with, and the checks on their results.
+
+    Args:
+        recording: The recording to replay.
+        allow: Exceptions that the handler may raise.
+        chunkings: One chunking or several; None for the usual ones.
+        cuts: Largest number of places to cut at.
+    """
+
+    def __init__(
+        self,
+        recording: Recording,
+        allow: type[Exception] | tuple[type[Exception], ...],
+        chunkings: Iterable[Chunking] | Chunking | None,
+        cuts: int,
+    ) -> None:
+        self._recording = recording
+        self._allow = allow
+        self._chunkings = usual_chunkings(recording) if chunkings is None else _several(chunkings)
+        self._cuts = cut_places(recording, cuts) if cuts else []
+        self._first: _Run | None = None
+
+    def runs(self) -> Iterator[_Run]:
+        """Yield each run before the handler is called, and judge it afterwards."""
+        run = self._run("")
+        yield run
+        first = self._first = self._first or run
+        run.agree(first)
+        for chunking in self._chunkings:
+            run = self._run(f"chunking={chunking!r}", chunking=chunking)
+            yield run
+            run.agree(first)
+        from tokenstream.testing import faults
+
+        for at in self._cuts:
+            for name in ("cut", "reset"):
+                yield self._run(f"fault=faults.{name}(at={at})", fault=getattr(faults, name)(at=at))
+
+    def result(self) -> ResultT:
+        """Return the handler's result for the unchanged recording, or raise what it raised."""
+        if self._first is None:
+            raise MisuseError("the handler was not called: `backends` names no event loop")
+        if self._first.error is not None:
+            raise self._first.error
+        value: ResultT = self._first.value
+        return value
+
+    def _run(self, replay: str, **arguments: Any) -> _Run:  # noqa: ANN401 - a replay's own
+        return _Run(self._allow, replay, Playback(self._recording, **arguments))
+
+
+def usual_chunkings(recording: Recording) -> tuple[Chunking, ...]:
+    if recording.messages:
+        return ()
+    return _CHUNKINGS if len(recording.body) > _SMALL else (*_CHUNKINGS, *_FINE_CHUNKINGS)
+
+
+def _is_async(handler: Callable[..., object]) -> bool:
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__)
+
+
+def _several(chunkings: Iterable[Chunking] | Chunking) -> tuple[Chunking, ...]:
+    return (chunkings,) if isinstance(chunkings, str | int | Seed) else tuple(chunkings)
+
+
+def _equal_only_itself(value: object) -> bool:
+    compares: object = type(value).__eq__
+    return compares is object.__eq__ and not isinstance(value, Enum | None)
+
+
+def _named(error: BaseException) -> str:
+    """Write an error in one line: pytest shows whatever it adds to a failed assertion with the cause."""
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _outcome(run: _Run) -> str:
+    return "returned a value" if run.error is None else f"raised {_named(run.error)}"

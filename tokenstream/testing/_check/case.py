@@ -1,0 +1,136 @@
+"""A recording read by the format under test, in all the variations that the rules look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tokenstream.testing._check.odd import odd_frames
+from tokenstream.testing._check.readings import fed, frames_in, read
+from tokenstream.testing._faults.base import Fault
+from tokenstream.testing._faults.events import garble, reorder
+from tokenstream.testing._faults.transport import cut, reset
+from tokenstream.testing._recordings.cut_places import cut_places
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from tokenstream.formats.base import Format
+    from tokenstream.message import Message
+    from tokenstream.testing._check.odd import Odd
+    from tokenstream.testing._check.readings import Framed, Reading
+    from tokenstream.testing._recordings.recording import Recording
+
+__all__ = ["Broken", "Case", "Rule"]
+
+_RESETS = 8
+"""Step through the places of cuts: at every eighth, the connection is reset as well."""
+_GARBLED = 24
+_SHUFFLED = 4
+_MOST_SHOWN = 300
+
+
+class Broken(NamedTuple):
+    """A violation of a rule."""
+
+    what: str
+    """Description of what happened instead."""
+    again: str
+    """Instruction for reproducing it."""
+
+
+class Rule(NamedTuple):
+    """A requirement on every format."""
+
+    name: str
+    sentence: str
+    look: Callable[[Case], Iterator[Broken]]
+    """Yields the places where a case violates the rule."""
+
+
+@dataclass
+class Case:
+    """A recording and the format under test, with the readings that rules compare.
+
+    Args:
+        recording: The recording.
+        make: Returns a new format.
+        written: The format as written in a program, for messages.
+        expected: The expected message, or some of its fields; None if nothing was specified.
+        cuts: Largest number of places to cut at.
+        changes: Largest number of payload fields to change.
+    """
+
+    recording: Recording
+    make: Callable[[], Format]
+    written: str
+    expected: Message | Mapping[str, Any] | None = None
+    cuts: int = 256
+    changes: int = 400
+
+    @cached_property
+    def whole(self) -> Reading:
+        """Reading of the recording, unchanged."""
+        return read(self.recording, self.make())
+
+    @cached_property
+    def at_cuts(self) -> list[tuple[Fault, Reading]]:
+        """Readings of the recording cut at each of its cut places."""
+        places = cut_places(self.recording, self.cuts)
+        return self._with([cut(at=at) for at in places] + [reset(at=at) for at in places[::_RESETS]])
+
+    @cached_property
+    def damaged(self) -> list[tuple[Fault, Reading]]:
+        """Readings of the recording with changed bytes, or with events in another order."""
+        if self.recording.messages:
+            return []
+        faults = [garble(at=at, data=b'"') for at in cut_places(self.recording, _GARBLED)]
+        if len(self.frames) > 1:
+            faults += [reorder(seed=seed) for seed in range(_SHUFFLED)]
+        return self._with(faults)
+
+    @cached_property
+    def at_odds(self) -> list[tuple[Odd, Reading]]:
+        """Readings of the frames with one of them replaced by an odd one."""
+        return [(odd, self.exchanged(odd.number, odd.frame)) for odd in odd_frames(self.frames, self.changes)]
+
+    @cached_property
+    def frames(self) -> list[Framed]:
+        """The recording's frames."""
+        return frames_in(self.recording)
+
+    def exchanged(self, index: int, *frames: Framed) -> Reading:
+        """Return the reading of the frames with the one at `index` replaced by others."""
+        return fed(self.make(), [*self.frames[:index], *frames, *self.frames[index + 1 :]])
+
+    def broken(self, what: str, **replay: object) -> Broken:
+        """Describe a violation seen in a replay.
+
+        Args:
+            what: Description of what happened instead.
+            **replay: Arguments of the replay.
+        """
+        arguments = [f"{name}={_written(value)}" for name, value in replay.items()]
+        told = f"{', '.join(arguments)}: {what}" if arguments else what
+        return Broken(told, f"recording.stream({', '.join([f'format={self.written}', *arguments])}).final()")
+
+    def broken_at(self, index: int, frame: Framed, what: str) -> Broken:
+        """Describe a violation seen while feeding frames.
+
+        Args:
+            index: Number of the recording's frames fed before.
+            frame: The frame fed next.
+            what: Description of what happened instead.
+        """
+        shown = repr(frame)
+        shown = shown if len(shown) <= _MOST_SHOWN else f"{shown[:_MOST_SHOWN]}…"
+        before = f"the first {index} frames of the recording, then " if index else ""
+        return Broken(f"frame {index + 1}: {what}", f"{self.written}.feed: {before}{shown}")
+
+    def _with(self, faults: list[Fault]) -> list[tuple[Fault, Reading]]:
+        return [(fault, read(self.recording, self.make(), fault=fault)) for fault in faults]
+
+
+def _written(value: object) -> str:
+    return f"faults.{value!r}" if isinstance(value, Fault) else repr(value)

@@ -1,0 +1,126 @@
+"""Frames that no well-behaved server sends: odd payloads, and payloads with one field changed."""
+
+from __future__ import annotations
+
+import random
+from copy import deepcopy
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+
+from tokenstream.framing import EventStreamMessage, ServerSentEvent
+from tokenstream.testing._check.readings import payload_in, with_payload
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tokenstream.testing._check.readings import Framed
+
+__all__ = ["PROBE", "Odd", "kinds_of", "odd_frames", "stranger"]
+
+PROBE = "tokenstream_probe"
+"""A field name and payload type that no format knows."""
+_JUNK: tuple[Any, ...] = (
+    None, True, False, 0, -1, 1.5, 10**30, "", "x", "{}", "\ud83d", [], [1], [None], ["x"], [[]], [{}], {},
+    {"x": 1}, {"type": "text"}, {PROBE: [1]},
+)  # fmt: skip
+"""Values put into a field in place of its own."""
+_ODD: tuple[bytes, ...] = (
+    b"", b" ", b"{}", b"[]", b"null", b"true", b"1", b'"x"', b"{", b"}", b"\xff\xfe", b"[DONE]",
+    b"x" * 10_000, b"[" * 20_000, b'{"x":' * 20_000, b'{"x":' + b"[" * 1_000 + b"]" * 1_000 + b"}",
+    b'{"x":1' + b"0" * 5_000 + b"}", b'{"type":1}', b'{"error":[]}', b'{"error":{"message":1}}',
+)  # fmt: skip
+"""Payloads that are empty, of the wrong kind, broken, or nested too deeply."""
+_MOST_FED = 60_000
+"""Total number of frames fed in trying the changed payloads of a recording."""
+_MOST_SHOWN = 40
+
+_Path: TypeAlias = tuple[str | int, ...]
+
+
+class Odd(NamedTuple):
+    """A frame that replaces one of the recording's frames."""
+
+    number: int
+    """Index of the replaced frame, from 0."""
+    told: str
+    """Description of the oddity."""
+    frame: Framed
+
+
+def odd_frames(frames: Sequence[Framed], most: int) -> Iterator[Odd]:
+    """Yield frames with odd payloads, then frames with one field replaced by a value of another type.
+
+    Args:
+        frames: The frames of an answer.
+        most: Largest number of fields to change; the same sample of them each time.
+    """
+    for index in sorted({0, len(frames) // 2, len(frames) - 1}) if frames else ():
+        for odd in _ODD:
+            told = f"its payload is {odd[:_MOST_SHOWN]!r}{'…' * (len(odd) > _MOST_SHOWN)}"
+            yield Odd(index, told, with_payload(frames[index], odd))
+    changes = [
+        (index, payload, path, junk)
+        for index, payload in kinds_of(frames)
+        for path in _paths(payload)
+        for junk in _JUNK
+    ]
+    most = min(most, _MOST_FED // max(1, len(frames)))
+    if len(changes) > most:
+        changes = random.Random(0).sample(changes, most)  # noqa: S311 - no secret
+    for index, payload, path, junk in changes:
+        told = f"its {_written(path)} is {junk!r}"
+        yield Odd(index, told, with_payload(frames[index], _changed(payload, path, junk)))
+
+
+def kinds_of(frames: Sequence[Framed]) -> list[tuple[int, dict[str, Any]]]:
+    """Return one payload of each kind with its frame's index; same fields and `type` are one kind.
+
+    Args:
+        frames: The frames of an answer.
+    """
+    found: dict[object, tuple[int, dict[str, Any]]] = {}
+    for index, frame in enumerate(frames):
+        payload = payload_in(frame)
+        if payload is not None:
+            found.setdefault((frozenset(_paths(payload)), str(payload.get("type"))), (index, payload))
+    return list(found.values())
+
+
+def stranger(frame: Framed) -> Framed:
+    """Return a frame of the same framing, with a payload that no format knows.
+
+    Args:
+        frame: Any frame.
+    """
+    strange = with_payload(frame, {"type": PROBE, PROBE: "kept"})
+    if isinstance(strange, ServerSentEvent):
+        return replace(strange, event="message")
+    if isinstance(strange, EventStreamMessage):
+        return replace(strange, event=PROBE)
+    return strange
+
+
+def _paths(value: object, path: _Path = ()) -> list[_Path]:
+    """Return the paths of all values within a payload."""
+    items: list[tuple[str | int, object]] = []
+    if isinstance(value, dict):
+        items += cast("dict[str, object]", value).items()
+    elif isinstance(value, list):
+        items += enumerate(cast("list[object]", value))
+    found: list[_Path] = []
+    for key, item in items:
+        found += [(*path, key), *_paths(item, (*path, key))]
+    return found
+
+
+def _changed(payload: dict[str, Any], path: _Path, junk: object) -> dict[str, Any]:
+    changed = deepcopy(payload)
+    holder: Any = changed
+    for key in path[:-1]:
+        holder = holder[key]
+    holder[path[-1]] = junk
+    return changed
+
+
+def _written(path: _Path) -> str:
+    return "".join([f"[{key!r}]" for key in path])

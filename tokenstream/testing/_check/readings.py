@@ -1,0 +1,173 @@
+"""Readings of an answer by a format: of its bytes through a stream, or of its frames one by one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+from tokenstream.accumulator import Accumulator
+from tokenstream.errors import StreamError, StreamTruncated
+from tokenstream.framing import AWSEventStreamParser, EventStreamMessage, ServerSentEvent, SSEParser
+from tokenstream.framing._body import JSONBody
+from tokenstream.testing._pytest.own_loop import run_apart
+from tokenstream.testing._recordings.frames import framing_of
+from tokenstream.testing._recordings.replay import Playback
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from tokenstream.events import Event
+    from tokenstream.formats.base import Format
+    from tokenstream.message import Message
+    from tokenstream.stream import AsyncStream, Stream
+    from tokenstream.testing._recordings.recording import Recording
+
+__all__ = ["Framed", "Reading", "Watch", "aread", "fed", "frames_in", "payload_in", "read", "with_payload"]
+
+Framed: TypeAlias = bytes | ServerSentEvent | EventStreamMessage
+"""A frame as its framing returns it."""
+
+
+class Watch:
+    """Context manager that keeps an exception raised in its block, and suppresses it."""
+
+    crash: Exception | None = None
+    """The exception raised in the block."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        if isinstance(error, Exception):
+            self.crash = error
+        return self.crash is not None
+
+
+@dataclass
+class Reading(Watch):
+    """The outcome of reading an answer: events, messages, error and departures."""
+
+    events: list[Event] = field(default_factory=list["Event"])
+    messages: list[Message] = field(default_factory=list["Message"])
+    error: StreamError | None = None
+    """The error that ended the answer."""
+    departures: dict[str, int] = field(default_factory=dict[str, int])
+
+
+def read(recording: Recording, format: Format | str, **replay: Any) -> Reading:  # noqa: ANN401 - a replay's own
+    """Read a recording with a `Stream`.
+
+    Args:
+        recording: The recording.
+        format: The format that reads it.
+        **replay: Arguments of the replay.
+    """
+    reading = Reading()
+    with Playback(recording, **replay).stream(format=format) as stream:
+        with reading:
+            try:
+                for event in stream:
+                    reading.events.append(event)
+            except StreamError as error:
+                reading.error = error
+        return _concluded(reading, stream)
+
+
+def aread(recording: Recording, format: Format | str) -> Reading:
+    """Read a recording with an `AsyncStream`.
+
+    Args:
+        recording: The recording.
+        format: The format that reads it.
+    """
+    reading = Reading()
+
+    async def run() -> None:
+        async with Playback(recording).astream(format=format) as stream:
+            with reading:
+                try:
+                    async for event in stream:
+                        reading.events.append(event)
+                except StreamError as error:
+                    reading.error = error
+            _concluded(reading, stream)
+
+    run_apart(run)
+    return reading
+
+
+def fed(format: Format, frames: Sequence[Framed], *, beside: Format | None = None) -> Reading:
+    """Feed frames to a format and end it, as a driver does.
+
+    Args:
+        format: A new format.
+        frames: All frames of the answer.
+        beside: Another format, fed each frame after the first one.
+    """
+    reading = Reading()
+    accumulator = Accumulator()
+    with reading:
+        for frame in frames:
+            _take(reading, accumulator, format.feed(frame))
+            if beside is not None:
+                beside.feed(frame)
+        _take(reading, accumulator, format.end())
+    reading.error = format.error
+    reading.departures = {name: noted.count for name, noted in format.departures.items()}
+    truncated = isinstance(reading.error, StreamTruncated)
+    accumulator.conclude("complete" if reading.error is None else "truncated" if truncated else "failed")
+    reading.messages = accumulator.messages
+    return reading
+
+
+def frames_in(recording: Recording) -> list[Framed]:
+    """Return the frames of a recording as its framing passes them to a format."""
+    if recording.messages:
+        return [data for _, data in recording.arrivals]
+    framing = framing_of(recording)
+    if framing == "sse":
+        return list(SSEParser().frames(recording.body))
+    if framing == "aws-eventstream":
+        return list(AWSEventStreamParser().frames(recording.body))
+    body = JSONBody()
+    return [*body.feed(recording.body), *body.end()]
+
+
+def payload_in(frame: Framed) -> dict[str, Any] | None:
+    """Return the JSON object that a frame holds; None if it holds anything else."""
+    data = frame if isinstance(frame, bytes) else frame.payload
+    try:
+        payload = json.loads(data)
+    except ValueError:
+        return None
+    return cast("dict[str, Any]", payload) if isinstance(payload, dict) else None
+
+
+def with_payload(frame: Framed, payload: object) -> Framed:
+    """Return a copy of a frame with another payload.
+
+    Args:
+        frame: The frame.
+        payload: The payload: bytes as they are, or a JSON value.
+    """
+    data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+    if isinstance(frame, ServerSentEvent | EventStreamMessage):
+        return replace(frame, payload=data)
+    return data
+
+
+def _concluded(reading: Reading, stream: Stream | AsyncStream) -> Reading:
+    reading.messages = stream.messages
+    reading.departures = {name: noted.count for name, noted in stream.departures.items()}
+    return reading
+
+
+def _take(reading: Reading, accumulator: Accumulator, events: list[Event]) -> None:
+    for event in events:
+        reading.events.append(event)
+        accumulator.take(event)

@@ -1,0 +1,265 @@
+"""Rules about answers: the events and messages that a format must and must not give."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, cast
+
+from tokenstream.events import (
+    MediaDelta,
+    PartDelta,
+    PartDone,
+    PartStart,
+    ReasoningDelta,
+    RefusalDelta,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallDone,
+    ToolCallStart,
+)
+from tokenstream.message import Message
+from tokenstream.testing._check.assert_stream import usual_chunkings
+from tokenstream.testing._check.readings import aread, read
+from tokenstream.testing._pytest.diff import differences
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tokenstream.events import Event
+    from tokenstream.message import ToolCall
+    from tokenstream.testing._check.case import Broken, Case
+    from tokenstream.testing._check.readings import Reading
+
+__all__ = [
+    "CONTENT",
+    "complete_only_at_the_end",
+    "expected",
+    "same_at_every_chunking",
+    "same_in_both_colours",
+    "says_something",
+    "shows_a_prefix",
+    "starts_and_ends_parts",
+    "whole_calls_once",
+]
+
+_STARTS = (PartStart, ToolCallStart)
+_DONES = (PartDone, ToolCallDone)
+_DELTAS = (TextDelta, ReasoningDelta, RefusalDelta, ToolCallDelta, PartDelta, MediaDelta)
+CONTENT = _STARTS + _DONES + _DELTAS
+"""Events about a part."""
+_NAMES = ("expected", "came")
+_SHOWN = ("text", "reasoning", "refusal")
+_PLACEHOLDER = "{}"
+"""Arguments that some servers send before the real ones; a cut answer may end there."""
+
+
+def says_something(case: Case) -> Iterator[Broken]:
+    """Find an answer that gives no event."""
+    if not case.whole.events:
+        yield case.broken(f"it gives no event, but {_failure(case.whole)}")
+
+
+def expected(case: Case) -> Iterator[Broken]:
+    """Find a message other than the expected one."""
+    if case.expected is None:
+        return
+    message = _choice(case.whole, 0)
+    if isinstance(case.expected, Message):
+        told = differences(case.expected, message, names=_NAMES)
+    else:
+        told = list(_fields_differ("", case.expected, message))
+    if told:
+        yield case.broken(_lines("the message differs", told))
+
+
+def same_at_every_chunking(case: Case) -> Iterator[Broken]:
+    """Find a chunking that gives a different reading."""
+    for chunking in usual_chunkings(case.recording):
+        told = _readings_differ(case.whole, read(case.recording, case.make(), chunking=chunking))
+        if told:
+            yield case.broken(_lines("the reading differs", told), chunking=chunking)
+
+
+def same_in_both_colours(case: Case) -> Iterator[Broken]:
+    """Find differences between the readings of a `Stream` and an `AsyncStream`."""
+    told = _readings_differ(case.whole, aread(case.recording, case.make()))
+    if told:
+        yield case.broken(_lines("an AsyncStream gives a different reading", told))
+
+
+def shows_a_prefix(case: Case) -> Iterator[Broken]:
+    """Find a cut at which a message shows anything but a beginning of the whole answer."""
+    for fault, reading in case.at_cuts:
+        for message in reading.messages:
+            what = _shows_more(message, _choice(case.whole, message.choice))
+            if what:
+                yield case.broken(what, fault=fault)
+
+
+def whole_calls_once(case: Case) -> Iterator[Broken]:
+    """Find a tool call that is handed out twice, or incomplete."""
+    for what in _calls_astray(case.whole, case.whole):
+        yield case.broken(what)
+    for fault, reading in case.at_cuts:
+        for what in _calls_astray(reading, case.whole):
+            yield case.broken(what, fault=fault)
+
+
+def complete_only_at_the_end(case: Case) -> Iterator[Broken]:
+    """Find a cut answer that is reported complete although content is missing."""
+    # A server that gives its finish reason before its last content is complete after that reason.
+    if case.make().ends_with_input or "content_after_finish" in case.whole.departures:
+        return
+    for fault, reading in case.at_cuts:
+        if reading.error is None and reading.crash is None and not reading.events:
+            yield case.broken("an answer without events is not an error", fault=fault)
+        for message in reading.messages:
+            whole = _choice(case.whole, message.choice)
+            if message.complete and _said(message) != _said(whole):
+                yield case.broken("a cut answer is reported complete", fault=fault)
+
+
+def starts_and_ends_parts(case: Case) -> Iterator[Broken]:
+    """Find parts that end twice, go on after their end, or stay open."""
+    ended: set[tuple[int, int]] = set()
+    for event in case.whole.events:
+        if isinstance(event, CONTENT) and not _is_opaque(event):
+            place = (event.choice, event.part)
+            if place in ended:
+                verb = "ends again" if isinstance(event, _DONES) else "goes on after its end"
+                yield case.broken(f"part {event.part} of choice {event.choice} {verb}")
+            if isinstance(event, _DONES):
+                ended.add(place)
+    for message in case.whole.messages:
+        for index, part in enumerate(message.parts):
+            # A call whose arguments are not JSON is kept in the message, but never handed out.
+            if message.complete and not part.complete and part.kind != "tool_call":
+                yield case.broken(f"part {index} is open in a complete answer")
+
+
+# -- within ------------------------------------------------------------------------
+
+
+def _readings_differ(one: Reading, other: Reading) -> list[str]:
+    pairs = (
+        (one.events, other.events),
+        ([event.raw for event in one.events], [event.raw for event in other.events]),
+        (one.messages, other.messages),
+        (one.departures, other.departures),
+        (_failure(one), _failure(other)),
+    )
+    for left, right in pairs:
+        told = differences(left, right, names=_NAMES)
+        if told:
+            return told
+    return []
+
+
+def _failure(reading: Reading) -> str:
+    error = reading.crash or reading.error
+    return "no error" if error is None else f"{type(error).__name__}: {error}"
+
+
+def _lines(what: str, told: list[str]) -> str:
+    return "\n".join([f"{what}:", *told])
+
+
+def _fields_differ(path: str, wanted: object, came: object) -> Iterator[str]:
+    """Yield the differences in the fields that a mapping names."""
+    some, others = _listed(wanted), _listed(came)
+    named = _named(wanted)
+    if named is not None and came is not None:
+        yield from _named_differ(path, named, came)
+    elif some is None or others is None:
+        yield from differences(wanted, came, names=_NAMES, path=path)
+    elif len(some) == len(others):
+        for at, pair in enumerate(zip(some, others, strict=True)):
+            yield from _fields_differ(f"{path}[{at}]", *pair)
+    else:
+        yield from differences(list(some), list(others), names=_NAMES, path=path)
+
+
+def _named_differ(path: str, wanted: Mapping[str, object], came: object) -> Iterator[str]:
+    fields = _named(came)
+    for name, value in wanted.items():
+        place = _joined(path, name)
+        try:
+            field = getattr(came, name) if fields is None else fields[name]
+        except (KeyError, AttributeError):
+            # Reported even if None is expected: the name may be misspelt.
+            yield f"{place}: expected {value!r:.200}, and there is no such field"
+        else:
+            yield from _fields_differ(place, value, field)
+
+
+def _named(value: object) -> Mapping[str, object] | None:
+    return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else None
+
+
+def _listed(value: object) -> Sequence[object] | None:
+    return cast("Sequence[object]", value) if isinstance(value, list | tuple) else None
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _choice(reading: Reading, choice: int) -> Message:
+    return next((message for message in reading.messages if message.choice == choice), Message(choice=choice))
+
+
+def _shows_more(message: Message, whole: Message) -> str:
+    for name in _SHOWN:
+        # A character cut in the middle is shown as U+FFFD.
+        if not getattr(whole, name).startswith(getattr(message, name).rstrip("\ufffd")):
+            return f"its {name} is not the beginning of the whole answer's"
+    if len(message.tool_calls) > len(whole.tool_calls):
+        return "it has more tool calls than the whole answer"
+    for call, in_whole in zip(message.tool_calls, whole.tool_calls, strict=False):
+        if (call.id, call.name) != (in_whole.id, in_whole.name):
+            return f"its tool call {call.id!r} is not the one in the whole answer"
+        begins = in_whole.arguments_text.startswith(call.arguments_text)
+        if not begins and (call.complete or call.arguments_text != _PLACEHOLDER):
+            return f"the arguments of its tool call {call.id!r} are not the beginning of the whole answer's"
+    return ""
+
+
+def _calls_astray(reading: Reading, whole: Reading) -> Iterator[str]:
+    given = [event for event in reading.events if isinstance(event, ToolCallDone)]
+    in_whole = {
+        (each.choice, each.part): each.call for each in whole.events if isinstance(each, ToolCallDone)
+    }
+    for (_, part), times in Counter((event.choice, event.part) for event in given).items():
+        if times > 1:
+            yield f"the tool call of part {part} is handed out {times} times"
+    for event in given:
+        call = event.call
+        if not call.complete or not _is_whole(call):
+            yield f"tool call {call.id!r} is handed out incomplete"
+        elif in_whole.get((event.choice, event.part)) != call:
+            yield f"tool call {call.id!r} is handed out, but differs from the one in the whole answer"
+
+
+def _is_whole(call: ToolCall) -> bool:
+    if call.type == "custom" or not call.arguments_text.strip():
+        return True
+    try:
+        json.loads(call.arguments_text)
+    except ValueError:
+        return False
+    return True
+
+
+def _said(message: Message) -> tuple[object, ...]:
+    return message.text, message.reasoning, message.refusal, message.tool_calls, message.finish_reason
+
+
+def _is_opaque(event: Event) -> bool:
+    """True if an event belongs to an opaque part, which has no rules: later content replaces earlier."""
+    return (
+        isinstance(event, PartStart | PartDone)
+        and event.content is not None
+        and event.content.kind == "opaque"
+    )

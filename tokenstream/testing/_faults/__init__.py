@@ -1,0 +1,1 @@
+"""Faults: changes to a recording, as networks and servers make them."""

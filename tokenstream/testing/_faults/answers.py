@@ -1,0 +1,103 @@
+"""Faults that replace the stream by another answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokenstream.errors import MisuseError
+from tokenstream.testing._faults.base import fault
+from tokenstream.testing._recordings.recording import Arrival
+from tokenstream.testing._serve.replies import refusal
+
+if TYPE_CHECKING:
+    from tokenstream.testing._recordings.recording import Recording
+
+__all__ = ["empty", "html_instead", "status", "wrong_content_type"]
+
+_PAGE = b"<!DOCTYPE html>\n<html><head><title>%b</title></head><body><h1>%b</h1></body></html>\n"
+_TITLES = {200: b"Sign in", 502: b"502 Bad Gateway", 503: b"503 Service Unavailable"}
+_HTML = {"content-type": "text/html; charset=utf-8"}
+
+
+@fault
+def html_instead(recording: Recording, status: int = 502) -> Recording:
+    """Answer with a web page: a proxy's error page or a login.
+
+    Args:
+        status: The HTTP status; 200 for a page that looks like success.
+
+    Raises:
+        MisuseError: On replay, if `status` is not an HTTP status.
+    """
+    _check(status)
+    title = _TITLES.get(status, b"%d" % status)
+    return _instead(recording, _PAGE % (title, title), status=status, headers=_HTML)
+
+
+@fault
+def status(
+    recording: Recording,
+    code: int = 529,
+    *,
+    message: str = "Overloaded",
+    retry_after: float | None = None,
+) -> Recording:
+    """Refuse the request with the JSON error that providers send.
+
+    Args:
+        code: The HTTP status; 200 for an error that looks like success.
+        message: The provider's words.
+        retry_after: Value of the `retry-after` header, in seconds.
+
+    Raises:
+        MisuseError: On replay, if `code` is not an HTTP status.
+
+    Example:
+        >>> from tokenstream import testing
+        >>> from tokenstream.errors import StatusError
+        >>> hello = testing.script().text("Hello").finish()
+        >>> try:
+        ...     hello.stream(fault=testing.faults.status(429, message="Slow down", retry_after=2)).final()
+        ... except StatusError as error:
+        ...     print(error.status, error.kind, error.retry_after)
+        429 rate_limited 2.0
+    """
+    _check(code)
+    reply = refusal(code, message)
+    headers = {"content-type": reply.content_type}
+    if retry_after is not None:
+        headers["retry-after"] = f"{retry_after:g}"
+    return _instead(recording, b"".join(data for _, data in reply.chunks), status=code, headers=headers)
+
+
+@fault
+def empty(recording: Recording) -> Recording:
+    """Answer with an empty body."""
+    return recording.replaced(arrivals=(), breaks=None)
+
+
+@fault
+def wrong_content_type(
+    recording: Recording, content_type: str | None = "application/octet-stream"
+) -> Recording:
+    """Give the body another content type.
+
+    Args:
+        content_type: The content type to send; None to send none.
+    """
+    headers = {name: text for name, text in recording.headers.items() if name != "content-type"}
+    if content_type is not None:
+        headers["content-type"] = content_type
+    return recording.replaced(headers=headers)
+
+
+def _check(status: object) -> None:
+    if not isinstance(status, int) or not 200 <= status <= 599:
+        raise MisuseError(f"{status!r} is not the status of an answer: pass one from 200 to 599")
+
+
+def _instead(recording: Recording, body: bytes, *, status: int, headers: dict[str, str]) -> Recording:
+    at = recording.arrivals[0].at if recording.arrivals else 0.0
+    return recording.replaced(
+        arrivals=(Arrival(at, body),), status=status, headers=headers, messages=False, breaks=None
+    )

@@ -1,0 +1,135 @@
+"""Faults as values: each changes a recording, and can be shown, compared and combined."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias, cast
+
+from tokenstream.errors import MisuseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.testing._recordings.recording import Recording
+
+    _Change: TypeAlias = Callable[..., Recording]
+
+__all__ = ["Fault", "combined", "fault"]
+
+_P = ParamSpec("_P")
+_CHANGES: dict[str, _Change] = {}
+"""Function that applies a fault to a recording, by the fault's kind."""
+_USUAL: dict[str, dict[str, Any]] = {}
+"""Default details of each kind that its repr omits: those of keywords, and None."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Step:
+    """One fault, with its details."""
+
+    kind: str
+    details: tuple[tuple[str, Any], ...]
+
+    def __repr__(self) -> str:
+        usual = _USUAL[self.kind]
+        shown = [f"{name}={value!r}" for name, value in self.details if value != usual.get(name, ...)]
+        return f"{self.kind}({', '.join(shown)})"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Fault:
+    """One or several defects of an answer, applied in order.
+
+    A fault is a value: it does the same each time, equals any fault made with the same
+    arguments, and never changes. The functions of `testing.faults` make faults; `a | b`
+    applies a, then b.
+
+    Example:
+        >>> from tokenstream.testing import faults
+        >>> faults.crlf() | faults.cut(at=17)
+        crlf() | cut(at=17)
+    """
+
+    _steps: tuple[_Step, ...] = ()
+
+    def __call__(self, recording: Recording) -> Recording:
+        """Return a copy of a recording with the fault applied.
+
+        Raises:
+            MisuseError: The fault has no place in the recording.
+        """
+        for step in self._steps:
+            recording = _CHANGES[step.kind](recording, **dict(step.details))
+        return recording
+
+    @property
+    def name(self) -> str:
+        """Name for a test's parameter: the fault as written in a program."""
+        return repr(self)
+
+    def __or__(self, other: Fault) -> Fault:
+        if not isinstance(cast("object", other), Fault):
+            raise _no_fault(other)
+        return Fault(self._steps + other._steps)
+
+    def __repr__(self) -> str:
+        return " | ".join(map(repr, self._steps)) or "Fault()"
+
+
+def fault(change: Callable[Concatenate[Recording, _P], Recording]) -> Callable[_P, Fault]:
+    """Turn a function that changes recordings into one that makes faults.
+
+    Args:
+        change: Takes a recording and the fault's details, and returns another recording.
+    """
+    signature = inspect.signature(change)
+    details = signature.replace(parameters=list(signature.parameters.values())[1:])
+    kind = change.__name__
+    _CHANGES[kind] = change
+    _USUAL[kind] = {
+        name: detail.default
+        for name, detail in details.parameters.items()
+        if detail.kind is detail.KEYWORD_ONLY or detail.default is None
+    }
+
+    @wraps(change)
+    def make(*args: _P.args, **kwargs: _P.kwargs) -> Fault:
+        try:
+            given = details.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{kind}{details} is not called like that: {error}") from None
+        given.apply_defaults()
+        return Fault((_Step(kind, tuple(given.arguments.items())),))
+
+    # The shown signature leaves out the recording, which is passed later.
+    vars(make)["__signature__"] = details.replace(return_annotation="Fault")
+    return make
+
+
+def combined(faults: Fault | Iterable[Fault]) -> Fault:
+    """Return several faults as one.
+
+    Args:
+        faults: A fault, or several in the order in which they are applied.
+
+    Raises:
+        MisuseError: One of them is not a fault.
+    """
+    if isinstance(faults, Fault):
+        return faults
+    if not isinstance(cast("object", faults), Iterable):
+        raise _no_fault(faults)
+    whole = Fault()
+    for each in faults:
+        whole |= each
+    return whole
+
+
+def _no_fault(given: object) -> MisuseError:
+    kind = type(given).__name__
+    return MisuseError(
+        f"a {kind} is not a fault: call a function of testing.faults, such as faults.cut(at=17)"
+    )

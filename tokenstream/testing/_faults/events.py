@@ -1,0 +1,363 @@
+"""Faults in the bytes and the events: garbled, missing, repeated, added or reordered ones."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from tokenstream.errors import MisuseError, StreamError
+from tokenstream.relay._encoders import create
+from tokenstream.relay._encoders.encoder import written
+from tokenstream.testing._faults.base import fault
+from tokenstream.testing._recordings.frames import frames_of, framing_of, sniffed_framing
+from tokenstream.testing._recordings.places import (
+    Edit,
+    changed,
+    divided,
+    place_of,
+    span_of,
+    spans_of,
+    spliced,
+)
+from tokenstream.testing._recordings.recording import Arrival
+from tokenstream.testing._scripts.checks import check_kind
+
+if TYPE_CHECKING:
+    from tokenstream.errors import ErrorKind
+    from tokenstream.testing._recordings.frames import Framing
+    from tokenstream.testing._recordings.recording import Recording
+
+__all__ = [
+    "bad_json",
+    "bom",
+    "crlf",
+    "duplicate",
+    "error_event",
+    "garble",
+    "heartbeat",
+    "no_done",
+    "reorder",
+]
+
+_BOM = b"\xef\xbb\xbf"
+_LONE_LF = re.compile(rb"(?<!\r)\n")
+_BEHIND: dict[Framing | None, tuple[bytes, ...]] = {
+    "sse": (b"\n\n", b"\r\n\r\n", b"\r\r"),
+    "ndjson": (b"\n",),
+}
+"""Byte sequences that may end an event."""
+_AROUND: dict[Framing | None, tuple[bytes, bytes]] = {
+    "sse": (b"data: ", b"\n\n"),
+    "ndjson": (b"", b"\n"),
+    "json": (b",\n", b"]"),
+}
+"""Bytes put before and after the JSON of an added last event."""
+
+
+@fault
+def garble(
+    recording: Recording,
+    *,
+    at: float | None = None,
+    event: int | None = None,
+    size: int = 4,
+    seed: int = 0,
+    data: bytes | None = None,
+) -> Recording:
+    r"""Overwrite some bytes.
+
+    Args:
+        at: Offset of the first byte, as for `cut`.
+        event: Number of the event after which to start instead.
+        size: Number of bytes, each replaced by a different one; fewer at the end of the body.
+        seed: Seed of the random replacements; the same seed gives the same bytes.
+        data: Bytes to write instead, such as `b"\xff"`, which is invalid UTF-8.
+
+    Raises:
+        MisuseError: On replay, if no bytes follow that place.
+    """
+    if size < 1 or data == b"":
+        raise MisuseError("garble() overwrites one byte at least: neither size=0 nor data=b'' does")
+    place = place_of(recording, at, event)
+    old = recording.body[place : place + (size if data is None else len(data))]
+    if not old:
+        raise MisuseError(f"nothing is left to garble after byte {place:,} of {recording.name!r}")
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    new = bytes(byte ^ chance.randint(1, 255) for byte in old) if data is None else data
+    # One edit for each byte, so that no chunk boundary moves.
+    edits = [Edit(place + index, place + index + 1, new[index : index + 1]) for index in range(len(old))]
+    return spliced(recording, edits)
+
+
+@fault
+def bad_json(recording: Recording, *, event: int | None = None) -> Recording:
+    """Break the JSON of one event.
+
+    Args:
+        event: Number of the event, from 1, or from the end with -1 for the last; by default the
+            one in the middle.
+
+    Raises:
+        MisuseError: On replay, if there is no such event or it is not a JSON object.
+    """
+    index, spans = span_of(recording, event)
+    begin, end = spans[index]
+    brace = recording.body.rfind(b"}", begin, end)
+    if brace < 0:
+        raise MisuseError(
+            f"event {index + 1} of {recording.name!r} holds no JSON object that could be broken"
+        )
+    return spliced(recording, [Edit(brace, brace + 1, b"!")])
+
+
+@fault
+def duplicate(recording: Recording, *, event: int | None = None) -> Recording:
+    """Send an event twice.
+
+    Args:
+        event: Number of the event, as for `bad_json`.
+
+    Raises:
+        MisuseError: On replay, if there is no such event.
+    """
+    index, spans = span_of(recording, event)
+    begin, end = spans[index]
+    again = recording.body[begin:end]
+    framing = _framing(recording)
+    if framing == "json":
+        again = b"," + again
+    return spliced(recording, [Edit(end, end, again if _is_ended(again, framing) else _end(framing) + again)])
+
+
+@fault
+def reorder(
+    recording: Recording, *, events: tuple[int, int] | None = None, seed: int | None = None
+) -> Recording:
+    """Send events in another order.
+
+    Args:
+        events: Numbers of two events to swap, as for `bad_json`; by default two in the middle.
+        seed: Seed for shuffling all events instead, the same way each time.
+
+    Raises:
+        MisuseError: On replay, if there are no such events, or fewer than two.
+    """
+    spans = spans_of(recording)
+    if len(spans) < 2:
+        raise MisuseError(f"{recording.name!r} has fewer than two events: there is no other order")
+    if seed is None:
+        middle = len(spans) // 2
+        found = [span_of(recording, number)[0] for number in (events or (middle, middle + 1))]
+        if len({*found}) != len(found) or len(found) != 2:
+            raise MisuseError(f"events={events!r} is invalid: name two different events to swap")
+        first, second = found
+        order = list(range(len(spans)))
+        order[first], order[second] = order[second], order[first]
+    elif events is None:
+        order = _shuffled(len(spans), seed)
+    else:
+        raise MisuseError("pass `events` or `seed`, not both")
+    framing = _framing(recording)
+    edits: list[Edit] = []
+    for (begin, end), index in zip(spans, order, strict=True):
+        data = recording.body[slice(*spans[index])]
+        if data != recording.body[begin:end]:
+            edits.append(Edit(begin, end, data if _is_ended(data, framing) else data + _end(framing)))
+    return spliced(recording, edits)
+
+
+@fault
+def error_event(
+    recording: Recording,
+    kind: ErrorKind = "overloaded",
+    *,
+    message: str | None = None,
+    code: str | None = None,
+    at: float | None = None,
+    event: int | None = None,
+) -> Recording:
+    """Send a provider's error in the middle of the answer, which ends there.
+
+    Args:
+        kind: Kind of the error, as far as the format can express it.
+        message: The provider's words; by default usual ones for `kind`.
+        code: The provider's code; by default its own for `kind`.
+        at: Place of the error, as for `cut`; it follows the event found there.
+        event: Number of the event after which to send it instead.
+
+    Raises:
+        NotExpressible: On replay, if the format has no errors in its stream.
+        MisuseError: On replay, if there is no such place, or the format is unknown.
+    """
+    check_kind(kind)
+    place = place_of(recording, at, event)
+    ends = [0, *(span.end for span in spans_of(recording))]
+    border = next((end for end in ends if end >= place), ends[-1])
+    data = _failure(recording, kind, message, code, first=not border)
+    ended = changed(recording, divided(recording, border)[0], breaks=None)
+    return spliced(ended, [Edit(border, border, data)])
+
+
+@fault
+def no_done(recording: Recording) -> Recording:
+    """Leave out the last event, such as `[DONE]`; the body still ends properly.
+
+    Raises:
+        MisuseError: On replay, if there is no event.
+    """
+    index, spans = span_of(recording, -1)
+    begin, end = spans[-1]
+    # In an array, the comma before the element goes with it.
+    begin = spans[index - 1].end if index and _framing(recording) == "json" else begin
+    return spliced(recording, [Edit(begin, end, b"")], breaks=None)
+
+
+@fault
+def crlf(recording: Recording) -> Recording:
+    """End lines with CR LF instead of LF.
+
+    Raises:
+        MisuseError: On replay, if the body is not text in lines.
+    """
+    _only_text(recording)
+    return spliced(recording, [Edit(*found.span(), b"\r\n") for found in _LONE_LF.finditer(recording.body)])
+
+
+@fault
+def bom(recording: Recording) -> Recording:
+    """Begin the body with a byte order mark.
+
+    Raises:
+        MisuseError: On replay, if the body is not text.
+    """
+    _only_text(recording)
+    return spliced(recording, [Edit(0, 0, _BOM)])
+
+
+@fault
+def heartbeat(
+    recording: Recording, seconds: float | None = None, *, comment: str = "keep-alive"
+) -> Recording:
+    """Send comments between the events, as servers do to keep a connection alive.
+
+    Args:
+        seconds: Silence after which a comment is sent, repeatedly; None for one after each event.
+        comment: Text of the comment, on one line.
+
+    Raises:
+        MisuseError: On replay, if the body is not SSE: only SSE has comments.
+
+    Example:
+        >>> from tokenstream import testing
+        >>> from tokenstream.errors import StreamStalled
+        >>> alive = testing.faults.stall(1000, event=1) | testing.faults.heartbeat(15)
+        >>> try:
+        ...     testing.script().text("Hello").finish().stream(fault=alive).final()
+        ... except StreamStalled as error:
+        ...     print(error.limit)
+        idle_content
+    """
+    if _framing(recording) != "sse":
+        raise MisuseError(f"{recording.name!r} is not an SSE stream: nothing else has comments")
+    if "\n" in comment or "\r" in comment:
+        raise MisuseError("comment= is a text of one line: another line of it would be data")
+    if seconds is not None and not seconds > 0:
+        raise MisuseError(f"seconds={seconds!r} is invalid: a heartbeat comes after more than 0 seconds")
+    said = b": %b\n\n" % comment.encode()
+    borders = _borders(recording)
+    if seconds is None:
+        return spliced(recording, [Edit(border, border, said) for border in borders if border])
+    if recording.breaks == "stall":
+        raise MisuseError(
+            f"{recording.name!r} stalls for ever, and there would be no end of heartbeats: give the stall "
+            "some seconds"
+        )
+    made: list[Arrival] = []
+    place, before, whole = 0, 0.0, set(borders)
+    for at, data in recording.arrivals:
+        if place in whole:
+            beats = math.ceil((at - before) / seconds) - 1
+            made += [Arrival(before + number * seconds, said) for number in range(1, beats + 1)]
+        made.append(Arrival(at, data))
+        place, before = place + len(data), at
+    return changed(recording, made)
+
+
+def _borders(recording: Recording) -> list[int]:
+    """Return the offsets where a comment may be put: the beginning, and after each complete event."""
+    borders = [0]
+    for frame in frames_of(recording):
+        borders.append(borders[-1] + len(frame))
+    frame = recording.body[borders[-2] :] if len(borders) > 1 else b""
+    return borders if _is_ended(frame, "sse") else borders[:-1]
+
+
+def _framing(recording: Recording) -> Framing | None:
+    return None if recording.messages else framing_of(recording)
+
+
+def _only_text(recording: Recording) -> None:
+    if _framing(recording) not in {"sse", "ndjson", "json"}:
+        raise MisuseError(f"the body of {recording.name!r} is not text in lines")
+
+
+def _is_ended(event: bytes, framing: Framing | None) -> bool:
+    """True if an event ends with its delimiter, so that another may follow."""
+    ends = _BEHIND.get(framing)
+    return ends is None or event.endswith(ends)
+
+
+def _end(framing: Framing | None) -> bytes:
+    """Return the delimiter that ends an event."""
+    return _BEHIND[framing][0] if framing in _BEHIND else b""
+
+
+def _failure(
+    recording: Recording, kind: ErrorKind, message: str | None, code: str | None, *, first: bool
+) -> bytes:
+    """Return the bytes of an error event in the recording's format and framing.
+
+    Args:
+        recording: The recording.
+        kind: Kind of the error.
+        message: The provider's words, or None.
+        code: The provider's code, or None.
+        first: True if nothing precedes the event.
+    """
+    format = _format_of(recording)
+    framing = _framing(recording)
+    sent = b"".join(create(format).failure(kind, message, code=code))
+    if recording.messages or sniffed_framing(sent) == framing != "json":
+        return sent
+    if framing not in _AROUND:
+        raise MisuseError(f"{recording.name!r} has no events, and an error has no place among them")
+    before, behind = _AROUND[framing]
+    said = b"".join(
+        before + written(payload) + behind for _, payload in create(format).failing(kind, message, code)
+    )
+    # An array opens with its first element.
+    return b"[" + said.removeprefix(before) if framing == "json" and first else said
+
+
+def _format_of(recording: Recording) -> str:
+    if recording.format is not None:
+        return recording.format
+    with recording.replaced(breaks=None).stream() as stream, suppress(StreamError):
+        stream.final()
+    if stream.format is None:
+        raise MisuseError(
+            f"the format of {recording.name!r} cannot be detected from its bytes: name it, as in "
+            'recording.replaced(format="anthropic")'
+        )
+    return stream.format
+
+
+def _shuffled(size: int, seed: int) -> list[int]:
+    """Return a random order of `size` items that differs from the sorted one; `size` is at least 2."""
+    order = list(range(size))
+    random.Random(seed).shuffle(order)  # noqa: S311 - no secret
+    # The original order would not be a fault.
+    return order if order != sorted(order) else order[::-1]

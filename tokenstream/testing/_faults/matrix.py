@@ -1,0 +1,234 @@
+"""Recordings to parametrise tests with: one cut at every byte, or one with every fault."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
+
+from tokenstream.errors import MisuseError
+from tokenstream.testing import faults
+from tokenstream.testing._recordings.cut_places import recording_of
+from tokenstream.testing._recordings.places import divided, ends_of
+from tokenstream.testing._recordings.recording import Recording
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tokenstream.testing._recordings.cut_places import Playable
+    from tokenstream.testing._recordings.recording import Arrival, Breaks
+    from tokenstream.testing.faults import Fault
+
+__all__ = ["every_cut", "fault_matrix"]
+
+_How: TypeAlias = Literal["cut", "close", "reset"]
+_HOWS: dict[_How, tuple[str, Breaks | None]] = {
+    "cut": ("cut", None),
+    "close": ("closed", "close"),
+    "reset": ("reset", "reset"),
+}
+"""Word for the cut in a recording's name, and the way in which the connection breaks."""
+_LETTER = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")
+
+
+def every_cut(
+    recording: Playable,
+    *,
+    every: int = 1,
+    how: _How = "cut",
+) -> Sequence[Recording]:
+    r"""Return a recording cut at each byte of its body.
+
+    The cut recordings are made on access and hold no bytes of their own: thousands of
+    them are cheap, and may be the parameters of a test.
+
+    Args:
+        recording: The recording, the path of its file, or a script.
+        every: Distance between cuts, in bytes; for a WebSocket, in messages.
+        how: Effect of the cut: "cut" ends the body as if it were complete; "close" and "reset"
+            break the connection, and also do so once after the last byte.
+
+    Raises:
+        MisuseError: `every` or `how` is invalid.
+
+    Example:
+        >>> from tokenstream import testing
+        >>> hello = testing.Recording.of([b"data: Hello\n\n"], name="hello")
+        >>> [len(each.body) for each in testing.every_cut(hello, every=5)]
+        [0, 5, 10]
+        >>> testing.every_cut(hello)[4].name
+        'hello cut at byte 4'
+    """
+    if how not in _HOWS:
+        raise MisuseError(f'how={how!r} is invalid: pass "cut", "close" or "reset"')
+    apart: object = every
+    if type(apart) is not int or apart < 1:
+        raise MisuseError(f"every={every!r} is invalid: cuts are 1 or more bytes apart")
+    whole = recording_of(recording).replaced()
+    broken = how != "cut"
+    if whole.messages:
+        borders = [0, *ends_of(whole)]
+        return _Cuts(whole, borders[: None if broken else -1][::every], how)
+    return _Cuts(whole, range(0, len(whole.body) + broken, every), how)
+
+
+def fault_matrix(recording: Playable) -> Sequence[Recording]:
+    """Return copies of a recording, each with one fault; faults without a place in it are left out.
+
+    Args:
+        recording: The recording, the path of its file, or a script.
+
+    Example:
+        >>> from tokenstream import testing
+        >>> for broken in testing.fault_matrix(testing.script().text("Hi").finish().recording("text"))[:3]:
+        ...     print(broken.name)
+        script in text with empty()
+        script in text with cut(event=1)
+        script in text with cut(at=0.5)
+    """
+    whole = recording_of(recording)
+    return tuple(
+        broken.replaced(name=f"{whole.name} with {fault.name}")
+        for fault in _faults_for(whole)
+        if (broken := _with(whole, fault)) is not None
+    )
+
+
+class _Cuts(Sequence[Recording]):
+    """A sequence of cuts of one recording.
+
+    Args:
+        whole: The recording.
+        places: Offsets of the cuts in its body.
+        how: Effect of each cut.
+    """
+
+    def __init__(self, whole: Recording, places: Sequence[int], how: _How) -> None:
+        self.whole = whole
+        self.how: _How = how
+        self._places = places
+        self._ends = ends_of(whole)
+
+    def before(self, place: int) -> list[Arrival]:
+        """Return the chunks before an offset."""
+        return divided(self.whole, place, self._ends)[0]
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> Recording: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Recording]: ...
+
+    def __getitem__(self, index: int | slice) -> Recording | Sequence[Recording]:
+        if isinstance(index, slice):
+            return _Cuts(self.whole, self._places[index], self.how)
+        return _Cut(self, self._places[index])
+
+    def __repr__(self) -> str:
+        return f"<{len(self):,} × {self.whole.name} {_HOWS[self.how][0]}>"
+
+
+class _Cut(Recording):
+    """A recording up to an offset.
+
+    Its attributes are computed on each access and not kept: all cuts of a megabyte, kept
+    together, would take half a terabyte.
+
+    Args:
+        cuts: The sequence that it belongs to.
+        place: The offset in the body.
+    """
+
+    def __init__(self, cuts: _Cuts, place: int) -> None:
+        # The dataclass is frozen, so that plain assignment would raise.
+        object.__setattr__(self, "cuts", cuts)
+        object.__setattr__(self, "place", place)
+
+    def replaced(self, **others: Any) -> Recording:  # noqa: ANN401 - the fields' own types
+        """Return a copy with other fields."""
+        own = {field.name: getattr(self, field.name) for field in fields(Recording)}
+        return Recording(**{**own, **others})
+
+
+def _each_time(find: Callable[[_Cuts, int], object]) -> property:
+    """Return an attribute of a cut that is computed on each access and never stored."""
+    return property(lambda cut: find(cut.cuts, cut.place))
+
+
+def _as_of_the_whole(name: str) -> property:
+    return _each_time(lambda cuts, _: getattr(cuts.whole, name))
+
+
+_FOUND = {
+    **{field.name: _as_of_the_whole(field.name) for field in fields(Recording)},
+    "name": _each_time(lambda cuts, place: f"{cuts.whole.name} {_HOWS[cuts.how][0]} at byte {place}"),
+    "breaks": _each_time(lambda cuts, _: _HOWS[cuts.how][1]),
+    "arrivals": _each_time(lambda cuts, place: tuple(cuts.before(place))),
+    "body": _each_time(lambda cuts, place: b"".join(data for _, data in cuts.before(place))),
+    "_datas": _each_time(lambda cuts, place: [data for _, data in cuts.before(place)]),
+}
+"""Attributes of a cut: a few of its own, the others from the whole recording."""
+for _name, _found in _FOUND.items():
+    setattr(_Cut, _name, _found)
+
+
+def _with(recording: Recording, fault: Fault) -> Recording | None:
+    """Return a copy of a recording with a fault; None if the fault has no place in it."""
+    try:
+        return fault(recording)
+    except MisuseError:
+        return None
+
+
+def _faults_for(recording: Recording) -> Iterator[Fault]:
+    """Yield faults placed to suit a recording; some of them may have no place in it."""
+    letter = _LETTER.search(recording.body)
+    yield from _ENDS
+    if letter is not None:
+        yield faults.cut(at=letter.start() + 1)
+    yield from _BREAKS
+    yield from _EVENTS
+    yield from _ANSWERS
+
+
+_ENDS = (faults.empty(), faults.cut(event=1), faults.cut(at=0.5), faults.cut(at=-1), faults.no_done())
+_BREAKS = (
+    faults.close(at=0.5),
+    faults.close(event=-2),
+    faults.close(at=1.0),
+    faults.reset(at=0.5),
+    faults.stall(at=0.5),
+    faults.stall(90.0, at=0.5),
+    faults.stall(1000.0, event=1) | faults.heartbeat(15.0),
+    faults.slow(0.5),
+    faults.gzipped(),
+    faults.gzipped() | faults.cut(at=0.5),
+    faults.gzipped() | faults.garble(at=0.5),
+)
+_EVENTS = (
+    faults.garble(at=0.5),
+    faults.garble(at=0.5, data=b"\xff"),
+    faults.bad_json(),
+    faults.duplicate(),
+    faults.reorder(),
+    faults.error_event(at=0.5),
+    faults.split_utf8(),
+    faults.crlf(),
+    faults.bom(),
+    faults.heartbeat(),
+)
+_ANSWERS = (
+    faults.html_instead(502),
+    faults.html_instead(200),
+    faults.status(529),
+    faults.status(429, message="Slow down", retry_after=2.0),
+    faults.status(200),
+    faults.status(200) | faults.wrong_content_type("text/event-stream"),
+    faults.wrong_content_type(),
+    faults.wrong_content_type(None),
+    faults.wrong_content_type("text/event-stream; charset=iso-8859-1"),
+)

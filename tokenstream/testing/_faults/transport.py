@@ -1,0 +1,193 @@
+"""Faults of the transport: cut, broken, stalled and slow connections, other chunks, compression."""
+
+from __future__ import annotations
+
+import math
+import re
+import zlib
+from typing import TYPE_CHECKING, cast
+
+from tokenstream.errors import MisuseError
+from tokenstream.testing._faults.base import fault
+from tokenstream.testing._recordings.places import changed, divided, ends_of, place_of, with_borders
+from tokenstream.testing._recordings.recording import Arrival
+
+if TYPE_CHECKING:
+    from tokenstream.testing._recordings.recording import Recording
+
+__all__ = ["close", "cut", "gzipped", "reset", "slow", "split_utf8", "stall"]
+
+_SEVERAL_BYTES = re.compile(rb"[\xc2-\xf4][\x80-\xbf]+")
+"""A character that takes several bytes in UTF-8."""
+_GZIP = 16 + zlib.MAX_WBITS
+
+
+@fault
+def cut(recording: Recording, *, at: float | None = None, event: int | None = None) -> Recording:
+    r"""End the body early, as if it were complete.
+
+    Args:
+        at: Place of the cut. An int is a number of bytes, counted from the end if negative; a float
+            is a fraction of the body, from 0.0 to 1.0. The middle by default. Messages of a
+            WebSocket are never cut inside.
+        event: Number of the event to cut after instead, from 1; -1 is the last.
+
+    Raises:
+        MisuseError: On replay, if the body has no such place.
+
+    Example:
+        >>> from tokenstream.testing import Recording, faults
+        >>> Recording.of([b"data: Hello\n\n"]).with_fault(faults.cut(at=9)).body
+        b'data: Hel'
+    """
+    return changed(recording, divided(recording, place_of(recording, at, event))[0], breaks=None)
+
+
+@fault
+def close(recording: Recording, *, at: float | None = None, event: int | None = None) -> Recording:
+    """Close the connection inside the body, without a proper end.
+
+    Args:
+        at: As for `cut`; 1.0 closes it after the last byte.
+        event: As for `cut`.
+
+    Raises:
+        MisuseError: On replay, if the body has no such place.
+    """
+    return changed(recording, divided(recording, place_of(recording, at, event))[0], breaks="close")
+
+
+@fault
+def reset(recording: Recording, *, at: float | None = None, event: int | None = None) -> Recording:
+    """Reset the connection inside the body.
+
+    Args:
+        at: As for `cut`; 1.0 resets it after the last byte.
+        event: As for `cut`.
+
+    Raises:
+        MisuseError: On replay, if the body has no such place.
+    """
+    return changed(recording, divided(recording, place_of(recording, at, event))[0], breaks="reset")
+
+
+@fault
+def stall(
+    recording: Recording,
+    seconds: float = math.inf,
+    *,
+    at: float | None = None,
+    event: int | None = None,
+) -> Recording:
+    """Send nothing for a time, then go on.
+
+    Args:
+        seconds: Length of the silence; by default nothing more ever arrives.
+        at: Place of the silence, as for `cut`.
+        event: As for `cut`.
+
+    Raises:
+        MisuseError: On replay, if the body has no such place or `seconds` is negative.
+
+    Example:
+        >>> from tokenstream import testing
+        >>> answer = testing.script().text("Hel", "lo").finish()
+        >>> stream = answer.stream(fault=testing.faults.stall(90, event=2))
+        >>> stream.final().text, stream.metrics.gaps.max
+        ('Hello', 90.0)
+    """
+    before, behind = divided(recording, place_of(recording, at, event))
+    _check("seconds", seconds)
+    if seconds == math.inf:
+        return changed(recording, before, breaks="stall")
+    return changed(recording, [*before, *(Arrival(came + seconds, data) for came, data in behind)])
+
+
+@fault
+def slow(recording: Recording, seconds: float = 0.0, *, factor: float = 1.0) -> Recording:
+    r"""Send more slowly.
+
+    Args:
+        seconds: Time added before each chunk.
+        factor: Factor applied to all recorded times first.
+
+    Raises:
+        MisuseError: On replay, if a number is negative or infinite.
+
+    Example:
+        >>> from tokenstream.testing import Recording, faults
+        >>> dripping = Recording.of([b"data: a", b"b", b"\n\n"]).with_fault(faults.slow(0.5))
+        >>> [arrival.at for arrival in dripping.arrivals]
+        [0.5, 1.0, 1.5]
+    """
+    _check("seconds", seconds, most=math.inf)
+    _check("factor", factor, most=math.inf)
+    return recording.replaced(
+        arrivals=tuple(
+            Arrival(at * factor + seconds * number, data)
+            for number, (at, data) in enumerate(recording.arrivals, 1)
+        )
+    )
+
+
+@fault
+def split_utf8(recording: Recording) -> Recording:
+    r"""Cut each character of several bytes in two, each half in its own chunk.
+
+    Raises:
+        MisuseError: On replay, if there is no such character, or the body consists of messages.
+
+    Example:
+        >>> from tokenstream.testing import Recording, faults
+        >>> Recording.of(["data: é\n\n".encode()]).with_fault(faults.split_utf8()).chunks()
+        [b'data: \xc3', b'\xa9\n\n']
+    """
+    _refuse_messages(recording, "they cannot be split")
+    found = [(each.start() + each.end()) // 2 for each in _SEVERAL_BYTES.finditer(recording.body)]
+    if not found:
+        raise MisuseError(
+            f"the body of {recording.name!r} has no character of several bytes: nothing can be split"
+        )
+    return with_borders(recording, sorted({*found, *ends_of(recording)}))
+
+
+@fault
+def gzipped(recording: Recording) -> Recording:
+    """Compress the body with gzip; each chunk can be decompressed when it arrives.
+
+    Faults applied later act on the compressed bytes: `gzipped() | cut(at=-10)` cuts the
+    compressed body.
+
+    Raises:
+        MisuseError: On replay, if the body is compressed already or consists of messages.
+    """
+    _refuse_messages(recording, "they cannot be compressed")
+    if "content-encoding" in recording.headers:
+        raise MisuseError(f"the body of {recording.name!r} is compressed already")
+    deflate = zlib.compressobj(wbits=_GZIP)
+    arrivals = [
+        Arrival(at, deflate.compress(data) + deflate.flush(zlib.Z_SYNC_FLUSH))
+        for at, data in recording.arrivals
+    ]
+    if recording.breaks is None:
+        arrivals.append(Arrival(arrivals[-1].at if arrivals else 0.0, deflate.flush()))
+    headers = {**recording.headers, "content-encoding": "gzip"}
+    headers.pop("content-length", None)
+    return recording.replaced(arrivals=tuple(arrivals), headers=headers)
+
+
+def _check(name: str, number: float, *, most: float | None = None) -> None:
+    """Refuse a number of seconds, or a factor, that is negative, NaN or too large.
+
+    Args:
+        name: The argument's name.
+        number: The argument.
+        most: Upper bound, itself excluded; None for no bound.
+    """
+    if not isinstance(cast("object", number), int | float) or not number >= 0 or number == most:
+        raise MisuseError(f"{name}={number!r} is invalid: pass a number from 0")
+
+
+def _refuse_messages(recording: Recording, why: str) -> None:
+    if recording.messages:
+        raise MisuseError(f"{recording.name!r} consists of the messages of a WebSocket: {why}")

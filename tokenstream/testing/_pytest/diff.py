@@ -1,0 +1,236 @@
+"""Differences between two answers, field by field, as lines for the reader of a failed test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from difflib import SequenceMatcher
+from typing import Any, ClassVar, TypeVar, cast, get_args
+
+from pydantic import BaseModel
+
+from tokenstream._message_parts import Value
+from tokenstream.events import Event
+from tokenstream.testing._recordings.recording import Recording
+
+__all__ = ["differences", "speaks_of_answers"]
+
+_BEFORE, _AFTER = 20, 30
+"""Characters shown before and after the place where two texts part."""
+_MOST_LINES = 60
+_SHORT = 30
+"""Length up to which texts are shown whole, in characters."""
+_MOST_SHOWN = 100
+"""Length up to which a value is shown, in characters."""
+_IN_LINE = 40
+"""Length up to which two values share one line, in characters: pytest shows few lines."""
+_MOST_MATCHED = 400
+"""Length up to which lists are matched item by item; longer ones are compared index by index."""
+_OURS: tuple[type, ...] = (Value, Recording, *get_args(Event))
+
+TextT = TypeVar("TextT", str, bytes)
+
+
+def differences(
+    left: object, right: object, *, names: tuple[str, str] = ("left", "right"), path: str = ""
+) -> list[str]:
+    r"""Describe the differences between two values, in lines of text.
+
+    Messages, events, tool calls and recordings are compared field by field, texts and bodies
+    up to the place where they part; of lists, the items that differ, are missing or are added.
+
+    Args:
+        left: Any value.
+        right: Another one.
+        names: What the two are called.
+        path: Where they lie in what they are of; "" where they are the whole.
+
+    Returns:
+        The lines; none where nothing differs.
+
+    Example:
+        >>> from tokenstream.events import TextDelta
+        >>> print(*differences([TextDelta("Hello")], [TextDelta("Help!")]), sep="\n")
+        [0].text: left 'Hello', right 'Help!'
+    """
+    report = _Report(names)
+    report.compare(path, left, right)
+    return report.lines[:_MOST_LINES] + ["… and more"] * (len(report.lines) > _MOST_LINES)
+
+
+def speaks_of_answers(value: object) -> bool:
+    """Tell whether a value is a message, an event, a recording or a piece of one; or holds some."""
+    if isinstance(value, dict):
+        value = list(cast("dict[object, object]", value).values())
+    if isinstance(value, list | tuple):
+        return any(isinstance(item, _OURS) for item in cast("Sequence[object]", value))
+    return isinstance(value, _OURS)
+
+
+class _Report:
+    """Collects what differs.
+
+    Args:
+        names: What the two sides are called.
+    """
+
+    def __init__(self, names: tuple[str, str]) -> None:
+        self.lines: list[str] = []
+        width = max(map(len, names)) + 1
+        self._left, self._right = (f"    {f'{name}:':{width}} " for name in names)
+        self._names = names
+
+    def compare(self, path: str, left: object, right: object) -> None:
+        """Add the differences between two values found at `path`."""
+        if len(self.lines) > _MOST_LINES or (type(left) is type(right) and left == right):
+            return
+        before = len(self.lines)
+        if type(left) is not type(right):
+            self._unlike(path, left, right)
+            return
+        compare = next(compare for kind, compare in self._kinds if isinstance(left, kind))
+        compare(self, path, left, right)
+        if len(self.lines) == before:
+            self._values(path, left, right)
+
+    # -- by kind -----------------------------------------------------------------
+
+    def _texts(self, path: str, left: str, right: str) -> None:
+        if max(len(left), len(right)) > _SHORT:
+            self._part(path, left, right, "character", _spelled)
+
+    def _bodies(self, path: str, left: bytes, right: bytes) -> None:
+        place = _parting(left, right)
+        # The next event begins after the last blank line that both bodies share.
+        event = left.count(b"\n\n", 0, place) + 1
+        of_sse = b"\n\n" in left or b"\n\n" in right
+        self._part(path, left, right, f"event {event}, byte" if of_sse else "byte", _spelled_bytes)
+
+    def _part(self, path: str, left: TextT, right: TextT, unit: str, spelled: Callable[[TextT], str]) -> None:
+        place = _parting(left, right)
+        begin, end = max(0, place - _BEFORE), place + _AFTER
+        opening = "…'" if begin else "'"
+        self.lines.append(f"{_at(path)}: they part at {unit} {place:,} (of {len(left):,} and {len(right):,})")
+        for margin, text in ((self._left, left), (self._right, right)):
+            closing = "'…" if end < len(text) else "'"
+            self.lines.append(f"{margin}{opening}{spelled(text[begin:end])}{closing}")
+        self.lines.append(" " * len(f"{self._left}{opening}{spelled(left[begin:place])}") + "^")
+
+    def _recordings(self, path: str, left: Recording, right: Recording) -> None:
+        for each in fields(left):
+            if each.name != "arrivals":
+                self.compare(_joined(path, each.name), getattr(left, each.name), getattr(right, each.name))
+        if left.body != right.body:
+            self.compare(_joined(path, "body"), left.body, right.body)
+            return
+        sizes = [[len(data) for _, data in each.arrivals] for each in (left, right)]
+        times = [[at for at, _ in each.arrivals] for each in (left, right)]
+        if sizes[0] != sizes[1]:
+            self._values(_joined(path, "chunks (their sizes)"), *sizes)
+        elif times[0] != times[1]:
+            self._values(_joined(path, "arrivals (their times)"), *times)
+
+    def _fields(self, path: str, left: object, right: object) -> None:
+        for name in _fields_of(left):
+            self.compare(_joined(path, name), getattr(left, name), getattr(right, name))
+
+    def _mappings(self, path: str, left: Mapping[object, object], right: Mapping[object, object]) -> None:
+        for key, value in left.items():
+            if key in right:
+                self.compare(f"{path}[{key!r}]", value, right[key])
+            else:
+                self._alone(f"{path}[{key!r}]", value, 0)
+        for key, value in right.items():
+            if key not in left:
+                self._alone(f"{path}[{key!r}]", value, 1)
+
+    def _lists(self, path: str, left: Sequence[object], right: Sequence[object]) -> None:
+        for left_begin, left_end, right_begin, right_end in _matched(left, right):
+            both = min(left_end - left_begin, right_end - right_begin)
+            for offset in range(both):
+                at, other = left_begin + offset, right_begin + offset
+                place = f"{path}[{at}]" if at == other else f"{path}[{at} and {other}]"
+                self.compare(place, left[at], right[other])
+            for at in range(left_begin + both, left_end):
+                self._alone(f"{path}[{at}]", left[at], 0)
+            for at in range(right_begin + both, right_end):
+                self._alone(f"{path}[{at}]", right[at], 1)
+
+    # -- lines -------------------------------------------------------------------
+
+    def _values(self, path: str, left: object, right: object) -> None:
+        shown = _short(left), _short(right)
+        if max(map(len, shown)) > _IN_LINE:
+            self.lines += [f"{_at(path)}:", f"{self._left}{shown[0]}", f"{self._right}{shown[1]}"]
+        else:
+            told = ", ".join(f"{name} {value}" for name, value in zip(self._names, shown, strict=True))
+            self.lines.append(f"{_at(path)}: {told}")
+
+    def _unlike(self, path: str, left: object, right: object) -> None:
+        kinds = f"of two types, {type(left).__name__} and {type(right).__name__}"
+        told = left is not None and right is not None
+        self._values(f"{_at(path)} ({kinds})" if told else path, left, right)
+
+    def _alone(self, path: str, value: object, side: int) -> None:
+        self.lines.append(f"{_at(path)}: only {self._names[side]} has {_short(value)}")
+
+    _kinds: ClassVar[tuple[tuple[Any, Callable[..., None]], ...]] = (
+        (str, _texts),
+        (bytes, _bodies),
+        (Recording, _recordings),
+        (BaseModel, _fields),
+        (Mapping, _mappings),
+        (list, _lists),
+        (tuple, _lists),
+        (object, _fields),
+    )
+
+
+def _fields_of(value: object) -> list[str]:
+    if isinstance(value, BaseModel):
+        return list(type(value).model_fields)
+    if is_dataclass(value):
+        return [each.name for each in fields(value) if each.compare]
+    return []
+
+
+def _matched(left: Sequence[object], right: Sequence[object]) -> Sequence[Sequence[int]]:
+    """Return the ranges to compare: begin and end on the left, begin and end on the right."""
+    if max(len(left), len(right)) > _MOST_MATCHED:
+        return [(0, len(left), 0, len(right))]
+    matcher = SequenceMatcher(None, list(map(repr, left)), list(map(repr, right)), autojunk=False)
+    # Items of equal repr are compared, too: a repr does not show all that a value holds.
+    return [stretch for _, *stretch in matcher.get_opcodes()]
+
+
+def _parting(left: Sequence[object], right: Sequence[object]) -> int:
+    """Return the index of the first difference between two sequences."""
+    for place, (one, other) in enumerate(zip(left, right, strict=False)):
+        if one != other:
+            return place
+    return min(len(left), len(right))
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _at(path: str) -> str:
+    return path or "the value"
+
+
+def _short(value: object) -> str:
+    told = repr(value)
+    if len(told) <= _MOST_SHOWN:
+        return told
+    half = _MOST_SHOWN // 2
+    return f"{told[:half]} … {told[-half:]}"
+
+
+def _spelled(text: str) -> str:
+    """Write a text as in a program, character by character."""
+    return "".join(["\\'" if each == "'" else repr(each)[1:-1] for each in text])
+
+
+def _spelled_bytes(data: bytes) -> str:
+    return "".join([repr(data[at : at + 1])[2:-1] for at in range(len(data))])

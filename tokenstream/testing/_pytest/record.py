@@ -1,0 +1,68 @@
+"""Record the live stream given by a test's marker."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.stream import AsyncStream, Stream
+from tokenstream.testing._pytest.own_loop import run_apart
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+__all__ = ["record_anew"]
+
+_ASYNCHRONOUS = ("__await__", "__aiter__", "__aenter__")
+
+
+def record_anew(source: Callable[[], object], path: Path, **options: Any) -> None:  # noqa: ANN401 - `record`'s own
+    """Read a live stream to its end and write the recording to a file.
+
+    If the stream fails, an existing file stays unchanged.
+
+    Args:
+        source: Opens the stream: returns anything that a `Stream` or an `AsyncStream` reads.
+        path: The file.
+        **options: `replace` and `filter` of `record`, applied before writing.
+
+    Raises:
+        StreamError: The stream failed.
+        RecordingRefused: The recording holds something that looks like a secret.
+    """
+    # Several processes may run the tests and record the same stream at once.
+    new = path.with_name(f"new-{os.getpid()}-{path.name}")
+    try:
+        _record(source, partial(_recorded, path=new, **options))
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _record(source: Callable[[], object], noted: Callable[[object], Any]) -> None:
+    if inspect.iscoroutinefunction(source):
+        run_apart(partial(_aread, source, noted))
+        return
+    opened = source()
+    if any(hasattr(opened, name) for name in _ASYNCHRONOUS):
+        run_apart(partial(_aread, lambda: opened, noted))
+        return
+    recorded = noted(opened)
+    with recorded if isinstance(recorded, Stream) else Stream(recorded) as stream:
+        stream.final()
+
+
+async def _aread(source: Callable[[], object], noted: Callable[[object], Any]) -> None:
+    opened = source()
+    recorded = noted(await opened if inspect.isawaitable(opened) else opened)
+    async with recorded if isinstance(recorded, AsyncStream) else AsyncStream(recorded) as stream:
+        await stream.final()
+
+
+def _recorded(opened: object, *, path: Path, **options: Any) -> Any:  # noqa: ANN401 - what the source is, or stands for
+    from tokenstream.testing._record.record import record
+
+    return record(opened, path, overwrite=True, **options)

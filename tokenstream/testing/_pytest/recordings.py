@@ -1,0 +1,130 @@
+"""Find the recordings that tests name, and record them again on request."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import pytest
+
+from tokenstream.errors import MisuseError
+from tokenstream.testing._pytest.record import record_anew
+from tokenstream.testing._recordings.errors import RecordingInvalid
+from tokenstream.testing._recordings.recording import Recording
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["MEANING", "SIGNATURE", "find", "played"]
+
+StreamT = TypeVar("StreamT")
+
+SIGNATURE = (
+    "recording(name, *, source=None, replace=None, filter=None, "
+    "pace=…, chunking=…, fault=…, clock=…, **options)"
+)
+MEANING = (
+    "the recording that `token_stream`, `async_token_stream` and `recording` are of: a file beside the test, "
+    "in the folder recordings/ there, or in the folder of the ini option tokenstream_recordings; `source` "
+    "(a function, or the name of a fixture) opens the live stream for --record-streams, and `replace` and "
+    "`filter`, as of testing.record, take out what is not to be written"
+)
+_FOLDER = "recordings"
+_OF_RECORDING = ("replace", "filter")
+"""Arguments of the marker, besides `source`, that are passed to `record`."""
+_RECORDED = pytest.StashKey[set[Path]]()
+"""Files recorded in this session, so that each is recorded once."""
+
+
+def find(request: pytest.FixtureRequest) -> Recording:
+    """Return the recording named by a test's marker; with --record-streams, record it first."""
+    marker = request.node.get_closest_marker("recording")
+    if marker is None:
+        _fail(request, 'it has no recording: write @pytest.mark.recording("answer.sse") above it')
+    if len(marker.args) != 1 or not isinstance(marker.args[0], str | os.PathLike):
+        _fail(
+            request,
+            "its marker `recording` takes one name: the recording's file; a Recording or a Script is given "
+            'by @pytest.mark.parametrize("recording", […])',
+        )
+    places = _places(request, marker.args[0])
+    path = next((place for place in places if place.is_file()), None)
+    if request.config.getoption("--record-streams"):
+        path = path or places[-1]
+        _record(request, marker, path)
+    if path is None:
+        looked = "".join(f"\n  {_shown(request, place)}" for place in places)
+        opens = (
+            "" if "source" in marker.kwargs else "give the marker a source= that opens the live stream, and "
+        )
+        _fail(
+            request,
+            f"its recording is in none of these places:{looked}\nPut the file into one of them; or {opens}"
+            "run pytest --record-streams",
+        )
+    try:
+        return Recording.load(path)
+    except RecordingInvalid as error:
+        _fail(request, f"its recording cannot be read: {error}")
+
+
+def played(request: pytest.FixtureRequest, play: Callable[..., StreamT]) -> StreamT:
+    """Call `play` with the options of the test's marker, and return the stream."""
+    marker = request.node.get_closest_marker("recording")
+    if marker is None:
+        return play()
+    options: dict[str, Any] = {**marker.kwargs}
+    own = ("source", *_OF_RECORDING)
+    try:
+        return play(**{name: value for name, value in options.items() if name not in own})
+    except (MisuseError, TypeError) as error:
+        _fail(request, f"its marker `recording` has an invalid option: {error}")
+
+
+def _places(request: pytest.FixtureRequest, name: str | os.PathLike[str]) -> list[Path]:
+    """Return the paths at which to look for a recording; a new one is written to the last."""
+    beside = request.path.parent
+    folders = [beside, beside / _FOLDER]
+    own = request.config.getini("tokenstream_recordings")
+    if own:
+        folders.append(request.config.rootpath / own)
+    # An absolute name overrides the folder, so that all three may be the same path.
+    return list(dict.fromkeys(folder / name for folder in folders))
+
+
+def _record(request: pytest.FixtureRequest, marker: pytest.Mark, path: Path) -> None:
+    recorded = request.config.stash.setdefault(_RECORDED, set())
+    if path in recorded:
+        return
+    source: object = marker.kwargs.get("source")
+    if source is None:
+        _fail(
+            request,
+            "its recording cannot be made anew: give its marker `recording` a source= (a function that opens "
+            "the live stream, or the name of a fixture that is one), or run it without --record-streams",
+        )
+    given: object = request.getfixturevalue(source) if isinstance(source, str) else source
+    if not callable(given) and not isinstance(source, str):
+        _fail(request, "the source= of its marker `recording` is a function, or the name of a fixture")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    options = {name: marker.kwargs[name] for name in _OF_RECORDING if name in marker.kwargs}
+    try:
+        record_anew(given if callable(given) else lambda: given, path, **options)
+    except MisuseError as error:
+        _fail(
+            request,
+            f"what the source= of its marker `recording` opens cannot be recorded: {error}\nA source is a "
+            "function that opens the live stream, async or not, or the name of a fixture that gives one",
+        )
+    recorded.add(path)
+
+
+def _shown(request: pytest.FixtureRequest, path: Path) -> str:
+    root = request.config.rootpath
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+
+
+def _fail(request: pytest.FixtureRequest, what: str) -> NoReturn:
+    # `from None`: the message already contains the original error.
+    raise pytest.fail.Exception(f"{request.node.nodeid}: {what}", pytrace=False) from None

@@ -1,0 +1,1 @@
+"""`record`: write the recording of an answer while somebody else reads it."""

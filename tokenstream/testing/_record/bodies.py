@@ -1,0 +1,357 @@
+"""Note the bodies of responses as they are read, by any caller and any method."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import MisuseError
+from tokenstream.sources import from_response
+from tokenstream.sources._aiohttp import from_aiohttp, is_aiohttp
+from tokenstream.sources._boto3 import beneath, is_event_stream, stream_of
+from tokenstream.sources._http_client import from_http_client, is_http_client
+from tokenstream.sources._kinds import named
+from tokenstream.sources._requests import from_requests, from_urllib3, is_requests, is_urllib3, was_read
+from tokenstream.stream._tap.beside import response_of
+from tokenstream.stream._tap.body import can_be_shown, show
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tokenstream.sources import AsyncSource, SyncSource
+    from tokenstream.testing._record.notes import Notes
+
+__all__ = ["note_body", "note_httpx"]
+
+
+def note_body(source: Any, notes: Notes) -> bool:  # noqa: ANN401 - told apart by what it can do
+    """Start noting the body of a response, or of the response under an SDK's stream.
+
+    Returns:
+        False if there is no response that can be noted.
+
+    Raises:
+        MisuseError: The body was read or closed before.
+    """
+    source = stream_of(source)
+    response = response_of(source)
+    if response is not None:
+        note_httpx(response, notes)
+        return True
+    for is_one, note in _KINDS:
+        if is_one(source):
+            note(source, notes)
+            return True
+    return False
+
+
+# -- httpx, httpx2 -----------------------------------------------------------
+
+
+def note_httpx(response: Any, notes: Notes) -> None:  # noqa: ANN401 - httpx's or httpx2's
+    """Note the body of a response of httpx or httpx2: at once if it has been read, or as it is read."""
+    notes.method = _method_of(response)
+    if can_be_shown(response):
+        show(response, notes)
+    elif hasattr(response, "_content"):
+        _note_at_hand(from_response(response), notes)
+    else:
+        raise _read_before(response)
+
+
+def _method_of(response: Any) -> str:  # noqa: ANN401 - httpx's, httpx2's or of requests
+    try:
+        return response.request.method or ""
+    except (AttributeError, RuntimeError):
+        # A response constructed in code has no request.
+        return ""
+
+
+def _note_at_hand(source: SyncSource, notes: Notes) -> None:
+    notes.opened(source.head, source.coding)
+    for chunk in source.chunks:
+        if chunk:
+            notes.see(chunk)
+    notes.end()
+
+
+def _read_before(response: object) -> MisuseError:
+    return MisuseError(f"{named(response)} was read or closed before; record it before that")
+
+
+# -- requests, urllib3, boto3, http.client -----------------------------------
+
+
+def _note_requests(response: Any, notes: Notes) -> None:  # noqa: ANN401 - of requests
+    notes.method = _method_of(response)
+    source = from_requests(response)
+    if was_read(response):
+        _note_at_hand(source, notes)
+    else:
+        _note_reads(response.raw, source, notes)
+
+
+def _note_urllib3(response: Any, notes: Notes) -> None:  # noqa: ANN401 - of urllib3
+    source = from_urllib3(response)
+    if was_read(response):
+        _note_at_hand(source, notes)
+    else:
+        _note_reads(response, source, notes)
+
+
+def _note_event_stream(stream: Any, notes: Notes) -> None:  # noqa: ANN401 - of botocore
+    notes.method = "POST"
+    _note_urllib3(beneath(stream), notes)
+
+
+def _note_http_client(response: Any, notes: Notes) -> None:  # noqa: ANN401 - of http.client
+    _note_reads(response, from_http_client(response), notes)
+
+
+def _note_reads(raw: Any, source: SyncSource, notes: Notes) -> None:  # noqa: ANN401 - a response that is read
+    notes.opened(source.head, source.coding)
+    reads = _Reads(raw, notes)
+    for name, replacement in _REPLACED.items():
+        own = getattr(raw, name, None)
+        if own is not None:
+            setattr(raw, name, replacement(reads, own))
+
+
+class _Reads:
+    """Replacements for the methods that read a response; each notes the bytes it returns.
+
+    Args:
+        raw: The response.
+        notes: Receives the bytes.
+    """
+
+    def __init__(self, raw: Any, notes: Notes) -> None:  # noqa: ANN401 - of urllib3 or http.client
+        self._raw = raw
+        self._notes = notes
+        self._inside = False
+        """True while one of the methods runs: bytes it reads through another one are noted once."""
+
+    def read(self, own: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap a method that takes a number of bytes first and returns bytes."""
+
+        def note(data: Any, args: Any, options: Any) -> None:  # noqa: ANN401 - what it gave and took
+            amount = options.get("amt", args[0] if args else None)
+            if data:
+                self._notes.see(data, plain=self._is_plain(args, options))
+            # An empty result, or a read without a bound, means that the body has ended.
+            if (not data and amount != 0) or (own.__name__ == "read" and (amount is None or amount < 0)):
+                self._notes.end()
+
+        return self._noting(own, note)
+
+    def read_into(self, own: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap a method that fills a buffer."""
+
+        def note(count: Any, args: Any, _: Any) -> None:  # noqa: ANN401 - what it gave and took
+            if count:
+                self._notes.see(memoryview(args[0])[:count], plain=self._is_plain((), {}))
+            elif len(args[0]):
+                self._notes.end()
+
+        return self._noting(own, note)
+
+    def _noting(self, own: Callable[..., Any], note: Callable[[Any, Any, Any], None]) -> Callable[..., Any]:
+        """Wrap a method so that its result is noted, unless another wrapped method calls it."""
+
+        def call(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - what it takes and gives
+            if self._inside:
+                return own(*args, **options)
+            given = self._done(own, args, options)
+            note(given, args, options)
+            return given
+
+        return call
+
+    def iterate(self, own: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap a generator method that reads chunks itself."""
+
+        def read_chunked(*args: Any, **options: Any) -> Iterator[Any]:  # noqa: ANN401 - as it takes
+            chunks = own(*args, **options)
+            plain = bool(options.get("decode_content", args[1] if len(args) > 1 else None))
+            while (chunk := self._done(next, (chunks, None), {})) is not None:
+                self._notes.see(chunk, plain=plain)
+                yield chunk
+            self._notes.end()
+
+        return read_chunked
+
+    def to_the_end(self, own: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap a generator method that reads through other methods, up to the end."""
+
+        def stream(*args: Any, **options: Any) -> Iterator[Any]:  # noqa: ANN401 - as it takes
+            yield from own(*args, **options)
+            self._notes.end()
+
+        return stream
+
+    def close(self, own: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap the method that closes the response."""
+
+        def close() -> None:
+            try:
+                own()
+            finally:
+                # After a failed read urllib3 closes first; `_done` then reports the failure.
+                if not self._inside:
+                    self._notes.stop()
+
+        return close
+
+    def _done(self, own: Callable[..., Any], args: Any, options: Any) -> Any:  # noqa: ANN401 - as the method
+        self._inside = True
+        try:
+            return own(*args, **options)
+        except BaseException as error:
+            self._notes.broke(error, final=True)
+            raise
+        finally:
+            self._inside = False
+
+    def _is_plain(self, args: tuple[Any, ...], options: dict[str, Any]) -> bool:
+        """True if urllib3 removes the content coding; http.client never does."""
+        asked = options.get("decode_content", args[1] if len(args) > 1 else None)
+        return bool(getattr(self._raw, "decode_content", False) if asked is None else asked)
+
+
+_REPLACED: dict[str, Callable[[_Reads, Any], Any]] = {
+    "close": _Reads.close,
+    "read": _Reads.read,
+    "read1": _Reads.read,
+    "read_chunked": _Reads.iterate,
+    "readinto": _Reads.read_into,
+    "readline": _Reads.read,
+    "stream": _Reads.to_the_end,
+}
+
+
+# -- aiohttp -----------------------------------------------------------------
+
+
+def _note_aiohttp(response: Any, notes: Notes) -> None:  # noqa: ANN401 - aiohttp's
+    notes.method = response.method
+    source: AsyncSource = from_aiohttp(response)
+    read = getattr(response, "_body", None)
+    notes.opened(source.head, source.coding)
+    if read is not None:
+        notes.see(read)
+        notes.end()
+        return
+    response.content = _Content(response.content, notes)
+    for name in ("close", "release"):
+        setattr(response, name, _closing(getattr(response, name), notes))
+
+
+def _closing(own: Callable[[], Any], notes: Notes) -> Callable[[], Any]:
+    def close() -> Any:  # noqa: ANN401 - what aiohttp returns
+        try:
+            return own()
+        finally:
+            notes.stop()
+
+    return close
+
+
+class _Content:
+    """Takes the place of an aiohttp response's body, and notes the bytes read from it.
+
+    Args:
+        content: The body.
+        notes: Receives the bytes.
+    """
+
+    def __init__(self, content: Any, notes: Notes) -> None:  # noqa: ANN401 - aiohttp's
+        self._content = content
+        self._kind: Any = type(content)
+        self._notes = notes
+        self._left = b""
+        """Bytes that arrived before an error and have not been returned yet."""
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - what the body has
+        if name == "_content":
+            raise AttributeError(name)
+        if name.startswith("iter_"):
+            # Bound to this object, so that they read through the methods below.
+            return getattr(self._kind, name).__get__(self)
+        return getattr(self._content, name)
+
+    def __aiter__(self) -> Any:  # noqa: ANN401 - aiohttp's iterator
+        return self._kind.__aiter__(self)
+
+    async def read(self, n: int = -1) -> bytes:
+        """Read at most `n` bytes; all of the body if `n` is negative."""
+        data: bytes = await self._awaited(self._content.read(n))
+        self._note(data, over=n < 0 or (not data and n > 0))
+        return data
+
+    async def readany(self) -> bytes:
+        """Read the bytes that have arrived."""
+        return self._noted(await self._awaited(self._content.readany()))
+
+    async def readline(self, **options: Any) -> bytes:  # noqa: ANN401 - as aiohttp
+        """Read a line."""
+        return self._noted(await self._awaited(self._content.readline(**options)))
+
+    async def readuntil(self, *args: Any, **options: Any) -> bytes:  # noqa: ANN401 - as aiohttp
+        """Read up to a separator."""
+        return self._noted(await self._awaited(self._content.readuntil(*args, **options)))
+
+    async def readexactly(self, n: int) -> bytes:
+        """Read exactly `n` bytes."""
+        data: bytes = await self._awaited(self._content.readexactly(n))
+        self._note(data, over=False)
+        return data
+
+    async def readchunk(self) -> tuple[bytes, bool]:
+        """Read the bytes that have arrived of one transfer chunk."""
+        data, ended = await self._awaited(self._content.readchunk())
+        self._note(data, over=not data and not ended)
+        return data, ended
+
+    def read_nowait(self, n: int = -1) -> bytes:
+        """Return buffered bytes without waiting."""
+        data: bytes = self._content.read_nowait(n)
+        self._note(data, over=False)
+        return data
+
+    def _read_nowait(self, n: int) -> bytes:
+        """Return the bytes left over when an error came."""
+        left, self._left = self._left, b""
+        return left
+
+    def _noted(self, data: bytes) -> bytes:
+        self._note(data, over=not data)
+        return data
+
+    def _note(self, data: bytes, *, over: bool) -> None:
+        if data:
+            self._notes.see(data)
+        if over:
+            self._notes.end()
+
+    async def _awaited(self, read: Any) -> Any:  # noqa: ANN401 - what it gives
+        try:
+            return await read
+        except EOFError as error:
+            # The body ended before the requested number of bytes.
+            self._note(getattr(error, "partial", b""), over=True)
+            raise
+        except Exception as error:
+            # aiohttp raises an error before it returns bytes that arrived earlier: take those out first.
+            take = getattr(self._content, "_read_nowait", None)
+            self._left = take(-1) if take is not None else b""
+            self._note(self._left, over=False)
+            self._notes.broke(error, final=True)
+            raise
+
+
+_KINDS: list[tuple[Callable[[Any], bool], Callable[[Any, Notes], None]]] = [
+    (is_requests, _note_requests),
+    (is_urllib3, _note_urllib3),
+    (is_event_stream, _note_event_stream),
+    (is_http_client, _note_http_client),
+    (is_aiohttp, _note_aiohttp),
+]

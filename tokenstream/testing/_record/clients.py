@@ -1,0 +1,80 @@
+"""Record every answer that a client of httpx or httpx2 receives."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from tokenstream.testing._record.bodies import note_httpx
+from tokenstream.testing._record.notes import Notes
+
+if TYPE_CHECKING:
+    from tokenstream.testing._record.notes import Terms
+
+__all__ = ["is_client", "note_answers", "refuse_earlier"]
+
+_NAMES = ("build_request", "event_hooks", "send")
+
+
+def is_client(source: object) -> bool:
+    """True for a client of httpx or httpx2."""
+    return isinstance(getattr(source, "event_hooks", None), dict) and all(
+        hasattr(source, name) for name in _NAMES
+    )
+
+
+def refuse_earlier(terms: Terms) -> None:
+    """Raise if an earlier run has left recordings under this client's names.
+
+    Raises:
+        FileExistsError: One of the files exists.
+    """
+    any_number = re.escape(terms.place("\0").name).replace("\0", "[0-9]+")
+    own = re.compile(rf"{re.escape(terms.place(1).name)}|{any_number}")
+    folder = terms.path.parent
+    found = sorted(path for path in folder.iterdir() if own.fullmatch(path.name)) if folder.is_dir() else []
+    if found:
+        raise FileExistsError(f"there is a file {found[0]} already: pass overwrite=True to replace it")
+
+
+def note_answers(client: Any, terms: Terms) -> None:  # noqa: ANN401 - of httpx or httpx2
+    """Record every answer that a client receives, timed from its request.
+
+    Args:
+        client: A sync or async client; the new hooks run before its own.
+        terms: Options of the recording.
+    """
+    hooks = _Hooks(terms)
+    asked, answered = (
+        (hooks.asked_async, hooks.answered_async)
+        if hasattr(client, "aclose")
+        else (hooks.asked, hooks.answered)
+    )
+    own = client.event_hooks
+    client.event_hooks = {
+        **own,
+        "request": [asked, *own.get("request", ())],
+        "response": [answered, *own.get("response", ())],
+    }
+
+
+class _Hooks:
+    """Event hooks of a client: one for each request, one for the head of each answer."""
+
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
+        self._began: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
+        """Time at which each request was sent."""
+
+    def asked(self, request: Any) -> None:  # noqa: ANN401 - httpx's or httpx2's
+        self._began[request] = self._terms.clock()
+
+    def answered(self, response: Any) -> None:  # noqa: ANN401 - httpx's or httpx2's
+        note_httpx(response, Notes(self._terms, began=self._began.get(response.request), bare=False))
+
+    async def asked_async(self, request: Any) -> None:  # noqa: ANN401 - httpx's or httpx2's
+        self.asked(request)
+
+    async def answered_async(self, response: Any) -> None:  # noqa: ANN401 - httpx's or httpx2's
+        self.answered(response)

@@ -1,0 +1,259 @@
+"""Note sources that are iterated, entered or awaited, and this library's own streams."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import MisuseError
+from tokenstream.sources import AsyncSource, Deferred, SyncSource
+from tokenstream.sources._awaited import is_awaitable
+from tokenstream.sources._kinds import named
+from tokenstream.sources._plain import is_file
+from tokenstream.stream._base import reader_of
+from tokenstream.stream._reading.pump import Pump
+from tokenstream.stream._tap.beside import (
+    AsyncBeside,
+    AsyncManaged,
+    Beside,
+    SyncBeside,
+    SyncManaged,
+    colours_of,
+    loops_of,
+)
+from tokenstream.stream._tap.items import AsyncPassing, Passing
+from tokenstream.testing._record.bodies import note_body
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from types import TracebackType
+
+    from tokenstream.stream import AsyncStream, Stream
+    from tokenstream.testing._record.notes import Notes
+
+__all__ = ["note_loop", "note_stream"]
+
+
+# -- streams of this library -------------------------------------------------
+
+
+def note_stream(stream: Stream | AsyncStream, notes: Notes) -> None:
+    """Note the bytes that a stream reads.
+
+    Raises:
+        MisuseError: The stream has begun to read, or is closed.
+    """
+    driver: Any = reader_of(stream)
+    pump = driver.pump
+    source = pump.source
+    if source is None or stream.metrics.first_byte is not None:
+        raise MisuseError(f"{stream!r} was read or closed before; record it before that")
+    known = weakref.ref(driver)
+
+    def format() -> str | None:
+        there = known()
+        return None if there is None else there.machine.format
+
+    notes.format = format
+    if isinstance(source, Deferred):
+        _note_deferred(source, notes)
+    else:
+        _note_source(source, notes)
+    if isinstance(source, SyncSource) and isinstance(pump, Pump):
+        pump.replace(source)
+
+
+def _note_deferred(deferred: Deferred, notes: Notes) -> None:
+    own = deferred.open
+
+    def noted(found: SyncSource | AsyncSource) -> SyncSource | AsyncSource:
+        _note_source(found, notes)
+        return found
+
+    async def awaited(opening: Any) -> SyncSource | AsyncSource:  # noqa: ANN401 - an awaitable
+        return noted(await opening)
+
+    def opened() -> Any:  # noqa: ANN401 - a source, or an awaitable of one
+        notes.sent()
+        found: Any = own()
+        return awaited(found) if is_awaitable(found) else noted(found)
+
+    deferred.open = opened
+
+
+def _note_source(source: SyncSource | AsyncSource, notes: Notes) -> None:
+    notes.opened(source.head, source.coding)
+    notes.messages = source.messages
+    notes.patient = source.bound is not None
+    if isinstance(source, SyncSource):
+        source.chunks = Passing(source.chunks, notes)
+    else:
+        source.chunks = AsyncPassing(source.chunks, notes)
+    source.close = _closed(source.close, notes)
+
+
+def _closed(close: Callable[[], Any], notes: Notes) -> Callable[..., Any]:
+    """Return a replacement for a sync or async close method; it ends the recording afterwards."""
+
+    async def then_over(closing: Any) -> Any:  # noqa: ANN401 - an awaitable, and what it gives
+        try:
+            return await closing
+        finally:
+            notes.stop()
+
+    def closed(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - what it takes and gives
+        waiting = False
+        try:
+            given = close(*args, **options)
+            waiting = is_awaitable(given)
+            return then_over(given) if waiting else given
+        finally:
+            if not waiting:
+                notes.stop()
+
+    return closed
+
+
+# -- loops of others ---------------------------------------------------------
+
+
+def note_loop(source: Any, notes: Notes) -> Any:  # noqa: ANN401 - told apart by what it can do
+    """Return an object that behaves like an iterable, a context manager or an awaitable, and notes it.
+
+    Raises:
+        MisuseError: The source is none of these, or it holds the whole body already.
+    """
+    sync, asynchronous = colours_of(source)
+    if _is_at_hand(source):
+        raise MisuseError(
+            f"{named(source)} is complete already: Recording.load(path) reads a file, and "
+            "Recording.of([body]).save(path) writes a recording"
+        )
+    # A source that can only be entered stays without iteration here, so that a `Stream` enters it, too.
+    stands = _Awaited if is_awaitable(source) else _KINDS.get((sync, asynchronous, any(loops_of(source))))
+    if stands is not None:
+        return stands(source, notes)
+    raise MisuseError(
+        f"{named(source)} cannot be recorded: pass a response (httpx, httpx2, requests, "
+        "urllib3, aiohttp), a stream of an SDK that reads from one, a Stream or AsyncStream, a client of "
+        "httpx or httpx2, such as one to pass to an SDK, or an iterable of bytes; was stream=True "
+        "forgotten in the request?"
+    )
+
+
+def _is_at_hand(source: object) -> bool:
+    return is_file(source) or isinstance(source, bytes | bytearray | memoryview | str)
+
+
+class _Noted(Beside[Any]):
+    """A noted source; if it is not iterable itself, the object it gives on entry or await is noted."""
+
+    __slots__ = ()
+
+    _made_by = "testing.record(…)"
+    _onlooker: Notes
+
+    def _attach(self, target: Any) -> None:  # noqa: ANN401 - told apart by what it can do
+        self._target, self._open = target, True
+        if target is not self._source and note_body(target, self._onlooker):
+            self._shown = target
+
+    def _closing(self, close: Callable[..., Any]) -> Callable[..., Any]:
+        return _closed(close, self._onlooker)
+
+    def _given(self) -> Any:  # noqa: ANN401 - told apart by what it can do
+        """Return the object for the application to use."""
+        if self._shown is not None:
+            return self._target
+        return self if self._target is self._source else note_loop(self._target, self._onlooker)
+
+
+class _Manager(_Noted, SyncManaged[Any]):
+    """A noted source for `with`."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> Any:  # noqa: ANN401 - what the source gives
+        super().__enter__()
+        return self._given()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        self._onlooker.leaving = error
+        return super().__exit__(kind, error, traceback)
+
+
+class _AsyncManager(_Noted, AsyncManaged[Any]):
+    """A noted source for `async with`."""
+
+    __slots__ = ()
+
+    async def __aenter__(self) -> Any:  # noqa: ANN401 - what the source gives
+        await super().__aenter__()
+        return self._given()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        self._onlooker.leaving = error
+        return await super().__aexit__(kind, error, traceback)
+
+
+class _Awaited(_AsyncManager):
+    """A noted source for `await`, or for `async with` on an awaitable."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._awaited().__await__()
+
+    async def _awaited(self) -> Any:  # noqa: ANN401 - what the source gives
+        self._onlooker.sent()
+        try:
+            self._attach(await self._source)
+        except BaseException as error:
+            self._onlooker.not_opened(error)
+            raise
+        return self._given()
+
+
+class _EitherManager(_Manager, _AsyncManager):
+    """A noted source for `with` and `async with`."""
+
+    __slots__ = ()
+
+
+class _Loop(_Manager, SyncBeside[Any]):
+    """A noted source for `for`."""
+
+    __slots__ = ()
+
+
+class _AsyncLoop(_AsyncManager, AsyncBeside[Any]):
+    """A noted source for `async for`."""
+
+    __slots__ = ()
+
+
+class _EitherLoop(_Loop, _AsyncLoop):
+    """A noted source for `for` and `async for`."""
+
+    __slots__ = ()
+
+
+_KINDS: dict[tuple[bool, bool, bool], type[_Noted]] = {
+    (True, False, False): _Manager,
+    (False, True, False): _AsyncManager,
+    (True, True, False): _EitherManager,
+    (True, False, True): _Loop,
+    (False, True, True): _AsyncLoop,
+    (True, True, True): _EitherLoop,
+}
+"""Class for a source, by three facts: it is sync, it is async, and it can be iterated itself."""

@@ -1,0 +1,246 @@
+"""Note the bytes of an answer while another object reads them, then write the recording."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import MisuseError, StreamStalled, TokenStreamError
+from tokenstream.framing._content_coding import ContentDecoder
+from tokenstream.limits import DEFAULT_LIMITS
+from tokenstream.sources import reading_failed
+from tokenstream.sources._kinds import named
+from tokenstream.testing._record.filters import filtered, replaced
+from tokenstream.testing._recordings.recording import Arrival, Recording
+from tokenstream.testing._recordings.save import save
+from tokenstream.testing._recordings.secrets import kept_headers
+
+if TYPE_CHECKING:
+    import itertools
+    import re
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tokenstream._connection.status import ResponseHead
+    from tokenstream.testing._record.filters import Filter
+    from tokenstream.testing._recordings.recording import Breaks
+
+__all__ = ["Notes", "Terms"]
+
+_MOST_CAUSES = 10
+_PLACEHOLDER = "{n}"
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Options of a recording."""
+
+    path: Path
+    overwrite: bool
+    replacements: list[tuple[re.Pattern[bytes], bytes]]
+    filter: Filter | None
+    headers: frozenset[str]
+    """Names of additional headers to keep, in lower case."""
+    clock: Callable[[], float]
+    """Source of the times, in seconds."""
+    numbers: itertools.count[int]
+    """Numbers the recordings, from 1."""
+
+    def numbered(self) -> Path:
+        """Return the path of the next recording."""
+        return self.place(next(self.numbers))
+
+    def place(self, number: int | str) -> Path:
+        """Return the path of the recording with a number."""
+        name = self.path.name
+        if _PLACEHOLDER in name:
+            return self.path.with_name(name.replace(_PLACEHOLDER, str(number)))
+        if number == 1:
+            return self.path
+        return self.path.with_name(f"{self.path.stem}-{number}{self.path.suffix}")
+
+    def write(self, recording: Recording, path: Path) -> None:
+        """Apply the replacements and the filter to a recording, and write it.
+
+        Raises:
+            RecordingRefused: The recording holds something that looks like a secret.
+            MisuseError: It cannot be written.
+        """
+        recording = replaced(recording, self.replacements)
+        if self.filter is not None:
+            recording = filtered(recording, self.filter)
+        try:
+            save(recording, path, overwrite=self.overwrite)
+        except OSError as error:
+            raise MisuseError(f"the recording could not be written: {error}") from error
+
+
+class Notes:
+    """A `Watcher` that notes the bytes passing it and writes the recording at the end.
+
+    Args:
+        terms: Options of the recording.
+        began: Time of the request, by the clock of `terms`; None for now.
+        bare: True to record a body without bytes as well.
+    """
+
+    def __init__(self, terms: Terms, *, began: float | None = None, bare: bool = True) -> None:
+        self._terms = terms
+        self._began = terms.clock() if began is None else began
+        self._bare = bare
+        self._arrivals: list[Arrival] = []
+        self._head: ResponseHead | None = None
+        self._decoder: ContentDecoder | None = None
+        self._breaks: Breaks | None = None
+        self.items = 0
+        """Number of items seen."""
+        self.over = False
+        """True once the recording is written or given up; nothing more is noted."""
+        self.method = ""
+        """The method of the request."""
+        self.messages = False
+        """True if each chunk is one WebSocket message."""
+        self.format: Callable[[], str | None] = _unknown
+        """Returns the format's name, or None, when the recording is written."""
+        self.patient = False
+        """True if reading may go on after a TimeoutError."""
+        self.leaving: BaseException | None = None
+        """Exception with which a `with` block is being left; no other is raised over it."""
+
+    # -- how it begins -----------------------------------------------------
+
+    def sent(self) -> None:
+        """Take the present as the time of the request."""
+        self._began = self._terms.clock()
+
+    def not_opened(self, error: BaseException) -> None:
+        """Give up the recording: opening the source failed, so that there is no answer."""
+        self.over = True
+
+    def opened(self, head: ResponseHead | None, coding: str) -> None:
+        """Take the response's head, and the content coding of its bytes."""
+        self._head = head
+        self._decoder = ContentDecoder(coding, limits=DEFAULT_LIMITS) if coding else None
+
+    # -- what passes -------------------------------------------------------
+
+    def see(self, chunk: Any, *, plain: bool = False) -> None:  # noqa: ANN401 - a chunk of any kind
+        """Note a chunk.
+
+        Args:
+            chunk: Bytes, or text.
+            plain: True if the content coding has been removed already.
+        """
+        if self.over:
+            return
+        now = self._terms.clock()
+        data = chunk.encode("utf-8", "surrogatepass") if isinstance(chunk, str) else bytes(chunk)
+        self._breaks = None
+        if self._decoder is not None and not plain:
+            data = b"".join(self._decoder.feed(data))
+            if not data:
+                return
+        self._arrivals.append(Arrival(max(0.0, round(now - self._began, 6)), data))
+
+    def see_item(self, item: object) -> None:
+        """Note an item of an iterable.
+
+        Raises:
+            MisuseError: The item is not bytes or text, but an object that an SDK parsed from them.
+        """
+        self.items += 1
+        if isinstance(item, bytes | bytearray | memoryview | str):
+            self.see(item)
+            return
+        self.over = True
+        raise MisuseError(
+            f"an iterable of {named(item)} does not show the bytes that arrived, which a recording needs: "
+            "record the HTTP client to pass to the SDK, with testing.record(httpx2.Client(), path)"
+        )
+
+    def is_first(self, item: object) -> bool:
+        """Return False: bytes do not show whether iteration starts anew."""
+        return False
+
+    # -- how it ends -------------------------------------------------------
+
+    def end(self) -> None:
+        """Write the recording: the body has ended."""
+        if self._decoder is not None:
+            self._decoder.end()
+        if self._bare or self._arrivals:
+            self._write(None)
+        self.over = True
+
+    def broke(self, error: BaseException, *, final: bool) -> None:
+        """Write the recording after a failed read; the reader still gets that error, not one of ours."""
+        if isinstance(error, Exception):
+            self._breaks = _how(error)
+            if self.patient and self._breaks == "stall":
+                return
+        elif not final:
+            return
+        self._write(error)
+
+    def stop(self) -> None:
+        """Write the recording of the bytes read so far: the reader has closed the body."""
+        if self._arrivals:
+            self._write(self.leaving)
+        self.over = True
+
+    def _write(self, error: BaseException | None) -> None:
+        """Write the recording once.
+
+        Args:
+            error: Exception being raised already; a failure to write is added to it as a note.
+        """
+        if self.over:
+            return
+        self.over = True
+        if self._decoder is not None and self._decoder.error is not None:
+            # The bytes after a decoding error are lost to the reader as well.
+            self._breaks = self._breaks or "close"
+        path = self._terms.numbered()
+        try:
+            self._terms.write(self._recording(path), path)
+        except TokenStreamError as failure:
+            if error is None:
+                raise
+            error.add_note(f"There is no recording: {failure}")
+
+    def _recording(self, path: Path) -> Recording:
+        head = self._head
+        return Recording(
+            tuple(self._arrivals),
+            name=path.stem,
+            status=200 if head is None else head.status,
+            headers={} if head is None else kept_headers(head.headers, self._terms.headers),
+            format=self.format(),
+            messages=self.messages,
+            breaks=self._breaks,
+            request=self._request(),
+        )
+
+    def _request(self) -> str:
+        place = "" if self._head is None else self._head.place
+        # A urllib3 response knows only the path of its request.
+        return f"{self.method} {place}".strip() if "://" in place else ""
+
+
+def _unknown() -> None:
+    """Return None: the format is unknown."""
+
+
+def _how(error: Exception) -> Breaks | None:
+    """Return the way in which the connection broke; None if the error is the calling code's fault."""
+    found = reading_failed(error, None, begun=True)
+    if isinstance(found, MisuseError):
+        return None
+    if isinstance(found, StreamStalled):
+        return "stall"
+    cause: BaseException | None = error
+    for _ in range(_MOST_CAUSES):
+        if isinstance(cause, ConnectionResetError):
+            return "reset"
+        cause = cause and (cause.__cause__ or cause.__context__)
+    return "close"

@@ -1,0 +1,101 @@
+"""`record`: write a recording to a file while the application reads the answer."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from tokenstream.stream import AsyncStream, Stream
+from tokenstream.testing._record.bodies import note_body
+from tokenstream.testing._record.clients import is_client, note_answers, refuse_earlier
+from tokenstream.testing._record.filters import compiled
+from tokenstream.testing._record.loops import note_loop, note_stream
+from tokenstream.testing._record.notes import Notes, Terms
+from tokenstream.testing._recordings.save import refuse_existing, refuse_extension
+from tokenstream.testing._recordings.secrets import named_headers
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable
+
+    from tokenstream.testing._record.filters import Filter, Replacements
+
+__all__ = ["record"]
+
+SourceT = TypeVar("SourceT")
+
+
+def record(
+    source: SourceT,
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    replace: Replacements | None = None,
+    filter: Filter | None = None,  # noqa: A002 - the word that says it
+    headers: Iterable[str] = (),
+    clock: Callable[[], float] = time.monotonic,
+) -> SourceT:
+    r"""Record an answer into a file while the application reads it.
+
+    A response, or a stream that reads from one, is returned unchanged, and its reads are noted:
+    the bytes without their content coding, in the chunks in which they were read, with their
+    times. A client of httpx or httpx2 is returned unchanged, too, and each of its answers that
+    has a body is recorded: the first at `path`, the second at `name-2.rec`, or with its number
+    in place of `{n}` in the name. Any other source that can be iterated, entered or awaited is
+    returned as an object that behaves like it. The file is written, whole or not at all, when
+    the body has ended, broken or been closed.
+
+    Few headers are kept: the content type, the request's id, and when to retry.
+
+    Args:
+        source: A response of httpx, httpx2, requests, urllib3, http.client or aiohttp; an SDK's
+            stream that reads from one (openai, anthropic, mistralai, boto3); a `Stream` or
+            `AsyncStream`; a client of httpx or httpx2, including one to pass to an SDK (openai,
+            anthropic, google-genai, cohere, mistralai); a sync or async iterable of bytes or
+            text; a context manager or an awaitable of any of these.
+        path: The file, ending in `.rec`; or in `.sse` or the like for the body alone. A missing
+            folder is created.
+        overwrite: True to replace an existing file.
+        replace: Replacements by regular expression, applied to the body, across chunk
+            boundaries as well, and to the head.
+        filter: Function of the body, after `replace`; it returns the body to write.
+        headers: Names of additional headers to keep.
+        clock: Source of the times, in seconds.
+
+    Raises:
+        FileExistsError: The file exists, and `overwrite` is False.
+        RecordingRefused: At the end of the body: it holds something that looks like a secret.
+
+    Example:
+        >>> import tempfile
+        >>> from tokenstream.testing import Recording
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for chunk in record([b"data: Hel\n\n", b"data: lo\n\n"], f"{folder}/answer.rec"):
+        ...         pass
+        ...     Recording.load(f"{folder}/answer.rec").chunks()
+        [b'data: Hel\n\n', b'data: lo\n\n']
+    """
+    terms = Terms(
+        path=Path(path),
+        overwrite=overwrite,
+        replacements=compiled(replace),
+        filter=filter,
+        headers=named_headers(headers),
+        clock=clock,
+        numbers=itertools.count(1),
+    )
+    refuse_extension(terms.path)
+    if is_client(source):
+        if not overwrite:
+            refuse_earlier(terms)
+        note_answers(source, terms)
+        return source
+    if not overwrite:
+        refuse_existing(terms.place(1))
+    notes = Notes(terms)
+    if isinstance(source, Stream | AsyncStream):
+        note_stream(source, notes)
+        return source
+    return source if note_body(source, notes) else cast("SourceT", note_loop(source, notes))

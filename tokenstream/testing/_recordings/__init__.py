@@ -1,0 +1,1 @@
+"""Recordings: their files, their replay, and places in them."""

@@ -1,0 +1,51 @@
+"""Content type of a bare body, from its file's extension or from its content."""
+
+from __future__ import annotations
+
+from tokenstream.framing._sniff import sniff
+from tokenstream.testing._recordings.frames import sniffed_framing
+
+__all__ = ["AWS", "JSON", "NDJSON", "SNIFFED", "SSE", "TYPES", "content_type_of"]
+
+SSE = "text/event-stream; charset=utf-8"
+NDJSON = "application/x-ndjson"
+JSON = "application/json"
+AWS = "application/vnd.amazon.eventstream"
+TYPES: dict[str, str | None] = {
+    ".sse": SSE,
+    ".ndjson": NDJSON,
+    ".jsonl": NDJSON,
+    ".json": JSON,
+    ".eventstream": AWS,
+    ".txt": None,
+    ".raw": None,
+    ".bin": None,
+}
+"""Content type for each extension of a bare body; None if the content decides."""
+SNIFFED = 4096
+"""Bytes from the start of a body that are enough to detect its content type."""
+
+_SNIFFED_TYPES = {"html": "text/html; charset=utf-8", "aws-eventstream": AWS}
+
+
+def content_type_of(extension: str, start: bytes, *, over: bool) -> str:
+    r"""Return the content type of a bare body.
+
+    Args:
+        extension: The file's extension, one of `TYPES`, in upper or lower case.
+        start: The first bytes of the body, at least `SNIFFED` if it has that many.
+        over: True if `start` is the whole body.
+
+    Example:
+        >>> content_type_of(".sse", b"", over=True), content_type_of(".txt", b'{"a": 1}', over=True)
+        ('text/event-stream; charset=utf-8', 'application/json')
+    """
+    known = TYPES[extension.lower()]
+    if known is not None:
+        return known
+    kind = sniff(start, None, over=over)
+    if kind == "json":
+        return NDJSON if sniffed_framing(start) == "ndjson" else JSON
+    if kind == "unknown":
+        return "text/plain; charset=utf-8" if extension.lower() == ".txt" else "application/octet-stream"
+    return _SNIFFED_TYPES.get(kind, SSE)

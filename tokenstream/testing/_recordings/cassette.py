@@ -1,0 +1,192 @@
+"""Cassettes of VCR (vcrpy, pytest-recording), read as recordings."""
+
+from __future__ import annotations
+
+import binascii
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._basics.untrusted import is_dict, is_list
+from tokenstream._connection.status import ResponseHead
+from tokenstream.framing._content_coding import ContentDecoder
+from tokenstream.limits import DEFAULT_LIMITS
+from tokenstream.testing._recordings.cassette_yaml import read_yaml
+from tokenstream.testing._recordings.errors import RecordingInvalid
+from tokenstream.testing._recordings.frames import framing_of
+from tokenstream.testing._recordings.recording import Arrival, Recording
+from tokenstream.testing._recordings.secrets import without_secret_headers
+
+if TYPE_CHECKING:
+    import os
+
+__all__ = ["load_cassette", "the_streamed_one"]
+
+_OF_THE_WIRE = frozenset({"connection", "content-encoding", "content-length", "transfer-encoding"})
+"""Headers about the transfer of the body; they do not apply to the decoded body of a recording."""
+_STREAMED = frozenset({"sse", "ndjson", "aws-eventstream"})
+
+
+def load_cassette(path: str | os.PathLike[str]) -> list[Recording]:
+    """Return all answers of a cassette of VCR, each as a recording of one chunk at time 0.
+
+    Args:
+        path: The cassette, in YAML or in JSON.
+
+    Raises:
+        RecordingInvalid: The file is not a cassette, or it is damaged.
+        FileNotFoundError: There is no such file.
+    """
+    path = Path(path)
+    found = _answers(path.read_bytes(), path)
+    if found is None:
+        raise _no_cassette(path)
+    return found
+
+
+def the_streamed_one(data: bytes, path: Path) -> Recording | None:
+    """Return the only answer of a cassette, or the only one that was streamed.
+
+    Args:
+        data: The file's content.
+        path: The file.
+
+    Returns:
+        None for a JSON file that is not a cassette.
+
+    Raises:
+        RecordingInvalid: Several answers qualify, or none, or the cassette is damaged.
+    """
+    answers = _answers(data, path)
+    if answers is None:
+        if path.suffix.lower() == ".json":
+            return None
+        raise _no_cassette(path)
+    streamed = [answer for answer in answers if answer.body and framing_of(answer) in _STREAMED]
+    chosen = answers if len(answers) == 1 else streamed
+    if len(chosen) == 1:
+        return chosen[0].replaced(name=path.stem)
+    listed = "".join(f"\n  [{number}] {_told(answer)}" for number, answer in enumerate(answers))
+    raise RecordingInvalid(
+        f"it holds {len(answers)} answers, of which {len(streamed)} were streamed: take the one "
+        f"that is meant out of testing.load_cassette(path){listed}",
+        path=path,
+    )
+
+
+def _told(answer: Recording) -> str:
+    content_type = answer.content_type or "no content type"
+    return f"{answer.request or 'no request'}: {answer.status}, {content_type}, {len(answer.body):,} bytes"
+
+
+def _no_cassette(path: Path) -> RecordingInvalid:
+    return RecordingInvalid(
+        "it is not a cassette of VCR: it has no list of `interactions`; a bare body ends in .sse or "
+        ".ndjson, a recording of tokenstream in .rec",
+        path=path,
+    )
+
+
+def _answers(data: bytes, path: Path) -> list[Recording] | None:
+    """Return all answers; None if the document has no list of them."""
+    document = _json(data, path) if path.suffix.lower() == ".json" else read_yaml(data, path)
+    interactions: object = document.get("interactions") if is_dict(document) else None
+    if not is_list(interactions):
+        return None
+    return [_recording(interaction, path, number) for number, interaction in enumerate(interactions, 1)]
+
+
+def _json(data: bytes, path: Path) -> object:
+    try:
+        document: object = json.loads(data)
+    except json.JSONDecodeError as error:
+        raise RecordingInvalid(f"it is not JSON ({error.msg})", path=path, line=error.lineno) from None
+    except (ValueError, RecursionError) as error:
+        # Invalid UTF-8, an integer of thousands of digits, or nesting too deep for the parser.
+        raise RecordingInvalid(f"it cannot be read as JSON ({type(error).__name__})", path=path) from None
+    return document
+
+
+def _recording(interaction: object, path: Path, number: int) -> Recording:
+    """Return the answer of one interaction."""
+    name = f"{path.stem}-{number}"
+    response: object = interaction.get("response") if is_dict(interaction) else None
+    if not is_dict(interaction) or not is_dict(response):
+        raise RecordingInvalid(f"interaction {number} has no response", path=path)
+    headers = _headers(response.get("headers"))
+    body = _body_of(response, path, number)
+    coding = headers.get("content-encoding", "")
+    if coding:
+        body = _uncoded(body, coding, path, number)
+    return Recording(
+        (Arrival(0.0, body),) if body else (),
+        name=name,
+        status=_status(response, path, number),
+        headers={
+            name: value for name, value in without_secret_headers(headers).items() if name not in _OF_THE_WIRE
+        },
+        request=_request(interaction.get("request")),
+    )
+
+
+def _headers(told: object) -> dict[str, str]:
+    """Return headers by lower-case name; a cassette holds a list of values for each."""
+    if not is_dict(told):
+        return {}
+    return {
+        str(name).lower(): ", ".join(str(value) for value in (values if is_list(values) else [values]))
+        for name, values in told.items()
+    }
+
+
+def _status(response: dict[str, Any], path: Path, number: int) -> int:
+    told: object = response.get("status")
+    # Older versions of VCR write `status_code` for httpx's answers.
+    code: object = told.get("code") if is_dict(told) else response.get("status_code", told)
+    if isinstance(code, bool) or not isinstance(code, int):
+        raise RecordingInvalid(f"the response of interaction {number} has no status", path=path)
+    return code
+
+
+def _body_of(response: dict[str, Any], path: Path, number: int) -> bytes:
+    told: object = response.get("body", response.get("content"))
+    if is_dict(told):
+        encoded: object = told.get("base64_string")
+        if isinstance(encoded, str | bytes):
+            return _from_base64(encoded, path, number)
+        told = told.get("string")
+    if isinstance(told, str):
+        return told.encode("utf-8", "surrogatepass")
+    if told is None or isinstance(told, bytes):
+        return told or b""
+    raise RecordingInvalid(f"the body of interaction {number} is neither text nor bytes", path=path)
+
+
+def _from_base64(text: str | bytes, path: Path, number: int) -> bytes:
+    try:
+        return binascii.a2b_base64(text)
+    except ValueError:
+        raise RecordingInvalid(f"the body of interaction {number} is not base64", path=path) from None
+
+
+def _uncoded(body: bytes, coding: str, path: Path, number: int) -> bytes:
+    """Undo the content coding of a body."""
+    decoder = ContentDecoder(coding, limits=DEFAULT_LIMITS)
+    pieces = decoder.feed(body)
+    decoder.end()
+    if decoder.error is None:
+        return b"".join(pieces)
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        reason = f"the body of interaction {number} cannot be read: {decoder.error}"
+        raise RecordingInvalid(reason, path=path) from None
+    # VCR stores a body that httpx has decoded under its original header; no compressed body is UTF-8.
+    return body
+
+
+def _request(told: object) -> str:
+    if not is_dict(told):
+        return ""
+    place = ResponseHead(status=0, url=str(told.get("uri", ""))).place
+    return f"{told.get('method', '')} {place}".strip()

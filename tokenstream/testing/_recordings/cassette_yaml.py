@@ -1,0 +1,144 @@
+"""YAML documents, read within limits: a few lines of YAML can exhaust time, memory or stack."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.errors import MisuseError
+from tokenstream.testing._recordings.errors import RecordingInvalid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+__all__ = ["read_yaml"]
+
+_MOST_DEPTH = 100
+"""Deepest nesting of lists and mappings: PyYAML's C loader overflows the stack at some ten thousand."""
+_MOST_TIMES = 100
+"""Largest factor by which aliases may expand a document, over the size of its file."""
+
+
+def read_yaml(data: bytes, path: Path) -> object:
+    """Return a YAML document as plain values.
+
+    Args:
+        data: The file's content.
+        path: The file, for errors.
+
+    Raises:
+        RecordingInvalid: It is not YAML, or it is built to exhaust its reader.
+        MisuseError: PyYAML is not installed.
+        MisuseError: PyYAML is not installed.
+    """
+    try:
+        yaml = import_module("yaml")
+    except ImportError:
+        raise MisuseError(
+            f"reading the cassette {path.name} needs PyYAML: install it with "
+            'pip install "llm-tokenstream[vcr]"'
+        ) from None
+    # The C loader, where it was built, is ten times as fast; both construct plain values only.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        weights = _Weights(_MOST_TIMES * len(data))
+        for event in yaml.parse(data, Loader=loader):
+            weights.take(event)
+        document: object = yaml.load(data, Loader=loader)
+    except (_Unbounded, yaml.YAMLError, ValueError) as error:
+        # PyYAML raises ValueError for scalars such as a thirteenth month.
+        raise RecordingInvalid(
+            f"it cannot be read as YAML ({_problem(error)})", path=path, line=_line(error, data)
+        ) from None
+    return document
+
+
+def _problem(error: Any) -> str:  # noqa: ANN401 - PyYAML has no types
+    """Return the problem's description without quoting the document."""
+    return getattr(error, "problem", None) or getattr(error, "reason", None) or type(error).__name__
+
+
+def _line(error: Any, data: bytes) -> int | None:  # noqa: ANN401 - PyYAML has no types
+    mark = getattr(error, "problem_mark", None)
+    if mark is not None:
+        return int(mark.line) + 1
+    # Bytes that are not YAML text at all are reported with a position only.
+    position = getattr(error, "position", None)
+    return None if position is None else data.count(b"\n", 0, position) + 1
+
+
+class _Unbounded(Exception):
+    """A document would expand to far more than its file holds.
+
+    Args:
+        problem: The reason.
+        mark: The place, as PyYAML's mark.
+    """
+
+    def __init__(self, problem: str, mark: Any) -> None:  # noqa: ANN401 - PyYAML has no types
+        super().__init__(problem)
+        self.problem = problem
+        self.problem_mark = mark
+
+
+class _Weights:
+    """Adds up the size of a document's events, counting each alias as the value that it stands for.
+
+    Args:
+        most: Largest allowed sum, in characters and events.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._sum = 0
+        self._of_anchors: dict[str, int] = {}
+        self._open: list[tuple[str | None, int]] = []
+        """Anchor of each open list or mapping, and the sum before it began."""
+
+    def take(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
+        """Add an event.
+
+        Raises:
+            _Unbounded: The sum, or the nesting, is over its limit.
+        """
+        counted = self._counted.get(type(event).__name__)
+        if counted is not None:
+            counted(self, event)
+        if len(self._open) > _MOST_DEPTH:
+            raise _Unbounded(f"more than {_MOST_DEPTH} values are nested in one another", event.start_mark)
+        if self._sum > self._most:
+            raise _Unbounded(
+                "its aliases expand to far more than the file holds, or contain themselves", event.start_mark
+            )
+
+    def _scalar(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
+        self._named(event.anchor, 1 + len(event.value))
+
+    def _alias(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
+        # A value that contains itself never ends. The loader reports an alias without an anchor.
+        endless = any(anchor == event.anchor for anchor, _ in self._open)
+        self._sum += self._most if endless else self._of_anchors.get(event.anchor, 1)
+
+    def _begin(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
+        self._open.append((event.anchor, self._sum))
+
+    def _end(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
+        anchor, before = self._open.pop()
+        weight, self._sum = self._sum + 1 - before, before
+        self._named(anchor, weight)
+
+    def _named(self, anchor: str | None, weight: int) -> None:
+        self._sum += weight
+        if anchor is not None:
+            self._of_anchors[anchor] = weight
+
+    _counted: ClassVar[dict[str, Callable[[_Weights, Any], None]]] = {
+        "ScalarEvent": _scalar,
+        "AliasEvent": _alias,
+        "MappingStartEvent": _begin,
+        "SequenceStartEvent": _begin,
+        "MappingEndEvent": _end,
+        "SequenceEndEvent": _end,
+    }
+    """Handler for each kind of event, by PyYAML's class name."""

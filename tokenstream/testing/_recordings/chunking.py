@@ -1,0 +1,96 @@
+"""Chunkings: rules that set the chunk boundaries of a replayed recording."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+
+from tokenstream.errors import MisuseError
+from tokenstream.testing._recordings.frames import frames_of
+from tokenstream.testing._recordings.places import with_borders
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tokenstream.testing._recordings.recording import Recording
+
+__all__ = ["Chunking", "Seed", "chunked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    r"""Chunks of random sizes, the same each time.
+
+    Args:
+        number: Any number; another one gives other boundaries.
+
+    Example:
+        >>> from tokenstream.testing import Recording, Seed
+        >>> recording = Recording.of([b"data: Hello\n\n"])
+        >>> b"".join(recording.chunks(Seed(7))) == recording.body
+        True
+    """
+
+    number: int
+
+    def __post_init__(self) -> None:
+        # Seed(None), for one, would give other boundaries each time.
+        if not isinstance(cast("object", self.number), int):
+            raise MisuseError(f"Seed({self.number!r}) is invalid: pass a whole number")
+
+
+Chunking: TypeAlias = Literal["recorded", "events", "bytes", "whole"] | int | Seed
+"""Chunk boundaries: as recorded, after each frame, after each byte, none, after each so many bytes,
+or at random."""
+
+_MOST_RANDOM = 64
+"""Size of the largest random chunk, in bytes."""
+
+
+def chunked(recording: Recording, chunking: Chunking) -> Recording:
+    """Return a recording with other chunk boundaries; a chunk arrives when its last byte arrived.
+
+    Messages of a WebSocket keep their own boundaries.
+
+    Raises:
+        MisuseError: `chunking` is invalid.
+    """
+    if chunking == "recorded":
+        return recording
+    borders = _borders(recording, chunking)
+    # Computed before this, so that a wrong `chunking` is refused for messages as well.
+    return recording if recording.messages else with_borders(recording, borders)
+
+
+def _borders(recording: Recording, chunking: Chunking) -> Iterable[int]:
+    """Return the offset at which each chunk ends."""
+    size = len(recording.body)
+    if isinstance(chunking, int) and not isinstance(chunking, bool) and chunking > 0:
+        return [*range(chunking, size, chunking), *([size] if size else [])]
+    if isinstance(chunking, Seed):
+        return _random(size, random.Random(chunking.number))  # noqa: S311 - no secret
+    if chunking == "bytes":
+        return range(1, size + 1)
+    if chunking == "whole":
+        return [size] if size else []
+    if chunking == "events":
+        return accumulate(map(len, frames_of(recording)))
+    raise _no_chunking(chunking)
+
+
+def _random(size: int, source: random.Random) -> list[int]:
+    borders: list[int] = []
+    end = 0
+    while end < size:
+        end = min(size, end + source.randint(1, _MOST_RANDOM))
+        borders.append(end)
+    return borders
+
+
+def _no_chunking(chunking: object) -> MisuseError:
+    return MisuseError(
+        f'chunking={chunking!r} is invalid: pass "recorded", "events", "bytes", "whole", a number of bytes '
+        "from 1, or testing.Seed(number)"
+    )

@@ -1,0 +1,79 @@
+"""Places to cut a recording at: all of them, or a sample if they are too many to try."""
+
+from __future__ import annotations
+
+import os
+import random
+from itertools import accumulate
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+from tokenstream.errors import MisuseError
+from tokenstream.testing._recordings.frames import frames_of
+from tokenstream.testing._recordings.recording import Recording
+from tokenstream.testing._scripts.script import Script
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Playable", "cut_places", "recording_of"]
+
+Playable: TypeAlias = "Recording | Script | str | os.PathLike[str]"
+"""Anything that can be replayed: a recording, its path, or a script (in OpenAI Chat's format)."""
+
+_MOST_BYTES = 4_000_000
+"""Bytes of all cut recordings together, unless `_FEWEST` places already exceed them."""
+_FEWEST = 16
+
+
+def recording_of(playable: Playable) -> Recording:
+    """Return the recording that a playable object stands for.
+
+    Raises:
+        RecordingInvalid: The file is not a recording, or it is damaged.
+        FileNotFoundError: There is no such file.
+        MisuseError: The object cannot be replayed.
+    """
+    if isinstance(playable, Recording):
+        return playable
+    if isinstance(playable, Script):
+        return playable.recording()
+    # Bytes are refused: open() would take them for a path, but the caller meant a body.
+    if not isinstance(cast("object", playable), str | os.PathLike):
+        raise MisuseError(
+            f"a {type(playable).__name__} cannot be replayed: pass a Recording, the path of one, or a script"
+        )
+    return Recording.load(playable)
+
+
+def cut_places(recording: Recording, most: int) -> list[int]:
+    """Return the places to cut a body at: all of a small body, a fixed sample of a larger one.
+
+    A sample holds boundaries of frames and places between them; that of a large body has fewer
+    places, so that trying all of them stays quick. Messages of a WebSocket are never cut inside.
+
+    Args:
+        recording: The recording to cut.
+        most: Largest number of places.
+
+    Returns:
+        Number of bytes left by each cut, from 0 to one less than the body's size.
+    """
+    size = len(recording.body)
+    most = min(most, max(_FEWEST, _MOST_BYTES // max(1, size)))
+    borders = [0, *list(accumulate(map(len, frames_of(recording))))[:-1]] if size else []
+    if recording.messages:
+        return _thinned(borders, most)
+    if size <= most:
+        return list(range(size))
+    at_borders = _thinned(borders, most // 2)
+    between = most - len(at_borders)
+    source = random.Random(size)  # noqa: S311 - no secret
+    strides = [source.randrange(size * n // between, size * (n + 1) // between) for n in range(between)]
+    return sorted({*at_borders, *strides})
+
+
+def _thinned(places: Sequence[int], most: int) -> list[int]:
+    """Return at most `most` of the places, evenly spread."""
+    if len(places) <= most:
+        return list(places)
+    return [places[len(places) * n // most] for n in range(most)]

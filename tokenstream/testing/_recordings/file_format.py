@@ -1,0 +1,339 @@
+"""Recordings as text files to read, compare and edit; docs/recording-format.md is the specification."""
+
+from __future__ import annotations
+
+import binascii
+import math
+import re
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import MisuseError
+from tokenstream.testing._recordings.errors import RecordingInvalid
+from tokenstream.testing._recordings.recording import Arrival, Recording
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tokenstream.testing._recordings.recording import Breaks
+
+__all__ = ["EXTENSION", "is_recording", "parse", "written"]
+
+EXTENSION = ".rec"
+"""Extension of such files."""
+
+_VERSION = 1
+_FIRST = b"tokenstream-recording"
+_BOM = b"\xef\xbb\xbf"
+_BASE64_BYTES = 57
+"""Bytes encoded in one line of base64: 76 characters, as in mail."""
+_MOST_ODD, _ODD_SHARE = 16, 4
+"""A chunk is written as base64 if it has more than 16 odd characters and they exceed one in four."""
+_ODD = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]", re.DOTALL
+)
+_NOT_PLAIN = re.compile(rf"[\t\n]|{_ODD.pattern}|\s\Z")
+"""Text that an editor might change, hide or take for the end of a line."""
+_ESCAPED = re.compile(rf"\\|{_NOT_PLAIN.pattern}")
+_SHORT = {"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t"}
+_ESCAPE = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|([\\nrt])|)")
+_MEANT = {b"\\": b"\\", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
+_NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+"""A header's name (RFC 9110 §5.6.2)."""
+_HEAD_LINE = re.compile(rb"(header )?(%s):(~ )?(.*)" % _NAME.encode(), re.DOTALL)
+_CHUNK_LINE = re.compile(rb"@ ([0-9]{1,15}(?:\.[0-9]{1,15})?) *")
+_VERSION_LINE = re.compile(rb"%s ([1-9][0-9]{0,8}) *" % _FIRST)
+_STATUS = re.compile("[1-9][0-9]{2}")
+_BREAKS: dict[str, Breaks] = {"close": "close", "reset": "reset", "stall": "stall"}
+_YES_NO = {"yes": True, "no": False}
+
+
+# -- writing -----------------------------------------------------------------
+
+
+def written(recording: Recording) -> bytes:
+    r"""Return the content of the file for a recording.
+
+    Example:
+        >>> print(written(Recording.of([b"data: Hello\n\n"])).decode(), end="")
+        tokenstream-recording 1
+        status: 200
+        <BLANKLINE>
+        @ 0
+        | data: Hello
+        |
+    """
+    lines = [f"{_FIRST.decode()} {_VERSION}", *_head_lines(recording), ""]
+    for at, data in recording.arrivals:
+        lines.append(f"@ {_seconds(at)}")
+        lines += _chunk_lines(data)
+    return "\n".join([*lines, ""]).encode()
+
+
+def _head_lines(recording: Recording) -> Iterator[str]:
+    if recording.request:
+        yield _head_line("request", recording.request)
+    if not _STATUS.fullmatch(str(recording.status)):
+        raise MisuseError(f"{recording.status!r} is not an HTTP status, and cannot be saved")
+    yield _head_line("status", str(recording.status))
+    for name, value in sorted(recording.headers.items()):
+        if not re.fullmatch(_NAME, name):
+            raise MisuseError(f"{name!r} is not a header's name, and cannot be saved")
+        yield _head_line(f"header {name.lower()}", value)
+    if recording.format is not None:
+        yield _head_line("format", recording.format)
+    if recording.messages:
+        yield "messages: yes"
+    if recording.breaks is not None:
+        yield f"ended: {recording.breaks}"
+
+
+def _head_line(name: str, value: str) -> str:
+    if value[:1].isspace() or _NOT_PLAIN.search(value):
+        return f"{name}:~ {_escaped(value)}"
+    return f"{name}: {value}" if value else f"{name}:"
+
+
+def _seconds(at: float) -> str:
+    if not 0 <= at < math.inf:
+        raise MisuseError(
+            f"a chunk that comes at {at} cannot be saved: its time is a number of seconds from 0"
+        )
+    return f"{at:.6f}".rstrip("0").rstrip(".")
+
+
+def _chunk_lines(data: bytes) -> Iterator[str]:
+    """Yield the lines of a chunk: text, or base64 if too much of the text would be escaped."""
+    text = data.decode("utf-8", "surrogateescape")
+    odd = len(_ODD.findall(text))
+    if odd > _MOST_ODD and odd * _ODD_SHARE > len(text):
+        for begin in range(0, len(data), _BASE64_BYTES):
+            piece = binascii.b2a_base64(data[begin : begin + _BASE64_BYTES], newline=False)
+            yield f"= {piece.decode()}"
+        return
+    *ended, rest = text.split("\n")
+    for line in ended:
+        yield _plain_line("|", line) or _escaped_line(f"{line}\n")
+    if rest:
+        yield _plain_line("+", rest) or _escaped_line(rest)
+
+
+def _plain_line(mark: str, text: str) -> str | None:
+    """Return an unescaped line; None if the text needs escapes."""
+    if _NOT_PLAIN.search(text):
+        return None
+    return f"{mark} {text}" if text else mark
+
+
+def _escaped_line(text: str) -> str:
+    return f"~ {_escaped(text)}"
+
+
+def _escaped(text: str) -> str:
+    return _ESCAPED.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    char = found[0]
+    return _SHORT.get(char) or "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape"))
+
+
+# -- reading -----------------------------------------------------------------
+
+
+def is_recording(data: bytes) -> bool:
+    """True if the file's first line marks it as a recording in this format."""
+    return data.removeprefix(_BOM).startswith(_FIRST)
+
+
+def parse(data: bytes, path: Path) -> Recording:
+    r"""Return the recording in a file's content.
+
+    Args:
+        data: The file's content.
+        path: The file: part of errors, and the source of the recording's name.
+
+    Raises:
+        RecordingInvalid: The file is damaged; the error gives the line.
+
+    Example:
+        >>> from pathlib import Path
+        >>> parse(b"tokenstream-recording 1\n\n@ 0.5\n+ Hello\n", Path("answer.rec")).arrivals
+        (Arrival(at=0.5, data=b'Hello'),)
+    """
+    return _Reading(data, path).recording()
+
+
+class _Damaged(Exception):
+    """A line is wrong; the message says how, and what to do."""
+
+
+class _Reading:
+    """Reads a recording line by line."""
+
+    def __init__(self, data: bytes, path: Path) -> None:
+        self._path = path
+        self._lines = data.removeprefix(_BOM).replace(b"\r\n", b"\n").split(b"\n")
+        self._number = 1
+        """Number of the current line, from 1."""
+        try:
+            data.decode()
+        except UnicodeDecodeError as error:
+            self._number = data.count(b"\n", 0, error.start) + 1
+            raise self._invalid("it is not UTF-8: save the file in that encoding") from None
+
+    def recording(self) -> Recording:
+        """Return the recording."""
+        try:
+            self._read_version()
+            fields = self._read_head()
+            return Recording(self._read_chunks(), name=self._path.stem, **fields)
+        except _Damaged as damage:
+            raise self._invalid(str(damage)) from None
+
+    def _invalid(self, message: str) -> RecordingInvalid:
+        return RecordingInvalid(message, path=self._path, line=self._number)
+
+    def _read_version(self) -> None:
+        found = _VERSION_LINE.fullmatch(self._lines[0])
+        if found is None:
+            raise _Damaged(
+                f'a recording begins with the line "{_FIRST.decode()} {_VERSION}", and this file does not: '
+                "record it anew, or name a bare body by what it is, such as .sse or .ndjson"
+            )
+        if int(found[1]) > _VERSION:
+            raise _Damaged(
+                f"it is of version {int(found[1])} of the format, and this tokenstream reads up to "
+                f"{_VERSION}: install a newer one with pip install -U llm-tokenstream, or record it anew"
+            )
+
+    def _read_head(self) -> dict[str, Any]:
+        """Read the head up to its empty line; return the recording's fields."""
+        headers: dict[str, str] = {}
+        fields: dict[str, Any] = {"headers": headers}
+        seen: dict[bytes, int] = {}
+        for line in self._lines[1:]:
+            self._number += 1
+            if not line.strip():
+                break
+            if line.startswith(b"#"):
+                continue
+            header, name, value = _head_of(line)
+            if not header and name not in _FIELDS:
+                # A later version's field, which readers may ignore.
+                continue
+            key = b"header " + name if header else name
+            if seen.setdefault(key, self._number) != self._number:
+                raise _Damaged(
+                    f"{key.decode()} is given twice, first in line {seen[key]}: keep one of the two"
+                )
+            if header:
+                headers[name.decode()] = value
+            else:
+                field, read = _FIELDS[name]
+                fields[field] = read(value)
+        return fields
+
+    def _read_chunks(self) -> tuple[Arrival, ...]:
+        times: list[float] = []
+        chunks: list[list[bytes]] = []
+        for number, line in enumerate(self._lines[self._number :], self._number + 1):
+            self._number = number
+            of_mark = _PIECES.get(line[:2])
+            if of_mark is not None:
+                if not chunks:
+                    raise _Damaged('a line such as "@ 0.5" is missing above it: it says when the bytes came')
+                chunks[-1].append(of_mark(line[2:]))
+            elif line.strip() and not line.startswith(b"#"):
+                times.append(_time_of(line))
+                chunks.append([])
+        return tuple(Arrival(at, b"".join(pieces)) for at, pieces in zip(times, chunks, strict=True))
+
+
+def _head_of(line: bytes) -> tuple[bool, bytes, str]:
+    """Return whether a head line is a header's, its name, and its value."""
+    found = _HEAD_LINE.fullmatch(line)
+    if found is None:
+        raise _Damaged(
+            'it is not a line of the head, "name: value" or "header name: value"; '
+            "an empty line stands between the head and the first chunk"
+        )
+    value = _unescaped(found[4]) if found[3] else found[4].strip()
+    return found[1] is not None, found[2].lower(), value.decode("utf-8", "surrogateescape")
+
+
+def _status_of(value: str) -> int:
+    if not _STATUS.fullmatch(value):
+        raise _Damaged("the status is not a number of three digits, such as 200")
+    return int(value)
+
+
+def _one_of(words: dict[str, Any]) -> Callable[[str], Any]:
+    """Return a parser for a field whose value is one of some words."""
+
+    def read(value: str) -> Any:  # noqa: ANN401 - what the words mean
+        if value not in words:
+            raise _Damaged(f"its value is none of {', '.join(words)}")
+        return words[value]
+
+    return read
+
+
+_FIELDS: dict[bytes, tuple[str, Callable[[str], Any]]] = {
+    b"request": ("request", str),
+    b"status": ("status", _status_of),
+    b"format": ("format", str),
+    b"messages": ("messages", _one_of(_YES_NO)),
+    b"ended": ("breaks", _one_of(_BREAKS)),
+}
+"""Known fields of the head: the recording's attribute, and the parser of its value."""
+
+
+def _time_of(line: bytes) -> float:
+    found = _CHUNK_LINE.fullmatch(line)
+    if found is None:
+        raise _Damaged(
+            'it begins with none of the marks "@ " (a chunk and when it came, in seconds), "| " (a line), '
+            '"+ " (text without the end of a line), "~ " (escapes), "= " (base64) and "#" (a comment)'
+        )
+    return float(found[1])
+
+
+def _unescaped(text: bytes) -> bytes:
+    return _ESCAPE.sub(_unescape, text)
+
+
+def _unescape(found: re.Match[bytes]) -> bytes:
+    if found[1] is not None:
+        return binascii.unhexlify(found[1])
+    if found[2] is None:
+        raise _Damaged(r"a backslash begins one of \\, \n, \r, \t and \xNN: write a literal one as \\")
+    return _MEANT[found[2]]
+
+
+def _from_base64(text: bytes) -> bytes:
+    try:
+        return binascii.a2b_base64(text.strip(), strict_mode=True)
+    except binascii.Error:
+        raise _Damaged("it is not base64: restore the recorded line") from None
+
+
+def _as_it_is(text: bytes) -> bytes:
+    return text
+
+
+def _ended(text: bytes) -> bytes:
+    return text + b"\n"
+
+
+_PIECES: dict[bytes, Callable[[bytes], bytes]] = {
+    b"| ": _ended,
+    b"|": _ended,
+    b"+ ": _as_it_is,
+    b"+": _as_it_is,
+    b"~ ": _unescaped,
+    b"~": _unescaped,
+    b"= ": _from_base64,
+    b"=": _from_base64,
+}
+"""Decoder of a chunk line for each mark; an editor may have stripped the blank of an empty line."""

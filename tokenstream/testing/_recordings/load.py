@@ -1,0 +1,59 @@
+"""Load recordings from files of any supported kind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokenstream.testing._recordings.body_types import SNIFFED, TYPES, content_type_of
+from tokenstream.testing._recordings.errors import RecordingInvalid
+from tokenstream.testing._recordings.file_format import EXTENSION, is_recording, parse
+from tokenstream.testing._recordings.recording import Arrival, Recording
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["load"]
+
+_CASSETTES = (".yaml", ".yml")
+
+
+def load(path: Path) -> Recording:
+    """Return the recording in a file.
+
+    The kind of file is decided in this order:
+
+    1. Extension .rec, or this library's first line: a recording in its own format.
+    2. Extension of YAML, or JSON with interactions: a cassette of VCR with one answer.
+    3. Extension of a bare body: one chunk at time 0.
+
+    Args:
+        path: The file.
+
+    Raises:
+        RecordingInvalid: The file is none of these, or it is damaged.
+        FileNotFoundError: There is no such file.
+    """
+    data, extension = path.read_bytes(), path.suffix.lower()
+    if extension == EXTENSION or is_recording(data):
+        return parse(data, path)
+    if extension in _CASSETTES or (extension == ".json" and _may_be_cassette(data)):
+        from tokenstream.testing._recordings.cassette import the_streamed_one
+
+        found = the_streamed_one(data, path)
+        if found is not None:
+            return found
+    if extension not in TYPES:
+        raise RecordingInvalid(
+            f"its extension is unknown: a recording ends in {EXTENSION}, a bare body in "
+            f"{', '.join(TYPES)}, a cassette of VCR in {', '.join(_CASSETTES)}",
+            path=path,
+        )
+    content_type = content_type_of(extension, data[:SNIFFED], over=len(data) <= SNIFFED)
+    return Recording(
+        (Arrival(0.0, data),) if data else (), name=path.stem, headers={"content-type": content_type}
+    )
+
+
+def _may_be_cassette(data: bytes) -> bool:
+    """True if a JSON body may be a cassette, so that decoding it is worthwhile."""
+    return b'"interactions"' in data

@@ -1,0 +1,221 @@
+"""Places in the body of a recording, and edits at those places."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections import deque
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from tokenstream.errors import MisuseError
+from tokenstream.testing._recordings.frames import frames_of, framing_of
+from tokenstream.testing._recordings.recording import Arrival
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
+    from tokenstream.testing._recordings.frames import Framing
+    from tokenstream.testing._recordings.recording import Recording
+
+__all__ = [
+    "Edit",
+    "Span",
+    "changed",
+    "divided",
+    "ends_of",
+    "place_of",
+    "span_of",
+    "spans_of",
+    "spliced",
+    "with_borders",
+]
+
+_TELLING: dict[Framing, re.Pattern[bytes]] = {
+    "sse": re.compile(rb"(?:\A(?:\xef\xbb\xbf)?|[\r\n])data"),
+    "ndjson": re.compile(rb"[^\s]"),
+    "json": re.compile(rb"[^\s,\]]"),
+}
+"""Pattern found in an event, but neither in a comment nor in the bracket that closes an array."""
+_BORDER = re.compile(rb"[\xef\xbb\xbf\s]*[\[,]?\s*")
+
+
+class Span(NamedTuple):
+    """Begin and end of an event in the body."""
+
+    begin: int
+    end: int
+
+
+class Edit(NamedTuple):
+    """A replacement of the bytes from `begin` to `end`; an insertion if the two are equal."""
+
+    begin: int
+    end: int
+    data: bytes
+
+
+def spans_of(recording: Recording) -> list[Span]:
+    """Return the spans of all events: frames other than comments and closing brackets."""
+    framing = None if recording.messages else framing_of(recording)
+    telling = None if framing is None else _TELLING.get(framing)
+    spans: list[Span] = []
+    begin = 0
+    for frame in frames_of(recording):
+        if telling is None or telling.search(frame):
+            # Delimiters between the elements of an array belong to none of them.
+            border = _BORDER.match(frame) if framing == "json" else None
+            spans.append(Span(begin + (0 if border is None else border.end()), begin + len(frame)))
+        begin += len(frame)
+    return spans
+
+
+def span_of(recording: Recording, event: int | None) -> tuple[int, list[Span]]:
+    """Return the index of an event, and the spans of all events.
+
+    Args:
+        recording: The recording.
+        event: Number of the event, from 1, or from the end with -1 for the last; None for the middle.
+
+    Raises:
+        MisuseError: There is no such event.
+    """
+    spans = spans_of(recording)
+    number: object = (len(spans) + 1) // 2 if event is None else event
+    # Not isinstance: True is an int, too.
+    if type(number) is not int or not 1 <= abs(number) <= len(spans):
+        asked = "the event in the middle" if event is None else f"event={event!r}"
+        raise MisuseError(
+            f"{asked} does not exist in {recording.name!r}, which has {len(spans):,}: count from 1, "
+            "or from the end, where -1 is the last"
+        )
+    return (number if number < 0 else number - 1) % len(spans), spans
+
+
+def place_of(recording: Recording, at: float | None = None, event: int | None = None) -> int:
+    """Return an offset in the body.
+
+    Args:
+        recording: The recording.
+        at: Offset in bytes, counted from the end if negative; or a fraction of the body (a
+            float, 0.0 to 1.0). The middle if neither `at` nor `event` is given.
+        event: Number of the event that ends there, from 1; 0 for the beginning, -1 for the last event.
+
+    Raises:
+        MisuseError: There is no such place.
+    """
+    if event is not None:
+        if at is not None:
+            raise MisuseError("a place is given by `at` or by `event`, and not by both")
+        if event == 0 and type(event) is int:
+            return 0
+        index, spans = span_of(recording, event)
+        return spans[index].end
+    size = len(recording.body)
+    if at is None:
+        return size // 2
+    if isinstance(at, int):
+        # Not `at in range(…)`: True is an int, too.
+        if type(at) is bool or not -size <= at <= size:
+            raise MisuseError(
+                f"at={at!r} is outside of the body of {recording.name!r}, which has {size:,} bytes"
+            )
+        return at + size if at < 0 else at
+    if not isinstance(cast("object", at), float) or not 0 <= at <= 1:
+        raise MisuseError(
+            f"at={at!r} is not a fraction of a body: a float is one from 0.0 to 1.0, and an int counts bytes"
+        )
+    return round(at * size)
+
+
+def ends_of(recording: Recording) -> list[int]:
+    """Return the offset at which each chunk ends."""
+    return list(accumulate(len(data) for _, data in recording.arrivals))
+
+
+def divided(
+    recording: Recording, place: int, ends: Sequence[int] | None = None
+) -> tuple[list[Arrival], list[Arrival]]:
+    """Split a recording's chunks at an offset; a message of a WebSocket stays whole, after the split.
+
+    Args:
+        recording: The recording.
+        place: The offset in its body.
+        ends: Ends of its chunks, if the caller has computed them.
+    """
+    arrivals = recording.arrivals
+    ends = ends_of(recording) if ends is None else ends
+    index = bisect_left(ends, place)
+    if index == len(ends):
+        return list(arrivals), []
+    at, data = arrivals[index]
+    held = place - (ends[index] - len(data))
+    if recording.messages and held < len(data):
+        held = 0
+    before, behind = Arrival(at, data[:held]), Arrival(at, data[held:])
+    return (
+        [*arrivals[:index], *([before] if before.data else [])],
+        [*([behind] if behind.data else []), *arrivals[index + 1 :]],
+    )
+
+
+def changed(recording: Recording, arrivals: Iterable[Arrival], **fields: Any) -> Recording:  # noqa: ANN401 - the fields' own types
+    """Return a recording with other chunks, and without the `content-length` of the old ones."""
+    if "content-length" in recording.headers:
+        fields.setdefault(
+            "headers", {name: text for name, text in recording.headers.items() if name != "content-length"}
+        )
+    return recording.replaced(arrivals=tuple(arrivals), **fields)
+
+
+def spliced(recording: Recording, edits: Iterable[Edit], **fields: Any) -> Recording:  # noqa: ANN401 - the fields' own types
+    """Return a recording with edited bytes; boundaries and times of its chunks stay.
+
+    Inserted bytes become a chunk that arrives together with the chunk before it.
+
+    Args:
+        recording: The recording.
+        edits: The edits in the order of the body; they do not overlap.
+        **fields: Other fields of the recording to replace.
+    """
+    made: list[Arrival] = []
+    waiting = deque(edits)
+    begin = done = 0
+    at = 0.0
+    for at, data in recording.arrivals:
+        end = begin + len(data)
+        kept: list[bytes] = []
+        # An insertion at a chunk's end arrives with that chunk, a replacement with the bytes it replaces.
+        while waiting and waiting[0].begin + (waiting[0].begin < waiting[0].end) <= end:
+            edit = waiting.popleft()
+            kept.append(recording.body[max(done, begin) : edit.begin])
+            done = max(done, edit.end)
+            if edit.begin < edit.end:
+                kept.append(edit.data)
+            else:
+                made += [Arrival(at, b"".join(kept)), Arrival(at, edit.data)]
+                kept = []
+        kept.append(recording.body[max(done, begin) : end])
+        made.append(Arrival(at, b"".join(kept)))
+        done = max(done, end)
+        begin = end
+    made += [Arrival(at, edit.data) for edit in waiting]
+    return changed(recording, [arrival for arrival in made if arrival.data], **fields)
+
+
+def with_borders(recording: Recording, ends: Iterable[int]) -> Recording:
+    """Return a recording with other chunk boundaries; a chunk arrives when its last byte arrived.
+
+    Args:
+        recording: The recording.
+        ends: Offsets at which the new chunks end, ascending; the last one is the body's end.
+    """
+    body, arrivals = recording.body, recording.arrivals
+    came = ends_of(recording)
+    return recording.replaced(
+        arrivals=tuple(
+            Arrival(arrivals[bisect_left(came, end)].at, body[begin:end])
+            for begin, end in pairwise([0, *ends])
+        )
+    )

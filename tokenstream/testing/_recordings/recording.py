@@ -1,0 +1,249 @@
+"""A recorded answer: its chunks, their times, its head, and the way it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
+
+from tokenstream.errors import MisuseError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable, Mapping
+
+    from tokenstream.stream import AsyncStream, Stream
+    from tokenstream.testing._recordings.chunking import Chunking
+    from tokenstream.testing._recordings.replay import Pace
+    from tokenstream.testing.faults import Fault
+
+__all__ = ["Arrival", "Breaks", "Recording"]
+
+Breaks: TypeAlias = Literal["close", "reset", "stall"]
+"""Break of a connection: closed inside the body, reset, or silent for ever."""
+
+
+def _bytes_of(chunk: object) -> bytes:
+    if not isinstance(chunk, bytes | bytearray | memoryview):
+        kind = type(chunk).__name__
+        raise MisuseError(
+            f"a recording is made of chunks of bytes, such as a list of them, and not of a {kind}"
+        )
+    return bytes(cast("bytes", chunk))
+
+
+class Arrival(NamedTuple):
+    """A chunk of the body with its arrival time."""
+
+    at: float
+    """Seconds since the request went out."""
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Recording:
+    r"""A recorded answer: its chunks with their arrival times, and its head.
+
+    Args:
+        arrivals: The chunks of the body, each with its arrival time in seconds since the request.
+        name: Name of the recording, as shown in tests.
+        status: The HTTP status.
+        headers: The response's relevant headers; their names are kept in lower case.
+        format: The format's name, if it is known.
+        messages: True if each chunk is one WebSocket message.
+        breaks: Break of the connection after the last chunk; None if the body ended properly.
+        request: Method and address of the request, without the query.
+
+    Example:
+        >>> recording = Recording.of([b"data: Hel\n\n", b"data: lo\n\ndata: [DONE]\n\n"], format="text")
+        >>> recording.stream().final().text
+        'Hello'
+    """
+
+    arrivals: tuple[Arrival, ...] = ()
+    name: str = "recording"
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    format: str | None = None
+    messages: bool = False
+    breaks: Breaks | None = None
+    request: str = ""
+
+    def __post_init__(self) -> None:
+        if self.headers:
+            # A copy of the caller's dict; the frozen dataclass needs object.__setattr__.
+            lower = {name.lower(): text for name, text in self.headers.items()}
+            object.__setattr__(self, "headers", lower)
+
+    @classmethod
+    def of(cls, chunks: Iterable[bytes | bytearray | memoryview], **fields: Any) -> Recording:  # noqa: ANN401 - the fields' own types
+        """Return a recording whose chunks all arrive at time 0.
+
+        Args:
+            chunks: The chunks of the body.
+            **fields: The recording's other fields.
+        """
+        return cls(tuple(Arrival(0.0, _bytes_of(chunk)) for chunk in chunks), **fields)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Recording:
+        """Read a recording from a file.
+
+        The file may also be a bare body (`.sse`, `.ndjson`, `.jsonl`, `.json`, `.eventstream`), or
+        a cassette of VCR (`.yaml`, `.yml`) with one answer.
+
+        Args:
+            path: The file.
+
+        Raises:
+            RecordingInvalid: The file is not a recording, or it is damaged; the error gives the line.
+            FileNotFoundError: There is no such file.
+        """
+        from tokenstream.testing._recordings.load import load
+
+        return load(Path(path))
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the recording to a file, as docs/recording-format.md specifies.
+
+        Args:
+            path: The file.
+            overwrite: True to replace an existing file.
+
+        Raises:
+            FileExistsError: The file exists, and `overwrite` is False.
+            RecordingRefused: The recording holds something that looks like a secret.
+        """
+        from tokenstream.testing._recordings.save import save
+
+        save(self, Path(path), overwrite=overwrite)
+
+    def __repr__(self) -> str:
+        return f"<Recording {self.name}: {len(self.arrivals):,} chunks, {len(self.body):,} bytes>"
+
+    @property
+    def __name__(self) -> str:
+        """Name for pytest's test ids."""
+        return self.name
+
+    # -- what came -----------------------------------------------------------
+
+    @cached_property
+    def body(self) -> bytes:
+        """All bytes of the body."""
+        return b"".join([data for _, data in self.arrivals])
+
+    @property
+    def content_type(self) -> str | None:
+        """The `content-type` header."""
+        return self.headers.get("content-type")
+
+    @cached_property
+    def _datas(self) -> list[bytes]:
+        return [data for _, data in self.arrivals]
+
+    def chunks(self, chunking: Chunking = "recorded") -> list[bytes]:
+        """Return the chunks of the body.
+
+        Args:
+            chunking: Boundaries of the chunks, as for `stream`.
+        """
+        if chunking == "recorded":
+            return list(self._datas)
+        from tokenstream.testing._recordings.chunking import chunked
+
+        return [data for _, data in chunked(self, chunking).arrivals]
+
+    def with_fault(self, fault: Fault | Iterable[Fault]) -> Recording:
+        """Return a copy of the recording with a fault applied.
+
+        Args:
+            fault: A fault made by `testing.faults`, or several in the order of application.
+        """
+        from tokenstream.testing.faults import combined
+
+        return combined(fault)(self)
+
+    def replaced(self, **fields: Any) -> Recording:  # noqa: ANN401 - the fields' own types
+        """Return a copy with other fields."""
+        return replace(self, **fields)
+
+    @cached_property
+    def at_once(self) -> bool:
+        """True if all chunks arrive at once and the connection does not break."""
+        return self.breaks is None and self._has_no_times()
+
+    def at_pace(self, pace: Pace) -> Recording:
+        """Return the recording at another pace.
+
+        Args:
+            pace: "instant", "recorded", or a factor of speed.
+
+        Raises:
+            MisuseError: `pace` is invalid.
+        """
+        if pace == "recorded":
+            return self
+        if pace == "instant":
+            return self._instant
+        if isinstance(pace, bool) or not isinstance(cast("object", pace), int | float) or not pace > 0:
+            raise MisuseError(f'pace={pace!r} is invalid: pass "instant", "recorded", or a factor of speed')
+        return self.replaced(arrivals=tuple(Arrival(at / pace, data) for at, data in self.arrivals))
+
+    @cached_property
+    def _instant(self) -> Recording:
+        # Cached: one recording is often played many times.
+        if self._has_no_times():
+            return self
+        return self.replaced(arrivals=tuple(Arrival(0.0, data) for _, data in self.arrivals))
+
+    def _has_no_times(self) -> bool:
+        return all(at <= 0 for at, _ in self.arrivals)
+
+    # -- replay --------------------------------------------------------------
+
+    def stream(
+        self,
+        *,
+        pace: Pace = "instant",
+        chunking: Chunking = "recorded",
+        fault: Fault | Iterable[Fault] | None = None,
+        clock: Callable[[], float] | None = None,
+        **options: Any,  # noqa: ANN401 - a stream's own
+    ) -> Stream:
+        """Return a `Stream` of the recording on a virtual clock, which takes no real time.
+
+        Args:
+            pace: Times of the chunks: "instant" for all at once, "recorded", or a factor of speed.
+            chunking: Boundaries of the chunks: "recorded", "events" (one frame each), "bytes" (one
+                byte each), "whole", a number of bytes, or a `Seed` for random sizes.
+            fault: A fault made by `testing.faults`, or several.
+            clock: The clock; None for a new `VirtualClock`, `time.monotonic` to wait in real time.
+            **options: Arguments of `Stream`: `format`, `limits`, `deadlines`, `started_at`, `pings`.
+        """
+        from tokenstream.testing._recordings.replay import Playback
+
+        return Playback(self, pace=pace, chunking=chunking, fault=fault, clock=clock).stream(**options)
+
+    def astream(
+        self,
+        *,
+        pace: Pace = "instant",
+        chunking: Chunking = "recorded",
+        fault: Fault | Iterable[Fault] | None = None,
+        clock: Callable[[], float] | None = None,
+        **options: Any,  # noqa: ANN401 - a stream's own
+    ) -> AsyncStream:
+        """Return an `AsyncStream` of the recording on a virtual clock, which takes no real time.
+
+        Args:
+            pace: As for `stream`.
+            chunking: As for `stream`.
+            fault: As for `stream`.
+            clock: As for `stream`.
+            **options: Arguments of `AsyncStream`.
+        """
+        from tokenstream.testing._recordings.replay import Playback
+
+        return Playback(self, pace=pace, chunking=chunking, fault=fault, clock=clock).astream(**options)

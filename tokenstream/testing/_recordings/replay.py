@@ -1,0 +1,249 @@
+"""Replay a recording as the source of a stream: each chunk at its time, on any clock."""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from tokenstream._connection.status import ResponseHead
+from tokenstream.errors import MisuseError
+from tokenstream.sources import AsyncSource, SyncSource
+from tokenstream.stream import AsyncStream, Stream
+from tokenstream.testing._recordings.clock import VirtualClock, clock_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tokenstream.testing._recordings.chunking import Chunking
+    from tokenstream.testing._recordings.clock import Clock
+    from tokenstream.testing._recordings.recording import Recording
+    from tokenstream.testing.faults import Fault
+
+__all__ = ["AsyncChunks", "Chunks", "Pace", "Playback", "prepared"]
+
+Pace: TypeAlias = Literal["instant", "recorded"] | float
+"""Times of the chunks: all at once, as recorded, or a factor of speed."""
+
+_A_HAIR = 1e-6
+"""Seconds added to a wait that ends at a limit: a deadline counts as passed only after it."""
+
+
+class Playback:
+    """One replay of a recording.
+
+    Args:
+        recording: The recording.
+        pace: Times of its chunks.
+        chunking: Boundaries of its chunks.
+        fault: Fault of the answer, applied after pace and chunking.
+        clock: The clock; None for a new `VirtualClock`.
+    """
+
+    def __init__(
+        self,
+        recording: Recording,
+        *,
+        pace: Pace = "instant",
+        chunking: Chunking = "recorded",
+        fault: Fault | Iterable[Fault] | None = None,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        self.clock = clock_of(clock)
+        # The usual case needs no times, so it does without a copy of the recording.
+        self._untimed = (pace, chunking, fault, recording.breaks) == (
+            "instant",
+            "recorded",
+            None,
+            None,
+        ) and self._virtual
+        self._played = recording if self._untimed else prepared(recording, pace, chunking, fault)
+        self.closed = False
+        """True once the reader has closed the stream."""
+
+    @property
+    def recording(self) -> Recording:
+        """The recording as played, with pace, chunking and fault."""
+        return self._played.at_pace("instant") if self._untimed else self._played
+
+    def stream(self, **options: Any) -> Stream:  # noqa: ANN401 - a stream's own
+        """Return a `Stream` of the replay."""
+        recording, head = self._played, self._head
+        options.setdefault("format", recording.format)
+        at_once = self._untimed or (self._virtual and recording.at_once)
+        timed = None if at_once else Chunks(recording, self.clock)
+        source = SyncSource(
+            iter(recording.chunks()) if timed is None else timed,
+            self._close,
+            head=head,
+            coding="" if head is None else head.content_coding,
+            messages=recording.messages,
+            bound=None if timed is None else timed.bound,
+            socket=None if self._virtual else lambda: timed,
+        )
+        # The bound method is called faster than the clock object, and the stream asks for each chunk.
+        return Stream(source, clock=self.clock.__call__, **options)
+
+    def astream(self, **options: Any) -> AsyncStream:  # noqa: ANN401 - a stream's own
+        """Return an `AsyncStream` of the replay."""
+        recording, head = self.recording, self._head
+        options.setdefault("format", recording.format)
+        chunks = AsyncChunks(recording, self.clock)
+        source = AsyncSource(
+            chunks,
+            self._aclose,
+            head=head,
+            coding="" if head is None else head.content_coding,
+            messages=recording.messages,
+            instant=self._virtual,
+            survives=True,
+            bound=chunks.bound if self._virtual else None,
+        )
+        return AsyncStream(source, clock=self.clock.__call__, **options)
+
+    @property
+    def _virtual(self) -> bool:
+        return isinstance(self.clock, VirtualClock)
+
+    @property
+    def _head(self) -> ResponseHead | None:
+        recording = self._played
+        if recording.status == 200 and not recording.headers:
+            return None
+        return ResponseHead(status=recording.status, headers=recording.headers)
+
+    def _close(self) -> None:
+        self.closed = True
+
+    async def _aclose(self) -> None:
+        self.closed = True
+
+
+class _Waiting:
+    """The schedule of a replay: the next chunk, and the time until it arrives."""
+
+    bounded = True
+    """True if `bound` is the only way to end a wait."""
+    over: type[Exception] = StopIteration
+    """The exception that ends the iteration."""
+
+    def __init__(self, recording: Recording, clock: Clock) -> None:
+        self._arrivals = recording.arrivals
+        self._breaks = recording.breaks
+        self._next = 0
+        self._clock = clock
+        self._began = clock()
+        self._limit = math.inf
+        self._late = False
+        """True if the awaited chunk arrives after the limit."""
+
+    def bound(self, seconds: float | None) -> None:
+        """Set the limit of the next read, in seconds; None for no limit."""
+        self._limit = math.inf if seconds is None else self._clock() + seconds
+
+    def _wait(self) -> float:
+        """Return the seconds of real time until the next chunk or the end.
+
+        Raises:
+            MisuseError: The wait would never end.
+        """
+        if self._next < len(self._arrivals):
+            due = self._began + self._arrivals[self._next].at
+        else:
+            due = math.inf if self._breaks == "stall" else -math.inf
+        if due == self._limit == math.inf and self.bounded:
+            raise MisuseError(
+                "the recording stalls for ever, and nothing ends the wait: pass `deadlines=` with one to the "
+                "stream, or give the client a read timeout"
+            )
+        self._late = due > self._limit
+        return self._clock.until(self._limit + _A_HAIR if self._late else due)
+
+    def _take(self) -> bytes:
+        """Return the next chunk.
+
+        Raises:
+            StopIteration: There are no more chunks; StopAsyncIteration in an event loop.
+            ConnectionError: The connection broke there.
+            TimeoutError: The limit passed first.
+        """
+        if self._late:
+            raise TimeoutError("nothing came in time")
+        if self._next < len(self._arrivals):
+            self._next += 1
+            return self._arrivals[self._next - 1].data
+        if self._breaks == "reset":
+            raise ConnectionResetError("the recording ends where the connection was reset")
+        if self._breaks == "close":
+            raise ConnectionError("the recording ends where the connection was closed inside the body")
+        raise self.over
+
+
+class Chunks(_Waiting):
+    """The chunks of a recording for a sync stream, each at its time.
+
+    Args:
+        recording: The recording.
+        clock: The clock that they are timed by.
+    """
+
+    def __init__(self, recording: Recording, clock: Clock) -> None:
+        super().__init__(recording, clock)
+        self._shut = threading.Event()
+
+    def shutdown(self, how: int) -> None:
+        """End a wait in another thread, as shutting down a socket does."""
+        self._shut.set()
+
+    def __iter__(self) -> Chunks:
+        return self
+
+    def __next__(self) -> bytes:
+        seconds = self._wait()
+        if seconds and self._shut.wait(min(seconds, threading.TIMEOUT_MAX)):
+            raise ConnectionAbortedError("the stream was stopped")
+        return self._take()
+
+
+class AsyncChunks(_Waiting):
+    """The chunks of a recording for an async stream, each at its time.
+
+    Args:
+        recording: The recording.
+        clock: The clock that they are timed by.
+    """
+
+    over = StopAsyncIteration
+
+    def __init__(self, recording: Recording, clock: Clock) -> None:
+        super().__init__(recording, clock)
+        # On a real clock, a deadline or a cancellation wakes the waiting task.
+        self.bounded = isinstance(clock, VirtualClock)
+
+    def __aiter__(self) -> AsyncChunks:
+        return self
+
+    async def __anext__(self) -> bytes:
+        seconds = self._wait()
+        if seconds:
+            from anyio import sleep
+
+            await sleep(seconds)
+        return self._take()
+
+
+def prepared(
+    recording: Recording, pace: Pace, chunking: Chunking, fault: Fault | Iterable[Fault] | None
+) -> Recording:
+    """Return a recording with chunking, pace and fault applied, in this order.
+
+    Raises:
+        MisuseError: One of these is invalid.
+    """
+    if chunking != "recorded":
+        from tokenstream.testing._recordings.chunking import chunked
+
+        recording = chunked(recording, chunking)
+    if pace != "recorded":
+        recording = recording.at_pace(pace)
+    return recording if fault is None else recording.with_fault(fault)

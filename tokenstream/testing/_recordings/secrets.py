@@ -1,0 +1,286 @@
+"""Find secrets, which must not be written to a file that is shared."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from bisect import bisect_right
+from contextlib import suppress
+from itertools import accumulate
+from typing import TYPE_CHECKING, NamedTuple
+
+from tokenstream._connection.status import REQUEST_IDS
+from tokenstream.errors import MisuseError, StreamError
+from tokenstream.testing._recordings.errors import RecordingRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from tokenstream.message import Message
+    from tokenstream.testing._recordings.recording import Recording
+
+__all__ = ["find_secret", "kept_headers", "named_headers", "refuse_secrets", "without_secret_headers"]
+
+
+class Secret(NamedTuple):
+    """A finding: bytes that look like a secret."""
+
+    kind: str
+    """Description of the kind, with its provider."""
+    at: int
+    """Offset of the first byte."""
+
+
+_QUOTED = r"[\"'\\]{0,4}\s{0,8}[:=]\s{0,8}[\"'\\]{0,4}"
+"""Text between a name and its value, in JSON, in a form or in a shell."""
+_KEYS: dict[str, tuple[str, str]] = {
+    "a key of Anthropic": (r"sk-ant-", r"[\w-]{20,}"),
+    # Also of DeepSeek, OpenRouter, Moonshot and others. Without a digit it is a word with hyphens.
+    "a key of OpenAI, or of an API like theirs": (r"sk-", r"(?!ant-)(?=[A-Za-z_-]{0,99}[0-9])[\w-]{20,}"),
+    "a key of Google": (r"AIza", r"[\w-]{35}(?![\w-])"),
+    "a token of Google": (r"ya29\.", r"[\w-]{20,}"),
+    "a client secret of Google": (r"GOCSPX-", r"[\w-]{20,}"),
+    "an access key of AWS": (r"A(?:KIA|SIA)", r"[A-Z0-9]{16}(?!\w)"),
+    "a key of Amazon Bedrock": (r"ABSK", r"[A-Za-z0-9+/=]{60,}"),
+    "a short key of Amazon Bedrock": (r"bedrock-api-key-", r"[A-Za-z0-9+/=]{40,}"),
+    "a token of GitHub": (r"gh[pousr]_", r"[A-Za-z0-9]{36,}"),
+    "a fine-grained token of GitHub": (r"github_pat_", r"\w{22,}"),
+    "a token of GitLab": (r"glpat-", r"[\w-]{20,}"),
+    "a token of Slack": (r"x(?:ox[abeoprs]|app)-", r"[A-Za-z0-9-]{10,}"),
+    "a token of Hugging Face": (r"hf_", r"[A-Za-z0-9]{30,}(?!\w)"),
+    "a key of Groq": (r"gsk_", r"[A-Za-z0-9]{40,}"),
+    "a key of xAI": (r"xai-", r"[A-Za-z0-9]{40,}"),
+    "a key of Perplexity": (r"pplx-", r"[A-Za-z0-9]{40,}"),
+    "a key of NVIDIA": (r"nvapi-", r"[\w-]{40,}"),
+    "a key of Cerebras": (r"csk-", r"[A-Za-z0-9]{40,}"),
+    "a key of Fireworks": (r"fw_", r"[A-Za-z0-9]{22,}(?!\w)"),
+    "a token of Replicate": (r"r8_", r"[A-Za-z0-9]{37}(?!\w)"),
+    "a key of Stripe": (r"[sr]k_(?:live|test)_", r"[A-Za-z0-9]{20,}"),
+    "a key of LangSmith": (r"lsv2_", r"[a-z]{2}_[0-9a-f]{32}"),
+    "a token in a header": (
+        r"(?i:bearer)",
+        r"\s{1,4}(?:(?=[A-Za-z._~+/-]*[0-9])[\w.~+/-]{20,}=*|[A-Za-z]{20,}(?![\w-]))",
+    ),
+    "a JSON Web Token": (r"eyJ", r"(?<!-eyJ)[\w-]{8,}+\.[\w-]{8,}+\.[\w-]{8,}"),
+}
+"""Pattern of each kind of key: its fixed beginning, and the rest."""
+_OTHERS: dict[str, str] = {
+    "a secret key of AWS": rf"(?i:secret_?access_?key|session_?token){_QUOTED}[A-Za-z0-9/+=]{{40}}",
+    "a password in a header": rf"(?i:authorization){_QUOTED}(?i:basic)\s{{1,4}}[\w+/=-]{{8,}}",
+    "a key under its name": (
+        rf"(?i:api[-_]?key|client[-_]secret|access[-_]token|security[-_]token){_QUOTED}"
+        r"(?=[A-Za-z._~+/=%-]{0,99}[0-9])[\w.~+/=%-]{16,}"
+    ),
+    "a password under its name": (
+        rf"(?i:password|passwd){_QUOTED}(?=[A-Za-z_.~+!@#$%^*-]{{0,99}}[0-9])[\w.~+!@#$%^*-]{{8,}}"
+    ),
+    "a cookie": (
+        rf"(?i:cookie){_QUOTED}[^\r\n\"'\\=]{{1,100}}=(?=[A-Za-z._~+/%-]{{0,99}}[0-9])[\w.~+/%-]{{16,}}"
+    ),
+    "a private key": r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----",
+    "a password in an address": r"://(?<=\w://)[^\s/@:\"'\\]{1,200}:[^\s/@:\"'\\]{1,200}@",
+    "a key in an address": (
+        r"[?&](?i:api[-_]?key|key|access[-_]?token|token|sig|signature|x-amz-signature|x-amz-security-token)"
+        r"=(?=[^\s&\"'\\]{0,199}[0-9])[^\s&\"'\\]{16,}"
+    ),
+}
+"""Patterns of secrets without a fixed beginning."""
+
+
+def _key(begins: str, goes_on: str) -> str:
+    """Return the pattern of a key that starts a word; an escape of JSON may precede it.
+
+    The lookbehind comes after the fixed beginning: the search then finds that text first,
+    which is a hundred times faster.
+    """
+    return rf"{begins}(?:(?<!\w{begins})|(?<=\\[bfnrt]{begins})){goes_on}"
+
+
+_PATTERNS = [
+    (kind, re.compile(pattern.encode(), re.ASCII))
+    for kind, pattern in [*((kind, _key(*parts)) for kind, parts in _KEYS.items()), *_OTHERS.items()]
+]
+
+_ASCII_ESCAPE = re.compile(rb"(?<!\\)\\++u00([2-7][0-9A-Fa-f])")
+"""A needless escape of an ASCII character in JSON, or in JSON within JSON."""
+
+_MEMBER = re.compile(rb'(?<!\\)"((?:[^"\\]|\\.)*+)"\s*+:\s*+"((?:[^"\\]|\\.)*+)', re.DOTALL)
+"""A member of a JSON object whose value is a string; the string may be cut off."""
+_TEXT_LINE = re.compile(rb"^data:[ ]?([^\r\n{\[][^\r\n]*+)", re.MULTILINE)
+"""A `data` line of an SSE event that is not JSON."""
+_SECRET_HEADERS = re.compile(
+    r"authorization|cookie|api-?key|subscription-key|security-token|auth-token|access-token|session-token"
+    r"|csrf-token|xsrf-token|secret|password|credential|signature"
+)
+_KEPT = frozenset(
+    {
+        *REQUEST_IDS,
+        "content-type",
+        "date",
+        "openai-processing-ms",
+        "retry-after",
+        "retry-after-ms",
+        "x-ms-retry-after-ms",
+        "x-amzn-errortype",
+        "x-should-retry",
+        "x-vercel-ai-ui-message-stream",
+    }
+)
+_KEPT_FAMILIES = re.compile(r"(?:x-|anthropic-)?ratelimit(?:-|$)")
+
+
+def find_secret(data: bytes) -> Secret | None:
+    """Return the first match that looks like a secret; None if there is none.
+
+    Example:
+        >>> find_secret(b"key: " + b"AKIA" + b"X" * 16), find_secret(b"a task-force")
+        (Secret(kind='an access key of AWS', at=5), None)
+    """
+    found = [
+        Secret(kind, match.start())
+        for kind, pattern in _PATTERNS
+        for match in [pattern.search(data)]
+        if match is not None
+    ]
+    return min(found, key=lambda secret: secret.at, default=None)
+
+
+def refuse_secrets(recording: Recording) -> None:
+    """Raise if a recording holds something that looks like a secret.
+
+    An answer may spread a key over many events, so the search goes through, in this order:
+
+    1. the head: request line, headers and format;
+    2. the bytes of the body, and the same bytes without JSON escapes;
+    3. all values of the same JSON member, joined across events;
+    4. the messages that the body decodes to.
+
+    Raises:
+        RecordingRefused: A secret was found; the error gives its kind and its place.
+    """
+    heads = {"the request line": recording.request}
+    heads |= {f"the header {name}": value for name, value in recording.headers.items()}
+    heads |= {"the names of its headers": " ".join(recording.headers), "its format": recording.format or ""}
+    for where, value in heads.items():
+        secret = find_secret(value.encode("utf-8", "surrogateescape"))
+        if secret is not None:
+            raise _refused(secret, f"at byte {secret.at} of {where}")
+    secret = find_secret(recording.body)
+    if secret is not None:
+        ends = list(accumulate(len(data) for _, data in recording.arrivals))
+        chunk = bisect_right(ends, secret.at) + 1
+        raise _refused(secret, f"at byte {secret.at} of the body (in chunk {chunk})")
+    secret = _find_escaped(recording.body)
+    if secret is not None:
+        raise _refused(secret, "in the body, with escapes of JSON")
+    for said in (*_pieces(recording.body), *_answers(recording)):
+        secret = find_secret(said) or _find_escaped(said)
+        if secret is not None:
+            raise _refused(secret, "in what the body says, spread over several events")
+
+
+def _find_escaped(data: bytes) -> Secret | None:
+    """Return the first secret that appears once JSON escapes are undone."""
+    if b"u00" not in data:
+        return None
+    return find_secret(_ASCII_ESCAPE.sub(lambda found: bytes.fromhex(found[1].decode()), data))
+
+
+def _pieces(body: bytes) -> Iterator[bytes]:
+    """Yield the text of a body, joined from all JSON members of the same name.
+
+    This needs no format, and also sees the bytes after an error, a limit or the terminal event.
+    """
+    said: dict[bytes, list[bytes]] = {}
+    for name, piece in _MEMBER.findall(body):
+        said.setdefault(name, []).append(piece)
+    said[b""] = _TEXT_LINE.findall(body)
+    # Bedrock wraps the payloads of other APIs in base64 under "bytes".
+    yield from _pieces(b"\n".join(map(_decoded, said.pop(b"bytes", ())))) if b"bytes" in said else ()
+    for pieces in said.values():
+        if len(pieces) > 1:
+            yield b"".join(pieces)
+
+
+def _decoded(coded: bytes) -> bytes:
+    """Return decoded base64; nothing if the text is invalid."""
+    try:
+        return b64decode(coded)
+    except ValueError:
+        return b""
+
+
+def _answers(recording: Recording) -> Iterator[bytes]:
+    """Yield the messages that the body decodes to, as JSON."""
+    played = recording.replaced(status=200, breaks=None)
+    try:
+        stream = played.stream()
+    except MisuseError:
+        # A format that only the script's encoder knows: let the stream detect one.
+        stream = played.replaced(format=None).stream()
+    with stream:
+        with suppress(StreamError, MisuseError):
+            stream.final()
+        for message in stream.messages:
+            yield _told(message)
+
+
+def _told(message: Message) -> bytes:
+    """Return a message as JSON; a lone surrogate, which pydantic cannot write, becomes an escape."""
+    import json
+
+    return json.dumps(message.model_dump(), default=str).encode()
+
+
+def _refused(secret: Secret, where: str) -> RecordingRefused:
+    return RecordingRefused(
+        f"something that looks like {secret.kind} is {where}; no file was written: recordings are shared. "
+        'Remove it with replace={r"its pattern": "harmless"} or filter= of `testing.record`; '
+        "if it is real, it was sent in an answer: change it"
+    )
+
+
+# -- headers -----------------------------------------------------------------
+
+
+def named_headers(names: Iterable[str]) -> frozenset[str]:
+    """Return the names of additional headers to keep, in lower case.
+
+    Raises:
+        MisuseError: A header holds a secret by its purpose.
+    """
+    if isinstance(names, str):
+        raise MisuseError(f'headers={names!r} is one name: write headers=("{names}",)')
+    lowered = frozenset(name.lower() for name in names)
+    secret = sorted(name for name in lowered if _SECRET_HEADERS.search(name))
+    if secret:
+        raise MisuseError(f"the header {secret[0]} is never stored, since it holds a secret: leave it out")
+    return lowered
+
+
+def kept_headers(headers: Mapping[str, str], named: frozenset[str] = frozenset()) -> dict[str, str]:
+    """Return the headers of a response that a replay needs.
+
+    Args:
+        headers: The headers by lower-case name.
+        named: Lower-case names of additional headers to keep.
+    """
+    kept = {
+        name: value
+        for name, value in headers.items()
+        if name in _KEPT or name in named or _KEPT_FAMILIES.match(name)
+    }
+    if "date" not in named and not any(name == "retry-after" or _tells_reset(name) for name in kept):
+        # A date matters only to read absolute times in those headers, and it differs in every recording.
+        kept.pop("date", None)
+    return without_secret_headers(kept)
+
+
+def _tells_reset(name: str) -> bool:
+    """True if a header gives the time at which a rate limit resets."""
+    return "-reset" in name.partition("ratelimit")[2]
+
+
+def without_secret_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers without those that hold a secret by their purpose."""
+    return {name: value for name, value in headers.items() if not _SECRET_HEADERS.search(name.lower())}

@@ -1,0 +1,376 @@
+"""A scripted answer: a model's output, independent of any provider's format."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.accumulator import Accumulator
+from tokenstream.errors import MisuseError, NotExpressible
+from tokenstream.events import MessageStart
+from tokenstream.message import Citation, Message
+from tokenstream.relay._encoders import create, names
+from tokenstream.testing._recordings.recording import Arrival, Recording
+from tokenstream.testing._scripts import checks
+from tokenstream.testing._scripts import events as told
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
+    from tokenstream.errors import ErrorKind
+    from tokenstream.events import Event
+    from tokenstream.message import Ending, FinishReason
+    from tokenstream.stream import AsyncStream, Stream
+    from tokenstream.testing._scripts.events import Step
+
+__all__ = ["Script", "all_formats", "script"]
+
+_SAID = told.Say | told.Use | told.Cite | told.Show
+"""Steps of the model's own output: none may follow its finish."""
+
+all_formats: tuple[str, ...] = names()
+"""Names of the formats that scripts can be sent in; `Script.formats` has those that fit one script."""
+
+
+@dataclass(frozen=True)
+class Script:
+    r"""A scripted answer, made by `testing.script()`; each method returns a longer script.
+
+    Until `finish` is called, the answer is truncated.
+
+    Example:
+        >>> from tokenstream import testing
+        >>> hello = testing.script().text("Hello").finish("stop")
+        >>> hello.stream("anthropic").final().text
+        'Hello'
+        >>> hello.chunks("text")
+        [b'data: Hello\n\n', b'data: [DONE]\n\n']
+    """
+
+    _steps: tuple[Step, ...] = ()
+    _start: MessageStart = field(default_factory=MessageStart)
+    _rate: float | None = None
+    _choice: int = 0
+    _over: frozenset[int] = frozenset()
+    """Choices that have finished."""
+    _failed: bool = False
+    _ids: frozenset[tuple[int, str | None]] = frozenset()
+    """Ids given to calls so far, each with its choice."""
+
+    # -- what is said --------------------------------------------------------
+
+    def text(self, *pieces: str) -> Self:
+        """Add text.
+
+        Args:
+            *pieces: One text, which is cut into pieces as models send them, or the pieces themselves.
+        """
+        return self._say("text", pieces)
+
+    def reasoning(self, *pieces: str, signature: str | None = None) -> Self:
+        """Add reasoning.
+
+        Args:
+            *pieces: As for `text`.
+            signature: The provider's signature of the reasoning, to be sent back in the next request.
+        """
+        return self._say("reasoning", pieces, signature)
+
+    def refusal(self, *pieces: str) -> Self:
+        """Add a refusal.
+
+        Args:
+            *pieces: As for `text`.
+        """
+        return self._say("refusal", pieces)
+
+    def tool_call(
+        self,
+        name: str,
+        arguments: Mapping[str, Any] | str | tuple[str, ...] | list[str] = (),
+        *,
+        id: str | None = None,
+    ) -> Self:
+        """Add a tool call.
+
+        Args:
+            name: The tool's name.
+            arguments: A mapping, which is written as JSON; the JSON text; or that text in
+                fragments. If the text is not a whole JSON value, the call is truncated.
+            id: The call's id, unique within its choice; "call_1" and so on by default.
+        """
+        checks.check_name("name", name)
+        if id is not None:
+            checks.check_name("id", id)
+            if (self._choice, id) in self._ids:
+                raise MisuseError(
+                    f"a call with the id {id!r} is in the script already: give each call another id"
+                )
+        return self._with(told.Use(name, checks.fragments_of(arguments), id, self._choice))
+
+    def citation(self, *, url: str | None = None, title: str | None = None, text: str | None = None) -> Self:
+        """Add a citation for the preceding text.
+
+        Args:
+            url: Address of the source.
+            title: Title of the source.
+            text: The cited words.
+        """
+        checks.check_told("citation()", url, title, text)
+        return self._with(told.Cite(Citation(url=url, title=title, text=text), self._choice))
+
+    def media(self, data: bytes | bytearray | memoryview, mime_type: str) -> Self:
+        """Add an image, audio or another file.
+
+        Args:
+            data: The file's content.
+            mime_type: Its media type, such as "image/png".
+        """
+        checks.check_bytes("media()", data)
+        checks.check_name("mime_type", mime_type)
+        return self._with(told.Show(bytes(data), mime_type, self._choice))
+
+    def choice(self, index: int) -> Self:
+        """Switch to another alternative answer; the following steps belong to it.
+
+        Args:
+            index: The choice's index, from 0.
+        """
+        checks.check_choice(index)
+        return replace(self, _choice=index)
+
+    # -- what happens ----------------------------------------------------------
+
+    def pause(self, seconds: float) -> Self:
+        """Add a silence.
+
+        Args:
+            seconds: Its length; it takes no real time on a virtual clock, and is dropped at pace "instant".
+        """
+        checks.check_number("seconds", seconds, zero=True)
+        return self._with(told.Pause(seconds))
+
+    def ping(self) -> Self:
+        """Add a heartbeat, if the format has one."""
+        return self._with(told.Alive())
+
+    def usage(
+        self,
+        *,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
+        total_tokens: int | None = None,
+        reasoning_tokens: int | None = None,
+        cached_tokens: int | None = None,
+        cache_write_tokens: int | None = None,
+    ) -> Self:
+        """Report token counts; the format decides where in the answer they are sent.
+
+        Args:
+            input_tokens: Tokens of the request.
+            output_tokens: Tokens of the answer.
+            total_tokens: The reported total, if it is to differ from their sum.
+            reasoning_tokens: Tokens of the answer that are reasoning.
+            cached_tokens: Tokens of the request read from a cache.
+            cache_write_tokens: Tokens of the request written to a cache.
+        """
+        counts = {
+            "input_tokens": input_tokens,
+            "output_tokens": output_tokens,
+            "total_tokens": total_tokens,
+            "reasoning_tokens": reasoning_tokens,
+            "cached_tokens": cached_tokens,
+            "cache_write_tokens": cache_write_tokens,
+        }
+        return self._with(told.Count(checks.usage_of(counts)))
+
+    def finish(self, reason: FinishReason = "stop") -> Self:
+        """End the answer.
+
+        Args:
+            reason: The normalised finish reason. After tool calls "stop" becomes "tool_calls", as
+                with every provider.
+        """
+        checks.check_reason(reason)
+        return self._with(told.Ended(reason, self._choice))
+
+    def error(
+        self, message: str | None = None, *, kind: ErrorKind = "overloaded", code: str | None = None
+    ) -> Self:
+        """Add a provider's error in the middle of the answer.
+
+        Args:
+            message: The provider's words; by default usual ones for `kind`.
+            kind: Kind of the error, as far as the format can express it.
+            code: The provider's code; by default its own for `kind`.
+        """
+        checks.check_kind(kind)
+        checks.check_told("error()", message, code)
+        return self._with(told.Failure(kind, message, code))
+
+    def raw(self, payload: object, *, event: str = "") -> Self:
+        """Add a payload unchanged, in the format's framing.
+
+        Args:
+            payload: Any JSON value; or text, sent unchanged.
+            event: The SSE event's name, on one line, if the format has names.
+        """
+        checks.check_event(event)
+        # A copy: a later change to the payload must not change the script.
+        kept = (
+            payload
+            if isinstance(payload, str)
+            else json.loads(checks.json_of("payload", payload, strict=False))
+        )
+        return self._with(told.Raw(kept, event))
+
+    # -- as bytes --------------------------------------------------------------
+
+    def recording(self, format: str = "openai-chat") -> Recording:
+        """Return the answer as a recording of the bytes that a provider would send.
+
+        Args:
+            format: The format's name, one of `testing.all_formats`.
+
+        Raises:
+            NotExpressible: The format cannot express a step; the error names it.
+            MisuseError: There is no such format.
+        """
+        encoder = create(format)
+        arrivals: list[Arrival] = []
+        timeline = self._timeline
+        for now, step in timeline.moments:
+            if isinstance(step, told.Raw):
+                chunks = [encoder.frame(step.event, step.payload)]
+            elif isinstance(step, told.Failure):
+                chunks = encoder.failure(step.kind, step.message, code=step.code)
+            else:
+                chunks = encoder.feed(step)
+            arrivals += [Arrival(now, chunk) for chunk in chunks]
+        arrivals += [Arrival(timeline.end, chunk) for chunk in encoder.end()]
+        return Recording(
+            tuple(arrivals),
+            name=f"script in {format}",
+            headers={"content-type": encoder.content_type},
+            format=encoder.name,
+            messages=encoder.messages,
+        )
+
+    def chunks(self, format: str) -> list[bytes]:
+        """Return the bytes that a provider would send, one event to a chunk.
+
+        Args:
+            format: The format's name, one of `testing.all_formats`.
+
+        Raises:
+            NotExpressible: The format cannot express a step; the error names it.
+            MisuseError: There is no such format.
+        """
+        return self.recording(format).chunks()
+
+    def stream(self, format: str = "openai-chat", **options: Any) -> Stream:  # noqa: ANN401 - those of a recording
+        """Return a `Stream` of the answer.
+
+        Args:
+            format: The format's name.
+            **options: Arguments of `Recording.stream`.
+        """
+        return self.recording(format).stream(**options)
+
+    def astream(self, format: str = "openai-chat", **options: Any) -> AsyncStream:  # noqa: ANN401 - those of a recording
+        """Return an `AsyncStream` of the answer.
+
+        Args:
+            format: The format's name.
+            **options: Arguments of `Recording.astream`.
+        """
+        return self.recording(format).astream(**options)
+
+    # -- what it comes to --------------------------------------------------------
+
+    @property
+    def events(self) -> list[Event]:
+        """The script as events, without raw payloads and errors."""
+        return [step for _, step in self._timeline.moments if not isinstance(step, told.Raw | told.Failure)]
+
+    @cached_property
+    def messages(self) -> list[Message]:
+        """The expected message of each choice, apart from ids and provider-specific fields."""
+        accumulator = Accumulator()
+        for event in self.events:
+            accumulator.feed(event)
+        accumulator.conclude(self._ending)
+        # A script without steps is an empty answer.
+        return accumulator.messages or [accumulator.message]
+
+    @property
+    def message(self) -> Message:
+        """The expected message of the first choice."""
+        return self.messages[0]
+
+    @cached_property
+    def formats(self) -> tuple[str, ...]:
+        """Formats that can express every step."""
+        return tuple(format for format in all_formats if self._fits(format))
+
+    # -- within ------------------------------------------------------------------
+
+    def _fits(self, format: str) -> bool:
+        try:
+            self.recording(format)
+        except NotExpressible:
+            return False
+        return True
+
+    @property
+    def _ending(self) -> Ending:
+        if self._failed:
+            return "failed"
+        return "complete" if self._over else "truncated"
+
+    def _say(self, kind: Any, pieces: tuple[str, ...], signature: str | None = None) -> Self:  # noqa: ANN401 - a Literal
+        checks.check_texts(f"{kind}()", pieces)
+        checks.check_told("signature", signature)
+        given = told.pieces_of(pieces[0]) if len(pieces) == 1 else tuple(filter(None, pieces))
+        return self._with(told.Say(kind, given, signature, self._choice))
+
+    def _with(self, step: Step) -> Self:
+        if self._failed and isinstance(step, _SAID | told.Count | told.Failure):
+            raise MisuseError("the script has failed: nothing can be added after error()")
+        if self._choice in self._over and isinstance(step, _SAID | told.Ended):
+            raise MisuseError(
+                f"choice {self._choice} of the script has finished: nothing can be added after finish()"
+            )
+        return replace(
+            self,
+            _steps=(*self._steps, step),
+            _over=self._over | {step.choice} if isinstance(step, told.Ended) else self._over,
+            _failed=self._failed or isinstance(step, told.Failure),
+            _ids=self._ids | {(step.choice, step.id)} if isinstance(step, told.Use) else self._ids,
+        )
+
+    @cached_property
+    def _timeline(self) -> told.Timeline:
+        return told.happen(self._steps, self._start, self._rate)
+
+
+def script(*, id: str | None = None, model: str | None = None, rate: float | None = None) -> Script:
+    """Return an empty script.
+
+    Args:
+        id: The answer's id; a made-up one by default.
+        model: The model's name; a made-up one by default.
+        rate: Deltas per second; None to send everything at once, apart from `pause`.
+
+    Example:
+        >>> answer = script().text("It is ").tool_call("get_weather", {"city": "Oslo"}).finish()
+        >>> answer.message.finish_reason
+        'tool_calls'
+    """
+    checks.check_told("script()", id, model)
+    if rate is not None:
+        checks.check_number("rate", rate, zero=False)
+    return Script(_start=MessageStart(id=id, model=model), _rate=rate)

@@ -1,0 +1,307 @@
+"""The connections of the replay server.
+
+Each connection has a thread. It waits in reads of its socket: for the next
+request, and, between two chunks, for the client to leave. So shutting the sockets
+down wakes them all at once, and stopping leaves neither thread nor socket.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import socket
+import socketserver
+import struct
+import threading
+import time
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from ssl import SSLError, SSLSocket
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.testing._serve.replies import Exchange, Reply, Request, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from ssl import SSLContext
+
+    from tokenstream.testing._recordings.recording import Breaks
+
+__all__ = ["Listener"]
+
+_MOST_BODY = 64 * 1024 * 1024
+"""Largest body of a request, in bytes; a larger one is refused."""
+_MOST_LINE = 65_536
+_BODILESS = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
+
+
+class Listener(socketserver.TCPServer):
+    """Accepts connections, and keeps track of the open ones and their threads.
+
+    Args:
+        address: Where to listen: host and port.
+        answer: Decides what is answered.
+        exchanges: Where requests are recorded.
+        keep: How many of the latest requests stay recorded; None for all.
+        tls: What it needs to speak TLS; None to speak plainly.
+    """
+
+    # On Windows, reusing addresses would let two servers share a port.
+    allow_reuse_address = os.name == "posix"
+    request_queue_size = 128
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        answer: Callable[[Request], Reply],
+        exchanges: list[Exchange],
+        *,
+        keep: int | None = None,
+        tls: SSLContext | None = None,
+    ) -> None:
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
+        self.answer = answer
+        self._exchanges = exchanges
+        self._keep = keep
+        self._tls = tls
+        self._noted = len(exchanges)
+        self.stopping = threading.Event()
+        self._open: dict[socket.socket, threading.Thread] = {}
+        self._lock = threading.Lock()
+        super().__init__(address, _Connection)
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the base's own
+        """Start a thread for a connection."""
+        thread = threading.Thread(
+            target=self._serve, args=(request, client_address), name="replay-connection", daemon=True
+        )
+        with self._lock:
+            self._open[request] = thread
+        thread.start()
+
+    def _serve(self, connection: socket.socket, client_address: tuple[str, int]) -> None:
+        if self._tls is not None:
+            connection = self._secured(connection, self._tls)
+        try:
+            # Clients reset connections and distrust certificates all the time; neither is an error here.
+            with contextlib.suppress(ConnectionError, SSLError):
+                _Connection(connection, client_address, self)
+        finally:
+            with self._lock:
+                del self._open[connection]
+                connection.close()
+
+    def _secured(self, connection: socket.socket, tls: SSLContext) -> SSLSocket:
+        """Return a connection that speaks TLS from its first read on."""
+        with self._lock:
+            thread = self._open.pop(connection)
+            secured = tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+            self._open[secured] = thread
+        return secured
+
+    def note(self, request: Request) -> tuple[Exchange, int]:
+        """Record a request; return it with its number, from 1."""
+        exchange = Exchange(request)
+        with self._lock:
+            self._noted += 1
+            self._exchanges.append(exchange)
+            if self._keep is not None:
+                del self._exchanges[: max(0, len(self._exchanges) - self._keep)]
+            return exchange, self._noted
+
+    def server_close(self) -> None:
+        """Stop listening, close the open connections and wait for their threads."""
+        super().server_close()
+        self.stopping.set()
+        with self._lock:
+            threads = list(self._open.values())
+            for connection in self._open:
+                # Shutting down wakes the thread's read; closing would not. This bypasses TLS: its own
+                # shutdown would drop the keys while that thread uses them.
+                with contextlib.suppress(OSError):
+                    socket.socket.shutdown(connection, socket.SHUT_RDWR)
+        for thread in threads:
+            thread.join()
+
+
+class _Connection(BaseHTTPRequestHandler):
+    """Answers the requests of one connection, one after the other."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "tokenstream-replay"
+    sys_version = ""
+    disable_nagle_algorithm = True
+    connection: socket.socket
+
+    def __init__(
+        self, connection: socket.socket, client_address: tuple[str, int], listener: Listener
+    ) -> None:
+        self._listener = listener
+        self._exchanges: list[Exchange] = []
+        # The base class serves the connection inside its constructor.
+        super().__init__(connection, client_address, listener)
+
+    def _respond(self) -> None:
+        body = self._read_body()
+        refused = body if isinstance(body, Reply) else None
+        request = Request(
+            method=self.command,
+            path=self.path,
+            headers=self.headers,
+            body=body if isinstance(body, bytes) else b"",
+        )
+        exchange, number = self._listener.note(request)
+        self._exchanges.append(exchange)
+        try:
+            reply = refused or self._answer_to(request, exchange, number)
+            if reply.messages:
+                self._talk(request, reply, exchange)
+            else:
+                self._send(reply, exchange, number)
+        except ConnectionError:
+            self.close_connection = True
+        finally:
+            if exchange.outcome == "answering":
+                exchange.outcome = "abandoned"
+            exchange.over.set()
+
+    def _answer_to(self, request: Request, exchange: Exchange, number: int) -> Reply:
+        """Return the reply; if deciding on it fails, answer with status 500 and raise the error."""
+        try:
+            return self._listener.answer(request)
+        except Exception as error:
+            self.close_connection = True
+            told = f"choosing the reply failed with {type(error).__name__}; its thread shows where"
+            self._send(refusal(HTTPStatus.INTERNAL_SERVER_ERROR, told), exchange, number)
+            raise
+
+    def finish(self) -> None:
+        """Mark the exchanges as closed by the client, unless the server is stopping."""
+        if not self._listener.stopping.is_set():
+            for exchange in self._exchanges:
+                exchange.closed = True
+        super().finish()
+
+    # http.server finds these methods by name.
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _respond  # noqa: N815
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Log nothing: `Server.exchanges` holds all of it."""
+
+    # -- in ----------------------------------------------------------------
+
+    def _read_body(self) -> bytes | Reply:
+        """Return the request's body, or the reply that refuses it."""
+        try:
+            if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
+                return self._read_chunks()
+            length = int(self.headers.get("Content-Length", 0))
+            if 0 <= length <= _MOST_BODY:
+                return self.rfile.read(length)
+        except ValueError:
+            self.close_connection = True
+            return refusal(HTTPStatus.BAD_REQUEST, "the body's length cannot be read")
+        return self._too_large()
+
+    def _read_chunks(self) -> bytes | Reply:
+        pieces: list[bytes] = []
+        left = _MOST_BODY
+        while length := int(self.rfile.readline(_MOST_LINE).partition(b";")[0], 16):
+            left -= length
+            if length < 0 or left < 0:
+                return self._too_large()
+            pieces.append(self.rfile.read(length))
+            self.rfile.readline(_MOST_LINE)
+        while self.rfile.readline(_MOST_LINE).strip():
+            pass
+        return b"".join(pieces)
+
+    def _too_large(self) -> Reply:
+        # Unread bytes of the body would be taken for the next request.
+        self.close_connection = True
+        return refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {_MOST_BODY:,} bytes")
+
+    # -- out ---------------------------------------------------------------
+
+    def _send(self, reply: Reply, exchange: Exchange, number: int) -> None:
+        bodiless = self.command == "HEAD" or reply.status in _BODILESS
+        chunked = not bodiless and self.request_version != "HTTP/1.0"
+        if not bodiless and not chunked:
+            # Only the end of the connection ends such a body, even if the client asked to keep it open.
+            self.close_connection = True
+        self._send_head(reply, number, chunked=chunked)
+        if not bodiless and not self._send_body(reply, exchange, chunked=chunked):
+            return
+        if chunked:
+            self.wfile.write(b"0\r\n\r\n")
+        exchange.outcome = "answered"
+
+    def _send_body(self, reply: Reply, exchange: Exchange, *, chunked: bool) -> bool:
+        """Send the body's chunks; return True if the body came to its proper end."""
+        # Each chunk has an absolute time, so that the time spent sending does not add up to a delay.
+        due = time.monotonic()
+        for delay, data in reply.chunks:
+            due += delay
+            if not self._wait(due - time.monotonic()):
+                self.close_connection = True
+                return False
+            if data:
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data) if chunked else data)
+                exchange.sent += len(data)
+        if reply.cut is None:
+            return True
+        self._break(reply.cut, exchange)
+        return False
+
+    def _talk(self, request: Request, reply: Reply, exchange: Exchange) -> None:
+        from tokenstream.testing._serve.websocket import Conversation
+
+        self.close_connection = True
+        if Conversation(self.connection, exchange).hold(request, reply) and reply.cut is not None:
+            self._break(reply.cut, exchange)
+
+    def _send_head(self, reply: Reply, number: int, *, chunked: bool) -> None:
+        headers = {"content-type": reply.content_type, "cache-control": "no-cache"}
+        # The first is Anthropic's name of the header, the second everybody else's.
+        headers["request-id"] = headers["x-request-id"] = f"req_{number:016d}"
+        headers |= {name.lower(): value for name, value in reply.headers.items()}
+        if chunked:
+            headers["transfer-encoding"] = "chunked"
+        if self.close_connection:
+            headers["connection"] = "close"
+        self.send_response(reply.status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def _wait(self, seconds: float) -> bool:
+        """Wait; return False if the client has left or the server is stopping."""
+        if seconds <= 0:
+            return True
+        due = time.monotonic() + seconds
+        try:
+            self.connection.settimeout(None if seconds == math.inf else seconds)
+            # MSG_PEEK works below TLS only; any byte there means that the client is closing.
+            came = socket.socket.recv(self.connection, 1, socket.MSG_PEEK)
+            if not came or isinstance(self.connection, SSLSocket):
+                return False
+        except TimeoutError:
+            return True
+        finally:
+            self.connection.settimeout(None)
+        # A byte of the client's next request: it is still connected.
+        left = None if due == math.inf else max(0.0, due - time.monotonic())
+        return not self._listener.stopping.wait(left)
+
+    def _break(self, how: Breaks, exchange: Exchange) -> None:
+        self.close_connection = True
+        if how == "stall":
+            self._wait(math.inf)
+            return
+        exchange.outcome = "cut"
+        if how == "reset":
+            # A socket closed with a linger time of 0 sends RST.
+            linger = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)

@@ -1,0 +1,182 @@
+"""Choice of the answer to a request, for servers and mocks that play recordings and scripts."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+from tokenstream.errors import MisuseError
+from tokenstream.formats._detect.places import format_of_path
+from tokenstream.relay._encoders import load, names
+from tokenstream.testing._faults.base import combined
+from tokenstream.testing._recordings.recording import Recording
+from tokenstream.testing._recordings.replay import prepared
+from tokenstream.testing._scripts.script import Script
+from tokenstream.testing._serve.replies import Request, refusal
+
+if TYPE_CHECKING:
+    from tokenstream.testing._recordings.chunking import Chunking
+    from tokenstream.testing._recordings.replay import Pace
+    from tokenstream.testing.faults import Fault
+
+__all__ = ["Playable", "Player", "headers_of"]
+
+_Answer: TypeAlias = Recording | Script
+Playable: TypeAlias = "_Answer | Sequence[Playable] | Mapping[str, Playable] | Callable[[Request], _Answer]"
+"""Anything that can be played: a recording; a script; several, one for each request; a mapping from
+paths to any of these; or a function of the request that returns a recording or a script."""
+_Choice: TypeAlias = Callable[[Request], Recording]
+
+_OF_THE_CONNECTION = {"connection", "content-length", "date", "keep-alive", "server", "transfer-encoding"}
+"""Headers about the connection on which a recording was made; they are not sent again."""
+_SENDABLE = re.compile(r"[\t\x20-\x7e]*")
+_LOWEST_ERROR = 400
+
+
+class Player:
+    """Chooses the answer to each request.
+
+    Args:
+        what: The answers to play.
+        format: Format in which scripts are sent; None to take it from the request's path.
+        pace: Timing of the chunks.
+        chunking: Boundaries of the chunks; messages of a WebSocket stay whole.
+        fault: Fault of every answer.
+
+    Raises:
+        MisuseError: `what` cannot be played, or an option is invalid.
+    """
+
+    def __init__(
+        self,
+        what: Playable,
+        *,
+        format: str | None = None,
+        pace: Pace = "instant",
+        chunking: Chunking = "recorded",
+        fault: Fault | Iterable[Fault] | None = None,
+    ) -> None:
+        if format is not None:
+            load(format)
+        # Invalid options raise here, in the caller's line, rather than at the first request.
+        prepared(Recording.of([]), pace, chunking, None)
+        self._format = format
+        self._pace: Pace = pace
+        self._chunking: Chunking = chunking
+        # An iterator of faults can be read only once, and every request needs them.
+        self._fault = None if fault is None else combined(fault)
+        self._choose = self._choice_of(what)
+
+    def recording(self, request: Request) -> Recording:
+        """Return the answer to a request, with its fault and at its pace.
+
+        Raises:
+            MisuseError: There is no answer left, or it is not one for this kind of request.
+        """
+        chosen = self._choose(request)
+        if chosen.status >= _LOWEST_ERROR:
+            # A refusal is an HTTP answer, even to a request that opens a WebSocket.
+            return chosen.replaced(messages=False) if chosen.messages else chosen
+        if chosen.messages and not request.opens_socket:
+            raise MisuseError(
+                f"a WebSocket's messages are played at {request.route}: connect to ws://…, and "
+                "not to http://…"
+            )
+        if request.opens_socket and not chosen.messages:
+            raise MisuseError(
+                f"an HTTP answer is played at {request.route}: connect to http://…, and not for ws://…"
+            )
+        return chosen
+
+    # -- within ------------------------------------------------------------
+
+    def _choice_of(self, what: object) -> _Choice:
+        if isinstance(what, Recording | Script):
+            return lambda request: self._one(what, request)
+        if isinstance(what, Mapping):
+            return self._by_path(cast("Mapping[str, object]", what))
+        if isinstance(what, Sequence) and not isinstance(what, str | bytes):
+            return _in_turn([self._choice_of(each) for each in cast("Sequence[object]", what)])
+        if callable(what):
+            return lambda request: self._one(cast("Callable[[Request], object]", what)(request), request)
+        raise MisuseError(
+            f"a {type(what).__name__} cannot be played: pass a Recording, a script, several of them (one for "
+            "each request), a mapping from paths, or a function of the request that returns one"
+        )
+
+    def _by_path(self, what: Mapping[str, object]) -> _Choice:
+        choices = {path: self._choice_of(each) for path, each in what.items()}
+
+        def choose(request: Request) -> Recording:
+            choice = choices.get(request.route)
+            return _nothing_at(request.route, choices) if choice is None else choice(request)
+
+        return choose
+
+    def _one(self, what: object, request: Request) -> Recording:
+        if isinstance(what, Script):
+            what = what.recording(self._format or _format_of(request.route))
+        if not isinstance(what, Recording):
+            raise MisuseError(
+                f"the function that decides what is played returned a {type(what).__name__}: it returns a "
+                "Recording or a script"
+            )
+        return prepared(what, self._pace, self._chunking, self._fault)
+
+
+def _format_of(path: str) -> str:
+    format = format_of_path(path)
+    if format is None:
+        raise MisuseError(
+            f"the path {path} does not determine the script's format: pass format=, one of "
+            f"{', '.join(names())}"
+        )
+    return format
+
+
+def _in_turn(choices: Sequence[_Choice]) -> _Choice:
+    left = iter(choices)
+    # The server's threads call this concurrently.
+    lock = threading.Lock()
+
+    def choose(request: Request) -> Recording:
+        with lock:
+            choice = next(left, None)
+        if choice is None:
+            raise MisuseError(
+                f"all {len(choices)} prepared answers have been given, and {request.route} asks for one "
+                "more: prepare another, or switch off the client's retries"
+            )
+        return choice(request)
+
+    return choose
+
+
+def _nothing_at(path: str, known: Iterable[str]) -> Recording:
+    reply = refusal(404, f"nothing is played at {path}, only at {', '.join(known)}")
+    body = [data for _, data in reply.chunks]
+    return Recording.of(body, status=reply.status, headers={"content-type": reply.content_type})
+
+
+def headers_of(recording: Recording) -> dict[str, str]:
+    """Return the headers to send with a recording; a content type is always among them.
+
+    Args:
+        recording: The answer.
+
+    Raises:
+        MisuseError: A header cannot be sent.
+    """
+    headers = {name: text for name, text in recording.headers.items() if name not in _OF_THE_CONNECTION}
+    for name, text in headers.items():
+        if not _SENDABLE.fullmatch(text):
+            raise MisuseError(
+                f"the recording's header {name} cannot be sent: it has characters other than printable "
+                "ASCII; remove them"
+            )
+    if "content-type" not in headers:
+        format = recording.format if recording.format in names() else "text"
+        headers["content-type"] = load(format).content_type
+    return headers

@@ -1,0 +1,160 @@
+"""Requests and replies of the replay server."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from tokenstream.testing._recordings.body_types import SSE
+from tokenstream.testing._recordings.frames import Framing, cut
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from email.message import Message as Headers
+
+    from tokenstream.testing._recordings.recording import Breaks
+
+__all__ = ["Chunk", "Exchange", "Framing", "Reply", "Request", "paced", "refusal"]
+
+Chunk: TypeAlias = tuple[float, bytes]
+"""Seconds to wait, then bytes to send."""
+
+_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    429: "rate_limit_error",
+    529: "overloaded_error",
+}
+"""Type of the error for statuses that are neither an ordinary 4xx nor 5xx."""
+_IRREGULAR = (0.6, 1.5, 0.8, 1.2, 1.0, 0.9)
+"""Pauses in an uneven rhythm like a model's, in units of their mean, which is 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A request received by the server."""
+
+    method: str
+    path: str
+    """The path with its query, as sent."""
+    headers: Headers
+    body: bytes
+
+    @property
+    def route(self) -> str:
+        """The path without its query."""
+        return self.path.partition("?")[0]
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401 - any JSON value
+        """The body as JSON; None if it is empty.
+
+        Raises:
+            ValueError: The body is not JSON.
+        """
+        return json.loads(self.body) if self.body else None
+
+    @property
+    def opens_socket(self) -> bool:
+        """True if the request opens a WebSocket."""
+        return "websocket" in self.headers.get("Upgrade", "").lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An answer for the server to send.
+
+    Args:
+        chunks: The body in pieces, each with the seconds to wait before it.
+        content_type: Content type of the body.
+        status: The HTTP status.
+        headers: Further headers; the server adds the request id and the transfer framing.
+        cut: Break of the connection after the chunks: "close" ends it inside the body;
+            "reset" does so with RST, after which some systems drop bytes that the client
+            has not read; "stall" sends nothing more until the client leaves; None ends
+            the body properly.
+        messages: True to send each chunk as one WebSocket message.
+    """
+
+    chunks: Sequence[Chunk]
+    content_type: str = SSE
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    cut: Breaks | None = None
+    messages: bool = False
+
+    def cut_after(self, size: int, how: Literal["close", "reset"] = "close") -> Reply:
+        """Return a reply whose connection breaks after `size` bytes of the body.
+
+        Example:
+            >>> Reply(chunks=[(0, b"data: a"), (1, b"data: b")]).cut_after(9).chunks
+            [(0, b'data: a'), (1, b'da')]
+        """
+        kept: list[Chunk] = []
+        for delay, data in self.chunks:
+            kept.append((delay, data[:size]))
+            size -= len(data)
+            if size <= 0:
+                break
+        return replace(self, chunks=kept, cut=how)
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A request, and the progress of its answer."""
+
+    request: Request
+    outcome: Literal["answering", "answered", "cut", "abandoned"] = "answering"
+    """"abandoned" means that the client, or `stop`, ended the answer early."""
+    sent: int = 0
+    """Bytes of the body sent."""
+    received: list[str | bytes] = field(default_factory=list[str | bytes])
+    """Messages that the client sent over a WebSocket."""
+    closed: bool = False
+    """True once the client has closed the connection, or the stream of the response."""
+    over: threading.Event = field(default_factory=threading.Event, repr=False)
+    """Set once the outcome is known."""
+
+
+def paced(
+    body: bytes,
+    *,
+    rate: float | None,
+    first: float = 0.0,
+    framing: Framing | None = "sse",
+) -> list[Chunk]:
+    r"""Cut a body into its frames, at the pace of a model; no byte is changed.
+
+    Args:
+        body: The body.
+        rate: Mean number of frames per second, in an uneven rhythm; None for no pauses.
+        first: Seconds until the first frame.
+        framing: Framing of the body; None for a body of one piece. JSON other than an array
+            is one piece, too.
+
+    Example:
+        >>> paced(b"data: a\n\ndata: b\n\n", rate=None)
+        [(0.0, b'data: a\n\n'), (0.0, b'data: b\n\n')]
+    """
+    frames = cut(body, framing)
+    waits = [first]
+    waits += [
+        0.0 if rate is None else _IRREGULAR[number % len(_IRREGULAR)] / rate
+        for number in range(1, len(frames))
+    ]
+    return list(zip(waits, frames, strict=False))
+
+
+def refusal(status: int, message: str) -> Reply:
+    """Return a reply that refuses a request with an error in the providers' usual JSON.
+
+    Args:
+        status: The HTTP status.
+        message: The error's message.
+    """
+    usual = "invalid_request_error" if 400 <= status < 500 else "api_error"
+    error = {"message": message, "type": _TYPES.get(status, usual), "param": None, "code": None}
+    body = json.dumps({"type": "error", "error": error}).encode()
+    return Reply(chunks=[(0.0, body)], content_type="application/json", status=status)

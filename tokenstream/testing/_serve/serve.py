@@ -1,0 +1,159 @@
+"""A server for tests: real HTTP and WebSockets on loopback, for code that takes an address."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from tokenstream.errors import MisuseError
+from tokenstream.testing._serve.playable import Player, headers_of
+from tokenstream.testing._serve.server import Exchange, ReplayServer, Reply, Request, refusal
+from tokenstream.testing._serve.tls import client_context, server_context
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from ssl import SSLContext
+    from types import TracebackType
+    from typing import Self
+
+    from tokenstream.testing._recordings.chunking import Chunking
+    from tokenstream.testing._recordings.recording import Recording
+    from tokenstream.testing._recordings.replay import Pace
+    from tokenstream.testing._serve.playable import Playable
+    from tokenstream.testing.faults import Fault
+
+__all__ = ["Exchange", "Request", "Server", "serve"]
+
+
+class Server(ReplayServer):
+    """A server on loopback that plays recordings, scripts and faults; made by `testing.serve`.
+
+    It runs in `with`, and in `async with` on any event loop, without blocking the loop.
+
+    Args:
+        player: Chooses the answer to each request.
+        host: Address to listen on.
+        port: The port; 0 for any free one.
+        tls: True to speak TLS.
+    """
+
+    def __init__(self, player: Player, *, host: str = "127.0.0.1", port: int = 0, tls: bool = False) -> None:
+        super().__init__(self._play, host=host, port=port, tls=server_context(host) if tls else None)
+        self._player = player
+
+    @property
+    def ws_url(self) -> str:
+        """The server's address for WebSockets while it runs, without a path."""
+        return self.url.replace("http", "ws", 1)
+
+    @property
+    def client_context(self) -> SSLContext:
+        """TLS context with which a client trusts the server; it needs `tls=True`."""
+        if self._tls is None:
+            raise MisuseError("the server does not speak TLS: start it with tls=True")
+        return client_context()
+
+    @property
+    def requests(self) -> list[Request]:
+        """The requests received, in order."""
+        return [exchange.request for exchange in self.exchanges]
+
+    async def __aenter__(self) -> Self:
+        from anyio import to_thread
+
+        await to_thread.run_sync(self.start)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        from anyio import CancelScope, to_thread
+
+        with CancelScope(shield=True):
+            await to_thread.run_sync(self.stop)
+
+    def _play(self, request: Request) -> Reply:
+        try:
+            recording = self._player.recording(request)
+            if recording.messages:
+                _need_websockets()
+            return _reply_of(recording)
+        except MisuseError as error:
+            # Sent as the answer, so that the client's own error shows the mistake in the test.
+            return refusal(500, str(error))
+
+
+def serve(
+    what: Playable,
+    *,
+    format: str | None = None,
+    pace: Pace = "instant",
+    chunking: Chunking = "recorded",
+    fault: Fault | Iterable[Fault] | None = None,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    tls: bool = False,
+) -> Server:
+    """Play recordings and scripts on a server, for any client that takes an address.
+
+    The server answers every method at every path, unless `what` is a mapping from paths.
+    It runs in real time: pauses, stalls and slow answers take as long as they say. A
+    recording of a WebSocket is played to a client that opens one; the connection is
+    closed, or broken, once the client has been silent for a moment.
+
+    Args:
+        what: A `Recording`; a script; several of them, one for each request; a mapping
+            from paths; or a function of the request that returns a recording or a script.
+        format: Format in which scripts are sent; None to take it from the request's path,
+            such as "/v1/messages".
+        pace: Times of the chunks: "instant", "recorded", or a factor of speed.
+        chunking: Boundaries of the chunks, as for `Recording.stream`.
+        fault: Fault of each answer: one of `testing.faults`, or several.
+        host: Address to listen on.
+        port: The port; 0 for any free one.
+        tls: True to speak TLS, for clients that take nothing else; give them
+            `Server.client_context`. It needs the package trustme.
+
+    Raises:
+        MisuseError: `what` cannot be played.
+        OSError: The address cannot be used.
+
+    Example:
+        >>> from tokenstream import connect, testing
+        >>> hello = testing.script().text("Hello").finish("stop")
+        >>> with testing.serve(hello) as server, connect(f"{server.url}/v1/messages", json={}) as stream:
+        ...     print(stream.final().text, stream.format, server.requests[0].json)
+        Hello anthropic {}
+    """
+    player = Player(what, format=format, pace=pace, chunking=chunking, fault=fault)
+    return Server(player, host=host, port=port, tls=tls)
+
+
+def _reply_of(recording: Recording) -> Reply:
+    headers = headers_of(recording)
+    moments = [0.0, *[at for at, _ in recording.arrivals]]
+    return Reply(
+        # Each chunk waits for the time since the one before it.
+        chunks=[
+            (at - before, data)
+            for (before, at), (_, data) in zip(pairwise(moments), recording.arrivals, strict=True)
+        ],
+        content_type=headers.pop("content-type"),
+        status=recording.status,
+        headers=headers,
+        cut=recording.breaks,
+        messages=recording.messages,
+    )
+
+
+def _need_websockets() -> None:
+    try:
+        import_module("tokenstream.testing._serve.websocket")
+    except ImportError as error:
+        raise MisuseError(
+            "serving a WebSocket needs the package websockets: `pip install websockets`"
+        ) from error

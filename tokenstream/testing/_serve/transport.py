@@ -1,0 +1,244 @@
+"""A transport for clients of httpx and httpx2 that plays answers without a network."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from email.message import Message
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
+
+from tokenstream.testing._recordings.clock import clock_of
+from tokenstream.testing._recordings.replay import AsyncChunks, Chunks
+from tokenstream.testing._serve.playable import Player, headers_of
+from tokenstream.testing._serve.replies import Exchange, Request
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
+    from types import ModuleType
+    from typing import Self
+
+    import httpx
+    import httpx2
+
+    from tokenstream.testing._recordings.chunking import Chunking
+    from tokenstream.testing._recordings.clock import Clock
+    from tokenstream.testing._recordings.recording import Recording
+    from tokenstream.testing._recordings.replay import Pace
+    from tokenstream.testing._serve.playable import Playable
+    from tokenstream.testing.faults import Fault
+
+    class _Base(
+        httpx.BaseTransport, httpx.AsyncBaseTransport, httpx2.BaseTransport, httpx2.AsyncBaseTransport
+    ):
+        def handle_request(self, request: Any) -> Any: ...  # noqa: ANN401
+        async def handle_async_request(self, request: Any) -> Any: ...  # noqa: ANN401
+else:
+    # Clients only call the methods, and anthropic refuses a transport that is a subclass of httpx's.
+    _Base = object
+
+
+__all__ = ["Transport", "transport"]
+
+_ERRORS: tuple[tuple[type[OSError], str, str], ...] = (
+    (TimeoutError, "ReadTimeout", "The read operation timed out"),
+    (ConnectionResetError, "ReadError", "[Errno 104] Connection reset by peer"),
+    (
+        ConnectionError,
+        "RemoteProtocolError",
+        "peer closed connection without sending complete message body (incomplete chunked read)",
+    ),
+)
+"""A client's error for each break of a connection, with its message; the first match counts."""
+
+
+class Transport(_Base):
+    """A transport that plays recordings, scripts and faults; made by `testing.transport`.
+
+    It serves `Client` and `AsyncClient` of httpx and of httpx2, and can be called with a
+    request, as mocks are.
+
+    Args:
+        player: Chooses the answer to each request.
+        clock: The clock; None for a new `VirtualClock`.
+    """
+
+    def __init__(self, player: Player, *, clock: Callable[[], float] | None = None) -> None:
+        self._player = player
+        self.clock: Clock = clock_of(clock)
+        """Clock of the replay; pass it to a `Stream` whose deadlines are to follow it."""
+        self.exchanges: list[Exchange] = []
+        """The requests received, in order, with the progress of their answers."""
+
+    @property
+    def requests(self) -> list[Request]:
+        """The requests received, in order."""
+        return [exchange.request for exchange in self.exchanges]
+
+    def __call__(self, request: Any) -> Any:  # noqa: ANN401 - a request of httpx or httpx2, and its response
+        """Answer a request whose body has been read."""
+        return self._answer(request, request.content)
+
+    def handle_request(self, request: Any) -> Any:  # noqa: ANN401 - a request of httpx or httpx2, and its response
+        """Answer a request of a `Client`."""
+        return self._answer(request, request.read())
+
+    async def handle_async_request(self, request: Any) -> Any:  # noqa: ANN401 - a request of httpx or httpx2, and its response
+        """Answer a request of an `AsyncClient`."""
+        return self._answer(request, await request.aread())
+
+    def close(self) -> None:
+        """Do nothing: there is no connection."""
+
+    async def aclose(self) -> None:
+        """Do nothing: there is no connection."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def _answer(self, asked: Any, body: bytes) -> Any:  # noqa: ANN401 - of httpx or httpx2
+        headers = Message()
+        for name, text in asked.headers.multi_items():
+            headers[name] = text
+        path = asked.url.raw_path.decode("ascii")
+        exchange = Exchange(Request(method=asked.method, path=path, headers=headers, body=body))
+        self.exchanges.append(exchange)
+        recording = self._player.recording(exchange.request)
+        library = _library_of(asked)
+        return library.Response(
+            recording.status,
+            headers=headers_of(recording),
+            stream=_body_class(library)(recording, self.clock, exchange, asked),
+            extensions={"http_version": b"HTTP/1.1"},
+            request=asked,
+        )
+
+
+class _Body:
+    """The body of a response, for `for` and `async for`."""
+
+    def __init__(
+        self,
+        recording: Recording,
+        clock: Clock,
+        exchange: Exchange,
+        asked: Any,  # noqa: ANN401 - of httpx or httpx2
+    ) -> None:
+        self._chunks = Chunks(recording, clock)
+        self._async_chunks = AsyncChunks(recording, clock)
+        self._exchange = exchange
+        self._asked = asked
+
+    def __iter__(self) -> Iterator[bytes]:
+        while True:
+            with self._read(self._chunks):
+                chunk = next(self._chunks, None)
+            if chunk is None:
+                self._over("answered")
+                return
+            self._exchange.sent += len(chunk)
+            yield chunk
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        from anyio.lowlevel import checkpoint
+
+        while True:
+            # Let other tasks run, as they would during a wait for the network.
+            await checkpoint()
+            with self._read(self._async_chunks):
+                chunk = await anext(self._async_chunks, None)
+            if chunk is None:
+                self._over("answered")
+                return
+            self._exchange.sent += len(chunk)
+            yield chunk
+
+    def close(self) -> None:
+        """Note that the client has closed the response."""
+        self._exchange.closed = True
+        self._over("abandoned")
+
+    async def aclose(self) -> None:
+        """Note that the client has closed the response."""
+        self.close()
+
+    @contextmanager
+    def _read(self, chunks: Chunks | AsyncChunks) -> Generator[None]:
+        """Read a chunk as the client would: within its read timeout, and raising its errors."""
+        chunks.bound(self._asked.extensions.get("timeout", {}).get("read"))
+        try:
+            yield
+        except OSError as error:
+            self._over("cut")
+            raise _error_of(error, self._asked) from error
+
+    def _over(self, outcome: Literal["answered", "cut", "abandoned"]) -> None:
+        if self._exchange.outcome == "answering":
+            self._exchange.outcome = outcome
+        self._exchange.over.set()
+
+
+@cache
+def _body_class(library: ModuleType) -> Any:  # noqa: ANN401 - a class that no checker can know
+    return type("Body", (_Body, library.SyncByteStream, library.AsyncByteStream), {})
+
+
+def _library_of(asked: object) -> ModuleType:
+    """Return httpx or httpx2, whichever defines the request's class."""
+    roots = [kind.__module__.partition(".")[0] for kind in type(asked).__mro__]
+    return sys.modules[next(root for root in roots if root in {"httpx", "httpx2"})]
+
+
+def _error_of(error: OSError, asked: Any) -> Exception:  # noqa: ANN401 - of httpx or httpx2
+    name, told = next((name, told) for kind, name, told in _ERRORS if isinstance(error, kind))
+    found: Exception = getattr(_library_of(asked), name)(told, request=asked)
+    return found
+
+
+def transport(
+    what: Playable,
+    *,
+    format: str | None = None,
+    pace: Pace = "instant",
+    chunking: Chunking = "recorded",
+    fault: Fault | Iterable[Fault] | None = None,
+    clock: Callable[[], float] | None = None,
+) -> Transport:
+    """Play recordings and scripts to a client of httpx or httpx2, sync or async.
+
+    No real time passes: an answer that stalls for longer than the client's read timeout
+    raises the client's `ReadTimeout` at once. Each chunk is one item of the response's
+    stream, and an answer that breaks raises the client's own errors.
+
+    Args:
+        what: A `Recording`; a script; several of them, one for each request; a mapping
+            from paths; or a function of the request that returns a recording or a script.
+        format: Format in which scripts are sent; None to take it from the request's path,
+            such as "/v1/messages".
+        pace: Times of the chunks: "instant", "recorded", or a factor of speed.
+        chunking: Boundaries of the chunks, as for `Recording.stream`.
+        fault: Fault of each answer: one of `testing.faults`, or several.
+        clock: The clock; None for a new `VirtualClock`, `time.monotonic` to wait in real time.
+
+    Raises:
+        MisuseError: `what` cannot be played.
+
+    Example:
+        >>> import httpx
+        >>> from tokenstream import connect, testing
+        >>> played = testing.transport(testing.script().text("Hello").finish("stop"))
+        >>> url = "https://api.example.com/v1/chat/completions"
+        >>> with httpx.Client(transport=played) as client, connect(url, client=client) as stream:
+        ...     print(stream.final().text, played.exchanges[0].closed)
+        Hello True
+    """
+    return Transport(Player(what, format=format, pace=pace, chunking=chunking, fault=fault), clock=clock)

@@ -1,0 +1,146 @@
+"""The server's side of a WebSocket, over the connection that requested it.
+
+One thread does everything: it reads the client's messages while it waits to send the
+next message of the answer. Needs the package websockets.
+"""
+
+from __future__ import annotations
+
+import math
+import socket
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request as Handshake
+from websockets.protocol import CLOSED, OPEN
+from websockets.server import ServerProtocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tokenstream.testing._serve.replies import Chunk, Exchange, Reply, Request
+
+__all__ = ["Conversation"]
+
+_FIRST_SECONDS = 2.0
+"""Seconds to wait for a client's first message before the connection ends."""
+_QUIET_SECONDS = 0.2
+"""Seconds to wait for another message before the connection ends."""
+_FAREWELL_SECONDS = 1.0
+"""Seconds to wait for the client's closing frame."""
+_MOST_MESSAGE = 64 * 1024 * 1024
+"""Largest message of a client, in bytes."""
+_READ_SIZE = 65_536
+_NORMAL = 1000
+_DATA = {Opcode.TEXT, Opcode.BINARY, Opcode.CONT}
+
+
+class Conversation:
+    """Sends an answer over a WebSocket, and records the client's messages.
+
+    Args:
+        connection: The connection on which the client requested it.
+        exchange: Receives the progress of the answer, and the client's messages.
+    """
+
+    def __init__(self, connection: socket.socket, exchange: Exchange) -> None:
+        self._connection = connection
+        self._exchange = exchange
+        self._protocol = ServerProtocol(max_size=_MOST_MESSAGE)
+        self._pieces: list[Frame] = []
+        self._ends_at = 0.0
+
+    def hold(self, request: Request, reply: Reply) -> bool:
+        """Send the whole answer; return True if the caller is to break the connection now.
+
+        The end waits until the client falls silent: otherwise a late message of the client
+        would find the connection closed.
+        """
+        if not self._open(request) or not self._say(reply.chunks):
+            return False
+        if reply.cut == "stall":
+            self._listen(_at(math.inf))
+            return False
+        self._exchange.outcome = "answered"
+        if not self._listen(lambda: self._ends_at) or reply.cut is not None:
+            return self._protocol.state is OPEN
+        self._protocol.send_close(_NORMAL)
+        self._write()
+        self._listen(_at(time.monotonic() + _FAREWELL_SECONDS))
+        return False
+
+    def _open(self, request: Request) -> bool:
+        """Answer the handshake; return True if it succeeded."""
+        headers = [f"{name}: {value}" for name, value in request.headers.items()]
+        head = "\r\n".join([f"GET {request.path} HTTP/1.1", *headers, "", ""])
+        self._protocol.receive_data(head.encode("latin-1"))
+        for asked in [each for each in self._protocol.events_received() if isinstance(each, Handshake)]:
+            self._protocol.send_response(self._protocol.accept(asked))
+        self._write()
+        self._ends_at = time.monotonic() + _FIRST_SECONDS
+        return self._protocol.state is OPEN
+
+    def _say(self, chunks: Sequence[Chunk]) -> bool:
+        """Send each chunk at its time; return False once the client has left."""
+        due = time.monotonic()
+        for delay, data in chunks:
+            due += delay
+            if not self._listen(_at(due)):
+                return False
+            self._send(data)
+            self._write()
+            self._exchange.sent += len(data)
+        return True
+
+    def _send(self, data: bytes) -> None:
+        try:
+            data.decode()
+        except UnicodeDecodeError:
+            self._protocol.send_binary(data)
+        else:
+            self._protocol.send_text(data.rstrip(b"\r\n"))
+
+    def _listen(self, until: Callable[[], float]) -> bool:
+        """Read until a moment, which each message may postpone; return False if the client has left."""
+        while self._protocol.state is not CLOSED and (left := until() - time.monotonic()) > 0:
+            self._connection.settimeout(None if left == math.inf else left)
+            with suppress(TimeoutError):
+                self._hear(self._connection.recv(_READ_SIZE))
+        return self._protocol.state is OPEN
+
+    def _hear(self, data: bytes) -> None:
+        if data:
+            self._protocol.receive_data(data)
+        else:
+            self._protocol.receive_eof()
+        # The protocol answers pings and closing frames itself; send its answers.
+        self._write()
+        for frame in self._protocol.events_received():
+            if isinstance(frame, Frame) and frame.opcode in _DATA:
+                self._note(frame)
+
+    def _note(self, frame: Frame) -> None:
+        self._ends_at = time.monotonic() + _QUIET_SECONDS
+        self._pieces.append(frame)
+        if frame.fin:
+            message = b"".join([bytes(piece.data) for piece in self._pieces])
+            is_text = self._pieces[0].opcode is Opcode.TEXT
+            self._exchange.received.append(message.decode(errors="replace") if is_text else message)
+            self._pieces = []
+
+    def _write(self) -> None:
+        # The timeout is for reads only.
+        self._connection.settimeout(None)
+        for data in self._protocol.data_to_send():
+            if data:
+                self._connection.sendall(data)
+            else:
+                # The client may have left already.
+                with suppress(OSError):
+                    socket.socket.shutdown(self._connection, socket.SHUT_WR)
+
+
+def _at(moment: float) -> Callable[[], float]:
+    return lambda: moment
