@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from tests.made_section import Section
 from tests.project import ROOT
 from tokenstream._connection.status import ResponseHead
-from tokenstream.cli.doctor._findings import judge
-from tokenstream.cli.doctor._hops import HOPS
-from tokenstream.cli.doctor._pacing import Arrival
-from tokenstream.cli.doctor._probe import Probe
-from tokenstream.cli.doctor._report import lines_of
+from tokenstream.cli._doctor.findings import judge
+from tokenstream.cli._doctor.hops import HOPS
+from tokenstream.cli._doctor.pacing import Arrival
+from tokenstream.cli._doctor.probe import Probe
+from tokenstream.cli._doctor.report import lines_of
 
 if TYPE_CHECKING:
-    from tokenstream.cli.doctor._hops import Hop
+    from tokenstream.cli._doctor.hops import Hop
 
 __all__ = ["OUTPUT", "PAGE", "SECTION"]
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.packages import needed
-from tokenstream.cli import _screen, demo, main
+from tokenstream.cli import _demo as demo
+from tokenstream.cli import _screen, main
 from tokenstream.cli._screen import RichScreen, Screen
 from tokenstream.testing._serve.server import refusal
 

@@ -11,11 +11,11 @@ import pytest
 from tests import doctor_page
 from tests.docs_pages import blocks
 from tokenstream._connection.status import ResponseHead
-from tokenstream.cli.doctor import _findings
-from tokenstream.cli.doctor._findings import Diagnosis, Finding, judge
-from tokenstream.cli.doctor._hops import HOPS
-from tokenstream.cli.doctor._pacing import Arrival
-from tokenstream.cli.doctor._probe import Probe
+from tokenstream.cli._doctor import findings as _findings
+from tokenstream.cli._doctor.findings import Diagnosis, Finding, judge
+from tokenstream.cli._doctor.hops import HOPS
+from tokenstream.cli._doctor.pacing import Arrival
+from tokenstream.cli._doctor.probe import Probe
 from tokenstream.errors import StatusError, StreamInterrupted, StreamTruncated
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from tests.stages.test_buffering import (
     paced,
 )
 from tests.support.sampling import sampled
-from tokenstream.cli.doctor._pacing import Arrival, Pace, pace_of
+from tokenstream.cli._doctor.pacing import Arrival, Pace, pace_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

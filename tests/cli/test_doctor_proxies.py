@@ -13,8 +13,8 @@ from tests.support.proxies import nghttpx, nginx
 from tests.support.wire import DONE, sse
 from tokenstream.cli import main
 from tokenstream.cli._asking import Asked
-from tokenstream.cli.doctor._findings import judge
-from tokenstream.cli.doctor._probe import probe
+from tokenstream.cli._doctor.findings import judge
+from tokenstream.cli._doctor.probe import probe
 from tokenstream.testing._serve.server import ReplayServer, Reply, Request
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from tests.cli.commands import COMMAND, RECORDINGS, environment, run
 from tests.support.aws_eventstream import event
 from tests.support.packages import needed
 from tokenstream import Stream, connect
-from tokenstream.cli import main, serve
+from tokenstream.cli import _serve as serve
+from tokenstream.cli import main
 from tokenstream.cli._folder import Folder
 from tokenstream.testing._serve.server import ReplayServer
 

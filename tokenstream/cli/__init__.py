@@ -9,7 +9,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tokenstream.cli import demo, doctor, inspect, serve
+from tokenstream.cli import _demo as demo
+from tokenstream.cli import _doctor as doctor
+from tokenstream.cli import _inspect as inspect
+from tokenstream.cli import _serve as serve
 from tokenstream.cli._advice import told
 from tokenstream.cli._failure import FAILED, MISUSE, CommandFailed
 from tokenstream.errors import MisuseError

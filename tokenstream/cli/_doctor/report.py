@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._basics.visible import one_line
-from tokenstream.cli.doctor._pacing import moments_of, pace_of
+from tokenstream.cli._doctor.pacing import moments_of, pace_of
 from tokenstream.errors import StreamStalled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from tokenstream.cli.doctor._findings import Diagnosis
-    from tokenstream.cli.doctor._probe import Probe
+    from tokenstream.cli._doctor.findings import Diagnosis
+    from tokenstream.cli._doctor.probe import Probe
 
 __all__ = ["Masked", "as_json", "lines_of"]
 

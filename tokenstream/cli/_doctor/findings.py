@@ -7,8 +7,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tokenstream.cli._advice import ASK_FOR_A_STREAM, advice, told
-from tokenstream.cli.doctor._hops import Hop, find_hops, find_limits, round_time
-from tokenstream.cli.doctor._pacing import pace_of
+from tokenstream.cli._doctor.hops import Hop, find_hops, find_limits, round_time
+from tokenstream.cli._doctor.pacing import pace_of
 from tokenstream.errors import (
     ConnectError,
     NotAStream,
@@ -21,8 +21,8 @@ from tokenstream.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tokenstream.cli.doctor._hops import Limit, LimitOn
-    from tokenstream.cli.doctor._probe import Probe
+    from tokenstream.cli._doctor.hops import Limit, LimitOn
+    from tokenstream.cli._doctor.probe import Probe
 
 __all__ = ["Diagnosis", "Finding", "Verdict", "judge"]
 

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from tokenstream._request.request import Request
+from tokenstream.cli._doctor.pacing import Arrival
 from tokenstream.cli._failure import CommandFailed, reason_of
-from tokenstream.cli.doctor._pacing import Arrival
 from tokenstream.errors import StreamError, StreamTruncated
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.framing._body import JSONBody

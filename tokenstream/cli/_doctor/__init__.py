@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from tokenstream._connection.status import ResponseHead
 from tokenstream.cli._asking import add_request, asked
+from tokenstream.cli._doctor.findings import judge
+from tokenstream.cli._doctor.probe import Probe, codings, probe
+from tokenstream.cli._doctor.report import Masked, as_json, lines_of
 from tokenstream.cli._failure import MISUSE, CommandFailed
-from tokenstream.cli.doctor._findings import judge
-from tokenstream.cli.doctor._probe import Probe, codings, probe
-from tokenstream.cli.doctor._report import Masked, as_json, lines_of
 from tokenstream.decoder import Decoder
 
 if TYPE_CHECKING:

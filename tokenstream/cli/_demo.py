@@ -150,7 +150,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def _run(options: argparse.Namespace) -> int:
     if options.part == "agents":
-        from tokenstream.cli import demo_agents
+        from tokenstream.cli import _demo_agents as demo_agents
 
         return demo_agents.run(fast=bool(options.fast))
     return run(fast=bool(options.fast))
