@@ -5,7 +5,7 @@ Run it after imports between rooms, or a room's docstring, have changed:
     python docs/architecture_picture.py
 
 Rooms are the modules and packages of `tokenstream`; helpers whose names begin with an
-underscore are left out, but for the machine. Each stands above all that it imports, and
+underscore are left out, but for the connection and the pipeline. Each stands above all that it imports, and
 an arrow that follows from others is left out. What reaches upwards is listed in
 pyproject.toml, and is not drawn. It needs grimp, which the extra `test` installs.
 """
@@ -24,6 +24,7 @@ import grimp
 
 PICTURE = Path(__file__).with_name("architecture.svg")
 _ROOT = Path(__file__).parent.parent
+_SHOWN = {"_connection", "_pipeline"}
 _WIDTH, _HEIGHT = 196, 74
 _BESIDE, _ABOVE = 22, 44
 _MARGIN = 18
@@ -45,7 +46,7 @@ def rooms() -> dict[str, str]:
         raise SystemExit("tokenstream is not installed: pip install -e .")
     for path in sorted(Path(spec.origin).parent.iterdir()):
         module = path / "__init__.py" if path.is_dir() else path
-        if module.suffix == ".py" and module.exists() and (path.stem[0] != "_" or path.stem == "_machine"):
+        if module.suffix == ".py" and module.exists() and (path.stem[0] != "_" or path.stem in _SHOWN):
             docstring = ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) or ""
             found[path.stem] = docstring.partition("\n")[0].replace("`", "").rstrip(".")
     return found

@@ -14,7 +14,7 @@ import trustme
 from hypothesis import HealthCheck, settings
 
 from tests.docs_server import docs_server
-from tokenstream.testing._serve.serve import server as _server
+from tokenstream.testing._serve import server as _server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

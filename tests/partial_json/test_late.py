@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from tests.partial_json.support import documents, same
 from tokenstream.errors import InvalidJSON, LimitExceeded, MisuseError
 from tokenstream.partial_json import PartialJSONParser, StringDelta, ValueDone, ValueStart
-from tokenstream.partial_json._strict.reader import late as _late
-from tokenstream.partial_json._strict.reader import outline as _outline
-from tokenstream.partial_json._strict.reader import reader as _strict
-from tokenstream.partial_json._strict.reader import run as _run
+from tokenstream.partial_json._strict import late as _late
+from tokenstream.partial_json._strict import outline as _outline
+from tokenstream.partial_json._strict import reader as _strict
+from tokenstream.partial_json._strict import run as _run
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,8 +20,8 @@ _HOMES = {
     "Fast": "_fast.path",
     "Format": "base",
     "Frame": "base",
-    "custom": "custom_mapping",
-    "text": "bare_text",
+    "custom": "_wire.custom_mapping",
+    "text": "_wire.bare_text",
 }
 
 __getattr__, __dir__ = lazily(globals(), _HOMES)

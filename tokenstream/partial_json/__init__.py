@@ -39,7 +39,7 @@ _HOMES = {
     "JSONKind": "events",
     "Lenient": "_repairs",
     "MISSING": "_missing",
-    "Partial": "_partial",
+    "Partial": "_typed.partial",
     "PartialJSONParser": "_parser",
     "Path": "events",
     "Repair": "_repairs",

@@ -43,17 +43,17 @@ __all__ = [
 
 # Loaded on first access: most programs use no taps, broadcasts or merges.
 _HOMES = {
-    "AsyncBroadcast": "_broadcast_async",
-    "AsyncBroadcastReader": "_broadcast_async",
-    "AsyncMerge": "_merge_async",
-    "AsyncTap": "_tap",
-    "Broadcast": "_broadcast",
-    "BroadcastReader": "_broadcast",
-    "Labelled": "_merge_lanes",
-    "Merge": "_merge",
-    "Tap": "_tap",
-    "merge": "_merge",
-    "tap": "_tap",
+    "AsyncBroadcast": "_fan_out.broadcast_async",
+    "AsyncBroadcastReader": "_fan_out.broadcast_async",
+    "AsyncMerge": "_fan_out.merge_async",
+    "AsyncTap": "_tap.tap",
+    "Broadcast": "_fan_out.broadcast",
+    "BroadcastReader": "_fan_out.broadcast",
+    "Labelled": "_fan_out.lanes",
+    "Merge": "_fan_out.merge",
+    "Tap": "_tap.tap",
+    "merge": "_fan_out.merge",
+    "tap": "_tap.tap",
 }
 
 __getattr__, __dir__ = lazily(globals(), _HOMES)

@@ -15,26 +15,26 @@ if TYPE_CHECKING:
 __all__ = ["Encoder", "create", "load", "names"]
 
 _ENCODERS: dict[str, str] = {
-    "openai-chat": "_openai_chat.OpenAIChat",
-    "openai-responses": "_openai_responses.OpenAIResponses",
-    "openai-completions": "_openai_completions.OpenAICompletions",
-    "openai-assistants": "_openai_assistants.OpenAIAssistants",
-    "openai-realtime": "_openai_realtime.OpenAIRealtime",
-    "anthropic": "_anthropic.Anthropic",
-    "gemini": "_gemini.Gemini",
-    "gemini-live": "_gemini_live.GeminiLive",
-    "gemini-interactions": "_gemini_interactions.GeminiInteractions",
-    "bedrock-converse": "_bedrock_converse.BedrockConverse",
-    "bedrock-invoke": "_bedrock_invoke.BedrockInvoke",
-    "cohere": "_cohere.Cohere",
-    "ollama": "_ollama.Ollama",
-    "tgi": "_tgi.TGI",
-    "ui-message": "_ui_message.UIMessage",
-    "ag-ui": "_ag_ui.AGUI",
-    "text": "_text.Text",
-    "tokenstream": "_tokenstream.TokenStream",
+    "openai-chat": "openai.chat.OpenAIChat",
+    "openai-responses": "openai.responses.OpenAIResponses",
+    "openai-completions": "openai.completions.OpenAICompletions",
+    "openai-assistants": "openai.assistants.OpenAIAssistants",
+    "openai-realtime": "openai.realtime.OpenAIRealtime",
+    "anthropic": "blocks.anthropic.Anthropic",
+    "gemini": "google.gemini.Gemini",
+    "gemini-live": "google.gemini_live.GeminiLive",
+    "gemini-interactions": "google.gemini_interactions.GeminiInteractions",
+    "bedrock-converse": "blocks.bedrock_converse.BedrockConverse",
+    "bedrock-invoke": "blocks.bedrock_invoke.BedrockInvoke",
+    "cohere": "blocks.cohere.Cohere",
+    "ollama": "ollama.Ollama",
+    "tgi": "tgi.TGI",
+    "ui-message": "ui.ui_message.UIMessage",
+    "ag-ui": "ui.ag_ui.AGUI",
+    "text": "text.Text",
+    "tokenstream": "tokenstream.TokenStream",
 }
-_DIALECTS = {"mistral": "_mistral.Mistral", "ndjson": "_tokenstream.NDJSON"}
+_DIALECTS = {"mistral": "openai.mistral.Mistral", "ndjson": "tokenstream.NDJSON"}
 """Encoders for dialects: their bytes are read by another format."""
 
 
@@ -58,7 +58,7 @@ def load(format: str) -> type[Encoder]:
     place = _ENCODERS.get(format, _DIALECTS.get(format))
     if place is None:
         raise MisuseError(f"the format {format!r} cannot be written: take one of {', '.join(names())}")
-    module, name = place.split(".")
+    module, _, name = place.rpartition(".")
     found: type[Encoder] = getattr(import_module(f"{__name__}.{module}"), name)
     return found
 
