@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.json import decode
 
-__all__ = ["AnswerEvent", "CallEvent", "PartEvent", "SummingEvent", "SummingPartEvent"]
-
 
 class _InRun:
     # Not a dataclass field, so that no constructor has to set it; it stays unset outside a run.

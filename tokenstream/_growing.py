@@ -24,20 +24,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Restarted
     from tokenstream.message import Ending, FinishReason, Message
 
-__all__ = [
-    "BYTES_PER_TOKEN",
-    "Arguments",
-    "ChoiceState",
-    "GivenUp",
-    "GrowingPart",
-    "GrowingUsage",
-    "Lane",
-    "SharedLog",
-    "ended_itself",
-    "is_bare",
-    "snapshot",
-]
-
 BYTES_PER_TOKEN = 4
 """Bytes per token, for estimates where the provider reported no count."""
 _MOST_BYTES_PER_TOKEN = 16

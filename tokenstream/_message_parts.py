@@ -11,25 +11,6 @@ from tokenstream._basics.json import decode
 from tokenstream.errors import InvalidJSON, MisuseError, OutputInvalid, ProtocolError
 from tokenstream.limits import DEFAULT_LIMITS
 
-__all__ = [
-    "COUNTS",
-    "Citation",
-    "FoundImage",
-    "MediaPart",
-    "OpaquePart",
-    "Part",
-    "Phase",
-    "ReasoningPart",
-    "RefusalPart",
-    "ServerToolCall",
-    "ServerToolResult",
-    "TextPart",
-    "ToolCall",
-    "Usage",
-    "Value",
-]
-
-
 ArgumentsT_co = TypeVar("ArgumentsT_co", covariant=True, default=Any)
 ResultT_co = TypeVar("ResultT_co", covariant=True, default=Any)
 

@@ -13,8 +13,6 @@ from tokenstream.errors import MisuseError
 if TYPE_CHECKING:
     from tokenstream.errors import StreamError
 
-__all__ = ["clamp_reconnect", "last_event_id_header", "wait_before"]
-
 _MOST_DOUBLINGS = 62
 _SPREAD = 0.1
 """Random addition to the wait that a server asked for, as a share of it; keeps its clients apart."""

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import TokenStreamError
 
-__all__ = ["ALIASES", "FIELDS", "OF_MESSAGE", "OF_STREAM", "Refused", "no_block", "of_message", "of_stream"]
-
 KindT = TypeVar("KindT")
 
 ALIASES = {

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-__all__ = ["AskedJoint", "Joint", "Prefill", "PrefixJoint", "anchor_of"]
-
 Prefill: TypeAlias = bool | Literal["echo"]
 """True for a server that continues an assistant's turn sent last; "echo" for one that repeats it first."""
 

@@ -14,8 +14,6 @@ from pydantic_core import from_json
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.limits import DEFAULT_LIMITS, Limits
 
-__all__ = ["check_bounds", "decode", "decode_lenient", "is_deeper", "is_one_value", "split_values"]
-
 _SPACE = re.compile(r"[ \t\n\r]*")
 _DECODER = json.JSONDecoder()
 _HOLDERS = (dict, list)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["TextLog", "size_of"]
-
 _BLOCK = 1024
 """Number of pieces joined to one block: a million short strings take many times the memory of their text."""
 

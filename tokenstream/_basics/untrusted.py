@@ -9,21 +9,6 @@ if TYPE_CHECKING:
 
 _LONGEST_INDEX = 9
 
-__all__ = [
-    "are_text",
-    "dict_of",
-    "dicts_of",
-    "float_of",
-    "index_of",
-    "int_of",
-    "is_dict",
-    "is_list",
-    "kind_of",
-    "known",
-    "says_nothing",
-    "text_of",
-]
-
 
 def is_dict(value: object) -> TypeGuard[dict[str, Any]]:
     """Return whether a JSON value is an object.

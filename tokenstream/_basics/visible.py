@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 
-__all__ = ["one_line", "several_lines"]
-
 # Control characters, half surrogates, line separators, and characters that are invisible
 # or change the writing direction: a terminal would obey them, or a reader would miss them.
 _HIDDEN = (

@@ -24,8 +24,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["LONGEST_WAIT", "duration_of", "reset_of", "retry_after_of"]
-
 LONGEST_WAIT = 86_400.0
 """Longest wait in seconds: a longer one may come from a wrong clock, and may overflow a timer."""
 

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from tokenstream.framing._given import Framing
     from tokenstream.limits import Limits
 
-__all__ = ["Connection"]
-
 _COMES_FRAMED = frozenset({"pieces", "body"})
 """Values of `Format.framing` for input that arrives framed and is passed on unchanged."""
 

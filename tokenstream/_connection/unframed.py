@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from tokenstream.framing._sniff import Sniffed
     from tokenstream.limits import Limits
 
-__all__ = ["OF_SSE", "Unframed"]
-
 OF_SSE = "event_name_missing"
 """The departure that only an event stream can show, since other framings have no event names."""
 _JSON_SPACE = (b"\n", b"\r", b" ", b"\t")

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Message, Part
 
-__all__ = ["Aligner", "difference", "is_same_call"]
-
 _TEXTS: dict[type, str] = {
     TextDelta: "text",
     ReasoningDelta: "text",

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from tokenstream.formats.base import Format
     from tokenstream.limits import Limits
 
-__all__ = ["judged", "restored", "standing"]
-
 # An instance would build the models of all messages, which costs a fifth of `import tokenstream`.
 _VERSION: int = Checkpoint.model_fields["version"].default
 _RESUMABLE = "openai-responses and gemini-interactions"

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from tokenstream.stages import Reorder
     from tokenstream.stages._metrics import Metrics
 
-__all__ = ["Glancing", "decoder_of", "is_the_callers", "no_event", "through_of"]
-
 
 class Observes(Protocol):
     """An observer of a machine, such as a tracer."""

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Usage
     from tokenstream.stages._guards.guards import Guards
 
-__all__ = ["GuardedMachine", "Stops"]
-
 
 class Stops(Protocol):
     """The stream that a machine belongs to, as far as the machine can end it."""

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Usage
 
-__all__ = ["Hold", "shows"]
-
 _SHOWING = (*GROWING, ToolCallDone, CitationAdded)
 _SILENT_PARTS = frozenset({"text", "reasoning", "refusal"})
 """Kinds of parts that show nothing while they are empty."""

@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from tokenstream.framing._content_coding import ContentDecoder
     from tokenstream.message import Checkpoint, Ending, Usage
 
-__all__ = ["Machine"]
-
 _LOWEST_OTHER_STATUS = 300
 _NONE_GIVEN: tuple[Sequence[Event], int] = ((), 0)
 _TRUNCATIONS = (StreamTruncated, StreamInterrupted, StreamStalled)

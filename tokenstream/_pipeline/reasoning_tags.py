@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.answer import Throughs
     from tokenstream.limits import Limits
 
-__all__ = ["ReasoningTags", "tagged"]
-
 _KNOWN = ("think", "thinking", "thought", "reasoning")
 """The tags that models are known to wrap their reasoning in."""
 

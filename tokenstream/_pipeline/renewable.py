@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import Checkpoint, Ending
 
-__all__ = ["RenewableMachine"]
-
 
 class RenewableMachine(GuardedMachine):
     """Holds back the first events of each connection, and can be made ready for another one.

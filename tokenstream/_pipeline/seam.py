@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Part
 
-__all__ = ["Seam"]
-
 _NO_TEXT_YET = (MessageStart, ReasoningDelta, CitationAdded, PartDelta, Ping, UsageUpdate, Unknown)
 """Events after which the continuation may still take up the answer's open text."""
 _ENDED = -1

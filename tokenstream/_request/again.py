@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._continuation import Prefix
     from tokenstream.stream._driver import Options
 
-__all__ = ["request_again"]
-
 Asked: TypeAlias = "tuple[str, str, Any, Deadlines | None, dict[str, Any]]"
 """The arguments of a request: method, address, client, deadlines, and the options for httpx."""
 

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.stream._attempts import Attempt
 
-__all__ = ["ContinuationRequests", "check_continuable"]
-
 
 @dataclass(frozen=True, slots=True)
 class _Shape:

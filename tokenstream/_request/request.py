@@ -28,8 +28,6 @@ from tokenstream.stream._reading.wake import shut_down
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-__all__ = ["Request", "headers_but"]
-
 _CONNECT_SECONDS = 10.0
 """Connect timeout of the library's own client, in seconds."""
 _MOST_REDIRECTS = 20

@@ -11,8 +11,6 @@ from tokenstream.formats._registry import names
 if TYPE_CHECKING:
     from tokenstream.errors import StreamError
 
-__all__ = ["ASK_FOR_A_STREAM", "FORMATS", "Origin", "advice", "told"]
-
 Origin: TypeAlias = Literal["request", "pipe", "file"]
 """Source of an answer."""
 

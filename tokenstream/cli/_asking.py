@@ -17,8 +17,6 @@ from tokenstream.testing._recordings.secrets import find_secret, without_secret_
 if TYPE_CHECKING:
     from io import BufferedReader
 
-__all__ = ["Asked", "add_request", "asked", "asks_for_something", "open_file", "standard_input"]
-
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """A header's name: a token of RFC 9110 §5.6.2."""
 

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from tokenstream.stages import Metrics
     from tokenstream.stream import Stream
 
-__all__ = ["add_to", "run"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from tokenstream.steps import RunEvents, Step
     from tokenstream.stream import AsyncStream
 
-__all__ = ["run"]
-
 _HZ = 20
 """Redraws of the tree per second."""
 _RATE = 30.0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["FAILED", "MISUSE", "CommandFailed", "reason_of"]
-
 FAILED = 1
 """Exit status when a file, an address or the output cannot be used."""
 MISUSE = 2

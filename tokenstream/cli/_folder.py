@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from tokenstream.testing._recordings.frames import Framing
 
-__all__ = ["Folder", "Recording"]
-
 _EXPECTATION = ".expected.json"
 """Ending of the files that describe a recording beside them and are not recordings."""
 _FRAMINGS: dict[str, Framing] = {SSE: "sse", NDJSON: "ndjson", JSON: "json", AWS: "aws-eventstream"}

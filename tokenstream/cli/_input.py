@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from tokenstream.cli._advice import Origin
     from tokenstream.stream import Stream
 
-__all__ = ["open_stream", "origin_of"]
-
 _URL = re.compile(r"https?://", re.IGNORECASE)
 _OTHER_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _HOST = re.compile(

@@ -18,8 +18,6 @@ from tokenstream.errors import StreamError
 if TYPE_CHECKING:
     from tokenstream.stream import Stream
 
-__all__ = ["add_to"]
-
 _ABOUT = """\
 Print the events of a streamed answer, one a line, each with the seconds since the
 start; then the message, its metrics, what the server did that its documents do not

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
 
-__all__ = ["JSONLines"]
-
 
 class JSONLines:
     """Prints each event as an object, and the result as the last one.

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Message, Part, Usage
 
-__all__ = ["Lines"]
-
 _MOST = 100
 """Length up to which an event's line shows a piece, in characters; the message shows all of it."""
 _MOST_PART = 300

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Ending, Message
     from tokenstream.stream import Stream
 
-__all__ = ["STATUS_OF", "Report", "facts_of", "figures_of"]
-
 STATUS_OF: dict[Ending, int] = {"complete": 0, "truncated": 3, "stopped": 4, "streaming": 4, "failed": 5}
 """Exit status for each ending."""
 _WORST_FIRST: tuple[Ending, ...] = ("failed", "truncated", "stopped", "streaming")

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-__all__ = ["RichScreen", "Screen", "open_screen"]
-
 _WIDEST = 80
 """Most columns used: longer lines are hard to read."""
 _ROOM = 5

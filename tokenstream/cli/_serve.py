@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from tokenstream.cli._folder import Recording
     from tokenstream.testing._serve.server import Request
 
-__all__ = ["add_to", "answers"]
-
 _ABOUT = """\
 Answer any request with a recording of a folder, so that an SDK, curl or a browser
 can be pointed at it. The first part of the path that names a recording counts, with

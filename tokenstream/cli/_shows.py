@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json import Partial
     from tokenstream.stream import Stream
 
-__all__ = ["show_form", "show_markdown"]
-
 _HZ = 30
 """Largest number of redraws per second."""
 

@@ -10,8 +10,6 @@ from pydantic import BaseModel
 
 from tokenstream._basics.visible import one_line
 
-__all__ = ["compact", "quoted"]
-
 
 def quoted(text: str) -> str:
     r"""Return `text` as a JSON string that is safe to print on a terminal.

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from tokenstream.formats.base import Format
     from tokenstream.limits import Limits
 
-__all__ = ["create", "detect", "load_for", "names", "possible"]
-
 # Module and class of each format. Detection asks them in this order and loads each as it is
 # asked, so the commonest come first; no two formats claim the same payload.
 _FORMATS: dict[str, tuple[str, str]] = {

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["read_headers"]
-
 _CONSTANTS = {0: True, 1: False}
 _INTEGERS = {2: 1, 3: 2, 4: 4, 5: 8, 8: 8}
 """Sizes in bytes of the header types that are integers; type 8 is a time in milliseconds."""

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.framing.json_array import ElementReader
 
-__all__ = ["JSONBody"]
-
 MadeT = TypeVar("MadeT")
 
 _SPACE = b" \t\r\n"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from tokenstream.errors import MisuseError
 
-__all__ = ["as_bytes"]
-
 
 def as_bytes(chunk: object, parser: str, *, ended: bool, advice: str = "") -> bytes:
     """Return a chunk as immutable bytes.

@@ -10,8 +10,6 @@ from tokenstream.framing.sse import ServerSentEvent, SSEParser
 if TYPE_CHECKING:
     from tokenstream.framing.sse import Frame
 
-__all__ = ["COMMENT", "CommentedSSEParser"]
-
 COMMENT = ServerSentEvent(b"", "comment", "")
 """The frame for a comment; compare with `is`."""
 _LINE = re.compile(rb"[^\r\n]*[\r\n]*")

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from tokenstream.limits import Limits
 
-__all__ = ["ContentDecoder"]
-
 _PIECE = 1024 * 1024
 """Maximum bytes to decompress at once: a bomb grows no further before it is measured."""
 _SLICE = 256

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.limits import Limits
 
-__all__ = ["Framing", "Messages", "Payloads"]
-
 
 class Framing(Protocol):
     """Chunks in, frames out: cuts the input of one connection."""

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.limits import Limits
 
-__all__ = ["SLICE", "LineFraming"]
-
 SLICE = 64 * 1024
 """Bytes that are split at a time.
 

@@ -6,8 +6,6 @@ import re
 from typing import Literal, TypeAlias
 from zlib import crc32
 
-__all__ = ["Sniffed", "sniff", "title_of"]
-
 Sniffed: TypeAlias = Literal["sse", "json", "aws-eventstream", "html", "unknown", "undecided"]
 """The kind of a body; "undecided" asks for more bytes."""
 

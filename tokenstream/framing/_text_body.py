@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tokenstream.errors import StreamError
 
-__all__ = ["TextBody"]
-
 _UTF8 = getincrementaldecoder("utf-8")
 
 

@@ -6,8 +6,6 @@ from codecs import getincrementaldecoder
 
 from tokenstream.framing._lines import SLICE
 
-__all__ = ["count_malformed", "is_utf8"]
-
 _UTF8 = getincrementaldecoder("utf-8")
 
 

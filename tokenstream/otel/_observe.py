@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from tokenstream.otel._tools import Around
     from tokenstream.stream._tap.onlooker import Onlooker
 
-__all__ = ["observe"]
-
 StreamT = TypeVar("StreamT", bound="Stream | AsyncStream | Tap[Any] | AsyncTap[Any]")
 
 _NS = 1_000_000_000

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["FORMATS", "HOSTS", "OPERATIONS", "PATHS", "format_at", "operation_of", "provider_of"]
-
 _OTHER = "_OTHER"
 HOSTS = {
     ".api.openai.com": "openai",

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from tokenstream.otel._requested import Attributes
 
-__all__ = ["LEFT", "NAME", "Report", "Told", "instruments_of", "quietly", "tell", "tell_left"]
-
 NAME = "tokenstream"
 _SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 _TOKENS = tuple(4**power for power in range(14))

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from urllib.parse import SplitResult
 
-__all__ = ["Attributes", "model_in", "parameters_of", "place_of"]
-
 Attributes: TypeAlias = "dict[str, str | bool | int | float | Sequence[str]]"
 
 _MODEL = re.compile(r"/(?:models?|deployments)/([^/:]+)")

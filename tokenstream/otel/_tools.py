@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     Around: TypeAlias = Callable[[ToolCall], AbstractContextManager[Any]]
 
-__all__ = ["around_tools"]
-
 
 def around_tools(told: Told, within: Around | None) -> Around:
     """Return a context manager to run a tool in; the tool's span is current there.

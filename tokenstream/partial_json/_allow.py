@@ -5,8 +5,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-__all__ = ["Allow"]
-
 try:
     # The package has no type annotations.
     Allow: Any = import_module("partial_json_parser").Allow

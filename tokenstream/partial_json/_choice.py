@@ -6,8 +6,6 @@ from typing import Any, Literal, TypeAlias
 
 from tokenstream.errors import MisuseError
 
-__all__ = ["DocumentChoice", "check_choice"]
-
 DocumentChoice: TypeAlias = Literal["first", "last", "matching"]
 """The document to read among several: the first, the last, or the one that validates against the type."""
 

@@ -14,20 +14,6 @@ if TYPE_CHECKING:
 
     from tokenstream.partial_json.events import JSONEvent, JSONKind
 
-__all__ = [
-    "ARR",
-    "BOOL",
-    "NULL",
-    "NUM",
-    "OBJ",
-    "STR",
-    "TO_SETTLE",
-    "Document",
-    "Frame",
-    "forget",
-    "new_event",
-]
-
 # The bits of partial-json-parser's `Allow`, repeated here so that the package is not loaded for them.
 STR, NUM, ARR, OBJ, NULL, BOOL = 1, 2, 4, 8, 16, 32
 

@@ -10,8 +10,6 @@ from tokenstream.partial_json._parser import PartialJSONParser
 if TYPE_CHECKING:
     from tokenstream.partial_json._repairs import Lenient, Repair
 
-__all__ = ["mend"]
-
 
 def mend(text: str, lenient: Lenient, *, max_depth: int) -> tuple[str, tuple[Repair, ...]]:
     """Return a whole text as JSON, and the repairs that were needed.

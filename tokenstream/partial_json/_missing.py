@@ -5,8 +5,6 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Final, Literal, NoReturn
 
-__all__ = ["MISSING", "Missing"]
-
 
 class Missing(Enum):
     """The type of `MISSING`, for annotations."""

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._repairs import Lenient, Repair
     from tokenstream.partial_json.events import JSONEvent
 
-__all__ = ["OutputParser", "PartialJSONParser", "fault_in"]
-
 _DEFAULT_ALLOW = STR | ARR | OBJ
 
 

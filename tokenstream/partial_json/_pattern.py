@@ -10,8 +10,6 @@ from tokenstream.errors import MisuseError
 if TYPE_CHECKING:
     from tokenstream.partial_json.events import ValueDone, ValueStart
 
-__all__ = ["CONTAINERS", "OFF", "At", "Follower", "Pattern"]
-
 At: TypeAlias = str | tuple[str | int, ...]
 """A path as users write it: `"recipes.*.steps"`, or a tuple of keys if one contains a dot."""
 

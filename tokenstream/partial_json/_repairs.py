@@ -6,8 +6,6 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from tokenstream.errors import MisuseError
 
-__all__ = ["MOST_REPAIRS", "REPAIRS", "Lenient", "Repair", "RepairName", "Repairs", "checked_lenient"]
-
 Lenient: TypeAlias = bool | Literal["closed"]
 """True to read text that is almost JSON; "closed" refuses it if its end is missing."""
 

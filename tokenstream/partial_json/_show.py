@@ -11,8 +11,6 @@ from tokenstream.errors import MisuseError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Cutter", "How", "Show", "WordLog", "check_show", "log_for", "said_in", "said_of"]
-
 How: TypeAlias = Literal["characters", "words", "values"]
 """The unit in which growing text shows."""
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Usage
     from tokenstream.sources import AsyncSource
 
-__all__ = ["Contender", "race"]
-
 
 class Contender:
     """An attempt that reads until it shows content; the stream then reads the same chunks again.

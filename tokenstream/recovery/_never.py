@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.message import Message, Part
 
-__all__ = ["JSON_ASKED", "JSON_TEXT", "is_bad_request", "refuses_prefill", "why_never"]
-
 JSON_TEXT = "its text is JSON, which only a prefix can continue"
 JSON_ASKED = "the request asks for JSON, which only a prefix can continue"
 """Reasons for answers that a model would continue in prose."""

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from tokenstream.sources import AsyncSource, SyncSource
     from tokenstream.stream._attempts import Attempt
 
-__all__ = ["AsyncOpener", "Opener", "SyncOpener", "openers_of", "told_prefix"]
-
 _WHERE = "the server"
 _AT_HAND = frozenset({bytes, str, list, tuple, dict})
 """Types that can be read any number of times."""

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Message
 
-__all__ = ["outcome_of", "shows_but"]
-
 _WORDS: dict[Outcome, str] = {
     "empty": "the answer is empty",
     "refusal": "the model declined to answer",

@@ -39,9 +39,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._continuation import Continuation
     from tokenstream.stream._driver import Driver
 
-__all__ = ["Recovery"]
-
-
 _LONGEST_WAIT = 60.0
 """Longest backoff, in seconds."""
 _LONGEST_ASKED = 300.0

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 StreamT = TypeVar("StreamT", Stream, AsyncStream)
 
-__all__ = ["aresilient", "checked", "read_again", "resilient"]
-
 
 def resilient(
     open: Opens,  # noqa: A002 - what it does

@@ -12,8 +12,6 @@ from tokenstream.formats.base import Format
 from tokenstream.limits import check_wait
 from tokenstream.stream._attempts import Attempt
 
-__all__ = ["Condition", "Fallback", "Mode", "Opens", "Retry"]
-
 Mode: TypeAlias = Literal["auto", "resume", "continue", "restart"]
 """Recovery of an answer that broke off after its first content."""
 Opens: TypeAlias = Callable[[Attempt], Any] | Callable[[], Any]

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from tokenstream.recovery._open import Opener
     from tokenstream.recovery._retry import Retry
 
-__all__ = ["ContinuationRules", "note"]
-
 _LEAST_PART, _LEAST_TOKENS = 10, 16
 """Least remaining limit if it is estimated: a tenth of the limit, and this many tokens."""
 

@@ -8,8 +8,6 @@ from typing import Any
 
 from tokenstream.stream._continuation import Prefix
 
-__all__ = ["VLLM", "forget_refusals", "has_refused", "known_prefix", "refuse"]
-
 _REMEMBERED = 1_000
 """Most pairs of host and model to remember."""
 

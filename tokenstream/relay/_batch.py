@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
 
-__all__ = ["merged"]
-
 
 def merged(events: Iterable[Event]) -> Iterator[Event]:
     """Yield the same events, with neighbouring deltas of one part merged into one.

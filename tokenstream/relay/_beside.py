@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._async_driver import AsyncDriver
     from tokenstream.stream._reading.host import Host
 
-__all__ = ["Beside"]
-
 
 class Beside:
     """Reads a stream that has no other reader.

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._shape import Shape
     from tokenstream.turns import Drop
 
-__all__ = ["AsyncEncoded", "Encoded", "EncodedRun", "encode", "payloads"]
-
 PieceT = TypeVar("PieceT")
 
 

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Ending
 
-__all__ = ["EventsIn"]
-
 _MOST = 1024
 """Most events returned together."""
 

@@ -18,8 +18,6 @@ from tokenstream.events import (
 if TYPE_CHECKING:
     from tokenstream.events import Event
 
-__all__ = ["without_own"]
-
 _VALUES: dict[type, str] = {
     PartStart: "content",
     PartDone: "content",

@@ -13,8 +13,6 @@ from tokenstream.relay._encoders.encoder import Encoder
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Protocol", "headers", "protocol"]
-
 _FURTHER: dict[str, dict[str, str]] = {
     # The AI SDK's own servers send it, and some of its clients look for it.
     "ui-message": {"x-vercel-ai-ui-message-stream": "v1"},

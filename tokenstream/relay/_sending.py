@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._shape import Shape
     from tokenstream.turns import Drop
 
-__all__ = ["Sending"]
-
 _BINARY = "application/vnd.amazon.eventstream"
 
 

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     Shape: TypeAlias = Callable[[TextView], Any]
     _Lane: TypeAlias = tuple[int, str | None]
 
-__all__ = ["Shape", "Shaping", "stages_of"]
-
 _NO_TEXT = frozenset({"accumulate", "markdown_blocks", "patches"})
 """Methods of a text view that do not produce text piece by piece."""
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from tokenstream.stages._tools.kinds import Tool
     from tokenstream.stages._tools.signature import Signature
 
-__all__ = ["Described", "describe", "describe_type"]
-
 _EMPTY = inspect.Parameter.empty
 _OPTIONAL = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
 _NO_JSON = "has a type that no JSON schema can describe"

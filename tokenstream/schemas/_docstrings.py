@@ -7,8 +7,6 @@ import inspect
 import re
 from typing import Any
 
-__all__ = ["docstring_of", "first_paragraph", "parameter_descriptions"]
-
 _begins_section: Any = re.compile(
     r"(?:Args|Arguments|Attributes|Parameters):|(?:Returns|Raises|Yields|Examples?|Notes?):$"
     r"|:(?:param|type|returns?|rtype|raises)\b"

@@ -20,8 +20,6 @@ from tokenstream.schemas._rules import (
     Rules,
 )
 
-__all__ = ["ResponseFormat", "response_format"]
-
 _MOST_NAME = 64
 _OTHER = re.compile(r"[^A-Za-z0-9_-]")
 

@@ -19,19 +19,6 @@ from tokenstream._basics.untrusted import is_dict, is_list
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = [
-    "ANTHROPIC_STRICT",
-    "COHERE_STRICT",
-    "GEMINI",
-    "MISTRAL_STRICT",
-    "OLLAMA",
-    "OPENAI_STRICT",
-    "PLAIN",
-    "Refused",
-    "Rules",
-    "definition",
-]
-
 _BASIC = frozenset(
     {"$ref", "anyOf", "const", "description", "enum", "items", "properties", "required", "type"}
 )

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from tokenstream.stages._tools.kinds import Tool
 
-__all__ = ["Tools"]
-
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 

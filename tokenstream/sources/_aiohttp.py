@@ -12,8 +12,6 @@ from tokenstream.sources._plain import at_once
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-__all__ = ["from_aiohttp", "is_aiohttp"]
-
 _NAMES = ("status", "headers", "content", "release", "real_url")
 
 

@@ -18,15 +18,6 @@ if TYPE_CHECKING:
 
     from tokenstream.sources._kinds import AsyncSource, SyncSource
 
-__all__ = [
-    "from_async_manager",
-    "from_awaitable",
-    "from_manager",
-    "is_async_manager",
-    "is_awaitable",
-    "is_manager",
-]
-
 _WHERE = "the server"
 _OWNED = ("close", "aclose", "acquire", "request")
 """Methods of objects that outlive one answer: clients, sessions, locks."""

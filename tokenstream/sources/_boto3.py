@@ -15,16 +15,6 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.sources._kinds import SyncSource
 
-__all__ = [
-    "aws_failed",
-    "beneath",
-    "from_event_stream",
-    "is_event_stream",
-    "is_response",
-    "stream_of",
-    "where_in",
-]
-
 _WHERE = ("stream", "body")
 """Keys of the stream in responses of `converse_stream` and `invoke_model_with_response_stream`."""
 _CHANGED = frozenset({"ChecksumMismatch", "DuplicateHeader", "InvalidHeadersLength", "InvalidPayloadLength"})

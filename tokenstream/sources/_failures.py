@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
     from tokenstream.limits import Deadlines
 
-__all__ = ["opening_failed", "reading_failed", "request_refused"]
-
 _TRANSPORT = frozenset(
     {
         "TransportError",

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from tokenstream.sources._websocket import Socket
 
-__all__ = ["async_source", "is_asynchronous", "sync_source"]
-
 _PLACE = re.compile(
     r"(?:https?|wss?)://\S{1,2000}|[^\s{}\[\]<>\"]{1,1000}\.(?:sse|jsonl?|ndjson|eventstream|txt|log|gz|bin|raw)"
 )

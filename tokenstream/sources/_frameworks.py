@@ -12,8 +12,6 @@ from tokenstream._basics.untrusted import is_list
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["framework_payload_of", "holds_a_run", "is_run_event", "model_event_of"]
-
 _OF_LANGCHAIN = (
     "type",
     "id",

@@ -11,8 +11,6 @@ from tokenstream.sources._kinds import SyncSource, is_like
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["from_http_client", "is_http_client"]
-
 _NAMES = ("getheaders", "isclosed", "read1", "reason")
 _AT_A_TIME = 65_536
 _SHUT_RDWR = 2

@@ -10,8 +10,6 @@ from tokenstream.errors import MisuseError
 from tokenstream.sources._kinds import AsyncSource, SyncSource, do_nothing, is_like
 from tokenstream.sources._plain import at_once
 
-__all__ = ["from_async_response", "from_response", "is_response"]
-
 _NAMES = ("iter_raw", "aiter_raw", "status_code", "headers", "stream")
 
 

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from tokenstream._connection.status import ResponseHead
     from tokenstream.limits import Deadlines
 
-__all__ = ["SKIPPED", "AsyncSource", "Deferred", "SyncSource", "do_nothing", "is_like", "named"]
-
 SKIPPED = object()
 """Stands for an item that adds nothing to the earlier ones."""
 

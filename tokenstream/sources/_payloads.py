@@ -15,8 +15,6 @@ from tokenstream.sources._kinds import SKIPPED
 if TYPE_CHECKING:
     from typing import TypeGuard
 
-__all__ = ["Converter", "as_received", "is_object", "is_whole", "payload_of"]
-
 _AS_THEY_ARE = frozenset({bytes, str, dict, bytearray, memoryview})
 _HELPFUL = frozenset({"openai", "anthropic"})
 """SDKs whose stream helpers yield events of their own besides those of the server."""

@@ -15,17 +15,6 @@ from tokenstream.sources._payloads import Converter
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Iterator
 
-__all__ = [
-    "at_once",
-    "closed_by",
-    "from_async_iterable",
-    "from_body",
-    "from_file",
-    "from_iterable",
-    "from_path",
-    "is_file",
-]
-
 _NO_BLOCKING = "the file is non-blocking, so its end cannot be detected; pass a blocking one"
 _AT_A_TIME = 65_536
 """Bytes to ask for in one read of a file."""

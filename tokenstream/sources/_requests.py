@@ -11,8 +11,6 @@ from tokenstream.sources._kinds import SyncSource, do_nothing, is_like
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["from_requests", "from_urllib3", "is_requests", "is_urllib3", "was_read"]
-
 _REQUESTS = ("iter_content", "raw", "status_code", "headers")
 _URLLIB3 = ("release_conn", "read_chunked", "status", "headers")
 _AT_A_TIME = 65_536

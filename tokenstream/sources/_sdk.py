@@ -13,8 +13,6 @@ from tokenstream.sources._plain import closed_by
 if TYPE_CHECKING:
     from tokenstream.sources._kinds import AsyncSource, SyncSource
 
-__all__ = ["from_async_holder", "from_holder", "refused_response", "response_beneath"]
-
 _LOWEST_ERROR_STATUS = 400
 _WHERE = ("response", "http_response", "_response")
 """Attributes that hold the response: in httpx-sse's and SDKs' streams, raw responses, and helpers."""

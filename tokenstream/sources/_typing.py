@@ -15,8 +15,6 @@ from typing_extensions import ReadOnly, TypedDict
 
 from tokenstream.sources._kinds import AsyncSource, Deferred, SyncSource
 
-__all__ = ["AsyncReadable", "SyncReadable"]
-
 
 class _Response(Protocol):
     """A response of httpx or httpx2; its type does not show whether it is sync or async."""

@@ -18,16 +18,6 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import ErrorKind, StatusError
 
-__all__ = [
-    "Socket",
-    "closed_socket",
-    "from_async_socket",
-    "from_socket",
-    "is_socket_closed",
-    "refused_socket",
-    "socket_of",
-]
-
 _SOCKET = ("recv", "send", "ping")
 """Methods of connections of websockets, besides `close`, or `aclose` with trio."""
 _SDK_CONNECTION = ("recv_bytes", "parse_event", "send", "close")

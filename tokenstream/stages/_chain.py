@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 if TYPE_CHECKING:
     from tokenstream.stages._stage import Stage, TimedStage
 
-__all__ = ["Chain"]
-
 InT_contra = TypeVar("InT_contra", contravariant=True)
 OutT = TypeVar("OutT")
 FirstT = TypeVar("FirstT")

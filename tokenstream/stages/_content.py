@@ -17,8 +17,6 @@ from tokenstream.events import (
 if TYPE_CHECKING:
     from tokenstream.events import Event
 
-__all__ = ["GROWING", "has_content"]
-
 GROWING = (TextDelta, RefusalDelta, ToolCallStart, ToolCallDelta, PartDelta, MediaDelta)
 """Events that the accumulator takes for content."""
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Protocol, TypeVar
 
-__all__ = ["NULL", "Cursor"]
-
 ItemT_co = TypeVar("ItemT_co", covariant=True)
 
 NULL: Any = object()

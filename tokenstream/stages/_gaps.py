@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from operator import mul
 from typing import Literal
 
-__all__ = ["NO_COUNTS", "GapHistogram", "buffering", "count_sorted"]
-
 _SHORTEST = 1e-4
 _PER_DECADE = 10
 _BOUNDS = [_SHORTEST * 10 ** (step / _PER_DECADE) for step in range(63)]

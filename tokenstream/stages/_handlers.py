@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from tokenstream.stages._cursor import Cursor
     from tokenstream.stages._tools.kinds import Tool
 
-__all__ = ["Entry", "Run", "ToolFailed", "Work"]
-
 _NO_WORK: list[Work] = []
 _TELLING = (ToolCallDone, PartDone, Finish, PartStart, ToolCallStart)
 """Events that may hand out a call whose arguments are almost JSON."""

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._show import Cutter, How
     from tokenstream.partial_json.events import ValueDone, ValueStart
 
-__all__ = ["Field", "Items", "Partials", "validate_output"]
-
 T = TypeVar("T")
 
 _STOP = "the output is invalid"

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._shapes.write import ByAlias
     from tokenstream.partial_json._typed.patch import Operation
 
-__all__ = ["Patches"]
-
 
 class Patches(SoundStage):
     """A stage from drafts to patches: what has changed since the draft before, as RFC 6902 has it.

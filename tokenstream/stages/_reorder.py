@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from tokenstream.departures import Departures
     from tokenstream.formats.base import Frame
 
-__all__ = ["Reorder"]
-
 Place: TypeAlias = int | str | None
 """Where a frame stands: its number, its id where that is none, or None where it says nothing."""
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._repairs import Lenient, Repair
     from tokenstream.partial_json.events import JSONEvent, ValueDone
 
-__all__ = ["Reading", "Search", "escaped", "no_document"]
-
 OutT = TypeVar("OutT")
 
 _KINDS = {

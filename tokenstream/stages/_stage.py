@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Protocol, TypeVar
 
-__all__ = ["Stage", "TimedStage"]
-
 InT_contra = TypeVar("InT_contra", contravariant=True)
 OutT = TypeVar("OutT")
 

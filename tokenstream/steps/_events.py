@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.steps._log import Answer, Log
 
-__all__ = ["RunEvents"]
-
 
 class RunEvents:
     """The events of a run, from its start; see `Steps.events`.

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from tokenstream.steps._framework import RunOfAFramework
     from tokenstream.steps._run import Steps
 
-__all__ = ["AsyncFollowed", "Followed", "follow"]
-
 ItemT = TypeVar("ItemT")
 
 

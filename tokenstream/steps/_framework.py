@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from tokenstream.steps._spoken import Spoken
     from tokenstream.steps._step import Step
 
-__all__ = ["RunOfAFramework", "RunOfAgents"]
-
 
 class RunOfAFramework(ABC):
     """Makes the steps of a run from a framework's events.

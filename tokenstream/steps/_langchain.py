@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
 
-__all__ = ["GraphMessages", "LangChainRun", "message_in"]
-
 
 class LangChainRun(RunOfAFramework):
     """Reads the events of `astream_events`, of LangChain and of LangGraph's graphs.

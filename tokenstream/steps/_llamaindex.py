@@ -10,8 +10,6 @@ from tokenstream.stages._handlers import ToolFailed
 from tokenstream.steps._framework import RunOfAgents
 from tokenstream.steps._spoken import Spoken
 
-__all__ = ["LlamaIndexRun"]
-
 
 class LlamaIndexRun(RunOfAgents):
     """Reads the events of LlamaIndex's agent workflows; agents and their tools become steps."""

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from tokenstream.events import StepDone, StepStart
     from tokenstream.message import Message, ToolCall
 
-__all__ = ["Answer", "Log"]
-
 
 class Answer:
     """An answer that a step follows: from a stream, or built from events.

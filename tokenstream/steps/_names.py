@@ -19,8 +19,6 @@ from tokenstream.message import ToolCall
 if TYPE_CHECKING:
     from tokenstream.events import Event
 
-__all__ = ["Names"]
-
 
 class Names:
     """Maps the part numbers and call ids of each answer to those of the run.

@@ -10,8 +10,6 @@ from tokenstream.sources._payloads import payload_of
 from tokenstream.steps._framework import RunOfAgents
 from tokenstream.steps._spoken import Spoken
 
-__all__ = ["AgentsRun"]
-
 _ENDS = ("response.completed", "response.incomplete", "response.failed")
 
 

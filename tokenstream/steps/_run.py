@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from tokenstream.steps._follow import AsyncFollowed, Followed
     from tokenstream.steps._step import Step
 
-__all__ = ["Steps"]
-
 ItemT = TypeVar("ItemT")
 
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from tokenstream.message import ToolCall
     from tokenstream.steps._step import Step
 
-__all__ = ["Spoken"]
-
 
 class Spoken:
     """One answer of a model in a step.

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from tokenstream.steps._run import Steps
     from tokenstream.stream import AsyncStream, Stream
 
-__all__ = ["OPEN", "Block", "LeftOpen", "Step"]
-
 StreamT = TypeVar("StreamT", bound="Stream | AsyncStream")
 State: TypeAlias = Literal["running", "done", "failed", "stopped"]
 """The state of a run or a step."""

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
 
-__all__ = ["described", "drawn", "tokens_of"]
-
 
 def drawn(run: Steps) -> str:
     """Return a drawing of a run with all its steps, one line each."""

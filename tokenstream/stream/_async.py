@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._opening import First
     from tokenstream.stream._session.responses import AsyncResponses
 
-__all__ = ["AsyncStream"]
-
 
 class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
     r"""Read the streamed answer of a model in an `async for` loop.

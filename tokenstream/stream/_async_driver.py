@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._opening import First
     from tokenstream.stream._reading.items import Bell
 
-__all__ = ["AsyncDriver"]
-
 _ENDED = Phase.ENDED
 
 

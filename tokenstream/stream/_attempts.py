@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Message, Usage
     from tokenstream.stream._continuation import Continuation
 
-__all__ = ["Attempt", "AttemptMode", "AttemptReport"]
-
 AttemptMode: TypeAlias = Literal["start", "restart", "resume", "continue", "hedge"]
 """The kind of an attempt.
 

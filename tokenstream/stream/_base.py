@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._driver import Driver
     from tokenstream.stream._tap.onlooker import Onlooker
 
-__all__ = ["StreamBase", "reader_of"]
-
 DriverT = TypeVar("DriverT", bound="Driver")
 
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from tokenstream.message import Part
 
-__all__ = ["Continuation", "Prefix"]
-
 _WORDS = """\
 Your last answer was cut off by a broken connection; what you see of it is all that arrived. \
 Go on exactly where it stops, and do not begin again. \

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from tokenstream.stages import Reorder
     from tokenstream.stream._attempts import AttemptReport
 
-__all__ = ["First", "Recovers", "is_failure", "known_first", "prepare", "taken"]
-
 _LOWEST_OTHER_STATUS = 300
 First: TypeAlias = Literal["head", "event"]
 """The point up to which `wait_open` waits: the head of the response, or the first event."""

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Checkpoint
     from tokenstream.stages import Reorder
 
-__all__ = ["Options"]
-
 
 class Options(NamedTuple):
     """The caller's options for reading a stream."""

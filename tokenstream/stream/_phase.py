@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 from enum import Enum
 
-__all__ = ["NEXT", "Phase", "Step", "Verdict"]
-
 
 class Phase(Enum):
     """Phase of a stream between its first read and its verdict.

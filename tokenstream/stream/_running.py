@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._sync_driver import SyncDriver
     from tokenstream.stream._views.aspects import Cursors
 
-__all__ = ["run", "run_async"]
-
 
 def run(driver: SyncDriver, cursors: Cursors, router: Router) -> ToolResults:
     """Read a stream to its end with a router, one handler after the other.

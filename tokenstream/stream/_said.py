@@ -6,8 +6,6 @@ import sys
 
 from tokenstream.errors import ConcurrentRead, StreamInterrupted
 
-__all__ = ["broken_off", "concurrent", "homeless", "inform", "log", "warn"]
-
 
 def log(message: str, *details: object) -> None:
     """Log a debugging message; it must never contain the answer or the request."""

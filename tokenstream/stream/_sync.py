@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._opening import First
     from tokenstream.stream._session.responses import Responses
 
-__all__ = ["Stream"]
-
 
 class Stream(StreamBase[SyncDriver], Choice):
     r"""Read the streamed answer of a model in a `for` loop.

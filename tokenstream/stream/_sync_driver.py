@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._opening import First
     from tokenstream.stream._reading.items import Bell
 
-__all__ = ["SyncDriver"]
-
 _ENDED = Phase.ENDED
 
 

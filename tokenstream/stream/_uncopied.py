@@ -6,8 +6,6 @@ from typing import NoReturn, SupportsIndex
 
 from tokenstream._basics.elsewhere import Refused
 
-__all__ = ["Uncopied"]
-
 
 class Uncopied:
     """An object that refuses to be copied, because both copies would read from one source."""

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-__all__ = ["Document"]
-
 # rich's own parser gives up at ten nested lists.
 _PARSER = MarkdownIt("commonmark", {"maxNesting": 60}).enable(["strikethrough", "table"])
 _DEEPEST = 57

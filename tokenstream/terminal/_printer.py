@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from tokenstream.stages import MarkdownBlock
     from tokenstream.terminal._document import Document
 
-__all__ = ["MarkdownPrinter"]
-
 _ERASE_ROW = "\x1b[2K"
 # Erases the row, then everything from its second column on: tmux would copy into the
 # scrollback what is erased from the screen's very first cell on.

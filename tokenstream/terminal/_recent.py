@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["recent"]
-
 _ITEM = re.compile(r"^(?:[-+*]|\d{1,9}[.)])[ \t]", re.MULTILINE)
 """Matches the start of a top-level list item."""
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     )
     from tokenstream.turns._drop import Drop, Kind
 
-__all__ = ["to_anthropic"]
-
 
 def to_anthropic(message: Message, drop: Drop) -> dict[str, Any]:
     """Return a message as `Message.to_anthropic` does."""

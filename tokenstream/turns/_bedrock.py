@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     )
     from tokenstream.turns._drop import Drop, Kind
 
-__all__ = ["to_bedrock"]
-
 _IMAGES = frozenset({"png", "jpeg", "gif", "webp"})
 _RESULTS = frozenset({"document", "image", "json", "searchResult", "text", "video"})
 _CITED = ("title", "source", "sourceContent", "location")

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Citation, Message, ReasoningPart, TextPart, ToolCall
     from tokenstream.turns._drop import Drop, Kind
 
-__all__ = ["to_cohere"]
-
 
 def to_cohere(message: Message, drop: Drop) -> dict[str, Any]:
     """Return a message as `Message.to_cohere` does."""

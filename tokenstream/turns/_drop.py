@@ -7,8 +7,6 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from tokenstream.errors import MisuseError
 
-__all__ = ["Drop", "Kind", "names_of"]
-
 Kind: TypeAlias = Literal[
     "text",
     "reasoning",

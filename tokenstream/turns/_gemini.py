@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     )
     from tokenstream.turns._drop import Drop, Kind
 
-__all__ = ["to_gemini"]
-
 _INSIDE = ("displayName",)
 
 

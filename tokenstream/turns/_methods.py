@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["METHODS"]
-
 METHODS = {
     "anthropic": "to_anthropic",
     "bedrock-converse": "to_bedrock",

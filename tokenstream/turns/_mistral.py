@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     )
     from tokenstream.turns._drop import Drop, Kind
 
-__all__ = ["to_mistral"]
-
 _CHUNKS = frozenset({"document_url", "file", "image_url", "input_audio", "resource", "resource_link"})
 """Chunks beside text, reasoning and references that a request may hold."""
 

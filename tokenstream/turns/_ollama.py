@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from tokenstream.message import MediaPart, Message, ReasoningPart, TextPart, ToolCall
     from tokenstream.turns._drop import Drop, Kind
 
-__all__ = ["to_ollama"]
-
 _MADE_UP = re.compile(r"call_\d{1,4}")
 
 

@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from tokenstream.message import MediaPart, Message, ReasoningPart, RefusalPart, TextPart, ToolCall
     from tokenstream.turns._drop import Drop, Kind
 
-__all__ = ["to_openai_chat"]
-
 _LEGACY = "function_call"
 _SAID = ("refusal", "audio", _LEGACY, "tool_calls")
 _DETAIL_TEXT = {"reasoning.summary": "summary", "thinking": "thinking"}

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     )
     from tokenstream.turns._drop import Drop, Kind
 
-__all__ = ["to_openai_responses"]
-
 _PLACES = ("summary_index", "content_index")
 
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Message, ToolCall
     from tokenstream.turns._drop import Drop, Kind
 
-__all__ = ["ToolResults"]
-
 _BROKEN: tuple[Kind, ...] = ("incomplete", "invalid_tool_call")
 """Kinds that are left out of the assistant's turn unless the application asks for them."""
 _OUTPUTS = {"function_call": "function_call_output", "custom_tool_call": "custom_tool_call_output"}

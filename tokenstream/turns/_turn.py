@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Message, Part
     from tokenstream.turns._drop import Drop, Kind
 
-__all__ = ["Turn", "object_in", "text_arguments"]
-
 _GROWING = ("text", "reasoning", "refusal")
 """Kinds that are useful even if incomplete."""
 _FUNCTIONS = ("function", "function_call")

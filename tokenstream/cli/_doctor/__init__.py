@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from tokenstream.cli._asking import Asked
 
-__all__ = ["add_to"]
-
 _URL = re.compile(r"https?://[^\s/]", re.IGNORECASE)
 _ABOUT = """\
 Ask for an answer and watch when its bytes come: does this path really stream?

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from tokenstream.cli._doctor.hops import Limit, LimitOn
     from tokenstream.cli._doctor.probe import Probe
 
-__all__ = ["Diagnosis", "Finding", "Verdict", "judge"]
-
 Verdict: TypeAlias = Literal["streams", "does not stream", "cannot be told"]
 
 _LONG_SILENCE = 20.0

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["HOPS", "Hop", "Limit", "LimitOn", "find_hops", "find_limits", "round_time"]
-
 LimitOn: TypeAlias = Literal["silence", "first byte", "answer"]
 """Time that a limit bounds: without a byte, until the first byte, or of the whole answer."""
 

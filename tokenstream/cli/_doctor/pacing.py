@@ -11,8 +11,6 @@ from tokenstream.stages._gaps import GapHistogram, buffering
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Arrival", "Moment", "Pace", "PacingVerdict", "moments_of", "pace_of"]
-
 PacingVerdict: TypeAlias = Literal["streams", "whole", "bursts", "unclear"]
 """Arrival of the events: one after the other, all at once, in bursts; or too few to judge."""
 

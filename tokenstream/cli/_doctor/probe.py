@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from tokenstream.cli._asking import Asked
     from tokenstream.framing._sniff import Sniffed
 
-__all__ = ["Ended", "Probe", "codings", "probe"]
-
 Ended: TypeAlias = Literal["end", "broken", "stopped"]
 """End of an answer: its own, a failure of the connection, or Ctrl-C."""
 

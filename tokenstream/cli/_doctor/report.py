@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from tokenstream.cli._doctor.findings import Diagnosis
     from tokenstream.cli._doctor.probe import Probe
 
-__all__ = ["Masked", "as_json", "lines_of"]
-
 _SHOWN = (
     "server",
     "via",

@@ -15,18 +15,6 @@ from tokenstream.message import FinishReason, Usage
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-__all__ = [
-    "COMMON_REASONS",
-    "Mapped",
-    "names_of",
-    "paths_of",
-    "reasons_of",
-    "retryable_of",
-    "sentinel_of",
-    "usage_paths_of",
-    "where_of",
-]
-
 COMMON_REASONS: dict[str, FinishReason | None] = {
     "stop": "stop",
     "eos": "stop",

@@ -11,8 +11,6 @@ from tokenstream.errors import MisuseError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["ROOT", "Path", "find", "find_text", "path_of", "plain_places"]
-
 Path: TypeAlias = tuple[str | int, ...]
 """Keys and list indexes from the top of a payload; `"*"` is every item of a list."""
 

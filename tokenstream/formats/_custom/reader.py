@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
-__all__ = ["Custom"]
-
 
 class Custom(Format):
     """Payloads read by a mapping; made by `custom`.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["format_of_path"]
-
 _PATHS: tuple[tuple[str, str], ...] = (
     (r"/chat/completions", "openai-chat"),
     (r"/completions", "openai-completions"),

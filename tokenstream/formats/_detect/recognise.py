@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from tokenstream.formats.base import Format, Frame
     from tokenstream.limits import Limits
 
-__all__ = ["PING", "WAIT", "is_message", "likeliest", "recognise"]
-
 PING = "a ping"
 """Marks a frame that is a sign of life in any format."""
 WAIT = "another frame may tell"

@@ -24,17 +24,6 @@ if TYPE_CHECKING:
     from tokenstream.formats.base import Frame
     from tokenstream.limits import Limits
 
-__all__ = [
-    "error_in",
-    "is_malformed",
-    "is_whole",
-    "lines_without_ends",
-    "no_piece",
-    "not_a_stream",
-    "of_no_format",
-    "payload_of",
-]
-
 _MOST_NAMES = 5
 _WORDS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
 """Values that are words, in JSON and its supersets."""

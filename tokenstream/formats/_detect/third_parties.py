@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from tokenstream.formats.base import Format
 
-__all__ = ["detect", "forget", "load", "names"]
-
 GROUP = "tokenstream.formats"
 """Entry point group: each name is a format's name, each value its class."""
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.limits import Limits
 
-__all__ = ["Undetected"]
-
 _MOST_HELD = 64
 
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     Fits = Callable[[Any], bool]
     """Returns True if a value may take the place of the learnt one."""
 
-__all__ = ["DecodedShape"]
-
 _MOST_VALUES = 256
 """Values in the largest payload whose shape is learnt."""
 _MOST_DEEP = 16

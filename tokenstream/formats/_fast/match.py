@@ -16,8 +16,6 @@ from pydantic_core import from_json
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["CODE", "DIGITS_IN_A_ROW", "NUMBER", "Hole", "Match", "is_count", "matcher"]
-
 Match: TypeAlias = "Callable[[bytes], str | None]"
 """Returns the text of a payload of one shape; None for any other payload and for an empty text."""
 

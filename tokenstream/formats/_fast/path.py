@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     Follow = Callable[[Any], bool | None]
     """Takes a delta that was not decoded; returns False if it must be decoded after all."""
 
-__all__ = ["Fast", "FastPath", "Read", "refuse"]
-
 _MOST_ENTRIES = 4
 _WORTH_LEARNING = 12
 """Payloads after which learning an entry has paid off."""

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from tokenstream.formats._fast.match import Match
 
-__all__ = ["PADDING", "Path", "Shape", "at", "found_at"]
-
 Path: TypeAlias = tuple[str | int, ...]
 """The place of a value in a payload."""
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import Usage
 
-__all__ = ["Answer", "Through", "Throughs"]
-
 _ABSENT = object()
 
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
-__all__ = ["BlockParts"]
-
 
 class _Block(Protocol):
     @property

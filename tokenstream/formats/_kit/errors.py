@@ -14,18 +14,6 @@ from tokenstream.formats._kit.open import mend
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = [
-    "error_kind",
-    "exception_error",
-    "headers_said",
-    "is_final",
-    "judge",
-    "kind_of_status",
-    "named_exception",
-    "provider_error",
-    "text_error",
-]
-
 # Words found in providers' error types and codes (wire-formats §1.4, §4.5); the first match decides.
 _KINDS: tuple[tuple[str, ErrorKind, bool | None], ...] = (
     ("insufficient_quota", "rate_limited", False),

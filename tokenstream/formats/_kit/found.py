@@ -7,8 +7,6 @@ from typing import Any
 from tokenstream._basics.untrusted import dicts_of, int_of, is_list, text_of
 from tokenstream.message import FoundImage
 
-__all__ = ["images_in", "questions_in"]
-
 
 def images_in(fields: dict[str, Any]) -> tuple[FoundImage, ...]:
     """Return the images that Perplexity lists.

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason, Part
 
-__all__ = ["NamedKind", "NamedParts", "call_id_of"]
-
 NamedKind: TypeAlias = Literal["text", "reasoning"]
 
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Finish
     from tokenstream.message import ToolCall
 
-__all__ = ["NO_PART", "Choice", "OpenCall", "OpenPart", "join_halves", "mend"]
-
 ValueT = TypeVar("ValueT")
 
 

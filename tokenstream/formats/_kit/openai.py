@@ -10,8 +10,6 @@ from tokenstream.message import Usage
 if TYPE_CHECKING:
     from tokenstream.message import FinishReason
 
-__all__ = ["FINISH_REASONS", "finish_reason", "token_counts", "usage_of"]
-
 FINISH_REASONS: dict[str, FinishReason] = {
     "stop": "stop",
     "eos": "stop",

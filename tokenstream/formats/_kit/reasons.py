@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tokenstream.message import FinishReason
 
-__all__ = ["PROVIDERS_REASONS", "reason_of"]
-
 PROVIDERS_REASONS: dict[str, FinishReason] = {
     "stop": "stop",
     "end_turn": "stop",

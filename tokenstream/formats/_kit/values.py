@@ -13,8 +13,6 @@ from tokenstream.message import Usage
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["base64_bytes", "count_of_kind", "counts_in", "json_text", "scalar_text"]
-
 _STANDARD = str.maketrans("-_", "+/")
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["Wholeness"]
-
 _OUTSIDE = re.compile(r'["\[\]{}]')
 _INSIDE = re.compile(r'["\\]')
 _CONTENT = re.compile(r"[^ \t\n\r]")

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from tokenstream.formats.base import Format
     from tokenstream.message import Message
 
-__all__ = ["read_events", "restore_format", "state_of", "write_events"]
-
 _EVENTS: dict[str, Any] = {name: getattr(_events, name) for name in _events.__all__ if name != "Event"}
 _VALUES: dict[str, Any] = {name: kind for name, kind in vars(_message).items() if hasattr(kind, "model_dump")}
 _EVENT_KINDS = frozenset(_EVENTS.values())

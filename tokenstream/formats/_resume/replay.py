@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from tokenstream.errors import PositionLost
 
-__all__ = ["Replay", "ReplayOfEvents"]
-
-
 _MOST_DIGITS = 32
 
 

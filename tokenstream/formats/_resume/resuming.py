@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from tokenstream.formats.base import Format, Frame
     from tokenstream.message import Message
 
-__all__ = ["Resuming"]
-
 
 class Resuming:
     """The members of a format that deal with servers which can replay an answer."""

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.parts import OpenPart
     from tokenstream.limits import Limits
 
-__all__ = ["Text", "text"]
-
 _ONE_LINE = re.compile(rb"data: ([^\r\n{][^\r\n]*+)\n\n").fullmatch
 """Matches an event with one piece of text on one line that does not begin like a JSON object."""
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
-__all__ = ["LlamaIndex"]
-
 _FIELDS = frozenset({"delta", "raw", "additional_kwargs"})
 _INPUT = ("prompt_tokens", "input_tokens", "promptTokenCount", "prompt_token_count")
 _OUTPUT = ("completion_tokens", "output_tokens", "candidatesTokenCount", "candidates_token_count")

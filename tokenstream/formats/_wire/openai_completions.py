@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
-__all__ = ["OpenAICompletions"]
-
 _Reader: TypeAlias = "Callable[[OpenAICompletions, int, str, Any], None]"
 
 _HEAD_FIELDS = ("id", "model")

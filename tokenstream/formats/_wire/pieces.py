@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from tokenstream.formats.base import Unit
     from tokenstream.limits import Limits
 
-__all__ = ["Pieces"]
-
 _new: Callable[[type[Any]], Any] = object.__new__
 """Makes an event whose fields are set afterwards: a call with keywords takes three times as long."""
 

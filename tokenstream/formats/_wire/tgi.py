@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
-__all__ = ["TGI"]
-
 _FINISH_REASONS: dict[str, FinishReason] = {
     "length": "length",
     "eos_token": "stop",

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._repairs import RepairName
     from tokenstream.partial_json.events import JSONKind
 
-__all__ = ["LITERALS", "LITERALS_IN_ANY_CASE", "PREFIXES", "Atom", "atom", "same"]
-
 LITERALS: dict[str, Any] = {"true": True, "false": False, "null": None}
 PREFIXES = frozenset({"b", "B", "u", "U"})
 """Python's string prefixes that do not change the text."""

@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["ALWAYS_KEPT", "CONTROLS", "RAW", "begins_path", "goes_on_path", "is_command", "is_rest_of_path"]
-
 CONTROLS = frozenset("bfnrt")
 """The letters of the escapes of control characters."""
 ALWAYS_KEPT = frozenset("bf")

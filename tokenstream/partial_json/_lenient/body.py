@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._lenient.reader import LenientReader
     from tokenstream.partial_json.events import JSONEvent
 
-__all__ = ["begin_array", "begin_object", "go_in", "take_key"]
-
 # Match valid JSON after the end of a string, by the closer of the open bracket.
 _GOES_ON: dict[str, Any] = {
     "}": re.compile(r'[ \t\n\r]*(?:,[ \t\n\r]*"|\})').match,

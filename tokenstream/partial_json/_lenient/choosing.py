@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from tokenstream.partial_json.events import JSONEvent
 
-__all__ = ["ChoosingReader"]
-
 _AROUND = frozenset({"leading_text", "trailing_text", "code_fence", "reasoning"})
 """Repairs that are made outside of documents."""
 

@@ -27,16 +27,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._lenient.reader import LenientReader
     from tokenstream.partial_json.events import JSONEvent
 
-__all__ = [
-    "begin_object_meant",
-    "has_document",
-    "has_text_between",
-    "may_continue",
-    "note_text",
-    "read_behind",
-    "refuse_empty_text",
-]
-
 _ROOT_TOKEN: Any = re.compile(r"[\w.+-]*").match
 _QUOTES = "".join(quote for quote in OPENING if quote not in "`\\&")
 _BRACKETS = frozenset("{[")

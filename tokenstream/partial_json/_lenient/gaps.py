@@ -35,19 +35,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._lenient.reader import LenientReader
     from tokenstream.partial_json.events import JSONEvent
 
-__all__ = [
-    "NO_KEY",
-    "enter_comment",
-    "is_odd",
-    "read_other",
-    "skip_dots",
-    "skip_escaped_space",
-    "skip_space",
-    "supply_colon",
-    "supply_comma",
-    "turn_to_prose",
-]
-
 _JSON_SPACE: Any = re.compile(r"[ \t\n\r]*").match
 _LINE_END: Any = re.compile(r"[\r\n]").search
 _TERMINAL: Any = re.compile(r"\x1b\[[0-9;?]{0,16}[@-~]").match

@@ -10,21 +10,6 @@ if TYPE_CHECKING:
 
     from tokenstream.partial_json._repairs import RepairName
 
-__all__ = [
-    "ESCAPED",
-    "HTML",
-    "MOST_HELD",
-    "OPENING",
-    "PLAIN",
-    "SPACES",
-    "SPACES_TWICE",
-    "TRIPLE",
-    "Kind",
-    "MoreNeeded",
-    "Peek",
-    "TooFar",
-]
-
 MOST_HELD = 1_024
 """Maximum characters to hold until later text decides their meaning."""
 

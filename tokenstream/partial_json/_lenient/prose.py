@@ -10,8 +10,6 @@ from tokenstream.partial_json._lenient.atoms import LITERALS_IN_ANY_CASE, atom
 from tokenstream.partial_json._lenient.peek import SPACES_TWICE, MoreNeeded, Peek, TooFar
 from tokenstream.partial_json._strict.grammar import under
 
-__all__ = ["Found", "Prose"]
-
 _MARK: Any = re.compile(r"[{\[<`~]").search
 _RUN: Any = re.compile("`{1,64}|~{1,64}").match
 _MOST_FENCE = 64

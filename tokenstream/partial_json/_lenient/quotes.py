@@ -13,8 +13,6 @@ from tokenstream.partial_json._strict.grammar import under
 if TYPE_CHECKING:
     from tokenstream.partial_json._lenient.peek import Kind
 
-__all__ = ["CLOSING", "Look", "Scene", "Verdict", "is_ordinary", "may_close"]
-
 CLOSING = re.compile(r'\\"\s*+(?:[}\]`~]|\\u00[5-7]|\Z)')
 """An escaped quote before a closing bracket or fence: it may be the string's end, escaped by mistake."""
 

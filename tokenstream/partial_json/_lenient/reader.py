@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._strict.grammar import Step, Table
     from tokenstream.partial_json.events import JSONEvent
 
-__all__ = ["FENCE_GAP", "LINE_GAP", "NO_GAP", "SPACE_GAP", "LenientReader"]
-
 NO_GAP, SPACE_GAP, LINE_GAP, FENCE_GAP = range(4)
 """The gap after a value: none, white space, the end of a line, the end of a code fence."""
 

@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._lenient.quotes import Scene
     from tokenstream.partial_json._repairs import Repairs
 
-__all__ = ["Quoted"]
-
 _WAITS = -1
 _TRIPLE = 3
 _MOST_ENTITY = 34

@@ -17,30 +17,6 @@ if TYPE_CHECKING:
 
     from tokenstream.partial_json._strict.grammar import Step, Table
 
-__all__ = [
-    "AFTER",
-    "AFTER_CROOKED",
-    "AFTER_ELEMENT",
-    "AFTER_FIELD",
-    "BEHIND",
-    "COLON",
-    "ELEMENT",
-    "FIRST_ELEMENT",
-    "FIRST_KEY",
-    "KEY",
-    "KEYS",
-    "NAME",
-    "OTHER",
-    "PLACES",
-    "START",
-    "STEPS",
-    "VALUE",
-    "VALUES",
-    "WHITE",
-    "after_crooked",
-    "is_step",
-]
-
 StepT = TypeVar("StepT", bound="Callable[..., Any]")
 
 NAME, OTHER = "name", "other"

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._lenient.reader import LenientReader
     from tokenstream.partial_json.events import JSONEvent
 
-__all__ = ["take_atom", "tell_number"]
-
 _TOKEN: Any = re.compile(r"[\w.+\-$]*").match
 _ENDS_ATOM = frozenset(("", *",}]);#\x1b\\"))
 _ENDS_WORD = frozenset(("", *",}]);"))

@@ -30,21 +30,6 @@ if TYPE_CHECKING:
     # The layers around a structure, from the outside in: validators, and the tags for locations.
     Outer: TypeAlias = tuple[SchemaValidator | str, ...]
 
-__all__ = [
-    "FAILED",
-    "Assembled",
-    "Place",
-    "assembled",
-    "given_at",
-    "given_by_number",
-    "is_assembly_sound",
-    "make_validator",
-    "plain_errors",
-    "step",
-    "told",
-    "without_ref",
-]
-
 FAILED = "tokenstream_failed"
 """The type of the placeholder error, which the errors of the entry replace."""
 

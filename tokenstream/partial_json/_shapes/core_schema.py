@@ -11,20 +11,6 @@ if TYPE_CHECKING:
 
     from tokenstream.partial_json._show import How
 
-__all__ = [
-    "SCALARS",
-    "Alternative",
-    "CoreSchema",
-    "Definitions",
-    "Field",
-    "aliases_of",
-    "choices_of",
-    "fields_of",
-    "is_plain_default",
-    "keys_of",
-    "single_keys",
-]
-
 CoreSchema: TypeAlias = dict[str, Any]
 """A schema as pydantic_core takes it, or its config."""
 

@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._shapes.write import ByAlias
     from tokenstream.partial_json._show import How
 
-__all__ = ["defaults_of", "make_fields"]
-
 KeyT = TypeVar("KeyT")
 ValueT = TypeVar("ValueT")
 

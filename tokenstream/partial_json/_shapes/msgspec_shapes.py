@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._show import How
     from tokenstream.partial_json.events import JSONKind
 
-__all__ = ["struct_slot"]
-
 _PLACE = re.compile(r" - at `(?:key in )?\$?([^`]*)`$")
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 

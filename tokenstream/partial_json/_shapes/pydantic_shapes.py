@@ -51,9 +51,6 @@ if TYPE_CHECKING:
     Config: TypeAlias = CoreSchema | None
     Make: TypeAlias = Callable[["Types", Place], Structure | None]
 
-__all__ = ["PydanticSlot", "Types", "root_slot"]
-
-
 _ANY: CoreSchema = {"type": "any"}
 
 

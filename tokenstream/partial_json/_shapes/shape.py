@@ -26,22 +26,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._typed.defaults import Defaults
     from tokenstream.partial_json.events import JSONKind
 
-__all__ = [
-    "RAW",
-    "Choice",
-    "Entries",
-    "Errors",
-    "Face",
-    "Failed",
-    "Inside",
-    "Invalid",
-    "Slot",
-    "Structure",
-    "Unread",
-    "Unsure",
-    "nested",
-]
-
 Entries: TypeAlias = dict[str | int, Any]
 """The values of an object or array so far, by key: validated values, `Failed` and `Unread`."""
 Errors: TypeAlias = "tuple[dict[str, Any] | Inside, ...]"

@@ -9,8 +9,6 @@ from tokenstream.partial_json._shapes.core_schema import SCALARS, fields_of
 if TYPE_CHECKING:
     from tokenstream.partial_json._shapes.core_schema import CoreSchema, Definitions
 
-__all__ = ["schema_within"]
-
 _ANY: CoreSchema = {"type": "any"}
 _OBJECTS = frozenset({"model-fields", "dataclass-args", "typed-dict"})
 _NO_STEPS = SCALARS | {"set", "frozenset"}

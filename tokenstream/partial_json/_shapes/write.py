@@ -14,17 +14,6 @@ if TYPE_CHECKING:
 
     from tokenstream.partial_json._shapes.core_schema import CoreSchema
 
-__all__ = [
-    "ByAlias",
-    "FieldWriter",
-    "bare",
-    "make_serializer",
-    "plain_json",
-    "quoted",
-    "said",
-    "special_fields",
-]
-
 ByAlias: TypeAlias = bool | None
 """True writes fields under their aliases, False under their names; None leaves it to the types."""
 

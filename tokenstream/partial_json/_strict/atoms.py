@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._strict.reader import StrictReader
     from tokenstream.partial_json.events import JSONEvent
 
-__all__ = ["begin_literal", "begin_number", "end_number", "in_literal", "in_number"]
-
 _LITERALS = {"t": ("true", True, BOOL), "f": ("false", False, BOOL), "n": ("null", None, NULL)}
 _SHORT = 20
 """Length in characters within which most numbers end."""

@@ -16,24 +16,6 @@ if TYPE_CHECKING:
     Step: TypeAlias = Callable[[Any, str, int, list[Any]], int]
     Table: TypeAlias = dict[str, Any]
 
-__all__ = [
-    "AFTER_ELEMENT",
-    "AFTER_FIELD",
-    "BETWEEN",
-    "COLON",
-    "END",
-    "ENDED",
-    "FAILED",
-    "FIRST_ELEMENT",
-    "FIRST_KEY",
-    "IN_KEY",
-    "IN_STRING",
-    "KEY",
-    "VALUE",
-    "WAITING",
-    "under",
-]
-
 StepT = TypeVar("StepT", bound="Callable[..., Any]")
 
 VALUE: Table = {"": "a value"}

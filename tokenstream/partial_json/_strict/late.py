@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._document import Document
     from tokenstream.partial_json.events import JSONEvent
 
-__all__ = ["LateEvents", "LateReader"]
-
 LONG = 512
 """Length in characters from which a piece is put off."""
 _MOST_WAITING = 1_000_000

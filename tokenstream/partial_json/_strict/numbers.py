@@ -8,19 +8,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from decimal import Decimal
 
-__all__ = [
-    "ACCEPTED",
-    "FEW_DIGITS",
-    "MOST_DIGITS",
-    "MOST_LENGTH",
-    "NUMBER",
-    "START",
-    "advance",
-    "is_too_long",
-    "make",
-    "so_far",
-]
-
 MOST_DIGITS = 4_300
 """Most digits of a number: the default limit of `int`, which takes quadratic time for longer ones."""
 MOST_LENGTH = MOST_DIGITS + 4

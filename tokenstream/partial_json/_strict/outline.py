@@ -5,8 +5,6 @@ from __future__ import annotations
 from array import array
 from itertools import accumulate
 
-__all__ = ["is_nested_at_most", "last_border", "open_string_at", "outline", "without_escapes"]
-
 _MARKS = b'[{]}"'
 _NO_MARKS = bytes(set(range(256)) - set(_MARKS))
 _NO_OPENERS = bytes(set(range(256)) - set(b"[{"))

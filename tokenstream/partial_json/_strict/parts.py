@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._strict.reader import StrictReader
     from tokenstream.partial_json.events import JSONEvent
 
-__all__ = ["read_parts"]
-
 
 def read_parts(reader: StrictReader, text: str, out: list[JSONEvent]) -> int:  # noqa: C901 - as for the reader's `feed`
     """Read a piece by splitting it at its quotes, and return the position reached.

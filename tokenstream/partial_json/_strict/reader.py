@@ -44,8 +44,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._document import Document
     from tokenstream.partial_json.events import JSONEvent, JSONKind
 
-__all__ = ["StrictReader", "as_text", "fed_after_end"]
-
 _SPACE = re.compile(r"[ \t\n\r]*").match
 _QUOTE_OR_END = ('"', "")
 _FAR = sys.maxsize

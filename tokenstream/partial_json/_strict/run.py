@@ -37,8 +37,6 @@ from tokenstream.partial_json._strict.strings import decided, read_on
 if TYPE_CHECKING:
     from tokenstream.partial_json._document import Document
 
-__all__ = ["may_be_too_long", "take_run"]
-
 _STEP = 512
 """Sampling distance: any run of digits too long for a number contains two neighbouring samples."""
 _TWO_DIGITS = re.compile("[0-9][0-9]").finditer

@@ -8,25 +8,6 @@ from json import JSONDecoder
 from json.scanner import make_scanner
 from typing import Any
 
-__all__ = [
-    "CUT_ESCAPE",
-    "FAR",
-    "JSON_ESCAPES",
-    "LONGEST_CODE",
-    "LONGEST_ESCAPE",
-    "RUN",
-    "SHORT",
-    "SIMPLE",
-    "decided",
-    "is_undecided",
-    "read_codes",
-    "read_on",
-    "scan",
-    "scan_string",
-    "unescape",
-    "whole_string",
-]
-
 RUN = re.compile(r'[^"\\\x00-\x1f]*').match
 """Match characters of a string that are not escaped."""
 SIMPLE = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._show import Cutter, How
     from tokenstream.partial_json._typed.draft import Draft
 
-__all__ = ["LateObject", "end_of", "fields_of", "may_be_odd", "read_at_once"]
-
 _SPACE = " \t\n\r"
 _CLOSERS = {"{": "}", "[": "]"}
 _PARTS = frozenset(("log", "length", "_distinct", "name", "tail", "rest"))

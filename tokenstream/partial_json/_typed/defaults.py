@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._shapes.shape import Slot
     from tokenstream.partial_json._typed.open import Open
 
-__all__ = ["Defaults", "FilledObject", "Filling"]
-
 
 class Defaults:
     """The defaults of an object's fields, made anew for each object so that no mutable value is shared.

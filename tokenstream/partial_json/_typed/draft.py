@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._show import Cutter, How
     from tokenstream.partial_json.events import JSONEvent, ValueStart
 
-__all__ = ["Draft"]
-
 T = TypeVar("T")
 
 _NOT_READ = (Failed, Unread)

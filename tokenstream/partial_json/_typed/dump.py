@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._shapes.shape import Structure
     from tokenstream.partial_json._shapes.write import ByAlias
 
-__all__ = ["NO_FACE", "Kept", "data_of", "element_json", "faced", "field_json", "json_of"]
-
 NO_FACE = Face("", None)
 """The face of a value without typed fields: keys are written unchanged."""
 

@@ -7,8 +7,6 @@ from typing import Any
 
 from tokenstream._basics.text_log import TextLog
 
-__all__ = ["Excerpt", "WrittenExcerpt"]
-
 
 class Excerpt:
     """The text of one value at a time, located by the offsets of its events.

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeGuard, get_args
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-__all__ = ["first_fault", "reason", "schema_words"]
-
 _MOST_KEYS = 12
 _MOST_OF_MESSAGE = 200
 _HIDDEN = "*"

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._typed.state import Fault
     from tokenstream.partial_json.events import ValueStart
 
-__all__ = ["Open"]
-
 
 class Open:
     """A node of a draft: an open object or array, with its entries and its view.

@@ -50,8 +50,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._shapes.shape import Face
     from tokenstream.partial_json._typed.recorded_path import RecordedPath
 
-__all__ = ["Partial"]
-
 T_co = TypeVar("T_co", covariant=True)
 V = TypeVar("V")
 DefaultT = TypeVar("DefaultT")

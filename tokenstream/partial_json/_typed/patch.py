@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     View: TypeAlias = GrowingObject | GrowingArray
 
-__all__ = ["Changes", "Operation", "pointer_key"]
-
 Operation: TypeAlias = dict[str, Any]
 """One step of a patch: `op`, `path`, and a `value` where it has one."""
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from tokenstream.partial_json._shapes.shape import Slot
 
-__all__ = ["RecordedPath", "record_path"]
-
 _REFUSED = {
     "a call": ["__call__"],
     "a comparison": ["__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__"],

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     _Key: TypeAlias = Hashable
 
-__all__ = ["MOST_DEPTH", "Schema", "is_struct_type"]
-
 T = TypeVar("T")
 AskedT = TypeVar("AskedT")
 

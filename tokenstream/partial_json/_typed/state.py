@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._shapes.write import ByAlias
     from tokenstream.partial_json._typed.views import GrowingArray, GrowingObject
 
-__all__ = ["Fault", "Page", "State", "state_of"]
-
 
 class Page:
     """Text and options of a document, shared by all its snapshots."""

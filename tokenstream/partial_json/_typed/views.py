@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._shapes.write import ByAlias
     from tokenstream.partial_json._typed.dump import Kept
 
-__all__ = ["FieldLog", "GrowingArray", "GrowingObject", "GrowingText", "ValueLog", "resolve", "shown"]
-
 _SHOWN = 20
 """Most elements that a repr shows; the rest are counted."""
 _DEEPEST = 40

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._shapes.shape import Slot
     from tokenstream.partial_json._typed.partial import Partial
 
-__all__ = ["Snapshot", "inside_root", "is_as_typed", "is_collection", "is_finished_at", "keys_of", "member"]
-
 _FIELD_SETS = ("__pydantic_fields__", "__dataclass_fields__", "__struct_fields__", "_fields")
 """Class attributes that list the fields: of pydantic, dataclasses, msgspec and named tuples."""
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from tokenstream.relay._asgi.outlet import Outlet, Refusal
 
-__all__ = ["Delivery", "Head", "Pace", "Receive", "Send"]
-
 Receive: TypeAlias = "Callable[[], Awaitable[MutableMapping[str, Any]]]"
 """ASGI's `receive`: returns the client's next message."""
 Send: TypeAlias = "Callable[[MutableMapping[str, Any]], Awaitable[None]]"

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from tokenstream.relay.journal._journal import StopResult
     from tokenstream.turns import Drop
 
-__all__ = ["StartOutlet", "follow", "position_of", "refused", "stop"]
-
 _MOST_DIGITS = 15
 """Most digits of a position; JavaScript cannot represent longer numbers exactly."""
 

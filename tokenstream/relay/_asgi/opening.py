@@ -11,8 +11,6 @@ from tokenstream.relay._asgi.outlet import Refusal, error_body
 if TYPE_CHECKING:
     from tokenstream.errors import ErrorKind, StreamError
 
-__all__ = ["refusal_of", "status_of"]
-
 _BAD_GATEWAY, _UNAVAILABLE, _TIMEOUT = 502, 503, 504
 _STATUSES: dict[ErrorKind, int] = {"rate_limited": 429, "overloaded": _UNAVAILABLE}
 """Status by kind of failure; 502 for all others, which concern this server and its provider."""

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import StreamError
 
-__all__ = ["Outlet", "Refusal", "error_body"]
-
 
 @dataclass(frozen=True, slots=True)
 class Refusal:

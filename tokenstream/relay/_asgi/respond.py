@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from tokenstream.relay.journal import Journal
     from tokenstream.turns import Drop
 
-__all__ = ["AnswerOutlet", "respond"]
-
 _SLOW = 0.002
 """Seconds; after a slower send, all events that arrived meanwhile are batched."""
 

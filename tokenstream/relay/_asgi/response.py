@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from tokenstream.relay._asgi.outlet import Outlet
 
-__all__ = ["Response", "response"]
-
 
 class Response:
     """An answer as an ASGI application, for one request.

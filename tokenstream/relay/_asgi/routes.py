@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from tokenstream.relay.journal import Journal
     from tokenstream.turns import Drop
 
-__all__ = ["Answering", "Owning", "Routes", "routes"]
-
 Answering: TypeAlias = "Callable[[Any], AsyncIterable[Event] | Awaitable[AsyncIterable[Event]]]"
 """Makes an answer from a request's JSON body."""
 Owning: TypeAlias = "Callable[[MutableMapping[str, Any]], str | Awaitable[str | None] | None]"

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
     from tokenstream.stream._reading.host import Host
 
-__all__ = ["break_off", "shut_down", "watched"]
-
 _SECONDS = 0.2
 """Seconds between two polls."""
 _MOST = 64

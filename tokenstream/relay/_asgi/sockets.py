@@ -11,8 +11,6 @@ from tokenstream.errors import MisuseError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Gone", "Socket", "socket_of"]
-
 _LEFT = (
     ("starlette.websockets", "WebSocketDisconnect"),
     ("litestar.exceptions", "WebSocketDisconnect"),

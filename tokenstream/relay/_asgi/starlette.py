@@ -6,8 +6,6 @@ import starlette.responses
 
 from tokenstream.relay._asgi.response import Response
 
-__all__ = ["StarletteResponse"]
-
 
 class StarletteResponse(Response, starlette.responses.Response):
     """An answer as an ASGI application, with Starlette's `headers` and `set_cookie`."""

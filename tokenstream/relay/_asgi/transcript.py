@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from tokenstream.relay.journal._feed import Feed
     from tokenstream.turns import Drop
 
-__all__ = ["Transcript"]
-
 _MOST = 64 * 1024
 """Size in bytes at which a chunk takes no further positions."""
 _PLAIN: dict[str, Callable[[int | None, bytes], bytes]] = {"tokenstream": frame, "ndjson": line}

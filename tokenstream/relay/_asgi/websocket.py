@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._shape import Shape
     from tokenstream.turns import Drop
 
-__all__ = ["websocket"]
-
 _SLOW = 0.002
 """Seconds; after a slower send, all events that arrived meanwhile are batched."""
 _LARGEST = 65_536

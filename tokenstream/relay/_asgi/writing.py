@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Ending
 
-__all__ = ["Body", "Messages", "Writing"]
-
 
 class Writing(Sending):
     """Encodes an answer in chunks of one protocol event each; takes the options of `Sending`."""

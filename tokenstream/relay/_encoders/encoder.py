@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.pieces import Place, Wrap, Writer
     from tokenstream.turns import Drop, Kind
 
-__all__ = ["Encoder", "Payload", "Payloads", "WholeCalls", "written"]
-
 Payload: TypeAlias = "tuple[str, Any]"
 """An SSE event's name ("" for none) and its data: a JSON value, or a str to be sent unchanged."""
 Payloads: TypeAlias = "Iterable[Payload]"

@@ -12,8 +12,6 @@ from tokenstream.message import MediaPart
 if TYPE_CHECKING:
     from tokenstream.events import PartDone, PartStart
 
-__all__ = ["Media", "Medium", "without_none"]
-
 
 @dataclass(slots=True)
 class Medium:

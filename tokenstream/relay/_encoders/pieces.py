@@ -14,19 +14,6 @@ from tokenstream.events import PartDelta, ReasoningDelta, RefusalDelta, TextDelt
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = [
-    "Around",
-    "Place",
-    "Wrap",
-    "Writer",
-    "around",
-    "is_piece",
-    "keeping",
-    "numbered",
-    "string",
-    "writer",
-]
-
 Place: TypeAlias = "tuple[type, int, int | None]"
 """Key of pieces that share a template: class of event, choice and part."""
 Around: TypeAlias = "tuple[bytes, bytes]"

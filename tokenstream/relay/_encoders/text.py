@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.encoder import Payloads
     from tokenstream.turns import Kind
 
-__all__ = ["Text"]
-
 _END = "[DONE]"
 _ERROR = '"error"'
 """Key that a piece starting with "{" must not contain: readers would take it for an error of the server."""

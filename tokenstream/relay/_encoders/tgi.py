@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.pieces import Wrap
     from tokenstream.turns import Kind
 
-__all__ = ["TGI"]
-
 _END_TOKEN = 2
 """Id of the end token; lower ids are other special tokens."""
 _INDEX = b'"index":'

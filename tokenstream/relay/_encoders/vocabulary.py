@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from tokenstream.message import FinishReason
     from tokenstream.turns import Drop, Kind
 
-__all__ = ["CREATED", "MODEL", "PHRASES", "Vocabulary"]
-
 _CALLS: frozenset[Kind] = frozenset({"tool_call", "custom_tool_call"})
 PHRASES: dict[Kind, str] = {
     "text": "text",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from tokenstream.errors import TokenStreamError
 
-__all__ = ["AnswerExpired", "JournalError", "JournalUnavailable", "UnknownAnswer", "UnknownPosition"]
-
 
 class JournalError(TokenStreamError):
     """Base class of the errors that a journal raises about an answer.

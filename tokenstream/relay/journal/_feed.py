@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from tokenstream.relay.journal._storage import Page, State, Storage
 
-__all__ = ["Feed", "Shared"]
-
 _PAGE = 2_000
 """Most records fetched by one read."""
 _SPARE = 64

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from tokenstream.relay.journal._feed import Feed
     from tokenstream.relay.journal._journal import Journal
 
-__all__ = ["Entry", "Follower"]
-
 
 @dataclass(frozen=True, slots=True)
 class Entry:

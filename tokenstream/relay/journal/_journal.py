@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._shape import Shape
     from tokenstream.relay.journal._storage import State, Storage
 
-__all__ = ["Journal", "StopResult"]
-
 StopResult: TypeAlias = Literal["stopped", "ended", "unknown"]
 """Outcome of a stop: the answer ends now, had already ended, or is unknown."""
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from tokenstream.relay.journal._storage import Asked
 
-__all__ = ["MemoryJournal", "MemoryStorage"]
-
 _SPARE = 64
 """Trimmed records kept at the start of a list before the list is copied."""
 

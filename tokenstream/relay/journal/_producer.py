@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._shape import Shaping
     from tokenstream.relay.journal._storage import Storage
 
-__all__ = ["Producer", "close_stream"]
-
 _BATCH = 1_000
 """Most records in one write."""
 _WAITING = 4 * 1024 * 1024

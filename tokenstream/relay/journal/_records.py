@@ -10,8 +10,6 @@ from tokenstream.relay._encoders.tokenstream import end_record, error_record
 if TYPE_CHECKING:
     from tokenstream.message import Ending
 
-__all__ = ["ended", "ending_of", "failed", "interrupted"]
-
 _BROKEN = "the answer could not be produced: internal error of the server"
 
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from tokenstream.relay.journal._storage import Asked
 
-__all__ = ["RedisJournal", "RedisStorage"]
-
 _AT_ONCE = 8
 """Most commands in progress at once; each takes a connection from the client's pool."""
 _GRACE = 60.0

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-__all__ = ["Bell", "Bells"]
-
 _LOOK = 5.0
 """Timeout of one read of the connection, in seconds."""
 _AGAIN = 0.25

@@ -7,8 +7,6 @@ milliseconds.
 
 from __future__ import annotations
 
-__all__ = ["APPEND", "ASK_STOP", "BEAT", "BURY", "CREATE", "READ"]
-
 _KEYS = """
 local meta, records, alive = KEYS[1], KEYS[2], KEYS[3]
 local function live(lease)

@@ -9,8 +9,6 @@ from tokenstream.relay.journal._errors import JournalUnavailable
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-__all__ = ["retrying"]
-
 ResultT = TypeVar("ResultT")
 
 _FIRST, _LONGEST = 0.05, 1.0

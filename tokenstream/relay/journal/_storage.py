@@ -23,8 +23,6 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Asked", "Fenced", "Page", "State", "Storage"]
-
 Asked: TypeAlias = Literal["asked", "ended", "unknown"]
 """Outcome of a request to stop an answer."""
 

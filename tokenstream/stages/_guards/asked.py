@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._pattern import At
     from tokenstream.partial_json.events import ValueDone
 
-__all__ = ["AnswerQuestion", "FieldQuestion", "Question", "reason_of"]
-
 
 def reason_of(said: object) -> str | None:
     """Return the reason that a rule has given, or None.

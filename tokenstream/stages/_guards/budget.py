@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
 
-__all__ = ["Budget"]
-
 
 class Budget:
     """Says when an answer has taken more than it may: tokens, characters, seconds, money.

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.partial_json._pattern import At
 
-__all__ = ["Guards", "rule_of"]
-
 
 class _Bound:
     """Holds an answer to a budget.

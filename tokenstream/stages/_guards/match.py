@@ -10,8 +10,6 @@ from tokenstream.stages._matching.lookahead import watch_end
 from tokenstream.stages._matching.matching import width_of
 from tokenstream.stages._text.base import TextStage
 
-__all__ = ["LONGEST_MATCH", "Match", "compiled"]
-
 LONGEST_MATCH = 1_000
 """The most characters of a match that is sure to be found across pieces."""
 _NEXT = ("a", "0", " ", "\n", ".", "\na")

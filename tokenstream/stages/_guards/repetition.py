@@ -7,8 +7,6 @@ import re
 from tokenstream.limits import check_whole
 from tokenstream.stages._text.base import TextStage
 
-__all__ = ["Repetition"]
-
 _STEP = 16
 """A text is looked at so often, in characters: at the same places, however it is cut."""
 _LEAST = 200

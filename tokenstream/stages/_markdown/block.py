@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from tokenstream.stages._markdown.containers import Container
 
-__all__ = ["CLOSED", "Known", "MarkdownBlock", "Shape", "State"]
-
 CLOSED = "closed"
 _WITHOUT_LINKS = frozenset({"code", "definitions", "fence", "math", "rule"})
 

@@ -15,8 +15,6 @@ from tokenstream.stages._markdown.structure import BLANK, NEW, SPLIT, UNDECIDED,
 if TYPE_CHECKING:
     from tokenstream.stages._markdown.inline import Math
 
-__all__ = ["MarkdownBlocks"]
-
 _ENDING = re.compile(r"\r\n|\r|\n")
 _FENCE = re.compile(r"[`~]{3,}[ \t]*([^\r\n]*)")
 _SMALL = 64

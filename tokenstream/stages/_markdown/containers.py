@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-__all__ = ["Container", "Containers", "Matched", "skip_blanks"]
-
 _NOT_BLANK = re.compile(r"[^ \t]|\Z")
 
 

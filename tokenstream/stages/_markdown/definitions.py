@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-__all__ = ["Definition", "DefinitionReader", "label_of", "labels_in"]
-
 _LABEL = re.compile(r"(?:[^\\\[\]]|\\.)*+")
 _BLANKS = re.compile(r"[ \t]*")
 _ANGLED = re.compile(r"<(?:[^<>\\]|\\.)*+>")

@@ -6,8 +6,6 @@ import unicodedata
 from itertools import groupby
 from typing import NamedTuple
 
-__all__ = ["MOST_OPEN", "WHITE", "Opener", "Run", "close", "run_at", "take"]
-
 WHITE = "\t\n\v\f\r \xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u202f\u205f\u3000"
 """White space, as CommonMark and markdown-it know it."""
 MOST_OPEN = 16

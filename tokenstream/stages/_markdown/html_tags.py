@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["OpenTag"]
-
 _OPENED = re.compile(r"<([A-Za-z][A-Za-z0-9-]*)")
 _VOID = frozenset("area base br col embed hr img input link meta param source track wbr".split())  # noqa: SIM905
 

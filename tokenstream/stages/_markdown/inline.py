@@ -12,8 +12,6 @@ from tokenstream.stages._markdown.spans import LONGEST, OPEN, dest_end, entity_i
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["InlineCompleter", "Math", "complete_inline"]
-
 Math = Literal["dollar", "brackets"]
 
 _WAIT: Final = -1

@@ -12,8 +12,6 @@ from tokenstream.stages._markdown.starts import HTML_ENDS, may_be_delimiter
 if TYPE_CHECKING:
     from tokenstream.stages._markdown.containers import Matched
 
-__all__ = ["Leaf", "content_offset", "is_underline"]
-
 _UNDERLINE = re.compile(r"(?:=+|-+)[ \t]*\Z")
 _NO_PLACE = 1 << 60
 

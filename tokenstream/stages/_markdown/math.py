@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tokenstream.stages._markdown.inline import Math
 
-__all__ = ["MARKS", "MOST_MATH", "reads_on"]
-
 MARKS: dict[Math | None, str] = {None: "", "dollar": "$$", "brackets": "\\["}
 """What a formula begins with."""
 MOST_MATH = 10_000

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from tokenstream.stages._markdown.containers import Matched
 
-__all__ = ["Opening", "What", "starts_at"]
-
 _ORDERED = re.compile(r"([0-9]{1,9})([.)])")
 _DIGITS = re.compile(r"[0-9]{1,9}\Z")
 _OTHER = {mark: re.compile(rf"[^{re.escape(mark)} \t]|\Z") for mark in "*-_"}

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from tokenstream.stages._markdown.containers import Container
     from tokenstream.stages._markdown.inline import Math
 
-__all__ = ["MOST_TAG", "Completion", "preview_of"]
-
 _MAY_DEFINE = re.compile(r"\[(?:[^\\\[\]]|\\.)*+\\?(?:\Z|\](?::|\Z))")
 _CELL_END = re.compile(r"(?<!\\)\|")
 _OPEN_TAG = re.compile(r"<[^<>]*\Z")

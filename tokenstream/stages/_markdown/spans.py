@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["LONGEST", "OPEN", "dest_end", "entity_is_open", "formula_end", "tag_end"]
-
 LONGEST: Final = 300
 """Characters after which what may be a link, an image, a tag or a formula is taken for text."""
 OPEN: Final = -1

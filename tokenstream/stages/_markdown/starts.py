@@ -4,20 +4,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = [
-    "BLANKS",
-    "HTML_ENDS",
-    "UNDECIDED",
-    "columns_of",
-    "delimiter_columns",
-    "expand_tabs",
-    "fence_at",
-    "heading_at",
-    "html_at",
-    "may_be_delimiter",
-    "trim",
-]
-
 UNDECIDED = -1
 """More of the line is needed to tell."""
 

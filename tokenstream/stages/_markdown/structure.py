@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from tokenstream.stages._markdown.inline import Math
     from tokenstream.stages._markdown.openings import Opening
 
-__all__ = ["BLANK", "NEW", "SAME", "SPLIT", "UNDECIDED", "Structure"]
-
 UNDECIDED, SAME, NEW, SPLIT, BLANK = range(5)
 """Names for what a line does to the blocks.
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["as_regex"]
-
 _WORD = r"\p{L}\p{N}_"
 _SPACE = r"\s\x1c-\x1f"
 _BORDER = rf"(?:(?<=[{_WORD}])(?![{_WORD}])|(?<![{_WORD}])(?=[{_WORD}]))"

@@ -7,8 +7,6 @@ from typing import Any, NamedTuple
 
 from tokenstream.errors import MisuseError
 
-__all__ = ["watch_end"]
-
 _NEXT = r"(?=(?s:.))"
 """Asks for a character, which makes the end of what has come show."""
 _LINE_END = r"(?=\n?(?s:.))"

@@ -11,8 +11,6 @@ from tokenstream.limits import check_whole
 from tokenstream.stages._matching.dialect import as_regex
 from tokenstream.stages._matching.lookahead import watch_end
 
-__all__ = ["Matcher", "width_of"]
-
 # Plain characters, and signs behind a backslash.
 _LITERAL = re.compile(r"(?:[^.^$*+?{}\[\]\\|()]|\\[^0-9A-Za-z])++", re.DOTALL)
 _UNBOUNDED = 2**31

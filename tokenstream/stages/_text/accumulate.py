@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from tokenstream.stages._text.base import TextStage
 
-__all__ = ["Accumulate"]
-
 
 class Accumulate(TextStage):
     """A stage that gives the text so far, each time it has grown.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["SoundStage", "TextStage"]
-
 
 class SoundStage:
     """A stage that never has an error, whatever it is fed."""

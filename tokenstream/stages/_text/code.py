@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["CodeMarks"]
-
 _MARKS = re.compile(r"`+|~+|\n")
 _FENCE = 3
 """Marks that make a fence; as many within a line are closed like one, though blank lines stand between."""

@@ -7,8 +7,6 @@ from tokenstream.limits import check_whole
 from tokenstream.stages._text.base import TextStage
 from tokenstream.stages._text.letters import graphemes_pattern
 
-__all__ = ["Graphemes"]
-
 
 class Graphemes(TextStage):
     r"""A stage that never gives half a letter: no split emoji, flag, syllable or combining mark.

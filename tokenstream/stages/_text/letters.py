@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import regex
 
-__all__ = ["WORD_CUT", "graphemes_pattern", "is_joined", "last_border"]
-
 # Scripts that are written without blanks. Their letters are those between any two of which UAX #29
 # finds a border: Thai and Lao; Myanmar, Khmer, Tai Le, Tai Lue, Tai Tham and Tai Viet; kana and Han.
 _LETTERS = (

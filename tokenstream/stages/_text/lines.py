@@ -8,8 +8,6 @@ from tokenstream.limits import check_whole
 from tokenstream.stages._text.base import TextStage
 from tokenstream.stages._text.letters import last_border
 
-__all__ = ["Lines"]
-
 _END = re.compile(r"\r\n?|\n")
 
 

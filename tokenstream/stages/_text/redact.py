@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     import regex
 
-__all__ = ["Redact"]
-
 
 class Redact(TextStage):
     r"""Replaces every match of a pattern, wherever the text is cut into pieces.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["CLAUSES", "CLOSERS", "MARKS", "ends_clause", "ends_line", "ends_sentence"]
-
 _WIDE = "。！？｡։።။។"  # noqa: RUF001 - as they are written
 """These end a sentence without a blank behind them."""
 _STRONG = "!?؟۔।॥‼⁇⁈⁉"  # noqa: RUF001 - as above

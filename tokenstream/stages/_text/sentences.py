@@ -17,8 +17,6 @@ from tokenstream.stages._text.sentence_rules import (
 )
 from tokenstream.stages._text.spoken import Spoken
 
-__all__ = ["Sentences"]
-
 _LONGEST = 10_000
 _ENDS = r"[.!?…؟۔।॥‼⁇⁈⁉。！？｡։።။។\n\r\x85\u2028\u2029]"  # noqa: RUF001 - as they are written
 _END = re.compile(_ENDS)

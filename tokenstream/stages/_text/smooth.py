@@ -9,8 +9,6 @@ from tokenstream.limits import check_seconds
 from tokenstream.stages._text.base import TextStage
 from tokenstream.stages._text.letters import is_joined
 
-__all__ = ["Smooth"]
-
 _STEP = 1 / 60
 """Seconds between two pieces: what is held is looked at once for each picture of a screen."""
 _SHARE = 0.7

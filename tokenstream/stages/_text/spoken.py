@@ -6,8 +6,6 @@ import html
 import re
 import string
 
-__all__ = ["Spoken"]
-
 _MOST = 300
 """Characters that are waited for to learn what a bracket or an angle begins, or a line of marks is."""
 _MOST_ADDRESS = 2_000

@@ -10,8 +10,6 @@ from tokenstream.errors import MisuseError
 from tokenstream.stages._text.base import TextStage
 from tokenstream.stages._text.code import CodeMarks
 
-__all__ = ["SplitTags", "TagScanner", "check_tags"]
-
 _NAME = re.compile(r"[a-z][\w.:-]*", re.ASCII | re.IGNORECASE)
 _SPACE = re.compile(r"\s*")
 _MOST_BLANK = 64

@@ -8,8 +8,6 @@ from typing import Any, Generic, TypeVar
 from tokenstream.limits import check_seconds
 from tokenstream.stages._text.base import SoundStage, TextStage
 
-__all__ = ["Newest", "Throttle"]
-
 ItemT = TypeVar("ItemT")
 
 

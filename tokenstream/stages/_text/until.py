@@ -12,8 +12,6 @@ from tokenstream.stages._text.base import TextStage
 if TYPE_CHECKING:
     import regex
 
-__all__ = ["Until"]
-
 
 class Until(TextStage):
     r"""Gives a text up to the first match of a marker, and nothing behind it.

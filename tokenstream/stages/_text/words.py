@@ -6,8 +6,6 @@ from tokenstream.limits import check_whole
 from tokenstream.stages._text.base import TextStage
 from tokenstream.stages._text.letters import WORD_CUT, last_border
 
-__all__ = ["Words"]
-
 
 class Words(TextStage):
     """A stage that gives a text word by word.

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._repairs import Repair
     from tokenstream.stages._tools.kinds import Tool
 
-__all__ = ["CheckedCall"]
-
 
 class CheckedCall(ToolCall[Any, Any]):
     """A tool call with its arguments as its tool declares them, or with what is wrong with them.

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._typed.schema import Schema
     from tokenstream.stages._tools.kinds import Tool
 
-__all__ = ["CallDraft", "CallPartials"]
-
 A_co = TypeVar("A_co", covariant=True, default=Any)
 R_co = TypeVar("R_co", covariant=True, default=Any)
 

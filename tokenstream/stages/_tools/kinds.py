@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     Tool: TypeAlias = "TypeTool | FunctionTool"
 
-__all__ = ["FunctionTool", "ToolTable", "TypeTool", "gather", "make_tool"]
-
 
 class TypeTool:
     """A tool that is known by the type of its arguments.

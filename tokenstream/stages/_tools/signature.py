@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
     from pydantic_core import CoreSchema
 
-__all__ = ["Signature", "adapter_of", "is_unpacked"]
-
 _EMPTY = inspect.Parameter.empty
 _BEGUN: Any = re.compile(r"[ \t\r\n]*+(\{?+)[ \t\r\n]*+").match
 _MOST_BEGUN = 64

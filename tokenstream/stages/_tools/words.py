@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import OutputInvalid
 
-__all__ = ["words_for_model", "words_for_output", "words_for_place"]
-
 _MOST_PLACES = 12
 _MOST_IN_LINE = 300
 _MOST_OF_PLACE = 120

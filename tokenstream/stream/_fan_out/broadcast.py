@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._fan_out.hub import Place, Policy
     from tokenstream.stream._reading.items import Bell
 
-__all__ = ["Broadcast", "BroadcastReader"]
-
 ItemT = TypeVar("ItemT")
 FoundT = TypeVar("FoundT")
 

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._fan_out.hub import Place, Policy
     from tokenstream.stream._reading.items import Bell
 
-__all__ = ["AsyncBroadcast", "AsyncBroadcastReader"]
-
 FoundT = TypeVar("FoundT")
 
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._fan_out.hub import Hub, Place
     from tokenstream.stream._views.aspects import Cursors
 
-__all__ = ["Following", "Views"]
-
 ItemT = TypeVar("ItemT")
 
 

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._reading.items import Bell
     from tokenstream.stream._sync_driver import SyncDriver
 
-__all__ = ["NEWS", "PATIENCE", "Hub", "Place", "Policy", "checked"]
-
 Policy: TypeAlias = Literal["wait", "drop_oldest", "raise"]
 """Handling of a loop over events that falls behind by the whole queue."""
 

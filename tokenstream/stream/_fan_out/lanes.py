@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.stream._reading.items import Bell
 
-__all__ = ["K", "Labelled", "Lane", "MergeBase"]
-
 K = TypeVar("K")
 StreamT = TypeVar("StreamT", bound=Any)
 DriverT = TypeVar("DriverT", bound=Any)

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-__all__ = ["Merge", "merge"]
-
 
 class Merge(MergeBase[K, Stream, SyncDriver]):
     """Several streams side by side, in a `for` loop: an iterator of labels and events.

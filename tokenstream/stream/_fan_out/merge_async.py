@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._fan_out.lanes import Labelled
     from tokenstream.stream._reading.async_pump import AsyncPump
 
-__all__ = ["AsyncMerge"]
-
 
 class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
     """Several streams side by side, in an `async for` loop: an iterator of labels and events.

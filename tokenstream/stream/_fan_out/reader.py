@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._opening import First
     from tokenstream.stream._reading.items import Bell
 
-__all__ = ["Follower"]
-
 
 class Follower(Alone):
     """A stand-in for the driver, for one reader of a broadcast; other attributes are the driver's own.

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     Said: TypeAlias = str | Awaitable[str | None] | None
     """The answer of a guard function: a reason to stop or None, or an awaitable of either."""
 
-__all__ = ["Rule", "Said", "guard", "is_awaited"]
-
 
 class _Ends:
     """Stops a driver's stream, holding the driver by a weak reference.

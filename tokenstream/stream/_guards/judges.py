@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from tokenstream.stages._guards.asked import Question
     from tokenstream.stream._reading.async_pump import AsyncPump
 
-__all__ = ["Judges"]
-
 
 class Judges:
     """Call guards that have to be awaited, and pass their answers to the machine.

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from tokenstream.stages._tools.calls import ValidatedCalls
     from tokenstream.stream._outputs.documents import Answer, Begun
 
-__all__ = ["CallDraftCursor"]
-
 _NO_CALLS = frozenset({TextDelta, ReasoningDelta, RefusalDelta, PartDelta})
 """Events that are unrelated to tool calls."""
 _NOTHING = "null"

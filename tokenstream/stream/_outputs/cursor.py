@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._repairs import Lenient
     from tokenstream.stream._outputs.documents import Answer, Document, OutputKind, OutputStage
 
-__all__ = ["OutputCursor"]
-
 ItemT = TypeVar("ItemT")
 
 _SPACE = " \t\r\n"

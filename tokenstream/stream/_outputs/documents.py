@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.partial_json import Partial, Repair
 
-__all__ = ["Answer", "Begun", "Calls", "Document", "Documents", "OutputKind", "OutputStage"]
-
 OutputKind: TypeAlias = Literal["drafts", "items", "pieces"]
 """The items to read: snapshots of the whole, elements of an array, or pieces of one string."""
 

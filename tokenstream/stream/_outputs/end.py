@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.partial_json import Partial
 
-__all__ = ["OutputError", "broken_off", "incomplete", "is_cut", "no_json", "placed"]
-
 OutputError: TypeAlias = OutputInvalid | OutputIncomplete | LimitExceeded
 """Errors for an answer that is not what was asked for."""
 ErrorT = TypeVar("ErrorT", bound=Exception)

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from tokenstream.accumulator import Accumulator
     from tokenstream.stream._outputs.documents import OutputKind
 
-__all__ = ["Given"]
-
 _INVALID = object()
 """Stands for an invalid element, for which an error was raised."""
 

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._outputs.documents import Answer
     from tokenstream.stream._outputs.end import OutputError
 
-__all__ = ["ResultCursor"]
-
 T = TypeVar("T")
 
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from tokenstream.accumulator import Accumulator
     from tokenstream.message import Message
 
-__all__ = ["AnswerText", "ArgumentsText"]
-
 _SPACE = " \t\r\n"
 _SAYS_NOTHING = re.compile(r"[ \t\r\n{}]*\Z").match
 """Matches arguments without content: only spaces and braces."""

@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
     DraftOf: TypeAlias = "CallDraft[dict[str, Any], R1]"
 
-__all__ = ["AsyncCallDraftViews", "CallDraftViews"]
-
 
 class CallDraftViews(ChoiceBase[SyncDriver]):
     """The `tool_partials` method of a stream or a choice."""

@@ -50,8 +50,6 @@ if TYPE_CHECKING:
     OfEither: TypeAlias = "type[A1] | TypeAdapter[A1] | _Function[R1] | partial[R1]"
     CallOf: TypeAlias = "ToolCall[dict[str, Any], R1]"
 
-__all__ = ["AsyncCallViews", "CallViews"]
-
 
 class CallViews(ChoiceBase[SyncDriver]):
     """The `validated_calls` method of a stream or a choice."""

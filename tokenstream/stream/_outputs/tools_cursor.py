@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from tokenstream.message import ToolCall
     from tokenstream.stages._tools.calls import ValidatedCalls
 
-__all__ = ["CheckedCursor"]
-
 _TELLING = frozenset({ToolCallDone, PartDone, Finish, PartStart, ToolCallStart})
 """Events that end a call, or that show that an ended call was not cut."""
 

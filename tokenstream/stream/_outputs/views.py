@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._show import How
     from tokenstream.stream._outputs.result import ResultCursor
 
-__all__ = ["AsyncOutputViews", "OutputViews"]
-
 T = TypeVar("T")
 
 _BROKE_OFF = (StreamTruncated, StreamInterrupted, StreamStalled)

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._reading.host import Host
     from tokenstream.stream._reading.items import Bell
 
-__all__ = ["AsyncPump"]
-
 
 class AsyncPump:
     """Read a source for one reader at a time, in a separate task if that is useful and possible.

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from tokenstream.stream._reading.host import Host
 
-__all__ = ["Direct"]
-
 
 class Direct:
     """Read a source whenever `wait` is called.

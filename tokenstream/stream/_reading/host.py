@@ -13,8 +13,6 @@ from tokenstream.sources._kinds import do_nothing
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Host", "running"]
-
 
 class Host:
     """An event loop that can be recognised, and called from any thread.

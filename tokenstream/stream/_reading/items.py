@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from tokenstream.sources import AsyncSource, SyncSource
 
-__all__ = ["END", "LOST", "NOTABLE_SECONDS", "WAITED", "Away", "Bell", "Failed", "Opened"]
-
 END = object()
 """The source has ended."""
 LOST = object()

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from tokenstream.stream._reading.items import Bell
 
-__all__ = ["Pump"]
-
 _LONG_SECONDS = 590.0
 """Waits for the head this long or longer are left to the transport's timeout: a timer costs a thread."""
 

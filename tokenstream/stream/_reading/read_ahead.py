@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from tokenstream.sources import Deferred, SyncSource
     from tokenstream.stream._reading.items import Bell
 
-__all__ = ["Late", "ReadAhead"]
-
 _MOST_AHEAD = 64
 """Chunks that are read ahead of the loop."""
 _LOOK_SECONDS = 0.1

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._reading.host import Host
     from tokenstream.stream._reading.items import Bell
 
-__all__ = ["CLOSING_SECONDS", "LEAST_WAIT", "RUNNING", "Reader", "closed", "left", "unpacked"]
-
 _MOST_AHEAD = 64
 """Chunks to hold at most for the loop; it takes no more than that at once."""
 _MOST_BYTES_AHEAD = 256 * 1024

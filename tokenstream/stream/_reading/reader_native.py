@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from tokenstream.sources import AsyncSource
     from tokenstream.stream._reading.host import Host
 
-__all__ = ["NativeReader"]
-
 _AGAIN_SECONDS = 2.0
 """A read still running after this time is cancelled again: it may have swallowed the first one."""
 

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Deadlines
     from tokenstream.stages import Reorder
 
-__all__ = ["Gap", "GuardTime", "Silence"]
-
 _WAITED_FOR = {
     "first_event": "the first event did not come",
     "idle_bytes": "no byte came",

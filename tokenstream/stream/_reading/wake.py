@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-__all__ = ["Watch", "shut_down"]
-
 
 def shut_down(find: Callable[[], Any] | None) -> bool:
     """Shut down the socket of a source, so that a read blocking there returns; False if it cannot be.

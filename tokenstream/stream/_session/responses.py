@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from tokenstream.stream._session.sorter import Lane
 
-__all__ = ["AsyncResponses", "Responses"]
-
 
 class _Answer(Protocol):
     """The part of `Stream` that is needed here; `_sync` imports this module."""

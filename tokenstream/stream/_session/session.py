@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._driver import Driver, Options
     from tokenstream.stream._session.sorter import Lane
 
-__all__ = ["Session"]
-
 _LOWEST_OTHER_STATUS = 300
 
 

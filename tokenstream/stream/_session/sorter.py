@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from tokenstream.formats.base import Format, Frame
     from tokenstream.limits import Limits
 
-__all__ = ["Lane", "Sorter"]
-
 _PAYLOAD_SIZE = 1_024
 """Assumed size in bytes of a payload that was decoded elsewhere."""
 _MOST_UNDECIDED = 64

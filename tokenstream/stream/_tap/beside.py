@@ -22,17 +22,6 @@ if TYPE_CHECKING:
 
     from tokenstream.stream._tap.items import Watcher
 
-__all__ = [
-    "AsyncBeside",
-    "AsyncManaged",
-    "Beside",
-    "SyncBeside",
-    "SyncManaged",
-    "colours_of",
-    "loops_of",
-    "response_of",
-]
-
 ItemT = TypeVar("ItemT")
 
 _CLOSERS = frozenset({"close", "aclose"})

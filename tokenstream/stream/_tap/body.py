@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from tokenstream._connection.status import ResponseHead
 
-__all__ = ["BodyWatcher", "can_be_shown", "is_asynchronous", "show"]
-
 _SYNC, _ASYNC = "SyncByteStream", "AsyncByteStream"
 
 

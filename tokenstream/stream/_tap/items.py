@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
 
-__all__ = ["AsyncPassing", "Passing", "Watcher"]
-
 ItemT = TypeVar("ItemT")
 
 

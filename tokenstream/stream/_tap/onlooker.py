@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from tokenstream.formats.base import Format
     from tokenstream.limits import Limits
 
-__all__ = ["Onlooker"]
-
 
 class Onlooker:
     """Builds the message of what passes; its own failures never reach the code that reads.

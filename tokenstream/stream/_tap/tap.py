@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.stages._metrics import Metrics
 
-__all__ = ["AsyncTap", "Tap", "tap"]
-
 ItemT = TypeVar("ItemT")
 
 

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._outputs.tools_cursor import CheckedCursor
     from tokenstream.stream._views.deltas import DeltaCursor
 
-__all__ = ["Alone", "Cursors"]
-
 
 class Cursors:
     """Create cursors at the start of each aspect of a choice; each view reads one cursor.

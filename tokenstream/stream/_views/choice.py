@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._driver import Driver
     from tokenstream.stream._views.aspects import Cursors
 
-__all__ = ["ChoiceBase"]
-
 DriverT = TypeVar("DriverT", bound="Driver")
 
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._sync_driver import SyncDriver
     from tokenstream.stream._views.deltas import Delta
 
-__all__ = ["AsyncChoice", "Choice"]
-
 
 class Choice(OutputViews, CallViews, CallDraftViews):
     """One alternative answer of a stream, with its own views."""

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from tokenstream.events import ReasoningDelta, RefusalDelta, TextDelta
     from tokenstream.message import ToolCall
 
-__all__ = ["CallCursor", "TextCursor"]
-
 
 class TextCursor:
     """A reader's position in the text, the reasoning or the refusal of a choice."""

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from tokenstream.accumulator import Accumulator
 
-__all__ = ["Delta", "DeltaCursor"]
-
 Delta: TypeAlias = TextDelta | ReasoningDelta | RefusalDelta
 """A piece of text, reasoning or refusal."""
 _KINDS: dict[str, type[Delta]] = {"text": TextDelta, "reasoning": ReasoningDelta, "refusal": RefusalDelta}

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from tokenstream.accumulator import Accumulator
     from tokenstream.events import Event
 
-__all__ = ["EventCursor"]
-
 _BLANK = (None, None, "assistant")
 """The head of an answer before anything is known: id, model and role."""
 

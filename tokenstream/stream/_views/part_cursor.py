@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Part
 
-__all__ = ["PartCursor"]
-
 
 class PartCursor:
     """A reader's position in a part.

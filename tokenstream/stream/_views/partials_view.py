@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._views.text_plan import Plan
     from tokenstream.stream._views.view import AsyncView, View
 
-__all__ = ["AsyncPartialsView", "PartialsView"]
-
 T = TypeVar("T")
 
 

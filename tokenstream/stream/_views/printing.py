@@ -12,8 +12,6 @@ from tokenstream.events import ReasoningDelta
 if TYPE_CHECKING:
     from tokenstream.stream._views.deltas import Delta
 
-__all__ = ["Printer"]
-
 _DIM, _PLAIN = "\x1b[2m", "\x1b[22m"
 
 

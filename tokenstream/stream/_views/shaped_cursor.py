@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json import Repair
     from tokenstream.stages._cursor import Cursor
 
-__all__ = ["ShapedCursor"]
-
 ItemT = TypeVar("ItemT")
 
 _MOST_GATHERED = 4_096

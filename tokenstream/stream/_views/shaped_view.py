@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._sync_driver import SyncDriver
     from tokenstream.stream._views.shaped_cursor import ShapedCursor
 
-__all__ = ["AsyncPlannedView", "AsyncShapedView", "PlannedView", "ShapedView"]
-
 ItemT = TypeVar("ItemT")
 
 

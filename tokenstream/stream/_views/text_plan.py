@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from tokenstream.stages._cursor import Cursor
 
-__all__ = ["Plan", "closed"]
-
 _CHANGES, _PIECES, _PACE, _LAST = 1, 2, 3, 4
 _ORDER: dict[str, tuple[int, str]] = {
     "redact": (_CHANGES, "changes the text"),

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._views.text_plan import Plan
     from tokenstream.stream._views.view import AsyncView, View
 
-__all__ = ["AsyncTextView", "TextView"]
-
 _USUAL_HZ = 30.0
 """Default updates a second of `accumulate`."""
 

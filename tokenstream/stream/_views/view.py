@@ -18,19 +18,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._async_driver import AsyncDriver
     from tokenstream.stream._sync_driver import SyncDriver
 
-__all__ = [
-    "AsyncItemView",
-    "AsyncItemsView",
-    "AsyncToolCallView",
-    "AsyncView",
-    "ItemView",
-    "ItemsView",
-    "Repaired",
-    "ToolCallView",
-    "View",
-    "repairs_of",
-]
-
 ItemT = TypeVar("ItemT")
 CallT = TypeVar("CallT", bound=ToolCall, default=ToolCall)
 

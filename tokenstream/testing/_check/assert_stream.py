@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from tokenstream.testing._recordings.cut_places import Playable
     from tokenstream.testing._recordings.recording import Recording
 
-__all__ = ["aassert_stream", "assert_stream", "usual_chunkings"]
-
 ResultT = TypeVar("ResultT")
 
 _ALLOWED: tuple[type[Exception], ...] = (StreamError, OutputIncomplete)

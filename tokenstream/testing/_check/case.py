@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from tokenstream.testing._check.readings import Framed, Reading
     from tokenstream.testing._recordings.recording import Recording
 
-__all__ = ["Broken", "Case", "Rule"]
-
 _RESETS = 8
 """Step through the places of cuts: at every eighth, the connection is reset as well."""
 _GARBLED = 24

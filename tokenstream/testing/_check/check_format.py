@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from tokenstream.formats.base import Format
     from tokenstream.testing._check.case import Broken
 
-__all__ = ["RULES", "check_format"]
-
 Expectation: TypeAlias = "Message | Mapping[str, Any]"
 
 RULES: tuple[Rule, ...] = (

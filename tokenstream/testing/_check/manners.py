@@ -23,16 +23,6 @@ if TYPE_CHECKING:
     from tokenstream.testing._check.case import Case
     from tokenstream.testing._check.readings import Reading
 
-__all__ = [
-    "carries_what_it_does_not_know",
-    "errors_survive_pickle",
-    "fresh_is_independent",
-    "gives_nothing_after_the_end",
-    "is_well_described",
-    "raises_nothing",
-    "recognises_calmly",
-]
-
 _FRAMINGS = {"sse", "ndjson", "json", "aws-eventstream", "messages", "pieces"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _FIRST_PAYLOADS: tuple[dict[str, Any], ...] = (

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from tokenstream.testing._check.readings import Framed
 
-__all__ = ["PROBE", "Odd", "kinds_of", "odd_frames", "stranger"]
-
 PROBE = "tokenstream_probe"
 """A field name and payload type that no format knows."""
 _JUNK: tuple[Any, ...] = (

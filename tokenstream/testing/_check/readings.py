@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from tokenstream.stream import AsyncStream, Stream
     from tokenstream.testing._recordings.recording import Recording
 
-__all__ = ["Framed", "Reading", "Watch", "aread", "fed", "frames_in", "payload_in", "read", "with_payload"]
-
 Framed: TypeAlias = bytes | ServerSentEvent | EventStreamMessage
 """A frame as its framing returns it."""
 

@@ -32,18 +32,6 @@ if TYPE_CHECKING:
     from tokenstream.testing._check.case import Broken, Case
     from tokenstream.testing._check.readings import Reading
 
-__all__ = [
-    "CONTENT",
-    "complete_only_at_the_end",
-    "expected",
-    "same_at_every_chunking",
-    "same_in_both_colours",
-    "says_something",
-    "shows_a_prefix",
-    "starts_and_ends_parts",
-    "whole_calls_once",
-]
-
 _STARTS = (PartStart, ToolCallStart)
 _DONES = (PartDone, ToolCallDone)
 _DELTAS = (TextDelta, ReasoningDelta, RefusalDelta, ToolCallDelta, PartDelta, MediaDelta)

@@ -12,8 +12,6 @@ from tokenstream.testing._serve.replies import refusal
 if TYPE_CHECKING:
     from tokenstream.testing._recordings.recording import Recording
 
-__all__ = ["empty", "html_instead", "status", "wrong_content_type"]
-
 _PAGE = b"<!DOCTYPE html>\n<html><head><title>%b</title></head><body><h1>%b</h1></body></html>\n"
 _TITLES = {200: b"Sign in", 502: b"502 Bad Gateway", 503: b"503 Service Unavailable"}
 _HTML = {"content-type": "text/html; charset=utf-8"}

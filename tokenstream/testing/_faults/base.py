@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     _Change: TypeAlias = Callable[..., Recording]
 
-__all__ = ["Fault", "combined", "fault"]
-
 _P = ParamSpec("_P")
 _CHANGES: dict[str, _Change] = {}
 """Function that applies a fault to a recording, by the fault's kind."""

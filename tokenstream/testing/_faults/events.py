@@ -30,18 +30,6 @@ if TYPE_CHECKING:
     from tokenstream.testing._recordings.frames import Framing
     from tokenstream.testing._recordings.recording import Recording
 
-__all__ = [
-    "bad_json",
-    "bom",
-    "crlf",
-    "duplicate",
-    "error_event",
-    "garble",
-    "heartbeat",
-    "no_done",
-    "reorder",
-]
-
 _BOM = b"\xef\xbb\xbf"
 _LONE_LF = re.compile(rb"(?<!\r)\n")
 _BEHIND: dict[Framing | None, tuple[bytes, ...]] = {

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from tokenstream.testing._recordings.recording import Arrival, Breaks
     from tokenstream.testing.faults import Fault
 
-__all__ = ["every_cut", "fault_matrix"]
-
 _How: TypeAlias = Literal["cut", "close", "reset"]
 _HOWS: dict[_How, tuple[str, Breaks | None]] = {
     "cut": ("cut", None),

@@ -15,8 +15,6 @@ from tokenstream.testing._recordings.recording import Arrival
 if TYPE_CHECKING:
     from tokenstream.testing._recordings.recording import Recording
 
-__all__ = ["close", "cut", "gzipped", "reset", "slow", "split_utf8", "stall"]
-
 _SEVERAL_BYTES = re.compile(rb"[\xc2-\xf4][\x80-\xbf]+")
 """A character that takes several bytes in UTF-8."""
 _GZIP = 16 + zlib.MAX_WBITS

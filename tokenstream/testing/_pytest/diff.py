@@ -13,8 +13,6 @@ from tokenstream._message_parts import Value
 from tokenstream.events import Event
 from tokenstream.testing._recordings.recording import Recording
 
-__all__ = ["differences", "speaks_of_answers"]
-
 _BEFORE, _AFTER = 20, 30
 """Characters shown before and after the place where two texts part."""
 _MOST_LINES = 60

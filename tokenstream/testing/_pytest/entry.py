@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pytest
 
-__all__ = ["PLUGIN", "pytest_addoption", "pytest_configure"]
-
 PLUGIN = "tokenstream.testing.plugin"
 
 

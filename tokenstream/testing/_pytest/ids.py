@@ -7,8 +7,6 @@ from tokenstream.testing._recordings.recording import Recording
 from tokenstream.testing._scripts.script import Script
 from tokenstream.testing.faults import Fault
 
-__all__ = ["id_of"]
-
 
 def id_of(value: object) -> str | None:
     """Return a name for a value of the testing kit; None for any other value.

@@ -16,8 +16,6 @@ from tokenstream.testing._recordings.recording import Recording
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["MEANING", "SIGNATURE", "find", "played"]
-
 StreamT = TypeVar("StreamT")
 
 SIGNATURE = (

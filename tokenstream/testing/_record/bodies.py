@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from tokenstream.sources import AsyncSource, SyncSource
     from tokenstream.testing._record.notes import Notes
 
-__all__ = ["note_body", "note_httpx"]
-
 
 def note_body(source: Any, notes: Notes) -> bool:  # noqa: ANN401 - told apart by what it can do
     """Start noting the body of a response, or of the response under an SDK's stream.

@@ -12,8 +12,6 @@ from tokenstream.testing._record.notes import Notes
 if TYPE_CHECKING:
     from tokenstream.testing._record.notes import Terms
 
-__all__ = ["is_client", "note_answers", "refuse_earlier"]
-
 _NAMES = ("build_request", "event_hooks", "send")
 
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from tokenstream.testing._recordings.recording import Recording
 
-__all__ = ["Filter", "Replacements", "compiled", "filtered", "replaced"]
-
 Filter: TypeAlias = "Callable[[bytes], bytes]"
 """Takes a body and returns the body to write."""
 Pattern: TypeAlias = "str | bytes | re.Pattern[str] | re.Pattern[bytes]"

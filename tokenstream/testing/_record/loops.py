@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from tokenstream.stream import AsyncStream, Stream
     from tokenstream.testing._record.notes import Notes
 
-__all__ = ["note_loop", "note_stream"]
-
-
 # -- streams of this library -------------------------------------------------
 
 

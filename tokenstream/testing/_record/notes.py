@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from tokenstream.testing._record.filters import Filter
     from tokenstream.testing._recordings.recording import Breaks
 
-__all__ = ["Notes", "Terms"]
-
 _MOST_CAUSES = 10
 _PLACEHOLDER = "{n}"
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from tokenstream.testing._record.filters import Filter, Replacements
 
-__all__ = ["record"]
-
 SourceT = TypeVar("SourceT")
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from tokenstream.framing._sniff import sniff
 from tokenstream.testing._recordings.frames import sniffed_framing
 
-__all__ = ["AWS", "JSON", "NDJSON", "SNIFFED", "SSE", "TYPES", "content_type_of"]
-
 SSE = "text/event-stream; charset=utf-8"
 NDJSON = "application/x-ndjson"
 JSON = "application/json"

@@ -20,8 +20,6 @@ from tokenstream.testing._recordings.secrets import without_secret_headers
 if TYPE_CHECKING:
     import os
 
-__all__ = ["load_cassette", "the_streamed_one"]
-
 _OF_THE_WIRE = frozenset({"connection", "content-encoding", "content-length", "transfer-encoding"})
 """Headers about the transfer of the body; they do not apply to the decoded body of a recording."""
 _STREAMED = frozenset({"sse", "ndjson", "aws-eventstream"})

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["read_yaml"]
-
 _MOST_DEPTH = 100
 """Deepest nesting of lists and mappings: PyYAML's C loader overflows the stack at some ten thousand."""
 _MOST_TIMES = 100

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from tokenstream.testing._recordings.recording import Recording
 
-__all__ = ["Chunking", "Seed", "chunked"]
-
 
 @dataclass(frozen=True, slots=True)
 class Seed:

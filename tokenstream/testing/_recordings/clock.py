@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Clock", "VirtualClock", "clock_of"]
-
 
 class Clock(Protocol):
     """A clock that a replay can wait by."""

@@ -15,8 +15,6 @@ from tokenstream.testing._scripts.script import Script
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Playable", "cut_places", "recording_of"]
-
 Playable: TypeAlias = "Recording | Script | str | os.PathLike[str]"
 """Anything that can be replayed: a recording, its path, or a script (in OpenAI Chat's format)."""
 

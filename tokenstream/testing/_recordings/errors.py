@@ -9,8 +9,6 @@ from tokenstream.errors import MisuseError, TokenStreamError
 if TYPE_CHECKING:
     import os
 
-__all__ = ["RecordingInvalid", "RecordingRefused"]
-
 
 class RecordingInvalid(TokenStreamError, ValueError):
     """A file is not a recording, or it is damaged.

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from tokenstream.testing._recordings.recording import Breaks
 
-__all__ = ["EXTENSION", "is_recording", "parse", "written"]
-
 EXTENSION = ".rec"
 """Extension of such files."""
 

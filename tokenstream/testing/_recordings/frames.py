@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from tokenstream.framing._sniff import Sniffed
     from tokenstream.testing._recordings.recording import Recording
 
-__all__ = ["Framing", "cut", "frames_of", "framing_of", "sniffed_framing"]
-
 Framing: TypeAlias = Literal["sse", "ndjson", "json", "aws-eventstream"]
 """Framing of a body, as it is detected from its content."""
 

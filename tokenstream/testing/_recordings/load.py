@@ -12,8 +12,6 @@ from tokenstream.testing._recordings.recording import Arrival, Recording
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["load"]
-
 _CASSETTES = (".yaml", ".yml")
 
 

@@ -19,19 +19,6 @@ if TYPE_CHECKING:
     from tokenstream.testing._recordings.frames import Framing
     from tokenstream.testing._recordings.recording import Recording
 
-__all__ = [
-    "Edit",
-    "Span",
-    "changed",
-    "divided",
-    "ends_of",
-    "place_of",
-    "span_of",
-    "spans_of",
-    "spliced",
-    "with_borders",
-]
-
 _TELLING: dict[Framing, re.Pattern[bytes]] = {
     "sse": re.compile(rb"(?:\A(?:\xef\xbb\xbf)?|[\r\n])data"),
     "ndjson": re.compile(rb"[^\s]"),

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from tokenstream.testing._recordings.replay import Pace
     from tokenstream.testing.faults import Fault
 
-__all__ = ["Arrival", "Breaks", "Recording"]
-
 Breaks: TypeAlias = Literal["close", "reset", "stall"]
 """Break of a connection: closed inside the body, reset, or silent for ever."""
 

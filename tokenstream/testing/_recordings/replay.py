@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from tokenstream.testing._recordings.recording import Recording
     from tokenstream.testing.faults import Fault
 
-__all__ = ["AsyncChunks", "Chunks", "Pace", "Playback", "prepared"]
-
 Pace: TypeAlias = Literal["instant", "recorded"] | float
 """Times of the chunks: all at once, as recorded, or a factor of speed."""
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from tokenstream.testing._recordings.recording import Recording
 
-__all__ = ["refuse_existing", "refuse_extension", "save"]
-
 
 def save(recording: Recording, path: Path, *, overwrite: bool) -> None:
     """Write a recording to a file, creating missing folders.

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.testing._recordings.recording import Recording
 
-__all__ = ["find_secret", "kept_headers", "named_headers", "refuse_secrets", "without_secret_headers"]
-
 
 class Secret(NamedTuple):
     """A finding: bytes that look like a secret."""

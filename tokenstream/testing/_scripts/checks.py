@@ -14,21 +14,6 @@ from tokenstream.testing._scripts.events import in_fragments
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = [
-    "check_bytes",
-    "check_choice",
-    "check_event",
-    "check_kind",
-    "check_name",
-    "check_number",
-    "check_reason",
-    "check_texts",
-    "check_told",
-    "fragments_of",
-    "json_of",
-    "usage_of",
-]
-
 
 def check_texts(where: str, given: Iterable[object]) -> None:
     """Refuse a value that is not text.

@@ -41,22 +41,6 @@ if TYPE_CHECKING:
     from tokenstream.errors import ErrorKind
     from tokenstream.events import Event
 
-__all__ = [
-    "Alive",
-    "Cite",
-    "Count",
-    "Ended",
-    "Failure",
-    "Pause",
-    "Raw",
-    "Say",
-    "Show",
-    "Step",
-    "Timeline",
-    "Use",
-    "happen",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Say:

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from tokenstream.stream import AsyncStream, Stream
     from tokenstream.testing._scripts.events import Step
 
-__all__ = ["Script", "all_formats", "script"]
-
 _SAID = told.Say | told.Use | told.Cite | told.Show
 """Steps of the model's own output: none may follow its finish."""
 

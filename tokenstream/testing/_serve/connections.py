@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from tokenstream.testing._recordings.recording import Breaks
 
-__all__ = ["Listener"]
-
 _MOST_BODY = 64 * 1024 * 1024
 """Largest body of a request, in bytes; a larger one is refused."""
 _MOST_LINE = 65_536

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from tokenstream.testing._recordings.replay import Pace
     from tokenstream.testing.faults import Fault
 
-__all__ = ["Playable", "Player", "headers_of"]
-
 _Answer: TypeAlias = Recording | Script
 Playable: TypeAlias = "_Answer | Sequence[Playable] | Mapping[str, Playable] | Callable[[Request], _Answer]"
 """Anything that can be played: a recording; a script; several, one for each request; a mapping from

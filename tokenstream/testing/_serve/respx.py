@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from tokenstream.testing._serve.transport import Transport
     from tokenstream.testing.faults import Fault
 
-__all__ = ["respx_side_effect"]
-
 
 def respx_side_effect(
     what: Playable,

@@ -8,8 +8,6 @@ from typing import Any
 
 from tokenstream.errors import MisuseError
 
-__all__ = ["client_context", "server_context"]
-
 
 @cache
 def _authority() -> Any:  # noqa: ANN401 - its methods take contexts of other libraries, too

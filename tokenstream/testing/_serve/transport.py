@@ -38,8 +38,6 @@ else:
     _Base = object
 
 
-__all__ = ["Transport", "transport"]
-
 _ERRORS: tuple[tuple[type[OSError], str, str], ...] = (
     (TimeoutError, "ReadTimeout", "The read operation timed out"),
     (ConnectionResetError, "ReadError", "[Errno 104] Connection reset by peer"),

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from tokenstream.testing._serve.replies import Chunk, Exchange, Reply, Request
 
-__all__ = ["Conversation"]
-
 _FIRST_SECONDS = 2.0
 """Seconds to wait for a client's first message before the connection ends."""
 _QUIET_SECONDS = 0.2

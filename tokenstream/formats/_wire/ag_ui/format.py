@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
-__all__ = ["AGUI"]
-
 _CHUNKS = frozenset({"TEXT_MESSAGE_CHUNK", "REASONING_MESSAGE_CHUNK", "TOOL_CALL_CHUNK"})
 # These events stand beside the message and do not end a part that chunks are writing; an
 # error cuts it off.

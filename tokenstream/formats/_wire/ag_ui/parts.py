@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
-__all__ = ["PART_READERS", "RunParts"]
-
 _MESSAGE_FIELDS = (*ASIDES, "delta")
 # Fields already reported by the start of a message.
 _CONTENT_FIELDS = (*_MESSAGE_FIELDS, "messageId", "subagentRunId", "role", "name")

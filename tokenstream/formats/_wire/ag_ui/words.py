@@ -10,8 +10,6 @@ from tokenstream.message import Usage
 if TYPE_CHECKING:
     from tokenstream.message import FinishReason
 
-__all__ = ["ASIDES", "FINISH_REASONS", "usage_of"]
-
 FINISH_REASONS: dict[str, FinishReason] = {
     "success": "stop",
     "interrupt": "pause",

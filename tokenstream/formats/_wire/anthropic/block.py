@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tokenstream.formats._kit.open import OpenPart
 
-__all__ = ["Block"]
-
 
 class Block:
     """A content block that can still grow.

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
-__all__ = ["Anthropic"]
-
 _STREAM_EVENTS = frozenset(
     {
         "message_start",

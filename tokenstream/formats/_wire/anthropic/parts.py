@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import Part
 
-__all__ = ["Blocks"]
-
 
 class Blocks(BlockParts[Block]):
     """Parts of a message whose blocks have a start payload and may be written alternately.

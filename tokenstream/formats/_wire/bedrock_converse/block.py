@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.message import Part
 
-__all__ = ["Block"]
-
 
 class Block:
     """A content block that can still grow.

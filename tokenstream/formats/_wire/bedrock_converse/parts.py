@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.message import Part
 
-__all__ = ["Blocks"]
-
 _BLANKS: dict[str, Part] = {"text": BLANK_TEXT, "reasoning": BLANK_REASONING}
 _CLIENT_TYPES = frozenset({None, "tool_use"})
 """Types of a `toolUse` whose tool the application runs."""

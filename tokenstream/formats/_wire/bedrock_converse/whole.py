@@ -10,8 +10,6 @@ from tokenstream.formats._kit.values import json_text
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["is_whole", "steps_of"]
-
 Steps: TypeAlias = tuple[dict[str, Any], list[dict[str, Any]]]
 """The start of a block, and its deltas."""
 

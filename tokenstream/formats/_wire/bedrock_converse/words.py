@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from tokenstream.message import FinishReason
 
-__all__ = ["FINISH_REASONS", "base64_of", "bytes_of", "citation_of", "usage_of"]
-
 FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
     {
         "end_turn": "stop",

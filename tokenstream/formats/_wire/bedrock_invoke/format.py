@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from tokenstream.formats.base import Frame
     from tokenstream.limits import Limits
 
-__all__ = ["BedrockInvoke"]
-
 _SENTINEL = b"[DONE]"
 _INITIAL = "initial-response"
 """First message of some binary event streams: the response beside its stream, empty here."""

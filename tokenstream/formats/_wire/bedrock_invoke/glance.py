@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats._fast.path import Read
 
-__all__ = ["GROUP", "packed"]
-
 GROUP = 3
 """Bytes per four characters of base64: a constant start of whole groups is compared without unpacking."""
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.limits import Limits
 
-__all__ = ["PlainModel", "decline"]
-
 
 class _CountedParts(Parts):
     """Parts that report token counts only at the end.

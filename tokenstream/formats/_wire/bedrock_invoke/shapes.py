@@ -11,8 +11,6 @@ from tokenstream.message import Usage
 if TYPE_CHECKING:
     from tokenstream.message import FinishReason
 
-__all__ = ["COUNTS", "FINISH_REASONS", "SHAPES", "Shape", "metrics_of", "shape_of"]
-
 Path: TypeAlias = tuple[str, ...]
 
 FINISH_REASONS: dict[str, FinishReason] = {

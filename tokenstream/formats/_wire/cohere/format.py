@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from tokenstream.formats._fast.shape import Path
     from tokenstream.message import FinishReason
 
-__all__ = ["Cohere"]
-
 _MESSAGE: Path = ("delta", "message")
 
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.parts import Parts
     from tokenstream.message import Part
 
-__all__ = ["KEYS", "Content"]
-
 KEYS = {"text": "text", "thinking": "reasoning"}
 """Fields of a content block that hold text, with the kind of part for it."""
 _BLANKS: dict[str, tuple[type[TextPart | ReasoningPart], Part]] = {

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from tokenstream.limits import Limits
 
-__all__ = ["V1"]
-
 _IDS = ("generation_id", "response_id", "id")
 _REPEATED = frozenset({"text", "tool_calls", "citations", "finish_reason", "meta", "generations"})
 """Fields of a whole answer that are read elsewhere, or repeat earlier events."""

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from tokenstream.formats.base import Frame
     from tokenstream.limits import Limits
 
-__all__ = ["V2"]
-
 _HELD = ("role", "content", "tool_plan", "tool_calls", "citations")
 """Fields of a message with the content of the answer."""
 _BARE_ERROR = frozenset({"message", "id"})

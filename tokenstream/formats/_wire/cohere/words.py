@@ -12,8 +12,6 @@ from tokenstream.message import Citation, Usage
 if TYPE_CHECKING:
     from tokenstream.message import FinishReason
 
-__all__ = ["FINISH_REASONS", "citation_of", "failure_of", "usage_of"]
-
 FINISH_REASONS: dict[str, FinishReason] = {
     "COMPLETE": "stop",
     "STOP_SEQUENCE": "stop_sequence",

@@ -9,8 +9,6 @@ from typing import Any, TypeAlias
 
 from tokenstream._basics.untrusted import is_dict, is_list
 
-__all__ = ["Steps", "StreamedArguments", "steps_of"]
-
 Steps: TypeAlias = tuple[str | int, ...]
 """A path: member names and array positions, outermost first."""
 

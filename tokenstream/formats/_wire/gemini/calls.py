@@ -15,8 +15,6 @@ from tokenstream.formats._wire.gemini.sources import Sources
 if TYPE_CHECKING:
     from tokenstream.formats._kit.open import Choice
 
-__all__ = ["CallParts", "Candidate"]
-
 _CALL_FIELDS = ("name", "id", "args", "partialArgs", "willContinue")
 _MISSING = object()
 

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason, Usage
 
-__all__ = ["Gemini"]
-
 _KNOWN = ("candidates", "usageMetadata", "modelVersion", "responseId", *PADDING)
 _ADDED_BY_SDK = ("sdkHttpResponse", "automaticFunctionCallingHistory", "parsed")
 _KNOWN_IN_CANDIDATES = ("content", "index", "finishReason", "logprobsResult")

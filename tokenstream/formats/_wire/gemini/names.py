@@ -9,8 +9,6 @@ from typing import Any
 
 from tokenstream._basics.untrusted import dicts_of, is_dict, is_list
 
-__all__ = ["camel"]
-
 _CARRIED = frozenset({"args", "response", "part_metadata", "partMetadata", "metadata"})
 """Fields whose members are named by the application or the model, not by the API."""
 _DEEPEST = 50

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason, Usage
 
-__all__ = ["GeminiParts"]
-
 _UNION = frozenset(
     {
         "text",

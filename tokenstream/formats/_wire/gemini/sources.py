@@ -10,8 +10,6 @@ from tokenstream.message import Citation
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Sources"]
-
 _KINDS = ("web", "retrievedContext", "maps", "image")
 """Kinds of grounding chunks."""
 

@@ -11,8 +11,6 @@ from tokenstream.message import Usage
 if TYPE_CHECKING:
     from tokenstream.message import FinishReason
 
-__all__ = ["FINISH_REASONS", "meaning_of", "reason_of", "usage_of"]
-
 FINISH_REASONS: dict[str, FinishReason] = {
     "STOP": "stop",
     "MAX_TOKENS": "length",

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
-__all__ = ["GeminiInteractions"]
-
 _EVENTS = frozenset(
     {
         "interaction.created",

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
-__all__ = ["Steps"]
-
 _MEDIA = frozenset({"image", "audio", "video", "document"})
 
 

@@ -11,8 +11,6 @@ from tokenstream.message import OpaquePart, ServerToolCall, ServerToolResult
 if TYPE_CHECKING:
     from tokenstream.formats._kit.open import OpenPart
 
-__all__ = ["CALL", "OUTPUT", "THOUGHT", "Step", "result_of", "server_call", "whole_of"]
-
 OUTPUT = "model_output"
 THOUGHT = "thought"
 CALL = "function_call"

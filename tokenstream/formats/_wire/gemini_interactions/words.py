@@ -11,8 +11,6 @@ from tokenstream.message import Citation, Usage
 if TYPE_CHECKING:
     from tokenstream.message import FinishReason
 
-__all__ = ["ALIASES", "FINISH_REASONS", "GOES_ON", "citation_of", "usage_of"]
-
 ALIASES = {
     "interaction.start": "interaction.created",
     "interaction.complete": "interaction.completed",

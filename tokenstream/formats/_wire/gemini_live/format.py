@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
-__all__ = ["GeminiLive"]
-
 _NAMES = frozenset(
     {
         "setupComplete",

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from tokenstream.limits import Limits
 
-__all__ = ["Turn"]
-
 _CALL_FIELDS = ("name", "id", "args", "partialArgs", "willContinue")
 _MODIFIERS = frozenset({"thought", "thoughtSignature", "partMetadata", "videoMetadata", "mediaResolution"})
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from tokenstream.message import FinishReason
 
-__all__ = ["FINISH_REASONS", "bytes_of", "camel", "child", "usage_of"]
-
 FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
     {
         "generationComplete": "stop",

@@ -15,8 +15,6 @@ from tokenstream.message import OpaquePart
 if TYPE_CHECKING:
     from tokenstream.formats._kit.parts import OpenCall, Parts
 
-__all__ = ["Calls"]
-
 
 class Calls:
     """The tool calls of one answer.

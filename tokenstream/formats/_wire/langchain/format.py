@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
-__all__ = ["LangChain"]
-
 _KINDS = ("AIMessageChunk", "ai")
 """Types of a model's messages: a chunk, and the whole message of a model that does not stream."""
 _OF_A_RUN = ("lc_", "run-")

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from tokenstream.formats._kit.parts import OpenPart, Parts
 
-__all__ = ["Blocks"]
-
 _TOLD_ELSEWHERE = frozenset(
     {"function_call", "input_json_delta", "invalid_tool_call", "tool_call", "tool_call_chunk", "tool_use"}
 )

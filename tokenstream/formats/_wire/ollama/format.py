@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
-__all__ = ["Ollama"]
-
 FINISH_REASONS: dict[str, FinishReason] = {
     "stop": "stop",
     "length": "length",

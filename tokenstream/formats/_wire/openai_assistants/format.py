@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
-__all__ = ["OpenAIAssistants"]
-
 _Reader: TypeAlias = "Callable[[OpenAIAssistants, dict[str, Any]], None]"
 
 _OWN_RUN_FIELDS = frozenset({"id", "object", "model", "status", "usage", "required_action", "last_error"})

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from tokenstream.formats._kit.parts import OpenPart, Parts
 
-__all__ = ["Content"]
-
 _Key: TypeAlias = "tuple[str, int | str]"
 _Reader: TypeAlias = "Callable[[Content, _Key, dict[str, Any]], None]"
 

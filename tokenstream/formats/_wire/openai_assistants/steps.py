@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.open import OpenCall, OpenPart
     from tokenstream.formats._kit.parts import Parts
 
-__all__ = ["Steps"]
-
 _Key: TypeAlias = "tuple[str, int | str]"
 _INPUTS = ("input", "code", "query", "arguments")
 _RESULTS = ("outputs", "results", "output")

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tokenstream.message import FinishReason
 
-__all__ = ["FINISH_REASONS", "INCOMPLETE_REASONS", "OBJECTS", "WHOLE_STEPS"]
-
 _STATUSES: dict[str, tuple[str, ...]] = {
     "thread": ("created",),
     "thread.run": (

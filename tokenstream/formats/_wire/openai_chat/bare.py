@@ -6,8 +6,6 @@ from typing import Any
 
 from tokenstream._basics.untrusted import dicts_of, is_dict, is_list
 
-__all__ = ["BARE_FIELDS", "OVER_FIELD", "TEXTS", "as_chunk", "is_bare"]
-
 # Quirk (Cloudflare Workers AI, 2026-11): the text is `response`, where tokens such as 6 and true
 # are JSON's numbers and booleans; recording: none.
 # Quirk (Baidu Qianfan v1, 2026-11): the text is `result`, and `is_end` the end; recording: none.

@@ -18,8 +18,6 @@ from tokenstream.message import OpaquePart
 if TYPE_CHECKING:
     from tokenstream.formats._kit.parts import OpenCall, Parts
 
-__all__ = ["Calls", "is_fragment", "repeats"]
-
 _LEGACY = "function_call"
 _ITEM_FIELDS = ("id", "index", "type")
 _BODY_FIELDS = ("name", "arguments", "input")

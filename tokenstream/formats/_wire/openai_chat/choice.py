@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from tokenstream.errors import ProviderError
     from tokenstream.formats._kit.parts import Parts, TextKind
 
-__all__ = ["ChoiceReader"]
-
 _Reader: TypeAlias = "Callable[[ChoiceReader, str, Any], None]"
 _Steps: TypeAlias = "tuple[tuple[str, _Reader], ...]"
 _DeltaPlan: TypeAlias = "tuple[tuple[str, ...], _Steps, bool, bool]"

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
-__all__ = ["OpenAIChat"]
-
 _AnswerReader: TypeAlias = "Callable[[OpenAIChat, str, Any], None]"
 _Steps: TypeAlias = "tuple[tuple[str, _AnswerReader], ...]"
 

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
     from tokenstream.formats._kit.parts import OpenPart, Parts, TextKind
 
-__all__ = ["Content"]
-
 _PartReader: TypeAlias = "Callable[[Content, dict[str, Any]], None]"
 
 _DETAIL_TEXT = ("text", "summary", "thinking")

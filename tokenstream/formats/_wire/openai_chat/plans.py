@@ -13,8 +13,6 @@ from tokenstream.errors import ProtocolError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["Layout", "Plans"]
-
 Layout: TypeAlias = tuple[str, ...]
 PlanT = TypeVar("PlanT")
 

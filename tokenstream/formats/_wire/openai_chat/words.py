@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = [
-    "ITEM_FIELDS",
-    "REASONING_FIELDS",
-    "REASONING_LISTS",
-    "REASONING_STEPS",
-]
-
 REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
 """Fields of a delta that hold reasoning as text; the first with text counts."""
 

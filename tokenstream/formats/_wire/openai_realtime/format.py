@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
-__all__ = ["OpenAIRealtime"]
-
 _WITHOUT_ANSWER = frozenset({"transcription", "translation"})
 """Types of sessions without responses."""
 _RESPONSE_FIELDS = ("id", "object", "status", "output", "usage")

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tokenstream.formats._kit.open import OpenPart
 
-__all__ = ["Content", "Item"]
-
 
 class Content:
     """One content part of a message item."""

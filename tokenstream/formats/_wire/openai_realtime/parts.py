@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
-__all__ = ["Outputs"]
-
 _AUDIO = frozenset({"audio", "output_audio"})
 _CUT_STATUSES = frozenset({"incomplete", "in_progress"})
 _CALLS = frozenset({"function_call", "mcp_call"})

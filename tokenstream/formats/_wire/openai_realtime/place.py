@@ -6,8 +6,6 @@ from typing import Any
 
 from tokenstream._basics.untrusted import dict_of, text_of
 
-__all__ = ["is_event", "place_of"]
-
 _SESSION_EVENTS = ("session.", "conversation.", "input_audio_buffer.", "output_audio_buffer.", "rate_limits.")
 
 

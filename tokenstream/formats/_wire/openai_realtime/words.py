@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from tokenstream.message import FinishReason, Usage
 
-__all__ = ["FINISH_REASONS", "finish_reason", "output_format", "usage_of"]
-
 FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
     {
         "completed": "stop",

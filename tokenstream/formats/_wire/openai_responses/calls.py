@@ -15,8 +15,6 @@ from tokenstream.message import OpaquePart
 if TYPE_CHECKING:
     from tokenstream.formats._kit.parts import OpenCall, Parts
 
-__all__ = ["CallItem", "is_clients"]
-
 _TYPES = {"function_call": "function", "custom_tool_call": "custom"}
 """Calls of tools that the application has described, with our type for them."""
 _CLIENTS = frozenset({"apply_patch_call", "computer_call", "local_shell_call", "mcp_approval_request"})

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from tokenstream.formats._wire.openai_responses.item import Item
 
-__all__ = ["READERS"]
-
 _Reader: TypeAlias = "Callable[[Items, dict[str, Any], str], bool]"
 
 

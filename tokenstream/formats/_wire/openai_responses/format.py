@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import Message
 
-__all__ = ["OpenAIResponses"]
-
 _NUMBER = ("sequence_number",)
 _RESPONSE_FIELDS = ("id", "model", "object", "output", "output_text", "role", "status", "usage")
 _LIFE = frozenset(f"response.{word}" for word in ("created", "queued", "in_progress", *FINAL_STATUSES))

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.parts import Parts
     from tokenstream.message import Part
 
-__all__ = ["HostedItem", "ImageItem", "Item", "OpaqueItem", "ResultItem"]
-
 
 class Item(ABC):
     """An output item that can still grow.

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.limits import Limits
 
-__all__ = ["MADE_OF", "Items", "number_of", "sequence_number_of"]
-
 _MAKERS: dict[str, type[Item]] = {
     "message": MessageItem,
     "reasoning": ReasoningItem,

@@ -18,21 +18,6 @@ if TYPE_CHECKING:
     from tokenstream.errors import ProviderError
     from tokenstream.message import FinishReason, Phase, Usage
 
-__all__ = [
-    "FINAL_STATUSES",
-    "RETRYABLE",
-    "arguments_of",
-    "citation_of",
-    "described",
-    "error_of",
-    "finish_of",
-    "media_of",
-    "phase_of",
-    "result_of",
-    "usage_of",
-    "written",
-]
-
 FINAL_STATUSES = frozenset({"completed", "incomplete", "failed", "cancelled"})
 """Final statuses of a response."""
 

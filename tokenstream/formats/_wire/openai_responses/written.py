@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.formats._kit.parts import Parts
 
-__all__ = ["MessageItem", "ReasoningItem", "Section", "WrittenItem"]
-
 _KINDS = {
     "output_text": "text",
     "text": "text",

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import Ending, Message
 
-__all__ = ["PARTS", "TokenStream"]
-
 _TELLING: dict[str, str | None] = {
     "text_delta": "text",
     "reasoning_delta": "text",

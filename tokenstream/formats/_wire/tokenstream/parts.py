@@ -20,8 +20,6 @@ from tokenstream.message import Citation, FinishReason, Message, Part, ToolCall,
 if TYPE_CHECKING:
     from tokenstream.events import Event
 
-__all__ = ["EVENTS", "FIELDS", "event_of"]
-
 _Reader: TypeAlias = Callable[[Any], Any]
 
 

@@ -25,8 +25,6 @@ from tokenstream.formats._kit.open import mend
 if TYPE_CHECKING:
     from tokenstream.message import Ending
 
-__all__ = ["CONTROL", "End", "end_of", "error_of", "said_of"]
-
 CONTROL = frozenset({"end", "error", "live"})
 """Types of records other than events: the ending, and the end of replayed events."""
 

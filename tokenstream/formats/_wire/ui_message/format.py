@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
-__all__ = ["UIMessage"]
-
 _METADATA = "messageMetadata"
 _DATA = "data-"
 # Types that only this format has; types that others have, too, need a field of this format.

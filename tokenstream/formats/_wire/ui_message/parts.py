@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import Citation, FinishReason, Part
 
-__all__ = ["PART_READERS", "UIParts"]
-
 _GONE = {"dropped": True}
 _DROPPED: dict[str, Part] = {
     "text": TextPart(provider_data=_GONE),

@@ -12,8 +12,6 @@ from tokenstream.message import Citation, MediaPart, Usage
 if TYPE_CHECKING:
     from tokenstream.message import FinishReason
 
-__all__ = ["FINISH_REASONS", "citation_of", "media_of", "merged", "proofs_of", "usage_of"]
-
 FINISH_REASONS: dict[str, FinishReason] = {
     "stop": "stop",
     "length": "length",

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.turns import Kind
 
-__all__ = ["Anthropic"]
-
 _ERRORS: dict[ErrorKind, str] = {
     "overloaded": "overloaded_error",
     "rate_limited": "rate_limit_error",

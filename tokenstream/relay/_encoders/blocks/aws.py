@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.encoder import Payloads
     from tokenstream.relay._encoders.pieces import Wrap
 
-__all__ = ["AWSEncoder", "base64", "is_exception", "message", "packed", "padded", "padded_json"]
-
 _EXCEPTION = "Exception"
 """Suffix of the names of exceptions."""
 _STRING = 7

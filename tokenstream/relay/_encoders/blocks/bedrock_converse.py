@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.turns import Kind
 
-__all__ = ["BedrockConverse"]
-
 _LATENCY = 900
 """Milliseconds; constant, so that the output does not depend on a clock."""
 _COUNTS = {

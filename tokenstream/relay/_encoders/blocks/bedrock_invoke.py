@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Finish, Ping
     from tokenstream.relay._encoders.encoder import Payloads
 
-__all__ = ["BedrockInvoke"]
-
 _LATENCIES = {"invocationLatency": 900, "firstByteLatency": 300}
 """Milliseconds; constant, so that the output does not depend on a clock."""
 _METRICS = {

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.pieces import Wrap
     from tokenstream.turns import Kind
 
-__all__ = ["Cohere"]
-
 _COUNTS = {"input_tokens": "input_tokens", "output_tokens": "output_tokens"}
 _FAILURES = frozenset({"ERROR", "TIMEOUT"})
 """Finish reasons that are failures."""

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.turns import Kind
 
-__all__ = ["BlockEncoder", "words_of"]
-
 _SAID: frozenset[Kind] = frozenset({"text", "reasoning", "citation"})
 """Kinds of parts whose blocks end when another block begins."""
 _ENDS_CALLS = frozenset({"stop", "stop_sequence", "tool_calls", "pause"})

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Citation, FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
 
-__all__ = ["Gemini"]
-
 _REPORT = Report(
     {
         "input_tokens": "promptTokenCount",

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.turns import Kind
 
-__all__ = ["GeminiInteractions"]
-
 _REPORT = Report(
     {
         "total_tokens": "total_tokens",

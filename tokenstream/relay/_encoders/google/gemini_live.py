@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.media import Medium
 
-__all__ = ["GeminiLive"]
-
 _REPORT = Report(
     {
         "input_tokens": "promptTokenCount",

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.media import Medium
     from tokenstream.turns import Kind
 
-__all__ = ["ERRORS", "PartEncoder", "Report", "grounding_of", "is_named"]
-
 ERRORS: dict[ErrorKind, tuple[int, str]] = {
     "overloaded": (503, "UNAVAILABLE"),
     "rate_limited": (429, "RESOURCE_EXHAUSTED"),

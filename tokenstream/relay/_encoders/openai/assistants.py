@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.openai.items import Item
     from tokenstream.turns import Kind
 
-__all__ = ["OpenAIAssistants"]
-
 _ASSISTANT, _THREAD = "asst_1", "thread_1"
 _EXPIRES = CREATED + 600
 _PLACES: Places = {

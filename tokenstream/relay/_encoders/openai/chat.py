@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.media import Medium
     from tokenstream.turns import Kind
 
-__all__ = ["OpenAIChat"]
-
 _BODIES = {"function": "arguments", "custom": "input"}
 """Field of the arguments, by type of call."""
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.turns import Kind
 
-__all__ = ["OpenAICompletions"]
-
 
 class OpenAICompletions(ChunkEncoder):
     """Encodes an answer as `text_completion` objects, and `[DONE]`."""

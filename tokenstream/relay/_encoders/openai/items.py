@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.pieces import Wrap
 
-__all__ = ["CALLS", "Item", "ItemEncoder"]
-
 CALLS = frozenset({"tool_call", "custom_tool_call"})
 """Kinds of items that are calls of the application's tools."""
 

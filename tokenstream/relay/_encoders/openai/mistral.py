@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.turns import Kind
 
-__all__ = ["Mistral"]
-
 
 class Mistral(WholeCalls, OpenAIChat):
     """Encodes an answer as chunks with whole calls, as Mistral's SDK requires, and reasoning as content."""

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.pieces import Wrap
     from tokenstream.turns import Kind
 
-__all__ = ["OpenAIRealtime"]
-
 _PLACES: Places = {
     "total_tokens": ("total_tokens",),
     "input_tokens": ("input_tokens",),

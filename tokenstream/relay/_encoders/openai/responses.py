@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.pieces import Wrap
     from tokenstream.turns import Kind
 
-__all__ = ["OpenAIResponses"]
-
 
 class _Text(NamedTuple):
     """Names used in the events of a kind of text."""

@@ -14,18 +14,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Citation, FinishReason, Usage
     from tokenstream.relay._encoders.encoder import Payload, Payloads
 
-__all__ = [
-    "COUNTS",
-    "CREATED",
-    "CUT",
-    "ChunkEncoder",
-    "Places",
-    "citation_of",
-    "cut_short",
-    "error_of",
-    "report_of",
-]
-
 Places: TypeAlias = "Mapping[str, tuple[str, ...]]"
 """Path of fields to each count in a report."""
 

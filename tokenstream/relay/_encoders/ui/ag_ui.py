@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.ui.shared import NamedKind, Opened
     from tokenstream.turns import Kind
 
-__all__ = ["AGUI"]
-
 _COUNTS = {
     "input_tokens": "inputTokens",
     "output_tokens": "outputTokens",

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Part
     from tokenstream.relay._encoders.encoder import Payload, Payloads
 
-__all__ = ["NamedEncoder", "NamedKind", "Opened"]
-
 NamedKind: TypeAlias = Literal["text", "reasoning"]
 
 
