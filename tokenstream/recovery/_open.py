@@ -123,7 +123,7 @@ class SyncOpener(Opener):
                 while isinstance(found, Deferred):
                     beneath.append(found)
                     found = found.open()
-            except Exception as error:  # noqa: BLE001 - it is raised, as one of ours
+            except Exception as error:  # noqa: BLE001 - raised as one of our errors
                 failed = opening_failed(error, _WHERE)
                 raise failed from failed.__cause__
             return found
@@ -159,7 +159,7 @@ class AsyncOpener(Opener):
             found = async_source(self._give(attempt))
             while isinstance(found, Deferred):
                 found = await found.open()
-        except Exception as error:  # noqa: BLE001 - it is raised, as one of ours
+        except Exception as error:  # noqa: BLE001 - raised as one of our errors
             failed = opening_failed(error, _WHERE)
             raise failed from failed.__cause__
         return found

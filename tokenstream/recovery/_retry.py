@@ -69,7 +69,7 @@ is restarted |
     """Seconds after which a second attempt starts beside a first one that has shown nothing; the first
     to show content is read, the other is closed. On `aresilient` and `aconnect` only."""
     hold: bool = False
-    """Whether to hold back a continuation entirely until its seam is decided, at most some 280 characters
+    """Holds back a continuation entirely until its seam is decided, at most some 280 characters
     later. Otherwise only text that may be a repetition is held back."""
     least: float = 0.0
     """Least confidence at the seam, from 0 to 1. Below it the continuation is discarded, and the error that
@@ -79,14 +79,14 @@ is restarted |
     """Text of the user's turn that asks the model to go on, or a function that gets the answer's last words
     and returns that text; None for the default text, in English."""
     prefill: Prefill | None = None
-    """Whether the model continues an assistant's turn that is sent last; "echo" if the server repeats that
+    """True if the model continues an assistant's turn that is sent last; "echo" if the server repeats that
     turn first. None to use what is known of the provider, and to ask in a user's turn if nothing is. With
     `connect`, an unknown server of OpenAI's chat format is asked as vLLM is."""
     max_output_tokens: int | None = None
     """Output limit of the request; a continuation gets what is left of it. `connect` reads it from the
     payload."""
     align: bool = False
-    """Whether the loop over events also skips content equal to what it already got."""
+    """Makes the loop over events, too, skip content equal to what it already got."""
     on_retry: Callable[[Attempt], object] | None = None
     """Called with each further attempt before its wait."""
 

@@ -69,7 +69,7 @@ class Verdict:
         """The stream was closed before its end."""
 
     def ask(self, reason: str, *, closing: bool = False) -> None:
-        """Ask for the end of the stream, unless it has come already.
+        """Ask to end the stream; without effect once the ending is decided.
 
         Args:
             reason: The reason to report.

@@ -105,7 +105,7 @@ class _Tasks:
                 await self._do(self._run.end(self._driver.message))
         except self._cancelled:
             raise
-        except BaseException as error:  # noqa: BLE001 - it is raised once the tasks are over
+        except BaseException as error:  # noqa: BLE001 - raised once the tasks are over
             self._keep(error)
             self.group.cancel_scope.cancel()
 
@@ -185,7 +185,7 @@ class _Tasks:
             # The run is being cancelled, or a handler awaited a task that was.
             self._end_with(error)
             raise
-        except BaseException as error:  # noqa: BLE001 - it is raised once the tasks are over
+        except BaseException as error:  # noqa: BLE001 - raised once the tasks are over
             if self._run.excuses(todo, error):
                 return
             todo.blame(error)

@@ -106,7 +106,7 @@ class SyncDriver(Driver):
                 self.step()
             deque(self, maxlen=0)
         except StopIteration:
-            # The stream was stopped or closed.
+            # The stream was already over.
             pass
 
     def step(self) -> Event:

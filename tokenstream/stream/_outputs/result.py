@@ -33,7 +33,7 @@ class ResultCursor(Generic[T]):
     Args:
         answer: The choice.
         type: The value's type.
-        lenient: Whether to read what is almost JSON.
+        lenient: Whether to repair almost-JSON.
         document: Which of several documents to read, with *lenient*.
         known: Results found before, by the arguments that they were asked for with.
     """

@@ -154,8 +154,14 @@ class Pump:
     def read(self, until: float | None) -> Any:  # noqa: ANN401 - a chunk, or an item of `_items`
         """Return the next chunk, or an item of `_items` that says why there is none.
 
-        The caller sets `pending` to False once it has stored the item. If Ctrl-C
-        comes before that, the item is lost, and the next read returns `LOST`.
+        Ctrl-C may strike between any two statements, so the order matters:
+
+        1. `pending` becomes True.
+        2. The source is read.
+        3. The caller stores the item.
+        4. The caller sets `pending` to False.
+
+        A read that finds `pending` True returns `LOST`, since an item may be lost.
 
         Args:
             until: The clock at which to stop waiting, if the source can be bounded; None to wait forever.
@@ -178,7 +184,7 @@ class Pump:
                 with Watch(self._socket, seconds) as watch:
                     return self._next(chunks)
             return self._next(chunks)
-        except Exception as error:  # noqa: BLE001 - the stream raises it after what came before it
+        except Exception as error:  # noqa: BLE001 - raised later, after the events before it
             if watch is None:
                 # In a thread, a TimeoutError may be the source's own; `Late` is the thread's.
                 late = TimeoutError if self._ahead is None else Late

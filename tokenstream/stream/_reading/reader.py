@@ -217,7 +217,7 @@ class Reader:
             with move_on_after(CLOSING_SECONDS, shield=True):
                 await self._end_of_task()
                 if not self._closed:
-                    # The loop ended before the task began.
+                    # The event loop ended before the task began.
                     await self._close()
             if self._whole is not None and not self.over:
                 self._whole.cancel()
@@ -275,7 +275,7 @@ class Reader:
                     await self._read(source)
         except StopAsyncIteration:
             self._put(clock(), END)
-        except Exception as error:  # noqa: BLE001 - it is raised in the loop, in its place
+        except Exception as error:  # noqa: BLE001 - raised in the loop, in its place
             self._put(clock(), Failed(error))
 
     async def _read(self, source: AsyncSource) -> None:
@@ -328,7 +328,7 @@ class Reader:
                 await _closed_all_the_same(source)
             else:
                 await closed(source)
-        except Exception as error:  # noqa: BLE001 - whoever closes the stream is told
+        except Exception as error:  # noqa: BLE001 - raised when the stream is closed
             self.closing_error = error
 
     def _put(self, now: float, item: object) -> None:

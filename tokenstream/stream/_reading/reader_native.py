@@ -77,7 +77,7 @@ class NativeReader(Reader):
             except StopAsyncIteration:
                 self._put(clock(), END)
                 patience = math.inf
-            except Exception as error:  # noqa: BLE001 - it is raised in the loop, in its place
+            except Exception as error:  # noqa: BLE001 - raised in the loop, in its place
                 self._put(clock(), Failed(error))
                 patience = math.inf
             except CancelledError:

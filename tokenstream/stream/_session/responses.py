@@ -44,7 +44,7 @@ AsyncStreamT = TypeVar("AsyncStreamT", bound=_AsyncAnswer)
 
 
 class Responses(Uncopied, Generic[StreamT]):
-    """The answers on one connection, in a `for` loop; each is a `Stream` with an ending of its own.
+    """The answers on one connection, in a `for` loop; each is a `Stream` with its own ending.
 
     An answer left unread is read to its end before the next one is returned. The
     loop ends with the connection; only the parent stream closes that.

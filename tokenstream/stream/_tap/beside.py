@@ -115,7 +115,7 @@ class SyncManaged(Beside[ItemT]):
         left = self._entered
         try:
             if left is None:
-                # A generator is no context manager.
+                # A generator is not a context manager.
                 close = getattr(self._target, "close", None)
                 if callable(close):
                     close()
@@ -172,7 +172,7 @@ class AsyncManaged(Beside[ItemT]):
         left = self._entered
         try:
             if left is None:
-                # An asynchronous generator is no context manager.
+                # An asynchronous generator is not a context manager.
                 await closed_by(self._target)
                 return None
             suppressed: bool | None = await _method(left, "__aexit__")(left, kind, error, traceback)

@@ -119,7 +119,7 @@ class PartCursor:
             self._position = len(start.arguments_text)
 
     def _start_of(self, final: Part) -> Part:
-        """Return the start of a part that has ended: another one is no longer told."""
+        """Return the start of an ended part: the delivered one, which no longer changes."""
         if self._start is not None:
             return self._start
         if isinstance(final, TextPart | ReasoningPart | RefusalPart):

@@ -159,7 +159,7 @@ class ShapedCursor(Generic[ItemT]):
     def _read(self, text: Callable[..., Any], *event: Any) -> Any:  # noqa: ANN401 - any event
         try:
             return text(*event)
-        except Exception as error:  # noqa: BLE001 - it is raised behind what came before it
+        except Exception as error:  # noqa: BLE001 - raised after the items before it
             self._feed_gathered()
             self._found.extend(self._chain.end(now=self._clock()))
             self._failure = error

@@ -77,7 +77,7 @@ class Plan(NamedTuple):
         return any(_ORDER[step.method][0] == _PIECES for step in self.steps)
 
     def cursor(self, clock: Callable[[], float]) -> Any:  # noqa: ANN401 - of text or of blocks
-        """Return a cursor at the start of the text, with stages of its own."""
+        """Return a cursor at the start of the text, with new stages."""
         if not self.steps:
             return self.text()
         shaped: ShapedCursor[Any] = ShapedCursor(self.text(), tuple(step.make for step in self.steps), clock)
