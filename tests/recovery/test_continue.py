@@ -385,8 +385,8 @@ def test_a_checkpoint_behind_a_seam_has_no_position() -> None:
     [
         ({"least": 2}, "least= is a confidence"),
         ({"least": True}, "least= is a confidence"),
-        ({"ask": ""}, "ask= is the words"),
-        ({"ask": 3}, "ask= is the words"),
+        ({"ask": ""}, "ask= is the text"),
+        ({"ask": 3}, "ask= is the text"),
         ({"prefill": "yes"}, "prefill= is"),
         ({"max_output_tokens": 0}, "max_output_tokens= takes a whole number of tokens"),
     ],
@@ -423,7 +423,7 @@ def test_words_of_the_callers_own_are_text() -> None:
         lambda attempt: cut() if not attempt.continuation() else [], retry, format="openai-chat"
     )
 
-    with pytest.raises(MisuseError, match="ask= gives the words"):
+    with pytest.raises(MisuseError, match="ask= must give the text"):
         stream.final()
 
 

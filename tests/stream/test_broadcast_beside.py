@@ -247,6 +247,6 @@ def test_answers_that_are_read_one_by_one_are_shared_one_by_one() -> None:
     """The connection has none of its own."""
     stream = Stream(ANSWER)
     stream.broadcast()
-    with pytest.raises(MisuseError, match="each that"):
+    with pytest.raises(MisuseError, match="share each"):
         _ = stream.responses
     stream.close()

@@ -483,7 +483,7 @@ class Recovery:
 def _told_before(reports: list[AttemptReport]) -> str:
     """Return the note for the error of a failed continuation."""
     broken = next((report.error for report in reversed(reports) if report.mode != "continue"), None)
-    return f"the request to continue the answer failed; the answer had broken off before ({broken})"
+    return f"the request to continue the answer failed; before it, the answer had broken off ({broken})"
 
 
 def _at_once(_: Event) -> bool:

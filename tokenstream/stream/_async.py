@@ -195,7 +195,7 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
         """The answers on one WebSocket connection, one after the other: an iterator of `AsyncStream`."""
         if self._shared is not None:
             raise MisuseError(
-                "this stream is shared as one answer: share each that `.responses` of an unshared one gives"
+                "this stream is shared as one answer: share each stream of an unshared `.responses`"
             )
         if self._responses is None:
             from tokenstream.stream._session.responses import AsyncResponses
@@ -327,7 +327,7 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
         if self._shared is None:
             if self._driver.diverted:
                 raise MisuseError(
-                    "the answers of this connection are read one by one: share each that `.responses` gives"
+                    "the answers of this connection are read one by one: share each stream of `.responses`"
                 )
             self._shared, self._driver = broadcast(self._driver, policy, size)
         else:

@@ -184,7 +184,7 @@ class Stream(StreamBase[SyncDriver], Choice):
         """The answers on one WebSocket connection, one after the other: an iterator of `Stream`."""
         if self._shared is not None:
             raise MisuseError(
-                "this stream is shared as one answer: share each that `.responses` of an unshared one gives"
+                "this stream is shared as one answer: share each stream of an unshared `.responses`"
             )
         if self._responses is None:
             from tokenstream.stream._session.responses import Responses
@@ -272,9 +272,7 @@ class Stream(StreamBase[SyncDriver], Choice):
         from tokenstream.stream._guards.guarding import guard, is_awaited
 
         if is_awaited(rule):
-            raise MisuseError(
-                "a guard that has to be awaited needs an AsyncStream; a Stream takes a plain function"
-            )
+            raise MisuseError("an async guard needs an AsyncStream; a Stream takes a plain function")
         guard(self._driver.own, rule, first_tokens=first_tokens, every=every, hold=hold, field=field)
         return self
 
@@ -313,7 +311,7 @@ class Stream(StreamBase[SyncDriver], Choice):
         if self._shared is None:
             if self._driver.diverted:
                 raise MisuseError(
-                    "the answers of this connection are read one by one: share each that `.responses` gives"
+                    "the answers of this connection are read one by one: share each stream of `.responses`"
                 )
             self._shared, self._driver = broadcast(self._driver, policy, size)
         else:

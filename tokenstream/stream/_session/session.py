@@ -96,7 +96,7 @@ class Session:
             if driver.machine.guards is not None:
                 raise MisuseError(
                     "a guard looks at one answer, and this connection has several: "
-                    "call .guard() on each that `stream.responses` gives"
+                    "call .guard() on each stream of `stream.responses`"
                 )
             self.kept.clear()
             driver.diverted = True
