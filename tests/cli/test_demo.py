@@ -89,7 +89,7 @@ def test_a_pipe_gets_every_answer_and_the_table(shown: str, words: str) -> None:
 
 
 def test_each_answer_is_followed_by_its_metrics(shown: str) -> None:
-    """When the first of each kind came, the gaps, and the tokens with whoever has counted them."""
+    """Times of the first of each kind, the gaps, and the tokens with the source of their count."""
     marks = re.findall(r"^first: byte [\d.]+ s, token [\d.]+ s, text [\d.]+ s", shown, re.MULTILINE)
     gaps = re.findall(r"^gaps: p50 [\d,.]+ ms, p95 [\d,.]+ ms, p99 [\d,.]+ ms, max", shown, re.MULTILINE)
     tokens = re.findall(r"^([\d,]+) tokens, (\w+), [\d,]+ per second$", shown, re.MULTILINE)
@@ -253,7 +253,7 @@ def test_an_interruption_gives_the_status_of_shells(
 def test_after_a_broken_pipe_nothing_is_written_to_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """What is still held when the program ends goes nowhere, so that Python has no reason to complain."""
+    """Output still held at exit is discarded, so that Python has no reason to complain."""
     with (tmp_path / "output").open("w", encoding="utf-8") as output:
         monkeypatch.setattr(sys, "stdout", output)
 
@@ -314,7 +314,7 @@ def test_words_move_to_the_next_line_whole(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_rich_draws_the_same_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What rich adds is style alone."""
+    """Style is all that rich adds."""
     console = needed("rich.console")
     monkeypatch.setenv("COLUMNS", "30")
     output = StringIO()

@@ -122,7 +122,7 @@ def test_an_answer_that_comes_at_once_is_asked_for_once(
 def test_events_of_an_unknown_format_stream_all_the_same(
     server: ReplayServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What they say is not asked here."""
+    """The verdict does not depend on the content of the events."""
     status, told = _doctor(capsys, "--once", f"{server.url}/odd")
 
     assert (0, "streams", "unknown_format") == (status, told["verdict"], _first(told)[0])
@@ -168,7 +168,7 @@ def test_what_does_not_stream_is_told_as_what_it_is(
 def test_silence_is_waited_for_no_longer_than_one_says(
     server: ReplayServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What had come is in the evidence."""
+    """The evidence shows the bytes that had arrived."""
     status, told = _doctor(capsys, f"{server.url}/stall", "--timeout", "0.3")
 
     assert (1, "stalled") == (status, _first(told)[0])

@@ -1,4 +1,4 @@
-"""What `doctor` makes of an answer's bytes and their times."""
+"""`doctor`'s judgement of an answer's bytes and their times."""
 
 from __future__ import annotations
 
@@ -257,7 +257,7 @@ def test_what_is_odd_in_the_head_is_noted(
 
 
 def test_a_long_silence_is_noted() -> None:
-    """What streams here may be cut where a proxy has less patience."""
+    """An answer that streams here may be cut by a proxy with less patience."""
     thinking = [Arrival(40.0 + number * 0.05, 200, 1) for number in range(60)]
 
     assert ["long_silence"] == _names(judge([_probe(thinking)]))

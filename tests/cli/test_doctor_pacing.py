@@ -1,4 +1,4 @@
-"""Whether something holds an answer back, by when its events come."""
+"""Judging from the times of its events whether an answer is held back."""
 
 from __future__ import annotations
 

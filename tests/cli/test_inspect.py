@@ -1,4 +1,4 @@
-"""`inspect`: what people see of a stream, and what the exit status tells."""
+"""`inspect`: its output for people, and its exit status."""
 
 from __future__ import annotations
 
@@ -272,7 +272,7 @@ def test_the_help_lists_the_formats(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_help_lists_the_statuses(capsys: pytest.CaptureFixture[str]) -> None:
-    """What a script needs is where one looks first."""
+    """The help is the first place to look for them."""
     with pytest.raises(SystemExit):
         main(["inspect", "--help"])
     shown = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""`inspect`: what it says of a fault, and what it advises, in the words of the command line."""
+"""`inspect`: its description of a fault and its advice, in terms of the command line."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_file_is_never_to_be_asked_again(
 
 
 def test_what_came_through_a_pipe_may_be_asked_again() -> None:
-    """What stands before the pipe may have asked a server."""
+    """The command before the pipe may have asked a server."""
     done = run("inspect", "-", given=CUT)
 
     assert _AGAIN == _rows(done.stdout.decode())[1]

@@ -113,7 +113,7 @@ def test_pings_are_events_when_asked_for(
 def test_a_format_can_be_forced(
     body: Callable[[bytes], Path], inspected: Callable[..., tuple[int, list[Any]]]
 ) -> None:
-    """What would be read as JSON is then bare text."""
+    """Input that would be detected as JSON is then bare text."""
     status, lines = inspected("--format", "text", body(SHORT))
 
     assert (0, "text") == (status, lines[-1]["format"])

@@ -54,7 +54,7 @@ def test_lines_come_while_standard_input_is_still_open() -> None:
 
 
 def test_an_event_that_is_cut_in_two_by_a_pipe_is_one_event() -> None:
-    """Where the pieces end means nothing."""
+    """The ends of pieces have no meaning."""
     done = run("inspect", "--json", "-", given=CHAT)
 
     assert 0 == done.returncode
@@ -236,7 +236,7 @@ def test_a_header_that_no_request_can_have_is_misuse(
 def test_a_connection_that_breaks_is_truncated(
     server: ReplayServer, inspected: Callable[..., tuple[int, list[Any]]]
 ) -> None:
-    """What had come is in the message."""
+    """The message has the content so far."""
     status, lines = inspected(f"{server.url}/cut")
 
     assert (3, "truncated", "StreamInterrupted") == (status, lines[-1]["ending"], lines[-1]["error"]["class"])

@@ -45,7 +45,7 @@ full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="writes to /dev
     ),
 )
 def test_an_output_that_is_full_is_one_line(arguments: list[str]) -> None:
-    """What cannot be written is said once, with a status that is not 0 and without a traceback."""
+    """A failed write is reported once, with a status other than 0 and without a traceback."""
     with Path("/dev/full").open("wb") as nowhere:
         done = run(*arguments, stdout=nowhere)
 

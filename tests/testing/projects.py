@@ -18,7 +18,7 @@ ENTRY = "tokenstream.testing._pytest.entry"
 
 @dataclass
 class Results:
-    """What came of the tests of a project."""
+    """The results of a project's tests."""
 
     outcomes: dict[str, str] = field(default_factory=dict)
     told: dict[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What the tests of `record` have in common: answers, and sources that tell of themselves."""
+"""Shared by the tests of `record`: answers, and sources that report how they were used."""
 
 from __future__ import annotations
 

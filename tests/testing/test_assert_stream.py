@@ -87,7 +87,7 @@ async def test_within_an_event_loop_a_plain_handler_is_proved_as_anywhere() -> N
 
 
 def test_an_async_callable_object_is_an_async_handler() -> None:
-    """What counts is what calling it does."""
+    """An object counts as async if its `__call__` is."""
 
     class Handler:
         async def __call__(self, stream: AsyncStream) -> str:
@@ -110,7 +110,7 @@ def test_options_go_to_the_stream() -> None:
 
 
 def test_a_path_is_a_recording(tmp_path: Path) -> None:
-    """What `Recording.load` reads may be named."""
+    """Any file that `Recording.load` reads can be named."""
     path = tmp_path / "hello.sse"
     path.write_bytes(_HELLO.recording().body)
 
@@ -145,7 +145,7 @@ def test_another_value_at_a_chunking_is_told_with_the_difference() -> None:
 
 
 def test_the_chunkings_that_are_given_are_tried() -> None:
-    """Nothing else is: each once, after the recording as it is."""
+    """Each is tried once, after the unchanged recording, and no others are."""
     handler = _Broken(_cut_off, after=3)
     told = _failure(handler, chunkings=[2, "bytes", Seed(5)], cuts=0)
 
@@ -165,7 +165,7 @@ def test_one_chunking_is_given_as_it_is() -> None:
 
 
 def test_what_a_handler_keeps_does_not_hide_what_differs() -> None:
-    """A list that grows from one stream to the next is equal to itself, and another one than it was."""
+    """A list that grows from stream to stream equals itself, but not its earlier copy."""
     kept: list[str] = []
 
     def keep(stream: Stream) -> list[str]:
@@ -194,7 +194,7 @@ def test_objects_that_are_equal_to_nothing_else_are_misuse() -> None:
 
 
 def test_what_there_is_one_of_is_a_value() -> None:
-    """Members of an enumeration, and None, are equal to nothing but themselves, and there is no other."""
+    """Enumeration members and None equal only themselves, yet each is the only one of its kind."""
 
     class Verdict(Enum):
         FINE = "fine"
@@ -210,7 +210,7 @@ def test_what_there_is_one_of_is_a_value() -> None:
 
 
 def test_what_a_chunk_holds_is_no_business_of_a_handler() -> None:
-    """A handler that counts chunks, and not events, is found out."""
+    """A handler that counts chunks instead of events fails."""
     told = _failure(lambda stream: [len(_read(stream)), stream.metrics.first_byte, id(stream)])
 
     assert told.startswith("chunking='events': the handler returned another value\n[2]:")
@@ -236,7 +236,7 @@ def test_an_error_that_is_not_allowed_is_told_with_its_cut() -> None:
 
 
 def test_a_failed_assertion_of_the_handler_is_told_in_one_line() -> None:
-    """The rest of what is said of it stands with the cause."""
+    """The other lines that pytest adds are shown with the cause."""
 
     def sure(stream: Stream) -> None:
         with suppress(StreamError):
@@ -252,7 +252,7 @@ def test_a_failed_assertion_of_the_handler_is_told_in_one_line() -> None:
 
 
 def test_allow_may_permit_more_and_less() -> None:
-    """By default it is what the library raises when an answer fails, or is cut."""
+    """By default the library's errors for failed and for cut answers are permitted."""
     assert "rm" == assert_stream(
         lambda stream: list(stream.tool_calls)[0].name,  # noqa: RUF015 - it reads to the end
         _HELLO,
@@ -283,7 +283,7 @@ def test_a_stream_that_is_left_open_is_told() -> None:
 
 
 def test_a_stream_that_an_error_leaves_open_is_told() -> None:
-    """A handler that raises of its own closes first, however welcome the error is."""
+    """A handler must close the stream before it raises, even if the error is permitted."""
 
     def strict(stream: Stream) -> str:
         for event in stream:
@@ -307,7 +307,7 @@ def test_a_value_that_cannot_be_compared_is_misuse(value: Any, kind: str) -> Non
 
 
 def test_an_async_generator_is_no_value() -> None:
-    """It is said before the stream is looked at, which nobody has read."""
+    """The error comes before the check that the stream was read, which nobody has done."""
 
     async def pieces(stream: AsyncStream) -> Any:
         async for piece in stream.text:
@@ -349,13 +349,13 @@ def test_what_is_no_error_goes_through() -> None:
 
 
 def test_a_recording_that_fails_fails_the_same_way_at_every_chunking() -> None:
-    """The allowed error of the recording as it is, is raised at the end."""
+    """The allowed error of the unchanged recording is raised at the end."""
     with pytest.raises(StreamTruncated):
         assert_stream(_read, testing.script().text("Hel"), cuts=4)
 
 
 def test_failing_at_one_chunking_only_is_told() -> None:
-    """What raises at one chunking, raises at all."""
+    """An error at one chunking must be raised at all of them."""
 
     def fails(stream: Stream) -> None:
         raise StreamTruncated(f"now that {stream.format} is known")
@@ -372,14 +372,14 @@ def test_failing_at_one_chunking_only_is_told() -> None:
 
 
 def test_a_websocket_is_proved_message_by_message() -> None:
-    """Its chunks are its messages: no other borders are tried."""
+    """Its chunks are its messages: no other boundaries are tried."""
     script = testing.script().text("Hello").finish()
 
     assert "Hello" == assert_stream(_read, script.recording("openai-realtime"), allow=StreamError)
 
 
 def test_a_large_recording_is_not_replayed_byte_by_byte() -> None:
-    """What is tried by default stays bounded."""
+    """The default chunkings stay bounded."""
     calls = 0
 
     def count(stream: Stream) -> int:

@@ -1,4 +1,4 @@
-"""A format is held to the rules of formats: ours keep them, and each that breaks one is found out."""
+"""A format is tested against the rules of formats: ours keep them, and each that breaks one is detected."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _ANSWER = Recording.of(
 
 
 def _broken(format: Any, *recordings: Any) -> dict[str, str]:
-    """Return what is told of each broken rule, by the rule's name."""
+    """Return the report on each broken rule, by the rule's name."""
     with pytest.raises(AssertionError) as caught:
         check_format(format, recordings or [_ANSWER], cuts=24, changes=60)
     *_, told = str(caught.value).partition("\n")
@@ -99,13 +99,13 @@ def test_our_formats_keep_the_rules_in_every_recording(format: str) -> None:
 
 @pytest.mark.parametrize("format", [name for name in all_formats if name in ("text", "openai-realtime")])
 def test_scripts_and_messages_of_a_websocket_are_recordings_too(format: str) -> None:
-    """Where each chunk is a message, no message is cut."""
+    """If each chunk is a message, no message is cut."""
     script = testing.script().text("Hello").finish()
     check_format(format, [(script.recording(format), {"text": "Hello"})], cuts=24, changes=40)
 
 
 def test_a_path_is_a_recording(tmp_path: Path) -> None:
-    """What `Recording.load` reads may be named."""
+    """Any file that `Recording.load` reads can be named."""
     path = tmp_path / "answer.sse"
     path.write_bytes(_ANSWER.body)
     check_format(Parrot, path, cuts=4, changes=4)
@@ -119,7 +119,7 @@ def test_a_body_of_binary_messages_is_framed_as_it_is() -> None:
 
 
 def test_a_server_that_says_too_early_that_it_has_finished_is_not_the_formats_fault() -> None:
-    """Each chunk has a finish reason: what is cut behind the first is complete, for all anybody knows."""
+    """Each chunk has a finish reason, so that an answer cut after the first one looks complete."""
     chunks = [
         {"candidates": [{"content": {"role": "model", "parts": [{"text": text}]}, "finishReason": "STOP"}]}
         for text in ("Hel", "lo")
@@ -153,7 +153,7 @@ def test_a_format_that_breaks_a_rule_is_found_out(format: type[Format], rule: st
 
 
 def test_every_rule_has_a_format_that_breaks_it() -> None:
-    """No rule is there that was never seen to fail, but what is expected, which is below."""
+    """Each rule has been seen to fail; `expected` is tested below."""
     tried = {rule for _, rule, _ in BREAKING}
 
     assert {rule.name for rule in RULES} == tried | {"expected"}
@@ -175,7 +175,7 @@ def test_every_rule_has_a_format_that_breaks_it() -> None:
     ],
 )
 def test_another_message_than_expected_is_told(wanted: Any, says: str) -> None:
-    """With what differs, by the path of the field."""
+    """The report gives the differences, each with the path of its field."""
     told = _broken(Parrot, (_ANSWER, wanted))
 
     if not isinstance(wanted, Message):
@@ -184,7 +184,7 @@ def test_another_message_than_expected_is_told(wanted: Any, says: str) -> None:
 
 
 def test_all_that_is_broken_is_told_at_once() -> None:
-    """Each rule with its sentence, each recording with what came, and the line that shows it again."""
+    """The report has each rule's sentence, each recording's difference, and a line that reproduces it."""
     other = _ANSWER.replaced(name="other")
     with pytest.raises(AssertionError) as caught:
         check_format(Apologetic, [_ANSWER, other], changes=4)
@@ -201,7 +201,7 @@ def test_all_that_is_broken_is_told_at_once() -> None:
 
 
 def test_how_to_see_a_frame_again_is_told() -> None:
-    """Which frames of the recording are fed before it, and the frame itself."""
+    """The report gives the number of frames fed before, and the frame itself."""
     told = _broken(Dropping)["unknown"]
 
     assert "Dropping().feed: the first 2 frames of the recording, then b'{" in told

@@ -1,4 +1,4 @@
-"""Where the borders of chunks are when a recording is played: nothing in an answer depends on it."""
+"""Chunkings of a replayed recording: no answer depends on them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_chunk_comes_when_its_last_byte_came(
 
 @pytest.mark.parametrize("recorded", ours(), ids=lambda recorded: recorded.name)
 def test_every_chunking_of_every_recording_is_the_same_answer(recorded: Recorded) -> None:
-    """Message, departures and number of events: borders carry no meaning."""
+    """Message, departures and number of events: chunk boundaries carry no meaning."""
     recording = Recording.of([recorded.body], name=recorded.name)
     expected = recording.stream()
     events = len(list(expected))
@@ -57,7 +57,7 @@ def test_every_chunking_of_every_recording_is_the_same_answer(recorded: Recorded
 
 @given(st.lists(st.binary(max_size=9), max_size=6), st.integers(1, 12) | st.integers(0, 99).map(Seed))
 def test_no_byte_is_lost_or_moved(pieces: list[bytes], chunking: Chunking) -> None:
-    """Whatever the chunks were and become; none of them is empty."""
+    """This holds for any old and new chunks; none of them is empty."""
     recording = Recording(tuple(Arrival(float(at), piece) for at, piece in enumerate(pieces)))
     chunks = recording.chunks(chunking)
 
@@ -78,7 +78,7 @@ def test_times_never_run_backwards(pieces: list[bytes], size: int) -> None:
 
 
 def test_a_seed_gives_the_same_chunks_each_time() -> None:
-    """And another one others."""
+    """Another seed gives other chunks."""
     recording = Recording.of([b"data: Hello\n\n" * 40])
 
     assert recording.chunks(Seed(7)) == recording.chunks(Seed(7)) != recording.chunks(Seed(8))
@@ -86,7 +86,7 @@ def test_a_seed_gives_the_same_chunks_each_time() -> None:
 
 
 def test_the_messages_of_a_websocket_have_no_other_borders() -> None:
-    """They come as they came, whatever is asked for."""
+    """They keep their own boundaries at any chunking."""
     socket = Recording.of([b'{"a": 1}', b'{"a": 2}'], messages=True)
 
     chunkings: list[Chunking] = ["bytes", "whole", "events", 3, Seed(1)]
@@ -96,7 +96,7 @@ def test_the_messages_of_a_websocket_have_no_other_borders() -> None:
 
 @pytest.mark.parametrize("chunking", [0, -1, True, False, "lines", 2.5, None])
 def test_what_is_no_chunking_is_refused_with_what_there_is(chunking: Any) -> None:
-    """Also for a WebSocket, which has no use for one."""
+    """A wrong chunking is refused for a WebSocket, too, which has no use for one."""
     for messages in (False, True):
         with pytest.raises(MisuseError, match='is invalid: pass "recorded", "events", "bytes", "whole"'):
             Recording.of([b"data: a\n\n"], messages=messages).chunks(chunking)
@@ -104,13 +104,13 @@ def test_what_is_no_chunking_is_refused_with_what_there_is(chunking: Any) -> Non
 
 @pytest.mark.parametrize("number", [None, "7", 7.5])
 def test_a_seed_is_a_whole_number(number: Any) -> None:
-    """By None the borders would be others each time."""
+    """Seed(None) would give other boundaries each time."""
     with pytest.raises(MisuseError, match="pass a whole number"):
         Seed(number)
 
 
 def test_a_body_of_no_bytes_has_no_chunks() -> None:
-    """However it is cut."""
+    """This holds at any chunking."""
     chunkings: list[Chunking] = ["whole", "bytes", "events", 4, Seed(1)]
     for chunking in chunkings:
         assert [] == Recording.of([b"", b""]).chunks(chunking) == Recording().chunks(chunking)

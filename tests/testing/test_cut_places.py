@@ -1,4 +1,4 @@
-"""Where a recording is cut, when not every place can be tried."""
+"""Places to cut a recording at, if they are too many to try them all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_a_small_recording_is_cut_at_every_byte() -> None:
 
 
 def test_of_a_large_recording_a_sample_is_cut() -> None:
-    """It is the same each time, has borders of frames and places between them, and is bounded."""
+    """It is the same each time, has boundaries of frames and places between them, and is bounded."""
     recording = Recording.of([b"data: Hello\n\n"] * 1_000)
     places = cut_places(recording, 64)
 
@@ -27,7 +27,7 @@ def test_of_a_large_recording_a_sample_is_cut() -> None:
 
 
 def test_of_a_huge_recording_few_places_are_cut() -> None:
-    """What all cuts cost together has a bound, too."""
+    """The cost of all cuts together is bounded, too."""
     assert 16 >= len(cut_places(Recording.of([b"data: Hello\n\n"] * 100_000), 256))
 
 

@@ -1,4 +1,4 @@
-"""What differs between two answers is told field by field."""
+"""Differences between two answers are reported field by field."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LONG = "The quick brown fox jumps over the lazy dog, and it's fine with that."
 
 
 def test_equal_values_differ_in_nothing() -> None:
-    """Nothing is said where nothing differs."""
+    """The report is empty."""
     assert [] == differences([TextDelta("Hel")], [TextDelta("Hel")])
 
 
@@ -48,7 +48,7 @@ def test_the_mark_stands_below_what_is_escaped() -> None:
 
 
 def test_a_text_that_goes_on_is_shown_to_be_cut() -> None:
-    """Where more follows than is shown, an ellipsis says so."""
+    """An ellipsis marks text that goes on."""
     told = differences("x" * 200, "x" * 30)
 
     assert told[1].endswith("'…")
@@ -56,7 +56,7 @@ def test_a_text_that_goes_on_is_shown_to_be_cut() -> None:
 
 
 def test_events_of_a_list_are_told_by_their_place() -> None:
-    """It is said which events differ, which are missing and which are too many."""
+    """The report gives the events that differ, are missing, or are added."""
     one = [TextDelta("a"), TextDelta("b"), Finish("stop"), TextDelta("c")]
     other = [TextDelta("a"), ReasoningDelta("r"), TextDelta("b"), Finish("length")]
     told = differences(one, other[:3])
@@ -80,7 +80,7 @@ def test_events_of_lists_of_one_length_are_matched_too() -> None:
 
 
 def test_answers_that_begin_again_are_told_by_what_was_given_up() -> None:
-    """What broke one off is no part of the answer, so it makes no difference."""
+    """The error that ended an attempt is no part of the answer, so it makes no difference."""
     broken = Restarted(Message(parts=(TextPart(text="Hel"),)), StreamTruncated("the input ended"))
     reset = Restarted(broken.discarded, StreamInterrupted("the connection broke"))
     other = Restarted(Message(parts=(TextPart(text="Hal"),)))
@@ -91,7 +91,7 @@ def test_answers_that_begin_again_are_told_by_what_was_given_up() -> None:
 
 
 def test_items_that_look_the_same_are_compared() -> None:
-    """Not all that a value holds can be seen in how it is written."""
+    """A value's repr does not show all of it."""
     one, other = Recording.of([b"a"], status=200), Recording.of([b"a"], status=500)
 
     assert ["[0].status: left 200, right 500", "[1]: only right has 2"] == differences([one], [other, 2])
@@ -106,7 +106,7 @@ def test_lists_that_shift_are_matched() -> None:
 
 
 def test_long_lists_are_compared_place_by_place() -> None:
-    """What would take long to match is not matched."""
+    """Lists that would take long to match are not matched."""
     told = differences(list(range(500)), [0, 7, *range(2, 501)])
 
     assert ["[1]: left 1, right 7", "[500]: only right has 500"] == told
@@ -152,14 +152,14 @@ def test_bodies_are_told_by_event_and_byte() -> None:
     ],
 )
 def test_recordings_are_told_by_head_body_borders_and_times(other: Recording, expected: str) -> None:
-    """First the bytes, then where their chunks end, then when they came."""
+    """First the bytes are compared, then the ends of chunks, then the times."""
     one = Recording.of([b"data: a\n\n", b"data: b\n\n"])
 
     assert expected == differences(one, other)[0]
 
 
 def test_values_of_different_types_are_shown() -> None:
-    """What cannot be compared further is shown, with both types."""
+    """Values that cannot be compared further are shown with both types."""
     told = differences(1, "1", names=("expected", "came"))
 
     assert ["the value (of two types, int and str): expected 1, came '1'"] == told
@@ -173,7 +173,7 @@ def test_the_place_of_the_values_may_be_given() -> None:
 
 
 def test_objects_that_only_know_that_they_differ_are_shown() -> None:
-    """Where no field differs, the values themselves are shown."""
+    """If no field differs, the values themselves are shown."""
     one, other = object(), object()
 
     assert [f"the value: left {one!r}, right {other!r}"] == differences(one, other)

@@ -1,4 +1,4 @@
-"""What goes wrong on demand: what is read of an answer all the same, and which error tells of it."""
+"""Faults on demand: the content that can still be read, and the error that reports the fault."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ BINARY = Recording.of([aws("messageStart", {}), aws("messageStop", {"a": 1})])
 
 @dataclass
 class Row:
-    """A fault, and what its reader meets."""
+    """A fault, and the expected result of reading."""
 
     fault: Fault
     error: type[StreamError] | None = None
@@ -53,7 +53,7 @@ class Row:
 
 
 ROWS = [
-    # The input ends cleanly, and before the end of the answer.
+    # The input ends cleanly, but before the end of the answer.
     Row(faults.empty(), StreamTruncated, "", "truncated"),
     Row(faults.cut(event=3), StreamTruncated, "Hello", "truncated"),
     Row(faults.cut(event=4), StreamTruncated, WHOLE, "truncated"),
@@ -72,20 +72,20 @@ ROWS = [
     Row(faults.stall(1000, event=3) | faults.heartbeat(15), StreamStalled, "Hello", "truncated"),
     Row(faults.slow(2)),
     Row(faults.slow(700), StreamStalled, "", "truncated"),
-    # The bytes are others.
+    # Some bytes are changed.
     Row(faults.garble(at=CHAT.body.index("€".encode()), data=b"\xff"), None, "Hello \ufffd\ufffd\ufffd"),
     Row(faults.bad_json(event=3), ProtocolError, "Hel", "failed"),
     Row(faults.garble(at=CHAT.body.index(b'"lo"'), data=b"<"), ProtocolError, "Hel", "failed"),
-    # The events are others; chat numbers none of them, so that a repeated delta is a delta.
+    # Some events are changed; chat does not number them, so that a repeated delta is a delta.
     Row(faults.duplicate(event=2), None, "HelHello €"),
     Row(faults.reorder(events=(3, 4)), None, "Hel €lo"),
     Row(faults.error_event("rate_limited", event=3), ProviderError, "Hello", "failed"),
-    # Something else comes instead.
+    # Another answer replaces the stream.
     Row(faults.html_instead(), StatusError, "", "failed"),
     Row(faults.html_instead(200), NotAStream, "", "failed"),
     Row(faults.status(529), StatusError, "", "failed"),
     Row(faults.status(200), ProviderError, "", "failed"),
-    # It is odd, and means the same.
+    # Unusual, but with the same meaning.
     Row(faults.wrong_content_type()),
     Row(faults.wrong_content_type(None)),
     Row(faults.split_utf8()),
@@ -101,7 +101,7 @@ ROWS = [
 @pytest.mark.parametrize("chunking", ["recorded", "whole", "bytes"])
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.fault.name)
 def test_what_a_reader_meets(row: Row, chunking: Chunking) -> None:
-    """What had come is kept, the error says whose fault it is, and the source is closed."""
+    """The content so far is kept, the error names the culprit, and the source is closed."""
     playback = Playback(CHAT, chunking=chunking, fault=row.fault)
     stream = playback.stream()
     error: StreamError | None = None
@@ -146,7 +146,7 @@ async def test_what_an_asynchronous_reader_meets_is_the_same(row: Row) -> None:
     "heartbeat(seconds=15)", "gzipped()", "bad_json()", "crlf() | cut(at=17)", "bom() | crlf() | cut(at=17)",
 ])  # fmt: skip
 def test_a_fault_is_shown_as_it_is_written(written: str) -> None:
-    """And what is written the same is equal, and does the same; it also survives a process."""
+    """Faults written alike are equal and do the same; they also survive pickling."""
     names = {name: getattr(faults, name) for name in faults.__all__}
     one, other = (eval(written, {}, names) for _ in range(2))
 
@@ -157,7 +157,7 @@ def test_a_fault_is_shown_as_it_is_written(written: str) -> None:
 
 
 def test_another_fault_is_not_equal() -> None:
-    """Neither another kind nor other details; what goes without saying may be said."""
+    """Another kind or other details make another fault; giving a default explicitly does not."""
     assert faults.cut(at=17) != faults.cut(at=18)
     assert faults.cut(at=17) != faults.close(at=17)
     assert faults.garble(at=3) == faults.garble(at=3, size=4, seed=0)
@@ -176,7 +176,7 @@ def test_faults_come_in_their_order() -> None:
 
 
 def test_what_is_no_fault_is_refused() -> None:
-    """The error says where they are made."""
+    """The error says how to make one."""
     named: Any = ["cut"]
     with pytest.raises(MisuseError, match=r"a str is not a fault: call a function of testing.faults"):
         SSE.with_fault(named)
@@ -193,7 +193,7 @@ def test_what_is_no_fault_is_refused() -> None:
 
 
 def test_a_fault_says_which_details_it_takes() -> None:
-    """The recording is not among them: it comes later."""
+    """The recording is not among them: it is passed later."""
     assert "(*, at: 'float | None' = None, event: 'int | None' = None) -> 'Fault'" == str(
         inspect.signature(faults.cut)
     )
@@ -225,7 +225,7 @@ def test_a_recording_is_not_changed() -> None:
     (faults.cut(event=-2), SSE.body[:-14]),
 ])  # fmt: skip
 def test_where_a_body_is_cut(fault: Fault, left: bytes) -> None:
-    """Behind so many bytes, a fraction of them, or an event."""
+    """After a number of bytes, a fraction of them, or an event."""
     assert left == SSE.with_fault(fault).body
 
 
@@ -277,7 +277,7 @@ def test_what_has_no_place_in_an_answer_is_misuse(fault: Fault, words: str) -> N
 
 
 def test_comments_are_no_events() -> None:
-    """What is counted is what tells something: neither heartbeats nor a retry time are."""
+    """Only frames with content are counted: neither heartbeats nor a retry time are."""
     noisy = Recording.of([b": hi\n\nretry: 5\n\ndata: a\n\n:\n\ndata: b\n\n"])
 
     assert noisy.body[: -len(b":\n\ndata: b\n\n")] == noisy.with_fault(faults.cut(event=1)).body

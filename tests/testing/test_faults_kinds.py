@@ -1,4 +1,4 @@
-"""What each kind of fault does to the bytes, their times and their borders."""
+"""Effects of each kind of fault on the bytes, their times and the chunk boundaries."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BINARY = Recording.of([aws("messageStart", {}), aws("messageStop", {"a": 1})])
 
 
 def test_a_cut_keeps_times_and_borders() -> None:
-    """Only what comes behind is gone; what the head said of the length is no more."""
+    """Only the bytes after it are gone, and the `content-length` with them."""
     recording = Recording(
         (Arrival(1.0, sse("a")), Arrival(2.0, sse("b")), Arrival(3.0, sse("c"))),
         headers={"content-type": "text/event-stream", "content-length": "27"},
@@ -41,7 +41,7 @@ def test_a_cut_keeps_times_and_borders() -> None:
 
 
 def test_the_messages_of_a_websocket_come_whole() -> None:
-    """One that is cut does not arrive, and what would cut one is refused."""
+    """A cut message does not arrive at all, and a fault that would cut one is refused."""
     assert [b'{"n": 1}'] == SOCKET.with_fault(faults.close(at=12)).chunks()
     assert [b'{"n": 1}', b'{"n": 2}'] == SOCKET.with_fault(faults.close(at=16)).chunks()
     assert [b'{"n": 1}', b'{"n": 3}', b'{"n": 2}'] == SOCKET.with_fault(
@@ -54,7 +54,7 @@ def test_the_messages_of_a_websocket_come_whole() -> None:
 
 
 def test_a_stall_moves_what_comes_behind() -> None:
-    """A chunk that is stalled in its middle comes in two."""
+    """A chunk stalled in its middle arrives in two."""
     stalled = SSE.with_fault(faults.stall(90, at=12))
 
     assert [(0.0, sse("a")), (0.0, b"dat"), (90.0, b"a: b\n\n")] == list(stalled.arrivals[:3])
@@ -62,7 +62,7 @@ def test_a_stall_moves_what_comes_behind() -> None:
 
 
 def test_a_slow_answer_takes_its_time() -> None:
-    """So much longer for each chunk, or so many times as long."""
+    """Seconds are added to each chunk, or all times are multiplied."""
     recording = Recording((Arrival(1.0, b"a"), Arrival(3.0, b"b")))
 
     assert [1.5, 4.0] == [at for at, _ in recording.with_fault(faults.slow(0.5)).arrivals]
@@ -79,7 +79,7 @@ def test_each_character_of_several_bytes_is_split() -> None:
 
 
 def test_a_compressed_body_can_be_read_as_it_comes() -> None:
-    """Each chunk gives what it held, and the head says what is on it."""
+    """Each chunk can be decompressed when it arrives, and the head names the coding."""
     recording = SSE.replaced(headers={"content-length": "41"}).with_fault(faults.gzipped())
     inflate = zlib.decompressobj(wbits=31)
 
@@ -95,7 +95,7 @@ def test_a_compressed_body_can_be_read_as_it_comes() -> None:
 
 
 def test_garbled_bytes_are_all_others() -> None:
-    """As many as are asked for, the same each time, and no border moves."""
+    """The number is as asked for, the bytes are the same each time, and no chunk boundary moves."""
     one, again, other = (SSE.with_fault(faults.garble(at=7, size=5, seed=seed)) for seed in (1, 1, 2))
 
     assert one == again != other
@@ -111,7 +111,7 @@ def _numbers(recording: Recording) -> list[int]:
 
 
 def test_an_event_comes_twice() -> None:
-    """In any framing, also where nothing has ended the last one."""
+    """This works in any framing, and after a last event without an end."""
     assert [sse("b"), sse("b")] == SSE.with_fault(faults.duplicate(event=2)).chunks()[1:3]
     assert [b'{"a": 2}\n'] * 2 == LINES.with_fault(faults.duplicate()).chunks()[1:3]
     assert [1, 1, 2, 3] == _numbers(ARRAY.with_fault(faults.duplicate(event=1)))
@@ -135,7 +135,7 @@ def test_events_change_places() -> None:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_a_shuffle_is_another_order_of_the_same_events(seed: int) -> None:
-    """Never the one that it was, which would be no fault."""
+    """The shuffled order never equals the original, which would be no fault."""
     shuffled = LINES.with_fault(faults.reorder(seed=seed))
 
     assert LINES.body != shuffled.body
@@ -200,7 +200,7 @@ def test_heartbeats_do_not_hide_a_dead_model() -> None:
     "format", ["openai-chat", "openai-responses", "anthropic", "gemini", "ollama", "cohere"]
 )
 def test_the_provider_s_own_error_comes_in_the_middle(format: str) -> None:
-    """In its own words, and nothing follows."""
+    """It uses the provider's own words, and nothing follows."""
     recording = ANSWER.recording(format)
     stream = recording.stream(fault=faults.error_event("overloaded", message="Too busy", at=0.5))
 
@@ -210,7 +210,7 @@ def test_the_provider_s_own_error_comes_in_the_middle(format: str) -> None:
 
 
 def test_an_error_stands_behind_the_event_that_is_there() -> None:
-    """Never inside one; and the format is found out where nobody has named it."""
+    """It never stands inside an event; an unnamed format is detected."""
     recording = CHAT.replaced(format=None)
     sent = CHAT.chunks()
     for at in (len(sent[0]) + 1, len(sent[0]) + 20, len(sent[0] + sent[1])):
@@ -243,7 +243,7 @@ def test_an_error_fits_the_framing_of_the_recording() -> None:
 
 
 def test_an_error_that_cannot_be_told_is_misuse() -> None:
-    """Where the format is unknown, or has no way to say so, or nothing is a stream."""
+    """Reasons: an unknown format, a format without errors, or a recording without events."""
     with pytest.raises(MisuseError, match="cannot be detected from its bytes"):
         LINES.with_fault(faults.error_event())
     with pytest.raises(MisuseError, match="has no events"):
@@ -258,7 +258,7 @@ def test_an_error_that_cannot_be_told_is_misuse() -> None:
 
 
 def test_a_refusal_says_when_to_come_again() -> None:
-    """It is the provider's JSON, with its status and its words."""
+    """It is the provider's JSON, with its status and its message."""
     stream = CHAT.stream(fault=faults.status(429, message="Slow down", retry_after=2))
 
     with pytest.raises(StatusError, match="Slow down") as caught:
@@ -270,7 +270,7 @@ def test_a_refusal_says_when_to_come_again() -> None:
 
 @pytest.mark.parametrize(("status", "title"), [(200, "Sign in"), (502, "502 Bad Gateway"), (418, "418")])
 def test_a_web_page_comes_instead(status: int, title: str) -> None:
-    """When the first byte would have come; over a WebSocket as the answer to its opening."""
+    """It arrives with the first byte's time; for a WebSocket it answers the handshake."""
     page = SOCKET.replaced(arrivals=(Arrival(1.5, b"{}"),)).with_fault(faults.html_instead(status))
 
     assert (status, 1.5, False) == (page.status, page.arrivals[0].at, page.messages)

@@ -1,4 +1,4 @@
-"""Where the frames of a recording's body end."""
+"""Ends of the frames in a recording's body."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FRAMINGS: list[Framing] = ["sse", "ndjson", "json", "aws-eventstream"]
     [],
 ])  # fmt: skip
 def test_the_bytes_tell_where_the_frames_end(frames: list[bytes]) -> None:
-    """Whatever ends lines, whether or not the last frame is ended, and without a word of the server's."""
+    """Any line ending will do, the last frame may lack its end, and no content type is needed."""
     assert frames == frames_of(Recording.of([b"".join(frames)]))
 
 
@@ -63,7 +63,7 @@ def test_the_messages_of_a_websocket_are_frames_as_they_are() -> None:
 
 @given(st.text(alphabet='ab\r\n[{]}",\\\0\x11', max_size=60), st.sampled_from([*FRAMINGS, None]))
 def test_cutting_changes_no_byte(body: str, framing: Framing | None) -> None:
-    """Also of a body that is no stream at all, and no piece is empty."""
+    """This holds for a body that is not a stream, too, and no piece is empty."""
     pieces = cut(body.encode(), framing)
 
     assert body.encode() == b"".join(pieces)

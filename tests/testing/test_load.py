@@ -61,7 +61,7 @@ def put(folder: Path, name: str, data: bytes | str) -> Path:
 def test_a_bare_body_is_one_chunk_of_the_type_that_its_name_or_content_says(
     tmp_path: Path, name: str, body: bytes, content_type: str
 ) -> None:
-    """What has no head and no times gets the head that a server would send, and comes at once."""
+    """A bare body has no head and no times: it gets a server's usual head, and arrives at once."""
     expected = Recording((Arrival(0.0, body),), name="a", headers={"content-type": content_type})
 
     assert expected == Recording.load(put(tmp_path, name, body))
@@ -69,7 +69,7 @@ def test_a_bare_body_is_one_chunk_of_the_type_that_its_name_or_content_says(
 
 @pytest.mark.parametrize("recording", [CHAT, OLLAMA, BEDROCK], ids=["sse", "ndjson", "eventstream"])
 def test_a_bare_body_replays_as_the_answer_that_it_is(tmp_path: Path, recording: Recording) -> None:
-    """Its format is found out, as that of any stream."""
+    """Its format is detected, as that of any stream."""
     path = put(tmp_path, "answer.bin", recording.body)
 
     message = Recording.load(str(path)).stream().final()
@@ -83,7 +83,7 @@ def test_an_empty_body_is_no_chunk(tmp_path: Path) -> None:
 
 
 def test_a_recording_is_known_by_its_first_line(tmp_path: Path) -> None:
-    """Whatever its name says; and one that is called a recording has to be one."""
+    """Its extension does not matter; but a file with the extension of a recording must be one."""
     CHAT.save(tmp_path / "a.rec")
     named_otherwise = put(tmp_path, "a.saved", (tmp_path / "a.rec").read_bytes())
 
@@ -93,7 +93,7 @@ def test_a_recording_is_known_by_its_first_line(tmp_path: Path) -> None:
 
 
 def test_a_file_whose_name_says_nothing_is_refused(tmp_path: Path) -> None:
-    """The error lists the names that say something."""
+    """The error lists the known extensions."""
     with pytest.raises(
         RecordingInvalid, match=r"\.rec, a bare body in \.sse, .* a cassette of VCR in \.yaml"
     ):
@@ -173,7 +173,7 @@ def test_a_cassette_may_be_of_either_serializer(tmp_path: Path, name: str) -> No
     ],
 )
 def test_the_cassettes_of_older_versions_are_read(tmp_path: Path, response: dict[str, Any]) -> None:
-    """What they wrote of httpx's answers, and headers that are no lists."""
+    """Older versions wrote httpx's answers differently, and headers that are not lists."""
     path = cassette(tmp_path, {"response": response})
 
     assert PLAYED.replaced(headers={"content-type": "text/event-stream"}, request="") == Recording.load(path)
@@ -211,7 +211,7 @@ def test_of_several_answers_the_streamed_one_is_meant(tmp_path: Path) -> None:
 
 
 def test_several_streamed_answers_are_listed(tmp_path: Path) -> None:
-    """The error says which there are, and how to take one."""
+    """The error lists them, and says how to take one."""
     streamed = interaction({"string": CHAT.body.decode()})
     path = cassette(tmp_path, streamed, interaction({"string": "{}"}, {}, uri="/v1/files"), streamed)
 
@@ -318,7 +318,7 @@ def test_the_aliases_that_tools_write_are_read(tmp_path: Path) -> None:
 
 
 def test_all_answers_of_what_is_no_cassette_are_none(tmp_path: Path) -> None:
-    """A body of JSON is no cassette, and asking it for answers says so."""
+    """A JSON body is not a cassette, and asking it for answers raises an error that says so."""
     with pytest.raises(RecordingInvalid, match="not a cassette"):
         load_cassette(put(tmp_path, "a.json", b'{"a": 1}'))
 

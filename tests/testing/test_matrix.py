@@ -47,7 +47,7 @@ def test_there_is_one_cut_for_each_byte() -> None:
 
 @pytest.mark.parametrize(("how", "told"), [("close", "closed"), ("reset", "reset")])
 def test_a_connection_may_break_at_each_byte(how: Any, told: str) -> None:
-    """Also behind the last: all has come, and no end."""
+    """This includes the place after the last byte: all of it has come, but no end."""
     cuts = every_cut(HELLO, every=7, how=how)
     last = every_cut(HELLO, how=how)[-1]
 
@@ -120,7 +120,7 @@ def test_the_messages_of_a_websocket_are_cut_between() -> None:
 
 
 def test_what_makes_no_cuts_is_refused() -> None:
-    """With what there is."""
+    """The error lists the valid values."""
     how: Any = "burn"
     with pytest.raises(MisuseError, match='pass "cut", "close" or "reset"'):
         every_cut(HELLO, how=how)
@@ -141,7 +141,7 @@ def test_what_cannot_be_replayed_is_refused(given: Any) -> None:
 
 @pytest.mark.parametrize("format", testing.all_formats)
 def test_there_is_a_matrix_for_every_format(format: str) -> None:
-    """Also for one that has no way to tell of an error."""
+    """This includes a format that cannot express an error."""
     names = [broken.name for broken in fault_matrix(testing.script().text("Hi €").finish().recording(format))]
 
     assert f"script in {format} with cut(at=0.5)" in names
@@ -149,7 +149,7 @@ def test_there_is_a_matrix_for_every_format(format: str) -> None:
 
 @pytest.mark.parametrize("broken", fault_matrix(HELLO))
 def test_one_test_covers_every_fault(broken: Recording) -> None:
-    """What a user's own test looks like: the answer is whole, or an error says what it lacks."""
+    """An example of a user's own test: the answer is whole, or an error says what it lacks."""
     stream = broken.stream(pace="recorded")
     try:
         stream.final()
@@ -160,7 +160,7 @@ def test_one_test_covers_every_fault(broken: Recording) -> None:
 
 
 def test_the_matrix_has_each_fault_that_there_is() -> None:
-    """Those of faults.py are all in it, where a recording has a place for them, named by what they are."""
+    """All faults of faults.py for which a recording has a place are in it, named as written."""
     names = [broken.name.removeprefix("order.rec with ") for broken in fault_matrix(HELLO)]
     made = set(faults.__all__) - {"Fault", "combined"}
 

@@ -1,4 +1,4 @@
-"""Which answer a request gets, of what is given to servers and mocks."""
+"""Choice of the answer to a request, for servers and mocks."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_a_function_returns_what_can_be_played() -> None:
 
 @pytest.mark.parametrize("what", [None, "data: Hello\n\n", sse("Hello"), 7])
 def test_what_cannot_be_played_is_refused_at_once(what: Any) -> None:
-    """Where it is given, and not where the first request comes."""
+    """The error is raised where `what` is passed, not at the first request."""
     with pytest.raises(MisuseError, match=f"a {type(what).__name__} cannot be played: pass a Recording"):
         Player(what)
 
@@ -165,7 +165,7 @@ def test_what_cannot_be_done_to_an_answer_is_refused_at_once(wrong: Any) -> None
 
 
 def test_faults_from_an_iterator_come_with_each_answer() -> None:
-    """The second is no better than the first."""
+    """The second request gets the same faults."""
     player = Player(HELLO, fault=iter([faults.reset()]))
 
     assert ["reset", "reset"] == [player.recording(_asked()).breaks for _ in range(2)]
@@ -195,7 +195,7 @@ def test_messages_stay_whole() -> None:
     ],
 )
 def test_a_websocket_is_told_from_a_request(what: Playable, upgrade: str | None, told: str) -> None:
-    """What belongs to one cannot be played to the other."""
+    """A WebSocket's messages cannot answer an HTTP request, nor the reverse."""
     with pytest.raises(MisuseError, match=told):
         Player(what).recording(_asked(upgrade=upgrade))
 
@@ -210,7 +210,7 @@ def test_a_refusal_is_no_websocket() -> None:
 
 
 def test_headers_of_another_connection_are_not_sent() -> None:
-    """How a body is framed is decided anew."""
+    """The framing of the body is decided anew."""
     recording = Recording(
         headers={"content-length": "3", "x-request-id": "req_1", "content-type": "text/plain"}
     )
@@ -220,7 +220,7 @@ def test_headers_of_another_connection_are_not_sent() -> None:
 
 @pytest.mark.parametrize("text", ["caf\u00e9", "a\r\nb: c", "a\x00", "\u2028"])
 def test_a_header_that_cannot_be_sent_is_named(text: str) -> None:
-    """The client would else meet a broken connection, or a header that nobody wrote."""
+    """Otherwise the client would meet a broken connection, or a header that nobody wrote."""
     with pytest.raises(MisuseError, match="the recording's header x-name cannot be sent"):
         headers_of(Recording(headers={"x-fine": "a\tb~", "x-name": text}))
 

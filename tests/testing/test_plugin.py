@@ -112,7 +112,7 @@ def test_it(token_stream):
 
 
 def test_what_is_missing_is_told(project: Project) -> None:
-    """Without a marker, with a wrong one, and without the file: what to write, and where it looked."""
+    """Each error says what to write, or where the file was looked for."""
     project.configure("tokenstream_recordings = kept")
     project.write(
         test_it="""
@@ -163,7 +163,7 @@ def test_not_recorded(token_stream):
 
 
 def test_what_a_marker_asks_for_in_vain_is_told(project: Project) -> None:
-    """In one sentence, and not at the end of a traceback through the library."""
+    """The error is one sentence, not a traceback through the library."""
     put(project.folder / "hello.sse")
     (project.folder / "bad.rec").write_text("hello")
     project.write(
@@ -275,7 +275,7 @@ def test_what_speaks_of_answers_is_compared(left: object, right: object) -> None
     ],
 )
 def test_other_comparisons_are_left_to_pytest(op: str, left: object, right: object) -> None:
-    """What it shows of other values, and of other operators, stays as it is."""
+    """Pytest's own report on other values, and for other operators, stays unchanged."""
     assert plugin.pytest_assertrepr_compare(op, left, right) is None
 
 

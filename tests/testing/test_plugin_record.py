@@ -107,7 +107,7 @@ def test_it(token_stream):
 
 
 def test_a_new_recording_lies_in_the_folder_of_the_project(project: Project) -> None:
-    """Where the configuration names one."""
+    """This applies if the configuration names a folder."""
     project.configure("tokenstream_recordings = kept/streams")
     project.write(
         test_it="""

@@ -95,7 +95,7 @@ def test_next_reads_as_a_loop_does(path: Path) -> None:
 
 
 def test_a_loop_that_is_left_records_what_it_has_read(path: Path) -> None:
-    """When the source is closed, which reaches the source."""
+    """It is written when the recording is closed, which also closes the source."""
     source = Source(CHAT)
     recorded = record(source, path)
     for _ in recorded:
@@ -255,7 +255,7 @@ def test_a_name_that_could_not_be_loaded_is_refused_at_the_call(tmp_path: Path) 
 
 
 def test_the_number_may_stand_in_the_name(tmp_path: Path) -> None:
-    """Where several are recorded, or one."""
+    """This works for one recording and for several."""
     list(record(Source(CHAT), tmp_path / "answer-{n}.rec"))
 
     assert ["answer-1.rec"] == [found.name for found in tmp_path.iterdir()]

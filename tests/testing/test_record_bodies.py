@@ -172,7 +172,7 @@ def test_the_content_coding_is_undone_whoever_undoes_it(path: Path, read: Callab
 
 @pytest.mark.parametrize("opened", [of_requests, of_urllib3, of_http_client])
 def test_a_response_that_is_left_records_what_was_read(path: Path, opened: Callable[[str], Any]) -> None:
-    """When it is closed."""
+    """The recording is written when the response is closed."""
     with Loopback(sized(BODY)) as server, opened(server.url) as response:
         raw = getattr(record(response, path), "raw", response)
         raw.read(20)
@@ -217,7 +217,7 @@ def test_a_response_that_breaks_is_recorded_with_its_end(
 
 @pytest.mark.parametrize("opened", [of_requests, of_urllib3])
 def test_a_response_that_was_read_is_recorded_at_once(path: Path, opened: Callable[[str], Any]) -> None:
-    """Its body is at hand, as one chunk."""
+    """Its body is complete already, and becomes one chunk."""
     with Loopback(sized(BODY)) as server, opened(server.url) as response:
         _ = response.content if opened is of_requests else response.data
         record(response, path)

@@ -101,7 +101,7 @@ async def test_every_answer_of_an_async_client_is_recorded(tmp_path: Path, libra
 
 
 def test_times_count_from_the_request(tmp_path: Path) -> None:
-    """What the server took to answer is in the recording."""
+    """The recording includes the time that the server took to answer."""
     clock = VirtualClock()
 
     def answer(_: httpx.Request) -> httpx.Response:
@@ -176,7 +176,7 @@ def test_a_response_is_recorded_without_its_content_coding(path: Path, library: 
 
 @libraries
 def test_a_broken_coding_is_recorded_up_to_there(path: Path, library: str) -> None:
-    """What can be read of it, and that it broke; the application meets its library's error."""
+    """The readable part is recorded, with the break; the application meets its library's error."""
     module = importlib.import_module(library)
     with (
         Loopback(sized(PACKED[:-20], headers=GZIP)) as server,

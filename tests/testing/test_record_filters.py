@@ -1,4 +1,4 @@
-"""What is kept out of a recording: secrets, and what a user replaces or filters."""
+"""Content kept out of a recording: secrets, and text that a user replaces or filters."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ load = Recording.load
 
 
 def test_a_secret_is_told_of_at_the_end_and_nothing_is_written(path: Path) -> None:
-    """The loop has everything already."""
+    """The loop has received everything by then."""
     got = []
     with pytest.raises(RecordingRefused, match=r"a key of OpenAI.*byte 6 of the body") as raised:
         for chunk in record(Source(SECRET), path):
@@ -42,7 +42,7 @@ def test_a_secret_is_told_of_at_the_end_and_nothing_is_written(path: Path) -> No
 
 @pytest.mark.anyio
 async def test_a_secret_is_told_of_when_the_source_is_closed(path: Path) -> None:
-    """Which closes it all the same."""
+    """The source is closed nevertheless."""
     sync, later = Source(SECRET), AsyncSource(SECRET)
     recorded = record(sync, path)
     assert SECRET[:2] == [next(recorded), next(recorded)]
@@ -59,7 +59,7 @@ async def test_a_secret_is_told_of_when_the_source_is_closed(path: Path) -> None
 
 @pytest.mark.anyio
 async def test_a_secret_is_no_reason_to_lose_another_error(path: Path) -> None:
-    """Neither one of the source nor one of the code within `with`: they are told of it in a note."""
+    """An error of the source or of the `with` block gets the refusal as a note."""
     with pytest.raises(ConnectionError) as broken:
         list(record(Source(SECRET, ConnectionError()), path))
     within: Any = record(generator(SECRET), path)
@@ -115,13 +115,13 @@ def test_the_head_is_replaced_too(path: Path) -> None:
 def test_options_that_mean_nothing_are_refused_at_the_call(
     path: Path, options: dict[str, Any], words: str
 ) -> None:
-    """Where the mistake is, and not when the answer is over."""
+    """The error is raised at the call, not at the end of the answer."""
     with pytest.raises(MisuseError, match=words):
         record([b"a"], path, **options)
 
 
 def test_a_filter_that_returns_no_bytes_is_told_of(path: Path) -> None:
-    """When it is called, at the end."""
+    """The error is raised when the filter is called, at the end."""
     no_bytes: Any = len
     with pytest.raises(MisuseError, match="as bytes and not as int"):
         list(record(Source(CHAT), path, filter=no_bytes))
@@ -137,7 +137,7 @@ PIECES = st.lists(st.text("ab-", max_size=5).map(str.encode), max_size=6)
 )
 @settings(max_examples=200)
 def test_replacing_is_that_of_the_whole_body(pieces: list[bytes], pattern: str, text: str) -> None:
-    """Borders mean nothing to a pattern, and outside of what was replaced they stay."""
+    """A pattern ignores chunk boundaries, and those outside of the replaced text stay."""
     recording = Recording.of(pieces)
     found = replaced(recording, compiled({pattern: text}))
 
@@ -150,7 +150,7 @@ def test_replacing_is_that_of_the_whole_body(pieces: list[bytes], pattern: str, 
 @given(PIECES, st.text("ab-", max_size=12).map(str.encode))
 @settings(max_examples=200)
 def test_a_filter_decides_about_the_body_alone(pieces: list[bytes], body: bytes) -> None:
-    """What it returns is the body; borders before and behind what it changed stay."""
+    """It returns the new body; chunk boundaries before and after the changed part stay."""
     recording = Recording.of([b"<before>", *pieces, b"<behind>"])
     new = b"<before>" + body + b"<behind>"
     changed = filtered(recording, lambda _: new)

@@ -36,7 +36,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def is_recorded(path: Path, chunks: list[bytes]) -> None:
-    """Hold that a recording has a body, and replays as the answer."""
+    """Assert that a recording has a body, and replays as the answer."""
     found = Recording.load(path)
 
     assert b"".join(chunks) == found.body
@@ -47,7 +47,7 @@ def is_recorded(path: Path, chunks: list[bytes]) -> None:
 
 
 def readable(ways: list[Any], hidden: bool = False) -> list[Any]:
-    """Return the ways on whose bytes a recording can be made, or the others."""
+    """Return the sources whose bytes can be recorded, or the others."""
     return [pytest.param(way, id=way.name, marks=[]) for way in ways if way.name.endswith("hidden") is hidden]
 
 
@@ -89,7 +89,7 @@ def test_a_stream_is_recorded_while_its_library_reads_it(path: Path, way: Way) -
 @pytest.mark.parametrize("way", readable(WAYS))
 @pytest.mark.parametrize("within", [False, True])
 def test_a_stream_is_recorded_while_ours_reads_it(path: Path, way: Way, within: bool) -> None:
-    """Whether the source is recorded or the Stream around it."""
+    """Either the source is recorded, or the Stream around it."""
     for module in way.needs:
         needed(module)
     with Loopback(chunked(way.body)) as server, way.open(server.url) as ask:
@@ -125,7 +125,7 @@ async def test_an_async_stream_is_recorded_while_ours_reads_it(
 @pytest.mark.parametrize("sdk", ["openai", "anthropic"])
 @pytest.mark.parametrize("helper", [False, True])
 async def test_an_async_sdks_own_stream_is_recorded(path: Path, sdk: str, helper: bool) -> None:
-    """What is awaited gives the SDK's own stream; what is entered gives the SDK's own helper."""
+    """An awaitable gives the SDK's own stream, a context manager the SDK's own helper."""
     needed(sdk)
     way = next(way for way in ASYNC_WAYS if way.name == (f"{sdk}-helper" if helper else sdk))
     with Loopback(chunked(way.body)) as server:

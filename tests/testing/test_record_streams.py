@@ -274,7 +274,7 @@ def test_what_is_no_source_is_refused_at_the_call(path: Path, make: Callable[[],
 
 
 def test_a_manager_is_entered_before_it_is_read(path: Path) -> None:
-    """What a manager gives is there only within `with`."""
+    """A manager's stream exists only within `with`."""
     unopened: Any = record(contextlib.nullcontext(CHAT), path)
 
     with pytest.raises(TypeError):
@@ -283,7 +283,7 @@ def test_a_manager_is_entered_before_it_is_read(path: Path) -> None:
 
 @pytest.mark.anyio
 async def test_a_cancelled_read_does_not_end_the_recording(path: Path) -> None:
-    """Where the source survives it."""
+    """This holds if the source survives the cancellation."""
     send, receive = anyio.create_memory_object_stream[bytes](10)
     recorded = record(receive, path)
     async with send:

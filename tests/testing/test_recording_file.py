@@ -1,4 +1,4 @@
-"""The file of a recording: what it says, that nothing is lost in it, and what is wrong with a damaged one."""
+"""The file of a recording: its content, its lossless round trip, and errors about damaged files."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_writing_again_gives_the_same_file(recording: Recording) -> None:
 
 
 def test_times_are_kept_to_the_microsecond() -> None:
-    """What a clock says beyond that differs with each machine."""
+    """A clock's digits beyond that differ between machines."""
     assert rounded(WHOLE) == parse(written(WHOLE), PATH)
 
 
@@ -147,7 +147,7 @@ def test_the_file_reads_as_the_document_shows() -> None:
 
 
 def test_an_answer_without_a_head_is_as_short_as_can_be() -> None:
-    """Only the status is always said."""
+    """Only the status is always written."""
     assert b"tokenstream-recording 1\nstatus: 200\n\n@ 0\n+ Hello\n" == written(Recording.of([b"Hello"]))
 
 

@@ -78,7 +78,7 @@ def test_metrics_show_the_recorded_times(
 
 @three_worlds
 def test_a_stage_of_one_s_own_sees_the_same_clock(world: str) -> None:
-    """Who passes a clock can ask it at every event: a deadline of a stage passes in its time."""
+    """A stage with the replay's clock can ask it at every event, so that its own deadline passes in time."""
     clock = VirtualClock(1000)
     stage, given = _Patient(), list[tuple[float, str]]()
 
@@ -96,7 +96,7 @@ def test_a_stage_of_one_s_own_sees_the_same_clock(world: str) -> None:
 
 @three_worlds
 def test_time_that_the_loop_takes_is_no_silence(world: str) -> None:
-    """Who advances the clock between two events is a slow consumer: what came meanwhile is there."""
+    """Advancing the clock between two events makes a slow consumer: chunks that came meanwhile are there."""
     clock = VirtualClock()
     outcome = read(
         world,
@@ -117,7 +117,7 @@ def test_time_that_the_loop_takes_is_no_silence(world: str) -> None:
     ("total", faults.slow(12), 30),
 ])  # fmt: skip
 def test_a_deadline_fires_in_its_second(world: str, limit: str, fault: faults.Fault, at: float) -> None:
-    """Not before, and what had come is kept."""
+    """It does not fire before, and the content so far is kept."""
     off: dict[str, Any] = dict.fromkeys(("first_event", "idle_bytes", "idle_content", "total"))
     playback = Playback(SLOW, fault=fault)
     outcome = read(world, playback, deadlines=Deadlines(**{**off, limit: 30.0}))
@@ -291,6 +291,6 @@ def test_what_is_no_pace_is_refused(pace: Any) -> None:
 
 
 def test_half_an_answer_is_truncated() -> None:
-    """What a script does not finish is an answer that breaks off, whatever its framing."""
+    """An unfinished script is a truncated answer in any framing."""
     with pytest.raises(StreamTruncated):
         Recording.of([aws("messageStart", {"role": "assistant"})]).stream().final()

@@ -1,4 +1,4 @@
-"""What is played at routes of respx."""
+"""Answers played at routes of respx."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def test_an_async_client_reads_the_same(respx_mock: MockRouter) -> None:
 
 
 def test_each_request_gets_the_next(respx_mock: MockRouter) -> None:
-    """What was asked is noted."""
+    """Each request is recorded."""
     played = testing.respx_side_effect([HELLO, BYE])
     respx_mock.post(URL).mock(side_effect=played)
 
@@ -60,7 +60,7 @@ def test_borders_pace_and_breaks_are_played(respx_mock: MockRouter) -> None:
 
 
 def test_a_router_of_clients_plays_it_too() -> None:
-    """Where respx replaces httpx's transport, and not httpcore's."""
+    """This covers the case in which respx replaces httpx's transport instead of httpcore's."""
     with respx.mock(using="httpx") as mocked:
         mocked.post(URL).mock(side_effect=testing.respx_side_effect(HELLO))
 

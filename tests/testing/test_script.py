@@ -14,7 +14,7 @@ WEATHER = {"city": "Oslo", "days": 3}
 
 
 def test_a_script_is_the_message_that_its_stream_comes_to() -> None:
-    """What is scripted is what is read, with parts in their order."""
+    """The stream gives the scripted content, with parts in their order."""
     script = (
         testing.script()
         .reasoning("Let me see.")
@@ -52,7 +52,7 @@ def test_text_comes_in_pieces_like_a_model_s() -> None:
 
 
 def test_pieces_can_be_given() -> None:
-    """Where the borders matter to a test, it names them."""
+    """A test can fix the pieces if they matter to it."""
     events = testing.script().text("He", "", "llo").events
 
     assert ["He", "llo"] == [event.text for event in events if isinstance(event, TextDelta)]
@@ -80,7 +80,7 @@ def test_arguments_are_json_however_they_are_given() -> None:
 
 
 def test_fragments_of_arguments_can_be_given() -> None:
-    """Where the borders matter to a test, it names them."""
+    """A test can fix the fragments if they matter to it."""
     events = testing.script().tool_call("rm", ('{"pa', 'th": 1}'), id="a").events
 
     assert [("a", '{"pa'), ("a", 'th": 1}')] == [
@@ -165,7 +165,7 @@ def test_the_head_is_what_the_script_says() -> None:
 
 
 def test_an_error_in_the_middle_is_the_provider_s() -> None:
-    """What had come is kept, and the error says whose problem it is."""
+    """The content so far is kept, and the error gives its kind."""
     stream = testing.script().text("Hel").error("Too many requests", kind="rate_limited").stream("anthropic")
 
     with pytest.raises(ProviderError, match="Too many requests") as caught:
@@ -180,7 +180,7 @@ def test_an_error_may_be_all_that_comes() -> None:
 
 
 def test_a_payload_is_sent_as_it_is() -> None:
-    """What a provider may send and no script has a word for."""
+    """A provider may send payloads that no other method of a script covers."""
     script = (
         testing.script().text("a").raw({"type": "new_thing", "x": 1}, event="new_thing").text("b").finish()
     )
@@ -200,7 +200,7 @@ def test_a_ping_is_a_sign_of_life() -> None:
 
 
 def test_pauses_are_times_of_arrival() -> None:
-    """What comes behind a pause comes so much later."""
+    """Everything after a pause arrives that much later."""
     recording = testing.script().text("a").pause(2).text("b").pause(0.5).finish().recording("anthropic")
 
     assert [0.0, 2.0, 2.5] == sorted({at for at, _ in recording.arrivals})

@@ -1,4 +1,4 @@
-"""Scripts that make no sense are refused where they are written, and scripts keep what they were told."""
+"""Invalid scripts are refused where they are written, and scripts never change."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_mistake_is_told_in_the_line_that_makes_it(misuse: str) -> None:
 
 
 def test_what_is_done_to_a_payload_later_changes_no_script() -> None:
-    """A script is what it was told."""
+    """A later change to the payload does not change the script."""
     payload: dict[str, Any] = {"seen": [1]}
     arguments: dict[str, Any] = {"paths": ["/tmp"]}
     image = bytearray(b"png")

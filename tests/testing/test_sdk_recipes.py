@@ -152,7 +152,7 @@ def test_a_refusal_is_openais_own_error() -> None:
 
 
 def test_a_break_is_an_error_of_openai_or_of_its_client() -> None:
-    """Which of the two depends on the SDK's version."""
+    """The SDK's version decides between the two."""
     openai, httpx2 = needed("openai"), needed("httpx2")
     http = openai.DefaultHttpxClient(transport=testing.transport(HELLO, fault=faults.close(at=0.5)))
     client = openai.OpenAI(api_key="made-up", http_client=http, max_retries=0)

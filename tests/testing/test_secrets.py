@@ -98,7 +98,7 @@ OTHERWISE = [
 
 @pytest.mark.parametrize("text", OTHERWISE)
 def test_a_key_is_known_by_the_name_under_which_it_stands(text: str) -> None:
-    """In JSON, in a shell, in a header; what begins like no known key is one by its name."""
+    """In JSON, in a shell, in a header: keys without a known beginning are detected by their name."""
     assert find_secret(f"say {text} to it".encode()) is not None
 
 
@@ -128,7 +128,7 @@ def test_what_only_looks_a_little_like_a_key_is_none(text: str) -> None:
 
 
 def test_the_bodies_of_every_format_hold_none() -> None:
-    """What providers themselves put into their answers is no secret."""
+    """Ids and signatures in providers' own answers are not secrets."""
     answer = testing.script().text("Hello").finish("stop")
 
     assert {None} == {find_secret(answer.recording(format).body) for format in testing.all_formats}
@@ -176,7 +176,7 @@ def test_nothing_is_written_and_nothing_is_repeated(tmp_path: Path, kind: str) -
 @given(border=st.integers(1, len(KEY) + 9))
 @settings(max_examples=30)
 def test_a_key_is_found_across_the_borders_of_chunks(border: int) -> None:
-    """Where a chunk ends means nothing."""
+    """A chunk boundary has no meaning."""
     body = f"data: é {KEY}\n\n".encode()
     recording = Recording.of([b"data: a\n\n", body[:border], body[border:]])
     with pytest.raises(RecordingRefused) as raised:
@@ -254,7 +254,7 @@ def test_a_key_is_found_where_json_escapes_it(tmp_path: Path, written: str) -> N
 
 @pytest.mark.parametrize("format", ["openai-chat", "anthropic"])
 def test_a_key_is_found_where_arguments_escape_it(tmp_path: Path, format: str) -> None:
-    """What a model writes of a tool call is JSON of its own, in pieces."""
+    """A model's tool arguments are JSON inside JSON, in pieces."""
     text = '{"key": "' + KEY.replace("-", "\\u002d") + '"}'
     answer = testing.script().tool_call("note", text).finish("tool_calls")
     with pytest.raises(RecordingRefused, match="spread over several events"):
@@ -316,7 +316,7 @@ def test_names_come_in_a_list() -> None:
 
 
 def test_only_the_headers_that_matter_are_kept() -> None:
-    """What names the request, what the body is, when to ask again, and what was named."""
+    """The request's id, the content type, times for retrying, and the headers named by the caller."""
     matter = {
         "content-type": "text/event-stream",
         "x-request-id": "r1",
@@ -371,7 +371,7 @@ def test_a_saved_recording_is_the_same_one_again(tmp_path: Path) -> None:
 
 
 def test_a_recording_in_a_format_of_somebodys_own_is_saved(tmp_path: Path) -> None:
-    """What only its writer can decode is looked through as it is, and its name is kept."""
+    """A body that only its writer can decode is searched as bytes, and the format's name is kept."""
     CHAT.replaced(format="of-my-own").save(tmp_path / "a.rec")
 
     assert "of-my-own" == Recording.load(tmp_path / "a.rec").format

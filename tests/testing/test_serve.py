@@ -356,7 +356,7 @@ def test_only_tls_needs_trust() -> None:
 
 
 def test_without_trustme_it_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where TLS is asked for."""
+    """This applies if TLS is asked for."""
     monkeypatch.setitem(sys.modules, "trustme", None)
     monkeypatch.setattr(_tls, "_authority", _tls._authority.__wrapped__)  # noqa: SLF001 - past its cache
 

@@ -49,7 +49,7 @@ def _exchange(server: ReplayServer, sent: bytes) -> bytes:
 
 
 def test_a_body_arrives_in_chunks_with_its_type_and_a_request_id(server: ReplayServer) -> None:
-    """What a client gets looks as a provider sends it: HTTP/1.1, chunked, an event stream, an id."""
+    """The answer looks like a provider's: HTTP/1.1, chunked, an event stream, an id."""
     response = httpx.post(f"{server.url}/text", json={}, trust_env=False)
 
     assert (EVENTS, "HTTP/1.1") == (response.content, response.http_version)
@@ -201,7 +201,7 @@ def test_a_cut_breaks_the_body_after_what_was_sent(how: str, raised: type[Except
 
 @pytest.mark.parametrize("how", ["close", "reset"])
 def test_a_cut_is_an_interruption_for_a_stream(how: str) -> None:
-    """What had arrived is on the error, the unfinished event too."""
+    """The error has the content so far, and the unfinished event too."""
     cut = _reply().cut_after(15, "reset" if how == "reset" else "close")
     with (
         ReplayServer({"/text": cut}) as server,

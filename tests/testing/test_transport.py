@@ -90,7 +90,7 @@ async def test_an_async_request_is_noted_with_its_body() -> None:
     ("breaks", "error"), [("close", "RemoteProtocolError"), ("reset", "ReadError"), ("stall", "ReadTimeout")]
 )
 def test_a_break_raises_the_clients_own_error(library: ModuleType, breaks: Breaks, error: str) -> None:
-    """What came before it was given."""
+    """The chunks before it are given."""
     played = testing.transport(HELLO.recording().replaced(breaks=breaks))
     got: list[bytes] = []
     with library.Client(transport=played) as client, client.stream("POST", URL) as response:
