@@ -70,7 +70,7 @@ def routes(
         journal: The journal, which the application's lifespan enters.
         answer: Makes an answer from a request's JSON body, sync or async; None if answers are
             started elsewhere.
-        owner: Returns the owner that a request acts for, given its ASGI scope; an id alone is no credential.
+        owner: Returns the owner that a request acts for, given its ASGI scope; an id alone proves nothing.
         protocol: The name of the protocol in which to send answers.
         open_within: Seconds that a start waits for the first event, so that an early failure gets a status.
         keep_alive: Seconds of silence between heartbeats; None for no heartbeats.

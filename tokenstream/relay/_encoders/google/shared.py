@@ -183,7 +183,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         """Nothing yet: media are sent when they are complete.
 
         Raises:
-            NotExpressible: It is what audio says in words.
+            NotExpressible: It has a transcript of audio.
         """
         if event.transcript:
             self.omit("the words of audio", "media")
