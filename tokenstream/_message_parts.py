@@ -176,10 +176,10 @@ class ToolCall(_Typed[ArgumentsT_co, ResultT_co], Value):
             raise self._unreadable() from error
 
     def _unreadable(self) -> OutputInvalid:
-        from tokenstream.partial_json._parser import fault_in
+        from tokenstream.partial_json._parser import find_fault
 
         text = self.arguments_text
-        fault = fault_in(text, max_depth=DEFAULT_LIMITS.depth)
+        fault = find_fault(text, max_depth=DEFAULT_LIMITS.depth)
         state = "" if self.complete else ", and the call is not complete"
         if isinstance(fault, InvalidJSON):
             offset = fault.offset

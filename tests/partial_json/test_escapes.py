@@ -56,10 +56,10 @@ def _one_by_one() -> Generator[None, None, None]:
     with (
         patch.object(_parser, "read_codes", Mock(side_effect=_NO_CODES)),
         patch.object(_parser, "scan_string", Mock(side_effect=ValueError)),
-        patch.object(_strict, "whole_string", Mock(return_value=None)),
-        patch.object(_strict, "read_on", Mock(return_value=None)),
+        patch.object(_strict, "read_string", Mock(return_value=None)),
+        patch.object(_strict, "decode_open_string", Mock(return_value=None)),
         patch.object(strings, "read_codes", Mock(side_effect=_NO_CODES)),
-        patch.object(strings, "read_on", Mock(return_value=None)),
+        patch.object(strings, "decode_open_string", Mock(return_value=None)),
         patch.object(strings, "JSON_ESCAPES", re.compile("").match),
     ):
         yield

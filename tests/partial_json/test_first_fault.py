@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from tests.support.packages import needed
 from tokenstream.errors import OutputInvalid
-from tokenstream.partial_json._typed.first_fault import first_fault, schema_words
+from tokenstream.partial_json._typed.first_fault import collect_words, first_fault
 from tokenstream.partial_json._typed.schema import Schema
 
 SECRET = "s3cr3t"
@@ -142,4 +142,4 @@ def test_a_schema_that_holds_itself_has_words() -> None:
     schema: dict[str, Any] = {"type": "model", "fields": [("title", Form)]}
     schema["default"] = schema
 
-    assert {"type", "model", "fields", "title", "Form", "default"} == schema_words(schema)
+    assert {"type", "model", "fields", "title", "Form", "default"} == collect_words(schema)

@@ -186,7 +186,7 @@ def test_what_is_between_two_cuts_is_read_in_c() -> None:
     for character in text:
         one_by_one.feed(character)
         shown.append(one_by_one.snapshot())
-    take = _run.take_run
+    take = _run.read_run
 
     def count(document: Any, at: Any, text: str) -> tuple[int, Any] | None:
         nonlocal left
@@ -194,7 +194,7 @@ def test_what_is_between_two_cuts_is_read_in_c() -> None:
         left = len(text) - (taken[0] if taken else 0)
         return taken
 
-    with patch.multiple(_late, LONG=1, SHORT=0, take_run=count):
+    with patch.multiple(_late, LONG=1, SHORT=0, read_run=count):
         for start in range(1, len(text)):
             parser = PartialJSONParser()
             for end, piece in (start, text[:start]), (start + 120, text[start : start + 120]):

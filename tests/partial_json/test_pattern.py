@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.support.texts import pieces_of
 from tokenstream.errors import MisuseError
 from tokenstream.partial_json import PartialJSONParser, ValueDone, ValueStart
-from tokenstream.partial_json._pattern import OFF, At, Follower, Pattern
+from tokenstream.partial_json._pattern import OFF, At, PathMatcher, Pattern
 
 _KEYS = st.sampled_from(["a", "b", "0", "1", "", "a.b", "*"])
 _DOCUMENTS: st.SearchStrategy[Any] = st.recursive(
@@ -45,29 +45,29 @@ def _expected(at: At, path: tuple[str | int, ...]) -> int:
 def test_each_value_stands_to_a_path_as_its_own_path_does(document: Any, at: At, size: int) -> None:
     """What is found on the way down is what comparing whole paths finds, at starts and at ends."""
     text = json.dumps(document)
-    parser, follower = PartialJSONParser(), Follower(Pattern(at))
+    parser, matcher = PartialJSONParser(), PathMatcher(Pattern(at))
     events = [event for piece in pieces_of(text, size) for event in parser.feed(piece)]
     events += parser.end()
     starts: list[int] = []
     dones: list[int] = []
     for event in events:
         if isinstance(event, ValueStart):
-            starts.append(follower.start(event))
+            starts.append(matcher.start(event))
         elif isinstance(event, ValueDone):
-            dones.append(follower.done(event))
+            dones.append(matcher.done(event))
 
     assert [_expected(at, event.path) for event in events if isinstance(event, ValueStart)] == starts
     assert [_expected(at, event.path) for event in events if isinstance(event, ValueDone)] == dones
 
 
 def _found(at: At, document: Any) -> list[tuple[str | int, ...]]:
-    follower = Follower(Pattern(at))
+    matcher = PathMatcher(Pattern(at))
     found = []
     for event in PartialJSONParser().feed(json.dumps(document)):
-        if isinstance(event, ValueStart) and follower.start(event) == 0:
+        if isinstance(event, ValueStart) and matcher.start(event) == 0:
             found.append(event.path)
         elif isinstance(event, ValueDone):
-            follower.done(event)
+            matcher.done(event)
     return found
 
 
@@ -149,11 +149,11 @@ def test_a_deep_document_costs_what_a_flat_one_costs() -> None:
             looked_up.append(position)
             return super().takes(position, key)
 
-    follower = Follower(Counted("a.b"))
+    matcher = PathMatcher(Counted("a.b"))
     for event in PartialJSONParser().feed('{"x": ' + "[" * 400 + "]" * 400 + ', "a": {"b": ' + "[" * 400):
         if isinstance(event, ValueStart):
-            follower.start(event)
+            matcher.start(event)
         elif isinstance(event, ValueDone):
-            follower.done(event)
+            matcher.done(event)
 
     assert [0, 0, 1] == looked_up

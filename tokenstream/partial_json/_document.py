@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import InvalidJSON, LimitExceeded
-from tokenstream.partial_json._strict.numbers import MOST_DIGITS, so_far
+from tokenstream.partial_json._strict.numbers import MOST_DIGITS, parse_prefix
 from tokenstream.partial_json.events import Place, StringDelta, ValueDone, ValueStart
 
 if TYPE_CHECKING:
@@ -272,7 +272,7 @@ class Document:
 
     def show_number(self, number: str) -> None:
         """Show the value of an unfinished number, if `allow` has `NUM`."""
-        value = so_far(number, decimals=self.decimals) if self.allow & NUM else None
+        value = parse_prefix(number, decimals=self.decimals) if self.allow & NUM else None
         if value is not None:
             self.show_atom(value)
 

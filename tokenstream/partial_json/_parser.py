@@ -8,7 +8,7 @@ from tokenstream.partial_json._choice import check_choice
 from tokenstream.partial_json._document import ARR, OBJ, STR, Document, new_event
 from tokenstream.partial_json._repairs import checked_lenient
 from tokenstream.partial_json._strict.grammar import COLON, IN_KEY, IN_STRING, VALUE
-from tokenstream.partial_json._strict.reader import StrictReader, as_text
+from tokenstream.partial_json._strict.reader import StrictReader, check_text
 from tokenstream.partial_json._strict.strings import LONGEST_ESCAPE, SHORT, read_codes, scan_string
 from tokenstream.partial_json.events import StringDelta
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _DEFAULT_ALLOW = STR | ARR | OBJ
 
 
-def _allowed(allow: object) -> int:
+def _check_allow(allow: object) -> int:
     if allow is None:
         return _DEFAULT_ALLOW
     if not isinstance(allow, int) or isinstance(allow, bool) or allow < 0:
@@ -34,13 +34,13 @@ def _allowed(allow: object) -> int:
     return int(allow)
 
 
-def _at_least_0(name: str, value: object) -> int:
+def _check_at_least_0(name: str, value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ValueError(f"{name} takes a whole number of at least 0, not {value!r}")
     return value
 
 
-def _reader_for(
+def _make_reader(
     document: Document,
     lenient: object,
     choice: DocumentChoice | None,
@@ -104,8 +104,8 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
         decimals: bool = False,
     ) -> None:
         if max_depth.__class__ is not int or max_depth < 0:
-            max_depth = _at_least_0("max_depth", max_depth)
-        allowed = _DEFAULT_ALLOW if allow is None else _allowed(allow)
+            max_depth = _check_at_least_0("max_depth", max_depth)
+        allowed = _DEFAULT_ALLOW if allow is None else _check_allow(allow)
         self._document = Document(allowed, max_depth, decimals=decimals)
         self._reader: StrictReader | LenientReader | ChoosingReader
         self.stop: str | None = None
@@ -115,7 +115,7 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
             self._reader = StrictReader(self._document)
         else:
             check_choice(document, lenient=lenient)
-            self._reader = _reader_for(self._document, lenient, document)
+            self._reader = _make_reader(self._document, lenient, document)
 
     def feed(self, text: str, *, now: float = 0.0) -> list[JSONEvent]:  # noqa: C901 - as the comment says
         """Read a piece of the document, and return its events.
@@ -156,7 +156,7 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
                     pass
                 else:
                     if end <= len(text):
-                        last: list[JSONEvent] = reader.feed_last(text, read, end)
+                        last: list[JSONEvent] = reader.feed_string_end(text, read, end)
                         return last
                     string = read
             if string is not None:
@@ -186,7 +186,7 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
                 else:
                     reader.cut_key = cut
                 return []
-        told: list[JSONEvent] = reader.feed(text if text.__class__ is str else as_text(text))
+        told: list[JSONEvent] = reader.feed(text if text.__class__ is str else check_text(text))
         return told
 
     def end(self, *, now: float = 0.0) -> list[JSONEvent]:
@@ -200,7 +200,7 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
         """
         return self._reader.end()
 
-    def _settled(self) -> Document:
+    def _settle(self) -> Document:
         document = self._document
         if document.waiting is not None:
             document.settle()
@@ -209,7 +209,7 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
     @property
     def has_value(self) -> bool:
         """True once there is a value to show."""
-        return self._settled().has_value
+        return self._settle().has_value
 
     @property
     def value(self) -> Any:  # noqa: ANN401 - any JSON value
@@ -226,17 +226,17 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
         Finished objects and arrays are shared by all snapshots; those still open
         are copied, each one level deep.
         """
-        return self._settled().snapshot()
+        return self._settle().snapshot()
 
     @property
     def complete(self) -> bool:
         """True once the document is finished: only white space may follow."""
-        return self._settled().complete
+        return self._settle().complete
 
     @property
     def error(self) -> InvalidJSON | LimitExceeded | None:
         """The error, or None; the value read before it stays readable."""
-        return self._settled().error
+        return self._settle().error
 
     def check(self) -> None:
         """Raise `error` if there is one."""
@@ -282,7 +282,7 @@ class OutputParser(PartialJSONParser):
         check_choice(choice, lenient=lenient, typed=accepts is not None)
         super().__init__(allow=allow, max_depth=max_depth)
         if lenient is not False:
-            self._reader = _reader_for(self._document, lenient, choice, accepts)
+            self._reader = _make_reader(self._document, lenient, choice, accepts)
 
     @property
     def start(self) -> int:
@@ -295,11 +295,11 @@ class OutputParser(PartialJSONParser):
         return self.has_value or self._reader.has_begun
 
 
-def fault_in(text: str, *, max_depth: int = 512) -> InvalidJSON | LimitExceeded | None:
+def find_fault(text: str, *, max_depth: int = 512) -> InvalidJSON | LimitExceeded | None:
     """Return the error of a whole text; None if it is valid JSON within the limits.
 
     Example:
-        >>> fault = fault_in('{"a": 1,}')
+        >>> fault = find_fault('{"a": 1,}')
         >>> fault.offset
         8
     """

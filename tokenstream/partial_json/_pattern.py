@@ -45,7 +45,7 @@ class Pattern:
 
     def __init__(self, at: At) -> None:
         self._at = at
-        self._allowed = tuple(map(_allowed, at)) if isinstance(at, tuple) else _compiled(at)
+        self._allowed = tuple(map(_check_key, at)) if isinstance(at, tuple) else _compile(at)
         """Keys that match at each position; None matches any."""
 
     def __len__(self) -> int:
@@ -78,7 +78,7 @@ class Pattern:
         return repr(".".join(at.split(".")[:length]) if isinstance(at, str) else at[:length])
 
 
-class Follower:
+class PathMatcher:
     """Match the events of a growing document against a path.
 
     It keeps two counters instead of comparing paths, so that an event deep in a
@@ -89,9 +89,9 @@ class Follower:
 
     Example:
         >>> from tokenstream.partial_json import PartialJSONParser, ValueStart
-        >>> follower = Follower(Pattern("steps"))
+        >>> matcher = PathMatcher(Pattern("steps"))
         >>> events = PartialJSONParser().feed('{"title": "P", "steps": [{"text": "')
-        >>> [follower.start(event) for event in events if isinstance(event, ValueStart)][2:]
+        >>> [matcher.start(event) for event in events if isinstance(event, ValueStart)][2:]
         [0, 1, 2]
     """
 
@@ -144,7 +144,7 @@ class Follower:
         return depth - 1 - self._length
 
 
-def _compiled(at: object) -> tuple[frozenset[str | int] | None, ...]:
+def _compile(at: object) -> tuple[frozenset[str | int] | None, ...]:
     if not isinstance(at, str):
         raise MisuseError(
             f'{at!r} is not a path into a document; pass text, such as "recipe.steps" or '
@@ -157,16 +157,16 @@ def _compiled(at: object) -> tuple[frozenset[str | int] | None, ...]:
             f"{at!r} is not a path into a document: put one dot between two keys or indexes, such as "
             '"recipe.steps.0"; "" is the document itself; pass a tuple for keys that are empty or have dots'
         )
-    return tuple(_named(key) for key in keys)
+    return tuple(_compile_key(key) for key in keys)
 
 
-def _named(key: str) -> frozenset[str | int] | None:
+def _compile_key(key: str) -> frozenset[str | int] | None:
     if key == _EACH:
         return None
     return frozenset((key, int(key)) if _INDEX(key) else (key,))
 
 
-def _allowed(key: object) -> frozenset[str | int] | None:
+def _check_key(key: object) -> frozenset[str | int] | None:
     if key == _EACH:
         return None
     if isinstance(key, str) or (isinstance(key, int) and not isinstance(key, bool) and key >= 0):

@@ -72,13 +72,13 @@ def check_show(how: Any) -> How:  # noqa: ANN401 - whatever is given
     return found
 
 
-def said_in(schema: dict[str, Any]) -> How | None:
+def find_in_schema(schema: dict[str, Any]) -> How | None:
     """Return the `how` recorded in a core schema, or None."""
     metadata: Any = schema.get("metadata")
     return metadata.get(_KEY) if metadata else None
 
 
-def said_of(annotated: Any) -> How | None:  # noqa: ANN401 - any type
+def find_in_annotation(annotated: Any) -> How | None:  # noqa: ANN401 - any type
     """Return the `how` of a type's annotation, or None."""
     said: How | None = None
     for each in getattr(annotated, "__metadata__", ()):
@@ -112,7 +112,7 @@ class WordLog(TextLog):
             super().append(word)
 
 
-def log_for(how: How, words: Callable[[], Cutter] | None) -> TextLog | None:
+def make_log(how: How, words: Callable[[], Cutter] | None) -> TextLog | None:
     """Return the log of a growing string; None if it shows only once it is finished.
 
     Args:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 from tokenstream.errors import InvalidJSON, LimitExceeded, MisuseError, OutputIncomplete, OutputInvalid
-from tokenstream.partial_json._typed.at_once import may_be_odd
+from tokenstream.partial_json._typed.at_once import may_have_nan
 from tokenstream.partial_json._typed.draft import Draft
 from tokenstream.partial_json._typed.excerpt import Excerpt, WrittenExcerpt
 from tokenstream.partial_json._typed.first_fault import first_fault
@@ -216,7 +216,7 @@ class Field(Search[str | OutputInvalid]):
             out.append(piece)
 
     def _refuse(self, error: OutputInvalid, out: list[str | OutputInvalid]) -> None:
-        if self._follower.pattern.wild:
+        if self._matcher.pattern.wild:
             out.append(error)
         else:
             super()._refuse(error, out)
@@ -306,9 +306,9 @@ class Items(Search[T | OutputInvalid]):
         schema = self._schema
         path = event.path
         placed = [{**each, "loc": (*path, *each["loc"])} for each in errors]
-        fault = first_fault(placed, schema.words | self._follower.pattern.keys)
+        fault = first_fault(placed, schema.words | self._matcher.pattern.keys)
         why = f"the element at character {self._element:,} is no valid {schema.title}: {fault}"
-        if not len(self._follower.pattern) and self._kind == "object":
+        if not len(self._matcher.pattern) and self._kind == "object":
             why += "; the document is an object: say where in it the elements are with at=…"
         return OutputInvalid(why, text=text, errors=placed, path=path)
 
@@ -348,7 +348,7 @@ def validate_output(
         >>> validate_output(dict[str, int], '{"eggs": 3}')
         {'eggs': 3}
     """
-    if not lenient and document is None and not may_be_odd(text):
+    if not lenient and document is None and not may_have_nan(text):
         try:
             return Schema.of(type).validate_text(text)
         except OutputInvalid:

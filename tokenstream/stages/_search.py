@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
 from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
 from tokenstream.partial_json._document import forget
 from tokenstream.partial_json._parser import OutputParser
-from tokenstream.partial_json._pattern import CONTAINERS, OFF, Follower, Pattern
+from tokenstream.partial_json._pattern import CONTAINERS, OFF, PathMatcher, Pattern
 from tokenstream.partial_json._typed.schema import MOST_DEPTH
 from tokenstream.partial_json.events import StringDelta, ValueStart
 
@@ -78,10 +78,10 @@ class Search(Reading, Generic[OutT]):
 
     __slots__ = (
         "_begun",
-        "_follower",
         "_kind",
         "_length",
         "_lenient",
+        "_matcher",
         "_parser",
         "_reached",
     )
@@ -92,7 +92,7 @@ class Search(Reading, Generic[OutT]):
 
     def __init__(self, at: At, *, lenient: Lenient, document: Literal["first", "last"] | None = None) -> None:
         super().__init__()
-        self._follower = Follower(Pattern(at))
+        self._matcher = PathMatcher(Pattern(at))
         # Nothing is looked at before it is finished, so nothing need show.
         self._parser = OutputParser(document, allow=0, lenient=lenient, max_depth=MOST_DEPTH)
         self._lenient = lenient
@@ -172,7 +172,7 @@ class Search(Reading, Generic[OutT]):
                 return
 
     def _start(self, event: ValueStart, out: list[OutT]) -> None:
-        stands = self._follower.start(event)
+        stands = self._matcher.start(event)
         self._begun = event.offset
         # Of a literal it is only known at its end whether it is null.
         if event.kind != "literal":
@@ -181,7 +181,7 @@ class Search(Reading, Generic[OutT]):
 
     def _done(self, event: ValueDone, out: list[OutT]) -> None:
         value = event.value
-        stands = self._follower.done(event)
+        stands = self._matcher.done(event)
         if value is None or value is True or value is False:
             self._note(_NULL if value is None else "literal", stands, out)
         if stands <= 1:
@@ -194,7 +194,7 @@ class Search(Reading, Generic[OutT]):
             return
         self._reached, self._kind = stands, kind
         if stands == 0 and kind not in self._wanted and kind != _NULL:
-            pattern = self._follower.pattern
+            pattern = self._matcher.pattern
             self._refuse(
                 _nothing_to_read(
                     f"{pattern.name(len(pattern))} is {_KINDS[kind]} at character {self._begun:,}, "
@@ -221,7 +221,7 @@ class Search(Reading, Generic[OutT]):
 
     def _nothing_there(self) -> OutputInvalid | None:
         """Return what to say where the path has led to nothing in a whole document."""
-        pattern, reached = self._follower.pattern, self._reached
+        pattern, reached = self._matcher.pattern, self._reached
         if reached == 0:
             return None
         missing = len(pattern) + reached

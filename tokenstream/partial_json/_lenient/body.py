@@ -148,7 +148,7 @@ def leave(reader: LenientReader, offset: int, out: list[JSONEvent]) -> None:
         reader.reading = None
     else:
         reader.document.close(offset, out)
-        reader.value_done()
+        reader.end_value()
     reader.swallow = mark == "}}"
 
 
@@ -232,7 +232,7 @@ def take_plain_string(reader: LenientReader, text: str, position: int, out: list
         return _begin(reader, PLAIN, text, position, out, is_key=False)
     reader.document.begin_string(reader.base + position, out, string)
     reader.document.end_string(reader.base + end + 1, out)
-    reader.value_done()
+    reader.end_value()
     return end + 1
 
 
@@ -361,5 +361,5 @@ def read_string(reader: LenientReader, text: str, position: int, out: list[JSONE
 def _end_string(reader: LenientReader, position: int, out: list[JSONEvent]) -> int:
     reader.document.end_string(reader.base + position, out)
     reader.reading = STEPS["read_between"]
-    reader.value_done()
+    reader.end_value()
     return position

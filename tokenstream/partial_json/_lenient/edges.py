@@ -169,7 +169,7 @@ def take_root(reader: LenientReader, position: int, out: list[JSONEvent]) -> int
     else:
         reader.document.begin_string(reader.root_at, out, value)
         reader.document.end_string(reader.root_end, out)
-        reader.value_done()
+        reader.end_value()
     return position
 
 
@@ -220,7 +220,7 @@ def begin_object_meant(reader: LenientReader, position: int) -> int:
 def finish_empty(reader: LenientReader, out: list[JSONEvent]) -> None:
     reader.document.close(reader.empty_end, out)
     reader.empty_end = -1
-    reader.value_done()
+    reader.end_value()
 
 
 def read_text_behind(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:

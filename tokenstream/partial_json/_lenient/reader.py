@@ -304,7 +304,7 @@ class LenientReader:
 
     # -- after a value -------------------------------------------------------------------
 
-    def value_done(self) -> None:
+    def end_value(self) -> None:
         """Expect what may follow a value."""
         self.comma = -1
         self.gap = NO_GAP

@@ -25,10 +25,10 @@ from tokenstream.partial_json._strict.strings import (
     LONGEST_ESCAPE,
     SHORT,
     SIMPLE,
-    decided,
+    count_decided,
+    decode_open_string,
     is_undecided,
     read_codes,
-    read_on,
     scan,
     scan_string,
     unescape,
@@ -168,7 +168,7 @@ class Quoted:
                 return string, escaped[size:]
         rest = ""
         if "\\" in escaped[-LONGEST_CODE:]:
-            size = decided(escaped)
+            size = count_decided(escaped)
             escaped, rest = escaped[:size], escaped[size:]
         try:
             string, end = scan_string(escaped + '"', 0)
@@ -191,7 +191,7 @@ class Quoted:
         while position < len(text) and text[position] != '"':
             # Copies at most FAR characters: the string may be short, and many may follow it.
             piece = text[position : position + FAR]
-            read = read_on(piece)
+            read = decode_open_string(piece)
             if read is None or not read[0] or not self._takes(read[0], piece, read[1]):
                 break
             pieces.append(read[0])

@@ -11,7 +11,13 @@ from tokenstream.partial_json._lenient.gaps import read_other, skip_dots
 from tokenstream.partial_json._lenient.peek import SPACES, MoreNeeded, Peek, TooFar
 from tokenstream.partial_json._lenient.tables import OTHER, VALUES
 from tokenstream.partial_json._strict.grammar import under
-from tokenstream.partial_json._strict.numbers import MOST_LENGTH, NUMBER, is_too_long, make, so_far
+from tokenstream.partial_json._strict.numbers import (
+    MOST_LENGTH,
+    NUMBER,
+    is_too_long,
+    parse_number,
+    parse_prefix,
+)
 
 if TYPE_CHECKING:
     from tokenstream.partial_json._lenient.reader import LenientReader
@@ -87,7 +93,9 @@ def drop_cut_token(reader: LenientReader, token: str, position: int, out: list[J
     end = position + len(token)
     reader.repaired.note("unfinished_value", reader.base + position)
     if reader.atom_begun:
-        reader.document.end_atom(so_far(token, decimals=reader.document.decimals), reader.base + end, out)
+        reader.document.end_atom(
+            parse_prefix(token, decimals=reader.document.decimals), reader.base + end, out
+        )
     reader.expects = reader.place_after_value()
     return end
 
@@ -125,13 +133,13 @@ def read_word(reader: LenientReader, text: str, position: int, end: int, out: li
     reader.repaired.note("unquoted_value", offset)
     reader.document.begin_string(offset, out, text[position:end])
     reader.document.end_string(reader.base + end, out)
-    reader.value_done()
+    reader.end_value()
     return end
 
 
 def take_atom(reader: LenientReader, value: Atom, position: int, end: int, out: list[JSONEvent]) -> int:
     offset = reader.base + position
-    number = make(value.value, decimals=reader.document.decimals) if value.in_json else value.value
+    number = parse_number(value.value, decimals=reader.document.decimals) if value.in_json else value.value
     if number is None and value.in_json:
         tell_number(reader, position, out)
         reader.document.exceed_exponent(value.value, offset)
@@ -143,5 +151,5 @@ def take_atom(reader: LenientReader, value: Atom, position: int, end: int, out: 
     else:
         reader.document.begin_atom(value.kind, offset, out)
     reader.document.end_atom(number, reader.base + end, out)
-    reader.value_done()
+    reader.end_value()
     return end

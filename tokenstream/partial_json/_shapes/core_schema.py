@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
-from tokenstream.partial_json._show import said_in
+from tokenstream.partial_json._show import find_in_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,7 +132,7 @@ class Definitions:
     def show(self, schema: CoreSchema) -> How | None:
         """Return the time at which a schema's values show, if an annotation sets it; else None."""
         while True:
-            said = said_in(schema)
+            said = find_in_schema(schema)
             if said is not None:
                 return said
             kind = schema["type"]

@@ -26,7 +26,7 @@ from tokenstream.partial_json._shapes.shape import (
     Unread,
     Unsure,
 )
-from tokenstream.partial_json._show import said_of
+from tokenstream.partial_json._show import find_in_annotation
 from tokenstream.partial_json._typed.defaults import Defaults
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def _bare(type_: Any) -> Any:  # noqa: ANN401 - any type
 
 def _said(type_: Any) -> How | None:  # noqa: ANN401 - any type
     """Return the time at which values of a type show, if its annotation sets it; else None."""
-    said = said_of(type_)
+    said = find_in_annotation(type_)
     if said is None and get_origin(type_) in {Union, types.UnionType}:
         for member in get_args(type_):
             said = said or _said(member)

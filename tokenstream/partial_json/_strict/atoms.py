@@ -13,7 +13,7 @@ from tokenstream.partial_json._strict.numbers import (
     START,
     advance,
     is_too_long,
-    make,
+    parse_number,
 )
 
 if TYPE_CHECKING:
@@ -33,25 +33,29 @@ def begin_number(reader: StrictReader, text: str, position: int, out: list[JSONE
     digits, comma, _ = text[position : position + _SHORT].partition(",")
     if comma and digits.isdecimal() and digits.isascii() and (digits[0] != "0" or digits == "0"):
         end = position + len(digits)
-        reader.whole("number", int(digits), start, reader.base + end, out)
+        reader.add_whole("number", int(digits), start, reader.base + end, out)
         return end
     match = NUMBER(text, position)
     if match is not None:
         end = match.end()
         if end < len(text) and text[end] not in ".eE" and end - position <= FEW_DIGITS:
             number = match[0]
-            value = int(number) if match.lastindex == 1 else make(number, decimals=reader.document.decimals)
+            value = (
+                int(number)
+                if match.lastindex == 1
+                else parse_number(number, decimals=reader.document.decimals)
+            )
             if value is not None:
-                reader.whole("number", value, start, reader.base + end, out)
+                reader.add_whole("number", value, start, reader.base + end, out)
                 return end
     reader.number_at = start
     reader.document.begin_atom("number", start, out)
-    reader.at = in_number
+    reader.at = continue_number
     reader.state = START
-    return in_number(reader, text, position, out)
+    return continue_number(reader, text, position, out)
 
 
-def in_number(reader: StrictReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def continue_number(reader: StrictReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Continue a number that is split between pieces."""
     end, reader.state = advance(text, position, reader.state)
     reader.held += text[position:end]
@@ -66,13 +70,13 @@ def in_number(reader: StrictReader, text: str, position: int, out: list[JSONEven
 
 def end_number(reader: StrictReader, end: int, out: list[JSONEvent]) -> int:
     """Finish a number; `end` is the position after it."""
-    value = make(reader.held, decimals=reader.document.decimals)
+    value = parse_number(reader.held, decimals=reader.document.decimals)
     if value is None:
         reader.document.exceed_exponent(reader.held, reader.number_at)
         return reader.leave_off()
     reader.held = ""
     reader.document.end_atom(value, reader.base + end, out)
-    reader.value_done()
+    reader.end_value()
     return end
 
 
@@ -82,16 +86,16 @@ def begin_literal(reader: StrictReader, text: str, position: int, out: list[JSON
     word, value, _ = literal = _LITERALS[text[position]]
     start = reader.base + position
     if text.startswith(word, position):
-        reader.whole("literal", value, start, start + len(word), out)
+        reader.add_whole("literal", value, start, start + len(word), out)
         return position + len(word)
     reader.document.begin_atom("literal", start, out)
     reader.literal = literal
-    reader.at = in_literal
+    reader.at = continue_literal
     reader.state = 0
-    return in_literal(reader, text, position, out)
+    return continue_literal(reader, text, position, out)
 
 
-def in_literal(reader: StrictReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def continue_literal(reader: StrictReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Continue true, false or null split between pieces."""
     word, value, bit = reader.literal
     done = reader.state
@@ -102,7 +106,7 @@ def in_literal(reader: StrictReader, text: str, position: int, out: list[JSONEve
     reader.state = done = done + len(piece)
     if done == len(word):
         reader.document.end_atom(value, reader.base + position, out)
-        reader.value_done()
+        reader.end_value()
         return position
     if reader.document.allow & bit:
         reader.document.show_atom(value)

@@ -43,17 +43,17 @@ WAITING: Table = {}
 """The state while pieces wait: they are read before anything else."""
 
 
-def _in_key(reader: Any, text: str, position: int, out: list[Any]) -> int:  # noqa: ANN401, ARG001 - a step
-    end: int = reader.go_on_in_key(text, position)
+def _continue_key(reader: Any, text: str, position: int, out: list[Any]) -> int:  # noqa: ANN401, ARG001 - a step
+    end: int = reader.continue_key(text, position)
     return end
 
 
-def _in_string(reader: Any, text: str, position: int, out: list[Any]) -> int:  # noqa: ANN401 - a step
-    end: int = reader.go_on_in_string(text, position, out)
+def _continue_string(reader: Any, text: str, position: int, out: list[Any]) -> int:  # noqa: ANN401 - a step
+    end: int = reader.continue_string(text, position, out)
     return end
 
 
-IN_KEY, IN_STRING = _in_key, _in_string
+IN_KEY, IN_STRING = _continue_key, _continue_string
 """The steps that continue a key or a string split between pieces."""
 
 

@@ -9,7 +9,7 @@ from weakref import ref
 
 from tokenstream.partial_json._document import ARR, OBJ, STR, TO_SETTLE
 from tokenstream.partial_json._strict.grammar import ENDED, FAILED, IN_STRING, VALUE, WAITING
-from tokenstream.partial_json._strict.run import take_run
+from tokenstream.partial_json._strict.run import read_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -107,7 +107,7 @@ class LateReader(ABC):
         """Return the events of a piece of the document; pieces may be cut anywhere."""
 
     @abstractmethod
-    def _unexpected(self, position: int) -> int:
+    def _refuse_unexpected(self, position: int) -> int:
         """Set the error of an unexpected character."""
 
     def _wait(self, text: str, told: Iterable[JSONEvent] = ()) -> list[JSONEvent]:
@@ -174,7 +174,7 @@ class LateReader(ABC):
                 else (at is not FAILED if at.__class__ is dict else at is IN_STRING and not self.held)
             ):
                 may_run = False
-                taken = take_run(document, at, text[position:] if position else text)
+                taken = read_run(document, at, text[position:] if position else text)
                 if taken is not None:
                     self.at = taken[1]
                     position += taken[0]
@@ -194,7 +194,7 @@ class LateReader(ABC):
                     position += 1
                     continue
                 if step is None:
-                    position = self._unexpected(position)
+                    position = self._refuse_unexpected(position)
                     continue
             position = step(self, text, position, [])
         self.base += size

@@ -72,7 +72,7 @@ def is_too_long(number: str) -> bool:
     return len(number) > MOST_LENGTH or sum(map(str.isdigit, number)) > MOST_DIGITS
 
 
-def make(number: str, *, decimals: bool) -> Any:  # noqa: ANN401 - int, float or Decimal
+def parse_number(number: str, *, decimals: bool) -> Any:  # noqa: ANN401 - int, float or Decimal
     """Return the value of a complete number, as `json.loads` does.
 
     Args:
@@ -81,24 +81,24 @@ def make(number: str, *, decimals: bool) -> Any:  # noqa: ANN401 - int, float or
             is None if the exponent is too large for one.
 
     Example:
-        >>> make("20", decimals=True), make("1.10", decimals=True), make("1.10", decimals=False)
-        (20, Decimal('1.10'), 1.1)
+        >>> parse_number("20", decimals=True), parse_number("1.10", decimals=True)
+        (20, Decimal('1.10'))
     """
     if "." not in number and "e" not in number and "E" not in number:
-        return _integer(number)
-    return _decimal(number) if decimals else float(number)
+        return _parse_integer(number)
+    return _parse_decimal(number) if decimals else float(number)
 
 
-def so_far(number: str, *, decimals: bool) -> Any:  # noqa: ANN401 - as above, or None
+def parse_prefix(number: str, *, decimals: bool) -> Any:  # noqa: ANN401 - as above, or None
     """Return the value of the longest prefix of an unfinished number that is a number within bounds.
 
     Args:
         number: The text so far.
-        decimals: As for `make`.
+        decimals: As for `parse_number`.
 
     Example:
-        >>> so_far("1.", decimals=False), so_far("-1e+", decimals=False), so_far("-", decimals=False)
-        (1, -1, None)
+        >>> [parse_prefix(text, decimals=False) for text in ("1.", "-1e+", "-")]
+        [1, -1, None]
     """
     value = None
     number = number[:MOST_LENGTH]
@@ -106,12 +106,12 @@ def so_far(number: str, *, decimals: bool) -> Any:  # noqa: ANN401 - as above, o
     while match is not None and value is None:
         start = match.group()
         if not is_too_long(start):
-            value = make(start, decimals=decimals)
+            value = parse_number(start, decimals=decimals)
         match = NUMBER(start[:-1])
     return value
 
 
-def _integer(number: str) -> int:
+def _parse_integer(number: str) -> int:
     try:
         return int(number)
     except ValueError:
@@ -125,7 +125,7 @@ def _integer(number: str) -> int:
         return sign * value
 
 
-def _decimal(number: str) -> Decimal | None:
+def _parse_decimal(number: str) -> Decimal | None:
     from decimal import Context, Decimal, InvalidOperation
 
     try:

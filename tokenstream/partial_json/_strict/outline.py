@@ -20,20 +20,20 @@ _MEMBERS = ('": "', '":"')
 """Text between a key and the string that is its value, quotes included."""
 _LONG = 256
 """Length in characters from which an open string is read separately."""
-_BORDERS = ",]}[{"
+_BOUNDARIES = ",]}[{"
 
 
-def without_escapes(text: str) -> str:
+def blank_escapes(text: str) -> str:
     r"""Return a text of the same length in which every quote begins or ends a string.
 
     Example:
-        >>> without_escapes(r'"\\", "\""')
+        >>> blank_escapes(r'"\\", "\""')
         '"  ", "  "'
     """
     return text.replace("\\\\", "  ").replace('\\"', "  ") if "\\" in text else text
 
 
-def open_string_at(text: str) -> int:
+def find_open_string(text: str) -> int:
     """Return the start of a long string value that the piece may leave open; 0 if there is none.
 
     Reading such a string takes half the time of outlining the brackets in it.
@@ -42,7 +42,7 @@ def open_string_at(text: str) -> int:
         text: The piece.
 
     Example:
-        >>> open_string_at('{"text": "' + "much " * 100), open_string_at('{"text": "little')
+        >>> find_open_string('{"text": "' + "much " * 100), find_open_string('{"text": "little')
         (10, 0)
     """
     if "\\" not in text:
@@ -61,7 +61,7 @@ def outline(text: str, *, in_string: bool = False) -> tuple[int, bytes, bool, in
     """Return the brackets that a piece closes and those it leaves open.
 
     Args:
-        text: The piece, without escaped quotes (see `without_escapes`).
+        text: The piece, without escaped quotes (see `blank_escapes`).
         in_string: True if it begins inside a string.
 
     Returns:
@@ -73,7 +73,7 @@ def outline(text: str, *, in_string: bool = False) -> tuple[int, bytes, bool, in
         >>> outline('{"a": [{"b": 1}, {"c": "d'), outline('e"}]', in_string=True)
         ((0, b'{[{', True, 5), (2, b'', False, 0))
     """
-    marks, in_string = _brackets(text, in_string=in_string)
+    marks, in_string = _collect_brackets(text, in_string=in_string)
     size, passes = len(marks), 0
     spare = _MOST_LOOKS * size
     while size and spare > 0:
@@ -89,7 +89,7 @@ def outline(text: str, *, in_string: bool = False) -> tuple[int, bytes, bool, in
     return size - len(opened), opened, in_string, len(opened) + 2 * passes
 
 
-def _brackets(text: str, *, in_string: bool) -> tuple[bytes, bool]:
+def _collect_brackets(text: str, *, in_string: bool) -> tuple[bytes, bool]:
     """Return the brackets outside strings, and True if the text ends inside a string."""
     marks = text.encode("utf-8", "surrogatepass").translate(None, _NO_MARKS)
     if in_string:
@@ -114,15 +114,15 @@ def is_nested_at_most(text: str, room: int) -> bool:
     """
     if len(text) < _SHORT and len(text.encode("utf-8", "surrogatepass").translate(None, _NO_OPENERS)) <= room:
         return True
-    plain = without_escapes(text)
+    plain = blank_escapes(text)
     found = outline(plain)
     if found is not None and found[3] <= room:
         return True
-    brackets, _ = _brackets(plain, in_string=False)
+    brackets, _ = _collect_brackets(plain, in_string=False)
     return max(accumulate(array("b", brackets.translate(_STEPS))), default=0) <= room
 
 
-def last_border(text: str, *, in_string: bool, in_object: bool) -> int:
+def find_last_boundary(text: str, *, in_string: bool, in_object: bool) -> int:
     """Return the length of the prefix of a piece that is JSON once its open brackets are closed; else 0.
 
     It excludes the last element or member, which may be cut, unless that is a string; a
@@ -135,25 +135,25 @@ def last_border(text: str, *, in_string: bool, in_object: bool) -> int:
 
     Example:
         >>> text = '{"a": 1, "b": "c'
-        >>> last_border(text, in_string=True, in_object=True), text[:15]
+        >>> find_last_boundary(text, in_string=True, in_object=True), text[:15]
         (15, '{"a": 1, "b": "')
-        >>> last_border(text[:13], in_string=False, in_object=True), text[:7]
+        >>> find_last_boundary(text[:13], in_string=False, in_object=True), text[:7]
         (7, '{"a": 1')
     """
-    behind = 0
+    after = 0
     quote = text.rfind('"')
     if not in_string:
         tail = text[quote + 1 :]
-        border = max(map(tail.rfind, _BORDERS))
-        if border >= 0:
-            return quote + 1 + border + (tail[border] != ",")
+        boundary = max(map(tail.rfind, _BOUNDARIES))
+        if boundary >= 0:
+            return quote + 1 + boundary + (tail[boundary] != ",")
         if quote < 0:
             return 0
-        behind = quote + 1
+        after = quote + 1
         quote = text.rfind('"', 0, quote)
     mark = text[max(0, quote - _GAP) : max(0, quote)].rstrip(_SPACE)[-1:]
     if mark == ":" or (mark and not in_object):
-        return quote + 1 if in_string else behind if not text[behind:].strip(_SPACE) else 0
+        return quote + 1 if in_string else after if not text[after:].strip(_SPACE) else 0
     if mark == ",":
         return text.rfind(",", 0, quote)
     return text.rfind("{", 0, quote) + 1 if mark == "{" else 0

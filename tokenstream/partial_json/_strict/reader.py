@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
-from tokenstream.partial_json._strict.atoms import end_number, in_number
+from tokenstream.partial_json._strict.atoms import continue_number, end_number
 from tokenstream.partial_json._strict.grammar import (
     AFTER_ELEMENT,
     AFTER_FIELD,
@@ -33,10 +33,10 @@ from tokenstream.partial_json._strict.strings import (
     LONGEST_ESCAPE,
     RUN,
     SIMPLE,
+    decode_open_string,
     is_undecided,
-    read_on,
+    read_string,
     unescape,
-    whole_string,
 )
 from tokenstream.partial_json.events import StringDelta, ValueDone, ValueStart
 
@@ -50,7 +50,7 @@ _FAR = sys.maxsize
 """A position past the end of any text, where reading stops after a fault."""
 
 
-def as_text(text: object) -> str:
+def check_text(text: object) -> str:
     """Return a piece of text as a plain str.
 
     Raises:
@@ -105,11 +105,11 @@ class StrictReader(LateReader):
         position = 0
         if self.at is IN_STRING:
             if self.held or "\\" in text:
-                read = self._inside(text, 0)
+                read = self._read_in_c(text, 0)
                 if read is not None:
                     end, string = read
                     if end < size:
-                        return self.feed_last(text, string, end + 1)
+                        return self.feed_string_end(text, string, end + 1)
                     if string:
                         self.document.grow_string(string, out)
                     self.base += size
@@ -118,7 +118,7 @@ class StrictReader(LateReader):
                 # A piece that ends about where its string does is cheap to read now.
                 end = text.find('"')
                 if size - end <= SHORT and text[:end].isprintable():
-                    return self.feed_last(text, text[:end], end + 1)
+                    return self.feed_string_end(text, text[:end], end + 1)
         if size >= self._waits_from:
             return self._wait(text)
         if '"' in text:
@@ -128,7 +128,7 @@ class StrictReader(LateReader):
         self.base += size
         return out
 
-    def feed_last(self, text: str, string: str, end: int) -> list[JSONEvent]:
+    def feed_string_end(self, text: str, string: str, end: int) -> list[JSONEvent]:
         """Return the events of a piece in which the open string ends.
 
         Args:
@@ -159,7 +159,9 @@ class StrictReader(LateReader):
                     position += 1
                     continue
                 self.at = at
-                position = self._unexpected(position) if step is None else step(self, text, position, out)
+                position = (
+                    self._refuse_unexpected(position) if step is None else step(self, text, position, out)
+                )
             else:
                 position = at(self, text, position, out)
             at = self.at
@@ -171,7 +173,7 @@ class StrictReader(LateReader):
         document = self.document
         if document.waiting is not None:
             document.settle()
-        if self.at is in_number and document.container is None and self.state in ACCEPTED:
+        if self.at is continue_number and document.container is None and self.state in ACCEPTED:
             end_number(self, 0, out)
         if not document.complete:
             document.end(self.base)
@@ -180,7 +182,7 @@ class StrictReader(LateReader):
 
     # -- faults -----------------------------------------------------------------
 
-    def _unexpected(self, position: int) -> int:
+    def _refuse_unexpected(self, position: int) -> int:
         at = self.at
         if at is ENDED:
             raise fed_after_end()
@@ -199,7 +201,7 @@ class StrictReader(LateReader):
     # -- between values ---------------------------------------------------------
 
     @under("\t\n\r", *BETWEEN)
-    def _space(self, text: str, position: int, out: list[JSONEvent]) -> int:
+    def _skip_space(self, text: str, position: int, out: list[JSONEvent]) -> int:
         space: Any = _SPACE(text, position)
         end: int = space.end()
         return end
@@ -226,10 +228,10 @@ class StrictReader(LateReader):
         if document.container.__class__ is dict:
             self.at = AFTER_FIELD
         else:
-            self.value_done()
+            self.end_value()
         return position + 1
 
-    def value_done(self) -> None:
+    def end_value(self) -> None:
         """Move to the state after a value."""
         document = self.document
         container = document.container
@@ -242,7 +244,7 @@ class StrictReader(LateReader):
             document.key = len(container)
             self.at = AFTER_ELEMENT
 
-    def whole(self, kind: JSONKind, value: Any, start: int, end: int, out: list[JSONEvent]) -> None:  # noqa: ANN401 - any JSON value
+    def add_whole(self, kind: JSONKind, value: Any, start: int, end: int, out: list[JSONEvent]) -> None:  # noqa: ANN401 - any JSON value
         """Add a string, number or literal that came whole.
 
         Args:
@@ -264,7 +266,7 @@ class StrictReader(LateReader):
             self.at = AFTER_FIELD
         elif container is None:
             document.show(value)
-            self.value_done()
+            self.end_value()
         else:
             container.append(value)
             document.key = len(container)
@@ -278,14 +280,14 @@ class StrictReader(LateReader):
     @under('"', KEY, FIRST_KEY)
     def _begin_key(self, text: str, position: int, out: list[JSONEvent]) -> int:
         self.at = IN_KEY
-        return self.go_on_in_key(text, position + 1)
+        return self.continue_key(text, position + 1)
 
-    def go_on_in_key(self, text: str, position: int) -> int:
+    def continue_key(self, text: str, position: int) -> int:
         """Continue a key."""
         end = text.find('"', position)
         piece = text[position:] if end < 0 else text[position:end]
         if self.held or "\\" in piece or not piece.isprintable():
-            end, piece = self._inside(text, position) or self._characters(text, position)
+            end, piece = self._read_in_c(text, position) or self._read_characters(text, position)
         elif end < 0:
             end = len(text)
         # Not `self.cut_key += piece`, which copies a long key at each piece.
@@ -306,22 +308,22 @@ class StrictReader(LateReader):
         piece = text[start:] if end < 0 else text[start:end]
         is_plain = "\\" not in piece and piece.isprintable()
         if not is_plain:
-            end, piece = self._inside(text, start) or (-1, "")
+            end, piece = self._read_in_c(text, start) or (-1, "")
         elif end < 0:
             end = len(text)
         if 0 <= end < len(text):
-            self.whole("string", piece, offset, self.base + end + 1, out)
+            self.add_whole("string", piece, offset, self.base + end + 1, out)
             return end + 1
         self.at = IN_STRING
         self.document.begin_string(offset, out, piece)
-        return end if end > 0 else self.go_on_in_string(text, start, out)
+        return end if end > 0 else self.continue_string(text, start, out)
 
-    def go_on_in_string(self, text: str, position: int, out: list[JSONEvent]) -> int:
+    def continue_string(self, text: str, position: int, out: list[JSONEvent]) -> int:
         """Continue a string that is a value."""
         end = text.find('"', position)
         piece = text[position:end]
         if end < 0 or self.held or "\\" in piece or not piece.isprintable():
-            end, piece = self._inside(text, position) or self._characters(text, position)
+            end, piece = self._read_in_c(text, position) or self._read_characters(text, position)
         if end < len(text):
             self._end_string(piece, end + 1, out)
         elif piece:
@@ -333,32 +335,32 @@ class StrictReader(LateReader):
         if piece:
             self.document.grow_string(piece, out)
         self.document.end_string(self.base + end, out)
-        self.value_done()
+        self.end_value()
 
     # All escapes of a piece are read at once in C; if that finds a fault, character by character.
     # The C reading looks at the whole rest of a piece, so it may be tried only once for each.
 
-    def _inside(self, text: str, position: int) -> tuple[int, str] | None:
-        """Return the same as `_characters`, read in C; None if the text is not JSON."""
+    def _read_in_c(self, text: str, position: int) -> tuple[int, str] | None:
+        """Return the same as `_read_characters`, read in C; None if the text is not JSON."""
         if position and len(text) - position > FAR:
-            whole = whole_string(text, position - 1)
+            whole = read_string(text, position - 1)
             if whole is not None:
                 return whole[1] - 1, whole[0]
         before = position - len(self.held)
         rest = self.held + text[position:]
-        read = read_on(rest)
+        read = decode_open_string(rest)
         if read is None:
             return None
         string, end, is_whole = read
         self.held = "" if is_whole else rest[end:]
         return before + end if is_whole else len(text), string
 
-    def _characters(self, text: str, position: int) -> tuple[int, str]:
+    def _read_characters(self, text: str, position: int) -> tuple[int, str]:
         """Return the position of the closing quote, or the end of the text, and the string before it."""
         pieces: list[str] = []
         size = len(text)
         if self.held:
-            position = self._escape(text, position, pieces)
+            position = self._read_escape(text, position, pieces)
         while position < size:
             run: Any = RUN(text, position)
             end: int = run.end()
@@ -370,13 +372,13 @@ class StrictReader(LateReader):
                 return end, "".join(pieces)
             simple = SIMPLE.get(text[end + 1 : end + 2])
             if simple is None:
-                position = self._escape(text, end, pieces)
+                position = self._read_escape(text, end, pieces)
             else:
                 pieces.append(simple)
                 position = end + 2
         return position, "".join(pieces)
 
-    def _escape(self, text: str, position: int, pieces: list[str]) -> int:
+    def _read_escape(self, text: str, position: int, pieces: list[str]) -> int:
         """Read an escape, or the rest of one, and return the position after it."""
         before = len(self.held)
         escape = self.held + text[position : position + LONGEST_ESCAPE - before]
@@ -391,5 +393,5 @@ class StrictReader(LateReader):
         # Half a surrogate pair stands alone; the text held after it is read next.
         self.held = self.held[length:]
         if self.held:
-            return self._escape(text, position, pieces)
+            return self._read_escape(text, position, pieces)
         return position + length - before

@@ -26,13 +26,13 @@ from tokenstream.partial_json._strict.grammar import (
 )
 from tokenstream.partial_json._strict.numbers import MOST_DIGITS
 from tokenstream.partial_json._strict.outline import (
+    blank_escapes,
+    find_last_boundary,
+    find_open_string,
     is_nested_at_most,
-    last_border,
-    open_string_at,
     outline,
-    without_escapes,
 )
-from tokenstream.partial_json._strict.strings import decided, read_on
+from tokenstream.partial_json._strict.strings import count_decided, decode_open_string
 
 if TYPE_CHECKING:
     from tokenstream.partial_json._document import Document
@@ -92,7 +92,7 @@ def may_be_too_long(text: str) -> bool:
     return any(text[start : start + _STEP].isdigit() for start in starts)
 
 
-def _scanned(text: str) -> tuple[Any, int] | None:
+def _scan_value(text: str) -> tuple[Any, int] | None:
     """Return the value at the start of a text, and its end; None if it may not be JSON."""
     try:
         value, end = _scan(text, 0)
@@ -101,7 +101,7 @@ def _scanned(text: str) -> tuple[Any, int] | None:
     return None if may_be_too_long(text) else (value, end)
 
 
-def take_run(document: Document, at: Any, text: str) -> tuple[int, Any] | None:  # noqa: ANN401 - a table or step
+def read_run(document: Document, at: Any, text: str) -> tuple[int, Any] | None:  # noqa: ANN401 - a table or step
     """Read as much of a text as possible in C.
 
     Args:
@@ -113,16 +113,16 @@ def take_run(document: Document, at: Any, text: str) -> tuple[int, Any] | None: 
         Number of characters read and the new state; None if the text may not be JSON.
     """
     if not document.frames and _ENDS[text[0]] == text.rstrip()[-1]:
-        whole = _scanned(text)
+        whole = _scan_value(text)
         if whole is not None and is_nested_at_most(text, document.max_depth):
             document.root = whole[0]
             document.has_value = document.complete = True
             return whole[1], END
-    start = open_string_at(text)
-    last = read_on(text[start:]) if start else None
+    start = find_open_string(text)
+    last = decode_open_string(text[start:]) if start else None
     if last is None or last[2]:
-        return _take_cut(document, at, text)
-    taken = _take_cut(document, at, text[:start])
+        return _read_cut(document, at, text)
+    taken = _read_cut(document, at, text[:start])
     if taken is None or taken[1] is not IN_STRING:
         return taken
     document.grow_string(last[0], [])
@@ -130,7 +130,7 @@ def take_run(document: Document, at: Any, text: str) -> tuple[int, Any] | None: 
     return start + last[1], IN_STRING
 
 
-def _take_cut(document: Document, at: Any, text: str) -> tuple[int, Any] | None:  # noqa: ANN401, C901 - a table or step; one function, since it runs for every piece
+def _read_cut(document: Document, at: Any, text: str) -> tuple[int, Any] | None:  # noqa: ANN401, C901 - a table or step; one function, since it runs for every piece
     """Read a text that is cut at its start, its end, or both.
 
     1. Outline its brackets: the containers that it closes, and those that it leaves open.
@@ -139,10 +139,10 @@ def _take_cut(document: Document, at: Any, text: str) -> tuple[int, Any] | None:
     4. Merge the value into the containers of `document`, and open those that the text leaves open.
 
     Returns:
-        As `take_run`.
+        As `read_run`.
     """
     frames = document.frames
-    plain = without_escapes(text)
+    plain = blank_escapes(text)
     found = outline(plain, in_string=at.__class__ is not dict)
     if found is None or _WRITTEN_MARK in text:
         return None
@@ -160,30 +160,30 @@ def _take_cut(document: Document, at: Any, text: str) -> tuple[int, Any] | None:
             return None
         head = "".join([_BEFORE_OPEN[frame.container.__class__] for frame in touched[:-1]]) + before
     left = _BRACKETS[touched[0].container.__class__] + opened if stay else opened
-    cut, behind, is_empty = len(text), "", False
+    cut, ending, is_empty = len(text), "", False
     if left:
         bracket = left[-1:]
-        cut = last_border(plain, in_string=in_string, in_object=bracket == b"{")
+        cut = find_last_boundary(plain, in_string=in_string, in_object=bracket == b"{")
         if cut <= 0:
             return 0, at
         # A key that is cut is excluded.
         in_string = in_string and plain.find('"', cut) < 0
         is_empty = plain[cut - 1] == _SIGNS[bracket]
         if in_string:
-            cut += decided(text[cut:])
-            behind = _WRITTEN_MARK + '"'
+            cut += count_decided(text[cut:])
+            ending = _WRITTEN_MARK + '"'
         elif opened:
-            behind = _BEHIND[bracket][is_empty]
-        behind += left[::-1].translate(_CLOSERS).decode()
-    run = f"{head}{text[:cut]}{behind}"
-    read = _scanned(run)
+            ending = _BEHIND[bracket][is_empty]
+        ending += left[::-1].translate(_CLOSERS).decode()
+    run = f"{head}{text[:cut]}{ending}"
+    read = _scan_value(run)
     if read is None or (left and read[1] != len(run)):
         return None
     value, end = read
     if stay and not opened and not value:
         # Only white space after a bracket: the closing one may still follow.
         return cut, at
-    keys = _open_keys(value, left, in_string=in_string, is_marked=bool(opened))
+    keys = _find_open_keys(value, left, in_string=in_string, is_marked=bool(opened))
     if keys is None:
         return None
     if touched:
@@ -218,7 +218,7 @@ def _take_cut(document: Document, at: Any, text: str) -> tuple[int, Any] | None:
     return cut, _NEXT[container.__class__][is_empty]
 
 
-def _open_keys(value: Any, left: bytes, *, in_string: bool, is_marked: bool) -> list[Any] | None:  # noqa: ANN401 - JSON
+def _find_open_keys(value: Any, left: bytes, *, in_string: bool, is_marked: bool) -> list[Any] | None:  # noqa: ANN401 - JSON
     """Return the keys that lead to the innermost open value, outermost first, and remove its mark.
 
     Args:

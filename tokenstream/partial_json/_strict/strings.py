@@ -55,13 +55,13 @@ def is_undecided(escape: str) -> bool:
     return _UNDECIDED(escape) is not None
 
 
-def decided(text: str) -> int:
+def count_decided(text: str) -> int:
     r"""Return the length of the text of an open string whose value is decided, whatever follows.
 
     It excludes only an escape that is cut, or half a surrogate pair, at the end.
 
     Example:
-        >>> [decided(text) for text in (r"caf\u00e9", r"caf\u00", r"\ud83d\ude", r"C:\\")]
+        >>> [count_decided(text) for text in (r"caf\u00e9", r"caf\u00", r"\ud83d\ude", r"C:\\")]
         [9, 3, 0, 4]
     """
     size = len(text)
@@ -114,11 +114,11 @@ def unescape(escape: str) -> tuple[str, int]:
     return chr(int(alone or code, 16)), 6
 
 
-def whole_string(text: str, position: int) -> tuple[str, int] | None:
+def read_string(text: str, position: int) -> tuple[str, int] | None:
     r"""Return the string that begins at `position`, and its end; None if it is cut or not JSON.
 
     Example:
-        >>> whole_string(r'"a\nb", 1', 0)
+        >>> read_string(r'"a\nb", 1', 0)
         ('a\nb', 6)
     """
     try:
@@ -128,7 +128,7 @@ def whole_string(text: str, position: int) -> tuple[str, int] | None:
     return string, end
 
 
-def read_on(text: str) -> tuple[str, int, bool] | None:
+def decode_open_string(text: str) -> tuple[str, int, bool] | None:
     r"""Decode the text of an open string in C, up to its quote or as far as it is decided.
 
     Args:
@@ -139,10 +139,10 @@ def read_on(text: str) -> tuple[str, int, bool] | None:
         there; None if the text is not JSON.
 
     Example:
-        >>> read_on(r"caf\u00e9 \ud8"), read_on(r'\n", "b'), read_on(r"\x")
+        >>> decode_open_string(r"caf\u00e9 \ud8"), decode_open_string(r'\n", "b'), decode_open_string(r"\x")
         (('café ', 10, False), ('\n', 2, True), None)
     """
-    size = decided(text) if "\\" in text[-LONGEST_CODE:] else len(text)
+    size = count_decided(text) if "\\" in text[-LONGEST_CODE:] else len(text)
     try:
         string, end = scan_string(text[:size] + '"', 0)
     except ValueError:

@@ -8,9 +8,9 @@ from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._strict.outline import is_nested_at_most
 from tokenstream.partial_json._strict.run import may_be_too_long
 from tokenstream.partial_json._typed.defaults import FilledObject
-from tokenstream.partial_json._typed.dump import faced
-from tokenstream.partial_json._typed.state import state_of
-from tokenstream.partial_json._typed.walk import member
+from tokenstream.partial_json._typed.dump import get_face_and_view
+from tokenstream.partial_json._typed.state import get_state
+from tokenstream.partial_json._typed.walk import get_member
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,22 +24,22 @@ _CLOSERS = {"{": "}", "[": "]"}
 _PARTS = frozenset(("log", "length", "_distinct", "name", "tail", "rest"))
 
 
-def end_of(text: str) -> str:
+def find_closer(text: str) -> str:
     """Return the closing bracket of a text that begins and ends with a matching pair; else "".
 
     Example:
-        >>> end_of(' {"a": [1]} '), end_of('{"a": [1]'), end_of("12")
+        >>> find_closer(' {"a": [1]} '), find_closer('{"a": [1]'), find_closer("12")
         ('}', '', '')
     """
     closer = _CLOSERS.get(text.lstrip(_SPACE)[:1], "")
     return closer if closer and text.rstrip(_SPACE)[-1:] == closer else ""
 
 
-def may_be_odd(text: str) -> bool:
+def may_have_nan(text: str) -> bool:
     """Return True if a text may contain NaN or Infinity, which pydantic accepts and JSON does not.
 
     Example:
-        >>> may_be_odd('{"share": NaN}'), may_be_odd('{"share": 1}')
+        >>> may_have_nan('{"share": NaN}'), may_have_nan('{"share": 1}')
         (True, False)
     """
     # Searching for one character takes a tenth of the time.
@@ -55,7 +55,7 @@ def read_at_once(slot: Slot, text: str, *, most_depth: int) -> Any:  # noqa: ANN
         most_depth: Highest nesting of objects and arrays.
     """
     # Pydantic accepts these; the parser does not.
-    if may_be_odd(text) or may_be_too_long(text):
+    if may_have_nan(text) or may_be_too_long(text):
         return MISSING
     try:
         value = slot.read(text)
@@ -64,14 +64,14 @@ def read_at_once(slot: Slot, text: str, *, most_depth: int) -> Any:  # noqa: ANN
     return value if is_nested_at_most(text, most_depth) else MISSING
 
 
-def fields_of(names: Iterable[str], value: Any) -> dict[str, Any]:  # noqa: ANN401 - any value
+def pick_fields(names: Iterable[str], value: Any) -> dict[str, Any]:  # noqa: ANN401 - any value
     """Return the named fields that a finished object has, with their values.
 
     Args:
         names: Field names.
         value: The object.
     """
-    return {name: found for name in names if (found := member(value, name)) is not MISSING}
+    return {name: found for name in names if (found := get_member(value, name)) is not MISSING}
 
 
 class LateObject(FilledObject):
@@ -109,22 +109,22 @@ class LateObject(FilledObject):
             raise AttributeError(name, name=name, obj=self)
         if None not in self._made:
             # Another thread may have read it meanwhile: both use the first result.
-            self._made.setdefault(None, self._gone_through())
+            self._made.setdefault(None, self._read_fields())
         made = self._made[None]
         for part in _PARTS:
             setattr(self, part, getattr(made, part))
         return getattr(made, name)
 
-    def _gone_through(self) -> FilledObject:
+    def _read_fields(self) -> FilledObject:
         make, schema, filled, how, words = self._make
         draft = make(schema, defaults=filled, show=how, words=words)
         # In two pieces: a single one would be validated at once again.
         draft.feed(self._text[:1])
         draft.feed(self._text[1:])
         taken = draft.partial()
-        view, other = faced(taken)[1], state_of(taken).outcome
+        view, other = get_face_and_view(taken)[1], get_state(taken).outcome
         values = view.log.values
         for place, name in enumerate(view.log.names):
-            if values[place] is member(other, name):
-                values[place] = member(self._outcome, name)
-        return FilledObject(view.log, "", MISSING, fields_of(self._names, self._outcome))
+            if values[place] is get_member(other, name):
+                values[place] = get_member(self._outcome, name)
+        return FilledObject(view.log, "", MISSING, pick_fields(self._names, self._outcome))

@@ -101,12 +101,12 @@ class FilledObject(GrowingObject):
         return super().is_read(name) or (name in self.rest and super().find(name) is MISSING)
 
     def __iter__(self) -> Iterator[str]:
-        return chain(super().__iter__(), self._without())
+        return chain(super().__iter__(), self._list_missing())
 
     def __len__(self) -> int:
-        return super().__len__() + sum(1 for _ in self._without())
+        return super().__len__() + sum(1 for _ in self._list_missing())
 
-    def _without(self) -> Iterator[str]:
+    def _list_missing(self) -> Iterator[str]:
         """Yield the names of the fields that have not arrived."""
         find = super().find
         return (name for name in self.rest if find(name) is MISSING)

@@ -1,4 +1,4 @@
-"""Drafts: typed objects that fill in as their text arrives; `_partial` shows how the classes fit together."""
+"""Drafts: typed objects that fill in as their text arrives; `partial` shows how the classes fit together."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._parser import OutputParser
 from tokenstream.partial_json._pattern import CONTAINERS
 from tokenstream.partial_json._shapes.shape import RAW, Choice, Face, Failed, Invalid, Unread, Unsure
-from tokenstream.partial_json._show import check_show, log_for
-from tokenstream.partial_json._typed.at_once import LateObject, end_of, fields_of, read_at_once
+from tokenstream.partial_json._show import check_show, make_log
+from tokenstream.partial_json._typed.at_once import LateObject, find_closer, pick_fields, read_at_once
 from tokenstream.partial_json._typed.defaults import Filling
 from tokenstream.partial_json._typed.excerpt import Excerpt, WrittenExcerpt
 from tokenstream.partial_json._typed.open import Open
 from tokenstream.partial_json._typed.partial import Partial
 from tokenstream.partial_json._typed.schema import MOST_DEPTH, Schema
-from tokenstream.partial_json._typed.state import Fault, Page, State
+from tokenstream.partial_json._typed.state import DocumentText, FaultLink, SnapshotState
 from tokenstream.partial_json._typed.views import GrowingArray, GrowingObject, GrowingText
 from tokenstream.partial_json.events import StringDelta, ValueDone
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _NOT_READ = (Failed, Unread)
-_MOST_AGAIN = 4
+_MOST_REREAD = 4
 """Bound on rereading, in lengths of the document; beyond it a doubtful value waits for its container.
 
 Without it, nested objects that each repeat a key would be read once for each level around them.
@@ -73,8 +73,8 @@ class Draft(Generic[T]):
     """The innermost open object or array."""
     _text: TextLog | None = None
     """The open string, if it shows."""
-    _faults: Fault | None = None
-    _again = 0
+    _faults: FaultLink | None = None
+    _reread = 0
     """Characters read a second time."""
     _root: Any = MISSING
     """The value shown once the document is finished."""
@@ -100,8 +100,8 @@ class Draft(Generic[T]):
         self._slot: Slot = schema.slot
         self._face = schema.slot.face or Face(schema.title, None, schema.slot)
         self._log = TextLog()
-        self._page = Page(
-            self._log, lenient=lenient, document=document, words=lambda: schema.words, write=self._slot.write
+        self._document = DocumentText(
+            self._log, lenient=lenient, choice=document, words=lambda: schema.words, write=self._slot.write
         )
         self._filling = Filling(self._slot) if defaults else None
         self._how: How = check_show(show)
@@ -112,18 +112,18 @@ class Draft(Generic[T]):
         """True while the parser has read nothing: no piece came, or one that was the whole document."""
         if not self._is_untouched:
             parser = self._parser
-            self._page.repairs = lambda: parser.repairs
+            self._document.repairs = lambda: parser.repairs
 
     # Made only for a document that does not come whole: they would be most of the cost of a short one.
 
     @cached_property
     def _parser(self) -> OutputParser:
-        page = self._page
-        return OutputParser(page.document, self.schema.fits, lenient=page.lenient, max_depth=MOST_DEPTH)
+        document = self._document
+        return OutputParser(document.choice, self.schema.fits, lenient=document.lenient, max_depth=MOST_DEPTH)
 
     @cached_property
     def _excerpt(self) -> Excerpt:
-        return WrittenExcerpt() if self._page.lenient else Excerpt()
+        return WrittenExcerpt() if self._document.lenient else Excerpt()
 
     # -- current state -----------------------------------------------------------
 
@@ -167,7 +167,7 @@ class Draft(Generic[T]):
     def partial(self) -> Partial[T]:
         """Return the current snapshot: the same object until something changes."""
         if self._snapshot is None:
-            self._snapshot = self._taken()
+            self._snapshot = self._take_snapshot()
         return self._snapshot
 
     def final(self) -> T:
@@ -179,7 +179,7 @@ class Draft(Generic[T]):
         """
         return self.partial().final()
 
-    def _taken(self) -> Partial[T]:
+    def _take_snapshot(self) -> Partial[T]:
         tail: Any = MISSING if self._text is None else GrowingText(self._text)
         inner: GrowingObject | GrowingArray | None = None
         name = self._leaf[1]
@@ -190,7 +190,7 @@ class Draft(Generic[T]):
                 view = node.view(name, tail)
                 # Compared with None because truth would compute the length of the view.
                 inner = view if inner is None else inner
-                tail = self._shown(node, view, end, error)
+                tail = self._show_nested(node, view, end, error)
             else:
                 tail, inner = MISSING, None
             name = node.name
@@ -202,16 +202,16 @@ class Draft(Generic[T]):
             tail = self._root
         elif self._filling is not None and tail is MISSING:
             tail = self._filling.unbegun or MISSING
-        page, faults = self._page, self._faults
-        repaired = self._parser.repair_count if page.lenient else 0
+        document, faults, outcome = self._document, self._faults, self._outcome
+        repaired = self._parser.repair_count if document.lenient else 0
         # `_make` with one tuple takes a fifth of the time, and each piece makes a snapshot.
-        state = State._make(
-            (page, page.start, end, complete, faults, None, error, self._outcome, True, repaired, inner)
+        state = SnapshotState._make(
+            (document, document.start, end, complete, faults, None, error, outcome, True, repaired, inner)
         )
         fields = tail if isinstance(tail, GrowingObject) else None
         return Partial(self._face, fields, MISSING if fields is not None else tail, state)
 
-    def _shown(
+    def _show_nested(
         self,
         node: Open,
         view: Any,  # noqa: ANN401 - any value
@@ -225,10 +225,10 @@ class Draft(Generic[T]):
         face = node.slot.face
         if face is None or not node.is_object:
             return view
-        page, faults = self._page, self._faults
-        repaired = self._parser.repair_count if page.lenient else 0
-        state = State._make(
-            (page, node.start, end, complete, faults, node.fault, error, MISSING, settled, repaired, None)
+        document, faults = self._document, self._faults
+        repaired = self._parser.repair_count if document.lenient else 0
+        state = SnapshotState._make(
+            (document, node.start, end, complete, faults, node.fault, error, MISSING, settled, repaired, None)
         )
         partial: Partial[Any] = Partial(face, view, MISSING, state)
         return partial
@@ -237,13 +237,13 @@ class Draft(Generic[T]):
 
     def feed(self, text: str) -> bool:
         """Read a piece of the document; return True if something visible has changed."""
-        if self._is_untouched and self._take_whole(text):
+        if self._is_untouched and self._validate_whole(text):
             return True
         parser, excerpt = self._parser, self._excerpt
         self._log.append(text)
         excerpt.feed(text)
         sound = parser.error is None
-        changed = self._take(parser.feed(text))
+        changed = self._apply(parser.feed(text))
         excerpt.settle()
         changed = changed or (sound and parser.error is not None)
         if text:
@@ -256,21 +256,21 @@ class Draft(Generic[T]):
         if not self.came_whole and self._parser.error is None:
             self._excerpt.feed("")
             told = self._parser.end()
-            self._page.start = self._parser.start
-            self._take(told)
+            self._document.start = self._parser.start
+            self._apply(told)
             error = self.error
             if isinstance(error, InvalidJSON) and error.offset >= self._log.length:
                 self._cut = error
             self._snapshot = None
 
-    def _take_whole(self, text: str) -> bool:
+    def _validate_whole(self, text: str) -> bool:
         """Validate the first piece at once if it is the whole document; return True if it was."""
         if self.complete and text:
             # Text follows the whole document: the parser must read both to judge it.
             self._parser.feed(self._log.join())
             if self._is_over:
                 self._parser.end()
-        closer = end_of(text) if text.__class__ is str and not self.complete else ""
+        closer = find_closer(text) if text.__class__ is str and not self.complete else ""
         entry = read_at_once(self._slot, text, most_depth=MOST_DEPTH) if closer else MISSING
         self._is_untouched = entry is not MISSING or not text
         if entry is MISSING:
@@ -284,7 +284,7 @@ class Draft(Generic[T]):
         self._snapshot = None
         return True
 
-    def _take(self, events: list[JSONEvent]) -> bool:
+    def _apply(self, events: list[JSONEvent]) -> bool:
         changed = False
         for event in events:
             if isinstance(event, StringDelta):
@@ -294,7 +294,7 @@ class Draft(Generic[T]):
                     log.append(event.text)
                     changed = changed or log.length > shown
             elif isinstance(event, ValueDone):
-                changed = self._done(event) or changed
+                changed = self._finish(event) or changed
             else:
                 changed = self._begin(event) or changed
         return changed
@@ -304,7 +304,7 @@ class Draft(Generic[T]):
         slot: Slot = self._slot
         name: str | int | None = ""
         if node is not None and key is not None:
-            slot, name = node.child(key)
+            slot, name = node.find_child(key)
             if key in node.entries or key in node.telling:
                 self._begin_again(node, key)
         said = slot.show if slot is not RAW or node is None else node.slot.show_inside(str(key))
@@ -326,7 +326,7 @@ class Draft(Generic[T]):
             self._excerpt.open(event.offset)
         self._leaf = slot, name, inside
         shows = name is not None and (node is None or node.shows)
-        self._text = log_for(how, self._words) if kind == "string" and shows and slot.shows_text else None
+        self._text = make_log(how, self._words) if kind == "string" and shows and slot.shows_text else None
         return self._text is not None
 
     def _begin_again(self, node: Open, key: str | int) -> None:
@@ -334,9 +334,9 @@ class Draft(Generic[T]):
         node.doubtful = True
         if key in node.failed:
             node.failed.remove(key)
-            self._faults = Fault(self._faults, (*node.loc, *node.loc_of(key)), None)
+            self._faults = FaultLink(self._faults, (*node.loc, *node.locate(key)), None)
 
-    def _done(self, event: ValueDone) -> bool:
+    def _finish(self, event: ValueDone) -> bool:
         value, offset = event.value, event.offset
         node, key = self._top, 0 if event.key is None else event.key
         if node is not None and isinstance(value, dict | list):
@@ -348,7 +348,7 @@ class Draft(Generic[T]):
             node.show(name, value, settled=node.settles, raw=True)
             return node.shows
         entry = self._read(node, key, slot, self._excerpt.close(offset, value))
-        return self._enter(node, key, name=name, slot=slot, entry=entry, shown=value)
+        return self._store(node, key, name=name, slot=slot, entry=entry, shown=value)
 
     def _close(self, node: Open, raw: Any, offset: int) -> bool:  # noqa: ANN401 - a dict or a list
         """Finish an object or array; `offset` is the position after its bracket."""
@@ -361,30 +361,30 @@ class Draft(Generic[T]):
         else:
             # Assembling reports the errors found inside again, in the right order.
             self._faults = node.fault
-            entry = self._assembled(node, raw, offset)
+            entry = self._assemble(node, raw, offset)
         shown: Any = MISSING
         if parent is None:
             if entry.__class__ not in _NOT_READ and node.is_object:
                 # Show every field of the finished object, also those that a validator has set.
-                node.rest = fields_of(self._face.names or (), entry)
+                node.rest = pick_fields(self._face.names or (), entry)
             shown = node.view()
         elif entry.__class__ in _NOT_READ:
             settled = entry.__class__ is Failed
-            shown = self._shown(node, node.view(), offset, self.error, complete=True, settled=settled)
-        return self._enter(parent, key, name=name, slot=node.slot, entry=entry, shown=shown)
+            shown = self._show_nested(node, node.view(), offset, self.error, complete=True, settled=settled)
+        return self._store(parent, key, name=name, slot=node.slot, entry=entry, shown=shown)
 
-    def _assembled(self, node: Open, raw: Any, offset: int) -> Any:  # noqa: ANN401 - any entry
+    def _assemble(self, node: Open, raw: Any, offset: int) -> Any:  # noqa: ANN401 - any entry
         """Return the entry assembled from those of an object or array."""
         if node.structure is not None and not node.doubtful:
             try:
                 return node.structure.assemble(node.entries, raw)
             except Invalid as invalid:
-                return self._failed(node.parent, node.key, invalid.errors)
+                return self._add_fault(node.parent, node.key, invalid.errors)
             except Unsure:
                 pass
-        text = json.dumps(raw) if self._page.lenient else self._log.slices([node.start, offset])
-        self._again += len(text)
-        if node.parent is not None and self._again > _MOST_AGAIN * self._log.length:
+        text = json.dumps(raw) if self._document.lenient else self._log.slices([node.start, offset])
+        self._reread += len(text)
+        if node.parent is not None and self._reread > _MOST_REREAD * self._log.length:
             return Unread(text)
         return self._read(node.parent, node.key, node.slot, text)
 
@@ -395,19 +395,19 @@ class Draft(Generic[T]):
         try:
             return slot.read(text)
         except Invalid as invalid:
-            return self._failed(node, key, invalid.errors)
+            return self._add_fault(node, key, invalid.errors)
         except Unsure:
             return Unread(text)
 
-    def _failed(self, node: Open | None, key: str | int, errors: Errors) -> Failed:
+    def _add_fault(self, node: Open | None, key: str | int, errors: Errors) -> Failed:
         loc: tuple[str | int, ...] = ()
         if node is not None:
             node.failed.add(key)
-            loc = (*node.loc, *node.loc_of(key))
-        self._faults = Fault(self._faults, loc, errors)
+            loc = (*node.loc, *node.locate(key))
+        self._faults = FaultLink(self._faults, loc, errors)
         return Failed(errors)
 
-    def _enter(
+    def _store(
         self,
         node: Open | None,
         key: str | int,
@@ -457,7 +457,7 @@ class Draft(Generic[T]):
         for late in structure.read_late(node.entries):
             read = node.entries[late]
             if read.__class__ is Failed:
-                self._failed(node, late, read.errors)
+                self._add_fault(node, late, read.errors)
                 node.settle(structure.name(late))
             elif read.__class__ is not Unread:
                 node.show(structure.name(late), read)
@@ -466,7 +466,7 @@ class Draft(Generic[T]):
         try:
             belongs = structure.check_extra(key, entry.text)
         except Invalid as invalid:
-            self._failed(node, key, invalid.errors)
+            self._add_fault(node, key, invalid.errors)
             belongs = True
         if belongs:
             node.entries[key] = entry
@@ -489,7 +489,7 @@ class Draft(Generic[T]):
                 self._filling.choose(node)
             entries, node.entries = node.entries, {}
             for key, entry in entries.items():
-                slot, name = node.child(key)
+                slot, name = node.find_child(key)
                 read = self._read(node, key, slot, entry.text)
                 if read.__class__ not in _NOT_READ:
                     node.show(name, read)

@@ -27,7 +27,7 @@ NO_FACE = Face("", None)
 """The face of a value without typed fields: keys are written unchanged."""
 
 
-class Kept:
+class DumpCache:
     """Cache of the finished values of an object or array, as JSON and as plain data."""
 
     __slots__ = ("data", "joined", "texts")
@@ -44,31 +44,31 @@ class Kept:
         """Plain data of each value, keyed like `texts`."""
 
 
-def _kept(log: FieldLog | ValueLog, by_alias: ByAlias) -> Kept:
-    kept = log.kept.get(by_alias)
-    return log.kept.setdefault(by_alias, Kept()) if kept is None else kept
+def _get_cache(log: FieldLog | ValueLog, by_alias: ByAlias) -> DumpCache:
+    cache = log.cache.get(by_alias)
+    return log.cache.setdefault(by_alias, DumpCache()) if cache is None else cache
 
 
-def faced(value: Any) -> tuple[Face, Any]:  # noqa: ANN401 - any value
+def get_face_and_view(value: Any) -> tuple[Face, Any]:  # noqa: ANN401 - any value
     """Return the face and the view of a value; a draft returns its own."""
-    parts = getattr(value.__class__, "_parts", None)
-    return (NO_FACE, value) if parts is None else parts(value)
+    own = getattr(value.__class__, "_get_face_and_view", None)
+    return (NO_FACE, value) if own is None else own(value)
 
 
 # -- JSON ----------------------------------------------------------------------
 
 
-def json_of(value: Any, by_alias: ByAlias) -> str:  # noqa: ANN401 - any value
+def dump_json(value: Any, by_alias: ByAlias) -> str:  # noqa: ANN401 - any value
     """Return the JSON of a shown value."""
-    face, view = faced(value)
+    face, view = get_face_and_view(value)
     if view.__class__ is GrowingText:
-        return _text_json(view)
+        return _dump_text(view)
     if isinstance(view, GrowingObject):
-        return _object_json(view, face, by_alias)
-    return _array_json(view, by_alias) if isinstance(view, GrowingArray) else plain_json(view, by_alias)
+        return _dump_object(view, face, by_alias)
+    return _dump_array(view, by_alias) if isinstance(view, GrowingArray) else plain_json(view, by_alias)
 
 
-def field_json(view: GrowingObject, name: str, by_alias: ByAlias) -> tuple[int | str, str | None]:
+def dump_field(view: GrowingObject, name: str, by_alias: ByAlias) -> tuple[int | str, str | None]:
     """Return the cache key of a finished field, and its JSON (None if it is left out).
 
     Args:
@@ -77,46 +77,46 @@ def field_json(view: GrowingObject, name: str, by_alias: ByAlias) -> tuple[int |
         by_alias: True to write fields under their aliases; None leaves it to the type.
     """
     log = view.log
-    texts = _kept(log, by_alias).texts
-    place = log.place(name, view.length)
+    texts = _get_cache(log, by_alias).texts
+    place = log.find_place(name, view.length)
     if place is None:
         if name in view.rest and name not in texts:
-            return name, texts.setdefault(name, _unbegun_json(view, name, by_alias))
+            return name, texts.setdefault(name, _dump_default(view, name, by_alias))
         return name, texts[name] if name in view.rest else None
     if place not in texts:
-        return place, texts.setdefault(place, _finished_json(log, place, by_alias))
+        return place, texts.setdefault(place, _dump_finished(log, place, by_alias))
     return place, texts[place]
 
 
-def element_json(values: list[Any], place: int, by_alias: ByAlias) -> str:
+def dump_element(values: list[Any], place: int, by_alias: ByAlias) -> str:
     """Return the JSON of a finished element of an array."""
     if not isinstance(values, ValueLog):
-        return json_of(values[place], by_alias)
-    texts = _kept(values, by_alias).texts
+        return dump_json(values[place], by_alias)
+    texts = _get_cache(values, by_alias).texts
     text = texts.get(place)
     if text is None:
         value, structure = values[place], values.structure
         if values.raw is not None and place in values.raw:
             structure = None
-        text = texts.setdefault(place, _written(structure, place, value, dict, by_alias))
+        text = texts.setdefault(place, _dump_value(structure, place, value, dict, by_alias))
     return text or "null"
 
 
-def _finished_json(log: FieldLog, place: int, by_alias: ByAlias) -> str | None:
+def _dump_finished(log: FieldLog, place: int, by_alias: ByAlias) -> str | None:
     raw = log.raw or ()
 
     def before() -> dict[str, Any]:
         return {log.names[at]: log.values[at] for at in range(place + 1) if at not in raw}
 
     structure = None if place in raw else log.structure
-    return _written(structure, log.names[place], log.values[place], before, by_alias)
+    return _dump_value(structure, log.names[place], log.values[place], before, by_alias)
 
 
-def _unbegun_json(view: GrowingObject, name: str, by_alias: ByAlias) -> str | None:
-    return _written(view.log.structure, name, view.rest[name], lambda: view.rest, by_alias)
+def _dump_default(view: GrowingObject, name: str, by_alias: ByAlias) -> str | None:
+    return _dump_value(view.log.structure, name, view.rest[name], lambda: view.rest, by_alias)
 
 
-def _written(
+def _dump_value(
     structure: Structure | None,
     name: str | int,
     value: Any,  # noqa: ANN401 - any value
@@ -124,7 +124,7 @@ def _written(
     by_alias: ByAlias,
 ) -> str | None:
     if structure is None:
-        return json_of(value, by_alias)
+        return dump_json(value, by_alias)
     try:
         return structure.write(name, value, before, by_alias)
     except PydanticSerializationError:
@@ -132,7 +132,7 @@ def _written(
         return plain_json(value, by_alias)
 
 
-def _text_json(text: GrowingText) -> str:
+def _dump_text(text: GrowingText) -> str:
     json_text = quoted(str(text))
     # A lone surrogate cannot be encoded as UTF-8.
     return json_text if json_text.isascii() or _is_sound(json_text) else json.dumps(str(text))
@@ -146,68 +146,68 @@ def _is_sound(text: str) -> bool:
     return True
 
 
-def _object_json(view: GrowingObject, face: Face, by_alias: ByAlias) -> str:
-    if view.repeats:
-        return f"{{{','.join(filter(None, [_field(view, name, face, by_alias) for name in view]))}}}"
-    kept, length = _kept(view.log, by_alias), view.length
-    done, text = kept.joined
+def _dump_object(view: GrowingObject, face: Face, by_alias: ByAlias) -> str:
+    if view.has_repeats:
+        return f"{{{','.join(filter(None, [_dump_member(view, name, face, by_alias) for name in view]))}}}"
+    cache, length = _get_cache(view.log, by_alias), view.length
+    done, text = cache.joined
     if done > length:
         # The cache is from a later snapshot.
         done, text = 0, ""
     if done < length:
-        added = [_field(view, name, face, by_alias) for name in view.log.names[done:length]]
+        added = [_dump_member(view, name, face, by_alias) for name in view.log.names[done:length]]
         text = ",".join(filter(None, [text, *added]))
-        if length > kept.joined[0]:
-            kept.joined = length, text
+        if length > cache.joined[0]:
+            cache.joined = length, text
     grows = None if view.tail is MISSING else view.name
-    last = [] if grows is None else [_field(view, grows, face, by_alias)]
+    last = [] if grows is None else [_dump_member(view, grows, face, by_alias)]
     if view.rest:
-        come = view.log.place
+        come = view.log.find_place
         rest = [name for name in view.rest if come(name, view.length) is None and name != grows]
-        last += [_field(view, name, face, by_alias) for name in rest]
+        last += [_dump_member(view, name, face, by_alias) for name in rest]
     return f"{{{','.join(filter(None, [text, *last]))}}}" if last else f"{{{text}}}"
 
 
-def _field(view: GrowingObject, name: str, face: Face, by_alias: ByAlias) -> str:
+def _dump_member(view: GrowingObject, name: str, face: Face, by_alias: ByAlias) -> str:
     """Return the JSON of a field with its key; "" if it is left out."""
     key = face.key(name, by_alias)
     if key is None:
         return ""
     if view.tail is not MISSING and name == view.name:
-        return f"{_key(key)}:{json_of(view.tail, by_alias)}"
-    _, text = field_json(view, name, by_alias)
-    return "" if text is None else f"{_key(key)}:{text}"
+        return f"{_dump_key(key)}:{dump_json(view.tail, by_alias)}"
+    _, text = dump_field(view, name, by_alias)
+    return "" if text is None else f"{_dump_key(key)}:{text}"
 
 
-def _key(key: str) -> str:
+def _dump_key(key: str) -> str:
     text = quoted(key)
     return text if text.isascii() or _is_sound(text) else json.dumps(key)
 
 
-def _array_json(view: GrowingArray, by_alias: ByAlias) -> str:
+def _dump_array(view: GrowingArray, by_alias: ByAlias) -> str:
     values, length = view.values, view.length
     if isinstance(values, ValueLog):
-        kept = _kept(values, by_alias)
-        done, text = kept.joined
+        cache = _get_cache(values, by_alias)
+        done, text = cache.joined
         if done > length:
             done, text = 0, ""
         if done < length:
-            added = ",".join([element_json(values, place, by_alias) for place in range(done, length)])
+            added = ",".join([dump_element(values, place, by_alias) for place in range(done, length)])
             text = f"{text},{added}" if text else added
-            if length > kept.joined[0]:
-                kept.joined = length, text
+            if length > cache.joined[0]:
+                cache.joined = length, text
     else:
-        text = ",".join([json_of(value, by_alias) for value in islice(values, length)])
+        text = ",".join([dump_json(value, by_alias) for value in islice(values, length)])
     if view.tail is MISSING:
         return f"[{text}]"
-    last = json_of(view.tail, by_alias)
+    last = dump_json(view.tail, by_alias)
     return f"[{text},{last}]" if text else f"[{last}]"
 
 
 # -- plain data ----------------------------------------------------------------
 
 
-def data_of(value: Any, by_alias: ByAlias, *, fresh: bool = False) -> Any:  # noqa: ANN401 - any value
+def dump_data(value: Any, by_alias: ByAlias, *, fresh: bool = False) -> Any:  # noqa: ANN401 - any value
     """Return a shown value as plain data, equal to its parsed JSON.
 
     Args:
@@ -215,49 +215,49 @@ def data_of(value: Any, by_alias: ByAlias, *, fresh: bool = False) -> Any:  # no
         by_alias: True to write fields under their aliases; None leaves it to the type.
         fresh: True for data that shares nothing with the cache and may be changed.
     """
-    face, view = faced(value)
+    face, view = get_face_and_view(value)
     if view.__class__ is GrowingText:
         return str(view)
     if isinstance(view, GrowingObject):
-        return _object_data(view, face, by_alias, fresh=fresh)
+        return _dump_object_data(view, face, by_alias, fresh=fresh)
     if isinstance(view, GrowingArray):
-        return _array_data(view, by_alias, fresh=fresh)
+        return _dump_array_data(view, by_alias, fresh=fresh)
     return json.loads(plain_json(view, by_alias))
 
 
-def _object_data(view: GrowingObject, face: Face, by_alias: ByAlias, *, fresh: bool) -> dict[str, Any]:
+def _dump_object_data(view: GrowingObject, face: Face, by_alias: ByAlias, *, fresh: bool) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    kept = _kept(view.log, by_alias).data
+    cache = _get_cache(view.log, by_alias).data
     for name in view:
         key = face.key(name, by_alias)
         if key is None:
             continue
         if view.tail is not MISSING and name == view.name:
-            found[key] = data_of(view.tail, by_alias, fresh=fresh)
+            found[key] = dump_data(view.tail, by_alias, fresh=fresh)
             continue
-        place, text = field_json(view, name, by_alias)
+        place, text = dump_field(view, name, by_alias)
         if text is not None:
-            found[key] = _loaded(kept, place, text, fresh=fresh)
+            found[key] = _load_cached(cache, place, text, fresh=fresh)
     return found
 
 
-def _array_data(view: GrowingArray, by_alias: ByAlias, *, fresh: bool) -> list[Any]:
+def _dump_array_data(view: GrowingArray, by_alias: ByAlias, *, fresh: bool) -> list[Any]:
     values, length = view.values, view.length
-    kept: dict[int | str, Any] = _kept(values, by_alias).data if isinstance(values, ValueLog) else {}
+    cache: dict[int | str, Any] = _get_cache(values, by_alias).data if isinstance(values, ValueLog) else {}
     found: list[Any] = []
     for place in range(length):
-        known = MISSING if fresh else kept.get(place, MISSING)
+        known = MISSING if fresh else cache.get(place, MISSING)
         if known is MISSING:
-            known = _loaded(kept, place, element_json(values, place, by_alias), fresh=fresh)
+            known = _load_cached(cache, place, dump_element(values, place, by_alias), fresh=fresh)
         found.append(known)
     if view.tail is not MISSING:
-        found.append(data_of(view.tail, by_alias, fresh=fresh))
+        found.append(dump_data(view.tail, by_alias, fresh=fresh))
     return found
 
 
-def _loaded(kept: dict[int | str, Any], place: int | str, text: str, *, fresh: bool) -> Any:  # noqa: ANN401 - any JSON value
+def _load_cached(cache: dict[int | str, Any], place: int | str, text: str, *, fresh: bool) -> Any:  # noqa: ANN401 - any JSON value
     if fresh:
         return json.loads(text)
-    if place not in kept:
-        return kept.setdefault(place, json.loads(text))
-    return kept[place]
+    if place not in cache:
+        return cache.setdefault(place, json.loads(text))
+    return cache[place]

@@ -45,18 +45,18 @@ def first_fault(errors: Sequence[Mapping[str, Any]], known: Collection[str | int
         'at steps.1.minutes: Field required, and 1 more in `errors`'
     """
     first, more = errors[0], len(errors) - 1
-    place = _place(first, known)
+    place = _describe_location(first, known)
     where = f"at {place}: " if place else ""
     rest = f", and {more:,} more in `errors`" if more else ""
-    return f"{where}{_what(first)}{rest}"
+    return f"{where}{_describe_error(first)}{rest}"
 
 
-def reason(title: str, errors: Sequence[Mapping[str, Any]], known: Collection[str | int]) -> str:
+def describe_invalid(title: str, errors: Sequence[Mapping[str, Any]], known: Collection[str | int]) -> str:
     """Return the message for an invalid output: the first fault, and nothing that a model wrote."""
     return f"the output is not a valid {title}: {first_fault(errors, known)}"
 
 
-def schema_words(schema: object) -> frozenset[str]:
+def collect_words(schema: object) -> frozenset[str]:
     """Return all words that occur in a core schema, none of which comes from a model.
 
     Args:
@@ -90,7 +90,7 @@ def _is_list(node: object) -> TypeGuard[Iterable[Any]]:
     return isinstance(node, list | tuple)
 
 
-def _place(error: Mapping[str, Any], known: Collection[str | int]) -> str:
+def _describe_location(error: Mapping[str, Any], known: Collection[str | int]) -> str:
     # msgspec names only fields, and writes "..." for all other keys.
     fields = {key for key in error["loc"] if key != "..."} if error["type"] == _MSGSPEC else known
     keys = [str(key) if isinstance(key, int) or key in fields else _HIDDEN for key in error["loc"]]
@@ -99,18 +99,18 @@ def _place(error: Mapping[str, Any], known: Collection[str | int]) -> str:
     return ".".join(keys)
 
 
-def _what(error: Mapping[str, Any]) -> str:
+def _describe_error(error: Mapping[str, Any]) -> str:
     kind, message = str(error["type"]), str(error["msg"])
     if kind == _MSGSPEC:
         return message if message.startswith(_TELLING) else "Invalid value"
     quotes = kind not in _TELLING_ERRORS and not _QUOTING.isdisjoint(error.get("ctx") or ())
-    if quotes or kind not in _kinds():
+    if quotes or kind not in _find_kinds():
         return kind
     return message if len(message) <= _MOST_OF_MESSAGE else f"{message[:_MOST_OF_MESSAGE]}…"
 
 
 @cache
-def _kinds() -> frozenset[str]:
+def _find_kinds() -> frozenset[str]:
     """Return the error types for which pydantic writes the message."""
     from pydantic_core.core_schema import ErrorType
 

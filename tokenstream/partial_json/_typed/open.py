@@ -12,7 +12,7 @@ from tokenstream.partial_json._typed.views import FieldLog, GrowingArray, Growin
 if TYPE_CHECKING:
     from tokenstream.partial_json._shapes.shape import Entries
     from tokenstream.partial_json._show import How
-    from tokenstream.partial_json._typed.state import Fault
+    from tokenstream.partial_json._typed.state import FaultLink
     from tokenstream.partial_json.events import ValueStart
 
 
@@ -65,7 +65,7 @@ class Open:
         structure: Structure | None,
         *,
         how: How,
-        fault: Fault | None,
+        fault: FaultLink | None,
         inside: bool,
     ) -> None:
         self.parent = parent
@@ -106,7 +106,7 @@ class Open:
         self.doubtful = False
         """True if its text must be read again as a whole when it closes."""
 
-    def child(self, key: str | int) -> tuple[Slot, str | int | None]:
+    def find_child(self, key: str | int) -> tuple[Slot, str | int | None]:
         """Return the slot of a key, and the name under which its value shows."""
         structure = self.structure
         if structure is None or isinstance(structure, Choice):
@@ -168,10 +168,10 @@ class Open:
             node = node.parent
         loc = node.place or ()
         for inner in reversed(unknown):
-            loc = inner.place = (*loc, *node.loc_of(inner.key))
+            loc = inner.place = (*loc, *node.locate(inner.key))
             node = inner
         return loc
 
-    def loc_of(self, key: str | int) -> tuple[str | int, ...]:
+    def locate(self, key: str | int) -> tuple[str | int, ...]:
         """Return the location of a key in errors, relative to this container."""
         return (key,) if self.structure is None else self.structure.loc(key)

@@ -3,7 +3,7 @@
 The classes of typed partials, each below the one that holds it:
 
     Draft                     reads the text, and returns a Partial after each change
-      Page                    text and options of the document, shared by all its snapshots
+      DocumentText            text and options of the document, shared by all its snapshots
       Slot                    reads values of one type: whole from their text, or by a Structure
         Structure             reads the values of an object or array one by one, and assembles them
         Face                  how an object of the type shows: its title, fields and aliases
@@ -11,12 +11,12 @@ The classes of typed partials, each below the one that holds it:
         entries               by key: a validated value, Failed or Unread
         FieldLog, ValueLog    the values as they show; they only grow
       Excerpt                 collects the text of a value that is read whole
-      Fault, linked           the validation errors, newest first
+      FaultLink, linked       the validation errors, newest first
 
     Partial                   one snapshot
       Face
       GrowingObject, ...      a view: the first n values of a log, and the value that was growing
-      State                   Page, start and end in its text, newest Fault, finished value
+      SnapshotState           DocumentText, start and end in its text, newest FaultLink, outcome
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
 from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._shapes.shape import nested
-from tokenstream.partial_json._typed.dump import data_of, json_of
-from tokenstream.partial_json._typed.first_fault import reason
+from tokenstream.partial_json._typed.dump import dump_data, dump_json
+from tokenstream.partial_json._typed.first_fault import describe_invalid
 from tokenstream.partial_json._typed.recorded_path import record_path
-from tokenstream.partial_json._typed.state import Fault, Page, State
-from tokenstream.partial_json._typed.views import GrowingArray, GrowingObject, resolve, shown
+from tokenstream.partial_json._typed.state import DocumentText, FaultLink, SnapshotState
+from tokenstream.partial_json._typed.views import GrowingArray, GrowingObject, make_repr, resolve
 from tokenstream.partial_json._typed.walk import (
     Snapshot,
-    inside_root,
+    check_keys,
+    get_member,
     is_as_typed,
     is_collection,
     is_finished_at,
-    keys_of,
-    member,
+    unwrap_root,
 )
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
 
     __slots__ = ("_face", "_fields", "_state", "_whole")
 
-    def __init__(self, face: Face, fields: GrowingObject | None, whole: Any, state: State) -> None:  # noqa: ANN401 - any value
+    def __init__(self, face: Face, fields: GrowingObject | None, whole: Any, state: SnapshotState) -> None:  # noqa: ANN401 - any value
         self._face = face
         self._fields = fields
         self._whole = whole
@@ -127,8 +127,8 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
     def repairs(self) -> tuple[Repair, ...]:
         """Repairs of text that is not JSON, with `lenient`: the name and offset of each."""
         state = self._state
-        made = state.page.repairs()[: state.repaired]
-        if state.start == state.page.start:
+        made = state.document.repairs()[: state.repaired]
+        if state.start == state.document.start:
             # The document itself also has those in the text around it.
             return made
         return tuple([each for each in made if state.start <= each.offset < state.end])
@@ -144,7 +144,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
             return resolve(self._whole)
         if self._face.names is None:
             return self._fields
-        return self._state.page.value(self._text(), complete=self.complete)
+        return self._state.document.value(self._get_text(), complete=self.complete)
 
     @overload
     def get(self, path: Callable[[T_co], V], /) -> V | None: ...
@@ -180,14 +180,14 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
             ('Whi', 'Whi')
         """
         if len(path) == 1 and callable(path[0]):
-            found = self._typed(record_path(path[0], self._face.slot))
+            found = self._get_typed(record_path(path[0], self._face.slot))
             if found is MISSING:
                 return None if default is _NOTHING else default
             return found
         default = MISSING if default is _NOTHING else default
         value: Any = self if path else self.value
-        for key in keys_of(path):
-            value = self._at(key) if value is self else member(value, key)
+        for key in check_keys(path):
+            value = self._get_at(key) if value is self else get_member(value, key)
             if value is MISSING:
                 return default
         return default if value is MISSING else value
@@ -210,21 +210,21 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
             path = record_path(path[0], self._face.slot).keys
         value: Any = self
         finished = self.complete and self._state.settled
-        for key in keys_of(path):
-            finished = finished or is_finished_at(self._growing() if value is self else value, key)
-            value = self._at(key) if value is self else member(value, key)
+        for key in check_keys(path):
+            finished = finished or is_finished_at(self._get_growing() if value is self else value, key)
+            value = self._get_at(key) if value is self else get_member(value, key)
         return finished and value is not MISSING
 
-    def _typed(self, path: RecordedPath) -> Any:  # noqa: ANN401 - any value
+    def _get_typed(self, path: RecordedPath) -> Any:  # noqa: ANN401 - any value
         """Return the value at a path if it has the annotated type; else MISSING."""
         *before, last = path.keys or (None,)
         if last is None:
             if self._state.outcome is not MISSING:
                 return self._state.outcome
-            holder, value = None, self if self._face.names is not None else resolve(self._growing())
+            holder, value = None, self if self._face.names is not None else resolve(self._get_growing())
         else:
             holder = self.get(*before) if before else self
-            value = self._at(last) if holder is self else member(holder, last)
+            value = self._get_at(last) if holder is self else get_member(holder, last)
         return value if is_as_typed(holder, last, value, path.slots) else MISSING
 
     def final(self) -> T_co:
@@ -237,7 +237,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         if self._state.outcome is not MISSING:
             value: T_co = self._state.outcome
             return value
-        raise self._refusal()
+        raise self._make_error()
 
     # -- as data -----------------------------------------------------------------
 
@@ -260,7 +260,9 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
             '{"title":"Pan"}'
         """
         outcome = self._state.outcome
-        return json_of(self, by_alias) if outcome is MISSING else self._state.page.write(outcome, by_alias)
+        return (
+            dump_json(self, by_alias) if outcome is MISSING else self._state.document.write(outcome, by_alias)
+        )
 
     def to_python(self, *, by_alias: bool | None = None) -> Any:  # noqa: ANN401 - any JSON value
         """Return the object so far as plain data: `to_json` as dicts, lists and so on.
@@ -278,24 +280,24 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
             {'title': 'Pan'}
         """
         if self._state.outcome is MISSING:
-            return data_of(self, by_alias)
+            return dump_data(self, by_alias)
         return json.loads(self.to_json(by_alias=by_alias))
 
-    def _parts(self) -> tuple[Face, Any]:
-        """Return its face and its view, which `_dump` writes."""
-        return self._face, None if self._growing() is MISSING else self._growing()
+    def _get_face_and_view(self) -> tuple[Face, Any]:
+        """Return its face and its view, which `dump` writes."""
+        return self._face, None if self._get_growing() is MISSING else self._get_growing()
 
-    def _refusal(self) -> OutputInvalid | OutputIncomplete:
+    def _make_error(self) -> OutputInvalid | OutputIncomplete:
         error = self._state.error
         if isinstance(error, InvalidJSON):
             return InvalidJSON(
-                str(error), text=self._text(), offset=error.offset, errors=self.errors, best=self
+                str(error), text=self._get_text(), offset=error.offset, errors=self.errors, best=self
             )
         if error is not None:
-            refusal = OutputInvalid(str(error), text=self._text(), errors=self.errors, best=self)
+            refusal = OutputInvalid(str(error), text=self._get_text(), errors=self.errors, best=self)
             refusal.__cause__ = error
             return refusal
-        text = self._text()
+        text = self._get_text()
         if not self.complete:
             return OutputIncomplete(
                 f"the {self._face.title} is not complete: its text ends after {len(text):,} characters; "
@@ -306,12 +308,12 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
                 best=self,
             )
         errors = self.errors
-        why = reason(self._face.title, errors, self._state.page.words())
+        why = describe_invalid(self._face.title, errors, self._state.document.words())
         return OutputInvalid(why, text=text, errors=errors, best=self)
 
-    def _text(self) -> str:
+    def _get_text(self) -> str:
         state = self._state
-        return state.page.log.slices([state.start, state.end])
+        return state.document.log.slices([state.start, state.end])
 
     # -- fields ------------------------------------------------------------------
 
@@ -326,7 +328,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
 
     def __getitem__(self, key: str | int | slice) -> Any:  # noqa: ANN401 - as above
         if self._fields is None and not isinstance(key, str):
-            elements: Any = self._elements()
+            elements: Any = self._get_elements()
             return elements[key]
         value = self._find(key) if isinstance(key, str) else MISSING
         if value is MISSING and key not in (self._face.names or ()):
@@ -336,28 +338,28 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
     # -- contents: names of fields, or elements ------------------------------------
 
     def __contains__(self, item: object) -> bool:
-        return item in self._items()
+        return item in self._get_items()
 
     @overload
     def __iter__(self: Partial[list[Any] | tuple[Any, ...]]) -> Iterator[Any]: ...
     @overload
     def __iter__(self) -> Iterator[str]: ...
     def __iter__(self) -> Iterator[Any]:
-        return iter(self._items())
+        return iter(self._get_items())
 
     def __len__(self) -> int:
-        return len(self._items())
+        return len(self._get_items())
 
     def __bool__(self) -> Literal[True]:
         # True even if nothing has arrived, so that `if error.best` asks only whether there is a draft.
         return True
 
-    def _items(self) -> Collection[Any]:
-        return self._elements() if self._fields is None else self._fields
+    def _get_items(self) -> Collection[Any]:
+        return self._get_elements() if self._fields is None else self._fields
 
-    def _elements(self) -> Collection[Any]:
+    def _get_elements(self) -> Collection[Any]:
         """Return the elements of a list, tuple, set or the like; none for any other value."""
-        value = inside_root(resolve(self._whole))
+        value = unwrap_root(resolve(self._whole))
         return value if is_collection(value) else GrowingArray([])
 
     def _find(self, name: str) -> Any:  # noqa: ANN401 - any value
@@ -365,19 +367,19 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
             return MISSING
         # Once the object is validated, its own fields are authoritative: validators may have changed them.
         outcome = self._state.outcome
-        last = MISSING if outcome is MISSING else member(outcome, name)
+        last = MISSING if outcome is MISSING else get_member(outcome, name)
         if last is not MISSING and name in (self._face.names or ()):
             return last
         value = self._fields.find(name)
         return value if value is MISSING or last is MISSING else last
 
-    def _at(self, key: str | int) -> Any:  # noqa: ANN401 - any value
-        return member(resolve(self._whole), key) if self._fields is None else self._find(str(key))
+    def _get_at(self, key: str | int) -> Any:  # noqa: ANN401 - any value
+        return get_member(resolve(self._whole), key) if self._fields is None else self._find(str(key))
 
-    def _settled(self) -> Any:  # noqa: ANN401 - any value
-        return self._growing() if self._state.outcome is MISSING else self._state.outcome
+    def _get_settled(self) -> Any:  # noqa: ANN401 - any value
+        return self._get_growing() if self._state.outcome is MISSING else self._state.outcome
 
-    def _growing(self) -> Any:  # noqa: ANN401 - any value
+    def _get_growing(self) -> Any:  # noqa: ANN401 - any value
         return self._whole if self._fields is None else self._fields
 
     # -- a value -------------------------------------------------------------------
@@ -385,22 +387,22 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Partial):
             return NotImplemented
-        return self._told() == other._told()
+        return self._make_key() == other._make_key()
 
-    def _told(self) -> tuple[Any, ...]:
+    def _make_key(self) -> tuple[Any, ...]:
         fields = None if self._fields is None else [(name, self._find(name)) for name in self._fields]
         return self._face.title, self.complete, fields, resolve(self._whole), self.errors
 
     def __repr__(self) -> str:
-        return shown(self)
+        return make_repr(self)
 
-    def _shown(self, deepest: int) -> str:
+    def _make_repr(self, deepest: int) -> str:
         if self._fields is None:
-            parts = [] if self._whole is MISSING else [shown(resolve(self._whole), deepest - 1)]
+            parts = [] if self._whole is MISSING else [make_repr(resolve(self._whole), deepest - 1)]
         elif deepest <= 0:
             parts = []
         else:
-            parts = [f"{name}={shown(self._find(name), deepest - 1)}" for name in self._fields]
+            parts = [f"{name}={make_repr(self._find(name), deepest - 1)}" for name in self._fields]
         if not self.complete or deepest <= 0:
             parts.append("…")
         return f"Partial[{self._face.title}]({', '.join(parts)})"
@@ -420,16 +422,19 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
 
     def __reduce__(self) -> tuple[Any, ...]:
         state = self._state
-        page = state.page.lenient, state.page.document, state.page.words(), self.repairs
-        kept = (self._text(), page, state.complete, self.errors, state.error, state.outcome)
-        return _rebuilt, (self._face, self._fields, resolve(self._whole), kept)
+        document = state.document
+        options = document.lenient, document.choice, document.words(), self.repairs
+        kept = (self._get_text(), options, state.complete, self.errors, state.error, state.outcome)
+        return _rebuild, (self._face, self._fields, resolve(self._whole), kept)
 
 
-def _rebuilt(face: Face, fields: GrowingObject | None, whole: Any, kept: tuple[Any, ...]) -> Partial[Any]:  # noqa: ANN401 - any value
-    text, (lenient, document, words, repairs), complete, errors, error, outcome = kept
+def _rebuild(face: Face, fields: GrowingObject | None, whole: Any, kept: tuple[Any, ...]) -> Partial[Any]:  # noqa: ANN401 - any value
+    text, (lenient, choice, words, repairs), complete, errors, error, outcome = kept
     log = TextLog()
     log.append(text)
-    faults = Fault(None, (), errors) if errors else None
-    page = Page(log, lenient=lenient, document=document, words=lambda: words, repairs=lambda: repairs)
-    state = State(page, 0, len(text), complete, faults, None, error, outcome, repaired=len(repairs))
+    faults = FaultLink(None, (), errors) if errors else None
+    document = DocumentText(log, lenient=lenient, choice=choice, words=lambda: words, repairs=lambda: repairs)
+    state = SnapshotState(
+        document, 0, len(text), complete, faults, None, error, outcome, repaired=len(repairs)
+    )
     return Partial(face, fields, whole, state)

@@ -11,8 +11,8 @@ import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream.partial_json._missing import MISSING
-from tokenstream.partial_json._typed.dump import data_of, element_json, faced, field_json
-from tokenstream.partial_json._typed.state import state_of
+from tokenstream.partial_json._typed.dump import dump_data, dump_element, dump_field, get_face_and_view
+from tokenstream.partial_json._typed.state import get_state
 from tokenstream.partial_json._typed.views import GrowingArray, GrowingObject, GrowingText
 
 if TYPE_CHECKING:
@@ -46,14 +46,14 @@ class Changes:
         append: True to report the growth of a string by an "append" operation.
     """
 
-    __slots__ = ("_append", "_by_alias", "_inner", "_out", "_text")
+    __slots__ = ("_append", "_by_alias", "_innermost", "_out", "_text")
 
     def __init__(self, *, by_alias: ByAlias, append: bool) -> None:
         self._by_alias = by_alias
         self._append = append
         self._out: list[Operation] = []
         """Operations of the current patch, in order."""
-        self._inner: tuple[FieldLog | ValueLog, str, Face] | None = None
+        self._innermost: tuple[FieldLog | ValueLog, str, Face] | None = None
         """Log, path and face of the innermost open object or array."""
         self._text: tuple[TextLog, str] | None = None
         """Log and path of the open string, once it has been seen to grow."""
@@ -65,82 +65,82 @@ class Changes:
             before: The snapshot of the last patch; None for the first patch.
             after: The later snapshot.
         """
-        now, was = state_of(after), None if before is None else state_of(before)
-        if was is None or was.page is not now.page:
+        now, was = get_state(after), None if before is None else get_state(before)
+        if was is None or was.document is not now.document:
             # The first patch, or a new draft because the answer began again.
             whole = now.outcome is not MISSING
-            value = after.to_python(by_alias=self._by_alias) if whole else self._data(after)
+            value = after.to_python(by_alias=self._by_alias) if whole else self._dump(after)
             return [{"op": "replace", "path": "", "value": value}]
         self._out = []
         if now.outcome is not MISSING:
             if was.outcome is MISSING:
-                self._between_data("", self._data(before), after.to_python(by_alias=self._by_alias))
-        elif not self._in_inner(was.inner, now.inner):
-            self._between("", before, after)
+                self._compare_data("", self._dump(before), after.to_python(by_alias=self._by_alias))
+        elif not self._compare_innermost(was.inner, now.inner):
+            self._compare("", before, after)
         return self._out
 
-    def _in_inner(self, before: View | None, after: View | None) -> bool:
+    def _compare_innermost(self, before: View | None, after: View | None) -> bool:
         """Compare the innermost open container; return True if that covers all changes.
 
         While it is open nothing around it changes; while a string is open, nothing else in it does.
         """
-        if self._inner is None or before is None or after is None:
+        if self._innermost is None or before is None or after is None:
             return False
-        storage, path, face = self._inner
+        storage, path, face = self._innermost
         if before.storage is not storage or after.storage is not storage:
             return False
         text = after.tail
         if self._text is not None and text.__class__ is GrowingText and text.log is self._text[0]:
             old = before.tail
             if old.__class__ is GrowingText and old.log is text.log:
-                self._grown(self._text[1], old, text)
+                self._add_growth(self._text[1], old, text)
                 return True
-        pair = self._in_view(path, before, after, face)
+        pair = self._compare_views(path, before, after, face)
         if pair is not None:
-            self._between(*pair)
+            self._compare(*pair)
         return True
 
     # -- shown values --------------------------------------------------------------
 
-    def _between(self, path: str, old: Any, new: Any) -> None:  # noqa: ANN401 - what shows
+    def _compare(self, path: str, old: Any, new: Any) -> None:  # noqa: ANN401 - what shows
         """Add the operations between two shown values at a path."""
         # The containers open in both snapshots lie inside each other: at most one at each level.
         while True:
-            (_, before), (face, after) = faced(old), faced(new)
+            (_, before), (face, after) = get_face_and_view(old), get_face_and_view(new)
             if not isinstance(after, GrowingObject | GrowingArray):
                 break
             if getattr(before, "storage", None) is not after.storage:
                 break
             storage: Any = after.storage
-            self._inner = storage, path, face
-            pair = self._in_view(path, before, after, face)
+            self._innermost = storage, path, face
+            pair = self._compare_views(path, before, after, face)
             if pair is None:
                 return
             path, old, new = pair
         if isinstance(after, GrowingText) and getattr(before, "log", None) is after.log:
             self._text = after.log, path
-            self._grown(path, before, after)
+            self._add_growth(path, before, after)
         elif before is not after:
-            self._between_data(path, self._data(old), self._data(new))
+            self._compare_data(path, self._dump(old), self._dump(new))
 
-    def _in_view(self, path: str, before: Any, after: Any, face: Face) -> tuple[str, Any, Any] | None:  # noqa: ANN401 - two views of one object or array
+    def _compare_views(self, path: str, before: Any, after: Any, face: Face) -> tuple[str, Any, Any] | None:  # noqa: ANN401 - two views of one object or array
         """Add the operations inside a container; return path, old and new value of the child open in both."""
         if isinstance(after, GrowingObject):
-            return self._in_object(path, before, after, face)
-        return self._in_array(path, before, after)
+            return self._compare_objects(path, before, after, face)
+        return self._compare_arrays(path, before, after)
 
-    def _data(self, shown: Any) -> Any:  # noqa: ANN401 - what shows, and plain data
-        return data_of(shown, self._by_alias, fresh=True)
+    def _dump(self, shown: Any) -> Any:  # noqa: ANN401 - what shows, and plain data
+        return dump_data(shown, self._by_alias, fresh=True)
 
-    def _grown(self, path: str, before: GrowingText, after: GrowingText) -> None:
+    def _add_growth(self, path: str, before: GrowingText, after: GrowingText) -> None:
         if before.length == after.length:
             return
         if self._append:
-            self._add("append", path, after.since(before))
+            self._add("append", path, after.text_since(before))
         else:
             self._add("replace", path, str(after))
 
-    def _in_object(
+    def _compare_objects(
         self, path: str, before: GrowingObject, after: GrowingObject, face: Face
     ) -> tuple[str, Any, Any] | None:
         pair = None
@@ -160,16 +160,18 @@ class Changes:
             if open_before and open_after:
                 pair = at, before.tail, after.tail
                 continue
-            was = self._data(before.tail) if open_before else self._field(before, name)
-            now = self._data(after.tail) if open_after else self._field(after, name)
-            self._between_data(at, was, now)
+            was = self._dump(before.tail) if open_before else self._load_field(before, name)
+            now = self._dump(after.tail) if open_after else self._load_field(after, name)
+            self._compare_data(at, was, now)
         return pair
 
-    def _field(self, view: GrowingObject, name: str) -> Any:  # noqa: ANN401 - any JSON value
-        text = field_json(view, name, self._by_alias)[1]
+    def _load_field(self, view: GrowingObject, name: str) -> Any:  # noqa: ANN401 - any JSON value
+        text = dump_field(view, name, self._by_alias)[1]
         return MISSING if text is None else json.loads(text)
 
-    def _in_array(self, path: str, before: GrowingArray, after: GrowingArray) -> tuple[str, Any, Any] | None:
+    def _compare_arrays(
+        self, path: str, before: GrowingArray, after: GrowingArray
+    ) -> tuple[str, Any, Any] | None:
         pair = None
         for index in range(before.length, len(after)):
             at = f"{path}/{index}"
@@ -178,23 +180,23 @@ class Changes:
                 if open_before:
                     pair = at, before.tail, after.tail
                 else:
-                    self._add("add", at, self._data(after.tail))
+                    self._add("add", at, self._dump(after.tail))
                 continue
-            was = self._data(before.tail) if open_before else MISSING
-            now = json.loads(element_json(after.values, index, self._by_alias))
-            self._between_data(at, was, now)
+            was = self._dump(before.tail) if open_before else MISSING
+            now = json.loads(dump_element(after.values, index, self._by_alias))
+            self._compare_data(at, was, now)
         if len(after) < len(before):
             self._add("remove", f"{path}/{len(after)}")
         return pair
 
     # -- plain data ----------------------------------------------------------------
 
-    def _between_data(self, path: str, old: Any, new: Any) -> None:  # noqa: ANN401 - any JSON value
+    def _compare_data(self, path: str, old: Any, new: Any) -> None:  # noqa: ANN401 - any JSON value
         """Add the operations between two JSON values; MISSING stands for no value."""
         if old.__class__ is new.__class__ is dict:
-            self._between_objects(path, old, new)
+            self._compare_dicts(path, old, new)
         elif old.__class__ is new.__class__ is list:
-            self._between_arrays(path, old, new)
+            self._compare_lists(path, old, new)
         elif new is MISSING:
             if old is not MISSING:
                 self._add("remove", path)
@@ -206,18 +208,18 @@ class Changes:
             else:
                 self._add("replace", path, new)
 
-    def _between_objects(self, path: str, old: dict[str, Any], new: dict[str, Any]) -> None:
+    def _compare_dicts(self, path: str, old: dict[str, Any], new: dict[str, Any]) -> None:
         for key in old:
             if key not in new:
                 self._add("remove", path + pointer_key(key))
         for key, value in new.items():
-            self._between_data(path + pointer_key(key), old.get(key, MISSING), value)
+            self._compare_data(path + pointer_key(key), old.get(key, MISSING), value)
 
-    def _between_arrays(self, path: str, old: list[Any], new: list[Any]) -> None:
+    def _compare_lists(self, path: str, old: list[Any], new: list[Any]) -> None:
         for index in range(len(old) - 1, len(new) - 1, -1):
             self._add("remove", f"{path}/{index}")
         for index, value in enumerate(new):
-            self._between_data(f"{path}/{index}", old[index] if index < len(old) else MISSING, value)
+            self._compare_data(f"{path}/{index}", old[index] if index < len(old) else MISSING, value)
 
     def _add(self, op: str, path: str, *value: Any) -> None:  # noqa: ANN401 - any JSON value
         operation: Operation = {"op": op, "path": path}

@@ -52,7 +52,7 @@ class RecordedPath(NamedTuple):
     """Slots of the types that the value may have; None if unknown."""
 
 
-class _Place(NamedTuple):
+class _Trail(NamedTuple):
     """The path that has led to a recorder."""
 
     keys: tuple[str | int, ...]
@@ -66,33 +66,33 @@ class _Place(NamedTuple):
 class _Recorder:
     """Stand in for a value in the function of a path, and record what is read from it."""
 
-    __slots__ = ("_place",)
+    __slots__ = ("_trail",)
 
-    def __init__(self, place: _Place) -> None:
-        object.__setattr__(self, "_place", place)
+    def __init__(self, trail: _Trail) -> None:
+        object.__setattr__(self, "_trail", trail)
 
     def __getattribute__(self, name: str) -> Any:  # noqa: ANN401 - a recorder, which has any name
         if name.startswith("__") and name.endswith("__"):
             # `isinstance` reads such names, and a path cannot branch.
             _refuse(self, f"{name}, or the type,")
-        return _further(self, name, attribute=True)
+        return _extend(self, name, attribute=True)
 
     def __getitem__(self, key: object) -> _Recorder:
         if not isinstance(key, str | int):
             _refuse(self, "a slice" if isinstance(key, slice) else f"a key of {type(key).__name__}")
-        return _further(self, key, attribute=False)
+        return _extend(self, key, attribute=False)
 
     def __bool__(self) -> bool:
         # True, so that `r.best.title if r.best else None` continues: checkers want that for optional values.
-        place = _place_of(self)
-        place.asked.append(place.keys)
+        trail = _get_trail(self)
+        trail.asked.append(trail.keys)
         return True
 
     def __repr__(self) -> str:
-        return f"<path {_place_of(self).written}>"
+        return f"<path {_get_trail(self).written}>"
 
 
-def _refused(what: str) -> Callable[..., NoReturn]:
+def _make_refusal(what: str) -> Callable[..., NoReturn]:
     def refuse(self: _Recorder, *_: object) -> NoReturn:
         _refuse(self, what)
 
@@ -101,7 +101,7 @@ def _refused(what: str) -> Callable[..., NoReturn]:
 
 for _what, _names in _REFUSED.items():
     for _name in _names:
-        setattr(_Recorder, _name, _refused(_what))
+        setattr(_Recorder, _name, _make_refusal(_what))
 
 
 def record_path(function: Callable[[Any], object], slot: Slot | None) -> RecordedPath:
@@ -119,7 +119,7 @@ def record_path(function: Callable[[Any], object], slot: Slot | None) -> Recorde
         ('steps', 0, 'title')
     """
     asked: list[tuple[str | int, ...]] = []
-    start = _Recorder(_Place((), None if slot is None else (slot,), "r", asked))
+    start = _Recorder(_Trail((), None if slot is None else (slot,), "r", asked))
     try:
         said = function(start)
     except TypeError as error:
@@ -132,43 +132,45 @@ def record_path(function: Callable[[Any], object], slot: Slot | None) -> Recorde
             f"the function of a path returned {type(said).__name__}, not a value taken from its "
             "argument: return the path itself, as in get(lambda r: r.steps[0].title)"
         )
-    place = _place_of(said)
+    trail = _get_trail(said)
     for keys in asked:
-        if len(place.keys) <= len(keys) or place.keys[: len(keys)] != keys:
+        if len(trail.keys) <= len(keys) or trail.keys[: len(keys)] != keys:
             raise MisuseError(
-                f"the function of the path tests more than what leads to {place.written}: ask for each value "
+                f"the function of the path tests more than what leads to {trail.written}: ask for each value "
                 "with a path of its own; a condition may only test an object that the result is in, as in "
                 "r.best.title if r.best else None"
             )
-    return RecordedPath(place.keys, place.slots)
+    return RecordedPath(trail.keys, trail.slots)
 
 
-def _place_of(recorder: _Recorder) -> _Place:
-    place: _Place = object.__getattribute__(recorder, "_place")
-    return place
+def _get_trail(recorder: _Recorder) -> _Trail:
+    trail: _Trail = object.__getattribute__(recorder, "_trail")
+    return trail
 
 
 def _refuse(recorder: _Recorder, what: str) -> NoReturn:
     raise MisuseError(
-        f"{what} of {_place_of(recorder).written} cannot be part of a path: use names, keys and indexes "
+        f"{what} of {_get_trail(recorder).written} cannot be part of a path: use names, keys and indexes "
         "only, and apply anything else to the value that get() returns"
     )
 
 
-def _further(recorder: _Recorder, key: str | int, *, attribute: bool) -> _Recorder:
-    keys, slots, written, asked = _place_of(recorder)
+def _extend(recorder: _Recorder, key: str | int, *, attribute: bool) -> _Recorder:
+    keys, slots, written, asked = _get_trail(recorder)
     written = f"{written}.{key}" if attribute else f"{written}[{key!r}]"
     if attribute and key == "root" and slots is not None and any(slot.is_root() for slot in slots):
         # A root model shows as the value in it.
-        return _Recorder(_Place(keys, slots, written, asked))
-    inner = _within(slots, key, attribute=attribute)
+        return _Recorder(_Trail(keys, slots, written, asked))
+    inner = _find_slots(slots, key, attribute=attribute)
     if inner is not None and not inner:
-        there_is = _what_there_is(slots or (), key, attribute=attribute)
-        raise MisuseError(f"{written} does not exist: {there_is}")
-    return _Recorder(_Place((*keys, key), inner, written, asked))
+        known = _describe_fields(slots or (), key, attribute=attribute)
+        raise MisuseError(f"{written} does not exist: {known}")
+    return _Recorder(_Trail((*keys, key), inner, written, asked))
 
 
-def _within(slots: tuple[Slot, ...] | None, key: str | int, *, attribute: bool) -> tuple[Slot, ...] | None:
+def _find_slots(
+    slots: tuple[Slot, ...] | None, key: str | int, *, attribute: bool
+) -> tuple[Slot, ...] | None:
     found: list[Slot] = []
     for slot in slots or ():
         inner = slot.within(key, attribute=attribute)
@@ -178,7 +180,7 @@ def _within(slots: tuple[Slot, ...] | None, key: str | int, *, attribute: bool) 
     return None if slots is None else tuple(found)
 
 
-def _what_there_is(slots: tuple[Slot, ...], key: str | int, *, attribute: bool) -> str:
+def _describe_fields(slots: tuple[Slot, ...], key: str | int, *, attribute: bool) -> str:
     faces = [slot.face for slot in slots if slot.face is not None]
     names = [name for face in faces for name in face.names or ()]
     if not names:

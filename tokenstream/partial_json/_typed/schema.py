@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, get_args, get_
 from weakref import WeakKeyDictionary
 
 from tokenstream.errors import InvalidJSON, MisuseError, OutputInvalid
-from tokenstream.partial_json._parser import fault_in
+from tokenstream.partial_json._parser import find_fault
 from tokenstream.partial_json._shapes.shape import Invalid, nested
-from tokenstream.partial_json._typed.first_fault import reason, schema_words
+from tokenstream.partial_json._typed.first_fault import collect_words, describe_invalid
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Hashable, Mapping, Sequence
@@ -77,11 +77,11 @@ class Schema(Generic[T]):
     @cached_property
     def words(self) -> frozenset[str]:
         """The type's own words, such as the names of its fields."""
-        return schema_words(self.core)
+        return collect_words(self.core)
 
     def reason(self, errors: Sequence[Mapping[str, Any]]) -> str:
         """Return the error message for an invalid output: the first fault, without the model's text."""
-        return reason(self.title, errors, self.words)
+        return describe_invalid(self.title, errors, self.words)
 
     def validate_text(self, json_text: str) -> T:
         """Return the value of a whole JSON text.
@@ -108,7 +108,7 @@ class Schema(Generic[T]):
 
 
 def _check_json(text: str) -> None:
-    fault = fault_in(text, max_depth=len(text) + 1)
+    fault = find_fault(text, max_depth=len(text) + 1)
     if isinstance(fault, InvalidJSON):
         raise InvalidJSON(str(fault), text=text, offset=fault.offset)
 

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._typed.views import GrowingArray, GrowingObject
 
 
-class Page:
+class DocumentText:
     """Text and options of a document, shared by all its snapshots."""
 
-    __slots__ = ("document", "lenient", "log", "repairs", "start", "words", "write")
+    __slots__ = ("choice", "lenient", "log", "repairs", "start", "words", "write")
 
     def __init__(
         self,
@@ -33,14 +33,14 @@ class Page:
         lenient: Lenient,
         words: Callable[[], frozenset[str]],
         repairs: Callable[[], tuple[Repair, ...]] = tuple,
-        document: DocumentChoice | None = None,
+        choice: DocumentChoice | None = None,
         write: Callable[[Any, ByAlias], str] = plain_json,
     ) -> None:
         self.log = log
         self.write = write
         """Returns the JSON of the finished object."""
         self.lenient: Lenient = lenient
-        self.document: DocumentChoice | None = document
+        self.choice: DocumentChoice | None = choice
         """The document to read among several."""
         self.start = 0
         """Start of the document, if it was chosen among several; text before it does not belong to it."""
@@ -51,11 +51,11 @@ class Page:
 
     def value(self, text: str, *, complete: bool) -> Any:  # noqa: ANN401 - any JSON value
         """Return the value of the start of a document as plain data."""
-        if self.document in {"last", "matching"} and not complete:
+        if self.choice in {"last", "matching"} and not complete:
             # The document is chosen only at the end.
             return MISSING
         # The text begins with the chosen document.
-        first: Any = self.document and "first"
+        first: Any = self.choice and "first"
         parser = PartialJSONParser(lenient=self.lenient, document=first, max_depth=len(text) + 1)
         parser.feed(text)
         if complete:
@@ -63,27 +63,27 @@ class Page:
         return parser.value if parser.has_value else MISSING
 
 
-class Fault(NamedTuple):
+class FaultLink(NamedTuple):
     """Errors of one finished value, linked to older ones; snapshots share the list."""
 
-    before: Fault | None
+    before: FaultLink | None
     loc: tuple[str | int, ...]
     """Location of the value."""
     errors: Errors | None
     """Its errors; None cancels earlier errors at this location."""
 
 
-class State(NamedTuple):
+class SnapshotState(NamedTuple):
     """Everything a snapshot knows besides its view."""
 
-    page: Page
+    document: DocumentText
     start: int
-    """Start of the object in the text of `page`."""
+    """Start of the object in the text of `document`."""
     end: int
     """End of the object, or of the text so far."""
     complete: bool
-    faults: Fault | None
-    since: Fault | None
+    faults: FaultLink | None
+    since: FaultLink | None
     """Newest fault found before the object began."""
     error: InvalidJSON | LimitExceeded | None
     outcome: Any
@@ -96,5 +96,5 @@ class State(NamedTuple):
     """The innermost open object or array; set in snapshots of the whole document only."""
 
 
-state_of: Callable[[Any], State] = attrgetter("_state")
+get_state: Callable[[Any], SnapshotState] = attrgetter("_state")
 """Return the state of a snapshot, which has no public attribute for it: those names belong to fields."""

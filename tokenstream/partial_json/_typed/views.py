@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from tokenstream._basics.text_log import TextLog
     from tokenstream.partial_json._shapes.shape import Structure
     from tokenstream.partial_json._shapes.write import ByAlias
-    from tokenstream.partial_json._typed.dump import Kept
+    from tokenstream.partial_json._typed.dump import DumpCache
 
-_SHOWN = 20
+_MOST_ITEMS = 20
 """Most elements that a repr shows; the rest are counted."""
 _DEEPEST = 40
 """Deepest nesting that a repr shows, because it is written by recursion."""
@@ -36,7 +36,7 @@ class GrowingText:
         self._last = log.pieces[-1] if log.pieces else ""
         self._text: str | None = None
 
-    def since(self, before: GrowingText) -> str:
+    def text_since(self, before: GrowingText) -> str:
         """Return the text added since an earlier view of the string."""
         if self.length - len(self._last) == before.length:
             # The usual case, a single piece: no search is needed.
@@ -57,14 +57,14 @@ def resolve(value: Any) -> Any:  # noqa: ANN401 - any value
 class FieldLog:
     """The finished fields of an object, in order; a name may come more than once."""
 
-    __slots__ = ("_places", "_unsettled", "kept", "names", "order", "raw", "structure", "values")
+    __slots__ = ("_places", "_unsettled", "cache", "names", "order", "raw", "structure", "values")
 
     def __init__(self, structure: Structure | None = None) -> None:
         self.structure = structure
         """Has read the values; None if they show as they came."""
         self.raw: set[int] | None = None
         """Positions of values that show as they came nevertheless."""
-        self.kept: dict[ByAlias, Kept] = {}
+        self.cache: dict[ByAlias, DumpCache] = {}
         """Caches of their JSON, by `by_alias`."""
         self.names: list[str] = []
         self.values: list[Any] = []
@@ -93,20 +93,20 @@ class FieldLog:
 
     def find(self, name: object, length: int) -> Any:  # noqa: ANN401 - any value
         """Return the last value of a name among the first `length` fields, or MISSING."""
-        place = self.place(name, length)
+        place = self.find_place(name, length)
         return MISSING if place is None else self.values[place]
 
     def is_settled(self, name: object, length: int) -> bool:
         """Return True if the last value of a name among the first `length` fields is final."""
-        place = self.place(name, length)
+        place = self.find_place(name, length)
         return place is not None and place not in self._unsettled
 
     def is_read(self, name: object, length: int) -> bool:
         """Return True if the last value of a name among the first `length` fields was read by its type."""
-        place = self.place(name, length)
+        place = self.find_place(name, length)
         return place is not None and (self.raw is None or place not in self.raw)
 
-    def place(self, name: object, length: int) -> int | None:
+    def find_place(self, name: object, length: int) -> int | None:
         """Return the position of the last value of a name among the first `length` fields, or None."""
         places = self._places.get(name) if isinstance(name, str) else None
         if places is None:
@@ -118,7 +118,7 @@ class FieldLog:
 class ValueLog(list[Any]):
     """The finished elements of an array."""
 
-    __slots__ = ("kept", "raw", "structure")
+    __slots__ = ("cache", "raw", "structure")
 
     def __init__(self, structure: Structure | None = None) -> None:
         super().__init__()
@@ -126,7 +126,7 @@ class ValueLog(list[Any]):
         """Has read the elements; None if they show as they came."""
         self.raw: set[int] | None = None
         """Indexes of elements that show as they came nevertheless."""
-        self.kept: dict[ByAlias, Kept] = {}
+        self.cache: dict[ByAlias, DumpCache] = {}
         """Caches of their JSON, by `by_alias`."""
 
     def add(self, value: Any, *, raw: bool = False) -> None:  # noqa: ANN401 - any value
@@ -200,7 +200,7 @@ class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
         return self.tail is not MISSING and self.log.find(self.name, self.length) is MISSING
 
     @property
-    def repeats(self) -> bool:
+    def has_repeats(self) -> bool:
         """True if a name has come more than once."""
         return self._distinct != self.length or (self.tail is not MISSING and not self._is_tail_new())
 
@@ -212,14 +212,14 @@ class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
         )
 
     def __repr__(self) -> str:
-        return shown(self, _DEEPEST)
+        return make_repr(self, _DEEPEST)
 
     def __reduce__(self) -> tuple[Any, ...]:
         fields = [(name, value, self.is_finished(name)) for name, value in self.items()]
-        return _rebuilt_object, (fields,)
+        return _rebuild_object, (fields,)
 
 
-def _rebuilt_object(fields: list[tuple[str, Any, bool]]) -> GrowingObject:
+def _rebuild_object(fields: list[tuple[str, Any, bool]]) -> GrowingObject:
     log = FieldLog()
     for name, value, settled in fields:
         log.add(name, value, settled=settled)
@@ -296,28 +296,28 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
         return list(self) == list(cast("Sequence[Any]", other))
 
     def __repr__(self) -> str:
-        return shown(self, _DEEPEST)
+        return make_repr(self, _DEEPEST)
 
     def __reduce__(self) -> tuple[Any, ...]:
         unsettled = {place for place in range(len(self)) if not self.is_finished(place)}
         return GrowingArray, (list(self), MISSING, unsettled)
 
 
-def shown(value: Any, deepest: int = _DEEPEST) -> str:  # noqa: ANN401 - any value
+def make_repr(value: Any, deepest: int = _DEEPEST) -> str:  # noqa: ANN401 - any value
     """Return a repr of a value, shortened if it is long or deep."""
     if isinstance(value, GrowingArray):
-        return f"[{_listed((shown(item, deepest - 1) for item in value), len(value), deepest)}]"
+        return f"[{_join_items((make_repr(item, deepest - 1) for item in value), len(value), deepest)}]"
     if isinstance(value, GrowingObject):
-        fields = (f"{name!r}: {shown(item, deepest - 1)}" for name, item in value.items())
-        return f"{{{_listed(fields, len(value), deepest)}}}"
-    told = getattr(value.__class__, "_shown", None)
-    return repr(value) if told is None else str(told(value, deepest))
+        fields = (f"{name!r}: {make_repr(item, deepest - 1)}" for name, item in value.items())
+        return f"{{{_join_items(fields, len(value), deepest)}}}"
+    own = getattr(value.__class__, "_make_repr", None)
+    return repr(value) if own is None else str(own(value, deepest))
 
 
-def _listed(items: Iterator[str], count: int, deepest: int) -> str:
+def _join_items(items: Iterator[str], count: int, deepest: int) -> str:
     if deepest <= 0:
         return "…" if count else ""
-    listed = list(islice(items, _SHOWN))
-    if count > _SHOWN:
-        listed.append(f"… {count - _SHOWN:,} more")
+    listed = list(islice(items, _MOST_ITEMS))
+    if count > _MOST_ITEMS:
+        listed.append(f"… {count - _MOST_ITEMS:,} more")
     return ", ".join(listed)

@@ -26,7 +26,7 @@ class Snapshot:
     __slots__ = ()
 
 
-def keys_of(path: tuple[Any, ...]) -> tuple[str | int, ...]:
+def check_keys(path: tuple[Any, ...]) -> tuple[str | int, ...]:
     if all(isinstance(key, str | int) for key in path):
         return path
     raise MisuseError("a path is passed as names, keys and indexes, one by one: get('steps', 0, 'title')")
@@ -62,24 +62,24 @@ def is_as_typed(
     if isinstance(value, str) and any(slot.shows_text for slot in slots):
         return True
     if _is_partial(holder):
-        # As in `shown`: private methods of `Partial`, which cannot be imported here.
-        settled = getattr(holder.__class__, "_settled", None)
+        # As in `make_repr`: private methods of `Partial`, which cannot be imported here.
+        settled = getattr(holder.__class__, "_get_settled", None)
         holder = None if settled is None else settled(holder)
     if isinstance(holder, GrowingObject):
         return holder.is_read(str(key))
     return holder.is_read(key) if isinstance(holder, GrowingArray) else key is not None
 
 
-def member(value: Any, key: str | int) -> Any:  # noqa: ANN401 - any value
+def get_member(value: Any, key: str | int) -> Any:  # noqa: ANN401 - any value
     """Return the value at a name, key or index of another, or MISSING."""
     if _is_partial(value):
         return value.get(key)
     if key != "root":
-        value = inside_root(value)
+        value = unwrap_root(value)
     if _is_mapping(value):
-        return _entry(value, key)
+        return _get_entry(value, key)
     if isinstance(key, int):
-        return _element(value, key)
+        return _get_element(value, key)
     cls: Any = value.__class__
     if any(key in getattr(cls, fields, ()) for fields in _FIELD_SETS):
         return getattr(value, key, MISSING)
@@ -87,12 +87,12 @@ def member(value: Any, key: str | int) -> Any:  # noqa: ANN401 - any value
     return extra.get(key, MISSING)
 
 
-def inside_root(value: Any) -> Any:  # noqa: ANN401 - any value
+def unwrap_root(value: Any) -> Any:  # noqa: ANN401 - any value
     """Return the value in a root model, which shows in place of the model; any other value itself."""
     return value.root if getattr(value, "__pydantic_root_model__", False) else value
 
 
-def _entry(value: Mapping[Any, Any], key: str | int) -> Any:  # noqa: ANN401 - any value
+def _get_entry(value: Mapping[Any, Any], key: str | int) -> Any:  # noqa: ANN401 - any value
     """Return the value of a mapping at a key, or MISSING; while it grows, integer keys are text."""
     found = value.get(key, MISSING)
     if found is not MISSING:
@@ -102,7 +102,7 @@ def _entry(value: Mapping[Any, Any], key: str | int) -> Any:  # noqa: ANN401 - a
     return value.get(int(key), MISSING) if _INTEGER(key) else MISSING
 
 
-def _element(value: Any, index: int) -> Any:  # noqa: ANN401 - any value
+def _get_element(value: Any, index: int) -> Any:  # noqa: ANN401 - any value
     if not _is_array(value):
         return MISSING
     return value[index] if -len(value) <= index < len(value) else MISSING

@@ -190,9 +190,9 @@ def _fault(text: str) -> OutputInvalid | None:
     """Return why arguments are no JSON; None where they are, or are not there at all."""
     if not text.strip() or is_one_value(text):
         return None
-    from tokenstream.partial_json._parser import fault_in
+    from tokenstream.partial_json._parser import find_fault
 
-    fault = fault_in(text, max_depth=DEFAULT_LIMITS.depth)
+    fault = find_fault(text, max_depth=DEFAULT_LIMITS.depth)
     if isinstance(fault, InvalidJSON):
         return fault
     outgrown = {"type": "limit", "loc": (), "msg": "is nested too deeply, or holds too long a number"}
