@@ -21,7 +21,7 @@ from tokenstream import AsyncStream, Decoder, Stream
 from tokenstream._growing import ChoiceState, GrowingPart
 from tokenstream.accumulator import Accumulator
 from tokenstream.events import PartStart, ToolCallDelta, ToolCallDone, ToolCallStart
-from tokenstream.formats._kit.open import Choice, OpenCall
+from tokenstream.formats._kit.open import OpenCall, OpenChoice
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.message import ServerToolCall, ToolCall
 from tokenstream.partial_json import PartialJSONParser
@@ -198,7 +198,7 @@ def test_an_event_that_is_kept_keeps_its_call_and_nothing_else() -> None:
     found = {type(held) for held in reached.values()}
 
     assert PartialJSONParser in found
-    assert not found & {Stream, Accumulator, ChoiceState, GrowingPart, Choice, OpenCall} | {
+    assert not found & {Stream, Accumulator, ChoiceState, GrowingPart, OpenChoice, OpenCall} | {
         each for each in found if issubclass(each, Parts)
     }
 

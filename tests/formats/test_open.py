@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenstream.events import Finish
-from tokenstream.formats._kit.open import Choice, OpenCall, OpenPart, join_halves, mend
+from tokenstream.formats._kit.open import OpenCall, OpenChoice, OpenPart, join_halves, mend
 from tokenstream.message import TextPart
 
 _HIGH, _LOW = "\ud83d", "\ude00"
@@ -86,7 +86,7 @@ def test_a_call_has_arguments_once_some_have_come() -> None:
 
 def test_a_choice_knows_its_open_calls_in_order() -> None:
     """Other parts are none."""
-    choice = Choice(3)
+    choice = OpenChoice(3)
     first, second = (
         OpenCall(3, index, id=f"c{index}", name="f", type="function", provider_data={}) for index in (1, 2)
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.events import Event, MessageStart, Unknown, UsageUpdate
-from tokenstream.formats._kit.open import Choice, mend
+from tokenstream.formats._kit.open import OpenChoice, mend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -74,7 +74,7 @@ class Answer:
         """The payload being read; every event made from it carries it."""
         self.halves = False
         """True if this payload or an earlier one may hold halves of surrogate pairs."""
-        self.choices: dict[int, Choice] = {}
+        self.choices: dict[int, OpenChoice] = {}
         self._parts_seen = 0
         self._out: list[Event] = []
         self._head: tuple[str | None, str | None, str] | None = None
@@ -168,7 +168,7 @@ class Answer:
 
     # -- choices -----------------------------------------------------------
 
-    def choice(self, index: object) -> Choice:
+    def choice(self, index: object) -> OpenChoice:
         """Return the state of a choice, created on first use.
 
         Raises:
@@ -182,10 +182,10 @@ class Answer:
         if choice is None:
             if len(self.choices) >= self.limits.choices:
                 raise LimitExceeded(limit="choices", value=self.limits.choices)
-            choice = self.choices[index] = Choice(index)
+            choice = self.choices[index] = OpenChoice(index)
         return choice
 
-    def _next_index(self, choice: Choice) -> int:
+    def _next_index(self, choice: OpenChoice) -> int:
         if self._parts_seen >= self.limits.parts:
             raise LimitExceeded(limit="parts", value=self.limits.parts)
         self._parts_seen += 1

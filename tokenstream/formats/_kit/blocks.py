@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from tokenstream.message import FinishReason
 
 
-class _Block(Protocol):
+class _ClosableBlock(Protocol):
     @property
     def part(self) -> OpenPart | None:
         """The part that the block became; None until its kind is known."""
 
 
-BlockT = TypeVar("BlockT", bound=_Block)
+BlockT = TypeVar("BlockT", bound=_ClosableBlock)
 
 
 class BlockParts(Parts, ABC, Generic[BlockT]):

@@ -88,7 +88,7 @@ class OpenCall(OpenPart):
         return self.arguments.join().lstrip().startswith("{")
 
 
-class Choice:
+class OpenChoice:
     """State of one alternative answer."""
 
     __slots__ = (

@@ -26,7 +26,7 @@ from tokenstream.events import (
     ToolCallStart,
 )
 from tokenstream.formats._kit.answer import Answer
-from tokenstream.formats._kit.open import Choice, OpenCall, OpenPart, join_halves, mend
+from tokenstream.formats._kit.open import OpenCall, OpenChoice, OpenPart, join_halves, mend
 from tokenstream.formats._kit.values import json_text
 from tokenstream.message import (
     Citation,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import MediaPart, Part, ServerToolCall, ServerToolResult
 
-__all__ = ["BLANK_REASONING", "BLANK_TEXT", "Choice", "OpenCall", "OpenPart", "Parts", "TextKind"]
+__all__ = ["BLANK_REASONING", "BLANK_TEXT", "OpenCall", "OpenChoice", "OpenPart", "Parts", "TextKind"]
 
 TextKind: TypeAlias = Literal["text", "reasoning", "refusal"]
 
@@ -111,7 +111,7 @@ class Parts(Answer):
         state.finish = Finish(reason, raw_reason, said, choice=choice)
         self._out.append(Finish(reason, raw_reason, said, choice=choice, raw=self.raw))
 
-    def close_choice(self, choice: Choice, *, complete: bool) -> None:
+    def close_choice(self, choice: OpenChoice, *, complete: bool) -> None:
         """Close every part of a choice.
 
         Args:
@@ -448,7 +448,7 @@ class Parts(Answer):
 
     # -- internals ---------------------------------------------------------
 
-    def _end_flow(self, choice: Choice) -> None:
+    def _end_flow(self, choice: OpenChoice) -> None:
         if choice.flow is not None:
             self.close(choice.flow)
 

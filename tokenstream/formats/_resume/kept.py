@@ -20,7 +20,7 @@ from tokenstream import message as _message
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream.errors import MisuseError
-from tokenstream.formats._kit.open import NO_PART, Choice, OpenCall, OpenPart
+from tokenstream.formats._kit.open import NO_PART, OpenCall, OpenChoice, OpenPart
 from tokenstream.message import ToolCall
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _VALUES: dict[str, Any] = {name: kind for name, kind in vars(_message).items() i
 _EVENT_KINDS = frozenset(_EVENTS.values())
 _VALUE_KINDS = frozenset(_VALUES.values())
 _SCALARS = frozenset({bool, int, float, type(None)})
-_SHARED = (OpenPart, OpenCall, Choice)
+_SHARED = (OpenPart, OpenCall, OpenChoice)
 """Classes that the open parts of all formats consist of."""
 
 _Slots = dict[type, list[str]]
@@ -52,7 +52,7 @@ def state_of(known: Format) -> dict[str, Any] | None:
         return None
     layout = _layout(known)
     try:
-        kept = _Writer(layout).roots([known, known.parts])
+        kept = _StateWriter(layout).roots([known, known.parts])
     except TypeError:
         return None
     told = [name if isinstance(name, str) else [*name] for name in known.parts.fields]
@@ -78,7 +78,7 @@ def restore_format(known: Format, state: dict[str, Any], messages: Sequence[Mess
             "another way; ask for the answer anew"
         )
     calls = {call.id: call for message in messages for call in message.tool_calls if call.complete}
-    _Reader(layout, calls).fill_roots([known, known.parts], body["kept"])
+    _StateReader(layout, calls).fill_roots([known, known.parts], body["kept"])
     data = {message.choice: message.provider_data for message in messages}
     shared = messages[0].provider_data if messages else {}
     for name in body["fields"]:
@@ -89,7 +89,7 @@ def restore_format(known: Format, state: dict[str, Any], messages: Sequence[Mess
 
 def write_events(events: Iterable[Event]) -> dict[str, Any]:
     """Return events as JSON, without their payloads."""
-    writer = _Writer({})
+    writer = _StateWriter({})
     return _sealed({"events": [writer.write(event) for event in events]})
 
 
@@ -99,7 +99,7 @@ def read_events(kept: dict[str, Any]) -> list[Event]:
     Raises:
         MisuseError: They were altered.
     """
-    reader = _Reader({}, {})
+    reader = _StateReader({}, {})
     return [reader.read(event) for event in _opened(kept)["events"]]
 
 
@@ -138,7 +138,7 @@ def _number(layout: _Slots) -> int:
     return crc32(repr([(kind.__name__, slots) for kind, slots in layout.items()]).encode())
 
 
-class _Writer:
+class _StateWriter:
     """Writes values as JSON: scalars unchanged, anything else as an object whose only key names its kind.
 
     Args:
@@ -202,7 +202,7 @@ class _Writer:
         return [self.write(getattr(thing, name)) for name in self._layout[thing.__class__]]
 
 
-class _Reader:
+class _StateReader:
     """Reads the output of a writer with the same layout.
 
     Args:

@@ -56,7 +56,7 @@ class LlamaIndex(Format):
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
-        self._calls: dict[int | str, _Call] = {}
+        self._calls: dict[int | str, _RepeatedCall] = {}
         self._due = False
         """True while the finish reason of a provider whose chunks are passed on is missing."""
         self._length = 0
@@ -152,7 +152,7 @@ class LlamaIndex(Format):
         if call is None:
             if name is None:
                 return
-            call = _Call(self.parts.open_call(0, id or self.parts.new_id(0), name))
+            call = _RepeatedCall(self.parts.open_call(0, id or self.parts.new_id(0), name))
             self._calls[place if id is None else id] = call
         arguments = next(
             (function[key] for key in ("tool_kwargs", "arguments", "input") if key in function), None
@@ -163,7 +163,7 @@ class LlamaIndex(Format):
             # Values may still change; they are not a text that only gets longer.
             call.values = arguments
 
-    def _add_arguments(self, call: _Call, text: str) -> None:
+    def _add_arguments(self, call: _RepeatedCall, text: str) -> None:
         if call.open.closed:
             return
         if text.startswith(call.text):
@@ -222,7 +222,7 @@ class LlamaIndex(Format):
             self.parts.finish(0, reason_of(reason), reason)
 
 
-class _Call:
+class _RepeatedCall:
     """A tool call that is repeated as it grows."""
 
     __slots__ = ("open", "text", "values")

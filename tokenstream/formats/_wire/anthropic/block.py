@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.open import OpenPart
 
 
-class Block:
+class AnthropicBlock:
     """A content block that can still grow.
 
     Args:

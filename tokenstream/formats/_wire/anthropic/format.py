@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import dict_of, dicts_of, known, says_nothing, text_of
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
-from tokenstream.formats._wire.anthropic.parts import Blocks
+from tokenstream.formats._wire.anthropic.parts import AnthropicBlocks
 from tokenstream.formats._wire.anthropic.words import FINISH_REASONS, usage_of
 from tokenstream.formats.base import Format
 from tokenstream.framing import ServerSentEvent
@@ -86,7 +86,7 @@ provider_data=None, phase=None))]
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
-        self._blocks = Blocks(self.limits, self.note)
+        self._blocks = AnthropicBlocks(self.limits, self.note)
         self.parts = self._blocks
         self._nameless = False
         self._has_head = False

@@ -9,7 +9,7 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, known, text_of
 from tokenstream.formats._kit.blocks import BlockParts
 from tokenstream.formats._kit.open import mend
 from tokenstream.formats._kit.parts import BLANK_REASONING, BLANK_TEXT, OpenCall
-from tokenstream.formats._wire.anthropic.block import Block
+from tokenstream.formats._wire.anthropic.block import AnthropicBlock
 from tokenstream.formats._wire.anthropic.words import citation_of
 from tokenstream.message import (
     OpaquePart,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Part
 
 
-class Blocks(BlockParts[Block]):
+class AnthropicBlocks(BlockParts[AnthropicBlock]):
     """Parts of a message whose blocks have a start payload and may be written alternately.
 
     Args:
@@ -42,7 +42,7 @@ class Blocks(BlockParts[Block]):
 
     # -- blocks ------------------------------------------------------------
 
-    def start(self, index: int, content: dict[str, Any]) -> Block:
+    def start(self, index: int, content: dict[str, Any]) -> AnthropicBlock:
         """Open a block with the content of its start."""
         self._go_on()
         open_block = self._open.pop(index, None)
@@ -54,7 +54,7 @@ class Blocks(BlockParts[Block]):
             self._closed.discard(index)
         block_type = text_of(content, "type") or ""
         self.newest = index
-        block = self._OPENERS.get(block_type, Blocks._open_other)(self, block_type, content)
+        block = self._OPENERS.get(block_type, AnthropicBlocks._open_other)(self, block_type, content)
         self._open[index] = block
         return block
 
@@ -92,12 +92,12 @@ class Blocks(BlockParts[Block]):
 
     # -- opening -----------------------------------------------------------
 
-    def _open_part(self, block_type: str, content: Part) -> Block:
+    def _open_part(self, block_type: str, content: Part) -> AnthropicBlock:
         if self.choice(0).finish is not None:
             self.note("content_after_finish")
-        return Block(block_type, self.open(0, content))
+        return AnthropicBlock(block_type, self.open(0, content))
 
-    def _open_text(self, block_type: str, content: dict[str, Any]) -> Block:
+    def _open_text(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
         rest = known(content, "type", "text", "citations")
         block = self._open_part(block_type, BLANK_TEXT if rest is None else TextPart(provider_data=rest))
         self.add(block.part, text_of(content, "text") or "")
@@ -105,7 +105,7 @@ class Blocks(BlockParts[Block]):
             self._cite(block, {"citation": citation})
         return block
 
-    def _open_thinking(self, block_type: str, content: dict[str, Any]) -> Block:
+    def _open_thinking(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
         rest = known(content, "type", "thinking", "signature")
         start = BLANK_REASONING if rest is None else ReasoningPart(provider_data=rest)
         block = self._open_part(block_type, start)
@@ -113,24 +113,26 @@ class Blocks(BlockParts[Block]):
         self._sign(block, content)
         return block
 
-    def _open_redacted(self, block_type: str, content: dict[str, Any]) -> Block:
+    def _open_redacted(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
         rest = known(content, "type", "data")
         return self._open_part(
             block_type, ReasoningPart(redacted=text_of(content, "data"), provider_data=rest)
         )
 
-    def _open_call_block(self, block_type: str, content: dict[str, Any]) -> Block:
+    def _open_call_block(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
         name = text_of(content, "name")
         if not name:
             self.note("call_nameless")
             return self._open_part(block_type, OpaquePart(type=block_type, data=content))
         rest = known(content, "type", "id", "name", "input")
         call_id = text_of(content, "id")
-        block = Block(block_type, self.open_call(0, call_id, name, provider_data=rest, number=self.newest))
+        block = AnthropicBlock(
+            block_type, self.open_call(0, call_id, name, provider_data=rest, number=self.newest)
+        )
         block.input = content.get("input")
         return block
 
-    def _open_server_call(self, block_type: str, content: dict[str, Any]) -> Block:
+    def _open_server_call(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
         call = ServerToolCall(
             id=text_of(content, "id") or "",
             name=text_of(content, "name") or "",
@@ -140,7 +142,7 @@ class Blocks(BlockParts[Block]):
         block.input = content.get("input")
         return block
 
-    def _open_result(self, block_type: str, content: dict[str, Any]) -> Block:
+    def _open_result(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
         result = ServerToolResult(
             id=text_of(content, "tool_use_id") or "",
             name=block_type,
@@ -149,12 +151,12 @@ class Blocks(BlockParts[Block]):
         )
         return self._open_part(block_type, result)
 
-    def _open_fallback(self, block_type: str, content: dict[str, Any]) -> Block:
+    def _open_fallback(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
         # From here on, another model answers.
         self.head(model=text_of(dict_of(content, "to"), "model"))
         return self._open_part(block_type, OpaquePart(type=block_type, data=content))
 
-    def _open_other(self, block_type: str, content: dict[str, Any]) -> Block:
+    def _open_other(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
         if block_type.endswith("_tool_use"):
             return self._open_server_call(block_type, content)
         if block_type.endswith("_tool_result"):
@@ -163,7 +165,7 @@ class Blocks(BlockParts[Block]):
         block.data = mend(content) if self.halves else {**content}
         return block
 
-    def _reopen(self, index: int, kind: str) -> Block | None:
+    def _reopen(self, index: int, kind: str) -> AnthropicBlock | None:
         """Open the missing block of a delta; return None if the delta does not reveal enough."""
         after_close = index in self._closed
         block_type = self._TOLD.get(kind)
@@ -176,14 +178,14 @@ class Blocks(BlockParts[Block]):
 
     # -- adding ------------------------------------------------------------
 
-    def _add_text(self, block: Block, delta: dict[str, Any]) -> bool:
+    def _add_text(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
         text = delta.get("text")
         if not isinstance(text, str) or block.part.kind != "text":
             return False
         self.add(block.part, text)
         return True
 
-    def _add_thinking(self, block: Block, delta: dict[str, Any]) -> bool:
+    def _add_thinking(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
         text = delta.get("thinking")
         if not isinstance(text, str) or block.part.kind != "reasoning":
             return False
@@ -195,7 +197,7 @@ class Blocks(BlockParts[Block]):
             self.field("estimated_tokens", self._estimated_tokens, 0)
         return True
 
-    def _add_input(self, block: Block, delta: dict[str, Any]) -> bool:
+    def _add_input(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
         fragment = delta.get("partial_json")
         if not isinstance(fragment, str):
             return False
@@ -210,7 +212,7 @@ class Blocks(BlockParts[Block]):
             block.input = None
         return True
 
-    def _sign(self, block: Block, delta: dict[str, Any]) -> bool:
+    def _sign(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
         signature = delta.get("signature")
         if not isinstance(signature, str) or block.part.kind != "reasoning":
             return False
@@ -220,14 +222,14 @@ class Blocks(BlockParts[Block]):
             self.add_signature(block.part, signature)
         return True
 
-    def _cite(self, block: Block, delta: dict[str, Any]) -> bool:
+    def _cite(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
         citation = dict_of(delta, "citation")
         if not citation or block.part.kind != "text":
             return False
         self.cite(0, citation_of(citation, block.part.index))
         return True
 
-    def _compact(self, block: Block, delta: dict[str, Any]) -> bool:
+    def _compact(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
         if block.type != "compaction":
             return False
         more = known(delta, "type")
@@ -240,19 +242,19 @@ class Blocks(BlockParts[Block]):
                 self._tell_again(block, {**block.data})
         return True
 
-    def _tell_again(self, block: Block, data: dict[str, Any]) -> None:
+    def _tell_again(self, block: AnthropicBlock, data: dict[str, Any]) -> None:
         """Give a part's start again with more data; later fields replace earlier ones."""
         self.tell_again(block.part, OpaquePart(type=block.type, data=data))
 
     # -- closing -----------------------------------------------------------
 
-    def _give_rest(self, block: Block, *, expected: bool = False) -> None:
+    def _give_rest(self, block: AnthropicBlock, *, expected: bool = False) -> None:
         """Report the data of a block that have not been reported yet."""
         if block.deltas > 1:
             self._tell_again(block, block.data)
         self._give_input(block, expected=expected)
 
-    def _give_input(self, block: Block, *, expected: bool) -> None:
+    def _give_input(self, block: AnthropicBlock, *, expected: bool) -> None:
         """Report the arguments in a block's start, unless fragments replaced them."""
         value, block.input = block.input, None
         # Every start says `{}` when fragments will follow.
@@ -269,14 +271,14 @@ class Blocks(BlockParts[Block]):
         else:
             self.add(block.part, value)
 
-    _OPENERS: ClassVar[dict[str, Callable[[Blocks, str, dict[str, Any]], Block]]] = {
+    _OPENERS: ClassVar[dict[str, Callable[[AnthropicBlocks, str, dict[str, Any]], AnthropicBlock]]] = {
         "text": _open_text,
         "thinking": _open_thinking,
         "redacted_thinking": _open_redacted,
         "tool_use": _open_call_block,
         "fallback": _open_fallback,
     }
-    _STEPS: ClassVar[dict[str, Callable[[Blocks, Block, dict[str, Any]], bool]]] = {
+    _STEPS: ClassVar[dict[str, Callable[[AnthropicBlocks, AnthropicBlock, dict[str, Any]], bool]]] = {
         "text_delta": _add_text,
         "thinking_delta": _add_thinking,
         "input_json_delta": _add_input,

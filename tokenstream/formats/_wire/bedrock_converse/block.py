@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Part
 
 
-class Block:
+class ConverseBlock:
     """A content block that can still grow.
 
     Its part is opened once the kind is known: by the start, or by the first delta.

@@ -8,7 +8,7 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, int_of, i
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import named_exception
-from tokenstream.formats._wire.bedrock_converse.parts import Blocks
+from tokenstream.formats._wire.bedrock_converse.parts import ConverseBlocks
 from tokenstream.formats._wire.bedrock_converse.whole import is_whole, steps_of
 from tokenstream.formats._wire.bedrock_converse.words import FINISH_REASONS, usage_of
 from tokenstream.formats.base import Format
@@ -65,7 +65,7 @@ class BedrockConverse(Format):
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
-        self._blocks = Blocks(self.limits, self.note)
+        self._blocks = ConverseBlocks(self.limits, self.note)
         self.parts = self._blocks
         self._has_head = False
         self._start_expected = True

@@ -9,7 +9,7 @@ from tokenstream.errors import LimitExceeded
 from tokenstream.formats._kit.blocks import BlockParts
 from tokenstream.formats._kit.open import mend
 from tokenstream.formats._kit.parts import BLANK_REASONING, BLANK_TEXT, OpenCall
-from tokenstream.formats._wire.bedrock_converse.block import Block
+from tokenstream.formats._wire.bedrock_converse.block import ConverseBlock
 from tokenstream.formats._wire.bedrock_converse.words import base64_of, bytes_of, citation_of
 from tokenstream.message import (
     MediaPart,
@@ -29,7 +29,7 @@ _CLIENT_TYPES = frozenset({None, "tool_use"})
 """Types of a `toolUse` whose tool the application runs."""
 
 
-class Blocks(BlockParts[Block]):
+class ConverseBlocks(BlockParts[ConverseBlock]):
     """Parts of a message whose text and reasoning have no start payload.
 
     The index may skip numbers.
@@ -87,23 +87,23 @@ class Blocks(BlockParts[Block]):
 
     # -- opening -----------------------------------------------------------
 
-    def _new_block(self, index: int) -> Block:
+    def _new_block(self, index: int) -> ConverseBlock:
         # Empty blocks are not parts, so the bound on parts must be checked here, too.
         if len(self._open) >= self.limits.parts:
             raise LimitExceeded(limit="parts", value=self.limits.parts)
         self._closed.discard(index)
-        block = self._open[index] = Block()
+        block = self._open[index] = ConverseBlock()
         self.newest = index
         return block
 
-    def _open_part(self, block: Block, content: Part) -> OpenPart:
+    def _open_part(self, block: ConverseBlock, content: Part) -> OpenPart:
         if self.choice(0).finish is not None:
             self.note("content_after_finish")
         block.start = content = mend(content) if self.halves else content
         block.part = self.open(0, content)
         return block.part
 
-    def _start_as(self, block: Block, name: str, value: Any) -> None:  # noqa: ANN401 - any JSON value
+    def _start_as(self, block: ConverseBlock, name: str, value: Any) -> None:  # noqa: ANN401 - any JSON value
         opener = self._OPENERS.get(name)
         step = self._STEPS.get(name)
         if opener is not None and is_dict(value):
@@ -111,7 +111,7 @@ class Blocks(BlockParts[Block]):
         elif step is None or not step(self, block, value):
             self._open_part(block, OpaquePart(type=name, data=value if is_dict(value) else {name: value}))
 
-    def _open_tool(self, block: Block, start: dict[str, Any]) -> OpenPart:
+    def _open_tool(self, block: ConverseBlock, start: dict[str, Any]) -> OpenPart:
         call_id, name = text_of(start, "toolUseId"), text_of(start, "name")
         rest = known(start, "toolUseId", "name", "input")
         if text_of(start, "type") not in _CLIENT_TYPES:
@@ -127,7 +127,7 @@ class Blocks(BlockParts[Block]):
             self._add_input(block, start)
         return part
 
-    def _open_result(self, block: Block, start: dict[str, Any]) -> OpenPart:
+    def _open_result(self, block: ConverseBlock, start: dict[str, Any]) -> OpenPart:
         result = ServerToolResult(
             id=text_of(start, "toolUseId") or "",
             name=text_of(start, "type") or "",
@@ -139,7 +139,7 @@ class Blocks(BlockParts[Block]):
             self._add_result(block, start["content"])
         return part
 
-    def _open_image(self, block: Block, start: dict[str, Any]) -> OpenPart:
+    def _open_image(self, block: ConverseBlock, start: dict[str, Any]) -> OpenPart:
         kind = text_of(start, "format")
         media = MediaPart(
             mime_type=None if kind is None else f"image/{kind}",
@@ -151,7 +151,7 @@ class Blocks(BlockParts[Block]):
 
     # -- adding ------------------------------------------------------------
 
-    def _written_part(self, block: Block, kind: str) -> OpenPart:
+    def _written_part(self, block: ConverseBlock, kind: str) -> OpenPart:
         """Return a block's part of this kind, opened by its first delta."""
         if block.part is not None and block.part.kind != kind:
             # Gateways that imitate Bedrock use one index for everything.
@@ -160,7 +160,7 @@ class Blocks(BlockParts[Block]):
             block.clear()
         return block.part or self._open_part(block, _BLANKS[kind])
 
-    def _add_text(self, block: Block, text: object) -> bool:
+    def _add_text(self, block: ConverseBlock, text: object) -> bool:
         if not isinstance(text, str):
             return False
         # Quirk (Amazon Nova, 2025-03): blocks of empty text alone, where a guardrail took a word out;
@@ -169,7 +169,7 @@ class Blocks(BlockParts[Block]):
             self.add(self._written_part(block, "text"), text)
         return True
 
-    def _add_reasoning(self, block: Block, delta: object) -> bool:
+    def _add_reasoning(self, block: ConverseBlock, delta: object) -> bool:
         if not is_dict(delta) or not delta:
             return False
         text, signature = delta.get("text"), delta.get("signature")
@@ -185,7 +185,7 @@ class Blocks(BlockParts[Block]):
             self.items("reasoningContent", [rest])
         return text is None or isinstance(text, str)
 
-    def _add_input(self, block: Block, delta: object) -> bool:
+    def _add_input(self, block: ConverseBlock, delta: object) -> bool:
         part = block.part
         if not is_dict(delta) or part is None or part.kind not in ("tool_call", "server_tool_call"):
             if part is None:
@@ -206,7 +206,7 @@ class Blocks(BlockParts[Block]):
             return False
         return True
 
-    def _cite(self, block: Block, citation: object) -> bool:
+    def _cite(self, block: ConverseBlock, citation: object) -> bool:
         if not is_dict(citation) or not citation:
             return False
         # Citations come before the text that they support.
@@ -214,7 +214,7 @@ class Blocks(BlockParts[Block]):
         self.cite(0, citation_of(citation, part.index))
         return True
 
-    def _add_result(self, block: Block, delta: object) -> bool:
+    def _add_result(self, block: ConverseBlock, delta: object) -> bool:
         pieces = dicts_of(delta)
         part = block.part
         if part is None:
@@ -226,7 +226,7 @@ class Blocks(BlockParts[Block]):
             self._add_late(block, part, "content", piece)
         return bool(pieces)
 
-    def _add_image(self, block: Block, delta: object) -> bool:
+    def _add_image(self, block: ConverseBlock, delta: object) -> bool:
         if not is_dict(delta):
             return False
         part = block.part
@@ -247,27 +247,27 @@ class Blocks(BlockParts[Block]):
                 self._add_late(block, part, name, value)
         return True
 
-    def _add_late(self, block: Block, part: OpenPart, name: str, value: object) -> None:
+    def _add_late(self, block: ConverseBlock, part: OpenPart, name: str, value: object) -> None:
         # Mended now: at the part's end, another payload is being read.
         if block.add(name, mend(value) if self.halves else value):
             self._tell_again(block, part)
 
-    def _tell_again(self, block: Block, part: OpenPart) -> None:
+    def _tell_again(self, block: ConverseBlock, part: OpenPart) -> None:
         """Give a part's start again with more data."""
         self.tell_again(part, block.content())
 
     # -- closing -----------------------------------------------------------
 
-    def _give_rest(self, block: Block) -> None:
+    def _give_rest(self, block: ConverseBlock) -> None:
         if block.has_more and block.part is not None:
             self._tell_again(block, block.part)
 
-    _OPENERS: ClassVar[dict[str, Callable[[Blocks, Block, dict[str, Any]], OpenPart]]] = {
+    _OPENERS: ClassVar[dict[str, Callable[[ConverseBlocks, ConverseBlock, dict[str, Any]], OpenPart]]] = {
         "toolUse": _open_tool,
         "toolResult": _open_result,
         "image": _open_image,
     }
-    _STEPS: ClassVar[dict[str, Callable[[Blocks, Block, object], bool]]] = {
+    _STEPS: ClassVar[dict[str, Callable[[ConverseBlocks, ConverseBlock, object], bool]]] = {
         "text": _add_text,
         "reasoningContent": _add_reasoning,
         "toolUse": _add_input,

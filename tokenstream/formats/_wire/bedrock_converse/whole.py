@@ -10,7 +10,7 @@ from tokenstream.formats._kit.values import json_text
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Steps: TypeAlias = tuple[dict[str, Any], list[dict[str, Any]]]
+BlockSteps: TypeAlias = tuple[dict[str, Any], list[dict[str, Any]]]
 """The start of a block, and its deltas."""
 
 
@@ -25,7 +25,7 @@ def is_whole(payload: dict[str, Any]) -> bool:
     return is_list(message.get("content")) and "stopReason" in payload
 
 
-def steps_of(block: dict[str, Any]) -> Steps:
+def steps_of(block: dict[str, Any]) -> BlockSteps:
     """Return the start and the deltas that a block of a whole answer would have in a stream.
 
     Example:
@@ -41,32 +41,32 @@ def steps_of(block: dict[str, Any]) -> Steps:
     return block, []
 
 
-def _of_text(value: object) -> Steps:
+def _of_text(value: object) -> BlockSteps:
     return {}, [{"text": value}]
 
 
-def _of_call(value: object) -> Steps:
+def _of_call(value: object) -> BlockSteps:
     if not is_dict(value) or value.get("input") is None:
         return {"toolUse": value}, []
     # Converse documents arguments as values.
     return {"toolUse": {**value, "input": json_text(value["input"])}}, []
 
 
-def _of_reasoning(value: object) -> Steps:
+def _of_reasoning(value: object) -> BlockSteps:
     if not is_dict(value):
         return {"reasoningContent": value}, []
     rest = {name: inner for name, inner in value.items() if name != "reasoningText"}
     return {}, [{"reasoningContent": {**dict_of(value, "reasoningText"), **rest}}]
 
 
-def _of_cited(value: object) -> Steps:
+def _of_cited(value: object) -> BlockSteps:
     if not is_dict(value):
         return {"citationsContent": value}, []
     citations = [{"citation": citation} for citation in dicts_of(value.get("citations"))]
     return {}, [*citations, *dicts_of(value.get("content"))]
 
 
-_STEPS: dict[str, Callable[[object], Steps]] = {
+_STEPS: dict[str, Callable[[object], BlockSteps]] = {
     "text": _of_text,
     "toolUse": _of_call,
     "reasoningContent": _of_reasoning,

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import dicts_of, int_of, is_dict, known, text_of
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.parts import Parts
-from tokenstream.formats._wire.bedrock_invoke.shapes import COUNTS, FINISH_REASONS, Shape, shape_of, value_at
+from tokenstream.formats._wire.bedrock_invoke.shapes import (
+    COUNTS,
+    FINISH_REASONS,
+    ModelShape,
+    shape_of,
+    value_at,
+)
 from tokenstream.formats.base import Format
 from tokenstream.message import Usage
 
@@ -127,7 +133,7 @@ class PlainModel(Format):
         return self._counted.keep if COUNTS & payload.keys() <= own else decline
 
     def _read_item(
-        self, shape: Shape, item: dict[str, Any], index: int | None, read: tuple[str, ...]
+        self, shape: ModelShape, item: dict[str, Any], index: int | None, read: tuple[str, ...]
     ) -> None:
         """Read the text and the finish reason of one choice; without an index, the reason is that of all.
 

@@ -43,7 +43,7 @@ FINISH_REASONS: dict[str, FinishReason] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class ModelShape:
     """Paths into a model's payload.
 
     Example:
@@ -75,7 +75,7 @@ class Shape:
         return (self.mark, self.index, "id", "model", *self.known, *[path[0] for path in paths if path])
 
 
-TITAN = Shape(
+TITAN = ModelShape(
     "outputText",
     ("outputText",),
     (("completionReason",),),
@@ -83,25 +83,25 @@ TITAN = Shape(
     input=("inputTextTokenCount",),
     output=("totalOutputTextTokenCount",),
 )
-LLAMA = Shape(
+LLAMA = ModelShape(
     "generation",
     ("generation",),
     (("stop_reason",),),
     input=("prompt_token_count",),
     output=("generation_token_count",),
 )
-CLAUDE = Shape("completion", ("completion",), (("stop_reason",),), known=("type",))
-MISTRAL = Shape("outputs", ("text",), (("stop_reason",),), items="outputs")
-COHERE = Shape(
+CLAUDE = ModelShape("completion", ("completion",), (("stop_reason",),), known=("type",))
+MISTRAL = ModelShape("outputs", ("text",), (("stop_reason",),), items="outputs")
+COHERE = ModelShape(
     "is_finished", ("text",), (("finish_reason",),), index="index", known=("is_finished", "event_type")
 )
-COHERE_WHOLE = Shape(
+COHERE_WHOLE = ModelShape(
     "generations", ("text",), (("finish_reason",),), items="generations", index="index", known=("prompt",)
 )
-JURASSIC = Shape(
+JURASSIC = ModelShape(
     "completions", ("data", "text"), (("finishReason", "reason"),), items="completions", known=("prompt",)
 )
-COMPLETIONS = Shape(
+COMPLETIONS = ModelShape(
     "choices",
     ("text",),
     (("stop_reason",), ("finish_reason",)),
@@ -111,7 +111,7 @@ COMPLETIONS = Shape(
     output=("usage", "completion_tokens"),
     known=("object", "created", "usage"),
 )
-PEGASUS = Shape("message", ("message",), (("finishReason",),))
+PEGASUS = ModelShape("message", ("message",), (("finishReason",),))
 
 SHAPES = (TITAN, LLAMA, CLAUDE, MISTRAL, COHERE, COHERE_WHOLE, JURASSIC, COMPLETIONS, PEGASUS)
 """Titan; Llama; Claude before messages; Mistral; Cohere's generate and its whole answer; AI21's Jurassic;
@@ -121,7 +121,7 @@ COUNTS = frozenset(path[0] for shape in SHAPES for path in (shape.input, shape.o
 """Top-level fields with new counts in each payload."""
 
 
-def shape_of(payload: dict[str, Any]) -> Shape | None:
+def shape_of(payload: dict[str, Any]) -> ModelShape | None:
     """Return the shape of a payload, or None if it has none of these.
 
     Example:
@@ -134,7 +134,7 @@ def shape_of(payload: dict[str, Any]) -> Shape | None:
     return None
 
 
-def _fits(shape: Shape, payload: dict[str, Any]) -> bool:
+def _fits(shape: ModelShape, payload: dict[str, Any]) -> bool:
     if shape.items:
         items = dicts_of(payload[shape.items])
         return bool(items) and all(shape.text[0] in item for item in items)

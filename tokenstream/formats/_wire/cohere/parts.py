@@ -22,7 +22,7 @@ _BLANKS: dict[str, tuple[type[TextPart | ReasoningPart], Part]] = {
 }
 
 
-class Content:
+class CohereContent:
     """The content of an answer in v2's terms; v1 uses the subset that it has.
 
     Content blocks and tool calls are numbered separately, each from 0.

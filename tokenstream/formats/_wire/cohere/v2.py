@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, is_dict, is_list, known, text_of
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._wire.cohere.parts import Content
+from tokenstream.formats._wire.cohere.parts import CohereContent
 from tokenstream.formats._wire.cohere.words import FINISH_REASONS, failure_of, usage_of
 from tokenstream.formats.base import Format
 from tokenstream.framing import ServerSentEvent
@@ -37,7 +37,7 @@ class V2(Format):
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
-        self.content = Content(self.parts)
+        self.content = CohereContent(self.parts)
         self.nameless = False
         """True if the current frame has no event name."""
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from tokenstream._basics.untrusted import is_dict, is_list
 
-Steps: TypeAlias = tuple[str | int, ...]
+PathSteps: TypeAlias = tuple[str | int, ...]
 """A path: member names and array positions, outermost first."""
 
 _STEP = re.compile(
@@ -22,7 +22,7 @@ _DEEPEST = 150
 """Longest path that is read; JSON nested more deeply could not be decoded again."""
 
 
-def steps_of(path: object) -> Steps | None:
+def steps_of(path: object) -> PathSteps | None:
     """Return the steps of a JSONPath to a single value, or None for any other path.
 
     Args:
@@ -93,7 +93,7 @@ class _Level:
         return f"{before}{_dump(step)}: "
 
 
-class _Pieces(list[str]):
+class _StringPieces(list[str]):
     """The pieces of a string in order of arrival."""
 
 
@@ -116,11 +116,11 @@ class StreamedArguments:
 
     def __init__(self) -> None:
         self._levels: list[_Level] = []
-        self._text_at: Steps | None = None
+        self._text_at: PathSteps | None = None
         """Path of the open string in the text."""
-        self._going: dict[Steps, _Pieces] = {}
+        self._going: dict[PathSteps, _StringPieces] = {}
         """Strings for which more text was announced."""
-        self._log: list[tuple[Steps, object]] = []
+        self._log: list[tuple[PathSteps, object]] = []
         """Every value so far; strings in pieces."""
         self._again: dict[str | int, None] = {}
         """Members of the outermost object that must be written again."""
@@ -137,7 +137,7 @@ class StreamedArguments:
         """True once a value arrived after its place in the text had passed."""
         return bool(self._again)
 
-    def add(self, steps: Steps, value: object, *, more: bool = False) -> str:
+    def add(self, steps: PathSteps, value: object, *, more: bool = False) -> str:
         """Add a value; return the text to append.
 
         Args:
@@ -151,7 +151,7 @@ class StreamedArguments:
         if not isinstance(value, str):
             self._log.append((steps, value))
         elif pieces is None:
-            pieces = _Pieces([value])
+            pieces = _StringPieces([value])
             self._log.append((steps, pieces))
         else:
             pieces.append(value)
@@ -173,7 +173,7 @@ class StreamedArguments:
         self._again[name] = None
         return ""
 
-    def stop(self, steps: Steps) -> bool:
+    def stop(self, steps: PathSteps) -> bool:
         """End the string at a path; return whether more of it had been announced."""
         return self._going.pop(steps, None) is not None
 
@@ -188,7 +188,7 @@ class StreamedArguments:
 
     # -- writing -----------------------------------------------------------
 
-    def _again_or_now(self, steps: Steps, value: object, *, more: bool) -> str:
+    def _again_or_now(self, steps: PathSteps, value: object, *, more: bool) -> str:
         if self._again:
             self._again[steps[0]] = None
             return ""
@@ -204,7 +204,7 @@ class StreamedArguments:
             return ""
         return self._close_to(common + 1) + self._open(steps, common) + self._write(value, steps, more=more)
 
-    def _common(self, steps: Steps) -> int:
+    def _common(self, steps: PathSteps) -> int:
         """Return the number of open levels below the root that a path leads through."""
         depth = 0
         for level, step in zip(self._levels[1:], steps[:-1], strict=False):
@@ -221,7 +221,7 @@ class StreamedArguments:
             closing += "]" if self._levels.pop().names is None else "}"
         return closing
 
-    def _open(self, steps: Steps, common: int) -> str:
+    def _open(self, steps: PathSteps, common: int) -> str:
         """Open the levels of a path, up to its value."""
         opening = ""
         if not self._levels:
@@ -235,7 +235,7 @@ class StreamedArguments:
                 opening += "{" if isinstance(inside, str) else "["
         return opening
 
-    def _write(self, value: object, steps: Steps, *, more: bool) -> str:
+    def _write(self, value: object, steps: PathSteps, *, more: bool) -> str:
         if not isinstance(value, str):
             return _dump(value)
         text = _dump(value)[1:-1]
@@ -247,14 +247,14 @@ class StreamedArguments:
     def _written_again(self) -> str:
         root: dict[str | int, Any] = {}
         for steps, value in self._log:
-            whole = "".join(value) if isinstance(value, _Pieces) else value
+            whole = "".join(value) if isinstance(value, _StringPieces) else value
             if not _put(root, steps, whole):
                 self.broken = True
                 return ""
         return "".join([f", {_dump(name)}: {_dump(root[name])}" for name in self._again])
 
 
-def _put(inside: Any, steps: Steps, value: object) -> bool:  # noqa: ANN401 - any JSON value
+def _put(inside: Any, steps: PathSteps, value: object) -> bool:  # noqa: ANN401 - any JSON value
     """Put a value in its place; return whether that was possible."""
     for step, following in pairwise(steps):
         empty: Any = {} if isinstance(following, str) else []

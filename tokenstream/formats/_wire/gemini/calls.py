@@ -13,7 +13,7 @@ from tokenstream.formats._wire.gemini.arguments import StreamedArguments, steps_
 from tokenstream.formats._wire.gemini.sources import Sources
 
 if TYPE_CHECKING:
-    from tokenstream.formats._kit.open import Choice
+    from tokenstream.formats._kit.open import OpenChoice
 
 _CALL_FIELDS = ("name", "id", "args", "partialArgs", "willContinue")
 _MISSING = object()
@@ -37,7 +37,7 @@ class CallParts(Parts):
 
     __slots__ = ()
 
-    def candidate(self, choice: Choice) -> Candidate:
+    def candidate(self, choice: OpenChoice) -> Candidate:
         """Return the further state of a choice beside its parts."""
         if choice.reader is None:
             choice.reader = Candidate()
@@ -99,7 +99,7 @@ class CallParts(Parts):
         return False
 
     def _start(
-        self, state: Choice, candidate: Candidate, value: dict[str, Any], more: dict[str, Any]
+        self, state: OpenChoice, candidate: Candidate, value: dict[str, Any], more: dict[str, Any]
     ) -> OpenCall:
         candidate.arguments = StreamedArguments()
         sent, rest = text_of(value, "id"), known(value, *_CALL_FIELDS)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.formats._fast.shape import Path
-    from tokenstream.formats._kit.open import Choice
+    from tokenstream.formats._kit.open import OpenChoice
     from tokenstream.formats.base import Frame
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason, Usage
@@ -170,7 +170,7 @@ class Gemini(Format):
         if reason is not None:
             self.parts.finish(choice.index, meaning_of(reason), reason)
 
-    def _metadata(self, choice: Choice, candidate: dict[str, Any]) -> None:
+    def _metadata(self, choice: OpenChoice, candidate: dict[str, Any]) -> None:
         for name, value in (known(candidate, *_KNOWN_IN_CANDIDATES) or {}).items():
             self.parts.field(name, value, choice.index)
         sources = self._chunks.candidate(choice).sources
@@ -214,6 +214,6 @@ def _is_plain(chunk: dict[str, Any]) -> bool:
     return not candidates[0].keys() & {"finishReason", "logprobsResult"} and "promptFeedback" not in chunk
 
 
-def _is_empty(choice: Choice) -> bool:
+def _is_empty(choice: OpenChoice) -> bool:
     finish = choice.finish
     return finish is not None and finish.reason == "stop" and not choice.next_part

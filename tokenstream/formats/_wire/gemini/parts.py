@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.events import Event, Finish
-    from tokenstream.formats._kit.open import Choice
+    from tokenstream.formats._kit.open import OpenChoice
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason, Usage
 
@@ -254,7 +254,7 @@ class GeminiParts(CallParts):
         self._finish_again(state, before, reason, raw_reason)
 
     def _finish_again(
-        self, state: Choice, before: Finish, reason: FinishReason, raw_reason: str | None
+        self, state: OpenChoice, before: Finish, reason: FinishReason, raw_reason: str | None
     ) -> None:
         flow, state.flow = state.flow, None
         if flow is not None:
@@ -278,7 +278,7 @@ class GeminiParts(CallParts):
         self.give_usage()
         super().close_all(complete=complete)
 
-    def cite_rest(self, choice: Choice) -> None:
+    def cite_rest(self, choice: OpenChoice) -> None:
         """Cite the sources that support no particular passage."""
         for citation in self.candidate(choice).sources.rest():
             self.cite(choice.index, citation)

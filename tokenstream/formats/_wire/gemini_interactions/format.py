@@ -8,8 +8,8 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, known, say
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._wire.gemini_interactions.parts import Steps
-from tokenstream.formats._wire.gemini_interactions.step import Step
+from tokenstream.formats._wire.gemini_interactions.parts import InteractionSteps
+from tokenstream.formats._wire.gemini_interactions.step import InteractionStep
 from tokenstream.formats._wire.gemini_interactions.words import ALIASES, FINISH_REASONS, GOES_ON, usage_of
 from tokenstream.formats.base import Format
 from tokenstream.framing import ServerSentEvent
@@ -78,11 +78,11 @@ class GeminiInteractions(Format):
     )
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
     resumes: ClassVar[bool] = True
-    made_of: ClassVar[tuple[type, ...]] = (Step,)
+    made_of: ClassVar[tuple[type, ...]] = (InteractionStep,)
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
-        self._steps = Steps(self.limits, self.note)
+        self._steps = InteractionSteps(self.limits, self.note)
         self.parts = self._steps
         self._status: str | None = None
         """The last status of the interaction."""

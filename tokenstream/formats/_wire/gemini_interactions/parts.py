@@ -13,7 +13,7 @@ from tokenstream.formats._wire.gemini_interactions.step import (
     CALL,
     OUTPUT,
     THOUGHT,
-    Step,
+    InteractionStep,
     result_of,
     server_call,
     whole_of,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _MEDIA = frozenset({"image", "audio", "video", "document"})
 
 
-class Steps(Parts):
+class InteractionSteps(Parts):
     """Parts whose pieces carry the index of a step.
 
     Args:
@@ -49,7 +49,7 @@ class Steps(Parts):
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
-        self._open: dict[int, Step] = {}
+        self._open: dict[int, InteractionStep] = {}
         self._closed: set[int] = set()
         self.newest = -1
         """Index of the step started last."""
@@ -61,7 +61,7 @@ class Steps(Parts):
 
     # -- steps -----------------------------------------------------------------
 
-    def start(self, index: int, data: dict[str, Any]) -> Step:
+    def start(self, index: int, data: dict[str, Any]) -> InteractionStep:
         """Open a step with the content of its start."""
         if index in self._open:
             self.note("part_unclosed")
@@ -73,7 +73,7 @@ class Steps(Parts):
             raise LimitExceeded(limit="parts", value=self.limits.parts)
         kind = text_of(data, "type") or ""
         # Previews of the API had contents with an index, without steps around them.
-        step = Step(OUTPUT if kind == "text" or kind in _MEDIA else kind, {**data})
+        step = InteractionStep(OUTPUT if kind == "text" or kind in _MEDIA else kind, {**data})
         self._open[index] = step
         self.newest = index
         if step.type == kind:
@@ -139,7 +139,7 @@ class Steps(Parts):
 
     # -- opening ---------------------------------------------------------------
 
-    def _begin(self, step: Step) -> None:
+    def _begin(self, step: InteractionStep) -> None:
         """Open a step's part, if its start reveals enough."""
         if step.type == OUTPUT:
             for content in dicts_of(step.data.get("content")):
@@ -161,13 +161,13 @@ class Steps(Parts):
         else:
             step.part = self.open(0, OpaquePart(type=step.type, data={**step.data}))
 
-    def _begin_call(self, step: Step) -> None:
+    def _begin_call(self, step: InteractionStep) -> None:
         name = text_of(step.data, "name")
         if name and step.part is None:
             rest = known(step.data, "type", "id", "name", "arguments")
             step.part = self.open_call(0, text_of(step.data, "id"), name, provider_data=rest)
 
-    def _reopen(self, index: int, kind: str) -> Step | None:
+    def _reopen(self, index: int, kind: str) -> InteractionStep | None:
         """Open the missing step of a delta; return None if the delta does not reveal enough."""
         after_close = index in self._closed
         found = OUTPUT if kind == "text" or kind in _MEDIA else _TOLD.get(kind, "")
@@ -182,7 +182,7 @@ class Steps(Parts):
 
     # -- adding ----------------------------------------------------------------
 
-    def _text(self, step: Step, delta: dict[str, Any]) -> bool:
+    def _text(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
         text = delta.get("text")
         if not isinstance(text, str):
             return False
@@ -200,7 +200,7 @@ class Steps(Parts):
         self.add(part, text)
         return True
 
-    def _content(self, step: Step, content: dict[str, Any]) -> None:
+    def _content(self, step: InteractionStep, content: dict[str, Any]) -> None:
         """Add a whole piece of content: text with its annotations, or media."""
         kind = text_of(content, "type") or ""
         if kind == "text":
@@ -212,7 +212,7 @@ class Steps(Parts):
         elif kind not in _MEDIA or not self._media(step, content):
             self._next(step, kind, OpaquePart(type=kind, data=content))
 
-    def _media(self, step: Step, delta: dict[str, Any]) -> bool:
+    def _media(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
         kind = text_of(delta, "type") or ""
         encoded = delta.get("data")
         data = b"" if encoded is None else base64_bytes(encoded)
@@ -232,33 +232,33 @@ class Steps(Parts):
         self.add_media(part, data)
         return True
 
-    def _next(self, step: Step, kind: str, content: TextPart | MediaPart | OpaquePart) -> OpenPart:
+    def _next(self, step: InteractionStep, kind: str, content: TextPart | MediaPart | OpaquePart) -> OpenPart:
         if step.part is not None:
             self.close(step.part)
         step.part, step.kind = self.open(0, content), kind
         return step.part
 
-    def _annotate(self, step: Step, delta: dict[str, Any]) -> bool:
+    def _annotate(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
         if step.type != OUTPUT:
             return False
         for annotation in dicts_of(delta.get("annotations")):
             self.cite(0, citation_of(annotation, step.text))
         return True
 
-    def _summarise(self, step: Step, delta: dict[str, Any]) -> bool:
+    def _summarise(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
         content = dict_of(delta, "content")
         if step.type != THOUGHT or step.part is None or not isinstance(content.get("text"), str):
             return False
         self.add(step.part, content["text"])
         return True
 
-    def _sign(self, step: Step, delta: dict[str, Any]) -> bool:
+    def _sign(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
         signature = text_of(delta, "signature")
         if signature is not None:
             step.data["signature"] = signature
         return signature is not None or "signature" in delta
 
-    def _fragment(self, step: Step, delta: dict[str, Any]) -> bool:
+    def _fragment(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
         fragment = delta.get("arguments")
         if not isinstance(fragment, str) or step.part is None:
             return False
@@ -271,7 +271,7 @@ class Steps(Parts):
         step.fragments = step.fragments or bool(fragment)
         return True
 
-    def _set(self, step: Step, kind: str, delta: dict[str, Any]) -> bool:
+    def _set(self, step: InteractionStep, kind: str, delta: dict[str, Any]) -> bool:
         """Store the fields of a call or result, which replace earlier ones."""
         if kind != step.type:
             return False
@@ -282,7 +282,7 @@ class Steps(Parts):
 
     # -- closing ---------------------------------------------------------------
 
-    def _finish_step(self, step: Step, *, whole: bool, cut: bool = False) -> None:
+    def _finish_step(self, step: InteractionStep, *, whole: bool, cut: bool = False) -> None:
         data = mend(step.data) if self.halves else step.data
         part = step.part
         if isinstance(part, OpenCall):
@@ -302,7 +302,9 @@ class Steps(Parts):
                 self.tell_again(part, start)
             self.close(part, whole_of(step, data, part))
 
-    def _finish_call(self, step: Step, call: OpenCall, data: dict[str, Any], *, whole: bool) -> None:
+    def _finish_call(
+        self, step: InteractionStep, call: OpenCall, data: dict[str, Any], *, whole: bool
+    ) -> None:
         if not step.fragments:
             # An empty object in the start is a placeholder; without fragments, it is the arguments.
             self._add_values(call, data.get("arguments"))
@@ -316,7 +318,7 @@ class Steps(Parts):
         else:
             self.add_arguments(call, json_text({} if arguments is None else arguments))
 
-    _ADDERS: ClassVar[dict[str, Callable[[Steps, Step, dict[str, Any]], bool]]] = {
+    _ADDERS: ClassVar[dict[str, Callable[[InteractionSteps, InteractionStep, dict[str, Any]], bool]]] = {
         "text": _text,
         "text_annotation_delta": _annotate,
         "text_annotation": _annotate,

@@ -17,7 +17,7 @@ CALL = "function_call"
 """A call of one of the application's tools; other types that end in `_call` are run by the provider."""
 
 
-class Step:
+class InteractionStep:
     """A step that can still grow.
 
     Args:
@@ -40,11 +40,11 @@ class Step:
         """True if its arguments arrived as text."""
 
 
-def name_of(step: Step) -> str:
+def name_of(step: InteractionStep) -> str:
     return text_of(step.data, "name") or step.type
 
 
-def result_of(step: Step) -> ServerToolResult:
+def result_of(step: InteractionStep) -> ServerToolResult:
     return ServerToolResult(
         id=text_of(step.data, "call_id") or "",
         name=step.type,
@@ -54,7 +54,7 @@ def result_of(step: Step) -> ServerToolResult:
 
 
 def whole_of(
-    step: Step, data: dict[str, Any], part: OpenPart
+    step: InteractionStep, data: dict[str, Any], part: OpenPart
 ) -> ServerToolCall | ServerToolResult | OpaquePart | None:
     """Return the whole content of a step; None if its deltas add up to it."""
     if part.kind == "server_tool_result":
@@ -68,7 +68,7 @@ def whole_of(
     return server_call(step, data, text)
 
 
-def server_call(step: Step, data: dict[str, Any], arguments: str = "") -> ServerToolCall:
+def server_call(step: InteractionStep, data: dict[str, Any], arguments: str = "") -> ServerToolCall:
     return ServerToolCall(
         id=text_of(data, "id") or "",
         name=name_of(step),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import dicts_of, is_dict, is_list, says_nothing, text_of
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._wire.gemini_live.parts import Turn
+from tokenstream.formats._wire.gemini_live.parts import LiveTurn
 from tokenstream.formats._wire.gemini_live.words import FINISH_REASONS, camel, child, usage_of
 from tokenstream.formats.base import Format
 
@@ -76,7 +76,7 @@ class GeminiLive(Format):
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False, one: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
-        self._turn = Turn(self.limits, self.note)
+        self._turn = LiveTurn(self.limits, self.note)
         self.parts = self._turn
         self._one = one
         self._open = False

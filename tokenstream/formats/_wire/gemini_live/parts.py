@@ -28,7 +28,7 @@ _CALL_FIELDS = ("name", "id", "args", "partialArgs", "willContinue")
 _MODIFIERS = frozenset({"thought", "thoughtSignature", "partMetadata", "videoMetadata", "mediaResolution"})
 
 
-class Turn(Parts):
+class LiveTurn(Parts):
     """Parts of turns, whose pieces carry no id: audio lasts to the end of the turn, text until another kind.
 
     Args:
@@ -178,7 +178,7 @@ class Turn(Parts):
             ),
         )
 
-    _READERS: ClassVar[dict[str, Callable[[Turn, dict[str, Any], dict[str, Any]], None]]] = {
+    _READERS: ClassVar[dict[str, Callable[[LiveTurn, dict[str, Any], dict[str, Any]], None]]] = {
         "inlineData": _inline,
         "functionCall": _call_part,
         "executableCode": _code,

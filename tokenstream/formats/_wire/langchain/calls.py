@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.parts import OpenCall, Parts
 
 
-class Calls:
+class LangChainCalls:
     """The tool calls of one answer.
 
     Args:

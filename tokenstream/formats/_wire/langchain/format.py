@@ -8,8 +8,8 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, is
 from tokenstream.errors import StreamTruncated
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.reasons import PROVIDERS_REASONS, reason_of
-from tokenstream.formats._wire.langchain.calls import Calls
-from tokenstream.formats._wire.langchain.parts import Blocks
+from tokenstream.formats._wire.langchain.calls import LangChainCalls
+from tokenstream.formats._wire.langchain.parts import LangChainBlocks
 from tokenstream.formats.base import Format
 from tokenstream.message import Usage
 
@@ -58,8 +58,8 @@ class LangChain(Format):
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
-        self._blocks = Blocks(self.parts)
-        self._calls = Calls(self.parts)
+        self._blocks = LangChainBlocks(self.parts)
+        self._calls = LangChainCalls(self.parts)
         self._usage: Usage | None = None
         """The counts so far: each report adds to the earlier ones."""
 

@@ -29,7 +29,7 @@ _MEDIA = ("type", "id", "base64", "url", "mime_type", "index")
 _CITED = ("type", "url", "title", "cited_text", "start_index", "end_index")
 
 
-class Blocks:
+class LangChainBlocks:
     """Reads the content of one answer into its parts.
 
     Args:
@@ -149,7 +149,7 @@ class Blocks:
         self._parts.add_media(part, data)
         self._parts.close(part)
 
-    _READERS: ClassVar[dict[str, Callable[[Blocks, dict[str, Any]], None]]] = {
+    _READERS: ClassVar[dict[str, Callable[[LangChainBlocks, dict[str, Any]], None]]] = {
         "text": _read_text,
         "reasoning": _read_reasoning,
         # Providers' own names, which LangChain has not translated.

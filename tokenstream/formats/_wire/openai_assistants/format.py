@@ -8,8 +8,8 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, says_nothi
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import usage_of
-from tokenstream.formats._wire.openai_assistants.parts import Content
-from tokenstream.formats._wire.openai_assistants.steps import Steps
+from tokenstream.formats._wire.openai_assistants.parts import AssistantsContent
+from tokenstream.formats._wire.openai_assistants.steps import AssistantsSteps
 from tokenstream.formats._wire.openai_assistants.words import FINISH_REASONS, INCOMPLETE_REASONS, OBJECTS
 from tokenstream.formats.base import Format
 
@@ -56,8 +56,8 @@ class OpenAIAssistants(Format):
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
-        self._content = Content(self.parts)
-        self._steps = Steps(self.parts)
+        self._content = AssistantsContent(self.parts)
+        self._steps = AssistantsSteps(self.parts)
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:

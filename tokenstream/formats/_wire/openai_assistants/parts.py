@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.parts import OpenPart, Parts
 
 _Key: TypeAlias = "tuple[str, int | str]"
-_Reader: TypeAlias = "Callable[[Content, _Key, dict[str, Any]], None]"
+_Reader: TypeAlias = "Callable[[AssistantsContent, _Key, dict[str, Any]], None]"
 
 _IMAGE_KEYS = ("image_file", "image_url")
 _OWN_MESSAGE_FIELDS = ("id", "object", "role", "content", "status", "run_id", "thread_id", "assistant_id")
 
 
-class Content:
+class AssistantsContent:
     """The parts of a run's messages, identified by message id and index.
 
     Args:
@@ -72,7 +72,7 @@ class Content:
             index = place
         kind = block.get("type")
         reader = self._READERS.get(kind) if isinstance(kind, str) else None
-        (reader or Content._read_opaque)(self, (message, index), block)
+        (reader or AssistantsContent._read_opaque)(self, (message, index), block)
 
     def _part(self, key: _Key, kind: str) -> OpenPart | None:
         """Return the part under a key, opened if necessary; None if it is of another kind."""

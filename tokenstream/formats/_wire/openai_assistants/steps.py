@@ -26,7 +26,7 @@ _INPUTS = ("input", "code", "query", "arguments")
 _RESULTS = ("outputs", "results", "output")
 
 
-class _Tool:
+class _HostedTool:
     """A tool that the provider runs: the data of its call, and its outputs."""
 
     __slots__ = ("given", "id", "kind", "outputs", "part")
@@ -48,7 +48,7 @@ class _Tool:
         ]
 
 
-class Steps:
+class AssistantsSteps:
     """The tool calls of a run's steps, identified by step id and index.
 
     Args:
@@ -61,7 +61,7 @@ class Steps:
         self._parts = parts
         self._calls: dict[_Key | str, OpenCall] = {}
         """Calls of the application's functions, both by key and by id."""
-        self._tools: dict[_Key, _Tool] = {}
+        self._tools: dict[_Key, _HostedTool] = {}
 
     def read_delta(self, step: str, items: object) -> None:
         """Read the `tool_calls` of a delta.
@@ -167,7 +167,7 @@ class Steps:
 
     # -- tools that the provider runs --------------------------------------
 
-    def _read_tool(self, key: _Key, item: dict[str, Any]) -> _Tool:
+    def _read_tool(self, key: _Key, item: dict[str, Any]) -> _HostedTool:
         kind = text_of(item, "type") or ""
         body = dict_of(item, kind)
         tool = self._tools.get(key)
@@ -175,7 +175,7 @@ class Steps:
             call = text_of(item, "id") or ""
             data = known({**item, **body}, "id", "index", "type", kind, *_INPUTS, *_RESULTS)
             part = self._parts.open(0, ServerToolCall(id=call, name=kind, provider_data=data))
-            tool = self._tools[key] = _Tool(part, call, kind)
+            tool = self._tools[key] = _HostedTool(part, call, kind)
         fragment = text_of(body, *_INPUTS)
         if fragment is not None:
             if tool.part.closed:
@@ -186,7 +186,7 @@ class Steps:
             self._add_outputs(tool, body.get(name))
         return tool
 
-    def _add_outputs(self, tool: _Tool, outputs: object) -> None:
+    def _add_outputs(self, tool: _HostedTool, outputs: object) -> None:
         for output in dicts_of(outputs):
             index = index_of(output.get("index"))
             key: object = index if isinstance(index, int | str) else (len(tool.outputs),)
@@ -208,7 +208,7 @@ class Steps:
             outputs = tool.result
         self._give_result(tool, outputs)
 
-    def _give_result(self, tool: _Tool, outputs: object) -> None:
+    def _give_result(self, tool: _HostedTool, outputs: object) -> None:
         if tool.given or says_nothing(outputs):
             return
         tool.given = True

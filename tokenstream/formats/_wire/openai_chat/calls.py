@@ -55,7 +55,7 @@ class _Fragment:
         return isinstance(arguments, dict | list)
 
 
-class _Call:
+class _ChatCall:
     """A call with at least one fragment; it opens once it has a name."""
 
     __slots__ = (
@@ -114,7 +114,7 @@ class _Call:
         return self.wholeness.whole
 
 
-class Calls:
+class ChatCalls:
     """The tool calls of one choice.
 
     Args:
@@ -125,19 +125,19 @@ class Calls:
     def __init__(self, parts: Parts, choice: int) -> None:
         self._parts = parts
         self._choice = choice
-        self._by_id: dict[str, _Call] = {}
-        self._by_index: dict[int | str, _Call] = {}
-        self._by_place: dict[int, _Call] = {}
-        self._unnamed: list[_Call] = []
-        self._last: _Call | None = None
+        self._by_id: dict[str, _ChatCall] = {}
+        self._by_index: dict[int | str, _ChatCall] = {}
+        self._by_place: dict[int, _ChatCall] = {}
+        self._unnamed: list[_ChatCall] = []
+        self._last: _ChatCall | None = None
         self._heard_of = 0
         self._lists = 0
-        self._said: list[tuple[_Call | None, str]] = []
+        self._said: list[tuple[_ChatCall | None, str]] = []
         """The calls of a growing message, each with the longest text of its arguments so far.
 
         None replaces a released call, which begins anew if a name arrives.
         """
-        self._echoed: tuple[_Call, int] | None = None
+        self._echoed: tuple[_ChatCall, int] | None = None
         """The call that a `function_call` repeats, and the number of characters repeated so far."""
 
     def read(self, items: object) -> None:
@@ -231,7 +231,7 @@ class Calls:
             self._parts.note("call_repeated")
         self._fill(call, fragment)
 
-    def _find(self, fragment: _Fragment) -> _Call | None:
+    def _find(self, fragment: _Fragment) -> _ChatCall | None:
         """Return the call that a fragment belongs to; None if it begins a new one."""
         if fragment.id is not None:
             return self._find_by_id(fragment, fragment.id)
@@ -244,7 +244,7 @@ class Calls:
             return self._by_place.get(fragment.place, self._last)
         return self._last
 
-    def _find_by_id(self, fragment: _Fragment, id: str) -> _Call | None:
+    def _find_by_id(self, fragment: _Fragment, id: str) -> _ChatCall | None:
         other = self._last if fragment.index is None else self._by_index.get(fragment.index)
         # The same id on two indexes means two calls.
         call = other if other is not None and other.id == id else self._by_id.get(id)
@@ -266,13 +266,13 @@ class Calls:
             self._parts.note("call_index_reused")
         return None
 
-    def _unless_new(self, call: _Call | None, fragment: _Fragment, rule: str) -> _Call | None:
+    def _unless_new(self, call: _ChatCall | None, fragment: _Fragment, rule: str) -> _ChatCall | None:
         if call is not None and self._starts_anew(call, fragment):
             self._parts.note(rule)
             return None
         return call
 
-    def _starts_anew(self, call: _Call, fragment: _Fragment) -> bool:
+    def _starts_anew(self, call: _ChatCall, fragment: _Fragment) -> bool:
         """Return whether a fragment in the place of a known call begins another call.
 
         Some servers repeat the name in every fragment, others put all calls on
@@ -290,7 +290,7 @@ class Calls:
         told_again = fragment.arguments == "" and fragment.id and call.nameless and call.type != "custom"
         return bool(fragment.opens_value or told_again) and call.whole
 
-    def _continued(self, fragment: _Fragment) -> _Call | None:
+    def _continued(self, fragment: _Fragment) -> _ChatCall | None:
         """Return the last call if a fragment with a name, but without id and index, continues it."""
         call = self._last
         if call is None or call.seen_in == self._lists:
@@ -302,11 +302,11 @@ class Calls:
 
     # -- adding to a call --------------------------------------------------
 
-    def _new(self, fragment: _Fragment) -> _Call:
+    def _new(self, fragment: _Fragment) -> _ChatCall:
         if self._heard_of >= self._parts.limits.tool_calls:
             raise LimitExceeded(limit="tool_calls", value=self._parts.limits.tool_calls)
         self._heard_of += 1
-        call = _Call(fragment)
+        call = _ChatCall(fragment)
         self._unnamed.append(call)
         self._end_previous()
         self._last = call
@@ -323,7 +323,7 @@ class Calls:
         if previous.whole:
             self._parts.close_call(previous.open)
 
-    def _fill(self, call: _Call, fragment: _Fragment) -> None:
+    def _fill(self, call: _ChatCall, fragment: _Fragment) -> None:
         call.seen_in = self._lists
         if fragment.id is not None:
             call.id = call.id or fragment.id
@@ -344,7 +344,7 @@ class Calls:
             call.nameless = True
         self._add(call, fragment.arguments)
 
-    def _name(self, call: _Call, fragment: _Fragment) -> None:
+    def _name(self, call: _ChatCall, fragment: _Fragment) -> None:
         """Open a call once it has a name."""
         if not fragment.name:
             return
@@ -367,7 +367,7 @@ class Calls:
         for arguments in held:
             self._add(call, arguments)
 
-    def _add(self, call: _Call, arguments: object) -> None:
+    def _add(self, call: _ChatCall, arguments: object) -> None:
         # An empty object does not count as argument text yet: fragments may follow it.
         if arguments is _ABSENT or (says_nothing(arguments) and arguments is not None):
             return
@@ -450,7 +450,7 @@ def _is_space(arguments: object) -> bool:
     return isinstance(arguments, str) and arguments.isspace()
 
 
-def _without(calls: dict[_Key, _Call], gone: set[_Call]) -> dict[_Key, _Call]:
+def _without(calls: dict[_Key, _ChatCall], gone: set[_ChatCall]) -> dict[_Key, _ChatCall]:
     return {key: call for key, call in calls.items() if call not in gone}
 
 

@@ -8,7 +8,7 @@ from tokenstream._basics.untrusted import is_dict, is_list, says_nothing, text_o
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import finish_reason, usage_of
 from tokenstream.formats._wire.openai_chat.calls import repeats
-from tokenstream.formats._wire.openai_chat.parts import Content
+from tokenstream.formats._wire.openai_chat.parts import ChatContent
 from tokenstream.formats._wire.openai_chat.plans import Layout, Plans
 from tokenstream.formats._wire.openai_chat.words import (
     ITEM_FIELDS,
@@ -58,7 +58,7 @@ class ChoiceReader:
     def __init__(self, parts: Parts, choice: int) -> None:
         self._parts = parts
         self.index = choice
-        self.content = Content(parts, choice)
+        self.content = ChatContent(parts, choice)
         self.error: ProviderError | None = None
         """The provider's error in this choice."""
         # The last values of fields reported once, and the texts of whole messages.

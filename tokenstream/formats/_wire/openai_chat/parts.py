@@ -15,7 +15,7 @@ from tokenstream._basics.untrusted import (
     text_of,
 )
 from tokenstream.formats._kit.values import base64_bytes, scalar_text
-from tokenstream.formats._wire.openai_chat.calls import Calls
+from tokenstream.formats._wire.openai_chat.calls import ChatCalls
 from tokenstream.formats._wire.openai_chat.words import REASONING_FIELDS, REASONING_LISTS, REASONING_STEPS
 from tokenstream.message import (
     Citation,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from tokenstream.formats._kit.parts import OpenPart, Parts, TextKind
 
-_PartReader: TypeAlias = "Callable[[Content, dict[str, Any]], None]"
+_PartReader: TypeAlias = "Callable[[ChatContent, dict[str, Any]], None]"
 
 _DETAIL_TEXT = ("text", "summary", "thinking")
 _DETAIL_FIELDS = (*_DETAIL_TEXT, "type", "id", "index", "format", "signature", "data")
@@ -40,7 +40,7 @@ _STEP_TEXT = ("thought", "text", "content")
 _INNER_TEXT = ("thinking", "reasoning", "summary", "text", "content")
 
 
-class Content:
+class ChatContent:
     """State of one choice, and the readers of its deltas' content.
 
     Args:
@@ -69,7 +69,7 @@ class Content:
         self.state = parts.choice(choice)
         self.kinds: tuple[str, ...] = ()
         """Kinds of content that came in deltas."""
-        self._calls: Calls | None = None
+        self._calls: ChatCalls | None = None
         self.start: TextPart | None = None
         """Content that a text begins with, if the current delta names its phase."""
         self._started: TextPart | None = None
@@ -81,10 +81,10 @@ class Content:
         self._ran: dict[object, bool] | None = None
 
     @property
-    def calls(self) -> Calls:
+    def calls(self) -> ChatCalls:
         """The tool calls of the choice, created on first use, since most answers have none."""
         if self._calls is None:
-            self._calls = Calls(self.parts, self.choice)
+            self._calls = ChatCalls(self.parts, self.choice)
         return self._calls
 
     def release_calls(self) -> None:
@@ -132,7 +132,7 @@ class Content:
             elif is_dict(item):
                 kind = item.get("type")
                 reader = self._PART_READERS.get(kind) if isinstance(kind, str) else None
-                (reader or Content._read_opaque)(self, item)
+                (reader or ChatContent._read_opaque)(self, item)
 
     def _read_text(self, item: dict[str, Any]) -> None:
         self.write("text", _inner_text(item.get("text")))

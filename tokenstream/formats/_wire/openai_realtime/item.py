@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.open import OpenPart
 
 
-class Content:
+class RealtimeContent:
     """One content part of a message item."""
 
     __slots__ = ("part", "told")
@@ -19,7 +19,7 @@ class Content:
         """Kinds of content (text, transcript, audio) that came in pieces, which the whole repeats."""
 
 
-class Item:
+class RealtimeItem:
     """One output item of a response."""
 
     __slots__ = ("call", "contents", "done", "id", "other", "response", "told", "type")
@@ -28,7 +28,7 @@ class Item:
         self.id = id
         self.response = response
         self.type = type
-        self.contents: dict[int, Content] = {}
+        self.contents: dict[int, RealtimeContent] = {}
         self.call: OpenPart | None = None
         """Its call, of the application's tools or the server's."""
         self.other: OpenPart | None = None

@@ -10,7 +10,7 @@ from tokenstream.events import MessageStart
 from tokenstream.formats._kit.open import OpenCall, join_halves, mend
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._kit.values import base64_bytes
-from tokenstream.formats._wire.openai_realtime.item import Content, Item
+from tokenstream.formats._wire.openai_realtime.item import RealtimeContent, RealtimeItem
 from tokenstream.message import MediaPart, OpaquePart, ServerToolCall, ServerToolResult, TextPart
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ class Outputs(Parts):
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
-        self._by_id: dict[str, Item] = {}
-        self._by_place: dict[tuple[str, int], Item] = {}
+        self._by_id: dict[str, RealtimeItem] = {}
+        self._by_place: dict[tuple[str, int], RealtimeItem] = {}
         self.audio_format: dict[str, Any] = {}
         """The format of output audio, given by the session or the response."""
 
@@ -91,12 +91,12 @@ class Outputs(Parts):
 
     # -- items -------------------------------------------------------------
 
-    def item(self, payload: dict[str, Any]) -> Item | None:
+    def item(self, payload: dict[str, Any]) -> RealtimeItem | None:
         """Return the item that a payload names by id or place; None if there is none."""
         found = self._by_id.get(text_of(payload, "item_id") or "")
         return found or self._by_place.get(self._place(payload))
 
-    def start_item(self, payload: dict[str, Any], item: dict[str, Any]) -> Item:
+    def start_item(self, payload: dict[str, Any], item: dict[str, Any]) -> RealtimeItem:
         """Start an output item and return it; a repeated start changes nothing."""
         id, place = text_of(item, "id") or "", self._place(payload)
         if id in self._by_id:
@@ -108,7 +108,7 @@ class Outputs(Parts):
             self._close_item(replaced, whole=False)
         if len(self._by_id) >= self.limits.parts:
             raise LimitExceeded(limit="parts", value=self.limits.parts)
-        started = Item(id, place[0], text_of(item, "type") or "")
+        started = RealtimeItem(id, place[0], text_of(item, "type") or "")
         self._by_place[place] = started
         self._by_id[id or f"{place[0]}/{place[1]}"] = started
         self._OPENERS.get(started.type, Outputs._open_other)(self, started, item)
@@ -140,7 +140,7 @@ class Outputs(Parts):
 
     # -- content -----------------------------------------------------------
 
-    def content(self, payload: dict[str, Any], type: str) -> Content | None:  # noqa: A002 - the field's name
+    def content(self, payload: dict[str, Any], type: str) -> RealtimeContent | None:  # noqa: A002 - the field's name
         """Return the content part that a payload adds to; it is opened if it was never started.
 
         Args:
@@ -177,7 +177,7 @@ class Outputs(Parts):
         self._open_content(item, index, text_of(part, "type") or "text")
         self.whole_content(item, index, part)
 
-    def whole_content(self, item: Item, index: int, content: dict[str, Any]) -> None:
+    def whole_content(self, item: RealtimeItem, index: int, content: dict[str, Any]) -> None:
         """Report the whole of a content part, if no piece of it came."""
         found = item.contents.get(index)
         if found is None:
@@ -204,7 +204,7 @@ class Outputs(Parts):
         self.whole_content(item, self._content_index(payload), dict_of(payload, "part"))
         self.close(found.part)
 
-    def write_text(self, content: Content, text: str) -> None:
+    def write_text(self, content: RealtimeContent, text: str) -> None:
         """Add to a text."""
         if content.part.kind != "text":
             self.note("delta_misfits")
@@ -212,7 +212,7 @@ class Outputs(Parts):
         content.told.add("text")
         self.add(content.part, text)
 
-    def write_transcript(self, content: Content, text: str) -> None:
+    def write_transcript(self, content: RealtimeContent, text: str) -> None:
         """Add to the transcript of audio."""
         part = content.part
         if part.kind != "media":
@@ -223,7 +223,7 @@ class Outputs(Parts):
             text = join_halves(part, text, self.note)
         self.add_media(part, transcript=text)
 
-    def write_audio(self, content: Content, written: str) -> None:
+    def write_audio(self, content: RealtimeContent, written: str) -> None:
         """Add to audio, which comes as base64."""
         if content.part.kind != "media":
             self.note("delta_misfits")
@@ -242,7 +242,7 @@ class Outputs(Parts):
         self.note("part_index_missing")
         return 0
 
-    def _open_content(self, item: Item, index: int, type: str) -> Content:  # noqa: A002 - the field's name
+    def _open_content(self, item: RealtimeItem, index: int, type: str) -> RealtimeContent:  # noqa: A002 - the field's name
         where = known({"response_id": item.response, "item_id": item.id}) or {}
         where["content_index"] = index
         start: TextPart | MediaPart
@@ -252,7 +252,7 @@ class Outputs(Parts):
             start = MediaPart(id=item.id or None, mime_type=mime, provider_data=data)
         else:
             start = TextPart(provider_data=where)
-        content = item.contents[index] = Content(self.open(0, start))
+        content = item.contents[index] = RealtimeContent(self.open(0, start))
         return content
 
     # -- calls -------------------------------------------------------------
@@ -283,7 +283,7 @@ class Outputs(Parts):
             self._OPENERS[type](self, item, payload)
         self.whole_arguments(item, payload)
 
-    def whole_arguments(self, item: Item, holder: dict[str, Any]) -> None:
+    def whole_arguments(self, item: RealtimeItem, holder: dict[str, Any]) -> None:
         """Report the whole arguments, if no piece of them came."""
         call, text = item.call, text_of(holder, "arguments")
         if call is None or call.closed or text is None:
@@ -297,10 +297,10 @@ class Outputs(Parts):
 
     # -- opening and closing -------------------------------------------------
 
-    def _open_message(self, item: Item, start: dict[str, Any]) -> None:
+    def _open_message(self, item: RealtimeItem, start: dict[str, Any]) -> None:
         """Do nothing: the parts of a message have their own start events."""
 
-    def _open_call(self, item: Item, start: dict[str, Any]) -> None:
+    def _open_call(self, item: RealtimeItem, start: dict[str, Any]) -> None:
         name = text_of(start, "name")
         if not name:
             self.note("call_unnamed")
@@ -310,7 +310,7 @@ class Outputs(Parts):
             data["id"] = item.id
         item.call = self.open_call(0, text_of(start, "call_id"), name, provider_data=data or None)
 
-    def _open_server_call(self, item: Item, start: dict[str, Any]) -> None:
+    def _open_server_call(self, item: RealtimeItem, start: dict[str, Any]) -> None:
         call = ServerToolCall(
             id=item.id,
             name=text_of(start, "name") or "",
@@ -318,10 +318,10 @@ class Outputs(Parts):
         )
         item.call = self.open(0, call)
 
-    def _open_other(self, item: Item, start: dict[str, Any]) -> None:
+    def _open_other(self, item: RealtimeItem, start: dict[str, Any]) -> None:
         item.other = self.open(0, OpaquePart(type=item.type, data=start))
 
-    def _close_item(self, item: Item, *, whole: bool, content: dict[str, Any] | None = None) -> None:
+    def _close_item(self, item: RealtimeItem, *, whole: bool, content: dict[str, Any] | None = None) -> None:
         item.done = True
         if isinstance(item.call, OpenCall):
             self.close_call(item.call, whole=whole)
@@ -339,13 +339,13 @@ class Outputs(Parts):
             for each in item.contents.values():
                 self.close(each.part)
 
-    def _give_result(self, item: Item, content: dict[str, Any]) -> None:
+    def _give_result(self, item: RealtimeItem, content: dict[str, Any]) -> None:
         """Report the result of a tool that the server ran."""
         name = "error" if content.get("error") else "output"
         if content.get(name) is not None:
             self.whole(0, ServerToolResult(id=item.id, name=item.type, content=content[name]))
 
-    def _note_unclosed(self, item: Item) -> None:
+    def _note_unclosed(self, item: RealtimeItem) -> None:
         call = item.call
         if (
             call is not None
@@ -354,7 +354,7 @@ class Outputs(Parts):
         ):
             self.note("part_unclosed")
 
-    _OPENERS: ClassVar[dict[str, Callable[[Outputs, Item, dict[str, Any]], None]]] = {
+    _OPENERS: ClassVar[dict[str, Callable[[Outputs, RealtimeItem, dict[str, Any]], None]]] = {
         "message": _open_message,
         "function_call": _open_call,
         "mcp_call": _open_server_call,

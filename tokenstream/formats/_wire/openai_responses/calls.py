@@ -8,7 +8,7 @@ from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import dict_of, is_dict, text_of
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._kit.open import mend
-from tokenstream.formats._wire.openai_responses.item import Item
+from tokenstream.formats._wire.openai_responses.item import ResponseItem
 from tokenstream.formats._wire.openai_responses.words import arguments_of, described, written
 from tokenstream.message import OpaquePart
 
@@ -43,7 +43,7 @@ def is_clients(item_type: str, item: dict[str, Any]) -> bool:
     return item_type in _TYPES or item_type in _CLIENTS
 
 
-class CallItem(Item):
+class CallItem(ResponseItem):
     """A tool call; its arguments come as text or, for tools that OpenAI describes, within the item."""
 
     __slots__ = ("_call", "_item", "_settled", "_unnamed")

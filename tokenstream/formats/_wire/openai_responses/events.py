@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from tokenstream._basics.untrusted import dict_of, is_dict, text_of
 from tokenstream.formats._wire.openai_responses.item import ImageItem
-from tokenstream.formats._wire.openai_responses.parts import Items, number_of
+from tokenstream.formats._wire.openai_responses.parts import ResponseItems, number_of
 from tokenstream.formats._wire.openai_responses.written import WrittenItem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.formats._wire.openai_responses.item import Item
+    from tokenstream.formats._wire.openai_responses.item import ResponseItem
 
-_Reader: TypeAlias = "Callable[[Items, dict[str, Any], str], bool]"
+_Reader: TypeAlias = "Callable[[ResponseItems, dict[str, Any], str], bool]"
 
 
-class _Place(NamedTuple):
+class _TextTarget(NamedTuple):
     """The target of an event's text."""
 
     item: str
@@ -28,10 +28,10 @@ class _Place(NamedTuple):
     """The type of the content."""
 
 
-_TEXT = _Place("message", "content_index", "output_text")
-_REFUSAL = _Place("message", "content_index", "refusal")
-_REASONING = _Place("reasoning", "content_index", "reasoning_text")
-_SUMMARY = _Place("reasoning", "summary_index", "summary_text")
+_TEXT = _TextTarget("message", "content_index", "output_text")
+_REFUSAL = _TextTarget("message", "content_index", "refusal")
+_REASONING = _TextTarget("reasoning", "content_index", "reasoning_text")
+_SUMMARY = _TextTarget("reasoning", "summary_index", "summary_text")
 _PLACES = {
     "response.output_text": _TEXT,
     "response.refusal": _REFUSAL,
@@ -65,7 +65,7 @@ _STEPS = {
 }
 
 
-def _item_begun(items: Items, payload: dict[str, Any], _kind: str) -> bool:
+def _item_begun(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool:
     item = items.clean(dict_of(payload, "item"))
     if item:
         items.begin(payload, item)
@@ -74,7 +74,7 @@ def _item_begun(items: Items, payload: dict[str, Any], _kind: str) -> bool:
     return True
 
 
-def _item_ended(items: Items, payload: dict[str, Any], _kind: str) -> bool:
+def _item_ended(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool:
     item = items.clean(dict_of(payload, "item"))
     if item:
         items.end(payload, item)
@@ -83,18 +83,18 @@ def _item_ended(items: Items, payload: dict[str, Any], _kind: str) -> bool:
     return True
 
 
-def _progressed(items: Items, payload: dict[str, Any], kind: str) -> bool:
+def _progressed(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
     item_type, status = _STEPS[kind]
     items.item(payload, item_type).progress(status)
     return True
 
 
-def _previewed(items: Items, payload: dict[str, Any], _kind: str) -> bool:
+def _previewed(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool:
     item = items.item(payload, "image_generation_call")
     return isinstance(item, ImageItem) and item.preview(items.clean(payload))
 
 
-def _input_added(items: Items, payload: dict[str, Any], kind: str) -> bool:
+def _input_added(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
     item_type, field = _INPUTS[kind.removesuffix(".delta")]
     text = payload.get("delta")
     if not isinstance(text, str):
@@ -103,7 +103,7 @@ def _input_added(items: Items, payload: dict[str, Any], kind: str) -> bool:
     return item.add(field, text)
 
 
-def _input_ended(items: Items, payload: dict[str, Any], kind: str) -> bool:
+def _input_ended(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
     item_type, field = _INPUTS[kind.removesuffix(".done")]
     text = payload.get(field)
     if not isinstance(text, str):
@@ -111,7 +111,7 @@ def _input_ended(items: Items, payload: dict[str, Any], kind: str) -> bool:
     return items.item(payload, item_type).settle(field, text, text_of(payload, "name"))
 
 
-def _text_added(items: Items, payload: dict[str, Any], kind: str) -> bool:
+def _text_added(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
     place = _PLACES[kind.removesuffix(".delta")]
     delta = payload.get("delta")
     text = text_of(delta, "text") if is_dict(delta) else delta
@@ -125,7 +125,7 @@ def _text_added(items: Items, payload: dict[str, Any], kind: str) -> bool:
     return section is not None
 
 
-def _text_ended(items: Items, payload: dict[str, Any], kind: str) -> bool:
+def _text_ended(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
     place = _PLACES[kind.removesuffix(".done")]
     content: dict[str, Any] = {"type": place.content}
     content |= {name: payload[name] for name in ("text", "refusal", "logprobs") if name in payload}
@@ -135,7 +135,7 @@ def _text_ended(items: Items, payload: dict[str, Any], kind: str) -> bool:
     )
 
 
-def _part_begun(items: Items, payload: dict[str, Any], kind: str) -> bool:
+def _part_begun(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
     field, part, item = _part(items, payload, kind)
     if not part or not isinstance(item, WrittenItem):
         return False
@@ -143,12 +143,14 @@ def _part_begun(items: Items, payload: dict[str, Any], kind: str) -> bool:
     return True
 
 
-def _part_ended(items: Items, payload: dict[str, Any], kind: str) -> bool:
+def _part_ended(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
     field, part, item = _part(items, payload, kind)
     return isinstance(item, WrittenItem) and item.finish_text(_key(items, payload, field, item), part)
 
 
-def _part(items: Items, payload: dict[str, Any], kind: str) -> tuple[str, dict[str, Any], Item]:
+def _part(
+    items: ResponseItems, payload: dict[str, Any], kind: str
+) -> tuple[str, dict[str, Any], ResponseItem]:
     """Return the index field, the content and the item of an event about a content."""
     part = items.clean(dict_of(payload, "part"))
     if "summary" in kind:
@@ -160,7 +162,7 @@ def _part(items: Items, payload: dict[str, Any], kind: str) -> tuple[str, dict[s
     return "content_index", part, items.item(payload, item_type)
 
 
-def _annotated(items: Items, payload: dict[str, Any], _kind: str) -> bool:
+def _annotated(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool:
     annotation = dict_of(payload, "annotation")
     item = items.item(payload, "message")
     if not annotation or not isinstance(item, WrittenItem):
@@ -171,7 +173,7 @@ def _annotated(items: Items, payload: dict[str, Any], _kind: str) -> bool:
     return True
 
 
-def _key(items: Items, payload: dict[str, Any], field: str, item: WrittenItem) -> tuple[str, int]:
+def _key(items: ResponseItems, payload: dict[str, Any], field: str, item: WrittenItem) -> tuple[str, int]:
     index = number_of(payload, field)
     if index is None:
         items.note("part_index_missing")
@@ -179,7 +181,7 @@ def _key(items: Items, payload: dict[str, Any], field: str, item: WrittenItem) -
     return field, index
 
 
-def _sounded(items: Items, payload: dict[str, Any], kind: str) -> bool:
+def _sounded(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
     delta = text_of(payload, "delta") or ""
     if "transcript" in kind:
         items.add_audio("", delta)
@@ -188,7 +190,7 @@ def _sounded(items: Items, payload: dict[str, Any], kind: str) -> bool:
     return True
 
 
-def _repeated(_items: Items, _payload: dict[str, Any], _kind: str) -> bool:
+def _repeated(_items: ResponseItems, _payload: dict[str, Any], _kind: str) -> bool:
     """Ignore an event that only repeats its deltas."""
     return True
 

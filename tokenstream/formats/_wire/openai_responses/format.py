@@ -9,7 +9,7 @@ from tokenstream.events import PartDelta, ToolCallDelta
 from tokenstream.formats._fast.path import Fast, refuse
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._wire.openai_responses.events import READERS
-from tokenstream.formats._wire.openai_responses.parts import MADE_OF, Items, sequence_number_of
+from tokenstream.formats._wire.openai_responses.parts import MADE_OF, ResponseItems, sequence_number_of
 from tokenstream.formats._wire.openai_responses.words import (
     FINAL_STATUSES,
     RETRYABLE,
@@ -101,7 +101,7 @@ class OpenAIResponses(Format):
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
-        self._items = Items(self.limits, self.note)
+        self._items = ResponseItems(self.limits, self.note)
         self.parts = self._items
         self._decoded = False
         """True if the current payload arrived decoded, without an event name."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Part
 
 
-class Item(ABC):
+class ResponseItem(ABC):
     """An output item that can still grow.
 
     Args:
@@ -81,7 +81,7 @@ class Item(ABC):
         self.parts.tell_again(part, content)
 
 
-class OnePart(Item):
+class OnePart(ResponseItem):
     """An item that is one part, described by its data."""
 
     __slots__ = ("_data", "_part")

@@ -13,8 +13,8 @@ from tokenstream.formats._wire.openai_responses.calls import CallItem, is_client
 from tokenstream.formats._wire.openai_responses.item import (
     HostedItem,
     ImageItem,
-    Item,
     OpaqueItem,
+    ResponseItem,
     ResultItem,
 )
 from tokenstream.formats._wire.openai_responses.words import media_of
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.limits import Limits
 
-_MAKERS: dict[str, type[Item]] = {
+_MAKERS: dict[str, type[ResponseItem]] = {
     "message": MessageItem,
     "reasoning": ReasoningItem,
     "image_generation_call": ImageItem,
@@ -56,7 +56,7 @@ _MOST_NUMBER = 10**15
 _WRITTEN = frozenset({"message", "reasoning"})
 
 
-class Items(Parts):
+class ResponseItems(Parts):
     """Parts whose pieces carry the index of an output item.
 
     Ids may change from event to event, so an item is identified by its index.
@@ -87,13 +87,13 @@ class Items(Parts):
         """The number of the last decoded event that had one."""
         self.latest: Event | None = None
         """The last delta after that event, not decoded, which may have a later number."""
-        self._by_index: dict[int, Item] = {}
-        self._by_place: dict[tuple[int, str], Item] = {}
+        self._by_index: dict[int, ResponseItem] = {}
+        self._by_place: dict[tuple[int, str], ResponseItem] = {}
         """Items by index and type."""
-        self._by_id: dict[str, Item] = {}
+        self._by_id: dict[str, ResponseItem] = {}
         self._highest = -1
         """The highest index of an item."""
-        self._seen: list[Item] = []
+        self._seen: list[ResponseItem] = []
         self.written: Section | None = None
         """The text that the last decoded text delta added to."""
         self._audio: OpenPart | None = None
@@ -145,7 +145,7 @@ class Items(Parts):
         self._name(held, item)
         held.take(item, over=True)
 
-    def find(self, payload: dict[str, Any], item_type: str | None = None) -> Item | None:
+    def find(self, payload: dict[str, Any], item_type: str | None = None) -> ResponseItem | None:
         """Return the item that an event is about; None if no such item was started.
 
         Args:
@@ -163,7 +163,7 @@ class Items(Parts):
         found = None if item_id is None else self._by_id.get(item_id)
         return found if found is not None or not self._seen else self._seen[-1]
 
-    def item(self, payload: dict[str, Any], item_type: str) -> Item:
+    def item(self, payload: dict[str, Any], item_type: str) -> ResponseItem:
         """Return the item that an event is about, started if necessary.
 
         Args:
@@ -182,7 +182,7 @@ class Items(Parts):
         made.take(data, over=False)
         return made
 
-    def _make(self, index: int, item: dict[str, Any]) -> Item:
+    def _make(self, index: int, item: dict[str, Any]) -> ResponseItem:
         # An item may be without parts, so items are bounded here, too.
         if len(self._seen) >= self.limits.parts:
             raise LimitExceeded(limit="parts", value=self.limits.parts)
@@ -194,7 +194,7 @@ class Items(Parts):
         self._name(made, item)
         return made
 
-    def _name(self, held: Item, item: dict[str, Any]) -> None:
+    def _name(self, held: ResponseItem, item: dict[str, Any]) -> None:
         item_id = text_of(item, "id")
         if item_id is not None and item_id != held.id:
             if held.id is not None:
@@ -225,7 +225,7 @@ class Items(Parts):
                 self.note("part_unclosed")
                 held.close(complete=complete)
 
-    def _told_of(self, items: list[dict[str, Any]]) -> list[Item | None]:
+    def _told_of(self, items: list[dict[str, Any]]) -> list[ResponseItem | None]:
         """Return, for each item, the one already reported by events, or None if it is new."""
         counts = Counter(held.id for held in self._seen)
         named = {(held.type, held.id or ""): held for held in self._seen if held.id and counts[held.id] == 1}
@@ -236,11 +236,11 @@ class Items(Parts):
         ]
         # Ids may differ from those in the events: match the remaining items by type and order.
         taken = {id(held) for held in by_id}
-        waiting: dict[str, deque[Item]] = {}
+        waiting: dict[str, deque[ResponseItem]] = {}
         for other in sorted(self._seen, key=lambda held: held.index):
             if id(other) not in taken:
                 waiting.setdefault(other.type, deque()).append(other)
-        found: list[Item | None] = []
+        found: list[ResponseItem | None] = []
         for kind, held in zip(kinds, by_id, strict=True):
             others = waiting.get(kind)
             found.append(others.popleft() if held is None and others else held)
@@ -302,14 +302,14 @@ def sequence_number_of(payload: dict[str, Any]) -> int | None:
     return number if in_range else None
 
 
-def _fits(held: Item, item_type: str) -> bool:
+def _fits(held: ResponseItem, item_type: str) -> bool:
     """Return whether an event for a type of items may be about this item."""
     if item_type in _WRITTEN or isinstance(held, WrittenItem):
         return held.type == item_type
     return True
 
 
-def _maker_of(item_type: str, item: dict[str, Any]) -> type[Item]:
+def _maker_of(item_type: str, item: dict[str, Any]) -> type[ResponseItem]:
     if is_clients(item_type, item):
         return CallItem
     maker = _MAKERS.get(item_type)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dicts_of, is_list, known, text_of
 from tokenstream.formats._kit.open import NO_PART
-from tokenstream.formats._wire.openai_responses.item import Item
+from tokenstream.formats._wire.openai_responses.item import ResponseItem
 from tokenstream.formats._wire.openai_responses.words import citation_of, described, phase_of
 from tokenstream.message import OpaquePart, ReasoningPart, RefusalPart, TextPart
 
@@ -48,7 +48,7 @@ class Section:
         self.has_logprobs = False
 
 
-class WrittenItem(Item):
+class WrittenItem(ResponseItem):
     """An item made of texts, each identified by its field and index."""
 
     __slots__ = ("fields", "highest", "sections")
