@@ -177,5 +177,5 @@ def test_a_whole_answer_that_was_cut_is_truncated_everywhere() -> None:
 
 def test_arguments_that_are_no_json_values_are_a_fault() -> None:
     """Only payloads made in Python can have them."""
-    with pytest.raises(ProtocolError, match="no JSON values"):
+    with pytest.raises(ProtocolError, match="not JSON values"):
         Stream([answer({"toolUse": {"toolUseId": "t", "name": "f", "input": {"a": {1}}}})]).final()

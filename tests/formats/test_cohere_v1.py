@@ -329,5 +329,5 @@ def test_a_frame_of_v2_in_between_is_not_overlooked() -> None:
 def test_parameters_that_are_no_json_values_are_a_fault() -> None:
     """Only payloads made in Python can have them."""
     calls = [{"name": "now", "parameters": {"zones": {1}}}]
-    with pytest.raises(ProtocolError, match="no JSON values"):
+    with pytest.raises(ProtocolError, match="not JSON values"):
         Stream([{"event_type": "tool-calls-generation", "is_finished": False, "tool_calls": calls}]).final()

@@ -513,7 +513,7 @@ def test_a_call_that_is_no_list_is_a_call() -> None:
 
 def test_arguments_that_are_no_json_values_are_a_fault() -> None:
     """Only payloads made in Python can have them."""
-    with pytest.raises(ProtocolError, match="no JSON values"):
+    with pytest.raises(ProtocolError, match="not JSON values"):
         Stream([said(tool_calls=[{"function": {"name": "a", "arguments": {"x": {1}}}}])]).final()
 
 
