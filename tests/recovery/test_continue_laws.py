@@ -424,7 +424,7 @@ def test_a_source_goes_back_with_the_text_that_it_is_of() -> None:
             TextPart(text=", on a day in"),
         ),
     )
-    (turn,) = Continuation(message, Prefix()).turns("anthropic")
+    (turn,) = Continuation(message, Prefix()).write_turns("anthropic")
 
     assert [(block["text"], len(block.get("citations", []))) for block in turn["content"]] == [
         ("It opened in 1932", 1),

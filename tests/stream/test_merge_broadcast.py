@@ -14,7 +14,7 @@ from tests.stream.merging import AsyncFeed, Feed, Seen, every_kind, saying
 from tokenstream import AsyncStream, Deadlines, Stream, merge
 from tokenstream.errors import StreamInterrupted
 from tokenstream.events import TextDelta
-from tokenstream.stream._base import reader_of
+from tokenstream.stream._base import find_driver
 from tokenstream.stream._fan_out.broadcast import SyncHub
 
 WORDS = [f"{number} " for number in range(30)]
@@ -276,7 +276,7 @@ def test_the_loop_reads_on_once_a_thread_has_left_that_read_for_it() -> None:
     feed, seen = Feed(), Seen()
     shared = Stream(feed.chunks(), format="openai-chat")
     reader = shared.broadcast().reader()
-    driver: Any = reader_of(shared)
+    driver: Any = find_driver(shared)
     thread = threading.Thread(target=lambda: [next(reader) for _ in range(7)])
     thread.start()
     while not driver.is_reading:

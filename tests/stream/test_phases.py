@@ -34,13 +34,13 @@ SCENARIOS: dict[str, tuple[list[Any], list[Phase]]] = {
 def phases(monkeypatch: pytest.MonkeyPatch) -> list[Phase]:
     """Return the phases that streams come to."""
     come_to: list[Phase] = []
-    go: Callable[[Driver, Step], None] = Driver._go  # noqa: SLF001 - the one place where phases change
+    go: Callable[[Driver, Step], None] = Driver._take_step  # noqa: SLF001 - the one place where phases change
 
     def noted(driver: Driver, step: Step) -> None:
         go(driver, step)
         come_to.append(driver.phase)
 
-    monkeypatch.setattr(Driver, "_go", noted)
+    monkeypatch.setattr(Driver, "_take_step", noted)
     return come_to
 
 

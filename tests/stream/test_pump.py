@@ -17,7 +17,7 @@ from tokenstream.errors import ConcurrentRead
 from tokenstream.events import TextDelta
 from tokenstream.sources import AsyncSource, Deferred, SyncSource
 from tokenstream.stream._reading.async_pump import AsyncPump
-from tokenstream.stream._reading.items import END, LOST, WAITED, Failed, Opened
+from tokenstream.stream._reading.items import END, LOST, WAITED, SourceFailed, SourceOpened
 from tokenstream.stream._reading.pump import Pump
 
 pytestmark = pytest.mark.anyio
@@ -64,7 +64,7 @@ def test_a_source_is_opened_by_the_first_read() -> None:
     pump = Pump(Deferred(lambda: opened), lambda: 0.0)
     first = read(pump)
 
-    assert isinstance(first, Opened)
+    assert isinstance(first, SourceOpened)
     assert first.source is opened
     assert [read(pump), read(pump)] == [b"a", END]
 
@@ -78,7 +78,7 @@ def test_another_source_goes_on_between_two_reads() -> None:
     assert [read(pump), read(pump)] == [b"b", END]
     pump.replace(Deferred(lambda: SyncSource(iter([b"c"]), third)))
 
-    assert isinstance(read(pump), Opened)
+    assert isinstance(read(pump), SourceOpened)
     assert read(pump) == b"c"
     pump.close()
     pump.close()
@@ -89,11 +89,11 @@ def test_another_source_goes_on_between_two_reads() -> None:
 def test_what_is_put_back_comes_first() -> None:
     """Errors among it stay in their place."""
     pump, error = pump_of(b"c"), OSError("no cable")
-    pump.put_back([b"a", Failed(error)])
+    pump.put_back([b"a", SourceFailed(error)])
     first, second, third = read(pump), read(pump), read(pump)
 
     assert (first, third) == (b"a", b"c")
-    assert isinstance(second, Failed)
+    assert isinstance(second, SourceFailed)
     assert second.error is error
 
 
@@ -109,7 +109,7 @@ def test_an_error_of_the_source_is_an_item() -> None:
     """It is raised in its place, behind what came before it."""
     item = read(Pump(SyncSource(map(int, ["no number"]), Closed()), lambda: 0.0))
 
-    assert isinstance(item, Failed)
+    assert isinstance(item, SourceFailed)
     assert isinstance(item.error, ValueError)
 
 

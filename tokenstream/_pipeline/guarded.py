@@ -30,7 +30,7 @@ class Stops(Protocol):
     def stop(self, reason: str) -> None:
         """End the answer here, and close the source at once."""
 
-    def let_go(self) -> None:
+    def release_source(self) -> None:
         """Close the source."""
 
 
@@ -123,7 +123,7 @@ class GuardedMachine(Machine):
         """End with an error; events that are held back are never given."""
         self._end_guarded()
         self.error = error
-        self._stops.let_go()
+        self._stops.release_source()
 
     def answer_from(self, answer: Callable[[], object]) -> None:
         """Take the answer of a guard that was awaited.

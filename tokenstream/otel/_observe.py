@@ -16,7 +16,7 @@ from tokenstream.otel._report import LEFT, Report, Told, quietly, tell, tell_lef
 from tokenstream.otel._requested import model_in, parameters_of, place_of
 from tokenstream.otel._tools import around_tools
 from tokenstream.stream import AsyncStream, AsyncTap, Stream, Tap
-from tokenstream.stream._base import reader_of
+from tokenstream.stream._base import find_driver
 from tokenstream.stream._driver import Driver
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def observe(
     given: Any = stream
     if not isinstance(given, Stream | AsyncStream | Tap | AsyncTap):
         raise MisuseError(f"observe takes a stream or a tap, and not {type(stream).__name__}")
-    reader = reader_of(stream)
+    reader = find_driver(stream)
     # A shared stream is itself one reader of its hub.
     hub = getattr(reader, "hub", None)
     reader = reader if hub is None else hub.driver

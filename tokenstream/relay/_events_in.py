@@ -9,9 +9,9 @@ from tokenstream.errors import MisuseError, StreamError
 from tokenstream.relay._beside import Beside
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.stream._async_driver import AsyncDriver
-from tokenstream.stream._base import StreamBase, reader_of
-from tokenstream.stream._fan_out.reader import Follower
-from tokenstream.stream._reading.host import running
+from tokenstream.stream._base import StreamBase, find_driver
+from tokenstream.stream._fan_out.reader import ReaderDriver
+from tokenstream.stream._reading.host import find_host
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable
@@ -42,7 +42,7 @@ class EventsIn:
                 f"a relay sends an AsyncStream, or another async iterable of events, not {found!r:.80}"
             )
         self._source = found
-        reader = reader_of(source) if isinstance(source, StreamBase) else None
+        reader = find_driver(source) if isinstance(source, StreamBase) else None
         self._of_stream = reader is not None
         self._driver = reader if isinstance(reader, AsyncDriver) else None
         self._beside: Beside | None = None
@@ -92,7 +92,7 @@ class EventsIn:
         return event
 
     def _begin(self) -> None:
-        host = running()
+        host = find_host()
         if self._driver is None or host is None:
             self._events = aiter(self._source)
         else:
@@ -126,7 +126,7 @@ class EventsIn:
 
 def _look_at(reader: object) -> Callable[[], Awaitable[Event | None]] | None:
     """Return a function that returns the next event if it has arrived; None if the reader has none."""
-    if isinstance(reader, Follower):
+    if isinstance(reader, ReaderDriver):
         look: Callable[[], Awaitable[Event | None]] = partial(
             reader.hub.look_now, partial(reader.hub.take, reader.place)
         )

@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from tokenstream.events import MessageStart, StepStart
-from tokenstream.stream._reading.host import running
+from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._views.event_cursor import EventCursor
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class RunEvents:
         """Wait in this task until something happens in the run, in any thread."""
         from anyio import Event
 
-        host, told = running(), Event()
+        host, told = find_host(), Event()
         if host is None:
             return
 

@@ -13,7 +13,7 @@ from tokenstream.message import Ending, ToolCall, Usage
 from tokenstream.stages._handlers import ToolFailed
 from tokenstream.steps._log import Answer, Log
 from tokenstream.steps._tree import described
-from tokenstream.stream._base import reader_of
+from tokenstream.stream._base import find_driver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -260,7 +260,7 @@ class Step(Block):
                 raise MisuseError(f"{self._what} has already ended: follow the stream before its end")
             broadcast: Any = given.broadcast()
             # From here on, the stream is driven by one of the readers of its hub.
-            reader: Any = reader_of(given)
+            reader: Any = find_driver(given)
             hub = reader.hub
             if hub.around_tool is not None:
                 raise MisuseError("another step already follows this stream: a stream belongs to one step")

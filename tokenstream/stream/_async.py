@@ -226,7 +226,7 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
         """
         from tokenstream.stream._running import run_async
 
-        return await run_async(self._driver.by_event, self._cursors, router)
+        return await run_async(self._driver.event_driver, self._cursors, router)
 
     @overload
     def guard(
@@ -287,9 +287,11 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
         """
         from tokenstream.stream._guards.guarding import guard, is_awaited
 
-        kept = guard(self._driver.own, rule, first_tokens=first_tokens, every=every, hold=hold, field=field)
+        kept = guard(
+            self._driver.source_driver, rule, first_tokens=first_tokens, every=every, hold=hold, field=field
+        )
         if callable(rule):
-            self._driver.own.ask_beside(kept, awaited=is_awaited(rule))
+            self._driver.source_driver.ask_beside(kept, awaited=is_awaited(rule))
         return self
 
     # -- several consumers ---------------------------------------------------
@@ -331,7 +333,7 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
                 )
             self._shared, self._driver = broadcast(self._driver, policy, size)
         else:
-            self._driver.choose(policy, size)
+            self._driver.set_options(policy, size)
         return self._shared
 
     def tee(

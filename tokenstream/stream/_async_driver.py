@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tokenstream.stream._driver import Options
     from tokenstream.stream._guards.judges import Judges
     from tokenstream.stream._opening import First
-    from tokenstream.stream._reading.items import Bell
+    from tokenstream.stream._reading.items import ArrivalBell
 
 _ENDED = Phase.ENDED
 
@@ -83,9 +83,9 @@ class AsyncDriver(Driver):
             await self._close_misused()
             raise
         except ValueError as error:
-            self.misread(error)
+            self.raise_pull_error(error)
         except StopIteration:
-            raise await self._broken() from None
+            raise await self._close_broken() from None
         return event
 
     async def step(self) -> Event:
@@ -112,7 +112,7 @@ class AsyncDriver(Driver):
         """Return the next event if it has already arrived, else None."""
         return await (self.step() if self.phase is _ENDED else self._step(self._advance_now))
 
-    def next_beside(self, bell: Bell) -> Coroutine[Any, Any, Event | None]:
+    def next_beside(self, bell: ArrivalBell) -> Coroutine[Any, Any, Event | None]:
         """Return the next event for a loop that also reads other streams; None if it has not arrived.
 
         Args:
@@ -178,7 +178,7 @@ class AsyncDriver(Driver):
         machine = self.machine
         return machine.shortcut is not None and machine.plain and self.pump.will_ring
 
-    async def _advance_beside(self, bell: Bell) -> Event | None:
+    async def _advance_beside(self, bell: ArrivalBell) -> Event | None:
         """Read chunks that have arrived, up to an event; closing and opening happen in the reading task."""
         machine, pump = self.machine, self.pump
         event = None
@@ -200,7 +200,7 @@ class AsyncDriver(Driver):
             event = event or machine.pull()
         return event
 
-    def begin_beside(self, bell: Bell) -> None:
+    def begin_beside(self, bell: ArrivalBell) -> None:
         """Begin to read for a loop that also reads other streams.
 
         Args:
@@ -220,7 +220,7 @@ class AsyncDriver(Driver):
             return self.chain.deadline
         if self.machine.over or self._swapped is not None or self.phase is _ENDED:
             return None
-        return self.until(self.pump.since or since)
+        return self.find_read_limit(self.pump.since or since)
 
     def expire(self) -> None:
         """Apply the deadlines, after nothing has arrived until the time that `idle_until` gave."""
@@ -259,9 +259,9 @@ class AsyncDriver(Driver):
             await self._close_misused()
             raise
         except ValueError as error:
-            self.misread(error)
+            self.raise_pull_error(error)
         except StopIteration:
-            raise await self._broken() from None
+            raise await self._close_broken() from None
         return event
 
     # -- ending ------------------------------------------------------------
@@ -390,7 +390,7 @@ class AsyncDriver(Driver):
             self.pump.replace(source)
         self._swapped = None
 
-    def let_go(self) -> None:
+    def release_source(self) -> None:
         self.pump.stop()
 
     def swap(self, source: Deferred) -> None:
@@ -422,7 +422,7 @@ class AsyncDriver(Driver):
                 self._begin()
             item = pump.take()
             if item is None:
-                item = await pump.read(self.until(pump.since, until) if timed else until)
+                item = await pump.read(self.find_read_limit(pump.since, until) if timed else until)
         finally:
             pump.busy = False
         return item
@@ -452,7 +452,7 @@ class AsyncDriver(Driver):
         if self.phase is _ENDED:
             await self.close_source(failed=True)
 
-    async def _broken(self) -> Exception:
+    async def _close_broken(self) -> Exception:
         """Close the source after decoding was broken off, and return the exception for the loop."""
         await self.close_source(failed=True)
         return self.break_off()

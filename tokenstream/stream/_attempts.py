@@ -86,7 +86,7 @@ class Attempt:
             >>> Attempt(number=1, mode="start", message=Message()).continuation("openai-chat")
             []
         """
-        return [] if self.asked is None else self.asked.turns(format)
+        return [] if self.asked is None else self.asked.write_turns(format)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

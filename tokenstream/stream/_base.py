@@ -83,7 +83,7 @@ class StreamBase(Generic[DriverT]):
         return self._driver.machine.checkpoint()
 
 
-def reader_of(stream: object) -> Driver | Onlooker:
+def find_driver(stream: object) -> Driver | Onlooker:
     """Return the driver of a stream, or the onlooker of a tap; for internal use.
 
     Args:

@@ -64,14 +64,14 @@ class Continuation:
             raise MisuseError(f"ask= must give the text of a user turn, not {type(words).__name__}")
         return words
 
-    def turns(self, format: str | None = None) -> list[dict[str, Any]]:
+    def write_turns(self, format: str | None = None) -> list[dict[str, Any]]:
         """Return the turns as `Attempt.continuation` does."""
         name = format if format is not None else self.message.format
         method = METHODS.get(name or "")
         if method is None:
             known = ", ".join(METHODS)
             raise MisuseError(f"requests in {name} cannot carry half an answer; use one of: {known}")
-        written: Any = getattr(self._sent(), method)(drop="all")
+        written: Any = getattr(self._select_accepted(), method)(drop="all")
         turns: list[dict[str, Any]] = [*written] if isinstance(written, list) else [written]
         if self.prefix is not None:
             turns[-1] = {**turns[-1], **self.prefix.marks}
@@ -82,11 +82,15 @@ class Continuation:
             words = [{"text": words}]
         return [*turns, {"role": "user", field or "content": words}]
 
-    def _sent(self) -> Message:
+    def _select_accepted(self) -> Message:
         """Return the message without unfinished and unsigned parts; a prefix loses trailing white space."""
-        parts = [*self.message.parts] if self.prefix is None else _stripped([*self.message.parts])
-        kept = {index: part for index, part in enumerate(parts) if _may_go(part)}
-        kept = {index: part for index, part in kept.items() if _cited(part) is None or _cited(part) in kept}
+        parts = [*self.message.parts] if self.prefix is None else _strip_end([*self.message.parts])
+        kept = {index: part for index, part in enumerate(parts) if _is_accepted(part)}
+        kept = {
+            index: part
+            for index, part in kept.items()
+            if _find_cited(part) is None or _find_cited(part) in kept
+        }
         places = {index: place for place, index in enumerate(kept)}
         sent = [
             part.model_copy(update={"cites": places[part.cites]})
@@ -97,12 +101,12 @@ class Continuation:
         return self.message.model_copy(update={"parts": tuple(sent)})
 
 
-def _cited(part: Part) -> int | None:
+def _find_cited(part: Part) -> int | None:
     """Return the index of the text that a citation refers to; None for other parts."""
     return part.cites if isinstance(part, Citation) else None
 
 
-def _may_go(part: Part) -> bool:
+def _is_accepted(part: Part) -> bool:
     """Return True if a provider accepts the part in a turn that was cut."""
     if isinstance(part, ReasoningPart):
         return part.complete and bool(part.signature or part.redacted)
@@ -114,7 +118,7 @@ def _may_go(part: Part) -> bool:
     return part.kind in ("citation", "opaque")
 
 
-def _stripped(parts: list[Part]) -> list[Part]:
+def _strip_end(parts: list[Part]) -> list[Part]:
     """Return the parts without the white space at the end of their text."""
     texts = [index for index, part in enumerate(parts) if isinstance(part, TextPart)]
     for index in reversed(texts):

@@ -16,10 +16,10 @@ from tokenstream.stages import Chain
 from tokenstream.stream._opening import is_failure, prepare, taken
 from tokenstream.stream._options import Options
 from tokenstream.stream._phase import NEXT, Phase, Step, Verdict
-from tokenstream.stream._reading.items import END, LOST, WAITED, Away, Failed, Opened
+from tokenstream.stream._reading.items import END, LOST, WAITED, Away, SourceFailed, SourceOpened
 from tokenstream.stream._reading.silence import Gap, GuardTime, Silence
 from tokenstream.stream._said import broken_off, concurrent, inform, log
-from tokenstream.stream._views.aspects import Alone
+from tokenstream.stream._views.aspects import SingleConsumer
 
 if TYPE_CHECKING:
     from tokenstream._connection.status import ResponseHead
@@ -47,7 +47,7 @@ class _Rest(NamedTuple):
     until: float
 
 
-class Driver(Alone):
+class Driver(SingleConsumer):
     """Drive one stream: take the pump's items, end the stream and decide its verdict.
 
     It goes through the phases of `Phase`. `SyncDriver` and `AsyncDriver` add the
@@ -109,7 +109,7 @@ class Driver(Alone):
         self.silence = Silence(_DEADLINES if options.deadlines is None else options.deadlines, self.machine)
         if options.reorder is not None:
             self.machine.reorder = taken(options.reorder)
-        self.chain: Chain[Any, Any] = self.timed()
+        self.chain: Chain[Any, Any] = self.make_timed_chain()
         """The stages that limit the time of a read."""
         started_at = options.started_at
         self.machine.meter.begin(clock() if started_at is None else started_at, wrapped=started_at is None)
@@ -173,7 +173,7 @@ class Driver(Alone):
         """Take the head of an opened source, before its body is read."""
         head = source.head
         self._waits = source.waits
-        self._go(Step.OPENED)
+        self._take_step(Step.OPENED)
         log("stream opened, status %s", None if head is None else head.status)
         if head is not None:
             if head.received_at is None:
@@ -194,12 +194,12 @@ class Driver(Alone):
                 "or the stream itself from the start"
             )
         if machine.over or machine.error is not None:
-            if not machine.over and self._recovered(None, machine.now):
+            if not machine.over and self._try_recover(None, machine.now):
                 return True
             self._drain()
             return False
         if machine.answered:
-            if machine.holding and self._recovered(None, machine.now):
+            if machine.holding and self._try_recover(None, machine.now):
                 return True
             # A server may keep a finished stream open and send heartbeats for
             # minutes: only what belongs to the connection's end is read.
@@ -215,7 +215,7 @@ class Driver(Alone):
             return not self.machine.over and machine.error is None
         return True
 
-    def until(self, since: float | None, until: float | None = None) -> float | None:
+    def find_read_limit(self, since: float | None, until: float | None = None) -> float | None:
         """Return the time at which a read has to stop waiting; None for never.
 
         Args:
@@ -248,7 +248,7 @@ class Driver(Alone):
         if item.__class__ is Away:
             self.silence.was_away(item.seconds)
         elif item is WAITED:
-            self._waited(now)
+            self._take_wait(now)
         else:
             try:
                 self._take_rarity(item, now)
@@ -263,16 +263,16 @@ class Driver(Alone):
             self._finish(None, now)
         elif item is LOST:
             self._finish(broken_off(), now)
-        elif item.__class__ is Opened:
+        elif item.__class__ is SourceOpened:
             self.open(item.source)
             if item.late:
-                self._waited(now)
-        elif item.__class__ is Failed:
+                self._take_wait(now)
+        elif item.__class__ is SourceFailed:
             self.fail(item.error)
         else:
             machine.push(item, now)
 
-    def _waited(self, now: float) -> None:
+    def _take_wait(self, now: float) -> None:
         """Take a wait in which nothing arrived: finish an answered stream, else check deadlines."""
         if self.machine.answered:
             self.machine.finish(None, now)
@@ -288,7 +288,7 @@ class Driver(Alone):
         else:
             self.machine.give_late(now)
 
-    def timed(self) -> Chain[Any, Any]:
+    def make_timed_chain(self) -> Chain[Any, Any]:
         """Return the stages that limit the time of a read."""
         machine = self.machine
         timed: Chain[Any, Any] = Chain(self.silence)
@@ -300,10 +300,10 @@ class Driver(Alone):
         """Take the end of the input: end the stream, unless recovery replaces the source."""
         if self.machine.waits and cause is not None:
             self.machine.fail_guarded(cause)
-        elif not self.machine.over and not self._recovered(cause, now):
+        elif not self.machine.over and not self._try_recover(cause, now):
             self.machine.finish(cause, now)
 
-    def _recovered(self, cause: StreamError | None, now: float) -> bool:
+    def _try_recover(self, cause: StreamError | None, now: float) -> bool:
         """Replace the source that has ended with the next attempt's; return False if there is none."""
         recovery = self.recovery
         if recovery is None or self.diverted or self.verdict.asked is not None:
@@ -313,18 +313,18 @@ class Driver(Alone):
         except BaseException:
             # Raised by a function of the application, such as an `on_retry`: the stream cannot go on.
             self.cut("stopped", "a function of the application's raised")
-            self.let_go()
+            self.release_source()
             raise
         if source is None:
             return False
         self._rest = None
         self.due = -math.inf
         self.silence.begin_again(now + source.wait)
-        self.chain = self.timed()
+        self.chain = self.make_timed_chain()
         self.swap(source)
         return True
 
-    def let_go(self) -> None:
+    def release_source(self) -> None:
         """Close the source without waiting, or ask its reader to close it."""
         raise NotImplementedError
 
@@ -367,7 +367,7 @@ class Driver(Alone):
             if ending is None:
                 self.error = machine.error
             # Last, so that after a Ctrl-C in the lines above the next read repeats them.
-            self._go(Step.ENDED)
+            self._take_step(Step.ENDED)
             self._settle_recovery()
             log("stream ended, %s", machine.accumulator.ending)
             if "not_streamed" in machine.departures:
@@ -412,7 +412,7 @@ class Driver(Alone):
             decided = self._decide(ending)
             self.machine.cut(self.clock())
             self.machine.conclude(decided)
-            self._go(Step.ENDED)
+            self._take_step(Step.ENDED)
             self._settle_recovery()
             log("stream ended, %s: %s", self.machine.accumulator.ending, reason)
 
@@ -474,7 +474,7 @@ class Driver(Alone):
                 raise error
         log("closing the source failed: %s", type(error).__name__)
 
-    def misread(self, error: ValueError) -> NoReturn:
+    def raise_pull_error(self, error: ValueError) -> NoReturn:
         """Turn the `ValueError` of a pull into `ConcurrentRead` if a second reader caused it."""
         if "already executing" in str(error):
             raise concurrent() from None
@@ -490,7 +490,7 @@ class Driver(Alone):
 
     def _drain(self) -> None:
         if self.phase is Phase.OPENING or self.phase is Phase.READING:
-            self._go(Step.ANSWERED)
+            self._take_step(Step.ANSWERED)
 
-    def _go(self, step: Step) -> None:
+    def _take_step(self, step: Step) -> None:
         self.phase = NEXT[self.phase, step]

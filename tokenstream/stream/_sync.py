@@ -213,7 +213,7 @@ class Stream(StreamBase[SyncDriver], Choice):
         """
         from tokenstream.stream._running import run
 
-        return run(self._driver.by_event, self._cursors, router)
+        return run(self._driver.event_driver, self._cursors, router)
 
     @overload
     def guard(
@@ -273,7 +273,9 @@ class Stream(StreamBase[SyncDriver], Choice):
 
         if is_awaited(rule):
             raise MisuseError("an async guard needs an AsyncStream; a Stream takes a plain function")
-        guard(self._driver.own, rule, first_tokens=first_tokens, every=every, hold=hold, field=field)
+        guard(
+            self._driver.source_driver, rule, first_tokens=first_tokens, every=every, hold=hold, field=field
+        )
         return self
 
     # -- several consumers ---------------------------------------------------
@@ -315,7 +317,7 @@ class Stream(StreamBase[SyncDriver], Choice):
                 )
             self._shared, self._driver = broadcast(self._driver, policy, size)
         else:
-            self._driver.choose(policy, size)
+            self._driver.set_options(policy, size)
         return self._shared
 
     def tee(

@@ -12,7 +12,7 @@ from tokenstream.errors import MisuseError
 from tokenstream.sources import Deferred, SyncSource
 from tokenstream.stream._driver import Driver
 from tokenstream.stream._phase import Phase
-from tokenstream.stream._reading.items import END, NOTABLE_SECONDS, WAITED, Failed, Opened
+from tokenstream.stream._reading.items import END, NOTABLE_SECONDS, WAITED, SourceFailed, SourceOpened
 from tokenstream.stream._reading.pump import Pump
 from tokenstream.stream._said import concurrent
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.stream._driver import Options
     from tokenstream.stream._opening import First
-    from tokenstream.stream._reading.items import Bell
+    from tokenstream.stream._reading.items import ArrivalBell
 
 _ENDED = Phase.ENDED
 
@@ -77,7 +77,7 @@ class SyncDriver(Driver):
                 try:
                     chunk: Any = next(chunks, END) if self.verdict.asked is None else END
                 except Exception as error:  # noqa: BLE001 - raised later, after the events before it
-                    chunk = Failed(error)
+                    chunk = SourceFailed(error)
                 if chunk.__class__ is machine.unit and self.verdict.asked is None:
                     glance = machine.shortcut
                     event = machine.give(chunk, clock()) if glance is None else glance(chunk, clock())
@@ -87,7 +87,7 @@ class SyncDriver(Driver):
                 pump.pending = False
                 event = event or machine.pull()
         except ValueError as error:
-            self.misread(error)
+            self.raise_pull_error(error)
         except StopIteration:
             self._check_broken()
             raise
@@ -135,7 +135,7 @@ class SyncDriver(Driver):
         """Return the next event if it has already arrived, else None."""
         return self.step() if self.phase is _ENDED else self._step(self._advance_now)
 
-    def next_beside(self, bell: Bell) -> Event | None:
+    def next_beside(self, bell: ArrivalBell) -> Event | None:
         """Return the next event for a loop that also reads other streams; None if it has not arrived.
 
         Args:
@@ -166,15 +166,15 @@ class SyncDriver(Driver):
         """
         pump = self.pump
         if pump.bound is not None:
-            return pump.read(self.until(None, until))
+            return pump.read(self.find_read_limit(None, until))
         if pump.chunks is not None and not self.machine.answered:
             # A timeout would end a source whose reads have no limit.
             return pump.read(None)
         if until is not None and pump.is_waiting:
-            return pump.wait(self.until(None, until))
+            return pump.wait(self.find_read_limit(None, until))
         if isinstance(pump.source, Deferred):
             self.begin_request(pump.source)
-        return pump.read(self.until(None))
+        return pump.read(self.find_read_limit(None))
 
     def open_now(self) -> None:
         """Open the source before the first read; like a read, it needs the pump."""
@@ -213,7 +213,7 @@ class SyncDriver(Driver):
         machine = self.machine
         return machine.shortcut is not None and machine.plain and self.pump.will_ring
 
-    def _advance_beside(self, bell: Bell) -> Event | None:
+    def _advance_beside(self, bell: ArrivalBell) -> Event | None:
         """Take chunks that the thread has read, up to an event."""
         machine, pump = self.machine, self.pump
         event = None
@@ -229,7 +229,7 @@ class SyncDriver(Driver):
             event = event or machine.pull()
         return event
 
-    def begin_beside(self, bell: Bell) -> None:
+    def begin_beside(self, bell: ArrivalBell) -> None:
         """Hand the source to a thread, for a loop that also reads other streams.
 
         Args:
@@ -246,7 +246,7 @@ class SyncDriver(Driver):
         Args:
             since: Time since which nothing has arrived.
         """
-        return None if self.machine.over or self.phase is _ENDED else self.until(since)
+        return None if self.machine.over or self.phase is _ENDED else self.find_read_limit(since)
 
     def expire(self) -> None:
         """Apply the deadlines, after nothing has arrived until the time that `idle_until` gave."""
@@ -276,7 +276,7 @@ class SyncDriver(Driver):
                 if until is None:
                     break
         except ValueError as error:
-            self.misread(error)
+            self.raise_pull_error(error)
         except StopIteration:
             self._check_broken()
             raise
@@ -384,7 +384,7 @@ class SyncDriver(Driver):
 
     def _place(self, item: Any) -> Event | None:  # noqa: ANN401 - what the pump brings
         """Pass an item to the machine, and return its event if the machine's shortcut gave one."""
-        if self.verdict.asked is not None and item.__class__ is not Opened:
+        if self.verdict.asked is not None and item.__class__ is not SourceOpened:
             self._end_inside(quiet=True)
             return None
         try:
@@ -393,7 +393,7 @@ class SyncDriver(Driver):
             self.close_source(quiet=True)
             raise
 
-    def let_go(self) -> None:
+    def release_source(self) -> None:
         self.close_source(quiet=True)
 
     def swap(self, source: Deferred) -> None:

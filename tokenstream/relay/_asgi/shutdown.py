@@ -23,7 +23,7 @@ from functools import partial
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tokenstream.stream._reading.host import running
+from tokenstream.stream._reading.host import find_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -82,7 +82,7 @@ def watched(end: Callable[[], None], receive: object, send: object) -> Generator
         receive: ASGI's `receive`, wrapped or not.
         send: ASGI's `send`, wrapped or not.
     """
-    host = running()
+    host = find_host()
     if host is None:
         raise RuntimeError("no event loop is running")
     with _lock:

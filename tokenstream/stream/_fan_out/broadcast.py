@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._basics.elsewhere import no_block
 from tokenstream.stream._base import StreamBase
-from tokenstream.stream._fan_out.cursors import Following
-from tokenstream.stream._fan_out.hub import PATIENCE, Hub, checked
-from tokenstream.stream._fan_out.reader import Follower
+from tokenstream.stream._fan_out.cursors import SharedCursor
+from tokenstream.stream._fan_out.hub import PATIENCE, Hub, check_options
+from tokenstream.stream._fan_out.reader import ReaderDriver
 from tokenstream.stream._phase import Phase
 from tokenstream.stream._reading.pump import Pump
 from tokenstream.stream._said import concurrent
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Message
     from tokenstream.router import Router, ToolResults
-    from tokenstream.stream._fan_out.hub import Place, Policy
-    from tokenstream.stream._reading.items import Bell
+    from tokenstream.stream._fan_out.hub import Policy, ReaderPlace
+    from tokenstream.stream._reading.items import ArrivalBell
 
 ItemT = TypeVar("ItemT")
 FoundT = TypeVar("FoundT")
@@ -41,12 +41,12 @@ class _SharedPump(Pump):
         lock: Held by the thread that reads or looks.
     """
 
-    __slots__ = ("_turn",)
+    __slots__ = ("_lock",)
 
     def __init__(self, pump: Pump, lock: Any) -> None:  # noqa: ANN401 - an RLock, whose class is not public
         for name in Pump.__slots__:
             setattr(self, name, getattr(pump, name))
-        self._turn = lock
+        self._lock = lock
         self.direct = None
 
     def replace(self, source: Any) -> None:  # noqa: ANN401 - a source, opened or not
@@ -59,18 +59,18 @@ class _SharedPump(Pump):
         self.direct = None
 
     def read(self, until: float | None) -> Any:  # noqa: ANN401 - a chunk, or an item of `_items`
-        self._turn.release()
+        self._lock.release()
         try:
             return super().read(until)
         finally:
-            self._turn.acquire()
+            self._lock.acquire()
 
     def wait(self, until: float | None) -> Any:  # noqa: ANN401 - an item of `_items`
-        self._turn.release()
+        self._lock.release()
         try:
             return super().wait(until)
         finally:
-            self._turn.acquire()
+            self._lock.acquire()
 
 
 class SyncHub(Hub[SyncDriver]):
@@ -91,7 +91,9 @@ class SyncHub(Hub[SyncDriver]):
         pump.leave()
         super().__init__(driver)
 
-    def wait_for(self, place: Place, look: Callable[[], FoundT | None], until: float | None) -> FoundT | None:
+    def wait_for(
+        self, place: ReaderPlace, look: Callable[[], FoundT | None], until: float | None
+    ) -> FoundT | None:
         """Read, or wait for another reader, until `look` finds something; None once the time has come.
 
         Args:
@@ -109,15 +111,15 @@ class SyncHub(Hub[SyncDriver]):
                         self.driver.step()
                     if until is not None and self.driver.clock() >= until:
                         return None
-                    self._go_on(place, until)
+                    self._read_or_wait(place, until)
             finally:
-                self.rest(place)
+                self.end_reading(place)
         return found
 
     def look_now(self, look: Callable[[], FoundT | None]) -> FoundT | None:
         """Return the result of `look`, after reading what has already arrived; None if it finds nothing."""
         with self.lock:
-            me = self.whoami()
+            me = self.identify_caller()
             if (found := look()) is None and self._may_read(me):
                 self._read(me, self.driver.step_now)
                 found = look()
@@ -125,10 +127,10 @@ class SyncHub(Hub[SyncDriver]):
                 self.driver.step()
         return found
 
-    def next_beside(self, place: Place, bell: Bell) -> Event | None:
+    def next_beside(self, place: ReaderPlace, bell: ArrivalBell) -> Event | None:
         """Return a reader's next event for a loop that reads several streams; None if it has not come."""
         with self.lock:
-            me = self.whoami()
+            me = self.identify_caller()
             if (event := self.take(place)) is None and self._may_read(me):
                 self._read(me, partial(self.driver.next_beside, bell))
                 event = self.take(place)
@@ -136,10 +138,10 @@ class SyncHub(Hub[SyncDriver]):
                 self.driver.step()
         return event
 
-    def alone(self, act: Callable[[], object]) -> None:
+    def act_alone(self, act: Callable[[], object]) -> None:
         """Call `act` as the only reader of the driver."""
         with self.lock:
-            me = self.whoami()
+            me = self.identify_caller()
             while self.leader is not None:
                 if self.leader is me:
                     raise concurrent()
@@ -157,7 +159,7 @@ class SyncHub(Hub[SyncDriver]):
                 self.driver.pump.busy = True
                 self.wake()
                 self.make_room()
-        self.tell()
+        self.notify_listeners()
 
     def wake(self) -> None:
         super().wake()
@@ -167,7 +169,7 @@ class SyncHub(Hub[SyncDriver]):
         super().make_room()
         self._room.notify_all()
 
-    def begin_beside(self, bell: Bell) -> None:
+    def begin_beside(self, bell: ArrivalBell) -> None:
         with self.lock:
             super().begin_beside(bell)
 
@@ -175,7 +177,7 @@ class SyncHub(Hub[SyncDriver]):
         """Close the stream for all readers."""
         self.end(partial(self.driver.close, quiet=quiet))
 
-    def leave(self, place: Place) -> None:
+    def leave(self, place: ReaderPlace) -> None:
         """Forget a reader, and let the readers that wait for it go on."""
         place.gone = True
         with self.lock:
@@ -184,8 +186,8 @@ class SyncHub(Hub[SyncDriver]):
 
     # -- within ------------------------------------------------------------
 
-    def _go_on(self, place: Place, until: float | None) -> None:
-        me = self.whoami()
+    def _read_or_wait(self, place: ReaderPlace, until: float | None) -> None:
+        me = self.identify_caller()
         if self.leader is not None:
             if self.leader is me:
                 # Code called by the read, such as a guard, reads the stream again.
@@ -213,12 +215,12 @@ class SyncHub(Hub[SyncDriver]):
             self.publish(read())
         self.lock.release()
         try:
-            self.tell()
+            self.notify_listeners()
         finally:
             self.lock.acquire()
 
 
-class _LockedFollowing(Following[ItemT]):
+class _LockedSharedCursor(SharedCursor[ItemT]):
     """A cursor in an answer that another thread may be extending."""
 
     __slots__ = ()
@@ -238,12 +240,12 @@ class _LockedFollowing(Following[ItemT]):
             return super().end()
 
 
-class _SyncFollower(Follower):
+class _SyncReaderDriver(ReaderDriver):
     """The driver of one reader of a broadcast, in any thread."""
 
     __slots__ = ()
 
-    following = _LockedFollowing
+    cursor_type = _LockedSharedCursor
 
     def __iter__(self) -> Iterator[Event]:
         with self.hub.lock:
@@ -264,14 +266,14 @@ class _SyncFollower(Follower):
 
     def read_ahead(self) -> None:
         """Have a thread read the source, so that a read can be given a timeout."""
-        self.hub.alone(self.hub.driver.read_ahead)
+        self.hub.act_alone(self.hub.driver.read_ahead)
 
     def expire(self) -> None:
         """Apply the deadlines, after nothing has arrived for as long as they allow."""
         with self.hub.lock:
             # While a full queue keeps the stream from being read, it is not silent.
             if not self.is_reading and not self.hub.crowded:
-                self.hub.alone(self.hub.driver.expire)
+                self.hub.act_alone(self.hub.driver.expire)
 
     def fall_back(self, error: StreamError) -> None:
         """End the stream with the previous attempt's answer, because the new one differs from it."""
@@ -308,7 +310,7 @@ class Broadcast:
         Args:
             name: Its name in error messages; None for a number.
         """
-        return BroadcastReader(_SyncFollower(self._hub, self._hub.join(name)))
+        return BroadcastReader(_SyncReaderDriver(self._hub, self._hub.join(name)))
 
     def listen(self, function: Callable[[], object]) -> Callable[[], None]:
         """Have a function called whenever something has arrived, and at the end.
@@ -333,18 +335,18 @@ class BroadcastReader(StreamBase[SyncDriver], Choice):
 
     __slots__ = ("__weakref__",)
 
-    def __init__(self, follower: Any) -> None:  # noqa: ANN401 - a stand-in for a driver
-        super().__init__(follower, 0)
+    def __init__(self, reader_driver: Any) -> None:  # noqa: ANN401 - a stand-in for a driver
+        super().__init__(reader_driver, 0)
 
     @property
     def name(self) -> str:
         """The name of the reader in error messages."""
-        return self._follower.place.name
+        return self._reader_driver.place.name
 
     @property
     def dropped(self) -> int:
         """Number of events that the reader has missed under the policy "drop_oldest"."""
-        return self._follower.place.dropped
+        return self._reader_driver.place.dropped
 
     def __iter__(self) -> Iterator[Event]:
         return iter(self._driver)
@@ -380,11 +382,11 @@ class BroadcastReader(StreamBase[SyncDriver], Choice):
         """
         from tokenstream.stream._running import run
 
-        return run(self._driver.by_event, self._cursors, router)
+        return run(self._driver.event_driver, self._cursors, router)
 
     def close(self) -> None:
         """Close this reader; the stream and its other readers go on. Closing twice is fine."""
-        self._follower.close()
+        self._reader_driver.close()
 
     def __enter__(self) -> Self:
         return self
@@ -398,10 +400,10 @@ class BroadcastReader(StreamBase[SyncDriver], Choice):
         self.close()
 
     @property
-    def _follower(self) -> Follower:
+    def _reader_driver(self) -> ReaderDriver:
         driver: Any = self._driver
-        follower: Follower = driver
-        return follower
+        reader_driver: ReaderDriver = driver
+        return reader_driver
 
 
 def broadcast(driver: SyncDriver, policy: Policy | None, size: int | None) -> tuple[Broadcast, Any]:
@@ -412,10 +414,10 @@ def broadcast(driver: SyncDriver, policy: Policy | None, size: int | None) -> tu
         policy: Handling of a loop over events that falls `size` events behind; None for "wait".
         size: Number of events to hold; None for 1,024.
     """
-    checked(policy, size)
+    check_options(policy, size)
     hub = SyncHub(driver)
-    hub.choose(policy, size)
-    return Broadcast(hub), _SyncFollower(hub, hub.join("the stream", here=True), whole=True)
+    hub.set_options(policy, size)
+    return Broadcast(hub), _SyncReaderDriver(hub, hub.join("the stream", here=True), whole=True)
 
 
 no_block(BroadcastReader, is_async=False)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tokenstream._basics.elsewhere import no_block
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import StreamBase
-from tokenstream.stream._fan_out.hub import PATIENCE, Hub, checked
-from tokenstream.stream._fan_out.reader import Follower
+from tokenstream.stream._fan_out.hub import PATIENCE, Hub, check_options
+from tokenstream.stream._fan_out.reader import ReaderDriver
 from tokenstream.stream._phase import Phase
-from tokenstream.stream._reading.host import running
+from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._said import concurrent
 from tokenstream.stream._views.choices import AsyncChoice
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Message
     from tokenstream.router import Router, ToolResults
-    from tokenstream.stream._fan_out.hub import Place, Policy
-    from tokenstream.stream._reading.items import Bell
+    from tokenstream.stream._fan_out.hub import Policy, ReaderPlace
+    from tokenstream.stream._reading.items import ArrivalBell
 
 FoundT = TypeVar("FoundT")
 
@@ -36,7 +36,7 @@ FoundT = TypeVar("FoundT")
 class AsyncHub(Hub[AsyncDriver]):
     """Read a stream for readers in any tasks of one event loop."""
 
-    __slots__ = ("_current", "_room", "_told")
+    __slots__ = ("_current", "_room_event", "_wake_event")
 
     def __init__(self, driver: AsyncDriver) -> None:
         if driver.pump.busy:
@@ -44,12 +44,12 @@ class AsyncHub(Hub[AsyncDriver]):
         super().__init__(driver)
         self._current: Callable[[], object] | None = None
         """Returns the running task; None before the first read."""
-        self._told: anyio.Event | None = None
+        self._wake_event: anyio.Event | None = None
         """Set when waiting readers are to look again; None if none waits."""
-        self._room: anyio.Event | None = None
+        self._room_event: anyio.Event | None = None
         """Set when the queue has room again; None if no reader waits for that."""
 
-    def whoami(self) -> object:
+    def identify_caller(self) -> object:
         current: Any = self._current
         if current is not None:
             try:
@@ -57,7 +57,7 @@ class AsyncHub(Hub[AsyncDriver]):
             except RuntimeError:
                 # A source that needs no event loop may be read in a different one, or in none.
                 self._current = None
-        host = running()
+        host = find_host()
         if host is None:
             return threading.current_thread()
         library = sys.modules[host.name]
@@ -65,7 +65,7 @@ class AsyncHub(Hub[AsyncDriver]):
         return current() or threading.current_thread()
 
     async def wait_for(
-        self, place: Place, look: Callable[[], FoundT | None], until: float | None
+        self, place: ReaderPlace, look: Callable[[], FoundT | None], until: float | None
     ) -> FoundT | None:
         """Read, or wait for another reader, until `look` finds something; None once the time has come.
 
@@ -83,14 +83,14 @@ class AsyncHub(Hub[AsyncDriver]):
                     await self.driver.step()
                 if until is not None and self.driver.clock() >= until:
                     return None
-                await self._go_on(place, until)
+                await self._read_or_wait(place, until)
         finally:
-            self.rest(place)
+            self.end_reading(place)
         return found
 
     async def look_now(self, look: Callable[[], FoundT | None]) -> FoundT | None:
         """Return the result of `look`, after reading what has already arrived; None if it finds nothing."""
-        me = self.whoami()
+        me = self.identify_caller()
         if (found := look()) is None and self._may_read(me):
             await self._read(me, self.driver.step_now)
             found = look()
@@ -98,9 +98,9 @@ class AsyncHub(Hub[AsyncDriver]):
             await self.driver.step()
         return found
 
-    async def next_beside(self, place: Place, bell: Bell) -> Event | None:
+    async def next_beside(self, place: ReaderPlace, bell: ArrivalBell) -> Event | None:
         """Return a reader's next event for a loop that reads several streams; None if it has not come."""
-        me = self.whoami()
+        me = self.identify_caller()
         if (event := self.take(place)) is None and self._may_read(me):
             await self._read(me, partial(self.driver.next_beside, bell))
             event = self.take(place)
@@ -108,9 +108,9 @@ class AsyncHub(Hub[AsyncDriver]):
             await self.driver.step()
         return event
 
-    async def alone(self, act: Callable[[], Awaitable[object]]) -> None:
+    async def act_alone(self, act: Callable[[], Awaitable[object]]) -> None:
         """Call `act` as the only reader of the driver."""
-        me = self.whoami()
+        me = self.identify_caller()
         while self.leader is not None:
             if self.leader is me:
                 raise concurrent()
@@ -120,13 +120,13 @@ class AsyncHub(Hub[AsyncDriver]):
 
     def wake(self) -> None:
         super().wake()
-        told, self._told = self._told, None
+        told, self._wake_event = self._wake_event, None
         if told is not None:
             told.set()
 
     def make_room(self) -> None:
         super().make_room()
-        room, self._room = self._room, None
+        room, self._room_event = self._room_event, None
         if room is not None:
             room.set()
 
@@ -140,7 +140,7 @@ class AsyncHub(Hub[AsyncDriver]):
         try:
             await self.driver.close(failed=failed)
         finally:
-            self.told_to_end()
+            self.announce_end()
 
     def stop(self, reason: str | None = None) -> None:
         """End the stream here for all readers; may be called from any thread or task.
@@ -149,15 +149,15 @@ class AsyncHub(Hub[AsyncDriver]):
             reason: The reason, for `stop_reason`.
         """
         self.driver.stop(reason)
-        self.driver.pump.call_soon(self.told_to_end)
+        self.driver.pump.call_soon(self.announce_end)
 
-    def told_to_end(self) -> None:
+    def announce_end(self) -> None:
         """Wake all readers and listeners after the end of the stream."""
         self.wake()
         self.make_room()
-        self.tell()
+        self.notify_listeners()
 
-    async def leave(self, place: Place) -> None:
+    async def leave(self, place: ReaderPlace) -> None:
         """Forget a reader, and let the readers that wait for it go on."""
         place.gone = True
         self.wake()
@@ -165,8 +165,8 @@ class AsyncHub(Hub[AsyncDriver]):
 
     # -- within ------------------------------------------------------------
 
-    async def _go_on(self, place: Place, until: float | None) -> None:
-        me = self.whoami()
+    async def _read_or_wait(self, place: ReaderPlace, until: float | None) -> None:
+        me = self.identify_caller()
         if self.leader is not None:
             if self.leader is me:
                 # Code called by the read, such as a guard, reads the stream again.
@@ -176,7 +176,7 @@ class AsyncHub(Hub[AsyncDriver]):
             if self.watcher is None:
                 self.watcher = place
             if self.watcher is place:
-                await self._watch(until)
+                await self._wait_for_room(until)
             else:
                 await self._wait(until)
         elif until is None or self.driver.phase is Phase.ENDED:
@@ -188,32 +188,32 @@ class AsyncHub(Hub[AsyncDriver]):
         """Wait for `wake`."""
         import anyio
 
-        self.driver.pump.stay_at_home()
-        if self._told is None:
-            self._told = anyio.Event()
+        self.driver.pump.check_host()
+        if self._wake_event is None:
+            self._wake_event = anyio.Event()
         if until is None:
-            await self._told.wait()
+            await self._wake_event.wait()
             return
         with anyio.move_on_after(max(until - self.driver.clock(), 0.0)):
-            await self._told.wait()
+            await self._wake_event.wait()
 
-    async def _watch(self, until: float | None) -> None:
+    async def _wait_for_room(self, until: float | None) -> None:
         """Wait for room in a full queue."""
         import anyio
 
-        self.driver.pump.stay_at_home()
-        self._room = anyio.Event()
+        self.driver.pump.check_host()
+        self._room_event = anyio.Event()
         seconds = PATIENCE if until is None else min(max(until - self.driver.clock(), 0.0), PATIENCE)
         with anyio.move_on_after(seconds):
-            await self._room.wait()
+            await self._room_event.wait()
 
     async def _read(self, me: object, read: Callable[[], Awaitable[Event | None]]) -> None:
         with self.lead(me):
             self.publish(await read())
-        self.tell()
+        self.notify_listeners()
 
 
-class _AsyncFollower(Follower):
+class _AsyncReaderDriver(ReaderDriver):
     """The driver of one reader of a broadcast, in any task."""
 
     __slots__ = ()
@@ -269,7 +269,7 @@ class AsyncBroadcast:
         Args:
             name: Its name in error messages; None for a number.
         """
-        return AsyncBroadcastReader(_AsyncFollower(self._hub, self._hub.join(name)))
+        return AsyncBroadcastReader(_AsyncReaderDriver(self._hub, self._hub.join(name)))
 
     def listen(self, function: Callable[[], object]) -> Callable[[], None]:
         """Have a function called whenever something has arrived, and at the end.
@@ -294,18 +294,18 @@ class AsyncBroadcastReader(StreamBase[AsyncDriver], AsyncChoice):
 
     __slots__ = ("__weakref__",)
 
-    def __init__(self, follower: Any) -> None:  # noqa: ANN401 - a stand-in for a driver
-        super().__init__(follower, 0)
+    def __init__(self, reader_driver: Any) -> None:  # noqa: ANN401 - a stand-in for a driver
+        super().__init__(reader_driver, 0)
 
     @property
     def name(self) -> str:
         """The name of the reader in error messages."""
-        return self._follower.place.name
+        return self._reader_driver.place.name
 
     @property
     def dropped(self) -> int:
         """Number of events that the reader has missed under the policy "drop_oldest"."""
-        return self._follower.place.dropped
+        return self._reader_driver.place.dropped
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return aiter(self._driver)
@@ -345,11 +345,11 @@ class AsyncBroadcastReader(StreamBase[AsyncDriver], AsyncChoice):
         """
         from tokenstream.stream._running import run_async
 
-        return await run_async(self._driver.by_event, self._cursors, router)
+        return await run_async(self._driver.event_driver, self._cursors, router)
 
     async def aclose(self) -> None:
         """Close this reader; the stream and its other readers go on. Closing twice is fine."""
-        await self._follower.close()
+        await self._reader_driver.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -363,10 +363,10 @@ class AsyncBroadcastReader(StreamBase[AsyncDriver], AsyncChoice):
         await self.aclose()
 
     @property
-    def _follower(self) -> Follower:
+    def _reader_driver(self) -> ReaderDriver:
         driver: Any = self._driver
-        follower: Follower = driver
-        return follower
+        reader_driver: ReaderDriver = driver
+        return reader_driver
 
 
 def broadcast(driver: AsyncDriver, policy: Policy | None, size: int | None) -> tuple[AsyncBroadcast, Any]:
@@ -377,10 +377,10 @@ def broadcast(driver: AsyncDriver, policy: Policy | None, size: int | None) -> t
         policy: Handling of a loop over events that falls `size` events behind; None for "wait".
         size: Number of events to hold; None for 1,024.
     """
-    checked(policy, size)
+    check_options(policy, size)
     hub = AsyncHub(driver)
-    hub.choose(policy, size)
-    return AsyncBroadcast(hub), _AsyncFollower(hub, hub.join("the stream", here=True), whole=True)
+    hub.set_options(policy, size)
+    return AsyncBroadcast(hub), _AsyncReaderDriver(hub, hub.join("the stream", here=True), whole=True)
 
 
 no_block(AsyncBroadcastReader, is_async=True)

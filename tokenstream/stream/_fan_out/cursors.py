@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.stages._cursor import Cursor
-    from tokenstream.stream._fan_out.hub import Hub, Place
+    from tokenstream.stream._fan_out.hub import Hub, ReaderPlace
     from tokenstream.stream._views.aspects import Cursors
 
 ItemT = TypeVar("ItemT")
 
 
-class Following(Generic[ItemT]):
+class SharedCursor(Generic[ItemT]):
     """A cursor in an answer that other readers may have read further.
 
     Args:
@@ -28,7 +28,7 @@ class Following(Generic[ItemT]):
 
     __slots__ = ("_cursor", "_hub", "_is_text", "_looked", "_place")
 
-    def __init__(self, cursor: Cursor[ItemT], hub: Hub[Any], place: Place) -> None:
+    def __init__(self, cursor: Cursor[ItemT], hub: Hub[Any], place: ReaderPlace) -> None:
         self._cursor = cursor
         self._hub = hub
         self._place = place
@@ -62,30 +62,30 @@ class Following(Generic[ItemT]):
         """Return the next item that the end of the stream added."""
         return self._cursor.end()
 
-    def waiting(self) -> Following[ItemT]:
+    def make_waiting(self) -> SharedCursor[ItemT]:
         """Return a cursor that gives the calls only once the answer is complete."""
         cursor: Any = self._cursor
-        return type(self)(cursor.waiting(), self._hub, self._place)
+        return type(self)(cursor.make_waiting(), self._hub, self._place)
 
 
-class Views:
+class SharedCursors:
     """Create cursors like `Cursors`, wrapped for one reader of a broadcast.
 
     Args:
         cursors: Creates the cursors.
-        follow: Wraps one of them.
+        share: Wraps one of them.
     """
 
-    __slots__ = ("_cursors", "_follow")
+    __slots__ = ("_cursors", "_share")
 
-    def __init__(self, cursors: Cursors, follow: Callable[[Cursor[Any]], Following[Any]]) -> None:
+    def __init__(self, cursors: Cursors, share: Callable[[Cursor[Any]], SharedCursor[Any]]) -> None:
         self._cursors = cursors
-        self._follow = follow
+        self._share = share
 
-    def __getattr__(self, name: str) -> Callable[..., Following[Any]]:
+    def __getattr__(self, name: str) -> Callable[..., SharedCursor[Any]]:
         make = getattr(self._cursors, name)
 
-        def followed(*args: object, **named: object) -> Following[Any]:
-            return self._follow(make(*args, **named))
+        def make_shared(*args: object, **named: object) -> SharedCursor[Any]:
+            return self._share(make(*args, **named))
 
-        return followed
+        return make_shared

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import ToolCall
     from tokenstream.stream._async_driver import AsyncDriver
-    from tokenstream.stream._reading.items import Bell
+    from tokenstream.stream._reading.items import ArrivalBell
     from tokenstream.stream._sync_driver import SyncDriver
 
 Policy: TypeAlias = Literal["wait", "drop_oldest", "raise"]
@@ -44,7 +44,7 @@ _POLICIES: tuple[Policy, ...] = get_args(Policy)
 DriverT = TypeVar("DriverT", bound="SyncDriver | AsyncDriver")
 
 
-class Place:
+class ReaderPlace:
     """A reader's position in the stream.
 
     Args:
@@ -137,7 +137,7 @@ class Hub(Generic[DriverT]):
         self.leader: object = None
         """The thread or task that reads for all; None if none does."""
         self._numbers = count(1)
-        self._readers: list[Place] = []
+        self._readers: list[ReaderPlace] = []
         """Loops over events that the policy "wait" waits for."""
         self._sweep_at = _FEW
         """Number of readers at which those that have left are removed."""
@@ -147,12 +147,12 @@ class Hub(Generic[DriverT]):
         """Number of readers that a full queue waits for, as of the last check."""
         self._owners: set[int] = set()
         """Ids of the threads or tasks that read those."""
-        self.watcher: Place | None = None
+        self.watcher: ReaderPlace | None = None
         """The one reader woken when a full queue has room; it reads, and so wakes the others."""
         self.around_tool: Callable[[ToolCall], AbstractContextManager[Any]] | None = None
         """Returns the context in which a router runs a tool; None for no context."""
         self._listeners: dict[object, Callable[[], object]] = {}
-        self._bells: list[Bell] = []
+        self._bells: list[ArrivalBell] = []
         """Bells of loops that also read other streams."""
         driver.pump.busy = True
 
@@ -161,14 +161,16 @@ class Hub(Generic[DriverT]):
         if driver is not None:
             driver.pump.busy = False
 
-    def join(self, name: str | None = None, *, here: bool = False) -> Place:
+    def join(self, name: str | None = None, *, here: bool = False) -> ReaderPlace:
         """Return the place of a new reader.
 
         Args:
             name: Its name; None for a number.
             here: Give it only events that arrive from now on.
         """
-        return Place(f"reader {next(self._numbers)}" if name is None else name, self.ring.end if here else 0)
+        return ReaderPlace(
+            f"reader {next(self._numbers)}" if name is None else name, self.ring.end if here else 0
+        )
 
     def listen(self, function: Callable[[], object]) -> Callable[[], None]:
         """Have a function called whenever something has arrived, and at the end.
@@ -189,7 +191,7 @@ class Hub(Generic[DriverT]):
 
         return end
 
-    def choose(self, policy: Policy | None, size: int | None) -> None:
+    def set_options(self, policy: Policy | None, size: int | None) -> None:
         """Set the options for all readers; they are fixed once given, or once a loop over events has begun.
 
         Args:
@@ -200,7 +202,7 @@ class Hub(Generic[DriverT]):
             MisuseError: Other options are fixed already.
         """
         kept = (self.policy, self.size)
-        asked = checked(policy, size, *kept)
+        asked = check_options(policy, size, *kept)
         if asked != kept and self._chosen:
             raise MisuseError(
                 f"this stream is already shared with policy={kept[0]!r} and size={kept[1]} for all its "
@@ -221,7 +223,7 @@ class Hub(Generic[DriverT]):
 
     # -- what has come -------------------------------------------------------
 
-    def look(self, place: Place, seen: int) -> Any:  # noqa: ANN401 - `NEWS`, or None
+    def look_for_news(self, place: ReaderPlace, seen: int) -> Any:  # noqa: ANN401 - `NEWS`, or None
         """Return `NEWS` if something has arrived that a reader has not seen, else None."""
         if place.gone:
             raise self.driver.exhausted
@@ -231,7 +233,7 @@ class Hub(Generic[DriverT]):
         place.before, place.seen = seen, number
         return NEWS
 
-    def take(self, place: Place) -> Event | None:
+    def take(self, place: ReaderPlace) -> Event | None:
         """Return the next event of a reader; None if it has not arrived.
 
         Raises:
@@ -241,7 +243,7 @@ class Hub(Generic[DriverT]):
             raise self.driver.exhausted
         if not place.reads_events:
             self._begin(place)
-        place.owner = self.whoami()
+        place.owner = self.identify_caller()
         if place.condensed:
             return place.condensed.pop()
         ring = self.ring
@@ -257,7 +259,7 @@ class Hub(Generic[DriverT]):
                 self.make_room()
         return ring[position]
 
-    def _begin(self, place: Place) -> None:
+    def _begin(self, place: ReaderPlace) -> None:
         """Start giving a reader events: all from the start, or a summary of those no longer held."""
         place.reads_events = self._chosen = True
         if place.position < self.ring.begin:
@@ -272,7 +274,7 @@ class Hub(Generic[DriverT]):
             self._readers.append(place)
             self._slowest = min(self._slowest, place.position)
 
-    def _catch_up(self, place: Place) -> int:
+    def _catch_up(self, place: ReaderPlace) -> int:
         """Apply the policy to a reader whose next event is no longer held."""
         missed = self.ring.begin - place.position
         if self.policy == "drop_oldest":
@@ -291,7 +293,7 @@ class Hub(Generic[DriverT]):
             self.ring.append(event)
             self.news = (self.news[0] + 1, event)
 
-    def tell(self) -> None:
+    def notify_listeners(self) -> None:
         """Call the listeners, because something has arrived."""
         # Copied, because any thread may add or remove a listener meanwhile.
         for function in self._listeners.copy().values():
@@ -299,7 +301,7 @@ class Hub(Generic[DriverT]):
 
     # -- who reads -------------------------------------------------------------
 
-    def whoami(self) -> object:
+    def identify_caller(self) -> object:
         """Return the current thread or task."""
         return threading.current_thread()
 
@@ -345,9 +347,9 @@ class Hub(Generic[DriverT]):
         """Return True if `me` may read now: no leader, no full queue, and the stream is not over."""
         return self.leader is None and not self.over and not self.must_wait(me)
 
-    def lead(self, me: object) -> _Turn:
+    def lead(self, me: object) -> _Leadership:
         """Return a context in which `me` reads the stream for all."""
-        return _Turn(self, me)
+        return _Leadership(self, me)
 
     def wake(self) -> None:
         """Wake all waiting readers to look again."""
@@ -359,14 +361,14 @@ class Hub(Generic[DriverT]):
         for bell in self._bells:
             bell.set()
 
-    def rest(self, place: Place) -> None:
+    def end_reading(self, place: ReaderPlace) -> None:
         """Note that a reader is no longer being read."""
         place.busy = False
         if self.watcher is place:
             self.watcher = None
             self.wake()
 
-    def begin_beside(self, bell: Bell) -> None:
+    def begin_beside(self, bell: ArrivalBell) -> None:
         """Begin to read for a loop that also reads other streams, unless there is a leader.
 
         Args:
@@ -382,7 +384,7 @@ class Hub(Generic[DriverT]):
             self.driver.pump.busy = False
 
 
-class _Turn:
+class _Leadership:
     """A context in which one reader reads for all."""
 
     __slots__ = ("_hub", "_me")
@@ -423,7 +425,7 @@ def _is_over(owner: Any) -> bool:  # noqa: ANN401 - a thread, or a task of eithe
 # -- options ---------------------------------------------------------------------
 
 
-def checked(
+def check_options(
     policy: Any,  # noqa: ANN401 - any argument
     size: Any,  # noqa: ANN401 - any argument
     usual: Policy = "wait",

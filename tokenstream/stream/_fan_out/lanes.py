@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
 from tokenstream.errors import StreamConsumed, StreamError
-from tokenstream.stream._base import reader_of
+from tokenstream.stream._base import find_driver
 from tokenstream.stream._reading.reader import LEAST_WAIT
 from tokenstream.stream._uncopied import Uncopied
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.message import Message
-    from tokenstream.stream._reading.items import Bell
+    from tokenstream.stream._reading.items import ArrivalBell
 
 K = TypeVar("K")
 StreamT = TypeVar("StreamT", bound=Any)
@@ -53,67 +53,67 @@ class Labelled(NamedTuple, Generic[K]):
     """The event."""
 
 
-class _Line:
+class _LaneQueue:
     """The queue of lanes that may have an event, in the order of their turns."""
 
-    __slots__ = ("bells", "waiter")
+    __slots__ = ("entries", "waiter")
 
     def __init__(self) -> None:
-        self.bells: deque[_Place] = deque()
-        self.waiter: Bell | None = None
+        self.entries: deque[_QueueEntry] = deque()
+        self.waiter: ArrivalBell | None = None
         """Rung when the queue is no longer empty; None if nobody waits for that."""
 
-    def put(self, place: _Place) -> None:
-        self.bells.append(place)
+    def put(self, entry: _QueueEntry) -> None:
+        self.entries.append(entry)
         waiter = self.waiter
         if waiter is not None:
             waiter.set()
 
 
-class _Place:
+class _QueueEntry:
     """The entry of a lane in the queue, rung by the stream's reader.
 
     It holds only the number of the lane, so that the reader does not keep the stream alive.
 
     Args:
-        line: The queue.
+        queue: The queue.
         number: The number of the lane.
     """
 
-    __slots__ = ("_line", "again", "number", "rung")
+    __slots__ = ("_queue", "is_queued", "number", "was_rung")
 
-    def __init__(self, line: _Line, number: int) -> None:
-        self._line = line
+    def __init__(self, queue: _LaneQueue, number: int) -> None:
+        self._queue = queue
         self.number = number
-        self.rung = False
+        self.is_queued = False
         """True while it is in the queue."""
-        self.again = False
+        self.was_rung = False
         """True if it was rung since its turn began."""
 
     def set(self) -> None:
         """Enter the queue, unless it is in it already."""
-        # In this order, because `Merge._leave` clears `rung` before it reads `again`, in another thread.
-        self.again = True
-        if not self.rung:
-            self.rung = True
-            self._line.put(self)
+        # In this order: in another thread, `Merge._dequeue` clears `is_queued`, then reads `was_rung`.
+        self.was_rung = True
+        if not self.is_queued:
+            self.is_queued = True
+            self._queue.put(self)
 
 
-class Lane(Generic[K, DriverT]):
+class MergeLane(Generic[K, DriverT]):
     """One of the streams of a merge.
 
     Args:
         label: The label of the stream.
         driver: The driver of the stream.
-        place: Its entry in the queue.
+        entry: Its entry in the queue.
     """
 
-    __slots__ = ("alarm", "driver", "label", "late", "over", "place", "since", "steady")
+    __slots__ = ("alarm", "driver", "entry", "label", "late", "over", "since", "steady")
 
-    def __init__(self, label: K, driver: DriverT, place: _Place) -> None:
+    def __init__(self, label: K, driver: DriverT, entry: _QueueEntry) -> None:
         self.label = label
         self.driver = driver
-        self.place = place
+        self.entry = entry
         self.over = False
         """True once it has nothing more to give."""
         self.since = 0.0
@@ -139,14 +139,14 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
         "_alarms",
         "_errors",
         "_fail_fast",
-        "_given",
+        "_given_count",
+        "_is_last_call",
+        "_is_raised",
         "_lanes",
-        "_last_call",
-        "_line",
-        "_live",
-        "_run",
+        "_live_count",
+        "_queue",
+        "_run_left",
         "_streams",
-        "_told",
         "failed",
     )
 
@@ -156,19 +156,19 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
         self._errors: dict[K, StreamError] = {}
         self.failed: K | None = None
         """The label of the stream that failed first; None if none has."""
-        self._line = _Line()
-        self._lanes: list[Lane[K, DriverT]] = []
-        self._live = -1
+        self._queue = _LaneQueue()
+        self._lanes: list[MergeLane[K, DriverT]] = []
+        self._live_count = -1
         """Number of streams that are not over; -1 before the first read."""
-        self._given = 0
+        self._given_count = 0
         """Number of events that the current stream has given in its turn."""
-        self._run = _LEAST_RUN
+        self._run_left = _LEAST_RUN
         """Number of events to give before the next pause for the reading tasks."""
-        self._last_call = False
+        self._is_last_call = False
         """True after a failure that ends all: only events that have already arrived are given."""
         self._alarms: list[tuple[float, int]] = []
         """A heap of alarms, each with the number of its lane."""
-        self._told = False
+        self._is_raised = False
         """True once the error was raised."""
 
     def __repr__(self) -> str:
@@ -193,7 +193,7 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
     @property
     def _drivers(self) -> list[DriverT]:
         """The current drivers of the streams; `broadcast` replaces the driver of a stream."""
-        return [cast("DriverT", reader_of(stream)) for stream in self._streams.values()]
+        return [cast("DriverT", find_driver(stream)) for stream in self._streams.values()]
 
     def stop(self, reason: str | None = None) -> None:
         """End all streams here; the messages keep what was read, and the rest is not read.
@@ -210,58 +210,58 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
 
     def _check_left(self) -> None:
         """Refuse a new loop if nothing is left to read."""
-        if self._live == 0 and self._lanes:
+        if self._live_count == 0 and self._lanes:
             msg = "the events of all streams were read to their end; the answers are in .messages"
             raise StreamConsumed(msg)
 
     def _begin(self) -> None:
         """Begin to read all streams."""
         for number, (label, driver) in enumerate(zip(self._streams, self._drivers, strict=True)):
-            lane = Lane(label, driver, _Place(self._line, number))
+            lane = MergeLane(label, driver, _QueueEntry(self._queue, number))
             if driver.verdict.reason is None:
                 # A stream that was stopped meanwhile is no error: it just gives nothing.
-                with noted(label):
+                with label_errors(label):
                     driver.enter_loop()
             self._lanes.append(lane)
-            lane.place.set()
-        self._live = len(self._lanes)
+            lane.entry.set()
+        self._live_count = len(self._lanes)
         for lane in self._lanes:
-            with noted(lane.label):
-                lane.driver.begin_beside(lane.place)
+            with label_errors(lane.label):
+                lane.driver.begin_beside(lane.entry)
 
-    def _next_lane(self) -> Lane[K, DriverT] | None:
+    def _next_lane(self) -> MergeLane[K, DriverT] | None:
         """Return the lane whose turn it is; None if the queue is empty."""
-        bells = self._line.bells
-        while bells:
-            lane = self._lanes[bells[0].number]
+        entries = self._queue.entries
+        while entries:
+            lane = self._lanes[entries[0].number]
             if not lane.over:
                 return lane
-            bells.popleft()
+            entries.popleft()
         return None
 
-    def _gave(self, lane: Lane[K, DriverT], event: Event) -> Labelled[K]:
+    def _give_event(self, lane: MergeLane[K, DriverT], event: Event) -> Labelled[K]:
         """Count and label an event that a stream has given; after a few, turn to the next stream."""
-        self._given += 1
-        self._run -= 1
+        self._given_count += 1
+        self._run_left -= 1
         if lane.driver.is_waiting_beside:
-            self._leave(lane)
-        elif self._given >= _MOST_AT_ONCE:
-            self._given = 0
-            self._line.bells.rotate(-1)
+            self._dequeue(lane)
+        elif self._given_count >= _MOST_AT_ONCE:
+            self._given_count = 0
+            self._queue.entries.rotate(-1)
         return Labelled(lane.label, event)
 
     def _begin_run(self) -> None:
         """Set the number of events before the next pause; two for each queued stream keep pace with them."""
-        self._run = max(_LEAST_RUN, 2 * len(self._line.bells))
+        self._run_left = max(_LEAST_RUN, 2 * len(self._queue.entries))
 
-    def _leave(self, lane: Lane[K, DriverT]) -> None:
+    def _dequeue(self, lane: MergeLane[K, DriverT]) -> None:
         """Take a stream that has nothing to give just now out of the queue, and set its alarm."""
-        if self._last_call:
+        if self._is_last_call:
             self._take_out(lane)
             return
-        self._given = 0
-        self._line.bells.popleft()
-        lane.late = lane.place.rung = False
+        self._given_count = 0
+        self._queue.entries.popleft()
+        lane.late = lane.entry.is_queued = False
         driver = lane.driver
         # In this state no chunk can make a deadline earlier.
         steady = driver.due > -math.inf and driver.machine.plain
@@ -273,14 +273,14 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
             lane.steady = steady
             self._set_alarm(lane, time.monotonic() + until - since)
 
-    def _take_out(self, lane: Lane[K, DriverT]) -> None:
+    def _take_out(self, lane: MergeLane[K, DriverT]) -> None:
         """Mark the first stream of the queue as over, and take it out."""
-        self._given = 0
-        self._line.bells.popleft()
+        self._given_count = 0
+        self._queue.entries.popleft()
         lane.over = True
-        self._live -= 1
+        self._live_count -= 1
 
-    def _break(self, lane: Lane[K, DriverT], error: Exception) -> None:
+    def _handle_error(self, lane: MergeLane[K, DriverT], error: Exception) -> None:
         """Take out a stream whose turn has raised an exception.
 
         Args:
@@ -292,29 +292,29 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
         elif isinstance(error, lane.driver.exhausted):
             self._take_out(lane)
         else:
-            note(error, lane.label)
+            label_error(error, lane.label)
             raise error
 
-    def _fail(self, lane: Lane[K, DriverT], error: StreamError) -> None:
+    def _fail(self, lane: MergeLane[K, DriverT], error: StreamError) -> None:
         """Take out a stream that has failed; with `fail_fast`, let the others give only what has arrived."""
         self._take_out(lane)
         if not self._errors:
             self.failed = lane.label
         self._errors[lane.label] = error
-        note(error, lane.label)
-        if self._fail_fast and not self._last_call:
-            self._last_call = True
+        label_error(error, lane.label)
+        if self._fail_fast and not self._is_last_call:
+            self._is_last_call = True
             for other in self._lanes:
                 if not other.over:
-                    other.place.set()
+                    other.entry.set()
                     other.over = not other.driver.finish_beside()
-                    self._live -= other.over
+                    self._live_count -= other.over
 
     def _end(self) -> StreamError | None:
         """End the merge when nothing is left to give; return the error to raise, the first time only."""
-        if not self._errors or self._told:
+        if not self._errors or self._is_raised:
             return None
-        self._told = True
+        self._is_raised = True
         for lane in self._lanes if self._fail_fast else ():
             lane.driver.stop(f"the stream {self.failed!r} has failed")
         error = self._errors[cast("K", self.failed)]
@@ -324,11 +324,11 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
 
     # -- deadlines ---------------------------------------------------------
 
-    def _set_alarm(self, lane: Lane[K, DriverT], at: float) -> None:
+    def _set_alarm(self, lane: MergeLane[K, DriverT], at: float) -> None:
         """Set a stream's alarm, unless it has an earlier one."""
         if at < lane.alarm:
             lane.alarm = at
-            heappush(self._alarms, (at, lane.place.number))
+            heappush(self._alarms, (at, lane.entry.number))
 
     @property
     def _is_due(self) -> bool:
@@ -347,11 +347,11 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
             lane = self._lanes[number]
             if at == lane.alarm:
                 lane.alarm, lane.steady = math.inf, False
-                if not lane.place.rung:
+                if not lane.entry.is_queued:
                     self._look_at_deadlines(lane, now)
         return None
 
-    def _look_at_deadlines(self, lane: Lane[K, DriverT], now: float) -> None:
+    def _look_at_deadlines(self, lane: MergeLane[K, DriverT], now: float) -> None:
         driver = lane.driver
         until = driver.idle_until(lane.since)
         if until is None:
@@ -364,20 +364,20 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
             self._set_alarm(lane, now + LEAST_WAIT)
         else:
             driver.expire()
-            lane.place.set()
+            lane.entry.set()
 
 
 @contextmanager
-def noted(label: object) -> Generator[None]:
+def label_errors(label: object) -> Generator[None]:
     """Add a note with the stream's label to an exception raised inside the block."""
     try:
         yield
     except Exception as error:
-        note(error, label)
+        label_error(error, label)
         raise
 
 
-def note(error: BaseException, label: object) -> None:
+def label_error(error: BaseException, label: object) -> None:
     """Add a note with the stream's label to an exception, once."""
     note = f"raised by the stream {label!r} of a merge"
     if note not in getattr(error, "__notes__", ()):

@@ -11,7 +11,7 @@ from tokenstream.errors import MisuseError
 from tokenstream.sources._kinds import named
 from tokenstream.stream._async import AsyncStream
 from tokenstream.stream._base import StreamBase
-from tokenstream.stream._fan_out.lanes import K, Labelled, Lane, MergeBase
+from tokenstream.stream._fan_out.lanes import K, Labelled, MergeBase, MergeLane
 from tokenstream.stream._fan_out.merge_async import AsyncMerge
 from tokenstream.stream._said import concurrent
 from tokenstream.stream._sync import Stream
@@ -33,13 +33,13 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
         fail_fast: End all streams when the first one fails.
     """
 
-    __slots__ = ("_lock", "_rung")
+    __slots__ = ("_arrival", "_lock")
 
     def __init__(self, streams: Mapping[K, Stream], *, fail_fast: bool) -> None:
         super().__init__(streams, fail_fast=fail_fast)
         # Reentrant, like the lock of a stream.
         self._lock = threading.RLock()
-        self._rung = self._line.waiter = threading.Event()
+        self._arrival = self._queue.waiter = threading.Event()
 
     def __iter__(self) -> Iterator[Labelled[K]]:
         self._check_left()
@@ -71,42 +71,42 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
     # -- within ------------------------------------------------------------
 
     def _next(self) -> Labelled[K]:
-        if self._live < 0:
+        if self._live_count < 0:
             self._begin()
         if self._is_due:
             self._look_at_clock()
-        while self._live:
+        while self._live_count:
             lane = self._next_lane()
             if lane is None:
                 self._wait()
                 continue
-            lane.place.again = False
+            lane.entry.was_rung = False
             try:
-                event = lane.driver.next_beside(lane.place)
-            except Exception as error:  # noqa: BLE001 - `_break` raises unexpected ones again
-                self._break(lane, error)
+                event = lane.driver.next_beside(lane.entry)
+            except Exception as error:  # noqa: BLE001 - `_handle_error` raises unexpected ones again
+                self._handle_error(lane, error)
             else:
                 if event is not None:
-                    return self._gave(lane, event)
-                self._leave(lane)
+                    return self._give_event(lane, event)
+                self._dequeue(lane)
         failure = self._end()
         if failure is None:
             raise StopIteration
         self._close(quiet=True)
         raise failure.with_traceback(None)
 
-    def _leave(self, lane: Lane[K, SyncDriver]) -> None:
-        super()._leave(lane)
-        if lane.place.again and not lane.over:
+    def _dequeue(self, lane: MergeLane[K, SyncDriver]) -> None:
+        super()._dequeue(lane)
+        if lane.entry.was_rung and not lane.over:
             # A thread rang after `next_beside` had looked, while the lane was still in the queue.
-            lane.place.set()
+            lane.entry.set()
 
     def _wait(self) -> None:
         """Wait until a stream is queued."""
-        self._rung.clear()
+        self._arrival.clear()
         seconds = self._look_at_clock()
-        if not self._line.bells:
-            self._rung.wait(seconds)
+        if not self._queue.entries:
+            self._arrival.wait(seconds)
 
     def _close(self, *, quiet: bool) -> None:
         """Close all streams, waking every thread before waiting for the first.

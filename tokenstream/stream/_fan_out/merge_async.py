@@ -8,7 +8,7 @@ from tokenstream._basics.elsewhere import no_block
 from tokenstream.stream._async import AsyncStream
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._fan_out.lanes import K, MergeBase
-from tokenstream.stream._reading.host import running
+from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._reading.reader import left
 from tokenstream.stream._said import concurrent
 
@@ -60,7 +60,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
         await self._close(failed=False)
 
     async def __aenter__(self) -> Self:
-        host = running()
+        host = find_host()
         if host is not None and host.name == "trio" and self._tasks is None:
             from anyio import create_task_group
 
@@ -90,24 +90,24 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
     # -- within ------------------------------------------------------------
 
     async def _next(self) -> Labelled[K]:
-        if self._live < 0:
+        if self._live_count < 0:
             self._begin()
-        if self._run <= 0 or self._is_due:
+        if self._run_left <= 0 or self._is_due:
             await self._pause()
-        while self._live:
+        while self._live_count:
             lane = self._next_lane()
             if lane is None:
                 await self._wait()
                 continue
             driver = lane.driver
             try:
-                event = driver.glance_beside() or await driver.next_beside(lane.place)
-            except Exception as error:  # noqa: BLE001 - `_break` raises unexpected ones again
-                self._break(lane, error)
+                event = driver.glance_beside() or await driver.next_beside(lane.entry)
+            except Exception as error:  # noqa: BLE001 - `_handle_error` raises unexpected ones again
+                self._handle_error(lane, error)
                 continue
             if event is not None:
-                return self._gave(lane, event)
-            self._leave(lane)
+                return self._give_event(lane, event)
+            self._dequeue(lane)
         failure = self._end()
         if failure is None:
             raise StopAsyncIteration
@@ -126,15 +126,15 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
         """Wait until a stream is queued."""
         from anyio import Event, move_on_after
 
-        line, seconds = self._line, await self._pause()
-        if line.bells:
+        queue, seconds = self._queue, await self._pause()
+        if queue.entries:
             return
-        waiter = line.waiter = Event()
+        waiter = queue.waiter = Event()
         try:
             with move_on_after(seconds):
                 await waiter.wait()
         finally:
-            line.waiter = None
+            queue.waiter = None
 
     async def _close(self, *, failed: bool) -> None:
         """Close all streams at the same time, and wait for the last one.

@@ -7,20 +7,20 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import StreamClosed
-from tokenstream.stream._fan_out.cursors import Following, Views
+from tokenstream.stream._fan_out.cursors import SharedCursor, SharedCursors
 from tokenstream.stream._fan_out.hub import PATIENCE
-from tokenstream.stream._views.aspects import Alone, Cursors
+from tokenstream.stream._views.aspects import Cursors, SingleConsumer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.stages._cursor import Cursor
-    from tokenstream.stream._fan_out.hub import Place
+    from tokenstream.stream._fan_out.hub import ReaderPlace
     from tokenstream.stream._opening import First
-    from tokenstream.stream._reading.items import Bell
+    from tokenstream.stream._reading.items import ArrivalBell
 
 
-class Follower(Alone):
+class ReaderDriver(SingleConsumer):
     """A stand-in for the driver, for one reader of a broadcast; other attributes are the driver's own.
 
     Methods that wait return the hub's result: a value from a `SyncHub`, an awaitable
@@ -34,10 +34,10 @@ class Follower(Alone):
 
     __slots__ = ("__weakref__", "hub", "place", "whole")
 
-    following: type[Following[Any]] = Following
+    cursor_type: type[SharedCursor[Any]] = SharedCursor
     """Wraps a cursor for the reader."""
 
-    def __init__(self, hub: Any, place: Place, *, whole: bool = False) -> None:  # noqa: ANN401 - either hub
+    def __init__(self, hub: Any, place: ReaderPlace, *, whole: bool = False) -> None:  # noqa: ANN401 - either hub
         self.hub = hub
         self.place = place
         self.whole = whole
@@ -54,22 +54,22 @@ class Follower(Alone):
 
     # -- reading -----------------------------------------------------------
 
-    def cursors(self, choice: int) -> Views:
-        return Views(Cursors(self, choice), self._follow)
+    def cursors(self, choice: int) -> SharedCursors:
+        return SharedCursors(Cursors(self, choice), self._share)
 
-    def _follow(self, cursor: Cursor[Any]) -> Following[Any]:
-        return self.following(cursor, self.hub, self.place)
+    def _share(self, cursor: Cursor[Any]) -> SharedCursor[Any]:
+        return self.cursor_type(cursor, self.hub, self.place)
 
     @property
-    def own(self) -> Any:  # noqa: ANN401 - sync or async
+    def source_driver(self) -> Any:  # noqa: ANN401 - sync or async
         return self.hub.driver
 
-    def choose(self, policy: Any, size: Any) -> None:  # noqa: ANN401 - the hub checks them
-        self.hub.choose(policy, size)
+    def set_options(self, policy: Any, size: Any) -> None:  # noqa: ANN401 - the hub checks them
+        self.hub.set_options(policy, size)
 
     @property
-    def by_event(self) -> Any:  # noqa: ANN401 - the same, but for `step`
-        return _ByEvent(self)
+    def event_driver(self) -> Any:  # noqa: ANN401 - the same, but for `step`
+        return _EventDriver(self)
 
     def next_event(self) -> Any:  # noqa: ANN401 - an event
         """Return the reader's next event; after the last one, raise the stream's error or end the loop."""
@@ -81,14 +81,14 @@ class Follower(Alone):
 
     def step_until(self, until: float | None) -> Any:  # noqa: ANN401 - `NEWS`, or None
         """Wait like `step`, but only until the time given; None if nothing has arrived by then."""
-        return self.hub.wait_for(self.place, self._news(), until)
+        return self.hub.wait_for(self.place, self._look_for_news(), until)
 
     def step_now(self) -> Any:  # noqa: ANN401 - `NEWS`, or None
         """Look like `step`, without waiting; None if nothing has arrived."""
-        return self.hub.look_now(self._news())
+        return self.hub.look_now(self._look_for_news())
 
-    def _news(self) -> Callable[[], Any]:
-        return partial(self.hub.look, self.place, self.place.seen)
+    def _look_for_news(self) -> Callable[[], Any]:
+        return partial(self.hub.look_for_news, self.place, self.place.seen)
 
     def enter_loop(self) -> None:
         """Refuse a new loop over the events if none are left for this reader."""
@@ -128,11 +128,11 @@ class Follower(Alone):
         until: float | None = since + PATIENCE if self.hub.crowded else self.hub.driver.idle_until(since)
         return until
 
-    def begin_beside(self, bell: Bell) -> None:
+    def begin_beside(self, bell: ArrivalBell) -> None:
         """Begin to read for a loop that also reads other streams."""
         self.hub.begin_beside(bell)
 
-    def next_beside(self, bell: Bell) -> Any:  # noqa: ANN401 - an event, or None
+    def next_beside(self, bell: ArrivalBell) -> Any:  # noqa: ANN401 - an event, or None
         """Return the next event for such a loop; None if it has not arrived."""
         return self.hub.next_beside(self.place, bell)
 
@@ -145,11 +145,11 @@ class Follower(Alone):
 
     def open_now(self) -> Any:  # noqa: ANN401 - None, once awaited
         """Open the source before the first read."""
-        return self.hub.alone(self.hub.driver.open_now)
+        return self.hub.act_alone(self.hub.driver.open_now)
 
     def wait_open(self, first: First) -> Any:  # noqa: ANN401 - None, once awaited
         """Read until the answer has begun."""
-        return self.hub.alone(partial(self.hub.driver.wait_open, first))
+        return self.hub.act_alone(partial(self.hub.driver.wait_open, first))
 
     def ask_to_close(self) -> None:
         """Note that the stream is being closed before its end."""
@@ -161,17 +161,17 @@ class Follower(Alone):
         return self.hub.close(**how) if self.whole else self.hub.leave(self.place)
 
 
-class _ByEvent:
-    """A follower whose `step` returns events rather than `NEWS`, for a router's event handlers."""
+class _EventDriver:
+    """A driver whose `step` returns events rather than `NEWS`, for a router's event handlers."""
 
-    __slots__ = ("_follower",)
+    __slots__ = ("_reader_driver",)
 
-    def __init__(self, follower: Follower) -> None:
-        self._follower = follower
+    def __init__(self, reader_driver: ReaderDriver) -> None:
+        self._reader_driver = reader_driver
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a driver has
-        return getattr(self._follower, name)
+        return getattr(self._reader_driver, name)
 
     def step(self) -> Any:  # noqa: ANN401 - an event
         """Return the next event."""
-        return self._follower.next_event()
+        return self._reader_driver.next_event()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     """The answer of a guard function: a reason to stop or None, or an awaitable of either."""
 
 
-class _Ends:
+class _StreamStopper:
     """Stops a driver's stream, holding the driver by a weak reference.
 
     Args:
@@ -43,10 +43,10 @@ class _Ends:
         if driver is not None:
             driver.stop(reason)
 
-    def let_go(self) -> None:
+    def release_source(self) -> None:
         driver = self._driver()
         if driver is not None:
-            driver.let_go()
+            driver.release_source()
 
 
 def is_awaited(rule: object) -> bool:
@@ -89,6 +89,6 @@ def guard(
         accumulator = machine.accumulator
         guards = Guards(lambda: accumulator.message)
     guards.add(kept, first_tokens, hold=hold)
-    machine.guard(guards, _Ends(driver))
-    driver.chain, driver.due = driver.timed(), -math.inf
+    machine.guard(guards, _StreamStopper(driver))
+    driver.chain, driver.due = driver.make_timed_chain(), -math.inf
     return kept

@@ -6,7 +6,7 @@ from inspect import isawaitable, iscoroutine
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
-from tokenstream.stream._reading.host import running
+from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._reading.reader import CLOSING_SECONDS
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Judges:
             awaited: True if the answers are known to be awaitable.
         """
         self._needs_room = self._needs_room or awaited
-        question.later = lambda about: self._put(question, about)
+        question.later = lambda about: self._ask_guard(question, about)
 
     def check(self) -> None:
         """Refuse to begin if a task is needed and none can be started.
@@ -93,7 +93,7 @@ class Judges:
                 "call .guard(), and read the stream inside `async with stream`"
             )
 
-    def _put(self, question: Question, about: Any) -> None:  # noqa: ANN401 - the function's argument
+    def _ask_guard(self, question: Question, about: Any) -> None:  # noqa: ANN401 - the function's argument
         from anyio import CancelScope
 
         said = question.ask(about)
@@ -108,14 +108,14 @@ class Judges:
             raise
         scope = CancelScope()
         self._running.add(scope)
-        self._pump.spawn(self._judge, question, said, scope)
+        self._pump.spawn(self._run_guard, question, said, scope)
 
-    async def _judge(self, question: Question, said: Awaitable[object], scope: CancelScope) -> None:
+    async def _run_guard(self, question: Question, said: Awaitable[object], scope: CancelScope) -> None:
         turn = question.turn
         answer: Callable[[], object] | None = None
         try:
             with scope:
-                answer = await _answer_of(question, said)
+                answer = await _await_answer(question, said)
         finally:
             self._running.discard(scope)
             if question.turn == turn:
@@ -128,27 +128,27 @@ class Judges:
             self._pump.wake()
 
 
-async def _answer_of(question: Question, said: Awaitable[object]) -> Callable[[], object]:
+async def _await_answer(question: Question, said: Awaitable[object]) -> Callable[[], object]:
     """Await a guard; return a function that records its answer, or raises its exception."""
     from anyio import get_cancelled_exc_class
 
     try:
         answer = await said
     except Exception as error:  # noqa: BLE001 - a guard may raise anything; the loop raises it again
-        return _raiser(error)
+        return _make_raiser(error)
     except get_cancelled_exc_class() as error:
         if _is_cancelled():
             raise
         # A guard without an answer must not count as one that lets the answer pass.
         failed = RuntimeError("the guard gave no answer: something that it awaited was cancelled")
         failed.__cause__ = error
-        return _raiser(failed)
+        return _make_raiser(failed)
     return lambda: question.take(answer)
 
 
 def _is_cancelled() -> bool:
     """Return True if this task was cancelled, False if something that it awaited was."""
-    host = running()
+    host = find_host()
     if host is None or host.name != "asyncio":
         # On trio, only the cancellation of this task raises it.
         return True
@@ -158,7 +158,7 @@ def _is_cancelled() -> bool:
     return task is None or task.cancelling() > 0
 
 
-def _raiser(error: Exception) -> Callable[[], object]:
+def _make_raiser(error: Exception) -> Callable[[], object]:
     def answer() -> None:
         raise error
 

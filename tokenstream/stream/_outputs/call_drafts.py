@@ -54,7 +54,7 @@ class CallDraftCursor:
         self._tools = tools
         self._begun = Calls(answer)
         self._ended = CheckedCursor(answer.accumulator, answer.choice, tools)
-        self._open: dict[int, _Writing] = {}
+        self._open: dict[int, _OpenCall] = {}
         """Calls that have begun and not ended, by part index."""
         self._given: set[int] = set()
         """Numbers of calls that were given whole; if the answer begins again, they get no drafts."""
@@ -91,12 +91,12 @@ class CallDraftCursor:
             return self.ready()
         if event.choice != self._answer.choice:
             return None
-        writing = self._open.get(event.part)
-        if writing is None or self._failure is not None:
+        open_call = self._open.get(event.part)
+        if open_call is None or self._failure is not None:
             return self.ready()
         if accumulator.held == self._held + len(event.fragment):
             self._held = accumulator.held
-        self._take(writing, writing.text.after(event))
+        self._take(open_call, open_call.text.after(event))
         return self._next()
 
     def end(self) -> CallDraft[Any, Any] | None:
@@ -110,8 +110,8 @@ class CallDraftCursor:
         if found is None and self._failure is None:
             # Nothing is left to give; this raises if a call that was given is missing.
             self._ended.end()
-            cut = next((writing for writing in self._open.values() if writing.shows), None)
-            self._failure = None if cut is None else self._cut(cut)
+            cut = next((open_call for open_call in self._open.values() if open_call.has_drafts), None)
+            self._failure = None if cut is None else self._make_cut_error(cut)
         return self._next(over=True) if found is None else found
 
     # -- within ------------------------------------------------------------------
@@ -134,49 +134,49 @@ class CallDraftCursor:
 
     def _catch_up(self) -> None:
         for call in self._begun.begun():
-            self._open[call.at] = _Writing(call, self._tools, again=call.number in self._given)
+            self._open[call.at] = _OpenCall(call, self._tools, again=call.number in self._given)
         # One at a time, so that a call is given before the error of the next one.
         ended = self._ended.ready()
         if ended is not None:
             self._finish(ended)
             return
         held = self._answer.accumulator.held
-        for writing in self._open.values():
-            if self._failure is None and (held != self._held or writing.is_new):
-                self._take(writing, writing.text.ready())
+        for open_call in self._open.values():
+            if self._failure is None and (held != self._held or open_call.is_new):
+                self._take(open_call, open_call.text.ready())
         self._held = held
 
-    def _take(self, writing: _Writing, piece: str | None) -> None:
+    def _take(self, open_call: _OpenCall, piece: str | None) -> None:
         """Read a piece of a call's arguments."""
-        before = writing.document.last
-        if piece is not None and writing.shows:
-            writing.document.feed(piece)
-            self._note(writing)
-        if writing.shows and (writing.is_new or writing.document.last is not before):
-            self._found.append(writing.drafted())
-        writing.is_new = False
+        before = open_call.document.last
+        if piece is not None and open_call.has_drafts:
+            open_call.document.feed(piece)
+            self._note_failure(open_call)
+        if open_call.has_drafts and (open_call.is_new or open_call.document.last is not before):
+            self._found.append(open_call.make_draft())
+        open_call.is_new = False
 
     def _finish(self, ended: ToolCall) -> None:
         """Queue a call that has ended, with its last draft."""
-        at = next(at for at, writing in self._open.items() if writing.text.begun.id == ended.id)
-        writing = self._open.pop(at)
-        writing.finish()
-        self._note(writing)
-        self._given.add(writing.call.number)
-        self._found.append(writing.drafted(ended))
+        at = next(at for at, open_call in self._open.items() if open_call.text.begun.id == ended.id)
+        open_call = self._open.pop(at)
+        open_call.finish()
+        self._note_failure(open_call)
+        self._given.add(open_call.call.number)
+        self._found.append(open_call.make_draft(ended))
 
-    def _note(self, writing: _Writing) -> None:
-        error = writing.document.stage.error
+    def _note_failure(self, open_call: _OpenCall) -> None:
+        error = open_call.document.stage.error
         if error is not None and not isinstance(error, TokenStreamError):
             self._failure = error
 
-    def _cut(self, writing: _Writing) -> Exception:
-        message, best = self._answer.message, writing.stage.partial()
-        error = incomplete(message, writing.text.text, whole=best.complete, errors=best.errors, best=best)
+    def _make_cut_error(self, open_call: _OpenCall) -> Exception:
+        message, best = self._answer.message, open_call.stage.partial()
+        error = incomplete(message, open_call.text.text, whole=best.complete, errors=best.errors, best=best)
         return placed(error, message, "", None)
 
 
-class _Writing:
+class _OpenCall:
     """A tool call that the model is writing.
 
     Args:
@@ -185,12 +185,12 @@ class _Writing:
         again: True if the call was given whole before the answer began again.
     """
 
-    __slots__ = ("_tools", "call", "document", "is_new", "shows", "stage", "text")
+    __slots__ = ("_tools", "call", "document", "has_drafts", "is_new", "stage", "text")
 
     def __init__(self, call: Begun, tools: ValidatedCalls, *, again: bool) -> None:
         self.call = call
         self._tools = tools
-        self.shows = call.start.name in tools.names and not again
+        self.has_drafts = call.start.name in tools.names and not again
         """True if drafts of it are given; a call of an unknown tool is given only at its end."""
         self.is_new = True
         """True until its first draft is given."""
@@ -198,7 +198,7 @@ class _Writing:
         self.text = ArgumentsText(call.part, free=call.start.type == "custom")
         self.document: Document[Partial[Any]] = Document(self.text, self.stage, "drafts")
 
-    def drafted(self, ended: ToolCall | None = None) -> CallDraft[Any, Any]:
+    def make_draft(self, ended: ToolCall | None = None) -> CallDraft[Any, Any]:
         """Return a draft of the call so far.
 
         Args:

@@ -40,7 +40,7 @@ class CheckedCursor(CallCursor):
         """Return the call that an event ends, even if its arguments are not JSON."""
         return self.ready() if event.__class__ in _TELLING else None
 
-    def waiting(self) -> CheckedCursor:
+    def make_waiting(self) -> CheckedCursor:
         """Return a cursor that gives the calls once the answer is complete."""
         return CheckedCursor(self.accumulator, self.choice, self._tools, wait=True)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.errors import MisuseError
 from tokenstream.sources import AsyncSource, Deferred
 from tokenstream.stream._reading.direct import Direct
-from tokenstream.stream._reading.host import running
+from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._reading.items import LOST, WAITED
 from tokenstream.stream._reading.reader import RUNNING, Reader, left
 from tokenstream.stream._reading.reader_native import NativeReader
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from tokenstream.stream._reading.host import Host
-    from tokenstream.stream._reading.items import Bell
+    from tokenstream.stream._reading.items import ArrivalBell
 
 
 class AsyncPump:
@@ -93,7 +93,7 @@ class AsyncPump:
         if reader is None:
             reader = self._reader = self._new_reader()
         else:
-            reader.stay_at_home()
+            reader.check_host()
         self.batch = iter(reader.take())
         return next(self.batch, None)
 
@@ -144,7 +144,7 @@ class AsyncPump:
             item = (self._clock(), LOST if arrived else WAITED)
         return item
 
-    def listen(self, bell: Bell, *, at_hand: bool = False) -> bool:
+    def listen(self, bell: ArrivalBell, *, at_hand: bool = False) -> bool:
         """Have a bell rung when an item arrives; return False if it will not ring.
 
         A task reads from now on, even if the loop itself could. The bell does not ring
@@ -173,14 +173,14 @@ class AsyncPump:
         reader.listen(bell)
         return True
 
-    def stay_at_home(self) -> None:
+    def check_host(self) -> None:
         """Refuse to wait for a source that is read in another event loop.
 
         Raises:
             MisuseError: It is, and that loop is still running.
         """
         if self._host is not None:
-            self._host.stay()
+            self._host.check_running()
 
     @property
     def has_task(self) -> bool:
@@ -200,7 +200,7 @@ class AsyncPump:
         source = self.source
         if source is None:
             raise RuntimeError("the source is closed")
-        host = self._host = self._host or running()
+        host = self._host = self._host or find_host()
         alone = self._needs_no_task if alone is None else alone
         if alone or host is None or (host.name == "trio" and self._tasks is None):
             return Direct(source, self._clock, host)
@@ -213,7 +213,7 @@ class AsyncPump:
     @property
     def waits_in_time(self) -> bool:
         """True if a read can be given a timeout and loses nothing when it strikes."""
-        host = self._host or running()
+        host = self._host or find_host()
         return self._needs_no_task or host is None or host.name != "trio" or self._tasks is not None
 
     @property
@@ -230,7 +230,7 @@ class AsyncPump:
     async def open_tasks(self) -> None:
         """Make it possible to start tasks, such as a guard's; on trio that takes a task group."""
         self._entered = True
-        self._host = self._host or running()
+        self._host = self._host or find_host()
         trio = self._host is not None and self._host.name == "trio"
         if not trio or self._tasks is not None or self.source is None:
             return
@@ -254,7 +254,7 @@ class AsyncPump:
         """
         if self._entered:
             return False
-        self._entered, self._tasks, self._host = True, tasks, self._host or running()
+        self._entered, self._tasks, self._host = True, tasks, self._host or find_host()
         self._go_on_in_task()
         return True
 
@@ -331,7 +331,7 @@ class AsyncPump:
         if reader is None:
             if source is None:
                 return None
-            reader = self._reader = Direct(source, self._clock, self._host or running())
+            reader = self._reader = Direct(source, self._clock, self._host or find_host())
         if reader.over and source is None:
             return None
         await reader.close(failed=failed)

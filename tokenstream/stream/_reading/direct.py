@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.sources import AsyncSource, Deferred
-from tokenstream.stream._reading.items import END, LOST, NOTABLE_SECONDS, Away, Failed, Opened
+from tokenstream.stream._reading.items import END, LOST, NOTABLE_SECONDS, Away, SourceFailed, SourceOpened
 from tokenstream.stream._reading.reader import CLOSING_SECONDS, closed
 from tokenstream.stream._reading.wake import shut_down
 from tokenstream.stream._said import homeless
@@ -99,10 +99,10 @@ class Direct:
         """True if the source needs an event loop that has ended."""
         return self._host is not None and not self._instant and self._host.is_over()
 
-    def stay_at_home(self) -> None:
+    def check_host(self) -> None:
         """Refuse to be read in a different event loop; if the first one has ended, report a failure."""
-        if self._host is not None and not self._instant and not self._host.stay():
-            self._put(Failed(homeless()))
+        if self._host is not None and not self._instant and not self._host.check_running():
+            self._put(SourceFailed(homeless()))
 
     async def wait(self, seconds: float | None) -> bool:
         """Read once; return True if an item or the end of the source came in time.
@@ -119,7 +119,7 @@ class Direct:
         except StopAsyncIteration:
             self._put(LOST if self._lost else END)
         except Exception as error:  # noqa: BLE001 - the stream raises it after the events before it
-            self._put(Failed(error))
+            self._put(SourceFailed(error))
         except BaseException:
             self._lost = not self._survives
             raise
@@ -211,7 +211,7 @@ class Direct:
         self._opening = True
         opened: AsyncSource = await source.open()
         self.source = opened
-        self._put(Opened(opened))
+        self._put(SourceOpened(opened))
 
     async def _close(self) -> None:
         source = self.source

@@ -47,7 +47,7 @@ class Host:
         """Return True if this loop has ended for good; may be called from any thread."""
         return not self.is_running() and not self.call(do_nothing)
 
-    def stay(self) -> bool:
+    def check_running(self) -> bool:
         """Return True if this loop runs the calling code, False if it has ended.
 
         Raises:
@@ -58,7 +58,7 @@ class Host:
         if self.is_over():
             return False
         raise MisuseError(
-            f"the stream is read in {self}, and cannot be read in {running() or 'no loop'}: "
+            f"the stream is read in {self}, and cannot be read in {find_host() or 'no loop'}: "
             "read it where it was opened, or open a new one"
         )
 
@@ -75,7 +75,7 @@ class Host:
         return f"{self.name} loop {id(self.loop):#x}"
 
 
-def running() -> Host | None:
+def find_host() -> Host | None:
     """Return the event loop running in this thread; None if there is none.
 
     Streams in one loop share the same `Host`, to save memory.

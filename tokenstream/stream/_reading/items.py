@@ -17,7 +17,7 @@ NOTABLE_SECONDS = 0.01
 """Shortest absence of the loop that is reported as `Away`."""
 
 
-class Opened:
+class SourceOpened:
     """The source was opened.
 
     Args:
@@ -32,7 +32,7 @@ class Opened:
         self.late = late
 
 
-class Failed:
+class SourceFailed:
     """The source raised an exception."""
 
     __slots__ = ("error",)
@@ -50,7 +50,7 @@ class Away:
         self.seconds = seconds
 
 
-class Bell(Protocol):
+class ArrivalBell(Protocol):
     """Wakes a waiting loop when something has arrived: an event of threading or anyio, or a queue entry."""
 
     def set(self) -> object:

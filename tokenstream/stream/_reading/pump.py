@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.sources import Deferred, SyncSource
 from tokenstream.sources._kinds import SKIPPED
-from tokenstream.stream._reading.items import END, LOST, WAITED, Failed, Opened
+from tokenstream.stream._reading.items import END, LOST, WAITED, SourceFailed, SourceOpened
 from tokenstream.stream._reading.read_ahead import Late, ReadAhead
 from tokenstream.stream._reading.wake import Watch, shut_down
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from tokenstream.stream._reading.items import Bell
+    from tokenstream.stream._reading.items import ArrivalBell
 
 _LONG_SECONDS = 590.0
 """Waits for the head this long or longer are left to the transport's timeout: a timer costs a thread."""
@@ -86,7 +86,7 @@ class Pump:
         self.chunks = chain(items, self.chunks or ())
         self.direct = None if self.bound is not None else self.chunks
 
-    def listen(self, bell: Bell) -> None:
+    def listen(self, bell: ArrivalBell) -> None:
         """Hand opening and reading to a thread, which rings the bell when something has arrived."""
         ahead, source = self._ahead, self.source
         if ahead is None:
@@ -191,7 +191,7 @@ class Pump:
                 waited = self.bound is not None and isinstance(error, late)
             else:
                 waited = watch.fired
-            return WAITED if waited else Failed(error)
+            return WAITED if waited else SourceFailed(error)
 
     @property
     def is_waiting(self) -> bool:
@@ -210,21 +210,21 @@ class Pump:
     def convert(self, item: object) -> Any:  # noqa: ANN401 - a payload, or an item of `_items`
         """Return the payload of an item of `direct`, or the next chunk if the item holds none."""
         source = self.source
-        own = item is END or item.__class__ is Failed
+        own = item is END or item.__class__ is SourceFailed
         if own or not isinstance(source, SyncSource) or source.convert is None:
             return item
         try:
             found = source.convert(item)
             return self._next(self.chunks or iter(())) if found is SKIPPED else found
         except Exception as error:  # noqa: BLE001 - as in `read`
-            return Failed(error)
+            return SourceFailed(error)
 
     def _next(self, chunks: Iterator[Any]) -> Any:  # noqa: ANN401 - a chunk, or END
         source = self.source
         if isinstance(source, SyncSource):
             return source.next_chunk(chunks, END)
         item: Any = next(chunks, END)
-        if item.__class__ is Opened:
+        if item.__class__ is SourceOpened:
             # The thread has opened the source and goes on reading.
             opened: Any = item.source
             self.source, self._socket = opened, opened.socket
@@ -266,7 +266,7 @@ class Pump:
                         return WAITED
                     raise
         self.replace(source)
-        return Opened(source, late=watch is not None and watch.fired)
+        return SourceOpened(source, late=watch is not None and watch.fired)
 
     # -- ending ------------------------------------------------------------
 

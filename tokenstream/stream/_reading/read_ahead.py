@@ -7,7 +7,7 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.stream._reading.items import Opened
+from tokenstream.stream._reading.items import SourceOpened
 from tokenstream.stream._reading.wake import shut_down
 from tokenstream.stream._said import log
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from tokenstream.sources import Deferred, SyncSource
-    from tokenstream.stream._reading.items import Bell
+    from tokenstream.stream._reading.items import ArrivalBell
 
 _MOST_AHEAD = 64
 """Chunks that are read ahead of the loop."""
@@ -36,7 +36,7 @@ class ReadAhead:
     Args:
         chunks: The chunks, which only the thread reads from now on.
         socket: Finds the socket to shut down to wake the thread; None if there is none.
-        opening: The source that the thread opens first; its chunks follow an `Opened`.
+        opening: The source that the thread opens first; its chunks follow a `SourceOpened`.
         bound: Limits the source's next read without loss, so that the thread can end without being woken.
     """
 
@@ -72,7 +72,7 @@ class ReadAhead:
         self._socket = socket
         self._opening = opening
         self._opened: SyncSource | None = None
-        self.bell: Bell | None = None
+        self.bell: ArrivalBell | None = None
         """Rung when something has arrived."""
         self._changed = threading.Condition()
         self._items: deque[Any] = deque()
@@ -191,7 +191,7 @@ class ReadAhead:
             self._reading, self._opening = True, None
         source = self._opened = opening.open()
         self._chunks, self._socket = source.chunks, source.socket
-        return self._put(Opened(source))
+        return self._put(SourceOpened(source))
 
     def _patiently(self, bound: Callable[[float | None], object]) -> Iterator[Any]:
         """Yield the chunks, checking at intervals whether to go on."""

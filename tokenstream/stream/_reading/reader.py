@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.sources import AsyncSource, Deferred
 from tokenstream.sources._kinds import SKIPPED
-from tokenstream.stream._reading.items import END, NOTABLE_SECONDS, WAITED, Away, Failed, Opened
+from tokenstream.stream._reading.items import END, NOTABLE_SECONDS, WAITED, Away, SourceFailed, SourceOpened
 from tokenstream.stream._reading.wake import shut_down
 from tokenstream.stream._said import homeless
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from tokenstream.stream._reading.host import Host
-    from tokenstream.stream._reading.items import Bell
+    from tokenstream.stream._reading.items import ArrivalBell
 
 _MOST_AHEAD = 64
 """Chunks to hold at most for the loop; it takes no more than that at once."""
@@ -84,7 +84,7 @@ class Reader:
         self._clock = clock
         self._host = host
         self._items: list[tuple[float, Any]] = []
-        self._filled: Bell | None = None
+        self._filled: ArrivalBell | None = None
         self._room: Event | None = None
         self._finished: Event | None = None
         self._whole: CancelScope | None = None
@@ -125,7 +125,7 @@ class Reader:
         """True if a bell is set that rings when something arrives."""
         return self._filled is not None
 
-    def listen(self, bell: Bell) -> None:
+    def listen(self, bell: ArrivalBell) -> None:
         """Ring this bell from now on whenever something arrives."""
         self._filled = bell
 
@@ -134,14 +134,14 @@ class Reader:
         """True if the task's event loop is over."""
         return self._host.is_over()
 
-    def stay_at_home(self) -> None:
+    def check_host(self) -> None:
         """Check that the event loop is the same as before; if that one is over, end with an error."""
-        if not self._host.stay():
+        if not self._host.check_running():
             self.abandon()
             self.over = True
             # An open source can be closed only in its own loop.
             self._closed = isinstance(self.source, AsyncSource)
-            self._items.append((self._clock(), Failed(homeless())))
+            self._items.append((self._clock(), SourceFailed(homeless())))
 
     async def wait(self, seconds: float | None) -> bool:
         """Wait until something has arrived or the task has ended; return False if the time ran out.
@@ -207,7 +207,7 @@ class Reader:
 
         if not self.over and not self._host.is_running():
             self.abandon()
-            if not self._host.stay():
+            if not self._host.check_running():
                 return
         self.stop()
         try:
@@ -269,14 +269,14 @@ class Reader:
             if isinstance(source, Deferred):
                 self.since = clock()
                 source = self.source = await source.open()
-                self._put(clock(), Opened(source))
+                self._put(clock(), SourceOpened(source))
             with CancelScope() as self._reading:
                 if not self.stopped:
                     await self._read(source)
         except StopAsyncIteration:
             self._put(clock(), END)
         except Exception as error:  # noqa: BLE001 - raised in the loop, in its place
-            self._put(clock(), Failed(error))
+            self._put(clock(), SourceFailed(error))
 
     async def _read(self, source: AsyncSource) -> None:
         clock, step, convert = self._clock, source.chunks.__anext__, source.convert

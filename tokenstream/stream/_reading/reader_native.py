@@ -11,7 +11,7 @@ import math
 from typing import TYPE_CHECKING
 
 from tokenstream.sources import Deferred
-from tokenstream.stream._reading.items import END, Failed, Opened
+from tokenstream.stream._reading.items import END, SourceFailed, SourceOpened
 from tokenstream.stream._reading.reader import CLOSING_SECONDS, Reader
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class NativeReader(Reader):
                     if isinstance(source, Deferred):
                         self.since = clock()
                         source = self.source = await source.open()
-                        self._put(clock(), Opened(source))
+                        self._put(clock(), SourceOpened(source))
                     if not self.stopped:
                         await self._read(source)
                 patience = math.inf
@@ -78,7 +78,7 @@ class NativeReader(Reader):
                 self._put(clock(), END)
                 patience = math.inf
             except Exception as error:  # noqa: BLE001 - raised in the loop, in its place
-                self._put(clock(), Failed(error))
+                self._put(clock(), SourceFailed(error))
                 patience = math.inf
             except CancelledError:
                 if not self.stopped:

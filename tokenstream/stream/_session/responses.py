@@ -9,7 +9,7 @@ from tokenstream.errors import MisuseError, StreamError
 from tokenstream.sources import AsyncSource, SyncSource
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._phase import Phase
-from tokenstream.stream._reading.items import END, WAITED, Away, Failed, Opened
+from tokenstream.stream._reading.items import END, WAITED, Away, SourceFailed, SourceOpened
 from tokenstream.stream._said import broken_off, concurrent
 from tokenstream.stream._session.session import Session
 from tokenstream.stream._sync_driver import SyncDriver
@@ -156,7 +156,7 @@ class Responses(Uncopied, Generic[StreamT]):
         try:
             # Deadlines apply to the answers, not to the connection.
             item = driver.pump.read(until) if session.several else driver.next_item()
-            if driver.verdict.asked is not None and item.__class__ is not Opened:
+            if driver.verdict.asked is not None and item.__class__ is not SourceOpened:
                 session.end()
             elif item is WAITED and session.several:
                 raise TimeoutError
@@ -174,7 +174,7 @@ class Responses(Uncopied, Generic[StreamT]):
 
     def _take(self, item: Any) -> None:  # noqa: ANN401 - what a pump brings
         driver, session = self._driver, self._session
-        if item is WAITED or item.__class__ is Opened:
+        if item is WAITED or item.__class__ is SourceOpened:
             driver.take(item, driver.clock())
             if driver.machine.error is not None:
                 session.end(driver.machine.error)
@@ -292,13 +292,13 @@ class AsyncResponses(Uncopied, Generic[AsyncStreamT]):
         driver, session = self._driver, self._session
         if driver.phase is Phase.ENDED:
             item = END
-        elif item is WAITED or item.__class__ in (Opened, Away):
+        elif item is WAITED or item.__class__ in (SourceOpened, Away):
             driver.take(item, now)
         if session.sorter is None and isinstance(driver.pump.source, AsyncSource):
             session.open(driver.pump.source)
         if driver.machine.error is not None:
-            item = Failed(driver.machine.error)
-        if item is WAITED or item.__class__ in (Opened, Away) or session.ends_with(item, (now, item)):
+            item = SourceFailed(driver.machine.error)
+        if item is WAITED or item.__class__ in (SourceOpened, Away) or session.ends_with(item, (now, item)):
             return
         session.take(item, (now, item))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from tokenstream.errors import MisuseError
-from tokenstream.stream._reading.items import END, LOST, Failed
+from tokenstream.stream._reading.items import END, LOST, SourceFailed
 from tokenstream.stream._said import broken_off, warn
 from tokenstream.stream._session.sorter import Sorter
 
@@ -111,7 +111,7 @@ class Session:
             item: An item from the pump.
             kept: The same item in the form that the pump's `put_back` takes, for the parent stream.
         """
-        if item.__class__ is Failed:
+        if item.__class__ is SourceFailed:
             failure: Exception | None = item.error
         elif item is LOST:
             failure = broken_off()

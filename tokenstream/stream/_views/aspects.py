@@ -77,7 +77,7 @@ class Cursors:
         from tokenstream.stages._tools.calls import ValidatedCalls
         from tokenstream.stream._outputs.call_drafts import CallDraftCursor
 
-        return CallDraftCursor(self._answer(None), ValidatedCalls(*tools, lenient=lenient, **named))
+        return CallDraftCursor(self._make_answer(None), ValidatedCalls(*tools, lenient=lenient, **named))
 
     def partials(
         self,
@@ -104,7 +104,7 @@ class Cursors:
                 document=document,
             )
 
-        return OutputCursor(self._answer(tool), stage, "drafts")
+        return OutputCursor(self._make_answer(tool), stage, "drafts")
 
     def items(
         self,
@@ -123,7 +123,7 @@ class Cursors:
         def stage() -> Items[Any]:
             return Items(type, at, fail_fast=fail_fast, lenient=lenient, document=document)
 
-        return OutputCursor(self._answer(tool), stage, "items")
+        return OutputCursor(self._make_answer(tool), stage, "items")
 
     def field(
         self,
@@ -138,7 +138,7 @@ class Cursors:
         from tokenstream.stream._outputs.cursor import OutputCursor
 
         return OutputCursor(
-            self._answer(tool), lambda: Field(at, lenient=lenient, document=document), "pieces"
+            self._make_answer(tool), lambda: Field(at, lenient=lenient, document=document), "pieces"
         )
 
     def result(
@@ -153,10 +153,10 @@ class Cursors:
         from tokenstream.stream._outputs.result import ResultCursor
 
         return ResultCursor(
-            self._answer(tool), type, self._driver.results, lenient=lenient, document=document
+            self._make_answer(tool), type, self._driver.results, lenient=lenient, document=document
         )
 
-    def _answer(self, tool: str | None) -> Answer:
+    def _make_answer(self, tool: str | None) -> Answer:
         from tokenstream.stream._outputs.documents import Answer
 
         if tool is not None and not isinstance(cast("object", tool), str):
@@ -164,24 +164,24 @@ class Cursors:
         return Answer(self._driver.accumulator, self._choice, tool, self._driver.stop)
 
 
-class Alone(Uncopied):
+class SingleConsumer(Uncopied):
     """The interface that views and `run` need of a driver, for a stream with a single consumer."""
 
     __slots__ = ()
 
-    def cursors(self, choice: int) -> Any:  # noqa: ANN401 - `Cursors` or a follower's `Views`
+    def cursors(self, choice: int) -> Any:  # noqa: ANN401 - `Cursors` or `SharedCursors`
         """Return the cursors for the aspects of a choice."""
         return Cursors(self, choice)
 
     @property
-    def own(self) -> Self:
+    def source_driver(self) -> Self:
         """The driver that reads the source; the readers of a broadcast share theirs."""
         return self
 
-    def choose(self, policy: Any, size: Any) -> None:  # noqa: ANN401 - checked by the hub
+    def set_options(self, policy: Any, size: Any) -> None:  # noqa: ANN401 - checked by the hub
         """Set the options of a broadcast; ignored by a driver with a single consumer."""
 
     @property
-    def by_event(self) -> Self:
+    def event_driver(self) -> Self:
         """The driver whose `step` returns each event."""
         return self

@@ -184,7 +184,7 @@ class CallCursor:
             raise difference(self.accumulator)
         return call
 
-    def waiting(self) -> CallCursor:
+    def make_waiting(self) -> CallCursor:
         """Return a cursor that gives the calls only once the answer is complete."""
         return CallCursor(self.accumulator, self.choice, wait=True)
 

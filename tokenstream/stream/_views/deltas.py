@@ -72,10 +72,12 @@ class DeltaCursor:
 
     def _gather(self, texts: dict[TextCursor, str | None]) -> None:
         """Queue the texts that cursors have missed, in the order of their parts."""
-        found = [piece for cursor, text in texts.items() if text for piece in self._pieces(cursor, text)]
+        found = [
+            piece for cursor, text in texts.items() if text for piece in self._split_by_part(cursor, text)
+        ]
         self._waiting.extend(delta for _, delta in sorted(found, key=lambda piece: piece[0]))
 
-    def _pieces(self, cursor: TextCursor, text: str) -> Iterator[tuple[tuple[int, int], Delta]]:
+    def _split_by_part(self, cursor: TextCursor, text: str) -> Iterator[tuple[tuple[int, int], Delta]]:
         """Yield the newest text of a cursor cut into parts, each with its part index and start position."""
         begin, choice = cursor.position - len(text), self._choice or self._accumulator.main
         for index, part in enumerate(self._accumulator.parts_from(choice, 0)):

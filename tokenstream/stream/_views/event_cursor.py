@@ -58,11 +58,11 @@ class EventCursor:
         "_choices",
         "_fields",
         "_given",
+        "_given_spent",
         "_head",
         "_readers",
         "_restarts",
         "_spent",
-        "_told_spent",
         "_usage",
     )
 
@@ -72,7 +72,7 @@ class EventCursor:
         self._restarts = accumulator.restarts
         self._spent: Usage | None = None
         """Usage of abandoned attempts, as of the last look."""
-        self._told_spent: Usage | None = None
+        self._given_spent: Usage | None = None
         """Usage of abandoned attempts, as the events given so far report it."""
         self._usage: tuple[Any, ...] = ()
         self._given = GrowingUsage()
@@ -88,31 +88,31 @@ class EventCursor:
     def ready(self) -> list[Event]:
         """Return events for everything new since the last look; empty if there is nothing."""
         choices, head, usage, spent = self._accumulator.standing()
-        told: list[Event] = []
+        events: list[Event] = []
         if choices is not self._choices or spent is not self._spent:
-            self._begin_again(choices, spent, told)
+            self._begin_again(choices, spent, events)
         # Finish reasons first: another thread may be writing, and all parts before a reason are there then.
         states = sorted(choices.copy().items())
-        finishes = {index: _finish_of(state) for index, state in states}
+        finishes = {index: _make_finish(state) for index, state in states}
         self._begun = self._begun or bool(states or head[3] or usage.counts or usage.report)
-        self._tell_head(head, finishes, told)
-        told.extend(_changed(head[3], self._fields, 0, shared=True))
+        self._add_head(head, finishes, events)
+        events.extend(_list_changes(head[3], self._fields, 0, shared=True))
         for index, state in states:
             reader = self._readers.get(index)
             if reader is None:
                 reader = self._readers[index] = _ChoiceCursor(state)
-            told.extend(reader.ready())
-        self._tell_usage(usage, told)
+            events.extend(reader.ready())
+        self._add_usage(usage, events)
         for index, finish in finishes.items():
             reader = self._readers[index]
             if finish is not None and finish != reader.finish:
-                told.append(finish)
+                events.append(finish)
             reader.finish = finish
-        return told
+        return events
 
     # -- within ------------------------------------------------------------
 
-    def _begin_again(self, choices: dict[int, ChoiceState], spent: Usage | None, told: list[Event]) -> None:
+    def _begin_again(self, choices: dict[int, ChoiceState], spent: Usage | None, events: list[Event]) -> None:
         """Add an event for a restart of the answer, or for a new attempt whose usage is counted apart."""
         restarted = choices is not self._choices
         self._choices, self._spent = choices, spent
@@ -121,52 +121,52 @@ class EventCursor:
         if not restarted and (spent is None or spent.source == "reported"):
             return
         finished = any(reader.finish is not None for reader in self._readers.values())
-        self._tell_counts(_less(spent, self._told_spent, self._given), told)
-        counted = self._given.with_spent(self._told_spent, final=finished)
-        self._told_spent = counted or Usage(source="partial")
+        self._add_counts(_find_missing(spent, self._given_spent, self._given), events)
+        counted = self._given.with_spent(self._given_spent, final=finished)
+        self._given_spent = counted or Usage(source="partial")
         self._given, self._usage = GrowingUsage(), ()
         if not restarted and self._begun:
-            told.append(Resumed("continue"))
+            events.append(Resumed("continue"))
             return
         given_up, restarts = self._accumulator.given_up, self._accumulator.restarts
         if given_up is not None and restarts != self._restarts:
-            told.append(given_up.event)
+            events.append(given_up.event)
         else:
-            told.append(Restarted(Message.model_construct()))
+            events.append(Restarted(Message.model_construct()))
         self._restarts = restarts
         self._forget()
 
-    def _tell_head(
-        self, head: tuple[Any, ...], finishes: dict[int, Finish | None], told: list[Event]
+    def _add_head(
+        self, head: tuple[Any, ...], finishes: dict[int, Finish | None], events: list[Event]
     ) -> None:
         known = id, model, role = head[:3]
         taken_back = any(
             reader.finish is not None and finishes[index] is None for index, reader in self._readers.items()
         )
         if taken_back or (known != self._head and (self._begun or known != _BLANK)):
-            told.append(MessageStart(id, model, role, another=taken_back))
+            events.append(MessageStart(id, model, role, another=taken_back))
             self._begun, self._head = True, known
         if taken_back:
             for reader in self._readers.values():
                 reader.finish = None
 
-    def _tell_usage(self, usage: GrowingUsage, told: list[Event]) -> None:
+    def _add_usage(self, usage: GrowingUsage, events: list[Event]) -> None:
         # Copied, because the counts grow in place.
         now = (dict(usage.counts), dict(usage.report), self._spent)
         if now == self._usage:
             return
         self._usage = now
-        self._tell_counts(
-            _less(usage.with_spent(self._spent, final=True), self._told_spent, self._given), told
+        self._add_counts(
+            _find_missing(usage.with_spent(self._spent, final=True), self._given_spent, self._given), events
         )
 
-    def _tell_counts(self, usage: Usage | None, told: list[Event]) -> None:
+    def _add_counts(self, usage: Usage | None, events: list[Event]) -> None:
         if usage is None:
             return
         counts, report = dict(self._given.counts), dict(self._given.report)
         self._given.add(usage)
         if counts != self._given.counts or report != self._given.report:
-            told.append(UsageUpdate(usage))
+            events.append(UsageUpdate(usage))
 
 
 class _ChoiceCursor:
@@ -195,17 +195,17 @@ class _ChoiceCursor:
         for cursor in self._open:
             yield from cursor.ready()
         self._open = [cursor for cursor in self._open if not cursor.over]
-        yield from _changed(state.provider_data, self._fields, state.index, shared=False)
+        yield from _list_changes(state.provider_data, self._fields, state.index, shared=False)
 
 
-def _finish_of(state: ChoiceState) -> Finish | None:
+def _make_finish(state: ChoiceState) -> Finish | None:
     reason = state.finish_reason
     if reason is None:
         return None
     return Finish(reason, state.raw_finish_reason, state.finish_message, choice=state.index)
 
 
-def _changed(
+def _list_changes(
     fields: dict[str, Any], seen: dict[str, tuple[Any, int]], choice: int, *, shared: bool
 ) -> Iterator[Event]:
     """Yield the fields of an answer that are new or changed; for a list that grew, only its new items."""
@@ -222,7 +222,7 @@ def _changed(
             yield Unknown(name, data, choice=choice, kind="field", shared=shared)
 
 
-def _less(counted: Usage | None, known: Usage | None, given: GrowingUsage) -> Usage | None:
+def _find_missing(counted: Usage | None, known: Usage | None, given: GrowingUsage) -> Usage | None:
     """Return the usage to report so that, added to `known`, it makes `counted`; None if `counted` is.
 
     Args:

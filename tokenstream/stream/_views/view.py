@@ -78,7 +78,7 @@ class _Left:
         """End the loop."""
         raise self._end
 
-    def waiting(self) -> _Left:
+    def make_waiting(self) -> _Left:
         """Return the cursor for a view of complete calls, which is closed too."""
         return self
 
@@ -249,7 +249,7 @@ class ToolCallView(View[CallT]):
     def when_complete(self) -> View[CallT]:
         """Return a view that holds all calls until the whole answer is complete."""
         cursor: Any = self._cursor
-        return View(self._driver, cursor.waiting(), self._instead)
+        return View(self._driver, cursor.make_waiting(), self._instead)
 
 
 class AsyncToolCallView(AsyncView[CallT]):
@@ -260,7 +260,7 @@ class AsyncToolCallView(AsyncView[CallT]):
     def when_complete(self) -> AsyncView[CallT]:
         """Return a view that holds all calls until the whole answer is complete."""
         cursor: Any = self._cursor
-        return AsyncView(self._driver, cursor.waiting(), self._instead)
+        return AsyncView(self._driver, cursor.make_waiting(), self._instead)
 
 
 def repairs_of(cursor: object) -> tuple[Repair, ...]:

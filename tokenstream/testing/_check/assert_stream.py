@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from tokenstream.errors import MisuseError, OutputIncomplete, StreamError
-from tokenstream.stream._reading.host import running
+from tokenstream.stream._reading.host import find_host
 from tokenstream.testing._pytest.diff import differences
 from tokenstream.testing._recordings.chunking import Seed
 from tokenstream.testing._recordings.cut_places import cut_places, recording_of
@@ -111,7 +111,7 @@ def assert_stream(
     trial: _Trial[Any] = _Trial(recording_of(recording), allow, chunkings, cuts)
     if not _is_async(handler):
         return _drive(trial, handler, options)
-    if running() is not None:
+    if find_host() is not None:
         raise MisuseError("an event loop is running already: use `await testing.aassert_stream(handler, …)`")
     from anyio import run
 

@@ -10,7 +10,7 @@ from tokenstream.sources import AsyncSource, Deferred, SyncSource
 from tokenstream.sources._awaited import is_awaitable
 from tokenstream.sources._kinds import named
 from tokenstream.sources._plain import is_file
-from tokenstream.stream._base import reader_of
+from tokenstream.stream._base import find_driver
 from tokenstream.stream._reading.pump import Pump
 from tokenstream.stream._tap.beside import (
     AsyncBeside,
@@ -40,7 +40,7 @@ def note_stream(stream: Stream | AsyncStream, notes: Notes) -> None:
     Raises:
         MisuseError: The stream has begun to read, or is closed.
     """
-    driver: Any = reader_of(stream)
+    driver: Any = find_driver(stream)
     pump = driver.pump
     source = pump.source
     if source is None or stream.metrics.first_byte is not None:
