@@ -1,4 +1,4 @@
-"""What has been said so far: values that never change and round-trip through JSON."""
+"""Messages and checkpoints: immutable values that round-trip through JSON."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ FinishReason: TypeAlias = Literal[
     "error",
     "unknown",
 ]
-"""Why generation ended, in words that do not depend on the provider."""
+"""The reason why generation ended, normalised across providers."""
 
 
 class Message(Value):
-    """One answer of a model, as far as it has come.
+    """One answer of a model, as far as it has arrived.
 
     Example:
         >>> message = Message(parts=(TextPart(text="Hello"),), ending="complete")
@@ -77,26 +77,26 @@ class Message(Value):
     """
 
     choice: int = 0
-    """Which of the alternative answers this is."""
+    """The index of this alternative answer."""
     id: str | None = None
     model: str | None = None
     role: str = "assistant"
     parts: tuple[Part, ...] = ()
-    """What the message is made of, in the order in which it came."""
+    """The parts of the message, in the order in which they began."""
     usage: Usage | None = None
     """Token counts; None until the provider reports some."""
     finish_reason: FinishReason | None = None
-    """Why generation ended; None when no reason was sent."""
+    """The reason why generation ended; None if none was sent."""
     raw_finish_reason: str | None = None
-    """The provider's own word for it."""
+    """The provider's own word for the finish reason."""
     ending: Ending = "streaming"
-    """How the message ended."""
+    """The verdict on how the message ended."""
     provider_data: dict[str, Any] = Field(default_factory=dict)
-    """Fields of the answer that this library has no word for."""
+    """Fields of the answer that this library does not know, by name."""
     format: str | None = None
-    """The name of the format that it came in; None where none is known."""
+    """The name of the answer's format; None if unknown."""
     finish_message: str | None = None
-    """The provider's sentence on why generation ended, where it sends one."""
+    """The provider's explanation of the finish reason, if it sends one."""
 
     @property
     def text(self) -> str:
@@ -104,10 +104,10 @@ class Message(Value):
         return "".join([part.text for part in self.parts if part.kind == "text"])
 
     def join_text(self, separator: str = "\n\n") -> str:
-        r"""Return the text with something between its parts, which `text` joins as they are.
+        r"""Return the text with a separator between its parts, which `text` joins without one.
 
         Args:
-            separator: What stands between two parts.
+            separator: The text to put between two parts.
 
         Example:
             >>> Message(parts=(TextPart(text="Let me look."), TextPart(text="It rains."))).join_text()
@@ -117,7 +117,7 @@ class Message(Value):
 
     @property
     def reasoning(self) -> str:
-        """All reasoning that was shown, joined."""
+        """All visible reasoning, joined."""
         return "".join([part.text for part in self.parts if part.kind == "reasoning"])
 
     @property
@@ -127,31 +127,31 @@ class Message(Value):
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
-        """The calls of the application's tools; those that the provider runs itself are in `parts`."""
+        """Calls of the application's tools; calls that the provider runs itself are only in `parts`."""
         return tuple(part for part in self.parts if part.kind == "tool_call")
 
     @property
     def citations(self) -> tuple[Citation, ...]:
-        """The sources that were named."""
+        """The sources that the answer cites."""
         return tuple(part for part in self.parts if part.kind == "citation")
 
     @property
     def images(self) -> tuple[FoundImage, ...]:
-        """The images that the provider's search found; those that the model made are `MediaPart`s."""
+        """The images that the provider's search found; images made by the model are `MediaPart`s."""
         from tokenstream.formats._kit.found import images_in
 
         return images_in(self.provider_data)
 
     @property
     def related_questions(self) -> tuple[str, ...]:
-        """The questions that the provider suggests to ask next."""
+        """Follow-up questions that the provider suggests."""
         from tokenstream.formats._kit.found import questions_in
 
         return questions_in(self.provider_data)
 
     @property
     def complete(self) -> bool:
-        """Whether the answer came to its end."""
+        """True if the answer came to its end: `ending` is "complete"."""
         return self.ending == "complete"
 
     if not TYPE_CHECKING:
@@ -170,11 +170,11 @@ class Message(Value):
         """Return the assistant's turn for OpenAI Chat Completions: one of its `messages`.
 
         Args:
-            drop: What to leave out: names of kinds, or "all" that has no place there.
-            reasoning_field: Where the server looks for reasoning that is plain text.
+            drop: Kinds of content to leave out, or "all" for everything that the API does not accept.
+            reasoning_field: The server's field for plain-text reasoning.
 
         Raises:
-            NotExpressible: The message holds what has no place there, or nothing at all.
+            NotExpressible: The message has content that the API does not accept, or no content at all.
 
         Example:
             >>> Message(parts=(TextPart(text="Hi"),)).to_openai_chat()
@@ -188,10 +188,10 @@ class Message(Value):
         """Return the assistant's turn for OpenAI Responses: items of its `input`.
 
         Args:
-            drop: What to leave out: names of kinds, or "all" that has no place there.
+            drop: Kinds of content to leave out, or "all" for everything that the API does not accept.
 
         Raises:
-            NotExpressible: The message holds what has no place there, or nothing at all.
+            NotExpressible: The message has content that the API does not accept, or no content at all.
 
         Example:
             >>> Message(parts=(TextPart(text="Hi"),)).to_openai_responses()
@@ -205,10 +205,10 @@ class Message(Value):
         """Return the assistant's turn for Anthropic Messages: one of its `messages`.
 
         Args:
-            drop: What to leave out: names of kinds, or "all" that has no place there.
+            drop: Kinds of content to leave out, or "all" for everything that the API does not accept.
 
         Raises:
-            NotExpressible: The message holds what has no place there, or nothing at all.
+            NotExpressible: The message has content that the API does not accept, or no content at all.
 
         Example:
             >>> Message(parts=(TextPart(text="Hi"),)).to_anthropic()
@@ -222,10 +222,10 @@ class Message(Value):
         """Return the assistant's turn for Gemini's generateContent: one of its `contents`.
 
         Args:
-            drop: What to leave out: names of kinds, or "all" that has no place there.
+            drop: Kinds of content to leave out, or "all" for everything that the API does not accept.
 
         Raises:
-            NotExpressible: The message holds what has no place there, or nothing at all.
+            NotExpressible: The message has content that the API does not accept, or no content at all.
 
         Example:
             >>> Message(parts=(TextPart(text="Hi"),)).to_gemini()
@@ -239,10 +239,10 @@ class Message(Value):
         """Return the assistant's turn for Bedrock's Converse: one of its `messages`, as boto3 takes it.
 
         Args:
-            drop: What to leave out: names of kinds, or "all" that has no place there.
+            drop: Kinds of content to leave out, or "all" for everything that the API does not accept.
 
         Raises:
-            NotExpressible: The message holds what has no place there, or nothing at all.
+            NotExpressible: The message has content that the API does not accept, or no content at all.
 
         Example:
             >>> Message(parts=(TextPart(text="Hi"),)).to_bedrock()
@@ -256,10 +256,10 @@ class Message(Value):
         """Return the assistant's turn for Ollama's own chat: one of its `messages`.
 
         Args:
-            drop: What to leave out: names of kinds, or "all" that has no place there.
+            drop: Kinds of content to leave out, or "all" for everything that the API does not accept.
 
         Raises:
-            NotExpressible: The message holds what has no place there, or nothing at all.
+            NotExpressible: The message has content that the API does not accept, or no content at all.
 
         Example:
             >>> Message(parts=(TextPart(text="Hi"),)).to_ollama()
@@ -273,10 +273,10 @@ class Message(Value):
         """Return the assistant's turn for Cohere's v2 chat: one of its `messages`.
 
         Args:
-            drop: What to leave out: names of kinds, or "all" that has no place there.
+            drop: Kinds of content to leave out, or "all" for everything that the API does not accept.
 
         Raises:
-            NotExpressible: The message holds what has no place there, or nothing at all.
+            NotExpressible: The message has content that the API does not accept, or no content at all.
 
         Example:
             >>> Message(parts=(TextPart(text="Hi"),)).to_cohere()
@@ -290,10 +290,10 @@ class Message(Value):
         """Return the assistant's turn for Mistral's own chat: one of its `messages`.
 
         Args:
-            drop: What to leave out: names of kinds, or "all" that has no place there.
+            drop: Kinds of content to leave out, or "all" for everything that the API does not accept.
 
         Raises:
-            NotExpressible: The message holds what has no place there, or nothing at all.
+            NotExpressible: The message has content that the API does not accept, or no content at all.
 
         Example:
             >>> Message(parts=(TextPart(text="Hi"),)).to_mistral()
@@ -305,9 +305,9 @@ class Message(Value):
 
 
 class Checkpoint(Value):
-    """Where an answer stands: what there is of it, and what a server is told to go on from there.
+    """The state of an unfinished answer: its messages so far, and the position to resume it at.
 
-    `Stream.from_checkpoint` goes on with one, in another process too.
+    `Stream.from_checkpoint` continues from one, also in another process.
 
     Example:
         >>> kept = Checkpoint(messages=(Message(parts=(TextPart(text="Hel"),)),), position=7)
@@ -316,24 +316,24 @@ class Checkpoint(Value):
     """
 
     messages: tuple[Message, ...] = ()
-    """What there is of each alternative answer, by index."""
+    """The alternative answers so far, by index."""
     format: str | None = None
-    """The format that the answer came in; None while it was not known."""
+    """The answer's format; None if it was not known yet."""
     last_event_id: str | None = None
-    """The id of the last SSE event, where the server gave one."""
+    """The id of the last SSE event; None if the server sent none."""
     events_seen: int = 0
-    """Events that had been decoded."""
+    """Number of events that had been decoded."""
     tool_calls_delivered: tuple[str, ...] = ()
     """Ids of the tool calls that had been handed out."""
     version: int = 1
-    """What is kept here, and how: another number is another way."""
+    """Version of the checkpoint's contents; another version cannot be read."""
     position: int | str | None = None
-    """What a server is asked to go on after: OpenAI's `sequence_number`, Google's `event_id`; None where
-    the answer cannot be gone on with."""
+    """The position to resume after: OpenAI's `sequence_number` or Google's `event_id`; None if the
+    answer cannot be resumed."""
     state: dict[str, Any] | None = None
-    """What the format needs in order to read on, for `from_checkpoint` alone; None where it cannot."""
+    """The format's own state for `from_checkpoint`; None if the answer cannot be resumed."""
 
     @property
     def message(self) -> Message:
-        """What there is of the answer: the first alternative."""
+        """The first alternative answer so far."""
         return self.messages[0] if self.messages else Message()
