@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args, ove
 
 from tokenstream.errors import MisuseError
 from tokenstream.events import Event, Finish, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
-from tokenstream.partial_json._repairs import checked_lenient
+from tokenstream.partial_json._repairs import check_lenient
 from tokenstream.stages._handlers import Entry, Run, ToolFailed
 from tokenstream.stages._tools.kinds import FunctionTool
 from tokenstream.turns._results import ToolResults
@@ -94,7 +94,7 @@ class Router:
         if tools is not None:
             functions = _functions(tools)
             for made in tools.checks():
-                self._add_tool(functions[made.name], made.name, None, checked_lenient(lenient), made)
+                self._add_tool(functions[made.name], made.name, None, check_lenient(lenient), made)
 
     def __repr__(self) -> str:
         return f"<Router with {len(self._entries)} handlers>"
@@ -250,7 +250,7 @@ class Router:
         Raises:
             MisuseError: The router already has a tool of that name, or no function was given.
         """
-        checked_lenient(lenient)
+        check_lenient(lenient)
         if name is not None and not isinstance(name, str):
             return self._add_tool(name, _name_of(name), None, lenient)
 

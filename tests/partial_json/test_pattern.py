@@ -54,7 +54,7 @@ def test_each_value_stands_to_a_path_as_its_own_path_does(document: Any, at: At,
         if isinstance(event, ValueStart):
             starts.append(matcher.start(event))
         elif isinstance(event, ValueDone):
-            dones.append(matcher.done(event))
+            dones.append(matcher.finish(event))
 
     assert [_expected(at, event.path) for event in events if isinstance(event, ValueStart)] == starts
     assert [_expected(at, event.path) for event in events if isinstance(event, ValueDone)] == dones
@@ -67,7 +67,7 @@ def _found(at: At, document: Any) -> list[tuple[str | int, ...]]:
         if isinstance(event, ValueStart) and matcher.start(event) == 0:
             found.append(event.path)
         elif isinstance(event, ValueDone):
-            matcher.done(event)
+            matcher.finish(event)
     return found
 
 
@@ -154,6 +154,6 @@ def test_a_deep_document_costs_what_a_flat_one_costs() -> None:
         if isinstance(event, ValueStart):
             matcher.start(event)
         elif isinstance(event, ValueDone):
-            matcher.done(event)
+            matcher.finish(event)
 
     assert [0, 0, 1] == looked_up

@@ -33,14 +33,14 @@ class Missing(Enum):
 
         def __getattr__(self, name: str) -> NoReturn:
             # Names such as `__rich_repr__`, which Python and its tools ask of any object, are not fields.
-            asked = f"Missing has no {name}" if name.startswith("_") else _advice(f".{name}")
+            asked = f"Missing has no {name}" if name.startswith("_") else _explain(f".{name}")
             raise AttributeError(asked, name=name, obj=self)
 
         def __getitem__(self, key: object) -> NoReturn:
-            raise AttributeError(_advice(f"[{key!r}]"), name=str(key), obj=self)
+            raise AttributeError(_explain(f"[{key!r}]"), name=str(key), obj=self)
 
 
-def _advice(asked: str) -> str:
+def _explain(asked: str) -> str:
     return (
         f"{asked} was read on MISSING, a value that has not arrived yet; ask the draft for the whole path: "
         'draft.get("a", "b") returns MISSING then, and draft.get(lambda r: r.a.b) returns None'

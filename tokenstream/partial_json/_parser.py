@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tokenstream.partial_json._choice import check_choice
 from tokenstream.partial_json._document import ARR, OBJ, STR, Document, new_event
-from tokenstream.partial_json._repairs import checked_lenient
+from tokenstream.partial_json._repairs import check_lenient
 from tokenstream.partial_json._strict.grammar import COLON, IN_KEY, IN_STRING, VALUE
 from tokenstream.partial_json._strict.reader import StrictReader, check_text
 from tokenstream.partial_json._strict.strings import LONGEST_ESCAPE, SHORT, read_codes, scan_string
@@ -46,7 +46,7 @@ def _make_reader(
     choice: DocumentChoice | None,
     accepts: Callable[[Any], bool] | None = None,
 ) -> StrictReader | LenientReader | ChoosingReader:
-    closed = checked_lenient(lenient) == "closed"
+    closed = check_lenient(lenient) == "closed"
     # The lenient readers are imported only when needed.
     if choice in {"last", "matching"}:
         from tokenstream.partial_json._lenient.choosing import ChoosingReader

@@ -132,7 +132,7 @@ class PathMatcher:
             self._scalar = stands
         return stands
 
-    def done(self, event: ValueDone) -> int:
+    def finish(self, event: ValueDone) -> int:
         """Return the position of a finished value, as `start` does."""
         if event.value.__class__ is not dict and event.value.__class__ is not list:
             return self._scalar

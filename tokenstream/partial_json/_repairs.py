@@ -59,7 +59,7 @@ REPAIRS: tuple[RepairName, ...] = get_args(RepairName)
 """The closed list of names, in alphabetical order."""
 
 
-def checked_lenient(lenient: object) -> Lenient:
+def check_lenient(lenient: object) -> Lenient:
     """Return the value of `lenient=`, checked.
 
     Raises:

@@ -181,7 +181,7 @@ class Search(Reading, Generic[OutT]):
 
     def _done(self, event: ValueDone, out: list[OutT]) -> None:
         value = event.value
-        stands = self._matcher.done(event)
+        stands = self._matcher.finish(event)
         if value is None or value is True or value is False:
             self._note(_NULL if value is None else "literal", stands, out)
         if stands <= 1:

@@ -61,7 +61,7 @@ def continue_number(reader: StrictReader, text: str, position: int, out: list[JS
     reader.held += text[position:end]
     if is_too_long(reader.held):
         reader.document.exceed_digits(reader.held, reader.number_at)
-        return reader.leave_off()
+        return reader.stop_reading()
     if end < len(text) and reader.state in ACCEPTED:
         return end_number(reader, end, out)
     reader.document.show_number(reader.held)
@@ -73,7 +73,7 @@ def end_number(reader: StrictReader, end: int, out: list[JSONEvent]) -> int:
     value = parse_number(reader.held, decimals=reader.document.decimals)
     if value is None:
         reader.document.exceed_exponent(reader.held, reader.number_at)
-        return reader.leave_off()
+        return reader.stop_reading()
     reader.held = ""
     reader.document.end_atom(value, reader.base + end, out)
     reader.end_value()

@@ -28,7 +28,7 @@ _SHOWN = STR | ARR | OBJ
 _OPENERS = "{["
 
 
-def _after_reading(name: str) -> Callable[..., Any]:
+def _read_before(name: str) -> Callable[..., Any]:
     """Return the list method of that name, preceded by reading the piece."""
     way: Callable[..., Any] = getattr(list, name)
 
@@ -71,7 +71,7 @@ for _name in (
     *("__reversed__", "__rmul__", "__setitem__", "append", "clear", "copy", "count", "extend"),
     *("index", "insert", "pop", "remove", "reverse", "sort"),
 ):
-    setattr(LateEvents, _name, _after_reading(_name))
+    setattr(LateEvents, _name, _read_before(_name))
 
 
 class LateReader(ABC):

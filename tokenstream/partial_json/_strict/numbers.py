@@ -28,6 +28,7 @@ ACCEPTED = frozenset({_ZERO, _INTEGER, _FRACTION, _POWER})
 
 _POSITIVE = "123456789"
 _ANY = "0123456789"
+# The tables map the next character to the next state; `_NEXT` has one for each state, by its number.
 _FIRST = {"0": _ZERO, **dict.fromkeys(_POSITIVE, _INTEGER)}
 _OPEN_END = {"e": _EXPONENT, "E": _EXPONENT}
 _POWERS = dict.fromkeys(_ANY, _POWER)

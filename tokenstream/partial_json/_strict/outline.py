@@ -9,6 +9,7 @@ _MARKS = b'[{]}"'
 _NO_MARKS = bytes(set(range(256)) - set(_MARKS))
 _NO_OPENERS = bytes(set(range(256)) - set(b"[{"))
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+"""Change of depth at each bracket, as signed bytes: 1 or -1."""
 _MOST_LOOKS = 32
 """Bound on passes over the brackets; each pass removes the pairs that have nothing between them."""
 _SHORT = 20_000
@@ -21,6 +22,7 @@ _MEMBERS = ('": "', '":"')
 _LONG = 256
 """Length in characters from which an open string is read separately."""
 _BOUNDARIES = ",]}[{"
+"""Characters next to which a piece may be cut."""
 
 
 def blank_escapes(text: str) -> str:

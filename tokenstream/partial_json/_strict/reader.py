@@ -191,9 +191,9 @@ class StrictReader(LateReader):
     def refuse(self, position: int, expected: str) -> int:
         """Set the error of an unexpected character; return a position past the end."""
         self.document.refuse(self.base + position, expected)
-        return self.leave_off()
+        return self.stop_reading()
 
-    def leave_off(self) -> int:
+    def stop_reading(self) -> int:
         """Stop reading after an error; return a position past the end."""
         self.at = FAILED
         return _FAR
@@ -209,14 +209,14 @@ class StrictReader(LateReader):
     @under("{", VALUE, FIRST_ELEMENT)
     def _begin_object(self, text: str, position: int, out: list[JSONEvent]) -> int:
         if not self.document.open({}, self.base + position, out):
-            return self.leave_off()
+            return self.stop_reading()
         self.at = FIRST_KEY
         return position + 1
 
     @under("[", VALUE, FIRST_ELEMENT)
     def _begin_array(self, text: str, position: int, out: list[JSONEvent]) -> int:
         if not self.document.open([], self.base + position, out):
-            return self.leave_off()
+            return self.stop_reading()
         self.at = FIRST_ELEMENT
         return position + 1
 

@@ -69,10 +69,13 @@ _BEHIND = {
 _NEXT = {dict: (AFTER_FIELD, FIRST_KEY), list: (AFTER_ELEMENT, FIRST_ELEMENT)}
 """States of that container afterwards: non-empty and empty case."""
 _BRACKETS: dict[type, bytes] = {dict: b"{", list: b"["}
+"""Opening bracket of each class of container."""
 _CLASSES = {ord("{"): dict, ord("["): list, ord('"'): str}
+"""Class of the value that each character begins."""
 _CLOSERS = bytes.maketrans(b"[{", b"]}")
 _SIGNS = {b"{": "{", b"[": "["}
 _ENDS = {"{": "}", "[": "]"}
+"""Closing bracket of each opening one."""
 
 
 def _refuse(word: str) -> NoReturn:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _SPACE = " \t\n\r"
 _CLOSERS = {"{": "}", "[": "]"}
 _PARTS = frozenset(("log", "length", "_distinct", "name", "tail", "rest"))
+"""Slots of a `FilledObject`, which a `LateObject` fills on first access."""
 
 
 def find_closer(text: str) -> str:

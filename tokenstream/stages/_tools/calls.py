@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.json import is_one_value
 from tokenstream.errors import InvalidJSON, LimitExceeded, OutputInvalid
 from tokenstream.limits import DEFAULT_LIMITS
-from tokenstream.partial_json._repairs import checked_lenient
+from tokenstream.partial_json._repairs import check_lenient
 from tokenstream.stages._tools.call import CheckedCall
 from tokenstream.stages._tools.draft import CallDraft, CallPartials
 from tokenstream.stages._tools.kinds import gather
@@ -64,7 +64,7 @@ class ValidatedCalls:
         """Always None: what is wrong with a call is on the call."""
         self.stop: str | None = None
         by_name = lenient if isinstance(lenient, Mapping) else None
-        for_all = checked_lenient(lenient) if by_name is None else False
+        for_all = check_lenient(lenient) if by_name is None else False
         self._tools = gather(tools, named)
         self._lenient: Mapping[str, Lenient] = by_name or dict.fromkeys(self._tools, for_all)
         """How the arguments of a tool are read where they are no JSON."""
