@@ -163,7 +163,7 @@ def skip_block_comment(reader: LenientReader, text: str, position: int, out: lis
 
 
 def end_cut_comment(reader: LenientReader, text: str) -> int:
-    """End a comment that the text ends in; refuse it inside a document, whose rest it may hold."""
+    """End a comment that the end of the text cuts; in a document, refuse it: it may hide the rest."""
     reader.reading = reader.back
     if reader.back is None:
         return len(text)

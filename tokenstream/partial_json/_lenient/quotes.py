@@ -87,6 +87,18 @@ class Look:
     key must follow whole with its colon, and a quotation opened inside must be
     closed; otherwise the text has two readings.
 
+    | after the quote, and white space | verdict |
+    |---|---|
+    | the end of the text, or a comment | ends a clean string; else unsure |
+    | a closing bracket that is due | ends the string |
+    | any other closing bracket | inner quote |
+    | a comma, then a key, an element or a closing bracket | ends the string |
+    | a colon or a plus sign | unsure |
+    | the fence, of a document in a code fence | ends the string |
+    | another quote, in an object | ends the string if it begins a key; else inner quote |
+    | another quote, in an array | unsure, unless the string is alone on its line |
+    | anything else | inner quote; unsure if a key or an element may begin there |
+
     Args:
         kind: The string's quotes.
         scene: The string's surroundings.

@@ -250,7 +250,7 @@ class LenientReader:
         self.base += min(position, len(text))
 
     def read_on(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        """Read a text from a position; return the position of the rest, whose meaning later text decides."""
+        """Read a text from a position; return the position of the rest, which waits for later text."""
         size = len(text)
         repairs = self.repaired.made
         while position < size or (self.final and not self.done):

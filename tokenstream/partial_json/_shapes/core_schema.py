@@ -24,7 +24,7 @@ _NO_TYPES = frozenset({"serialization", "metadata", "config", "cls"})
 """Keys of a schema whose values do not matter to validation."""
 
 _CLASSES = frozenset({"dataclass", "model"})
-"""Schemas of classes, around one of their fields."""
+"""Schemas of classes, each of which wraps a schema of the class's fields."""
 
 _AROUND = _CLASSES | {
     "custom-error",
