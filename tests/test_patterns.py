@@ -36,14 +36,14 @@ def _tag_of(line: str) -> re.Pattern[str] | None:
 
 MADE: dict[str, re.Pattern[Any] | None] = {
     "tokenstream._basics.json._block": _block(4_300),
-    "tokenstream.framing.json_array._whole": json_array._whole(),  # noqa: SLF001 - as above
-    "tokenstream.framing.json_array._after_comma": json_array._after_comma(),  # noqa: SLF001 - as above
-    "tokenstream.framing.json_array._before_comma": json_array._before_comma(),  # noqa: SLF001 - as above
+    "tokenstream.framing.json_array._compile_whole": json_array._compile_whole(),  # noqa: SLF001 - as above
+    "tokenstream.framing.json_array._compile_after_comma": json_array._compile_after_comma(),  # noqa: SLF001 - as above
+    "tokenstream.framing.json_array._compile_before_comma": json_array._compile_before_comma(),  # noqa: SLF001 - as above
     "tokenstream.testing._recordings.file_format._head_lines": None,
     # Payloads of a few kilobytes, in which it looks for numbers by their keys.
     "tokenstream.formats._fast.shape._holes": None,
     # Modules hold all that these two make.
-    "tokenstream.partial_json._lenient.peek._kind": None,
+    "tokenstream.partial_json._lenient.peek._make_kind": None,
     "tokenstream.stages._markdown.html_tags.begin": _tag_of("<div>"),
     "tokenstream.stages._markdown.inline._special": inline._special(strikethrough=True, dollar=True),  # noqa: SLF001 - as above
     # The user's own expressions, markers and names of tags, and the names of files.

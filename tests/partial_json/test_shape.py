@@ -43,7 +43,7 @@ from tests.partial_json.typed_models import (
 from tokenstream.errors import OutputInvalid
 from tokenstream.partial_json._shapes import assembly as _shape_assembly
 from tokenstream.partial_json._shapes import pydantic_shapes as _shape_pydantic
-from tokenstream.partial_json._shapes.shape import RAW, Choice, Unsure
+from tokenstream.partial_json._shapes.shape import RAW, TagChoice, Unsure
 from tokenstream.partial_json._typed.draft import Draft
 from tokenstream.partial_json._typed.schema import Schema
 
@@ -99,7 +99,7 @@ def test_a_choice_knows_nothing_before_it_is_made() -> None:
     pet = choice.slot("favourite") if choice is not None else None
     undecided = pet.structure("object") if pet is not None else None
 
-    assert isinstance(undecided, Choice)
+    assert isinstance(undecided, TagChoice)
     assert (None, None) == (undecided.slot("kind"), undecided.choose(3))
     with pytest.raises(Unsure):
         undecided.assemble({}, {})
@@ -173,9 +173,9 @@ def test_an_older_pydantic_has_no_option_to_pass_validators_over(monkeypatch: py
         return SchemaValidator(schema, config)
 
     monkeypatch.setattr(_shape_assembly, "SchemaValidator", older)
-    _shape_assembly.options.cache_clear()
+    _shape_assembly.find_options.cache_clear()
     found = _shape_assembly.make_validator({"type": "int"}, None).validate_json("3")
-    _shape_assembly.options.cache_clear()
+    _shape_assembly.find_options.cache_clear()
 
     assert 3 == found
 

@@ -443,7 +443,7 @@ def test_a_router_runs_functions_alone() -> None:
     with pytest.raises(MisuseError, match="the tool 'Search' was given as a type, which has nothing to run"):
         Router(Tools(book_table, Search))
     wrong: Any = [book_table]
-    with pytest.raises(MisuseError, match=r"a router is made with tokenstream\.Tools"):
+    with pytest.raises(MisuseError, match=r"Router\(\) takes tokenstream\.Tools"):
         Router(wrong)
     with pytest.raises(MisuseError, match="no tools were given"):
         _ = Router().tools

@@ -12,7 +12,7 @@ from tokenstream.formats._detect.seen import error_in, is_malformed, is_whole, l
 from tokenstream.formats._detect.undetected import Undetected
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.framing._body import JSONBody
-from tokenstream.framing._given import Messages, Payloads
+from tokenstream.framing._given import Payloads, WholeMessages
 from tokenstream.framing._text_body import TextBody
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Connection:
 
     | | at first | then |
     |---|---|---|
-    | `framing` | `Unframed` | `SSEParser`, `JSONBody`, `AWSEventStreamParser`, `TextBody`, `Messages` |
+    | `framing` | `Unframed` | `SSEParser`, `JSONBody`, `AWSEventStreamParser`, `TextBody`, `WholeMessages` |
     | `format` | `Undetected` | the format that the frames reveal |
 
     A format that was named is used from the start, and so is `Payloads`, which passes
@@ -140,7 +140,7 @@ class Connection:
         self.framing = framing
         if isinstance(self.format, Undetected):
             self.format.documents = isinstance(framing, JSONBody)
-            self.format.messages = isinstance(framing, Messages)
+            self.format.messages = isinstance(framing, WholeMessages)
 
     @property
     def finished(self) -> bool:
@@ -223,7 +223,7 @@ class Connection:
     def take_messages(self) -> None:
         """Expect each piece of input to be one whole payload: a WebSocket's messages."""
         self._departures.leave_out(OF_SSE)
-        self._use_framing(Messages(self._limits))
+        self._use_framing(WholeMessages(self._limits))
 
     def take_text(self) -> None:
         """Remember that the input was text, for the error about a body that cannot be read."""
@@ -243,7 +243,7 @@ class Connection:
             if most:
                 return known.shortcut("line", most, b"", b"\n")
             return framing.shortcut(partial(known.shortcut, "element"))
-        if isinstance(framing, Messages):
+        if isinstance(framing, WholeMessages):
             return known.shortcut("message", self._limits.event)
         if isinstance(framing, Payloads):
             return known.shortcut("payload", self._limits.event)

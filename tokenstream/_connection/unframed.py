@@ -9,7 +9,7 @@ from tokenstream.formats._detect.seen import not_a_stream
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.framing._body import JSONBody
 from tokenstream.framing._comments import CommentedSSEParser
-from tokenstream.framing._given import Messages
+from tokenstream.framing._given import WholeMessages
 from tokenstream.framing._sniff import sniff
 from tokenstream.framing._text_body import TextBody
 
@@ -90,13 +90,13 @@ class Unframed:
             return self._collect(chunk, self._refused)
         if self._message_came:
             # White space after it shows that the first message was a line without its line end.
-            framing = self._json_body() if chunk[:1] in _JSON_SPACE else Messages(self._limits)
+            framing = self._json_body() if chunk[:1] in _JSON_SPACE else WholeMessages(self._limits)
             self._found(framing)
             return framing.frames(chunk)
         if not self.tail and not self._is_plain and is_message(chunk, self._format, self._limits):
             self._departures.leave_out(OF_SSE)
             self._message_came = True
-            message = Messages(self._limits)
+            message = WholeMessages(self._limits)
             frames = message.frames(chunk)
             self.error = message.error
             return frames

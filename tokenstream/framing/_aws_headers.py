@@ -27,16 +27,16 @@ def read_headers(data: bytes) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     position = 0
     while position < len(data):
-        name, position = _sized(data, position, 1)
+        name, position = _take_sized(data, position, 1)
         key = str(name, "utf-8", "replace")
         if key in headers:
             raise ValueError("a name comes twice")
         (kind,), position = _take(data, position, 1)
-        headers[key], position = _value(kind, data, position)
+        headers[key], position = _read_value(kind, data, position)
     return headers
 
 
-def _value(kind: int, data: bytes, position: int) -> tuple[Any, int]:
+def _read_value(kind: int, data: bytes, position: int) -> tuple[Any, int]:
     if kind in _CONSTANTS:
         return _CONSTANTS[kind], position
     if kind in _INTEGERS:
@@ -46,11 +46,11 @@ def _value(kind: int, data: bytes, position: int) -> tuple[Any, int]:
         return _take(data, position, _UUID_SIZE)
     if kind not in (_BYTES, _STRING):
         raise ValueError(f"type {kind} does not exist")
-    taken, position = _sized(data, position, 2)
+    taken, position = _take_sized(data, position, 2)
     return (taken if kind == _BYTES else str(taken, "utf-8", "replace")), position
 
 
-def _sized(data: bytes, position: int, size: int) -> tuple[bytes, int]:
+def _take_sized(data: bytes, position: int, size: int) -> tuple[bytes, int]:
     """Return bytes that follow their own length, written in `size` bytes, and the position after them."""
     length, position = _take(data, position, size)
     return _take(data, position, int.from_bytes(length, "big"))

@@ -118,7 +118,7 @@ class JSONBody:
         if self._framing is not None:
             first, self._first = bytes(self._first), bytearray()
             return self._framing.frames(first, now=now)
-        self._bound(len(self._first))
+        self._check_size(len(self._first))
         return []
 
     frames = feed
@@ -142,14 +142,14 @@ class JSONBody:
             self._seen = True
         end = first.find(b"\n", self._looked_at)
         self._looked_at = len(first)
-        if end < 0 or self._bound(end):
+        if end < 0 or self._check_size(end):
             return
         if first[:end].rstrip(_SPACE).endswith((b"}", b"]")):
             self._framing = NDJSONParser(limits=self._limits)
         else:
             self._single = True
 
-    def _bound(self, size: int) -> bool:
+    def _check_size(self, size: int) -> bool:
         """Stop with an error if `size`, the length of what seems to be one document, is too large."""
         if size <= self._limits.event:
             return False

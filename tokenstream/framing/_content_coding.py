@@ -93,9 +93,9 @@ class ContentDecoder:
             data: Bytes of the body as they came over the wire.
         """
         chunk = self._accept(data)
-        return iter(()) if self.error is not None or not chunk else self._pieces(chunk)
+        return iter(()) if self.error is not None or not chunk else self._decode_pieces(chunk)
 
-    def _pieces(self, chunk: bytes) -> Iterator[bytes]:
+    def _decode_pieces(self, chunk: bytes) -> Iterator[bytes]:
         try:
             if len(self._layers) < len(self._names):
                 self._layers = self._open()
@@ -174,13 +174,13 @@ class _Layer(ABC):
     def undo(self, data: bytes) -> Iterator[bytes]:
         """Yield the pieces that `data` completes, none of them empty; then raise if it is broken."""
 
-    def broken(self) -> ProtocolError:
+    def make_broken_error(self) -> ProtocolError:
         """Return the error for data that the coding does not allow."""
         return ProtocolError(
             f"the body's compression is broken: it is labelled {self.name} and cannot be read so; {_WAY_OUT}"
         )
 
-    def missing(self, install: str) -> ProtocolError:
+    def make_missing_error(self, install: str) -> ProtocolError:
         """Return the error for a coding whose package is not installed."""
         return ProtocolError(
             f"the body is compressed with {self.name}, and the package that reads it is not installed: "
@@ -198,8 +198,8 @@ class _ZlibLayer(_Layer):
             try:
                 piece = stream.decompress(data, _PIECE)
             except zlib.error as fault:
-                yield from _until_fault(before, data)
-                raise self.broken() from fault
+                yield from _read_until_fault(before, data)
+                raise self.make_broken_error() from fault
             if piece:
                 yield piece
             if stream.eof:
@@ -211,7 +211,7 @@ class _ZlibLayer(_Layer):
                 return b""
 
 
-def _until_fault(stream: zlib._Decompress, data: bytes) -> Iterator[bytes]:
+def _read_until_fault(stream: zlib._Decompress, data: bytes) -> Iterator[bytes]:
     """Yield the output before the fault in `data`, which zlib drops when it raises."""
     size = len(data)
     while True:
@@ -233,7 +233,7 @@ class _Gzip(_ZlibLayer):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self._member: zlib._Decompress | None = _gunzip()
+        self._member: zlib._Decompress | None = _make_gzip_reader()
         # A byte after a member that may begin the next one.
         self._undecided = b""
         self._padding = False
@@ -241,14 +241,14 @@ class _Gzip(_ZlibLayer):
     def undo(self, data: bytes) -> Iterator[bytes]:
         while data:
             if self._member is None:
-                data = self._next(data)
+                data = self._find_next_member(data)
             if self._member is None:
                 return
             data = yield from self.inflate(self._member, data)
             if self.ended:
                 self._member = None
 
-    def _next(self, data: bytes) -> bytes:
+    def _find_next_member(self, data: bytes) -> bytes:
         """Look for another member after one that has ended, and return that one's bytes."""
         data = (self._undecided + data).lstrip(b"\0")
         self._undecided = b""
@@ -256,7 +256,7 @@ class _Gzip(_ZlibLayer):
             return b""
         # One wrong byte of the two that begin a member is a fault in the member, not padding.
         if data[0] in b"\x1f\x8b" or data[1:2] == b"\x8b":
-            self._member, self.ended = _gunzip(), False
+            self._member, self.ended = _make_gzip_reader(), False
             return data
         if len(data) == 1:
             self._undecided = data
@@ -265,7 +265,7 @@ class _Gzip(_ZlibLayer):
         return b""
 
 
-def _gunzip() -> zlib._Decompress:
+def _make_gzip_reader() -> zlib._Decompress:
     return zlib.decompressobj(zlib.MAX_WBITS | 16)
 
 
@@ -295,17 +295,17 @@ class _Brotli(_Layer):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        module = _first_of("brotli", "brotlicffi")
+        module = _import_first("brotli", "brotlicffi")
         # Before 1.2 the output of one call had no bound.
         if module is None or not hasattr(module.Decompressor, "can_accept_more_data"):
-            raise self.missing("brotli>=1.2")
+            raise self.make_missing_error("brotli>=1.2")
         self._stream: Any = module.Decompressor()
         self._fault: type[Exception] = module.error
 
     def undo(self, data: bytes) -> Iterator[bytes]:
         for start in range(0, len(data), _SLICE):
             if self.ended:
-                raise self.broken()
+                raise self.make_broken_error()
             piece = self._process(data[start : start + _SLICE])
             # The decompressor may hold output even when `can_accept_more_data` is True.
             while piece:
@@ -317,7 +317,7 @@ class _Brotli(_Layer):
         try:
             piece: bytes = self._stream.process(data, output_buffer_limit=_PIECE)
         except self._fault as fault:
-            raise self.broken() from fault
+            raise self.make_broken_error() from fault
         return piece
 
 
@@ -326,10 +326,10 @@ class _Zstd(_Layer):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        module = _first_of("compression.zstd", "zstandard")
+        module = _import_first("compression.zstd", "zstandard")
         if module is None:
-            raise self.missing("zstandard")
-        self._begin: Callable[[], Any] = _standard_zstd(module)
+            raise self.make_missing_error("zstandard")
+        self._begin: Callable[[], Any] = _choose_zstd(module)
         self._frame: Any = self._begin()
         self._fault: type[Exception] = module.ZstdError
 
@@ -342,14 +342,14 @@ class _Zstd(_Layer):
                 try:
                     piece: bytes = self._frame.decompress(rest)
                 except self._fault as fault:
-                    raise self.broken() from fault
+                    raise self.make_broken_error() from fault
                 self.ended = self._frame.eof
                 if piece:
                     yield piece
                 rest = self._frame.unused_data if self.ended else b""
 
 
-def _standard_zstd(module: Any) -> Callable[[], Any]:  # noqa: ANN401 - a module that may be missing
+def _choose_zstd(module: Any) -> Callable[[], Any]:  # noqa: ANN401 - a module that may be missing
     """Return a factory of readers of one frame; both packages' readers have the same interface."""
     if hasattr(module, "DecompressionParameter"):
         options = {module.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG}
@@ -357,7 +357,7 @@ def _standard_zstd(module: Any) -> Callable[[], Any]:  # noqa: ANN401 - a module
     return lambda: module.ZstdDecompressor(max_window_size=1 << _ZSTD_WINDOW_LOG).decompressobj()
 
 
-def _first_of(*names: str) -> Any:  # noqa: ANN401 - a module that may be missing
+def _import_first(*names: str) -> Any:  # noqa: ANN401 - a module that may be missing
     for name in names:
         try:
             return import_module(name)

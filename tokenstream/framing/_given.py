@@ -39,7 +39,7 @@ class Framing(Protocol):
         ...
 
 
-class Messages:
+class WholeMessages:
     """Take each chunk as one whole payload: a WebSocket's messages.
 
     Args:
@@ -47,7 +47,7 @@ class Messages:
 
     Example:
         >>> from tokenstream.limits import Limits
-        >>> messages = Messages(Limits(event=5))
+        >>> messages = WholeMessages(Limits(event=5))
         >>> messages.frames(b"{}"), messages.frames(b"longer"), type(messages.error).__name__
         ([b'{}'], [], 'LimitExceeded')
     """

@@ -27,7 +27,7 @@ FrameT = TypeVar("FrameT")
 class LineFraming(ABC, Generic[FrameT]):
     """One connection's lines, at any chunking.
 
-    Subclasses say in `_read` what a line means and in `_room` how long it may get.
+    Subclasses say in `_read` what a line means and in `_find_bound` how long it may get.
     """
 
     __slots__ = (
@@ -78,7 +78,7 @@ class LineFraming(ABC, Generic[FrameT]):
     @property
     def tail(self) -> bytes:
         """The bytes of the unfinished frame, at most the first `Limits.tail` of them."""
-        return self._kept if self.error is not None else self._held()[: self._limits.tail]
+        return self._kept if self.error is not None else self._peek_held()[: self._limits.tail]
 
     def _feed(self, chunk: object) -> list[FrameT]:
         text = self._accept(chunk)
@@ -88,7 +88,7 @@ class LineFraming(ABC, Generic[FrameT]):
             if self.error is not None:
                 break
         self._ready = self._lead is None and self.error is None
-        self._clean = self._ready and self._idle()
+        self._clean = self._ready and self._is_idle()
         return frames
 
     def _finish(self) -> None:
@@ -109,9 +109,9 @@ class LineFraming(ABC, Generic[FrameT]):
         self._lead = None
         return chunk.removeprefix(_BOM)
 
-    def _outgrown(self, line: bytes | bytearray, *, whole: bool) -> bool:
+    def _stop_if_outgrown(self, line: bytes | bytearray, *, whole: bool) -> bool:
         """Stop with an error if a line, finished or not, passes a bound."""
-        room, limit = self._room(line, whole=whole)
+        room, limit = self._find_bound(line, whole=whole)
         if len(line) <= room:
             return False
         # Bytes beyond the bound are left out, so that the tail does not show how
@@ -125,14 +125,14 @@ class LineFraming(ABC, Generic[FrameT]):
         self._drop()
         return True
 
-    def _held(self) -> bytes:
+    def _peek_held(self) -> bytes:
         """Return the start of the held bytes: `Limits.tail` bytes or more, if that many are held."""
         return (self._lead or b"") + self._line[: self._limits.tail]
 
     def _drop(self) -> None:
         self._line = bytearray()
 
-    def _idle(self) -> bool:
+    def _is_idle(self) -> bool:
         return not self._line
 
     def _take(self, text: bytes, frames: list[FrameT]) -> None:
@@ -143,7 +143,7 @@ class LineFraming(ABC, Generic[FrameT]):
         """Add the frames that this text completes, or stop with an error."""
 
     @abstractmethod
-    def _room(self, line: bytes | bytearray, *, whole: bool) -> tuple[int, str]:
+    def _find_bound(self, line: bytes | bytearray, *, whole: bool) -> tuple[int, str]:
         """Return the longest length that this line may reach, and the name of the limit that sets it.
 
         The answer must not depend on how much of the line has arrived, or the

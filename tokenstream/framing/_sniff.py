@@ -30,7 +30,7 @@ def sniff(start: bytes, content_type: str | None, *, over: bool) -> Sniffed:
         >>> sniff(b"dat", None, over=False)
         'undecided'
     """
-    binary = _is_binary(start, content_type, over=over)
+    binary = _sniff_binary(start, content_type, over=over)
     if binary is not None:
         return binary
     first = start.lstrip(_SKIPPED)
@@ -52,7 +52,7 @@ def sniff(start: bytes, content_type: str | None, *, over: bool) -> Sniffed:
     return "sse" if content_type is not None and "event-stream" in content_type.lower() else "unknown"
 
 
-def _is_binary(start: bytes, content_type: str | None, *, over: bool) -> Sniffed | None:
+def _sniff_binary(start: bytes, content_type: str | None, *, over: bool) -> Sniffed | None:
     """Recognise a binary event stream of AWS: its first bytes hold their own checksum."""
     if not start or start[0] in b"\xef{[<:\t\r\n " or start[0] > 127:
         return None

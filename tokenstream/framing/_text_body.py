@@ -48,16 +48,16 @@ class TextBody:
 
     def feed(self, chunk: bytes, *, now: float = 0.0) -> list[str]:
         """Return the text that a chunk completes, in one piece."""
-        return self._piece(chunk, final=False)
+        return self._decode_piece(chunk, final=False)
 
     frames = feed
     """Returns what `feed` returns; every framing has this name for it."""
 
     def end(self, *, now: float = 0.0) -> list[str]:
         """Return U+FFFD for a character that was cut, if one was."""
-        return self._piece(b"", final=True)
+        return self._decode_piece(b"", final=True)
 
-    def _piece(self, chunk: bytes, *, final: bool) -> list[str]:
+    def _decode_piece(self, chunk: bytes, *, final: bool) -> list[str]:
         text = self._replacing.decode(chunk, final)
         self.replaced += text.count("\ufffd") - self._ignoring.decode(chunk, final).count("\ufffd")
         if text and not self._begun:

@@ -217,7 +217,7 @@ class AWSEventStreamParser:
             seen = crc32(data[start : start + 8])
             room = total - _LEAST
             if seen != told or total > self._least or of_headers > room or of_headers > _MOST_HEADERS:
-                self.error = self._wrong_lengths(total, of_headers, start, right=seen == told)
+                self.error = self._find_wrong_length(total, of_headers, start, right=seen == told)
                 if self.error is not None:
                     self._kept = data[start : start + _PRELUDE][: self._limits.tail]
                     return start
@@ -229,7 +229,7 @@ class AWSEventStreamParser:
             headers = data[start + _PRELUDE : body]
             # The checksum covers the whole message, so it continues from the prelude's.
             if crc32(data[start + 8 : end - 4], seen) != _word(data, end - 4)[0]:
-                self.error, read = self._fault(start, f"has a wrong CRC: {_CHANGED}"), _NOTHING
+                self.error, read = self._make_fault(start, f"has a wrong CRC: {_CHANGED}"), _NOTHING
             else:
                 read = known.get(headers) or self._read_headers(headers, start)
             if self.error is not None:
@@ -240,13 +240,15 @@ class AWSEventStreamParser:
         self._needed = _PRELUDE
         return start
 
-    def _wrong_lengths(self, total: int, of_headers: int, start: int, *, right: bool) -> ProtocolError | None:
+    def _find_wrong_length(
+        self, total: int, of_headers: int, start: int, *, right: bool
+    ) -> ProtocolError | None:
         """Return the error for a message's lengths; None if they are within every bound."""
         if not right:
-            return self._fault(start, f"has a wrong CRC of its lengths: {_CHANGED}")
+            return self._make_fault(start, f"has a wrong CRC of its lengths: {_CHANGED}")
         room = total - _LEAST
         if of_headers > room or of_headers > _MOST_HEADERS:
-            return self._fault(
+            return self._make_fault(
                 start, f"has lengths that cannot be: {total} bytes, of which {of_headers} are headers"
             )
         limits = self._limits
@@ -254,7 +256,7 @@ class AWSEventStreamParser:
             return LimitExceeded(limit="line", value=limits.line)
         return LimitExceeded(limit="event", value=limits.event) if room - of_headers > limits.event else None
 
-    def _fault(self, start: int, what: str) -> ProtocolError:
+    def _make_fault(self, start: int, what: str) -> ProtocolError:
         offset = self._offset + start + (0 if self._reader is None else self._reader.bytes)
         return ProtocolError(f"the message at byte {offset} {what}", offset=offset)
 
@@ -262,7 +264,7 @@ class AWSEventStreamParser:
         try:
             headers = read_headers(data)
         except ValueError as error:
-            self.error = self._fault(start, f"has headers that cannot be read: {error}")
+            self.error = self._make_fault(start, f"has headers that cannot be read: {error}")
             return _NOTHING
         kind, named = _NAMES.get(str(headers.get(":message-type")), _NAMES["event"])
         name = headers.get(named)

@@ -47,19 +47,19 @@ _OPENING = b"[{"
 
 
 @cache
-def _whole() -> re.Pattern[bytes]:
+def _compile_whole() -> re.Pattern[bytes]:
     """Return the pattern of a whole object or array, from its first bracket to its last."""
     return re.compile(_nest(_SHALLOW), re.DOTALL)
 
 
 @cache
-def _after_comma() -> re.Pattern[bytes]:
+def _compile_after_comma() -> re.Pattern[bytes]:
     """Return the pattern of a comma and one whole object or array, for `fullmatch`."""
     return re.compile(rb"[ \t\n\r]*+,[ \t\n\r]*+(%b)[ \t\n\r]*+" % _nest(_SHALLOW), re.DOTALL)
 
 
 @cache
-def _before_comma() -> re.Pattern[bytes]:
+def _compile_before_comma() -> re.Pattern[bytes]:
     """Return the pattern of one whole object or array and a comma, for `fullmatch`."""
     return re.compile(rb"[ \t\n\r]*+(%b)[ \t\n\r]*+,[ \t\n\r]*+" % _nest(_SHALLOW), re.DOTALL)
 
@@ -92,18 +92,18 @@ class JSONArrayParser(LineFraming[bytes]):
         (True, True)
     """
 
-    __slots__ = ("_alone", "_at_once", "_depth", "_escaped", "_inside", "_next", "_offset", "_step")
+    __slots__ = ("_alone", "_at_once", "_depth", "_escaped", "_in_string", "_next", "_offset", "_step")
 
     def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
         super().__init__(limits=limits)
-        self._at_once = _whole().match
+        self._at_once = _compile_whole().match
 
     def _begin(self) -> None:
         super()._begin()
-        self._step: Callable[[bytes, int, list[bytes]], int] = self._before
+        self._step: Callable[[bytes, int, list[bytes]], int] = self._read_opening
         self._depth = 0
         # In a string, and after a backslash in it.
-        self._inside = self._escaped = False
+        self._in_string = self._escaped = False
         self._offset = 0
         # Matches a chunk that is one more element and its separators; None if no element is due.
         self._next: Callable[[bytes], re.Match[bytes] | None] | None = None
@@ -153,13 +153,13 @@ class JSONArrayParser(LineFraming[bytes]):
             return None
         made_by = read
 
-        def one_more(chunk: bytes) -> MadeT | None:
+        def read_one_more(chunk: bytes) -> MadeT | None:
             made = made_by(chunk)
             if made is not None:
                 self._offset += len(chunk)
             return made
 
-        return one_more
+        return read_one_more
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
         """Say that the input has ended; an unfinished element stays in `unfinished`.
@@ -182,7 +182,7 @@ class JSONArrayParser(LineFraming[bytes]):
     @property
     def is_open(self) -> bool:
         """True once the array has begun, until it has ended."""
-        return self._step not in (self._before, self._over)
+        return self._step not in (self._read_opening, self._read_end)
 
     def _accept(self, chunk: object) -> bytes:
         lead = self._lead
@@ -200,30 +200,30 @@ class JSONArrayParser(LineFraming[bytes]):
             position = self._step(text, position, frames)
         self._offset += size
         self._alone = self._next = None
-        if self._step == self._between:
-            self._next = _after_comma().fullmatch
-        elif self._step == self._element:
-            self._next = _before_comma().fullmatch
+        if self._step == self._read_separator:
+            self._next = _compile_after_comma().fullmatch
+        elif self._step == self._read_element:
+            self._next = _compile_before_comma().fullmatch
 
-    def _before(self, text: bytes, position: int, frames: list[bytes]) -> int:
-        position = _end(_SPACE, text, position)
+    def _read_opening(self, text: bytes, position: int, frames: list[bytes]) -> int:
+        position = _find_end(_SPACE, text, position)
         if position == len(text):
             return position
         if text[position : position + 1] != b"[":
             return self._refuse("a JSON array begins with [", position)
-        self._step = self._first
+        self._step = self._read_first
         return position + 1
 
-    def _first(self, text: bytes, position: int, frames: list[bytes]) -> int:
+    def _read_first(self, text: bytes, position: int, frames: list[bytes]) -> int:
         """Read the first element, or the end of an empty array."""
-        position = _end(_SPACE, text, position)
+        position = _find_end(_SPACE, text, position)
         if text[position : position + 1] == b"]":
-            self._step = self._over
+            self._step = self._read_end
             return position + 1
-        return self._element(text, position, frames) if position < len(text) else position
+        return self._read_element(text, position, frames) if position < len(text) else position
 
-    def _element(self, text: bytes, position: int, frames: list[bytes]) -> int:
-        position = _end(_SPACE, text, position)
+    def _read_element(self, text: bytes, position: int, frames: list[bytes]) -> int:
+        position = _find_end(_SPACE, text, position)
         if position == len(text):
             return position
         mark = text[position : position + 1]
@@ -231,68 +231,72 @@ class JSONArrayParser(LineFraming[bytes]):
             whole = self._at_once(text, position)
             if whole is not None:
                 return self._complete(text, position, whole.end(), frames)
-            self._depth, self._step = 1, self._nested
-            return self._nested(text, position + 1, frames, start=position)
+            self._depth, self._step = 1, self._read_nested
+            return self._read_nested(text, position + 1, frames, start=position)
         if mark == b'"':
-            self._inside, self._step = True, self._nested
-            return self._nested(text, position + 1, frames, start=position)
-        if _SCALAR.match(text, position, position + 1) and _end(_SCALAR, text, position) > position:
-            self._step = self._scalar
-            return self._scalar(text, position, frames)
+            self._in_string, self._step = True, self._read_nested
+            return self._read_nested(text, position + 1, frames, start=position)
+        if _SCALAR.match(text, position, position + 1) and _find_end(_SCALAR, text, position) > position:
+            self._step = self._read_scalar
+            return self._read_scalar(text, position, frames)
         return self._refuse("an element of a JSON array is expected", position)
 
-    def _nested(self, text: bytes, position: int, frames: list[bytes], *, start: int | None = None) -> int:
+    def _read_nested(
+        self, text: bytes, position: int, frames: list[bytes], *, start: int | None = None
+    ) -> int:
         """Continue an element that has brackets or quotes, up to its end."""
         start = position if start is None else start
         size = len(text)
         while position < size:
-            position = self._through_string(text, position) if self._inside else self._to_mark(text, position)
-            if self._depth == 0 and not self._inside:
+            position = (
+                self._skip_string(text, position) if self._in_string else self._skip_to_mark(text, position)
+            )
+            if self._depth == 0 and not self._in_string:
                 return self._complete(text, start, position, frames)
         self._hold(text, start)
         return size
 
-    def _to_mark(self, text: bytes, position: int) -> int:
-        position = _end(_TO_MARK, text, position)
+    def _skip_to_mark(self, text: bytes, position: int) -> int:
+        position = _find_end(_TO_MARK, text, position)
         mark = text[position : position + 1]
         if mark == b'"':
-            self._inside = True
+            self._in_string = True
         elif mark:
             self._depth += 1 if mark in _OPENING else -1
         return position + 1
 
-    def _through_string(self, text: bytes, position: int) -> int:
+    def _skip_string(self, text: bytes, position: int) -> int:
         if self._escaped:
             self._escaped = False
             return position + 1
-        position = _end(_STRING, text, position)
+        position = _find_end(_STRING, text, position)
         mark = text[position : position + 1]
         if mark == b'"':
-            self._inside = False
+            self._in_string = False
         else:
             self._escaped = mark == b"\\"
         return position + 1
 
-    def _scalar(self, text: bytes, position: int, frames: list[bytes]) -> int:
-        end = _end(_SCALAR, text, position)
+    def _read_scalar(self, text: bytes, position: int, frames: list[bytes]) -> int:
+        end = _find_end(_SCALAR, text, position)
         if end < len(text):
             return self._complete(text, position, end, frames)
         self._hold(text, position)
         return end
 
-    def _between(self, text: bytes, position: int, frames: list[bytes]) -> int:
-        position = _end(_SPACE, text, position)
+    def _read_separator(self, text: bytes, position: int, frames: list[bytes]) -> int:
+        position = _find_end(_SPACE, text, position)
         mark = text[position : position + 1]
         if mark == b",":
-            self._step = self._element
+            self._step = self._read_element
         elif mark == b"]":
-            self._step = self._over
+            self._step = self._read_end
         elif mark:
             return self._refuse("a comma or ] is expected after an element of a JSON array", position)
         return position + 1
 
-    def _over(self, text: bytes, position: int, frames: list[bytes]) -> int:
-        position = _end(_SPACE, text, position)
+    def _read_end(self, text: bytes, position: int, frames: list[bytes]) -> int:
+        position = _find_end(_SPACE, text, position)
         if position < len(text):
             return self._refuse("nothing may follow the end of a JSON array", position)
         return position
@@ -305,17 +309,17 @@ class JSONArrayParser(LineFraming[bytes]):
             self._line += element
             element = bytes(self._line)
             self._line = bytearray()
-        if len(element) <= self._least or not self._outgrown(element, whole=True):
+        if len(element) <= self._least or not self._stop_if_outgrown(element, whole=True):
             frames.append(element)
-        self._step = self._between
+        self._step = self._read_separator
         return end
 
     def _hold(self, text: bytes, start: int) -> None:
         self._line += text[start:]
         if len(self._line) > self._least:
-            self._outgrown(self._line, whole=False)
+            self._stop_if_outgrown(self._line, whole=False)
 
-    def _room(self, line: bytes | bytearray, *, whole: bool) -> tuple[int, str]:
+    def _find_bound(self, line: bytes | bytearray, *, whole: bool) -> tuple[int, str]:
         if self._limits.event < self._limits.line:
             return self._limits.event, "event"
         return self._limits.line, "line"
@@ -326,6 +330,6 @@ class JSONArrayParser(LineFraming[bytes]):
         return position
 
 
-def _end(pattern: re.Pattern[bytes], text: bytes, position: int) -> int:
+def _find_end(pattern: re.Pattern[bytes], text: bytes, position: int) -> int:
     match = pattern.match(text, position)
     return match.end() if match else position

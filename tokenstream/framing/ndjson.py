@@ -73,7 +73,7 @@ class PlainNDJSONParser(LineFraming[bytes]):
             self._line = bytearray()
         for line in lines:
             payload = line.removesuffix(b"\r")
-            if len(payload) > self._least and self._outgrown(payload, whole=True):
+            if len(payload) > self._least and self._stop_if_outgrown(payload, whole=True):
                 return
             if payload.strip(_SPACE):
                 frames.append(payload)
@@ -83,9 +83,9 @@ class PlainNDJSONParser(LineFraming[bytes]):
         self._line += rest
         # A CR at the end may be half of a line end, which does not count.
         if len(self._line) > self._least:
-            self._outgrown(self._line.removesuffix(b"\r"), whole=False)
+            self._stop_if_outgrown(self._line.removesuffix(b"\r"), whole=False)
 
-    def _room(self, line: bytes | bytearray, *, whole: bool) -> tuple[int, str]:
+    def _find_bound(self, line: bytes | bytearray, *, whole: bool) -> tuple[int, str]:
         if self._limits.event < self._limits.line:
             return self._limits.event, "event"
         return self._limits.line, "line"

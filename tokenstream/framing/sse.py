@@ -194,7 +194,7 @@ class PlainSSEParser(LineFraming[Frame]):
                 return
 
     def _take_line(self, line: bytes, frames: list[Frame]) -> None:
-        if len(line) + self._size > self._least and self._outgrown(line, whole=True):
+        if len(line) + self._size > self._least and self._stop_if_outgrown(line, whole=True):
             return
         if not line:
             self._dispatch(frames)
@@ -203,12 +203,12 @@ class PlainSSEParser(LineFraming[Frame]):
         elif line[0] == 58:
             self.comments += 1
         else:
-            self._field(line)
+            self._read_field(line)
 
     def _hold(self, rest: bytes) -> None:
         self._line += rest
         if len(self._line) + self._size > self._least:
-            self._outgrown(self._line, whole=False)
+            self._stop_if_outgrown(self._line, whole=False)
 
     def _append(self, value: bytes) -> None:
         self._open = True
@@ -221,7 +221,7 @@ class PlainSSEParser(LineFraming[Frame]):
             self._data += value
         self._size = len(self._data) + 1
 
-    def _field(self, line: bytes) -> None:
+    def _read_field(self, line: bytes) -> None:
         self._open = True
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
@@ -254,14 +254,14 @@ class PlainSSEParser(LineFraming[Frame]):
                 frames.append(payload)
         self._clear()
 
-    def _idle(self) -> bool:
+    def _is_idle(self) -> bool:
         return not (self._line or self._open or self._after_cr)
 
     def _drop(self) -> None:
         super()._drop()
         self._clear()
 
-    def _room(self, line: bytes | bytearray, *, whole: bool) -> tuple[int, str]:
+    def _find_bound(self, line: bytes | bytearray, *, whole: bool) -> tuple[int, str]:
         spare = self._limits.event - self._size
         if line.startswith(b"data:"):
             # If the LF before the value does not fit, no byte of the value does.
@@ -273,7 +273,7 @@ class PlainSSEParser(LineFraming[Frame]):
         # The bound that the bytes, in their order, meet first.
         return (room, "event") if room < self._limits.line else (self._limits.line, "line")
 
-    def _held(self) -> bytes:
+    def _peek_held(self) -> bytes:
         most = self._limits.tail
         fields: list[bytes] = []
         if self._name:
@@ -284,7 +284,7 @@ class PlainSSEParser(LineFraming[Frame]):
             fields.append(b"retry: %d" % self._own_retry)
         if self._data is not None:
             fields += [b"data: " + value for value in bytes(self._data[:most]).split(b"\n")]
-        return b"\n".join([*fields, super()._held()])
+        return b"\n".join([*fields, super()._peek_held()])
 
 
 class SSEParser(PlainSSEParser):
@@ -340,14 +340,14 @@ class SSEParser(PlainSSEParser):
                 payload = chunk[len(self._head) : -2]
                 if 10 not in payload and (payload.isascii() or is_utf8(payload)):
                     return [ServerSentEvent(payload, self._event_name, self._id)]
-        return self._less_usual(chunk)
+        return self._read_unusual(chunk)
 
     @property
     def alone(self) -> int:
         """The longest chunk, in bytes, that may be read on its own; 0 while anything is held."""
         return self._small if self._clean and not self._id else 0
 
-    def _less_usual(self, chunk: bytes) -> list[Frame]:
+    def _read_unusual(self, chunk: bytes) -> list[Frame]:
         if type(chunk) is bytes and self._ready:
             if 13 in chunk:
                 if self._clean and chunk[-4:] == b"\r\n\r\n":
@@ -365,7 +365,12 @@ class SSEParser(PlainSSEParser):
         # the state that the line-by-line way goes through.
         at, count = 0, len(lines)
         pairs = count & ~1
-        if pairs and not self._open and not any(lines[1:pairs:2]) and self._run(lines[:pairs:2], frames):
+        if (
+            pairs
+            and not self._open
+            and not any(lines[1:pairs:2])
+            and self._take_plain_events(lines[:pairs:2], frames)
+        ):
             at = pairs
         while at < count:
             line = lines[at]
@@ -373,13 +378,13 @@ class SSEParser(PlainSSEParser):
                 if at + 1 < count and not lines[at + 1] and not self._open and len(line) <= self._least:
                     payload = line[6:] if line[5:6] == b" " else line[5:]
                     plain = payload.isascii() and not self._id
-                    frames.append(payload if plain else self._frame(payload, ""))
+                    frames.append(payload if plain else self._make_frame(payload, ""))
                     at += 2
                     continue
             elif line == self._event_line and at + 2 < count and not lines[at + 2] and not self._open:
                 follower = lines[at + 1]
                 if follower[:6] == b"data: " and len(follower) <= self._least:
-                    frames.append(self._frame(follower[6:], self._event_name))
+                    frames.append(self._make_frame(follower[6:], self._event_name))
                     at += 3
                     continue
             self._take_line(line, frames)
@@ -387,7 +392,7 @@ class SSEParser(PlainSSEParser):
                 return
             at += 1
 
-    def _run(self, lines: list[bytes], frames: list[Frame]) -> bool:
+    def _take_plain_events(self, lines: list[bytes], frames: list[Frame]) -> bool:
         """Take lines that are one event each, if each is `data: ` and nothing else; else return False."""
         payloads = [line[6:] for line in lines if line[:6] == b"data: "]
         if len(payloads) < len(lines) or self._id or max(map(len, lines)) > self._least:
@@ -398,15 +403,15 @@ class SSEParser(PlainSSEParser):
         frames += payloads
         return True
 
-    def _frame(self, payload: bytes, name: str) -> Frame:
+    def _make_frame(self, payload: bytes, name: str) -> Frame:
         if not payload.isascii():
             self.replaced += count_malformed(payload)
         if name or self._id:
             return ServerSentEvent(payload, name or "message", self._id)
         return payload
 
-    def _field(self, line: bytes) -> None:
-        super()._field(line)
+    def _read_field(self, line: bytes) -> None:
+        super()._read_field(line)
         if line[:7] == b"event: " and self._name and len(line) <= _HEAD_BYTES:
             self._event_line, self._event_name = line, self._name
             self._head = line + b"\ndata: "

@@ -11,7 +11,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from tokenstream.partial_json._typed.schema import is_struct_type
 from tokenstream.schemas._docstrings import docstring_of, first_paragraph, parameter_descriptions
-from tokenstream.schemas._rules import Refused, definition
+from tokenstream.schemas._rules import SchemaRefused, definition_name
 from tokenstream.stages._tools.kinds import FunctionTool
 from tokenstream.stages._tools.signature import adapter_of, is_unpacked
 
@@ -53,12 +53,14 @@ def describe(tool: Tool) -> Described:
     """
     if isinstance(tool, FunctionTool):
         docstring = docstring_of(tool.function)
-        told = _of_function(tool.signature)
+        told = _describe_function(tool.signature)
     else:
         docstring = docstring_of(tool.documented_by) if tool.documented_by is not None else ""
         told = describe_type(tool.type)
     if told.schema.get("type") != "object":
-        raise Refused("", "does not take a JSON object, as tools must: make its type a field of a model")
+        raise SchemaRefused(
+            "", "does not take a JSON object, as tools must: make its type a field of a model"
+        )
     _add_descriptions(told.schema, docstring)
     return told._replace(description=first_paragraph(docstring) or told.description)
 
@@ -69,66 +71,66 @@ def describe_type(type_: Any) -> Described:  # noqa: ANN401 - any type
     Raises:
         Refused: No schema can describe it.
     """
-    schema = _of_type(type_)
+    schema = _make_type_schema(type_)
     definitions = schema.pop("$defs", {})
-    while definition(schema.get("$ref", "")) in definitions:
+    while definition_name(schema.get("$ref", "")) in definitions:
         # A recursive type comes as a reference to a definition: put the definition at the root.
-        schema = {**definitions[definition(schema.pop("$ref"))], **schema}
+        schema = {**definitions[definition_name(schema.pop("$ref"))], **schema}
     docstring = schema.pop("description", "")
     schema.pop("title", None)
     _add_descriptions(schema, docstring)
-    return Described(first_paragraph(docstring), _with_definitions(schema, definitions))
+    return Described(first_paragraph(docstring), _add_definitions(schema, definitions))
 
 
-def _of_type(type_: Any) -> dict[str, Any]:  # noqa: ANN401 - any type
+def _make_type_schema(type_: Any) -> dict[str, Any]:  # noqa: ANN401 - any type
     if is_struct_type(type_):
         from msgspec.json import schema as schema_of
 
         try:
             return schema_of(type_)
         except TypeError as error:
-            raise Refused(_culprit_of_struct(type_), _NO_STRUCT) from error
+            raise SchemaRefused(_find_struct_culprit(type_), _NO_STRUCT) from error
     try:
         adapter: Any = type_ if issubclass(type(type_), TypeAdapter) else TypeAdapter(type_)
         schema: dict[str, Any] = adapter.json_schema(schema_generator=_Untitled)
     except PydanticUserError as error:
-        raise Refused(_culprit(type_), _NO_JSON) from error
+        raise SchemaRefused(_find_culprit(type_), _NO_JSON) from error
     return schema
 
 
-def _of_function(signature: Signature) -> Described:
+def _describe_function(signature: Signature) -> Described:
     if signature.only is not None:
         return describe_type(signature.only)
     kept = dict(signature.parameters)
     try:
         schema = adapter_of(kept, signature.types).json_schema(schema_generator=_Untitled)
     except PydanticUserError:
-        kept = {name: each for name, each in kept.items() if not _left_out(signature, name, each)}
+        kept = {name: each for name, each in kept.items() if not _is_left_out(signature, name, each)}
         schema = adapter_of(kept, signature.types).json_schema(schema_generator=_Untitled)
     schema.pop("title", None)
     properties = schema.setdefault("properties", {})
     for name, parameter in kept.items():
-        default = _as_json(parameter.default)
+        default = _to_json(parameter.default)
         if default is not None and name in properties:
             properties[name].setdefault("default", default)
-    return Described("", _with_definitions(schema, schema.pop("$defs", {})))
+    return Described("", _add_definitions(schema, schema.pop("$defs", {})))
 
 
-def _left_out(signature: Signature, name: str, parameter: inspect.Parameter) -> bool:
+def _is_left_out(signature: Signature, name: str, parameter: inspect.Parameter) -> bool:
     """Return True if a parameter is left to its default, since its type has no JSON schema.
 
     Raises:
         Refused: It has no default; or it is `**kwargs: Unpack[…]` with a field that has no schema.
     """
     if is_unpacked(signature.types[name]):
-        culprit = _culprit(get_args(signature.types[name])[0])
+        culprit = _find_culprit(get_args(signature.types[name])[0])
         if culprit:
-            raise Refused(culprit, _NO_JSON)
+            raise SchemaRefused(culprit, _NO_JSON)
         return False
     if _has_schema(signature.types[name]):
         return False
     if parameter.default is _EMPTY and parameter.kind not in _OPTIONAL:
-        raise Refused(name, _NO_JSON)
+        raise SchemaRefused(name, _NO_JSON)
     return True
 
 
@@ -142,7 +144,7 @@ def _has_schema(type_: Any) -> bool:  # noqa: ANN401 - any type
     return True
 
 
-def _culprit(type_: Any) -> str:  # noqa: ANN401 - any type
+def _find_culprit(type_: Any) -> str:  # noqa: ANN401 - any type
     """Return the field whose type has no schema; "" if none can be named."""
     try:
         # An adapter holds its type in a private attribute.
@@ -152,7 +154,7 @@ def _culprit(type_: Any) -> str:  # noqa: ANN401 - any type
     return next((name for name, each in fields.items() if not _has_schema(each)), "")
 
 
-def _culprit_of_struct(type_: Any) -> str:  # noqa: ANN401 - a Struct
+def _find_struct_culprit(type_: Any) -> str:  # noqa: ANN401 - a Struct
     """Return the field whose type or default has no schema in msgspec; "" if none can be named."""
     import msgspec
 
@@ -166,7 +168,7 @@ def _culprit_of_struct(type_: Any) -> str:  # noqa: ANN401 - a Struct
     return ""
 
 
-def _as_json(default: object) -> Any:  # noqa: ANN401 - any JSON value
+def _to_json(default: object) -> Any:  # noqa: ANN401 - any JSON value
     if default is _EMPTY or default is None:
         return None
     try:
@@ -185,5 +187,5 @@ def _add_descriptions(schema: dict[str, Any], docstring: str) -> None:
             properties[name].setdefault("description", words)
 
 
-def _with_definitions(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+def _add_definitions(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
     return {**schema, "$defs": definitions} if definitions else schema

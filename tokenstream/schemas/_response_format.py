@@ -16,8 +16,8 @@ from tokenstream.schemas._rules import (
     MISTRAL_STRICT,
     OPENAI_STRICT,
     PLAIN,
-    Refused,
     Rules,
+    SchemaRefused,
 )
 
 _MOST_NAME = 64
@@ -56,7 +56,7 @@ class ResponseFormat:
             MisuseError: The type is not an object, or has a field that OpenAI's strict mode
                 does not support.
         """
-        told = self._named(OPENAI_STRICT if strict else PLAIN, "OpenAI", {"strict": strict})
+        told = self._write_named(OPENAI_STRICT if strict else PLAIN, "OpenAI", {"strict": strict})
         return {"response_format": {"type": "json_schema", "json_schema": told}}
 
     def to_openai_responses(self, *, strict: bool = True) -> dict[str, Any]:
@@ -68,7 +68,7 @@ class ResponseFormat:
         Raises:
             MisuseError: As in `to_openai_chat`.
         """
-        told = self._named(OPENAI_STRICT if strict else PLAIN, "OpenAI", {"strict": strict})
+        told = self._write_named(OPENAI_STRICT if strict else PLAIN, "OpenAI", {"strict": strict})
         return {"text": {"format": {"type": "json_schema", **told}}}
 
     def to_anthropic(self) -> dict[str, Any]:
@@ -77,12 +77,12 @@ class ResponseFormat:
         Raises:
             MisuseError: The type has a field that Anthropic does not support.
         """
-        schema = self._written(ANTHROPIC_STRICT)
+        schema = self._write_schema(ANTHROPIC_STRICT)
         return {"output_config": {"format": {"type": "json_schema", "schema": schema}}}
 
     def to_gemini(self) -> dict[str, Any]:
         """Return `generationConfig` of Gemini."""
-        told = {"responseMimeType": "application/json", "responseJsonSchema": self._written(GEMINI)}
+        told = {"responseMimeType": "application/json", "responseJsonSchema": self._write_schema(GEMINI)}
         return {"generationConfig": told}
 
     def to_bedrock(self) -> dict[str, Any]:
@@ -91,7 +91,7 @@ class ResponseFormat:
         Raises:
             MisuseError: The type is not an object, or has a field that the API does not support.
         """
-        told = self._named(ANTHROPIC_STRICT, "Bedrock", {})
+        told = self._write_named(ANTHROPIC_STRICT, "Bedrock", {})
         told["schema"] = json.dumps(told["schema"], ensure_ascii=False)
         return {"outputConfig": {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": told}}}}
 
@@ -102,7 +102,7 @@ class ResponseFormat:
             MisuseError: The type is not an object, has no required field, or has a field that
                 Cohere does not support.
         """
-        schema = self._object(COHERE_STRICT, "Cohere")
+        schema = self._write_object(COHERE_STRICT, "Cohere")
         return {"response_format": {"type": "json_object", "json_schema": schema}}
 
     def to_mistral(self, *, strict: bool = True) -> dict[str, Any]:
@@ -115,34 +115,34 @@ class ResponseFormat:
             MisuseError: The type is not an object, or has a field that Mistral's strict mode
                 does not support.
         """
-        told = self._named(MISTRAL_STRICT if strict else PLAIN, "Mistral", {"strict": strict})
+        told = self._write_named(MISTRAL_STRICT if strict else PLAIN, "Mistral", {"strict": strict})
         return {"response_format": {"type": "json_schema", "json_schema": told}}
 
     def to_ollama(self) -> dict[str, Any]:
         """Return `format` of Ollama's own chat."""
-        return {"format": self._written(PLAIN)}
+        return {"format": self._write_schema(PLAIN)}
 
     # -- within ------------------------------------------------------------
 
-    def _named(self, rules: Rules, api: str, more: dict[str, Any]) -> dict[str, Any]:
+    def _write_named(self, rules: Rules, api: str, more: dict[str, Any]) -> dict[str, Any]:
         told = {"description": self._description} if self._description else {}
-        return {"name": self._name, **told, "schema": self._object(rules, api), **more}
+        return {"name": self._name, **told, "schema": self._write_object(rules, api), **more}
 
-    def _object(self, rules: Rules, api: str) -> dict[str, Any]:
+    def _write_object(self, rules: Rules, api: str) -> dict[str, Any]:
         if self._schema.get("type") != "object":
             raise MisuseError(
                 f"{self._title} is not an object, and {api} answers only with objects: make it a field "
                 "of a model, and read that with at= or as the model"
             )
-        return self._written(rules)
+        return self._write_schema(rules)
 
-    def _written(self, rules: Rules) -> dict[str, Any]:
+    def _write_schema(self, rules: Rules) -> dict[str, Any]:
         try:
             return rules.apply(self._schema)
-        except Refused as refused:
+        except SchemaRefused as refused:
             raise MisuseError(
-                f"{_subject(self._title, refused)}; describe it more precisely in the type, or pass the type "
-                "as a tool that is not strict and read its call with tool=…"
+                f"{_name_subject(self._title, refused)}; describe it more precisely in the type, or pass the "
+                "type as a tool that is not strict and read its call with tool=…"
             ) from None
 
 
@@ -169,13 +169,13 @@ def response_format(type: Any, *, name: str | None = None) -> ResponseFormat:  #
     title = Schema[Any].of(type).title
     try:
         description, schema = describe_type(type)
-    except Refused as refused:
-        raise MisuseError(_subject(title, refused)) from refused.__cause__
+    except SchemaRefused as refused:
+        raise MisuseError(_name_subject(title, refused)) from refused.__cause__
     named = _OTHER.sub("_", title if name is None else name)[:_MOST_NAME]
     return ResponseFormat(named or "answer", title, description, schema)
 
 
-def _subject(title: str, refused: Refused) -> str:
+def _name_subject(title: str, refused: SchemaRefused) -> str:
     return (
         f"the field {refused.place!r} of {title} {refused.why}" if refused.place else f"{title} {refused.why}"
     )

@@ -38,7 +38,7 @@ _FORMATS = frozenset(
 _LOOKAROUND = ("(?=", "(?!", "(?<=", "(?<!")
 
 
-class Refused(Exception):
+class SchemaRefused(Exception):
     """A schema cannot be written by an API's rules.
 
     Args:
@@ -82,9 +82,9 @@ class Rules:
         Raises:
             Refused: The rules do not allow a part of it.
         """
-        written = _Writing(self, schema.get("$defs", {})).whole(schema)
+        written = _SchemaWriter(self, schema.get("$defs", {})).write(schema)
         if self.some_required and not written.get("required"):
-            raise Refused("", f"has no required field, and {self.name} asks for one")
+            raise SchemaRefused("", f"has no required field, and {self.name} asks for one")
         return written
 
     def takes(self, key: str, value: object) -> bool:
@@ -131,7 +131,7 @@ GEMINI = Rules(
 OLLAMA = Rules("Ollama", keywords=_BASIC - {"const"}, inline=True)
 
 
-class _Writing:
+class _SchemaWriter:
     """One schema, while it is written by an API's rules."""
 
     def __init__(self, rules: Rules, definitions: dict[str, Any]) -> None:
@@ -139,27 +139,27 @@ class _Writing:
         self._given = definitions
         self._written: dict[str, Any] = {}
         self._open: list[str] = []
-        self._circular = _circular(definitions) if definitions else frozenset[str]()
+        self._circular = _find_circular(definitions) if definitions else frozenset[str]()
 
-    def whole(self, schema: dict[str, Any]) -> dict[str, Any]:
-        written = self._node({key: value for key, value in schema.items() if key != "$defs"}, "")
+    def write(self, schema: dict[str, Any]) -> dict[str, Any]:
+        written = self._write_node({key: value for key, value in schema.items() if key != "$defs"}, "")
         return {**written, "$defs": self._written} if self._written else written
 
-    def _node(self, given: object, place: str) -> Any:  # noqa: ANN401 - a schema
+    def _write_node(self, given: object, place: str) -> Any:  # noqa: ANN401 - a schema
         # `True` is a schema, too: it allows any value.
         schema: dict[str, Any] = given if is_dict(given) else {}
         rules = self._rules
-        if not _can_be_told(schema.get("default")):
+        if not _is_writable(schema.get("default")):
             schema = {key: value for key, value in schema.items() if key != "default"}
         if "$ref" in schema:
-            return self._reference(schema, place)
+            return self._write_reference(schema, place)
         if rules.keywords is not None:
-            schema = self._in_its_keywords(schema)
+            schema = self._use_known_keywords(schema)
         if rules.closed:
             _check_typed(schema, place, rules)
         written: dict[str, Any] = {}
         for key, value in schema.items():
-            written[key] = self._inner(key, value, place)
+            written[key] = self._write_inner(key, value, place)
         if rules.closed and (schema.get("type") == "object" or "properties" in schema):
             written.setdefault("properties", {})
             written["additionalProperties"] = False
@@ -167,40 +167,42 @@ class _Writing:
                 written["required"] = list(written["properties"])
         return written
 
-    def _inner(self, key: str, value: Any, place: str) -> Any:  # noqa: ANN401 - what a keyword holds
+    def _write_inner(self, key: str, value: Any, place: str) -> Any:  # noqa: ANN401 - what a keyword holds
         if key in _BY_NAME and is_dict(value):
-            return {name: self._node(each, f"{place}.{name}".lstrip(".")) for name, each in value.items()}
+            return {
+                name: self._write_node(each, f"{place}.{name}".lstrip(".")) for name, each in value.items()
+            }
         if key in _LISTS and is_list(value):
-            return [self._node(each, place) for each in value]
+            return [self._write_node(each, place) for each in value]
         if key == "items" and not isinstance(value, bool):
-            return self._node(value, f"{place}[]")
+            return self._write_node(value, f"{place}[]")
         if key in _OF_ANY_KEY and is_dict(value):
-            return self._node(value, f"{place}.*".lstrip("."))
+            return self._write_node(value, f"{place}.*".lstrip("."))
         # The caller may modify the result.
         return copy.deepcopy(value)
 
-    def _reference(self, schema: dict[str, Any], place: str) -> dict[str, Any]:
-        name = definition(schema["$ref"])
+    def _write_reference(self, schema: dict[str, Any], place: str) -> dict[str, Any]:
+        name = definition_name(schema["$ref"])
         if name not in self._given:
             # The reference was written by hand, and leads elsewhere.
             return copy.deepcopy(schema)
         beside = {key: copy.deepcopy(value) for key, value in schema.items() if key != "$ref"}
         if self._rules.inline and not self._is_within(name, self._open):
             self._open.append(name)
-            inlined = self._node({**self._given[name], **beside}, place)
+            inlined = self._write_node({**self._given[name], **beside}, place)
             self._open.pop()
             return dict(inlined)
         if name not in self._written:
             # Entered before it is whole, since it may be recursive.
             self._written[name] = {}
-            self._written[name] = self._node(self._given[name], place)
+            self._written[name] = self._write_node(self._given[name], place)
         reference = {"$ref": schema["$ref"]}
         if not beside or self._rules.keywords is None:
             return {**reference, **beside}
         # These APIs take no other keyword beside a reference.
-        return self._in_its_keywords({"anyOf": [reference], **beside})
+        return self._use_known_keywords({"anyOf": [reference], **beside})
 
-    def _in_its_keywords(self, schema: dict[str, Any]) -> dict[str, Any]:
+    def _use_known_keywords(self, schema: dict[str, Any]) -> dict[str, Any]:
         """Return a schema in the API's keywords; the others go into its description."""
         rules = self._rules
         known: dict[str, Any] = {}
@@ -212,8 +214,8 @@ class _Writing:
                 known["enum"] = [value]
             elif key == "oneOf":
                 known["anyOf"] = value
-            elif _tells(key, value, schema):
-                told[key] = self._spelled_out(value)
+            elif _is_informative(key, value, schema):
+                told[key] = self._spell_out(value)
         if told:
             words = "; ".join(
                 f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in told.items()
@@ -228,24 +230,24 @@ class _Writing:
         """
         return name in self._circular and any(each in self._circular for each in opened)
 
-    def _spelled_out(self, value: Any, opened: tuple[str, ...] = ()) -> Any:  # noqa: ANN401 - what a keyword holds
+    def _spell_out(self, value: Any, opened: tuple[str, ...] = ()) -> Any:  # noqa: ANN401 - what a keyword holds
         """Return part of a schema with its references replaced, for a description, which has no `$defs`."""
         if is_list(value):
-            return [self._spelled_out(each, opened) for each in value]
+            return [self._spell_out(each, opened) for each in value]
         if not is_dict(value):
             return value
         reference = value.get("$ref")
-        name = definition(reference) if isinstance(reference, str) else ""
+        name = definition_name(reference) if isinstance(reference, str) else ""
         if name in self._given:
             return (
-                {} if self._is_within(name, opened) else self._spelled_out(self._given[name], (*opened, name))
+                {} if self._is_within(name, opened) else self._spell_out(self._given[name], (*opened, name))
             )
-        return {key: self._spelled_out(each, opened) for key, each in value.items() if key != "title"}
+        return {key: self._spell_out(each, opened) for key, each in value.items() if key != "title"}
 
 
-def _circular(definitions: dict[str, Any]) -> frozenset[str]:
+def _find_circular(definitions: dict[str, Any]) -> frozenset[str]:
     """Return the names of recursive definitions."""
-    leads = {name: _names_in(each) & definitions.keys() for name, each in definitions.items()}
+    leads = {name: _find_names(each) & definitions.keys() for name, each in definitions.items()}
     found: set[str] = set()
     for name in definitions:
         reached: set[str] = set()
@@ -258,30 +260,30 @@ def _circular(definitions: dict[str, Any]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _names_in(schema: Any) -> set[str]:  # noqa: ANN401 - part of a schema
+def _find_names(schema: Any) -> set[str]:  # noqa: ANN401 - part of a schema
     """Return the names of the definitions that part of a schema refers to."""
     if is_list(schema):
-        return set[str]().union(*map(_names_in, schema))
+        return set[str]().union(*map(_find_names, schema))
     if not is_dict(schema):
         return set()
     reference = schema.get("$ref")
-    own = {definition(reference)} if isinstance(reference, str) else set[str]()
-    return own.union(*map(_names_in, schema.values()))
+    own = {definition_name(reference)} if isinstance(reference, str) else set[str]()
+    return own.union(*map(_find_names, schema.values()))
 
 
-def _tells(key: str, value: object, schema: dict[str, Any]) -> bool:
+def _is_informative(key: str, value: object, schema: dict[str, Any]) -> bool:
     """Return True if a keyword holds information for a model."""
     if key == "default":
         return value is not None and "const" not in schema
     return key not in _SILENT or (key == "additionalProperties" and is_dict(value) and bool(value))
 
 
-def definition(reference: str) -> str:
+def definition_name(reference: str) -> str:
     """Return the name of the definition that a `$ref` refers to."""
     return reference.rpartition("/")[2].replace("~1", "/").replace("~0", "~")
 
 
-def _can_be_told(default: object) -> bool:
+def _is_writable(default: object) -> bool:
     """Return True if a default can be written as JSON and holds no masked secret."""
     try:
         text = json.dumps(default, allow_nan=False)
@@ -293,12 +295,12 @@ def _can_be_told(default: object) -> bool:
 def _check_typed(schema: dict[str, Any], place: str, rules: Rules) -> None:
     """Refuse a schema without a type, and objects and arrays with unspecified contents."""
     if not _KINDS & schema.keys():
-        raise Refused(place, f"has no type, and {rules.name} asks for one")
+        raise SchemaRefused(place, f"has no type, and {rules.name} asks for one")
     kind = schema.get("type")
     more = schema.get("additionalProperties", False)
     if kind == "object" and (more is not False or "patternProperties" in schema):
-        raise Refused(place, f"is an object of any keys, and {rules.name} asks for their names")
+        raise SchemaRefused(place, f"is an object of any keys, and {rules.name} asks for their names")
     if kind == "array" and not is_dict(schema.get("items")):
-        raise Refused(
+        raise SchemaRefused(
             place, f"is an array whose elements have no type in common, and {rules.name} asks for one"
         )

@@ -15,8 +15,8 @@ from tokenstream.schemas._rules import (
     OLLAMA,
     OPENAI_STRICT,
     PLAIN,
-    Refused,
     Rules,
+    SchemaRefused,
 )
 from tokenstream.stages._tools.kinds import FunctionTool, ToolTable, gather
 
@@ -100,7 +100,7 @@ class Tools(ToolTable):
         Raises:
             MisuseError: OpenAI's strict mode does not support a parameter.
         """
-        functions = self._written(
+        functions = self._declare(
             OPENAI_STRICT if strict else PLAIN, "parameters", {"strict": True} if strict else {}
         )
         return [{"type": "function", "function": function} for function in functions]
@@ -117,7 +117,7 @@ class Tools(ToolTable):
         """
         rules = OPENAI_STRICT if strict else PLAIN
         return [
-            {"type": "function", **each} for each in self._written(rules, "parameters", {"strict": strict})
+            {"type": "function", **each} for each in self._declare(rules, "parameters", {"strict": strict})
         ]
 
     def to_anthropic(self, *, strict: bool = False) -> list[dict[str, Any]]:
@@ -130,14 +130,14 @@ class Tools(ToolTable):
             MisuseError: Anthropic's strict mode does not support a parameter.
         """
         rules = ANTHROPIC_STRICT if strict else PLAIN
-        return self._written(rules, "input_schema", {"strict": True} if strict else {})
+        return self._declare(rules, "input_schema", {"strict": True} if strict else {})
 
     def to_gemini(self) -> list[dict[str, Any]]:
         """Return `tools` of Gemini: one item that declares all functions.
 
         The request's `toolConfig` decides if the model is held to the schemas.
         """
-        declared = self._written(GEMINI, "parametersJsonSchema", {})
+        declared = self._declare(GEMINI, "parametersJsonSchema", {})
         for function in declared:
             # Gemini takes no schema for a function without parameters.
             schema = function["parametersJsonSchema"]
@@ -157,7 +157,7 @@ class Tools(ToolTable):
         rules = ANTHROPIC_STRICT if strict else PLAIN
         return [
             {"toolSpec": {**each, "inputSchema": {"json": each["inputSchema"]}}}
-            for each in self._written(rules, "inputSchema", {"strict": True} if strict else {})
+            for each in self._declare(rules, "inputSchema", {"strict": True} if strict else {})
         ]
 
     def to_cohere(self, *, strict: bool = False) -> list[dict[str, Any]]:
@@ -170,7 +170,7 @@ class Tools(ToolTable):
         Raises:
             MisuseError: A tool has no required parameter, or one that `strict_tools` does not support.
         """
-        functions = self._written(COHERE_STRICT if strict else PLAIN, "parameters", {})
+        functions = self._declare(COHERE_STRICT if strict else PLAIN, "parameters", {})
         return [{"type": "function", "function": function} for function in functions]
 
     def to_mistral(self, *, strict: bool = False) -> list[dict[str, Any]]:
@@ -182,19 +182,19 @@ class Tools(ToolTable):
         Raises:
             MisuseError: Mistral's strict mode does not support a parameter.
         """
-        functions = self._written(
+        functions = self._declare(
             MISTRAL_STRICT if strict else PLAIN, "parameters", {"strict": True} if strict else {}
         )
         return [{"type": "function", "function": function} for function in functions]
 
     def to_ollama(self) -> list[dict[str, Any]]:
         """Return `tools` of Ollama's own chat, which does not hold the model to the schemas."""
-        functions = self._written(OLLAMA, "parameters", {})
+        functions = self._declare(OLLAMA, "parameters", {})
         return [{"type": "function", "function": function} for function in functions]
 
     # -- within ------------------------------------------------------------
 
-    def _written(self, rules: Rules, key: str, more: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def _declare(self, rules: Rules, key: str, more: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return the declaration of each tool.
 
         Args:
@@ -207,9 +207,9 @@ class Tools(ToolTable):
             told = {"description": description} if description else {}
             try:
                 written.append({"name": name, **told, key: rules.apply(schema), **more})
-            except Refused as refused:
+            except SchemaRefused as refused:
                 raise MisuseError(
-                    f"{_subject(name, refused)}; leave strict=True out, or describe it more precisely"
+                    f"{_name_subject(name, refused)}; leave strict=True out, or describe it more precisely"
                 ) from None
         return written
 
@@ -222,14 +222,14 @@ def _describe(tool: Tool) -> Described:
         )
     try:
         return describe(tool)
-    except Refused as refused:
+    except SchemaRefused as refused:
         raise MisuseError(
-            f"{_subject(tool.name, refused)}; give it another type, or a default"
+            f"{_name_subject(tool.name, refused)}; give it another type, or a default"
             if refused.place
-            else _subject(tool.name, refused)
+            else _name_subject(tool.name, refused)
         ) from refused.__cause__
 
 
-def _subject(name: str, refused: Refused) -> str:
+def _name_subject(name: str, refused: SchemaRefused) -> str:
     where = f"the parameter {refused.place!r} of the tool {name!r}" if refused.place else f"the tool {name!r}"
     return f"{where} {refused.why}"

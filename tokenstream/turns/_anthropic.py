@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 def to_anthropic(message: Message, drop: Drop) -> dict[str, Any]:
     """Return a message as `Message.to_anthropic` does."""
-    return {"role": "assistant", "content": _Turn(message, drop).content()}
+    return {"role": "assistant", "content": _AnthropicTurn(message, drop).content()}
 
 
-class _Turn(Turn):
+class _AnthropicTurn(Turn):
     api = "Anthropic Messages"
     formats = frozenset({"anthropic", "bedrock-invoke"})
     pairs_server_tools = True

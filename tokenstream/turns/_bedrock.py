@@ -31,10 +31,10 @@ _CITED = ("title", "source", "sourceContent", "location")
 
 def to_bedrock(message: Message, drop: Drop) -> dict[str, Any]:
     """Return a message as `Message.to_bedrock` does."""
-    return {"role": "assistant", "content": _Turn(message, drop).content()}
+    return {"role": "assistant", "content": _BedrockTurn(message, drop).content()}
 
 
-class _Turn(Turn):
+class _BedrockTurn(Turn):
     api = "Bedrock Converse"
     formats = frozenset({"bedrock-converse", "bedrock-invoke"})
     pairs_server_tools = True

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 def to_cohere(message: Message, drop: Drop) -> dict[str, Any]:
     """Return a message as `Message.to_cohere` does."""
-    turn = _Turn(message, drop)
+    turn = _CohereTurn(message, drop)
     turn.write()
     return turn.built()
 
 
-class _Turn(Turn):
+class _CohereTurn(Turn):
     api = "Cohere"
     formats = frozenset({"cohere"})
     takes_text_arguments = True

@@ -27,10 +27,10 @@ _INSIDE = ("displayName",)
 
 def to_gemini(message: Message, drop: Drop) -> dict[str, Any]:
     """Return a message as `Message.to_gemini` does."""
-    return {"role": "model", "parts": _Turn(message, drop).content()}
+    return {"role": "model", "parts": _GeminiTurn(message, drop).content()}
 
 
-class _Turn(Turn):
+class _GeminiTurn(Turn):
     api = "Gemini"
     formats = frozenset({"gemini", "gemini-live"})
     # A citation comes from metadata beside the content, which is not sent back.

@@ -27,12 +27,12 @@ _CHUNKS = frozenset({"document_url", "file", "image_url", "input_audio", "resour
 
 def to_mistral(message: Message, drop: Drop) -> dict[str, Any]:
     """Return a message as `Message.to_mistral` does."""
-    turn = _Turn(message, drop)
+    turn = _MistralTurn(message, drop)
     turn.write()
     return turn.built()
 
 
-class _Turn(Turn):
+class _MistralTurn(Turn):
     api = "Mistral"
     formats = frozenset({"openai-chat"})
     takes_text_arguments = True

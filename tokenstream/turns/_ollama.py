@@ -17,12 +17,12 @@ _MADE_UP = re.compile(r"call_\d{1,4}")
 
 def to_ollama(message: Message, drop: Drop) -> dict[str, Any]:
     """Return a message as `Message.to_ollama` does."""
-    turn = _Turn(message, drop)
+    turn = _OllamaTurn(message, drop)
     turn.write()
     return turn.built()
 
 
-class _Turn(Turn):
+class _OllamaTurn(Turn):
     api = "Ollama"
     formats = frozenset({"ollama"})
 

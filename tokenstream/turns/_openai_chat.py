@@ -18,12 +18,12 @@ _THINKING_BLOCKS = ("thinking", "redacted_thinking")
 
 def to_openai_chat(message: Message, drop: Drop, reasoning_field: str) -> dict[str, Any]:
     """Return a message as `Message.to_openai_chat` does."""
-    turn = _Turn(message, drop, reasoning_field)
+    turn = _OpenAIChatTurn(message, drop, reasoning_field)
     turn.write()
     return turn.built()
 
 
-class _Turn(Turn):
+class _OpenAIChatTurn(Turn):
     api = "OpenAI Chat"
     formats = frozenset({"openai-chat"})
     keeps = frozenset({"citation", "server_tool_call", "server_tool_result"})

@@ -30,10 +30,10 @@ _PLACES = ("summary_index", "content_index")
 
 def to_openai_responses(message: Message, drop: Drop) -> list[dict[str, Any]]:
     """Return a message as `Message.to_openai_responses` does."""
-    return _Turn(message, drop).content()
+    return _OpenAIResponsesTurn(message, drop).content()
 
 
-class _Turn(Turn):
+class _OpenAIResponsesTurn(Turn):
     api = "OpenAI Responses"
     formats = frozenset({"openai-responses"})
     cites_in_text = True

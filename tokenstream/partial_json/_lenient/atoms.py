@@ -50,11 +50,11 @@ class Atom(NamedTuple):
     in_json: bool = False
 
 
-def atom(token: str) -> Atom | None:
+def read_atom(token: str) -> Atom | None:
     """Return the reading of a token; None if it has none, or more than one.
 
     Example:
-        >>> atom("True").value, atom("0x1F").value, atom(".5").value, atom("007")
+        >>> read_atom("True").value, read_atom("0x1F").value, read_atom(".5").value, read_atom("007")
         (True, 31, '0.5', None)
     """
     if token in LITERALS:
@@ -68,10 +68,10 @@ def atom(token: str) -> Atom | None:
     number = NUMBER(token)
     if number is not None and number.end() == len(token):
         return Atom("number", token, in_json=True)
-    return _number_form(token) or _word(token)
+    return _read_number_form(token) or _read_word(token)
 
 
-def _number_form(token: str) -> Atom | None:
+def _read_number_form(token: str) -> Atom | None:
     match = _HEXADECIMAL(token)
     if match is not None:
         sign, digits = match.groups()
@@ -86,17 +86,17 @@ def _number_form(token: str) -> Atom | None:
     return Atom("number", f"{sign}0.{digits}" if point else sign + digits, "number_form", in_json=True)
 
 
-def _word(token: str) -> Atom | None:
+def _read_word(token: str) -> Atom | None:
     if _WORD(token) is None or token.lower() in _UNCLEAR:
         return None
     return Atom("string", token, "unquoted_value")
 
 
-def same(one: Any, other: Any) -> bool:  # noqa: ANN401 - any JSON values
+def are_equal(one: Any, other: Any) -> bool:  # noqa: ANN401 - any JSON values
     """Return True if two JSON values are equal; not recursive, since they may be nested deeply.
 
     Example:
-        >>> same({"a": [1]}, {"a": [1]}), same(1, True), same([1], [1.0])
+        >>> are_equal({"a": [1]}, {"a": [1]}), are_equal(1, True), are_equal([1], [1.0])
         (True, False, False)
     """
     pairs: list[tuple[Any, Any]] = [(one, other)]

@@ -71,7 +71,7 @@ def begins_path(before: str) -> bool:
     return _ROOT(before) is not None
 
 
-def goes_on_path(piece: str) -> bool:
+def continues_path(piece: str) -> bool:
     """Return True if a piece of a string may belong to a path."""
     return _PATH(piece) is not None
 

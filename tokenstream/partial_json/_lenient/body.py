@@ -69,27 +69,33 @@ def read_between(reader: LenientReader, text: str, position: int, out: list[JSON
 
 @under("{", *VALUES)
 def begin_object(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    return enter(reader, {}, "}", position, out)
+    return open_container(reader, {}, "}", position, out)
 
 
 @under("[", *VALUES)
 def begin_array(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    return enter(reader, [], "]", position, out)
+    return open_container(reader, [], "]", position, out)
 
 
 @under("(", *VALUES)
 def begin_tuple(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     reader.repaired.note("tuple", reader.base + position)
-    return enter(reader, [], ")", position, out)
+    return open_container(reader, [], ")", position, out)
 
 
-def enter(reader: LenientReader, container: Any, mark: str, position: int, out: list[JSONEvent]) -> int:  # noqa: ANN401 - a dict or a list
+def open_container(
+    reader: LenientReader,
+    container: Any,  # noqa: ANN401 - a dict or a list
+    mark: str,
+    position: int,
+    out: list[JSONEvent],
+) -> int:
     if reader.document.open(container, reader.base + position, out):
-        go_in(reader, mark)
+        push_bracket(reader, mark)
     return position + 1
 
 
-def go_in(reader: LenientReader, mark: str) -> None:
+def push_bracket(reader: LenientReader, mark: str) -> None:
     reader.marks.append(mark)
     reader.counts[mark] += 1
     reader.comma = -1
@@ -116,7 +122,7 @@ def close_bracket(reader: LenientReader, text: str, position: int, out: list[JSO
         return position + 1
     marks = reader.marks
     is_wrong = marks[-1][0] != char
-    if ends_plain_brackets(reader, char) or (is_wrong and not may_close(reader, char)):
+    if ends_plain_brackets(reader, char) or (is_wrong and not may_close_other(reader, char)):
         return reader.refuse_two_readings(position)
     if reader.comma >= 0:
         reader.repaired.note("trailing_comma", reader.comma)
@@ -124,13 +130,13 @@ def close_bracket(reader: LenientReader, text: str, position: int, out: list[JSO
         reader.repaired.note("wrong_closer", reader.base + position)
         reader.owed = max(reader.owed, 0)
         while reader.counts[char] and marks[-1][0] != char:
-            leave(reader, reader.base + position, out)
+            close_container(reader, reader.base + position, out)
             reader.owed += 1
-    leave(reader, reader.base + position + 1, out)
+    close_container(reader, reader.base + position + 1, out)
     return position + 1
 
 
-def may_close(reader: LenientReader, closer: str) -> bool:
+def may_close_other(reader: LenientReader, closer: str) -> bool:
     """Return True if a closer may close a bracket of another kind, which must not be empty."""
     return not reader.is_at(FIRST_KEY, FIRST_ELEMENT) and (closer != ")" or bool(reader.counts[")"]))
 
@@ -140,7 +146,7 @@ def ends_plain_brackets(reader: LenientReader, closer: str) -> bool:
     return reader.marks[-1] == closer == ")" and reader.comma < 0 and len(reader.document.container) == 1
 
 
-def leave(reader: LenientReader, offset: int, out: list[JSONEvent]) -> None:
+def close_container(reader: LenientReader, offset: int, out: list[JSONEvent]) -> None:
     mark = reader.marks.pop()
     reader.counts[mark[0]] -= 1
     if mark[0] == "}" and not (reader.marks or reader.document.container or reader.final or reader.is_second):
@@ -165,7 +171,7 @@ def end_cut_document(reader: LenientReader, text: str, position: int, out: list[
         reader.repaired.note("unfinished_value", reader.key_at)
     reader.repaired.note("missing_end", reader.base + position)
     while reader.marks:
-        leave(reader, reader.base + position, out)
+        close_container(reader, reader.base + position, out)
     return position
 
 
@@ -177,7 +183,7 @@ def begin_quoted(reader: LenientReader, text: str, position: int, out: list[JSON
     """Begin a key or a string; first supply the comma or colon if one is expected."""
     try:
         is_plain = text[position] == '"'
-        kind = PLAIN if is_plain else Peek(text, position, final=reader.final).quote(position)
+        kind = PLAIN if is_plain else Peek(text, position, final=reader.final).find_quote(position)
     except MoreNeeded:
         return reader.wait(position)
     if kind is None:
@@ -186,10 +192,10 @@ def begin_quoted(reader: LenientReader, text: str, position: int, out: list[JSON
         return supply_colon(reader, text, position, out)
     if reader.is_at(*AFTER):
         return supply_comma(reader, text, position, out)
-    return _begin(reader, kind, text, position, out, is_key=reader.is_at(*KEYS))
+    return _open_quoted(reader, kind, text, position, out, is_key=reader.is_at(*KEYS))
 
 
-def _begin(
+def _open_quoted(
     reader: LenientReader,
     kind: Kind,
     text: str,
@@ -217,7 +223,7 @@ def take_plain_key(reader: LenientReader, text: str, position: int, out: list[JS
     end = text.find('"', position + 1)
     key = text[position + 1 : end] if end > 0 else "\\"
     if "\\" in key or not key.isprintable():
-        return _begin(reader, PLAIN, text, position, out, is_key=True)
+        return _open_quoted(reader, PLAIN, text, position, out, is_key=True)
     take_key(reader, key, reader.base + position)
     return end + 1
 
@@ -229,7 +235,7 @@ def take_plain_string(reader: LenientReader, text: str, position: int, out: list
     string = text[position + 1 : end] if end > 0 else "\\"
     goes_on = _GOES_ON[reader.marks[-1][0]]
     if "\\" in string or not string.isprintable() or goes_on(text, end + 1) is None:
-        return _begin(reader, PLAIN, text, position, out, is_key=False)
+        return _open_quoted(reader, PLAIN, text, position, out, is_key=False)
     reader.document.begin_string(reader.base + position, out, string)
     reader.document.end_string(reader.base + end + 1, out)
     reader.end_value()
@@ -287,10 +293,10 @@ def read_quoted_key(reader: LenientReader, text: str, position: int, out: list[J
 def read_bare_key(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     peek = Peek(text, position, final=reader.final)
     try:
-        end = peek.word(position)
+        end = peek.skip_word(position)
         if end == position:
             return read_other(reader, text, position, out)
-        following = peek.char(peek.spaces(end))
+        following = peek.get_char(peek.skip_spaces(end))
     except MoreNeeded:
         return reader.wait(position)
     except TooFar:

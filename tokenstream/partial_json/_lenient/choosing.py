@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.partial_json._document import Document
-from tokenstream.partial_json._lenient.atoms import same
+from tokenstream.partial_json._lenient.atoms import are_equal
 from tokenstream.partial_json._lenient.reader import LenientReader
 from tokenstream.partial_json._repairs import Repair
 from tokenstream.partial_json._strict.reader import fed_after_end
@@ -133,7 +133,7 @@ class ChoosingReader:
         accepts = self._accepts
         fits = accepts is not None and accepts(document.value)
         if fits and self._fits:
-            if not same(document.value, self._value):
+            if not are_equal(document.value, self._value):
                 reader.refuse_two_readings(reader.root_at - reader.base)
             return
         if fits or not self._fits:

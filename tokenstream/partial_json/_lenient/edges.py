@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.partial_json._lenient.atoms import Atom, atom
-from tokenstream.partial_json._lenient.body import begin_object, go_in, take_key
+from tokenstream.partial_json._lenient.atoms import Atom, read_atom
+from tokenstream.partial_json._lenient.body import begin_object, push_bracket, take_key
 from tokenstream.partial_json._lenient.gaps import (
     enter_comment,
-    is_odd,
+    is_odd_space,
     read_other,
     skip_space,
     turn_to_prose,
@@ -18,8 +18,8 @@ from tokenstream.partial_json._lenient.peek import MOST_HELD, OPENING, PLAIN
 from tokenstream.partial_json._lenient.quotes import Scene
 from tokenstream.partial_json._lenient.reader import FENCE_GAP, LINE_GAP, SPACE_GAP
 from tokenstream.partial_json._lenient.strings import Quoted
-from tokenstream.partial_json._lenient.tables import BEHIND, START, STEPS, VALUE, WHITE, is_step
-from tokenstream.partial_json._lenient.tokens import take_atom, tell_number
+from tokenstream.partial_json._lenient.tables import AFTER_DOCUMENT, START, STEPS, VALUE, WHITE, is_step
+from tokenstream.partial_json._lenient.tokens import begin_number, take_atom
 from tokenstream.partial_json._strict.grammar import under
 from tokenstream.partial_json._strict.numbers import MOST_LENGTH, NUMBER, is_too_long
 
@@ -81,7 +81,7 @@ def read_root_string(reader: LenientReader, text: str, position: int, out: list[
             return reader.refuse_two_readings(reader.root_at - reader.base)
         reader.document.begin_string(reader.root_at, out, pieces.pop())
         reader.reading = STEPS["read_string"]
-        reader.around = STEPS["read_behind"]
+        reader.around = STEPS["read_after_document"]
         return position
     if quoted.closed:
         reader.root_value = "".join(pieces)
@@ -104,10 +104,10 @@ def read_root_token(reader: LenientReader, text: str, position: int, out: list[J
         return reader.wait(position)
     reader.scanned = 0
     if is_too_long(token) and NUMBER(token) is not None:
-        tell_number(reader, position, out)
+        begin_number(reader, position, out)
         reader.document.exceed_digits(token, reader.base + position)
         return position
-    value = atom(token)
+    value = read_atom(token)
     if value is None or value.kind == "string":
         reader.around = STEPS["read_prose"]
         return position
@@ -135,7 +135,7 @@ def decide_root(reader: LenientReader, text: str, position: int, out: list[JSONE
     is_quotation = isinstance(value, str) and reader.quoted.kind is not PLAIN
     if (is_fence or not char) and not is_quotation:
         return take_root(reader, position, out)
-    if is_odd(char):
+    if is_odd_space(char):
         return read_other(reader, text, position, out)
     if isinstance(value, str) and not _BRACKETS.isdisjoint(value):
         # The quote may be an apostrophe, and the string may hold the document.
@@ -153,7 +153,7 @@ def open_late(reader: LenientReader, key: str, position: int, out: list[JSONEven
         reader.repaired.note(reader.quoted.kind.repair, reader.root_at)
     reader.opener_missing = True
     reader.text_noted = False
-    reader.around = STEPS["read_behind"]
+    reader.around = STEPS["read_after_document"]
     begin_object(reader, "", reader.root_at - reader.base, out)
     if reader.document.error is None:
         take_key(reader, key, reader.root_at)
@@ -163,7 +163,7 @@ def open_late(reader: LenientReader, key: str, position: int, out: list[JSONEven
 
 def take_root(reader: LenientReader, position: int, out: list[JSONEvent]) -> int:
     value, at, end = reader.root_value, reader.root_at - reader.base, reader.root_end - reader.base
-    reader.around = STEPS["read_behind"]
+    reader.around = STEPS["read_after_document"]
     if isinstance(value, Atom):
         take_atom(reader, value, at, end, out)
     else:
@@ -177,22 +177,22 @@ def take_root(reader: LenientReader, position: int, out: list[JSONEvent]) -> int
 
 
 @is_step
-def read_behind(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def read_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Read the text directly after the document."""
     char = text[position : position + 1]
     if reader.takes_first and (not char or char not in WHITE):
-        return leave_rest(reader, text, position, out)
-    step = BEHIND.get(char)
+        return skip_rest(reader, text, position, out)
+    step = AFTER_DOCUMENT.get(char)
     if step is not None:
         following: int = step(reader, text, position, out)
         return following
-    if is_odd(char):
-        reader.expects = BEHIND
+    if is_odd_space(char):
+        reader.expects = AFTER_DOCUMENT
         return read_other(reader, text, position, out)
-    return read_text_behind(reader, text, position, out)
+    return read_text_after_document(reader, text, position, out)
 
 
-def leave_rest(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def skip_rest(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Skip the text after the document, unless the document is `{}` and an object replaces it."""
     if reader.empty_end >= 0:
         if text[position : position + 1] == "{" and not has_text_between(reader):
@@ -212,8 +212,8 @@ def begin_object_meant(reader: LenientReader, position: int) -> int:
     """Continue the empty object with the fields of the object that `{}` stood for."""
     reader.repaired.note("empty_placeholder", reader.root_at)
     reader.empty_end = -1
-    go_in(reader, "}")
-    reader.around = STEPS["read_behind"]
+    push_bracket(reader, "}")
+    reader.around = STEPS["read_after_document"]
     return position + 1
 
 
@@ -223,15 +223,17 @@ def finish_empty(reader: LenientReader, out: list[JSONEvent]) -> None:
     reader.end_value()
 
 
-def read_text_behind(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def read_text_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     char = text[position]
     if may_continue(reader, char):
         return reader.refuse_two_readings(position)
     return turn_to_prose(reader, text, position, out)
 
 
-@under("/#", BEHIND)
-def begin_comment_behind(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+@under("/#", AFTER_DOCUMENT)
+def begin_comment_after_document(
+    reader: LenientReader, text: str, position: int, out: list[JSONEvent]
+) -> int:
     """Begin a comment; a hash sign that begins a line is a heading."""
     mark = text[position : position + 2]
     if mark == "/" and not reader.final:
@@ -239,7 +241,7 @@ def begin_comment_behind(reader: LenientReader, text: str, position: int, out: l
     if mark[0] == "#":
         mark = "#" if reader.gap == SPACE_GAP else ""
     if mark not in {"//", "/*", "#"}:
-        return read_text_behind(reader, text, position, out)
+        return read_text_after_document(reader, text, position, out)
     reader.commented = True
     return enter_comment(reader, position, mark)
 
@@ -266,7 +268,7 @@ def may_continue(reader: LenientReader, char: str) -> bool:
     return is_plain or not isinstance(root, (list, dict)) or char.isdigit()
 
 
-@under(("",), BEHIND)
+@under(("",), AFTER_DOCUMENT)
 def finish(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     if reader.empty_end >= 0:
         finish_empty(reader, out)
@@ -274,7 +276,7 @@ def finish(reader: LenientReader, text: str, position: int, out: list[JSONEvent]
     return position
 
 
-@under("}]", BEHIND)
+@under("}]", AFTER_DOCUMENT)
 def skip_extra_closer(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     if reader.swallow and text[position] == "}":
         reader.swallow = False
@@ -287,20 +289,20 @@ def skip_extra_closer(reader: LenientReader, text: str, position: int, out: list
     return position + 1
 
 
-@under(";", BEHIND)
+@under(";", AFTER_DOCUMENT)
 def skip_semicolon(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     reader.repaired.note("semicolon", reader.base + position)
     return position + 1
 
 
-@under(").!", BEHIND)
+@under(").!", AFTER_DOCUMENT)
 def skip_punctuation(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     note_text(reader, reader.base + position)
     return position + 1
 
 
-@under('"', BEHIND)
-def read_quote_behind(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+@under('"', AFTER_DOCUMENT)
+def read_quote_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     if reader.gap == FENCE_GAP:
         return turn_to_prose(reader, text, position, out)
     return reader.refuse_two_readings(position)
@@ -317,8 +319,8 @@ def is_fence_end(reader: LenientReader, text: str, position: int) -> bool | None
     return True
 
 
-@under("`~", BEHIND)
-def read_fence_behind(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+@under("`~", AFTER_DOCUMENT)
+def read_fence_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     is_end = is_fence_end(reader, text, position)
     if is_end is None:
         return reader.wait(position)
@@ -329,8 +331,8 @@ def read_fence_behind(reader: LenientReader, text: str, position: int, out: list
     return position + 3
 
 
-@under(",", BEHIND)
-def take_comma_behind(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+@under(",", AFTER_DOCUMENT)
+def take_comma_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     reader.comma = reader.base + position
     reader.around = STEPS["read_after_comma"]
     return position + 1
@@ -345,5 +347,5 @@ def read_after_comma(reader: LenientReader, text: str, position: int, out: list[
     if char and char not in "{[`~":
         return reader.refuse_two_readings(reader.comma - reader.base)
     reader.repaired.note("extra_comma", reader.comma)
-    reader.around = STEPS["read_behind"]
+    reader.around = STEPS["read_after_document"]
     return position

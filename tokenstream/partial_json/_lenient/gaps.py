@@ -10,9 +10,9 @@ from tokenstream.partial_json._lenient.peek import OPENING, SPACES, MoreNeeded, 
 from tokenstream.partial_json._lenient.reader import LINE_GAP, NO_GAP, SPACE_GAP
 from tokenstream.partial_json._lenient.tables import (
     AFTER,
+    AFTER_DOCUMENT,
     AFTER_ELEMENT,
     AFTER_FIELD,
-    BEHIND,
     COLON,
     ELEMENT,
     FIRST_ELEMENT,
@@ -46,7 +46,7 @@ NO_KEY = frozenset(",:{}[]")
 
 
 @under("`~<", START)
-@under("<", BEHIND)
+@under("<", AFTER_DOCUMENT)
 def turn_to_prose(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Continue with text that does not belong to the document."""
     reader.around = STEPS["read_prose"]
@@ -54,7 +54,7 @@ def turn_to_prose(reader: LenientReader, text: str, position: int, out: list[JSO
 
 
 @after_crooked
-@under(WHITE, *PLACES, START, BEHIND)
+@under(WHITE, *PLACES, START, AFTER_DOCUMENT)
 def skip_space(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     if text[position] == " " and text[position + 1 : position + 2] not in WHITE:
         # Usually it is one space. At the end of the text the slice is "", which is in WHITE.
@@ -72,14 +72,14 @@ def read_other(reader: LenientReader, text: str, position: int, out: list[JSONEv
     char = text[position]
     if char == "\x1b":
         return skip_terminal_code(reader, text, position, out)
-    if is_odd(char):
+    if is_odd_space(char):
         reader.repaired.note("odd_space", reader.base + position)
         reader.gap = max(reader.gap, SPACE_GAP)
         return position + 1
     return reader.refuse_here(position)
 
 
-def is_odd(char: str) -> bool:
+def is_odd_space(char: str) -> bool:
     """Return True if a character is white space outside JSON, or begins a terminal code."""
     return char == "\x1b" or bool(SPACES(char).end())
 
@@ -90,7 +90,7 @@ def skip_terminal_code(reader: LenientReader, text: str, position: int, out: lis
     if match is None:
         if not reader.final and _CUT_TERMINAL(text, position):
             return reader.wait(position)
-        if reader.is_at(START, BEHIND):
+        if reader.is_at(START, AFTER_DOCUMENT):
             return turn_to_prose(reader, text, position, out)
         return reader.refuse_here(position)
     reader.repaired.note("terminal_code", reader.base + position)
@@ -251,7 +251,7 @@ def supply_colon(reader: LenientReader, text: str, position: int, out: list[JSON
 def supply_colon_before_literal(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     peek = Peek(text, position, final=reader.final)
     try:
-        word = peek.between(position, peek.word(position))
+        word = peek.get_text(position, peek.skip_word(position))
     except MoreNeeded:
         return reader.wait(position)
     except TooFar:

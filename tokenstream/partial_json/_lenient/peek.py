@@ -40,20 +40,20 @@ class Kind(NamedTuple):
     repair: RepairName | None = None
 
 
-def _kind(quotes: str, repair: RepairName | None) -> Kind:
+def _make_kind(quotes: str, repair: RepairName | None) -> Kind:
     run = re.compile(rf"[^{quotes}\\\x00-\x1f]*").match
     return Kind(run, re.compile(f"[{quotes}]").match, SPACES, repair)
 
 
-PLAIN = _kind('"', None)
+PLAIN = _make_kind('"', None)
 ESCAPED = Kind(re.compile(r"[^\\\x00-\x1f]*").match, re.compile(r'\\"').match, SPACES_TWICE, "escaped_twice")
 HTML = Kind(re.compile(r"[^&\\\x00-\x1f]*").match, _HTML_QUOTE, SPACES, "html_entities")
 OPENING: dict[str, Kind] = {
     '"': PLAIN,
-    "'": _kind("'", "single_quotes"),
-    "`": _kind("`", "backticks"),
-    **dict.fromkeys(_DOUBLE, _kind(_DOUBLE, "smart_quotes")),
-    **dict.fromkeys(_SINGLE, _kind(_SINGLE, "smart_quotes")),
+    "'": _make_kind("'", "single_quotes"),
+    "`": _make_kind("`", "backticks"),
+    **dict.fromkeys(_DOUBLE, _make_kind(_DOUBLE, "smart_quotes")),
+    **dict.fromkeys(_SINGLE, _make_kind(_SINGLE, "smart_quotes")),
     "\\": ESCAPED,
     "&": HTML,
 }
@@ -88,7 +88,7 @@ class Peek:
         self._bound = start + MOST_HELD
         self._final = final
 
-    def char(self, position: int) -> str:
+    def get_char(self, position: int) -> str:
         """Return one character; "" at the end of the text.
 
         Raises:
@@ -103,75 +103,75 @@ class Peek:
             return ""
         raise MoreNeeded
 
-    def _run(self, match: Callable[[str, int, int], Any], position: int) -> int:
+    def _match_run(self, match: Callable[[str, int, int], Any], position: int) -> int:
         end: int = match(self._text, position, self._bound).end()
-        self.char(end)
+        self.get_char(end)
         return end
 
-    def spaces(self, position: int, match: Callable[[str, int, int], Any] = SPACES) -> int:
+    def skip_spaces(self, position: int, match: Callable[[str, int, int], Any] = SPACES) -> int:
         """Return the end of the white space that begins at a position."""
-        end = self._run(match, position)
-        if match is SPACES_TWICE and self.char(end) == "\\":
+        end = self._match_run(match, position)
+        if match is SPACES_TWICE and self.get_char(end) == "\\":
             # Half of a line break that is written as an escape.
-            self.char(end + 1)
+            self.get_char(end + 1)
         return end
 
-    def word(self, position: int) -> int:
+    def skip_word(self, position: int) -> int:
         """Return the end of the word or number that begins at a position."""
-        return self._run(_WORD, position)
+        return self._match_run(_WORD, position)
 
-    def between(self, start: int, end: int) -> str:
+    def get_text(self, start: int, end: int) -> str:
         """Return the text between two positions."""
         return self._text[start:end]
 
-    def starts(self, words: tuple[str, ...], position: int) -> bool:
+    def starts_with(self, words: tuple[str, ...], position: int) -> bool:
         """Return True if one of the words stands at a position."""
         for word in words:
             for index, letter in enumerate(word):
-                if self.char(position + index) != letter:
+                if self.get_char(position + index) != letter:
                     break
             else:
                 return True
         return False
 
-    def quote(self, position: int) -> Kind | None:
+    def find_quote(self, position: int) -> Kind | None:
         """Return the kind of string that a quote at a position would open."""
-        kind = OPENING.get(self.char(position))
+        kind = OPENING.get(self.get_char(position))
         if kind is ESCAPED:
-            return kind if self.char(position + 1) == '"' else None
+            return kind if self.get_char(position + 1) == '"' else None
         if kind is HTML:
-            return kind if self.starts(_HTML_QUOTES, position) else None
+            return kind if self.starts_with(_HTML_QUOTES, position) else None
         return kind
 
-    def quoted(self, position: int) -> int:
+    def skip_quoted(self, position: int) -> int:
         """Return the end of the string that opens at a position; the position itself if none does."""
-        kind = self.quote(position)
+        kind = self.find_quote(position)
         if kind is None:
             return position
         quote: Any = kind.quote(self._text, position)
         end: int = quote.end()
         while True:
-            end = self._run(kind.run, end)
-            char = self.char(end)
+            end = self._match_run(kind.run, end)
+            char = self.get_char(end)
             if not char:
                 return end
-            if self.quote(end) is kind:
+            if self.find_quote(end) is kind:
                 closing: Any = kind.quote(self._text, end)
-                behind: int = closing.end()
-                return behind
-            end += self._special(kind, char, end)
+                after: int = closing.end()
+                return after
+            end += self._measure_special(kind, char, end)
 
-    def _special(self, kind: Kind, char: str, position: int) -> int:
+    def _measure_special(self, kind: Kind, char: str, position: int) -> int:
         """Return the length of an escape, or 1 for another special character that is not a quote."""
         if char != "\\":
             return 1
-        if kind is ESCAPED and self.char(position + 1) == "\\":
-            return 4 if self.char(position + 2) == "\\" else 3
+        if kind is ESCAPED and self.get_char(position + 1) == "\\":
+            return 4 if self.get_char(position + 2) == "\\" else 3
         return 2
 
-    def key(self, position: int) -> bool:
+    def is_key(self, position: int) -> bool:
         """Return True if a key and its colon stand at a position."""
-        end = self.quoted(position)
+        end = self.skip_quoted(position)
         if end == position:
-            end = self.word(position)
-        return end > position and self.char(self.spaces(end, SPACES_TWICE)) == ":"
+            end = self.skip_word(position)
+        return end > position and self.get_char(self.skip_spaces(end, SPACES_TWICE)) == ":"

@@ -6,7 +6,7 @@ import re
 from enum import Enum, auto
 from typing import Any
 
-from tokenstream.partial_json._lenient.atoms import LITERALS_IN_ANY_CASE, atom
+from tokenstream.partial_json._lenient.atoms import LITERALS_IN_ANY_CASE, read_atom
 from tokenstream.partial_json._lenient.peek import SPACES_TWICE, MoreNeeded, Peek, TooFar
 from tokenstream.partial_json._strict.grammar import under
 
@@ -106,7 +106,7 @@ class Prose:
         self._final = final
         while True:
             if self._end_tag:
-                return self._in_reasoning(text, position)
+                return self._skip_reasoning(text, position)
             mark = _MARK(text, position)
             stop: int = len(text) if mark is None else mark.start()
             self._pass(text, position, stop)
@@ -135,7 +135,9 @@ class Prose:
 
     # -- brackets --------------------------------------------------------------
 
-    def begins(self, text: str, position: int, *, final: bool, adjacent: bool = False) -> bool | None:
+    def begins_document(
+        self, text: str, position: int, *, final: bool, adjacent: bool = False
+    ) -> bool | None:
         """Return True if a bracket begins a document; None if more text is needed.
 
         Args:
@@ -157,8 +159,8 @@ class Prose:
             return adjacent
 
     @under("{[", _STEPS)
-    def _bracket(self, text: str, position: int) -> tuple[int, Found | None]:
-        begins = self.begins(text, position, final=self._final)
+    def _read_bracket(self, text: str, position: int) -> tuple[int, Found | None]:
+        begins = self.begins_document(text, position, final=self._final)
         if begins is None:
             return position, Found.MAYBE
         if begins:
@@ -167,23 +169,23 @@ class Prose:
         return self._pass_one(text, position)
 
     def _is_object(self, peek: Peek, position: int) -> bool:
-        inside = peek.spaces(position + 1, SPACES_TWICE)
-        char = peek.char(inside)
+        inside = peek.skip_spaces(position + 1, SPACES_TWICE)
+        char = peek.get_char(inside)
         if char == "}":
             return self._introduced and self._ends_line(peek, inside + 1)
         if char == "{":
-            inside = peek.spaces(inside + 1)
+            inside = peek.skip_spaces(inside + 1)
         if char == "/":
-            return peek.char(inside + 1) in {"/", "*"}
-        return peek.key(inside)
+            return peek.get_char(inside + 1) in {"/", "*"}
+        return peek.is_key(inside)
 
     def _is_marker(self, peek: Peek, position: int) -> bool:
         """Return True if a bracket holds a word that is not a JSON value, such as [DONE]."""
-        inside = peek.spaces(position + 1)
-        if peek.char(position) == "{":
+        inside = peek.skip_spaces(position + 1)
+        if peek.get_char(position) == "{":
             return False
-        token = peek.between(inside, peek.word(inside + (peek.char(inside) == "/"))).lstrip("/")
-        value = atom(token) if token else None
+        token = peek.get_text(inside, peek.skip_word(inside + (peek.get_char(inside) == "/"))).lstrip("/")
+        value = read_atom(token) if token else None
         return value is not None and value.kind == "string"
 
     def is_label(self, text: str, position: int, *, final: bool) -> bool | None:
@@ -197,28 +199,31 @@ class Prose:
             return False
 
     def _is_label(self, peek: Peek, text: str, position: int) -> bool:
-        inside = peek.spaces(position + 1)
-        if not peek.char(inside).isalpha():
+        inside = peek.skip_spaces(position + 1)
+        if not peek.get_char(inside).isalpha():
             return False
-        end = peek.word(inside)
-        if peek.between(inside, end) in LITERALS_IN_ANY_CASE and peek.char(peek.spaces(end)) in {",", "]"}:
+        end = peek.skip_word(inside)
+        if peek.get_text(inside, end) in LITERALS_IN_ANY_CASE and peek.get_char(peek.skip_spaces(end)) in {
+            ",",
+            "]",
+        }:
             return False
         end = _LABEL(text, inside, inside + _MOST_LABEL).end()
-        if end == inside + _MOST_LABEL or peek.char(end) != "]":
+        if end == inside + _MOST_LABEL or peek.get_char(end) != "]":
             return False
-        following = peek.char(end + 1)
+        following = peek.get_char(end + 1)
         if following == "(":
             return True
-        is_mark = _MARK_NAME(peek.between(inside, end)) is not None
-        return is_mark and peek.char(peek.spaces(end + 1)) in {"[", "{"}
+        is_mark = _MARK_NAME(peek.get_text(inside, end)) is not None
+        return is_mark and peek.get_char(peek.skip_spaces(end + 1)) in {"[", "{"}
 
     def _is_array(self, peek: Peek, position: int) -> bool:
         inside = position
         for _ in range(_MOST_BRACKETS):
-            inside = peek.spaces(inside + 1, SPACES_TWICE)
-            if peek.char(inside) != "[":
+            inside = peek.skip_spaces(inside + 1, SPACES_TWICE)
+            if peek.get_char(inside) != "[":
                 break
-        char = peek.char(inside)
+        char = peek.get_char(inside)
         if char == "{":
             return self._is_object(peek, inside)
         if self._word_before:
@@ -226,26 +231,26 @@ class Prose:
             return False
         if char == "]":
             return self._introduced and self._ends_line(peek, inside + 1)
-        end = peek.quoted(inside)
+        end = peek.skip_quoted(inside)
         if end > inside:
-            return peek.char(peek.spaces(end)) in {",", "]"}
+            return peek.get_char(peek.skip_spaces(end)) in {",", "]"}
         return self._introduced and self._is_scalar(peek, inside)
 
     def _is_scalar(self, peek: Peek, position: int) -> bool:
         """Return True if a number or a literal and then a comma stand at a position."""
-        end = peek.word(position + (peek.char(position) == "-"))
-        token = atom(peek.between(position, end))
-        return token is not None and token.kind != "string" and peek.char(peek.spaces(end)) == ","
+        end = peek.skip_word(position + (peek.get_char(position) == "-"))
+        token = read_atom(peek.get_text(position, end))
+        return token is not None and token.kind != "string" and peek.get_char(peek.skip_spaces(end)) == ","
 
     def _ends_line(self, peek: Peek, position: int) -> bool:
-        while peek.char(position) in {" ", "\t", ".", ";", ")"}:
+        while peek.get_char(position) in {" ", "\t", ".", ";", ")"}:
             position += 1
-        return peek.char(position) in _LINE_ENDS
+        return peek.get_char(position) in _LINE_ENDS
 
     # -- fences and tags ---------------------------------------------------------
 
     @under("`~", _STEPS)
-    def _fence(self, text: str, position: int) -> tuple[int, Found | None]:
+    def _read_fence(self, text: str, position: int) -> tuple[int, Found | None]:
         run = _RUN(text, position)
         end: int = run.end()
         length = end - position
@@ -258,25 +263,25 @@ class Prose:
             self.fence = ""
             self._introduced = True
             return end, None
-        return self._opening_fence(text, position, end)
+        return self._read_opening_fence(text, position, end)
 
-    def _opening_fence(self, text: str, position: int, end: int) -> tuple[int, Found | None]:
+    def _read_opening_fence(self, text: str, position: int, end: int) -> tuple[int, Found | None]:
         line = _LANGUAGE(text, end, end + _MOST_LANGUAGE)
-        behind: int = line.end()
-        if behind == len(text) and behind < end + _MOST_LANGUAGE and not self._final:
+        after: int = line.end()
+        if after == len(text) and after < end + _MOST_LANGUAGE and not self._final:
             return position, Found.MAYBE
         is_json = line[1].lower() in _JSON_LANGUAGES
-        following = text[behind : behind + 1]
+        following = text[after : after + 1]
         if not (following in ("", "\n", "\r") or (is_json and following in "{[")):
             self._pass(text, position, end)
             return end, None
         self.fence = text[position]
         self._introduced = True
         self.at = self._base + position
-        return behind, Found.FENCE if is_json else Found.CODE
+        return after, Found.FENCE if is_json else Found.CODE
 
     @under("<", _STEPS)
-    def _tag(self, text: str, position: int) -> tuple[int, Found | None]:
+    def _read_tag(self, text: str, position: int) -> tuple[int, Found | None]:
         tag = _REASONING(text, position)
         if tag is not None:
             self.at = self._base + position
@@ -290,7 +295,7 @@ class Prose:
             return position, Found.MAYBE
         return self._pass_one(text, position)
 
-    def _in_reasoning(self, text: str, position: int) -> tuple[int, Found]:
+    def _skip_reasoning(self, text: str, position: int) -> tuple[int, Found]:
         end_tag = self._end_tag
         end = text.find(end_tag, position)
         if end < 0:

@@ -21,11 +21,11 @@ _BEFORE_STRING = (",", ":", "[", "{")
 _MEANS_SPACE_BEFORE = "([{<=-–—/>:,;"
 """Characters that, besides white space, may precede an opening quotation mark."""
 
-_BEHIND_QUOTE: dict[str, Any] = {}
-_BEHIND_COMMA: dict[str, Any] = {}
+_AFTER_QUOTE: dict[str, Any] = {}
+_AFTER_COMMA: dict[str, Any] = {}
 
 
-class Verdict(Enum):
+class QuoteVerdict(Enum):
     """The verdict on a quote."""
 
     ENDS = auto()
@@ -48,11 +48,11 @@ def is_ordinary(char: str) -> bool:
     return not (char in '\\"}]`~' or char.isspace())
 
 
-def may_close(string: str) -> bool:
+def may_precede_end(string: str) -> bool:
     """Return True if a closing bracket or fence may follow a quote in or directly after the string.
 
     Example:
-        >>> may_close('say "yes", or'), may_close('["yes"]'), may_close('say "yes" ')
+        >>> may_precede_end('say "yes", or'), may_precede_end('["yes"]'), may_precede_end('say "yes" ')
         (False, True, True)
     """
     return "}" in string or "]" in string or "`" in string or "~" in string or string[-1].isspace()
@@ -137,137 +137,143 @@ class Look:
         self._before = before
         self._start = 0
 
-    def decide(self, text: str, behind: int) -> Verdict:
-        """Return the verdict on a quote; `behind` is the position after it."""
-        self._peek = Peek(text, behind, final=self._scene.final)
-        self._start = behind
+    def decide(self, text: str, after: int) -> QuoteVerdict:
+        """Return the verdict on a quote; `after` is the position after it."""
+        self._peek = Peek(text, after, final=self._scene.final)
+        self._start = after
         try:
-            verdict = self._behind_quote()
+            verdict = self._judge_next()
         except MoreNeeded:
-            return Verdict.WAITS
+            return QuoteVerdict.WAITS
         except TooFar:
-            verdict = self._if_clean()
-        if verdict is Verdict.ENDS and self._quoting:
-            return Verdict.UNSURE
+            verdict = self._end_if_clean()
+        if verdict is QuoteVerdict.ENDS and self._quoting:
+            return QuoteVerdict.UNSURE
         # Two quotes at the start: an empty string, a quotation, or Python's triple quotes.
-        if verdict is Verdict.INNER and not self._before:
-            return Verdict.UNSURE
+        if verdict is QuoteVerdict.INNER and not self._before:
+            return QuoteVerdict.UNSURE
         return verdict
 
-    def opens_quotation(self, text: str, behind: int) -> bool:
+    def opens_quotation(self, text: str, after: int) -> bool:
         """Return True if an inner quote opens a quotation."""
         before = self._before
         if before.rstrip().endswith(_BEFORE_STRING):
             # The next string may begin here, with a space.
             return True
         follows = before[-1:].isspace() or before[-1:] in _MEANS_SPACE_BEFORE
-        return follows and not text[behind : behind + 1].isspace()
+        return follows and not text[after : after + 1].isspace()
 
-    def _if_clean(self) -> Verdict:
-        return Verdict.ENDS if self._clean else Verdict.UNSURE
+    def _end_if_clean(self) -> QuoteVerdict:
+        return QuoteVerdict.ENDS if self._clean else QuoteVerdict.UNSURE
 
-    def _behind_quote(self) -> Verdict:
+    def _judge_next(self) -> QuoteVerdict:
         peek = self._peek
-        position = peek.spaces(self._start, self._kind.spaces)
-        char = peek.char(position)
-        step = _BEHIND_QUOTE.get(char)
+        position = peek.skip_spaces(self._start, self._kind.spaces)
+        char = peek.get_char(position)
+        step = _AFTER_QUOTE.get(char)
         if step is not None:
-            verdict: Verdict = step(self, position)
+            verdict: QuoteVerdict = step(self, position)
             return verdict
-        if peek.quote(position) is not None:
-            return self._quote(position)
+        if peek.find_quote(position) is not None:
+            return self._judge_quote(position)
         # A key without quotes, on a line of its own.
-        if self._scene.in_object and "\n" in peek.between(self._start, position) and peek.key(position):
-            return Verdict.UNSURE
+        if self._scene.in_object and "\n" in peek.get_text(self._start, position) and peek.is_key(position):
+            return QuoteVerdict.UNSURE
         if position > self._start and not (self._scene.in_object or self._quoting):
             # The next element may lack its opening quote, and the comma before it.
-            return Verdict.UNSURE
-        return Verdict.INNER
+            return QuoteVerdict.UNSURE
+        return QuoteVerdict.INNER
 
-    @under(("",), _BEHIND_QUOTE, _BEHIND_COMMA)
-    def _cut(self, position: int) -> Verdict:
-        return self._if_clean()
+    @under(("",), _AFTER_QUOTE, _AFTER_COMMA)
+    def _judge_end_of_text(self, position: int) -> QuoteVerdict:
+        return self._end_if_clean()
 
-    @under((",", *_CLOSERS), _BEHIND_COMMA)
-    def _end(self, position: int) -> Verdict:
-        return Verdict.ENDS
+    @under((",", *_CLOSERS), _AFTER_COMMA)
+    def _judge_end(self, position: int) -> QuoteVerdict:
+        return QuoteVerdict.ENDS
 
-    @under(":+", _BEHIND_QUOTE)
-    def _unsure(self, position: int) -> Verdict:
-        return Verdict.UNSURE
+    @under(":+", _AFTER_QUOTE)
+    def _judge_unsure(self, position: int) -> QuoteVerdict:
+        return QuoteVerdict.UNSURE
 
-    @under(_CLOSERS, _BEHIND_QUOTE)
-    def _closer(self, position: int) -> Verdict:
-        return Verdict.ENDS if self._peek.char(position) in self._scene.closers else Verdict.INNER
+    @under(_CLOSERS, _AFTER_QUOTE)
+    def _judge_closer(self, position: int) -> QuoteVerdict:
+        return (
+            QuoteVerdict.ENDS if self._peek.get_char(position) in self._scene.closers else QuoteVerdict.INNER
+        )
 
-    @under("/", _BEHIND_QUOTE, _BEHIND_COMMA)
-    def _slash(self, position: int) -> Verdict:
-        is_comment = self._peek.char(position + 1) in {"/", "*"}
-        return self._if_clean() if is_comment else Verdict.INNER
+    @under("/", _AFTER_QUOTE, _AFTER_COMMA)
+    def _judge_slash(self, position: int) -> QuoteVerdict:
+        is_comment = self._peek.get_char(position + 1) in {"/", "*"}
+        return self._end_if_clean() if is_comment else QuoteVerdict.INNER
 
-    @under("#", _BEHIND_QUOTE, _BEHIND_COMMA)
-    def _hash(self, position: int) -> Verdict:
-        return self._if_clean() if position > self._start else Verdict.INNER
+    @under("#", _AFTER_QUOTE, _AFTER_COMMA)
+    def _judge_hash(self, position: int) -> QuoteVerdict:
+        return self._end_if_clean() if position > self._start else QuoteVerdict.INNER
 
-    @under("`~", _BEHIND_QUOTE)
-    def _fence(self, position: int) -> Verdict:
-        if self._scene.fenced and position > self._start and self._peek.starts(("```", "~~~"), position):
-            return Verdict.ENDS
-        return Verdict.INNER
+    @under("`~", _AFTER_QUOTE)
+    def _judge_fence(self, position: int) -> QuoteVerdict:
+        if self._scene.fenced and position > self._start and self._peek.starts_with(("```", "~~~"), position):
+            return QuoteVerdict.ENDS
+        return QuoteVerdict.INNER
 
-    def _quote(self, position: int) -> Verdict:
+    def _judge_quote(self, position: int) -> QuoteVerdict:
         """Judge two quotes with nothing between them."""
-        is_doubled = position == self._start and self._peek.quote(position) is self._kind
+        is_doubled = position == self._start and self._peek.find_quote(position) is self._kind
         if self._quoting and is_doubled:
-            return Verdict.INNER
+            return QuoteVerdict.INNER
         if not self._scene.in_object:
-            is_alone = self._on_line and self._clean and "\n" in self._peek.between(self._start, position)
-            return Verdict.ENDS if is_alone else Verdict.UNSURE
-        if self._peek.key(position):
-            return Verdict.ENDS
+            is_alone = self._on_line and self._clean and "\n" in self._peek.get_text(self._start, position)
+            return QuoteVerdict.ENDS if is_alone else QuoteVerdict.UNSURE
+        if self._peek.is_key(position):
+            return QuoteVerdict.ENDS
         # A doubled quote may be an escape of one, or the same quote written twice.
-        return Verdict.UNSURE if is_doubled and self._clean else Verdict.INNER
+        return QuoteVerdict.UNSURE if is_doubled and self._clean else QuoteVerdict.INNER
 
-    @under(",;", _BEHIND_QUOTE)
-    def _comma(self, position: int) -> Verdict:
-        verdict = self._behind_comma(position)
-        if verdict is Verdict.INNER and not (self._scene.in_object or self._quoting):
+    @under(",;", _AFTER_QUOTE)
+    def _judge_comma(self, position: int) -> QuoteVerdict:
+        verdict = self._judge_after_comma(position)
+        if verdict is QuoteVerdict.INNER and not (self._scene.in_object or self._quoting):
             # The next element may lack its opening quote.
-            return Verdict.UNSURE
+            return QuoteVerdict.UNSURE
         return verdict
 
-    def _behind_comma(self, position: int) -> Verdict:
+    def _judge_after_comma(self, position: int) -> QuoteVerdict:
         peek = self._peek
-        position = peek.spaces(position + 1, self._kind.spaces)
-        char = peek.char(position)
-        step = _BEHIND_COMMA.get(char)
+        position = peek.skip_spaces(position + 1, self._kind.spaces)
+        char = peek.get_char(position)
+        step = _AFTER_COMMA.get(char)
         if step is not None:
-            verdict: Verdict = step(self, position)
+            verdict: QuoteVerdict = step(self, position)
             return verdict
         if self._scene.in_object:
-            return self._next_field(position)
-        return self._next_element(position, char)
+            return self._judge_next_field(position)
+        return self._judge_next_element(position, char)
 
-    @under(".…", _BEHIND_COMMA)
-    def _dots(self, position: int) -> Verdict:
-        return Verdict.ENDS if self._clean and self._peek.starts(("...", "…"), position) else Verdict.INNER
+    @under(".…", _AFTER_COMMA)
+    def _judge_dots(self, position: int) -> QuoteVerdict:
+        return (
+            QuoteVerdict.ENDS
+            if self._clean and self._peek.starts_with(("...", "…"), position)
+            else QuoteVerdict.INNER
+        )
 
-    def _next_field(self, position: int) -> Verdict:
-        if self._clean and self._peek.quote(position) is not None:
-            return Verdict.ENDS
-        return Verdict.ENDS if self._peek.key(position) else Verdict.INNER
+    def _judge_next_field(self, position: int) -> QuoteVerdict:
+        if self._clean and self._peek.find_quote(position) is not None:
+            return QuoteVerdict.ENDS
+        return QuoteVerdict.ENDS if self._peek.is_key(position) else QuoteVerdict.INNER
 
-    def _next_element(self, position: int, char: str) -> Verdict:
+    def _judge_next_element(self, position: int, char: str) -> QuoteVerdict:
         peek = self._peek
-        if char in "{[(" or peek.quote(position) is not None:
-            return Verdict.ENDS
+        if char in "{[(" or peek.find_quote(position) is not None:
+            return QuoteVerdict.ENDS
         if self._clean and (char == "-" or char.isdigit()):
-            return Verdict.ENDS
-        end = peek.word(position + (char == "-"))
+            return QuoteVerdict.ENDS
+        end = peek.skip_word(position + (char == "-"))
         if end == position:
-            return Verdict.INNER
-        word = peek.between(position, end)
-        if (self._clean and word in LITERALS) or (word in PREFIXES and peek.quote(end) is not None):
-            return Verdict.ENDS
-        following = peek.char(peek.spaces(end, SPACES))
-        return Verdict.ENDS if following in {",", "", *_CLOSERS} else Verdict.INNER
+            return QuoteVerdict.INNER
+        word = peek.get_text(position, end)
+        if (self._clean and word in LITERALS) or (word in PREFIXES and peek.find_quote(end) is not None):
+            return QuoteVerdict.ENDS
+        following = peek.get_char(peek.skip_spaces(end, SPACES))
+        return QuoteVerdict.ENDS if following in {",", "", *_CLOSERS} else QuoteVerdict.INNER

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream.partial_json._document import Document
-from tokenstream.partial_json._lenient.atoms import same
+from tokenstream.partial_json._lenient.atoms import are_equal
 from tokenstream.partial_json._lenient.body import begin_array, begin_object
 from tokenstream.partial_json._lenient.edges import (
     begin_object_meant,
@@ -13,13 +13,13 @@ from tokenstream.partial_json._lenient.edges import (
     has_text_between,
     may_continue,
     note_text,
-    read_behind,
+    read_after_document,
     refuse_empty_text,
 )
-from tokenstream.partial_json._lenient.gaps import enter_comment, is_odd, read_other, turn_to_prose
+from tokenstream.partial_json._lenient.gaps import enter_comment, is_odd_space, read_other, turn_to_prose
 from tokenstream.partial_json._lenient.prose import Found
 from tokenstream.partial_json._lenient.reader import LINE_GAP, NO_GAP, LenientReader
-from tokenstream.partial_json._lenient.tables import BEHIND, START, STEPS, is_step
+from tokenstream.partial_json._lenient.tables import AFTER_DOCUMENT, START, STEPS, is_step
 from tokenstream.partial_json._strict.grammar import under
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def read_start(reader: LenientReader, text: str, position: int, out: list[JSONEv
     if step is not None:
         following: int = step(reader, text, position, out)
         return following
-    if is_odd(char):
+    if is_odd_space(char):
         return read_other(reader, text, position, out)
     return begin_prose(reader, position)
 
@@ -64,7 +64,7 @@ def begin_comment_before(reader: LenientReader, text: str, position: int, out: l
 def read_prose(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     if position == len(text):
         return (
-            read_behind(reader, text, position, out)
+            read_after_document(reader, text, position, out)
             if has_document(reader)
             else refuse_empty_text(reader, position)
         )
@@ -87,7 +87,7 @@ def read_prose(reader: LenientReader, text: str, position: int, out: list[JSONEv
         is_thought = found in {Found.THOUGHT, Found.THOUGHT_END}
         reader.repaired.note("reasoning" if is_thought else "code_fence", prose.at)
     if found in {Found.FENCE, Found.THOUGHT, Found.THOUGHT_END}:
-        reader.around = STEPS["read_behind" if has_document(reader) else "read_start"]
+        reader.around = STEPS["read_after_document" if has_document(reader) else "read_start"]
         reader.gap = LINE_GAP
     return position
 
@@ -103,7 +103,7 @@ def begin_root_array(reader: LenientReader, text: str, position: int, out: list[
 
 @under("{", START)
 def begin_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    reader.around = STEPS["read_behind"]
+    reader.around = STEPS["read_after_document"]
     reader.text_noted = False
     reader.root_at = reader.base + position
     reader.root_fence = reader.prose.fence
@@ -113,9 +113,9 @@ def begin_document(reader: LenientReader, text: str, position: int, out: list[JS
 # -- after it ------------------------------------------------------------------------
 
 
-@under("{[", BEHIND)
-def read_bracket_behind(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    begins = reader.prose.begins(text, position, final=reader.final, adjacent=True)
+@under("{[", AFTER_DOCUMENT)
+def read_bracket_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    begins = reader.prose.begins_document(text, position, final=reader.final, adjacent=True)
     if begins is None:
         return reader.wait(position)
     if begins:
@@ -159,7 +159,9 @@ def read_another(reader: LenientReader, text: str, position: int, out: list[JSON
     position = second.read_on(text, position, [])
     reader.waits = second.waits
     document = second.document
-    is_other = document.complete and reader.choose is None and not same(reader.document.root, document.value)
+    is_other = (
+        document.complete and reader.choose is None and not are_equal(reader.document.root, document.value)
+    )
     if document.error is not None and reader.choose is not None and reader.final and reader.closed:
         # The document was cut.
         reader.document.error = document.error
@@ -172,7 +174,7 @@ def read_another(reader: LenientReader, text: str, position: int, out: list[JSON
         reader.swallow = second.swallow
         reader.second = None
         reader.repaired.note("repeated_document", reader.other_at)
-        reader.around = STEPS["read_behind"]
+        reader.around = STEPS["read_after_document"]
         reader.gap = NO_GAP
     return position
 
@@ -186,5 +188,5 @@ def turn_to_another(reader: LenientReader, second: LenientReader) -> None:
     reader.owed, reader.swallow = second.owed, second.swallow
     reader.commented = reader.text_noted = False
     reader.second = None
-    reader.around = STEPS["read_behind"]
+    reader.around = STEPS["read_after_document"]
     reader.gap = NO_GAP

@@ -12,12 +12,12 @@ from tokenstream.partial_json._lenient.backslashes import (
     CONTROLS,
     RAW,
     begins_path,
-    goes_on_path,
+    continues_path,
     is_command,
     is_rest_of_path,
 )
 from tokenstream.partial_json._lenient.peek import ESCAPED, HTML, OPENING, PLAIN, TRIPLE, Kind
-from tokenstream.partial_json._lenient.quotes import CLOSING, Look, Verdict, is_ordinary, may_close
+from tokenstream.partial_json._lenient.quotes import CLOSING, Look, QuoteVerdict, is_ordinary, may_precede_end
 from tokenstream.partial_json._strict.strings import (
     FAR,
     JSON_ESCAPES,
@@ -174,7 +174,7 @@ class Quoted:
             string, end = scan_string(escaped + '"', 0)
         except ValueError:
             return None
-        if end <= len(escaped) or (string and not self._takes(string, escaped, len(escaped))):
+        if end <= len(escaped) or (string and not self._take_escapes(string, escaped, len(escaped))):
             return None
         return string, rest
 
@@ -192,13 +192,13 @@ class Quoted:
             # Copies at most FAR characters: the string may be short, and many may follow it.
             piece = text[position : position + FAR]
             read = decode_open_string(piece)
-            if read is None or not read[0] or not self._takes(read[0], piece, read[1]):
+            if read is None or not read[0] or not self._take_escapes(read[0], piece, read[1]):
                 break
             pieces.append(read[0])
             position += read[1]
         return position
 
-    def _takes(self, string: str, text: str, end: int) -> bool:
+    def _take_escapes(self, string: str, text: str, end: int) -> bool:
         """Record escapes, and return True if they mean no more than in JSON.
 
         Args:
@@ -214,7 +214,7 @@ class Quoted:
             self.watched = False
         else:
             has_quote = '"' in string
-            if (has_quote or self.watched) and may_close(string):
+            if (has_quote or self.watched) and may_precede_end(string):
                 if self.watched:
                     text, end = '\\"' + text, end + 2
                 closing = CLOSING.search(text, 0, end - 2 * (string[-1] == '"'))
@@ -271,7 +271,7 @@ class Quoted:
                 if end > position:
                     position = end
                     continue
-            following = self._special(text, position, pieces, scene)
+            following = self._read_special(text, position, pieces, scene)
             if following == _WAITS:
                 self.waits = True
                 break
@@ -284,7 +284,7 @@ class Quoted:
         pieces.append(piece)
         self.remember(piece)
         if self._in_path:
-            self._in_path = goes_on_path(piece)
+            self._in_path = continues_path(piece)
         if self.watched:
             ink = piece.lstrip()
             if ink:
@@ -292,24 +292,24 @@ class Quoted:
                 if ink[0] in "}]" or (scene.fenced and ink[0] in "`~"):
                     self._closing_line = True
 
-    def _special(self, text: str, position: int, pieces: list[str], scene: Scene) -> int:
+    def _read_special(self, text: str, position: int, pieces: list[str], scene: Scene) -> int:
         """Read a quote, an escape, an entity or a control character; return the position after it."""
         quote = self.kind.quote(text, position)
         if quote is not None:
-            read = self._triple if self._is_triple else self._quote
+            read = self._read_triple if self._is_triple else self._read_quote
             return read(text, position, quote.end(), pieces, scene)
         char = text[position]
         if char == "\\":
             escape = (
-                self._escape_twice
+                self._read_double_escape
                 if self.kind is ESCAPED
-                else self._escape_html
+                else self._read_html_escape
                 if self.kind is HTML
-                else self._escape
+                else self._read_escape
             )
             return escape(text, position, pieces, scene)
         if char == "&":
-            return self._entity(text, position, pieces, scene)
+            return self._read_entity(text, position, pieces, scene)
         if not self._is_triple:
             self._repairs.note("raw_control", scene.base + position)
         if char in "\r\n":
@@ -319,73 +319,73 @@ class Quoted:
         self._grow(char, pieces, scene)
         return position + 1
 
-    def _quote(self, text: str, position: int, behind: int, pieces: list[str], scene: Scene) -> int:
+    def _read_quote(self, text: str, position: int, after: int, pieces: list[str], scene: Scene) -> int:
         if scene.in_object is None:
             self.closed = True
-            return behind
+            return after
         char = text[position]
-        if not self._tail and char in TRIPLE and char == text[behind : behind + 1] and self.clean:
+        if not self._tail and char in TRIPLE and char == text[after : after + 1] and self.clean:
             # This is the second of three quotes: the string between the first two is empty.
             self._repairs.note("triple_quotes", scene.base + position - 1)
             self.kind = TRIPLE[char]
-            return behind + 1
-        look = self._look(scene)
-        verdict = look.decide(text, behind)
-        if verdict is Verdict.WAITS:
+            return after + 1
+        look = self._make_look(scene)
+        verdict = look.decide(text, after)
+        if verdict is QuoteVerdict.WAITS:
             return _WAITS
-        if verdict is Verdict.ENDS:
+        if verdict is QuoteVerdict.ENDS:
             self.closed = True
-        elif verdict is Verdict.UNSURE:
+        elif verdict is QuoteVerdict.UNSURE:
             self.unsure = scene.base + position
         else:
             self._repairs.note("inner_quote", scene.base + position)
             self.clean = False
-            self._quoting = not self._quoting and look.opens_quotation(text, behind)
+            self._quoting = not self._quoting and look.opens_quotation(text, after)
             self._grow('"' if self.kind in (ESCAPED, HTML) else text[position], pieces, scene)
-        return behind
+        return after
 
     @property
     def _is_triple(self) -> bool:
         return self.kind.repair == "triple_quotes"
 
-    def _look(self, scene: Scene) -> Look:
+    def _make_look(self, scene: Scene) -> Look:
         on_line = scene.on_line and not self._has_lines
         return Look(
             self.kind, scene, clean=self.clean, quoting=self._quoting, on_line=on_line, before=self._tail
         )
 
-    def _triple(self, text: str, position: int, behind: int, pieces: list[str], scene: Scene) -> int:
+    def _read_triple(self, text: str, position: int, after: int, pieces: list[str], scene: Scene) -> int:
         """Read a run of quotes in a triple-quoted string, which the last three of them end."""
-        spare = behind - position - _TRIPLE
-        if behind == len(text) and not scene.final and spare <= 0:
+        spare = after - position - _TRIPLE
+        if after == len(text) and not scene.final and spare <= 0:
             return _WAITS
         if spare:
             self._has_quotes = True
-            count = spare if spare > 0 else behind - position
+            count = spare if spare > 0 else after - position
             self._grow(text[position : position + count], pieces, scene)
             return position + count
-        verdict = self._look(scene).decide(text, behind)
-        if verdict is Verdict.WAITS:
+        verdict = self._make_look(scene).decide(text, after)
+        if verdict is QuoteVerdict.WAITS:
             return _WAITS
-        if verdict is Verdict.ENDS:
+        if verdict is QuoteVerdict.ENDS:
             self.closed = True
         else:
             self.unsure = scene.base + position
-        return behind
+        return after
 
     # -- escapes ---------------------------------------------------------------
 
-    def _escape(self, text: str, position: int, pieces: list[str], scene: Scene) -> int:
+    def _read_escape(self, text: str, position: int, pieces: list[str], scene: Scene) -> int:
         escape = text[position : position + LONGEST_ESCAPE]
         if is_undecided(escape):
             # An escape cut by the end of the text is dropped.
             return len(text) if scene.final else _WAITS
         string, length = unescape(escape)
         if length == 2 and escape[1] in CONTROLS:
-            return self._control(text, position, position + 2, pieces, scene)
+            return self._read_control(text, position, position + 2, pieces, scene)
         if length:
             if string == "\\":
-                self._undo(scene.base + position)
+                self._note_decoded(scene.base + position)
             self._grow(string, pieces, scene)
             self.watched = string == '"'
             return position + length
@@ -400,26 +400,26 @@ class Quoted:
     def _keep_backslash(self, escape: str, position: int, pieces: list[str], scene: Scene) -> int:
         self._repairs.note("bad_escape", scene.base + position)
         if RAW(escape, 1) is not None:
-            self._find_raw(scene.base + position)
+            self._note_raw(scene.base + position)
         self._grow("\\", pieces, scene)
         return position + 1
 
-    def _control(self, text: str, position: int, behind: int, pieces: list[str], scene: Scene) -> int:
+    def _read_control(self, text: str, position: int, after: int, pieces: list[str], scene: Scene) -> int:
         """Read an escape of a control character, which may be a backslash that was not escaped."""
-        letter = text[behind - 1]
-        is_kept = self._is_kept(text, behind - 1)
+        letter = text[after - 1]
+        is_kept = self._is_kept(text, after - 1)
         if is_kept is None:
             return len(text) if scene.final else _WAITS
         offset = scene.base + position
         if is_kept:
             self._repairs.note("kept_escape", offset)
-            self._find_raw(offset)
+            self._note_raw(offset)
             self._grow("\\" + letter, pieces, scene)
         else:
-            self._undo(offset)
+            self._note_decoded(offset)
             self._grow(SIMPLE[letter], pieces, scene)
             self.watched = False
-        return behind
+        return after
 
     def _is_kept(self, text: str, at: int) -> bool | None:
         """Return True if the backslash is a character, not an escape; None if more text decides."""
@@ -434,24 +434,24 @@ class Quoted:
                 return is_path
         return is_command(text, at)
 
-    def _find_raw(self, offset: int) -> None:
+    def _note_raw(self, offset: int) -> None:
         """Record that backslashes in the string are not escaped."""
         if not self._is_raw:
             self._is_raw = True
             self._in_path = self.kind not in (ESCAPED, HTML) and begins_path(self._tail)
-            self._find_mixed(offset)
+            self._note_mixed(offset)
 
-    def _undo(self, offset: int) -> None:
+    def _note_decoded(self, offset: int) -> None:
         """Record that an escape was decoded which may be a backslash that was not escaped."""
         self._undone = True
-        self._find_mixed(offset)
+        self._note_mixed(offset)
 
-    def _find_mixed(self, offset: int) -> None:
+    def _note_mixed(self, offset: int) -> None:
         if self._is_raw and self._undone and not self._is_mixed:
             self._is_mixed = True
             self._repairs.note("mixed_escapes", offset)
 
-    def _escape_twice(self, text: str, position: int, pieces: list[str], scene: Scene) -> int:
+    def _read_double_escape(self, text: str, position: int, pieces: list[str], scene: Scene) -> int:
         escape = text[position : position + _LONGEST_TWICE]
         is_last = position + len(escape) == len(text) and len(escape) < _LONGEST_TWICE
         if is_last and (_CUT_TWICE(escape) or _CUT_PAIR(escape)):
@@ -465,16 +465,16 @@ class Quoted:
         if match is not None:
             itself, inner, once = match.groups()
             if (inner or once) in CONTROLS:
-                return self._control(text, position, position + int(match.end()), pieces, scene)
+                return self._read_control(text, position, position + int(match.end()), pieces, scene)
             if itself == "\\":
-                self._undo(scene.base + position)
+                self._note_decoded(scene.base + position)
             string, _ = unescape("\\" + (itself or inner or once))
             self._grow(string, pieces, scene)
             self.watched = itself == '"'
             return position + int(match.end())
         return self._keep_backslash(escape, position, pieces, scene)
 
-    def _escape_html(self, text: str, position: int, pieces: list[str], scene: Scene) -> int:
+    def _read_html_escape(self, text: str, position: int, pieces: list[str], scene: Scene) -> int:
         quote = self.kind.quote(text, position + 1)
         if quote is not None:
             self._grow('"', pieces, scene)
@@ -483,9 +483,9 @@ class Quoted:
         rest = text[position + 1 : position + 1 + _MOST_ENTITY]
         if position + 1 + len(rest) == len(text) and _CUT_ENTITY(rest):
             return len(text) if scene.final else _WAITS
-        return self._escape(text, position, pieces, scene)
+        return self._read_escape(text, position, pieces, scene)
 
-    def _entity(self, text: str, position: int, pieces: list[str], scene: Scene) -> int:
+    def _read_entity(self, text: str, position: int, pieces: list[str], scene: Scene) -> int:
         entity = text[position : position + _MOST_ENTITY]
         is_last = position + len(entity) == len(text) and len(entity) < _MOST_ENTITY
         if is_last and _CUT_ENTITY(entity):

@@ -31,7 +31,7 @@ KEY: Table = {NAME: 'a key or "}"'}
 COLON: Table = {NAME: '":"'}
 AFTER_FIELD: Table = {NAME: '"," or "}"'}
 START: Table = {NAME: "a document"}
-BEHIND: Table = {NAME: "nothing more"}
+AFTER_DOCUMENT: Table = {NAME: "nothing more"}
 
 VALUES = (VALUE, FIRST_ELEMENT, ELEMENT)
 KEYS = (FIRST_KEY, KEY)

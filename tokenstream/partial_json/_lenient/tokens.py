@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.partial_json._document import NUM
-from tokenstream.partial_json._lenient.atoms import LITERALS, PREFIXES, Atom, atom
+from tokenstream.partial_json._lenient.atoms import LITERALS, PREFIXES, Atom, read_atom
 from tokenstream.partial_json._lenient.gaps import read_other, skip_dots
 from tokenstream.partial_json._lenient.peek import SPACES, MoreNeeded, Peek, TooFar
 from tokenstream.partial_json._lenient.tables import OTHER, VALUES
@@ -48,7 +48,7 @@ def read_token(reader: LenientReader, text: str, position: int, out: list[JSONEv
     end: int = _TOKEN(text, position + reader.scanned, position + MOST_LENGTH + 1).end()
     token = text[position:end]
     if len(token) > MOST_LENGTH or is_too_long(token):
-        tell_number(reader, position, out)
+        begin_number(reader, position, out)
         reader.document.exceed_digits(token, reader.base + position)
         return position
     if end == len(text):
@@ -62,7 +62,7 @@ def read_token(reader: LenientReader, text: str, position: int, out: list[JSONEv
     if token in PREFIXES and text[end] in "\"'":
         reader.repaired.note("string_prefix", reader.base + position)
         return end
-    value = atom(token)
+    value = read_atom(token)
     if value is not None and value.kind == "string":
         return read_word(reader, text, position, end, out)
     ends = value is not None and may_end(reader, text, end, is_number=value.kind == "number")
@@ -75,7 +75,7 @@ def read_token(reader: LenientReader, text: str, position: int, out: list[JSONEv
     return reader.refuse_two_readings(position)
 
 
-def tell_number(reader: LenientReader, position: int, out: list[JSONEvent]) -> None:
+def begin_number(reader: LenientReader, position: int, out: list[JSONEvent]) -> None:
     """Add the event of a number that is unfinished or too long, once."""
     if not reader.atom_begun:
         reader.atom_begun = True
@@ -84,7 +84,7 @@ def tell_number(reader: LenientReader, position: int, out: list[JSONEvent]) -> N
 
 def show_so_far(reader: LenientReader, token: str, position: int, out: list[JSONEvent]) -> None:
     if reader.document.allow & NUM and NUMBER(token) is not None:
-        tell_number(reader, position, out)
+        begin_number(reader, position, out)
         reader.document.show_number(token)
 
 
@@ -118,13 +118,13 @@ def read_word(reader: LenientReader, text: str, position: int, end: int, out: li
     """Read a word without quotes; refuse it if the text after it might belong to it."""
     peek = Peek(text, end, final=reader.final)
     try:
-        behind = peek.spaces(end)
-        following = peek.char(behind)
+        after = peek.skip_spaces(end)
+        following = peek.get_char(after)
     except MoreNeeded:
         return reader.wait(position)
     except TooFar:
         return reader.refuse_two_readings(position)
-    gap = text[end:behind]
+    gap = text[end:after]
     is_alone = following in _ENDS_WORD or "\n" in gap or (bool(gap) and following in "/#")
     # A word alone in brackets is an omission in prose, not an array.
     if not is_alone or reader.marks == ["]"]:
@@ -141,7 +141,7 @@ def take_atom(reader: LenientReader, value: Atom, position: int, end: int, out: 
     offset = reader.base + position
     number = parse_number(value.value, decimals=reader.document.decimals) if value.in_json else value.value
     if number is None and value.in_json:
-        tell_number(reader, position, out)
+        begin_number(reader, position, out)
         reader.document.exceed_exponent(value.value, offset)
         return position
     if value.repair is not None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError, SchemaValidator
 
-from tokenstream.partial_json._shapes.shape import Failed, Inside, Invalid, Structure, Unsure
+from tokenstream.partial_json._shapes.shape import Inside, Invalid, InvalidEntry, Unsure, ValueStructure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,25 +34,25 @@ FAILED = "tokenstream_failed"
 """The type of the placeholder error, which the errors of the entry replace."""
 
 _given: ContextVar[Any] = ContextVar("_given")
-"""The values that `given_at` and `given_by_number` return."""
+"""The values that `hand_out_at` and `given_by_number` return."""
 
 
-def _handed_out(value: Any) -> Any:  # noqa: ANN401 - any value
-    if value.__class__ is Failed:
+def _hand_out(value: Any) -> Any:  # noqa: ANN401 - any value
+    if value.__class__ is InvalidEntry:
         raise PydanticCustomError(FAILED, "the value is invalid")
     return value
 
 
-def _plain(function: Callable[[Any], Any]) -> CoreSchema:
+def _make_plain_validator(function: Callable[[Any], Any]) -> CoreSchema:
     return {"type": "function-plain", "function": {"type": "no-info", "function": function}}
 
 
-def given_at(key: object) -> CoreSchema:
+def hand_out_at(key: object) -> CoreSchema:
     """Return a schema that ignores its input and returns the given value at a key."""
-    return _plain(lambda _: _handed_out(_given.get()[key]))
+    return _make_plain_validator(lambda _: _hand_out(_given.get()[key]))
 
 
-given_by_number = _plain(lambda number: _handed_out(_given.get()[number]))
+given_by_number = _make_plain_validator(lambda number: _hand_out(_given.get()[number]))
 """A schema that reads a number and returns the given value at that number."""
 
 
@@ -62,12 +62,12 @@ def make_validator(schema: CoreSchema, config: Config) -> SchemaValidator:
     For a model, pydantic would otherwise use the validator that the model already has.
     """
     make: Any = SchemaValidator
-    validator: SchemaValidator = make(schema, config, **options())
+    validator: SchemaValidator = make(schema, config, **find_options())
     return validator
 
 
 @cache
-def options() -> dict[str, bool]:
+def find_options() -> dict[str, bool]:
     """Return the options that make this version of pydantic use a validator's own schema."""
     option = {"_use_prebuilt": False}
     make: Any = SchemaValidator
@@ -78,7 +78,7 @@ def options() -> dict[str, bool]:
     return option
 
 
-def assembled(validator: SchemaValidator, text: str, given: Any) -> Any:  # noqa: ANN401 - any value
+def validate_given(validator: SchemaValidator, text: str, given: Any) -> Any:  # noqa: ANN401 - any value
     """Return the value that a validator makes of a text and of given values.
 
     Raises:
@@ -91,17 +91,17 @@ def assembled(validator: SchemaValidator, text: str, given: Any) -> Any:  # noqa
         _given.reset(token)
 
 
-def without_ref(schema: CoreSchema) -> CoreSchema:
+def strip_ref(schema: CoreSchema) -> CoreSchema:
     """Return a copy of a schema without its reference name, serialization and metadata."""
     return {key: value for key, value in schema.items() if key not in {"ref", "serialization", "metadata"}}
 
 
-def step(schema: CoreSchema, config: Config) -> SchemaValidator:
+def make_layer_validator(schema: CoreSchema, config: Config) -> SchemaValidator:
     """Return a validator for the layer that a schema adds around the schema inside it."""
-    return make_validator(without_ref(schema) | {"schema": given_at(0)}, config)
+    return make_validator(strip_ref(schema) | {"schema": hand_out_at(0)}, config)
 
 
-def told(error: ValidationError, entries: Entries, raw: Any) -> Errors:  # noqa: ANN401 - any value
+def convert_errors(error: ValidationError, entries: Entries, raw: Any) -> Errors:  # noqa: ANN401 - any value
     """Return the errors of an assembled value, equal to those of reading it whole.
 
     Args:
@@ -110,10 +110,10 @@ def told(error: ValidationError, entries: Entries, raw: Any) -> Errors:  # noqa:
         raw: The value as plain data.
     """
     out: list[dict[str, Any] | Inside] = []
-    for plain in plain_errors(error):
+    for plain in list_errors(error):
         loc = plain["loc"]
         entry = entries.get(loc[0]) if loc else None
-        if plain["type"] == FAILED and isinstance(entry, Failed):
+        if plain["type"] == FAILED and isinstance(entry, InvalidEntry):
             out.append(Inside(loc, entry.errors))
         elif not loc or (plain["type"] == "missing" and len(loc) == 1):
             out.append({**plain, "input": raw})
@@ -130,23 +130,23 @@ def is_assembly_sound() -> bool:
     later, but never wrongly.
     """
 
-    class Probe(BaseModel):
+    class ProbeModel(BaseModel):
         value: int
 
-    schema: Any = Probe.__pydantic_core_schema__
+    schema: Any = ProbeModel.__pydantic_core_schema__
     try:
-        made = assembled(step(schema, None), "0", [({"value": "kept"}, None, {"value"})])
+        made = validate_given(make_layer_validator(schema, None), "0", [({"value": "kept"}, None, {"value"})])
     except ValidationError:
         return False
-    return isinstance(made, Probe) and vars(made) == {"value": "kept"}
+    return isinstance(made, ProbeModel) and vars(made) == {"value": "kept"}
 
 
-def plain_errors(error: ValidationError) -> tuple[dict[str, Any], ...]:
+def list_errors(error: ValidationError) -> tuple[dict[str, Any], ...]:
     """Return pydantic's errors, without their URLs."""
     return tuple({**item} for item in error.errors(include_url=False))
 
 
-class Place(NamedTuple):
+class SchemaPlace(NamedTuple):
     """A schema, its config and the layers around it."""
 
     schema: CoreSchema
@@ -155,15 +155,15 @@ class Place(NamedTuple):
     tentative: bool = False
     """True if reading the value whole reports errors differently, so that it must be read again."""
 
-    def inside(self, schema: CoreSchema, *outer: SchemaValidator | str) -> Place:
+    def inside(self, schema: CoreSchema, *outer: SchemaValidator | str) -> SchemaPlace:
         """Return the place of a schema inside this one."""
         return self._replace(schema=schema, outer=self.outer + outer)
 
 
-class Assembled(Structure):
+class Assembled(ValueStructure):
     """A structure that pydantic assembles: first the entries, then the layers around them."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: SchemaPlace) -> None:
         self._tentative = place.tentative
         prefix: list[str] = []
         around: list[tuple[SchemaValidator, tuple[str, ...]]] = []
@@ -177,23 +177,25 @@ class Assembled(Structure):
 
     def assemble(self, entries: Entries, raw: Any) -> Any:  # noqa: ANN401 - any value
         try:
-            value = self._gathered(entries)
+            value = self._gather(entries)
         except ValidationError as error:
-            raise self._refusal(self.prefix, told(error, self._located(entries), raw)) from None
+            raise self._make_refusal(
+                self.prefix, convert_errors(error, self._locate_entries(entries), raw)
+            ) from None
         for validator, prefix in self._around:
             try:
-                value = assembled(validator, "0", (value,))
+                value = validate_given(validator, "0", (value,))
             except ValidationError as error:
-                raise self._refusal(prefix, told(error, {}, raw)) from None
+                raise self._make_refusal(prefix, convert_errors(error, {}, raw)) from None
         return value
 
-    def _refusal(self, prefix: tuple[str, ...], errors: Errors) -> Invalid | Unsure:
+    def _make_refusal(self, prefix: tuple[str, ...], errors: Errors) -> Invalid | Unsure:
         return Unsure() if self._tentative else Invalid((Inside(prefix, errors),))
 
-    def _located(self, entries: Entries) -> Entries:
+    def _locate_entries(self, entries: Entries) -> Entries:
         """Return the entries by their name in locations."""
         return entries
 
     @abstractmethod
-    def _gathered(self, entries: Entries) -> Any:  # noqa: ANN401 - any value
+    def _gather(self, entries: Entries) -> Any:  # noqa: ANN401 - any value
         """Return the value of the entries, before the layers around it validate it."""

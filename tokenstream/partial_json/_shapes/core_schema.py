@@ -75,12 +75,12 @@ class Alternative(NamedTuple):
     """The name of its class, or ""."""
 
 
-def _title(schema: CoreSchema) -> str:
+def _find_title(schema: CoreSchema) -> str:
     name = getattr(schema.get("cls"), "__name__", "")
     return str(name)
 
 
-def _inner(schema: CoreSchema) -> Iterator[CoreSchema]:
+def _iter_inner(schema: CoreSchema) -> Iterator[CoreSchema]:
     """Yield the dicts inside a schema, each of which may be a schema."""
     found: list[Any] = [value for key, value in schema.items() if key not in _NO_TYPES]
     while found:
@@ -109,7 +109,7 @@ class Definitions:
             else:
                 return schema
 
-    def closed(self, schema: CoreSchema) -> CoreSchema:
+    def close_schema(self, schema: CoreSchema) -> CoreSchema:
         """Return a schema that can be used alone: with the schemas that it refers to."""
         if not self._names_others(schema):
             return schema
@@ -122,12 +122,12 @@ class Definitions:
             inner = found.pop()
             if inner.get("type") == "definition-ref":
                 return True
-            found += _inner(inner)
+            found += _iter_inner(inner)
         return False
 
     def shows_text(self, schema: CoreSchema) -> bool:
         """Return True if a growing string may show, since the finished value is a string, too."""
-        return any(found.schema["type"] in _TEXT for found in self.alternatives(schema, None))
+        return any(found.schema["type"] in _TEXT for found in self.iter_alternatives(schema, None))
 
     def show(self, schema: CoreSchema) -> How | None:
         """Return the time at which a schema's values show, if an annotation sets it; else None."""
@@ -154,9 +154,9 @@ class Definitions:
             schema = self.resolve(schema["schema"])
         return bool(schema["type"] == "any")
 
-    def objects(self, schema: CoreSchema, config: CoreSchema | None) -> list[Alternative]:
+    def list_objects(self, schema: CoreSchema, config: CoreSchema | None) -> list[Alternative]:
         """Return the objects with named fields that a type may be."""
-        return [found for found in self.alternatives(schema, config) if found.schema["type"] in _FIELDS]
+        return [found for found in self.iter_alternatives(schema, config) if found.schema["type"] in _FIELDS]
 
     def is_root(self, schema: CoreSchema) -> bool:
         """Return True for a root model."""
@@ -165,7 +165,7 @@ class Definitions:
             schema = self.resolve(schema["schema"])
         return bool(schema.get("root_model"))
 
-    def alternatives(self, schema: CoreSchema, config: CoreSchema | None) -> Iterator[Alternative]:
+    def iter_alternatives(self, schema: CoreSchema, config: CoreSchema | None) -> Iterator[Alternative]:
         """Yield the alternatives of a type, without wrappers and unions."""
         waiting, seen = [Alternative(schema, config or {}, "")], set[int]()
         while waiting:
@@ -176,17 +176,19 @@ class Definitions:
             seen.add(id(schema))
             kind = schema["type"]
             if kind in _CLASSES:
-                found = Alternative(schema, schema.get("config") or {}, _title(schema))
+                found = Alternative(schema, schema.get("config") or {}, _find_title(schema))
             if kind in _UNIONS:
-                inner = [choice for choice, _ in choices_of(schema)]
+                inner = [choice for choice, _ in list_choices(schema)]
             elif kind in _AROUND:
                 inner = [schema["schema"]]
             else:
-                yield Alternative(schema, schema.get("config") or found.config, found.title or _title(schema))
+                yield Alternative(
+                    schema, schema.get("config") or found.config, found.title or _find_title(schema)
+                )
                 continue
             waiting += [found._replace(schema=choice) for choice in reversed(inner)]
 
-    def innermost(self, schema: CoreSchema) -> CoreSchema:
+    def find_innermost(self, schema: CoreSchema) -> CoreSchema:
         """Return the schema inside the wrappers that act after a value is read."""
         schema = self.resolve(schema)
         while schema["type"] in _AFTERWARDS or (schema["type"] == "model" and schema.get("root_model")):
@@ -205,11 +207,11 @@ class Definitions:
             elif kind == "with-info" or inner.get("default_factory_takes_data"):
                 return True
             elif kind not in _FIELDS:
-                found += _inner(inner)
+                found += _iter_inner(inner)
         return False
 
 
-def choices_of(schema: CoreSchema) -> list[tuple[CoreSchema, str]]:
+def list_choices(schema: CoreSchema) -> list[tuple[CoreSchema, str]]:
     """Return the members of a union with their labels in locations, "" if they have none."""
     choices: Any = schema["choices"]
     if schema["type"] == "tagged-union":
@@ -217,7 +219,7 @@ def choices_of(schema: CoreSchema) -> list[tuple[CoreSchema, str]]:
     return [choice if isinstance(choice, tuple) else (choice, "") for choice in choices]
 
 
-def fields_of(schema: CoreSchema) -> list[Field]:
+def list_fields(schema: CoreSchema) -> list[Field]:
     """Return the fields of an object's schema, in the order they are declared."""
     fields: Any = schema["fields"]
     if schema["type"] == "dataclass-args":
@@ -225,20 +227,20 @@ def fields_of(schema: CoreSchema) -> list[Field]:
     return list(fields.items())
 
 
-def aliases_of(schemas: list[CoreSchema]) -> dict[str, str | None]:
+def find_aliases(schemas: list[CoreSchema]) -> dict[str, str | None]:
     """Return the serialization aliases of objects' fields, where they differ from the names.
 
     None for a field that is never written. Of two objects with a field of one name, the first counts.
     """
     found: dict[str, str | None] = {}
     for schema in schemas:
-        for name, field in fields_of(schema):
+        for name, field in list_fields(schema):
             hidden = field.get("serialization_exclude") is True
             found.setdefault(name, None if hidden else field.get("serialization_alias") or name)
     return {name: alias for name, alias in found.items() if alias != name}
 
 
-def keys_of(name: str, field: CoreSchema, schema: CoreSchema, config: CoreSchema) -> list[str] | None:
+def find_keys(name: str, field: CoreSchema, schema: CoreSchema, config: CoreSchema) -> list[str] | None:
     """Return the keys that a field is read from; None if a path leads into a nested value."""
     alias: Any = field.get("validation_alias")
     if alias is None:

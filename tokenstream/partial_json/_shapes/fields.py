@@ -13,19 +13,19 @@ from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._shapes.assembly import (
     FAILED,
     Assembled,
-    assembled,
-    given_at,
-    plain_errors,
-    without_ref,
+    hand_out_at,
+    list_errors,
+    strip_ref,
+    validate_given,
 )
-from tokenstream.partial_json._shapes.core_schema import fields_of, is_plain_default, keys_of
-from tokenstream.partial_json._shapes.shape import Failed, Invalid, Slot, Unread, Unsure
+from tokenstream.partial_json._shapes.core_schema import find_keys, is_plain_default, list_fields
+from tokenstream.partial_json._shapes.shape import Invalid, InvalidEntry, Slot, Unread, Unsure
 from tokenstream.partial_json._shapes.write import (
     FieldWriter,
-    bare,
+    find_special_fields,
     make_serializer,
     plain_json,
-    special_fields,
+    strip_serializers,
 )
 from tokenstream.partial_json._typed.defaults import Defaults
 
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
     from pydantic_core import SchemaValidator
 
-    from tokenstream.partial_json._shapes.assembly import Place
+    from tokenstream.partial_json._shapes.assembly import SchemaPlace
     from tokenstream.partial_json._shapes.core_schema import CoreSchema, Field
     from tokenstream.partial_json._shapes.pydantic_shapes import Types
-    from tokenstream.partial_json._shapes.shape import Entries, Structure
+    from tokenstream.partial_json._shapes.shape import Entries, ValueStructure
     from tokenstream.partial_json._shapes.write import ByAlias
     from tokenstream.partial_json._show import How
 
@@ -45,7 +45,7 @@ KeyT = TypeVar("KeyT")
 ValueT = TypeVar("ValueT")
 
 
-def make_fields(types: Types, place: Place, cls: CoreSchema | None = None) -> Structure | None:
+def make_fields(types: Types, place: SchemaPlace, cls: CoreSchema | None = None) -> ValueStructure | None:
     """Return the structure of an object's fields; None if it must be read whole.
 
     Args:
@@ -55,8 +55,8 @@ def make_fields(types: Types, place: Place, cls: CoreSchema | None = None) -> St
     """
     schema, config = place.schema, place.config or {}
     names: dict[str, str] = {}
-    for name, field in fields_of(schema):
-        keys = keys_of(name, field, schema, config)
+    for name, field in list_fields(schema):
+        keys = find_keys(name, field, schema, config)
         # A key that two fields read, or a path that leads into a value, is not finished with its value.
         if keys is None or any(key in names for key in keys) or not _is_simple(types, field):
             return None
@@ -64,20 +64,20 @@ def make_fields(types: Types, place: Place, cls: CoreSchema | None = None) -> St
     return _Fields(types, place, names, cls)
 
 
-def defaults_of(types: Types, schema: CoreSchema, config: CoreSchema | None) -> Defaults:
+def make_defaults(types: Types, schema: CoreSchema, config: CoreSchema | None) -> Defaults:
     """Return the defaults of an object's fields, as pydantic makes them.
 
     Defaults that are made from other fields are left out: those fields may not have arrived.
     """
     makers: dict[str, Callable[[], Any]] = {}
-    for name, field in fields_of(schema):
+    for name, field in list_fields(schema):
         inner = types.definitions.resolve(field["schema"])
         if inner["type"] == "default" and not inner.get("default_factory_takes_data"):
-            makers[name] = partial(_default, types, field["schema"], config)
+            makers[name] = partial(_make_default, types, field["schema"], config)
     return Defaults(makers)
 
 
-def _default(types: Types, schema: CoreSchema, config: CoreSchema | None) -> Any:  # noqa: ANN401 - any value
+def _make_default(types: Types, schema: CoreSchema, config: CoreSchema | None) -> Any:  # noqa: ANN401 - any value
     """Return a field's default, or MISSING if it has none or an invalid one."""
     try:
         found = types.slot(schema, config).validator.get_default_value()
@@ -102,13 +102,15 @@ class _Fields(Assembled):
         cls: The schema of their class; None if they have no class.
     """
 
-    def __init__(self, types: Types, place: Place, names: dict[str, str], cls: CoreSchema | None) -> None:
+    def __init__(
+        self, types: Types, place: SchemaPlace, names: dict[str, str], cls: CoreSchema | None
+    ) -> None:
         super().__init__(place)
         self._cls = cls
         self._writer: FieldWriter | None = None
         """The writer of fields with serializer methods, made when first needed."""
         self._types = types
-        self._schema = without_ref(place.schema)
+        self._schema = strip_ref(place.schema)
         self._config = place.config
         self._names = names
         self._keys: dict[str, list[str]] = {}
@@ -116,10 +118,10 @@ class _Fields(Assembled):
         for key, name in names.items():
             self._keys.setdefault(name, []).append(key)
         config = place.config or {}
-        self._fields = fields_of(place.schema)
+        self._fields = list_fields(place.schema)
         self._by_alias: bool = config.get("loc_by_alias", True)
         extra = place.schema.get("extra_behavior") or config.get("extra_fields_behavior") or "ignore"
-        self._extra = None if extra == "ignore" else self._with([])
+        self._extra = None if extra == "ignore" else self._make_validator_with([])
         self.closed = extra != "allow"
         self._late = {
             name: number
@@ -131,7 +133,7 @@ class _Fields(Assembled):
         )
         self._slots: dict[str, Slot] = {}
         self._validators: dict[frozenset[str], SchemaValidator] = {}
-        self._behind: dict[str, SchemaValidator] = {}
+        self._late_validators: dict[str, SchemaValidator] = {}
         """Validators of late fields, which see the fields before theirs."""
         self._texts: dict[tuple[str | int, ...], str] = {}
 
@@ -152,12 +154,12 @@ class _Fields(Assembled):
         return self._names.get(str(key), key)
 
     def defaults(self) -> Defaults:
-        return defaults_of(self._types, self._schema, self._config)
+        return make_defaults(self._types, self._schema, self._config)
 
     def loc(self, key: str | int) -> tuple[str | int, ...]:
-        return (*self.prefix, self._located_key(key))
+        return (*self.prefix, self._locate_key(key))
 
-    def _located_key(self, key: str | int) -> str | int:
+    def _locate_key(self, key: str | int) -> str | int:
         return key if self._by_alias else self.name(key)
 
     # -- writing ---------------------------------------------------------------------
@@ -175,17 +177,17 @@ class _Fields(Assembled):
             return plain_json(value, by_alias)
         writer = self._writer
         if writer is None:
-            writer = self._writer = self._made_writer()
+            writer = self._writer = self._make_writer()
         if name in writer.names:
             return writer.write(str(name), before(), by_alias)
         return slot.write(value, by_alias)
 
-    def _made_writer(self) -> FieldWriter:
+    def _make_writer(self) -> FieldWriter:
         schema = self._cls
-        special = special_fields(dict(self._fields))
+        special = find_special_fields(dict(self._fields))
         if schema is None or not special:
             return FieldWriter(object, frozenset(), None)
-        closed = self._types.definitions.closed(bare(schema, self._schema))
+        closed = self._types.definitions.close_schema(strip_serializers(schema, self._schema))
         return FieldWriter(schema["cls"], special, make_serializer(closed, None, own=False))
 
     # -- fields that look at others ------------------------------------------------
@@ -216,24 +218,26 @@ class _Fields(Assembled):
         """Return a late entry, read by a validator that sees the entries before it."""
         given = {self.name(earlier): entry for earlier, entry in before.items()}
         try:
-            made = assembled(self._reader(name), _object([*_numbered(before), (key, text)]), given)
+            made = validate_given(
+                self._find_late_validator(name), _write_object([*_number_entries(before), (key, text)]), given
+            )
         except ValidationError as error:
-            own = [item for item in plain_errors(error) if item["type"] != FAILED]
+            own = [item for item in list_errors(error) if item["type"] != FAILED]
             if not own:
                 # Only a field before it is invalid, and that hides its own value.
                 return Unread(text, tried=True)
-            return Failed(tuple({**item, "loc": item["loc"][1:]} for item in own))
+            return InvalidEntry(tuple({**item, "loc": item["loc"][1:]} for item in own))
         # For models and dataclasses the fields come in a tuple, with the extra data.
         fields: dict[str, Any] = made if self._schema["type"] == "typed-dict" else made[0]
         return fields[name] if name in fields else Unread(text, tried=True)
 
-    def _reader(self, name: str) -> SchemaValidator:
+    def _find_late_validator(self, name: str) -> SchemaValidator:
         """Return the validator of a late field: its own schema after the given fields before it."""
-        validator = self._behind.get(name)
+        validator = self._late_validators.get(name)
         if validator is None:
             number = self._late[name]
-            fields = [*map(_given, self._fields[:number]), self._fields[number]]
-            validator = self._behind[name] = self._with(fields, extra=False)
+            fields = [*map(_replace_field, self._fields[:number]), self._fields[number]]
+            validator = self._late_validators[name] = self._make_validator_with(fields, extra=False)
         return validator
 
     # -- keys without a field ------------------------------------------------------
@@ -242,17 +246,17 @@ class _Fields(Assembled):
         if self._extra is None:
             return False
         try:
-            self._extra.validate_json(_object([(key, text)]))
+            self._extra.validate_json(_write_object([(key, text)]))
         except ValidationError as error:
-            raise Invalid(tuple({**item, "loc": item["loc"][1:]} for item in plain_errors(error))) from None
+            raise Invalid(tuple({**item, "loc": item["loc"][1:]} for item in list_errors(error))) from None
         return True
 
     # -- assembly --------------------------------------------------------------------
 
-    def _located(self, entries: Entries) -> Entries:
-        return {self._located_key(key): entry for key, entry in entries.items()}
+    def _locate_entries(self, entries: Entries) -> Entries:
+        return {self._locate_key(key): entry for key, entry in entries.items()}
 
-    def _gathered(self, entries: Entries) -> Any:  # noqa: ANN401 - any value
+    def _gather(self, entries: Entries) -> Any:  # noqa: ANN401 - any value
         given: dict[str | int, Any] = {}
         unread: list[str] = []
         for key, entry in entries.items():
@@ -265,24 +269,26 @@ class _Fields(Assembled):
             if name is not None:
                 given[name] = entry
         absent = [name for name in self._checked_defaults if name not in given]
-        return assembled(self._validator(frozenset(unread + absent)), self._text(entries), given)
+        return validate_given(
+            self._find_validator(frozenset(unread + absent)), self._write_text(entries), given
+        )
 
-    def _text(self, entries: Entries) -> str:
+    def _write_text(self, entries: Entries) -> str:
         keys = tuple(entries)
         if any(entry.__class__ is Unread for entry in entries.values()):
-            return _object(_numbered(entries))
+            return _write_object(_number_entries(entries))
         text = self._texts.get(keys)
-        return _kept(self._texts, keys, _object(_numbered(entries))) if text is None else text
+        return _remember(self._texts, keys, _write_object(_number_entries(entries))) if text is None else text
 
-    def _validator(self, unread: frozenset[str]) -> SchemaValidator:
+    def _find_validator(self, unread: frozenset[str]) -> SchemaValidator:
         """Return the validator that assembles the fields, and reads the `unread` ones from their text."""
         validator = self._validators.get(unread)
         if validator is None:
-            fields = [field if field[0] in unread else _given(field) for field in self._fields]
-            validator = _kept(self._validators, unread, self._with(fields))
+            fields = [field if field[0] in unread else _replace_field(field) for field in self._fields]
+            validator = _remember(self._validators, unread, self._make_validator_with(fields))
         return validator
 
-    def _with(self, fields: list[Field], *, extra: bool = True) -> SchemaValidator:
+    def _make_validator_with(self, fields: list[Field], *, extra: bool = True) -> SchemaValidator:
         """Return a validator of the object with other fields in place of its own."""
         named = self._schema["type"] != "dataclass-args"
         schema = {**self._schema, "fields": dict(fields) if named else [field for _, field in fields]}
@@ -296,7 +302,7 @@ _MOST_KEPT = 64
 """Maximum texts and validators to cache, each for one set of keys: most documents need one."""
 
 
-def _kept(known: dict[KeyT, ValueT], key: KeyT, value: ValueT) -> ValueT:
+def _remember(known: dict[KeyT, ValueT], key: KeyT, value: ValueT) -> ValueT:
     if len(known) >= _MOST_KEPT:
         known.clear()
     known[key] = value
@@ -328,10 +334,10 @@ class _LateSlot(Slot):
         return self._slot.defaults()
 
 
-def _given(field: Field) -> Field:
+def _replace_field(field: Field) -> Field:
     name, schema = field
     inner = schema["schema"]
-    value = given_at(name)
+    value = hand_out_at(name)
     return name, {**schema, "schema": {**inner, "schema": value} if inner["type"] == "default" else value}
 
 
@@ -340,9 +346,9 @@ def _is_default_checked(schema: CoreSchema, config: CoreSchema) -> bool:
     return schema["type"] == "default" and bool(checked)
 
 
-def _numbered(entries: Entries) -> list[tuple[str | int, str]]:
+def _number_entries(entries: Entries) -> list[tuple[str | int, str]]:
     return [(key, entry.text if entry.__class__ is Unread else "0") for key, entry in entries.items()]
 
 
-def _object(fields: list[tuple[str | int, str]]) -> str:
+def _write_object(fields: list[tuple[str | int, str]]) -> str:
     return f"{{{','.join([f'{json.dumps(key)}:{text}' for key, text in fields])}}}"

@@ -17,14 +17,14 @@ import msgspec
 
 from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._shapes.shape import (
-    Choice,
     Face,
-    Failed,
     Invalid,
+    InvalidEntry,
     Slot,
-    Structure,
+    TagChoice,
     Unread,
     Unsure,
+    ValueStructure,
 )
 from tokenstream.partial_json._show import find_in_annotation
 from tokenstream.partial_json._typed.defaults import Defaults
@@ -41,10 +41,10 @@ _PLACE = re.compile(r" - at `(?:key in )?\$?([^`]*)`$")
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 
 
-def struct_slot(type_: Any) -> Slot:  # noqa: ANN401 - any type
+def make_struct_slot(type_: Any) -> Slot:  # noqa: ANN401 - any type
     """Return the slot for a type that is a Struct, or has one inside."""
     slot = _StructTypes().slot(type_)
-    slot.check()
+    slot.make_decoder()
     return slot
 
 
@@ -68,12 +68,14 @@ class _StructSlot(Slot):
         self._slots = slots
         self._type = type_
         self._decoder: Any = None
-        self._structures: dict[str, Structure | None] = {}
-        members = list(_members(type_))
-        self.shows_text = any(_bare(member) in {Any, str} for member in members)
-        self.show = _said(type_)
+        self._structures: dict[str, ValueStructure | None] = {}
+        members = list(_list_members(type_))
+        self.shows_text = any(_strip_annotation(member) in {Any, str} for member in members)
+        self.show = _find_show(type_)
         self.plain = type_ is Any
-        self._structs = structs = [_struct(member) for member in members if _struct(member) is not None]
+        self._structs = structs = [
+            _find_struct(member) for member in members if _find_struct(member) is not None
+        ]
         self._names = {
             field.encode_name: field.name for struct in structs for field in msgspec.structs.fields(struct)
         }
@@ -82,33 +84,43 @@ class _StructSlot(Slot):
             aliases: dict[str, str | None] = {name: key for key, name in reversed(self._names.items())}
             self.face = Face(title, dict.fromkeys(self._names.values()), self, aliases, None)
 
-    def check(self) -> None:
+    def make_decoder(self) -> None:
         """Make the decoder; raises TypeError if msgspec does not support the type."""
         if self._decoder is None:
             self._decoder = msgspec.json.Decoder(self._type)
 
     def read(self, text: str) -> Any:  # noqa: ANN401 - any value
-        self.check()
+        self.make_decoder()
         try:
             return self._decoder.decode(text.encode("utf-8", "surrogatepass"))
         except msgspec.DecodeError as error:
-            raise Invalid((_told(error, text),)) from None
+            raise Invalid((_convert_error(error, text),)) from None
 
-    def structure(self, kind: JSONKind) -> Structure | None:
+    def structure(self, kind: JSONKind) -> ValueStructure | None:
         if kind not in self._structures:
-            takers = [make for make in (_taker(self._slots, kind, m) for m in _members(self._type)) if make]
-            self._structures[kind] = takers[0]() if len(takers) == 1 else self._chosen(kind)
+            takers = [
+                make
+                for make in (_find_maker(self._slots, kind, m) for m in _list_members(self._type))
+                if make
+            ]
+            self._structures[kind] = takers[0]() if len(takers) == 1 else self._make_choice(kind)
         return self._structures[kind]
 
-    def _chosen(self, kind: JSONKind) -> Structure | None:
+    def _make_choice(self, kind: JSONKind) -> ValueStructure | None:
         """Return the choice between Structs by their tags; None if tags do not tell them apart."""
-        members = [member for member in _members(self._type) if _taker(self._slots, kind, member) is not None]
-        configs = [_struct(member).__struct_config__ for member in members if _struct(member) is not None]
+        members = [
+            member
+            for member in _list_members(self._type)
+            if _find_maker(self._slots, kind, member) is not None
+        ]
+        configs = [
+            _find_struct(member).__struct_config__ for member in members if _find_struct(member) is not None
+        ]
         tags = {config.tag: member for config, member in zip(configs, members, strict=False)}
         if kind == "array" or not tags or not all(isinstance(tag, str) for tag in tags):
             return None
         # All members of a union have the same field for their tags.
-        return _Tagged(self._slots, configs[0].tag_field, tags)
+        return _StructChoice(self._slots, configs[0].tag_field, tags)
 
     def write(self, value: Any, by_alias: ByAlias) -> str:  # noqa: ANN401 - any value
         # msgspec has one name for each field in JSON.
@@ -118,82 +130,86 @@ class _StructSlot(Slot):
         return self._names.get(key, key)
 
     def is_leaf(self) -> bool:
-        return all(get_origin(member) is None and member in _SCALARS for member in _members(self._type))
+        return all(get_origin(member) is None and member in _SCALARS for member in _list_members(self._type))
 
     def within(self, key: str | int, *, attribute: bool) -> Sequence[Slot] | None:
         found: list[Slot] = []
-        for member in _members(self._type):
-            inner = _within(member, key, attribute=attribute)
+        for member in _list_members(self._type):
+            inner = _list_within(member, key, attribute=attribute)
             if inner is None:
                 return None
             found += map(self._slots.slot, inner)
         return found
 
     def defaults(self) -> Defaults | None:
-        return _defaults_of(self._structs[0]) if len(self._structs) == 1 else None
+        return _make_defaults(self._structs[0]) if len(self._structs) == 1 else None
 
 
-def _members(type_: Any) -> list[Any]:  # noqa: ANN401 - any type
+def _list_members(type_: Any) -> list[Any]:  # noqa: ANN401 - any type
     if get_origin(type_) is Annotated and not any(isinstance(x, msgspec.Meta) for x in type_.__metadata__):
         # msgspec ignores any other annotation.
-        return _members(type_.__origin__)
+        return _list_members(type_.__origin__)
     if get_origin(type_) in {Union, types.UnionType}:
-        return [inner for member in get_args(type_) for inner in _members(member)]
+        return [inner for member in get_args(type_) for inner in _list_members(member)]
     return [type_]
 
 
-def _bare(type_: Any) -> Any:  # noqa: ANN401 - any type
+def _strip_annotation(type_: Any) -> Any:  # noqa: ANN401 - any type
     """Return a type without its annotations."""
     return type_.__origin__ if get_origin(type_) is Annotated else type_
 
 
-def _said(type_: Any) -> How | None:  # noqa: ANN401 - any type
+def _find_show(type_: Any) -> How | None:  # noqa: ANN401 - any type
     """Return the time at which values of a type show, if its annotation sets it; else None."""
     said = find_in_annotation(type_)
     if said is None and get_origin(type_) in {Union, types.UnionType}:
         for member in get_args(type_):
-            said = said or _said(member)
+            said = said or _find_show(member)
     return said
 
 
-def _struct(type_: Any) -> Any:  # noqa: ANN401 - any type
+def _find_struct(type_: Any) -> Any:  # noqa: ANN401 - any type
     """Return the Struct of a type or of a generic alias; None for other types."""
     cls = get_origin(type_) or type_
     return cls if isinstance(cls, type) and issubclass(cls, msgspec.Struct) else None
 
 
-def _defaults_of(struct: Any) -> Defaults:  # noqa: ANN401 - a Struct
+def _make_defaults(struct: Any) -> Defaults:  # noqa: ANN401 - a Struct
     makers: dict[str, Callable[[], Any]] = {}
     for field in msgspec.structs.fields(struct):
         if field.default_factory is not msgspec.NODEFAULT:
             makers[field.name] = field.default_factory
         elif field.default is not msgspec.NODEFAULT and field.default is not msgspec.UNSET:
-            makers[field.name] = partial(_same, field.default)
+            makers[field.name] = partial(_return_unchanged, field.default)
     return Defaults(makers)
 
 
-def _same(value: Any) -> Any:  # noqa: ANN401 - any value
+def _return_unchanged(value: Any) -> Any:  # noqa: ANN401 - any value
     return value
 
 
-def _taker(slots: _StructTypes, kind: JSONKind, type_: Any) -> Callable[[], Structure | None] | None:  # noqa: ANN401 - any type
+def _find_maker(
+    slots: _StructTypes,
+    kind: JSONKind,
+    type_: Any,  # noqa: ANN401 - any type
+) -> Callable[[], ValueStructure | None] | None:
     """Return a maker of the structure for a type's values of a kind; None if it has no such values."""
     origin, args = get_origin(type_) or type_, get_args(type_)
-    struct = _struct(type_)
+    struct = _find_struct(type_)
     if struct is not None:
         if kind != ("array" if struct.__struct_config__.array_like else "object"):
             return None
-        return _nothing if kind == "array" else lambda: _Struct(slots, type_)
+        return _make_nothing if kind == "array" else lambda: _Struct(slots, type_)
     if origin is list and kind == "array":
-        return (lambda: _List(slots, args[0])) if args else _nothing
+        return (lambda: _List(slots, args[0])) if args else _make_nothing
     if origin is dict and kind == "object":
-        return (lambda: _Dict(slots, args[1])) if args[:1] == (str,) else _nothing
-    return None if origin in _SCALARS or origin in {list, dict} else _nothing
+        return (lambda: _Dict(slots, args[1])) if args[:1] == (str,) else _make_nothing
+    return None if origin in _SCALARS or origin in {list, dict} else _make_nothing
 
 
-def _within(type_: Any, key: str | int, *, attribute: bool) -> list[Any] | None:  # noqa: ANN401 - any type
+def _list_within(type_: Any, key: str | int, *, attribute: bool) -> list[Any] | None:  # noqa: ANN401 - any type
     """Return the types that are possible at a key; None if anything is."""
-    if _struct(type_) is not None:
+    if _find_struct(type_) is not None:
         fields = msgspec.structs.fields(type_) if attribute else ()
         return [field.type for field in fields if field.name == key]
     origin, args = get_origin(type_) or type_, get_args(type_)
@@ -206,21 +222,21 @@ def _within(type_: Any, key: str | int, *, attribute: bool) -> list[Any] | None:
     return None
 
 
-def _nothing() -> None:
+def _make_nothing() -> None:
     """Return None: values of the kind are read whole."""
 
 
 _SCALARS = frozenset({None, type(None), bool, bytes, float, int, str})
 
 
-class _Struct(Structure):
+class _Struct(ValueStructure):
     """The fields of a Struct."""
 
     closed = True
 
     def __init__(self, slots: _StructTypes, type_: Any) -> None:  # noqa: ANN401 - a Struct
         self._slots = slots
-        self._cls = _struct(type_)
+        self._cls = _find_struct(type_)
         self._config = self._cls.__struct_config__
         self._fields = {field.encode_name: field for field in msgspec.structs.fields(type_)}
 
@@ -233,7 +249,7 @@ class _Struct(Structure):
         return key if field is None else field.name
 
     def defaults(self) -> Defaults:
-        return _defaults_of(self._cls)
+        return _make_defaults(self._cls)
 
     def write(
         self,
@@ -256,7 +272,7 @@ class _Struct(Structure):
         values: dict[str, Any] = {}
         for key, entry in entries.items():
             field = self._fields.get(str(key))
-            if field is not None and entry.__class__ is not Failed:
+            if field is not None and entry.__class__ is not InvalidEntry:
                 values[field.name] = entry
             elif key != self._config.tag_field:
                 raise Unsure
@@ -269,7 +285,7 @@ class _Struct(Structure):
             raise Unsure from None
 
 
-class _List(Structure):
+class _List(ValueStructure):
     def __init__(self, slots: _StructTypes, type_: Any) -> None:  # noqa: ANN401 - any type
         self._slot = slots.slot(type_)
 
@@ -277,30 +293,30 @@ class _List(Structure):
         return self._slot
 
     def assemble(self, entries: Entries, raw: Any) -> Any:  # noqa: ANN401 - any value
-        return list(_values(entries).values())
+        return list(_check_values(entries).values())
 
 
 class _Dict(_List):
     def assemble(self, entries: Entries, raw: Any) -> Any:  # noqa: ANN401 - any value
-        return _values(entries)
+        return _check_values(entries)
 
 
-def _values(entries: Entries) -> Entries:
-    if any(entry.__class__ in {Failed, Unread} for entry in entries.values()):
+def _check_values(entries: Entries) -> Entries:
+    if any(entry.__class__ in {InvalidEntry, Unread} for entry in entries.values()):
         raise Unsure
     return dict(entries)
 
 
-class _Tagged(Choice):
+class _StructChoice(TagChoice):
     """Structs that are told apart by their tags."""
 
     def __init__(self, slots: _StructTypes, field: str, members: dict[str, Any]) -> None:
         self._slots = slots
         self._members = members
         self.discriminators = (field,)
-        self._structures: dict[str, Structure] = {}
+        self._structures: dict[str, ValueStructure] = {}
 
-    def choose(self, value: Any) -> Structure | None:  # noqa: ANN401 - any JSON value
+    def choose(self, value: Any) -> ValueStructure | None:  # noqa: ANN401 - any JSON value
         if not isinstance(value, str) or value not in self._members:
             return None
         if value not in self._structures:
@@ -308,7 +324,7 @@ class _Tagged(Choice):
         return self._structures[value]
 
 
-def _told(error: msgspec.DecodeError, text: str) -> dict[str, Any]:
+def _convert_error(error: msgspec.DecodeError, text: str) -> dict[str, Any]:
     """Return msgspec's error in pydantic's form."""
     message = str(error)
     if not isinstance(error, msgspec.ValidationError):
@@ -319,7 +335,7 @@ def _told(error: msgspec.DecodeError, text: str) -> dict[str, Any]:
         loc.append(name or (int(index) if index != "..." else index))
     value: Any = json.loads(text)
     for key in loc:
-        value = _inside(value, key)
+        value = _look_inside(value, key)
     message = message if place is None else message[: place.start()]
     return {
         "type": "msgspec",
@@ -329,7 +345,7 @@ def _told(error: msgspec.DecodeError, text: str) -> dict[str, Any]:
     }
 
 
-def _inside(value: Any, key: str | int) -> Any:  # noqa: ANN401 - any JSON value
+def _look_inside(value: Any, key: str | int) -> Any:  # noqa: ANN401 - any JSON value
     try:
         return value if value is MISSING else value[key]
     except (LookupError, TypeError):

@@ -11,29 +11,29 @@ from pydantic_core import SchemaError, SchemaValidator, ValidationError
 
 from tokenstream.partial_json._shapes.assembly import (
     Assembled,
-    Place,
-    assembled,
+    SchemaPlace,
     given_by_number,
     is_assembly_sound,
+    list_errors,
+    make_layer_validator,
     make_validator,
-    plain_errors,
-    step,
-    without_ref,
+    strip_ref,
+    validate_given,
 )
 from tokenstream.partial_json._shapes.core_schema import (
     SCALARS,
     Definitions,
-    aliases_of,
-    choices_of,
-    fields_of,
+    find_aliases,
+    find_keys,
     is_plain_default,
-    keys_of,
+    list_choices,
+    list_fields,
     single_keys,
 )
-from tokenstream.partial_json._shapes.fields import defaults_of, make_fields
-from tokenstream.partial_json._shapes.shape import Choice, Face, Invalid, Slot, Unsure
-from tokenstream.partial_json._shapes.within import schema_within
-from tokenstream.partial_json._shapes.write import make_serializer, said
+from tokenstream.partial_json._shapes.fields import make_defaults, make_fields
+from tokenstream.partial_json._shapes.shape import Face, Invalid, Slot, TagChoice, Unsure
+from tokenstream.partial_json._shapes.within import find_schemas_within
+from tokenstream.partial_json._shapes.write import make_serializer, serialize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,14 +42,14 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
     from tokenstream.partial_json._shapes.core_schema import Alternative, CoreSchema
-    from tokenstream.partial_json._shapes.shape import Entries, Structure
+    from tokenstream.partial_json._shapes.shape import Entries, ValueStructure
     from tokenstream.partial_json._shapes.write import ByAlias
     from tokenstream.partial_json._show import How
     from tokenstream.partial_json._typed.defaults import Defaults
     from tokenstream.partial_json.events import JSONKind
 
     Config: TypeAlias = CoreSchema | None
-    Make: TypeAlias = Callable[["Types", Place], Structure | None]
+    Make: TypeAlias = Callable[["Types", SchemaPlace], ValueStructure | None]
 
 _ANY: CoreSchema = {"type": "any"}
 
@@ -69,7 +69,7 @@ class Types:
             slot = self._slots[key] = PydanticSlot(self, schema, config)
         return slot
 
-    def structure(self, place: Place, kind: JSONKind) -> Structure | None:
+    def structure(self, place: SchemaPlace, kind: JSONKind) -> ValueStructure | None:
         """Return the structure for values of a kind; None unless it gives the same as reading them whole."""
         while True:
             schema = self.definitions.resolve(place.schema)
@@ -86,7 +86,7 @@ class Types:
 
     def validator(self, schema: CoreSchema, config: Config) -> SchemaValidator:
         """Return a validator for a schema with replaced parts."""
-        return make_validator(self.definitions.closed(schema), config)
+        return make_validator(self.definitions.close_schema(schema), config)
 
 
 class PydanticSlot(Slot):
@@ -100,39 +100,39 @@ class PydanticSlot(Slot):
         self.serializer: Any = None
         """The serializer of its values, made when first needed."""
         self._is_document = validator is not None
-        self._structures: dict[str, Structure | None] = {}
+        self._structures: dict[str, ValueStructure | None] = {}
         self.shows_text = types.definitions.shows_text(schema)
         self.plain = types.definitions.is_plain(schema)
         self.show = types.definitions.show(schema)
         self._names: dict[str, str] = {}
         self._shows: dict[str, How | None] = {}
-        self._objects = objects = types.definitions.objects(schema, config)
+        self._objects = objects = types.definitions.list_objects(schema, config)
         for found in objects:
-            for name, field in fields_of(found.schema):
+            for name, field in list_fields(found.schema):
                 how = types.definitions.show(field["schema"])
-                for key in keys_of(name, field, found.schema, found.config) or ():
+                for key in find_keys(name, field, found.schema, found.config) or ():
                     self._names.setdefault(key, name)
                     # If members of a union disagree, the value shows once it is certain.
                     self._shows[key] = how if self._shows.get(key, how) == how else "values"
         if objects:
             title = " | ".join(dict.fromkeys(found.title for found in objects))
-            names = dict.fromkeys(name for found in objects for name, _ in fields_of(found.schema))
+            names = dict.fromkeys(name for found in objects for name, _ in list_fields(found.schema))
             by_alias = any(found.config.get("serialize_by_alias") for found in objects)
-            self.face = Face(title, names, self, aliases_of([found.schema for found in objects]), by_alias)
+            self.face = Face(title, names, self, find_aliases([found.schema for found in objects]), by_alias)
 
     @property
     def validator(self) -> Any:  # noqa: ANN401 - what validates JSON
         """The validator of whole values, made when first needed."""
         if self._validator is None:
             make: Any = SchemaValidator
-            self._validator = make(self._types.definitions.closed(self._schema), self._config)
+            self._validator = make(self._types.definitions.close_schema(self._schema), self._config)
         return self._validator
 
     def read(self, text: str) -> Any:  # noqa: ANN401 - any value
         try:
             return self.validator.validate_json(text)
         except ValidationError as error:
-            raise Invalid(plain_errors(error)) from None
+            raise Invalid(list_errors(error)) from None
         except SchemaError:
             # A validator raised PydanticOmit, which the schema around it handles. A document
             # has no schema around it, so there the validator is wrong.
@@ -140,16 +140,18 @@ class PydanticSlot(Slot):
                 raise
             raise Unsure from None
 
-    def structure(self, kind: JSONKind) -> Structure | None:
+    def structure(self, kind: JSONKind) -> ValueStructure | None:
         if kind not in self._structures:
-            place = Place(self._schema, self._config)
+            place = SchemaPlace(self._schema, self._config)
             self._structures[kind] = self._types.structure(place, kind) if is_assembly_sound() else None
         return self._structures[kind]
 
     def write(self, value: Any, by_alias: ByAlias) -> str:  # noqa: ANN401 - any value
         if self.serializer is None:
-            self.serializer = make_serializer(self._types.definitions.closed(self._schema), self._config)
-        return said(self.serializer, value, by_alias)
+            self.serializer = make_serializer(
+                self._types.definitions.close_schema(self._schema), self._config
+            )
+        return serialize(self.serializer, value, by_alias)
 
     def name(self, key: str) -> str:
         return self._names.get(key, key)
@@ -165,12 +167,12 @@ class PydanticSlot(Slot):
 
     @cached_property
     def _alternatives(self) -> list[Alternative]:
-        return list(self._types.definitions.alternatives(self._schema, self._config))
+        return list(self._types.definitions.iter_alternatives(self._schema, self._config))
 
     def within(self, key: str | int, *, attribute: bool) -> Sequence[Slot] | None:
         found: list[Slot] = []
         for schema, config, _ in self._alternatives:
-            inner = schema_within(self._types.definitions, schema, config, key, attribute=attribute)
+            inner = find_schemas_within(self._types.definitions, schema, config, key, attribute=attribute)
             if inner is None:
                 return None
             found += [self._types.slot(each, config) for each in inner]
@@ -179,57 +181,59 @@ class PydanticSlot(Slot):
     def defaults(self) -> Defaults | None:
         if len(self._objects) != 1:
             return None
-        return defaults_of(self._types, self._objects[0].schema, self._objects[0].config)
+        return make_defaults(self._types, self._objects[0].schema, self._objects[0].config)
 
 
 class _Array(Assembled):
     """A list, or a tuple."""
 
-    def __init__(self, types: Types, place: Place, schemas: list[CoreSchema], *, last_repeats: bool) -> None:
+    def __init__(
+        self, types: Types, place: SchemaPlace, schemas: list[CoreSchema], *, last_repeats: bool
+    ) -> None:
         super().__init__(place)
         self._slots = [types.slot(schema, place.config) for schema in schemas]
         self._last_repeats = last_repeats
         items: Any = [given_by_number] * len(schemas) if place.schema["type"] == "tuple" else given_by_number
-        self._validator = types.validator(without_ref(place.schema) | {"items_schema": items}, place.config)
+        self._validator = types.validator(strip_ref(place.schema) | {"items_schema": items}, place.config)
 
     def slot(self, key: str | int) -> Slot | None:
         number = min(int(key), len(self._slots) - 1) if self._last_repeats else int(key)
         return self._slots[number] if number < len(self._slots) else None
 
-    def _gathered(self, entries: Entries) -> Any:  # noqa: ANN401 - any value
-        return assembled(self._validator, f"[{','.join(map(str, range(len(entries))))}]", entries)
+    def _gather(self, entries: Entries) -> Any:  # noqa: ANN401 - any value
+        return validate_given(self._validator, f"[{','.join(map(str, range(len(entries))))}]", entries)
 
 
 class _Mapping(Assembled):
     """A dict."""
 
-    def __init__(self, types: Types, place: Place) -> None:
+    def __init__(self, types: Types, place: SchemaPlace) -> None:
         super().__init__(place)
         schema = place.schema
         self._slot = types.slot(schema.get("values_schema") or _ANY, place.config)
         self._validator = types.validator(
-            without_ref(schema) | {"values_schema": given_by_number}, place.config
+            strip_ref(schema) | {"values_schema": given_by_number}, place.config
         )
 
     def slot(self, key: str | int) -> Slot:
         return self._slot
 
-    def _gathered(self, entries: Entries) -> Any:  # noqa: ANN401 - any value
+    def _gather(self, entries: Entries) -> Any:  # noqa: ANN401 - any value
         text = ",".join([f"{json.dumps(key)}:{number}" for number, key in enumerate(entries)])
-        return assembled(self._validator, f"{{{text}}}", list(entries.values()))
+        return validate_given(self._validator, f"{{{text}}}", list(entries.values()))
 
 
-class _Tagged(Choice):
+class _UnionChoice(TagChoice):
     """A union whose member is chosen by one of the object's values."""
 
-    def __init__(self, types: Types, place: Place, keys: list[str]) -> None:
+    def __init__(self, types: Types, place: SchemaPlace, keys: list[str]) -> None:
         self._types = types
         self._place = place
         self.discriminators = tuple(keys)
         self.prefix = tuple(outer for outer in place.outer if isinstance(outer, str))
-        self._chosen: dict[str, Structure | None] = {}
+        self._chosen: dict[str, ValueStructure | None] = {}
 
-    def choose(self, value: Any) -> Structure | None:  # noqa: ANN401 - any JSON value
+    def choose(self, value: Any) -> ValueStructure | None:  # noqa: ANN401 - any JSON value
         if not isinstance(value, str):
             return None
         if value not in self._chosen:
@@ -242,94 +246,96 @@ class _Tagged(Choice):
 # -- layers around a structure -----------------------------------------------------
 
 
-def _through(place: Place) -> Place:
+def _unwrap(place: SchemaPlace) -> SchemaPlace:
     return place.inside(place.schema["schema"])
 
 
-def _through_default(place: Place) -> Place | None:
-    return _through(place) if is_plain_default(place.schema) else None
+def _unwrap_default(place: SchemaPlace) -> SchemaPlace | None:
+    return _unwrap(place) if is_plain_default(place.schema) else None
 
 
-def _through_json(place: Place) -> Place:
+def _unwrap_json(place: SchemaPlace) -> SchemaPlace:
     return place.inside(place.schema["json_schema"])
 
 
-def _after(place: Place) -> Place:
-    return place.inside(place.schema["schema"], step(place.schema, place.config))
+def _unwrap_after(place: SchemaPlace) -> SchemaPlace:
+    return place.inside(place.schema["schema"], make_layer_validator(place.schema, place.config))
 
 
-def _root(place: Place) -> Place | None:
+def _unwrap_root(place: SchemaPlace) -> SchemaPlace | None:
     schema = place.schema
     if not schema.get("root_model") or schema.get("custom_init"):
         return None
-    return place.inside(schema["schema"], step(schema, None))._replace(config=schema.get("config"))
+    return place.inside(schema["schema"], make_layer_validator(schema, None))._replace(
+        config=schema.get("config")
+    )
 
 
-_UNWRAP: dict[str, Callable[[Place], Place | None]] = {
-    "default": _through_default,
-    "function-after": _after,
-    "json-or-python": _through_json,
-    "model": _root,
-    "nullable": _through,
+_UNWRAP: dict[str, Callable[[SchemaPlace], SchemaPlace | None]] = {
+    "default": _unwrap_default,
+    "function-after": _unwrap_after,
+    "json-or-python": _unwrap_json,
+    "model": _unwrap_root,
+    "nullable": _unwrap,
 }
 
 
 # -- structures ---------------------------------------------------------------------
 
 
-def _made_list(types: Types, place: Place) -> Structure | None:
-    return _made_array(types, place, [place.schema.get("items_schema") or _ANY], last_repeats=True)
+def _make_list(types: Types, place: SchemaPlace) -> ValueStructure | None:
+    return _make_array(types, place, [place.schema.get("items_schema") or _ANY], last_repeats=True)
 
 
-def _made_tuple(types: Types, place: Place) -> Structure | None:
+def _make_tuple(types: Types, place: SchemaPlace) -> ValueStructure | None:
     schemas = place.schema["items_schema"]
     repeated = place.schema.get("variadic_item_index")
     # Items after a part of variable length are placed by their distance from the end.
     if repeated is not None and repeated != len(schemas) - 1:
         return None
-    return _made_array(types, place, schemas, last_repeats=repeated is not None)
+    return _make_array(types, place, schemas, last_repeats=repeated is not None)
 
 
-def _made_array(
-    types: Types, place: Place, schemas: list[CoreSchema], *, last_repeats: bool
-) -> Structure | None:
+def _make_array(
+    types: Types, place: SchemaPlace, schemas: list[CoreSchema], *, last_repeats: bool
+) -> ValueStructure | None:
     if not all(is_plain_default(types.definitions.resolve(schema)) for schema in schemas):
         return None
     return _Array(types, place, schemas, last_repeats=last_repeats)
 
 
-def _made_mapping(types: Types, place: Place) -> Structure | None:
+def _make_mapping(types: Types, place: SchemaPlace) -> ValueStructure | None:
     values = place.schema.get("values_schema") or _ANY
     return _Mapping(types, place) if is_plain_default(types.definitions.resolve(values)) else None
 
 
-def _made_model(types: Types, place: Place) -> Structure | None:
+def _make_model(types: Types, place: SchemaPlace) -> ValueStructure | None:
     schema = place.schema
     inner = types.definitions.resolve(schema["schema"])
     if schema.get("custom_init") or inner["type"] not in {"model-fields", "dataclass-args"}:
         return None
-    around = place.inside(inner, step(schema, None))
+    around = place.inside(inner, make_layer_validator(schema, None))
     return make_fields(types, around._replace(config=schema.get("config")), schema)
 
 
-def _made_typed_dict(types: Types, place: Place) -> Structure | None:
+def _make_typed_dict(types: Types, place: SchemaPlace) -> ValueStructure | None:
     return make_fields(types, place._replace(config=place.schema.get("config") or place.config))
 
 
-def _made_tagged(types: Types, place: Place) -> Structure | None:
+def _make_tagged(types: Types, place: SchemaPlace) -> ValueStructure | None:
     discriminator: Any = place.schema["discriminator"]
     # A function may depend on any part of the value.
     keys = None if callable(discriminator) else single_keys(discriminator)
-    return None if keys is None else _Tagged(types, place, keys)
+    return None if keys is None else _UnionChoice(types, place, keys)
 
 
-def _made_union(types: Types, place: Place, kind: JSONKind) -> Structure | None:
+def _make_union(types: Types, place: SchemaPlace, kind: JSONKind) -> ValueStructure | None:
     """Return the structure of the one member that takes values of the kind at all."""
     takers: list[tuple[CoreSchema, str]] = []
-    for schema, label in choices_of(place.schema):
-        if types.definitions.innermost(schema)["type"] not in _REFUSING[kind]:
+    for schema, label in list_choices(place.schema):
+        if types.definitions.find_innermost(schema)["type"] not in _REFUSING[kind]:
             takers.append((schema, label))
-    if len(takers) != 1 or types.definitions.innermost(takers[0][0])["type"] not in _TAKING:
+    if len(takers) != 1 or types.definitions.find_innermost(takers[0][0])["type"] not in _TAKING:
         return None
     schema, label = takers[0]
     member = place.inside(schema, label or types.validator(schema, None).title)
@@ -361,27 +367,27 @@ _REFUSING: dict[str, frozenset[str]] = {
 """Types that certainly take no object, or no array."""
 
 _MAKE: dict[tuple[str, str], Make] = {
-    ("dataclass", "object"): _made_model,
-    ("dict", "object"): _made_mapping,
-    ("list", "array"): _made_list,
-    ("model", "object"): _made_model,
-    ("tagged-union", "object"): _made_tagged,
-    ("tuple", "array"): _made_tuple,
-    ("typed-dict", "object"): _made_typed_dict,
-    ("union", "array"): partial(_made_union, kind="array"),
-    ("union", "object"): partial(_made_union, kind="object"),
+    ("dataclass", "object"): _make_model,
+    ("dict", "object"): _make_mapping,
+    ("list", "array"): _make_list,
+    ("model", "object"): _make_model,
+    ("tagged-union", "object"): _make_tagged,
+    ("tuple", "array"): _make_tuple,
+    ("typed-dict", "object"): _make_typed_dict,
+    ("union", "array"): partial(_make_union, kind="array"),
+    ("union", "object"): partial(_make_union, kind="object"),
 }
 
 
-def root_slot(adapter: TypeAdapter[Any]) -> Slot:
+def make_root_slot(adapter: TypeAdapter[Any]) -> Slot:
     """Return the slot for a whole document."""
     schema: Any = adapter.core_schema
-    slot = PydanticSlot(Types(), schema, _config_of(adapter), adapter.validator)
+    slot = PydanticSlot(Types(), schema, _find_config(adapter), adapter.validator)
     slot.serializer = adapter.serializer
     return slot
 
 
-def _config_of(adapter: TypeAdapter[Any]) -> Config:
+def _find_config(adapter: TypeAdapter[Any]) -> Config:
     """Return an adapter's config in the form that pydantic_core takes."""
     config = vars(adapter).get("_config")
     if config is None:

@@ -3,10 +3,10 @@
 | name | meaning |
 |---|---|
 | `Slot` | one type at one place; it reads a finished value whole, from its text |
-| `Structure` | an object or array whose values are read one by one and assembled when it closes |
-| `Choice` | an object whose structure is chosen by one of its values |
+| `ValueStructure` | an object or array whose values are read one by one and assembled when it closes |
+| `TagChoice` | an object whose structure is chosen by one of its values |
 | `Face` | the title, field names and aliases of a growing object |
-| `Entries` | the values of an object or array so far: validated, `Failed` or `Unread` |
+| `Entries` | the values of an object or array so far: validated, `InvalidEntry` or `Unread` |
 
 A slot has a structure only if both ways give the same value and the same errors.
 """
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from tokenstream.partial_json.events import JSONKind
 
 Entries: TypeAlias = dict[str | int, Any]
-"""The values of an object or array so far, by key: validated values, `Failed` and `Unread`."""
+"""The values of an object or array so far, by key: validated values, `InvalidEntry` and `Unread`."""
 Errors: TypeAlias = "tuple[dict[str, Any] | Inside, ...]"
 """Errors in the form of pydantic's `ValidationError.errors()`."""
 
 
 class Inside(NamedTuple):
-    """Errors of a nested value; `nested` completes their locations on demand.
+    """Errors of a nested value; `locate_errors` completes their locations on demand.
 
     Otherwise each object and array around a value would copy all its errors.
     """
@@ -54,7 +54,7 @@ class Unsure(Exception):
     """A value can only be judged together with the values around it."""
 
 
-class Failed(NamedTuple):
+class InvalidEntry(NamedTuple):
     """An entry that was read and is invalid."""
 
     errors: Errors
@@ -102,11 +102,11 @@ class Face(NamedTuple):
         return alias if (self.by_alias if by_alias is None else by_alias) else name
 
 
-def nested(loc: tuple[str | int, ...], errors: Errors) -> tuple[dict[str, Any], ...]:
+def locate_errors(loc: tuple[str | int, ...], errors: Errors) -> tuple[dict[str, Any], ...]:
     """Return the errors of a nested value, each with its whole location.
 
     Example:
-        >>> nested(("steps",), (Inside((0,), ({"type": "missing", "loc": ("title",)},)),))
+        >>> locate_errors(("steps",), (Inside((0,), ({"type": "missing", "loc": ("title",)},)),))
         ({'type': 'missing', 'loc': ('steps', 0, 'title')},)
     """
     out: list[dict[str, Any]] = []
@@ -121,7 +121,7 @@ def nested(loc: tuple[str | int, ...], errors: Errors) -> tuple[dict[str, Any], 
     return tuple(out)
 
 
-class Structure(ABC):
+class ValueStructure(ABC):
     """An object or array whose values are read one by one."""
 
     prefix: tuple[str, ...] = ()
@@ -138,7 +138,7 @@ class Structure(ABC):
         """Return the value that finished entries make.
 
         Args:
-            entries: By key: a validated value, or `Failed`, or `Unread`.
+            entries: By key: a validated value, or `InvalidEntry`, or `Unread`.
             raw: The value as plain data, for the errors.
 
         Raises:
@@ -192,7 +192,7 @@ class Structure(ABC):
         return True
 
 
-class Choice(Structure):
+class TagChoice(ValueStructure):
     """An object whose structure is chosen by one of its values."""
 
     discriminators: tuple[str, ...]
@@ -207,7 +207,7 @@ class Choice(Structure):
         raise Unsure
 
     @abstractmethod
-    def choose(self, value: Any) -> Structure | None:  # noqa: ANN401 - any JSON value
+    def choose(self, value: Any) -> ValueStructure | None:  # noqa: ANN401 - any JSON value
         """Return the structure that a discriminator's value chooses; None if only reading whole can tell."""
 
 
@@ -232,7 +232,7 @@ class Slot(ABC):
             Unsure: The value depends on the values around it.
         """
 
-    def structure(self, kind: JSONKind) -> Structure | None:
+    def structure(self, kind: JSONKind) -> ValueStructure | None:
         """Return the structure that reads values of a kind one by one; None if they are read whole."""
         return None
 

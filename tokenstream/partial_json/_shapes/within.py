@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.partial_json._shapes.core_schema import SCALARS, fields_of
+from tokenstream.partial_json._shapes.core_schema import SCALARS, list_fields
 
 if TYPE_CHECKING:
     from tokenstream.partial_json._shapes.core_schema import CoreSchema, Definitions
@@ -14,7 +14,7 @@ _OBJECTS = frozenset({"model-fields", "dataclass-args", "typed-dict"})
 _NO_STEPS = SCALARS | {"set", "frozenset"}
 
 
-def schema_within(
+def find_schemas_within(
     definitions: Definitions, schema: CoreSchema, config: CoreSchema, key: str | int, *, attribute: bool
 ) -> list[CoreSchema] | None:
     """Return the schemas that are possible at a key; None if anything is.
@@ -28,31 +28,31 @@ def schema_within(
     """
     kind = schema["type"]
     if kind in _OBJECTS:
-        return _field(schema, config, key, attribute=attribute)
+        return _step_to_field(schema, config, key, attribute=attribute)
     if kind in _NO_STEPS or (attribute and kind in {"list", "tuple", "dict"}):
         return []
     if kind == "dict":
         return [schema.get("values_schema") or _ANY]
     if kind in {"list", "tuple"}:
-        return _element(schema, key)
+        return _step_to_element(schema, key)
     if kind == "json-or-python":
-        return _through(definitions, schema["json_schema"], config, key, attribute=attribute)
+        return _step_through(definitions, schema["json_schema"], config, key, attribute=attribute)
     return None
 
 
-def _field(
+def _step_to_field(
     schema: CoreSchema, config: CoreSchema, key: str | int, *, attribute: bool
 ) -> list[CoreSchema] | None:
     if attribute == (schema["type"] == "typed-dict"):
         return []
-    for name, field in fields_of(schema):
+    for name, field in list_fields(schema):
         if name == key:
             return [field["schema"]]
     extra = schema.get("extra_behavior") or config.get("extra_fields_behavior")
     return None if extra == "allow" else []
 
 
-def _element(schema: CoreSchema, key: str | int) -> list[CoreSchema]:
+def _step_to_element(schema: CoreSchema, key: str | int) -> list[CoreSchema]:
     if not isinstance(key, int):
         return []
     items: Any = schema.get("items_schema") or _ANY
@@ -65,12 +65,12 @@ def _element(schema: CoreSchema, key: str | int) -> list[CoreSchema]:
     return [items[key]] if -len(items) <= key < len(items) else []
 
 
-def _through(
+def _step_through(
     definitions: Definitions, schema: CoreSchema, config: CoreSchema, key: str | int, *, attribute: bool
 ) -> list[CoreSchema] | None:
     found: list[CoreSchema] = []
-    for inner, own, _ in definitions.alternatives(schema, config):
-        within = schema_within(definitions, inner, own, key, attribute=attribute)
+    for inner, own, _ in definitions.iter_alternatives(schema, config):
+        within = find_schemas_within(definitions, inner, own, key, attribute=attribute)
         if within is None:
             return None
         found += within

@@ -36,10 +36,10 @@ def plain_json(value: Any, by_alias: ByAlias = None) -> str:  # noqa: ANN401 - a
         return to_json(value, by_alias=bool(by_alias), inf_nan_mode="null").decode()
     except PydanticSerializationError:
         # A msgspec Struct, or half a surrogate pair, which UTF-8 cannot hold.
-        return json.dumps(_numbered(value), default=_builtin, separators=(",", ":"))
+        return json.dumps(_replace_nonfinite(value), default=_to_builtin, separators=(",", ":"))
 
 
-def _builtin(value: Any) -> Any:  # noqa: ANN401 - any value
+def _to_builtin(value: Any) -> Any:  # noqa: ANN401 - any value
     if hasattr(value.__class__, "__struct_fields__"):
         import msgspec
 
@@ -47,17 +47,17 @@ def _builtin(value: Any) -> Any:  # noqa: ANN401 - any value
     return json.loads(to_json(value, inf_nan_mode="null", fallback=str))
 
 
-def _numbered(value: Any) -> Any:  # noqa: ANN401 - any value
+def _replace_nonfinite(value: Any) -> Any:  # noqa: ANN401 - any value
     """Return plain data with null in place of NaN and infinities."""
     plain: Any = value
     if isinstance(value, dict):
-        return {str(key): _numbered(inner) for key, inner in plain.items()}
+        return {str(key): _replace_nonfinite(inner) for key, inner in plain.items()}
     if isinstance(value, list | tuple):
-        return [_numbered(inner) for inner in plain]
+        return [_replace_nonfinite(inner) for inner in plain]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def said(serializer: Any, value: Any, by_alias: ByAlias, **options: Any) -> str:  # noqa: ANN401 - any value
+def serialize(serializer: Any, value: Any, by_alias: ByAlias, **options: Any) -> str:  # noqa: ANN401 - any value
     """Return the JSON that a serializer writes for a value.
 
     Raises:
@@ -80,7 +80,7 @@ def _takes_none() -> bool:
 
 
 @cache
-def _options() -> dict[str, bool]:
+def _find_options() -> dict[str, bool]:
     """Return the options that make this version of pydantic use a serializer's own schema."""
     option = {"_use_prebuilt": False}
     make: Any = SchemaSerializer
@@ -100,7 +100,7 @@ def make_serializer(schema: CoreSchema, config: CoreSchema | None, *, own: bool 
         own: True uses the serializers that classes already have, False follows the schema.
     """
     make: Any = SchemaSerializer
-    return make(schema, config, **({} if own else _options()))
+    return make(schema, config, **({} if own else _find_options()))
 
 
 class FieldWriter:
@@ -130,13 +130,13 @@ class FieldWriter:
             by_alias: True writes it under its alias.
         """
         try:
-            text = said(self._serializer, self._standing_in(before), by_alias, include={name})
+            text = serialize(self._serializer, self._make_stand_in(before), by_alias, include={name})
         except PydanticSerializationError:
             # The method may need a field that has not arrived.
             return plain_json(before[name], by_alias)
         return None if text == "{}" else text[_string_end(text, 1)[1] + 1 : -1]
 
-    def _standing_in(self, fields: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an object of the class
+    def _make_stand_in(self, fields: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an object of the class
         cls: Any = self._cls
         made: Any = cls.__new__(cls)
         put = object.__setattr__
@@ -151,7 +151,7 @@ class FieldWriter:
         return made
 
 
-def special_fields(schemas: Mapping[str, CoreSchema]) -> frozenset[str]:
+def find_special_fields(schemas: Mapping[str, CoreSchema]) -> frozenset[str]:
     """Return the fields with a serializer method or a rule that leaves them out."""
     found: set[str] = set()
     for name, field in schemas.items():
@@ -164,7 +164,7 @@ def special_fields(schemas: Mapping[str, CoreSchema]) -> frozenset[str]:
     return frozenset(found)
 
 
-def bare(schema: CoreSchema, inner: CoreSchema) -> CoreSchema:
+def strip_serializers(schema: CoreSchema, inner: CoreSchema) -> CoreSchema:
     """Return a class's schema without the serializers of the whole object and computed fields."""
     outer = {key: value for key, value in schema.items() if key not in _WITHOUT}
     without = _WITHOUT | {"computed_fields"}

@@ -11,7 +11,7 @@ from tokenstream.errors import InvalidJSON
 from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._parser import OutputParser
 from tokenstream.partial_json._pattern import CONTAINERS
-from tokenstream.partial_json._shapes.shape import RAW, Choice, Face, Failed, Invalid, Unread, Unsure
+from tokenstream.partial_json._shapes.shape import RAW, Face, Invalid, InvalidEntry, TagChoice, Unread, Unsure
 from tokenstream.partial_json._show import check_show, make_log
 from tokenstream.partial_json._typed.at_once import LateObject, find_closer, pick_fields, read_at_once
 from tokenstream.partial_json._typed.defaults import Filling
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from tokenstream.errors import LimitExceeded
     from tokenstream.partial_json._choice import DocumentChoice
     from tokenstream.partial_json._repairs import Lenient, Repair
-    from tokenstream.partial_json._shapes.shape import Errors, Slot, Structure
+    from tokenstream.partial_json._shapes.shape import Errors, Slot, ValueStructure
     from tokenstream.partial_json._show import Cutter, How
     from tokenstream.partial_json.events import JSONEvent, ValueStart
 
 T = TypeVar("T")
 
-_NOT_READ = (Failed, Unread)
+_NOT_READ = (InvalidEntry, Unread)
 _MOST_REREAD = 4
 """Bound on rereading, in lengths of the document; beyond it a doubtful value waits for its container.
 
@@ -369,7 +369,7 @@ class Draft(Generic[T]):
                 node.rest = pick_fields(self._face.names or (), entry)
             shown = node.view()
         elif entry.__class__ in _NOT_READ:
-            settled = entry.__class__ is Failed
+            settled = entry.__class__ is InvalidEntry
             shown = self._show_nested(node, node.view(), offset, self.error, complete=True, settled=settled)
         return self._store(parent, key, name=name, slot=node.slot, entry=entry, shown=shown)
 
@@ -391,7 +391,7 @@ class Draft(Generic[T]):
     # -- entries -----------------------------------------------------------------
 
     def _read(self, node: Open | None, key: str | int, slot: Slot, text: str) -> Any:  # noqa: ANN401 - any entry
-        """Validate the text of a value; return its entry: the value, `Failed` or `Unread`."""
+        """Validate the text of a value; return its entry: the value, `InvalidEntry` or `Unread`."""
         try:
             return slot.read(text)
         except Invalid as invalid:
@@ -399,13 +399,13 @@ class Draft(Generic[T]):
         except Unsure:
             return Unread(text)
 
-    def _add_fault(self, node: Open | None, key: str | int, errors: Errors) -> Failed:
+    def _add_fault(self, node: Open | None, key: str | int, errors: Errors) -> InvalidEntry:
         loc: tuple[str | int, ...] = ()
         if node is not None:
             node.failed.add(key)
             loc = (*node.loc, *node.locate(key))
         self._faults = FaultLink(self._faults, loc, errors)
-        return Failed(errors)
+        return InvalidEntry(errors)
 
     def _store(
         self,
@@ -425,7 +425,7 @@ class Draft(Generic[T]):
             name: The name under which it shows.
             slot: The slot that has read it.
             entry: The entry read.
-            shown: The view to show if the entry is `Failed` or `Unread`.
+            shown: The view to show if the entry is `InvalidEntry` or `Unread`.
         """
         is_value = entry.__class__ not in _NOT_READ
         if node is None:
@@ -434,19 +434,19 @@ class Draft(Generic[T]):
             return True
         faults = self._faults
         # A key that the type does not know keeps its plain value.
-        extra = slot is RAW and not isinstance(node.structure, Choice)
+        extra = slot is RAW and not isinstance(node.structure, TagChoice)
         settled = extra or entry.__class__ is not Unread
         node.show(name, entry if is_value else shown, settled=settled, raw=not is_value)
-        if isinstance(node.structure, Choice):
+        if isinstance(node.structure, TagChoice):
             node.entries[key] = entry
             node.tags[key] = shown
             self._choose(node, node.structure)
         elif node.structure is not None:
             self._record(node, node.structure, key, slot, entry)
         shows = name is not None and node.shows
-        return shows or faults is not self._faults or entry.__class__ is Failed
+        return shows or faults is not self._faults or entry.__class__ is InvalidEntry
 
-    def _record(self, node: Open, structure: Structure, key: str | int, slot: Slot, entry: Any) -> None:  # noqa: ANN401 - any entry
+    def _record(self, node: Open, structure: ValueStructure, key: str | int, slot: Slot, entry: Any) -> None:  # noqa: ANN401 - any entry
         """Keep an entry until its container closes."""
         if slot is RAW and entry.__class__ is Unread:
             self._record_extra(node, structure, key, entry)
@@ -456,13 +456,13 @@ class Draft(Generic[T]):
             node.doubtful = True
         for late in structure.read_late(node.entries):
             read = node.entries[late]
-            if read.__class__ is Failed:
+            if read.__class__ is InvalidEntry:
                 self._add_fault(node, late, read.errors)
                 node.settle(structure.name(late))
             elif read.__class__ is not Unread:
                 node.show(structure.name(late), read)
 
-    def _record_extra(self, node: Open, structure: Structure, key: str | int, entry: Unread) -> None:
+    def _record_extra(self, node: Open, structure: ValueStructure, key: str | int, entry: Unread) -> None:
         try:
             belongs = structure.check_extra(key, entry.text)
         except Invalid as invalid:
@@ -471,10 +471,10 @@ class Draft(Generic[T]):
         if belongs:
             node.entries[key] = entry
 
-    def _choose(self, node: Open, choice: Choice) -> None:
+    def _choose(self, node: Open, choice: TagChoice) -> None:
         """Choose the member of a union as soon as its discriminator has arrived."""
-        structure: Structure | None = choice
-        while isinstance(structure, Choice):
+        structure: ValueStructure | None = choice
+        while isinstance(structure, TagChoice):
             told = [key for key in structure.discriminators if key in node.tags]
             if not told:
                 break
@@ -484,7 +484,7 @@ class Draft(Generic[T]):
         node.structure = node.log.structure = structure
         if structure is None:
             node.doubtful = True
-        elif not isinstance(structure, Choice):
+        elif not isinstance(structure, TagChoice):
             if self._filling is not None:
                 self._filling.choose(node)
             entries, node.entries = node.entries, {}
@@ -493,6 +493,6 @@ class Draft(Generic[T]):
                 read = self._read(node, key, slot, entry.text)
                 if read.__class__ not in _NOT_READ:
                     node.show(name, read)
-                elif read.__class__ is Failed or slot is RAW:
+                elif read.__class__ is InvalidEntry or slot is RAW:
                     node.settle(name)
                 self._record(node, structure, key, slot, read)

@@ -20,7 +20,7 @@ from tokenstream.partial_json._typed.views import FieldLog, GrowingArray, Growin
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tokenstream.partial_json._shapes.shape import Structure
+    from tokenstream.partial_json._shapes.shape import ValueStructure
     from tokenstream.partial_json._shapes.write import ByAlias
 
 NO_FACE = Face("", None)
@@ -117,7 +117,7 @@ def _dump_default(view: GrowingObject, name: str, by_alias: ByAlias) -> str | No
 
 
 def _dump_value(
-    structure: Structure | None,
+    structure: ValueStructure | None,
     name: str | int,
     value: Any,  # noqa: ANN401 - any value
     before: Callable[[], Mapping[str, Any]],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.partial_json._missing import MISSING
-from tokenstream.partial_json._shapes.shape import RAW, Choice, Slot, Structure
+from tokenstream.partial_json._shapes.shape import RAW, Slot, TagChoice, ValueStructure
 from tokenstream.partial_json._typed.defaults import FilledObject
 from tokenstream.partial_json._typed.views import FieldLog, GrowingArray, GrowingObject, ValueLog
 
@@ -62,7 +62,7 @@ class Open:
         event: ValueStart,
         name: str | int | None,
         slot: Slot,
-        structure: Structure | None,
+        structure: ValueStructure | None,
         *,
         how: How,
         fault: FaultLink | None,
@@ -100,7 +100,7 @@ class Open:
         self.failed: set[str | int] = set()
         """Keys whose values are invalid."""
         self.tags: dict[str | int, Any] = {}
-        """Values of possible discriminators of a `Choice`, by key."""
+        """Values of possible discriminators of a `TagChoice`, by key."""
         self.telling: set[str | int] = set()
         """Discriminators already used; if one comes again, the object is doubtful."""
         self.doubtful = False
@@ -109,7 +109,7 @@ class Open:
     def find_child(self, key: str | int) -> tuple[Slot, str | int | None]:
         """Return the slot of a key, and the name under which its value shows."""
         structure = self.structure
-        if structure is None or isinstance(structure, Choice):
+        if structure is None or isinstance(structure, TagChoice):
             return RAW, self.slot.name(key) if isinstance(key, str) else key
         slot = structure.slot(key)
         if slot is not None:

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
 from tokenstream.partial_json._missing import MISSING
-from tokenstream.partial_json._shapes.shape import nested
+from tokenstream.partial_json._shapes.shape import locate_errors
 from tokenstream.partial_json._typed.dump import dump_data, dump_json
 from tokenstream.partial_json._typed.first_fault import describe_invalid
 from tokenstream.partial_json._typed.recorded_path import record_path
@@ -119,7 +119,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
             if fault.errors is None:
                 forgotten.add(fault.loc)
             elif fault.loc not in forgotten:
-                found.append(nested(fault.loc, fault.errors))
+                found.append(locate_errors(fault.loc, fault.errors))
             fault = fault.before
         return tuple(error for errors in reversed(found) for error in errors)
 

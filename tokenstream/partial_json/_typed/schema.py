@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 from tokenstream.errors import InvalidJSON, MisuseError, OutputInvalid
 from tokenstream.partial_json._parser import find_fault
-from tokenstream.partial_json._shapes.shape import Invalid, nested
+from tokenstream.partial_json._shapes.shape import Invalid, locate_errors
 from tokenstream.partial_json._typed.first_fault import collect_words, describe_invalid
 
 if TYPE_CHECKING:
@@ -70,9 +70,9 @@ class Schema(Generic[T]):
             return known
         # isinstance() takes a generic alias for a class; type() does not.
         if issubclass(type(asked), type):
-            return _of_class(asked)
-        key = _key_of(asked)
-        return _of_any(asked) if key is None else _of_alias(key, asked)
+            return _build_class_schema(asked)
+        key = _find_key(asked)
+        return _find_schema(asked) if key is None else _build_alias_schema(key, asked)
 
     @cached_property
     def words(self) -> frozenset[str]:
@@ -92,7 +92,7 @@ class Schema(Generic[T]):
         try:
             value: T = self.slot.read(json_text)
         except Invalid as invalid:
-            errors = nested((), invalid.errors)
+            errors = locate_errors((), invalid.errors)
             if any(error["type"] == "json_invalid" and not error["loc"] for error in errors):
                 _check_json(json_text)
             raise OutputInvalid(self.reason(errors), text=json_text, errors=errors) from None
@@ -113,11 +113,11 @@ def _check_json(text: str) -> None:
         raise InvalidJSON(str(fault), text=text, offset=fault.offset)
 
 
-def _of(type_or_adapter: Any) -> Schema[Any]:  # noqa: ANN401 - any type
+def _build_schema(type_or_adapter: Any) -> Schema[Any]:  # noqa: ANN401 - any type
     from pydantic import TypeAdapter
 
     if issubclass(type(type_or_adapter), TypeAdapter):
-        return _of_adapter(type_or_adapter, "")
+        return _build_adapter_schema(type_or_adapter, "")
     title = getattr(type_or_adapter, "__name__", "")
     # `__name__` of a generic alias is its origin's; `str` gives its arguments, with their modules.
     if get_args(type_or_adapter) or isinstance(type_or_adapter, str | None):
@@ -126,29 +126,29 @@ def _of(type_or_adapter: Any) -> Schema[Any]:  # noqa: ANN401 - any type
     title = title or f"an object of {type(type_or_adapter).__name__}"
     _refuse_no_type(type_or_adapter, title)
     if is_struct_type(type_or_adapter):
-        from tokenstream.partial_json._shapes.msgspec_shapes import struct_slot
+        from tokenstream.partial_json._shapes.msgspec_shapes import make_struct_slot
 
-        with _building(title):
-            return Schema(struct_slot(type_or_adapter), title)
-    return _of_adapter(_adapter(type_or_adapter, title), title)
+        with _explain_failure(title):
+            return Schema(make_struct_slot(type_or_adapter), title)
+    return _build_adapter_schema(_make_adapter(type_or_adapter, title), title)
 
 
 _MOST_KEPT = 256
 
-_of_class = lru_cache(maxsize=_MOST_KEPT)(_of)
+_build_class_schema = lru_cache(maxsize=_MOST_KEPT)(_build_schema)
 """Cached schemas of classes: building one takes longer than a short answer takes to arrive."""
 
-_of_adapters: WeakKeyDictionary[TypeAdapter[Any], Schema[Any]] = WeakKeyDictionary()
+_adapter_schemas: WeakKeyDictionary[TypeAdapter[Any], Schema[Any]] = WeakKeyDictionary()
 """Cached schemas of adapters, dropped together with the adapters."""
 
 
 @lru_cache(maxsize=_MOST_KEPT)
-def _of_alias(key: _Key, alias: Any) -> Schema[Any]:  # noqa: ANN401, ARG001 - any alias; the key tells it
+def _build_alias_schema(key: _Key, alias: Any) -> Schema[Any]:  # noqa: ANN401, ARG001 - any alias; the key tells it
     """Return the schema of a generic alias or a union, cached by a key: each use makes a new object."""
-    return _of(alias)
+    return _build_schema(alias)
 
 
-def _key_of(asked: Any) -> _Key | None:  # noqa: ANN401 - whatever is given
+def _find_key(asked: Any) -> _Key | None:  # noqa: ANN401 - whatever is given
     """Return a key that only aliases with the same schema share; None for anything else.
 
     Equality is not enough: `int | float` equals `float | int`.
@@ -158,48 +158,48 @@ def _key_of(asked: Any) -> _Key | None:  # noqa: ANN401 - whatever is given
         return asked
     keys: list[_Key | None]
     if get_origin(asked) is Literal:
-        keys = [_key_of_value(value) for value in get_args(asked)]
+        keys = [_find_value_key(value) for value in get_args(asked)]
     else:
         # An Annotated may hold anything; such an object has no key.
-        keys = [arg if arg is Ellipsis else _key_of(arg) for arg in get_args(asked)]
+        keys = [arg if arg is Ellipsis else _find_key(arg) for arg in get_args(asked)]
     return (own, get_origin(asked), *keys) if keys and None not in keys else None
 
 
-def _key_of_value(value: object) -> _Key | None:
+def _find_value_key(value: object) -> _Key | None:
     """Return the key of a literal's value: 1 and True are equal, but not the same."""
     return (type(value), value) if isinstance(value, str | bytes | int | None) else None
 
 
-def _of_any(asked: Any) -> Schema[Any]:  # noqa: ANN401 - whatever is given
+def _find_schema(asked: Any) -> Schema[Any]:  # noqa: ANN401 - whatever is given
     """Return the schema of anything but an alias; an adapter's is cached until the adapter is rebuilt."""
     from pydantic import TypeAdapter
 
     own: type = asked.__class__
     if own is not TypeAdapter:
-        return _of(asked)
+        return _build_schema(asked)
     adapter: TypeAdapter[Any] = asked
-    known = _of_adapters.get(adapter)
+    known = _adapter_schemas.get(adapter)
     if known is None or known.core is not adapter.core_schema:
-        known = _of_adapters[adapter] = _of(adapter)
+        known = _adapter_schemas[adapter] = _build_schema(adapter)
     return known
 
 
-def _adapter(type_: Any, title: str) -> TypeAdapter[Any]:  # noqa: ANN401 - any type
+def _make_adapter(type_: Any, title: str) -> TypeAdapter[Any]:  # noqa: ANN401 - any type
     from pydantic import TypeAdapter
 
-    with _building(title):
+    with _explain_failure(title):
         return TypeAdapter(type_)
 
 
-def _of_adapter(adapter: TypeAdapter[Any], title: str) -> Schema[Any]:
-    from tokenstream.partial_json._shapes.pydantic_shapes import root_slot
+def _build_adapter_schema(adapter: TypeAdapter[Any], title: str) -> Schema[Any]:
+    from tokenstream.partial_json._shapes.pydantic_shapes import make_root_slot
 
-    with _building(title):
+    with _explain_failure(title):
         built: Any = adapter.core_schema
         # A mock stands in for a schema whose building was deferred.
         if not isinstance(built, dict):
             adapter.rebuild()
-        slot = root_slot(adapter)
+        slot = make_root_slot(adapter)
     face = slot.face
     title = title or (face.title if face is not None else adapter.validator.title)
     return Schema(slot, title, adapter.core_schema)
@@ -219,7 +219,7 @@ def _refuse_no_type(asked: Any, title: str) -> None:  # noqa: ANN401 - whatever 
 
 
 @contextmanager
-def _building(title: str) -> Generator[None]:
+def _explain_failure(title: str) -> Generator[None]:
     """Raise MisuseError with the type's name if no schema can be built."""
     from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
     from pydantic_core import SchemaError

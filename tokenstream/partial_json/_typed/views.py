@@ -15,7 +15,7 @@ from tokenstream.partial_json._missing import MISSING
 
 if TYPE_CHECKING:
     from tokenstream._basics.text_log import TextLog
-    from tokenstream.partial_json._shapes.shape import Structure
+    from tokenstream.partial_json._shapes.shape import ValueStructure
     from tokenstream.partial_json._shapes.write import ByAlias
     from tokenstream.partial_json._typed.dump import DumpCache
 
@@ -59,7 +59,7 @@ class FieldLog:
 
     __slots__ = ("_places", "_unsettled", "cache", "names", "order", "raw", "structure", "values")
 
-    def __init__(self, structure: Structure | None = None) -> None:
+    def __init__(self, structure: ValueStructure | None = None) -> None:
         self.structure = structure
         """Has read the values; None if they show as they came."""
         self.raw: set[int] | None = None
@@ -120,7 +120,7 @@ class ValueLog(list[Any]):
 
     __slots__ = ("cache", "raw", "structure")
 
-    def __init__(self, structure: Structure | None = None) -> None:
+    def __init__(self, structure: ValueStructure | None = None) -> None:
         super().__init__()
         self.structure = structure
         """Has read the elements; None if they show as they came."""
