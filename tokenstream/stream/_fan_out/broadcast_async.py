@@ -120,9 +120,9 @@ class AsyncHub(Hub[AsyncDriver]):
 
     def wake(self) -> None:
         super().wake()
-        told, self._wake_event = self._wake_event, None
-        if told is not None:
-            told.set()
+        event, self._wake_event = self._wake_event, None
+        if event is not None:
+            event.set()
 
     def make_room(self) -> None:
         super().make_room()

@@ -219,7 +219,7 @@ class MergeBase(Uncopied, Generic[K, StreamT, DriverT]):
         for number, (label, driver) in enumerate(zip(self._streams, self._drivers, strict=True)):
             lane = MergeLane(label, driver, _QueueEntry(self._queue, number))
             if driver.verdict.reason is None:
-                # A stream that was stopped meanwhile is no error: it just gives nothing.
+                # A stream that was stopped meanwhile is not an error: it just gives nothing.
                 with label_errors(label):
                     driver.enter_loop()
             self._lanes.append(lane)

@@ -1,1 +1,1 @@
-"""Guards of a stream, those that are awaited too."""
+"""Guards of a stream, including those that have to be awaited."""
