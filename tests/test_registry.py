@@ -113,8 +113,8 @@ def test_the_built_in_formats_come_first(install: Callable[..., None]) -> None:
 @pytest.mark.parametrize(
     ("code", "says"),
     [
-        ("Acme = object", "no class that derives"),
-        ("Acme = object()", "no class that derives"),
+        ("Acme = object", "is not a subclass of"),
+        ("Acme = object()", "is not a subclass of"),
         ("", "cannot be imported .* AttributeError"),
         ("raise RuntimeError('no')", "cannot be imported .* RuntimeError"),
         ("import not_there_at_all", "cannot be imported .* ModuleNotFoundError"),
@@ -176,8 +176,8 @@ def test_installed_formats_are_searched_only_when_ours_do_not_do() -> None:
     from tokenstream import Stream
     body = b'data: {"object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"Hi"}}]}\\n\\n'
     assert Stream([body + b"data: [DONE]\\n\\n"]).final().text == "Hi"
-    from tokenstream.formats import _third_parties
-    assert _third_parties._entry_points.cache_info().currsize == 0
+    from tokenstream.formats._detect import third_parties
+    assert third_parties._entry_points.cache_info().currsize == 0
     print("fine")
     """
     done = subprocess.run(
