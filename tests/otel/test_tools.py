@@ -12,7 +12,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from tests.otel.backend import Backend
 from tokenstream import Router, Steps, testing
 from tokenstream.otel import observe
-from tokenstream.otel._report import Told
+from tokenstream.otel._report import Receivers
 from tokenstream.otel._tools import around_tools
 from tokenstream.router import ToolFailed
 
@@ -172,6 +172,6 @@ def test_a_block_of_somebody_else_stands_within_the_span(backend: Backend) -> No
         yield "theirs"
 
     call = ASKING.finish().message.tool_calls[0]
-    told = Told(backend.tracers, backend.meters, trace.set_span_in_context(trace.INVALID_SPAN))
+    told = Receivers(backend.tracers, backend.meters, trace.set_span_in_context(trace.INVALID_SPAN))
     with around_tools(told, within)(call) as given:
         assert ("theirs", [(call.id, _current())]) == (given, seen)

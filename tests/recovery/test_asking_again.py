@@ -386,7 +386,7 @@ class TestOpen:
     def test_what_is_no_source_is_refused(self, given: Any) -> None:
         """As where it is given to a stream itself."""
         stream = resilient(lambda: given)
-        with pytest.raises(MisuseError, match="nothing that can be read"):
+        with pytest.raises(MisuseError, match="cannot be read"):
             stream.final()
 
     def test_a_mistake_within_it_is_not_asked_for_again(self) -> None:

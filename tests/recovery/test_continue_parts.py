@@ -29,7 +29,7 @@ from tokenstream.errors import (
 from tokenstream.events import PartDone, PartStart
 from tokenstream.recovery import Attempt
 from tokenstream.recovery._open import SyncOpener
-from tokenstream.recovery._resilient import read_again
+from tokenstream.recovery._resilient import make_stream
 from tokenstream.stream._driver import Options
 
 
@@ -166,7 +166,7 @@ def test_a_continuation_that_breaks_before_the_seam_is_not_resumed_from_its_own_
     asked: list[str] = []
     retry = Retry(wait=0, attempts=5)
     options = Options("openai-responses", None, None, None, time.monotonic, False, None)
-    stream = read_again(Stream, (Known(ask, "openai-responses"),), retry, options)
+    stream = make_stream(Stream, (Known(ask, "openai-responses"),), retry, options)
 
     assert TEXT == stream.final().text
     assert ["start", "resume", "continue", "continue"] == asked

@@ -31,7 +31,7 @@ from tokenstream.errors import OutputIncomplete, OutputInvalid, StreamTruncated
 from tokenstream.events import Finish, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.message import ToolCall
 from tokenstream.stream._outputs.cursor import OutputCursor
-from tokenstream.stream._outputs.documents import Answer
+from tokenstream.stream._outputs.documents import OutputChoice
 
 BODIES: dict[str, tuple[list[bytes], str | None]] = {
     "openai-chat": (chat(TEXT), None),
@@ -225,7 +225,7 @@ def _cursor(accumulator: Accumulator, tool: str | None = None) -> OutputCursor[A
     def stop(reason: str) -> None:
         raise AssertionError(reason)
 
-    return OutputCursor(Answer(accumulator, 0, tool, stop), Echo, "pieces")
+    return OutputCursor(OutputChoice(accumulator, 0, tool, stop), Echo, "pieces")
 
 
 @given(

@@ -12,7 +12,7 @@ from tests.stream.bodies import ANSWER, AsyncSource
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import ConnectError, MisuseError, StreamError
 from tokenstream.stream._driver import Driver
-from tokenstream.stream._phase import NEXT, Phase, Step, Verdict
+from tokenstream.stream._phase import NEXT, EndVerdict, Phase, PhaseStep
 from tokenstream.testing import Script
 
 pytestmark = pytest.mark.anyio
@@ -34,9 +34,9 @@ SCENARIOS: dict[str, tuple[list[Any], list[Phase]]] = {
 def phases(monkeypatch: pytest.MonkeyPatch) -> list[Phase]:
     """Return the phases that streams come to."""
     come_to: list[Phase] = []
-    go: Callable[[Driver, Step], None] = Driver._take_step  # noqa: SLF001 - the one place where phases change
+    go: Callable[[Driver, PhaseStep], None] = Driver._take_step  # noqa: SLF001 - the one place where phases change
 
-    def noted(driver: Driver, step: Step) -> None:
+    def noted(driver: Driver, step: PhaseStep) -> None:
         go(driver, step)
         come_to.append(driver.phase)
 
@@ -60,7 +60,7 @@ def test_the_table_in_the_documentation_is_the_one_that_is_followed() -> None:
 
 def test_every_phase_can_be_ended_and_none_is_left_again() -> None:
     """Whatever happens, there is a verdict, and it stands."""
-    assert {phase for phase, step in NEXT if step is Step.ENDED} == {OPENING, READING, DRAINING}
+    assert {phase for phase, step in NEXT if step is PhaseStep.ENDED} == {OPENING, READING, DRAINING}
     assert not [step for phase, step in NEXT if phase is ENDED]
     order = list(Phase)
 
@@ -125,7 +125,7 @@ async def test_a_source_that_cannot_be_opened_is_never_read(phases: list[Phase])
 @pytest.mark.parametrize(("first", "stopped"), [("ask", True), ("decide", False)])
 def test_whichever_comes_first_is_the_verdict(first: str, stopped: bool) -> None:
     """A stop that comes when the end is decided changes nothing; the first reason stands."""
-    verdict = Verdict()
+    verdict = EndVerdict()
     if first == "decide":
         verdict.decide()
     verdict.ask("enough")

@@ -13,7 +13,7 @@ from tests.support.previews import recorded_answers
 from tests.support.sampling import sampled
 from tests.terminal.blocks import ANSWER, WHOLE, blocks_of
 from tokenstream.terminal import MarkdownPrinter
-from tokenstream.terminal._document import Document
+from tokenstream.terminal._document import MarkdownDocument
 
 
 def _console(columns: int = 60) -> Console:
@@ -65,7 +65,9 @@ def test_nothing_is_too_deep_to_be_shown(deep: int, columns: int) -> None:
         ("> " * deep + "inside", "inside"),
         ("1. " * deep + "in", "in"),
     ):
-        shown = "".join(Document(text, code_theme="monokai", hyperlinks=False).rows(_console(columns)))
+        shown = "".join(
+            MarkdownDocument(text, code_theme="monokai", hyperlinks=False).rows(_console(columns))
+        )
 
         assert shown.replace(" ", "").replace("▌", "").endswith(last)
 
@@ -75,7 +77,9 @@ def test_nothing_is_too_deep_to_be_shown(deep: int, columns: int) -> None:
 def test_recorded_answers_are_what_they_are_at_once(share: int) -> None:
     """Each answer of a real model, in pieces."""
     answers = [text for text in recorded_answers() if len(text) < 5_000][share::5]
-    whole = [Document(text, code_theme="monokai", hyperlinks=False).rows(_console()) for text in answers]
+    whole = [
+        MarkdownDocument(text, code_theme="monokai", hyperlinks=False).rows(_console()) for text in answers
+    ]
 
     assert whole == [_printed(text, 37, 60) for text in answers]
 
@@ -94,6 +98,6 @@ def test_recorded_answers_are_what_they_are_at_once(share: int) -> None:
 )
 def test_nothing_of_the_text_is_left_out(text: str, shown: str) -> None:
     """Without this rich drops tags and HTML blocks, prints an image before its item, and an address twice."""
-    document = Document(text, code_theme="monokai", hyperlinks=False)
+    document = MarkdownDocument(text, code_theme="monokai", hyperlinks=False)
 
     assert shown.split("\n") == document.rows(_console())

@@ -21,14 +21,14 @@ from tests.terminal.blocks import ANSWER, WHOLE, Written, blocks_of, shown_on
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import MisuseError
 from tokenstream.terminal import MarkdownPrinter
-from tokenstream.terminal._document import Document
+from tokenstream.terminal._document import MarkdownDocument
 
 if TYPE_CHECKING:
     from tests.support.terminals import Widths
 
 
 def _at_once(terminal: Terminal, text: str) -> Terminal:
-    document = Document(text, code_theme="monokai", hyperlinks=False)
+    document = MarkdownDocument(text, code_theme="monokai", hyperlinks=False)
     for row in document.rows(TerminalConsole(terminal)):
         terminal.feed(f"{row}\n")
     return terminal

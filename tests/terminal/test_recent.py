@@ -7,8 +7,8 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from tokenstream.terminal._document import Document
-from tokenstream.terminal._recent import recent
+from tokenstream.terminal._document import MarkdownDocument
+from tokenstream.terminal._recent import cut_to_recent
 
 _LONG = {
     "fence": "```python\n" + "".join(f"call({number})\n" for number in range(2000)) + "```",
@@ -22,7 +22,7 @@ _LONG = {
 
 def _rows(text: str) -> list[str]:
     console = Console(file=StringIO(), width=40, color_system=None)
-    return Document(text, code_theme="monokai", hyperlinks=False).rows(console)
+    return MarkdownDocument(text, code_theme="monokai", hyperlinks=False).rows(console)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in _LONG if kind not in {"paragraph", "table"}])
@@ -30,12 +30,12 @@ def test_the_last_rows_are_those_of_the_whole(kind: str) -> None:
     """Whatever the block's length, a list goes on with its numbers, and code is code."""
     text = _LONG[kind]
 
-    assert _rows(text)[-9:] == _rows(recent(kind, text, rows=9, columns=40))[-9:]
+    assert _rows(text)[-9:] == _rows(cut_to_recent(kind, text, rows=9, columns=40))[-9:]
 
 
 def test_a_table_keeps_its_head() -> None:
     """Otherwise its rows would be text."""
-    shown = _rows(recent("table", _LONG["table"], rows=9, columns=40))
+    shown = _rows(cut_to_recent("table", _LONG["table"], rows=9, columns=40))
 
     assert ["a", "b"] == shown[2].split()
     assert ["1999", "1999"] == shown[-2].split()
@@ -45,17 +45,18 @@ def test_a_table_keeps_its_head() -> None:
 def test_it_is_no_longer_than_a_few_screens_and_fills_one(kind: str) -> None:
     """So a frame costs the same however long the block is."""
     text = _LONG[kind]
-    lengths = [len(recent(kind, text[:end], rows=9, columns=40)) for end in range(8000, 12_000, 7)]
+    lengths = [len(cut_to_recent(kind, text[:end], rows=9, columns=40)) for end in range(8000, 12_000, 7)]
 
     assert max(lengths) <= 4 * 9 * 40
     assert all(
-        len(_rows(recent(kind, text[:end], rows=9, columns=40))) >= 9 for end in range(8000, 12_000, 401)
+        len(_rows(cut_to_recent(kind, text[:end], rows=9, columns=40))) >= 9
+        for end in range(8000, 12_000, 401)
     )
 
 
 def test_a_line_of_code_without_an_end_is_cut_as_well() -> None:
     """Its opening is kept."""
-    shown = recent("fence", "```\n" + "x" * 100_000 + "\n```", rows=9, columns=40)
+    shown = cut_to_recent("fence", "```\n" + "x" * 100_000 + "\n```", rows=9, columns=40)
 
     assert shown.startswith("```\nxxx")
     assert shown.endswith("\n```")
@@ -66,11 +67,11 @@ def test_a_line_of_code_without_an_end_is_cut_as_well() -> None:
 def test_it_begins_at_the_same_place_for_a_screenful(kind: str) -> None:
     """So that colours and the widths of columns seldom change."""
     text = _LONG[kind]
-    pieces = [recent(kind, text[:end], rows=9, columns=40)[:60] for end in range(8000, 9000, 5)]
+    pieces = [cut_to_recent(kind, text[:end], rows=9, columns=40)[:60] for end in range(8000, 9000, 5)]
 
     assert len(set(pieces)) < 20
 
 
 def test_a_short_block_is_left_alone() -> None:
     """All of it is drawn."""
-    assert "- a\n- b" == recent("list", "- a\n- b", rows=9, columns=40)
+    assert "- a\n- b" == cut_to_recent("list", "- a\n- b", rows=9, columns=40)

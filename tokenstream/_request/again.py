@@ -8,8 +8,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from tokenstream._basics.backoff import last_event_id_header
 from tokenstream._request.continued import ContinuationRequests, check_continuable
 from tokenstream._request.request import Request, headers_but
-from tokenstream.recovery._open import AsyncOpener, Opener, SyncOpener, openers_of
-from tokenstream.recovery._resilient import StreamT, checked, read_again
+from tokenstream.recovery._open import AsyncOpener, SourceOpener, SyncOpener, make_openers
+from tokenstream.recovery._resilient import StreamT, check_retry, make_stream
 from tokenstream.stream import AsyncStream
 
 if TYPE_CHECKING:
@@ -41,16 +41,19 @@ def request_again(kind: type[StreamT], retry: Retry, asked: Asked, options: Opti
     """
     plain: Any = kind
     is_async = plain is AsyncStream
-    retry = checked(retry, is_async=is_async)
+    retry = check_retry(retry, is_async=is_async)
     first: type[_Requests] = _AsyncRequests if is_async else _SyncRequests
-    other: type[Opener] = AsyncOpener if is_async else SyncOpener
+    other: type[SourceOpener] = AsyncOpener if is_async else SyncOpener
     if retry.mode == "continue":
         check_continuable(asked[0], asked[-1], options.format)
-    openers: tuple[Opener, ...] = (first(asked, options.format), *openers_of(other, tuple(retry.fallback)))
-    return read_again(kind, openers, retry, options)
+    openers: tuple[SourceOpener, ...] = (
+        first(asked, options.format),
+        *make_openers(other, tuple(retry.fallback)),
+    )
+    return make_stream(kind, openers, retry, options)
 
 
-class _Requests(Opener):
+class _Requests(SourceOpener):
     """Sends a request for each attempt.
 
     Args:

@@ -11,7 +11,7 @@ from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._request.request import headers_but
 from tokenstream.errors import MisuseError
 from tokenstream.recovery._never import JSON_ASKED
-from tokenstream.recovery._open import told_prefix
+from tokenstream.recovery._open import prefix_from_caller
 from tokenstream.recovery._servers import VLLM, has_refused, known_prefix, refuse
 from tokenstream.stream._continuation import Prefix
 
@@ -187,7 +187,7 @@ class ContinuationRequests:
         known = known_prefix(self._host, self._path, self._model, told=told, json=json)
         if known is not None or asked is None:
             return known
-        return replace(told_prefix(asked), extra=VLLM if name == "openai-chat" else {})
+        return replace(prefix_from_caller(asked), extra=VLLM if name == "openai-chat" else {})
 
     def remember_refusal(self) -> None:
         """Remember that the model at this host does not accept a prefix."""

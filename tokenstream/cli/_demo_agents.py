@@ -17,7 +17,7 @@ from tokenstream.events import StepDone, StepStart, TextDelta
 from tokenstream.router import Router, ToolFailed
 from tokenstream.steps import Steps
 from tokenstream.steps._tree import tokens_of
-from tokenstream.stream._reading.reader import unpacked
+from tokenstream.stream._reading.reader import only_error
 from tokenstream.testing._serve.server import ReplayServer, Reply, paced
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def run(*, fast: bool = False) -> int:
             steps = asyncio.run(_play(screen, _Trip(server.url, 0.0 if fast else _TOOL_SECONDS)))
         except BaseExceptionGroup as errors:
             # Drawing has failed, because of a closed pipe for example: raise its error alone.
-            raise unpacked(errors) from None
+            raise only_error(errors) from None
     if screen.console is None:
         screen.line()
         for line in str(steps).split("\n"):

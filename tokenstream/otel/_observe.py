@@ -12,7 +12,14 @@ from weakref import ref
 
 from tokenstream.errors import MisuseError, StatusError, StreamError
 from tokenstream.otel._providers import format_at, operation_of, provider_of
-from tokenstream.otel._report import LEFT, Report, Told, quietly, tell, tell_left
+from tokenstream.otel._report import (
+    DROPPED,
+    OperationReport,
+    Receivers,
+    report_dropped,
+    report_operation,
+    run_quietly,
+)
 from tokenstream.otel._requested import model_in, parameters_of, place_of
 from tokenstream.otel._tools import around_tools
 from tokenstream.stream import AsyncStream, AsyncTap, Stream, Tap
@@ -101,7 +108,7 @@ def observe(
     pump: Any = getattr(reader, "pump", None)
     url, payload = getattr(getattr(pump, "source", None), "asked", None) or (None, None)
     observer = Observer(
-        Told(tracer_provider, meter_provider, get_current()),
+        Receivers(tracer_provider, meter_provider, get_current()),
         reader,
         url=url,
         model=model or model_in(payload, url),
@@ -109,16 +116,16 @@ def observe(
         each_chunk=each_chunk,
         attributes={**parameters_of(payload), **(attributes or {})},
     )
-    _tell_at_exit()
+    _report_at_exit()
     machine.observer = observer
-    tell_left()
+    report_dropped()
     return stream
 
 
 @cache
-def _tell_at_exit() -> None:
+def _report_at_exit() -> None:
     """Report dropped operations at interpreter exit; registered once."""
-    atexit.register(tell_left)
+    atexit.register(report_dropped)
 
 
 class Observer:
@@ -128,7 +135,7 @@ class Observer:
     so is the observer, whose `__del__` then reports it.
 
     Args:
-        told: The receivers of the report.
+        receivers: The receivers of the report.
         reader: The stream's driver, or the tap's onlooker.
         url: The URL of the request; None if not known.
         model: The requested model; None if not known.
@@ -139,7 +146,7 @@ class Observer:
 
     def __init__(
         self,
-        told: Told,
+        receivers: Receivers,
         reader: Driver | Onlooker,
         *,
         url: str | None,
@@ -148,7 +155,7 @@ class Observer:
         each_chunk: bool,
         attributes: Attributes,
     ) -> None:
-        self._told = told
+        self._receivers = receivers
         machine = reader.machine
         self._driver = ref(reader) if isinstance(reader, Driver) else None
         self._clock = reader.clock
@@ -172,8 +179,8 @@ class Observer:
         if self._over:
             return
         self._over = True
-        quietly(lambda: self._tell(machine))
-        quietly(tell_left)
+        run_quietly(lambda: self._report_now(machine))
+        run_quietly(report_dropped)
 
     def around_tool(self, within: Around | None) -> Around:
         """Return the context manager in which a router runs a tool.
@@ -181,15 +188,15 @@ class Observer:
         Args:
             within: Another context manager to enter inside it; None for none.
         """
-        return around_tools(self._told, within)
+        return around_tools(self._receivers, within)
 
-    def _tell(self, machine: Machine) -> None:
+    def _report_now(self, machine: Machine) -> None:
         self._meter.pack()
         driver = None if self._driver is None else self._driver()
         error = machine.error or (None if driver is None else driver.error)
         report = self._report(machine, driver, error if isinstance(error, StreamError) else None)
         if report is not None:
-            tell(report, self._told)
+            report_operation(report, self._receivers)
         self._gaps = array("d")
 
     def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
@@ -197,11 +204,11 @@ class Observer:
             return
         report = self._report(None, None, None)
         if report is not None:
-            LEFT.append((report, self._told))
+            DROPPED.append((report, self._receivers))
 
     def _report(
         self, machine: Machine | None, driver: Driver | None, error: StreamError | None
-    ) -> Report | None:
+    ) -> OperationReport | None:
         """Return the report; None if no request was made.
 
         Args:
@@ -235,8 +242,8 @@ class Observer:
         }
         # The time of the request is unknown if a response was wrapped.
         first = metrics.ttft if metrics.started == "request" else None
-        tokens = _tokens_of(None if answer is None else answer.usage, format)
-        return Report(
+        tokens = _token_counts(None if answer is None else answer.usage, format)
+        return OperationReport(
             name=operation if self._model is None else f"{operation} {self._model}",
             begun_ns=begun_ns,
             ended_ns=ended_ns,
@@ -245,14 +252,14 @@ class Observer:
                 **self._attributes,
                 **({} if machine is not None and "not_streamed" in machine.departures else _STREAMED),
                 **({} if first is None else {"gen_ai.response.time_to_first_chunk": first}),
-                **_said_by(messages),
+                **_answer_attributes(messages),
                 **tokens,
-                **_tried_by(driver),
+                **_attempt_count(driver),
                 "tokenstream.ending": "stopped" if machine is None else machine.accumulator.ending,
             },
             error_type=None if error is None else _type_of(error),
             error_name=None if error is None else type(error).__name__,
-            attempts=_attempts_of(driver, begun_ns),
+            attempts=_failed_attempts(driver, begun_ns),
             seconds=seconds,
             first=first,
             gaps=self._gaps,
@@ -271,7 +278,7 @@ def _type_of(error: StreamError) -> str:
     return str(error.status) if isinstance(error, StatusError) else type(error).__name__
 
 
-def _said_by(messages: Sequence[Message]) -> Attributes:
+def _answer_attributes(messages: Sequence[Message]) -> Attributes:
     """Return the attributes that the server's answer gives."""
     said: Attributes = {}
     if messages and messages[0].id:
@@ -282,7 +289,7 @@ def _said_by(messages: Sequence[Message]) -> Attributes:
     return said
 
 
-def _tokens_of(usage: Usage | None, format: str | None) -> Attributes:
+def _token_counts(usage: Usage | None, format: str | None) -> Attributes:
     """Return the reliable token counts: of a cut answer, only those of the request."""
     if usage is None:
         return {}
@@ -300,23 +307,23 @@ def _tokens_of(usage: Usage | None, format: str | None) -> Attributes:
     return {f"gen_ai.usage.{name}": count for name, count in counts.items() if count is not None}
 
 
-def _tried_by(driver: Driver | None) -> Attributes:
+def _attempt_count(driver: Driver | None) -> Attributes:
     """Return the number of attempts, for a stream with recovery."""
     recovery = None if driver is None else driver.recovery
     return {} if recovery is None else {"tokenstream.attempts": len(recovery.attempts)}
 
 
-def _attempts_of(driver: Driver | None, begun_ns: int) -> list[tuple[int, Attributes]]:
+def _failed_attempts(driver: Driver | None, begun_ns: int) -> list[tuple[int, Attributes]]:
     """Return the failed attempts with the time at which each ended."""
     recovery = None if driver is None else driver.recovery
     if recovery is None:
         return []
     at = begun_ns
-    told: list[tuple[int, Attributes]] = []
+    found: list[tuple[int, Attributes]] = []
     for report in recovery.attempts:
         at += round((report.wait + (report.seconds or 0.0)) * _NS)
         if report.error is not None:
             what: Attributes = {"number": report.number, "mode": report.mode}
             what["error.type"] = _type_of(report.error)
-            told.append((at, what))
-    return told
+            found.append((at, what))
+    return found

@@ -22,7 +22,7 @@ _SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 2
 _TOKENS = tuple(4**power for power in range(14))
 
 
-class Report(NamedTuple):
+class OperationReport(NamedTuple):
     """A finished operation."""
 
     name: str
@@ -47,7 +47,7 @@ class Report(NamedTuple):
     """Reliable token counts by type."""
 
 
-class Told(NamedTuple):
+class Receivers(NamedTuple):
     """Receivers of a report."""
 
     tracers: TracerProvider | None
@@ -57,7 +57,7 @@ class Told(NamedTuple):
     """Context of the operation."""
 
 
-LEFT: deque[tuple[Report, Told]] = deque()
+DROPPED: deque[tuple[OperationReport, Receivers]] = deque()
 """Operations of streams dropped before their end.
 
 They are reported with the next one, because a stream may be garbage collected anywhere,
@@ -65,30 +65,30 @@ even inside OpenTelemetry while it holds its locks.
 """
 
 
-def tell_left() -> None:
+def report_dropped() -> None:
     """Report the operations of dropped streams."""
-    while LEFT:
+    while DROPPED:
         try:
-            left = LEFT.popleft()
+            left = DROPPED.popleft()
         except IndexError:
             # Another thread took it.
             return
-        tell(*left)
+        report_operation(*left)
 
 
-def tell(report: Report, told: Told) -> None:
+def report_operation(report: OperationReport, receivers: Receivers) -> None:
     """Make the span of an operation and record its metrics; errors are only logged."""
-    context = told.context
+    context = receivers.context
 
     def trace() -> None:
         nonlocal context
-        context = _trace(report, told)
+        context = _trace(report, receivers)
 
-    quietly(trace)
-    quietly(lambda: _record(report, told, context))
+    run_quietly(trace)
+    run_quietly(lambda: _record(report, receivers, context))
 
 
-def quietly(do: Callable[[], None]) -> None:
+def run_quietly(do: Callable[[], None]) -> None:
     """Call a function and log its errors, so that they do not reach the loop; Ctrl-C propagates."""
     try:
         do()
@@ -96,14 +96,14 @@ def quietly(do: Callable[[], None]) -> None:
         warn("OpenTelemetry failed: %s; the stream is not disturbed", type(error).__name__)
 
 
-def _trace(report: Report, told: Told) -> Context:
+def _trace(report: OperationReport, receivers: Receivers) -> Context:
     """Make the span, and return a context in which it is current."""
     from opentelemetry import trace
 
-    tracer = trace.get_tracer(NAME, tracer_provider=told.tracers)
+    tracer = trace.get_tracer(NAME, tracer_provider=receivers.tracers)
     span = tracer.start_span(
         report.name,
-        context=told.context,
+        context=receivers.context,
         kind=trace.SpanKind.CLIENT,
         attributes={**report.shared, **report.attributes},
         start_time=report.begun_ns,
@@ -114,7 +114,7 @@ def _trace(report: Report, told: Told) -> Context:
         span.set_attribute("error.type", report.error_type)
         span.set_status(trace.StatusCode.ERROR, report.error_name)
     span.end(report.ended_ns)
-    return trace.set_span_in_context(span, told.context)
+    return trace.set_span_in_context(span, receivers.context)
 
 
 class _Instruments:
@@ -175,8 +175,8 @@ def instruments_of(provider: MeterProvider | None) -> _Instruments:
     return found
 
 
-def _record(report: Report, told: Told, context: Context) -> None:
-    instruments = instruments_of(told.meters)
+def _record(report: OperationReport, receivers: Receivers, context: Context) -> None:
+    instruments = instruments_of(receivers.meters)
     shared, ended = report.shared, report.shared
     if report.error_type is not None:
         ended = {**shared, "error.type": report.error_type}

@@ -6,31 +6,31 @@ import time
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tokenstream.otel._report import NAME, instruments_of, quietly
+from tokenstream.otel._report import NAME, instruments_of, run_quietly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from contextlib import AbstractContextManager
 
     from tokenstream.message import ToolCall
-    from tokenstream.otel._report import Told
+    from tokenstream.otel._report import Receivers
     from tokenstream.otel._requested import Attributes
 
     Around: TypeAlias = Callable[[ToolCall], AbstractContextManager[Any]]
 
 
-def around_tools(told: Told, within: Around | None) -> Around:
+def around_tools(receivers: Receivers, within: Around | None) -> Around:
     """Return a context manager to run a tool in; the tool's span is current there.
 
     Args:
-        told: The receivers of the report.
+        receivers: The receivers of the report.
         within: Another context manager to enter inside it; None for none.
     """
 
     @contextmanager
     def around(call: ToolCall) -> Generator[Any]:
-        running = _Running(told, call)
-        quietly(running.begin)
+        running = _Running(receivers, call)
+        run_quietly(running.begin)
         try:
             with nullcontext() if within is None else within(call) as inner:
                 yield inner
@@ -38,8 +38,8 @@ def around_tools(told: Told, within: Around | None) -> Around:
             running.error_type = type(error).__name__
             raise
         finally:
-            quietly(running.leave)
-            quietly(running.tell)
+            run_quietly(running.leave)
+            run_quietly(running.report)
 
     return around
 
@@ -48,12 +48,12 @@ class _Running:
     """A running tool.
 
     Args:
-        told: The receivers of the report.
+        receivers: The receivers of the report.
         call: The tool call.
     """
 
-    def __init__(self, told: Told, call: ToolCall) -> None:
-        self._told = told
+    def __init__(self, receivers: Receivers, call: ToolCall) -> None:
+        self._receivers = receivers
         self._attributes: Attributes = {"gen_ai.tool.name": call.name, "gen_ai.tool.type": "function"}
         self._id = call.id
         self._span: Any = None
@@ -67,10 +67,10 @@ class _Running:
         """Start the span and make it current."""
         from opentelemetry import context, trace
 
-        tracer = trace.get_tracer(NAME, tracer_provider=self._told.tracers)
+        tracer = trace.get_tracer(NAME, tracer_provider=self._receivers.tracers)
         self._span = tracer.start_span(
             f"execute_tool {self._attributes['gen_ai.tool.name']}",
-            context=self._told.context,
+            context=self._receivers.context,
             attributes={
                 "gen_ai.operation.name": "execute_tool",
                 "gen_ai.tool.call.id": self._id,
@@ -87,12 +87,12 @@ class _Running:
 
             context.detach(self._token)
 
-    def tell(self) -> None:
+    def report(self) -> None:
         """End the span and record its duration."""
         from opentelemetry import trace
 
         seconds = time.perf_counter() - self._begun
-        attributes, within = self._attributes, self._told.context
+        attributes, within = self._attributes, self._receivers.context
         if self.error_type is not None:
             attributes = {**attributes, "error.type": self.error_type}
         if self._span is not None:
@@ -100,5 +100,5 @@ class _Running:
             self._span.set_attributes(attributes)
             if self.error_type is not None:
                 self._span.set_status(trace.StatusCode.ERROR, self.error_type)
-            quietly(lambda: self._span.end(self._begun_ns + round(seconds * 1e9)))
-        instruments_of(self._told.meters).tool.record(seconds, attributes, within)
+            run_quietly(lambda: self._span.end(self._begun_ns + round(seconds * 1e9)))
+        instruments_of(self._receivers.meters).tool.record(seconds, attributes, within)

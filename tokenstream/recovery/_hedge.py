@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._pipeline.hold import shows
 from tokenstream._pipeline.machine import Machine
-from tokenstream.stream._reading.reader import CLOSING_SECONDS, unpacked
+from tokenstream.stream._reading.reader import CLOSING_SECONDS, only_error
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -82,7 +82,7 @@ class Contender:
         source = self._source
         if source is None:
             raise self._end or RuntimeError("the attempt was not begun")
-        return replace(source, chunks=_Again(self._chunks, source, self._end), instant=False)
+        return replace(source, chunks=_Replay(self._chunks, source, self._end), instant=False)
 
     @property
     def usage(self) -> Usage | None:
@@ -99,7 +99,7 @@ class Contender:
                 await source.close()
 
 
-class _Again:
+class _Replay:
     """Iterator over the chunks already read, then those that follow, or the error that came.
 
     Args:
@@ -113,7 +113,7 @@ class _Again:
         self._rest = source.chunks
         self._end = end
 
-    def __aiter__(self) -> _Again:
+    def __aiter__(self) -> _Replay:
         return self
 
     async def __anext__(self) -> Any:  # noqa: ANN401 - bytes, or a payload
@@ -134,7 +134,7 @@ async def race(first: Contender, second: Contender, after: float) -> Contender:
     """
     kept: list[Contender] = []
     try:
-        kept = [await _raced(first, second, after)]
+        kept = [await _run_race(first, second, after)]
     finally:
         for contender in (first, second):
             if contender not in kept:
@@ -142,7 +142,7 @@ async def race(first: Contender, second: Contender, after: float) -> Contender:
     return kept[0]
 
 
-async def _raced(first: Contender, second: Contender, after: float) -> Contender:
+async def _run_race(first: Contender, second: Contender, after: float) -> Contender:
     from anyio import Event, create_task_group, move_on_after
 
     try:
@@ -162,5 +162,5 @@ async def _raced(first: Contender, second: Contender, after: float) -> Contender
                 await decided.wait()
             tasks.cancel_scope.cancel()
     except BaseExceptionGroup as errors:
-        raise unpacked(errors) from None
+        raise only_error(errors) from None
     return second if second.shown and not first.shown else first

@@ -44,7 +44,7 @@ _ANYWHERE = frozenset({"tool_call", "refusal", "media"})
 _BAD_REQUEST = (400, 422)
 
 
-def why_never(messages: Sequence[Message], error: StreamError, *, prefill: bool) -> str | None:
+def reason_against(messages: Sequence[Message], error: StreamError, *, prefill: bool) -> str | None:
     """Return the reason not to continue an answer; None if that may be tried.
 
     Args:
@@ -56,7 +56,7 @@ def why_never(messages: Sequence[Message], error: StreamError, *, prefill: bool)
         >>> from tokenstream.errors import StreamTruncated
         >>> from tokenstream.message import Message, TextPart
         >>> message = Message(parts=(TextPart(text='{"a": '),))
-        >>> why_never([message], StreamTruncated("cut"), prefill=False)
+        >>> reason_against([message], StreamTruncated("cut"), prefill=False)
         'its text is JSON, which only a prefix can continue'
     """
     message = messages[0]

@@ -27,7 +27,7 @@ _AT_HAND = frozenset({bytes, str, list, tuple, dict})
 """Types that can be read any number of times."""
 
 
-class Opener(ABC):
+class SourceOpener(ABC):
     """Opens the source of an attempt.
 
     Args:
@@ -72,7 +72,7 @@ class Opener(ABC):
         Args:
             message: The answer so far.
         """
-        return None if self._refused or not self.prefills else told_prefix(self.prefills)
+        return None if self._refused or not self.prefills else prefix_from_caller(self.prefills)
 
     def refuse_prefix(self, *, known: bool) -> None:
         """Stop sending prefixes, because the server has refused one.
@@ -111,7 +111,7 @@ class Opener(ABC):
         return given
 
 
-class SyncOpener(Opener):
+class SyncOpener(SourceOpener):
     """Opens a source for a `Stream`."""
 
     def deferred(self, attempt: Attempt, *, begins: bool = False) -> Deferred:
@@ -135,7 +135,7 @@ class SyncOpener(Opener):
         return Deferred(opened, socket=socket, prepare=self.prepare, begins=begins, asked=self.asked)
 
 
-class AsyncOpener(Opener):
+class AsyncOpener(SourceOpener):
     """Opens a source for an `AsyncStream`."""
 
     def deferred(self, attempt: Attempt, *, begins: bool = False) -> Deferred:
@@ -165,7 +165,7 @@ class AsyncOpener(Opener):
         return found
 
 
-def told_prefix(told: Prefill) -> Prefix:
+def prefix_from_caller(told: Prefill) -> Prefix:
     """Return how to send a prefix to an unknown server that continues one according to the caller."""
     return Prefix(echoes=True if told == "echo" else None)
 
@@ -201,7 +201,7 @@ def takes_attempt(opens: Opens) -> bool:
     raise MisuseError("open= takes the attempt as its one argument, or none at all")
 
 
-def openers_of(kind: type[Opener], fallback: tuple[Fallback, ...]) -> tuple[Opener, ...]:
+def make_openers(kind: type[SourceOpener], fallback: tuple[Fallback, ...]) -> tuple[SourceOpener, ...]:
     """Return the openers of the fallbacks."""
     pairs: list[tuple[Any, Any]] = [each if isinstance(each, tuple) else (each, None) for each in fallback]
     return tuple(kind(*pair) for pair in pairs)

@@ -27,7 +27,7 @@ _MALFORMED = frozenset({"MALFORMED_FUNCTION_CALL", "malformed_function_call", "U
 """Gemini's finish reasons for a call that it could not produce."""
 
 
-def shows_but(outcomes: frozenset[str]) -> Callable[[Event], bool]:
+def make_shows(outcomes: frozenset[str]) -> Callable[[Event], bool]:
     """Return a predicate: the event shows content that none of the outcomes could reject.
 
     Args:
@@ -50,7 +50,7 @@ def shows_but(outcomes: frozenset[str]) -> Callable[[Event], bool]:
     return shows_for_good
 
 
-def outcome_of(events: Iterable[Event], outcomes: frozenset[str]) -> AnswerRejected | None:
+def find_outcome(events: Iterable[Event], outcomes: frozenset[str]) -> AnswerRejected | None:
     """Return the error for an answer that ended without showing anything; None if it is acceptable.
 
     Args:
@@ -61,7 +61,7 @@ def outcome_of(events: Iterable[Event], outcomes: frozenset[str]) -> AnswerRejec
     for event in events:
         accumulator.take(event)
     message = accumulator.message
-    for found in _found_in(message):
+    for found in _outcomes_in(message):
         if found in outcomes:
             break
     else:
@@ -71,7 +71,7 @@ def outcome_of(events: Iterable[Event], outcomes: frozenset[str]) -> AnswerRejec
     return error
 
 
-def _found_in(message: Message) -> Iterable[Outcome]:
+def _outcomes_in(message: Message) -> Iterable[Outcome]:
     if message.finish_reason == "refusal" or message.refusal:
         yield "refusal"
     if message.finish_reason == "content_filter":

@@ -20,8 +20,8 @@ from tokenstream.errors import (
 )
 from tokenstream.events import Restarted, Resumed
 from tokenstream.recovery._never import JSON_ASKED, JSON_TEXT, is_bad_request, refuses_prefill
-from tokenstream.recovery._outcome import outcome_of, shows_but
-from tokenstream.recovery._rules import ContinuationRules, note
+from tokenstream.recovery._outcome import find_outcome, make_shows
+from tokenstream.recovery._rules import ContinuationRules, add_note_once
 from tokenstream.stream._attempts import Attempt, AttemptReport
 from tokenstream.stream._said import log
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Usage
     from tokenstream.recovery._hedge import Contender
-    from tokenstream.recovery._open import Opener
+    from tokenstream.recovery._open import SourceOpener
     from tokenstream.recovery._retry import Retry
     from tokenstream.sources import AsyncSource, Deferred
     from tokenstream.stream._attempts import AttemptMode
@@ -55,7 +55,7 @@ class _Plan(NamedTuple):
     """The next attempt."""
 
     mode: AttemptMode
-    opener: Opener
+    opener: SourceOpener
     wait: float
     why: str | None = None
     stepped: bool = False
@@ -72,7 +72,7 @@ class Recovery:
         openers: The first opener, then the fallbacks.
     """
 
-    def __init__(self, retry: Retry, openers: tuple[Opener, ...]) -> None:
+    def __init__(self, retry: Retry, openers: tuple[SourceOpener, ...]) -> None:
         self._retry = retry
         self._openers = openers
         for opener in openers:
@@ -101,7 +101,7 @@ class Recovery:
         self._asked: Continuation | None = None
         """The continuation that the current attempt asks for; None if it asks for none."""
         self._aligns = retry.align
-        self._until: Callable[[Event], bool] = shows_but(retry.outcomes)
+        self._until: Callable[[Event], bool] = make_shows(retry.outcomes)
         self._reports: list[AttemptReport] = []
 
     @property
@@ -187,7 +187,7 @@ class Recovery:
             # End what was kept open for a continuation.
             self._machine.finish(cause, now)
             if self._asked is not None and not self._hold.released:
-                note(error, _told_before(self._reports))
+                add_note_once(error, _continuation_note(self._reports))
             if isinstance(error, PositionLost):
                 self._machine.error = error
             return None
@@ -210,15 +210,15 @@ class Recovery:
         machine = self._machine
         if machine.answered and not machine.refused and machine.error is None and cause is None:
             # Its terminal event came; the connection may still be open.
-            return self._outcome()
+            return self._find_outcome()
         if machine.error is None and self._position is not None:
             error = machine.cut_short(cause)
             if error is not None:
-                return self._resume_refused(error)
+                return self._as_position_lost(error)
         machine.finish(cause, now)
-        return self._outcome() if machine.error is None else self._resume_refused(machine.error)
+        return self._find_outcome() if machine.error is None else self._as_position_lost(machine.error)
 
-    def _resume_refused(self, error: StreamError) -> StreamError:
+    def _as_position_lost(self, error: StreamError) -> StreamError:
         """Return `PositionLost` if a server did not resume from a position, otherwise the error unchanged."""
         if self._mode != "resume" or self._hold.released:
             return error
@@ -231,11 +231,11 @@ class Recovery:
         lost.__cause__ = error
         return lost
 
-    def _outcome(self) -> StreamError | None:
+    def _find_outcome(self) -> StreamError | None:
         if not self._retry.outcomes or self._hold.released or self._shown:
             return None
         events = (*self._hold.held, *self._machine.left)
-        return outcome_of(events, self._retry.outcomes)
+        return find_outcome(events, self._retry.outcomes)
 
     def _plan(self, error: StreamError, now: float) -> _Plan | None:
         retry = self._retry
@@ -248,7 +248,7 @@ class Recovery:
         if mode is None:
             refused = stepped or self._was_refused(error)
             if why is not None and (refused or retry.wants(error, otherwise=error.retryable)):
-                note(error, f"the answer was not continued: {why}")
+                add_note_once(error, f"the answer was not continued: {why}")
             return None
         further = self._goes_further(mode)
         # A permanent failure may not apply to another server or to another kind of request.
@@ -379,7 +379,7 @@ class Recovery:
             asked=asked,
         )
         if callable(retry.wait) and not plan.stepped:
-            attempt = replace(attempt, wait=_seconds(retry.wait(attempt)))
+            attempt = replace(attempt, wait=_check_seconds(retry.wait(attempt)))
         if retry.on_retry is not None:
             retry.on_retry(attempt)
         if self._over:
@@ -407,7 +407,7 @@ class Recovery:
             self._broken_by = self._broken_by or error
         self._aligns = retry.align or plan.why in (JSON_ASKED, JSON_TEXT)
         seam = None if asked is None else self._rules.seam(asked)
-        until = _at_once if self._shown and kept is not None else self._until
+        until = _release_at_once if self._shown and kept is not None else self._until
         self._hold = Hold(until if seam is None else seam.decides, self._announce)
         if kept is None:
             machine.wanted = plan.opener.format
@@ -480,18 +480,18 @@ class Recovery:
         return self._machine.accumulator.own_usage
 
 
-def _told_before(reports: list[AttemptReport]) -> str:
+def _continuation_note(reports: list[AttemptReport]) -> str:
     """Return the note for the error of a failed continuation."""
     broken = next((report.error for report in reversed(reports) if report.mode != "continue"), None)
     return f"the request to continue the answer failed; before it, the answer had broken off ({broken})"
 
 
-def _at_once(_: Event) -> bool:
+def _release_at_once(_: Event) -> bool:
     """Release held events at the first one."""
     return True
 
 
-def _seconds(value: object) -> float:
+def _check_seconds(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
         raise MisuseError(f"wait= returns a number of seconds, 0 or more, and not {value!r}")
     return float(value)

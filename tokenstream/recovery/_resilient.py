@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._pipeline.glance import through_of
 from tokenstream.errors import MisuseError
-from tokenstream.recovery._open import AsyncOpener, Opener, SyncOpener, openers_of
+from tokenstream.recovery._open import AsyncOpener, SourceOpener, SyncOpener, make_openers
 from tokenstream.recovery._recovery import Recovery
 from tokenstream.recovery._retry import Retry
 from tokenstream.sources import Deferred
@@ -67,12 +67,12 @@ def resilient(
         >>> list(stream.text), len(stream.attempts)
         (['Hel', 'lo'], 2)
     """
-    asked = checked(retry, is_async=False)
-    openers = (SyncOpener(open, format), *openers_of(SyncOpener, tuple(asked.fallback)))
+    asked = check_retry(retry, is_async=False)
+    openers = (SyncOpener(open, format), *make_openers(SyncOpener, tuple(asked.fallback)))
     options = Options(
         format, limits, deadlines, None, clock, pings, reorder, through=through_of(reasoning_tags)
     )
-    return read_again(Stream, openers, asked, options)
+    return make_stream(Stream, openers, asked, options)
 
 
 def aresilient(
@@ -115,15 +115,17 @@ def aresilient(
         ...     async with aresilient(ask, Retry(attempts=5)) as stream:
         ...         return (await stream.final()).text
     """
-    asked = checked(retry, is_async=True)
-    openers = (AsyncOpener(open, format), *openers_of(AsyncOpener, tuple(asked.fallback)))
+    asked = check_retry(retry, is_async=True)
+    openers = (AsyncOpener(open, format), *make_openers(AsyncOpener, tuple(asked.fallback)))
     options = Options(
         format, limits, deadlines, None, clock, pings, reorder, through=through_of(reasoning_tags)
     )
-    return read_again(AsyncStream, openers, asked, options)
+    return make_stream(AsyncStream, openers, asked, options)
 
 
-def read_again(kind: type[StreamT], openers: tuple[Opener, ...], retry: Retry, options: Options) -> StreamT:
+def make_stream(
+    kind: type[StreamT], openers: tuple[SourceOpener, ...], retry: Retry, options: Options
+) -> StreamT:
     """Return a stream that recovers with these openers.
 
     Args:
@@ -142,17 +144,17 @@ def read_again(kind: type[StreamT], openers: tuple[Opener, ...], retry: Retry, o
         )
     plain: Any = kind
     driver: Any = (AsyncDriver if plain is AsyncStream else SyncDriver)(
-        Deferred(_never), options._replace(renewable=True)
+        Deferred(_open_placeholder), options._replace(renewable=True)
     )
     driver.pump.replace(Recovery(retry, openers).begin(driver))
     return kind(driver)
 
 
-def _never() -> None:
+def _open_placeholder() -> None:
     raise RuntimeError("this placeholder is replaced before it is opened")
 
 
-def checked(retry: object, *, is_async: bool) -> Retry:
+def check_retry(retry: object, *, is_async: bool) -> Retry:
     """Check the `retry` argument and return it, or the default.
 
     Args:

@@ -9,14 +9,14 @@ from tokenstream._basics.joint import AskedJoint, Joint, PrefixJoint
 from tokenstream._basics.text_log import size_of
 from tokenstream._growing import BYTES_PER_TOKEN
 from tokenstream._pipeline.seam import Seam
-from tokenstream.recovery._never import why_never
+from tokenstream.recovery._never import reason_against
 from tokenstream.stream._continuation import Continuation
 
 if TYPE_CHECKING:
     from tokenstream._pipeline.renewable import RenewableMachine
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
-    from tokenstream.recovery._open import Opener
+    from tokenstream.recovery._open import SourceOpener
     from tokenstream.recovery._retry import Retry
 
 _LEAST_PART, _LEAST_TOKENS = 10, 16
@@ -37,7 +37,7 @@ class ContinuationRules:
         self._counted = 0
         """Tokens of the answer that servers counted on earlier connections."""
 
-    def why_not(self, error: StreamError, opener: Opener) -> str | None:
+    def why_not(self, error: StreamError, opener: SourceOpener) -> str | None:
         """Return the reason not to continue the answer; None if it may be continued.
 
         Args:
@@ -46,10 +46,10 @@ class ContinuationRules:
         """
         accumulator = self._machine.accumulator
         messages = accumulator.messages or [accumulator.message]
-        never = why_never(messages, error, prefill=opener.prefix(messages[0]) is not None)
+        never = reason_against(messages, error, prefill=opener.prefix(messages[0]) is not None)
         return never or opener.why_not(messages[0], self.limit_left(opener))
 
-    def turns(self, opener: Opener) -> Continuation:
+    def turns(self, opener: SourceOpener) -> Continuation:
         """Return the turns that ask for the rest."""
         message = self._machine.accumulator.message
         return Continuation(message, opener.prefix(message), self._retry.ask)
@@ -62,12 +62,12 @@ class ContinuationRules:
             joint = PrefixJoint(given, echoes=asked.prefix.echoes)
         return Seam(self._machine.accumulator, joint)
 
-    def limit(self, opener: Opener) -> int | None:
+    def limit(self, opener: SourceOpener) -> int | None:
         """Return the output limit of the first request, in tokens; None if not known."""
         found = (self._retry.max_output_tokens, opener.limit(self._machine.accumulator.message))
         return min((limit for limit in found if limit is not None), default=None)
 
-    def limit_left(self, opener: Opener) -> int | None:
+    def limit_left(self, opener: SourceOpener) -> int | None:
         """Return the tokens left of the output limit; an estimate alone never uses it up."""
         limit = self.limit(opener)
         if limit is None:
@@ -101,7 +101,7 @@ class ContinuationRules:
         if broken_by is None or resumed.confidence >= least:
             self._counted += self._told
             return [resumed]
-        note(
+        add_note_once(
             broken_by,
             f"the answer was not continued: the confidence at the seam is {resumed.confidence}, "
             f"and least={least}",
@@ -110,7 +110,7 @@ class ContinuationRules:
         return []
 
 
-def note(error: StreamError, words: str) -> None:
+def add_note_once(error: StreamError, words: str) -> None:
     """Add a note to an error once, even if the same end of input is examined twice."""
     if words not in getattr(error, "__notes__", ()):
         error.add_note(words)

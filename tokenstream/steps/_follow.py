@@ -13,7 +13,7 @@ from tokenstream.steps._langchain import GraphMessages, LangChainRun, message_in
 from tokenstream.steps._llamaindex import LlamaIndexRun
 from tokenstream.steps._openai_agents import AgentsRun
 from tokenstream.stream._said import warn
-from tokenstream.stream._tap.beside import AsyncBeside, SyncBeside, loops_of
+from tokenstream.stream._tap.beside import AsyncWatched, SyncWatched, can_loop
 
 if TYPE_CHECKING:
     from tokenstream._connection.status import ResponseHead
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ItemT = TypeVar("ItemT")
 
 
-class Followed(SyncBeside[ItemT]):
+class Followed(SyncWatched[ItemT]):
     """The events of a framework's run, read in `for`; made by `Steps.follow`."""
 
     __slots__ = ()
@@ -31,7 +31,7 @@ class Followed(SyncBeside[ItemT]):
     _made_by: ClassVar[str] = "run.follow(…)"
 
 
-class AsyncFollowed(AsyncBeside[ItemT]):
+class AsyncFollowed(AsyncWatched[ItemT]):
     """The events of a framework's run, read in `async for`; made by `Steps.follow`."""
 
     __slots__ = ()
@@ -131,7 +131,7 @@ class _Follower:
 
 def follow(events: Any, run: Steps) -> Followed[Any] | AsyncFollowed[Any]:  # noqa: ANN401 - told apart by what it can do
     """Return an iterable of the same events; see `Steps.follow`."""
-    sync, asynchronous = loops_of(events)
+    sync, asynchronous = can_loop(events)
     if asynchronous:
         return AsyncFollowed(events, _Follower(run))
     if sync and events.__class__ not in (str, bytes, dict):

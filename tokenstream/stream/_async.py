@@ -12,8 +12,8 @@ from tokenstream.sources import Deferred, async_source
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import StreamBase
 from tokenstream.stream._driver import Options
-from tokenstream.stream._opening import known_first
-from tokenstream.stream._said import concurrent
+from tokenstream.stream._opening import check_first
+from tokenstream.stream._said import concurrent_read_error
 from tokenstream.stream._views.choices import AsyncChoice
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
             ...         return 502
             ...     return 200
         """
-        await self._driver.wait_open(known_first(first))
+        await self._driver.wait_open(check_first(first))
 
     def choice(self, index: int) -> AsyncChoice:
         """Return the views of one of several alternative answers, counted from 0."""
@@ -392,7 +392,7 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
             driver.enter_loop()
         if driver.is_reading and isinstance(driver.pump.source, Deferred):
             # Checked first, so that nothing has to be undone.
-            raise concurrent()
+            raise concurrent_read_error()
         await driver.pump.open_tasks()
         try:
             await driver.open_now()

@@ -13,7 +13,7 @@ from tokenstream.stream._driver import Driver
 from tokenstream.stream._phase import Phase
 from tokenstream.stream._reading.async_pump import AsyncPump
 from tokenstream.stream._reading.items import END, WAITED
-from tokenstream.stream._said import concurrent
+from tokenstream.stream._said import concurrent_read_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -67,7 +67,7 @@ class AsyncDriver(Driver):
     async def __anext__(self) -> Event:
         pump, machine = self.pump, self.machine
         if pump.busy:
-            raise concurrent()
+            raise concurrent_read_error()
         try:
             event, glance = None, machine.shortcut
             if glance is None:
@@ -248,7 +248,7 @@ class AsyncDriver(Driver):
             until: Time at which to stop reading; None to read once.
         """
         if self.pump.busy:
-            raise concurrent()
+            raise concurrent_read_error()
         try:
             event = self.machine.pull()
             while event is None and (until is None or self.clock() < until):
@@ -410,7 +410,7 @@ class AsyncDriver(Driver):
         """
         pump = self.pump
         if pump.busy:
-            raise concurrent()
+            raise concurrent_read_error()
         if self.verdict.asked is not None:
             # Another thread called `stop`, and the event loop has not run its callback yet.
             self.end()

@@ -13,12 +13,12 @@ from tokenstream.errors import MisuseError, StreamClosed, StreamConsumed, Stream
 from tokenstream.limits import Deadlines, check_option
 from tokenstream.sources import reading_failed
 from tokenstream.stages import Chain
-from tokenstream.stream._opening import is_failure, prepare, taken
+from tokenstream.stream._opening import claim_reorder, is_failure, prepare
 from tokenstream.stream._options import Options
-from tokenstream.stream._phase import NEXT, Phase, Step, Verdict
+from tokenstream.stream._phase import NEXT, EndVerdict, Phase, PhaseStep
 from tokenstream.stream._reading.items import END, LOST, WAITED, Away, SourceFailed, SourceOpened
 from tokenstream.stream._reading.silence import Gap, GuardTime, Silence
-from tokenstream.stream._said import broken_off, concurrent, inform, log
+from tokenstream.stream._said import broken_off_error, concurrent_read_error, inform, log
 from tokenstream.stream._views.aspects import SingleConsumer
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Driver(SingleConsumer):
     def __init__(self, options: Options) -> None:
         clock = self.clock = options.clock
         self.phase = Phase.OPENING
-        self.verdict = Verdict()
+        self.verdict = EndVerdict()
         self.head: ResponseHead | None = None
         self.error: StreamError | StreamClosed | None = None
         """The error that views and `final` raise once the stream is over."""
@@ -108,7 +108,7 @@ class Driver(SingleConsumer):
         check_option("deadlines", options.deadlines, Deadlines)
         self.silence = Silence(_DEADLINES if options.deadlines is None else options.deadlines, self.machine)
         if options.reorder is not None:
-            self.machine.reorder = taken(options.reorder)
+            self.machine.reorder = claim_reorder(options.reorder)
         self.chain: Chain[Any, Any] = self.make_timed_chain()
         """The stages that limit the time of a read."""
         started_at = options.started_at
@@ -173,7 +173,7 @@ class Driver(SingleConsumer):
         """Take the head of an opened source, before its body is read."""
         head = source.head
         self._waits = source.waits
-        self._take_step(Step.OPENED)
+        self._take_step(PhaseStep.OPENED)
         log("stream opened, status %s", None if head is None else head.status)
         if head is not None:
             if head.received_at is None:
@@ -262,7 +262,7 @@ class Driver(SingleConsumer):
         if item is END:
             self._finish(None, now)
         elif item is LOST:
-            self._finish(broken_off(), now)
+            self._finish(broken_off_error(), now)
         elif item.__class__ is SourceOpened:
             self.open(item.source)
             if item.late:
@@ -367,7 +367,7 @@ class Driver(SingleConsumer):
             if ending is None:
                 self.error = machine.error
             # Last, so that after a Ctrl-C in the lines above the next read repeats them.
-            self._take_step(Step.ENDED)
+            self._take_step(PhaseStep.ENDED)
             self._settle_recovery()
             log("stream ended, %s", machine.accumulator.ending)
             if "not_streamed" in machine.departures:
@@ -412,7 +412,7 @@ class Driver(SingleConsumer):
             decided = self._decide(ending)
             self.machine.cut(self.clock())
             self.machine.conclude(decided)
-            self._take_step(Step.ENDED)
+            self._take_step(PhaseStep.ENDED)
             self._settle_recovery()
             log("stream ended, %s: %s", self.machine.accumulator.ending, reason)
 
@@ -477,7 +477,7 @@ class Driver(SingleConsumer):
     def raise_pull_error(self, error: ValueError) -> NoReturn:
         """Turn the `ValueError` of a pull into `ConcurrentRead` if a second reader caused it."""
         if "already executing" in str(error):
-            raise concurrent() from None
+            raise concurrent_read_error() from None
         raise error
 
     def _decide(self, ending: Ending | None) -> Ending | None:
@@ -490,7 +490,7 @@ class Driver(SingleConsumer):
 
     def _drain(self) -> None:
         if self.phase is Phase.OPENING or self.phase is Phase.READING:
-            self._take_step(Step.ANSWERED)
+            self._take_step(PhaseStep.ANSWERED)
 
-    def _take_step(self, step: Step) -> None:
+    def _take_step(self, step: PhaseStep) -> None:
         self.phase = NEXT[self.phase, step]

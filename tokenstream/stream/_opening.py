@@ -65,7 +65,7 @@ def prepare(deferred: Deferred, format: str | Format | None) -> None:
             registry.load_for(deferred.asked[0])
 
 
-def known_first(first: First) -> First:
+def check_first(first: First) -> First:
     """Check the `first` argument of `wait_open` and return it.
 
     Raises:
@@ -76,7 +76,7 @@ def known_first(first: First) -> First:
     return first
 
 
-def taken(reorder: Reorder) -> Reorder:
+def claim_reorder(reorder: Reorder) -> Reorder:
     """Claim a `Reorder` stage for one stream and return it.
 
     Raises:

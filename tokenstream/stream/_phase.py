@@ -32,7 +32,7 @@ class Phase(Enum):
     """The verdict is final."""
 
 
-class Step(Enum):
+class PhaseStep(Enum):
     """A step that moves a stream from one phase to the next."""
 
     OPENED = "opened"
@@ -40,19 +40,19 @@ class Step(Enum):
     ENDED = "ended"
 
 
-NEXT: dict[tuple[Phase, Step], Phase] = {
-    (Phase.OPENING, Step.OPENED): Phase.READING,
-    (Phase.OPENING, Step.ANSWERED): Phase.DRAINING,
-    (Phase.OPENING, Step.ENDED): Phase.ENDED,
-    (Phase.READING, Step.OPENED): Phase.READING,
-    (Phase.READING, Step.ANSWERED): Phase.DRAINING,
-    (Phase.READING, Step.ENDED): Phase.ENDED,
-    (Phase.DRAINING, Step.ENDED): Phase.ENDED,
+NEXT: dict[tuple[Phase, PhaseStep], Phase] = {
+    (Phase.OPENING, PhaseStep.OPENED): Phase.READING,
+    (Phase.OPENING, PhaseStep.ANSWERED): Phase.DRAINING,
+    (Phase.OPENING, PhaseStep.ENDED): Phase.ENDED,
+    (Phase.READING, PhaseStep.OPENED): Phase.READING,
+    (Phase.READING, PhaseStep.ANSWERED): Phase.DRAINING,
+    (Phase.READING, PhaseStep.ENDED): Phase.ENDED,
+    (Phase.DRAINING, PhaseStep.ENDED): Phase.ENDED,
 }
 """The next phase by phase and step: the table of `Phase`."""
 
 
-class Verdict:
+class EndVerdict:
     """Decides once how a stream ends: by itself or by a stop, whichever comes first."""
 
     __slots__ = ("_decided", "_lock", "asked", "closed", "reason")

@@ -8,7 +8,7 @@ from inspect import isawaitable, iscoroutine
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError, StreamError
-from tokenstream.stream._reading.reader import unpacked
+from tokenstream.stream._reading.reader import only_error
 
 if TYPE_CHECKING:
     from anyio import Event
@@ -33,14 +33,14 @@ def run(driver: SyncDriver, cursors: Cursors, router: Router) -> ToolResults:
     run = _begin(driver, cursors, router)
     run.refuse_async()
     try:
-        _do(driver, run, run.begin())
+        _do_all(driver, run, run.begin())
         while True:
             try:
                 event = driver.step()
             except StopIteration:
                 break
-            _do(driver, run, run.feed(event))
-        _do(driver, run, run.end(driver.message))
+            _do_all(driver, run, run.feed(event))
+        _do_all(driver, run, run.end(driver.message))
     except BaseException as error:
         run.put_results_on(error, driver.message)
         raise
@@ -63,7 +63,7 @@ async def run_async(driver: AsyncDriver, cursors: Cursors, router: Router) -> To
             await tasks.read()
     except BaseExceptionGroup as errors:
         # Ctrl-C that on trio hit the wait for the tools.
-        raise unpacked(errors) from None
+        raise only_error(errors) from None
     return await tasks.finish()
 
 
@@ -231,10 +231,10 @@ def _begin(driver: SyncDriver | AsyncDriver, cursors: Cursors, router: Router) -
     return run
 
 
-def _do(driver: SyncDriver, run: Run, work: list[Work]) -> None:
+def _do_all(driver: SyncDriver, run: Run, work: list[Work]) -> None:
     for todo in work:
         try:
-            run.keep(todo, _plain(todo) if run.around_tool is None else _within(run, todo))
+            run.keep(todo, _call_handler(todo) if run.around_tool is None else _call_in_context(run, todo))
         except BaseException as error:
             if run.excuses(todo, error):
                 continue
@@ -243,12 +243,12 @@ def _do(driver: SyncDriver, run: Run, work: list[Work]) -> None:
             raise
 
 
-def _within(run: Run, todo: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
+def _call_in_context(run: Run, todo: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
     """Call a handler; a tool runs inside the `around_tool` context."""
     if run.around_tool is None or not todo.is_tool:
-        return _plain(todo)
+        return _call_handler(todo)
     with run.around_tool(todo.item) as step:
-        value = _plain(todo)
+        value = _call_handler(todo)
         _keep_result(step, value)
         return value
 
@@ -258,7 +258,7 @@ def _keep_result(step: Any, value: object) -> None:  # noqa: ANN401 - a step, wh
         step.result = value
 
 
-def _plain(todo: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
+def _call_handler(todo: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
     """Call a handler where nothing can be awaited."""
     value = todo.do()
     # Most handlers return None; `isawaitable` is slow.

@@ -29,7 +29,7 @@ def warn(message: str, *details: object) -> None:
     logging.getLogger("tokenstream").warning(message, *details)
 
 
-def broken_off() -> StreamInterrupted:
+def broken_off_error() -> StreamInterrupted:
     """Return the error for an interrupted read that the source did not survive."""
     return StreamInterrupted(
         "a read was cancelled or broken off, and the source does not survive that; "
@@ -37,7 +37,7 @@ def broken_off() -> StreamInterrupted:
     )
 
 
-def homeless() -> StreamInterrupted:
+def loop_over_error() -> StreamInterrupted:
     """Return the error for reading a stream whose event loop, and so its source, is over."""
     return StreamInterrupted(
         "the event loop that the stream was read in is over, and its connection with it; "
@@ -46,7 +46,7 @@ def homeless() -> StreamInterrupted:
     )
 
 
-def concurrent() -> ConcurrentRead:
+def concurrent_read_error() -> ConcurrentRead:
     """Return the error for a read during another read."""
     return ConcurrentRead(
         "another thread or task is reading this stream, and only one may at a time: give each a reader of "

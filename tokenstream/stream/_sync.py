@@ -11,7 +11,7 @@ from tokenstream.errors import ConcurrentRead, MisuseError
 from tokenstream.sources import Deferred, sync_source
 from tokenstream.stream._base import StreamBase
 from tokenstream.stream._driver import Options
-from tokenstream.stream._opening import known_first
+from tokenstream.stream._opening import check_first
 from tokenstream.stream._phase import Phase
 from tokenstream.stream._sync_driver import SyncDriver
 from tokenstream.stream._views.choices import Choice
@@ -173,7 +173,7 @@ class Stream(StreamBase[SyncDriver], Choice):
             >>> "".join(stream.text)
             'Hello'
         """
-        self._driver.wait_open(known_first(first))
+        self._driver.wait_open(check_first(first))
 
     def choice(self, index: int) -> Choice:
         """Return the views of one of several alternative answers, counted from 0."""

@@ -14,7 +14,7 @@ from tokenstream.stream._driver import Driver
 from tokenstream.stream._phase import Phase
 from tokenstream.stream._reading.items import END, NOTABLE_SECONDS, WAITED, SourceFailed, SourceOpened
 from tokenstream.stream._reading.pump import Pump
-from tokenstream.stream._said import concurrent
+from tokenstream.stream._said import concurrent_read_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,7 +58,7 @@ class SyncDriver(Driver):
     def __next__(self) -> Event:
         pump = self.pump
         if pump.busy or not pump.lock.acquire(False):  # noqa: FBT003 - a keyword takes twice as long
-            raise self._busy()
+            raise self._busy_error()
         try:
             pump.busy = True
             machine = self.machine
@@ -152,7 +152,7 @@ class SyncDriver(Driver):
         """Hand the source to a thread, so that `step_until` can stop waiting on time."""
         if self.phase is not _ENDED:
             if not self.pump.enter():
-                raise self._busy()
+                raise self._busy_error()
             try:
                 self.pump.read_ahead()
             finally:
@@ -179,7 +179,7 @@ class SyncDriver(Driver):
     def open_now(self) -> None:
         """Open the source before the first read; like a read, it needs the pump."""
         if not self.pump.enter():
-            raise concurrent()
+            raise concurrent_read_error()
         try:
             while self.is_unopened and self.machine.plain and self.verdict.asked is None:
                 self._read()
@@ -268,7 +268,7 @@ class SyncDriver(Driver):
             until: Time at which to stop reading; None to read once.
         """
         if not self.pump.enter():
-            raise self._busy()
+            raise self._busy_error()
         try:
             event = self.machine.pull()
             while event is None and (until is None or self.clock() < until):
@@ -409,11 +409,11 @@ class SyncDriver(Driver):
         self.cut("stopped", self.verdict.asked)
         self.close_source(quiet=quiet)
 
-    def _busy(self) -> Exception:
+    def _busy_error(self) -> Exception:
         """Return the exception for a read while another thread is reading."""
         if self.verdict.asked is not None or self.phase is _ENDED:
             return StopIteration()
-        return concurrent()
+        return concurrent_read_error()
 
     def _check_broken(self) -> None:
         """Close the source and raise the error if decoding was interrupted."""

@@ -31,7 +31,7 @@ _SHOWN = {"href", "src"}
 """Attributes that rich prints."""
 
 
-class Document(Markdown):
+class MarkdownDocument(Markdown):
     """A document, or one block of it.
 
     Differences from rich's own `Markdown`:
@@ -51,7 +51,7 @@ class Document(Markdown):
     def __init__(self, text: str, *, code_theme: str, hyperlinks: bool, spaced: bool = False) -> None:
         super().__init__("", code_theme=code_theme, hyperlinks=hyperlinks)
         self.markup = text
-        self.parsed = [*_made_fit(_PARSER.parse(text))]
+        self.parsed = [*_prepare(_PARSER.parse(text))]
         self.empty = not self.parsed
         """True if it prints nothing, such as a text that only has link definitions."""
         last = None if self.empty else self.elements.get(self.parsed[-1].type)
@@ -68,42 +68,44 @@ class Document(Markdown):
         draws a letter wider than rich expects would wrap them onto another line.
         """
         width = console.width if columns is None else min(columns, console.width)
-        self.parsed = [*_shallow(self.parsed, self.markup, width - _LEAST)]
+        self.parsed = [*_flatten_deep(self.parsed, self.markup, width - _LEAST)]
         with console.capture() as captured:
             for line in console.render_lines(self, console.options.update(width=width), pad=False):
                 console.print(
-                    Segments([*Segment.simplify(_trimmed(line, console)), Segment.line()]),
+                    Segments([*Segment.simplify(_trim(line, console)), Segment.line()]),
                     end="",
                     soft_wrap=True,
                 )
         return captured.get().split("\n")[:-1]
 
 
-def _made_fit(tokens: list[Token]) -> Iterator[Token]:
+def _prepare(tokens: list[Token]) -> Iterator[Token]:
     for token in tokens:
         token.content = several_lines(token.content)
         for name in _SHOWN & token.attrs.keys():
             token.attrs[name] = several_lines(str(token.attrs[name]))
         if token.children:
-            token.children = [*_without_doubles([*_made_fit(token.children)])]
+            token.children = [*_drop_repeated_addresses([*_prepare(token.children)])]
         if token.type == "html_inline":
-            yield Token("hardbreak", "br", 0) if _BREAK.fullmatch(token.content) else _text(token.content)
+            yield (
+                Token("hardbreak", "br", 0) if _BREAK.fullmatch(token.content) else _text_token(token.content)
+            )
         elif token.type == "image":
-            yield _text(_image(token.content, str(token.attrs.get("src", ""))))
+            yield _text_token(_describe_image(token.content, str(token.attrs.get("src", ""))))
         elif token.type == "html_block":
             yield Token("paragraph_open", "p", 1)
-            yield Token("inline", "", 0, children=[*_lines(token.content)])
+            yield Token("inline", "", 0, children=[*_line_tokens(token.content)])
             yield Token("paragraph_close", "p", -1)
         else:
             yield token
 
 
-def _image(title: str, address: str) -> str:
+def _describe_image(title: str, address: str) -> str:
     # A data: address holds the image itself.
     return f"🌆 {title} ({address})" if address and not address.startswith("data:") else f"🌆 {title}"
 
 
-def _shallow(tokens: list[Token], text: str, room: int) -> Iterator[Token]:
+def _flatten_deep(tokens: list[Token], text: str, room: int) -> Iterator[Token]:
     """Yield the tokens, with the source lines in place of each block that needs more than `room` columns."""
     lines: list[str] = []
     block: list[Token] = []
@@ -113,16 +115,16 @@ def _shallow(tokens: list[Token], text: str, room: int) -> Iterator[Token]:
         depth += token.nesting
         if depth:
             continue
-        if (first := block[0]).map and _too_deep(block, room):
+        if (first := block[0]).map and _is_too_deep(block, room):
             lines = lines or _LINE_END.split(text)
             source = several_lines("\n".join(lines[slice(*first.map)]))
-            yield from _made_fit([Token("html_block", "", 0, content=source)])
+            yield from _prepare([Token("html_block", "", 0, content=source)])
         else:
             yield from block
         block = []
 
 
-def _too_deep(block: list[Token], room: int) -> bool:
+def _is_too_deep(block: list[Token], room: int) -> bool:
     indents = [0]
     for token in block:
         if token.level >= _DEEPEST or indents[-1] > max(room, 0):
@@ -134,19 +136,19 @@ def _too_deep(block: list[Token], room: int) -> bool:
     return False
 
 
-def _text(content: str) -> Token:
+def _text_token(content: str) -> Token:
     return Token("text", "", 0, content=content)
 
 
-def _lines(source: str) -> Iterator[Token]:
+def _line_tokens(source: str) -> Iterator[Token]:
     first, *rest = source.rstrip("\n").split("\n")
-    yield _text(first)
+    yield _text_token(first)
     for line in rest:
         yield Token("hardbreak", "br", 0)
-        yield _text(line)
+        yield _text_token(line)
 
 
-def _without_doubles(tokens: list[Token]) -> Iterator[Token]:
+def _drop_repeated_addresses(tokens: list[Token]) -> Iterator[Token]:
     """Yield the tokens of a line; an autolink's address is printed only once."""
     at = 0
     while at < len(tokens):
@@ -159,17 +161,17 @@ def _without_doubles(tokens: list[Token]) -> Iterator[Token]:
             at += 1
 
 
-def _trimmed(line: list[Segment], console: Console) -> list[Segment]:
+def _trim(line: list[Segment], console: Console) -> list[Segment]:
     kept = [*line]
     while kept:
         last = kept[-1]
         text = last.text.rstrip(" ")
-        if len(text) == len(last.text) or (console.color_system and _seen(last)):
+        if len(text) == len(last.text) or (console.color_system and _is_visible(last)):
             break
         kept[-1:] = [Segment(text, last.style)] if text else []
     return kept
 
 
-def _seen(segment: Segment) -> bool:
+def _is_visible(segment: Segment) -> bool:
     style = segment.style
     return style is not None and bool(style.bgcolor or style.reverse or style.underline)

@@ -8,7 +8,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from tokenstream.errors import MisuseError
-from tokenstream.terminal._recent import recent
+from tokenstream.terminal._recent import cut_to_recent
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tokenstream.stages import MarkdownBlock
-    from tokenstream.terminal._document import Document
+    from tokenstream.terminal._document import MarkdownDocument
 
 _ERASE_ROW = "\x1b[2K"
 # Erases the row, then everything from its second column on: tmux would copy into the
@@ -70,12 +70,12 @@ class MarkdownPrinter:
         try:
             from rich.console import Console as NewConsole
 
-            from tokenstream.terminal._document import Document
+            from tokenstream.terminal._document import MarkdownDocument
         except ImportError:
             raise MisuseError(
                 'MarkdownPrinter needs rich: install it with pip install "llm-tokenstream[rich]"'
             ) from None
-        self._new_document = Document
+        self._new_document = MarkdownDocument
         self._console = NewConsole(file=sys.stdout) if console is None else console
         self._code_theme = code_theme
         self._hyperlinks = hyperlinks
@@ -107,7 +107,7 @@ class MarkdownPrinter:
         self._open = block
         if block.closed:
             self._finish(block, block.text)
-        elif self._draws:
+        elif self._can_draw:
             self._draw(block)
 
     def close(self) -> None:
@@ -136,11 +136,11 @@ class MarkdownPrinter:
         self.close()
 
     @property
-    def _draws(self) -> bool:
+    def _can_draw(self) -> bool:
         console = self._console
         return console.is_terminal and not console.is_dumb_terminal and not console.legacy_windows
 
-    def _document(self, block: MarkdownBlock, text: str) -> Document:
+    def _document(self, block: MarkdownBlock, text: str) -> MarkdownDocument:
         if block.kind == "math":
             # rich does not know formulas and would read their characters as markdown.
             text = f"{_FENCE}latex\n{text}\n{_FENCE}"
@@ -153,7 +153,7 @@ class MarkdownPrinter:
     def _finish(self, block: MarkdownBlock, text: str) -> None:
         document = self._document(block, text)
         rows = document.rows(self._console, self._screen()[0])
-        if self._draws:
+        if self._can_draw:
             # With line wrap on: a line wider than rich expects continues on the next row.
             printed = "".join(f"{row}\r\n" for row in rows)
             if printed or self._rows:
@@ -170,7 +170,7 @@ class MarkdownPrinter:
         # Half of the screen stays free, because a smaller or rewrapped screen may need twice the
         # rows, and rows pushed into the scrollback cannot be erased.
         most = max((lines - 1) // 2, 1)
-        text = recent(block.kind, block.text, rows=most, columns=columns)
+        text = cut_to_recent(block.kind, block.text, rows=most, columns=columns)
         rows = self._document(block, text).rows(self._console, columns)[-most:]
         if self._screen() != size:
             self._draw(block)
@@ -179,7 +179,7 @@ class MarkdownPrinter:
             drawn = self._changes(rows)
         else:
             below = "\r\n".join(rows)
-            drawn = f"{_ERASE_BELOW}{_WRAP_OFF}{below}{_WRAP_ON}\r{_up(len(rows) - 1)}"
+            drawn = f"{_ERASE_BELOW}{_WRAP_OFF}{below}{_WRAP_ON}\r{_cursor_up(len(rows) - 1)}"
         if drawn and (rows or self._rows):
             hidden = "" if self._hidden else _HIDE_CURSOR
             self._hidden = True
@@ -198,7 +198,7 @@ class MarkdownPrinter:
         at = 0
         for number, (old, new) in enumerate(zip_longest(self._rows, rows, fillvalue="")):
             if old != new:
-                changed.append(f"{_down(number - at)}\r{_ERASE_ROW}{new}")
+                changed.append(f"{_cursor_down(number - at)}\r{_ERASE_ROW}{new}")
                 at = number
         return f"{_SAVE}{_WRAP_OFF}{''.join(changed)}{_WRAP_ON}{_RESTORE}" if changed else ""
 
@@ -219,9 +219,9 @@ class MarkdownPrinter:
         file.flush()
 
 
-def _up(rows: int) -> str:
+def _cursor_up(rows: int) -> str:
     return f"\x1b[{rows}A" if rows > 0 else ""
 
 
-def _down(rows: int) -> str:
+def _cursor_down(rows: int) -> str:
     return f"\x1b[{rows}B" if rows else ""

@@ -8,7 +8,7 @@ _ITEM = re.compile(r"^(?:[-+*]|\d{1,9}[.)])[ \t]", re.MULTILINE)
 """Matches the start of a top-level list item."""
 
 
-def recent(kind: str, text: str, *, rows: int, columns: int) -> str:
+def cut_to_recent(kind: str, text: str, *, rows: int, columns: int) -> str:
     r"""Return markdown of at most a few screens whose last rows are those of `text`.
 
     Its start moves only once in a screenful of new text, so that colours seldom change.
@@ -20,7 +20,7 @@ def recent(kind: str, text: str, *, rows: int, columns: int) -> str:
         columns: Columns of the screen.
 
     Example:
-        >>> recent("fence", "~~~\n" + "a line\n" * 1000 + "~~~", rows=2, columns=10)
+        >>> cut_to_recent("fence", "~~~\n" + "a line\n" * 1000 + "~~~", rows=2, columns=10)
         '~~~\na line\na line\na line\n~~~'
     """
     cells = rows * columns

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream.relay._asgi.outlet import error_body
 from tokenstream.relay._asgi.shutdown import break_off, watched
-from tokenstream.stream._reading.reader import left
+from tokenstream.stream._reading.reader import leave_group
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
@@ -110,7 +110,7 @@ class Delivery:
                     await self._miss()
         finally:
             self._tasks.cancel_scope.cancel()
-            await left(self._tasks)
+            await leave_group(self._tasks)
 
     # -- sending -------------------------------------------------------------
 

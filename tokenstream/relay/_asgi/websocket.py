@@ -13,7 +13,7 @@ from tokenstream.relay._asgi.sockets import Gone, socket_of
 from tokenstream.relay._asgi.writing import Messages
 from tokenstream.relay._batch import merged
 from tokenstream.relay._events_in import EventsIn
-from tokenstream.stream._reading.reader import left
+from tokenstream.stream._reading.reader import leave_group
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable
@@ -83,7 +83,7 @@ class _Conversation:
                 await self._conclude()
         finally:
             self._tasks.cancel_scope.cancel()
-            await left(self._tasks)
+            await leave_group(self._tasks)
         return not (self._gone or self._refused or self._going_down)
 
     # -- sending -------------------------------------------------------------

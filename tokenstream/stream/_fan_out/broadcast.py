@@ -13,7 +13,7 @@ from tokenstream.stream._fan_out.hub import PATIENCE, Hub, check_options
 from tokenstream.stream._fan_out.reader import ReaderDriver
 from tokenstream.stream._phase import Phase
 from tokenstream.stream._reading.pump import Pump
-from tokenstream.stream._said import concurrent
+from tokenstream.stream._said import concurrent_read_error
 from tokenstream.stream._sync_driver import SyncDriver
 from tokenstream.stream._views.choices import Choice
 
@@ -81,7 +81,7 @@ class SyncHub(Hub[SyncDriver]):
     def __init__(self, driver: SyncDriver) -> None:
         pump = driver.pump
         if not pump.enter():
-            raise concurrent()
+            raise concurrent_read_error()
         # Reentrant: a guard or a listener called under the lock may stop the stream or read a view.
         self.lock = threading.RLock()
         """Held while the message grows, and by every thread that looks at it."""
@@ -103,7 +103,7 @@ class SyncHub(Hub[SyncDriver]):
         """
         with self.lock:
             if place.busy:
-                raise concurrent()
+                raise concurrent_read_error()
             place.busy = True
             try:
                 while (found := look()) is None:
@@ -144,7 +144,7 @@ class SyncHub(Hub[SyncDriver]):
             me = self.identify_caller()
             while self.leader is not None:
                 if self.leader is me:
-                    raise concurrent()
+                    raise concurrent_read_error()
                 self._changed.wait()
             with self.lead(me):
                 act()
@@ -191,7 +191,7 @@ class SyncHub(Hub[SyncDriver]):
         if self.leader is not None:
             if self.leader is me:
                 # Code called by the read, such as a guard, reads the stream again.
-                raise concurrent()
+                raise concurrent_read_error()
             self._wait(self._changed, until)
         elif self.must_wait(me, again=self.watcher is place):
             if self.watcher is None:

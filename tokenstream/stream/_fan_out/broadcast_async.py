@@ -14,7 +14,7 @@ from tokenstream.stream._fan_out.hub import PATIENCE, Hub, check_options
 from tokenstream.stream._fan_out.reader import ReaderDriver
 from tokenstream.stream._phase import Phase
 from tokenstream.stream._reading.host import find_host
-from tokenstream.stream._said import concurrent
+from tokenstream.stream._said import concurrent_read_error
 from tokenstream.stream._views.choices import AsyncChoice
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class AsyncHub(Hub[AsyncDriver]):
 
     def __init__(self, driver: AsyncDriver) -> None:
         if driver.pump.busy:
-            raise concurrent()
+            raise concurrent_read_error()
         super().__init__(driver)
         self._current: Callable[[], object] | None = None
         """Returns the running task; None before the first read."""
@@ -75,7 +75,7 @@ class AsyncHub(Hub[AsyncDriver]):
             until: Time at which to stop waiting; None for no limit.
         """
         if place.busy:
-            raise concurrent()
+            raise concurrent_read_error()
         place.busy = True
         try:
             while (found := look()) is None:
@@ -113,7 +113,7 @@ class AsyncHub(Hub[AsyncDriver]):
         me = self.identify_caller()
         while self.leader is not None:
             if self.leader is me:
-                raise concurrent()
+                raise concurrent_read_error()
             await self._wait(None)
         with self.lead(me):
             await act()
@@ -170,7 +170,7 @@ class AsyncHub(Hub[AsyncDriver]):
         if self.leader is not None:
             if self.leader is me:
                 # Code called by the read, such as a guard, reads the stream again.
-                raise concurrent()
+                raise concurrent_read_error()
             await self._wait(until)
         elif self.must_wait(me, again=self.watcher is place):
             if self.watcher is None:

@@ -13,7 +13,7 @@ from tokenstream.stream._async import AsyncStream
 from tokenstream.stream._base import StreamBase
 from tokenstream.stream._fan_out.lanes import K, Labelled, MergeBase, MergeLane
 from tokenstream.stream._fan_out.merge_async import AsyncMerge
-from tokenstream.stream._said import concurrent
+from tokenstream.stream._said import concurrent_read_error
 from tokenstream.stream._sync import Stream
 from tokenstream.stream._sync_driver import SyncDriver
 
@@ -47,7 +47,7 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
 
     def __next__(self) -> Labelled[K]:
         if not self._lock.acquire(blocking=False):
-            raise concurrent()
+            raise concurrent_read_error()
         try:
             return self._next()
         finally:

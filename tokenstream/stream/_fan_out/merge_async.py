@@ -9,8 +9,8 @@ from tokenstream.stream._async import AsyncStream
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._fan_out.lanes import K, MergeBase
 from tokenstream.stream._reading.host import find_host
-from tokenstream.stream._reading.reader import left
-from tokenstream.stream._said import concurrent
+from tokenstream.stream._reading.reader import leave_group
+from tokenstream.stream._said import concurrent_read_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -48,7 +48,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
 
     async def __anext__(self) -> Labelled[K]:
         if self._busy:
-            raise concurrent()
+            raise concurrent_read_error()
         self._busy = True
         try:
             return await self._next()
@@ -85,7 +85,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
             self._shared.clear()
             tasks, self._tasks = self._tasks, None
             if tasks is not None:
-                await left(tasks)
+                await leave_group(tasks)
 
     # -- within ------------------------------------------------------------
 

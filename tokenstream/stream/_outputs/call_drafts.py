@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.errors import TokenStreamError
 from tokenstream.events import PartDelta, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
 from tokenstream.stages._tools.draft import CallDraft, CallPartials
-from tokenstream.stream._outputs.documents import Calls, Document
-from tokenstream.stream._outputs.end import incomplete, placed
+from tokenstream.stream._outputs.documents import BegunCalls, OutputDocument
+from tokenstream.stream._outputs.end import add_context, incomplete_error
 from tokenstream.stream._outputs.text import ArgumentsText
 from tokenstream.stream._outputs.tools_cursor import CheckedCursor
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tokenstream.message import ToolCall
     from tokenstream.partial_json import Partial
     from tokenstream.stages._tools.calls import ValidatedCalls
-    from tokenstream.stream._outputs.documents import Answer, Begun
+    from tokenstream.stream._outputs.documents import BegunCall, OutputChoice
 
 _NO_CALLS = frozenset({TextDelta, ReasoningDelta, RefusalDelta, PartDelta})
 """Events that are unrelated to tool calls."""
@@ -49,10 +49,10 @@ class CallDraftCursor:
         "_tools",
     )
 
-    def __init__(self, answer: Answer, tools: ValidatedCalls) -> None:
+    def __init__(self, answer: OutputChoice, tools: ValidatedCalls) -> None:
         self._answer = answer
         self._tools = tools
-        self._begun = Calls(answer)
+        self._begun = BegunCalls(answer)
         self._ended = CheckedCursor(answer.accumulator, answer.choice, tools)
         self._open: dict[int, _OpenCall] = {}
         """Calls that have begun and not ended, by part index."""
@@ -118,7 +118,7 @@ class CallDraftCursor:
 
     def _begin_again(self) -> None:
         self._restarts = self._answer.accumulator.restarts
-        self._begun = Calls(self._answer)
+        self._begun = BegunCalls(self._answer)
         self._open.clear()
         self._found.clear()
         self._held, self._failure = -1, None
@@ -172,8 +172,10 @@ class CallDraftCursor:
 
     def _make_cut_error(self, open_call: _OpenCall) -> Exception:
         message, best = self._answer.message, open_call.stage.partial()
-        error = incomplete(message, open_call.text.text, whole=best.complete, errors=best.errors, best=best)
-        return placed(error, message, "", None)
+        error = incomplete_error(
+            message, open_call.text.text, whole=best.complete, errors=best.errors, best=best
+        )
+        return add_context(error, message, "", None)
 
 
 class _OpenCall:
@@ -187,7 +189,7 @@ class _OpenCall:
 
     __slots__ = ("_tools", "call", "document", "has_drafts", "is_new", "stage", "text")
 
-    def __init__(self, call: Begun, tools: ValidatedCalls, *, again: bool) -> None:
+    def __init__(self, call: BegunCall, tools: ValidatedCalls, *, again: bool) -> None:
         self.call = call
         self._tools = tools
         self.has_drafts = call.start.name in tools.names and not again
@@ -196,7 +198,7 @@ class _OpenCall:
         """True until its first draft is given."""
         self.stage: CallPartials = tools.drafting(call.start)
         self.text = ArgumentsText(call.part, free=call.start.type == "custom")
-        self.document: Document[Partial[Any]] = Document(self.text, self.stage, "drafts")
+        self.document: OutputDocument[Partial[Any]] = OutputDocument(self.text, self.stage, "drafts")
 
     def make_draft(self, ended: ToolCall | None = None) -> CallDraft[Any, Any]:
         """Return a draft of the call so far.

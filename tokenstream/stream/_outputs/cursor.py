@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from tokenstream.errors import OutputInvalid, TokenStreamError
 from tokenstream.stages._cursor import NULL
-from tokenstream.stream._outputs.documents import Documents
-from tokenstream.stream._outputs.end import no_json, placed
+from tokenstream.stream._outputs.documents import OutputDocuments
+from tokenstream.stream._outputs.end import add_context, missing_json_error
 from tokenstream.stream._outputs.given import Given
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tokenstream.partial_json import Repair
     from tokenstream.partial_json._repairs import Lenient
-    from tokenstream.stream._outputs.documents import Answer, Document, OutputKind, OutputStage
+    from tokenstream.stream._outputs.documents import OutputChoice, OutputDocument, OutputKind, OutputStage
 
 ItemT = TypeVar("ItemT")
 
@@ -50,13 +50,15 @@ class OutputCursor(Generic[ItemT]):
         "_stage",
     )
 
-    def __init__(self, answer: Answer, stage: Callable[[], OutputStage[ItemT]], kind: OutputKind) -> None:
+    def __init__(
+        self, answer: OutputChoice, stage: Callable[[], OutputStage[ItemT]], kind: OutputKind
+    ) -> None:
         self._answer = answer
         self._accumulator = answer.accumulator
         self._stage = stage
         self._kind: OutputKind = kind
         self._is_plain = kind == "drafts"
-        self._documents = Documents(answer, stage, kind)
+        self._documents = OutputDocuments(answer, stage, kind)
         self._only = self._documents.only
         """The document if there can be only one, so that no event has to be looked up."""
         self._given: Given | None = None
@@ -156,7 +158,7 @@ class OutputCursor(Generic[ItemT]):
     def _begin_again(self) -> None:
         """Read a restarted answer: drafts from its start, anything else past what was delivered."""
         self._restarts = self._answer.accumulator.restarts
-        self._documents = Documents(self._answer, self._stage, self._kind)
+        self._documents = OutputDocuments(self._answer, self._stage, self._kind)
         self._only = self._documents.only
         self._found.clear()
         self._failure, self._at_once = None, False
@@ -182,14 +184,14 @@ class OutputCursor(Generic[ItemT]):
             return None
         found: Any = self._found.popleft()
         if isinstance(found, OutputInvalid):
-            raise placed(found, self._answer.message, "", None)
+            raise add_context(found, self._answer.message, "", None)
         return cast("ItemT", NULL) if found is None else found
 
     def _catch_up(self) -> None:
         for document in self._documents.growing():
             self._take(document, document.text.ready())
 
-    def _take(self, document: Document[ItemT], piece: str | None) -> None:
+    def _take(self, document: OutputDocument[ItemT], piece: str | None) -> None:
         """Read a piece of a document."""
         if self._failure is not None:
             return
@@ -200,7 +202,7 @@ class OutputCursor(Generic[ItemT]):
             self._found += self._documents.read_again(document)
         self._judge(document)
 
-    def _judge(self, document: Document[ItemT]) -> None:
+    def _judge(self, document: OutputDocument[ItemT]) -> None:
         """Record a document's error, if it has one, and stop the stream if the stage asks for that."""
         stage = document.stage
         error = stage.error
@@ -212,8 +214,8 @@ class OutputCursor(Generic[ItemT]):
         elif not isinstance(error, TokenStreamError):
             self._fail(document, error)
 
-    def _fail(self, document: Document[ItemT], error: Exception) -> None:
-        self._failure = placed(error, self._answer.message, document.text.text, document.best)
+    def _fail(self, document: OutputDocument[ItemT], error: Exception) -> None:
+        self._failure = add_context(error, self._answer.message, document.text.text, document.best)
         self._at_once = not isinstance(error, TokenStreamError)
 
     def _conclude(self) -> None:
@@ -225,9 +227,9 @@ class OutputCursor(Generic[ItemT]):
         message, tool = self._answer.message, self._answer.tool
         if self._failure is not None:
             # The message has ended since the error was recorded.
-            self._failure = placed(self._failure, message, "", None)
+            self._failure = add_context(self._failure, message, "", None)
         elif not documents or (tool is None and documents[0].text.empty):
-            self._failure = placed(no_json(message, tool), message, "", None)
+            self._failure = add_context(missing_json_error(message, tool), message, "", None)
         for document in documents:
             if self._failure is not None:
                 return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, T
 from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
 from tokenstream.events import ToolCallStart
 from tokenstream.message import ToolCall
-from tokenstream.stream._outputs.end import incomplete
+from tokenstream.stream._outputs.end import incomplete_error
 from tokenstream.stream._outputs.text import AnswerText, ArgumentsText
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class OutputStage(Protocol[ItemT]):
     def end(self) -> list[ItemT]: ...
 
 
-class Answer:
+class OutputChoice:
     """The choice whose JSON is read.
 
     Args:
@@ -79,7 +79,7 @@ class Answer:
         return self.accumulator.message_of(self.index)
 
 
-class Document(Generic[ItemT]):
+class OutputDocument(Generic[ItemT]):
     """A document of an answer, and the stage that reads it.
 
     Args:
@@ -107,7 +107,7 @@ class Document(Generic[ItemT]):
     def feed(self, piece: str) -> list[ItemT]:
         """Return the items that a piece of the text adds."""
         found = self.stage.feed(piece)
-        return self._counted(found) if found else found
+        return self._count(found) if found else found
 
     def read_again(self, stage: OutputStage[ItemT]) -> list[ItemT]:
         """Read the whole text because it differs from the pieces read; return the items it adds."""
@@ -117,7 +117,7 @@ class Document(Generic[ItemT]):
         given, self._given, self.stage = self._given, 0, stage
         found = self.feed(self.text.text)
         if self._kind == "pieces":
-            return _joined(_apart(found)[given:])
+            return _join_pieces(_split_pieces(found)[given:])
         return found if self._kind == "drafts" else found[given:]
 
     def end(self, message: Message) -> tuple[list[ItemT], Exception | None]:
@@ -132,26 +132,26 @@ class Document(Generic[ItemT]):
         found = stage.end()
         error = stage.error
         if isinstance(error, InvalidJSON) or not (cut or isinstance(error, OutputIncomplete)):
-            return self._counted(found), error
+            return self._count(found), error
         if error is None:
-            return [], incomplete(message, text.text, whole=complete, best=self.best)
+            return [], incomplete_error(message, text.text, whole=complete, best=self.best)
         if not isinstance(error, OutputInvalid | OutputIncomplete):
             return [], error
-        return [], incomplete(message, text.text, whole=complete, errors=error.errors, best=error.best)
+        return [], incomplete_error(message, text.text, whole=complete, errors=error.errors, best=error.best)
 
-    def _counted(self, found: list[ItemT]) -> list[ItemT]:
+    def _count(self, found: list[ItemT]) -> list[ItemT]:
         """Count the items to return; pieces of a string are joined into one."""
         if not found:
             return found
         if self._kind == "pieces":
             self._given += sum(len(piece) if isinstance(piece, str) else 1 for piece in found)
-            return _joined(found)
+            return _join_pieces(found)
         self._given += len(found)
         self.last = found[-1]
         return found
 
 
-class Begun(NamedTuple):
+class BegunCall(NamedTuple):
     """A tool call that has begun."""
 
     part: GrowingPart
@@ -167,7 +167,7 @@ class Begun(NamedTuple):
         return cast("ToolCall", self.part.start)
 
 
-class Calls:
+class BegunCalls:
     """The tool calls of a choice, as they begin.
 
     Args:
@@ -176,27 +176,27 @@ class Calls:
 
     __slots__ = ("_answer", "_looked", "_number")
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: OutputChoice) -> None:
         self._answer = answer
         self._looked = 0
         """Parts of the choice looked at so far."""
         self._number = 0
         """Calls among them."""
 
-    def begun(self) -> list[Begun]:
+    def begun(self) -> list[BegunCall]:
         """Return the calls that have begun since the last call of this method."""
         answer = self._answer
-        found: list[Begun] = []
+        found: list[BegunCall] = []
         parts = answer.accumulator.parts_from(answer.index, self._looked)
         for at, part in enumerate(parts, self._looked):
             if isinstance(part.start, ToolCall):
-                found.append(Begun(part, at, self._number))
+                found.append(BegunCall(part, at, self._number))
                 self._number += 1
         self._looked += len(parts)
         return found
 
 
-class Documents(Generic[ItemT]):
+class OutputDocuments(Generic[ItemT]):
     """The documents to read: the text of a choice, or the arguments of a tool's calls.
 
     Args:
@@ -208,28 +208,30 @@ class Documents(Generic[ItemT]):
 
     __slots__ = ("_answer", "_at", "_begun", "_calls", "_growing", "_kind", "_spare", "_stage")
 
-    def __init__(self, answer: Answer, stage: Callable[[], OutputStage[ItemT]], kind: OutputKind) -> None:
+    def __init__(
+        self, answer: OutputChoice, stage: Callable[[], OutputStage[ItemT]], kind: OutputKind
+    ) -> None:
         self._answer = answer
         self._stage = stage
         # Made now, because making it checks the caller's arguments.
         self._spare: OutputStage[ItemT] | None = stage()
         self._kind: OutputKind = kind
-        self._begun: list[Document[ItemT]] = []
-        self._growing: dict[int, Document[ItemT]] = {}
+        self._begun: list[OutputDocument[ItemT]] = []
+        self._growing: dict[int, OutputDocument[ItemT]] = {}
         """Calls not yet known to be complete, by part index."""
-        self._calls = Calls(answer)
+        self._calls = BegunCalls(answer)
         self._at = 0
         """Index in `_begun` of the call that is read, if only one is."""
         if answer.tool is None:
             self._begin(AnswerText(answer.accumulator, answer.choice))
 
     @property
-    def only(self) -> Document[ItemT] | None:
+    def only(self) -> OutputDocument[ItemT] | None:
         """The only document, if it is the answer's own text."""
         return self._begun[0] if self._answer.tool is None else None
 
     @property
-    def read(self) -> list[Document[ItemT]]:
+    def read(self) -> list[OutputDocument[ItemT]]:
         """The selected documents."""
         begun = self._begun
         if self._kind == "items" or len(begun) <= 1:
@@ -239,11 +241,11 @@ class Documents(Generic[ItemT]):
         return begun[self._at : self._at + 1]
 
     @property
-    def last(self) -> list[Document[ItemT]]:
+    def last(self) -> list[OutputDocument[ItemT]]:
         """Documents judged at the end: those with content, or the first selected one if all are empty."""
         return [document for document in self.read if not document.text.empty] or self.read[:1]
 
-    def growing(self) -> list[Document[ItemT]]:
+    def growing(self) -> list[OutputDocument[ItemT]]:
         """Return the documents that may have grown since the last call of this method."""
         if self._answer.tool is None:
             return self._begun
@@ -254,7 +256,7 @@ class Documents(Generic[ItemT]):
         self._growing = {index: document for index, document in growing.items() if not document.text.over}
         return list(growing.values())
 
-    def find(self, event: Any) -> Document[ItemT] | None:  # noqa: ANN401 - any event
+    def find(self, event: Any) -> OutputDocument[ItemT] | None:  # noqa: ANN401 - any event
         """Return the document that an event may add to; None if it belongs to no selected call."""
         answer = self._answer
         if event.choice != answer.choice:
@@ -264,7 +266,7 @@ class Documents(Generic[ItemT]):
         found = self._growing.get(event.part)
         return found if self._kind == "items" or found in self.read else None
 
-    def read_again(self, document: Document[ItemT]) -> list[ItemT]:
+    def read_again(self, document: OutputDocument[ItemT]) -> list[ItemT]:
         """Read a document again, with a new stage, because its whole text differs from its pieces."""
         return document.read_again(self._stage())
 
@@ -274,14 +276,14 @@ class Documents(Generic[ItemT]):
             if call.start.name == self._answer.tool:
                 self._growing[call.at] = self._begin(ArgumentsText(call.part))
 
-    def _begin(self, text: AnswerText | ArgumentsText) -> Document[ItemT]:
+    def _begin(self, text: AnswerText | ArgumentsText) -> OutputDocument[ItemT]:
         stage, self._spare = self._spare or self._stage(), None
-        document = Document(text, stage, self._kind)
+        document = OutputDocument(text, stage, self._kind)
         self._begun.append(document)
         return document
 
 
-def _apart(found: list[Any]) -> list[Any]:
+def _split_pieces(found: list[Any]) -> list[Any]:
     """Split pieces into single characters; errors between them stay in place."""
     apart: list[Any] = []
     for piece in found:
@@ -289,7 +291,7 @@ def _apart(found: list[Any]) -> list[Any]:
     return apart
 
 
-def _joined(found: list[Any]) -> list[Any]:
+def _join_pieces(found: list[Any]) -> list[Any]:
     """Join adjacent pieces; errors between them stay in place."""
     joined: list[Any] = []
     for is_text, run in groupby(found, key=lambda piece: isinstance(piece, str)):

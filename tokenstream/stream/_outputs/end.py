@@ -31,14 +31,14 @@ def is_cut(message: Message) -> bool:
     return message.finish_reason in _CUTS or message.ending != "complete"
 
 
-def no_json(message: Message, tool: str | None) -> OutputError:
+def missing_json_error(message: Message, tool: str | None) -> OutputError:
     """Return the error for an answer without the text or tool call that was to hold the JSON."""
     sought = "text" if tool is None else f"call of the tool {tool!r}"
-    if _declined(message):
+    if _has_declined(message):
         msg = "the model declined to answer; its words are in .partial.refusal"
         return OutputInvalid(msg, text=message.text)
     if is_cut(message):
-        how, advice = _cut(message)
+        how, advice = _describe_cut(message)
         return OutputIncomplete(f"the answer {how} before it had a {sought}{advice}", text=message.text)
     called = sorted({call.name for call in message.tool_calls})
     if called and tool is None:
@@ -49,7 +49,7 @@ def no_json(message: Message, tool: str | None) -> OutputError:
     return OutputInvalid(f"the answer has no {sought}", text=message.text)
 
 
-def incomplete(
+def incomplete_error(
     message: Message,
     text: str,
     *,
@@ -66,10 +66,10 @@ def incomplete(
         errors: Validation errors in its values.
         best: The last snapshot.
     """
-    if _declined(message):
+    if _has_declined(message):
         msg = "the model declined to go on; its words are in .partial.refusal"
         return OutputInvalid(msg, text=text, errors=errors, best=best)
-    how, advice = _cut(message)
+    how, advice = _describe_cut(message)
     what = "the tool call" if whole else "its JSON"
     return OutputIncomplete(
         f"the answer {how} before {what} was whole, after {len(text):,} characters{advice}",
@@ -80,7 +80,7 @@ def incomplete(
     )
 
 
-def broken_off(
+def broken_off_error(
     text: str, *, errors: tuple[Any, ...] = (), best: Partial[Any] | None = None
 ) -> OutputIncomplete:
     """Return the error for the result of a stream that failed."""
@@ -94,7 +94,7 @@ def broken_off(
     )
 
 
-def placed(error: ErrorT, message: Message, text: str, best: Partial[Any] | None) -> ErrorT:
+def add_context(error: ErrorT, message: Message, text: str, best: Partial[Any] | None) -> ErrorT:
     """Fill in what a stage does not know of the answer (message, text, snapshot) and return the error.
 
     Exceptions raised by the program's own validators stay unchanged.
@@ -107,9 +107,9 @@ def placed(error: ErrorT, message: Message, text: str, best: Partial[Any] | None
     return error
 
 
-def _declined(message: Message) -> bool:
+def _has_declined(message: Message) -> bool:
     return message.finish_reason == "refusal" or bool(message.refusal)
 
 
-def _cut(message: Message) -> tuple[str, str]:
+def _describe_cut(message: Message) -> tuple[str, str]:
     return _CUTS.get(message.finish_reason) or _ENDINGS.get(message.ending) or _ENDED

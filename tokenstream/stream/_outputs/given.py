@@ -79,7 +79,7 @@ class Given:
             if not self.owes:
                 self._note(item)
                 return item
-            rest = self._again(item) if self._pieces and isinstance(item, str) else self._same(item)
+            rest = self._skip_piece(item) if self._pieces and isinstance(item, str) else self._skip_item(item)
             if rest is None:
                 raise difference(accumulator)
             if rest:
@@ -90,7 +90,7 @@ class Given:
         self._items.append(item)
         self._at = len(self._items)
 
-    def _same(self, item: object) -> str | None:
+    def _skip_item(self, item: object) -> str | None:
         """Skip an item that equals the delivered one and return ""; None if it differs."""
         before = self._items[self._at]
         same = (before is item) if _INVALID in (before, item) else bool(before == item)
@@ -99,7 +99,7 @@ class Given:
         self._at += 1
         return ""
 
-    def _again(self, piece: str) -> str | None:
+    def _skip_piece(self, piece: str) -> str | None:
         """Skip the delivered part of a string's piece and return the rest; None if it differs."""
         while piece and self.owes:
             before = self._items[self._at]

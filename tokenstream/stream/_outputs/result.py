@@ -10,7 +10,7 @@ from tokenstream.partial_json._typed.schema import Schema
 from tokenstream.stages._cursor import NULL
 from tokenstream.stages._objects import Partials, validate_output
 from tokenstream.stream._outputs.cursor import OutputCursor
-from tokenstream.stream._outputs.end import broken_off
+from tokenstream.stream._outputs.end import broken_off_error
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json import Partial
     from tokenstream.partial_json._choice import DocumentChoice
     from tokenstream.partial_json._repairs import Lenient
-    from tokenstream.stream._outputs.documents import Answer
+    from tokenstream.stream._outputs.documents import OutputChoice
     from tokenstream.stream._outputs.end import OutputError
 
 T = TypeVar("T")
@@ -42,7 +42,7 @@ class ResultCursor(Generic[T]):
 
     def __init__(
         self,
-        answer: Answer,
+        answer: OutputChoice,
         type: type[T] | TypeAdapter[T],  # noqa: A002 - what it is
         known: dict[Hashable, Any],
         *,
@@ -121,7 +121,7 @@ class ResultCursor(Generic[T]):
         text = self._drafts().text
         found = self._stage().feed(text)
         best = found[-1] if found else None
-        error = broken_off(text, errors=() if best is None else best.errors, best=best)
+        error = broken_off_error(text, errors=() if best is None else best.errors, best=best)
         error.partial = self._answer.message
         error.__cause__ = cause
         return error

@@ -11,7 +11,7 @@ from tokenstream.sources import AsyncSource, Deferred
 from tokenstream.stream._reading.direct import Direct
 from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._reading.items import LOST, WAITED
-from tokenstream.stream._reading.reader import RUNNING, Reader, left
+from tokenstream.stream._reading.reader import RUNNING, Reader, leave_group
 from tokenstream.stream._reading.reader_native import NativeReader
 
 if TYPE_CHECKING:
@@ -267,7 +267,7 @@ class AsyncPump:
         tasks, self._tasks = self._tasks, None
         self._entered = False
         if tasks is not None:
-            await left(tasks)
+            await leave_group(tasks)
 
     @property
     def has_room(self) -> bool:

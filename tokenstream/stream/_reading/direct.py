@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.sources import AsyncSource, Deferred
 from tokenstream.stream._reading.items import END, LOST, NOTABLE_SECONDS, Away, SourceFailed, SourceOpened
-from tokenstream.stream._reading.reader import CLOSING_SECONDS, closed
+from tokenstream.stream._reading.reader import CLOSING_SECONDS, close_source
 from tokenstream.stream._reading.wake import shut_down
-from tokenstream.stream._said import homeless
+from tokenstream.stream._said import loop_over_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,7 +102,7 @@ class Direct:
     def check_host(self) -> None:
         """Refuse to be read in a different event loop; if the first one has ended, report a failure."""
         if self._host is not None and not self._instant and not self._host.check_running():
-            self._put(SourceFailed(homeless()))
+            self._put(SourceFailed(loop_over_error()))
 
     async def wait(self, seconds: float | None) -> bool:
         """Read once; return True if an item or the end of the source came in time.
@@ -220,7 +220,7 @@ class Direct:
                 source.discard()
             return
         try:
-            await closed(source)
+            await close_source(source)
         except Exception as error:  # noqa: BLE001 - `closing_error` gives it to the caller
             self.closing_error = error
 

@@ -10,7 +10,7 @@ from tokenstream.sources import Deferred, SyncSource
 from tokenstream.sources._kinds import SKIPPED
 from tokenstream.stream._reading.items import END, LOST, WAITED, SourceFailed, SourceOpened
 from tokenstream.stream._reading.read_ahead import Late, ReadAhead
-from tokenstream.stream._reading.wake import Watch, shut_down
+from tokenstream.stream._reading.wake import ReadTimer, shut_down
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -181,7 +181,7 @@ class Pump:
             if self.bound is not None:
                 self.bound(seconds)
             elif seconds is not None and self._socket is not None:
-                with Watch(self._socket, seconds) as watch:
+                with ReadTimer(self._socket, seconds) as watch:
                     return self._next(chunks)
             return self._next(chunks)
         except Exception as error:  # noqa: BLE001 - raised later, after the events before it
@@ -253,12 +253,12 @@ class Pump:
         deferred, self.source = self.source, None
         if not isinstance(deferred, Deferred):
             return LOST
-        watch: Watch | None = None
+        watch: ReadTimer | None = None
         if self._socket is None or seconds is None or seconds >= _LONG_SECONDS:
             source = deferred.open()
         else:
             # A server that sends the head byte by byte keeps the transport's own timeout from firing.
-            with Watch(self._socket, seconds) as watch:
+            with ReadTimer(self._socket, seconds) as watch:
                 try:
                     source = deferred.open()
                 except Exception:

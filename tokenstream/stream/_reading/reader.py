@@ -15,7 +15,7 @@ from tokenstream.sources import AsyncSource, Deferred
 from tokenstream.sources._kinds import SKIPPED
 from tokenstream.stream._reading.items import END, NOTABLE_SECONDS, WAITED, Away, SourceFailed, SourceOpened
 from tokenstream.stream._reading.wake import shut_down
-from tokenstream.stream._said import homeless
+from tokenstream.stream._said import loop_over_error
 
 if TYPE_CHECKING:
     import asyncio
@@ -141,7 +141,7 @@ class Reader:
             self.over = True
             # An open source can be closed only in its own loop.
             self._closed = isinstance(self.source, AsyncSource)
-            self._items.append((self._clock(), SourceFailed(homeless())))
+            self._items.append((self._clock(), SourceFailed(loop_over_error())))
 
     async def wait(self, seconds: float | None) -> bool:
         """Wait until something has arrived or the task has ended; return False if the time ran out.
@@ -212,17 +212,17 @@ class Reader:
         self.stop()
         try:
             if not failed:
-                await self._end_of_task()
+                await self._wait_for_end()
         finally:
             with move_on_after(CLOSING_SECONDS, shield=True):
-                await self._end_of_task()
+                await self._wait_for_end()
                 if not self._closed:
                     # The event loop ended before the task began.
                     await self._close()
             if self._whole is not None and not self.over:
                 self._whole.cancel()
 
-    async def _end_of_task(self) -> None:
+    async def _wait_for_end(self) -> None:
         if not self.over:
             from anyio import Event
 
@@ -325,9 +325,9 @@ class Reader:
         try:
             if self._whole is not None and self._whole.cancel_called and not source.entered:
                 # The opening succeeded although it had been cancelled.
-                await _closed_all_the_same(source)
+                await _close_shielded(source)
             else:
-                await closed(source)
+                await close_source(source)
         except Exception as error:  # noqa: BLE001 - raised when the stream is closed
             self.closing_error = error
 
@@ -353,14 +353,14 @@ class Reader:
         self._end()
 
 
-async def _closed_all_the_same(source: AsyncSource) -> None:
+async def _close_shielded(source: AsyncSource) -> None:
     from anyio import move_on_after
 
     with move_on_after(CLOSING_SECONDS, shield=True):
-        await closed(source)
+        await close_source(source)
 
 
-async def closed(source: AsyncSource) -> None:
+async def close_source(source: AsyncSource) -> None:
     """Close a source, and finish the generator of its chunks if it is one.
 
     A body of httpx is a generator within others, and trio warns about each that is
@@ -378,16 +378,16 @@ async def closed(source: AsyncSource) -> None:
             await source.chunks.__anext__()
 
 
-async def left(tasks: TaskGroup) -> None:
+async def leave_group(tasks: TaskGroup) -> None:
     """Leave a task group whose tasks are over, without wrapping errors in a group."""
     try:
         await tasks.__aexit__(None, None, None)
     except BaseExceptionGroup as errors:
         # Ctrl-C that hit the reading task.
-        raise unpacked(errors) from None
+        raise only_error(errors) from None
 
 
-def unpacked(errors: BaseExceptionGroup) -> BaseException:
+def only_error(errors: BaseExceptionGroup) -> BaseException:
     """Return the only error of a group, or the group itself if it has several."""
     only, *others = errors.exceptions
     return errors if others else only

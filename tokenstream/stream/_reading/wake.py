@@ -37,7 +37,7 @@ def shut_down(find: Callable[[], Any] | None) -> bool:
     return True
 
 
-class Watch:
+class ReadTimer:
     """Context manager that bounds a blocking read by shutting its socket down after a time.
 
     Args:

@@ -10,7 +10,7 @@ from tokenstream.sources import AsyncSource, SyncSource
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._phase import Phase
 from tokenstream.stream._reading.items import END, WAITED, Away, SourceFailed, SourceOpened
-from tokenstream.stream._said import broken_off, concurrent
+from tokenstream.stream._said import broken_off_error, concurrent_read_error
 from tokenstream.stream._session.session import Session
 from tokenstream.stream._sync_driver import SyncDriver
 from tokenstream.stream._uncopied import Uncopied
@@ -18,10 +18,10 @@ from tokenstream.stream._uncopied import Uncopied
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
-    from tokenstream.stream._session.sorter import Lane
+    from tokenstream.stream._session.sorter import AnswerLane
 
 
-class _Answer(Protocol):
+class _AnyStream(Protocol):
     """The part of `Stream` that is needed here; `_sync` imports this module."""
 
     @property
@@ -30,7 +30,7 @@ class _Answer(Protocol):
     def final(self) -> object: ...
 
 
-class _AsyncAnswer(Protocol):
+class _AnyAsyncStream(Protocol):
     """The part of `AsyncStream` that is needed here."""
 
     @property
@@ -39,8 +39,8 @@ class _AsyncAnswer(Protocol):
     def final(self) -> Awaitable[object]: ...
 
 
-StreamT = TypeVar("StreamT", bound=_Answer)
-AsyncStreamT = TypeVar("AsyncStreamT", bound=_AsyncAnswer)
+StreamT = TypeVar("StreamT", bound=_AnyStream)
+AsyncStreamT = TypeVar("AsyncStreamT", bound=_AnyAsyncStream)
 
 
 class Responses(Uncopied, Generic[StreamT]):
@@ -81,7 +81,7 @@ class Responses(Uncopied, Generic[StreamT]):
             if session.over or not session.several:
                 raise StopIteration
             self._read()
-        messages = _Messages(self.message, lane)
+        messages = _LaneMessages(self.message, lane)
         bound = None if pump.bound is None else messages.bound
         source = SyncSource(
             messages,
@@ -109,7 +109,7 @@ class Responses(Uncopied, Generic[StreamT]):
                 # Raise it here, since it is why no more answers come.
                 raise
 
-    def message(self, lane: Lane, seconds: float | None) -> Any:  # noqa: ANN401 - bytes, or a payload
+    def message(self, lane: AnswerLane, seconds: float | None) -> Any:  # noqa: ANN401 - bytes, or a payload
         """Return the next message of an answer; None at its end.
 
         Args:
@@ -127,7 +127,7 @@ class Responses(Uncopied, Generic[StreamT]):
             self._read(until)
         return message
 
-    def _read_ahead(self, messages: _Messages) -> Callable[[float | None], object]:
+    def _read_ahead(self, messages: _LaneMessages) -> Callable[[float | None], object]:
         """Hand the connection to a thread, so that a wait for a message can have a limit."""
         self._driver.read_ahead()
         return messages.bound
@@ -137,7 +137,7 @@ class Responses(Uncopied, Generic[StreamT]):
         driver, session = self._driver, self._session
         pump = driver.pump
         if not pump.enter():
-            raise concurrent()
+            raise concurrent_read_error()
         try:
             if driver.verdict.asked is not None or driver.phase is Phase.ENDED:
                 session.end()
@@ -169,7 +169,7 @@ class Responses(Uncopied, Generic[StreamT]):
         except BaseException:
             if driver.pump.bound is None:
                 # An interrupted generator is over and would end silently; another source's chunk may be lost.
-                session.end(broken_off())
+                session.end(broken_off_error())
             raise
 
     def _take(self, item: Any) -> None:  # noqa: ANN401 - what a pump brings
@@ -182,12 +182,12 @@ class Responses(Uncopied, Generic[StreamT]):
             session.take(item, item)
 
 
-class _Messages:
+class _LaneMessages:
     """Iterator over the messages of one answer."""
 
     __slots__ = ("_give", "_lane", "_seconds")
 
-    def __init__(self, give: Callable[[Lane, float | None], Any], lane: Lane) -> None:
+    def __init__(self, give: Callable[[AnswerLane, float | None], Any], lane: AnswerLane) -> None:
         self._give = give
         self._lane = lane
         self._seconds: float | None = None
@@ -246,8 +246,8 @@ class AsyncResponses(Uncopied, Generic[AsyncStreamT]):
             if session.over or not session.several:
                 raise StopAsyncIteration
             await self._read()
-        messages = _AsyncMessages(self.message, lane)
-        source = AsyncSource(messages, _dropping(lane), messages=True, survives=True, lent=True)
+        messages = _AsyncLaneMessages(self.message, lane)
+        source = AsyncSource(messages, _make_drop(lane), messages=True, survives=True, lent=True)
         driver = AsyncDriver(source, session.options(lane))
         session.live.add(driver)
         self._current = response = self._kind(driver)
@@ -267,7 +267,7 @@ class AsyncResponses(Uncopied, Generic[AsyncStreamT]):
                     raise
         self._current = None
 
-    async def message(self, lane: Lane) -> Any:  # noqa: ANN401 - bytes, or a payload
+    async def message(self, lane: AnswerLane) -> Any:  # noqa: ANN401 - bytes, or a payload
         """Return the next message of an answer; None at its end."""
         while (message := lane.take()) is None:
             if lane.ended:
@@ -303,12 +303,12 @@ class AsyncResponses(Uncopied, Generic[AsyncStreamT]):
         session.take(item, (now, item))
 
 
-class _AsyncMessages:
+class _AsyncLaneMessages:
     """Iterator over the messages of one answer."""
 
     __slots__ = ("_give", "_lane")
 
-    def __init__(self, give: Callable[[Lane], Awaitable[Any]], lane: Lane) -> None:
+    def __init__(self, give: Callable[[AnswerLane], Awaitable[Any]], lane: AnswerLane) -> None:
         self._give = give
         self._lane = lane
 
@@ -322,7 +322,7 @@ class _AsyncMessages:
         return message
 
 
-def _dropping(lane: Lane) -> Callable[[], Any]:
+def _make_drop(lane: AnswerLane) -> Callable[[], Any]:
     async def drop() -> None:
         lane.drop()
 

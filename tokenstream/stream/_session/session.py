@@ -8,14 +8,14 @@ from weakref import WeakSet
 
 from tokenstream.errors import MisuseError
 from tokenstream.stream._reading.items import END, LOST, SourceFailed
-from tokenstream.stream._said import broken_off, warn
+from tokenstream.stream._said import broken_off_error, warn
 from tokenstream.stream._session.sorter import Sorter
 
 if TYPE_CHECKING:
     from tokenstream.message import Ending
     from tokenstream.sources import AsyncSource, SyncSource
     from tokenstream.stream._driver import Driver, Options
-    from tokenstream.stream._session.sorter import Lane
+    from tokenstream.stream._session.sorter import AnswerLane
 
 _LOWEST_OTHER_STATUS = 300
 
@@ -33,7 +33,7 @@ class Session:
         """Sorts messages by answer; None until the source is open."""
         self.kept: list[Any] = []
         """Items read before it is known whether there are several answers."""
-        self.begun: deque[Lane] = deque()
+        self.begun: deque[AnswerLane] = deque()
         """Answers that have begun and are not yet handed out."""
         self.live: WeakSet[Driver] = WeakSet()
         """The drivers of the answers."""
@@ -114,7 +114,7 @@ class Session:
         if item.__class__ is SourceFailed:
             failure: Exception | None = item.error
         elif item is LOST:
-            failure = broken_off()
+            failure = broken_off_error()
         elif item is END:
             failure = None
         else:
@@ -155,7 +155,7 @@ class Session:
             driver.cut("stopped", "misuse")
         driver.settle()
 
-    def next_lane(self) -> Lane | None:
+    def next_lane(self) -> AnswerLane | None:
         """Return the next answer that has begun; None if more must be read first.
 
         Raises:
@@ -168,13 +168,13 @@ class Session:
             raise self._driver.error or self.failure
         return None
 
-    def check(self, lane: Lane) -> None:
+    def check(self, lane: AnswerLane) -> None:
         """Raise the connection's error, if it cut this answer."""
         if self.failure is not None and not lane.whole:
             self.told = True
             raise self.failure
 
-    def options(self, lane: Lane) -> Options:
+    def options(self, lane: AnswerLane) -> Options:
         """Return the options for an answer's stream: the parent's, with the answer's format."""
         return self._driver.options._replace(format=lane.format)
 

@@ -38,7 +38,7 @@ class Held:
         self.size = 0
 
 
-class Lane:
+class AnswerLane:
     """Queue of one answer's messages, in order of arrival.
 
     Args:
@@ -134,16 +134,16 @@ class Sorter:
         self._held = Held()
         self._between: list[Any] = []
         """Messages that arrived between two answers."""
-        self._open: dict[str, Lane] = {}
+        self._open: dict[str, AnswerLane] = {}
         self._over: deque[str] = deque(maxlen=_MOST_OVER)
         if wanted is not None:
             self._settle(wanted)
 
-    def feed(self, chunk: Any, *, now: float = 0.0) -> list[Lane]:  # noqa: ANN401 - bytes, or a payload
+    def feed(self, chunk: Any, *, now: float = 0.0) -> list[AnswerLane]:  # noqa: ANN401 - bytes, or a payload
         """Sort a chunk; return the lanes that it begins."""
         if is_dict(chunk):
             self._connection.take_payloads()
-        begun: list[Lane] = []
+        begun: list[AnswerLane] = []
         for frame in self._connection.framing.frames(chunk):
             begun += self._sort(frame)
         error = self._connection.framing.error
@@ -151,7 +151,7 @@ class Sorter:
             self.error = error
         return begun
 
-    def end(self, *, now: float = 0.0) -> list[Lane]:
+    def end(self, *, now: float = 0.0) -> list[AnswerLane]:
         """End the connection, and with it every open answer."""
         for lane in self._open.values():
             lane.ended = True
@@ -179,13 +179,13 @@ class Sorter:
         self._session = registry.create(format, limits=self._limits, pings=False)
         self.several = self._session.several or (self._messages and self._session.several_on_socket)
 
-    def _sort(self, frame: Frame) -> list[Lane]:
-        payload = self._decoded(frame)
+    def _sort(self, frame: Frame) -> list[AnswerLane]:
+        payload = self._decode(frame)
         if self._session is None:
             return self._look(frame, payload)
         return self._place(self._session, frame, payload) if self.several else []
 
-    def _decoded(self, frame: Frame) -> dict[str, Any]:
+    def _decode(self, frame: Frame) -> dict[str, Any]:
         payload: object = payload_of(frame)
         if isinstance(payload, bytes):
             try:
@@ -195,7 +195,7 @@ class Sorter:
                 return {}
         return payload if is_dict(payload) else {}
 
-    def _look(self, frame: Frame, payload: dict[str, Any]) -> list[Lane]:
+    def _look(self, frame: Frame, payload: dict[str, Any]) -> list[AnswerLane]:
         """Detect the format, and from it whether the connection carries several answers."""
         self._frames.append(frame)
         event = name_of(frame) if isinstance(frame, ServerSentEvent) else ""
@@ -218,16 +218,16 @@ class Sorter:
         """
         return not name or name not in self._over or session.begun_by(payload, "") == name
 
-    def _place(self, session: Format, frame: Frame, payload: dict[str, Any]) -> list[Lane]:
+    def _place(self, session: Format, frame: Frame, payload: dict[str, Any]) -> list[AnswerLane]:
         name, ends = session.place_of(payload)
         if name is None:
             session.feed(payload)
             if not self._open and payload.get("type", "error") == "error":
                 self.trouble = provider_error(payload, "") or self.trouble
         lane = None if name is None else self._open.get(name)
-        begun: list[Lane] = []
+        begun: list[AnswerLane] = []
         if name is not None and lane is None and self._may_begin(name, payload, session):
-            lane = self._open[name] = Lane(session.of_answer(name), self._held)
+            lane = self._open[name] = AnswerLane(session.of_answer(name), self._held)
             begun.append(lane)
             self._pass_on(lane)
         oldest = next((each for each, open_one in self._open.items() if not open_one.dropped), None)
@@ -247,7 +247,7 @@ class Sorter:
             self._over.append(name)
         return begun
 
-    def _pass_on(self, lane: Lane) -> None:
+    def _pass_on(self, lane: AnswerLane) -> None:
         """Move the messages that arrived before a new answer into its lane."""
         between, self._between = self._between, []
         for message in between:

@@ -28,7 +28,7 @@ _CLOSERS = frozenset({"close", "aclose"})
 _WHOLE = (bytes, bytearray, memoryview, str, Mapping)
 
 
-class Beside(Generic[ItemT]):
+class Watched(Generic[ItemT]):
     """A foreign stream, with a watcher of what passes."""
 
     __slots__ = ("__weakref__", "_entered", "_onlooker", "_open", "_shown", "_source", "_target")
@@ -47,14 +47,14 @@ class Beside(Generic[ItemT]):
         """True once `_target` can be read."""
         self._shown: Any = None
         """The response whose body the onlooker sees; if set, the onlooker is not shown items."""
-        if any(loops_of(source)) or response_of(source) is not None:
+        if any(can_loop(source)) or response_of(source) is not None:
             self._attach(source)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - what the tapped stream has
-        if name in Beside.__slots__:
+        if name in Watched.__slots__:
             raise AttributeError(name)
         found = getattr(self._target, name)
-        return self._closing(found) if name in _CLOSERS and self._shown is None else found
+        return self._wrap_close(found) if name in _CLOSERS and self._shown is None else found
 
     # -- within ------------------------------------------------------------
 
@@ -71,7 +71,7 @@ class Beside(Generic[ItemT]):
         if given is not self._target or not self._open:
             self._attach(given)
 
-    def _closing(self, close: Callable[..., Any]) -> Callable[..., Any]:
+    def _wrap_close(self, close: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap a stream's own closing method, so that the onlooker learns of the call."""
 
         def closed(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - what it takes and gives
@@ -80,7 +80,7 @@ class Beside(Generic[ItemT]):
 
         return closed
 
-    def _opened(self, way: str) -> Any:  # noqa: ANN401 - told apart by what it can do
+    def _require_open(self, way: str) -> Any:  # noqa: ANN401 - told apart by what it can do
         """Return `_target`, or raise if it is not open yet."""
         if not self._open:
             written = f"{way} {self._made_by} as stream"
@@ -88,7 +88,7 @@ class Beside(Generic[ItemT]):
         return self._target
 
 
-class SyncManaged(Beside[ItemT]):
+class SyncManaged(Watched[ItemT]):
     """A wrapper entered with `with`."""
 
     __slots__ = ()
@@ -126,22 +126,22 @@ class SyncManaged(Beside[ItemT]):
             self._onlooker.stop()
 
 
-class SyncBeside(SyncManaged[ItemT]):
+class SyncWatched(SyncManaged[ItemT]):
     """A stream read in a `for` loop."""
 
     __slots__ = ()
 
     def __iter__(self) -> Iterator[ItemT]:
-        target: Iterable[ItemT] = self._opened("with")
+        target: Iterable[ItemT] = self._require_open("with")
         items = iter(target)
         return Passing(items, self._onlooker, again=target) if self._shown is None else items
 
     def __next__(self) -> ItemT:
-        items: Iterator[ItemT] = self._opened("with")
+        items: Iterator[ItemT] = self._require_open("with")
         return next(Passing(items, self._onlooker) if self._shown is None else items)
 
 
-class AsyncManaged(Beside[ItemT]):
+class AsyncManaged(Watched[ItemT]):
     """A wrapper entered with `async with`, which awaits the source first if needed."""
 
     __slots__ = ()
@@ -181,26 +181,26 @@ class AsyncManaged(Beside[ItemT]):
             self._onlooker.stop()
 
 
-class AsyncBeside(AsyncManaged[ItemT]):
+class AsyncWatched(AsyncManaged[ItemT]):
     """A stream read in an `async for` loop."""
 
     __slots__ = ()
 
     def __aiter__(self) -> AsyncIterator[ItemT]:
-        target: AsyncIterable[ItemT] = self._opened("async with")
+        target: AsyncIterable[ItemT] = self._require_open("async with")
         items = aiter(target)
         return AsyncPassing(items, self._onlooker, again=target) if self._shown is None else items
 
     async def __anext__(self) -> ItemT:
-        items: AsyncIterator[ItemT] = self._opened("async with")
+        items: AsyncIterator[ItemT] = self._require_open("async with")
         return await anext(AsyncPassing(items, self._onlooker) if self._shown is None else items)
 
 
-def colours_of(source: Any) -> tuple[bool, bool]:  # noqa: ANN401 - told apart by what it can do
+def can_read(source: Any) -> tuple[bool, bool]:  # noqa: ANN401 - told apart by what it can do
     """Return two booleans: can be read in a `for` loop, can be read in an `async for` loop."""
     if isinstance(source, _WHOLE) or is_whole(source):
         return False, False
-    colours = loops_of(source)
+    colours = can_loop(source)
     if any(colours):
         return colours
     response = response_of(source)
@@ -209,7 +209,7 @@ def colours_of(source: Any) -> tuple[bool, bool]:  # noqa: ANN401 - told apart b
     return is_manager(source), is_async_manager(source) or is_awaitable(source)
 
 
-def loops_of(source: object) -> tuple[bool, bool]:
+def can_loop(source: object) -> tuple[bool, bool]:
     """Return two booleans: is iterable, is asynchronously iterable, without being entered or awaited."""
     # An awaitable, such as a future or an aiohttp request, may be iterable too, but only for the event loop.
     return not is_awaitable(source) and isinstance(source, Iterable), isinstance(source, AsyncIterable)

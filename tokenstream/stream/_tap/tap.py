@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 from tokenstream.errors import MisuseError
 from tokenstream.sources._boto3 import where_in
 from tokenstream.sources._kinds import named
-from tokenstream.stream._tap.beside import AsyncBeside, Beside, SyncBeside, colours_of
+from tokenstream.stream._tap.beside import AsyncWatched, SyncWatched, Watched, can_read
 from tokenstream.stream._tap.onlooker import Onlooker
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 ItemT = TypeVar("ItemT")
 
 
-class _Response(Protocol):
+class _HttpxResponse(Protocol):
     """A response of httpx or httpx2, whose class does not say whether it is sync or async."""
 
     def iter_raw(self, chunk_size: int | None = None) -> Iterator[bytes]:
@@ -45,7 +45,7 @@ class _Response(Protocol):
         ...
 
 
-class _Told(Beside[ItemT]):
+class _Tapped(Watched[ItemT]):
     """A foreign stream with the message of what has passed through it."""
 
     __slots__ = ()
@@ -82,7 +82,7 @@ class _Told(Beside[ItemT]):
         return f"<tap of {named(self._target)}: {what}>"
 
 
-class Tap(_Told[ItemT], SyncBeside[ItemT]):
+class Tap(_Tapped[ItemT], SyncWatched[ItemT]):
     """A stream read in a `for` loop, with the message of what has passed; made by `tap`.
 
     Iteration yields the stream's own objects. All its attributes and methods are
@@ -92,7 +92,7 @@ class Tap(_Told[ItemT], SyncBeside[ItemT]):
     __slots__ = ()
 
 
-class AsyncTap(_Told[ItemT], AsyncBeside[ItemT]):
+class AsyncTap(_Tapped[ItemT], AsyncWatched[ItemT]):
     """A stream read in an `async for` loop, with the message of what has passed; made by `tap`.
 
     Iteration yields the stream's own objects. All its attributes and methods are
@@ -146,7 +146,7 @@ def tap(
 ) -> AsyncTap[ItemT]: ...
 @overload
 def tap(
-    source: _Response,
+    source: _HttpxResponse,
     *,
     format: str | Format | None = ...,
     limits: Limits | None = ...,
@@ -196,7 +196,7 @@ def tap(
 
 
 def _kind_of(source: Any) -> type[Tap[Any] | AsyncTap[Any]]:  # noqa: ANN401 - told apart by what it can do
-    sync, asynchronous = colours_of(source)
+    sync, asynchronous = can_read(source)
     if sync and asynchronous:
         return _EitherTap
     if sync:

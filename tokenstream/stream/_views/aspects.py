@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._show import How
     from tokenstream.stream._outputs.call_drafts import CallDraftCursor
     from tokenstream.stream._outputs.cursor import OutputCursor
-    from tokenstream.stream._outputs.documents import Answer
+    from tokenstream.stream._outputs.documents import OutputChoice
     from tokenstream.stream._outputs.result import ResultCursor
     from tokenstream.stream._outputs.tools_cursor import CheckedCursor
     from tokenstream.stream._views.deltas import DeltaCursor
@@ -156,12 +156,12 @@ class Cursors:
             self._make_answer(tool), type, self._driver.results, lenient=lenient, document=document
         )
 
-    def _make_answer(self, tool: str | None) -> Answer:
-        from tokenstream.stream._outputs.documents import Answer
+    def _make_answer(self, tool: str | None) -> OutputChoice:
+        from tokenstream.stream._outputs.documents import OutputChoice
 
         if tool is not None and not isinstance(cast("object", tool), str):
             raise MisuseError(f"tool= takes the name of a tool, as the model calls it, not {tool!r}")
-        return Answer(self._driver.accumulator, self._choice, tool, self._driver.stop)
+        return OutputChoice(self._driver.accumulator, self._choice, tool, self._driver.stop)
 
 
 class SingleConsumer(Uncopied):

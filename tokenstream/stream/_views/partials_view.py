@@ -58,7 +58,7 @@ class _Drafts:
         shaped: Self = self._with(self._plan.then("throttle", partial(_newest, hz), timer=timer))
         return shaped
 
-    def _patched(self, *, append: bool, by_alias: bool | None) -> Plan:
+    def _plan_patches(self, *, append: bool, by_alias: bool | None) -> Plan:
         return self._plan.then("patches", partial(_patches, append=append, by_alias=by_alias))
 
     def _with(self, plan: Plan) -> Any:  # noqa: ANN401 - Self
@@ -93,7 +93,7 @@ class PartialsView(_Drafts, PlannedView["Partial[T]"], Generic[T]):
             [{'op': 'replace', 'path': '', 'value': {'title': 'Pan'}}]
             [{'op': 'append', 'path': '/title', 'value': 'cakes'}]
         """
-        return ShapedView(self._driver, self._patched(append=append, by_alias=by_alias), self._instead)
+        return ShapedView(self._driver, self._plan_patches(append=append, by_alias=by_alias), self._instead)
 
     def _with(self, plan: Plan) -> Any:  # noqa: ANN401 - Self
         view: ShapedPartialsView[T] = ShapedPartialsView(self._driver, plan, self._instead)
@@ -128,7 +128,9 @@ class AsyncPartialsView(_Drafts, AsyncPlannedView["Partial[T]"], Generic[T]):
         Raises:
             OutputInvalid: In the loop, like all errors of the drafts.
         """
-        return AsyncShapedView(self._driver, self._patched(append=append, by_alias=by_alias), self._instead)
+        return AsyncShapedView(
+            self._driver, self._plan_patches(append=append, by_alias=by_alias), self._instead
+        )
 
     def _with(self, plan: Plan) -> Any:  # noqa: ANN401 - Self
         view: AsyncShapedPartialsView[T] = AsyncShapedPartialsView(self._driver, plan, self._instead)

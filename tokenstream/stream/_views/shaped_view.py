@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import TypeVar
 
 from tokenstream.errors import MisuseError, StreamError
-from tokenstream.stream._views.text_plan import Plan, closed
+from tokenstream.stream._views.text_plan import Plan, refuse_closed
 from tokenstream.stream._views.view import AsyncView, Repaired, View
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class PlannedView(Repaired, View[ItemT]):
 
     def close(self) -> None:
         super().close()
-        self._plan = Plan(closed)
+        self._plan = Plan(refuse_closed)
 
 
 class ShapedView(PlannedView[ItemT]):
@@ -113,7 +113,7 @@ class AsyncPlannedView(Repaired, AsyncView[ItemT]):
 
     async def aclose(self) -> None:
         await super().aclose()
-        self._plan = Plan(closed)
+        self._plan = Plan(refuse_closed)
 
 
 class AsyncShapedView(AsyncPlannedView[ItemT]):

@@ -30,7 +30,7 @@ _ORDER: dict[str, tuple[int, str]] = {
 """Rank and promise of each method. After a method of higher rank, one would break its promise."""
 
 
-class Step(NamedTuple):
+class PlanStep(NamedTuple):
     """A stage of a view: the method that adds it and its factory."""
 
     method: str
@@ -41,7 +41,7 @@ class Plan(NamedTuple):
     """Plan of a view: its text and the stages that it passes through."""
 
     text: Callable[[], Cursor[Any]]
-    steps: tuple[Step, ...] = ()
+    steps: tuple[PlanStep, ...] = ()
     timer: bool = False
 
     def then(self, method: str, make: Callable[[], Any], *, timer: bool = False) -> Plan:
@@ -60,11 +60,11 @@ class Plan(NamedTuple):
                 )
             if before == place != _CHANGES:
                 raise MisuseError(f".{step.method}() {promise}, and so does .{method}(): keep one of them")
-        if self.text is closed:
-            closed()
+        if self.text is refuse_closed:
+            refuse_closed()
         # Made once here, so that a wrong argument is reported at the call that passed it.
         make()
-        return Plan(self.text, (*self.steps, Step(method, make)), self.timer or timer)
+        return Plan(self.text, (*self.steps, PlanStep(method, make)), self.timer or timer)
 
     @property
     def paces(self) -> bool:
@@ -84,7 +84,7 @@ class Plan(NamedTuple):
         return shaped
 
 
-def closed() -> NoReturn:
+def refuse_closed() -> NoReturn:
     """Refuse to read the text of a closed view.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tokenstream.errors import MisuseError
 from tokenstream.stream._views.shaped_view import AsyncPlannedView, AsyncShapedView, PlannedView, ShapedView
-from tokenstream.stream._views.text_plan import closed
+from tokenstream.stream._views.text_plan import refuse_closed
 
 if TYPE_CHECKING:
     import re
@@ -218,8 +218,8 @@ class _Shaping:
         Raises:
             MisuseError: The view does not come from `split_tags`, or was closed.
         """
-        if self._plan.text is closed:
-            closed()
+        if self._plan.text is refuse_closed:
+            refuse_closed()
         if all(step.method != "split_tags" for step in self._plan.steps):
             raise MisuseError(".inside is the text within tags: call .split_tags() first")
         inside: str = self._cursor.find("inside").inside
@@ -228,13 +228,15 @@ class _Shaping:
     def _with(self, method: str, make: Callable[[], Any], *, timer: bool = False) -> Self:
         raise NotImplementedError
 
-    def _accumulated(self, hz: float | None) -> Plan:
+    def _plan_accumulated(self, hz: float | None) -> Plan:
         plan = self._plan
         if hz is not None or not plan.paces:
             plan = plan.then("throttle", _stage("Throttle", _USUAL_HZ if hz is None else hz))
         return plan.then("accumulate", _stage("Accumulate"))
 
-    def _blocks(self, math: Literal["dollar", "brackets"] | None, *, tables: bool, merge_html: bool) -> Plan:
+    def _plan_blocks(
+        self, math: Literal["dollar", "brackets"] | None, *, tables: bool, merge_html: bool
+    ) -> Plan:
         make = _stage("MarkdownBlocks", math=math, tables=tables, merge_html=merge_html)
         return self._plan.then("markdown_blocks", make)
 
@@ -267,7 +269,7 @@ class TextView(_Shaping, PlannedView[str]):
             >>> list(Stream(["The", " sky", " is"], format="pieces").text.throttle(hz=20).accumulate())
             ['The', 'The sky is']
         """
-        return ShapedTextView(self._driver, self._accumulated(hz), self._instead)
+        return ShapedTextView(self._driver, self._plan_accumulated(hz), self._instead)
 
     def markdown_blocks(
         self,
@@ -293,7 +295,7 @@ class TextView(_Shaping, PlannedView[str]):
             1 paragraph It is **blue**. False
             1 paragraph It is **blue**. True
         """
-        plan = self._blocks(math, tables=tables, merge_html=merge_html)
+        plan = self._plan_blocks(math, tables=tables, merge_html=merge_html)
         return ShapedView(self._driver, plan, self._instead)
 
     def _with(self, method: str, make: Callable[[], Any], *, timer: bool = False) -> Any:  # noqa: ANN401 - Self
@@ -321,7 +323,7 @@ class AsyncTextView(_Shaping, AsyncPlannedView[str]):
         Raises:
             MisuseError: `hz` is not a number above 0.
         """
-        return AsyncShapedTextView(self._driver, self._accumulated(hz), self._instead)
+        return AsyncShapedTextView(self._driver, self._plan_accumulated(hz), self._instead)
 
     def markdown_blocks(
         self,
@@ -337,7 +339,7 @@ class AsyncTextView(_Shaping, AsyncPlannedView[str]):
             tables: Whether to recognise tables.
             merge_html: Whether the content between HTML tags is one block.
         """
-        plan = self._blocks(math, tables=tables, merge_html=merge_html)
+        plan = self._plan_blocks(math, tables=tables, merge_html=merge_html)
         return AsyncShapedView(self._driver, plan, self._instead)
 
     def _with(self, method: str, make: Callable[[], Any], *, timer: bool = False) -> Any:  # noqa: ANN401 - Self

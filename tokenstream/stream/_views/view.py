@@ -28,39 +28,39 @@ class _ViewBase(Uncopied):
     _instead: str
 
     def __bool__(self) -> bool:
-        raise self._refused("is read in a loop and is neither true nor false")
+        raise self._make_refusal("is read in a loop and is neither true nor false")
 
     def __len__(self) -> int:
-        raise self._refused("has no length, because it is still being written")
+        raise self._make_refusal("has no length, because it is still being written")
 
     def __contains__(self, item: object) -> bool:
-        raise self._refused("cannot be searched")
+        raise self._make_refusal("cannot be searched")
 
     def __str__(self) -> str:
-        raise self._refused("is not a str")
+        raise self._make_refusal("is not a str")
 
     def __format__(self, spec: str) -> str:
-        raise self._refused("is not a str")
+        raise self._make_refusal("is not a str")
 
     if not TYPE_CHECKING:
         # Hidden from type checkers, so that they report these uses.
 
         def __getitem__(self, key: object) -> Never:
-            raise self._refused("has no elements to be picked, because it is still being written")
+            raise self._make_refusal("has no elements to be picked, because it is still being written")
 
         def __add__(self, other: object) -> Never:
-            raise self._refused("cannot be added to anything")
+            raise self._make_refusal("cannot be added to anything")
 
         __radd__ = __add__
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._instead}>"
 
-    def _refused(self, why: str) -> Refused:
+    def _make_refusal(self, why: str) -> Refused:
         return Refused(f"this view {why}: read it in a loop, or take {self._instead}")
 
 
-class _Left:
+class _Closed:
     """Replaces the driver and the cursor of a closed view.
 
     Args:
@@ -78,7 +78,7 @@ class _Left:
         """End the loop."""
         raise self._end
 
-    def make_waiting(self) -> _Left:
+    def make_waiting(self) -> _Closed:
         """Return the cursor for a view of complete calls, which is closed too."""
         return self
 
@@ -126,7 +126,7 @@ class View(_ViewBase, Generic[ItemT]):
             ...     print(first, list(text), stream.closed)
             Hel [] False
         """
-        left: Any = _Left(StopIteration)
+        left: Any = _Closed(StopIteration)
         self._driver = self._cursor = left
 
     def __iter__(self) -> View[ItemT]:
@@ -160,7 +160,7 @@ class ItemView(View[ItemT]):
     __slots__ = ()
 
     def __next__(self) -> ItemT:
-        return _item(super().__next__())
+        return _unwrap_null(super().__next__())
 
 
 class ItemsView(Repaired, ItemView[ItemT]):
@@ -198,7 +198,7 @@ class AsyncView(_ViewBase, Generic[ItemT]):
             ...     await text.aclose()
             ...     return piece
         """
-        left: Any = _Left(StopAsyncIteration)
+        left: Any = _Closed(StopAsyncIteration)
         self._driver = self._cursor = left
 
     def __aiter__(self) -> AsyncView[ItemT]:
@@ -232,7 +232,7 @@ class AsyncItemView(AsyncView[ItemT]):
     __slots__ = ()
 
     async def __anext__(self) -> ItemT:
-        return _item(await super().__anext__())
+        return _unwrap_null(await super().__anext__())
 
 
 class AsyncItemsView(Repaired, AsyncItemView[ItemT]):
@@ -270,6 +270,6 @@ def repairs_of(cursor: object) -> tuple[Repair, ...]:
     return repairs
 
 
-def _item(given: ItemT) -> ItemT:
+def _unwrap_null(given: ItemT) -> ItemT:
     null: Any = None
     return null if given is NULL else given

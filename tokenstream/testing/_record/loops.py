@@ -13,13 +13,13 @@ from tokenstream.sources._plain import is_file
 from tokenstream.stream._base import find_driver
 from tokenstream.stream._reading.pump import Pump
 from tokenstream.stream._tap.beside import (
-    AsyncBeside,
     AsyncManaged,
-    Beside,
-    SyncBeside,
+    AsyncWatched,
     SyncManaged,
-    colours_of,
-    loops_of,
+    SyncWatched,
+    Watched,
+    can_loop,
+    can_read,
 )
 from tokenstream.stream._tap.items import AsyncPassing, Passing
 from tokenstream.testing._record.bodies import note_body
@@ -120,14 +120,14 @@ def note_loop(source: Any, notes: Notes) -> Any:  # noqa: ANN401 - told apart by
     Raises:
         MisuseError: The source is none of these, or it holds the whole body already.
     """
-    sync, asynchronous = colours_of(source)
+    sync, asynchronous = can_read(source)
     if _is_at_hand(source):
         raise MisuseError(
             f"{named(source)} is complete already: Recording.load(path) reads a file, and "
             "Recording.of([body]).save(path) writes a recording"
         )
     # A source that can only be entered stays without iteration here, so that a `Stream` enters it, too.
-    stands = _Awaited if is_awaitable(source) else _KINDS.get((sync, asynchronous, any(loops_of(source))))
+    stands = _Awaited if is_awaitable(source) else _KINDS.get((sync, asynchronous, any(can_loop(source))))
     if stands is not None:
         return stands(source, notes)
     raise MisuseError(
@@ -142,7 +142,7 @@ def _is_at_hand(source: object) -> bool:
     return is_file(source) or isinstance(source, bytes | bytearray | memoryview | str)
 
 
-class _Noted(Beside[Any]):
+class _Noted(Watched[Any]):
     """A noted source; if it is not iterable itself, the object it gives on entry or await is noted."""
 
     __slots__ = ()
@@ -227,13 +227,13 @@ class _EitherManager(_Manager, _AsyncManager):
     __slots__ = ()
 
 
-class _Loop(_Manager, SyncBeside[Any]):
+class _Loop(_Manager, SyncWatched[Any]):
     """A noted source for `for`."""
 
     __slots__ = ()
 
 
-class _AsyncLoop(_AsyncManager, AsyncBeside[Any]):
+class _AsyncLoop(_AsyncManager, AsyncWatched[Any]):
     """A noted source for `async for`."""
 
     __slots__ = ()
