@@ -53,16 +53,16 @@ def describe(tool: Tool) -> Described:
     """
     if isinstance(tool, FunctionTool):
         docstring = docstring_of(tool.function)
-        told = _describe_function(tool.signature)
+        described = _describe_function(tool.signature)
     else:
         docstring = docstring_of(tool.documented_by) if tool.documented_by is not None else ""
-        told = describe_type(tool.type)
-    if told.schema.get("type") != "object":
+        described = describe_type(tool.type)
+    if described.schema.get("type") != "object":
         raise SchemaRefused(
             "", "does not take a JSON object, as tools must: make its type a field of a model"
         )
-    _add_descriptions(told.schema, docstring)
-    return told._replace(description=first_paragraph(docstring) or told.description)
+    _add_descriptions(described.schema, docstring)
+    return described._replace(description=first_paragraph(docstring) or described.description)
 
 
 def describe_type(type_: Any) -> Described:  # noqa: ANN401 - any type

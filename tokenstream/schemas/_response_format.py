@@ -56,8 +56,8 @@ class ResponseFormat:
             MisuseError: The type is not an object, or has a field that OpenAI's strict mode
                 does not support.
         """
-        told = self._write_named(OPENAI_STRICT if strict else PLAIN, "OpenAI", {"strict": strict})
-        return {"response_format": {"type": "json_schema", "json_schema": told}}
+        spec = self._write_named(OPENAI_STRICT if strict else PLAIN, "OpenAI", {"strict": strict})
+        return {"response_format": {"type": "json_schema", "json_schema": spec}}
 
     def to_openai_responses(self, *, strict: bool = True) -> dict[str, Any]:
         """Return `text` of OpenAI Responses.
@@ -68,8 +68,8 @@ class ResponseFormat:
         Raises:
             MisuseError: As in `to_openai_chat`.
         """
-        told = self._write_named(OPENAI_STRICT if strict else PLAIN, "OpenAI", {"strict": strict})
-        return {"text": {"format": {"type": "json_schema", **told}}}
+        spec = self._write_named(OPENAI_STRICT if strict else PLAIN, "OpenAI", {"strict": strict})
+        return {"text": {"format": {"type": "json_schema", **spec}}}
 
     def to_anthropic(self) -> dict[str, Any]:
         """Return `output_config` of Anthropic Messages.
@@ -82,8 +82,8 @@ class ResponseFormat:
 
     def to_gemini(self) -> dict[str, Any]:
         """Return `generationConfig` of Gemini."""
-        told = {"responseMimeType": "application/json", "responseJsonSchema": self._write_schema(GEMINI)}
-        return {"generationConfig": told}
+        spec = {"responseMimeType": "application/json", "responseJsonSchema": self._write_schema(GEMINI)}
+        return {"generationConfig": spec}
 
     def to_bedrock(self) -> dict[str, Any]:
         """Return `outputConfig` of Bedrock's Converse, which some of its models support.
@@ -91,9 +91,9 @@ class ResponseFormat:
         Raises:
             MisuseError: The type is not an object, or has a field that the API does not support.
         """
-        told = self._write_named(ANTHROPIC_STRICT, "Bedrock", {})
-        told["schema"] = json.dumps(told["schema"], ensure_ascii=False)
-        return {"outputConfig": {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": told}}}}
+        spec = self._write_named(ANTHROPIC_STRICT, "Bedrock", {})
+        spec["schema"] = json.dumps(spec["schema"], ensure_ascii=False)
+        return {"outputConfig": {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": spec}}}}
 
     def to_cohere(self) -> dict[str, Any]:
         """Return `response_format` of Cohere's v2 chat, which cannot be combined with tools.
@@ -115,8 +115,8 @@ class ResponseFormat:
             MisuseError: The type is not an object, or has a field that Mistral's strict mode
                 does not support.
         """
-        told = self._write_named(MISTRAL_STRICT if strict else PLAIN, "Mistral", {"strict": strict})
-        return {"response_format": {"type": "json_schema", "json_schema": told}}
+        spec = self._write_named(MISTRAL_STRICT if strict else PLAIN, "Mistral", {"strict": strict})
+        return {"response_format": {"type": "json_schema", "json_schema": spec}}
 
     def to_ollama(self) -> dict[str, Any]:
         """Return `format` of Ollama's own chat."""
@@ -125,8 +125,8 @@ class ResponseFormat:
     # -- within ------------------------------------------------------------
 
     def _write_named(self, rules: Rules, api: str, more: dict[str, Any]) -> dict[str, Any]:
-        told = {"description": self._description} if self._description else {}
-        return {"name": self._name, **told, "schema": self._write_object(rules, api), **more}
+        spec = {"description": self._description} if self._description else {}
+        return {"name": self._name, **spec, "schema": self._write_object(rules, api), **more}
 
     def _write_object(self, rules: Rules, api: str) -> dict[str, Any]:
         if self._schema.get("type") != "object":

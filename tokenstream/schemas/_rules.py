@@ -206,7 +206,7 @@ class _SchemaWriter:
         """Return a schema in the API's keywords; the others go into its description."""
         rules = self._rules
         known: dict[str, Any] = {}
-        told: dict[str, Any] = {}
+        described: dict[str, Any] = {}
         for key, value in schema.items():
             if rules.takes(key, value):
                 known[key] = value
@@ -215,10 +215,10 @@ class _SchemaWriter:
             elif key == "oneOf":
                 known["anyOf"] = value
             elif _is_informative(key, value, schema):
-                told[key] = self._spell_out(value)
-        if told:
+                described[key] = self._spell_out(value)
+        if described:
             words = "; ".join(
-                f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in told.items()
+                f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in described.items()
             )
             known["description"] = f"{known.get('description', '')} ({words})".lstrip()
         return known

@@ -204,9 +204,9 @@ class Tools(ToolTable):
         """
         written: list[dict[str, Any]] = []
         for name, (description, schema) in self._described.items():
-            told = {"description": description} if description else {}
+            beside = {"description": description} if description else {}
             try:
-                written.append({"name": name, **told, key: rules.apply(schema), **more})
+                written.append({"name": name, **beside, key: rules.apply(schema), **more})
             except SchemaRefused as refused:
                 raise MisuseError(
                     f"{_name_subject(name, refused)}; leave strict=True out, or describe it more precisely"

@@ -16,7 +16,7 @@ def to_cohere(message: Message, drop: Drop) -> dict[str, Any]:
     """Return a message as `Message.to_cohere` does."""
     turn = _CohereTurn(message, drop)
     turn.write()
-    return turn.built()
+    return turn.build()
 
 
 class _CohereTurn(Turn):
@@ -32,7 +32,7 @@ class _CohereTurn(Turn):
         self._calls: list[dict[str, Any]] = []
         self._citations: list[dict[str, Any]] = []
 
-    def built(self) -> dict[str, Any]:
+    def build(self) -> dict[str, Any]:
         """Return the message."""
         plan = self.message.provider_data.get("tool_plan") if self.own else None
         pieces = plan if is_list(plan) else []

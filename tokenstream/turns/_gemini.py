@@ -62,15 +62,15 @@ class _GeminiTurn(Turn):
         return None
 
     def server_tool_call(self, part: ServerToolCall, index: int) -> Kind | None:
-        return self._same("server_tool_call", self.fields(part))
+        return self._write_unchanged("server_tool_call", self.fields(part))
 
     def server_tool_result(self, part: ServerToolResult, index: int) -> Kind | None:
-        return self._same("server_tool_result", self.fields(part))
+        return self._write_unchanged("server_tool_result", self.fields(part))
 
     def opaque(self, part: OpaquePart, index: int) -> Kind | None:
-        return self._same("opaque", deepcopy(part.data) if self.own else {})
+        return self._write_unchanged("opaque", deepcopy(part.data) if self.own else {})
 
-    def _same(self, kind: Kind, fields: dict[str, Any]) -> Kind | None:
+    def _write_unchanged(self, kind: Kind, fields: dict[str, Any]) -> Kind | None:
         """Write a part unchanged."""
         if not fields:
             return kind

@@ -29,7 +29,7 @@ def to_mistral(message: Message, drop: Drop) -> dict[str, Any]:
     """Return a message as `Message.to_mistral` does."""
     turn = _MistralTurn(message, drop)
     turn.write()
-    return turn.built()
+    return turn.build()
 
 
 class _MistralTurn(Turn):
@@ -42,7 +42,7 @@ class _MistralTurn(Turn):
         super().__init__(message, drop)
         self._calls: list[dict[str, Any]] = []
 
-    def built(self) -> dict[str, Any]:
+    def build(self) -> dict[str, Any]:
         """Return the message."""
         self.expect(self.written or self._calls)
         turn: dict[str, Any] = {"role": "assistant", "content": self._content()}

@@ -19,7 +19,7 @@ def to_ollama(message: Message, drop: Drop) -> dict[str, Any]:
     """Return a message as `Message.to_ollama` does."""
     turn = _OllamaTurn(message, drop)
     turn.write()
-    return turn.built()
+    return turn.build()
 
 
 class _OllamaTurn(Turn):
@@ -33,7 +33,7 @@ class _OllamaTurn(Turn):
         self._images: list[str] = []
         self._calls: list[dict[str, Any]] = []
 
-    def built(self) -> dict[str, Any]:
+    def build(self) -> dict[str, Any]:
         """Return the message."""
         text, thinking = "".join(self._text), "".join(self._thinking)
         turn: dict[str, Any] = {"role": "assistant", "content": text}

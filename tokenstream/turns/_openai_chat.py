@@ -20,7 +20,7 @@ def to_openai_chat(message: Message, drop: Drop, reasoning_field: str) -> dict[s
     """Return a message as `Message.to_openai_chat` does."""
     turn = _OpenAIChatTurn(message, drop, reasoning_field)
     turn.write()
-    return turn.built()
+    return turn.build()
 
 
 class _OpenAIChatTurn(Turn):
@@ -41,7 +41,7 @@ class _OpenAIChatTurn(Turn):
         self._calls: list[ToolCall] = []
         self._rest: dict[str, Any] = {}
 
-    def built(self) -> dict[str, Any]:
+    def build(self) -> dict[str, Any]:
         """Return the message."""
         text = "".join(self._text)
         content: dict[str, Any] = {}

@@ -47,12 +47,12 @@ class _OpenAIResponsesTurn(Turn):
         """The message without an id that the last part was written to."""
         self._continued: set[str] = set()
         """Ids of reasoning that led to a text which another request finished."""
-        self._unfinished = self._unfinished_reasoning()
-        self._orphans = self._orphans_of_reasoning()
+        self._unfinished = self._find_unfinished_reasoning()
+        self._orphans = self._find_orphans()
         """Indexes of parts whose ids would make the server ask for their reasoning."""
         self._ran: set[str] = set()
 
-    def _unfinished_reasoning(self) -> set[str]:
+    def _find_unfinished_reasoning(self) -> set[str]:
         """Return the ids of reasoning that the API refuses: it was cut, or its next item is missing."""
         found: set[str] = set()
         followed = continued = False
@@ -76,7 +76,7 @@ class _OpenAIResponsesTurn(Turn):
             return _is_over(fields)
         return part.complete
 
-    def _orphans_of_reasoning(self) -> set[int]:
+    def _find_orphans(self) -> set[int]:
         """Return the indexes of the parts whose reasoning is left out."""
         found: set[int] = set()
         left_out = False
@@ -88,7 +88,7 @@ class _OpenAIResponsesTurn(Turn):
                 found.add(index)
         return found
 
-    def _fields(self, part: Part, index: int) -> dict[str, Any]:
+    def _find_fields(self, part: Part, index: int) -> dict[str, Any]:
         """Return a part's provider fields, without an id that would make the server ask for reasoning."""
         fields = self.fields(part)
         if index in self._orphans:
@@ -98,8 +98,8 @@ class _OpenAIResponsesTurn(Turn):
     # -- messages ----------------------------------------------------------
 
     def text(self, part: TextPart, index: int) -> Kind | None:
-        fields = self._fields(part, index)
-        item = self._message({**fields, "phase": part.phase} if part.phase else fields)
+        fields = self._find_fields(part, index)
+        item = self._find_message({**fields, "phase": part.phase} if part.phase else fields)
         if item is None:
             self._add_plain(part)
         else:
@@ -108,20 +108,20 @@ class _OpenAIResponsesTurn(Turn):
         return None
 
     def refusal(self, part: RefusalPart, index: int) -> Kind | None:
-        item = self._message(self._fields(part, index))
+        item = self._find_message(self._find_fields(part, index))
         if item is None:
             return "refusal"
         item["content"].append({"type": "refusal", "refusal": part.text})
         return None
 
-    def _message(self, fields: dict[str, Any]) -> dict[str, Any] | None:
+    def _find_message(self, fields: dict[str, Any]) -> dict[str, Any] | None:
         """Return the message item that a part belongs to; None for one that the server never finished."""
         if not _is_over(fields):
             return None
-        return self._item("message", {**fields, "role": "assistant", "content": []})
+        return self._find_item("message", {**fields, "role": "assistant", "content": []})
 
     def takes_citations(self, part: TextPart, index: int) -> bool:
-        return _is_over(self._fields(part, index))
+        return _is_over(self._find_fields(part, index))
 
     def _add_plain(self, part: TextPart) -> None:
         if not part.text:
@@ -134,7 +134,7 @@ class _OpenAIResponsesTurn(Turn):
             self.written.append(self._plain)
         self._plain["content"] += part.text
 
-    def _item(self, type: str, start: dict[str, Any]) -> dict[str, Any]:  # noqa: A002 - the field's name
+    def _find_item(self, type: str, start: dict[str, Any]) -> dict[str, Any]:  # noqa: A002 - the field's name
         """Return the item of a type and id; add it for its first part."""
         key = (type, start["id"])
         item = self._open.get(key)
@@ -156,7 +156,7 @@ class _OpenAIResponsesTurn(Turn):
         if id in self._unfinished:
             return None if id in self._continued else "incomplete"
         start = {name: value for name, value in fields.items() if name not in _PLACES}
-        item = self._item("reasoning", {**start, "summary": []})
+        item = self._find_item("reasoning", {**start, "summary": []})
         if part.redacted is not None:
             item["encrypted_content"] = part.redacted
         if "summary_index" in fields:
@@ -171,10 +171,10 @@ class _OpenAIResponsesTurn(Turn):
         return call.type == "custom" or self.fields(call).get("type") == call.type
 
     def tool_call(self, part: ToolCall, index: int) -> Kind | None:
-        fields = self._fields(part, index)
+        fields = self._find_fields(part, index)
         if "type" in fields:
             # A computer, a shell or an approval request: the item is sent unchanged.
-            return self._same("custom_tool_call", fields, index)
+            return self._write_unchanged("custom_tool_call", fields, index)
         if part.type == "custom":
             item = {"type": "custom_tool_call", "input": part.arguments_text}
         else:
@@ -183,7 +183,7 @@ class _OpenAIResponsesTurn(Turn):
         return None
 
     def server_tool_call(self, part: ServerToolCall, index: int) -> Kind | None:
-        fault = self._same("server_tool_call", self.fields(part), index)
+        fault = self._write_unchanged("server_tool_call", self.fields(part), index)
         if fault is None:
             self._ran.add(part.id)
         return fault
@@ -192,18 +192,20 @@ class _OpenAIResponsesTurn(Turn):
         if part.provider_data is None and part.id in self._ran:
             # The item of the call holds the result.
             return None
-        return self._same("server_tool_result", self.fields(part), index)
+        return self._write_unchanged("server_tool_result", self.fields(part), index)
 
     def opaque(self, part: OpaquePart, index: int) -> Kind | None:
-        return self._same("opaque", deepcopy(part.data) if self.own else {}, None)
+        return self._write_unchanged("opaque", deepcopy(part.data) if self.own else {}, None)
 
     def media(self, part: MediaPart, index: int) -> Kind | None:
         fields = self.fields(part)
         if not fields:
             return "media"
-        return self._same("media", {**fields, "result": part.url or b64encode(part.data).decode()}, index)
+        return self._write_unchanged(
+            "media", {**fields, "result": part.url or b64encode(part.data).decode()}, index
+        )
 
-    def _same(self, kind: Kind, item: dict[str, Any], index: int | None) -> Kind | None:
+    def _write_unchanged(self, kind: Kind, item: dict[str, Any], index: int | None) -> Kind | None:
         """Write an item unchanged, with its id."""
         if text_of(item, "type") is None or index in self._orphans:
             return kind

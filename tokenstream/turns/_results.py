@@ -24,7 +24,7 @@ _NAMED_BY = {"mcp_approval_request": "approval_request_id"}
 """The answer's key for the item's id, by the item's type; `call_id` for all others."""
 
 
-def _said(words: str) -> dict[str, Any]:
+def _make_user_turn(words: str) -> dict[str, Any]:
     return {"role": "user", "content": words}
 
 
@@ -38,12 +38,12 @@ class _Result(NamedTuple):
     @property
     def text(self) -> str:
         """The result as text for the model: a str unchanged, everything else as JSON."""
-        text = self.value if isinstance(self.value, str) else _json(self.call, self.value)
+        text = self.value if isinstance(self.value, str) else _to_json(self.call, self.value)
         # Anthropic refuses an error without text.
         return text if text.strip() or not self.failed else f"{self.call.name} failed"
 
     @property
-    def told(self) -> str:
+    def sentence(self) -> str:
         """The result as a sentence of the user's, for a call that cannot be sent back."""
         return f"The call of {self.call.name} {'failed' if self.failed else 'gave'}: {self.text}"
 
@@ -165,7 +165,7 @@ class ToolResults(Mapping[str, Any]):
                 return {"role": "function", "name": result.call.name, "content": result.text}
             return {"role": "tool", "tool_call_id": result.call.id, "content": result.text}
 
-        return self._made(partial(to_openai_chat, reasoning_field="reasoning_content"), answer)
+        return self._answer_calls(partial(to_openai_chat, reasoning_field="reasoning_content"), answer)
 
     def to_openai_responses(self) -> list[dict[str, Any]]:
         """Return the items after the assistant's in `input` of OpenAI Responses.
@@ -190,7 +190,7 @@ class ToolResults(Mapping[str, Any]):
                 )
             return {_NAMED_BY.get(kind, "call_id"): result.call.id, **result.value}
 
-        return self._made(to_openai_responses, answer)
+        return self._answer_calls(to_openai_responses, answer)
 
     def to_anthropic(self) -> list[dict[str, Any]]:
         """Return the turn after the assistant's in `messages` of Anthropic Messages: one or none."""
@@ -200,7 +200,7 @@ class ToolResults(Mapping[str, Any]):
             failed = {"is_error": True} if result.failed else {}
             return {"type": "tool_result", "tool_use_id": result.call.id, "content": result.text, **failed}
 
-        blocks = self._made(to_anthropic, answer, lambda words: {"type": "text", "text": words})
+        blocks = self._answer_calls(to_anthropic, answer, lambda words: {"type": "text", "text": words})
         return [{"role": "user", "content": blocks}] if blocks else []
 
     def to_gemini(self) -> list[dict[str, Any]]:
@@ -211,10 +211,10 @@ class ToolResults(Mapping[str, Any]):
             # The answer has an id only if the call that the server sent has one.
             sent = result.turn["parts"][0]["functionCall"]
             id = {"id": sent["id"]} if "id" in sent else {}
-            response = {"error": result.text} if result.failed else {"output": _plain(result)}
+            response = {"error": result.text} if result.failed else {"output": _to_plain(result)}
             return {"functionResponse": {**id, "name": result.call.name, "response": response}}
 
-        parts = self._made(to_gemini, answer, lambda words: {"text": words})
+        parts = self._answer_calls(to_gemini, answer, lambda words: {"text": words})
         return [{"role": "user", "parts": parts}] if parts else []
 
     def to_bedrock(self) -> list[dict[str, Any]]:
@@ -227,7 +227,7 @@ class ToolResults(Mapping[str, Any]):
             failed = {"status": "error"} if result.failed else {}
             return {"toolResult": {"toolUseId": result.call.id, "content": content, **failed}}
 
-        blocks = self._made(to_bedrock, answer, lambda words: {"text": words})
+        blocks = self._answer_calls(to_bedrock, answer, lambda words: {"text": words})
         return [{"role": "user", "content": blocks}] if blocks else []
 
     def to_ollama(self) -> list[dict[str, Any]]:
@@ -239,7 +239,7 @@ class ToolResults(Mapping[str, Any]):
             id = {"tool_call_id": sent["id"]} if "id" in sent else {}
             return {"role": "tool", "tool_name": result.call.name, **id, "content": result.text}
 
-        return self._made(to_ollama, answer)
+        return self._answer_calls(to_ollama, answer)
 
     def to_cohere(self) -> list[dict[str, Any]]:
         """Return the turns after the assistant's in `messages` of Cohere's v2 chat."""
@@ -248,7 +248,7 @@ class ToolResults(Mapping[str, Any]):
         def answer(result: _Result) -> dict[str, Any]:
             return {"role": "tool", "tool_call_id": result.call.id, "content": result.text}
 
-        return self._made(to_cohere, answer)
+        return self._answer_calls(to_cohere, answer)
 
     def to_mistral(self) -> list[dict[str, Any]]:
         """Return the turns after the assistant's in `messages` of Mistral's own chat."""
@@ -258,20 +258,20 @@ class ToolResults(Mapping[str, Any]):
             call = result.call
             return {"role": "tool", "tool_call_id": call.id, "name": call.name, "content": result.text}
 
-        turns = self._made(to_mistral, answer)
+        turns = self._answer_calls(to_mistral, answer)
         while len(turns) > 1 and turns[-1]["role"] == "user":
             # The API refuses a user's turn after a tool's, and several in a row.
-            told = turns.pop()["content"]
-            turns[-1]["content"] += f"\n\n{told}"
+            sentence = turns.pop()["content"]
+            turns[-1]["content"] += f"\n\n{sentence}"
         return turns
 
     # -- within ------------------------------------------------------------
 
-    def _made(
+    def _answer_calls(
         self,
         turn_of: Callable[[Message, Drop], Any],
         answer: Callable[[_Result], dict[str, Any]],
-        tell: Callable[[str], dict[str, Any]] = _said,
+        tell: Callable[[str], dict[str, Any]] = _make_user_turn,
     ) -> list[dict[str, Any]]:
         """Return the answers to the calls, and then the user's messages about the other calls.
 
@@ -282,17 +282,20 @@ class ToolResults(Mapping[str, Any]):
         """
         results = [
             _Result(
-                call, _alone(self._message, call, turn_of), self._values[call.id], call.id in self._errors
+                call,
+                _make_single_turn(self._message, call, turn_of),
+                self._values[call.id],
+                call.id in self._errors,
             )
             for call in self._message.tool_calls
             if call.id in self._values
         ]
         return [answer(result) for result in results if result.turn] + [
-            tell(result.told) for result in results if not result.turn
+            tell(result.sentence) for result in results if not result.turn
         ]
 
 
-def _alone(message: Message, call: ToolCall, turn_of: Callable[[Message, Drop], Any]) -> Any:  # noqa: ANN401 - an API's turn
+def _make_single_turn(message: Message, call: ToolCall, turn_of: Callable[[Message, Drop], Any]) -> Any:  # noqa: ANN401 - an API's turn
     """Return the turn of a message with the call alone; None if the API has no place for it."""
     try:
         return turn_of(message.model_copy(update={"parts": (call,)}), "all")
@@ -300,7 +303,7 @@ def _alone(message: Message, call: ToolCall, turn_of: Callable[[Message, Drop], 
         return None
 
 
-def _json(call: ToolCall, value: object, nan: Literal["constants", "strings"] = "constants") -> str:
+def _to_json(call: ToolCall, value: object, nan: Literal["constants", "strings"] = "constants") -> str:
     from pydantic_core import PydanticSerializationError, to_json
 
     try:
@@ -313,8 +316,8 @@ def _json(call: ToolCall, value: object, nan: Literal["constants", "strings"] = 
         ) from error
 
 
-def _plain(result: _Result) -> Any:  # noqa: ANN401 - any JSON value
+def _to_plain(result: _Result) -> Any:  # noqa: ANN401 - any JSON value
     """Return a result as plain JSON data; NaN and infinities become strings."""
     from pydantic_core import from_json
 
-    return from_json(_json(result.call, result.value, "strings"))
+    return from_json(_to_json(result.call, result.value, "strings"))

@@ -135,9 +135,9 @@ class Turn(ABC):
             self._gather_citations()
         for index, part in enumerate(self.message.parts):
             dropped = part.kind in self._drop
-            fault = None if dropped else self._fault(part) or self._WRITERS[part.kind](self, part, index)
+            fault = None if dropped else self._find_fault(part) or self._WRITERS[part.kind](self, part, index)
             if not dropped:
-                self._count(fault or self._signature_lost(part))
+                self._count(fault or self._find_lost_signature(part))
         if self._lost:
             raise NotExpressible(_explain(self.api, self._lost), kinds=self._lost)
 
@@ -210,11 +210,11 @@ class Turn(ABC):
             return {}
         return deepcopy(part.provider_data) or {}
 
-    def _fault(self, part: Part) -> Kind | None:
+    def _find_fault(self, part: Part) -> Kind | None:
         if part.kind not in _GROWING and not part.complete:
             return "incomplete"
         if self.own and self.pairs_server_tools and isinstance(part, ServerToolCall | ServerToolResult):
-            return self._unpaired(part)
+            return self._find_unpaired(part)
         if not isinstance(part, ToolCall):
             return None
         if part.type not in _FUNCTIONS and not self.takes_call(part):
@@ -223,7 +223,7 @@ class Turn(ABC):
             return "invalid_tool_call"
         return None if self.takes_text_arguments or object_in(part) is not None else "invalid_tool_call"
 
-    def _unpaired(self, part: ServerToolCall | ServerToolResult) -> Kind | None:
+    def _find_unpaired(self, part: ServerToolCall | ServerToolResult) -> Kind | None:
         """Return the obstacle to a call or result whose other half is not sent; None if there is none."""
         if isinstance(part, ServerToolResult):
             # The call may be in the previous turn, if the provider's code called the application's tools.
@@ -236,7 +236,7 @@ class Turn(ABC):
             return "incomplete"
         return "server_tool_call" if part.id in self._halves else None
 
-    def _signature_lost(self, part: Part) -> Kind | None:
+    def _find_lost_signature(self, part: Part) -> Kind | None:
         if not isinstance(part, TextPart | ToolCall) or (self.own and part.kind in self.takes_signed):
             return None
         return "signature" if _is_signed(part.provider_data) else None
