@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.framing.support import chunkings
-from tests.support.aws_eventstream import Typed, event, exception, header, message, packed
+from tests.support.aws_eventstream import Typed, event, exception, header, message, pack
 from tests.support.chunkings import chunked
 from tests.support.packages import needed
 from tokenstream import Limits
@@ -205,12 +205,12 @@ def test_lengths_that_cannot_be_are_an_error_at_once(prelude: bytes, what: str) 
 )
 def test_headers_that_cannot_be_read_are_an_error(headers: bytes, what: str) -> None:
     """With right checksums it is the server that sends nonsense; what came before it is delivered."""
-    found, error, tail = read([FIRST + packed(headers, b"") + SECOND])
+    found, error, tail = read([FIRST + pack(headers, b"") + SECOND])
 
     assert len(found) == 1
     assert "headers that cannot be read" in error
     assert what in error
-    assert packed(headers, b"") == tail
+    assert pack(headers, b"") == tail
 
 
 @pytest.mark.parametrize(

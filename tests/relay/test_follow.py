@@ -20,7 +20,7 @@ from tests.support.asgi import Client
 from tokenstream import AsyncStream, Decoder, Message, Retry, Stream, aconnect, relay
 from tokenstream.errors import MisuseError, ProviderError, StreamError, StreamInterrupted
 from tokenstream.events import Finish, TextDelta
-from tokenstream.relay._asgi.writing import Body
+from tokenstream.relay._asgi.writing import BodyWriter
 from tokenstream.relay.journal import Journal, MemoryJournal
 from tokenstream.relay.journal._memory import MemoryStorage
 
@@ -150,13 +150,13 @@ async def test_ids_stand_in_the_last_event_of_each_position() -> None:
 async def test_events_are_encoded_once_for_all_readers(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundred readers of one protocol share the bytes, and a second protocol makes its own."""
     made: list[Any] = []
-    feed = Body.feed
+    feed = BodyWriter.feed
 
     def counted(self: Any, events: Any) -> Any:
         made.extend(event for event in events if isinstance(event, TextDelta))
         return feed(self, events)
 
-    monkeypatch.setattr(Body, "feed", counted)
+    monkeypatch.setattr(BodyWriter, "feed", counted)
     async with _journal() as journal:
         answer = Answer()
         id = await journal.start(answer.stream)
@@ -244,7 +244,7 @@ async def test_an_upstream_that_fails_is_an_event_of_the_protocol(monkeypatch: p
             assert "Hel" == message.text
             assert isinstance(error, ProviderError)
             assert b"private" not in client.body
-        monkeypatch.setattr(Body, "fail", lambda *_: None)
+        monkeypatch.setattr(BodyWriter, "fail", lambda *_: None)
         with pytest.raises(ProviderError):
             await _followed(journal, id, protocol="cohere")
 

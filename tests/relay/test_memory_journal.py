@@ -16,7 +16,7 @@ from tokenstream import relay
 from tokenstream.errors import MisuseError
 from tokenstream.events import TextDelta
 from tokenstream.relay.journal import Journal, JournalUnavailable, MemoryJournal
-from tokenstream.relay.journal._follower import Follower
+from tokenstream.relay.journal._follower import AnswerFollower
 from tokenstream.relay.journal._memory import MemoryStorage
 
 pytestmark = pytest.mark.anyio
@@ -91,7 +91,7 @@ async def test_a_journal_is_used_in_its_block() -> None:
 
 async def test_an_id_that_is_used_again_shows_nothing_of_the_answer_before() -> None:
     """A slow reader still holds an answer that was forgotten: who reads the next one has that one."""
-    held = list[Follower]()
+    held = list[AnswerFollower]()
     async with MemoryJournal(max_answers=1) as journal:
         for owner, text in (("ann", "secret"), ("bob", "other!")):
             await journal.start(Answer(text, over=True).stream, id="id", owner=owner)

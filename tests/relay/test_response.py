@@ -15,7 +15,7 @@ from starlette.middleware.base import BaseHTTPMiddleware
 
 from tests.support.asgi import Client
 from tokenstream.errors import MisuseError, StreamInterrupted
-from tokenstream.relay._asgi.delivery import Pace
+from tokenstream.relay._asgi.delivery import ResponseTiming
 from tokenstream.relay._asgi.outlet import Outlet, Refusal
 from tokenstream.relay._asgi.response import Response, response
 from tokenstream.relay._asgi.shutdown import shut_down
@@ -132,7 +132,7 @@ async def test_signs_of_life_are_sent_in_a_silence_and_never_in_the_middle_of_a_
             yield b"data: %d\n\n" % number
 
     client = Client(slow=lambda: anyio.sleep(0.02))
-    await client.call(response(Scripted(halting), pace=Pace(keep_alive=0.03)))
+    await client.call(response(Scripted(halting), pace=ResponseTiming(keep_alive=0.03)))
 
     assert [b"data: 0", b"data: 1", b"data: 2"] == [
         piece for piece in client.body.split(b"\n\n") if piece[:1] == b"d"
@@ -148,7 +148,7 @@ async def test_the_head_goes_out_when_the_time_to_open_is_over() -> None:
     await early.call(response(Scripted(three, refused)))
     outlet = Scripted(three, refused)
     outlet.opening = 0.2
-    await late.call(response(outlet, pace=Pace(open_within=0.02, keep_alive=None)))
+    await late.call(response(outlet, pace=ResponseTiming(open_within=0.02, keep_alive=None)))
 
     assert (429, b'{"error":{}}', "7") == (early.status, early.body, early.headers["retry-after"])
     assert {"application/json", "12"} == {early.headers["content-type"], early.headers["content-length"]}
@@ -168,7 +168,7 @@ async def test_nothing_is_sent_behind_the_end_while_the_answer_is_let_go_of(refu
             await super().__aexit__(None, None, None)
 
     client = Client()
-    await client.call(response(Slow(three, refusal), pace=Pace(keep_alive=0.02)))
+    await client.call(response(Slow(three, refusal), pace=ResponseTiming(keep_alive=0.02)))
 
     assert client.ended
     assert LIFE not in client.bodies[1:]
@@ -180,7 +180,7 @@ async def test_a_protocol_without_words_for_an_error_breaks_the_response_off() -
     outlet, client = Scripted(three, Refusal(502, b"{}", {}, None, StreamInterrupted("cut"))), Client()
     outlet.opening = 0.1
     with pytest.raises(StreamInterrupted):
-        await client.call(response(outlet, pace=Pace(open_within=0.0)))
+        await client.call(response(outlet, pace=ResponseTiming(open_within=0.0)))
 
     assert (200, [LIFE], False, 1) == (client.status, client.bodies, client.ended, outlet.left)
 
@@ -195,7 +195,7 @@ async def test_a_reader_that_goes_is_noticed_while_nothing_is_sent(
     monkeypatch.setattr("tokenstream.relay._asgi.delivery._PATIENCE", 0.05)
     outlet, client = Scripted(silent), Client(spec=spec)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(client.call, response(outlet, pace=Pace(grace=grace)))
+        tasks.start_soon(client.call, response(outlet, pace=ResponseTiming(grace=grace)))
         await client.until(lambda: b"data: 0" in client.body)
         client.leave()
         started = anyio.current_time()
@@ -213,7 +213,7 @@ async def test_what_comes_after_the_reader_has_gone_is_not_sent(spec: str) -> No
     """In the time of grace the answer is read to its end, and sending raises in no server."""
     outlet, client = Scripted(three), Client(spec=spec)
     client.leave()
-    await client.call(response(outlet, pace=Pace(grace=5.0)))
+    await client.call(response(outlet, pace=ResponseTiming(grace=5.0)))
 
     assert ([], 1) == (outlet.stopped, outlet.left)
 

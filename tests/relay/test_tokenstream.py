@@ -48,9 +48,9 @@ from tokenstream.message import (
     Usage,
 )
 from tokenstream.relay._encoders.tokenstream import (
-    NDJSON,
     End,
-    TokenStream,
+    NDJSONEncoder,
+    TokenStreamEncoder,
     end_record,
     error_record,
     frame,
@@ -81,7 +81,7 @@ class _Read:
     def messages(self) -> list[Message]:
         return [message.model_copy(update={"format": None}) for message in self.stream.messages]
 
-    def written(self, encoder: TokenStream) -> list[bytes]:
+    def written(self, encoder: TokenStreamEncoder) -> list[bytes]:
         chunks = [chunk for event in self.events for chunk in encoder.feed(event)]
         return chunks + encoder.conclude(self.stream.message.ending, self.error)
 
@@ -102,8 +102,8 @@ def _same(sent: _Read, chunks: list[bytes]) -> None:
 
 def _holds(recorded: Recorded) -> None:
     sent = _Read([recorded.body], recorded.format)
-    _same(sent, sent.written(TokenStream(raw=True)))
-    _same(sent, sent.written(NDJSON(ids=True, raw=True)))
+    _same(sent, sent.written(TokenStreamEncoder(raw=True)))
+    _same(sent, sent.written(NDJSONEncoder(ids=True, raw=True)))
 
 
 @pytest.mark.parametrize("recorded", ours(), ids=lambda recorded: recorded.name)
@@ -130,7 +130,12 @@ def _glances(recorded: Recorded) -> None:
     for number, event in enumerate(events):
         if number % 3:
             event.step = "1"
-    for encoder in (TokenStream(), TokenStream(ids=True), NDJSON(ids=True), NDJSON()):
+    for encoder in (
+        TokenStreamEncoder(),
+        TokenStreamEncoder(ids=True),
+        NDJSONEncoder(ids=True),
+        NDJSONEncoder(),
+    ):
         chunks = [chunk for event in events for chunk in encoder.feed(event)] + encoder.conclude("complete")
         cut, plainly = chunks[: len(chunks) // 2], Stream(iter(chunks), format=_Decoding())
         expected, found = list(plainly), _Read(chunks, "tokenstream")
@@ -240,7 +245,7 @@ def _of_one_kind(events: list[Event]) -> list[Event]:
 @settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 def test_any_events_come_through_a_stream_as_they_were(events: list[Event]) -> None:
     """Whatever comes in whatever order, its reader is given the same, as long as parts stay what they are."""
-    encoder = TokenStream(ids=True, raw=True)
+    encoder = TokenStreamEncoder(ids=True, raw=True)
     body = [chunk for event in events for chunk in encoder.feed(event)] + encoder.conclude("complete")
     accumulator = Accumulator()
     for event in events:
@@ -281,7 +286,7 @@ def test_what_is_the_providers_own_stays_in() -> None:
         Restarted(Message(id="msg_secret", provider_data=data, parts=(TextPart(provider_data=data),))),
         told.Unknown("secret", data),
     ]
-    encoder, told_all = TokenStream(), TokenStream(raw=True)
+    encoder, told_all = TokenStreamEncoder(), TokenStreamEncoder(raw=True)
     sent = b"".join(chunk for event in events for chunk in encoder.feed(event))
 
     assert b"secret" not in sent
@@ -305,7 +310,7 @@ def test_a_providers_words_about_an_error_stay_in() -> None:
 def test_what_events_add_up_to_is_not_sent_twice() -> None:
     """The end of a part does not repeat its text; that of a call which is no JSON has it."""
     body = testing.script().text("Hello, ", "world").finish("stop").chunks("openai-chat")
-    sent = b"".join(_Read(body).written(TokenStream()))
+    sent = b"".join(_Read(body).written(TokenStreamEncoder()))
 
     assert sent.count(b"Hello") == 1
     broken = ToolCall(id="a", name="rm", arguments_text="{")
@@ -334,7 +339,7 @@ _ERRORS = [
 @pytest.mark.parametrize("error", _ERRORS, ids=lambda error: type(error).__name__)
 def test_an_error_is_raised_as_it_was(error: StreamError) -> None:
     """Every class of error is raised by the reader, with what it knows and with the partial."""
-    encoder = TokenStream(ids=True)
+    encoder = TokenStreamEncoder(ids=True)
     body = [*encoder.feed(TextDelta("Hel")), *encoder.conclude("failed", error)]
     again = _Read(body).error
 
@@ -349,7 +354,7 @@ def test_an_error_is_raised_as_it_was(error: StreamError) -> None:
 
 def test_a_stopped_answer_is_stopped() -> None:
     """No error is raised for an answer that somebody has stopped; it is not complete."""
-    encoder = TokenStream()
+    encoder = TokenStreamEncoder()
     body = [chunk for event in (TextDelta("Hel"), told.Stopped("off topic")) for chunk in encoder.feed(event)]
     message = Stream([*body, *encoder.conclude("stopped")]).final()
 
@@ -361,7 +366,9 @@ def test_every_cut_is_told() -> None:
     body = testing.script().reasoning("Hm").text("Hello").tool_call("now", {"a": 1}).finish("tool_calls")
     for format in ("tokenstream", "ndjson"):
         whole = b"".join(
-            _Read(body.chunks("openai-chat")).written(TokenStream() if format == "tokenstream" else NDJSON())
+            _Read(body.chunks("openai-chat")).written(
+                TokenStreamEncoder() if format == "tokenstream" else NDJSONEncoder()
+            )
         )
         # The last line may lack its end.
         for place in range(1, len(whole) - 3, 3):
@@ -504,7 +511,7 @@ def test_an_answer_that_begins_again_begins_again() -> None:
     again: list[Event] = [PartStart(TextPart()), TextDelta('[{"a":1},{"a":2}]'), told.Finish("stop")]
     told_ = Restarted(Message.model_construct())
     told_.told_before = True
-    encoder = TokenStream()
+    encoder = TokenStreamEncoder()
     body = [chunk for event in (*events, told_, *again) for chunk in encoder.feed(event)] + encoder.end()
     stream = Stream(iter(body))
 

@@ -7,12 +7,12 @@ import json
 import struct
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.relay._encoders.blocks.aws import packed
+from tokenstream.relay._encoders.blocks.aws import pack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["Typed", "chunk", "converse", "event", "exception", "header", "invoke", "message", "packed"]
+__all__ = ["Typed", "chunk", "converse", "event", "exception", "header", "invoke", "message", "pack"]
 
 _INTEGERS = {2: ">b", 3: ">h", 4: ">i", 5: ">q", 8: ">q"}
 _PADDING = "abcdefghijklmnopqrstuvwxyz"
@@ -41,7 +41,7 @@ def header(name: str, value: Any) -> bytes:
 
 def message(headers: Mapping[str, Any], payload: bytes = b"") -> bytes:
     """Pack a message with headers by name."""
-    return packed(b"".join(header(name, value) for name, value in headers.items()), payload)
+    return pack(b"".join(header(name, value) for name, value in headers.items()), payload)
 
 
 def event(name: str, payload: Mapping[str, Any]) -> bytes:

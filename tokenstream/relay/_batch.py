@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
 
 
-def merged(events: Iterable[Event]) -> Iterator[Event]:
+def merge_deltas(events: Iterable[Event]) -> Iterator[Event]:
     """Yield the same events, with neighbouring deltas of one part merged into one.
 
     Args:
@@ -23,14 +23,14 @@ def merged(events: Iterable[Event]) -> Iterator[Event]:
         >>> [delta.text for delta in merged([TextDelta("Hel"), TextDelta("lo")])]
         ['Hello']
     """
-    for key, group in groupby(events, _lane):
+    for key, group in groupby(events, _merge_key):
         if key is None:
             yield from group
         else:
-            yield _one(list(group))
+            yield _merge_group(list(group))
 
 
-def _lane(event: Event) -> tuple[Any, ...] | None:
+def _merge_key(event: Event) -> tuple[Any, ...] | None:
     """Return the key that mergeable deltas share; None for events that are never merged."""
     kind = event.__class__
     if kind not in _PIECES or (isinstance(event, ReasoningDelta) and event.signature is not None):
@@ -38,7 +38,7 @@ def _lane(event: Event) -> tuple[Any, ...] | None:
     return kind, event.choice, event.part, event.step
 
 
-def _one(deltas: list[Any]) -> Event:
+def _merge_group(deltas: list[Any]) -> Event:
     first: Any = deltas[0]
     if len(deltas) == 1:
         only: Event = first

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tokenstream.stream._reading.host import Host
 
 
-class Beside:
+class SoleReader:
     """Reads a stream that has no other reader.
 
     Args:
@@ -57,13 +57,13 @@ class Beside:
         driver = self._driver
         while True:
             if self._rung or not driver.is_waiting_beside:
-                event = await self.come()
+                event = await self.take_arrived()
                 if event is not None:
                     return event
             if not self._rung:
                 await self._wait()
 
-    async def come(self) -> Event | None:
+    async def take_arrived(self) -> Event | None:
         """Return the next event if it has arrived, else None."""
         self._rung = self._late = False
         driver = self._driver
@@ -91,7 +91,7 @@ class Beside:
         """Wait until something arrives or a deadline passes."""
         driver, loop = self._driver, self._loop
         if loop is None:
-            await self._wait_in_time()
+            await self._wait_with_anyio()
             return
         self._since = driver.clock()
         if not (self._steady and self._timer is not None):
@@ -130,7 +130,7 @@ class Beside:
             driver.expire()
             self.set()
 
-    async def _wait_in_time(self) -> None:
+    async def _wait_with_anyio(self) -> None:
         from anyio import Event, move_on_after
 
         driver, late = self._driver, False

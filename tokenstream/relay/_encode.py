@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PieceT = TypeVar("PieceT")
 
 
-class _Pieces(Generic[PieceT]):
+class _EncodedPieces(Generic[PieceT]):
     """Pieces of an encoded answer, for both kinds of loop.
 
     Args:
@@ -56,7 +56,7 @@ class _Pieces(Generic[PieceT]):
         self._over = True
         if not self._sending.protocol.has_errors:
             raise error
-        self._add(self._sending.failed(error, self._ending))
+        self._add(self._sending.conclude_failed(error, self._ending))
 
     def _add(self, pieces: list[Any]) -> None:
         if self._joins and len(pieces) > 1:
@@ -70,7 +70,7 @@ class _Pieces(Generic[PieceT]):
         return getattr(message, "ending", None)
 
 
-class Encoded(_Pieces[PieceT]):
+class Encoded(_EncodedPieces[PieceT]):
     """The pieces of an answer, in a `for` loop; `close` closes their source."""
 
     def __iter__(self) -> Self:
@@ -107,7 +107,7 @@ class Encoded(_Pieces[PieceT]):
             self._take(event)
 
 
-class AsyncEncoded(_Pieces[PieceT]):
+class AsyncEncoded(_EncodedPieces[PieceT]):
     """The pieces of an answer, in an `async for` loop; `aclose` closes their source."""
 
     def __aiter__(self) -> Self:

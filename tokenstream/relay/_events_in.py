@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError, StreamError
-from tokenstream.relay._beside import Beside
+from tokenstream.relay._beside import SoleReader
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import StreamBase, find_driver
@@ -45,9 +45,9 @@ class EventsIn:
         reader = find_driver(source) if isinstance(source, StreamBase) else None
         self._of_stream = reader is not None
         self._driver = reader if isinstance(reader, AsyncDriver) else None
-        self._beside: Beside | None = None
+        self._sole_reader: SoleReader | None = None
         self._events: Any = None
-        self._look = _look_at(reader)
+        self._look = _look_function(reader)
         self._ready: Callable[[], list[Event]] | None = getattr(source, "ready", None)
         self._failed: Exception | None = None
 
@@ -67,8 +67,8 @@ class EventsIn:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._beside is not None:
-            self._beside.close()
+        if self._sole_reader is not None:
+            self._sole_reader.close()
         if hasattr(self._source, "__aexit__"):
             await self._source.__aexit__(kind, error, traceback)
         elif hasattr(self._source, "aclose"):
@@ -83,23 +83,23 @@ class EventsIn:
         """
         if self._failed is not None:
             raise self._failed
-        if self._beside is not None:
-            return await self._beside.next()
+        if self._sole_reader is not None:
+            return await self._sole_reader.next()
         if self._events is None:
-            self._begin()
+            self._start_reading()
             return await self.next()
         event: Event = await self._events.__anext__()
         return event
 
-    def _begin(self) -> None:
+    def _start_reading(self) -> None:
         host = find_host()
         if self._driver is None or host is None:
             self._events = aiter(self._source)
         else:
-            self._beside = Beside(self._driver, host)
-            self._look = self._beside.come
+            self._sole_reader = SoleReader(self._driver, host)
+            self._look = self._sole_reader.take_arrived
 
-    async def come(self) -> list[Event]:
+    async def take_arrived(self) -> list[Event]:
         """Return the events that have arrived, without waiting; `next` raises how the answer ended."""
         events: list[Event] = [] if self._ready is None else self._ready()
         if self._look is None:
@@ -124,7 +124,7 @@ class EventsIn:
         return False
 
 
-def _look_at(reader: object) -> Callable[[], Awaitable[Event | None]] | None:
+def _look_function(reader: object) -> Callable[[], Awaitable[Event | None]] | None:
     """Return a function that returns the next event if it has arrived; None if the reader has none."""
     if isinstance(reader, ReaderDriver):
         look: Callable[[], Awaitable[Event | None]] = partial(

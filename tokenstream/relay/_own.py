@@ -27,7 +27,7 @@ _VALUES: dict[type, str] = {
 """Field that holds a part, by class of event."""
 
 
-def without_own(event: Event, id: str | None) -> Event | None:
+def strip_private(event: Event, id: str | None) -> Event | None:
     """Return an event without the provider's private ids and fields; None if nothing is left.
 
     Args:
@@ -51,7 +51,7 @@ def without_own(event: Event, id: str | None) -> Event | None:
     elif cls in _VALUES:
         name = _VALUES[cls]
         value = getattr(event, name)
-        bare = _bare(value)
+        bare = _strip_part(value)
         if bare is not value:
             told = copy(event)
             setattr(told, name, bare)
@@ -59,7 +59,7 @@ def without_own(event: Event, id: str | None) -> Event | None:
     return found
 
 
-def _bare(value: Any) -> Any:  # noqa: ANN401 - a part, or None
+def _strip_part(value: Any) -> Any:  # noqa: ANN401 - a part, or None
     if getattr(value, "provider_data", None) is not None:
         return value.model_copy(update={"provider_data": None})
     if getattr(value, "kind", "") == "opaque" and value.data:

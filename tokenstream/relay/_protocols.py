@@ -78,7 +78,7 @@ def protocol(name: str) -> Protocol:
         headers=told,
         life=b": keep-alive\n\n" if events else b"\n" if name in _LINES else b"",
         retry=b"retry: 1000\n\n" if events else b"",
-        has_errors=encoder.failure is not Encoder.failure or encoder.fail is not Encoder.fail,
+        has_errors=encoder.failure is not Encoder.failure or encoder.encode_error is not Encoder.encode_error,
         has_ids=events or name in _LINES,
         messages=encoder.messages,
     )

@@ -11,9 +11,9 @@ from tokenstream._event_base import AnswerEvent, PartEvent
 from tokenstream.errors import MisuseError, StreamError, StreamTruncated
 from tokenstream.events import Finish, Ping, StepDone, StepStart, Stopped, Unknown
 from tokenstream.relay import _encoders as encoders
-from tokenstream.relay._encoders.tokenstream import TokenStream
-from tokenstream.relay._encoders.ui.ag_ui import AGUI
-from tokenstream.relay._own import without_own
+from tokenstream.relay._encoders.tokenstream import TokenStreamEncoder
+from tokenstream.relay._encoders.ui.ag_ui import AGUIEncoder
+from tokenstream.relay._own import strip_private
 from tokenstream.relay._protocols import protocol as known
 from tokenstream.relay._shape import Shaping
 
@@ -63,22 +63,22 @@ class Sending:
                 "one of them out"
             )
         kind = encoders.load(protocol)
-        self._ours = issubclass(kind, TokenStream)
+        self._ours = issubclass(kind, TokenStreamEncoder)
         self._raw = raw
         self._encoder: Any = (
-            kind(drop=drop, ids=ids, raw=raw) if issubclass(kind, TokenStream) else kind(drop=drop)
+            kind(drop=drop, ids=ids, raw=raw) if issubclass(kind, TokenStreamEncoder) else kind(drop=drop)
         )
         self._id: str | None = None
         if not raw and not self._ours:
             self._encoder.id = self._id = id or (f"{kind.made_up}-{token_hex(12)}" if kind.made_up else None)
-        if not raw and isinstance(self._encoder, AGUI):
+        if not raw and isinstance(self._encoder, AGUIEncoder):
             # AG-UI clients keep the messages of all runs of a thread in one list, so ids must not repeat.
             self._encoder.scope = f"{id or token_hex(12)}-"
         if as_payloads:
-            _write_objects(self._encoder)
+            _return_objects(self._encoder)
         self._shaping = None if shape is None else Shaping(shape)
         self._position = 0 if ids and not self._ours else None
-        self._run: _Run | None = None
+        self._run: _RunEnding | None = None
         self._stopped = False
 
     def take(self, event: Event) -> list[Any]:
@@ -110,14 +110,14 @@ class Sending:
         Raises:
             StreamError: The shape has failed.
         """
-        held = self._held()
+        held = self._flush_shape()
         if self._run is not None and ending is None:
             ending = self._run.ending
         if ending is None or ending == "streaming":
             ending = "stopped" if self._stopped else "complete"
         if ending in ("truncated", "failed"):
             broken = StreamTruncated if ending == "truncated" else StreamError
-            return [*held, *self.failed(broken("the answer broke off"), ending)]
+            return [*held, *self.conclude_failed(broken("the answer broke off"), ending)]
         encoder: Encoder = self._encoder
         if self._ours:
             return [*held, *self._encoder.conclude(ending)]
@@ -128,9 +128,9 @@ class Sending:
             encoder.finishes.clear()
         if not encoder.finishes:
             encoder.finishes[0] = Finish(reason)
-        return [*held, *self._numbered(encoder.end())]
+        return [*held, *self._add_id(encoder.end())]
 
-    def failed(self, error: StreamError, ending: Ending | None = None) -> list[Any]:
+    def conclude_failed(self, error: StreamError, ending: Ending | None = None) -> list[Any]:
         """Return the chunks that report an error.
 
         Args:
@@ -140,17 +140,17 @@ class Sending:
         Raises:
             NotExpressible: The protocol has no event for errors.
         """
-        held = self._held()
+        held = self._flush_shape()
         if self._ours:
             return [*held, *self._encoder.conclude(ending, error)]
         words = str(error) if self._raw else None
-        return [*held, *self._numbered(self._encoder.failure(error.kind, words))]
+        return [*held, *self._add_id(self._encoder.failure(error.kind, words))]
 
     # -- within ------------------------------------------------------------------
 
     def _take(self, event: Event) -> list[Any]:
         if event.__class__ is StepStart or event.__class__ is StepDone:
-            self._run = self._run or _Run()
+            self._run = self._run or _RunEnding()
             self._run.take(event)
         elif event.__class__ is Stopped:
             self._stopped = True
@@ -158,7 +158,7 @@ class Sending:
             found: list[Any] = self._encoder.feed(event)
             return found
         if not self._raw:
-            own = without_own(event, self._id)
+            own = strip_private(event, self._id)
             if own is None:
                 return []
             event = own
@@ -166,9 +166,9 @@ class Sending:
         if self._encoder.id is None:
             # A restart resets the encoder, its id included.
             self._encoder.id = self._id
-        return self._numbered(chunks, counts=event.__class__ not in (Ping, Unknown))
+        return self._add_id(chunks, counts=event.__class__ not in (Ping, Unknown))
 
-    def _numbered(self, chunks: list[Any], *, counts: bool = True) -> list[Any]:
+    def _add_id(self, chunks: list[Any], *, counts: bool = True) -> list[Any]:
         """Return an event's chunks with its id on the last: a reader with fewer does not have the event."""
         if self._position is None or not counts:
             return chunks
@@ -177,7 +177,7 @@ class Sending:
             chunks = [*chunks[:-1], b"id: %d\n%b" % (self._position, chunks[-1])]
         return chunks
 
-    def _held(self) -> list[Any]:
+    def _flush_shape(self) -> list[Any]:
         """Return the chunks of text that the shape has held back."""
         if self._shaping is None:
             return []
@@ -186,7 +186,7 @@ class Sending:
         return [chunk for each in events for chunk in self._take(each)]
 
 
-class _Run:
+class _RunEnding:
     """The ending of a run, derived from its steps."""
 
     def __init__(self) -> None:
@@ -208,14 +208,14 @@ class _Run:
         return endings.get(self._last, "complete")
 
 
-def _write_objects(encoder: Any) -> None:  # noqa: ANN401 - an encoder whose output methods are replaced
+def _return_objects(encoder: Any) -> None:  # noqa: ANN401 - an encoder whose output methods are replaced
     """Make an encoder return JSON objects instead of bytes.
 
     Raises:
         MisuseError: Its payloads are not objects.
     """
-    if isinstance(encoder, TokenStream):
-        encoder.bordered = _numbered_object  # type: ignore[method-assign, assignment]
+    if isinstance(encoder, TokenStreamEncoder):
+        encoder.frame_record = _numbered_object  # type: ignore[method-assign, assignment]
         return
     if not any(encoder.words.values()):
         raise MisuseError(f"what {encoder.name!r} sends are not JSON objects: use relay.encode()")

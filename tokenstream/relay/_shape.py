@@ -70,7 +70,7 @@ def stages_of(shape: Shape) -> tuple[Callable[[], Any], ...]:
     return tuple(step.make for step in plan.steps)
 
 
-class _Text:
+class _ShapedText:
     """An open text part.
 
     Args:
@@ -83,7 +83,7 @@ class _Text:
     def __init__(self, chain: Chain[str, str], near: TextDelta | PartStart | PartDone) -> None:
         self.chain = chain
         self.place = (near.choice, near.part)
-        self.lane = _lane(near)
+        self.lane = _lane_of(near)
         self.given: list[str] = []
         """Text already passed on."""
         self.waiting: list[Event] = []
@@ -111,9 +111,9 @@ class Shaping:
 
     def __init__(self, shape: Shape) -> None:
         self._stages = stages_of(shape)
-        self._texts: dict[tuple[int, int], _Text] = {}
+        self._texts: dict[tuple[int, int], _ShapedText] = {}
         """Open text parts, by choice and part."""
-        self._last: dict[_Lane, _Text] = {}
+        self._last: dict[_Lane, _ShapedText] = {}
         """Text part written to last, by choice and step."""
         self.error: Exception | None = None
 
@@ -130,28 +130,28 @@ class Shaping:
             case TextDelta():
                 return self._add(event, event.text, now)
             case PartStart() if event.content.kind == "text":
-                return self._start(event, now)
+                return self._start_part(event, now)
             case PartDone():
-                return self._done(event, now)
-            case CitationAdded() if _lane(event) in self._last:
-                self._last[_lane(event)].waiting.append(event)
+                return self._end_part(event, now)
+            case CitationAdded() if _lane_of(event) in self._last:
+                self._last[_lane_of(event)].waiting.append(event)
                 return []
             case Finish():
-                ended = [text for text in self._texts.values() if text.lane == _lane(event)]
-                return [*self._end(ended, now), event]
+                ended = [text for text in self._texts.values() if text.lane == _lane_of(event)]
+                return [*self._end_texts(ended, now), event]
             case Stopped():
-                return [*self._end(self._texts_of(event), now), event]
+                return [*self._end_texts(self._texts_of(event), now), event]
             case Restarted():
                 # Text held back belongs to the abandoned answer.
                 for text in self._texts_of(event):
-                    self._let_go(text)
-                return [_known_restart(event)]
+                    self._forget(text)
+                return [_strip_restart(event)]
             case _:
                 return [event]
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the events held back, since no more will come."""
-        return self._end(list(self._texts.values()), now)
+        return self._end_texts(list(self._texts.values()), now)
 
     def check(self) -> None:
         """Raise `error` if there is one."""
@@ -160,29 +160,29 @@ class Shaping:
 
     # -- within ------------------------------------------------------------------
 
-    def _text_of(self, event: TextDelta | PartStart | PartDone) -> _Text:
+    def _text_of(self, event: TextDelta | PartStart | PartDone) -> _ShapedText:
         place = (event.choice, event.part)
         text = self._texts.get(place)
         if text is None:
             chain: Chain[str, str] = Chain(*[make() for make in self._stages])
-            text = self._texts[place] = _Text(chain, event)
+            text = self._texts[place] = _ShapedText(chain, event)
         self._last[text.lane] = text
         return text
 
-    def _texts_of(self, event: Event) -> list[_Text]:
+    def _texts_of(self, event: Event) -> list[_ShapedText]:
         """Return the open text parts of the event's step, or of the answer outside a run."""
         return [text for text in self._texts.values() if text.lane[1] == event.step]
 
-    def _let_go(self, text: _Text) -> None:
+    def _forget(self, text: _ShapedText) -> None:
         del self._texts[text.place]
         if self._last.get(text.lane) is text:
             del self._last[text.lane]
 
     def _add(self, event: TextDelta | PartStart | PartDone, added: str, now: float) -> list[Event]:
         text = self._text_of(event)
-        return self._given(text, text.chain.feed(added, now=now))
+        return self._emit(text, text.chain.feed(added, now=now))
 
-    def _given(self, text: _Text, pieces: list[str]) -> list[Event]:
+    def _emit(self, text: _ShapedText, pieces: list[str]) -> list[Event]:
         """Return pieces as events, followed by the citations that waited for them."""
         if text.chain.error is not None:
             self.error = text.chain.error
@@ -191,20 +191,20 @@ class Shaping:
         if not deltas:
             return []
         text.given += [delta.text for delta in deltas]
-        found = [_in_step(delta, text.lane[1]) for delta in deltas] + text.waiting
+        found = [_set_step(delta, text.lane[1]) for delta in deltas] + text.waiting
         text.waiting = []
         return found
 
-    def _start(self, event: PartStart, now: float) -> list[Event]:
+    def _start_part(self, event: PartStart, now: float) -> list[Event]:
         content: Any = event.content
         if not content.text:
             self._text_of(event)
             return [event]
         # A part may start with text that no delta repeats.
         bare = PartStart(content.model_copy(update={"text": ""}), choice=event.choice, part=event.part)
-        return [_in_step(bare, event.step), *self._add(event, content.text, now)]
+        return [_set_step(bare, event.step), *self._add(event, content.text, now)]
 
-    def _done(self, event: PartDone, now: float) -> list[Event]:
+    def _end_part(self, event: PartDone, now: float) -> list[Event]:
         text = self._texts.get((event.choice, event.part))
         content: Any = event.content
         found: list[Event] = []
@@ -213,36 +213,36 @@ class Shaping:
                 return [event]
             found = self._add(event, content.text, now)
             text = self._text_of(event)
-        found += self._end([text], now)
+        found += self._end_texts([text], now)
         if content is not None:
             content = content.model_copy(update={"text": "".join(text.given)})
         done = PartDone(content, choice=event.choice, part=event.part)
         # The deltas already carried the text.
         done.told_before = True
-        return [*found, _in_step(done, event.step)]
+        return [*found, _set_step(done, event.step)]
 
-    def _end(self, texts: list[_Text], now: float) -> list[Event]:
+    def _end_texts(self, texts: list[_ShapedText], now: float) -> list[Event]:
         found: list[Event] = []
         for text in texts:
-            self._let_go(text)
-            found += self._given(text, text.chain.end(now=now))
+            self._forget(text)
+            found += self._emit(text, text.chain.end(now=now))
             found += text.waiting
             text.waiting = []
         return found
 
 
-def _lane(event: Event) -> _Lane:
+def _lane_of(event: Event) -> _Lane:
     return event.choice, event.step
 
 
-def _in_step(event: Event, step: str | None) -> Event:
+def _set_step(event: Event, step: str | None) -> Event:
     if step is not None:
         event.step = step
     return event
 
 
-def _known_restart(event: Restarted) -> Event:
+def _strip_restart(event: Restarted) -> Event:
     """Return the event without the abandoned message: the reader has it, and here it is untransformed."""
     known = Restarted(Message.model_construct(), event.error, choice=event.choice)
     known.told_before = True
-    return _in_step(known, event.step)
+    return _set_step(known, event.step)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream.relay._asgi.outlet import error_body
-from tokenstream.relay._asgi.shutdown import break_off, watched
+from tokenstream.relay._asgi.shutdown import break_off, watch_shutdown
 from tokenstream.stream._reading.reader import leave_group
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _GOING_DOWN = error_body("shutdown", "The server is being restarted.", retryable
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class ResponseTiming:
     """Timing of a response."""
 
     open_within: float | None = 10.0
@@ -67,7 +67,9 @@ class Delivery:
         send: ASGI's `send`.
     """
 
-    def __init__(self, outlet: Outlet, head: Head, pace: Pace, receive: Receive, send: Send) -> None:
+    def __init__(
+        self, outlet: Outlet, head: Head, pace: ResponseTiming, receive: Receive, send: Send
+    ) -> None:
         self._outlet = outlet
         self._head = head
         self._pace = pace
@@ -77,7 +79,7 @@ class Delivery:
         """True once the head was sent."""
         self._busy = False
         """True while a message of the answer is being sent."""
-        self._turn: Event | None = None
+        self._heartbeat_sent: Event | None = None
         """Set when the heartbeat being sent is out; None while none is being sent."""
         self._is_whole = False
         """True once sending the last message has begun; nothing may follow it."""
@@ -99,15 +101,15 @@ class Delivery:
         self._scope = CancelScope()
         self._tasks = await create_task_group().__aenter__()
         try:
-            with watched(self._shut_down, self._receive, self._send):
+            with watch_shutdown(self._shut_down, self._receive, self._send):
                 self._tasks.start_soon(self._listen)
                 self._tasks.start_soon(self._stay_alive)
                 with self._scope:
                     await self._deliver()
                 if self._going_down:
-                    await self._part()
+                    await self._send_parting()
                 if self._gone and not self._begun:
-                    await self._miss()
+                    await self._close_unanswered()
         finally:
             self._tasks.cancel_scope.cancel()
             await leave_group(self._tasks)
@@ -122,14 +124,14 @@ class Delivery:
                 return
             async for chunk in outlet:
                 if not self._gone:
-                    await self._tell(chunk)
+                    await self._send_chunk(chunk)
             if not self._gone:
-                await self._tell(b"", more=False)
+                await self._send_chunk(b"", more=False)
 
-    async def _tell(self, chunk: bytes, *, more: bool = True) -> None:
+    async def _send_chunk(self, chunk: bytes, *, more: bool = True) -> None:
         """Send a chunk of the answer, preceded by the head if that was not sent yet."""
-        if self._turn is not None:
-            await self._turn.wait()
+        if self._heartbeat_sent is not None:
+            await self._heartbeat_sent.wait()
         self._busy = True
         await self._write(chunk, more=more)
         self._busy = False
@@ -145,25 +147,25 @@ class Delivery:
             await self._send({"type": "http.response.body", "body": chunk, "more_body": more})
         except OSError:
             # From ASGI 2.4 on, servers report a disconnected client this way.
-            self._leave()
+            self._note_disconnect()
         self._sent_at = time.monotonic()
 
     async def _refuse(self, refusal: Refusal) -> None:
         """Send the response that replaces an answer that never began."""
-        if self._turn is not None:
-            await self._turn.wait()
+        if self._heartbeat_sent is not None:
+            await self._heartbeat_sent.wait()
         if self._gone:
             return
         if self._begun:
             if refusal.late is None and refusal.error is not None:
                 raise refusal.error
-            await self._tell(refusal.late or b"", more=False)
+            await self._send_chunk(refusal.late or b"", more=False)
             return
         self._busy = True
-        await self._answer(refusal.status, refusal.body, dict(refusal.headers))
+        await self._send_whole(refusal.status, refusal.body, dict(refusal.headers))
         self._busy = False
 
-    async def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+    async def _send_whole(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         """Send a complete response at once."""
         self._begun = self._is_whole = True
         told = {"content-type": "application/json", "content-length": str(len(body)), **headers}
@@ -174,7 +176,7 @@ class Delivery:
             await self._send({"type": "http.response.start", "status": status, "headers": pairs})
             await self._send({"type": "http.response.body", "body": body, "more_body": False})
         except OSError:
-            self._leave()
+            self._note_disconnect()
 
     # -- the other tasks -------------------------------------------------------
 
@@ -182,7 +184,7 @@ class Delivery:
         """Wait until the reader disconnects."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self._leave()
+        self._note_disconnect()
 
     async def _stay_alive(self) -> None:
         """Send the head after `open_within`, and heartbeats during silence."""
@@ -198,21 +200,21 @@ class Delivery:
             if wait > 0 or self._busy:
                 await sleep(min(max(wait, _SHORT), pace.keep_alive or _PATIENCE))
             else:
-                await self._give_sign(life if self._begun else b"")
+                await self._send_heartbeat(life if self._begun else b"")
 
-    async def _give_sign(self, life: bytes) -> None:
+    async def _send_heartbeat(self, life: bytes) -> None:
         from anyio import Event
 
-        self._turn = Event()
+        self._heartbeat_sent = Event()
         try:
             await self._write(life)
         finally:
-            self._turn.set()
-            self._turn = None
+            self._heartbeat_sent.set()
+            self._heartbeat_sent = None
 
     # -- ending ----------------------------------------------------------------
 
-    def _leave(self) -> None:
+    def _note_disconnect(self) -> None:
         """Note that the reader has disconnected; the answer ends after the grace period."""
         if not self._gone:
             self._gone = True
@@ -231,26 +233,26 @@ class Delivery:
         self._going_down = True
         self._scope.cancel()
 
-    async def _miss(self) -> None:
+    async def _close_unanswered(self) -> None:
         """Send a status to a reader that left before the head: middleware fails if there is no response."""
         from anyio import move_on_after
 
         with move_on_after(_PARTING_SECONDS):
-            await self._answer(_GONE, b"", {})
+            await self._send_whole(_GONE, b"", {})
 
-    async def _part(self) -> None:
+    async def _send_parting(self) -> None:
         """Send a last chunk on shutdown; abort the connection if the reader is stuck in an earlier one."""
         from anyio import move_on_after
 
         if self._gone or (self._is_whole and not self._busy):
             return
-        stuck = self._busy or self._turn is not None
+        stuck = self._busy or self._heartbeat_sent is not None
         if not stuck:
             with move_on_after(_PARTING_SECONDS) as scope:
                 if self._begun:
                     await self._write(self._outlet.parting(), more=False)
                 else:
-                    await self._answer(503, _GOING_DOWN, {"retry-after": "1"})
+                    await self._send_whole(503, _GOING_DOWN, {"retry-after": "1"})
             stuck = scope.cancelled_caught
         if stuck:
             break_off(self._receive, self._send)

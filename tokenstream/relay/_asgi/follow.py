@@ -8,12 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tokenstream.errors import StreamError
-from tokenstream.relay._asgi.delivery import Pace
+from tokenstream.relay._asgi.delivery import ResponseTiming
 from tokenstream.relay._asgi.opening import refusal_of
 from tokenstream.relay._asgi.outlet import Outlet, Refusal, error_body
 from tokenstream.relay._asgi.response import response
 from tokenstream.relay._asgi.transcript import Transcript
-from tokenstream.relay._asgi.writing import Body
+from tokenstream.relay._asgi.writing import BodyWriter
 from tokenstream.relay.journal._errors import JournalError, JournalUnavailable, UnknownPosition
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class FollowOutlet(Outlet):
         owner: str | None,
         drop: Drop = "all",
     ) -> None:
-        body = Body(protocol, drop=drop)
+        body = BodyWriter(protocol, drop=drop)
         self.id = id
         self.headers: Mapping[str, str] = body.headers
         self.life = body.life
@@ -78,12 +78,12 @@ class FollowOutlet(Outlet):
 
     async def open(self) -> Refusal | None:
         try:
-            after = position_of(self._said)
+            after = parse_position(self._said)
             follower = self.journal.follow(self.id, after=after, owner=self.owner)
             feed = await follower.open()
-            self._transcript = feed.shared(self._key, self._make)
+            self._transcript = feed.product(self._key, self._make)
         except JournalError as error:
-            return refused(error, self._retry)
+            return refusal_for(error, self._retry)
         self._follower, self._has_begun = follower, True
         # The head is sent at once: the answer exists, though its next record may take long.
         live = follower.live_after
@@ -101,17 +101,17 @@ class FollowOutlet(Outlet):
             return self._first
         follower, chunk = self._follower, b""
         while not chunk:
-            if not await self._more():
+            if not await self._wait_for_more():
                 if self._transcript.error is not None:
                     raise self._transcript.error.with_traceback(None)
                 raise StopAsyncIteration
             chunk, follower.position = self._transcript.take(follower.position)
         return chunk
 
-    async def _more(self) -> bool:
+    async def _wait_for_more(self) -> bool:
         """Wait for more; False at the end, or on an error, which the reader learns when it reconnects."""
         try:
-            return await self._follower.more()
+            return await self._follower.wait_for_more()
         except JournalError:
             return False
 
@@ -154,7 +154,7 @@ class StartOutlet(FollowOutlet):
         self._stream = stream
         self._raw = raw
         self._shape = shape
-        self._late = Body(protocol, drop=drop)
+        self._late = BodyWriter(protocol, drop=drop)
 
     async def open(self) -> Refusal | None:
         try:
@@ -169,11 +169,11 @@ class StartOutlet(FollowOutlet):
         except StreamError as error:
             return refusal_of(error, b"".join(self._late.fail(error) or []) or None)
         except JournalError as error:
-            return refused(error, self._retry)
+            return refusal_for(error, self._retry)
         return await super().open()
 
 
-def position_of(said: str | int | None) -> int:
+def parse_position(said: str | int | None) -> int:
     """Parse the position sent by a reader.
 
     Args:
@@ -195,7 +195,7 @@ def position_of(said: str | int | None) -> int:
     return int(said)
 
 
-def refused(error: JournalError, late: bytes = b"") -> Refusal:
+def refusal_for(error: JournalError, late: bytes = b"") -> Refusal:
     """Return the response for a journal's error.
 
     Args:
@@ -260,7 +260,7 @@ def follow(
         ...     return follow(journal, id, last_event_id, protocol="ui-message")
     """
     outlet = FollowOutlet(journal, id, last_event_id, protocol=protocol, owner=owner, drop=drop)
-    return response(outlet, pace=Pace(None, keep_alive), headers=headers)
+    return response(outlet, pace=ResponseTiming(None, keep_alive), headers=headers)
 
 
 async def stop(

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from tokenstream.errors import MisuseError, StreamError, StreamInterrupted
-from tokenstream.relay._asgi.delivery import Pace
+from tokenstream.relay._asgi.delivery import ResponseTiming
 from tokenstream.relay._asgi.opening import refusal_of
 from tokenstream.relay._asgi.outlet import Outlet
 from tokenstream.relay._asgi.response import response
-from tokenstream.relay._asgi.writing import Body
-from tokenstream.relay._batch import merged
+from tokenstream.relay._asgi.writing import BodyWriter
+from tokenstream.relay._batch import merge_deltas
 from tokenstream.relay._events_in import EventsIn
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class AnswerOutlet(Outlet):
         writing: Encodes them.
     """
 
-    def __init__(self, source: AsyncIterable[Event], writing: Body) -> None:
+    def __init__(self, source: AsyncIterable[Event], writing: BodyWriter) -> None:
         self._events = EventsIn(source)
         self._writing = writing
         self.headers = writing.headers
@@ -97,7 +97,7 @@ class AnswerOutlet(Outlet):
         self._given_at = None
         try:
             event = await self._events.next()
-            batch = merged([event, *await self._events.come()]) if slow else (event,)
+            batch = merge_deltas([event, *await self._events.take_arrived()]) if slow else (event,)
             return b"".join(self._writing.feed(batch))
         except StopAsyncIteration:
             self._over = True
@@ -172,7 +172,7 @@ def respond(
         >>> async def endpoint(request: object) -> Response:
         ...     return respond(AsyncStream(["The ", "sky"], format="pieces"), protocol="ui-message")
     """
-    pace = Pace(open_within, keep_alive, grace)
+    pace = ResponseTiming(open_within, keep_alive, grace)
     if journal is not None:
         from tokenstream.relay._asgi.follow import StartOutlet
 
@@ -184,5 +184,5 @@ def respond(
         return response(begun, pace=pace, status=status, headers=told)
     if id is not None or owner is not None:
         raise MisuseError("an answer has an id and an owner only in a journal: pass journal=…")
-    outlet = AnswerOutlet(stream, Body(protocol, ids=ids, raw=raw, shape=shape, drop=drop))
+    outlet = AnswerOutlet(stream, BodyWriter(protocol, ids=ids, raw=raw, shape=shape, drop=drop))
     return response(outlet, pace=pace, status=status, headers=headers)

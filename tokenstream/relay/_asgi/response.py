@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
-from tokenstream.relay._asgi.delivery import Delivery, Pace
+from tokenstream.relay._asgi.delivery import Delivery, ResponseTiming
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,14 +34,14 @@ class Response:
         self,
         outlet: Outlet,
         *,
-        pace: Pace | None = None,
+        pace: ResponseTiming | None = None,
         status: int = 200,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         own = {name.lower(): value for name, value in (headers or {}).items()}
         told = {name.lower(): value for name, value in outlet.headers.items()}
         self._outlet: Outlet | None = outlet
-        self._pace = Pace() if pace is None else pace
+        self._pace = ResponseTiming() if pace is None else pace
         self.status_code = status
         self.raw_headers = [
             (name.encode("latin-1"), value.encode("latin-1")) for name, value in {**told, **own}.items()
@@ -83,7 +83,7 @@ class Response:
 def response(
     outlet: Outlet,
     *,
-    pace: Pace | None = None,
+    pace: ResponseTiming | None = None,
     status: int = 200,
     headers: Mapping[str, str] | None = None,
 ) -> Response:

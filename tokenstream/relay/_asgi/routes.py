@@ -7,12 +7,12 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream.errors import MisuseError, StreamError
-from tokenstream.relay._asgi.delivery import Pace
-from tokenstream.relay._asgi.follow import StartOutlet, follow, refused
+from tokenstream.relay._asgi.delivery import ResponseTiming
+from tokenstream.relay._asgi.follow import StartOutlet, follow, refusal_for
 from tokenstream.relay._asgi.opening import refusal_of
 from tokenstream.relay._asgi.outlet import error_body
 from tokenstream.relay._asgi.response import Response
-from tokenstream.relay._asgi.writing import Body
+from tokenstream.relay._asgi.writing import BodyWriter
 from tokenstream.relay.journal._errors import JournalError, UnknownAnswer
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def routes(
         >>> from tokenstream.relay.journal import MemoryJournal
         >>> app = routes(MemoryJournal(), lambda body: AsyncStream([body["text"]], format="pieces"))
     """
-    Body(protocol, drop=drop)
+    BodyWriter(protocol, drop=drop)
     return Routes(
         journal,
         answer,
@@ -98,7 +98,7 @@ def routes(
     )
 
 
-class _Refused(Exception):
+class _RequestRefused(Exception):
     """A request was refused.
 
     Args:
@@ -151,52 +151,52 @@ class Routes:
             raise MisuseError(f"these routes answer requests over HTTP, and this is {scope['type']!r}")
         try:
             response = await self._dispatch(scope, receive)
-        except _Refused as refusal:
-            response = _Whole(refusal.status, refusal.body, refusal.headers)
+        except _RequestRefused as refusal:
+            response = _JSONResponse(refusal.status, refusal.body, refusal.headers)
         except StreamError as error:
-            response = _of(refusal_of(error, None))
+            response = _response_of(refusal_of(error, None))
         except JournalError as error:
-            response = _of(refused(error))
+            response = _response_of(refusal_for(error))
         await response(scope, receive, send)
 
-    async def _dispatch(self, scope: MutableMapping[str, Any], receive: Receive) -> Response | _Whole:
+    async def _dispatch(self, scope: MutableMapping[str, Any], receive: Receive) -> Response | _JSONResponse:
         path: str = scope["path"].removeprefix(scope.get("root_path", "")).strip("/")
         places, method = path.split("/") if path else [], scope["method"]
         match places:
             case [] if self._answer is not None:
-                _allow(method, "POST")
+                _check_method(method, "POST")
                 return await self._start(scope, receive, self._answer)
             case [id]:
-                _allow(method, "GET", "HEAD")
+                _check_method(method, "GET", "HEAD")
                 return await self._follow(scope, id)
             case [id, "stop"]:
-                _allow(method, "POST")
+                _check_method(method, "POST")
                 return await self._stop(scope, id)
             case _:
-                raise _Refused(404, "not_found", "there is nothing here")
+                raise _RequestRefused(404, "not_found", "there is nothing here")
 
     async def _start(
         self, scope: MutableMapping[str, Any], receive: Receive, answer: Answering
-    ) -> Response | _Whole:
+    ) -> Response | _JSONResponse:
         owner = await self._owner_of(scope)
         given = await self._body(receive)
         try:
             made = answer(given)
             stream = await made if isawaitable(made) else made
         except ValueError:
-            raise _Refused(400, "invalid_request", "the body is not what was expected") from None
+            raise _RequestRefused(400, "invalid_request", "the body is not what was expected") from None
         outlet = StartOutlet(
             stream, self._journal, None, protocol=self._protocol, owner=owner, drop=self._drop
         )
         address = f"{scope.get('root_path', '')}/{outlet.id}"
-        if outlet.headers["content-type"].partition(";")[0] in _header(scope, b"accept"):
-            pace = Pace(self._open_within, self._keep_alive)
+        if outlet.headers["content-type"].partition(";")[0] in _read_header(scope, b"accept"):
+            pace = ResponseTiming(self._open_within, self._keep_alive)
             return Response(outlet, pace=pace, headers={"location": address})
         id = await self._journal.start(stream, id=outlet.id, owner=owner, open_within=self._open_within)
-        return _Whole(201, {"id": id}, {"location": address})
+        return _JSONResponse(201, {"id": id}, {"location": address})
 
     async def _follow(self, scope: MutableMapping[str, Any], id: str) -> Response:
-        said = _header(scope, b"last-event-id") or _after(scope)
+        said = _read_header(scope, b"last-event-id") or _read_after(scope)
         owner = await self._owner_of(scope)
         return follow(
             self._journal,
@@ -208,11 +208,11 @@ class Routes:
             drop=self._drop,
         )
 
-    async def _stop(self, scope: MutableMapping[str, Any], id: str) -> _Whole:
+    async def _stop(self, scope: MutableMapping[str, Any], id: str) -> _JSONResponse:
         state = await self._journal.stop(id, owner=await self._owner_of(scope))
         if state == "unknown":
             raise UnknownAnswer("no answer has this id")
-        return _Whole(200, {"state": state})
+        return _JSONResponse(200, {"state": state})
 
     async def _owner_of(self, scope: MutableMapping[str, Any]) -> str | None:
         if self._owner is None:
@@ -221,7 +221,7 @@ class Routes:
             owner = self._owner(scope)
             return await owner if isawaitable(owner) else owner
         except PermissionError:
-            raise _Refused(403, "forbidden", "this is not allowed") from None
+            raise _RequestRefused(403, "forbidden", "this is not allowed") from None
 
     async def _body(self, receive: Receive) -> Any:  # noqa: ANN401 - any JSON value
         """Return the JSON value of a request's body."""
@@ -229,10 +229,10 @@ class Routes:
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
-                raise _Refused(400, "invalid_request", "the body was cut")
+                raise _RequestRefused(400, "invalid_request", "the body was cut")
             body += message.get("body", b"")
             if len(body) > self._max_body:
-                raise _Refused(
+                raise _RequestRefused(
                     413, "too_large", f"the body is larger than {self._max_body:,} bytes", connection="close"
                 )
             if not message.get("more_body", False):
@@ -240,10 +240,10 @@ class Routes:
         try:
             return json.loads(body)
         except (ValueError, RecursionError):
-            raise _Refused(400, "invalid_request", "the body is not JSON") from None
+            raise _RequestRefused(400, "invalid_request", "the body is not JSON") from None
 
 
-class _Whole:
+class _JSONResponse:
     """A complete JSON response.
 
     Args:
@@ -265,16 +265,16 @@ class _Whole:
         await send({"type": "http.response.body", "body": self._body, "more_body": False})
 
 
-def _of(refusal: Refusal) -> _Whole:
-    return _Whole(refusal.status, refusal.body, dict(refusal.headers))
+def _response_of(refusal: Refusal) -> _JSONResponse:
+    return _JSONResponse(refusal.status, refusal.body, dict(refusal.headers))
 
 
-def _allow(method: str, *methods: str) -> None:
+def _check_method(method: str, *methods: str) -> None:
     if method not in methods:
-        raise _Refused(405, "not_allowed", "this path has no such method", allow=", ".join(methods))
+        raise _RequestRefused(405, "not_allowed", "this path has no such method", allow=", ".join(methods))
 
 
-def _header(scope: MutableMapping[str, Any], name: bytes) -> str:
+def _read_header(scope: MutableMapping[str, Any], name: bytes) -> str:
     for key, value in scope["headers"]:
         if key.lower() == name:
             found: str = value.decode("latin-1")
@@ -282,7 +282,7 @@ def _header(scope: MutableMapping[str, Any], name: bytes) -> str:
     return ""
 
 
-def _after(scope: MutableMapping[str, Any]) -> str:
+def _read_after(scope: MutableMapping[str, Any]) -> str:
     """Return the query parameter `after`, for readers that cannot set a header; "" if absent."""
     for pair in scope.get("query_string", b"").decode("latin-1").split("&"):
         name, _, value = pair.partition("=")

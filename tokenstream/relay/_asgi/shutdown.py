@@ -61,7 +61,7 @@ def break_off(receive: object, send: object) -> None:
         receive: ASGI's `receive`, wrapped or not.
         send: ASGI's `send`, wrapped or not.
     """
-    for owner in _owners(receive, send):
+    for owner in _find_owners(receive, send):
         kept = getattr(owner, "__dict__", {})
         # uvicorn; hypercorn on asyncio; hypercorn on trio, whose sockets can be closed but not aborted.
         transport = kept.get("transport") or getattr(kept.get("writer"), "transport", None)
@@ -74,7 +74,7 @@ def break_off(receive: object, send: object) -> None:
 
 
 @contextmanager
-def watched(end: Callable[[], None], receive: object, send: object) -> Generator[None, None, None]:
+def watch_shutdown(end: Callable[[], None], receive: object, send: object) -> Generator[None, None, None]:
     """Call a function if the server shuts down while the block runs.
 
     Args:
@@ -89,7 +89,7 @@ def watched(end: Callable[[], None], receive: object, send: object) -> Generator
         watch = _watches.get(host.loop)
         if watch is None:
             watch = _watches[host.loop] = _Watch(host)
-    entry = (end, tuple(_signs(receive, send)))
+    entry = (end, tuple(_find_signs(receive, send)))
     watch.add(entry)
     try:
         yield
@@ -134,7 +134,7 @@ class _Watch:
 
     def look(self) -> None:
         """End the responses whose server is shutting down."""
-        everything = _signalled()
+        everything = _is_exiting()
         for end, signs in list(self._entries.values()):
             if everything or any(sign() for sign in signs):
                 end()
@@ -168,30 +168,30 @@ _watches: dict[object, _Watch] = {}
 _lock = threading.RLock()
 
 
-def _signalled() -> bool:
+def _is_exiting() -> bool:
     """Return True if the server that handles SIGTERM is shutting down."""
     server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
     return getattr(server, "should_exit", None) is True
 
 
-def _signs(receive: object, send: object) -> Iterator[Callable[[], bool]]:
+def _find_signs(receive: object, send: object) -> Iterator[Callable[[], bool]]:
     """Yield the check that detects a shutdown of the server inside `receive` and `send`."""
-    for owner in _owners(receive, send):
+    for owner in _find_owners(receive, send):
         kept = getattr(owner, "__dict__", {})
         terminated = getattr(kept.get("context"), "terminated", None)
         if terminated is not None:
             yield terminated.is_set
             return
         if kept.get("keep_alive") is True and "on_response" in kept:
-            yield partial(_no_longer_kept, kept)
+            yield partial(_is_dropped, kept)
             return
 
 
-def _no_longer_kept(kept: dict[str, Any]) -> bool:
+def _is_dropped(kept: dict[str, Any]) -> bool:
     return kept["keep_alive"] is False
 
 
-def _owners(*wrapped: object) -> Iterator[object]:
+def _find_owners(*wrapped: object) -> Iterator[object]:
     """Yield the objects whose methods are finally called, from the outermost inwards.
 
     Only functions, methods and partials are inspected: reading an attribute of any other

@@ -23,7 +23,7 @@ class Gone(Exception):
     """The client has disconnected."""
 
 
-class Socket(ABC):
+class ServerSocket(ABC):
     """One WebSocket connection.
 
     Args:
@@ -32,7 +32,7 @@ class Socket(ABC):
 
     def __init__(self, of: Any) -> None:  # noqa: ANN401 - one of several frameworks' types
         self._of = of
-        self._left: tuple[type[Exception], ...] = (OSError, *_known())
+        self._left: tuple[type[Exception], ...] = (OSError, *_imported_disconnects())
 
     @property
     def wrapped(self) -> tuple[object, object]:
@@ -83,7 +83,7 @@ class Socket(ABC):
             raise Gone from error
 
 
-class _OfASGI(Socket):
+class _OfASGI(ServerSocket):
     """A WebSocket of Starlette, FastAPI or Litestar."""
 
     async def open(self) -> None:
@@ -106,7 +106,7 @@ class _OfASGI(Socket):
         await self._of.send({"type": "websocket.send", kind: message})
 
 
-class _OfWebsockets(Socket):
+class _OfWebsockets(ServerSocket):
     """A connection of the package `websockets`."""
 
     @property
@@ -124,7 +124,7 @@ class _OfWebsockets(Socket):
         await self._of.send(message)
 
 
-def socket_of(ws: object) -> Socket:
+def socket_of(ws: object) -> ServerSocket:
     """Return the connection for a framework's object, chosen by its methods.
 
     Raises:
@@ -139,7 +139,7 @@ def socket_of(ws: object) -> Socket:
     )
 
 
-def _known() -> Iterator[type[Exception]]:
+def _imported_disconnects() -> Iterator[type[Exception]]:
     for module, name in _LEFT:
         found = sys.modules.get(module)
         if found is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream.decoder import Decoder
-from tokenstream.relay._asgi.writing import Body
+from tokenstream.relay._asgi.writing import BodyWriter
 from tokenstream.relay._encoders.tokenstream import End, frame, line, read_record
 from tokenstream.relay.journal._errors import AnswerExpired
 
@@ -40,7 +40,7 @@ class Transcript:
 
     def __init__(self, feed: Feed, protocol: str, drop: Drop) -> None:
         # The same id in every process, so that a reader may reconnect to another one.
-        body = Body(protocol, drop=drop, id=feed.id)
+        body = BodyWriter(protocol, drop=drop, id=feed.id)
         self.headers = body.headers
         self.life = body.life
         self.retry = body.retry
@@ -55,7 +55,7 @@ class Transcript:
         """Cache of the last joined chunk: position after which it begins, last position known, bytes, and its
         own last position.
         """
-        self._encode = self.plain or _Encoding(body, self).chunk
+        self._encode = self.plain or _Transcoder(body, self).chunk
         if self.plain is None and feed.first > 1:
             raise AnswerExpired(f"the beginning of the answer was trimmed, and {protocol!r} needs it")
 
@@ -106,7 +106,7 @@ class Transcript:
             held.append(encode(position, records[len(held)]))
 
 
-class _Encoding:
+class _Transcoder:
     """Decodes records, and encodes their events in another protocol.
 
     Args:
@@ -114,7 +114,7 @@ class _Encoding:
         transcript: Receives the error that the protocol cannot express.
     """
 
-    def __init__(self, body: Body, transcript: Transcript) -> None:
+    def __init__(self, body: BodyWriter, transcript: Transcript) -> None:
         self._body = body
         self._transcript = transcript
         self._decoder = Decoder("tokenstream")
@@ -123,13 +123,13 @@ class _Encoding:
     def chunk(self, position: int, record: bytes) -> bytes:
         """Return the bytes for the record at a position; empty if the protocol does not express it."""
         events = self._decoder.feed(frame(position, record))
-        chunk = b"".join(self._body.feed(events) + self._last(record))
+        chunk = b"".join(self._body.feed(events) + self._encode_end(record))
         if chunk and self._has_ids:
             # The id goes before the blank line that ends the last event.
             return b"%bid: %d\n\n" % (chunk[:-1], position)
         return chunk
 
-    def _last(self, record: bytes) -> list[bytes]:
+    def _encode_end(self, record: bytes) -> list[bytes]:
         if not record.startswith((b'{"type":"end"', b'{"type":"error"')):
             return []
         end = read_record(record)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import ProtocolError, StreamError, StreamInterrupted
-from tokenstream.relay._asgi.shutdown import watched
+from tokenstream.relay._asgi.shutdown import watch_shutdown
 from tokenstream.relay._asgi.sockets import Gone, socket_of
-from tokenstream.relay._asgi.writing import Messages
-from tokenstream.relay._batch import merged
+from tokenstream.relay._asgi.writing import MessageWriter
+from tokenstream.relay._batch import merge_deltas
 from tokenstream.relay._events_in import EventsIn
 from tokenstream.stream._reading.reader import leave_group
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable
 
     from tokenstream.events import Event
-    from tokenstream.relay._asgi.sockets import Socket
+    from tokenstream.relay._asgi.sockets import ServerSocket
     from tokenstream.relay._shape import Shape
     from tokenstream.turns import Drop
 
@@ -33,7 +33,7 @@ _TOO_LARGE, _MALFORMED, _UNKNOWN, _RESTART = 1009, 1007, 1008, 1012
 """Close codes: RFC 6455 section 7.4.1, and IANA's registry."""
 
 
-class _Refused(Exception):
+class _MessageRefused(Exception):
     """The client has sent a message that the protocol does not allow.
 
     Args:
@@ -51,7 +51,13 @@ class _Conversation:
     """Sends one answer while listening to the client."""
 
     def __init__(
-        self, socket: Socket, events: EventsIn, messages: Messages, *, keep_alive: float | None, grace: float
+        self,
+        socket: ServerSocket,
+        events: EventsIn,
+        messages: MessageWriter,
+        *,
+        keep_alive: float | None,
+        grace: float,
     ) -> None:
         self._socket = socket
         self._events = events
@@ -59,7 +65,7 @@ class _Conversation:
         self._keep_alive = keep_alive
         self._grace = grace
         self._gone = False
-        self._refused: _Refused | None = None
+        self._refused: _MessageRefused | None = None
         self._going_down = False
         self._stopped = False
         """True once the client has stopped the answer."""
@@ -74,7 +80,7 @@ class _Conversation:
         await self._socket.open()
         self._tasks = await create_task_group().__aenter__()
         try:
-            with watched(self._shut_down, *self._socket.wrapped):
+            with watch_shutdown(self._shut_down, *self._socket.wrapped):
                 self._tasks.start_soon(self._listen)
                 if self._keep_alive is not None and self._messages.life:
                     self._tasks.start_soon(self._stay_alive, self._keep_alive, self._messages.life.encode())
@@ -93,12 +99,12 @@ class _Conversation:
             async with self._events:
                 await self._send_all()
             if self._refused is None:
-                await self._tell_last(self._messages.end(self._events.ending))
+                await self._send_last(self._messages.end(self._events.ending))
         except StreamError as error:
             told = self._messages.fail(error)
             if told is None:
                 raise
-            await self._tell_last(told)
+            await self._send_last(told)
 
     async def _send_all(self) -> None:
         slow = False
@@ -107,25 +113,25 @@ class _Conversation:
                 event = await self._events.next()
             except StopAsyncIteration:
                 return
-            batch = merged([event, *await self._events.come()]) if slow else (event,)
+            batch = merge_deltas([event, *await self._events.take_arrived()]) if slow else (event,)
             began = time.monotonic()
-            await self._tell(self._messages.feed(batch))
+            await self._send_chunks(self._messages.feed(batch))
             slow = time.monotonic() - began > _SLOW
 
-    async def _tell_last(self, chunks: list[bytes]) -> None:
+    async def _send_last(self, chunks: list[bytes]) -> None:
         """Stop listening, and send the end; messages that follow it belong to the client's next request."""
         self._hearing.cancel()
-        await self._tell(chunks)
+        await self._send_chunks(chunks)
 
-    async def _tell(self, chunks: list[bytes]) -> None:
+    async def _send_chunks(self, chunks: list[bytes]) -> None:
         self._busy = True
-        for message in self._messages.tell(chunks):
+        for message in self._messages.to_messages(chunks):
             if self._gone:
                 break
             try:
                 await self._socket.send(message)
             except Gone:
-                self._leave()
+                self._note_disconnect()
         self._busy = False
         self._sent_at = time.monotonic()
 
@@ -136,7 +142,7 @@ class _Conversation:
             wait = self._sent_at + seconds - time.monotonic()
             await sleep(max(wait, seconds / 10))
             if not self._busy and time.monotonic() - self._sent_at >= seconds:
-                await self._tell([life])
+                await self._send_chunks([life])
 
     # -- hearing -------------------------------------------------------------
 
@@ -144,17 +150,17 @@ class _Conversation:
         """Wait for one message, since any message ends the answer; later ones are the application's."""
         with self._hearing:
             try:
-                _hear(await self._socket.receive())
+                _check_message(await self._socket.receive())
             except Gone:
-                self._leave()
-            except _Refused as refused:
+                self._note_disconnect()
+            except _MessageRefused as refused:
                 self._refused = refused
                 self._tasks.start_soon(self._stop, "the client broke the protocol")
             else:
                 self._stopped = True
                 self._tasks.start_soon(self._stop, "the client has stopped it")
 
-    def _leave(self) -> None:
+    def _note_disconnect(self) -> None:
         if not self._gone:
             self._gone = True
             self._tasks.start_soon(self._stop_later)
@@ -188,34 +194,34 @@ class _Conversation:
             try:
                 if self._refused is not None:
                     error = ProtocolError(self._refused.reason)
-                    await self._tell(self._messages.fail(error) or [])
+                    await self._send_chunks(self._messages.fail(error) or [])
                     await self._socket.close(self._refused.code, self._refused.reason)
                 elif self._going_down:
                     told = self._messages.fail(StreamInterrupted("the relay's server was shut down"))
-                    await self._tell(told or [])
+                    await self._send_chunks(told or [])
                     await self._socket.close(_RESTART, "the server is being restarted")
                 elif self._stopped and self._scope.cancelled_caught:
-                    await self._tell_last(self._messages.end("stopped"))
+                    await self._send_last(self._messages.end("stopped"))
             except Gone:
                 self._gone = True
 
 
-def _hear(message: str | bytes) -> None:
+def _check_message(message: str | bytes) -> None:
     """Check that a client's message is the only one allowed, `{"type":"stop"}`.
 
     Raises:
         _Refused: It is anything else.
     """
     if len(message) > _LARGEST:
-        raise _Refused(_TOO_LARGE, f"a message must not have more than {_LARGEST} bytes")
+        raise _MessageRefused(_TOO_LARGE, f"a message must not have more than {_LARGEST} bytes")
     try:
         told = decode(message)
     except ProtocolError:
-        raise _Refused(_MALFORMED, "a message must be a JSON object") from None
+        raise _MessageRefused(_MALFORMED, "a message must be a JSON object") from None
     if not is_dict(told):
-        raise _Refused(_MALFORMED, "a message must be a JSON object")
+        raise _MessageRefused(_MALFORMED, "a message must be a JSON object")
     if told != {"type": "stop"}:
-        raise _Refused(_UNKNOWN, 'while an answer is sent, only {"type":"stop"} may be sent')
+        raise _MessageRefused(_UNKNOWN, 'while an answer is sent, only {"type":"stop"} may be sent')
 
 
 async def websocket(
@@ -265,5 +271,5 @@ async def websocket(
         ...         await websocket(ws, aconnect("https://api.example/v1/chat/completions", json=payload))
     """
     socket, events = socket_of(ws), EventsIn(stream)
-    messages = Messages(protocol, ids=ids, raw=raw, shape=shape, drop=drop)
+    messages = MessageWriter(protocol, ids=ids, raw=raw, shape=shape, drop=drop)
     return await _Conversation(socket, events, messages, keep_alive=keep_alive, grace=grace).run()

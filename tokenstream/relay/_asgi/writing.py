@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Ending
 
 
-class Writing(Sending):
+class ChunkWriter(Sending):
     """Encodes an answer in chunks of one protocol event each; takes the options of `Sending`."""
 
     def feed(self, events: Iterable[Event]) -> list[bytes]:
@@ -37,12 +37,12 @@ class Writing(Sending):
     def fail(self, error: StreamError) -> list[bytes] | None:
         """Return the chunks that report an error; None if the protocol has no event for errors."""
         try:
-            return self.failed(error)
+            return self.conclude_failed(error)
         except NotExpressible:
             return None
 
 
-class Body(Writing):
+class BodyWriter(ChunkWriter):
     """Encodes an answer as the body of a response."""
 
     def __init__(self, protocol: str, **options: Any) -> None:  # noqa: ANN401 - the base's
@@ -54,7 +54,7 @@ class Body(Writing):
         self.life, self.retry = known.life, known.retry
 
 
-class Messages(Writing):
+class MessageWriter(ChunkWriter):
     """Encodes an answer as WebSocket messages: JSON text, or binary if the protocol is binary."""
 
     def __init__(self, protocol: str, **options: Any) -> None:  # noqa: ANN401 - the base's
@@ -62,24 +62,24 @@ class Messages(Writing):
         self._framed = self.protocol.media_type.startswith("text/event-stream")
         self.life = '{"type":"ping"}' if self.protocol.name == "ndjson" else ""
 
-    def tell(self, chunks: Iterable[bytes]) -> list[str | bytes]:
+    def to_messages(self, chunks: Iterable[bytes]) -> list[str | bytes]:
         """Return chunks as messages, without the framing that events have in a body.
 
         Args:
             chunks: Chunks that the other methods returned.
         """
         if not self._framed or self.protocol.messages:
-            return [_text(chunk) for chunk in chunks]
+            return [_decode_text(chunk) for chunk in chunks]
         events = [event for chunk in chunks for event in chunk.split(b"\n\n") if event]
-        return [_data(event).decode() for event in events]
+        return [_join_data(event).decode() for event in events]
 
 
-def _text(chunk: bytes) -> str | bytes:
+def _decode_text(chunk: bytes) -> str | bytes:
     try:
         return chunk.decode().removesuffix("\n")
     except UnicodeDecodeError:
         return chunk
 
 
-def _data(event: bytes) -> bytes:
+def _join_data(event: bytes) -> bytes:
     return b"\n".join([line[6:] for line in event.split(b"\n") if line.startswith(b"data: ")])

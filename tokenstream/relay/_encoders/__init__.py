@@ -15,26 +15,26 @@ if TYPE_CHECKING:
 __all__ = ["Encoder", "create", "load", "names"]
 
 _ENCODERS: dict[str, str] = {
-    "openai-chat": "openai.chat.OpenAIChat",
-    "openai-responses": "openai.responses.OpenAIResponses",
-    "openai-completions": "openai.completions.OpenAICompletions",
-    "openai-assistants": "openai.assistants.OpenAIAssistants",
-    "openai-realtime": "openai.realtime.OpenAIRealtime",
-    "anthropic": "blocks.anthropic.Anthropic",
-    "gemini": "google.gemini.Gemini",
-    "gemini-live": "google.gemini_live.GeminiLive",
-    "gemini-interactions": "google.gemini_interactions.GeminiInteractions",
-    "bedrock-converse": "blocks.bedrock_converse.BedrockConverse",
-    "bedrock-invoke": "blocks.bedrock_invoke.BedrockInvoke",
-    "cohere": "blocks.cohere.Cohere",
-    "ollama": "ollama.Ollama",
-    "tgi": "tgi.TGI",
-    "ui-message": "ui.ui_message.UIMessage",
-    "ag-ui": "ui.ag_ui.AGUI",
-    "text": "text.Text",
-    "tokenstream": "tokenstream.TokenStream",
+    "openai-chat": "openai.chat.OpenAIChatEncoder",
+    "openai-responses": "openai.responses.OpenAIResponsesEncoder",
+    "openai-completions": "openai.completions.OpenAICompletionsEncoder",
+    "openai-assistants": "openai.assistants.OpenAIAssistantsEncoder",
+    "openai-realtime": "openai.realtime.OpenAIRealtimeEncoder",
+    "anthropic": "blocks.anthropic.AnthropicEncoder",
+    "gemini": "google.gemini.GeminiEncoder",
+    "gemini-live": "google.gemini_live.GeminiLiveEncoder",
+    "gemini-interactions": "google.gemini_interactions.GeminiInteractionsEncoder",
+    "bedrock-converse": "blocks.bedrock_converse.BedrockConverseEncoder",
+    "bedrock-invoke": "blocks.bedrock_invoke.BedrockInvokeEncoder",
+    "cohere": "blocks.cohere.CohereEncoder",
+    "ollama": "ollama.OllamaEncoder",
+    "tgi": "tgi.TGIEncoder",
+    "ui-message": "ui.ui_message.UIMessageEncoder",
+    "ag-ui": "ui.ag_ui.AGUIEncoder",
+    "text": "text.TextEncoder",
+    "tokenstream": "tokenstream.TokenStreamEncoder",
 }
-_DIALECTS = {"mistral": "openai.mistral.Mistral", "ndjson": "tokenstream.NDJSON"}
+_DIALECTS = {"mistral": "openai.mistral.MistralEncoder", "ndjson": "tokenstream.NDJSONEncoder"}
 """Encoders for dialects: their bytes are read by another format."""
 
 

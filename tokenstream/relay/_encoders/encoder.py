@@ -29,7 +29,7 @@ from tokenstream.events import (
     Unknown,
     UsageUpdate,
 )
-from tokenstream.relay._encoders.pieces import around, is_piece, string, writer
+from tokenstream.relay._encoders.pieces import find_surroundings, is_piece, make_writer, string
 from tokenstream.relay._encoders.vocabulary import PHRASES, Vocabulary
 
 if TYPE_CHECKING:
@@ -45,27 +45,27 @@ Payload: TypeAlias = "tuple[str, Any]"
 Payloads: TypeAlias = "Iterable[Payload]"
 
 _HANDLERS: dict[type, str] = {
-    MessageStart: "begin",
-    PartStart: "open",
-    TextDelta: "text",
-    ReasoningDelta: "reasoning",
-    RefusalDelta: "refusal",
-    ToolCallStart: "call",
-    ToolCallDelta: "arguments",
-    ToolCallDone: "call_done",
-    PartDelta: "fragment",
-    PartDone: "close",
-    CitationAdded: "citation",
-    MediaDelta: "media",
-    UsageUpdate: "count",
-    Finish: "finish",
-    Ping: "ping",
-    Restarted: "restart",
-    Resumed: "resumed",
-    Stopped: "stopped",
-    StepStart: "step",
-    StepDone: "step_done",
-    Unknown: "unknown",
+    MessageStart: "encode_start",
+    PartStart: "encode_part_start",
+    TextDelta: "encode_text",
+    ReasoningDelta: "encode_reasoning",
+    RefusalDelta: "encode_refusal",
+    ToolCallStart: "encode_call",
+    ToolCallDelta: "encode_arguments",
+    ToolCallDone: "encode_call_end",
+    PartDelta: "encode_fragment",
+    PartDone: "encode_part_end",
+    CitationAdded: "encode_citation",
+    MediaDelta: "encode_media",
+    UsageUpdate: "keep_usage",
+    Finish: "keep_finish",
+    Ping: "encode_ping",
+    Restarted: "encode_restart",
+    Resumed: "encode_resumed",
+    Stopped: "encode_stopped",
+    StepStart: "encode_step_start",
+    StepDone: "encode_step_end",
+    Unknown: "encode_unknown",
 }
 """Name of the handler method, by class of event."""
 _KINDS: dict[type, Kind] = {
@@ -142,7 +142,7 @@ class Encoder(Vocabulary):
             chunk = write(event)
             if chunk is not None:
                 return [chunk]
-        if self._is_replaced or self._left_out(event):
+        if self._is_replaced or self._is_left_out(event):
             return []
         # Any payload but a single piece may change what the next pieces look like, so forget all writers.
         growing, self._growing = self._growing, {}
@@ -151,7 +151,7 @@ class Encoder(Vocabulary):
         chunks = [self.frame(name, payload) for name, payload in payloads]
         if len(chunks) == 1 and is_piece(event):
             self._growing = growing
-            self._grown(place, event, payloads[0])
+            self._note_piece(place, event, payloads[0])
         if chunks and self._before is not None:
             # The head and a heartbeat are not content yet.
             self._before = [*self._before, event] if isinstance(event, MessageStart | Ping) else None
@@ -161,7 +161,7 @@ class Encoder(Vocabulary):
         """Return the chunks that end the answer; none if it has not finished, or has failed."""
         self._growing.clear()
         over = self.finishes and not self._has_failed
-        return [self.frame(name, payload) for name, payload in self.tail()] if over else []
+        return [self.frame(name, payload) for name, payload in self.encode_tail()] if over else []
 
     def check(self) -> None:
         """Do nothing: an encoder has no remote input that could be invalid."""
@@ -177,9 +177,9 @@ class Encoder(Vocabulary):
         Raises:
             NotExpressible: The format has no event for errors.
         """
-        return [self.frame(name, payload) for name, payload in self.failing(kind, message, code)]
+        return [self.frame(name, payload) for name, payload in self.encode_failure(kind, message, code)]
 
-    def failing(self, kind: ErrorKind, message: str | None, code: str | None) -> list[Payload]:
+    def encode_failure(self, kind: ErrorKind, message: str | None, code: str | None) -> list[Payload]:
         """Return the payloads that `failure` frames.
 
         Args:
@@ -191,66 +191,66 @@ class Encoder(Vocabulary):
             NotExpressible: The format has no event for errors.
         """
         self._growing.clear()
-        payloads = list(self.fail(kind, _SAID[kind] if message is None else message, code))
+        payloads = list(self.encode_error(kind, _SAID[kind] if message is None else message, code))
         self._has_failed = True
         return payloads
 
     # -- handlers for encoders to override: each returns the payloads to send ----
 
-    def begin(self, event: MessageStart) -> Payloads:
+    def encode_start(self, event: MessageStart) -> Payloads:
         """The answer begins; a later `MessageStart` only adds an id or a model that was missing."""
         self.id, self.model = self.id or event.id, self.model or event.model
         return ()
 
-    def head(self) -> Payloads:
+    def encode_head(self) -> Payloads:
         """The payloads that begin an answer."""
         return ()
 
-    def open(self, event: PartStart) -> Payloads:
+    def encode_part_start(self, event: PartStart) -> Payloads:
         """A part begins."""
         return ()
 
-    def text(self, event: TextDelta) -> Payloads:
+    def encode_text(self, event: TextDelta) -> Payloads:
         """More text."""
         raise NotImplementedError
 
-    def reasoning(self, event: ReasoningDelta) -> Payloads:
+    def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
         """More reasoning, or its signature."""
         raise NotImplementedError
 
-    def refusal(self, event: RefusalDelta) -> Payloads:
+    def encode_refusal(self, event: RefusalDelta) -> Payloads:
         """More of a refusal."""
         raise NotImplementedError
 
-    def call(self, event: ToolCallStart) -> Payloads:
+    def encode_call(self, event: ToolCallStart) -> Payloads:
         """A tool call begins."""
         raise NotImplementedError
 
-    def arguments(self, event: ToolCallDelta) -> Payloads:
+    def encode_arguments(self, event: ToolCallDelta) -> Payloads:
         """More of a call's arguments."""
         raise NotImplementedError
 
-    def call_done(self, event: ToolCallDone) -> Payloads:
+    def encode_call_end(self, event: ToolCallDone) -> Payloads:
         """A tool call is complete."""
         return ()
 
-    def fragment(self, event: PartDelta) -> Payloads:
+    def encode_fragment(self, event: PartDelta) -> Payloads:
         """More of a part without a delta class of its own."""
         return ()
 
-    def close(self, event: PartDone) -> Payloads:
+    def encode_part_end(self, event: PartDone) -> Payloads:
         """A part is complete."""
         return ()
 
-    def citation(self, event: CitationAdded) -> Payloads:
+    def encode_citation(self, event: CitationAdded) -> Payloads:
         """A citation."""
         raise NotImplementedError
 
-    def media(self, event: MediaDelta) -> Payloads:
+    def encode_media(self, event: MediaDelta) -> Payloads:
         """More of an image or of audio."""
         raise NotImplementedError
 
-    def count(self, event: UsageUpdate) -> Payloads:
+    def keep_usage(self, event: UsageUpdate) -> Payloads:
         """Nothing yet: token counts are sent at the end.
 
         Raises:
@@ -266,7 +266,7 @@ class Encoder(Vocabulary):
         self.usage = self.usage.model_copy(update=known)
         return ()
 
-    def finish(self, event: Finish) -> Payloads:
+    def keep_finish(self, event: Finish) -> Payloads:
         """Nothing yet: the finish reason is sent at the end.
 
         Raises:
@@ -276,11 +276,11 @@ class Encoder(Vocabulary):
         self.finishes[event.choice] = event
         return ()
 
-    def ping(self, event: Ping) -> Payloads:
+    def encode_ping(self, event: Ping) -> Payloads:
         """A heartbeat."""
         return ()
 
-    def restart(self, event: Restarted) -> Payloads:
+    def encode_restart(self, event: Restarted) -> Payloads:
         """The answer restarts: an error, unless none of its content was sent yet.
 
         Raises:
@@ -288,7 +288,7 @@ class Encoder(Vocabulary):
         """
         if self._before is None:
             self._is_replaced = True
-            return self.failing("network" if event.error is None else event.error.kind, None, None)
+            return self.encode_failure("network" if event.error is None else event.error.kind, None, None)
         before, options = self._before, dict[str, Any](drop=self.drop)
         vars(self).update(vars(type(self)(**options)))
         # The head was sent already, and serves the new answer.
@@ -296,31 +296,31 @@ class Encoder(Vocabulary):
             self.feed(told)
         return ()
 
-    def resumed(self, event: Resumed) -> Payloads:
+    def encode_resumed(self, event: Resumed) -> Payloads:
         """Nothing: the answer goes on over another connection, which its reader does not notice."""
         return ()
 
-    def stopped(self, event: Stopped) -> Payloads:
+    def encode_stopped(self, event: Stopped) -> Payloads:
         """Nothing: a guard has stopped the answer, which breaks off."""
         return ()
 
-    def step(self, event: StepStart) -> Payloads:
+    def encode_step_start(self, event: StepStart) -> Payloads:
         """Nothing: a step begins, whose parts are parts of the answer like any others."""
         return ()
 
-    def step_done(self, event: StepDone) -> Payloads:
+    def encode_step_end(self, event: StepDone) -> Payloads:
         """Nothing: a step of a run is over."""
         return ()
 
-    def unknown(self, event: Unknown) -> Payloads:
+    def encode_unknown(self, event: Unknown) -> Payloads:
         """Nothing: an event of the provider that our vocabulary lacks."""
         return ()
 
-    def tail(self) -> Payloads:
+    def encode_tail(self) -> Payloads:
         """The payloads that end an answer that has finished."""
         raise NotImplementedError
 
-    def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+    def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """The payloads that report an error in the middle of an answer."""
         raise self.refused("an error in the middle of an answer")
 
@@ -331,7 +331,7 @@ class Encoder(Vocabulary):
             name: The event's name; "" for none.
             payload: JSON; or text, sent as it is.
         """
-        lines = payload.encode().split(b"\n") if isinstance(payload, str) else [written(payload)]
+        lines = payload.encode().split(b"\n") if isinstance(payload, str) else [to_json_bytes(payload)]
         named = [b"event: %b\n" % name.encode()] if name else []
         return b"".join([*named, *(b"data: %b\n" % line for line in lines), b"\n"])
 
@@ -340,7 +340,7 @@ class Encoder(Vocabulary):
         if self.has_begun:
             return []
         self.has_begun = True
-        return list(self.head())
+        return list(self.encode_head())
 
     @staticmethod
     def string(text: str) -> bytes:
@@ -373,7 +373,7 @@ class Encoder(Vocabulary):
 
     # -- within ----------------------------------------------------------------
 
-    def _grown(self, place: Place, event: Any, sent: Payload) -> None:  # noqa: ANN401 - a piece
+    def _note_piece(self, place: Place, event: Any, sent: Payload) -> None:  # noqa: ANN401 - a piece
         """Note a piece that was sent as one chunk; from the second one on a writer makes the next."""
         if place not in self._growing:
             if self.steady:
@@ -383,11 +383,11 @@ class Encoder(Vocabulary):
             return
         name, payload = sent
         text = event.fragment if isinstance(event, ToolCallDelta | PartDelta) else event.text
-        found = around(payload, text, partial(self.outline, name), self.string)
+        found = find_surroundings(payload, text, partial(self.outline, name), self.string)
         if found is not None:
-            self._growing[place] = writer(event, self.wrap(event, *found))
+            self._growing[place] = make_writer(event, self.wrap(event, *found))
 
-    def _left_out(self, event: Event) -> bool:
+    def _is_left_out(self, event: Event) -> bool:
         """Return True if an event is to be dropped.
 
         Raises:
@@ -420,18 +420,18 @@ class Encoder(Vocabulary):
 
 
 class WholeCalls:
-    """Mixin that sends a tool call whole: nothing until `call_done`."""
+    """Mixin that sends a tool call whole: nothing until `encode_call_end`."""
 
-    def call(self, event: ToolCallStart) -> Payloads:
+    def encode_call(self, event: ToolCallStart) -> Payloads:
         """Nothing yet: the call is sent when it is complete."""
         return ()
 
-    def arguments(self, event: ToolCallDelta) -> Payloads:
+    def encode_arguments(self, event: ToolCallDelta) -> Payloads:
         """Nothing yet: the call is sent when it is complete."""
         return ()
 
 
-def written(payload: Any, *, allow_nan: bool = True) -> bytes:  # noqa: ANN401 - any JSON value
+def to_json_bytes(payload: Any, *, allow_nan: bool = True) -> bytes:  # noqa: ANN401 - any JSON value
     """Return compact JSON: no spaces, and only the necessary escapes.
 
     Args:

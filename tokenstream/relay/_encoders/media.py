@@ -33,7 +33,7 @@ class Medium:
         self.mime_type = content.mime_type or self.mime_type
         self.url = content.url or self.url
 
-    def told(self, mime_type: str, url: str) -> dict[str, Any] | None:
+    def to_fields(self, mime_type: str, url: str) -> dict[str, Any] | None:
         """Return the API's fields for the content, or for the address; None if neither is known.
 
         Args:
@@ -44,7 +44,7 @@ class Medium:
         place = {"data": b64encode(data).decode()} if data else without_none(**{url: self.url})
         return {**without_none(**{mime_type: self.mime_type}), **place} if place else None
 
-    def address(self, mime_type: str) -> str | None:
+    def to_url(self, mime_type: str) -> str | None:
         """Return a data URL with the content, or the medium's own URL; None if there is neither.
 
         Args:

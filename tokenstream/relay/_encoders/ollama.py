@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.relay._encoders.encoder import Encoder, WholeCalls, written
+from tokenstream.relay._encoders.encoder import Encoder, WholeCalls, to_json_bytes
 from tokenstream.relay._encoders.pieces import string
 from tokenstream.relay._encoders.vocabulary import CREATED
 
@@ -26,7 +26,7 @@ _PER_INPUT_TOKEN, _PER_OUTPUT_TOKEN = 1_000_000, 20_000_000
 """Nanoseconds reported in the statistics."""
 
 
-class Ollama(WholeCalls, Encoder):
+class OllamaEncoder(WholeCalls, Encoder):
     """Encodes an answer as lines of `/api/chat`; tool calls are sent whole and without an id."""
 
     name: ClassVar[str] = "ollama"
@@ -41,16 +41,16 @@ class Ollama(WholeCalls, Encoder):
         """Return text as a JSON string with Go's escapes."""
         return _as_go(string(text))
 
-    def text(self, event: TextDelta) -> Payloads:
+    def encode_text(self, event: TextDelta) -> Payloads:
         """A line with `content`."""
         return [self._line({"role": "assistant", "content": event.text})]
 
-    def reasoning(self, event: ReasoningDelta) -> Payloads:
+    def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
         """A line with `thinking`; a signature is omitted."""
         text = self.unsigned(event)
         return [self._line({"role": "assistant", "content": "", "thinking": text})] if text else ()
 
-    def call_done(self, event: ToolCallDone) -> Payloads:
+    def encode_call_end(self, event: ToolCallDone) -> Payloads:
         """A line with the call.
 
         Raises:
@@ -62,13 +62,13 @@ class Ollama(WholeCalls, Encoder):
         function = {"name": event.call.name, "arguments": arguments}
         return [self._line({"role": "assistant", "content": "", "tool_calls": [{"function": function}]})]
 
-    def tail(self) -> Payloads:
+    def encode_tail(self) -> Payloads:
         """The last line, with the finish reason and the statistics."""
         reason = self.word(self.finishes[0].reason)
         name, line = self._line({"role": "assistant", "content": ""})
         return [(name, {**line, "done": True, "done_reason": reason, **_statistics(self.usage)})]
 
-    def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+    def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """A line with the error's message."""
         return [("", {"error": message})]
 
@@ -81,7 +81,7 @@ class Ollama(WholeCalls, Encoder):
         """
         if isinstance(payload, str):
             return payload.encode() + b"\n"
-        return _as_go(written(payload)) + b"\n"
+        return _as_go(to_json_bytes(payload)) + b"\n"
 
     # -- within ----------------------------------------------------------------
 

@@ -27,14 +27,14 @@ Writer: TypeAlias = "Callable[[Any], bytes | None]"
 _PROBE = "¿piece?"
 
 
-def _unsigned(event: ReasoningDelta) -> str:
+def _unsigned_text(event: ReasoningDelta) -> str:
     """Return the text of reasoning; "" if the event has a signature, too."""
     return event.text if event.signature is None else ""
 
 
 TEXTS: dict[type, Callable[[Any], str]] = {
     TextDelta: attrgetter("text"),
-    ReasoningDelta: _unsigned,
+    ReasoningDelta: _unsigned_text,
     RefusalDelta: attrgetter("text"),
     ToolCallDelta: attrgetter("fragment"),
     PartDelta: attrgetter("fragment"),
@@ -53,7 +53,7 @@ def is_piece(event: object) -> bool:
 
 
 def string(text: str) -> bytes:
-    r"""Return text as a JSON string, in the same bytes as `written` makes.
+    r"""Return text as a JSON string, in the same bytes as `to_json_bytes` makes.
 
     Raises:
         ValueError: It has an unpaired surrogate.
@@ -65,7 +65,7 @@ def string(text: str) -> bytes:
     return to_json(text)
 
 
-def around(payload: Any, text: str, frame: Callable[[Any], bytes], as_json: Wrap) -> Around | None:  # noqa: ANN401 - any JSON value
+def find_surroundings(payload: Any, text: str, frame: Callable[[Any], bytes], as_json: Wrap) -> Around | None:  # noqa: ANN401 - any JSON value
     r"""Return the bytes around a piece in its chunk; None if they cannot be determined.
 
     The piece is replaced by a probe, and the chunk is split at the probe.
@@ -82,12 +82,12 @@ def around(payload: Any, text: str, frame: Callable[[Any], bytes], as_json: Wrap
         >>> around({"type": "text", "delta": "text"}, "text", to_json, string)
     """
     probe = as_json(_PROBE)
-    head, found, tail = frame(_exchanged(payload, text)).partition(probe)
+    head, found, tail = frame(_replace_text(payload, text)).partition(probe)
     # The piece may occur elsewhere in the payload, too.
     return (head, tail) if found and probe not in tail else None
 
 
-def writer(event: Any, wrap: Wrap) -> Writer:  # noqa: ANN401 - a piece
+def make_writer(event: Any, wrap: Wrap) -> Writer:  # noqa: ANN401 - a piece
     """Return a function that makes the chunks of pieces like a given one.
 
     Args:
@@ -95,7 +95,7 @@ def writer(event: Any, wrap: Wrap) -> Writer:  # noqa: ANN401 - a piece
         wrap: Makes the chunk of a text.
     """
     kind = event.__class__
-    read = partial(_of_call, event.id) if kind is ToolCallDelta else TEXTS[kind]
+    read = partial(_fragment_of, event.id) if kind is ToolCallDelta else TEXTS[kind]
 
     def write(event: Any) -> bytes | None:  # noqa: ANN401 - an event of the same place
         text = read(event)
@@ -108,7 +108,7 @@ def writer(event: Any, wrap: Wrap) -> Writer:  # noqa: ANN401 - a piece
     return write
 
 
-def keeping(wrap: Wrap, keep: Callable[[str], object]) -> Wrap:
+def add_recording(wrap: Wrap, keep: Callable[[str], object]) -> Wrap:
     """Return a function that makes the chunk of a text and then records the text.
 
     Args:
@@ -124,7 +124,7 @@ def keeping(wrap: Wrap, keep: Callable[[str], object]) -> Wrap:
     return both
 
 
-def numbered(wrap: Callable[[bytes], Wrap], head: bytes, field: bytes, count: Callable[[], int]) -> Wrap:
+def add_number(wrap: Callable[[bytes], Wrap], head: bytes, field: bytes, count: Callable[[], int]) -> Wrap:
     """Return a function that makes the chunk of a text, with the next event number in it.
 
     Args:
@@ -148,15 +148,15 @@ def numbered(wrap: Callable[[bytes], Wrap], head: bytes, field: bytes, count: Ca
     return both
 
 
-def _of_call(id: str, event: ToolCallDelta) -> str:
+def _fragment_of(id: str, event: ToolCallDelta) -> str:
     """Return the fragment of a call's arguments; "" if the event belongs to another call."""
     return event.fragment if event.id == id else ""
 
 
-def _exchanged(value: Any, text: str) -> Any:  # noqa: ANN401 - any JSON value
+def _replace_text(value: Any, text: str) -> Any:  # noqa: ANN401 - any JSON value
     """Return a JSON value with each string equal to `text` replaced by the probe."""
     if is_dict(value):
-        return {key: _exchanged(each, text) for key, each in value.items()}
+        return {key: _replace_text(each, text) for key, each in value.items()}
     if is_list(value):
-        return [_exchanged(each, text) for each in value]
+        return [_replace_text(each, text) for each in value]
     return _PROBE if isinstance(value, str) and value == text else value

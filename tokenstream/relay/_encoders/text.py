@@ -22,7 +22,7 @@ _ERROR = '"error"'
 _HALF = re.compile(r"[\ud800-\udfff]")
 
 
-class Text(Encoder):
+class TextEncoder(Encoder):
     """Encodes an answer as its text, piece by piece, and `[DONE]`."""
 
     name: ClassVar[str] = "text"
@@ -32,7 +32,7 @@ class Text(Encoder):
     counts: ClassVar[frozenset[str]] = frozenset()
     words: ClassVar[Mapping[FinishReason, str]] = {"stop": ""}
 
-    def text(self, event: TextDelta) -> Payloads:
+    def encode_text(self, event: TextDelta) -> Payloads:
         """A piece of text; one that readers would take for a sentinel or an error is split in two.
 
         With `drop="all"` a carriage return becomes a line feed, and an unpaired surrogate a
@@ -51,10 +51,10 @@ class Text(Encoder):
         border = 1 + text.find("[") if text.strip() == _END else text.startswith("{") and _ERROR in text
         return [("", piece) for piece in (text[:border], text[border:]) if piece]
 
-    def tail(self) -> Payloads:
+    def encode_tail(self) -> Payloads:
         """The sentinel."""
         return [("", _END)]
 
-    def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+    def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """An event named `error`."""
         return [("error", {"error": {"message": message, "type": kind, "code": code}})]

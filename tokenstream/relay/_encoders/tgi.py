@@ -30,7 +30,7 @@ _ERRORS: dict[ErrorKind, str] = {
 """Error types by kind; any other kind is "generation"."""
 
 
-class TGI(Encoder):
+class TGIEncoder(Encoder):
     """Encodes each piece of text as one token; the last token has the whole text and the details.
 
     If the model ended the text, the last token is the special end token. Otherwise it is a
@@ -50,7 +50,7 @@ class TGI(Encoder):
         super().__init__(**options)
         self._pieces: list[str] = []
 
-    def text(self, event: TextDelta) -> Payloads:
+    def encode_text(self, event: TextDelta) -> Payloads:
         """A token."""
         self._pieces.append(event.text)
         return [self._token(_id_of(event.text), event.text)]
@@ -66,7 +66,7 @@ class TGI(Encoder):
 
         return token
 
-    def tail(self) -> Payloads:
+    def encode_tail(self) -> Payloads:
         """The last token, with the whole text and the finish reason."""
         text, word = "".join(self._pieces), self.word(self.finishes[0].reason)
         ended = word == "eos_token"
@@ -82,7 +82,7 @@ class TGI(Encoder):
         id = _END_TOKEN if ended else _id_of("")
         return [self._token(id, self._pieces[-1], special=ended, **whole)]
 
-    def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+    def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """The error's message and type instead of a token."""
         return [("", {"error": message, "error_type": code or _ERRORS.get(kind, "generation")})]
 

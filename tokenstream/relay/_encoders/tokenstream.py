@@ -30,8 +30,7 @@ from tokenstream.events import (
 from tokenstream.formats._wire.tokenstream.parts import EVENTS, FIELDS, event_of
 from tokenstream.formats._wire.tokenstream.words import End, end_of, said_of
 from tokenstream.message import FinishReason, MediaPart, Message, OpaquePart
-from tokenstream.relay._encoders.encoder import Encoder
-from tokenstream.relay._encoders.encoder import written as json_bytes
+from tokenstream.relay._encoders.encoder import Encoder, to_json_bytes
 from tokenstream.relay._encoders.pieces import TEXTS
 from tokenstream.turns import Kind
 
@@ -43,9 +42,9 @@ if TYPE_CHECKING:
     from tokenstream.turns import Drop
 
 __all__ = [
-    "NDJSON",
     "End",
-    "TokenStream",
+    "NDJSONEncoder",
+    "TokenStreamEncoder",
     "end_record",
     "error_record",
     "frame",
@@ -103,14 +102,14 @@ def _piece(event: Any) -> bytes | None:  # noqa: ANN401 - an event
             if len(id) > _LONG or (step and len(step) > _LONG):
                 return None
             # Raises ValueError if a call's id contains the probe: the record is then split into three.
-            head, tail = _around(cls, id, event.choice, event.part, step)
+            head, tail = _surroundings(cls, id, event.choice, event.part, step)
         return b"%b%b%b" % (head, to_json(text), tail)
     except ValueError:
         return None
 
 
 @lru_cache(maxsize=1_000)
-def _around(cls: Any, id: str, choice: int, part: int, step: str | None) -> list[bytes]:  # noqa: ANN401 - an event's class
+def _surroundings(cls: Any, id: str, choice: int, part: int, step: str | None) -> list[bytes]:  # noqa: ANN401 - an event's class
     """Return the bytes before and after the pieces of a part in their records."""
     piece = cls(*([id] if cls is ToolCallDelta else ()), _PROBE, choice=choice, part=part)
     if step is not None:
@@ -143,7 +142,7 @@ def payload_of(event: Event, *, raw: bool = False) -> dict[str, Any] | None:
             continue
         value = getattr(event, name)
         if value is not default and value != default:
-            told[key] = _plain(value, raw=raw)
+            told[key] = _to_plain(value, raw=raw)
     if isinstance(event, StepDone) and event.error and not raw:
         told["error"] = _class_of(event.error)
     if event.step is not None:
@@ -236,7 +235,7 @@ def line(position: int | None, record: bytes) -> bytes:
     return b"%b\n" % record if position is None else b'{"at":%d,%b\n' % (position, record[1:])
 
 
-class TokenStream(Encoder):
+class TokenStreamEncoder(Encoder):
     """Encodes an answer as our own events, one SSE event for each.
 
     Args:
@@ -261,11 +260,11 @@ class TokenStream(Encoder):
     def feed(self, event: Event, *, now: float = 0.0) -> list[bytes]:
         """Return the chunks for an event."""
         if event.__class__ is Ping:
-            return [self.bordered(None, record(event))]
+            return [self.frame_record(None, record(event))]
         if isinstance(event, Finish):
             self.finishes[event.choice] = event
         told = record(event, raw=self.raw)
-        return [self._placed(told)] if told else []
+        return [self._frame_next(told)] if told else []
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
         """Return the chunks that end the answer; none if it has not finished, or has failed."""
@@ -282,7 +281,7 @@ class TokenStream(Encoder):
             return []
         self._is_over = True
         last = end_record(ending) if error is None else error_record(error, raw=self.raw, ending=ending)
-        return [self._placed(last)]
+        return [self._frame_next(last)]
 
     def failure(self, kind: ErrorKind, message: str | None = None, *, code: str | None = None) -> list[bytes]:
         """Return the last record of an answer that failed with an error of the provider, once."""
@@ -290,9 +289,9 @@ class TokenStream(Encoder):
             return []
         self._is_over = True
         error = ProviderError(message or "", kind=kind, code=code)
-        return [self._placed(error_record(error, raw=message is not None))]
+        return [self._frame_next(error_record(error, raw=message is not None))]
 
-    def bordered(self, position: int | None, record: bytes) -> bytes:
+    def frame_record(self, position: int | None, record: bytes) -> bytes:
         """Return a record as an SSE event.
 
         Args:
@@ -301,19 +300,19 @@ class TokenStream(Encoder):
         """
         return frame(position, record)
 
-    def _placed(self, record: bytes) -> bytes:
+    def _frame_next(self, record: bytes) -> bytes:
         if self.position is not None:
             self.position += 1
-        return self.bordered(self.position, record)
+        return self.frame_record(self.position, record)
 
 
-class NDJSON(TokenStream):
+class NDJSONEncoder(TokenStreamEncoder):
     """Encodes an answer as our own events, one JSON line for each."""
 
     name: ClassVar[str] = "ndjson"
     content_type: ClassVar[str] = "application/x-ndjson"
 
-    def bordered(self, position: int | None, record: bytes) -> bytes:
+    def frame_record(self, position: int | None, record: bytes) -> bytes:
         """Return a record as a JSON line."""
         return line(position, record)
 
@@ -342,24 +341,24 @@ def _fields(cls: Any) -> tuple[tuple[str, str, Any], ...]:  # noqa: ANN401 - an 
 _FIELDS = {cls: _fields(cls) for cls in _TYPES}
 
 
-def _plain(value: Any, *, raw: bool) -> Any:  # noqa: ANN401 - any value of an event
+def _to_plain(value: Any, *, raw: bool) -> Any:  # noqa: ANN401 - any value of an event
     """Return a value as JSON; of models, only the fields that differ from their defaults."""
     if value.__class__ is str:
         return value
     if isinstance(value, BaseModel):
-        return _plain_model(value, raw=raw)
+        return _model_to_plain(value, raw=raw)
     if isinstance(value, bytes):
         return b64encode(value).decode()
     if isinstance(value, StreamError):
         return said_of(value, raw=raw)
     if is_dict(value):
-        return {key: _plain(inner, raw=raw) for key, inner in value.items()}
+        return {key: _to_plain(inner, raw=raw) for key, inner in value.items()}
     if value.__class__ in (list, tuple):
-        return [_plain(inner, raw=raw) for inner in value]
+        return [_to_plain(inner, raw=raw) for inner in value]
     return value
 
 
-def _plain_model(value: BaseModel, *, raw: bool) -> dict[str, Any]:
+def _model_to_plain(value: BaseModel, *, raw: bool) -> dict[str, Any]:
     kind = getattr(value, "kind", None)
     told: dict[str, Any] = {} if kind is None else {"kind": kind}
     cls = type(value)
@@ -367,7 +366,7 @@ def _plain_model(value: BaseModel, *, raw: bool) -> dict[str, Any]:
     for name, default in _defaults(cls):
         inner = getattr(value, name)
         if name not in private and inner != default:
-            told[name] = _plain(inner, raw=raw)
+            told[name] = _to_plain(inner, raw=raw)
     return told
 
 
@@ -382,17 +381,17 @@ def _defaults(cls: type[BaseModel]) -> tuple[tuple[str, Any], ...]:
 def written(payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
     """Return JSON in one line that every parser accepts: no NaN, and unpaired surrogates escaped."""
     try:
-        return json_bytes(payload, allow_nan=False)
+        return to_json_bytes(payload, allow_nan=False)
     except (ValueError, TypeError):
-        return json_bytes(_sound(payload), allow_nan=False)
+        return to_json_bytes(_replace_unsound(payload), allow_nan=False)
 
 
-def _sound(value: Any) -> Any:  # noqa: ANN401 - any value
+def _replace_unsound(value: Any) -> Any:  # noqa: ANN401 - any value
     """Return a value with everything that JSON cannot express replaced by null."""
     if is_dict(value):
-        return {str(key): _sound(inner) for key, inner in value.items()}
+        return {str(key): _replace_unsound(inner) for key, inner in value.items()}
     if is_list(value):
-        return [_sound(inner) for inner in value]
+        return [_replace_unsound(inner) for inner in value]
     if isinstance(value, float):
         return value if isfinite(value) else None
     return value if isinstance(value, str | int | bool) else None

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from weakref import WeakSet
 
 from tokenstream.relay.journal._errors import AnswerExpired, JournalError, JournalUnavailable
-from tokenstream.relay.journal._records import interrupted
-from tokenstream.relay.journal._retrying import retrying
+from tokenstream.relay.journal._records import record_interruption
+from tokenstream.relay.journal._retrying import retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ _LINGER = 5.0
 """Seconds that a feed keeps running without followers; a page being reloaded is back within them."""
 
 
-class Shared(Protocol):
+class Product(Protocol):
     """A product of the records, such as their encoded bytes, made once and shared by followers."""
 
     def trim(self, count: int) -> None:
@@ -34,7 +34,7 @@ class Shared(Protocol):
         """
 
 
-SharedT = TypeVar("SharedT", bound=Shared)
+ProductT = TypeVar("ProductT", bound=Product)
 
 
 class Feed:
@@ -62,8 +62,8 @@ class Feed:
         self.followers: WeakSet[object] = WeakSet()
         self._storage = storage
         self._lease = lease
-        self._told = anyio.Event()
-        self._shared: dict[object, Shared] = {}
+        self._changed = anyio.Event()
+        self._products: dict[object, Product] = {}
         self._alone_since: float | None = None
         self._dead_since: float | None = None
 
@@ -84,19 +84,19 @@ class Feed:
 
     async def wait(self) -> None:
         """Wait until more records have arrived, or none will."""
-        await self._told.wait()
+        await self._changed.wait()
 
-    def shared(self, key: object, make: Callable[[Feed], SharedT]) -> SharedT:
+    def product(self, key: object, make: Callable[[Feed], ProductT]) -> ProductT:
         """Return a product of the records that followers share, such as their bytes in a protocol.
 
         Args:
             key: Identifies the product.
             make: Creates it for the first follower that asks.
         """
-        found: Any = self._shared.get(key)
+        found: Any = self._products.get(key)
         if found is None:
-            found = self._shared[key] = make(self)
-        made: SharedT = found
+            found = self._products[key] = make(self)
+        made: ProductT = found
         return made
 
     def fail(self, error: JournalError) -> None:
@@ -107,15 +107,15 @@ class Feed:
         """
         if not self.over and self.error is None:
             self.error = error
-            self._tell()
+            self._notify()
 
     async def run(self) -> None:
         """Read the answer until it ends or nobody follows it any more."""
         import anyio
 
-        while self.error is None and not self.over and not self._is_left():
+        while self.error is None and not self.over and not self._is_abandoned():
             try:
-                page = await retrying(partial(self._storage.read, self.id, self.end, _PAGE), self._lease)
+                page = await retry(partial(self._storage.read, self.id, self.end, _PAGE), self._lease)
                 if page is None or page.state.begin > self.end + 1 or page.state.owner != self.owner:
                     self.fail(AnswerExpired("the next records of this answer are no longer held"))
                     break
@@ -124,7 +124,7 @@ class Feed:
                     self.fail(AnswerExpired("the journal has lost the end of this answer"))
                     break
                 self._take(page)
-                if self._found_dead(page.state):
+                if self._seems_dead(page.state):
                     await self._bury()
                 elif len(page.records) < _PAGE and not self.over:
                     with anyio.move_on_after(self._lease / 4):
@@ -134,7 +134,7 @@ class Feed:
 
     # -- within ------------------------------------------------------------
 
-    def _found_dead(self, state: State) -> bool:
+    def _seems_dead(self, state: State) -> bool:
         """Return True if the producer looked dead twice, a quarter of a lease apart.
 
         One look is not enough: this process or the storage may have been suspended for that long.
@@ -151,30 +151,30 @@ class Feed:
 
     async def _bury(self) -> None:
         """Write the last record on behalf of a dead producer, for followers in all processes."""
-        last = interrupted("the server that produced the answer stopped responding")
-        await retrying(partial(self._storage.bury, self.id, [last]), self._lease)
+        last = record_interruption("the server that produced the answer stopped responding")
+        await retry(partial(self._storage.bury, self.id, [last]), self._lease)
 
     def _take(self, page: Page) -> None:
         """Add a page of records, and drop those that the storage has trimmed."""
         self.records += page.records
         self.over = page.state.over and self.end >= page.state.end
         if page.records or self.over:
-            self._tell()
+            self._notify()
         gone = page.state.begin - self.first
         if gone > max(_SPARE, len(self.records) // 2):
             # Each product must process every record before the record goes.
-            for each in self._shared.values():
+            for each in self._products.values():
                 each.trim(gone)
             del self.records[:gone]
             self.first += gone
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         import anyio
 
-        told, self._told = self._told, anyio.Event()
+        told, self._changed = self._changed, anyio.Event()
         told.set()
 
-    def _is_left(self) -> bool:
+    def _is_abandoned(self) -> bool:
         from anyio import current_time
 
         if self.followers:

@@ -31,7 +31,7 @@ class Entry:
     """True if the record existed before the follower began."""
 
 
-class Follower:
+class AnswerFollower:
     """The records of an answer after a position, in an `async for` loop that ends with the answer.
 
     `Journal.follow` returns it.
@@ -67,7 +67,7 @@ class Follower:
             self.has_all = state.over and self.position == state.end
         return self._feed
 
-    async def more(self) -> bool:
+    async def wait_for_more(self) -> bool:
         """Wait for records after the position; False once the answer has ended.
 
         Raises:
@@ -80,10 +80,10 @@ class Follower:
             if feed.error is not None:
                 raise feed.error.with_traceback(None)
             await feed.wait()
-        self.check()
+        self.check_held()
         return True
 
-    def check(self) -> None:
+    def check_held(self) -> None:
         """Check that the next record is still held.
 
         Raises:
@@ -96,7 +96,7 @@ class Follower:
         return self
 
     async def __anext__(self) -> Entry:
-        if not await self.more() or self._feed is None:
+        if not await self.wait_for_more() or self._feed is None:
             raise StopAsyncIteration
         self.position += 1
         record = self._feed.records[self.position - self._feed.first]

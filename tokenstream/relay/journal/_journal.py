@@ -16,9 +16,9 @@ from tokenstream.relay.journal._errors import (
     UnknownPosition,
 )
 from tokenstream.relay.journal._feed import Feed
-from tokenstream.relay.journal._follower import Follower
+from tokenstream.relay.journal._follower import AnswerFollower
 from tokenstream.relay.journal._producer import Producer, close_stream
-from tokenstream.relay.journal._retrying import retrying
+from tokenstream.relay.journal._retrying import retry
 from tokenstream.stream import Stream
 from tokenstream.stream._said import warn
 
@@ -106,7 +106,7 @@ class Journal:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        tasks = self._running()
+        tasks = self._require_tasks()
         self._is_closing = True
         try:
             if error is None:
@@ -153,7 +153,7 @@ class Journal:
             MisuseError: `stream` is not asynchronous; the journal was not entered; the id is empty or longer
                 than 256 characters; or `shape` returns no text, or is combined with `raw`.
         """
-        tasks = self._running()
+        tasks = self._require_tasks()
         id = secrets.token_urlsafe(24) if id is None else id
         try:
             if isinstance(stream, Stream) or not hasattr(stream, "__aiter__"):
@@ -185,10 +185,10 @@ class Journal:
         self._producers[id] = producer
         tasks.start_soon(self._produce, producer, name=f"producer of the answer {id}")
         if open_within is not None:
-            await _opened(producer, open_within)
+            await _wait_for_first_event(producer, open_within)
         return id
 
-    def follow(self, id: str, *, after: int = 0, owner: str | None = None) -> Follower:
+    def follow(self, id: str, *, after: int = 0, owner: str | None = None) -> AnswerFollower:
         """Return the records of an answer after a position, for an `async for` loop that ends with it.
 
         Each record comes once and in order, first those that exist already, then new ones.
@@ -204,7 +204,7 @@ class Journal:
             UnknownPosition: In the loop: `after` is beyond the last record.
             JournalUnavailable: In the loop: the storage is unreachable, or the journal was exited.
         """
-        return Follower(self, id, after, owner)
+        return AnswerFollower(self, id, after, owner)
 
     async def stop(
         self, id: str, *, owner: str | None = None, reason: str = "stopped by its reader"
@@ -222,13 +222,15 @@ class Journal:
             JournalUnavailable: The storage is unreachable.
         """
         try:
-            await self._state(id, owner)
+            await self._read_state(id, owner)
         except UnknownAnswer:
             return "unknown"
-        asked = await retrying(partial(self._storage.ask_stop, id, reason), self.lease / 4)
+        asked = await retry(partial(self._storage.ask_stop, id, reason), self.lease / 4)
         return "stopped" if asked == "asked" else asked
 
-    async def attach(self, follower: Follower, id: str, after: int, owner: str | None) -> tuple[Feed, State]:
+    async def attach(
+        self, follower: AnswerFollower, id: str, after: int, owner: str | None
+    ) -> tuple[Feed, State]:
         """Register a follower, and return the feed it reads from and the answer's state.
 
         Args:
@@ -240,10 +242,10 @@ class Journal:
         Raises:
             JournalError: The answer or the position does not exist, or the journal cannot be used now.
         """
-        tasks = self._running()
+        tasks = self._require_tasks()
         if self._is_closing:
             raise JournalUnavailable(_CLOSED)
-        state = await self._state(id, owner)
+        state = await self._read_state(id, owner)
         if after < 0 or after > state.end:
             raise UnknownPosition(f"the answer has no position {after} yet")
         if after + 1 < state.begin:
@@ -252,23 +254,23 @@ class Journal:
         # The existing feed may belong to an earlier answer with this id, which has expired or was lost.
         if feed is None or not feed.is_of(state):
             feed = self._feeds[id] = Feed(self._storage, id, state, lease=self.lease)
-            tasks.start_soon(self._feed, feed, name=f"feed of the answer {id}")
+            tasks.start_soon(self._run_feed, feed, name=f"feed of the answer {id}")
         feed.followers.add(follower)
         return feed, state
 
     # -- within ------------------------------------------------------------
 
-    def _running(self) -> TaskGroup:
+    def _require_tasks(self) -> TaskGroup:
         if self._tasks is None:
             raise MisuseError(
                 "a journal must be used inside its `async with` block, in the application's lifespan"
             )
         return self._tasks
 
-    async def _state(self, id: str, owner: str | None) -> State:
+    async def _read_state(self, id: str, owner: str | None) -> State:
         if not 0 < len(id) <= _LONGEST_ID:
             raise UnknownAnswer("no answer has this id")
-        page = await retrying(partial(self._storage.read, id, 0, 0), self.lease / 4)
+        page = await retry(partial(self._storage.read, id, 0, 0), self.lease / 4)
         if page is None or page.state.owner != owner:
             raise UnknownAnswer("no answer has this id")
         return page.state
@@ -290,7 +292,7 @@ class Journal:
             del self._producers[producer.id]
             producer.gone.set()
 
-    async def _feed(self, feed: Feed) -> None:
+    async def _run_feed(self, feed: Feed) -> None:
         try:
             await feed.run()
         except Exception as error:  # noqa: BLE001 - as above
@@ -305,13 +307,13 @@ class Journal:
         import anyio
 
         with anyio.move_on_after(self._drain):
-            await self._producers_gone()
+            await self._wait_for_producers()
         for producer in list(self._producers.values()):
             producer.interrupt(_GOING_DOWN)
         with anyio.move_on_after(self.lease):
-            await self._producers_gone()
+            await self._wait_for_producers()
 
-    async def _producers_gone(self) -> None:
+    async def _wait_for_producers(self) -> None:
         for producer in list(self._producers.values()):
             await producer.gone.wait()
 
@@ -322,7 +324,7 @@ class Journal:
             await self._storage.aclose()
 
 
-async def _opened(producer: Producer, seconds: float) -> None:
+async def _wait_for_first_event(producer: Producer, seconds: float) -> None:
     """Wait for the first event of an answer; raise the error if the answer failed before it."""
     import anyio
 

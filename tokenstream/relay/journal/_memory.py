@@ -21,7 +21,7 @@ _SPARE = 64
 """Trimmed records kept at the start of a list before the list is copied."""
 
 
-class _Answer:
+class _StoredAnswer:
     """One answer, with the newest of its records.
 
     Args:
@@ -31,11 +31,11 @@ class _Answer:
     """
 
     __slots__ = (
+        "_changed",
         "_gone",
         "_held",
         "_records",
         "_stopped",
-        "_told",
         "begin",
         "expires",
         "owner",
@@ -59,7 +59,7 @@ class _Answer:
         self._gone = 0
         """Number of trimmed records still at the start of the list."""
         self._held = 0
-        self._told: Event | None = None
+        self._changed: Event | None = None
         self._stopped: Event | None = None
 
     @property
@@ -88,7 +88,7 @@ class _Answer:
             del self._records[: self._gone]
             self._gone = 0
 
-    def after(self, position: int, limit: int) -> tuple[bytes, ...]:
+    def records_after(self, position: int, limit: int) -> tuple[bytes, ...]:
         at = self._gone + position + 1 - self.begin
         return tuple(self._records[at : at + limit]) if position + 1 >= self.begin else ()
 
@@ -97,13 +97,13 @@ class _Answer:
         self.begin = self.end + 1
         self._records, self._gone, self._held = [], 0, 0
 
-    def change(self) -> Event:
+    def next_change(self) -> Event:
         """Return an event that is set at the next change."""
-        if self._told is None:
+        if self._changed is None:
             from anyio import Event
 
-            self._told = Event()
-        return self._told
+            self._changed = Event()
+        return self._changed
 
     def stop(self) -> Event:
         """Return an event that is set when a stop is requested or the answer has ended."""
@@ -113,9 +113,9 @@ class _Answer:
             self._stopped = Event()
         return self._stopped
 
-    def tell(self) -> None:
+    def notify(self) -> None:
         """Wake the tasks waiting for a change."""
-        told, self._told = self._told, None
+        told, self._changed = self._changed, None
         if told is not None:
             told.set()
         if self._stopped is not None and (self.over or self.reason is not None):
@@ -148,10 +148,10 @@ class MemoryStorage(Storage):
         self._most_bytes = max_bytes
         self._expire = expire
         self._clock = clock
-        self._answers: dict[str, _Answer] = {}
-        self._ended: dict[str, _Answer] = {}
+        self._answers: dict[str, _StoredAnswer] = {}
+        self._ended: dict[str, _StoredAnswer] = {}
         """Answers that have ended and are still held, in order of expiry."""
-        self._expired: dict[str, _Answer] = {}
+        self._expired: dict[str, _StoredAnswer] = {}
         """Answers whose records are gone, in the order in which they will be forgotten."""
 
     async def create(self, id: str, *, owner: str | None, token: str, lease: float) -> bool:
@@ -160,13 +160,13 @@ class MemoryStorage(Storage):
             return answer.token == token
         if len(self._answers) >= self._most_answers:
             self._make_room()
-        self._answers[id] = _Answer(owner, token, self._clock() + lease)
+        self._answers[id] = _StoredAnswer(owner, token, self._clock() + lease)
         return True
 
     async def append(
         self, id: str, token: str, first: int, records: Sequence[bytes], *, lease: float, over: bool = False
     ) -> None:
-        answer = self._of(id, token)
+        answer = self._own_answer(id, token)
         new = records[max(answer.end + 1 - first, 0) :]
         if first > answer.end + 1 or (answer.over and new):
             raise Fenced
@@ -174,10 +174,10 @@ class MemoryStorage(Storage):
         answer.extend(new, self._most_bytes)
         if over and not answer.over:
             self._finish(id, answer)
-        answer.tell()
+        answer.notify()
 
     async def beat(self, id: str, token: str, *, lease: float) -> str | None:
-        answer = self._of(id, token)
+        answer = self._own_answer(id, token)
         answer.until = self._clock() + lease
         return answer.reason
 
@@ -188,7 +188,7 @@ class MemoryStorage(Storage):
         answer.token = None
         answer.extend(records, self._most_bytes)
         self._finish(id, answer)
-        answer.tell()
+        answer.notify()
         return True
 
     async def ask_stop(self, id: str, reason: str) -> Asked:
@@ -199,7 +199,7 @@ class MemoryStorage(Storage):
             return "ended"
         if answer.reason is None:
             answer.reason = reason
-            answer.tell()
+            answer.notify()
         return "asked"
 
     async def read(self, id: str, after: int, limit: int) -> Page | None:
@@ -208,12 +208,12 @@ class MemoryStorage(Storage):
             return None
         alive = not answer.over and answer.until > self._clock()
         state = State(answer.owner, answer.begin, answer.end, answer.over, alive)
-        return Page(state, after + 1, answer.after(after, limit))
+        return Page(state, after + 1, answer.records_after(after, limit))
 
     async def wait(self, id: str, after: int) -> None:
         answer = self._find(id)
         while answer is not None and not answer.over and answer.end <= after:
-            await answer.change().wait()
+            await answer.next_change().wait()
 
     async def wait_stop(self, id: str) -> None:
         answer = self._find(id)
@@ -222,7 +222,7 @@ class MemoryStorage(Storage):
 
     # -- within ------------------------------------------------------------
 
-    def _of(self, id: str, token: str) -> _Answer:
+    def _own_answer(self, id: str, token: str) -> _StoredAnswer:
         """Return the answer of this id if it is the producer's.
 
         Raises:
@@ -233,23 +233,23 @@ class MemoryStorage(Storage):
             raise Fenced
         return answer
 
-    def _find(self, id: str) -> _Answer | None:
+    def _find(self, id: str) -> _StoredAnswer | None:
         now = self._clock()
-        for id_, answer in _due(self._ended, now):
+        for id_, answer in _find_expired(self._ended, now):
             self._let_expire(id_, answer)
-        for id_, _ in _due(self._expired, now - self._expire):
+        for id_, _ in _find_expired(self._expired, now - self._expire):
             del self._expired[id_], self._answers[id_]
         return self._answers.get(id)
 
-    def _finish(self, id: str, answer: _Answer) -> None:
+    def _finish(self, id: str, answer: _StoredAnswer) -> None:
         answer.expires = self._clock() + self._expire
         self._ended[id] = answer
 
-    def _let_expire(self, id: str, answer: _Answer) -> None:
+    def _let_expire(self, id: str, answer: _StoredAnswer) -> None:
         self._ended.pop(id, None)
         self._expired[id] = answer
         answer.drop()
-        answer.tell()
+        answer.notify()
 
     def _make_room(self) -> None:
         """Forget the answer that ended first; if none has, one whose producer has long been dead.
@@ -267,7 +267,7 @@ class MemoryStorage(Storage):
                 id = next(iter(ended))
                 answer = ended.pop(id)
                 answer.drop()
-                answer.tell()
+                answer.notify()
                 del self._answers[id]
                 return
         raise JournalUnavailable(
@@ -275,9 +275,9 @@ class MemoryStorage(Storage):
         )
 
 
-def _due(answers: dict[str, _Answer], now: float) -> list[tuple[str, _Answer]]:
+def _find_expired(answers: dict[str, _StoredAnswer], now: float) -> list[tuple[str, _StoredAnswer]]:
     """Return the answers that have expired, given in order of expiry."""
-    found: list[tuple[str, _Answer]] = []
+    found: list[tuple[str, _StoredAnswer]] = []
     for id, answer in answers.items():
         if answer.expires is None or answer.expires > now:
             break

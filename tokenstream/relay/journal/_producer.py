@@ -20,8 +20,8 @@ from tokenstream.errors import StreamError
 from tokenstream.events import Ping, Stopped
 from tokenstream.relay._encoders.tokenstream import record
 from tokenstream.relay.journal._errors import JournalUnavailable
-from tokenstream.relay.journal._records import ended, ending_of, failed, interrupted
-from tokenstream.relay.journal._retrying import retrying
+from tokenstream.relay.journal._records import ending_of, record_ending, record_failure, record_interruption
+from tokenstream.relay.journal._retrying import retry
 from tokenstream.relay.journal._storage import Fenced
 from tokenstream.stream._said import warn
 
@@ -106,7 +106,7 @@ class Producer:
                 await self._done.wait()
                 tasks.cancel_scope.cancel()
         except anyio.get_cancelled_exc_class():
-            self._end([interrupted("the server ended in the middle of the answer")])
+            self._queue_end([record_interruption("the server ended in the middle of the answer")])
             with anyio.CancelScope(shield=True), anyio.move_on_after(_LAST_WORDS):
                 await self._flush()
             raise
@@ -120,7 +120,7 @@ class Producer:
             reason: The reason, for the answer's readers.
         """
         if self._last is None:
-            self._last = [record(Stopped(reason)), ended("stopped")]
+            self._last = [record(Stopped(reason)), record_ending("stopped")]
             stop = getattr(self._stream, "stop", None)
             if stop is not None:
                 # The stream's own message must end as stopped, too.
@@ -134,7 +134,7 @@ class Producer:
             message: The error message for its readers.
         """
         if self._last is None:
-            self._last = [interrupted(message)]
+            self._last = [record_interruption(message)]
         self._reading.cancel()
 
     # -- reading -------------------------------------------------------------
@@ -144,44 +144,44 @@ class Producer:
         last: list[bytes] | None = None
         try:
             with self._reading:
-                await self._take()
-                last = [ended(ending_of(self._stream))]
+                await self._consume()
+                last = [record_ending(ending_of(self._stream))]
         except StreamError as error:
             if not self.opened.is_set():
                 self.failure = error
-            last = [failed(error, raw=self._raw)]
+            last = [record_failure(error, raw=self._raw)]
         except Exception as error:  # noqa: BLE001 - the bug in one answer must not end all the others
             warn("an answer of a journal could not be produced: %r", error)
-            last = [failed(error)]
-        self._end(last or [interrupted("the answer was cancelled")])
+            last = [record_failure(error)]
+        self._queue_end(last or [record_interruption("the answer was cancelled")])
         self.opened.set()
 
-    async def _take(self) -> None:
+    async def _consume(self) -> None:
         stream = self._stream
         try:
             if hasattr(stream, "__aenter__"):
                 async with stream:
-                    await self._take_events()
+                    await self._consume_events()
             else:
-                await self._take_events()
+                await self._consume_events()
         finally:
             await close_stream(stream)
 
-    async def _take_events(self) -> None:
+    async def _consume_events(self) -> None:
         shaping = self._shaping
         async for event in self._stream:
             if shaping is None:
-                self._add(event)
+                self._queue(event)
             else:
                 for shaped in shaping.feed(event, now=time.monotonic()):
-                    self._add(shaped)
+                    self._queue(shaped)
                 shaping.check()
             if not self.opened.is_set():
                 self.opened.set()
             while self._size > _WAITING and not self._is_lost:
                 await self._room.wait()
 
-    def _add(self, event: Event) -> None:
+    def _queue(self, event: Event) -> None:
         # A heartbeat is not part of the answer.
         told = b"" if event.__class__ is Ping or self._over else record(event, raw=self._raw)
         if told:
@@ -189,7 +189,7 @@ class Producer:
             self._size += len(told)
             self._more.set()
 
-    def _end(self, records: list[bytes]) -> None:
+    def _queue_end(self, records: list[bytes]) -> None:
         """Queue the records that end the answer, once.
 
         Args:
@@ -197,21 +197,21 @@ class Producer:
         """
         if not self._over:
             self._last = records if self._last is None else self._last
-            self._add_held()
+            self._queue_held()
             self._waiting += self._last
             self._size += sum(map(len, self._last))
             self._over = True
             self._more.set()
 
-    def _add_held(self) -> None:
+    def _queue_held(self) -> None:
         """Queue the text that a shape has held back; if the shape fails, its error ends the answer."""
         shaping = self._shaping
         if shaping is None:
             return
         for shaped in shaping.end(now=time.monotonic()):
-            self._add(shaped)
+            self._queue(shaped)
         if shaping.error is not None:
-            self._last = [failed(shaping.error)]
+            self._last = [record_failure(shaping.error)]
 
     # -- writing -------------------------------------------------------------
 
@@ -233,7 +233,7 @@ class Producer:
             batch = tuple(self._waiting[:_BATCH])
             over = self._over and len(batch) == len(self._waiting)
             try:
-                await retrying(partial(self._append, batch, over=over), self._lease)
+                await retry(partial(self._append, batch, over=over), self._lease)
             except (Fenced, JournalUnavailable) as error:
                 self._give_up(error)
                 break
@@ -274,7 +274,7 @@ class Producer:
                     self.stop(reason)
                     await anyio.sleep(pause)
                     # Readers must not wait for a stream that is slow to react to cancellation, or ignores it.
-                    self._end([])
+                    self._queue_end([])
                 with anyio.move_on_after(pause):
                     await self._storage.wait_stop(self.id)
             except Fenced as error:

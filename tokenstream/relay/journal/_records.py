@@ -31,7 +31,7 @@ def ending_of(stream: object) -> Ending:
     return ending
 
 
-def ended(ending: Ending) -> bytes:
+def record_ending(ending: Ending) -> bytes:
     """Return the last record of an answer that ended without an error.
 
     Args:
@@ -44,7 +44,7 @@ def ended(ending: Ending) -> bytes:
     return end_record(ending)
 
 
-def failed(error: BaseException, *, raw: bool = False) -> bytes:
+def record_failure(error: BaseException, *, raw: bool = False) -> bytes:
     """Return the last record of an answer that failed.
 
     An exception other than `StreamError` is a bug of the server; the record reveals nothing about it.
@@ -58,7 +58,7 @@ def failed(error: BaseException, *, raw: bool = False) -> bytes:
     return error_record(StreamError(_BROKEN, kind="server", retryable=False), raw=True)
 
 
-def interrupted(message: str) -> bytes:
+def record_interruption(message: str) -> bytes:
     """Return the last record of an answer whose producer ended before the answer did.
 
     Args:

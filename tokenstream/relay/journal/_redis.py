@@ -56,7 +56,7 @@ class RedisStorage(Storage):
             raise MisuseError(
                 f"prefix={prefix!r} must not be empty, nor have a brace: Redis reads a hash tag there"
             )
-        _check(client)
+        _check_client(client)
         known: Any = client
         if known.connection_pool.max_connections < 2:
             raise MisuseError(
@@ -64,7 +64,7 @@ class RedisStorage(Storage):
             )
         from redis.exceptions import NoScriptError, RedisError
 
-        from tokenstream.relay.journal._redis_bells import Bells
+        from tokenstream.relay.journal._redis_bells import Subscriptions
 
         self._failures = (RedisError, OSError)
         self._unknown = NoScriptError
@@ -72,37 +72,37 @@ class RedisStorage(Storage):
         self._most = max_bytes
         self._expire = expire
         self._client = known
-        self._bells = Bells(known)
+        self._subscriptions = Subscriptions(known)
         # One connection of the pool is reserved for notifications.
         self._turns = asyncio.Semaphore(min(_AT_ONCE, known.connection_pool.max_connections - 1))
 
     async def create(self, id: str, *, owner: str | None, token: str, lease: float) -> bool:
         owned = [0, ""] if owner is None else [1, owner]
-        return bool(await self._run(CREATE, id, token, _ms(lease), self._keep(lease), *owned))
+        return bool(await self._run_script(CREATE, id, token, _to_ms(lease), self._keep_ms(lease), *owned))
 
     async def append(
         self, id: str, token: str, first: int, records: Sequence[bytes], *, lease: float, over: bool = False
     ) -> None:
-        options = [_ms(lease), int(over), _ms(self._expire), self._keep(lease), self._most]
-        if not await self._run(APPEND, id, self._name(id, "news"), token, first, *options, *records):
+        options = [_to_ms(lease), int(over), _to_ms(self._expire), self._keep_ms(lease), self._most]
+        if not await self._run_script(APPEND, id, self._key(id, "news"), token, first, *options, *records):
             raise Fenced
 
     async def beat(self, id: str, token: str, *, lease: float) -> str | None:
-        is_ours, *reason = await self._run(BEAT, id, token, _ms(lease), self._keep(lease))
+        is_ours, *reason = await self._run_script(BEAT, id, token, _to_ms(lease), self._keep_ms(lease))
         if not is_ours:
             raise Fenced
         return reason[0].decode() if reason and reason[0] is not None else None
 
     async def bury(self, id: str, records: Sequence[bytes]) -> bool:
-        options = [self._name(id, "news"), _ms(self._expire), self._most]
-        return bool(await self._run(BURY, id, *options, *records))
+        options = [self._key(id, "news"), _to_ms(self._expire), self._most]
+        return bool(await self._run_script(BURY, id, *options, *records))
 
     async def ask_stop(self, id: str, reason: str) -> Asked:
-        asked: Asked = (await self._run(ASK_STOP, id, self._name(id, "stop"), reason)).decode()
+        asked: Asked = (await self._run_script(ASK_STOP, id, self._key(id, "stop"), reason)).decode()
         return asked
 
     async def read(self, id: str, after: int, limit: int) -> Page | None:
-        found = await self._run(READ, id, after, limit)
+        found = await self._run_script(READ, id, after, limit)
         if found is None:
             return None
         begin, end, over, alive, records, owner, _ = found
@@ -114,39 +114,39 @@ class RedisStorage(Storage):
             page = await self.read(id, after, 0)
             return page is None or page.state.over or page.state.end > after
 
-        await self._bells.wait(
-            self._name(id, "news"), lambda news: news == "over" or int(news) > after, has_changed
+        await self._subscriptions.wait(
+            self._key(id, "news"), lambda news: news == "over" or int(news) > after, has_changed
         )
 
     async def wait_stop(self, id: str) -> None:
         async def has_changed() -> bool:
-            found = await self._run(READ, id, 0, 0)
+            found = await self._run_script(READ, id, 0, 0)
             return found is None or bool(found[2]) or (found[6] is not None)
 
-        await self._bells.wait(self._name(id, "stop"), lambda _: True, has_changed)
+        await self._subscriptions.wait(self._key(id, "stop"), lambda _: True, has_changed)
 
     async def aclose(self) -> None:
-        await self._bells.aclose()
+        await self._subscriptions.aclose()
 
     # -- within ------------------------------------------------------------
 
-    def _name(self, id: str, what: str) -> str:
+    def _key(self, id: str, what: str) -> str:
         # Quoted, since a brace in the id would end the hash tag that keeps an answer's keys on one node.
         return f"{self._prefix}{{{quote(id, safe='')}}}:{what}"
 
-    def _keep(self, lease: float) -> int:
+    def _keep_ms(self, lease: float) -> int:
         """Return the milliseconds for which an answer is kept after the last write."""
-        return _ms(2 * self._expire + 10 * lease + _GRACE)
+        return _to_ms(2 * self._expire + 10 * lease + _GRACE)
 
-    async def _run(self, script: str, id: str, *arguments: Any) -> Any:  # noqa: ANN401 - depends on the script
-        keys = [self._name(id, what) for what in ("state", "records", "alive")]
+    async def _run_script(self, script: str, id: str, *arguments: Any) -> Any:  # noqa: ANN401 - depends on the script
+        keys = [self._key(id, what) for what in ("state", "records", "alive")]
         given = (len(keys), *keys, *arguments)
         run = self._client.execute_command
         try:
             async with self._turns:
                 try:
                     # Replies are raw bytes, even if the client is set up to decode them.
-                    return await run("EVALSHA", _name_of(script), *given, NEVER_DECODE=True)
+                    return await run("EVALSHA", _hash_of(script), *given, NEVER_DECODE=True)
                 except self._unknown:
                     return await run("EVAL", script, *given, NEVER_DECODE=True)
         except self._failures as error:
@@ -199,7 +199,7 @@ class RedisJournal(Journal):
         return await super().__aenter__()
 
 
-def _check(client: object) -> None:
+def _check_client(client: object) -> None:
     """Check that an object is an asyncio client of redis-py.
 
     Raises:
@@ -215,11 +215,11 @@ def _check(client: object) -> None:
         raise MisuseError(f"RedisJournal takes a redis.asyncio.Redis, not a {kind}")
 
 
-def _ms(seconds: float) -> int:
+def _to_ms(seconds: float) -> int:
     return round(seconds * 1000)
 
 
 @cache
-def _name_of(script: str) -> str:
+def _hash_of(script: str) -> str:
     """Return the SHA-1 by which Redis knows a cached script."""
     return sha1(script.encode(), usedforsecurity=False).hexdigest()

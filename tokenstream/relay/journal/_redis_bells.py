@@ -21,37 +21,37 @@ _IDLE = 30.0
 """Seconds after which an unused channel is unsubscribed."""
 
 
-class Bell:
+class Subscription:
     """The subscription to an answer's channel."""
 
-    __slots__ = ("confirmed", "news", "rung", "sure", "used", "waiting")
+    __slots__ = ("confirmed", "is_current", "last_message", "used", "waiting", "woken")
 
     def __init__(self) -> None:
         self.confirmed = asyncio.Event()
         """Set when Redis has confirmed the subscription."""
-        self.rung = asyncio.Event()
+        self.woken = asyncio.Event()
         """Set at the next message, and then replaced."""
-        self.news: str | None = None
+        self.last_message: str | None = None
         """The last message; None if some may have been lost since."""
-        self.sure = False
+        self.is_current = False
         """True once the answer was read after the subscription began, so that no earlier change is missed."""
         self.waiting = 0
         self.used = 0.0
 
-    def ring(self, news: str | None) -> None:
+    def wake(self, last_message: str | None) -> None:
         """Wake the waiting tasks.
 
         Args:
             news: The message; None if some may have been lost.
         """
-        self.news = news
-        if news is None:
-            self.sure = False
-        rung, self.rung = self.rung, asyncio.Event()
-        rung.set()
+        self.last_message = last_message
+        if last_message is None:
+            self.is_current = False
+        woken, self.woken = self.woken, asyncio.Event()
+        woken.set()
 
 
-class Bells:
+class Subscriptions:
     """The subscriptions for all answers that a process waits for.
 
     Args:
@@ -64,7 +64,7 @@ class Bells:
         self._client = client
         self._failures: tuple[type[Exception], ...] = (RedisError, OSError)
         self._pubsub: Any = None
-        self._bells: dict[str, Bell] = {}
+        self._subscriptions: dict[str, Subscription] = {}
         self._reader: asyncio.Task[None] | None = None
         self._changing = asyncio.Lock()
         self._swept = 0.0
@@ -80,23 +80,25 @@ class Bells:
             has_changed: Reads the answer itself; called once per new subscription.
         """
         try:
-            bell = await self._bell(channel)
+            subscription = await self._subscribe(channel)
         except self._failures:
             # Missing notifications are not an error: the caller looks again by itself.
             await asyncio.sleep(_AGAIN)
             return
-        bell.waiting += 1
+        subscription.waiting += 1
         try:
-            await bell.confirmed.wait()
-            if not bell.sure:
-                bell.sure = True
+            await subscription.confirmed.wait()
+            if not subscription.is_current:
+                subscription.is_current = True
                 if await has_changed():
                     return
-            while bell.sure and not (bell.news is not None and is_new(bell.news)):
-                await bell.rung.wait()
+            while subscription.is_current and not (
+                subscription.last_message is not None and is_new(subscription.last_message)
+            ):
+                await subscription.woken.wait()
         finally:
-            bell.waiting -= 1
-            bell.used = _now()
+            subscription.waiting -= 1
+            subscription.used = _now()
 
     async def aclose(self) -> None:
         """Close the connection."""
@@ -110,35 +112,39 @@ class Bells:
 
     # -- within ------------------------------------------------------------
 
-    async def _bell(self, channel: str) -> Bell:
-        bell = self._bells.get(channel)
-        if bell is not None:
-            return bell
+    async def _subscribe(self, channel: str) -> Subscription:
+        subscription = self._subscriptions.get(channel)
+        if subscription is not None:
+            return subscription
         async with self._changing:
-            if channel not in self._bells:
-                await self._sweep()
+            if channel not in self._subscriptions:
+                await self._unsubscribe_unused()
                 if self._pubsub is None:
                     self._pubsub = self._client.pubsub()
                 # Registered first, because the confirmation may arrive before `subscribe` returns.
-                self._bells[channel] = Bell()
+                self._subscriptions[channel] = Subscription()
                 try:
                     await self._pubsub.subscribe(channel)
                 except BaseException:
-                    del self._bells[channel]
+                    del self._subscriptions[channel]
                     raise
                 if self._reader is None or self._reader.done():
                     self._reader = asyncio.create_task(self._read(), name="hints of the journal's Redis")
-            return self._bells[channel]
+            return self._subscriptions[channel]
 
-    async def _sweep(self) -> None:
+    async def _unsubscribe_unused(self) -> None:
         """Unsubscribe channels that have been unused for a while; the connection stays open for others."""
         now = _now()
         if now - self._swept < _IDLE:
             return
         self._swept = now
-        old = [name for name, bell in self._bells.items() if not bell.waiting and now - bell.used > _IDLE]
+        old = [
+            name
+            for name, subscription in self._subscriptions.items()
+            if not subscription.waiting and now - subscription.used > _IDLE
+        ]
         for name in old:
-            del self._bells[name]
+            del self._subscriptions[name]
         if old:
             await self._pubsub.unsubscribe(*old)
 
@@ -148,29 +154,29 @@ class Bells:
                 message = await self._pubsub.get_message(timeout=_LOOK)
             except self._failures:
                 # The client reconnects and subscribes again at the next call.
-                for bell in self._bells.values():
-                    bell.ring(None)
+                for subscription in self._subscriptions.values():
+                    subscription.wake(None)
                 await asyncio.sleep(_AGAIN)
                 continue
             if message is not None:
-                self._take(message)
+                self._handle(message)
 
-    def _take(self, message: dict[str, Any]) -> None:
-        bell = self._bells.get(_text(message["channel"]))
-        if bell is None:
+    def _handle(self, message: dict[str, Any]) -> None:
+        subscription = self._subscriptions.get(_decode(message["channel"]))
+        if subscription is None:
             return
         if message["type"] == "message":
-            bell.ring(_text(message["data"]))
+            subscription.wake(_decode(message["data"]))
         elif message["type"] == "subscribe":
-            if bell.confirmed.is_set():
+            if subscription.confirmed.is_set():
                 # Confirmed twice: the client has reconnected, and messages in between are lost.
-                bell.ring(None)
-            bell.confirmed.set()
+                subscription.wake(None)
+            subscription.confirmed.set()
 
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _text(told: Any) -> str:  # noqa: ANN401 - bytes, or str where the client decodes
+def _decode(told: Any) -> str:  # noqa: ANN401 - bytes, or str where the client decodes
     return told.decode() if isinstance(told, bytes) else str(told)

@@ -15,7 +15,7 @@ _FIRST, _LONGEST = 0.05, 1.0
 """Seconds before a call is repeated: the first pause, and the longest."""
 
 
-async def retrying(call: Callable[[], Awaitable[ResultT]], seconds: float) -> ResultT:
+async def retry(call: Callable[[], Awaitable[ResultT]], seconds: float) -> ResultT:
     """Call a storage, again and again while it is unreachable.
 
     Args:

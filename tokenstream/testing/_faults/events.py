@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.relay._encoders import create
-from tokenstream.relay._encoders.encoder import written
+from tokenstream.relay._encoders.encoder import to_json_bytes
 from tokenstream.testing._faults.base import fault
 from tokenstream.testing._recordings.frames import frames_of, framing_of, sniffed_framing
 from tokenstream.testing._recordings.places import (
@@ -324,7 +324,8 @@ def _failure(
         raise MisuseError(f"{recording.name!r} has no events, and an error has no place among them")
     before, behind = _AROUND[framing]
     said = b"".join(
-        before + written(payload) + behind for _, payload in create(format).failing(kind, message, code)
+        before + to_json_bytes(payload) + behind
+        for _, payload in create(format).encode_failure(kind, message, code)
     )
     # An array opens with its first element.
     return b"[" + said.removeprefix(before) if framing == "json" and first else said

@@ -49,7 +49,7 @@ _CALL_FIELDS = ("caller", "toolset_name")
 _TEXT = {"type": "text", "text": ""}
 
 
-class Anthropic(BlockEncoder):
+class AnthropicEncoder(BlockEncoder):
     """Encodes an answer as the events of Messages, from `message_start` to `message_stop`."""
 
     name: ClassVar[str] = "anthropic"
@@ -67,7 +67,7 @@ class Anthropic(BlockEncoder):
         self._ends: dict[str, Any] = {}
         """Further fields of the last `message_delta`."""
 
-    def head(self) -> Payloads:
+    def encode_head(self) -> Payloads:
         """A `message_start`, with the token counts known so far."""
         message: dict[str, Any] = {
             "id": self.answer_id,
@@ -81,76 +81,76 @@ class Anthropic(BlockEncoder):
         }
         return [_event("message_start", message=message)]
 
-    def begun(self, index: int, start: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
+    def encode_begin(self, index: int, start: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
         """A `content_block_start`."""
         return [_event("content_block_start", index=index, content_block=start)]
 
-    def ended(self, part: int, index: int) -> list[Payload]:
+    def encode_end(self, part: int, index: int) -> list[Payload]:
         """A `signature_delta` if there is a signature, and a `content_block_stop`."""
         signature = self._signatures.pop(part, None)
         signed = [] if signature is None else [_signed(index, "".join(signature))]
         return [*signed, _event("content_block_stop", index=index)]
 
-    def text(self, event: TextDelta) -> Payloads:
+    def encode_text(self, event: TextDelta) -> Payloads:
         """A `text_delta`."""
-        start = self.block(event.part, _TEXT)
+        start = self.open_block(event.part, _TEXT)
         return [*start, self._delta(event.part, "text_delta", text=event.text)]
 
-    def reasoning(self, event: ReasoningDelta) -> Payloads:
+    def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
         """A `thinking_delta`."""
-        payloads = self.block(event.part, {"type": "thinking", "thinking": "", "signature": ""})
+        payloads = self.open_block(event.part, {"type": "thinking", "thinking": "", "signature": ""})
         if event.text:
             payloads.append(self._delta(event.part, "thinking_delta", thinking=event.text))
         if event.signature is not None:
             self._signatures.setdefault(event.part, []).append(event.signature)
         return payloads
 
-    def hidden(self, part: int, data: str) -> Payloads:
+    def encode_redacted(self, part: int, data: str) -> Payloads:
         """A `redacted_thinking` block, complete in its start."""
-        before = self.shut(part)
-        return [*before, *self.block(part, {"type": "redacted_thinking", "data": data})]
+        before = self.close_block(part)
+        return [*before, *self.open_block(part, {"type": "redacted_thinking", "data": data})]
 
-    def call(self, event: ToolCallStart) -> Payloads:
+    def encode_call(self, event: ToolCallStart) -> Payloads:
         """A `tool_use` block, and the empty `input_json_delta` that comes first."""
         start: dict[str, Any] = {"type": "tool_use", "id": event.id, "name": event.name, "input": {}}
         start |= {name: value for name, value in (event.provider_data or {}).items() if name in _CALL_FIELDS}
-        return [*self.block(event.part, start), self._input(event.part, "")]
+        return [*self.open_block(event.part, start), self._input(event.part, "")]
 
-    def arguments(self, event: ToolCallDelta) -> Payloads:
+    def encode_arguments(self, event: ToolCallDelta) -> Payloads:
         """An `input_json_delta`."""
         return [self._input(event.part, event.fragment)]
 
-    def special(self, event: PartStart, content: Part) -> Payloads:
+    def encode_special(self, event: PartStart, content: Part) -> Payloads:
         """A block of a tool call that the provider runs, or of its result."""
         if content.kind == "server_tool_call":
-            start = self.block(event.part, _run(content))
+            start = self.open_block(event.part, _run(content))
             given = content.arguments_text if start else ""
             return [*start, self._input(event.part, given)] if given else start
         if content.kind == "server_tool_result" and content.name.endswith("_tool_result"):
-            return self.block(event.part, _result(content))
+            return self.open_block(event.part, _result(content))
         return self.omit("the result of another provider's tool", "server_tool_result")
 
-    def fragment(self, event: PartDelta) -> Payloads:
+    def encode_fragment(self, event: PartDelta) -> Payloads:
         """An `input_json_delta` of a tool that the provider runs."""
         return [self._input(event.part, event.fragment)]
 
-    def citation(self, event: CitationAdded) -> Payloads:
+    def encode_citation(self, event: CitationAdded) -> Payloads:
         """A `citations_delta` in the cited text's block, or in an empty text block if that has ended."""
-        part = self.cited(event)
-        start = self.block(part, {**_TEXT, "citations": []})
+        part = self.find_cited_part(event)
+        start = self.open_block(part, {**_TEXT, "citations": []})
         return [*start, self._delta(part, "citations_delta", citation=_located(event.citation))]
 
-    def ping(self, event: Ping) -> Payloads:
+    def encode_ping(self, event: Ping) -> Payloads:
         """A `ping`."""
         return [*self.ahead(), _event("ping")]
 
-    def unknown(self, event: Unknown) -> Payloads:
+    def encode_unknown(self, event: Unknown) -> Payloads:
         """Nothing yet: the stop sequence and the details of a refusal are sent at the end."""
         if event.kind == "field" and event.name in ("stop_sequence", "stop_details"):
             self._ends[event.name] = event.data
         return ()
 
-    def ending(self, event: Finish) -> Payloads:
+    def encode_ending(self, event: Finish) -> Payloads:
         """A `message_delta` with the stop reason and all token counts, and a `message_stop`."""
         sequence = _STOPPED_AT if event.reason == "stop_sequence" else None
         delta = {"stop_reason": self.word(event.reason), "stop_sequence": sequence, **self._ends}
@@ -159,7 +159,7 @@ class Anthropic(BlockEncoder):
             usage["output_tokens_details"] = {"thinking_tokens": self.usage.reasoning_tokens}
         return [_event("message_delta", delta=delta, usage=usage), _event("message_stop")]
 
-    def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+    def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """An `error` event."""
         type_ = code or _ERRORS.get(kind, "api_error")
         return [_event("error", error={"type": type_, "message": message})]

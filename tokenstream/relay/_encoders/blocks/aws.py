@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from zlib import crc32
 
 from tokenstream._basics.untrusted import is_dict
-from tokenstream.relay._encoders.encoder import Encoder, written
+from tokenstream.relay._encoders.encoder import Encoder, to_json_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,19 +50,19 @@ class AWSEncoder(Encoder):
             payload: JSON; or text, sent as it is.
         """
         kind = "exception" if is_exception(name) else "event"
-        data = payload.encode() if isinstance(payload, str) else written(payload)
+        data = payload.encode() if isinstance(payload, str) else to_json_bytes(payload)
         return _json_message(kind, name, data)
 
     def outline(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
         """Return the name and the payload unpacked, since lengths and checksums differ for each piece."""
-        return b"%b\0%b" % (name.encode(), written(payload))
+        return b"%b\0%b" % (name.encode(), to_json_bytes(payload))
 
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
         """Pack a new message for each piece."""
         name, _, head = head.partition(b"\0")
         within = super().wrap(event, head, tail)
         headers = self.headers_of(name.decode())
-        return lambda text: packed(headers, self.filled(within(text)))
+        return lambda text: pack(headers, self.wrap_payload(within(text)))
 
     def headers_of(self, name: str) -> bytes:
         """Return the headers of an event's message.
@@ -72,7 +72,7 @@ class AWSEncoder(Encoder):
         """
         return _headers("event", name)
 
-    def filled(self, payload: bytes) -> bytes:
+    def wrap_payload(self, payload: bytes) -> bytes:
         """Return the bytes that a message carries for a payload.
 
         Args:
@@ -80,11 +80,11 @@ class AWSEncoder(Encoder):
         """
         return payload
 
-    def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+    def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """The exception that ends the answer, named by `code` if there is one."""
         name = (code or _ERRORS.get(kind, "internalServer")).removesuffix(_EXCEPTION) + _EXCEPTION
         # As text, because an exception's payload is neither padded nor wrapped.
-        return [(name, written({"message": message}).decode())]
+        return [(name, to_json_bytes({"message": message}).decode())]
 
 
 def is_exception(name: str) -> bool:
@@ -108,10 +108,10 @@ def message(headers: Mapping[str, str], payload: bytes) -> bytes:
         >>> message({":a": "b"}, b"{}")
         b'\x00\x00\x00\x19\x00\x00\x00\x07\x96\xb6\xbf9\x02:a\x07\x00\x01b{}\x9e\x08mP'
     """
-    return packed(b"".join(_header(name, value) for name, value in headers.items()), payload)
+    return pack(b"".join(_header(name, value) for name, value in headers.items()), payload)
 
 
-def packed(headers: bytes, payload: bytes) -> bytes:
+def pack(headers: bytes, payload: bytes) -> bytes:
     """Pack a message, given packed headers.
 
     Args:
@@ -123,7 +123,7 @@ def packed(headers: bytes, payload: bytes) -> bytes:
     return start + struct.pack(">I", crc32(start))
 
 
-def padded(payload: Any) -> Any:  # noqa: ANN401 - any JSON value
+def pad(payload: Any) -> Any:  # noqa: ANN401 - any JSON value
     """Return an object with Bedrock's padding field, which hides the payload's length.
 
     Bedrock's padding is random; this one depends only on the payload.
@@ -134,10 +134,10 @@ def padded(payload: Any) -> Any:  # noqa: ANN401 - any JSON value
     """
     if not is_dict(payload):
         return payload
-    return {**payload, "p": _padding(len(written(payload)))}
+    return {**payload, "p": _padding(len(to_json_bytes(payload)))}
 
 
-def padded_json(payload: bytes) -> bytes:
+def pad_json(payload: bytes) -> bytes:
     """Return an encoded object with Bedrock's padding field.
 
     Example:
@@ -167,7 +167,7 @@ def _header(name: str, value: str) -> bytes:
 
 
 def _json_message(kind: str, name: str, payload: bytes) -> bytes:
-    return packed(_headers(kind, name), payload)
+    return pack(_headers(kind, name), payload)
 
 
 def _headers(kind: str, name: str) -> bytes:

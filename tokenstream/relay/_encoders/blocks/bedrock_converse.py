@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from tokenstream.formats._wire.bedrock_converse.words import FINISH_REASONS
-from tokenstream.relay._encoders.blocks.aws import AWSEncoder, base64, padded, padded_json
+from tokenstream.relay._encoders.blocks.aws import AWSEncoder, base64, pad, pad_json
 from tokenstream.relay._encoders.blocks.shared import BlockEncoder, words_of
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ _CITED = frozenset({"sourceContent", "location"})
 """Fields that identify Bedrock's own citations."""
 
 
-class BedrockConverse(AWSEncoder, BlockEncoder):
+class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
     """Encodes an answer as the events of ConverseStream, from `messageStart` to `metadata`.
 
     Without token counts `metadata` is left out.
@@ -52,59 +52,59 @@ class BedrockConverse(AWSEncoder, BlockEncoder):
     counts: ClassVar[frozenset[str]] = frozenset(_COUNTS)
     words: ClassVar[Mapping[FinishReason, str]] = words_of(FINISH_REASONS)
 
-    def head(self) -> Payloads:
+    def encode_head(self) -> Payloads:
         """A `messageStart`."""
         return [("messageStart", {"role": "assistant"})]
 
-    def begun(self, index: int, start: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
+    def encode_begin(self, index: int, start: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
         """A `contentBlockStart`; blocks of text and reasoning have none."""
         return [("contentBlockStart", {"contentBlockIndex": index, "start": start})] if start else []
 
-    def ended(self, part: int, index: int) -> list[Payload]:
+    def encode_end(self, part: int, index: int) -> list[Payload]:
         """A `contentBlockStop`."""
         return [("contentBlockStop", {"contentBlockIndex": index})]
 
-    def text(self, event: TextDelta) -> Payloads:
+    def encode_text(self, event: TextDelta) -> Payloads:
         """A delta with `text`."""
         return self._piece(event.part, text=event.text)
 
-    def reasoning(self, event: ReasoningDelta) -> Payloads:
+    def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
         """A delta with the text of reasoning, one with its signature, or both."""
         payloads = self._piece(event.part, reasoningContent={"text": event.text}) if event.text else []
         if event.signature is not None:
             payloads += self._piece(event.part, reasoningContent={"signature": event.signature})
         return payloads
 
-    def hidden(self, part: int, data: str) -> Payloads:
+    def encode_redacted(self, part: int, data: str) -> Payloads:
         """A delta with the encrypted reasoning."""
         return self._piece(part, reasoningContent={"redactedContent": data})
 
-    def call(self, event: ToolCallStart) -> Payloads:
+    def encode_call(self, event: ToolCallStart) -> Payloads:
         """A block of a tool call, and the delta with empty input that comes first."""
         start = {"toolUse": {"toolUseId": event.id, "name": event.name}}
-        return [*self.block(event.part, start), *self._piece(event.part, toolUse={"input": ""})]
+        return [*self.open_block(event.part, start), *self._piece(event.part, toolUse={"input": ""})]
 
-    def arguments(self, event: ToolCallDelta) -> Payloads:
+    def encode_arguments(self, event: ToolCallDelta) -> Payloads:
         """A delta with more of the call's input."""
         return self._piece(event.part, toolUse={"input": event.fragment})
 
-    def citation(self, event: CitationAdded) -> Payloads:
+    def encode_citation(self, event: CitationAdded) -> Payloads:
         """A delta with a source, in the cited text's block or in an empty one."""
-        return self._piece(self.cited(event), citation=_located(event.citation))
+        return self._piece(self.find_cited_part(event), citation=_located(event.citation))
 
-    def special(self, event: PartStart, content: Part) -> Payloads:
+    def encode_special(self, event: PartStart, content: Part) -> Payloads:
         """A block of an image."""
         if content.kind != "media" or content.mime_type not in _IMAGES:
             return self.omit("media that are no image", "media")
         start = {"image": {"format": content.mime_type.removeprefix("image/")}}
-        payloads = self.block(event.part, start)
+        payloads = self.open_block(event.part, start)
         return [*payloads, *self._shown(event.part, content.data)] if payloads and content.data else payloads
 
-    def media(self, event: MediaDelta) -> Payloads:
+    def encode_media(self, event: MediaDelta) -> Payloads:
         """A delta with more of an image."""
         return self._shown(event.part, event.data) if event.part in self.blocks else ()
 
-    def ending(self, event: Finish) -> Payloads:
+    def encode_ending(self, event: Finish) -> Payloads:
         """A `messageStop`, and a `metadata` with the token counts."""
         stop = ("messageStop", {"stopReason": self.word(event.reason)})
         usage = self._report()
@@ -117,16 +117,16 @@ class BedrockConverse(AWSEncoder, BlockEncoder):
             name: The event's name, or an exception's.
             payload: JSON; or text, sent as it is.
         """
-        return super().frame(name, padded(payload))
+        return super().frame(name, pad(payload))
 
-    def filled(self, payload: bytes) -> bytes:
+    def wrap_payload(self, payload: bytes) -> bytes:
         """Return a padded payload."""
-        return padded_json(payload)
+        return pad_json(payload)
 
     # -- within ------------------------------------------------------------------
 
     def _piece(self, part: int, **delta: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
-        before = self.block(part, None)
+        before = self.open_block(part, None)
         index = self.blocks[part]
         return [*before, ("contentBlockDelta", {"contentBlockIndex": index, "delta": delta})]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.relay._encoders.blocks.anthropic import Anthropic
-from tokenstream.relay._encoders.blocks.aws import AWSEncoder, base64, is_exception, padded, padded_json
-from tokenstream.relay._encoders.encoder import written
+from tokenstream.relay._encoders.blocks.anthropic import AnthropicEncoder
+from tokenstream.relay._encoders.blocks.aws import AWSEncoder, base64, is_exception, pad, pad_json
+from tokenstream.relay._encoders.encoder import to_json_bytes
 
 if TYPE_CHECKING:
     from tokenstream.events import Finish, Ping
@@ -24,18 +24,18 @@ _METRICS = {
 _REQUIRED = {"inputTokenCount": 0, "outputTokenCount": 0}
 
 
-class BedrockInvoke(AWSEncoder, Anthropic):
+class BedrockInvokeEncoder(AWSEncoder, AnthropicEncoder):
     """Encodes an answer as Anthropic's payloads, each in a chunk; the last has Bedrock's metrics."""
 
     name: ClassVar[str] = "bedrock-invoke"
 
-    def ping(self, event: Ping) -> Payloads:
+    def encode_ping(self, event: Ping) -> Payloads:
         """Nothing: Bedrock does not pass Anthropic's pings on."""
         return ()
 
-    def ending(self, event: Finish) -> Payloads:
+    def encode_ending(self, event: Finish) -> Payloads:
         """Anthropic's last events, with Bedrock's metrics in the very last."""
-        *events, (name, last) = super().ending(event)
+        *events, (name, last) = super().encode_ending(event)
         metrics = {**_REQUIRED, **self.counted(_METRICS), **_LATENCIES}
         return [*events, (name, {**last, "amazon-bedrock-invocationMetrics": metrics})]
 
@@ -48,13 +48,13 @@ class BedrockInvoke(AWSEncoder, Anthropic):
         """
         if is_exception(name):
             return super().frame(name, payload)
-        data = payload.encode() if isinstance(payload, str) else written(payload)
-        return super().frame("chunk", padded({"bytes": base64(data)}))
+        data = payload.encode() if isinstance(payload, str) else to_json_bytes(payload)
+        return super().frame("chunk", pad({"bytes": base64(data)}))
 
     def headers_of(self, name: str) -> bytes:
         """Return the headers of a chunk; every event is sent as one."""
         return super().headers_of("chunk")
 
-    def filled(self, payload: bytes) -> bytes:
+    def wrap_payload(self, payload: bytes) -> bytes:
         """Return the bytes that a chunk carries for a payload of the model."""
-        return padded_json(b'{"bytes":"%b"}' % base64(payload).encode())
+        return pad_json(b'{"bytes":"%b"}' % base64(payload).encode())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.text_log import TextLog
 from tokenstream.events import TextDelta
 from tokenstream.relay._encoders.blocks.shared import BlockEncoder
-from tokenstream.relay._encoders.pieces import keeping
+from tokenstream.relay._encoders.pieces import add_recording
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,7 @@ _FAILURES = frozenset({"ERROR", "TIMEOUT"})
 """Finish reasons that are failures."""
 
 
-class Cohere(BlockEncoder):
+class CohereEncoder(BlockEncoder):
     """Encodes an answer as the events of v2, from `message-start` to `message-end`.
 
     Content blocks, tool calls and citations are numbered separately, each from 0. The kind
@@ -62,14 +62,14 @@ class Cohere(BlockEncoder):
         self._cited: dict[int, tuple[int, int]] = {}
         """Span of each text that was cited last."""
 
-    def head(self) -> Payloads:
+    def encode_head(self) -> Payloads:
         """An empty `message-start`."""
         empty: dict[str, Any] = {"content": [], "tool_plan": "", "tool_calls": [], "citations": []}
         message = {"role": "assistant", **empty}
         start = {"id": self.answer_id, "type": "message-start", "delta": {"message": message}}
         return [("message-start", start)]
 
-    def place(self, part: int) -> int:
+    def assign_index(self, part: int) -> int:
         """The next index among content blocks, or among tool calls."""
         if self._kinds[0, part] == "tool_call":
             self._calls += 1
@@ -78,15 +78,15 @@ class Cohere(BlockEncoder):
         self._contents += 1
         return self._contents - 1
 
-    def begun(self, index: int, start: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
+    def encode_begin(self, index: int, start: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
         """A `content-start`, or a `tool-call-start`."""
         return [_event("content-start" if "content" in start else "tool-call-start", index, start)]
 
-    def ended(self, part: int, index: int) -> list[Payload]:
+    def encode_end(self, part: int, index: int) -> list[Payload]:
         """A `content-end`, or a `tool-call-end`."""
         return [_event("tool-call-end" if self._kinds[0, part] == "tool_call" else "content-end", index)]
 
-    def text(self, event: TextDelta) -> Payloads:
+    def encode_text(self, event: TextDelta) -> Payloads:
         """A `content-delta` with `text`."""
         self._texts.setdefault(event.part, TextLog()).append(event.text)
         return self._piece(event.part, "text", event.text)
@@ -94,44 +94,44 @@ class Cohere(BlockEncoder):
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
         """Also record the text of a part."""
         wrap = super().wrap(event, head, tail)
-        return keeping(wrap, self._texts[event.part].append) if isinstance(event, TextDelta) else wrap
+        return add_recording(wrap, self._texts[event.part].append) if isinstance(event, TextDelta) else wrap
 
-    def reasoning(self, event: ReasoningDelta) -> Payloads:
+    def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
         """A `content-delta` with `thinking`; a signature is omitted."""
         text = self.unsigned(event)
         return self._piece(event.part, "thinking", text) if text else ()
 
-    def call(self, event: ToolCallStart) -> Payloads:
+    def encode_call(self, event: ToolCallStart) -> Payloads:
         """A `tool-call-start`."""
         function = {"name": event.name, "arguments": ""}
         start = {"tool_calls": {"id": event.id, "type": "function", "function": function}}
-        return self.block(event.part, start)
+        return self.open_block(event.part, start)
 
-    def arguments(self, event: ToolCallDelta) -> Payloads:
+    def encode_arguments(self, event: ToolCallDelta) -> Payloads:
         """A `tool-call-delta`."""
         more = {"tool_calls": {"function": {"arguments": event.fragment}}}
         return [_event("tool-call-delta", self.blocks[event.part], more)]
 
-    def citation(self, event: CitationAdded) -> Payloads:
+    def encode_citation(self, event: CitationAdded) -> Payloads:
         """A `citation-start` with the whole citation, and a `citation-end`."""
         index, self._citations = self._citations, self._citations + 1
         cited = self._located(event.citation, f"doc_{index + 1}")
         start = _event("citation-start", index, {"citations": cited})
         return [*self.ahead(), start, _event("citation-end", index)]
 
-    def ending(self, event: Finish) -> Payloads:
+    def encode_ending(self, event: Finish) -> Payloads:
         """A `message-end`, with the token counts."""
         return [self._end(finish_reason=self.word(event.reason))]
 
-    def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+    def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """A `message-end` with the error's message."""
         reason = code if code in _FAILURES else "ERROR"
-        return [*self.leave(), self._end(finish_reason=reason, error=message)]
+        return [*self.close_said(), self._end(finish_reason=reason, error=message)]
 
     # -- within ------------------------------------------------------------------
 
     def _piece(self, part: int, key: str, text: str) -> list[Payload]:
-        start = self.block(part, {"content": {"type": key, key: ""}})
+        start = self.open_block(part, {"content": {"type": key, key: ""}})
         return [*start, _event("content-delta", self.blocks[part], {"content": {key: text}})]
 
     def _end(self, **delta: str) -> Payload:

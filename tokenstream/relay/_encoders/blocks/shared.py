@@ -52,10 +52,10 @@ class BlockEncoder(Encoder, ABC):
     # -- for encoders ------------------------------------------------------------
 
     @abstractmethod
-    def head(self) -> Payloads:
+    def encode_head(self) -> Payloads:
         """The payloads that begin an answer."""
 
-    def place(self, part: int) -> int:
+    def assign_index(self, part: int) -> int:
         """Return the index of a new block.
 
         Args:
@@ -65,7 +65,7 @@ class BlockEncoder(Encoder, ABC):
         return self._count - 1
 
     @abstractmethod
-    def begun(self, index: int, start: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
+    def encode_begin(self, index: int, start: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
         """The payloads that begin a block.
 
         Args:
@@ -74,7 +74,7 @@ class BlockEncoder(Encoder, ABC):
         """
 
     @abstractmethod
-    def ended(self, part: int, index: int) -> list[Payload]:
+    def encode_end(self, part: int, index: int) -> list[Payload]:
         """The payloads that end a block.
 
         Args:
@@ -82,89 +82,89 @@ class BlockEncoder(Encoder, ABC):
             index: The block's index.
         """
 
-    def hidden(self, part: int, data: str) -> Payloads:
+    def encode_redacted(self, part: int, data: str) -> Payloads:
         """Reasoning that only the provider can read."""
         return self.omit("encrypted reasoning", "reasoning")
 
-    def special(self, event: PartStart, content: Part) -> Payloads:
+    def encode_special(self, event: PartStart, content: Part) -> Payloads:
         """The payloads for the start of a part that is neither text nor reasoning."""
         return ()
 
     @abstractmethod
-    def ending(self, event: Finish) -> Payloads:
+    def encode_ending(self, event: Finish) -> Payloads:
         """The payloads that end the answer, after its blocks."""
 
     # -- called by encoders ------------------------------------------------------
 
-    def block(self, part: int, start: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
+    def open_block(self, part: int, start: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
         """Return the payloads that open a part's block; none if it is open."""
         if part in self.blocks:
             return []
-        before = [*self.ahead(), *self.leave()]
-        self.blocks[part] = index = self.place(part)
+        before = [*self.ahead(), *self.close_said()]
+        self.blocks[part] = index = self.assign_index(part)
         self._written.add(part)
         if self._kinds[0, part] in _SAID:
             self._said[part] = None
-        return [*before, *self.begun(index, start)]
+        return [*before, *self.encode_begin(index, start)]
 
-    def leave(self) -> list[Payload]:
+    def close_said(self) -> list[Payload]:
         """Return the ends of the blocks that another block ends."""
-        return [payload for part in [*self._said] for payload in self.shut(part)]
+        return [payload for part in [*self._said] for payload in self.close_block(part)]
 
-    def cited(self, event: CitationAdded) -> int:
+    def find_cited_part(self, event: CitationAdded) -> int:
         """Return the part whose block holds a citation: the cited text, or its own if that has ended."""
         cites = event.citation.cites
         if cites is not None and self._kinds.get((0, cites)) == "text":
             return cites if cites in self.blocks or cites not in self._written else event.part
-        return self.open_text(event.part)
+        return self.find_open_text(event.part)
 
-    def open_text(self, part: int) -> int:
+    def find_open_text(self, part: int) -> int:
         """Return the open text part; `part` itself if none is open."""
         return next((said for said in self._said if self._kinds[0, said] == "text"), part)
 
-    def shut(self, part: int) -> list[Payload]:
+    def close_block(self, part: int) -> list[Payload]:
         """Return the end of a part's block; nothing if it has none."""
         index = self.blocks.pop(part, None)
         self._said.pop(part, None)
-        return [] if index is None else self.ended(part, index)
+        return [] if index is None else self.encode_end(part, index)
 
     # -- handlers of events --------------------------------------------------------
 
-    def open(self, event: PartStart) -> Payloads:
+    def encode_part_start(self, event: PartStart) -> Payloads:
         """The content of a part's start; a later start of the same part may add more."""
         content = event.content
         if content.kind == "reasoning":
             return [*self.ahead(), *self._reasoned(event.part, content)]
         if content.kind != "text":
-            return self.special(event, content)
+            return self.encode_special(event, content)
         new = content.text and event.part not in self.blocks
-        return [*self.ahead(), *(self.text(TextDelta(content.text, part=event.part)) if new else ())]
+        return [*self.ahead(), *(self.encode_text(TextDelta(content.text, part=event.part)) if new else ())]
 
-    def close(self, event: PartDone) -> Payloads:
+    def encode_part_end(self, event: PartDone) -> Payloads:
         """The end of a block, unless it is a text block."""
-        return () if self._kinds[0, event.part] == "text" else self.shut(event.part)
+        return () if self._kinds[0, event.part] == "text" else self.close_block(event.part)
 
-    def call_done(self, event: ToolCallDone) -> Payloads:
+    def encode_call_end(self, event: ToolCallDone) -> Payloads:
         """The end of a call's block."""
-        return self.shut(event.part)
+        return self.close_block(event.part)
 
-    def tail(self) -> Payloads:
+    def encode_tail(self) -> Payloads:
         """The ends of all blocks except those of calls that were cut off, and of the answer."""
         event = self.finishes[0]
         ended = event.reason in _ENDS_CALLS
         left = [part for part in self.blocks if ended or self._kinds[0, part] != "tool_call"]
-        ends = [payload for part in left for payload in self.shut(part)]
-        return [*self.ahead(), *ends, *self.ending(event)]
+        ends = [payload for part in left for payload in self.close_block(part)]
+        return [*self.ahead(), *ends, *self.encode_ending(event)]
 
     # -- within ------------------------------------------------------------------
 
     def _reasoned(self, part: int, content: ReasoningPart) -> list[Payload]:
         payloads: list[Payload] = []
         if part not in self.blocks and (content.text or content.signature):
-            payloads += self.reasoning(ReasoningDelta(content.text, content.signature, part=part))
+            payloads += self.encode_reasoning(ReasoningDelta(content.text, content.signature, part=part))
         if content.redacted is not None and part not in self._redacted:
             self._redacted.add(part)
-            payloads += self.hidden(part, content.redacted)
+            payloads += self.encode_redacted(part, content.redacted)
         return payloads
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.relay._encoders.encoder import written
-from tokenstream.relay._encoders.google.shared import ERRORS, PartEncoder, Report, grounding_of, is_named
+from tokenstream.relay._encoders.encoder import to_json_bytes
+from tokenstream.relay._encoders.google.shared import ERRORS, PartEncoder, UsageLayout, grounding_of, is_named
 from tokenstream.relay._encoders.pieces import string
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Citation, FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
 
-_REPORT = Report(
+_USAGE = UsageLayout(
     {
         "input_tokens": "promptTokenCount",
         "output_tokens": "candidatesTokenCount",
@@ -36,7 +36,7 @@ _ESCAPED = re.compile("[<>\x7f-\x9f\u2028\u2029]")
 """Characters that Google's servers escape although JSON does not require it."""
 
 
-class Gemini(PartEncoder):
+class GeminiEncoder(PartEncoder):
     """Encodes an answer as `GenerateContentResponse` objects; there is no sentinel at the end.
 
     Tool calls are sent whole, with their ids, and citations with the finish reason. An
@@ -46,7 +46,7 @@ class Gemini(PartEncoder):
     name: ClassVar[str] = "gemini"
     made_up: ClassVar[str] = "response-1"
     content_type: ClassVar[str] = "text/event-stream"
-    counts: ClassVar[frozenset[str]] = _REPORT.known
+    counts: ClassVar[frozenset[str]] = _USAGE.known
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "STOP",
         "length": "MAX_TOKENS",
@@ -67,21 +67,21 @@ class Gemini(PartEncoder):
         self._sources: dict[int, list[Citation]] = {}
         """Citations of each choice."""
 
-    def part(self, choice: int, part: dict[str, Any]) -> Payloads:
+    def encode_part(self, choice: int, part: dict[str, Any]) -> Payloads:
         """A chunk with one candidate that has one part."""
         return [self._chunk(_candidate(choice, part))]
 
-    def citation(self, event: CitationAdded) -> Payloads:
+    def encode_citation(self, event: CitationAdded) -> Payloads:
         """Nothing yet: citations are sent with the finish reason."""
         if is_named(self, event.citation):
             self._sources.setdefault(event.choice, []).append(event.citation)
         return ()
 
-    def tail(self) -> Payloads:
+    def encode_tail(self) -> Payloads:
         """A chunk with each candidate's finish reason and citations, and the token counts."""
         return [self._chunk(*[self._last(choice) for choice in sorted(self.finishes)])]
 
-    def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+    def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """An error object instead of a chunk; `code` is an HTTP status or one of Google's status words."""
         number, status = ERRORS[kind]
         if code is not None and code.isdecimal():
@@ -97,7 +97,7 @@ class Gemini(PartEncoder):
             name: The event's name; "" for none.
             payload: JSON; or text, sent as it is.
         """
-        data = payload if isinstance(payload, str) else _as_google(written(payload))
+        data = payload if isinstance(payload, str) else _as_google(to_json_bytes(payload))
         return super().frame(name, data).replace(b"\n", b"\r\n")
 
     # -- within ------------------------------------------------------------------
@@ -108,7 +108,7 @@ class Gemini(PartEncoder):
         return {**last, "groundingMetadata": grounding_of(sources)} if sources else last
 
     def _chunk(self, *candidates: dict[str, Any]) -> Payload:
-        usage = _REPORT.of(self.usage)
+        usage = _USAGE.of(self.usage)
         return "", {
             "candidates": list(candidates),
             **({"usageMetadata": usage} if usage else {}),

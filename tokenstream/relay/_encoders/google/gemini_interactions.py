@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.relay._encoders.blocks.shared import BlockEncoder
-from tokenstream.relay._encoders.google.shared import Report, is_named
+from tokenstream.relay._encoders.google.shared import UsageLayout, is_named
 from tokenstream.relay._encoders.media import Media, Medium
 from tokenstream.relay._encoders.vocabulary import CREATED
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.turns import Kind
 
-_REPORT = Report(
+_USAGE = UsageLayout(
     {
         "total_tokens": "total_tokens",
         "input_tokens": "total_input_tokens",
@@ -57,14 +57,14 @@ _KINDS = frozenset({"image", "audio", "video"})
 """Types of media with a content type of their own; all others are documents."""
 
 
-class GeminiInteractions(BlockEncoder):
+class GeminiInteractionsEncoder(BlockEncoder):
     """Encodes an answer as the events of an interaction: its steps, its final status, and `[DONE]`."""
 
     name: ClassVar[str] = "gemini-interactions"
     made_up: ClassVar[str] = "v1_1"
     content_type: ClassVar[str] = "text/event-stream"
     expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call", "citation", "media"})
-    counts: ClassVar[frozenset[str]] = _REPORT.known
+    counts: ClassVar[frozenset[str]] = _USAGE.known
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "completed",
         "tool_calls": "requires_action",
@@ -79,24 +79,24 @@ class GeminiInteractions(BlockEncoder):
 
     # -- steps -------------------------------------------------------------------
 
-    def head(self) -> Payloads:
+    def encode_head(self) -> Payloads:
         """An `interaction.created`, and the first `interaction.status_update`."""
         return [
             _event("interaction.created", interaction=self._interaction("in_progress")),
             _event("interaction.status_update", interaction_id=self.answer_id, status="in_progress"),
         ]
 
-    def begun(self, index: int, start: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
+    def encode_begin(self, index: int, start: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
         """A `step.start`."""
         return [_event("step.start", index=index, step=start)]
 
-    def ended(self, part: int, index: int) -> list[Payload]:
+    def encode_end(self, part: int, index: int) -> list[Payload]:
         """A `step.stop`."""
         return [_event("step.stop", index=index)]
 
-    def ending(self, event: Finish) -> Payloads:
+    def encode_ending(self, event: Finish) -> Payloads:
         """An `interaction.completed` with the status and all token counts, and the sentinel."""
-        usage = _REPORT.of(self.usage)
+        usage = _USAGE.of(self.usage)
         interaction = {
             **self._interaction(self.word(event.reason)),
             **({"usage": usage} if usage else {}),
@@ -107,11 +107,11 @@ class GeminiInteractions(BlockEncoder):
 
     # -- events ------------------------------------------------------------------
 
-    def text(self, event: TextDelta) -> Payloads:
+    def encode_text(self, event: TextDelta) -> Payloads:
         """A `text` delta of an output."""
         return self._piece(event.part, _OUTPUT, type="text", text=event.text)
 
-    def reasoning(self, event: ReasoningDelta) -> Payloads:
+    def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
         """A `thought_summary` delta, a `thought_signature` delta, or both."""
         payloads: list[Payload] = []
         thought = {"type": "thought"}
@@ -122,30 +122,30 @@ class GeminiInteractions(BlockEncoder):
             payloads += self._piece(event.part, thought, type="thought_signature", signature=event.signature)
         return payloads
 
-    def call(self, event: ToolCallStart) -> Payloads:
+    def encode_call(self, event: ToolCallStart) -> Payloads:
         """A `function_call` step, with an empty object for the arguments to come."""
         call: dict[str, Any] = {"id": event.id, "signature": "", "type": "function_call", "name": event.name}
-        return self.block(event.part, {**call, "arguments": {}})
+        return self.open_block(event.part, {**call, "arguments": {}})
 
-    def arguments(self, event: ToolCallDelta) -> Payloads:
+    def encode_arguments(self, event: ToolCallDelta) -> Payloads:
         """An `arguments_delta`."""
         return [self._delta(event.part, type="arguments_delta", arguments=event.fragment)]
 
-    def citation(self, event: CitationAdded) -> Payloads:
+    def encode_citation(self, event: CitationAdded) -> Payloads:
         """A `text_annotation_delta` in the open text's step, or in an empty output."""
         if not is_named(self, event.citation):
             return ()
-        part = self.open_text(event.part)
+        part = self.find_open_text(event.part)
         return self._piece(
             part, _OUTPUT, type="text_annotation_delta", annotations=[_annotation(event.citation)]
         )
 
-    def special(self, event: PartStart, content: Part) -> Payloads:
+    def encode_special(self, event: PartStart, content: Part) -> Payloads:
         """The content of a media part's start."""
         deltas = self._media.begin(event, content) if content.kind == "media" else []
-        return [payload for delta in deltas for payload in self.media(delta)]
+        return [payload for delta in deltas for payload in self.encode_media(delta)]
 
-    def media(self, event: MediaDelta) -> Payloads:
+    def encode_media(self, event: MediaDelta) -> Payloads:
         """A piece of audio; other media are sent when they are complete.
 
         Raises:
@@ -161,14 +161,14 @@ class GeminiInteractions(BlockEncoder):
         medium.pieces.clear()
         return payloads
 
-    def close(self, event: PartDone) -> Payloads:
+    def encode_part_end(self, event: PartDone) -> Payloads:
         """A complete medium, and the end of its step."""
         medium = self._media.take(event)
         sent = medium is None or event.part in self.blocks
         shown = () if medium is None or sent else self._shown(event.part, medium)
-        return [*shown, *super().close(event)]
+        return [*shown, *super().encode_part_end(event)]
 
-    def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+    def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """An `error` event."""
         told = {"code": code or _ERRORS.get(kind, "internal_server_error"), "message": message}
         return [_event("error", error=told)]
@@ -185,13 +185,13 @@ class GeminiInteractions(BlockEncoder):
 
     def _piece(self, part: int, start: dict[str, Any], **delta: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
         """Return a delta of a part, preceded by the start of its step if that was not sent."""
-        return [*self.block(part, start), self._delta(part, **delta)]
+        return [*self.open_block(part, start), self._delta(part, **delta)]
 
     def _delta(self, part: int, **delta: Any) -> Payload:  # noqa: ANN401 - any JSON value
         return _event("step.delta", index=self.blocks[part], delta=delta)
 
     def _shown(self, part: int, medium: Medium) -> Payloads:
-        told = medium.told("mime_type", "uri")
+        told = medium.to_fields("mime_type", "uri")
         if told is None:
             return self.omit("media of which nothing is known", "media")
         kind = (medium.mime_type or "").partition("/")[0]

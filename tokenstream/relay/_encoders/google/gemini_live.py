@@ -5,8 +5,8 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.relay._encoders.encoder import written
-from tokenstream.relay._encoders.google.shared import PartEncoder, Report, grounding_of, is_named
+from tokenstream.relay._encoders.encoder import to_json_bytes
+from tokenstream.relay._encoders.google.shared import PartEncoder, UsageLayout, grounding_of, is_named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.media import Medium
 
-_REPORT = Report(
+_USAGE = UsageLayout(
     {
         "input_tokens": "promptTokenCount",
         "cached_tokens": "cachedContentTokenCount",
@@ -35,7 +35,7 @@ _SAID = ("generationComplete", "interrupted")
 """Finish reasons that are sent in their own message, before the one that ends the turn."""
 
 
-class GeminiLive(PartEncoder):
+class GeminiLiveEncoder(PartEncoder):
     """Encodes an answer as the messages of a session with one turn of the model.
 
     Gemini Live has no message for errors: its server closes the connection with a code.
@@ -44,7 +44,7 @@ class GeminiLive(PartEncoder):
     name: ClassVar[str] = "gemini-live"
     content_type: ClassVar[str] = "application/x-ndjson"
     messages: ClassVar[bool] = True
-    counts: ClassVar[frozenset[str]] = _REPORT.known
+    counts: ClassVar[frozenset[str]] = _USAGE.known
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "generationComplete",
         "cancelled": "interrupted",
@@ -59,30 +59,30 @@ class GeminiLive(PartEncoder):
 
     # -- events ------------------------------------------------------------------
 
-    def begin(self, event: MessageStart) -> Payloads:
+    def encode_start(self, event: MessageStart) -> Payloads:
         """A `setupComplete`."""
-        super().begin(event)
+        super().encode_start(event)
         return self.ahead()
 
-    def head(self) -> Payloads:
+    def encode_head(self) -> Payloads:
         """A `setupComplete`."""
         return [("", {"setupComplete": {}})]
 
-    def part(self, choice: int, part: dict[str, Any]) -> Payloads:
+    def encode_part(self, choice: int, part: dict[str, Any]) -> Payloads:
         """A `modelTurn` with one part."""
         return self._content(modelTurn={"parts": [part]})
 
-    def called(self, choice: int, call: dict[str, Any]) -> Payloads:
+    def encode_whole_call(self, choice: int, call: dict[str, Any]) -> Payloads:
         """A `toolCall`."""
         return [*self.ahead(), ("", {"toolCall": {"functionCalls": [call]}})]
 
-    def citation(self, event: CitationAdded) -> Payloads:
+    def encode_citation(self, event: CitationAdded) -> Payloads:
         """Nothing yet: citations are sent at the end."""
         if is_named(self, event.citation):
             self._sources.append(event.citation)
         return ()
 
-    def media(self, event: MediaDelta) -> Payloads:
+    def encode_media(self, event: MediaDelta) -> Payloads:
         """A piece of audio, or of its transcript; other media are sent when they are complete."""
         payloads: list[Payload] = []
         if event.transcript:
@@ -90,18 +90,18 @@ class GeminiLive(PartEncoder):
         medium = self.shown.of(event)
         if medium.is_audio and event.data:
             data = b64encode(event.data).decode()
-            payloads += self.part(0, {"inlineData": {"mimeType": medium.mime_type, "data": data}})
+            payloads += self.encode_part(0, {"inlineData": {"mimeType": medium.mime_type, "data": data}})
         elif event.data:
             medium.pieces.append(event.data)
         return payloads
 
-    def tail(self) -> Payloads:
+    def encode_tail(self) -> Payloads:
         """The end of the generation, and the end of the turn with the token counts."""
         word = self.word(self.finishes[0].reason)
         told = self._content(groundingMetadata=grounding_of(self._sources)) if self._sources else self.ahead()
         told += self._content(**{word: True}) if word in _SAID else []
         ended = {"turnComplete": True, **({} if word in _SAID else {"turnCompleteReason": word})}
-        usage = _REPORT.of(self.usage)
+        usage = _USAGE.of(self.usage)
         return [*told, ("", {"serverContent": ended, **({"usageMetadata": usage} if usage else {})})]
 
     def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
@@ -111,7 +111,7 @@ class GeminiLive(PartEncoder):
             name: Unused: messages have no names.
             payload: JSON; or text, sent as it is.
         """
-        return (payload.encode() if isinstance(payload, str) else written(payload)) + b"\n"
+        return (payload.encode() if isinstance(payload, str) else to_json_bytes(payload)) + b"\n"
 
     # -- within ------------------------------------------------------------------
 

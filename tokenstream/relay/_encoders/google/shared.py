@@ -33,7 +33,7 @@ ERRORS: dict[ErrorKind, tuple[int, str]] = {
 
 
 @dataclass(frozen=True)
-class Report:
+class UsageLayout:
     """Layout of an API's token counts.
 
     Args:
@@ -131,7 +131,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
     # -- for encoders ------------------------------------------------------------
 
     @abstractmethod
-    def part(self, choice: int, part: dict[str, Any]) -> Payloads:
+    def encode_part(self, choice: int, part: dict[str, Any]) -> Payloads:
         """The payloads for a part.
 
         Args:
@@ -139,17 +139,19 @@ class PartEncoder(WholeCalls, Encoder, ABC):
             part: Google's `Part`, or a piece of one.
         """
 
-    def called(self, choice: int, call: dict[str, Any]) -> Payloads:
+    def encode_whole_call(self, choice: int, call: dict[str, Any]) -> Payloads:
         """The payloads for a complete tool call."""
-        return self.part(choice, {"functionCall": call})
+        return self.encode_part(choice, {"functionCall": call})
 
     # -- handlers of events ------------------------------------------------------
 
-    def open(self, event: PartStart) -> Payloads:
+    def encode_part_start(self, event: PartStart) -> Payloads:
         """The content of a part's start."""
         content = event.content
         if content.kind == "media":
-            return [payload for delta in self.shown.begin(event, content) for payload in self.media(delta)]
+            return [
+                payload for delta in self.shown.begin(event, content) for payload in self.encode_media(delta)
+            ]
         place = event.choice, event.part
         if place in self._started:
             return ()
@@ -157,18 +159,18 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         if content.kind == "reasoning":
             return self._thought(event, content)
         text = content.text if content.kind == "text" else ""
-        return self.text(TextDelta(text, choice=event.choice)) if text else ()
+        return self.encode_text(TextDelta(text, choice=event.choice)) if text else ()
 
-    def text(self, event: TextDelta) -> Payloads:
+    def encode_text(self, event: TextDelta) -> Payloads:
         """A part with `text`."""
-        return self.part(event.choice, {"text": event.text})
+        return self.encode_part(event.choice, {"text": event.text})
 
-    def reasoning(self, event: ReasoningDelta) -> Payloads:
+    def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
         """A part with `text`, marked as `thought`."""
         signed = without_none(thoughtSignature=event.signature)
-        return self.part(event.choice, {"text": event.text, "thought": True, **signed})
+        return self.encode_part(event.choice, {"text": event.text, "thought": True, **signed})
 
-    def call_done(self, event: ToolCallDone) -> Payloads:
+    def encode_call_end(self, event: ToolCallDone) -> Payloads:
         """A call with its arguments as an object.
 
         Raises:
@@ -177,9 +179,9 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         call, arguments = event.call, self.object_of(event)
         if arguments is None:
             return ()
-        return self.called(event.choice, {"id": call.id, "name": call.name, "args": arguments})
+        return self.encode_whole_call(event.choice, {"id": call.id, "name": call.name, "args": arguments})
 
-    def media(self, event: MediaDelta) -> Payloads:
+    def encode_media(self, event: MediaDelta) -> Payloads:
         """Nothing yet: media are sent when they are complete.
 
         Raises:
@@ -190,7 +192,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         self.shown.of(event).pieces.append(event.data)
         return ()
 
-    def close(self, event: PartDone) -> Payloads:
+    def encode_part_end(self, event: PartDone) -> Payloads:
         """A complete medium, or its address.
 
         Raises:
@@ -206,10 +208,10 @@ class PartEncoder(WholeCalls, Encoder, ABC):
             return self.omit("encrypted reasoning", "reasoning")
         if not content.text and content.signature is None:
             return ()
-        return self.reasoning(ReasoningDelta(content.text, content.signature, choice=event.choice))
+        return self.encode_reasoning(ReasoningDelta(content.text, content.signature, choice=event.choice))
 
     def _shown(self, event: PartDone, medium: Medium) -> Payloads:
-        told = medium.told("mimeType", "fileUri")
+        told = medium.to_fields("mimeType", "fileUri")
         if told is None or medium.mime_type is None:
             return self.omit("media whose type or content is not known", "media")
-        return self.part(event.choice, {"inlineData" if "data" in told else "fileData": told})
+        return self.encode_part(event.choice, {"inlineData" if "data" in told else "fileData": told})

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.events import Finish
 from tokenstream.relay._encoders.openai.items import CALLS, ItemEncoder
-from tokenstream.relay._encoders.openai.shared import CREATED, Places, cut_short, error_of, report_of
+from tokenstream.relay._encoders.openai.shared import CREATED, Places, error_of, omit_cut_call, report_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import ErrorKind
     from tokenstream.message import FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.openai.items import Item
+    from tokenstream.relay._encoders.openai.items import OutputItem
     from tokenstream.turns import Kind
 
 _ASSISTANT, _THREAD = "asst_1", "thread_1"
@@ -40,7 +40,7 @@ _RUN_REASONS = {"max_tokens": "max_completion_tokens", "content_filter": "conten
 """Reason why a run is incomplete, by the reason of its message."""
 
 
-class OpenAIAssistants(ItemEncoder):
+class OpenAIAssistantsEncoder(ItemEncoder):
     """Encodes an answer as the events of a run: a step with a message per text, one step for all calls."""
 
     name: ClassVar[str] = "openai-assistants"
@@ -53,13 +53,13 @@ class OpenAIAssistants(ItemEncoder):
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
-        self._calls: list[Item] = []
+        self._calls: list[OutputItem] = []
         self._step = ""
         """Id of the step of all calls."""
         self._ending: FinishReason = "stop"
         """Finish reason for items that are still open at the end."""
 
-    def finish(self, event: Finish) -> Payloads:
+    def keep_finish(self, event: Finish) -> Payloads:
         """Nothing yet: the finish reason is sent at the end; with complete calls, "stop" means "tool_calls".
 
         Raises:
@@ -70,27 +70,27 @@ class OpenAIAssistants(ItemEncoder):
             if reason == "stop":
                 event = Finish("tool_calls", event.raw_reason)
             elif reason != "tool_calls":
-                cut_short(self, reason)
-        return super().finish(event)
+                omit_cut_call(self, reason)
+        return super().keep_finish(event)
 
-    def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+    def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """An `error` event."""
         return [("error", error_of(kind, message, code))]
 
     # -- the run -----------------------------------------------------------------
 
-    def head(self) -> Payloads:
+    def encode_head(self) -> Payloads:
         """A `thread.run.created`, a `thread.run.queued` and a `thread.run.in_progress`."""
         for word, status in (("created", "queued"), ("queued", "queued"), ("in_progress", "in_progress")):
             yield f"thread.run.{word}", self._run(status)
 
-    def tail(self) -> Payloads:
+    def encode_tail(self) -> Payloads:
         """The ends of all open items and of the run, and the sentinel."""
         self._ending = self.expressed(self.finishes[0].reason)
-        yield from super().tail()
+        yield from super().encode_tail()
         yield "done", "[DONE]"
 
-    def ending(self, finish: Finish) -> Payloads:
+    def encode_ending(self, finish: Finish) -> Payloads:
         """The run with its status, the token counts, and the required calls."""
         status, _, _, why = _STATUSES[self.expressed(finish.reason)]
         run = self._run(status)
@@ -144,7 +144,7 @@ class OpenAIAssistants(ItemEncoder):
 
     # -- steps and messages --------------------------------------------------------
 
-    def begun(self, item: Item) -> Payloads:
+    def encode_begin(self, item: OutputItem) -> Payloads:
         """A step and its message; for a call, a delta of the calls' shared step."""
         if item.kind in CALLS:
             yield from self._call_begun(item)
@@ -154,7 +154,7 @@ class OpenAIAssistants(ItemEncoder):
         for word in ("created", "in_progress"):
             yield f"thread.message.{word}", self._message(item, "in_progress")
 
-    def more(self, item: Item, text: str) -> Payloads:
+    def encode_more(self, item: OutputItem, text: str) -> Payloads:
         """A delta of a message, or of a step."""
         if item.kind in CALLS:
             return [self._call_delta(item, {"arguments": text})]
@@ -162,7 +162,7 @@ class OpenAIAssistants(ItemEncoder):
         delta = {"id": item.id, "object": "thread.message.delta", "delta": {"content": [content]}}
         return [("thread.message.delta", delta)]
 
-    def ended(self, item: Item, status: str) -> Payloads:
+    def encode_end(self, item: OutputItem, status: str) -> Payloads:
         """The whole message and its step; nothing for a call, which ends with the run."""
         if item.kind in CALLS:
             return
@@ -177,11 +177,11 @@ class OpenAIAssistants(ItemEncoder):
         step |= {"status": step_status, f"{step_status}_at": CREATED}
         yield f"thread.run.step.{step_status}", step
 
-    def _step_begun(self, item: Item) -> Payloads:
+    def _step_begun(self, item: OutputItem) -> Payloads:
         for word in ("created", "in_progress"):
             yield f"thread.run.step.{word}", self._step_of(item)
 
-    def _call_begun(self, item: Item) -> Payloads:
+    def _call_begun(self, item: OutputItem) -> Payloads:
         if not self._calls:
             self._step = f"step_{item.index + 1}"
             yield from self._step_begun(item)
@@ -190,13 +190,13 @@ class OpenAIAssistants(ItemEncoder):
         function = {"name": item.fields["name"], "arguments": "", "output": None}
         yield self._call_delta(item, function, id=item.fields["call_id"])
 
-    def _call_delta(self, item: Item, function: dict[str, Any], **fields: str) -> Payload:
+    def _call_delta(self, item: OutputItem, function: dict[str, Any], **fields: str) -> Payload:
         call = {"index": int(item.id), **fields, "type": "function", "function": function}
         details = {"type": "tool_calls", "tool_calls": [call]}
         delta = {"id": self._step, "object": "thread.run.step.delta", "delta": {"step_details": details}}
         return "thread.run.step.delta", delta
 
-    def _step_of(self, item: Item) -> dict[str, Any]:
+    def _step_of(self, item: OutputItem) -> dict[str, Any]:
         if item.kind in CALLS:
             details: dict[str, Any] = {"type": "tool_calls", "tool_calls": []}
         else:
@@ -219,7 +219,7 @@ class OpenAIAssistants(ItemEncoder):
             "usage": None,
         }
 
-    def _message(self, item: Item, status: str) -> dict[str, Any]:
+    def _message(self, item: OutputItem, status: str) -> dict[str, Any]:
         return {
             "id": item.id,
             "object": "thread.message",
@@ -244,5 +244,5 @@ def _content(kind: str, text: str) -> dict[str, Any]:
     return {"type": "text", "text": {"value": text, "annotations": []}}
 
 
-def _function(call: Item) -> dict[str, Any]:
+def _function(call: OutputItem) -> dict[str, Any]:
     return {"name": call.fields["name"], "arguments": call.written.join()}

@@ -6,7 +6,7 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.relay._encoders.media import Media
-from tokenstream.relay._encoders.openai.shared import CUT, ChunkEncoder, citation_of, cut_short
+from tokenstream.relay._encoders.openai.shared import CUT, ChunkEncoder, citation_of, omit_cut_call
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,7 @@ _BODIES = {"function": "arguments", "custom": "input"}
 """Field of the arguments, by type of call."""
 
 
-class OpenAIChat(ChunkEncoder):
+class OpenAIChatEncoder(ChunkEncoder):
     """Encodes an answer as `chat.completion.chunk` objects, and `[DONE]`."""
 
     name: ClassVar[str] = "openai-chat"
@@ -66,31 +66,31 @@ class OpenAIChat(ChunkEncoder):
         self._whole: set[tuple[int, int]] = set()
         """Complete calls, by choice and part."""
 
-    def begin(self, event: MessageStart) -> Payloads:
+    def encode_start(self, event: MessageStart) -> Payloads:
         """The first chunk of a choice, with the role."""
-        super().begin(event)
+        super().encode_start(event)
         return self.greet(event.choice)
 
-    def open(self, event: PartStart) -> Payloads:
+    def encode_part_start(self, event: PartStart) -> Payloads:
         """The content of a media part's start."""
         content = event.content
         deltas = self._shown.begin(event, content) if content.kind == "media" else []
-        return [payload for delta in deltas for payload in self.media(delta)]
+        return [payload for delta in deltas for payload in self.encode_media(delta)]
 
-    def text(self, event: TextDelta) -> Payloads:
+    def encode_text(self, event: TextDelta) -> Payloads:
         """A delta with `content`."""
-        return self.delta(event.choice, content=event.text)
+        return self.make_delta(event.choice, content=event.text)
 
-    def reasoning(self, event: ReasoningDelta) -> Payloads:
+    def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
         """A delta with `reasoning_content`; a signature is omitted."""
         text = self.unsigned(event)
-        return self.delta(event.choice, reasoning_content=text) if text else ()
+        return self.make_delta(event.choice, reasoning_content=text) if text else ()
 
-    def refusal(self, event: RefusalDelta) -> Payloads:
+    def encode_refusal(self, event: RefusalDelta) -> Payloads:
         """A delta with `refusal`."""
-        return self.delta(event.choice, refusal=event.text)
+        return self.make_delta(event.choice, refusal=event.text)
 
-    def call(self, event: ToolCallStart) -> Payloads:
+    def encode_call(self, event: ToolCallStart) -> Payloads:
         """A delta with the call's id and name."""
         index = self.place_call(event.choice, event.part)
         # The legacy form "function_call" cannot hold several calls.
@@ -98,39 +98,39 @@ class OpenAIChat(ChunkEncoder):
         self._places[event.choice, event.part] = index, type_
         body = {"name": event.name, _BODIES[type_]: ""}
         call = {"index": index, "id": event.id, "type": type_, type_: body}
-        return self.delta(event.choice, tool_calls=[call])
+        return self.make_delta(event.choice, tool_calls=[call])
 
-    def arguments(self, event: ToolCallDelta) -> Payloads:
+    def encode_arguments(self, event: ToolCallDelta) -> Payloads:
         """A delta with more of the call's arguments."""
         index, type_ = self._places[event.choice, event.part]
         call = {"index": index, type_: {_BODIES[type_]: event.fragment}}
-        return self.delta(event.choice, tool_calls=[call])
+        return self.make_delta(event.choice, tool_calls=[call])
 
-    def call_done(self, event: ToolCallDone) -> Payloads:
+    def encode_call_end(self, event: ToolCallDone) -> Payloads:
         """Nothing: the next delta implies that the call is complete."""
         self._whole.add((event.choice, event.part))
         return ()
 
-    def finish(self, event: Finish) -> Payloads:
+    def keep_finish(self, event: Finish) -> Payloads:
         """Nothing yet: the finish reason is sent at the end.
 
         Raises:
             NotExpressible: The format has no word for it, or it would mark a complete call as cut off.
         """
         if event.reason in CUT and self._open.get(event.choice) in self._whole:
-            cut_short(self, event.reason)
-        return super().finish(event)
+            omit_cut_call(self, event.reason)
+        return super().keep_finish(event)
 
-    def citation(self, event: CitationAdded) -> Payloads:
+    def encode_citation(self, event: CitationAdded) -> Payloads:
         """A delta with an annotation; the cited text goes into `content`, as OpenRouter sends it."""
         found = citation_of(self, event.citation)
         if found is None:
             return ()
         if event.citation.text is not None:
             found["content"] = event.citation.text
-        return self.delta(event.choice, annotations=[{"type": "url_citation", "url_citation": found}])
+        return self.make_delta(event.choice, annotations=[{"type": "url_citation", "url_citation": found}])
 
-    def media(self, event: MediaDelta) -> Payloads:
+    def encode_media(self, event: MediaDelta) -> Payloads:
         """A delta with audio; an image is sent when it is complete."""
         medium = self._shown.of(event)
         kind = _kind_of(medium)
@@ -144,19 +144,19 @@ class OpenAIChat(ChunkEncoder):
             audio["data"] = b64encode(event.data).decode()
         if event.transcript:
             audio["transcript"] = event.transcript
-        return self.delta(event.choice, audio=audio)
+        return self.make_delta(event.choice, audio=audio)
 
-    def close(self, event: PartDone) -> Payloads:
+    def encode_part_end(self, event: PartDone) -> Payloads:
         """A delta with a complete image, or its URL."""
         image = self._shown.take(event)
-        url = None if image is None else image.address(image.mime_type or "image/png")
+        url = None if image is None else image.to_url(image.mime_type or "image/png")
         if url is None:
             return ()
-        return self.delta(event.choice, images=[{"type": "image_url", "image_url": {"url": url}}])
+        return self.make_delta(event.choice, images=[{"type": "image_url", "image_url": {"url": url}}])
 
-    def last(self, choice: int, word: str) -> Payloads:
+    def encode_last(self, choice: int, word: str) -> Payloads:
         """An empty delta with the finish reason."""
-        return [*self.greet(choice), self.piece(choice, {}, word)]
+        return [*self.greet(choice), self.make_piece(choice, {}, word)]
 
     # -- chunks ----------------------------------------------------------------
 
@@ -177,13 +177,13 @@ class OpenAIChat(ChunkEncoder):
         if choice in self._greeted:
             return []
         self._greeted.add(choice)
-        return [self.piece(choice, self.greeting)]
+        return [self.make_piece(choice, self.greeting)]
 
-    def delta(self, choice: int, **delta: Any) -> Payloads:  # noqa: ANN401 - any JSON value
+    def make_delta(self, choice: int, **delta: Any) -> Payloads:  # noqa: ANN401 - any JSON value
         """Return a chunk with a delta, preceded by the choice's role if that was not sent."""
-        return [*self.greet(choice), self.piece(choice, delta)]
+        return [*self.greet(choice), self.make_piece(choice, delta)]
 
-    def piece(self, index: int, delta: dict[str, Any], finish: str | None = None) -> Payload:
+    def make_piece(self, index: int, delta: dict[str, Any], finish: str | None = None) -> Payload:
         """Return a chunk.
 
         Args:
@@ -191,7 +191,7 @@ class OpenAIChat(ChunkEncoder):
             delta: The delta.
             finish: The provider's word for the finish reason.
         """
-        return self.chunk({"index": index, "delta": delta, "logprobs": None, "finish_reason": finish})
+        return self.make_chunk({"index": index, "delta": delta, "logprobs": None, "finish_reason": finish})
 
 
 def _kind_of(medium: Medium) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tokenstream.turns import Kind
 
 
-class OpenAICompletions(ChunkEncoder):
+class OpenAICompletionsEncoder(ChunkEncoder):
     """Encodes an answer as `text_completion` objects, and `[DONE]`."""
 
     name: ClassVar[str] = "openai-completions"
@@ -28,14 +28,14 @@ class OpenAICompletions(ChunkEncoder):
         "content_filter": "content_filter",
     }
 
-    def text(self, event: TextDelta) -> Payloads:
+    def encode_text(self, event: TextDelta) -> Payloads:
         """A piece of text."""
         return [self._piece(event.choice, event.text)]
 
-    def last(self, choice: int, word: str) -> Payloads:
+    def encode_last(self, choice: int, word: str) -> Payloads:
         """An empty piece with the finish reason."""
         return [self._piece(choice, "", word)]
 
     def _piece(self, index: int, text: str, finish: str | None = None) -> Payload:
         choice: dict[str, Any] = {"text": text, "index": index, "logprobs": None, "finish_reason": finish}
-        return self.chunk(choice)
+        return self.make_chunk(choice)

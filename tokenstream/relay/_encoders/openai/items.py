@@ -10,7 +10,7 @@ from tokenstream.events import Finish, MediaDelta
 from tokenstream.message import MediaPart, ToolCall
 from tokenstream.relay._encoders.encoder import Encoder
 from tokenstream.relay._encoders.openai.shared import CUT
-from tokenstream.relay._encoders.pieces import keeping
+from tokenstream.relay._encoders.pieces import add_recording
 
 if TYPE_CHECKING:
     from tokenstream.events import (
@@ -32,7 +32,7 @@ CALLS = frozenset({"tool_call", "custom_tool_call"})
 """Kinds of items that are calls of the application's tools."""
 
 
-class Item:
+class OutputItem:
     """One item of an answer, with a start and an end of its own.
 
     Args:
@@ -83,65 +83,65 @@ class ItemEncoder(Encoder, ABC):
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
-        self.items: list[Item] = []
+        self.items: list[OutputItem] = []
         self.starts: dict[int, Part] = {}
         """Latest content given at the start of each part, by index."""
-        self._of_part: dict[int, Item] = {}
-        self._leaving: list[Item] = []
+        self._of_part: dict[int, OutputItem] = {}
+        self._leaving: list[OutputItem] = []
         """Items whose part is complete, and whose end was not sent yet."""
 
     # -- for encoders: each returns the payloads to send --------------------------
 
     @abstractmethod
-    def head(self) -> Payloads:
+    def encode_head(self) -> Payloads:
         """The payloads that begin an answer."""
 
     @abstractmethod
-    def begun(self, item: Item) -> Payloads:
+    def encode_begin(self, item: OutputItem) -> Payloads:
         """The payloads that begin an item."""
 
     @abstractmethod
-    def more(self, item: Item, text: str) -> Payloads:
+    def encode_more(self, item: OutputItem, text: str) -> Payloads:
         """The payloads for more of an item's text."""
 
     @abstractmethod
-    def ended(self, item: Item, status: str) -> Payloads:
+    def encode_end(self, item: OutputItem, status: str) -> Payloads:
         """The payloads that end an item, with status "completed", or "incomplete" if it was cut off."""
 
     @abstractmethod
-    def ending(self, finish: Finish) -> Payloads:
+    def encode_ending(self, finish: Finish) -> Payloads:
         """The payloads that end an answer."""
 
     # -- events ------------------------------------------------------------------
 
-    def begin(self, event: MessageStart) -> Payloads:
+    def encode_start(self, event: MessageStart) -> Payloads:
         """The head, once."""
-        super().begin(event)
+        super().encode_start(event)
         return self.ahead()
 
-    def open(self, event: PartStart) -> Payloads:
+    def encode_part_start(self, event: PartStart) -> Payloads:
         """Nothing yet: another start may follow before the first piece."""
         self.starts[event.part] = event.content
         return ()
 
-    def text(self, event: TextDelta) -> Payloads:
+    def encode_text(self, event: TextDelta) -> Payloads:
         """More of a text."""
-        return self.write(event.part, "text", event.text)
+        return self.write_text(event.part, "text", event.text)
 
-    def refusal(self, event: RefusalDelta) -> Payloads:
+    def encode_refusal(self, event: RefusalDelta) -> Payloads:
         """More of a refusal."""
-        return self.write(event.part, "refusal", event.text)
+        return self.write_text(event.part, "refusal", event.text)
 
-    def call(self, event: ToolCallStart) -> Payloads:
+    def encode_call(self, event: ToolCallStart) -> Payloads:
         """A call begins."""
         kind = "custom_tool_call" if event.type == "custom" else "tool_call"
-        return self.item(event.part, kind, call_id=event.id, name=event.name)[1]
+        return self.open_item(event.part, kind, call_id=event.id, name=event.name)[1]
 
-    def arguments(self, event: ToolCallDelta) -> Payloads:
+    def encode_arguments(self, event: ToolCallDelta) -> Payloads:
         """More of a call's arguments."""
-        return self.write(event.part, "tool_call", event.fragment)
+        return self.write_text(event.part, "tool_call", event.fragment)
 
-    def call_done(self, event: ToolCallDone) -> Payloads:
+    def encode_call_end(self, event: ToolCallDone) -> Payloads:
         """The end of a call; its final arguments replace the fragments."""
         return self._end_call(event.part, event.call)
 
@@ -151,7 +151,7 @@ class ItemEncoder(Encoder, ABC):
         item.written.append(call.arguments_text)
         return self.end_item(item)
 
-    def close(self, event: PartDone) -> Payloads:
+    def encode_part_end(self, event: PartDone) -> Payloads:
         """Nothing yet, as citations may follow; but media without pieces and invalid calls are sent."""
         if isinstance(event.content, ToolCall):
             # The arguments are not JSON, but the call has ended all the same.
@@ -160,7 +160,7 @@ class ItemEncoder(Encoder, ABC):
         payloads: Payloads = ()
         if item is None and isinstance(start, MediaPart):
             if start.data:
-                payloads = self.media(MediaDelta(start.data, part=event.part))
+                payloads = self.encode_media(MediaDelta(start.data, part=event.part))
                 item = self._of_part.get(event.part)
             elif start.url is not None:
                 self.omit("media that were not sent themselves", "media")
@@ -168,7 +168,7 @@ class ItemEncoder(Encoder, ABC):
             self._leaving.append(item)
         return payloads
 
-    def finish(self, event: Finish) -> Payloads:
+    def keep_finish(self, event: Finish) -> Payloads:
         """Nothing yet: the finish reason is sent at the end.
 
         Raises:
@@ -179,18 +179,18 @@ class ItemEncoder(Encoder, ABC):
                 raise self.refused("the finish reason 'tool_calls' without a tool call")
             # The calls were left out, so the client has nothing to run.
             event = Finish("stop", event.raw_reason)
-        return super().finish(event)
+        return super().keep_finish(event)
 
-    def tail(self) -> Payloads:
+    def encode_tail(self) -> Payloads:
         """The ends of all items and of the answer."""
         finish = self.finishes[0]
         yield from self.ahead()
         yield from self.end_all(cut=finish.reason in CUT)
-        yield from self.ending(finish)
+        yield from self.encode_ending(finish)
 
     # -- items -------------------------------------------------------------------
 
-    def item(self, part: int, kind: str, **fields: Any) -> tuple[Item, list[Payload]]:  # noqa: ANN401 - any JSON value
+    def open_item(self, part: int, kind: str, **fields: Any) -> tuple[OutputItem, list[Payload]]:  # noqa: ANN401 - any JSON value
         """Return a part's item, and the payloads that begin it if it is new.
 
         Args:
@@ -201,21 +201,21 @@ class ItemEncoder(Encoder, ABC):
         held = self._of_part.get(part)
         if held is not None:
             return held, []
-        item = Item(kind, part, len(self.items), fields)
+        item = OutputItem(kind, part, len(self.items), fields)
         payloads = self.ahead()
         for before in self._leaving:
             payloads += self.end_item(before)
         self._leaving.clear()
         self.items.append(item)
         self._of_part[part] = item
-        payloads += self.begun(item)
+        payloads += self.encode_begin(item)
         return item, payloads
 
-    def held(self, part: int | None) -> Item | None:
+    def find_item(self, part: int | None) -> OutputItem | None:
         """Return a part's item; None if none has begun."""
         return None if part is None else self._of_part.get(part)
 
-    def write(self, part: int, kind: str, text: str) -> list[Payload]:
+    def write_text(self, part: int, kind: str, text: str) -> list[Payload]:
         """Return the payloads for more text of a part, and for the start of its item if that is new.
 
         Args:
@@ -223,18 +223,18 @@ class ItemEncoder(Encoder, ABC):
             kind: The kind of item.
             text: The text to add.
         """
-        item, payloads = self.item(part, kind)
+        item, payloads = self.open_item(part, kind)
         item.written.append(text)
-        payloads += self.more(item, text)
+        payloads += self.encode_more(item, text)
         return payloads
 
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
         """Also record the text of an item."""
-        item = self.held(event.part)
+        item = self.find_item(event.part)
         wrap = super().wrap(event, head, tail)
-        return wrap if item is None else keeping(wrap, item.written.append)
+        return wrap if item is None else add_recording(wrap, item.written.append)
 
-    def end_item(self, item: Item, status: str = "completed") -> list[Payload]:
+    def end_item(self, item: OutputItem, status: str = "completed") -> list[Payload]:
         """Return the payloads that end an item, once.
 
         Args:
@@ -244,7 +244,7 @@ class ItemEncoder(Encoder, ABC):
         if item.over:
             return []
         item.over = True
-        return list(self.ended(item, status))
+        return list(self.encode_end(item, status))
 
     def end_all(self, *, cut: bool) -> list[Payload]:
         """Return the payloads that end all open items.

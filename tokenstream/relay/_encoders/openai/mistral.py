@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.relay._encoders.encoder import WholeCalls
-from tokenstream.relay._encoders.openai.chat import OpenAIChat
+from tokenstream.relay._encoders.openai.chat import OpenAIChatEncoder
 from tokenstream.relay._encoders.openai.shared import COUNTS, report_of
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tokenstream.turns import Kind
 
 
-class Mistral(WholeCalls, OpenAIChat):
+class MistralEncoder(WholeCalls, OpenAIChatEncoder):
     """Encodes an answer as chunks with whole calls, as Mistral's SDK requires, and reasoning as content."""
 
     name: ClassVar[str] = "mistral"
@@ -31,34 +31,34 @@ class Mistral(WholeCalls, OpenAIChat):
         "tool_calls": "tool_calls",
     }
 
-    def chunk(self, choice: dict[str, Any]) -> Payload:
+    def make_chunk(self, choice: dict[str, Any]) -> Payload:
         """Return a chunk without token counts, which only the last one has."""
         return "", {**self.envelope, "choices": [choice]}
 
-    def reasoning(self, event: ReasoningDelta) -> Payloads:
+    def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
         """A delta with a thinking chunk as `content`."""
         text = self.unsigned(event)
         thought = [{"type": "thinking", "thinking": [{"type": "text", "text": text}]}]
-        return self.delta(event.choice, content=thought) if text else ()
+        return self.make_delta(event.choice, content=thought) if text else ()
 
-    def call_done(self, event: ToolCallDone) -> Payloads:
+    def encode_call_end(self, event: ToolCallDone) -> Payloads:
         """A delta with the whole call."""
         index = self.place_call(event.choice, event.part)
-        super().call_done(event)
+        super().encode_call_end(event)
         function = {"name": event.call.name, "arguments": event.call.arguments_text}
         call = {"id": event.call.id, "function": function, "index": index}
-        return self.delta(event.choice, content="", tool_calls=[call])
+        return self.make_delta(event.choice, content="", tool_calls=[call])
 
-    def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+    def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """A chunk without choices that has the error, since Mistral's SDK accepts only chunks."""
-        [(name, payload)] = super().fail(kind, message, code)
+        [(name, payload)] = super().encode_error(kind, message, code)
         return [(name, {**self.envelope, "choices": [], **payload})]
 
-    def tail(self) -> Payloads:
+    def encode_tail(self) -> Payloads:
         """The finish reason of each choice, the token counts with the last, and the sentinel."""
         for number, (choice, event) in enumerate(self.finishes.items(), 1):
             yield from self.greet(choice)
-            name, chunk = self.piece(choice, {"content": ""}, self.word(event.reason))
+            name, chunk = self.make_piece(choice, {"content": ""}, self.word(event.reason))
             report = report_of(self.usage, COUNTS) if number == len(self.finishes) else None
             yield name, chunk if report is None else {**chunk, "usage": report}
         yield "", "[DONE]"

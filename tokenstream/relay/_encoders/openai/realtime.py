@@ -6,10 +6,10 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.message import MediaPart
-from tokenstream.relay._encoders.encoder import written
+from tokenstream.relay._encoders.encoder import to_json_bytes
 from tokenstream.relay._encoders.openai.items import CALLS, ItemEncoder
 from tokenstream.relay._encoders.openai.shared import Places, error_of, report_of
-from tokenstream.relay._encoders.pieces import numbered
+from tokenstream.relay._encoders.pieces import add_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event, Finish, MediaDelta
     from tokenstream.message import FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.openai.items import Item
+    from tokenstream.relay._encoders.openai.items import OutputItem
     from tokenstream.relay._encoders.pieces import Wrap
     from tokenstream.turns import Kind
 
@@ -46,7 +46,7 @@ _STATUSES: dict[FinishReason, tuple[str, str | None]] = {
 """Status of a finished response, and the reason for it, by finish reason."""
 
 
-class OpenAIRealtime(ItemEncoder):
+class OpenAIRealtimeEncoder(ItemEncoder):
     """Encodes an answer as the messages of a session with one response."""
 
     name: ClassVar[str] = "openai-realtime"
@@ -71,25 +71,25 @@ class OpenAIRealtime(ItemEncoder):
             name: Unused: the payload has the event's name.
             payload: JSON; or text, sent as it is.
         """
-        return (payload.encode() if isinstance(payload, str) else written(payload)) + b"\n"
+        return (payload.encode() if isinstance(payload, str) else to_json_bytes(payload)) + b"\n"
 
     # -- events ----------------------------------------------------------------
 
-    def media(self, event: MediaDelta) -> Payloads:
+    def encode_media(self, event: MediaDelta) -> Payloads:
         """A piece of audio, and of its transcript."""
         start = self.starts.get(event.part)
         mime = start.mime_type if isinstance(start, MediaPart) else None
         if mime not in (None, _AUDIO):
             return self.omit(f"media that are not {_AUDIO} (part {event.part})", "media")
-        item, payloads = self.item(event.part, "media")
+        item, payloads = self.open_item(event.part, "media")
         if event.data:
             audio = b64encode(event.data).decode()
             payloads.append(self._of(item, "response.output_audio.delta", content_index=0, delta=audio))
         if event.transcript:
-            payloads += self.write(event.part, "media", event.transcript)
+            payloads += self.write_text(event.part, "media", event.transcript)
         return payloads
 
-    def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+    def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """The response with status "failed"; before it has begun, an `error` of the session."""
         error = error_of(kind, message, code)
         if not self.has_begun:
@@ -101,11 +101,11 @@ class OpenAIRealtime(ItemEncoder):
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
         """Also number the events."""
         within = super().wrap
-        return numbered(lambda rest: within(event, rest, tail), head, _NUMBER, self._count)
+        return add_number(lambda rest: within(event, rest, tail), head, _NUMBER, self._count)
 
     # -- the response ------------------------------------------------------------
 
-    def head(self) -> Payloads:
+    def encode_head(self) -> Payloads:
         """A `session.created` and a `response.created`."""
         session = {
             "type": "realtime",
@@ -121,7 +121,7 @@ class OpenAIRealtime(ItemEncoder):
         yield self._event("session.created", session=session)
         yield self._event("response.created", response=self._response("in_progress", None))
 
-    def ending(self, finish: Finish) -> Payloads:
+    def encode_ending(self, finish: Finish) -> Payloads:
         """The response with its status, its items and the token counts."""
         status, reason = _STATUSES[self.expressed(finish.reason)]
         details = None if reason is None else {"type": status, "reason": reason}
@@ -149,7 +149,7 @@ class OpenAIRealtime(ItemEncoder):
 
     # -- output items ------------------------------------------------------------
 
-    def begun(self, item: Item) -> Payloads:
+    def encode_begin(self, item: OutputItem) -> Payloads:
         """The new item of the response and of the conversation, and for a message its content part."""
         item.id = f"item_{item.index + 1}"
         told = self._item(item, "in_progress")
@@ -158,7 +158,7 @@ class OpenAIRealtime(ItemEncoder):
         if item.kind not in CALLS:
             yield self._of(item, "response.content_part.added", content_index=0, part=_part(item, ""))
 
-    def more(self, item: Item, text: str) -> Payloads:
+    def encode_more(self, item: OutputItem, text: str) -> Payloads:
         """A delta."""
         if item.kind in CALLS:
             call = {"call_id": item.fields["call_id"]}
@@ -166,7 +166,7 @@ class OpenAIRealtime(ItemEncoder):
         kind = "output_text" if item.kind == "text" else "output_audio_transcript"
         return [self._of(item, f"response.{kind}.delta", content_index=0, delta=text)]
 
-    def ended(self, item: Item, status: str) -> Payloads:
+    def encode_end(self, item: OutputItem, status: str) -> Payloads:
         """The whole content of an item, and the item."""
         text = item.written.join()
         item.told = self._item(item, status, text)
@@ -177,7 +177,7 @@ class OpenAIRealtime(ItemEncoder):
         yield self._event("conversation.item.done", previous_item_id=_before(item), item=item.told)
         yield self._of_response("response.output_item.done", output_index=item.index, item=item.told)
 
-    def _content_ended(self, item: Item, text: str) -> Payloads:
+    def _content_ended(self, item: OutputItem, text: str) -> Payloads:
         if item.kind == "text":
             yield self._of(item, "response.output_text.done", content_index=0, text=text)
         else:
@@ -185,7 +185,7 @@ class OpenAIRealtime(ItemEncoder):
             yield self._of(item, "response.output_audio_transcript.done", content_index=0, transcript=text)
         yield self._of(item, "response.content_part.done", content_index=0, part=_part(item, text))
 
-    def _item(self, item: Item, status: str, text: str | None = None) -> dict[str, Any]:
+    def _item(self, item: OutputItem, status: str, text: str | None = None) -> dict[str, Any]:
         """Return an item's JSON.
 
         Args:
@@ -202,7 +202,7 @@ class OpenAIRealtime(ItemEncoder):
         )
         return {**told, "role": "assistant", "content": content}
 
-    def _of(self, item: Item, kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
+    def _of(self, item: OutputItem, kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
         return self._of_response(kind, item_id=item.id, output_index=item.index, **fields)
 
     def _of_response(self, kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
@@ -216,12 +216,12 @@ class OpenAIRealtime(ItemEncoder):
         return self._sent
 
 
-def _before(item: Item) -> str | None:
+def _before(item: OutputItem) -> str | None:
     """Return the id of the preceding item."""
     return f"item_{item.index}" if item.index else None
 
 
-def _part(item: Item, text: str, prefix: str = "") -> dict[str, Any]:
+def _part(item: OutputItem, text: str, prefix: str = "") -> dict[str, Any]:
     """Return the content of a message.
 
     Args:

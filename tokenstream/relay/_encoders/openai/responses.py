@@ -15,7 +15,7 @@ from tokenstream.relay._encoders.openai.shared import (
     error_of,
     report_of,
 )
-from tokenstream.relay._encoders.pieces import numbered
+from tokenstream.relay._encoders.pieces import add_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from tokenstream.events import CitationAdded, Event, Finish, MediaDelta, PartDone, Ping, ReasoningDelta
     from tokenstream.message import Citation, FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.openai.items import Item
+    from tokenstream.relay._encoders.openai.items import OutputItem
     from tokenstream.relay._encoders.pieces import Wrap
     from tokenstream.turns import Kind
 
 
-class _Text(NamedTuple):
+class _TextNames(NamedTuple):
     """Names used in the events of a kind of text."""
 
     item: str
@@ -50,9 +50,9 @@ class _Text(NamedTuple):
 
 _MESSAGE = ("message", "content", "content_index", "response.content_part")
 _TEXTS = {
-    "text": _Text(*_MESSAGE, "response.output_text", "output_text", "text"),
-    "refusal": _Text(*_MESSAGE, "response.refusal", "refusal", "refusal"),
-    "reasoning": _Text(
+    "text": _TextNames(*_MESSAGE, "response.output_text", "output_text", "text"),
+    "refusal": _TextNames(*_MESSAGE, "response.refusal", "refusal", "refusal"),
+    "reasoning": _TextNames(
         "reasoning",
         "summary",
         "summary_index",
@@ -61,7 +61,7 @@ _TEXTS = {
         "summary_text",
         "text",
     ),
-    "reasoning_text": _Text(
+    "reasoning_text": _TextNames(
         "reasoning",
         "content",
         "content_index",
@@ -131,7 +131,7 @@ _FIELDS: dict[str, Any] = {
 """Fields of a response besides its id, its model and its status."""
 
 
-class OpenAIResponses(ItemEncoder):
+class OpenAIResponsesEncoder(ItemEncoder):
     """Encodes an answer as the numbered events of a response; each part is an output item."""
 
     name: ClassVar[str] = "openai-responses"
@@ -151,11 +151,11 @@ class OpenAIResponses(ItemEncoder):
         super().__init__(**options)
         self._number = 0
         """Number of the next event."""
-        self._last_text: Item | None = None
+        self._last_text: OutputItem | None = None
 
     # -- events ----------------------------------------------------------------
 
-    def reasoning(self, event: ReasoningDelta) -> Payloads:
+    def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
         """More of a reasoning summary, or of the reasoning itself if its start marked it as that."""
         text = self.unsigned(event)
         if not text:
@@ -163,14 +163,14 @@ class OpenAIResponses(ItemEncoder):
         start = self.starts.get(event.part)
         data = start.provider_data if isinstance(start, ReasoningPart) else None
         kind = "reasoning_text" if data is not None and "content_index" in data else "reasoning"
-        return self.write(event.part, kind, text)
+        return self.write_text(event.part, kind, text)
 
-    def citation(self, event: CitationAdded) -> Payloads:
+    def encode_citation(self, event: CitationAdded) -> Payloads:
         """An annotation of the cited text, or else of the last text."""
         annotation = self._annotation(event.citation)
         if annotation is None:
             return ()
-        item = self.held(event.citation.cites)
+        item = self.find_item(event.citation.cites)
         if item is None or item.kind != "text":
             item = self._last_text
         if item is None:
@@ -187,29 +187,29 @@ class OpenAIResponses(ItemEncoder):
             )
         ]
 
-    def media(self, event: MediaDelta) -> Payloads:
+    def encode_media(self, event: MediaDelta) -> Payloads:
         """The start of an image, which is sent when it is complete."""
         start = self.starts.get(event.part)
         mime = (start.mime_type if isinstance(start, MediaPart) else None) or "image/png"
         if not mime.startswith("image/"):
             return self.omit(f"media that are no image (part {event.part})", "media")
-        item, payloads = self.item(event.part, "media", format=mime.removeprefix("image/"))
+        item, payloads = self.open_item(event.part, "media", format=mime.removeprefix("image/"))
         item.data.append(event.data)
         return payloads
 
-    def close(self, event: PartDone) -> Payloads:
+    def encode_part_end(self, event: PartDone) -> Payloads:
         """The end of a part; encrypted reasoning without text is sent here."""
         start = self.starts.get(event.part)
-        if not isinstance(start, ReasoningPart) or start.redacted is None or self.held(event.part):
-            return super().close(event)
-        item, payloads = self.item(event.part, "sealed")
+        if not isinstance(start, ReasoningPart) or start.redacted is None or self.find_item(event.part):
+            return super().encode_part_end(event)
+        item, payloads = self.open_item(event.part, "sealed")
         return [*payloads, *self.end_item(item)]
 
-    def ping(self, event: Ping) -> Payloads:
+    def encode_ping(self, event: Ping) -> Payloads:
         """A `keepalive`."""
         return [*self.ahead(), self._event("keepalive")]
 
-    def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+    def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """An `error`; it has no type field, so the code identifies the kind."""
         error = error_of(kind, message, code)
         return [self._event("error", code=error["code"], message=message, param=None)]
@@ -217,17 +217,17 @@ class OpenAIResponses(ItemEncoder):
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
         """Count the events."""
         within = super().wrap
-        return numbered(lambda rest: within(event, rest, tail), head, _NUMBER, self._count)
+        return add_number(lambda rest: within(event, rest, tail), head, _NUMBER, self._count)
 
     # -- the response ------------------------------------------------------------
 
-    def head(self) -> Payloads:
+    def encode_head(self) -> Payloads:
         """A `response.created` and a `response.in_progress`."""
         response = self._response("in_progress")
         yield self._event("response.created", response=response)
         yield self._event("response.in_progress", response=response)
 
-    def ending(self, finish: Finish) -> Payloads:
+    def encode_ending(self, finish: Finish) -> Payloads:
         """The complete response."""
         cut = self.expressed(finish.reason) in CUT
         status = "incomplete" if cut else "completed"
@@ -254,7 +254,7 @@ class OpenAIResponses(ItemEncoder):
 
     # -- output items ------------------------------------------------------------
 
-    def begun(self, item: Item) -> Payloads:
+    def encode_begin(self, item: OutputItem) -> Payloads:
         """The new item, and for a text its content part."""
         type_ = _type_of(item)
         item.id = f"{_PREFIXES[type_]}_{item.index + 1}"
@@ -270,7 +270,7 @@ class OpenAIResponses(ItemEncoder):
             yield self._of(item, f"response.{_IMAGE}.in_progress")
             yield self._of(item, f"response.{_IMAGE}.generating")
 
-    def more(self, item: Item, text: str) -> Payloads:
+    def encode_more(self, item: OutputItem, text: str) -> Payloads:
         """A delta."""
         if item.kind in CALLS:
             return [self._of(item, f"{_INPUTS[item.kind][1]}.delta", delta=text)]
@@ -279,7 +279,7 @@ class OpenAIResponses(ItemEncoder):
             self._of(item, f"{told.pieces}.delta", **{told.place: 0}, delta=text, **_logprobs(item)),
         ]
 
-    def ended(self, item: Item, status: str) -> Payloads:
+    def encode_end(self, item: OutputItem, status: str) -> Payloads:
         """The whole text of an item, its content part, and the item."""
         text, told = item.written.join(), _TEXTS.get(item.kind)
         if told is not None:
@@ -294,7 +294,7 @@ class OpenAIResponses(ItemEncoder):
         item.told = self._item(item, status, text)
         yield self._event("response.output_item.done", output_index=item.index, item=item.told)
 
-    def _item(self, item: Item, status: str, text: str | None = None) -> dict[str, Any]:
+    def _item(self, item: OutputItem, status: str, text: str | None = None) -> dict[str, Any]:
         """Return an item's JSON.
 
         Args:
@@ -325,10 +325,10 @@ class OpenAIResponses(ItemEncoder):
             told |= {"output_format": item.fields["format"], "result": image}
         return told
 
-    def _part(self, item: Item, text: _Text, step: str, content: dict[str, Any]) -> Payload:
+    def _part(self, item: OutputItem, text: _TextNames, step: str, content: dict[str, Any]) -> Payload:
         return self._of(item, f"{text.part}.{step}", **{text.place: 0}, part=content)
 
-    def _of(self, item: Item, kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
+    def _of(self, item: OutputItem, kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
         return self._event(kind, item_id=item.id, output_index=item.index, **fields)
 
     def _event(self, kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
@@ -348,7 +348,7 @@ class OpenAIResponses(ItemEncoder):
         return None if found is None else {"type": "url_citation", **found}
 
 
-def _type_of(item: Item) -> str:
+def _type_of(item: OutputItem) -> str:
     if item.kind in _TEXTS:
         return _TEXTS[item.kind].item
     if item.kind in _INPUTS:
@@ -356,7 +356,7 @@ def _type_of(item: Item) -> str:
     return "reasoning" if item.kind == "sealed" else _IMAGE
 
 
-def _content(item: Item, text: _Text, words: str) -> dict[str, Any]:
+def _content(item: OutputItem, text: _TextNames, words: str) -> dict[str, Any]:
     """Return the content of an item.
 
     Args:
@@ -370,5 +370,5 @@ def _content(item: Item, text: _Text, words: str) -> dict[str, Any]:
     return {**content, text.field: words}
 
 
-def _logprobs(item: Item) -> dict[str, Any]:
+def _logprobs(item: OutputItem) -> dict[str, Any]:
     return {"logprobs": []} if item.kind == "text" else {}

@@ -111,7 +111,7 @@ def citation_of(encoder: Encoder, citation: Citation) -> dict[str, Any] | None:
     return None
 
 
-def cut_short(encoder: Encoder, reason: FinishReason) -> None:
+def omit_cut_call(encoder: Encoder, reason: FinishReason) -> None:
     """Accept that readers will take a complete call for one that was cut off.
 
     Args:
@@ -149,7 +149,7 @@ class ChunkEncoder(Encoder, ABC):
             }
         return self._envelope
 
-    def chunk(self, choice: dict[str, Any]) -> Payload:
+    def make_chunk(self, choice: dict[str, Any]) -> Payload:
         """Return a chunk.
 
         Args:
@@ -158,7 +158,7 @@ class ChunkEncoder(Encoder, ABC):
         return "", {**self.envelope, "choices": [choice], "usage": None}
 
     @abstractmethod
-    def last(self, choice: int, word: str) -> Payloads:
+    def encode_last(self, choice: int, word: str) -> Payloads:
         """Return the payloads that end a choice.
 
         Args:
@@ -166,15 +166,15 @@ class ChunkEncoder(Encoder, ABC):
             word: The provider's word for the finish reason.
         """
 
-    def tail(self) -> Payloads:
+    def encode_tail(self) -> Payloads:
         """The finish reason of each choice, the token counts, and the sentinel."""
         for choice, event in self.finishes.items():
-            yield from self.last(choice, self.word(event.reason))
+            yield from self.encode_last(choice, self.word(event.reason))
         report = report_of(self.usage, self.places)
         if report is not None:
             yield "", {**self.envelope, "choices": [], "usage": report}
         yield "", "[DONE]"
 
-    def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+    def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """An error object instead of a chunk."""
         return [("", {"error": error_of(kind, message, code)})]

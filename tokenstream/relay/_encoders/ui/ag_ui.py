@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.json import decode
 from tokenstream.errors import ProtocolError
 from tokenstream.events import ToolCallDelta
-from tokenstream.relay._encoders.pieces import keeping
+from tokenstream.relay._encoders.pieces import add_recording
 from tokenstream.relay._encoders.ui.shared import NamedEncoder
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tokenstream.message import FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.pieces import Wrap
-    from tokenstream.relay._encoders.ui.shared import NamedKind, Opened
+    from tokenstream.relay._encoders.ui.shared import NamedKind, OpenText
     from tokenstream.turns import Kind
 
 _COUNTS = {
@@ -36,7 +36,7 @@ _PAUSED = {"type": "interrupt", "interrupts": [{"id": "interrupt-1", "reason": "
 """Outcome of a paused run; the protocol requires a list of what it waits for."""
 
 
-class AGUI(NamedEncoder):
+class AGUIEncoder(NamedEncoder):
     """Encodes an answer as the events of one AG-UI run."""
 
     name: ClassVar[str] = "ag-ui"
@@ -59,39 +59,39 @@ class AGUI(NamedEncoder):
         self._steps: dict[str, str] = {}
         """Names sent for the open steps, by id."""
 
-    def head(self) -> Payloads:
+    def encode_head(self) -> Payloads:
         """A `RUN_STARTED`."""
         self._run = {"threadId": "thread-1", "runId": self.answer_id}
         return [("", {"type": "RUN_STARTED", **self._run, "protocolVersion": "1.0"})]
 
-    def begun(self, part: Opened) -> list[Payload]:
+    def encode_begin(self, part: OpenText) -> list[Payload]:
         """The start of a message, and for reasoning the start of the enclosing span."""
         kind = part.kind
         start = {"type": f"{_MESSAGES[kind]}_START", "messageId": part.id, "role": _ROLES[kind]}
         return [*_span(part, "START"), ("", start)]
 
-    def more(self, part: Opened, text: str) -> Payload:
+    def encode_more(self, part: OpenText, text: str) -> Payload:
         """A piece of a message."""
         return "", {"type": f"{_MESSAGES[part.kind]}_CONTENT", "messageId": part.id, "delta": text}
 
-    def ended(self, part: Opened) -> list[Payload]:
+    def encode_end(self, part: OpenText) -> list[Payload]:
         """The end of a message, and for reasoning the end of the enclosing span."""
         end = ("", {"type": f"{_MESSAGES[part.kind]}_END", "messageId": part.id})
         sealed = {"subtype": "message", "entityId": part.id, "encryptedValue": part.redacted}
         sealing = [("", {"type": "REASONING_ENCRYPTED_VALUE", **sealed})] if part.redacted else []
         return [*sealing, end, *_span(part, "END")]
 
-    def sign(self, part: Opened, *pieces: str) -> None:
+    def sign(self, part: OpenText, *pieces: str) -> None:
         """Omit a signature: AG-UI has no place for one."""
         self.omit("a signature of reasoning", "signature")
 
-    def call(self, event: ToolCallStart) -> Payloads:
+    def encode_call(self, event: ToolCallStart) -> Payloads:
         """A `TOOL_CALL_START`."""
         self._calls[event.id] = []
         start = {"type": "TOOL_CALL_START", "toolCallId": event.id, "toolCallName": event.name}
         return [*self.ahead(), ("", start)]
 
-    def arguments(self, event: ToolCallDelta) -> Payloads:
+    def encode_arguments(self, event: ToolCallDelta) -> Payloads:
         """A `TOOL_CALL_ARGS`."""
         self._calls[event.id].append(event.fragment)
         return [("", {"type": "TOOL_CALL_ARGS", "toolCallId": event.id, "delta": event.fragment})]
@@ -99,25 +99,25 @@ class AGUI(NamedEncoder):
     def wrap(self, event: Event, head: bytes, tail: bytes) -> Wrap:
         """Also record the arguments of a call."""
         wrap = super().wrap(event, head, tail)
-        return keeping(wrap, self._calls[event.id].append) if isinstance(event, ToolCallDelta) else wrap
+        return add_recording(wrap, self._calls[event.id].append) if isinstance(event, ToolCallDelta) else wrap
 
-    def call_done(self, event: ToolCallDone) -> Payloads:
+    def encode_call_end(self, event: ToolCallDone) -> Payloads:
         """A `TOOL_CALL_END`."""
         self._calls.pop(event.call.id, None)
         return [_call_end(event.call.id)]
 
-    def step(self, event: StepStart) -> Payloads:
+    def encode_step_start(self, event: StepStart) -> Payloads:
         """A `STEP_STARTED`; steps are identified by name, so open steps get distinct names."""
         name = event.name if event.name not in self._steps.values() else f"{event.name} {event.id}"
         self._steps[event.id] = name
         return [*self.ahead(), _step("STARTED", name)]
 
-    def step_done(self, event: StepDone) -> Payloads:
+    def encode_step_end(self, event: StepDone) -> Payloads:
         """A `STEP_FINISHED`; the step's messages stay open."""
         name = self._steps.pop(event.id, None)
         return () if name is None else [_step("FINISHED", name)]
 
-    def tail(self) -> Payloads:
+    def encode_tail(self) -> Payloads:
         """The ends of all open messages, steps and incomplete calls, and a `RUN_FINISHED`."""
         word = self.word(self.finishes[0].reason)
         steps = [_step("FINISHED", name) for name in self._steps.values()]
@@ -135,7 +135,7 @@ class AGUI(NamedEncoder):
         cut = [_call_end(id) for id, pieces in self._calls.items() if not _is_whole("".join(pieces))]
         return [*before, *cut, ("", end)]
 
-    def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+    def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """A `RUN_ERROR`."""
         said = {"type": "RUN_ERROR", "message": message}
         code = code or (None if kind == "unknown" else kind)
@@ -149,7 +149,7 @@ class AGUI(NamedEncoder):
         return {**model, **counts} if counts else {}
 
 
-def _span(part: Opened, edge: str) -> list[Payload]:
+def _span(part: OpenText, edge: str) -> list[Payload]:
     """Return the start or end of the span around a reasoning message; nothing for other messages."""
     edges: list[Payload] = [("", {"type": f"REASONING_{edge}", "messageId": part.id})]
     return edges if part.kind == "reasoning" else []

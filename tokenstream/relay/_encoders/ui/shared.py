@@ -17,7 +17,7 @@ NamedKind: TypeAlias = Literal["text", "reasoning"]
 
 
 @dataclass(slots=True)
-class Opened:
+class OpenText:
     """An open text or reasoning, with the fields to be sent at its end."""
 
     kind: NamedKind
@@ -39,29 +39,29 @@ class NamedEncoder(Encoder, ABC):
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
-        self._open: dict[int, Opened] = {}
+        self._open: dict[int, OpenText] = {}
         self._closed: set[int] = set()
         """Parts that were ended; one is sent again if a signature or an encrypted form arrives later."""
 
     # -- for encoders ------------------------------------------------------------
 
     @abstractmethod
-    def head(self) -> Payloads:
+    def encode_head(self) -> Payloads:
         """The payloads that begin an answer."""
 
     @abstractmethod
-    def begun(self, part: Opened) -> list[Payload]:
+    def encode_begin(self, part: OpenText) -> list[Payload]:
         """The payloads that begin a text."""
 
     @abstractmethod
-    def more(self, part: Opened, text: str) -> Payload:
+    def encode_more(self, part: OpenText, text: str) -> Payload:
         """The payload for a piece of a text."""
 
     @abstractmethod
-    def ended(self, part: Opened) -> list[Payload]:
+    def encode_end(self, part: OpenText) -> list[Payload]:
         """The payloads that end a text, with its signature."""
 
-    def sign(self, part: Opened, *pieces: str) -> None:
+    def sign(self, part: OpenText, *pieces: str) -> None:
         """Keep a signature for the end."""
         part.signature.extend(pieces)
 
@@ -71,12 +71,12 @@ class NamedEncoder(Encoder, ABC):
 
     # -- handlers of events --------------------------------------------------------
 
-    def begin(self, event: MessageStart) -> Payloads:
+    def encode_start(self, event: MessageStart) -> Payloads:
         """The head."""
-        super().begin(event)
+        super().encode_start(event)
         return self.ahead()
 
-    def open(self, event: PartStart) -> Payloads:
+    def encode_part_start(self, event: PartStart) -> Payloads:
         """The start of a text; a repeated start counts only with a signature or an encrypted form."""
         content = event.content
         if content.kind not in self.prefixes:
@@ -87,19 +87,19 @@ class NamedEncoder(Encoder, ABC):
         self._learn(part, content)
         return payloads
 
-    def text(self, event: TextDelta) -> Payloads:
+    def encode_text(self, event: TextDelta) -> Payloads:
         """A piece of text."""
         part, payloads = self._start("text", event.part)
-        return [*payloads, self.more(part, event.text)]
+        return [*payloads, self.encode_more(part, event.text)]
 
-    def reasoning(self, event: ReasoningDelta) -> Payloads:
+    def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
         """A piece of reasoning; a signature is sent at the end."""
         part, payloads = self._start("reasoning", event.part)
         if event.signature is not None:
             self.sign(part, event.signature)
-        return [*payloads, self.more(part, event.text)] if event.text else payloads
+        return [*payloads, self.encode_more(part, event.text)] if event.text else payloads
 
-    def close(self, event: PartDone) -> Payloads:
+    def encode_part_end(self, event: PartDone) -> Payloads:
         """The end of a text."""
         part = self._open.get(event.part)
         if part is not None and event.content is not None:
@@ -108,14 +108,14 @@ class NamedEncoder(Encoder, ABC):
 
     # -- within ----------------------------------------------------------------
 
-    def _start(self, kind: NamedKind, index: int) -> tuple[Opened, list[Payload]]:
+    def _start(self, kind: NamedKind, index: int) -> tuple[OpenText, list[Payload]]:
         part = self._open.get(index)
         if part is not None:
             return part, []
-        part = self._open[index] = Opened(kind, f"{self.scope}{self.prefixes[kind]}{index}")
-        return part, [*self.ahead(), *self.begun(part)]
+        part = self._open[index] = OpenText(kind, f"{self.scope}{self.prefixes[kind]}{index}")
+        return part, [*self.ahead(), *self.encode_begin(part)]
 
-    def _learn(self, part: Opened, content: Part) -> None:
+    def _learn(self, part: OpenText, content: Part) -> None:
         if content.kind != "reasoning":
             return
         if content.signature is not None:
@@ -129,7 +129,7 @@ class NamedEncoder(Encoder, ABC):
         if part is None:
             return []
         self._closed.add(index)
-        return self.ended(part)
+        return self.encode_end(part)
 
 
 def _proven(content: Part) -> bool:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tokenstream.message import FinishReason, Usage
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.media import Medium
-    from tokenstream.relay._encoders.ui.shared import NamedKind, Opened
+    from tokenstream.relay._encoders.ui.shared import NamedKind, OpenText
     from tokenstream.turns import Kind
 
 _COUNTS = {
@@ -45,7 +45,7 @@ _PROVIDER = "anthropic"
 """Provider under whose name signatures are sent: the protocol's metadata is grouped by provider."""
 
 
-class UIMessage(NamedEncoder):
+class UIMessageEncoder(NamedEncoder):
     """Encodes an answer as the chunks of one message with one step, and `[DONE]`.
 
     Token counts are sent as metadata of the message, in the AI SDK's names, as applications
@@ -73,46 +73,48 @@ class UIMessage(NamedEncoder):
         self._steps: dict[str, dict[str, Any]] = {}
         """Data sent for the open steps, by id."""
 
-    def head(self) -> Payloads:
+    def encode_head(self) -> Payloads:
         """A `start` and a `start-step`."""
         start: dict[str, Any] = {"type": "start", "messageId": self.answer_id}
         if self.model is not None:
             start["messageMetadata"] = {"model": self.model}
         return [("", start), ("", {"type": "start-step"})]
 
-    def begun(self, part: Opened) -> list[Payload]:
+    def encode_begin(self, part: OpenText) -> list[Payload]:
         """A `text-start` or a `reasoning-start`."""
         return [("", {"type": f"{part.kind}-start", "id": part.id})]
 
-    def more(self, part: Opened, text: str) -> Payload:
+    def encode_more(self, part: OpenText, text: str) -> Payload:
         """A `text-delta` or a `reasoning-delta`."""
         return "", {"type": f"{part.kind}-delta", "id": part.id, "delta": text}
 
-    def ended(self, part: Opened) -> list[Payload]:
+    def encode_end(self, part: OpenText) -> list[Payload]:
         """A `text-end` or a `reasoning-end`, with any signature as metadata of the provider."""
         end: dict[str, Any] = {"type": f"{part.kind}-end", "id": part.id}
         proofs = {"signature": "".join(part.signature), "redactedData": part.redacted}
         told = {name: proof for name, proof in proofs.items() if proof}
         return [("", {**end, "providerMetadata": {_PROVIDER: told}} if told else end)]
 
-    def open(self, event: PartStart) -> Payloads:
+    def encode_part_start(self, event: PartStart) -> Payloads:
         """The start of a text; a file is sent when it is complete."""
         if event.content.kind == "media":
             return [
-                payload for delta in self._files.begin(event, event.content) for payload in self.media(delta)
+                payload
+                for delta in self._files.begin(event, event.content)
+                for payload in self.encode_media(delta)
             ]
-        return super().open(event)
+        return super().encode_part_start(event)
 
-    def call(self, event: ToolCallStart) -> Payloads:
+    def encode_call(self, event: ToolCallStart) -> Payloads:
         """A `tool-input-start`."""
         start = {"type": "tool-input-start", "toolCallId": event.id, "toolName": event.name}
         return [*self.ahead(), ("", start)]
 
-    def arguments(self, event: ToolCallDelta) -> Payloads:
+    def encode_arguments(self, event: ToolCallDelta) -> Payloads:
         """A `tool-input-delta`."""
         return [("", {"type": "tool-input-delta", "toolCallId": event.id, "inputTextDelta": event.fragment})]
 
-    def call_done(self, event: ToolCallDone) -> Payloads:
+    def encode_call_end(self, event: ToolCallDone) -> Payloads:
         """A `tool-input-available` with the parsed arguments: the client may run the call now."""
         call = event.call
         return [
@@ -127,7 +129,7 @@ class UIMessage(NamedEncoder):
             )
         ]
 
-    def citation(self, event: CitationAdded) -> Payloads:
+    def encode_citation(self, event: CitationAdded) -> Payloads:
         """A `source-url`; it has no field for the cited text.
 
         Raises:
@@ -139,32 +141,32 @@ class UIMessage(NamedEncoder):
         source = {"type": "source-url", "sourceId": f"src-{event.part}", "url": url}
         return [*self.ahead(), ("", source if title is None else {**source, "title": title})]
 
-    def media(self, event: MediaDelta) -> Payloads:
+    def encode_media(self, event: MediaDelta) -> Payloads:
         """Nothing yet: a file is sent when it is complete."""
         self._files.of(event).pieces.append(event.data)
         return ()
 
-    def close(self, event: PartDone) -> Payloads:
+    def encode_part_end(self, event: PartDone) -> Payloads:
         """The end of a text, a complete file, or the `tool-input-error` of a call with invalid arguments."""
         if isinstance(event.content, ToolCall):
             call = event.content
             refused = {"toolCallId": call.id, "toolName": call.name, "input": call.arguments_text}
             return [("", {"type": "tool-input-error", **refused, "errorText": "the arguments are no JSON"})]
         medium = self._files.take(event)
-        return super().close(event) if medium is None else [*self.ahead(), ("", _file(medium))]
+        return super().encode_part_end(event) if medium is None else [*self.ahead(), ("", _file(medium))]
 
-    def step(self, event: StepStart) -> Payloads:
+    def encode_step_start(self, event: StepStart) -> Payloads:
         """A `data-step`: the protocol's own steps would end the parts of other steps."""
         told = {"name": event.name, "parent": event.parent, "agent": event.agent, "state": "running"}
         self._steps[event.id] = told
         return [*self.ahead(), _step(event.id, told)]
 
-    def step_done(self, event: StepDone) -> Payloads:
+    def encode_step_end(self, event: StepDone) -> Payloads:
         """A `data-step` with the same id, which replaces the first."""
         told = self._steps.pop(event.id, None)
         return () if told is None else [_step(event.id, {**told, "state": event.state})]
 
-    def tail(self) -> Payloads:
+    def encode_tail(self) -> Payloads:
         """The ends of the step and of the message, with the token counts, and the sentinel."""
         word, usage = self.word(self.finishes[0].reason), _report(self.usage)
         metadata = {"messageMetadata": {"usage": usage}} if usage else {}
@@ -175,7 +177,7 @@ class UIMessage(NamedEncoder):
             ends = [{"type": "finish-step"}, {"type": "finish", "finishReason": word, **metadata}]
         return [*self.ahead(), *self.close_all(), *(("", end) for end in ends), ("", "[DONE]")]
 
-    def fail(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+    def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """An `error` chunk with the error's message."""
         return [*self.ahead(), ("", {"type": "error", "errorText": message})]
 
@@ -188,7 +190,7 @@ def _step(id: str, told: dict[str, Any]) -> Payload:
 def _file(medium: Medium) -> dict[str, Any]:
     """Return the chunk of a complete file, with its content or its address."""
     mime_type = medium.mime_type or "application/octet-stream"
-    url = medium.address(mime_type) or f"data:{mime_type};base64,"
+    url = medium.to_url(mime_type) or f"data:{mime_type};base64,"
     return {"type": "file", "mediaType": mime_type, "url": url}
 
 
