@@ -527,7 +527,7 @@ def test_an_exception_is_the_providers_error() -> None:
         ({"chunk": {"bytes": "é"}}, "not base64"),
         ({"chunk": {"bytes": 7}}, "no bytes"),
         ({"chunk": {"bytes": b"[]"}}, "not a JSON object"),
-        ({"chunk": {"bytes": b"{"}}, "no JSON"),
+        ({"chunk": {"bytes": b"{"}}, "not JSON"),
         (EventStreamMessage(b"[]", "chunk"), "JSON object is expected"),
     ],
 )

@@ -501,4 +501,4 @@ def test_bytes_that_are_no_base64_are_left_to_the_plain_way() -> None:
     events = decoder.feed(event("chunk", {"bytes": packed[:-3] + "?==", "p": "abc"}))
 
     assert [] == [each for each in events if isinstance(each, TextDelta)]
-    assert "no base64" in str(decoder.error)
+    assert "not base64" in str(decoder.error)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tokenstream._connection.unframed import OF_SSE, Unframed
 from tokenstream.errors import LimitExceeded, ProtocolError, StreamTruncated
 from tokenstream.formats import _registry as registry
-from tokenstream.formats._detect.seen import error_in, is_malformed, is_whole, lines_without_ends
+from tokenstream.formats._detect.seen import find_error, find_lost_line_ends, is_malformed, is_whole
 from tokenstream.formats._detect.undetected import Undetected
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.framing._body import JSONBody
@@ -270,7 +270,7 @@ class Connection:
             events += self._end_format()
         self._note_replaced()
         if isinstance(self.error, StreamTruncated) and not self.frames_seen:
-            self.error = lines_without_ends(self.tail, self._limits) or self.error
+            self.error = find_lost_line_ends(self.tail, self._limits) or self.error
         return events
 
     def cut_short(self, cause: StreamError | None) -> tuple[list[Event], StreamError | None]:
@@ -346,7 +346,7 @@ class Connection:
         if withheld is not None:
             return withheld
         stray = self.framing.stray if isinstance(self.framing, SSEParser) else b""
-        error = error_in(stray, self._limits) if stray else None
+        error = find_error(stray, self._limits) if stray else None
         if error is not None:
             # Quirk (Vertex AI, 2025-06): an error in mid-stream is JSON over several lines without `data:`;
             # recording: gemini-sse-vertexai-sdk-test-data-streaming-failure-error-mid-stream-40958d6e.

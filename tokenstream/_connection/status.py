@@ -10,7 +10,13 @@ from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._basics.waits import reset_of, retry_after_of
 from tokenstream.errors import LimitExceeded, NotAStream, ProtocolError, StatusError
 from tokenstream.formats import _registry as registry
-from tokenstream.formats._kit.errors import error_kind, headers_said, is_final, kind_of_status, provider_error
+from tokenstream.formats._kit.errors import (
+    error_kind,
+    is_final,
+    kind_of_status,
+    provider_error,
+    read_repeated_headers,
+)
 from tokenstream.formats._kit.whole import Wholeness
 from tokenstream.formats.base import Format, name_of
 from tokenstream.framing import SSEParser
@@ -304,7 +310,7 @@ def _wait_of(head: ResponseHead, found: ProviderError | None, said: dict[str, An
     limited = head.status == _TOO_MANY_REQUESTS
     if wait is None and (limited or head.status >= _LOWEST_SERVER_STATUS):
         # A gateway's body may repeat the provider's headers; the date is the gateway's own.
-        repeated = {"date": head.headers.get("date", ""), **headers_said(said)}
+        repeated = {"date": head.headers.get("date", ""), **read_repeated_headers(said)}
         for headers in (head.headers, repeated):
             wait = reset_of(headers, head.received_at, limited=limited) if wait is None else wait
     return wait

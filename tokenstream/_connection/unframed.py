@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.formats._detect.recognise import is_message
-from tokenstream.formats._detect.seen import not_a_stream
+from tokenstream.formats._detect.recognise import is_websocket_message
+from tokenstream.formats._detect.seen import describe_unknown_body
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.framing._body import JSONBody
 from tokenstream.framing._comments import CommentedSSEParser
@@ -93,7 +93,7 @@ class Unframed:
             framing = self._json_body() if chunk[:1] in _JSON_SPACE else WholeMessages(self._limits)
             self._found(framing)
             return framing.frames(chunk)
-        if not self.tail and not self._is_plain and is_message(chunk, self._format, self._limits):
+        if not self.tail and not self._is_plain and is_websocket_message(chunk, self._format, self._limits):
             self._departures.leave_out(OF_SSE)
             self._message_came = True
             message = WholeMessages(self._limits)
@@ -159,4 +159,6 @@ class Unframed:
         return []
 
     def _none_of_ours(self, kind: Sniffed) -> NotAStream:
-        return not_a_stream(kind, str(self.tail[: self._limits.tail], "utf-8", "replace"), text=self.text)
+        return describe_unknown_body(
+            kind, str(self.tail[: self._limits.tail], "utf-8", "replace"), text=self.text
+        )

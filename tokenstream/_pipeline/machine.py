@@ -21,7 +21,7 @@ from tokenstream.errors import (
     StreamTruncated,
 )
 from tokenstream.events import Ping, TextDelta, ToolCallStart
-from tokenstream.formats._detect.seen import no_piece
+from tokenstream.formats._detect.seen import describe_bad_piece
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing._comments import COMMENT
 from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
@@ -245,7 +245,7 @@ class Machine(Glancing):
         elif is_dict(chunk):
             self._take_payload(chunk)
         elif not isinstance(chunk, bytes | str):
-            raise no_piece(chunk)
+            raise describe_bad_piece(chunk)
         self.chunk = chunk
         self.now = now
         self.shortcut = None

@@ -21,7 +21,7 @@ from tokenstream.errors import (
     StreamInterrupted,
     StreamStalled,
 )
-from tokenstream.formats._detect.seen import error_in
+from tokenstream.formats._detect.seen import find_error
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.sources._boto3 import aws_failed
@@ -318,7 +318,7 @@ def _said_by_sdk(error: Any) -> StreamError | None:  # noqa: ANN401 - an excepti
         body = {"error": getattr(error, "error", None)}
     if _status_of(error) < 400:
         if isinstance(body, str):
-            said_within = error_in(body.encode(), DEFAULT_LIMITS)
+            said_within = find_error(body.encode(), DEFAULT_LIMITS)
         else:
             said_within = provider_error(body) if is_dict(body) else None
         return said_within or (_refused_by_sdk(error, body) if _status_of(error) else None)

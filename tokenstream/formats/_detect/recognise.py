@@ -45,10 +45,10 @@ def recognise(frame: Frame, limits: Limits, *, document: bool) -> str | StreamEr
         event, frame = name_of(frame), frame.payload
     payload: object = frame
     if isinstance(frame, bytes):
-        told = _by_its_start(frame.strip(), event)
+        told = _classify_start(frame.strip(), event)
         if told != "json":
             return None if document and told == "text" else told
-        payload = _decoded(frame.strip(), limits)
+        payload = _decode_loosely(frame.strip(), limits)
     if not is_dict(payload):
         # A JSON document other than an object is not a token of bare text.
         return None if document else "text"
@@ -60,7 +60,7 @@ def recognise(frame: Frame, limits: Limits, *, document: bool) -> str | StreamEr
     return name
 
 
-def likeliest(frames: Iterable[Frame], limits: Limits) -> str | None:
+def find_likeliest(frames: Iterable[Frame], limits: Limits) -> str | None:
     """Return the one format that fits all frames of a body that ended undetected; None if several fit.
 
     A body of `[DONE]` alone is an empty chat completion.
@@ -77,13 +77,13 @@ def likeliest(frames: Iterable[Frame], limits: Limits) -> str | None:
             if payload.strip() == b"[DONE]" and not event:
                 found = {"openai-chat"} if found is None else found
                 continue
-            payload = _decoded(payload, limits) if payload.lstrip()[:1] == b"{" else None
+            payload = _decode_loosely(payload, limits) if payload.lstrip()[:1] == b"{" else None
         possible = registry.possible(payload, event) if is_dict(payload) else set[str]()
         found = possible if found is None else found & possible
     return found.pop() if found is not None and len(found) == 1 else None
 
 
-def _by_its_start(payload: bytes, event: str) -> str | StreamError | None:
+def _classify_start(payload: bytes, event: str) -> str | StreamError | None:
     """Classify a payload by its first bytes; "json" if it must be decoded."""
     if not payload or event in PING_NAMES:
         return PING
@@ -95,7 +95,7 @@ def _by_its_start(payload: bytes, event: str) -> str | StreamError | None:
     return "json" if payload[:1] in (b"{", b"[") else "text"
 
 
-def _decoded(payload: bytes, limits: Limits) -> object:
+def _decode_loosely(payload: bytes, limits: Limits) -> object:
     try:
         data: object = decode(payload, limits)
     except ProtocolError:
@@ -107,7 +107,7 @@ def _decoded(payload: bytes, limits: Limits) -> object:
     return data[0] if is_list(data) and data and is_dict(data[0]) else data
 
 
-def is_message(chunk: bytes, format: Format, limits: Limits) -> bool:
+def is_websocket_message(chunk: bytes, format: Format, limits: Limits) -> bool:
     """Return whether a first chunk is a WebSocket message: one whole payload of a format carried that way.
 
     Args:

@@ -39,7 +39,7 @@ _KIND = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,39}")
 """Matches a type that is a word of some vocabulary and so cannot be a user's text."""
 
 
-def not_a_stream(kind: Sniffed, start: str, *, text: bool = False) -> NotAStream:
+def describe_unknown_body(kind: Sniffed, start: str, *, text: bool = False) -> NotAStream:
     """Return the error for a body in no known format.
 
     Args:
@@ -67,7 +67,7 @@ def not_a_stream(kind: Sniffed, start: str, *, text: bool = False) -> NotAStream
     )
 
 
-def error_in(payload: bytes, limits: Limits) -> StreamError | None:
+def find_error(payload: bytes, limits: Limits) -> StreamError | None:
     """Return the provider's error in a piece of a body; None if it has none.
 
     Args:
@@ -76,7 +76,7 @@ def error_in(payload: bytes, limits: Limits) -> StreamError | None:
 
     Example:
         >>> from tokenstream.limits import DEFAULT_LIMITS
-        >>> str(error_in(b'{"error": "busy"}', DEFAULT_LIMITS)), error_in(b'{"error":', DEFAULT_LIMITS)
+        >>> str(find_error(b'{"error": "busy"}', DEFAULT_LIMITS)), find_error(b'{"error":', DEFAULT_LIMITS)
         ('the provider reports an error: busy', None)
     """
     try:
@@ -86,7 +86,7 @@ def error_in(payload: bytes, limits: Limits) -> StreamError | None:
     return provider_error(said) if is_dict(said) else None
 
 
-def lines_without_ends(tail: bytes, limits: Limits) -> NotAStream | None:
+def find_lost_line_ends(tail: bytes, limits: Limits) -> NotAStream | None:
     r"""Return the error for a body whose lines have lost their ends; None if they have not.
 
     Args:
@@ -96,7 +96,7 @@ def lines_without_ends(tail: bytes, limits: Limits) -> NotAStream | None:
     Example:
         >>> from tokenstream.limits import DEFAULT_LIMITS
         >>> for tail in (b"data: {}data: {}", b"data: {}\ndata: {}\n", b"data: {\ndata: }"):
-        ...     print(str(lines_without_ends(tail, DEFAULT_LIMITS)).partition(": ")[0])
+        ...     print(str(find_lost_line_ends(tail, DEFAULT_LIMITS)).partition(": ")[0])
         the body is one line that says `data:` again and again
         no blank line ends the events of the body
         None
@@ -120,7 +120,7 @@ def lines_without_ends(tail: bytes, limits: Limits) -> NotAStream | None:
     )
 
 
-def of_no_format(frames: Sequence[Frame], limits: Limits) -> NotAStream:
+def describe_unknown_format(frames: Sequence[Frame], limits: Limits) -> NotAStream:
     """Return the error for frames in no known format.
 
     It names their event types or, without any, the keys of their payloads.
@@ -131,9 +131,9 @@ def of_no_format(frames: Sequence[Frame], limits: Limits) -> NotAStream:
 
     Example:
         >>> from tokenstream.limits import DEFAULT_LIMITS
-        >>> str(of_no_format([b'{"type": "response.made"}'], DEFAULT_LIMITS)).partition(". ")[0]
+        >>> str(describe_unknown_format([b'{"type": "response.made"}'], DEFAULT_LIMITS)).partition(". ")[0]
         "the events are of no known format; the event types seen are 'response.made'"
-        >>> str(of_no_format([{"what": "is this"}], DEFAULT_LIMITS)).partition(". ")[0]
+        >>> str(describe_unknown_format([{"what": "is this"}], DEFAULT_LIMITS)).partition(". ")[0]
         "the events are of no known format; the keys seen are 'what'"
     """
     keys = set(_object_of(frames[0], limits)) if frames else set[str]()
@@ -143,18 +143,18 @@ def of_no_format(frames: Sequence[Frame], limits: Limits) -> NotAStream:
             "with Steps, run.follow(events), or hand over the stream of the model itself"
         )
     return NotAStream(
-        f"the events are of no known format; {_names_seen(frames, limits)}. If it is one of "
+        f"the events are of no known format; {_list_names(frames, limits)}. If it is one of "
         f"{', '.join(registry.names())}, name it with format=…; read a simple format of a server of "
         "your own with tokenstream.formats.custom(text=…), and any other with its SDK",
         body=_start_of(frames[0], limits.tail) if frames else "",
     )
 
 
-def no_piece(item: object) -> MisuseError:
+def describe_bad_piece(item: object) -> MisuseError:
     """Return the error for an item of a source that is not bytes, text or a payload.
 
     Example:
-        >>> str(no_piece(7))
+        >>> str(describe_bad_piece(7))
         'int is no piece of a body; bytes are expected, text, or payloads as dicts'
     """
     # LangGraph streams messages as tuples.
@@ -165,7 +165,7 @@ def no_piece(item: object) -> MisuseError:
     )
 
 
-def _names_seen(frames: Iterable[Frame], limits: Limits) -> str:
+def _list_names(frames: Iterable[Frame], limits: Limits) -> str:
     kinds: dict[str, None] = {}
     keys: dict[str, None] = {}
     for frame in frames:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream.errors import LimitExceeded, ProtocolError, StreamError, StreamTruncated
 from tokenstream.events import Ping
 from tokenstream.formats import _registry as registry
-from tokenstream.formats._detect.recognise import PING, WAIT, likeliest, recognise
-from tokenstream.formats._detect.seen import of_no_format, payload_of
+from tokenstream.formats._detect.recognise import PING, WAIT, find_likeliest, recognise
+from tokenstream.formats._detect.seen import describe_unknown_format, payload_of
 from tokenstream.formats.base import Format, Frame
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Undetected(Format):
 
     def settle(self) -> list[Event]:
         """Give way to the one format that fits all held frames, if there is one: the input has ended."""
-        return self._give_way(likeliest(self._held, self.limits)) if self._held else []
+        return self._give_way(find_likeliest(self._held, self.limits)) if self._held else []
 
     def cut_short(self) -> StreamTruncated:
         """Return the error for input that ended before any event."""
@@ -107,7 +107,7 @@ class Undetected(Format):
     def _give_way(self, name: str | None) -> list[Event]:
         held, self._held = self._held, []
         if name is None:
-            self.error = of_no_format(held, self.limits)
+            self.error = describe_unknown_format(held, self.limits)
             return []
         known = registry.create(name, limits=self.limits, pings=self.pings)
         # Frames keep their numbers in the input.

@@ -145,7 +145,7 @@ class _Learner:
             return _is_empty
         kinds = [item.__class__ for _, item in made]
         start = len(same)
-        return _comparison(
+        return _make_comparison(
             [key for key, _ in made],
             kinds,
             tuple(item for _, item in same),
@@ -153,7 +153,7 @@ class _Learner:
         )
 
 
-def _comparison(
+def _make_comparison(
     keys: list[Any], kinds: list[type[Any]], same: tuple[Any, ...], inner: list[tuple[int, Fits]]
 ) -> Fits:
     """Return a function that compares an object or array with a learnt one.

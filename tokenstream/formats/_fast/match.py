@@ -46,7 +46,7 @@ class Hole(Enum):
     """Spaces before the last brace, which hide the length of the text, too."""
 
 
-def matcher(pieces: tuple[bytes, ...], holes: tuple[Hole, ...]) -> Match:
+def make_matcher(pieces: tuple[bytes, ...], holes: tuple[Hole, ...]) -> Match:
     """Return the function that finds the text in payloads of a shape.
 
     Args:
@@ -56,19 +56,19 @@ def matcher(pieces: tuple[bytes, ...], holes: tuple[Hole, ...]) -> Match:
     if not _GIVES_BACK:
         return _match_nothing
     if holes == (Hole.TEXT,):
-        return _cut(*pieces)
+        return _match_text(*pieces)
     if holes == (Hole.TEXT, Hole.PADDING):
-        return _cut_padded(*pieces)
+        return _match_padded(*pieces)
     if holes == (Hole.TEXT, Hole.SPACES):
-        return _cut_spaced(*pieces)
-    return _cut_twice(*pieces) if Hole.AGAIN in holes else _cut_each(*pieces, holes=holes)
+        return _match_spaced(*pieces)
+    return _match_twice(*pieces) if Hole.AGAIN in holes else _match_each(*pieces, holes=holes)
 
 
 def _match_nothing(payload: bytes) -> None:  # noqa: ARG001 - as every match
     return None
 
 
-def _parsed(written: bytes) -> str | None:
+def _parse_string(written: bytes) -> str | None:
     """Decode the inside of a JSON string."""
     try:
         text: str = from_json(b'"%b"' % written)
@@ -91,7 +91,7 @@ _GIVES_BACK = _PIECE.removeprefix(b"b") is _PIECE and _PIECE.removesuffix(b"a") 
 # The last lines are repeated in each function: they run for every token, and a call would cost a tenth.
 
 
-def _cut(prefix: bytes, tail: bytes) -> Match:
+def _match_text(prefix: bytes, tail: bytes) -> Match:
     """Match a text between two pieces."""
 
     def match(payload: bytes) -> str | None:
@@ -100,17 +100,17 @@ def _cut(prefix: bytes, tail: bytes) -> Match:
         if rest is payload or written is rest:
             return None
         if _BACKSLASH in written or _QUOTE in written:
-            return _parsed(written)
+            return _parse_string(written)
         try:
             text = written.decode()
         except UnicodeDecodeError:
             return None
-        return text or None if text.isprintable() else _parsed(written)
+        return text or None if text.isprintable() else _parse_string(written)
 
     return match
 
 
-def _cut_padded(prefix: bytes, between: bytes, tail: bytes) -> Match:
+def _match_padded(prefix: bytes, between: bytes, tail: bytes) -> Match:
     """Match a text with padding after it."""
     middle = between[1:]
 
@@ -124,22 +124,22 @@ def _cut_padded(prefix: bytes, between: bytes, tail: bytes) -> Match:
         if padded is after or not (padding.isalnum() or not padding):
             return match_escaped(rest)
         if _BACKSLASH in written:
-            return _parsed(written)
+            return _parse_string(written)
         try:
             text = written.decode()
         except UnicodeDecodeError:
             return None
-        return text or None if text.isprintable() else _parsed(written)
+        return text or None if text.isprintable() else _parse_string(written)
 
     def match_escaped(rest: bytes) -> str | None:
         # The first quote is inside the text. Padding cannot contain the bytes before it.
         written, found, padding = rest.removesuffix(tail).rpartition(between)
-        return _parsed(written) if found and _is_padding(padding) else None
+        return _parse_string(written) if found and _is_padding(padding) else None
 
     return match
 
 
-def _cut_spaced(prefix: bytes, between: bytes, tail: bytes) -> Match:
+def _match_spaced(prefix: bytes, between: bytes, tail: bytes) -> Match:
     """Match a text with spaces before the last brace."""
 
     def match(payload: bytes) -> str | None:
@@ -151,17 +151,17 @@ def _cut_spaced(prefix: bytes, between: bytes, tail: bytes) -> Match:
         if written is behind or inner is rest or rest is payload:
             return None
         if _BACKSLASH in written or _QUOTE in written:
-            return _parsed(written)
+            return _parse_string(written)
         try:
             text = written.decode()
         except UnicodeDecodeError:
             return None
-        return text or None if text.isprintable() else _parsed(written)
+        return text or None if text.isprintable() else _parse_string(written)
 
     return match
 
 
-def _cut_twice(prefix: bytes, between: bytes, tail: bytes) -> Match:
+def _match_twice(prefix: bytes, between: bytes, tail: bytes) -> Match:
     """Match a text that occurs twice."""
     around = len(between)
 
@@ -173,12 +173,12 @@ def _cut_twice(prefix: bytes, between: bytes, tail: bytes) -> Match:
         if inner is rest or rest is payload or size <= 0 or inner[size:-size] != between:
             return None
         written = inner[:size]
-        return _parsed(written) if written == inner[-size:] else None
+        return _parse_string(written) if written == inner[-size:] else None
 
     return match
 
 
-def _cut_each(*pieces: bytes, holes: tuple[Hole, ...]) -> Match:
+def _match_each(*pieces: bytes, holes: tuple[Hole, ...]) -> Match:
     """Match a text among other holes: cut off the holes before it first, then those after it."""
     prefix, *inner, tail = pieces
     place = holes.index(Hole.TEXT)
@@ -202,12 +202,12 @@ def _cut_each(*pieces: bytes, holes: tuple[Hole, ...]) -> Match:
             if not found or not fits(value):
                 return None
         if _BACKSLASH in written or _QUOTE in written:
-            return _parsed(written)
+            return _parse_string(written)
         try:
             text = written.decode()
         except UnicodeDecodeError:
             return None
-        return text or None if text.isprintable() else _parsed(written)
+        return text or None if text.isprintable() else _parse_string(written)
 
     return match
 

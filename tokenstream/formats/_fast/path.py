@@ -19,7 +19,7 @@ from tokenstream._basics.untrusted import is_dict
 from tokenstream.events import PartDelta, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
 from tokenstream.formats._fast.decoded import DecodedShape
 from tokenstream.formats._fast.match import DIGITS_IN_A_ROW
-from tokenstream.formats._fast.shape import PADDING, Shape, found_at
+from tokenstream.formats._fast.shape import PADDING, Shape, find_at
 from tokenstream.formats._kit.open import OpenCall
 from tokenstream.framing import EventStreamMessage, ServerSentEvent
 
@@ -126,16 +126,16 @@ class _Entry:
         self.log = log
         self._format = format
         self.read: Read | None = None
-        """Function that reads a payload; created on first use by `reader`."""
+        """Function that reads a payload; created on first use by `make_reader`."""
         self._framed: dict[tuple[bytes, bytes, int], Read] = {}
         self._split: tuple[str, bytes, Read] | None = None
 
-    def reader(self) -> Read:
+    def make_reader(self) -> Read:
         """Create and return `read`; most streams read whole chunks and never need it."""
-        self.read = _reader(self._format, self.shape.match, self.like, self.follow, self.log)
+        self.read = _make_reader(self._format, self.shape.match, self.like, self.follow, self.log)
         return self.read
 
-    def means(self, name: str | None, payload: Payload, event: Any, text: str) -> bool:  # noqa: ANN401 - a delta
+    def is_same(self, name: str | None, payload: Payload, event: Any, text: str) -> bool:  # noqa: ANN401 - a delta
         """Return whether a payload with this text has this shape and this meaning."""
         like = self.like
         alike = (name, event.__class__, event.choice, event.part) == (
@@ -147,7 +147,7 @@ class _Entry:
         match: Callable[[Any], str | None] = self.shape.match
         return alike and match(payload) == text
 
-    def framed(self, before: bytes, after: bytes, most: int, *, lines: bool) -> Read | None:
+    def make_framed(self, before: bytes, after: bytes, most: int, *, lines: bool) -> Read | None:
         """Return a function that reads a chunk with one payload between two fixed pieces, or None; cached.
 
         Args:
@@ -162,7 +162,7 @@ class _Entry:
         if made is None and isinstance(shape, Shape) and (lines or shape.takes_one_line):
             match = shape.between(before, after).match
             payload = slice(len(before), -len(after) or None)
-            made = self._framed[wanted] = _reader(
+            made = self._framed[wanted] = _make_reader(
                 self._format, match, self.like, self.follow, self.log, payload=payload, most=most
             )
         return made
@@ -177,7 +177,7 @@ class _Entry:
         """
         if self._split is None and self.name is not None and isinstance(self.shape, Shape):
             start, rest = self.shape.split(multiple)
-            read = _reader(self._format, rest.match, self.like, self.follow, self.log, start=start)
+            read = _make_reader(self._format, rest.match, self.like, self.follow, self.log, start=start)
             self._split = self.name, start, read
         return self._split
 
@@ -236,14 +236,14 @@ class FastPath:
         entries = self.entries
         event = None
         if entries and entries[0].name == name:
-            read = entries[0].read or entries[0].reader()
+            read = entries[0].read or entries[0].make_reader()
             event = read(payload)
         return self._read_otherwise(name, payload) if event is None and len(entries) > 1 else event
 
     def _read_otherwise(self, name: str | None, payload: Payload) -> Event | None:
         """Try the entries after the first, and move the one that fits to the front."""
         for number, entry in enumerate(self.entries[1:], 1):
-            event = (entry.read or entry.reader())(payload) if entry.name == name else None
+            event = (entry.read or entry.make_reader())(payload) if entry.name == name else None
             if event is not None:
                 self.entries.insert(0, self.entries.pop(number))
                 return event
@@ -254,7 +254,7 @@ class FastPath:
         if not self.entries or self.entries[0].name is None:
             return None
         entry = self.entries[0]
-        read, name = entry.read or entry.reader(), entry.name
+        read, name = entry.read or entry.make_reader(), entry.name
         if name == _NAMELESS:
             return lambda frame: read(frame) if frame.__class__ is bytes else None
         return lambda frame: (
@@ -281,7 +281,7 @@ class FastPath:
             if self._seen is None and is_dict(raw):
                 self._changing_in(raw)
             return
-        if any(entry.means(name, frame, event, text) for entry in self.entries):
+        if any(entry.is_same(name, frame, event, text) for entry in self.entries):
             # It was too long for its entry, or the format had it decoded.
             return
         if not self._fast.turns:
@@ -358,21 +358,21 @@ class FastPath:
             return None
         found = [self._chunk_reader(entry, unit, most, before, after) for entry in self.entries]
         reads = [read for read in found if read is not None]
-        return reads[0] if len(reads) == 1 else partial(_first, reads) if reads else None
+        return reads[0] if len(reads) == 1 else partial(_try_each, reads) if reads else None
 
     def _chunk_reader(self, entry: _Entry, unit: Unit, most: int, before: bytes, after: bytes) -> Read | None:
         if unit == "payload" or entry.name is None:
-            return (entry.read or entry.reader()) if unit == "payload" and entry.name is None else None
+            return (entry.read or entry.make_reader()) if unit == "payload" and entry.name is None else None
         if unit != "event":
             if entry.name != _NAMELESS:
                 return None
-            return entry.framed(before, after, most, lines=unit != "line")
+            return entry.make_framed(before, after, most, lines=unit != "line")
         head = self._fast.head
         before = head if entry.name == _NAMELESS else b"event: %b\n%b" % (entry.name.encode(), head)
-        read = entry.framed(before, b"\n\n", most, lines=False)
+        read = entry.make_framed(before, b"\n\n", most, lines=False)
         if not self._fast.crlf or read is None:
             return read
-        other = entry.framed(before, b"\r\n\r\n", most, lines=False)
+        other = entry.make_framed(before, b"\r\n\r\n", most, lines=False)
         return other and (lambda chunk: other(chunk) if chunk[-2:] == b"\r\n" else read(chunk))
 
     def split(self, multiple: int = 1) -> tuple[str, bytes, Read] | None:
@@ -396,7 +396,7 @@ class FastPath:
 
     def _place_of(self, payload: dict[str, Any], text: str) -> Path | None:
         """Return the place of a delta's text in its payload, if it is the only text there."""
-        said = [(path, found) for path in self._fast.texts if (found := found_at(payload, path))]
+        said = [(path, found) for path in self._fast.texts if (found := find_at(payload, path))]
         # A half of a surrogate pair that is held back is not in the event.
         return said[0][0] if len(said) == 1 and said[0][1] == text else None
 
@@ -414,7 +414,7 @@ class FastPath:
         # The limit on digits is not checked in a number that is not decoded.
         if not places or self._format.limits.digits < DIGITS_IN_A_ROW:
             return ()
-        last, self._seen = self._seen, [found_at(payload, place) for place in places]
+        last, self._seen = self._seen, [find_at(payload, place) for place in places]
         if last is None:
             return [place for place, value in zip(places, self._seen, strict=True) if value]
         self._changed |= {
@@ -425,7 +425,7 @@ class FastPath:
         return [place for place in places if place in self._changed]
 
 
-def _first(reads: list[Read], data: Any) -> Event | None:  # noqa: ANN401 - what each of them takes
+def _try_each(reads: list[Read], data: Any) -> Event | None:  # noqa: ANN401 - what each of them takes
     """Return the first result that is not None."""
     for read in reads:
         event = read(data)
@@ -434,7 +434,7 @@ def _first(reads: list[Read], data: Any) -> Event | None:  # noqa: ANN401 - what
     return None
 
 
-def _reader(
+def _make_reader(
     format: Format,
     match: Match,
     like: Any,  # noqa: ANN401 - a delta

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._basics.json import decode
 from tokenstream.errors import ProtocolError
-from tokenstream.formats._fast.match import CODE, NUMBER, Hole, is_count, matcher
+from tokenstream.formats._fast.match import CODE, NUMBER, Hole, is_count, make_matcher
 from tokenstream.framing._utf8 import is_utf8
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Shape:
     def __init__(self, pieces: tuple[bytes, ...], holes: tuple[Hole, ...]) -> None:
         self._pieces = pieces
         self._holes = holes
-        self.match: Match = matcher(pieces, holes)
+        self.match: Match = make_matcher(pieces, holes)
         """Returns the text of a payload of this shape; None for any other payload and for an empty text."""
 
     @property
@@ -106,8 +106,8 @@ class Shape:
         if len(payload) > _LONGEST or Hole.COUNT.value in payload or not is_utf8(payload):
             return None
         names = {str(place[-1]): place in counts for place in others}
-        for place in _places(payload, text, path):
-            holes = _holes(payload, place, names, padding, again=bool(asides))
+        for place in _find_places(payload, text, path):
+            holes = _find_holes(payload, place, names, padding, again=bool(asides))
             if _proves(payload, value, holes, [path, *others], padding.union(asides)):
                 borders = [0, *(border for begin, end, _ in holes for border in (begin, end)), len(payload)]
                 pieces = tuple(payload[a:b] for a, b in zip(borders[::2], borders[1::2], strict=True))
@@ -128,11 +128,11 @@ def at(value: Any, path: Path) -> Any:  # noqa: ANN401 - any JSON value
     return value
 
 
-def found_at(value: Any, path: Path) -> object:  # noqa: ANN401 - any JSON value
+def find_at(value: Any, path: Path) -> object:  # noqa: ANN401 - any JSON value
     """Return the value at a place, or None; a missing place is common here, so nothing is raised.
 
     Example:
-        >>> found_at({"a": [1]}, ("a", 0)), found_at({"a": [1]}, ("b", 0))
+        >>> find_at({"a": [1]}, ("a", 0)), find_at({"a": [1]}, ("b", 0))
         (1, None)
     """
     for step in path:
@@ -145,7 +145,7 @@ def found_at(value: Any, path: Path) -> object:  # noqa: ANN401 - any JSON value
     return value
 
 
-def _places(payload: bytes, text: str, path: Path) -> Iterator[tuple[int, int]]:
+def _find_places(payload: bytes, text: str, path: Path) -> Iterator[tuple[int, int]]:
     """Yield the places, without quotes, where a text occurs in a payload under the last key of its path."""
     key = b'"%b"' % str(path[-1]).encode()
     for ascii_only in (False,) if text.isascii() else (False, True):
@@ -159,7 +159,7 @@ def _places(payload: bytes, text: str, path: Path) -> Iterator[tuple[int, int]]:
                 yield place + 1, place + len(quoted) - 1
 
 
-def _holes(
+def _find_holes(
     payload: bytes,
     place: tuple[int, int],
     changing: dict[str, bool],

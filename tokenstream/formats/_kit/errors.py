@@ -183,15 +183,15 @@ def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | 
         >>> str(error), error.kind, error.retryable
         ('the provider reports an error: busy', 'overloaded', True)
     """
-    details = _details(payload, event)
+    details = _find_details(payload, event)
     if details is None:
         return None
     if isinstance(details, str):
         details = {"message": details, "code": payload.get("code"), "error_type": payload.get("error_type")}
-    message = _shown(_MOST_MESSAGE, details, *_MESSAGES) or _shown(
-        _MOST_MESSAGE, _listed(details), *_MESSAGES
+    message = _shorten(_MOST_MESSAGE, details, *_MESSAGES) or _shorten(
+        _MOST_MESSAGE, _first_listed(details), *_MESSAGES
     )
-    kind_word = _shown(_MOST_WORD, details, "type", "error_type", "status", "kind")
+    kind_word = _shorten(_MOST_WORD, details, "type", "error_type", "status", "kind")
     code = _code_of(details)
     inner = details.get("details")
     spend = inner.get("error_code") if is_dict(inner) else None
@@ -205,7 +205,7 @@ def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | 
         type=kind_word,
         kind=kind,
         retryable=retryable,
-        retry_after=_asked_wait(details, inner),
+        retry_after=_find_wait(details, inner),
     )
     error.request_id = _first_text(payload, "request_id")
     return error
@@ -250,7 +250,7 @@ def named_exception(payload: dict[str, Any]) -> ProviderError | None:
     return provider_error({"error": {**said, "code": name}})
 
 
-def _details(payload: dict[str, Any], event: str) -> dict[str, Any] | str | None:
+def _find_details(payload: dict[str, Any], event: str) -> dict[str, Any] | str | None:
     """Find the error object, in the order of wire-formats §17.2."""
     error = payload.get("error")
     if error and (is_dict(error) or isinstance(error, str)):
@@ -269,7 +269,7 @@ def _details(payload: dict[str, Any], event: str) -> dict[str, Any] | str | None
     return payload if isinstance(payload.get("detail"), list | str) and len(payload) == 1 else None
 
 
-def _listed(details: dict[str, Any]) -> dict[str, Any]:
+def _first_listed(details: dict[str, Any]) -> dict[str, Any]:
     """Return the first of several errors: FastAPI's `detail`, Cloudflare's `errors`."""
     for name in ("detail", "errors"):
         listed = details.get(name)
@@ -278,11 +278,11 @@ def _listed(details: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def headers_said(payload: dict[str, Any]) -> dict[str, str]:
+def read_repeated_headers(payload: dict[str, Any]) -> dict[str, str]:
     """Return the headers that an error repeats, keyed by lower-case name, as OpenRouter's errors do.
 
     Example:
-        >>> headers_said({"error": {"code": 429, "metadata": {"headers": {"Retry-After": "2"}}}})
+        >>> read_repeated_headers({"error": {"code": 429, "metadata": {"headers": {"Retry-After": "2"}}}})
         {'retry-after': '2'}
     """
     said = dict_of(dict_of(dict_of(payload, "error"), "metadata"), "headers")
@@ -291,7 +291,7 @@ def headers_said(payload: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _asked_wait(details: dict[str, Any], inner: object) -> float | None:
+def _find_wait(details: dict[str, Any], inner: object) -> float | None:
     """Return the wait in seconds that an error asks for, or None.
 
     Google's APIs give it in a `RetryInfo`, such as "17s" (google/rpc/error_details.proto).
@@ -302,7 +302,7 @@ def _asked_wait(details: dict[str, Any], inner: object) -> float | None:
         wait = duration_of(delay) if delay is not None else None
         if wait is not None:
             return wait
-    headers = headers_said({"error": details})
+    headers = read_repeated_headers({"error": details})
     wait = retry_after_of(headers)
     return reset_of(headers, limited=False) if wait is None else wait
 
@@ -329,7 +329,7 @@ def _first_text(details: dict[str, Any], *names: str) -> str | None:
     return None
 
 
-def _shown(most: int, details: dict[str, Any], *names: str) -> str | None:
+def _shorten(most: int, details: dict[str, Any], *names: str) -> str | None:
     """Return the first of the fields that is text, cut to a readable length."""
     text = _first_text(details, *names)
     return None if text is None else _cut(text, most)

@@ -50,13 +50,13 @@ def state_of(known: Format) -> dict[str, Any] | None:
     if hasattr(known, "__dict__"):
         # Attributes outside of slots cannot be saved.
         return None
-    layout = _layout(known)
+    layout = _layout_of(known)
     try:
-        kept = _StateWriter(layout).roots([known, known.parts])
+        kept = _StateWriter(layout).write_roots([known, known.parts])
     except TypeError:
         return None
     told = [name if isinstance(name, str) else [*name] for name in known.parts.fields]
-    return _sealed({"layout": _number(layout), "fields": told, "kept": kept})
+    return _seal({"layout": _layout_checksum(layout), "fields": told, "kept": kept})
 
 
 def restore_format(known: Format, state: dict[str, Any], messages: Sequence[Message]) -> None:
@@ -70,9 +70,9 @@ def restore_format(known: Format, state: dict[str, Any], messages: Sequence[Mess
     Raises:
         MisuseError: The state was altered, or comes from another version.
     """
-    layout = _layout(known)
-    body = _opened(state)
-    if body["layout"] != _number(layout):
+    layout = _layout_of(known)
+    body = _unseal(state)
+    if body["layout"] != _layout_checksum(layout):
         raise MisuseError(
             f"the checkpoint was written by another version of tokenstream, which reads {known.name} in "
             "another way; ask for the answer anew"
@@ -90,7 +90,7 @@ def restore_format(known: Format, state: dict[str, Any], messages: Sequence[Mess
 def write_events(events: Iterable[Event]) -> dict[str, Any]:
     """Return events as JSON, without their payloads."""
     writer = _StateWriter({})
-    return _sealed({"events": [writer.write(event) for event in events]})
+    return _seal({"events": [writer.write(event) for event in events]})
 
 
 def read_events(kept: dict[str, Any]) -> list[Event]:
@@ -100,40 +100,40 @@ def read_events(kept: dict[str, Any]) -> list[Event]:
         MisuseError: They were altered.
     """
     reader = _StateReader({}, {})
-    return [reader.read(event) for event in _opened(kept)["events"]]
+    return [reader.read(event) for event in _unseal(kept)["events"]]
 
 
-def _sealed(body: dict[str, Any]) -> dict[str, Any]:
-    return {**body, "sum": _sum(body)}
+def _seal(body: dict[str, Any]) -> dict[str, Any]:
+    return {**body, "sum": _checksum_of(body)}
 
 
-def _opened(state: dict[str, Any]) -> dict[str, Any]:
+def _unseal(state: dict[str, Any]) -> dict[str, Any]:
     body = {name: value for name, value in state.items() if name != "sum"}
-    if state.get("sum") != _sum(body):
+    if state.get("sum") != _checksum_of(body):
         raise MisuseError(
             "the checkpoint's state is not what `checkpoint()` gave: store it as it is, or ask anew"
         )
     return body
 
 
-def _sum(body: dict[str, Any]) -> int:
+def _checksum_of(body: dict[str, Any]) -> int:
     """Return the checksum of a JSON value."""
     return crc32(json.dumps(body, sort_keys=True).encode())
 
 
-def _layout(known: Format) -> _Slots:
+def _layout_of(known: Format) -> _Slots:
     kinds = (type(known), type(known.parts), *known.made_of, *_SHARED)
-    return {kind: [*_slots_of(kind)] for kind in kinds}
+    return {kind: [*_list_slots(kind)] for kind in kinds}
 
 
-def _slots_of(kind: type) -> Iterator[str]:
+def _list_slots(kind: type) -> Iterator[str]:
     for base in reversed(kind.__mro__):
         own: tuple[str, ...] = base.__dict__.get("__slots__", ())
         unkept: frozenset[str] = base.__dict__.get("unkept", frozenset())
         yield from (name for name in own if name not in unkept)
 
 
-def _number(layout: _Slots) -> int:
+def _layout_checksum(layout: _Slots) -> int:
     """Return the checksum of a layout."""
     return crc32(repr([(kind.__name__, slots) for kind, slots in layout.items()]).encode())
 
@@ -149,7 +149,7 @@ class _StateWriter:
         self._layout = layout
         self._numbers: dict[int, int] = {}
 
-    def roots(self, things: list[object]) -> list[Any]:
+    def write_roots(self, things: list[object]) -> list[Any]:
         """Write the objects that the reader already has."""
         self._numbers = {id(thing): number for number, thing in enumerate(things)}
         return [self._slots(thing) for thing in things]

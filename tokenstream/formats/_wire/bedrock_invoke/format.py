@@ -177,7 +177,7 @@ class BedrockInvoke(Format):
     # -- the model's payloads ------------------------------------------------
 
     def _read_chunk(self, written: object) -> None:
-        data = _unpacked(written)
+        data = _unpack(written)
         if not data or data.isspace():
             self.note("empty_data")
         elif data.strip() == _SENTINEL:
@@ -209,7 +209,7 @@ class BedrockInvoke(Format):
 
     def _read_payload(self, payload: dict[str, Any], raw: dict[str, Any]) -> None:
         """Pass a payload to the model's format, which the first payload decides."""
-        payload = adapted(payload)
+        payload = rename_fields(payload)
         # Events of the model's format pass through this format's own `parts` again.
         through, self.parts.through = self.parts.through, None
         inner = self._inner or self._choose(payload)
@@ -261,7 +261,7 @@ class BedrockInvoke(Format):
         return None if self._glance is None else ("chunk", *self._glance)
 
 
-def _unpacked(written: object) -> bytes:
+def _unpack(written: object) -> bytes:
     """Return the bytes of a chunk, which are base64 on the wire.
 
     Raises:
@@ -277,13 +277,13 @@ def _unpacked(written: object) -> bytes:
         raise ProtocolError("the bytes of a chunk are not base64") from None
 
 
-def adapted(payload: dict[str, Any]) -> dict[str, Any]:
+def rename_fields(payload: dict[str, Any]) -> dict[str, Any]:
     """Rename the fields of a payload that has OpenAI's shape but other names.
 
     Mistral's chat models on Bedrock call a delta `message` and a finish reason `stop_reason`.
 
     Example:
-        >>> adapted({"choices": [{"message": {"content": "Hel"}, "stop_reason": "stop"}]})
+        >>> rename_fields({"choices": [{"message": {"content": "Hel"}, "stop_reason": "stop"}]})
         {'choices': [{'delta': {'content': 'Hel'}, 'finish_reason': 'stop'}]}
     """
     choices = payload.get("choices")

@@ -258,11 +258,11 @@ def _put(inside: Any, steps: PathSteps, value: object) -> bool:  # noqa: ANN401 
     """Put a value in its place; return whether that was possible."""
     for step, following in pairwise(steps):
         empty: Any = {} if isinstance(following, str) else []
-        inside = _entered(inside, step, empty)
-    return _entered(inside, steps[-1], value, replaces=True) is value
+        inside = _enter(inside, step, empty)
+    return _enter(inside, steps[-1], value, replaces=True) is value
 
 
-def _entered(inside: Any, step: str | int, value: Any, *, replaces: bool = False) -> Any:  # noqa: ANN401 - any JSON value
+def _enter(inside: Any, step: str | int, value: Any, *, replaces: bool = False) -> Any:  # noqa: ANN401 - any JSON value
     """Return the value at a step, set to `value` if missing; `_NOWHERE` if the step leads nowhere."""
     if is_dict(inside) and isinstance(step, str):
         if replaces or step not in inside:

@@ -120,7 +120,7 @@ class GeminiParts(CallParts):
     def part(self, choice: int, part: dict[str, Any]) -> None:
         """Add a part of a candidate's content."""
         kinds = [name for name in part if name in _UNION and part[name] is not None]
-        more = {name: value for name, value in part.items() if name not in _UNION and _says(value)}
+        more = {name: value for name, value in part.items() if name not in _UNION and _is_set(value)}
         if self.decoded and isinstance(more.get(_SIGNATURE), str):
             more[_SIGNATURE] = more[_SIGNATURE].translate(_URL_SAFE)
         if not kinds:
@@ -295,6 +295,6 @@ class GeminiParts(CallParts):
     }
 
 
-def _says(value: object) -> bool:
+def _is_set(value: object) -> bool:
     """Return whether a field was set; gRPC clients fill in false and empty values."""
     return value is not False and not says_nothing(value)

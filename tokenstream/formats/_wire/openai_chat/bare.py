@@ -44,7 +44,7 @@ def is_bare(payload: dict[str, Any]) -> bool:
     """
     output = payload.get(_ENVELOPE)
     if is_dict(output):
-        return "request_id" in payload and _in_envelope(output) is not None
+        return "request_id" in payload and _find_choices(output) is not None
     says = isinstance(payload.get("response"), str | int | float) or dicts_of(payload.get("tool_calls"))
     return bool(says) and payload.keys() <= _ONLY_FIELDS
 
@@ -60,7 +60,7 @@ def as_chunk(payload: dict[str, Any]) -> dict[str, Any] | None:
     """
     output = payload.get(_ENVELOPE)
     if is_dict(output):
-        choices = _in_envelope(output)
+        choices = _find_choices(output)
         taken = {_ENVELOPE}
     else:
         delta = {theirs: payload[name] for name, theirs in _DELTA_FIELDS.items() if name in payload}
@@ -75,19 +75,19 @@ def as_chunk(payload: dict[str, Any]) -> dict[str, Any] | None:
     return {**{name: value for name, value in payload.items() if name not in taken}, "choices": choices}
 
 
-def _in_envelope(output: dict[str, Any]) -> list[Any] | None:
+def _find_choices(output: dict[str, Any]) -> list[Any] | None:
     """Return the choices in an envelope; None if there are none."""
     choices = output.get("choices")
     if is_list(choices):
-        return [_told(choice) for choice in choices]
+        return [_drop_null_reason(choice) for choice in choices]
     message = {theirs: output[name] for name, theirs in _OUTPUT_FIELDS.items() if name in output}
     if not message:
         return None
     rest = {name: value for name, value in output.items() if name not in _OUTPUT_FIELDS}
-    return [_told({"message": {"role": "assistant", **message}, **rest})]
+    return [_drop_null_reason({"message": {"role": "assistant", **message}, **rest})]
 
 
-def _told(choice: object) -> object:
+def _drop_null_reason(choice: object) -> object:
     """Return a choice with a finish reason of "null" replaced by None."""
     if is_dict(choice) and choice.get("finish_reason") == "null":
         return {**choice, "finish_reason": None}

@@ -151,12 +151,12 @@ class ChatCalls:
         """Read the `function_call` of a delta, the predecessor of `tool_calls`."""
         self._lists += 1
         fragment = _Fragment({"index": _LEGACY, "type": _LEGACY, "function": body}, None)
-        if _LEGACY not in self._by_index and self._says_again(fragment):
+        if _LEGACY not in self._by_index and self._is_repetition(fragment):
             self._parts.note("call_twice")
         else:
             self._take(fragment)
 
-    def _says_again(self, fragment: _Fragment) -> bool:
+    def _is_repetition(self, fragment: _Fragment) -> bool:
         """Return whether a `function_call` repeats the `tool_calls` of earlier deltas.
 
         If it later differs, it is a call of its own: the fragment then gets back the
@@ -239,7 +239,7 @@ class ChatCalls:
             return self._unless_new(self._by_index.get(fragment.index), fragment, "call_index_reused")
         self._parts.note("call_index_missing")
         if fragment.name:
-            return self._continued(fragment)
+            return self._find_continued(fragment)
         if fragment.place is not None:
             return self._by_place.get(fragment.place, self._last)
         return self._last
@@ -290,7 +290,7 @@ class ChatCalls:
         told_again = fragment.arguments == "" and fragment.id and call.nameless and call.type != "custom"
         return bool(fragment.opens_value or told_again) and call.whole
 
-    def _continued(self, fragment: _Fragment) -> _ChatCall | None:
+    def _find_continued(self, fragment: _Fragment) -> _ChatCall | None:
         """Return the last call if a fragment with a name, but without id and index, continues it."""
         call = self._last
         if call is None or call.seen_in == self._lists:

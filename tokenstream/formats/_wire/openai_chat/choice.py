@@ -126,7 +126,7 @@ class ChoiceReader:
             if kind in kinds and name not in self._said:
                 self._parts.note("text_twice")
             elif isinstance(inner, str):
-                unsaid[name] = self._unsaid(name, inner)
+                unsaid[name] = self._find_addition(name, inner)
             elif name == "tool_calls":
                 self._said[name] = ""
                 calls = inner
@@ -140,7 +140,7 @@ class ChoiceReader:
         if calls is not None:
             self.content.calls.read_whole(calls)
 
-    def _unsaid(self, name: str, text: str) -> str:
+    def _find_addition(self, name: str, text: str) -> str:
         """Return the new end of a text that is repeated as it grows.
 
         Text once given stays: a text that became shorter adds nothing until it is
@@ -215,7 +215,7 @@ class ChoiceReader:
     def _read_content(self, key: str, value: object) -> None:
         if not isinstance(value, str):
             # Quirk (Cloudflare Workers AI, 2026-09): a token that is a number comes as one; recording: none.
-            value = self.content.unparsed(value)
+            value = self.content.as_text(value)
         if isinstance(value, str):
             self.content.write("text", value)
         elif value and (is_list(value) or is_dict(value)):

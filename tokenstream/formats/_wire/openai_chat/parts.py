@@ -109,7 +109,7 @@ class ChatContent:
                 self.end_flow()
         self.parts.write(self.choice, kind, text, start)
 
-    def unparsed(self, value: object) -> object:
+    def as_text(self, value: object) -> object:
         """Return a number or boolean as text, and any other value unchanged."""
         text = scalar_text(value)
         if text is None:
@@ -182,7 +182,7 @@ class ChatContent:
         for name in REASONING_FIELDS:
             value = delta.get(name)
             # A boolean is a flag; a number is a piece of reasoning.
-            value = None if isinstance(value, bool) else self.unparsed(value)
+            value = None if isinstance(value, bool) else self.as_text(value)
             if not isinstance(value, str):
                 text = text or _inner_text(value)
             elif not text:

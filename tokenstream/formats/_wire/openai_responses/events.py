@@ -190,7 +190,7 @@ def _sounded(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
     return True
 
 
-def _repeated(_items: ResponseItems, _payload: dict[str, Any], _kind: str) -> bool:
+def _ignore_repetition(_items: ResponseItems, _payload: dict[str, Any], _kind: str) -> bool:
     """Ignore an event that only repeats its deltas."""
     return True
 
@@ -210,9 +210,9 @@ READERS: dict[str, _Reader] = {
     "response.output_text_annotation.added": _annotated,
     "response.image_generation_call.partial_image": _previewed,
     "response.audio.delta": _sounded,
-    "response.audio.done": _repeated,
+    "response.audio.done": _ignore_repetition,
     "response.audio.transcript.delta": _sounded,
-    "response.audio.transcript.done": _repeated,
+    "response.audio.transcript.done": _ignore_repetition,
     **dict.fromkeys([f"{name}.delta" for name in _PLACES], _text_added),
     **dict.fromkeys([f"{name}.done" for name in _PLACES], _text_ended),
     **dict.fromkeys([f"{name}.delta" for name in _INPUTS], _input_added),

@@ -317,7 +317,7 @@ class OpenAIResponses(Format):
         self._fail(error_of({"error": {"message": None} if says_nothing(details) else details}, "error"))
 
     def _fail(self, error: ProviderError | None) -> None:
-        self._items.tell_number()
+        self._items.report_number()
         self.error = error
 
     def _carry(self, fields: dict[str, Any]) -> None:

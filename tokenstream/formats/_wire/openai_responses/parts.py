@@ -215,7 +215,7 @@ class ResponseItems(Parts):
             complete: True if the answer was not cut off.
         """
         items = [self.clean(item) for item in dicts_of(output)]
-        for place, (item, held) in enumerate(zip(items, self._told_of(items), strict=True)):
+        for place, (item, held) in enumerate(zip(items, self._match_reported(items), strict=True)):
             if held is None and text_of(item, "id") in self._by_id:
                 self.note("content_twice")
                 continue
@@ -225,7 +225,7 @@ class ResponseItems(Parts):
                 self.note("part_unclosed")
                 held.close(complete=complete)
 
-    def _told_of(self, items: list[dict[str, Any]]) -> list[ResponseItem | None]:
+    def _match_reported(self, items: list[dict[str, Any]]) -> list[ResponseItem | None]:
         """Return, for each item, the one already reported by events, or None if it is new."""
         counts = Counter(held.id for held in self._seen)
         named = {(held.type, held.id or ""): held for held in self._seen if held.id and counts[held.id] == 1}
@@ -253,9 +253,9 @@ class ResponseItems(Parts):
                 if not held.over:
                     held.close(complete=True)
         super().close_all(complete=complete)
-        self.tell_number()
+        self.report_number()
 
-    def tell_number(self) -> None:
+    def report_number(self) -> None:
         """Report the number of the last event."""
         number = self.sequence_number
         if number is not None:

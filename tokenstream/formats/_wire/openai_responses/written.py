@@ -202,7 +202,7 @@ class WrittenItem(ResponseItem):
         for section in self.sections.values():
             self.parts.close(section.part)
 
-    def tell_all(self, fields: dict[str, Any]) -> None:
+    def repeat_starts(self, fields: dict[str, Any]) -> None:
         """Report the item's own data again on every open part."""
         if fields == self.fields:
             return
@@ -239,7 +239,7 @@ class MessageItem(WrittenItem):
 
     def take(self, item: dict[str, Any], *, over: bool) -> None:
         """Read the message's data and content."""
-        self.tell_all(described(item, "content", "role") or {})
+        self.repeat_starts(described(item, "content", "role") or {})
         self.take_texts("content_index", item.get("content"), over=over)
         if over:
             self.close(complete=True)
@@ -283,7 +283,7 @@ class ReasoningItem(WrittenItem):
         if self._first is NO_PART:
             self._first = self.parts.open(0, ReasoningPart(provider_data=fields or None))
             news = False
-        self.tell_all(fields)
+        self.repeat_starts(fields)
         self.take_texts("summary_index", item.get("summary"), over=over)
         self.take_texts("content_index", item.get("content"), over=over)
         if over:

@@ -121,7 +121,7 @@ class UIParts(NamedParts):
 
     def read_call(self, payload: dict[str, Any]) -> None:
         """Close a call with its arguments; a client's call is handed out."""
-        call = self._closing(payload)
+        call = self._take_closing(payload)
         if call is None:
             return
         if isinstance(call, OpenCall):
@@ -136,7 +136,7 @@ class UIParts(NamedParts):
 
     def read_call_error(self, payload: dict[str, Any]) -> None:
         """Close a call whose arguments the server has rejected; it is never handed out."""
-        call = self._closing(payload)
+        call = self._take_closing(payload)
         if call is None:
             return
         if isinstance(call, OpenCall):
@@ -160,7 +160,7 @@ class UIParts(NamedParts):
         )
         self._replace((_RESULT, id_), result, growing=payload.get("preliminary") is True)
 
-    def _closing(self, payload: dict[str, Any]) -> OpenPart | None:
+    def _take_closing(self, payload: dict[str, Any]) -> OpenPart | None:
         """Return the call that a payload closes, opened first if it was never started."""
         id_ = call_id_of(payload)
         if id_ not in self.calls:
@@ -181,7 +181,7 @@ class UIParts(NamedParts):
         text = _arguments(payload["input"], as_text=call.type == "custom")
         if not call.has_arguments:
             self.add_arguments(call, text)
-        elif not _same(call.arguments.join(), payload["input"], as_text=call.type == "custom"):
+        elif not _are_equal(call.arguments.join(), payload["input"], as_text=call.type == "custom"):
             # The SDK repairs the model's arguments; the tool is called with the repaired ones.
             call.held = ""
             call.arguments = TextLog()
@@ -334,7 +334,7 @@ def _arguments(value: object, *, as_text: bool) -> str:
     return json_text(value)
 
 
-def _same(text: str, value: object, *, as_text: bool) -> bool:
+def _are_equal(text: str, value: object, *, as_text: bool) -> bool:
     """Return whether arguments assembled from fragments equal the final ones."""
     if as_text:
         return text == value
