@@ -41,7 +41,7 @@ MADE: dict[str, re.Pattern[Any] | None] = {
     "tokenstream.framing.json_array._compile_before_comma": json_array._compile_before_comma(),  # noqa: SLF001 - as above
     "tokenstream.testing._recordings.file_format._head_lines": None,
     # Payloads of a few kilobytes, in which it looks for numbers by their keys.
-    "tokenstream.formats._fast.shape._holes": None,
+    "tokenstream.formats._fast.shape._find_holes": None,
     # Modules hold all that these two make.
     "tokenstream.partial_json._lenient.peek._make_kind": None,
     "tokenstream.stages._markdown.html_tags.begin": _tag_of("<div>"),
