@@ -193,7 +193,7 @@ class Custom(Format):
         mapped = self.mapped
         if mapped.id is None and mapped.model is None:
             return False
-        id_ = None if mapped.id is None else _scalar(find(data, mapped.id))
+        id_ = None if mapped.id is None else _scalar_of(find(data, mapped.id))
         model = None if mapped.model is None else find_text(data, mapped.model)
         if (id_, model) != self._head:
             self._head = (id_, model)
@@ -296,7 +296,7 @@ def _split(frame: bytes | ServerSentEvent) -> tuple[str, bytes]:
     return ("", frame) if isinstance(frame, bytes) else (name_of(frame), frame.payload)
 
 
-def _scalar(value: object) -> str | None:
+def _scalar_of(value: object) -> str | None:
     if isinstance(value, str):
         return value or None
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None

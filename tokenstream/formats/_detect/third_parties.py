@@ -54,10 +54,10 @@ def load(name: str) -> type[Format] | None:
     except Exception as error:
         msg = f"{whose} cannot be imported from {point.value!r}: {type(error).__name__}; mend or remove it"
         raise MisuseError(msg) from error
-    return _checked(found, name, whose)
+    return _check(found, name, whose)
 
 
-def _checked(found: Any, name: str, whose: str) -> type[Format]:  # noqa: ANN401 - whatever is offered
+def _check(found: Any, name: str, whose: str) -> type[Format]:  # noqa: ANN401 - whatever is offered
     from tokenstream.formats.base import Format
 
     if not (isinstance(found, type) and issubclass(found, Format)):

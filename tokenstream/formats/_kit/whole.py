@@ -36,15 +36,15 @@ class Wholeness:
         position, size = 0, len(text)
         while position < size and not self._over:
             if self._inside:
-                position = self._through_string(text, position)
+                position = self._read_string(text, position)
             elif self.whole:
                 self._over = _CONTENT.search(text, position) is not None
                 self.whole = not self._over
                 return
             else:
-                position = self._to_mark(text, position)
+                position = self._find_mark(text, position)
 
-    def _through_string(self, text: str, position: int) -> int:
+    def _read_string(self, text: str, position: int) -> int:
         if self._escaped:
             self._escaped = False
             return position + 1
@@ -57,7 +57,7 @@ class Wholeness:
             self._escaped = True
         return match.end()
 
-    def _to_mark(self, text: str, position: int) -> int:
+    def _find_mark(self, text: str, position: int) -> int:
         if not self._started:
             first = _CONTENT.search(text, position)
             if first is None:

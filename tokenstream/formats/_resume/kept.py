@@ -152,7 +152,7 @@ class _StateWriter:
     def write_roots(self, things: list[object]) -> list[Any]:
         """Write the objects that the reader already has."""
         self._numbers = {id(thing): number for number, thing in enumerate(things)}
-        return [self._slots(thing) for thing in things]
+        return [self._write_slots(thing) for thing in things]
 
     def write(self, value: Any) -> Any:  # noqa: ANN401, C901 - one line for each kind of value
         """Write any value."""
@@ -184,9 +184,9 @@ class _StateWriter:
             return {"call": value.id}
         if kind in _VALUE_KINDS:
             return {"value": [kind.__name__, value.model_dump_json(exclude_defaults=True)]}
-        return self._object(value)
+        return self._write_object(value)
 
-    def _object(self, thing: object) -> Any:  # noqa: ANN401 - a JSON value
+    def _write_object(self, thing: object) -> Any:  # noqa: ANN401 - a JSON value
         if thing is NO_PART:
             return {"object": -1}
         number = self._numbers.get(id(thing))
@@ -196,9 +196,9 @@ class _StateWriter:
             msg = f"{thing.__class__.__qualname__} cannot be kept"
             raise TypeError(msg)
         self._numbers[id(thing)] = len(self._numbers)
-        return {"new": [thing.__class__.__name__, *self._slots(thing)]}
+        return {"new": [thing.__class__.__name__, *self._write_slots(thing)]}
 
-    def _slots(self, thing: object) -> list[Any]:
+    def _write_slots(self, thing: object) -> list[Any]:
         return [self.write(getattr(thing, name)) for name in self._layout[thing.__class__]]
 
 

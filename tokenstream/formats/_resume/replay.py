@@ -101,7 +101,7 @@ class ReplayOfEvents:
         if id == after:
             self.over = True
             return True
-        number, last = _number(id), _number(after)
+        number, last = _number_of(id), _number_of(after)
         if number is not None and last is not None:
             self.over = number > last
             return not self.over
@@ -110,6 +110,6 @@ class ReplayOfEvents:
         return self._from_start
 
 
-def _number(id: str) -> int | None:
+def _number_of(id: str) -> int | None:
     """Return a numeric id as a number; None for any other id."""
     return int(id) if len(id) <= _MOST_DIGITS and id.isascii() and id.isdecimal() else None

@@ -140,14 +140,14 @@ class AGUI(Format):
             self.note("start_missing")
         self.parts.head(id=text_of(payload, "runId") if kind in _RUN else None)
 
-    def _run_started(self, payload: dict[str, Any]) -> None:
+    def _read_run_started(self, payload: dict[str, Any]) -> None:
         if self._started:
             self.note("start_repeated")
         self._started = True
         self.parts.head(id=text_of(payload, "runId"))
         self._carry(payload, "runId")
 
-    def _run_finished(self, payload: dict[str, Any]) -> None:
+    def _read_run_finished(self, payload: dict[str, Any]) -> None:
         self.parts.head(id=text_of(payload, "runId"))
         self._read_usage(payload)
         self._carry(payload, "runId", "usage")
@@ -155,7 +155,7 @@ class AGUI(Format):
         self.parts.finish(0, self.finish_reasons.get(outcome, "unknown"), "RUN_FINISHED")
         self.conclude()
 
-    def _run_error(self, payload: dict[str, Any]) -> None:
+    def _read_run_error(self, payload: dict[str, Any]) -> None:
         self._read_usage(payload)
         self._carry(payload, "message", "code", "usage")
         self.error = provider_error({"error": {"message": "", **(known(payload, *ASIDES) or {})}})
@@ -175,7 +175,7 @@ class AGUI(Format):
                 self.parts.field(name, value)
 
     _READERS: ClassVar[dict[str, Callable[[AGUI, dict[str, Any]], None]]] = {
-        "RUN_STARTED": _run_started,
-        "RUN_FINISHED": _run_finished,
-        "RUN_ERROR": _run_error,
+        "RUN_STARTED": _read_run_started,
+        "RUN_FINISHED": _read_run_finished,
+        "RUN_ERROR": _read_run_error,
     }

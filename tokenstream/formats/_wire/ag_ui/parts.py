@@ -51,7 +51,7 @@ class RunParts(NamedParts):
     def read_start(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
         """Open a message."""
         name = self.name_in(payload, kind, new=True)
-        part = self.start(kind, name, _said(payload))
+        part = self.start(kind, name, _fields_of(payload))
         if kind == "reasoning":
             self._thoughts[name] = part
 
@@ -168,7 +168,7 @@ class RunParts(NamedParts):
             self.items("encrypted_values", [known(payload, *ASIDES) or {}])
 
 
-def _said(payload: dict[str, Any]) -> dict[str, Any] | None:
+def _fields_of(payload: dict[str, Any]) -> dict[str, Any] | None:
     """Return the fields of a message's start that the next request must carry, without the usual role."""
     data = known(payload, *_MESSAGE_FIELDS)
     if data is not None and data.get("role") in ("assistant", "reasoning"):

@@ -35,16 +35,16 @@ def usage_of(reports: object) -> Usage | None:
     if not entries:
         return None
     return Usage(
-        input_tokens=_sum(entries, "inputTokens", "input_tokens"),
-        output_tokens=_sum(entries, "outputTokens", "output_tokens"),
-        total_tokens=_sum(entries, "totalTokens", "total_tokens"),
-        reasoning_tokens=_sum(entries, "reasoningTokens", "reasoning_tokens"),
-        cached_tokens=_sum(entries, "cachedInputTokens", "cached_input_tokens"),
-        cache_write_tokens=_sum(entries, "cacheWriteInputTokens", "cache_write_input_tokens"),
+        input_tokens=_add_up(entries, "inputTokens", "input_tokens"),
+        output_tokens=_add_up(entries, "outputTokens", "output_tokens"),
+        total_tokens=_add_up(entries, "totalTokens", "total_tokens"),
+        reasoning_tokens=_add_up(entries, "reasoningTokens", "reasoning_tokens"),
+        cached_tokens=_add_up(entries, "cachedInputTokens", "cached_input_tokens"),
+        cache_write_tokens=_add_up(entries, "cacheWriteInputTokens", "cache_write_input_tokens"),
         provider_data={"usage": entries},
     )
 
 
-def _sum(entries: list[dict[str, Any]], *names: str) -> int | None:
+def _add_up(entries: list[dict[str, Any]], *names: str) -> int | None:
     counts = [count for entry in entries if (count := int_of(entry, *names)) is not None]
     return sum(counts) if counts else None

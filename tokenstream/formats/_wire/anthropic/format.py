@@ -149,10 +149,10 @@ provider_data=None, phase=None))]
 
     # -- events --------------------------------------------------------------
 
-    def _ping(self, payload: dict[str, Any]) -> None:
+    def _read_ping(self, payload: dict[str, Any]) -> None:
         self.ping()
 
-    def _message_start(self, payload: dict[str, Any]) -> None:
+    def _read_message_start(self, payload: dict[str, Any]) -> None:
         message = dict_of(payload, "message")
         if self._has_head:
             self.note("start_repeated")
@@ -175,14 +175,14 @@ provider_data=None, phase=None))]
         self._read_message(payload, whole=True)
         self._end_answer()
 
-    def _block_start(self, payload: dict[str, Any]) -> None:
+    def _read_block_start(self, payload: dict[str, Any]) -> None:
         if self._skips_block():
             return
         index = self._index(payload, self._blocks.newest + 1)
         self._blocks.start(index, dict_of(payload, "content_block"))
         self._carry(payload, "type", "index", "content_block")
 
-    def _block_delta(self, payload: dict[str, Any]) -> None:
+    def _read_block_delta(self, payload: dict[str, Any]) -> None:
         if self._skips_block():
             return
         delta = dict_of(payload, "delta")
@@ -195,21 +195,21 @@ provider_data=None, phase=None))]
         self._carry(payload, "type", "index", "delta")
         self._carry(delta, *_KNOWN_IN_DELTAS)
 
-    def _block_stop(self, payload: dict[str, Any]) -> None:
+    def _read_block_stop(self, payload: dict[str, Any]) -> None:
         if self._skips_block():
             return
         self._blocks.stop(self._index(payload, self._blocks.newest))
         # The SDK's stream helper adds the finished block.
         self._carry(payload, "type", "index", "content_block")
 
-    def _message_delta(self, payload: dict[str, Any]) -> None:
+    def _read_message_delta(self, payload: dict[str, Any]) -> None:
         delta = dict_of(payload, "delta")
         self._carry(payload, "type", "delta", "usage")
         self._carry(delta, *_END_FIELDS)
         self._read_usage(payload)
         self._read_finish(delta)
 
-    def _message_stop(self, payload: dict[str, Any]) -> None:
+    def _read_message_stop(self, payload: dict[str, Any]) -> None:
         # The SDK's stream helper adds the finished message.
         self._carry(payload, "type", "message")
         self._end_answer()
@@ -275,12 +275,12 @@ provider_data=None, phase=None))]
                 self.parts.field(name, value)
 
     _READERS: ClassVar[dict[str, Callable[[Anthropic, dict[str, Any]], None]]] = {
-        "ping": _ping,
-        "message_start": _message_start,
-        "content_block_start": _block_start,
-        "content_block_delta": _block_delta,
-        "content_block_stop": _block_stop,
-        "message_delta": _message_delta,
-        "message_stop": _message_stop,
+        "ping": _read_ping,
+        "message_start": _read_message_start,
+        "content_block_start": _read_block_start,
+        "content_block_delta": _read_block_delta,
+        "content_block_stop": _read_block_stop,
+        "message_delta": _read_message_delta,
+        "message_stop": _read_message_stop,
         "message": _whole_message,
     }

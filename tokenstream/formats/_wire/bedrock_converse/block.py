@@ -56,7 +56,7 @@ class ConverseBlock:
         return _WITH[self.start.kind](self.start, self.late)
 
 
-def _joined(pieces: list[str]) -> str:
+def _join(pieces: list[str]) -> str:
     """Join pieces of base64, each of which may be padded."""
     decoded = [bytes_of(piece) for piece in pieces]
     if len(pieces) == 1 or None in decoded:
@@ -64,7 +64,7 @@ def _joined(pieces: list[str]) -> str:
     return base64_of(b"".join([piece for piece in decoded if piece])) or ""
 
 
-def _merged(pieces: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _merge(pieces: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return a result's content with adjacent texts joined."""
     merged: list[dict[str, Any]] = []
     for texts, group in groupby(pieces, _is_text):
@@ -78,11 +78,11 @@ def _is_text(piece: dict[str, Any]) -> bool:
 
 
 def _with_redacted(start: Part, late: dict[str, list[Any]]) -> Part:
-    return start.model_copy(update={"redacted": _joined(late["redacted"])})
+    return start.model_copy(update={"redacted": _join(late["redacted"])})
 
 
 def _with_content(start: Part, late: dict[str, list[Any]]) -> Part:
-    return start.model_copy(update={"content": _merged(late["content"])})
+    return start.model_copy(update={"content": _merge(late["content"])})
 
 
 def _with_place(start: Part, late: dict[str, list[Any]]) -> Part:

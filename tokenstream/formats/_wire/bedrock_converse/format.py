@@ -156,15 +156,15 @@ class BedrockConverse(Format):
             self.note("content_twice")
             return
         message = payload["output"]["message"]
-        self._message_start({name: value for name, value in message.items() if name != "content"})
+        self._read_message_start({name: value for name, value in message.items() if name != "content"})
         for index, (start, deltas) in enumerate(map(steps_of, dicts_of(message.get("content")))):
             self._blocks.start(index, start)
             for delta in deltas:
                 self._blocks.delta(index, delta, payload)
             self._blocks.stop(index)
         last = ("stopReason", "additionalModelResponseFields")
-        self._message_stop({name: payload[name] for name in last if name in payload})
-        self._metadata(
+        self._read_message_stop({name: payload[name] for name in last if name in payload})
+        self._read_metadata(
             {
                 name: value
                 for name, value in payload.items()
@@ -175,7 +175,7 @@ class BedrockConverse(Format):
 
     # -- events --------------------------------------------------------------
 
-    def _message_start(self, payload: dict[str, Any]) -> None:
+    def _read_message_start(self, payload: dict[str, Any]) -> None:
         if self._has_head:
             self.note("start_repeated")
             self._blocks.restart()
@@ -183,23 +183,23 @@ class BedrockConverse(Format):
         self.parts.head(role=text_of(payload, "role"))
         self._carry(payload, "role")
 
-    def _block_start(self, payload: dict[str, Any]) -> None:
+    def _read_block_start(self, payload: dict[str, Any]) -> None:
         self._expect_start()
         self._blocks.start(self._index(payload, self._blocks.newest + 1), dict_of(payload, "start"))
         self._carry(payload, "contentBlockIndex", "start")
 
-    def _block_delta(self, payload: dict[str, Any]) -> None:
+    def _read_block_delta(self, payload: dict[str, Any]) -> None:
         delta = dict_of(payload, "delta")
         self._expect_start()
         self._blocks.delta(self._index(payload, max(self._blocks.newest, 0)), delta, payload)
         self._carry(payload, "contentBlockIndex", "delta")
 
-    def _block_stop(self, payload: dict[str, Any]) -> None:
+    def _read_block_stop(self, payload: dict[str, Any]) -> None:
         self._expect_start()
         self._blocks.stop(self._index(payload, self._blocks.newest))
         self._carry(payload, "contentBlockIndex")
 
-    def _message_stop(self, payload: dict[str, Any]) -> None:
+    def _read_message_stop(self, payload: dict[str, Any]) -> None:
         self._carry(payload, "stopReason")
         reason = text_of(payload, "stopReason")
         self._stopped = True
@@ -209,7 +209,7 @@ class BedrockConverse(Format):
         else:
             self.parts.finish(0, self.finish_reasons.get(reason, "unknown"), reason)
 
-    def _metadata(self, payload: dict[str, Any]) -> None:
+    def _read_metadata(self, payload: dict[str, Any]) -> None:
         report = dict_of(payload, "usage")
         if report:
             self.parts.usage(usage_of(report))
@@ -242,12 +242,12 @@ class BedrockConverse(Format):
                 self.parts.field(name, value)
 
     _READERS: ClassVar[dict[str, Callable[[BedrockConverse, dict[str, Any]], None]]] = {
-        "messageStart": _message_start,
-        "contentBlockStart": _block_start,
-        "contentBlockDelta": _block_delta,
-        "contentBlockStop": _block_stop,
-        "messageStop": _message_stop,
-        "metadata": _metadata,
+        "messageStart": _read_message_start,
+        "contentBlockStart": _read_block_start,
+        "contentBlockDelta": _read_block_delta,
+        "contentBlockStop": _read_block_stop,
+        "messageStop": _read_message_stop,
+        "metadata": _read_metadata,
     }
 
 

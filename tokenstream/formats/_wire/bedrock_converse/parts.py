@@ -52,7 +52,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
             self._replace(open_block)
         elif index in self._closed:
             self.note("part_index_reused")
-        block = self._new_block(index)
+        block = self._open_block(index)
         for name, value in start.items():
             if value is not None:
                 self._start_as(block, name, value)
@@ -71,7 +71,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         if block is None:
             if index in self._closed:
                 self.note("call_after_done" if "toolUse" in delta else "part_after_close")
-            block = self._new_block(index)
+            block = self._open_block(index)
         elif block.part is not None:
             self.turn_to(block.part)
         for name, value in delta.items():
@@ -87,7 +87,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
 
     # -- opening -----------------------------------------------------------
 
-    def _new_block(self, index: int) -> ConverseBlock:
+    def _open_block(self, index: int) -> ConverseBlock:
         # Empty blocks are not parts, so the bound on parts must be checked here, too.
         if len(self._open) >= self.limits.parts:
             raise LimitExceeded(limit="parts", value=self.limits.parts)
@@ -151,7 +151,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
 
     # -- adding ------------------------------------------------------------
 
-    def _written_part(self, block: ConverseBlock, kind: str) -> OpenPart:
+    def _find_part(self, block: ConverseBlock, kind: str) -> OpenPart:
         """Return a block's part of this kind, opened by its first delta."""
         if block.part is not None and block.part.kind != kind:
             # Gateways that imitate Bedrock use one index for everything.
@@ -166,7 +166,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         # Quirk (Amazon Nova, 2025-03): blocks of empty text alone, where a guardrail took a word out;
         # recording: bedrock-invoke-openllmetry-test-nova-invoke-stream-bb275d29.
         if text:
-            self.add(self._written_part(block, "text"), text)
+            self.add(self._find_part(block, "text"), text)
         return True
 
     def _add_reasoning(self, block: ConverseBlock, delta: object) -> bool:
@@ -176,11 +176,11 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         redacted = base64_of(delta.get("redactedContent"))
         rest = known(delta, "text", "signature", "redactedContent")
         if isinstance(text, str) and text:
-            self.add(self._written_part(block, "reasoning"), text)
+            self.add(self._find_part(block, "reasoning"), text)
         if isinstance(signature, str) and signature:
-            self.add_signature(self._written_part(block, "reasoning"), signature)
+            self.add_signature(self._find_part(block, "reasoning"), signature)
         if redacted is not None:
-            self._add_late(block, self._written_part(block, "reasoning"), "redacted", redacted)
+            self._add_late(block, self._find_part(block, "reasoning"), "redacted", redacted)
         if rest is not None:
             self.items("reasoningContent", [rest])
         return text is None or isinstance(text, str)
@@ -210,7 +210,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         if not is_dict(citation) or not citation:
             return False
         # Citations come before the text that they support.
-        part = self._written_part(block, "text")
+        part = self._find_part(block, "text")
         self.cite(0, citation_of(citation, part.index))
         return True
 

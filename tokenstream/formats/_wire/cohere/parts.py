@@ -90,7 +90,7 @@ class CohereContent:
             text = content.get(key)
             if not isinstance(text, str):
                 continue
-            block = self._block(index, key, kind)
+            block = self._find_block(index, key, kind)
             self._parts.add(block, text)
             self._parts.turn_to(block)
         rest = known(content, "type", *KEYS)
@@ -131,7 +131,7 @@ class CohereContent:
         self._newest = index
         return block
 
-    def _block(self, index: int, key: str, kind: str) -> OpenPart:
+    def _find_block(self, index: int, key: str, kind: str) -> OpenPart:
         """Return the block that a delta adds to, opened if necessary."""
         block = self._blocks.get(index)
         if block is not None and block.kind == kind:

@@ -59,13 +59,13 @@ class V1(V2):
 
     # -- events --------------------------------------------------------------
 
-    def _stream_start(self, payload: dict[str, Any]) -> None:
+    def _read_stream_start(self, payload: dict[str, Any]) -> None:
         if self.parts.started:
             self.note("start_repeated")
         self.parts.head(id=text_of(payload, *_IDS))
         self.carry(payload, "event_type", "is_finished", *_IDS)
 
-    def _text_generation(self, payload: dict[str, Any]) -> None:
+    def _read_text_generation(self, payload: dict[str, Any]) -> None:
         text = payload.get("text")
         if isinstance(text, str):
             choice = payload.get("index", 0)
@@ -74,27 +74,27 @@ class V1(V2):
             payload, "event_type", "is_finished", "index", *(("text",) if isinstance(text, str) else ())
         )
 
-    def _tool_calls_chunk(self, payload: dict[str, Any]) -> None:
+    def _read_tool_calls_chunk(self, payload: dict[str, Any]) -> None:
         self.content.plan(payload.get("text"))
         delta = dict_of(payload, "tool_call_delta")
         if delta:
             self.content.add_delta(delta)
         self.carry(payload, "event_type", "is_finished", "text", "tool_call_delta")
 
-    def _tool_calls_generation(self, payload: dict[str, Any]) -> None:
+    def _read_tool_calls_generation(self, payload: dict[str, Any]) -> None:
         if not self.content.planned:
             self.content.plan(payload.get("text"))
         self.content.generated(dicts_of(payload.get("tool_calls")))
         self.carry(payload, "event_type", "is_finished", "text", "tool_calls")
 
-    def _citation_generation(self, payload: dict[str, Any]) -> None:
+    def _read_citation_generation(self, payload: dict[str, Any]) -> None:
         self._cite(payload)
         self.carry(payload, "event_type", "is_finished", "citations")
 
-    def _search(self, payload: dict[str, Any]) -> None:
+    def _read_search(self, payload: dict[str, Any]) -> None:
         self.carry(payload, "event_type", "is_finished")
 
-    def _stream_end(self, payload: dict[str, Any]) -> None:
+    def _read_stream_end(self, payload: dict[str, Any]) -> None:
         response = dict_of(payload, "response")
         if not self.parts.started:
             self.parts.head(id=text_of(response, *_IDS))
@@ -138,16 +138,16 @@ class V1(V2):
         self.end_answer(reason, dict_of(response, "meta"), words)
 
     EVENTS: ClassVar[dict[str, Callable[[V1, dict[str, Any]], None]]] = {
-        "stream-start": _stream_start,
-        "text-generation": _text_generation,
-        "search-queries-generation": _search,
-        "search-results": _search,
-        "tool-calls-chunk": _tool_calls_chunk,
-        "tool-calls-generation": _tool_calls_generation,
-        "citation-generation": _citation_generation,
-        "stream-end": _stream_end,
-        "stream-error": _stream_end,
-        "debug": _search,
+        "stream-start": _read_stream_start,
+        "text-generation": _read_text_generation,
+        "search-queries-generation": _read_search,
+        "search-results": _read_search,
+        "tool-calls-chunk": _read_tool_calls_chunk,
+        "tool-calls-generation": _read_tool_calls_generation,
+        "citation-generation": _read_citation_generation,
+        "stream-end": _read_stream_end,
+        "stream-error": _read_stream_end,
+        "debug": _read_search,
     }
 
 

@@ -102,7 +102,7 @@ class V2(Format):
 
     # -- events --------------------------------------------------------------
 
-    def _message_start(self, payload: dict[str, Any]) -> None:
+    def _read_message_start(self, payload: dict[str, Any]) -> None:
         message = _message_of(payload)
         if self.parts.started:
             self.note("start_repeated")
@@ -114,12 +114,12 @@ class V2(Format):
         self.carry(dict_of(payload, "delta"), "message")
         self.carry(message, *_HELD)
 
-    def _content_start(self, payload: dict[str, Any]) -> None:
+    def _read_content_start(self, payload: dict[str, Any]) -> None:
         message = _message_of(payload)
         self.content.start(_index_of(payload), dict_of(message, "content"))
         self._carry_around(payload, message, "content")
 
-    def _content_delta(self, payload: dict[str, Any]) -> None:
+    def _read_content_delta(self, payload: dict[str, Any]) -> None:
         message = _message_of(payload)
         self.content.add(_index_of(payload), dict_of(message, "content"))
         logprobs = payload.get("logprobs")
@@ -127,16 +127,16 @@ class V2(Format):
             self.parts.items("logprobs", logprobs if is_list(logprobs) else [logprobs])
         self._carry_around(payload, message, "content", "logprobs")
 
-    def _content_end(self, payload: dict[str, Any]) -> None:
+    def _read_content_end(self, payload: dict[str, Any]) -> None:
         self.content.stop(_index_of(payload))
         self._carry_around(payload, _message_of(payload))
 
-    def _tool_plan(self, payload: dict[str, Any]) -> None:
+    def _read_tool_plan(self, payload: dict[str, Any]) -> None:
         message = _message_of(payload)
         self.content.plan(message.get("tool_plan"))
         self._carry_around(payload, message, "tool_plan")
 
-    def _call_start(self, payload: dict[str, Any]) -> None:
+    def _read_call_start(self, payload: dict[str, Any]) -> None:
         message = _message_of(payload)
         index = _index_of(payload)
         # An event has one call; the indexes of further ones would follow on.
@@ -144,28 +144,28 @@ class V2(Format):
             self.content.start_call(None if index is None else index + place, call)
         self._carry_around(payload, message, "tool_calls")
 
-    def _call_delta(self, payload: dict[str, Any]) -> None:
+    def _read_call_delta(self, payload: dict[str, Any]) -> None:
         message = _message_of(payload)
         index = _index_of(payload)
         for place, call in enumerate(dicts_of(message.get("tool_calls"))):
             self.content.add_call(None if index is None else index + place, call)
         self._carry_around(payload, message, "tool_calls")
 
-    def _call_end(self, payload: dict[str, Any]) -> None:
+    def _read_call_end(self, payload: dict[str, Any]) -> None:
         self.content.stop_call(_index_of(payload))
         self._carry_around(payload, _message_of(payload))
 
-    def _citation_start(self, payload: dict[str, Any]) -> None:
+    def _read_citation_start(self, payload: dict[str, Any]) -> None:
         message = _message_of(payload)
         for citation in dicts_of(message.get("citations")):
             self.content.cite(citation)
         self._carry_around(payload, message, "citations")
 
-    def _citation_end(self, payload: dict[str, Any]) -> None:
+    def _read_citation_end(self, payload: dict[str, Any]) -> None:
         # A citation's start event holds all of it.
         self._carry_around(payload, _message_of(payload))
 
-    def _message_end(self, payload: dict[str, Any]) -> None:
+    def _read_message_end(self, payload: dict[str, Any]) -> None:
         delta = dict_of(payload, "delta")
         if not self.parts.started:
             self.parts.head(id=text_of(payload, "id"))
@@ -175,7 +175,7 @@ class V2(Format):
             text_of(delta, "finish_reason"), dict_of(delta, "usage"), _words_of(delta) or _words_of(payload)
         )
 
-    def _debug(self, payload: dict[str, Any]) -> None:
+    def _read_debug(self, payload: dict[str, Any]) -> None:
         self.carry(payload, "type")
 
     # -- shared with v1 --------------------------------------------------------
@@ -245,18 +245,18 @@ class V2(Format):
         self.end_answer(text_of(payload, "finish_reason"), dict_of(payload, "usage"), None)
 
     READERS: ClassVar[dict[str, Callable[[V2, dict[str, Any]], None]]] = {
-        "message-start": _message_start,
-        "content-start": _content_start,
-        "content-delta": _content_delta,
-        "content-end": _content_end,
-        "tool-plan-delta": _tool_plan,
-        "tool-call-start": _call_start,
-        "tool-call-delta": _call_delta,
-        "tool-call-end": _call_end,
-        "citation-start": _citation_start,
-        "citation-end": _citation_end,
-        "message-end": _message_end,
-        "debug": _debug,
+        "message-start": _read_message_start,
+        "content-start": _read_content_start,
+        "content-delta": _read_content_delta,
+        "content-end": _read_content_end,
+        "tool-plan-delta": _read_tool_plan,
+        "tool-call-start": _read_call_start,
+        "tool-call-delta": _read_call_delta,
+        "tool-call-end": _read_call_end,
+        "citation-start": _read_citation_start,
+        "citation-end": _read_citation_end,
+        "message-end": _read_message_end,
+        "debug": _read_debug,
     }
     event_names: ClassVar[frozenset[str]] = frozenset(READERS)
 

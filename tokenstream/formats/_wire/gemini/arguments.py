@@ -180,7 +180,7 @@ class StreamedArguments:
     def end(self) -> str:
         """Return the text that closes the arguments; nothing if they are not whole."""
         open_ended = self.broken or self.goes_on
-        again = self._written_again() if self._again and not open_ended else ""
+        again = self._write_again() if self._again and not open_ended else ""
         if self.broken or open_ended:
             # An empty text would look like a call without arguments.
             return "" if self._levels else "{"
@@ -194,7 +194,7 @@ class StreamedArguments:
             return ""
         if self._text_at == steps and isinstance(value, str):
             return self._write(value, steps, more=more)
-        common = self._common(steps)
+        common = self._count_common(steps)
         if isinstance(steps[0], int) or (self._levels and not self._levels[common].fits(steps[common])):
             self.broken = True
             return ""
@@ -204,7 +204,7 @@ class StreamedArguments:
             return ""
         return self._close_to(common + 1) + self._open(steps, common) + self._write(value, steps, more=more)
 
-    def _common(self, steps: PathSteps) -> int:
+    def _count_common(self, steps: PathSteps) -> int:
         """Return the number of open levels below the root that a path leads through."""
         depth = 0
         for level, step in zip(self._levels[1:], steps[:-1], strict=False):
@@ -244,7 +244,7 @@ class StreamedArguments:
         self._text_at = steps if more else None
         return text if more else f'{text}"'
 
-    def _written_again(self) -> str:
+    def _write_again(self) -> str:
         root: dict[str | int, Any] = {}
         for steps, value in self._log:
             whole = "".join(value) if isinstance(value, _StringPieces) else value

@@ -59,7 +59,7 @@ class CallParts(Parts):
         call = self._call_of(candidate, value)
         if call is None:
             if not text_of(value, "name"):
-                return self._nameless(value)
+                return self._read_nameless(value)
             call = self._start(state, candidate, value, more)
         elif more:
             call.provider_data = {**(call.provider_data or {}), **(mend(more) if self.halves else more)}
@@ -90,7 +90,7 @@ class CallParts(Parts):
         self.end_call(candidate)
         return None
 
-    def _nameless(self, value: dict[str, Any]) -> bool:
+    def _read_nameless(self, value: dict[str, Any]) -> bool:
         """Read a nameless call that continues no other; return whether it is empty."""
         if known(value, "willContinue") is None:
             self.note("part_end_unmatched")

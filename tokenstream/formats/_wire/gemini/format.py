@@ -133,7 +133,7 @@ class Gemini(Format):
             self._chunks.plain = True
         self.parts.head(id=text_of(chunk, "responseId"), model=text_of(chunk, "modelVersion"))
         for candidate in dicts_of(chunk.get("candidates")):
-            self._candidate(candidate)
+            self._read_candidate(candidate)
         for name, value in (known(chunk, *_KNOWN, *_ADDED_BY_SDK) or {}).items():
             self.parts.field(name, value)
         self._chunks.report(dict_of(chunk, "usageMetadata"))
@@ -159,18 +159,18 @@ class Gemini(Format):
 
     # -- internals -----------------------------------------------------------
 
-    def _candidate(self, candidate: dict[str, Any]) -> None:
+    def _read_candidate(self, candidate: dict[str, Any]) -> None:
         index = index_of(candidate.get("index"))
         choice = self.parts.choice(0 if index is None else index)
         for part in dicts_of(dict_of(candidate, "content").get("parts")):
             self._chunks.part(choice.index, part)
-        self._metadata(choice, candidate)
+        self._read_metadata(choice, candidate)
         choice.finish_message = text_of(candidate, "finishMessage") or choice.finish_message
         reason = reason_of(candidate, filled=self._chunks.decoded)
         if reason is not None:
             self.parts.finish(choice.index, meaning_of(reason), reason)
 
-    def _metadata(self, choice: OpenChoice, candidate: dict[str, Any]) -> None:
+    def _read_metadata(self, choice: OpenChoice, candidate: dict[str, Any]) -> None:
         for name, value in (known(candidate, *_KNOWN_IN_CANDIDATES) or {}).items():
             self.parts.field(name, value, choice.index)
         sources = self._chunks.candidate(choice).sources
@@ -178,9 +178,9 @@ class Gemini(Format):
             self.parts.cite(choice.index, citation)
         for citation in sources.cited(dict_of(candidate, "citationMetadata")):
             self.parts.cite(choice.index, citation)
-        self._logprobs(choice.index, dict_of(candidate, "logprobsResult"))
+        self._read_logprobs(choice.index, dict_of(candidate, "logprobsResult"))
 
-    def _logprobs(self, choice: int, result: dict[str, Any]) -> None:
+    def _read_logprobs(self, choice: int, result: dict[str, Any]) -> None:
         chosen = dicts_of(result.get("chosenCandidates"))
         top = dicts_of(result.get("topCandidates"))
         none: dict[str, Any] = {}

@@ -27,7 +27,7 @@ def camel(payload: dict[str, Any]) -> dict[str, Any]:
         >>> camel({"candidates": [{"content": {"parts": [{"function_call": {"args": {"a_b": 1}}}]}}]})
         {'candidates': [{'content': {'parts': [{'functionCall': {'args': {'a_b': 1}}}]}}]}
     """
-    renamed: dict[str, Any] = _renamed(payload, 0) if _has_others(payload) else payload
+    renamed: dict[str, Any] = _rename(payload, 0) if _has_others(payload) else payload
     return renamed
 
 
@@ -46,18 +46,18 @@ def _is_other(fields: dict[str, Any]) -> bool:
     return "_" in "".join(fields)
 
 
-def _renamed(value: Any, depth: int) -> Any:  # noqa: ANN401 - any JSON value
+def _rename(value: Any, depth: int) -> Any:  # noqa: ANN401 - any JSON value
     if depth > _DEEPEST:
         return value
     if is_dict(value):
         return {
             _BETWEEN.sub(lambda match: match[1].upper(), name): (
-                inner if name in _CARRIED else _renamed(inner, depth + 1)
+                inner if name in _CARRIED else _rename(inner, depth + 1)
             )
             for name, inner in value.items()
         }
     if is_list(value):
-        return [_renamed(inner, depth + 1) for inner in value]
+        return [_rename(inner, depth + 1) for inner in value]
     if isinstance(value, Enum):
         return value.value
     return b64encode(value).decode() if isinstance(value, bytes) else value

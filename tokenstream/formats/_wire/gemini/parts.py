@@ -124,28 +124,28 @@ class GeminiParts(CallParts):
         if self.decoded and isinstance(more.get(_SIGNATURE), str):
             more[_SIGNATURE] = more[_SIGNATURE].translate(_URL_SAFE)
         if not kinds:
-            self._other(choice, more)
+            self._add_other(choice, more)
         for kind in kinds[:-1]:
             # A part should have one content field; the signature belongs to the last of several.
             without = {name: value for name, value in more.items() if name != _SIGNATURE}
-            self._one(choice, kind, part[kind], without)
+            self._add_one(choice, kind, part[kind], without)
         for kind in kinds[-1:]:
-            self._one(choice, kind, part[kind], more)
+            self._add_one(choice, kind, part[kind], more)
 
-    def _one(self, choice: int, kind: str, value: object, more: dict[str, Any]) -> None:
+    def _add_one(self, choice: int, kind: str, value: object, more: dict[str, Any]) -> None:
         reader = self._READERS.get(kind)
         if reader is None or not reader(self, choice, value, more):
             self.whole(choice, OpaquePart(type=kind, data={kind: value, **more}))
 
-    def _other(self, choice: int, more: dict[str, Any]) -> None:
+    def _add_other(self, choice: int, more: dict[str, Any]) -> None:
         """Read a part without any known content field."""
         if text_of(more, _SIGNATURE):
-            self._text(choice, "", more)
+            self._add_text(choice, "", more)
         elif known(more, "thought"):
             name = next(iter(known(more, "thought") or more))
             self.whole(choice, OpaquePart(type=name, data=more))
 
-    def _text(self, choice: int, value: object, more: dict[str, Any]) -> bool:
+    def _add_text(self, choice: int, value: object, more: dict[str, Any]) -> bool:
         if not isinstance(value, str):
             return False
         thought = more.get("thought") is True
@@ -166,7 +166,7 @@ class GeminiParts(CallParts):
         self.close(part)
         return True
 
-    def _inline(self, choice: int, value: object, more: dict[str, Any]) -> bool:
+    def _add_inline(self, choice: int, value: object, more: dict[str, Any]) -> bool:
         if not is_dict(value):
             return False
         encoded = value.get("data")
@@ -181,7 +181,7 @@ class GeminiParts(CallParts):
         self.close(part)
         return True
 
-    def _file(self, choice: int, value: object, more: dict[str, Any]) -> bool:
+    def _add_file(self, choice: int, value: object, more: dict[str, Any]) -> bool:
         if not is_dict(value):
             return False
         rest = known({**value, **more}, "fileUri", "mimeType")
@@ -193,13 +193,13 @@ class GeminiParts(CallParts):
         )
         return True
 
-    def _code(self, choice: int, value: object, more: dict[str, Any]) -> bool:
-        return self._server_call(choice, "executableCode", value, more)
+    def _add_code(self, choice: int, value: object, more: dict[str, Any]) -> bool:
+        return self._add_server_call(choice, "executableCode", value, more)
 
-    def _hosted(self, choice: int, value: object, more: dict[str, Any]) -> bool:
-        return self._server_call(choice, "toolCall", value, more)
+    def _add_hosted(self, choice: int, value: object, more: dict[str, Any]) -> bool:
+        return self._add_server_call(choice, "toolCall", value, more)
 
-    def _server_call(self, choice: int, kind: str, value: object, more: dict[str, Any]) -> bool:
+    def _add_server_call(self, choice: int, kind: str, value: object, more: dict[str, Any]) -> bool:
         if not is_dict(value):
             return False
         arguments = known(value, "id") if kind == "executableCode" else value.get("args")
@@ -214,13 +214,13 @@ class GeminiParts(CallParts):
         )
         return True
 
-    def _code_result(self, choice: int, value: object, more: dict[str, Any]) -> bool:
-        return self._server_result(choice, "codeExecutionResult", value, more)
+    def _add_code_result(self, choice: int, value: object, more: dict[str, Any]) -> bool:
+        return self._add_server_result(choice, "codeExecutionResult", value, more)
 
-    def _hosted_result(self, choice: int, value: object, more: dict[str, Any]) -> bool:
-        return self._server_result(choice, "toolResponse", value, more)
+    def _add_hosted_result(self, choice: int, value: object, more: dict[str, Any]) -> bool:
+        return self._add_server_result(choice, "toolResponse", value, more)
 
-    def _server_result(self, choice: int, kind: str, value: object, more: dict[str, Any]) -> bool:
+    def _add_server_result(self, choice: int, kind: str, value: object, more: dict[str, Any]) -> bool:
         if not is_dict(value):
             return False
         self.whole(
@@ -284,14 +284,14 @@ class GeminiParts(CallParts):
             self.cite(choice.index, citation)
 
     _READERS: ClassVar[dict[str, Callable[[GeminiParts, int, object, dict[str, Any]], bool]]] = {
-        "text": _text,
+        "text": _add_text,
         "functionCall": CallParts.add_call,
-        "inlineData": _inline,
-        "fileData": _file,
-        "executableCode": _code,
-        "toolCall": _hosted,
-        "codeExecutionResult": _code_result,
-        "toolResponse": _hosted_result,
+        "inlineData": _add_inline,
+        "fileData": _add_file,
+        "executableCode": _add_code,
+        "toolCall": _add_hosted,
+        "codeExecutionResult": _add_code_result,
+        "toolResponse": _add_hosted_result,
     }
 
 

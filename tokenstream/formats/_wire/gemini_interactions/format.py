@@ -163,13 +163,13 @@ class GeminiInteractions(Format):
 
     # -- events --------------------------------------------------------------
 
-    def _created(self, payload: dict[str, Any]) -> None:
+    def _read_created(self, payload: dict[str, Any]) -> None:
         if self.parts.started:
             self.note("start_repeated")
         self._take_interaction(dict_of(payload, "interaction"))
         self._carry(payload, "interaction")
 
-    def _status_update(self, payload: dict[str, Any]) -> None:
+    def _read_status_update(self, payload: dict[str, Any]) -> None:
         status = text_of(payload, "status")
         self._status = status or self._status
         self._take_usage(payload.get("usage"))
@@ -200,7 +200,7 @@ class GeminiInteractions(Format):
             self.parts.items("step_usage", [step_usage], 0)
         self._carry(payload, "index", "usage", "step_usage")
 
-    def _completed(self, payload: dict[str, Any]) -> None:
+    def _read_completed(self, payload: dict[str, Any]) -> None:
         interaction = dict_of(payload, "interaction")
         self._carry(payload, "interaction")
         self._whole(interaction)
@@ -241,9 +241,9 @@ class GeminiInteractions(Format):
         self.conclude()
 
     _READERS: ClassVar[dict[str, Callable[[GeminiInteractions, dict[str, Any]], None]]] = {
-        "interaction.created": _created,
-        "interaction.status_update": _status_update,
-        "interaction.completed": _completed,
+        "interaction.created": _read_created,
+        "interaction.status_update": _read_status_update,
+        "interaction.completed": _read_completed,
         "step.start": _step_start,
         "step.delta": _step_delta,
         "step.stop": _step_stop,

@@ -79,7 +79,7 @@ class InteractionSteps(Parts):
         if step.type == kind:
             self._begin(step)
         else:
-            self._content(step, data)
+            self._add_content(step, data)
         return step
 
     def delta(self, index: int, delta: dict[str, Any], payload: dict[str, Any]) -> None:
@@ -143,7 +143,7 @@ class InteractionSteps(Parts):
         """Open a step's part, if its start reveals enough."""
         if step.type == OUTPUT:
             for content in dicts_of(step.data.get("content")):
-                self._content(step, content)
+                self._add_content(step, content)
             rest = known(step.data, "type", "content")
             if rest is not None:
                 self.items(OUTPUT, [rest], 0)
@@ -182,7 +182,7 @@ class InteractionSteps(Parts):
 
     # -- adding ----------------------------------------------------------------
 
-    def _text(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
+    def _add_text(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
         text = delta.get("text")
         if not isinstance(text, str):
             return False
@@ -200,7 +200,7 @@ class InteractionSteps(Parts):
         self.add(part, text)
         return True
 
-    def _content(self, step: InteractionStep, content: dict[str, Any]) -> None:
+    def _add_content(self, step: InteractionStep, content: dict[str, Any]) -> None:
         """Add a whole piece of content: text with its annotations, or media."""
         kind = text_of(content, "type") or ""
         if kind == "text":
@@ -209,10 +209,10 @@ class InteractionSteps(Parts):
             step.text = part.index
             self.add(part, text_of(content, "text") or "")
             self._annotate(step, content)
-        elif kind not in _MEDIA or not self._media(step, content):
+        elif kind not in _MEDIA or not self._add_media(step, content):
             self._next(step, kind, OpaquePart(type=kind, data=content))
 
-    def _media(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
+    def _add_media(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
         kind = text_of(delta, "type") or ""
         encoded = delta.get("data")
         data = b"" if encoded is None else base64_bytes(encoded)
@@ -258,7 +258,7 @@ class InteractionSteps(Parts):
             step.data["signature"] = signature
         return signature is not None or "signature" in delta
 
-    def _fragment(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
+    def _add_fragment(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
         fragment = delta.get("arguments")
         if not isinstance(fragment, str) or step.part is None:
             return False
@@ -319,16 +319,16 @@ class InteractionSteps(Parts):
             self.add_arguments(call, json_text({} if arguments is None else arguments))
 
     _ADDERS: ClassVar[dict[str, Callable[[InteractionSteps, InteractionStep, dict[str, Any]], bool]]] = {
-        "text": _text,
+        "text": _add_text,
         "text_annotation_delta": _annotate,
         "text_annotation": _annotate,
         "thought_summary": _summarise,
         "thought_signature": _sign,
-        "arguments_delta": _fragment,
-        "image": _media,
-        "audio": _media,
-        "video": _media,
-        "document": _media,
+        "arguments_delta": _add_fragment,
+        "image": _add_media,
+        "audio": _add_media,
+        "video": _add_media,
+        "document": _add_media,
     }
 
 

@@ -141,7 +141,7 @@ class GeminiLive(Format):
 
     # -- messages ------------------------------------------------------------
 
-    def _content(self, content: dict[str, Any]) -> None:
+    def _read_content(self, content: dict[str, Any]) -> None:
         if any(content.get(name) for name in _OF_A_TURN):
             self._begin()
             self._asks = False
@@ -197,13 +197,13 @@ class GeminiLive(Format):
         self._turn.close_audio()
         self.parts.finish(0, FINISH_REASONS.get(word, "unknown"), word)
 
-    def _tool_call(self, data: dict[str, Any]) -> None:
+    def _read_tool_call(self, data: dict[str, Any]) -> None:
         self._begin()
         self._asks = True
         for call in dicts_of(data.get("functionCalls")):
             self._turn.call(call)
 
-    def _cancellation(self, data: dict[str, Any]) -> None:
+    def _read_cancellation(self, data: dict[str, Any]) -> None:
         """Report the ids of cancelled calls: the user has interrupted the turn."""
         ids = data.get("ids")
         if is_list(ids):
@@ -211,13 +211,13 @@ class GeminiLive(Format):
         else:
             self.parts.unknown("toolCallCancellation", data)
 
-    def _setup(self, data: dict[str, Any]) -> None:
+    def _read_setup(self, data: dict[str, Any]) -> None:
         self._keep("setupComplete", data)
 
     def _go_away(self, data: dict[str, Any]) -> None:
         self._keep("goAway", data)
 
-    def _resumption(self, data: dict[str, Any]) -> None:
+    def _read_resumption(self, data: dict[str, Any]) -> None:
         self._keep("sessionResumptionUpdate", data)
 
     def _keep(self, name: str, data: dict[str, Any]) -> None:
@@ -225,12 +225,12 @@ class GeminiLive(Format):
         self.parts.field(name, data)
 
     _READERS: ClassVar[dict[str, Callable[[GeminiLive, dict[str, Any]], None]]] = {
-        "serverContent": _content,
-        "toolCall": _tool_call,
-        "toolCallCancellation": _cancellation,
-        "setupComplete": _setup,
+        "serverContent": _read_content,
+        "toolCall": _read_tool_call,
+        "toolCallCancellation": _read_cancellation,
+        "setupComplete": _read_setup,
         "goAway": _go_away,
-        "sessionResumptionUpdate": _resumption,
+        "sessionResumptionUpdate": _read_resumption,
     }
 
 

@@ -133,7 +133,7 @@ class LiveTurn(Parts):
 
     # -- parts other than text ------------------------------------------------
 
-    def _inline(self, data: dict[str, Any], fields: dict[str, Any]) -> None:
+    def _add_inline(self, data: dict[str, Any], fields: dict[str, Any]) -> None:
         content, mime = bytes_of(data.get("data")), text_of(data, "mimeType")
         if content is None:
             self.refuse_media(0, "inlineData", fields)
@@ -156,10 +156,10 @@ class LiveTurn(Parts):
         self._audio = part = self.open(0, MediaPart(mime_type=mime))
         return part
 
-    def _call_part(self, data: dict[str, Any], fields: dict[str, Any]) -> None:
+    def _add_call_part(self, data: dict[str, Any], fields: dict[str, Any]) -> None:
         self.call(data, text_of(fields, "thoughtSignature"))
 
-    def _code(self, data: dict[str, Any], fields: dict[str, Any]) -> None:
+    def _add_code(self, data: dict[str, Any], fields: dict[str, Any]) -> None:
         self.whole(
             0,
             ServerToolCall(
@@ -170,7 +170,7 @@ class LiveTurn(Parts):
             ),
         )
 
-    def _code_result(self, data: dict[str, Any], fields: dict[str, Any]) -> None:
+    def _add_code_result(self, data: dict[str, Any], fields: dict[str, Any]) -> None:
         self.whole(
             0,
             ServerToolResult(
@@ -179,8 +179,8 @@ class LiveTurn(Parts):
         )
 
     _READERS: ClassVar[dict[str, Callable[[LiveTurn, dict[str, Any], dict[str, Any]], None]]] = {
-        "inlineData": _inline,
-        "functionCall": _call_part,
-        "executableCode": _code,
-        "codeExecutionResult": _code_result,
+        "inlineData": _add_inline,
+        "functionCall": _add_call_part,
+        "executableCode": _add_code,
+        "codeExecutionResult": _add_code_result,
     }

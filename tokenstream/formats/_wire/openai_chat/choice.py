@@ -299,13 +299,13 @@ _DELTA_SKIPPED = frozenset({"role", "index"})
 _ORDER = {key: rank for rank, key in enumerate((*ChoiceReader.CHOICE_READERS, *ChoiceReader.DELTA_READERS))}
 
 
-def _rank(key: str) -> int:
+def _rank_of(key: str) -> int:
     return _ORDER.get(key, len(_ORDER))
 
 
 def _plan_choice(layout: Layout) -> _Steps:
     """Return the readers of a choice's fields except its delta, in the order of running."""
-    keys = sorted((key for key in layout if key not in _CHOICE_SKIPPED), key=_rank)
+    keys = sorted((key for key in layout if key not in _CHOICE_SKIPPED), key=_rank_of)
     return tuple((key, ChoiceReader.CHOICE_READERS.get(key, ChoiceReader.read_field)) for key in keys)
 
 
@@ -315,7 +315,7 @@ def _plan_delta(layout: Layout) -> _DeltaPlan:
     It holds the keys of reasoning, the readers of other fields, whether both fields
     of calls are present, and whether a channel is.
     """
-    keys = sorted((key for key in layout if key not in _DELTA_SKIPPED), key=_rank)
+    keys = sorted((key for key in layout if key not in _DELTA_SKIPPED), key=_rank_of)
     reasoning = tuple(key for key in keys if key in _REASONING)
     steps = tuple(
         (key, ChoiceReader.DELTA_READERS.get(key, ChoiceReader.read_delta_field))

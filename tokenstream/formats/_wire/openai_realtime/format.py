@@ -158,7 +158,7 @@ class OpenAIRealtime(Format):
 
     # -- the session ---------------------------------------------------------
 
-    def _ping(self, payload: dict[str, Any]) -> None:
+    def _read_ping(self, payload: dict[str, Any]) -> None:
         self.ping()
 
     def _take_session(self, payload: dict[str, Any]) -> None:
@@ -170,19 +170,19 @@ class OpenAIRealtime(Format):
         self._answerless = text_of(session, "type") in _WITHOUT_ANSWER
         self.parts.unknown(text_of(payload, "type") or "session", payload)
 
-    def _rate_limits(self, payload: dict[str, Any]) -> None:
+    def _read_rate_limits(self, payload: dict[str, Any]) -> None:
         limits = payload.get("rate_limits")
         if limits:
             self.parts.field("rate_limits", limits)
 
-    def _error(self, payload: dict[str, Any]) -> None:
+    def _read_error(self, payload: dict[str, Any]) -> None:
         """Read an error event: it concerns one of the client's events, and the session goes on."""
         self._told = provider_error(payload, "error")
         self.parts.unknown("error", payload)
 
     # -- responses -----------------------------------------------------------
 
-    def _created(self, payload: dict[str, Any]) -> None:
+    def _read_created(self, payload: dict[str, Any]) -> None:
         response = dict_of(payload, "response")
         id = text_of(response, "id") or ""
         if id in self._open:
@@ -197,7 +197,7 @@ class OpenAIRealtime(Format):
         self._open[id] = None
         self._carry(response)
 
-    def _done(self, payload: dict[str, Any]) -> None:
+    def _read_done(self, payload: dict[str, Any]) -> None:
         response = dict_of(payload, "response")
         id = text_of(response, "id") or text_of(payload, "response_id") or ""
         if id not in self._open:
@@ -249,94 +249,94 @@ class OpenAIRealtime(Format):
 
     # -- items and content -----------------------------------------------------
 
-    def _item_added(self, payload: dict[str, Any]) -> None:
+    def _read_item_added(self, payload: dict[str, Any]) -> None:
         self._outputs.start_item(payload, dict_of(payload, "item"))
 
-    def _item_done(self, payload: dict[str, Any]) -> None:
+    def _read_item_done(self, payload: dict[str, Any]) -> None:
         self._outputs.end_item(payload, dict_of(payload, "item"))
 
-    def _content_added(self, payload: dict[str, Any]) -> None:
+    def _read_content_added(self, payload: dict[str, Any]) -> None:
         self._outputs.start_content(payload)
 
-    def _content_done(self, payload: dict[str, Any]) -> None:
+    def _read_content_done(self, payload: dict[str, Any]) -> None:
         self._outputs.end_content(payload)
 
-    def _text(self, payload: dict[str, Any]) -> None:
+    def _read_text(self, payload: dict[str, Any]) -> None:
         delta = payload.get("delta")
         content = self._outputs.content(payload, "text") if isinstance(delta, str) else None
         if content is None or not isinstance(delta, str):
-            self._misfit(payload)
+            self._read_misfit(payload)
             return
         self._outputs.write_text(content, delta)
 
-    def _transcript(self, payload: dict[str, Any]) -> None:
+    def _read_transcript(self, payload: dict[str, Any]) -> None:
         delta = payload.get("delta")
         content = self._outputs.content(payload, "audio") if isinstance(delta, str) else None
         if content is None or not isinstance(delta, str):
-            self._misfit(payload)
+            self._read_misfit(payload)
             return
         self._outputs.write_transcript(content, delta)
 
-    def _audio(self, payload: dict[str, Any]) -> None:
+    def _read_audio(self, payload: dict[str, Any]) -> None:
         delta = payload.get("delta")
         content = self._outputs.content(payload, "audio") if isinstance(delta, str) else None
         if content is None or not isinstance(delta, str):
-            self._misfit(payload)
+            self._read_misfit(payload)
             return
         self._outputs.write_audio(content, delta)
 
-    def _misfit(self, payload: dict[str, Any]) -> None:
+    def _read_misfit(self, payload: dict[str, Any]) -> None:
         self.note("delta_misfits")
         self.parts.unknown(text_of(payload, "type") or "event", payload)
 
-    def _content_whole(self, payload: dict[str, Any]) -> None:
+    def _read_content_whole(self, payload: dict[str, Any]) -> None:
         """Read the end of a text, transcript or audio, which repeats the pieces."""
         item = self._outputs.item(payload)
         index = payload.get("content_index")
         if item is not None and isinstance(index, int) and index in item.contents:
             self._outputs.whole_content(item, index, payload)
 
-    def _arguments(self, payload: dict[str, Any]) -> None:
+    def _read_arguments(self, payload: dict[str, Any]) -> None:
         delta = payload.get("delta")
         if isinstance(delta, str):
             self._outputs.write_arguments(payload, delta)
         else:
-            self._misfit(payload)
+            self._read_misfit(payload)
 
-    def _arguments_done(self, payload: dict[str, Any]) -> None:
+    def _read_arguments_done(self, payload: dict[str, Any]) -> None:
         of_server = "mcp_call" in (text_of(payload, "type") or "")
         self._outputs.end_arguments(payload, "mcp_call" if of_server else "function_call")
 
     _READERS: ClassVar[dict[str, Callable[[OpenAIRealtime, dict[str, Any]], None]]] = {
-        "ping": _ping,
-        "keepalive": _ping,
+        "ping": _read_ping,
+        "keepalive": _read_ping,
         "session.created": _take_session,
         "session.updated": _take_session,
         "transcription_session.created": _take_session,
         "transcription_session.updated": _take_session,
-        "rate_limits.updated": _rate_limits,
-        "error": _error,
-        "response.created": _created,
-        "response.done": _done,
-        "response.output_item.added": _item_added,
-        "response.output_item.done": _item_done,
-        "response.content_part.added": _content_added,
-        "response.content_part.done": _content_done,
-        "response.output_text.delta": _text,
-        "response.output_text.done": _content_whole,
-        "response.output_audio_transcript.delta": _transcript,
-        "response.output_audio_transcript.done": _content_whole,
-        "response.output_audio.delta": _audio,
-        "response.output_audio.done": _content_whole,
+        "rate_limits.updated": _read_rate_limits,
+        "error": _read_error,
+        "response.created": _read_created,
+        "response.done": _read_done,
+        "response.output_item.added": _read_item_added,
+        "response.output_item.done": _read_item_done,
+        "response.content_part.added": _read_content_added,
+        "response.content_part.done": _read_content_done,
+        "response.output_text.delta": _read_text,
+        "response.output_text.done": _read_content_whole,
+        "response.output_audio_transcript.delta": _read_transcript,
+        "response.output_audio_transcript.done": _read_content_whole,
+        "response.output_audio.delta": _read_audio,
+        "response.output_audio.done": _read_content_whole,
         # The beta's names.
-        "response.text.delta": _text,
-        "response.text.done": _content_whole,
-        "response.audio_transcript.delta": _transcript,
-        "response.audio_transcript.done": _content_whole,
-        "response.audio.delta": _audio,
-        "response.audio.done": _content_whole,
-        "response.function_call_arguments.delta": _arguments,
-        "response.function_call_arguments.done": _arguments_done,
-        "response.mcp_call_arguments.delta": _arguments,
-        "response.mcp_call_arguments.done": _arguments_done,
+        "response.text.delta": _read_text,
+        "response.text.done": _read_content_whole,
+        "response.audio_transcript.delta": _read_transcript,
+        "response.audio_transcript.done": _read_content_whole,
+        "response.audio.delta": _read_audio,
+        "response.audio.done": _read_content_whole,
+        "response.function_call_arguments.delta": _read_arguments,
+        "response.function_call_arguments.done": _read_arguments_done,
+        "response.mcp_call_arguments.delta": _read_arguments,
+        "response.mcp_call_arguments.done": _read_arguments_done,
     }

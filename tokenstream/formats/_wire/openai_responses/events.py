@@ -65,7 +65,7 @@ _STEPS = {
 }
 
 
-def _item_begun(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool:
+def _begin_item(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool:
     item = items.clean(dict_of(payload, "item"))
     if item:
         items.begin(payload, item)
@@ -74,7 +74,7 @@ def _item_begun(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bo
     return True
 
 
-def _item_ended(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool:
+def _end_item(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool:
     item = items.clean(dict_of(payload, "item"))
     if item:
         items.end(payload, item)
@@ -83,18 +83,18 @@ def _item_ended(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bo
     return True
 
 
-def _progressed(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
+def _report_progress(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
     item_type, status = _STEPS[kind]
     items.item(payload, item_type).progress(status)
     return True
 
 
-def _previewed(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool:
+def _preview_image(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool:
     item = items.item(payload, "image_generation_call")
     return isinstance(item, ImageItem) and item.preview(items.clean(payload))
 
 
-def _input_added(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
+def _add_input(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
     item_type, field = _INPUTS[kind.removesuffix(".delta")]
     text = payload.get("delta")
     if not isinstance(text, str):
@@ -103,7 +103,7 @@ def _input_added(items: ResponseItems, payload: dict[str, Any], kind: str) -> bo
     return item.add(field, text)
 
 
-def _input_ended(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
+def _end_input(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
     item_type, field = _INPUTS[kind.removesuffix(".done")]
     text = payload.get(field)
     if not isinstance(text, str):
@@ -111,44 +111,44 @@ def _input_ended(items: ResponseItems, payload: dict[str, Any], kind: str) -> bo
     return items.item(payload, item_type).settle(field, text, text_of(payload, "name"))
 
 
-def _text_added(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
+def _add_text(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
     place = _PLACES[kind.removesuffix(".delta")]
     delta = payload.get("delta")
     text = text_of(delta, "text") if is_dict(delta) else delta
     item = items.item(payload, place.item)
     if not isinstance(text, str) or not isinstance(item, WrittenItem):
         return False
-    section = item.write(_key(items, payload, place.field, item), {"type": place.content}, text)
+    section = item.write(_key_of(items, payload, place.field, item), {"type": place.content}, text)
     if section is not None:
         item.measure(section, payload.get("logprobs"))
     items.written = section
     return section is not None
 
 
-def _text_ended(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
+def _end_text(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
     place = _PLACES[kind.removesuffix(".done")]
     content: dict[str, Any] = {"type": place.content}
     content |= {name: payload[name] for name in ("text", "refusal", "logprobs") if name in payload}
     item = items.item(payload, place.item)
     return isinstance(item, WrittenItem) and item.finish_text(
-        _key(items, payload, place.field, item), content
+        _key_of(items, payload, place.field, item), content
     )
 
 
-def _part_begun(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
-    field, part, item = _part(items, payload, kind)
+def _begin_part(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
+    field, part, item = _find_part(items, payload, kind)
     if not part or not isinstance(item, WrittenItem):
         return False
-    item.start(_key(items, payload, field, item), part)
+    item.start(_key_of(items, payload, field, item), part)
     return True
 
 
-def _part_ended(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
-    field, part, item = _part(items, payload, kind)
-    return isinstance(item, WrittenItem) and item.finish_text(_key(items, payload, field, item), part)
+def _end_part(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
+    field, part, item = _find_part(items, payload, kind)
+    return isinstance(item, WrittenItem) and item.finish_text(_key_of(items, payload, field, item), part)
 
 
-def _part(
+def _find_part(
     items: ResponseItems, payload: dict[str, Any], kind: str
 ) -> tuple[str, dict[str, Any], ResponseItem]:
     """Return the index field, the content and the item of an event about a content."""
@@ -162,18 +162,18 @@ def _part(
     return "content_index", part, items.item(payload, item_type)
 
 
-def _annotated(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool:
+def _annotate(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool:
     annotation = dict_of(payload, "annotation")
     item = items.item(payload, "message")
     if not annotation or not isinstance(item, WrittenItem):
         return False
-    key = _key(items, payload, "content_index", item)
+    key = _key_of(items, payload, "content_index", item)
     section = item.sections.get(key) or item.start(key, {"type": "output_text"}, expected=False)
     item.cite(section, annotation)
     return True
 
 
-def _key(items: ResponseItems, payload: dict[str, Any], field: str, item: WrittenItem) -> tuple[str, int]:
+def _key_of(items: ResponseItems, payload: dict[str, Any], field: str, item: WrittenItem) -> tuple[str, int]:
     index = number_of(payload, field)
     if index is None:
         items.note("part_index_missing")
@@ -181,7 +181,7 @@ def _key(items: ResponseItems, payload: dict[str, Any], field: str, item: Writte
     return field, index
 
 
-def _sounded(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
+def _add_audio(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
     delta = text_of(payload, "delta") or ""
     if "transcript" in kind:
         items.add_audio("", delta)
@@ -196,27 +196,27 @@ def _ignore_repetition(_items: ResponseItems, _payload: dict[str, Any], _kind: s
 
 
 READERS: dict[str, _Reader] = {
-    "response.output_item.added": _item_begun,
-    "response.output_item.done": _item_ended,
-    "response.content_part.added": _part_begun,
-    "response.content_part.done": _part_ended,
-    "response.reasoning_summary_part.added": _part_begun,
+    "response.output_item.added": _begin_item,
+    "response.output_item.done": _end_item,
+    "response.content_part.added": _begin_part,
+    "response.content_part.done": _end_part,
+    "response.reasoning_summary_part.added": _begin_part,
     # vLLM's name.
-    "response.reasoning_part.added": _part_begun,
-    "response.reasoning_part.done": _part_ended,
-    "response.reasoning_summary_part.done": _part_ended,
-    "response.output_text.annotation.added": _annotated,
+    "response.reasoning_part.added": _begin_part,
+    "response.reasoning_part.done": _end_part,
+    "response.reasoning_summary_part.done": _end_part,
+    "response.output_text.annotation.added": _annotate,
     # The name in older documentation.
-    "response.output_text_annotation.added": _annotated,
-    "response.image_generation_call.partial_image": _previewed,
-    "response.audio.delta": _sounded,
+    "response.output_text_annotation.added": _annotate,
+    "response.image_generation_call.partial_image": _preview_image,
+    "response.audio.delta": _add_audio,
     "response.audio.done": _ignore_repetition,
-    "response.audio.transcript.delta": _sounded,
+    "response.audio.transcript.delta": _add_audio,
     "response.audio.transcript.done": _ignore_repetition,
-    **dict.fromkeys([f"{name}.delta" for name in _PLACES], _text_added),
-    **dict.fromkeys([f"{name}.done" for name in _PLACES], _text_ended),
-    **dict.fromkeys([f"{name}.delta" for name in _INPUTS], _input_added),
-    **dict.fromkeys([f"{name}.done" for name in _INPUTS], _input_ended),
-    **dict.fromkeys(_STEPS, _progressed),
+    **dict.fromkeys([f"{name}.delta" for name in _PLACES], _add_text),
+    **dict.fromkeys([f"{name}.done" for name in _PLACES], _end_text),
+    **dict.fromkeys([f"{name}.delta" for name in _INPUTS], _add_input),
+    **dict.fromkeys([f"{name}.done" for name in _INPUTS], _end_input),
+    **dict.fromkeys(_STEPS, _report_progress),
 }
 """Readers by event name; a reader returns False if the event does not fit its item."""

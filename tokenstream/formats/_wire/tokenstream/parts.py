@@ -77,15 +77,15 @@ def event_of(payload: dict[str, Any]) -> Event | None:
 # -- fields ----------------------------------------------------------------------
 
 
-def _text(value: Any) -> str:  # noqa: ANN401 - any JSON value
+def _read_text(value: Any) -> str:  # noqa: ANN401 - any JSON value
     if value.__class__ is not str:
         raise TypeError
     text: str = value
     return text
 
 
-def _text_or_none(value: Any) -> str | None:  # noqa: ANN401 - any JSON value
-    return None if value is None else _text(value)
+def _read_text_or_none(value: Any) -> str | None:  # noqa: ANN401 - any JSON value
+    return None if value is None else _read_text(value)
 
 
 def _index(value: Any) -> int:  # noqa: ANN401 - any JSON value
@@ -95,38 +95,38 @@ def _index(value: Any) -> int:  # noqa: ANN401 - any JSON value
     return number
 
 
-def _truth(value: Any) -> bool:  # noqa: ANN401 - any JSON value
+def _read_truth(value: Any) -> bool:  # noqa: ANN401 - any JSON value
     if value.__class__ is not bool:
         raise TypeError
     truth: bool = value
     return truth
 
 
-def _share(value: Any) -> float:  # noqa: ANN401 - any JSON value
+def _read_share(value: Any) -> float:  # noqa: ANN401 - any JSON value
     if value.__class__ not in (int, float) or not isfinite(value):
         raise TypeError
     return float(value)
 
 
-def _bytes(value: Any) -> bytes:  # noqa: ANN401 - any JSON value
-    return b64decode(_text(value), validate=True)
+def _read_bytes(value: Any) -> bytes:  # noqa: ANN401 - any JSON value
+    return b64decode(_read_text(value), validate=True)
 
 
-def _any(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+def _read_any(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     return value
 
 
-def _object_or_none(value: Any) -> dict[str, Any] | None:  # noqa: ANN401 - any JSON value
+def _read_object_or_none(value: Any) -> dict[str, Any] | None:  # noqa: ANN401 - any JSON value
     if value is not None and not is_dict(value):
         raise TypeError
     return value
 
 
-def _word(*words: str) -> _Reader:
+def _read_word(*words: str) -> _Reader:
     def read(value: Any) -> str:  # noqa: ANN401 - any JSON value
         if value not in words:
             raise ValueError
-        return _text(value)
+        return _read_text(value)
 
     return read
 
@@ -137,40 +137,40 @@ _PARTS: dict[str, Any] = {cls.model_fields["kind"].default: cls for cls in get_a
 
 
 @cache
-def _blank(kind: str) -> Any:  # noqa: ANN401 - a part
+def _read_blank(kind: str) -> Any:  # noqa: ANN401 - a part
     return _PARTS[kind].model_construct()
 
 
-def _value(cls: Any, value: Any) -> Any:  # noqa: ANN401 - a class of values; any JSON value
+def _read_value(cls: Any, value: Any) -> Any:  # noqa: ANN401 - a class of values; any JSON value
     """Validate a value of a class; unknown keys, from another version, are ignored."""
     if not is_dict(value):
         raise TypeError
     told = {name: inner for name, inner in value.items() if name in cls.model_fields}
     if cls is _message.MediaPart and "data" in told:
-        told["data"] = _bytes(told["data"])
+        told["data"] = _read_bytes(told["data"])
     try:
         return cls.model_validate(told)
     except ValidationError:
         raise ValueError from None
 
 
-def _part(value: Any) -> Part:  # noqa: ANN401 - any JSON value
+def _read_part(value: Any) -> Part:  # noqa: ANN401 - any JSON value
     kind = value["kind"] if is_dict(value) else None
     if not isinstance(kind, str) or kind not in _PARTS:
         raise ValueError
-    found: Part = _blank(kind) if len(value) == 1 else _value(_PARTS[kind], value)
+    found: Part = _read_blank(kind) if len(value) == 1 else _read_value(_PARTS[kind], value)
     return found
 
 
-def _part_or_none(value: Any) -> Part | None:  # noqa: ANN401 - any JSON value
-    return None if value is None else _part(value)
+def _read_part_or_none(value: Any) -> Part | None:  # noqa: ANN401 - any JSON value
+    return None if value is None else _read_part(value)
 
 
 def _of(cls: type) -> _Reader:
-    return lambda value: _value(cls, value)
+    return lambda value: _read_value(cls, value)
 
 
-def _message_or_none(value: Any) -> Message | None:  # noqa: ANN401 - any JSON value
+def _read_message_or_none(value: Any) -> Message | None:  # noqa: ANN401 - any JSON value
     if value is None:
         return None
     if not is_dict(value):
@@ -179,78 +179,88 @@ def _message_or_none(value: Any) -> Message | None:  # noqa: ANN401 - any JSON v
     if "parts" in told:
         if not is_list(told["parts"]):
             raise TypeError
-        told["parts"] = tuple(_part(part) for part in told["parts"])
+        told["parts"] = tuple(_read_part(part) for part in told["parts"])
     if told.get("usage") is not None:
-        told["usage"] = _value(Usage, told["usage"])
-    message: Message = _value(Message, told)
+        told["usage"] = _read_value(Usage, told["usage"])
+    message: Message = _read_value(Message, told)
     return message
 
 
-def _call_or_none(value: Any) -> ToolCall | None:  # noqa: ANN401 - any JSON value
-    return None if value is None else _value(ToolCall, value)
+def _read_call_or_none(value: Any) -> ToolCall | None:  # noqa: ANN401 - any JSON value
+    return None if value is None else _read_value(ToolCall, value)
 
 
-def _error(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+def _read_error(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     return error_of(value) if is_dict(value) else None
 
 
 # -- events ----------------------------------------------------------------------
 
-_COMMON: dict[str, _Reader] = {"choice": _index, "raw": _any}
+_COMMON: dict[str, _Reader] = {"choice": _index, "raw": _read_any}
 _OF_PART: dict[str, _Reader] = {**_COMMON, "part": _index}
-_CALL: dict[str, _Reader] = {"id": _text, "name": _text}
+_CALL: dict[str, _Reader] = {"id": _read_text, "name": _read_text}
 FIELDS = {"call_type": "type"}
 """Fields with another name in the protocol, where `type` is the event's."""
 
 EVENTS: dict[str, _Kind] = {
-    "text_delta": _Kind(_events.TextDelta, {"text": _text}, _OF_PART),
+    "text_delta": _Kind(_events.TextDelta, {"text": _read_text}, _OF_PART),
     "reasoning_delta": _Kind(
-        _events.ReasoningDelta, {"text": _text}, {"signature": _text_or_none, **_OF_PART}
+        _events.ReasoningDelta, {"text": _read_text}, {"signature": _read_text_or_none, **_OF_PART}
     ),
-    "refusal_delta": _Kind(_events.RefusalDelta, {"text": _text}, _OF_PART),
+    "refusal_delta": _Kind(_events.RefusalDelta, {"text": _read_text}, _OF_PART),
     "tool_call_start": _Kind(
-        _events.ToolCallStart, _CALL, {"call_type": _text, "provider_data": _object_or_none, **_OF_PART}
+        _events.ToolCallStart,
+        _CALL,
+        {"call_type": _read_text, "provider_data": _read_object_or_none, **_OF_PART},
     ),
-    "tool_call_delta": _Kind(_events.ToolCallDelta, {"id": _text, "fragment": _text}, _OF_PART),
+    "tool_call_delta": _Kind(_events.ToolCallDelta, {"id": _read_text, "fragment": _read_text}, _OF_PART),
     "tool_call_done": _Kind(_events.ToolCallDone, {"call": _of(ToolCall)}, _OF_PART),
-    "part_start": _Kind(_events.PartStart, {"content": _part}, _OF_PART),
-    "part_delta": _Kind(_events.PartDelta, {"fragment": _text}, _OF_PART),
-    "part_done": _Kind(_events.PartDone, {}, {"content": _part_or_none, **_OF_PART}),
+    "part_start": _Kind(_events.PartStart, {"content": _read_part}, _OF_PART),
+    "part_delta": _Kind(_events.PartDelta, {"fragment": _read_text}, _OF_PART),
+    "part_done": _Kind(_events.PartDone, {}, {"content": _read_part_or_none, **_OF_PART}),
     "citation_added": _Kind(_events.CitationAdded, {"citation": _of(Citation)}, _OF_PART),
-    "media_delta": _Kind(_events.MediaDelta, {}, {"data": _bytes, "transcript": _text, **_OF_PART}),
+    "media_delta": _Kind(_events.MediaDelta, {}, {"data": _read_bytes, "transcript": _read_text, **_OF_PART}),
     "message_start": _Kind(
         _events.MessageStart,
         {},
-        {"id": _text_or_none, "model": _text_or_none, "role": _text, "another": _truth, **_COMMON},
+        {
+            "id": _read_text_or_none,
+            "model": _read_text_or_none,
+            "role": _read_text,
+            "another": _read_truth,
+            **_COMMON,
+        },
     ),
     "usage_update": _Kind(_events.UsageUpdate, {"usage": _of(Usage)}, _COMMON),
     "finish": _Kind(
         _events.Finish,
-        {"reason": _word(*get_args(FinishReason))},
-        {"raw_reason": _text_or_none, "message": _text_or_none, **_COMMON},
+        {"reason": _read_word(*get_args(FinishReason))},
+        {"raw_reason": _read_text_or_none, "message": _read_text_or_none, **_COMMON},
     ),
     "ping": _Kind(_events.Ping, {}, _COMMON),
-    "restarted": _Kind(_events.Restarted, {}, {"discarded": _message_or_none, "error": _error, **_COMMON}),
+    "restarted": _Kind(
+        _events.Restarted, {}, {"discarded": _read_message_or_none, "error": _read_error, **_COMMON}
+    ),
     "resumed": _Kind(
         _events.Resumed,
         {},
-        {"mode": _word("resume", "continue"), "dropped": _index, "confidence": _share, **_COMMON},
+        {"mode": _read_word("resume", "continue"), "dropped": _index, "confidence": _read_share, **_COMMON},
     ),
-    "stopped": _Kind(_events.Stopped, {"reason": _text}, _COMMON),
+    "stopped": _Kind(_events.Stopped, {"reason": _read_text}, _COMMON),
     "step_start": _Kind(
         _events.StepStart,
-        {"id": _text, "name": _text},
-        {"parent": _text_or_none, "agent": _text_or_none, "cause": _call_or_none, **_COMMON},
+        {"id": _read_text, "name": _read_text},
+        {"parent": _read_text_or_none, "agent": _read_text_or_none, "cause": _read_call_or_none, **_COMMON},
     ),
     "step_done": _Kind(
         _events.StepDone,
-        {"id": _text},
-        {"state": _word("done", "failed", "stopped"), "error": _text_or_none, **_COMMON},
+        {"id": _read_text},
+        {"state": _read_word("done", "failed", "stopped"), "error": _read_text_or_none, **_COMMON},
     ),
     "unknown": _Kind(
         _events.Unknown,
-        {"name": _text, "data": _any},
-        {"kind": _word("event", "field", "items"), "shared": _truth, **_COMMON},
+        {"name": _read_text, "data": _read_any},
+        {"kind": _read_word("event", "field", "items"), "shared": _read_truth, **_COMMON},
     ),
 }
 """The class and the fields of each type."""

@@ -176,7 +176,7 @@ provider_data=None, phase=None))]
         if model is not None:
             self.parts.head(model=model)
 
-    def _message_metadata(self, payload: dict[str, Any]) -> None:
+    def _read_message_metadata(self, payload: dict[str, Any]) -> None:
         self._read_metadata(payload)
         self._carry(payload, "type", _METADATA)
 
@@ -190,7 +190,7 @@ provider_data=None, phase=None))]
             self.note("finish_repeated")
         self._finish_seen = True
 
-    def _abort(self, payload: dict[str, Any]) -> None:
+    def _read_abort(self, payload: dict[str, Any]) -> None:
         self._carry(payload, "type")
         self.parts.finish(0, "cancelled", "abort")
 
@@ -199,7 +199,7 @@ provider_data=None, phase=None))]
         for name, value in (known(payload, *names) or {}).items():
             self.parts.field(name, value)
 
-    def _error(self, payload: dict[str, Any]) -> None:
+    def _read_error(self, payload: dict[str, Any]) -> None:
         self._withheld = self._withheld or provider_error(payload, "error")
         self.parts.unknown("error", payload)
 
@@ -219,10 +219,10 @@ provider_data=None, phase=None))]
 
     _READERS: ClassVar[dict[str, Callable[[UIMessage, dict[str, Any]], None]]] = {
         "start": _start,
-        "message-metadata": _message_metadata,
+        "message-metadata": _read_message_metadata,
         "finish": _finish,
-        "abort": _abort,
-        "error": _error,
+        "abort": _read_abort,
+        "error": _read_error,
         "start-step": _start_step,
         "finish-step": _finish_step,
         "reset-step": _reset_step,
