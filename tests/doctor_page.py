@@ -9,8 +9,8 @@ from tests.project import ROOT
 from tokenstream._connection.status import ResponseHead
 from tokenstream.cli._doctor.findings import judge
 from tokenstream.cli._doctor.hops import HOPS
-from tokenstream.cli._doctor.pacing import Arrival
-from tokenstream.cli._doctor.probe import Probe
+from tokenstream.cli._doctor.pacing import TimedChunk
+from tokenstream.cli._doctor.probe import ProbedAnswer
 from tokenstream.cli._doctor.report import lines_of
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ __all__ = ["OUTPUT", "PAGE", "SECTION"]
 PAGE = ROOT / "docs" / "doctor.md"
 _ABSENT = "–"
 # Through nginx 1.22 as Debian installs it: an answer of 122 events, one each 30 ms.
-_BUFFERED = Probe(
+_BUFFERED = ProbedAnswer(
     coding="identity",
     head=ResponseHead(
         status=200,
@@ -36,10 +36,10 @@ _BUFFERED = Probe(
     version="HTTP/1.1",
     head_at=0.970,
     arrivals=[
-        Arrival(0.970, 3_849, 31),
-        Arrival(1.959, 4_096, 33),
-        Arrival(2.948, 4_096, 33),
-        Arrival(3.610, 2_974, 25),
+        TimedChunk(0.970, 3_849, 31),
+        TimedChunk(1.959, 4_096, 33),
+        TimedChunk(2.948, 4_096, 33),
+        TimedChunk(3.610, 2_974, 25),
     ],
     ended_at=3.610,
     kind="sse",

@@ -51,7 +51,7 @@ MADE: dict[str, re.Pattern[Any] | None] = {
     "tokenstream.stages._text.tags.__init__": None,
     "tokenstream.stages._text.until.__init__": None,
     "tokenstream.stages._guards.match.compiled": None,
-    "tokenstream.testing._record.filters._compiled": None,
+    "tokenstream.testing._record.filters._compile_pattern": None,
     "tokenstream.testing._record.clients.refuse_earlier": None,
 }
 """What functions put together; None where it is among the others, or reads nothing that a server sent."""

@@ -14,20 +14,22 @@ from tokenstream._connection.status import ResponseHead
 from tokenstream.cli._doctor import findings as _findings
 from tokenstream.cli._doctor.findings import Diagnosis, Finding, judge
 from tokenstream.cli._doctor.hops import HOPS
-from tokenstream.cli._doctor.pacing import Arrival
-from tokenstream.cli._doctor.probe import Probe
+from tokenstream.cli._doctor.pacing import TimedChunk
+from tokenstream.cli._doctor.probe import ProbedAnswer
 from tokenstream.errors import StatusError, StreamInterrupted, StreamTruncated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SSE = {"content-type": "text/event-stream", "cache-control": "no-cache, no-transform"}
-_STEADY = [Arrival(0.5 + number * 0.05, 200, 1) for number in range(60)]
-_WHOLE = [Arrival(3.0, 9_000, 40)]
-_BURSTS = [Arrival(float(number), 4_096, 14) for number in range(1, 6)]
+_STEADY = [TimedChunk(0.5 + number * 0.05, 200, 1) for number in range(60)]
+_WHOLE = [TimedChunk(3.0, 9_000, 40)]
+_BURSTS = [TimedChunk(float(number), 4_096, 14) for number in range(1, 6)]
 
 
-def _probe(arrivals: Sequence[Arrival], headers: dict[str, str] | None = None, **changes: Any) -> Probe:
+def _probe(
+    arrivals: Sequence[TimedChunk], headers: dict[str, str] | None = None, **changes: Any
+) -> ProbedAnswer:
     fields: dict[str, Any] = {
         "coding": "identity",
         "head": ResponseHead(status=200, headers={**_SSE, **(headers or {})}),
@@ -37,7 +39,7 @@ def _probe(arrivals: Sequence[Arrival], headers: dict[str, str] | None = None, *
         "ended_at": arrivals[-1].at if arrivals else 0.1,
         "kind": "sse",
     }
-    return Probe(**{**fields, **changes})
+    return ProbedAnswer(**{**fields, **changes})
 
 
 def _names(diagnosis: Diagnosis) -> list[str]:
@@ -93,7 +95,7 @@ def test_what_to_change_is_that_of_the_hop_that_the_response_names() -> None:
 
 def test_too_little_to_tell_is_no_verdict() -> None:
     """An answer of two events streams as little as it does not."""
-    short = [Arrival(0.4, 100, 1), Arrival(0.41, 100, 1)]
+    short = [TimedChunk(0.4, 100, 1), TimedChunk(0.41, 100, 1)]
 
     assert "cannot be told" == judge([_probe(short)]).verdict
     assert ("cannot be told", "no event came") == (
@@ -164,7 +166,7 @@ def test_a_cut_after_a_round_time_names_who_has_that_limit(seconds: float, named
 )
 def test_a_cut_in_the_middle_of_events_is_a_limit_on_the_whole(seconds: float, named: str) -> None:
     """There was no silence that anybody could have lost patience in."""
-    arrivals = [Arrival(number * 0.2, 200, 1) for number in range(1, int(seconds * 5))]
+    arrivals = [TimedChunk(number * 0.2, 200, 1) for number in range(1, int(seconds * 5))]
     changes: dict[str, Any] = {
         "ended": "broken",
         "ended_at": seconds,
@@ -193,7 +195,7 @@ def test_a_cut_at_another_round_time_may_be_the_named_hops_own_setting() -> None
 
 def test_a_round_time_of_the_whole_answer_may_be_anybodys_limit() -> None:
     """Servers have such limits, too, which no table knows."""
-    arrivals = [Arrival(number * 0.2, 200, 1) for number in range(1, 300)]
+    arrivals = [TimedChunk(number * 0.2, 200, 1) for number in range(1, 300)]
     error = StreamInterrupted("the connection broke")
     (do,) = _finding(judge([_probe(arrivals, ended="broken", ended_at=60.1, error=error)]), "cut").do
 
@@ -258,7 +260,7 @@ def test_what_is_odd_in_the_head_is_noted(
 
 def test_a_long_silence_is_noted() -> None:
     """An answer that streams here may be cut by a proxy with less patience."""
-    thinking = [Arrival(40.0 + number * 0.05, 200, 1) for number in range(60)]
+    thinking = [TimedChunk(40.0 + number * 0.05, 200, 1) for number in range(60)]
 
     assert ["long_silence"] == _names(judge([_probe(thinking)]))
 

@@ -18,7 +18,7 @@ from tests.stages.test_buffering import (
     paced,
 )
 from tests.support.sampling import sampled
-from tokenstream.cli._doctor.pacing import Arrival, Pace, pace_of
+from tokenstream.cli._doctor.pacing import EventPace, TimedChunk, pace_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from tests.support.recordings import Recorded
 
 
-def _pace(*arrivals: tuple[float, int, int]) -> Pace:
+def _pace(*arrivals: tuple[float, int, int]) -> EventPace:
     """Return the judgement on chunks: when each came, its bytes, its events."""
-    return pace_of([Arrival(*arrival) for arrival in arrivals])
+    return pace_of([TimedChunk(*arrival) for arrival in arrivals])
 
 
-def _pace_of(arrivals: Iterable[tuple[float, bytes]]) -> Pace:
+def _pace_of(arrivals: Iterable[tuple[float, bytes]]) -> EventPace:
     """Return the judgement on chunks of an event stream."""
     return _pace(*((at, len(chunk), chunk.count(b"\n\n")) for at, chunk in arrivals))
 
@@ -42,7 +42,7 @@ def _steady(count: int, gap: float, *, first: float = 0.5) -> list[tuple[float, 
 
 def test_nothing_is_judged_before_anything_came() -> None:
     """None, and not zero."""
-    assert Pace(verdict="unclear", first=None, last=None) == _pace()
+    assert EventPace(verdict="unclear", first=None, last=None) == _pace()
 
 
 @pytest.mark.parametrize("gap", [0.0005, 0.002, 0.005, 0.03, 0.5, 5.0])

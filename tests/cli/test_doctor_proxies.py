@@ -12,7 +12,7 @@ import trustme
 from tests.support.proxies import nghttpx, nginx
 from tests.support.wire import DONE, sse
 from tokenstream.cli import main
-from tokenstream.cli._asking import Asked
+from tokenstream.cli._asking import RequestParts
 from tokenstream.cli._doctor.findings import judge
 from tokenstream.cli._doctor.probe import probe
 from tokenstream.testing._serve.server import ReplayServer, Reply, Request
@@ -128,7 +128,7 @@ def test_nginx_that_compresses_and_buffers_holds_all_of_it_back(
 @pytest.mark.slow
 def test_nginx_that_loses_its_patience_is_told_as_a_cut_at_its_limit(proxy: str) -> None:
     """By a clock that goes thirty times as fast, its two seconds are the minute that it has by default."""
-    request = Asked("GET", [], {}, [])
+    request = RequestParts("GET", [], {}, [])
     answer = probe(
         f"{proxy}/impatient/silent", request, "identity", timeout=10, clock=lambda: 30 * time.monotonic()
     )

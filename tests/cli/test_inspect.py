@@ -16,7 +16,7 @@ from tokenstream import Message, Stream
 from tokenstream.cli import main
 from tokenstream.cli._advice import FORMATS
 from tokenstream.cli._json_lines import JSONLines
-from tokenstream.cli._lines import Lines
+from tokenstream.cli._lines import TextLines
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import Restarted, Resumed
 from tokenstream.formats import _registry as registry
@@ -106,9 +106,9 @@ def test_a_long_piece_is_cut_in_its_line_and_whole_in_the_message(
     assert 1 == shown.count(text)
 
 
-@pytest.mark.parametrize("printer", [Lines(raw=True), JSONLines(raw=True)])
+@pytest.mark.parametrize("printer", [TextLines(raw=True), JSONLines(raw=True)])
 def test_events_of_answers_that_go_on_have_their_lines(
-    printer: Lines | JSONLines, capsys: pytest.CaptureFixture[str]
+    printer: TextLines | JSONLines, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One line each, with what was given up, why, and what was dropped."""
     given_up = Message(parts=(TextPart(text="Half an"),))

@@ -10,7 +10,7 @@ import pytest
 from tests.cli.commands import CUT, run
 from tests.support.wire import sse
 from tokenstream.cli import main
-from tokenstream.cli._advice import FORMATS, advice, told
+from tokenstream.cli._advice import FORMATS, advice, describe_error
 from tokenstream.errors import (
     ConnectError,
     NotAStream,
@@ -148,15 +148,15 @@ def test_the_name_of_a_deadline_is_left_out() -> None:
         limit="idle_bytes",
     )
 
-    assert "no byte came within 120 s" == told(error)
+    assert "no byte came within 120 s" == describe_error(error)
 
 
 def test_the_words_of_a_server_are_left_as_they_are() -> None:
     """Whatever they look like."""
     words = 'the parameter format="json" is unknown; ask again'
 
-    assert words == told(ProviderError(words))
-    assert words == told(StatusError(f"{words}; the server's explanation is in .body", status=400))
+    assert words == describe_error(ProviderError(words))
+    assert words == describe_error(StatusError(f"{words}; the server's explanation is in .body", status=400))
 
 
 def test_a_format_that_takes_no_bytes_is_explained(

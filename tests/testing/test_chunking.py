@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.support.recordings import Recorded, ours
 from tokenstream.errors import MisuseError
 from tokenstream.testing import Arrival, Recording, Seed
-from tokenstream.testing._recordings.chunking import chunked
+from tokenstream.testing._recordings.chunking import apply_chunking
 
 if TYPE_CHECKING:
     from tokenstream.testing._recordings.chunking import Chunking
@@ -34,7 +34,7 @@ def test_a_chunk_comes_when_its_last_byte_came(
     chunking: Chunking, expected: list[tuple[float, bytes]]
 ) -> None:
     """Earlier it could not have, and later it need not."""
-    assert expected == list(chunked(TIMED, chunking).arrivals)
+    assert expected == list(apply_chunking(TIMED, chunking).arrivals)
     assert [data for _, data in expected] == TIMED.chunks(chunking)
 
 
@@ -71,7 +71,7 @@ def test_times_never_run_backwards(pieces: list[bytes], size: int) -> None:
     recording = Recording(tuple(Arrival(float(at), piece) for at, piece in enumerate(pieces)))
     came = dict(zip(accumulate(map(len, pieces)), range(len(pieces)), strict=True))
 
-    arrivals = chunked(recording, size).arrivals
+    arrivals = apply_chunking(recording, size).arrivals
     for (at, _), end in zip(arrivals, accumulate(len(data) for _, data in arrivals), strict=True):
         assert at == min(moment for border, moment in came.items() if border >= end)
     assert all(earlier.at <= later.at for earlier, later in pairwise(arrivals))

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from tokenstream import testing
 from tokenstream.testing import Recording
-from tokenstream.testing._recordings.cut_places import cut_places, recording_of
+from tokenstream.testing._recordings.cut_places import as_recording, choose_cut_places
 
 
 def test_a_small_recording_is_cut_at_every_byte() -> None:
     """Up to the bound, no place is left out."""
     recording = Recording.of([b"data: Hello\n\n"])
 
-    assert [*range(13)] == cut_places(recording, 256)
+    assert [*range(13)] == choose_cut_places(recording, 256)
 
 
 def test_of_a_large_recording_a_sample_is_cut() -> None:
     """It is the same each time, has boundaries of frames and places between them, and is bounded."""
     recording = Recording.of([b"data: Hello\n\n"] * 1_000)
-    places = cut_places(recording, 64)
+    places = choose_cut_places(recording, 64)
 
-    assert places == cut_places(recording, 64)
+    assert places == choose_cut_places(recording, 64)
     assert 48 < len(places) <= 64
     assert {0} < {place for place in places if place % 13 == 0}
     assert [place for place in places if place % 13]
@@ -28,24 +28,24 @@ def test_of_a_large_recording_a_sample_is_cut() -> None:
 
 def test_of_a_huge_recording_few_places_are_cut() -> None:
     """The cost of all cuts together is bounded, too."""
-    assert 16 >= len(cut_places(Recording.of([b"data: Hello\n\n"] * 100_000), 256))
+    assert 16 >= len(choose_cut_places(Recording.of([b"data: Hello\n\n"] * 100_000), 256))
 
 
 def test_messages_of_a_websocket_are_cut_between() -> None:
     """No message arrives in part."""
     recording = Recording.of([b"{}", b"{}", b"{}"], messages=True)
 
-    assert [0, 2, 4] == cut_places(recording, 256)
-    assert [0, 2] == cut_places(recording, 2)
+    assert [0, 2, 4] == choose_cut_places(recording, 256)
+    assert [0, 2] == choose_cut_places(recording, 2)
 
 
 def test_an_empty_recording_has_no_place_to_cut() -> None:
     """There is nothing that could be missing."""
-    assert [] == cut_places(Recording(), 256)
+    assert [] == choose_cut_places(Recording(), 256)
 
 
 def test_a_recording_is_what_it_is() -> None:
     """Nothing is copied."""
     recording = testing.script().text("Hello").finish().recording()
 
-    assert recording is recording_of(recording)
+    assert recording is as_recording(recording)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.support.aws_eventstream import event
 from tests.support.recordings import Recorded, ours
 from tokenstream.testing import Recording
-from tokenstream.testing._recordings.frames import Framing, cut, frames_of, framing_of, sniffed_framing
+from tokenstream.testing._recordings.frames import Framing, cut_frames, detect_framing, frames_of, framing_of
 
 FRAMINGS: list[Framing] = ["sse", "ndjson", "json", "aws-eventstream"]
 
@@ -51,7 +51,7 @@ def test_the_bytes_count_more_than_the_label() -> None:
     assert [b"data: a\n\n", b"data: b\n\n"] == frames_of(
         Recording.of([body], headers={"content-type": "application/json"})
     )
-    assert "sse" == sniffed_framing(b"dat")
+    assert "sse" == detect_framing(b"dat")
 
 
 def test_the_messages_of_a_websocket_are_frames_as_they_are() -> None:
@@ -64,7 +64,7 @@ def test_the_messages_of_a_websocket_are_frames_as_they_are() -> None:
 @given(st.text(alphabet='ab\r\n[{]}",\\\0\x11', max_size=60), st.sampled_from([*FRAMINGS, None]))
 def test_cutting_changes_no_byte(body: str, framing: Framing | None) -> None:
     """This holds for a body that is not a stream, too, and no piece is empty."""
-    pieces = cut(body.encode(), framing)
+    pieces = cut_frames(body.encode(), framing)
 
     assert body.encode() == b"".join(pieces)
     assert all(pieces)

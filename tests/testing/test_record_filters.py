@@ -15,7 +15,7 @@ from tests.stream.bodies import AsyncSource, Source
 from tests.testing.recorded import CHAT, KEY, SECRET, async_generator, generator, there
 from tokenstream.errors import MisuseError
 from tokenstream.testing import Recording
-from tokenstream.testing._record.filters import compiled, filtered, replaced
+from tokenstream.testing._record.filters import apply_filter, apply_replacements, compile_replacements
 from tokenstream.testing._record.record import record
 from tokenstream.testing._recordings.errors import RecordingRefused
 
@@ -139,7 +139,7 @@ PIECES = st.lists(st.text("ab-", max_size=5).map(str.encode), max_size=6)
 def test_replacing_is_that_of_the_whole_body(pieces: list[bytes], pattern: str, text: str) -> None:
     """A pattern ignores chunk boundaries, and those outside of the replaced text stay."""
     recording = Recording.of(pieces)
-    found = replaced(recording, compiled({pattern: text}))
+    found = apply_replacements(recording, compile_replacements({pattern: text}))
 
     assert re.sub(pattern, text, recording.body.decode()).encode() == found.body
     assert len(found.arrivals) <= max(1, len(pieces))
@@ -153,13 +153,13 @@ def test_a_filter_decides_about_the_body_alone(pieces: list[bytes], body: bytes)
     """It returns the new body; chunk boundaries before and after the changed part stay."""
     recording = Recording.of([b"<before>", *pieces, b"<behind>"])
     new = b"<before>" + body + b"<behind>"
-    changed = filtered(recording, lambda _: new)
+    changed = apply_filter(recording, lambda _: new)
 
     assert new == changed.body
     assert [b"<before>", b"<behind>"] == [changed.arrivals[0].data[:8], changed.arrivals[-1].data[-8:]]
-    assert recording == filtered(recording, bytes)
+    assert recording == apply_filter(recording, bytes)
 
 
 def test_what_is_put_into_nothing_comes_at_once() -> None:
     """A body that was empty has no chunk in which it could stand."""
-    assert Recording.of([b"new"]) == filtered(Recording(), lambda _: b"new")
+    assert Recording.of([b"new"]) == apply_filter(Recording(), lambda _: b"new")

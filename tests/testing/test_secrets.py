@@ -14,9 +14,9 @@ from tokenstream.errors import MisuseError
 from tokenstream.testing import Arrival, Recording
 from tokenstream.testing._recordings.errors import RecordingRefused
 from tokenstream.testing._recordings.secrets import (
+    check_named_headers,
     find_secret,
-    kept_headers,
-    named_headers,
+    select_headers,
     without_secret_headers,
 )
 
@@ -301,18 +301,18 @@ SECRET_HEADERS = [
 def test_a_header_that_holds_a_secret_cannot_even_be_named(tmp_path: Path, name: str) -> None:
     """By its purpose, whatever its value looks like; a recording made by hand loses it, too."""
     with pytest.raises(MisuseError, match=f"the header {name} is never stored"):
-        named_headers(["x-mine", name.upper()])
+        check_named_headers(["x-mine", name.upper()])
     Recording(headers={name.title(): "x", "content-type": "text/plain"}).save(tmp_path / "a.rec")
 
     assert {"content-type": "text/plain"} == Recording.load(tmp_path / "a.rec").headers
     assert {} == without_secret_headers({name: ""})
-    assert frozenset({"x-mine", "x-other"}) == named_headers(["X-Mine", "x-other"])
+    assert frozenset({"x-mine", "x-other"}) == check_named_headers(["X-Mine", "x-other"])
 
 
 def test_names_come_in_a_list() -> None:
     """A single word would be taken for its letters."""
     with pytest.raises(MisuseError, match=r'headers=\("x-mine",\)'):
-        named_headers("x-mine")
+        check_named_headers("x-mine")
 
 
 def test_only_the_headers_that_matter_are_kept() -> None:
@@ -337,7 +337,7 @@ def test_only_the_headers_that_matter_are_kept() -> None:
         "etag": "b",
     }
 
-    assert matter == kept_headers({**matter, **others}, frozenset({"x-mine"}))
+    assert matter == select_headers({**matter, **others}, frozenset({"x-mine"}))
 
 
 @pytest.mark.parametrize(
@@ -355,7 +355,7 @@ def test_a_date_is_kept_where_it_says_something(
     headers: dict[str, str], named: frozenset[str], kept: bool
 ) -> None:
     """It would differ with every recording, and matters only to what is told in dates."""
-    assert kept == ("date" in kept_headers(headers, named))
+    assert kept == ("date" in select_headers(headers, named))
 
 
 # -- saving ----------------------------------------------------------------

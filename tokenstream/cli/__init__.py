@@ -13,7 +13,7 @@ from tokenstream.cli import _demo as demo
 from tokenstream.cli import _doctor as doctor
 from tokenstream.cli import _inspect as inspect
 from tokenstream.cli import _serve as serve
-from tokenstream.cli._advice import told
+from tokenstream.cli._advice import describe_error
 from tokenstream.cli._failure import FAILED, MISUSE, CommandFailed
 from tokenstream.errors import MisuseError
 
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(f"{_PROGRAM}: error: {failure}")
         return failure.status
     except MisuseError as error:
-        _complain(f"{_PROGRAM}: error: {told(error)}")
+        _complain(f"{_PROGRAM}: error: {describe_error(error)}")
         return MISUSE
     except OSError as error:
         # Commands report errors of their own files: this one is about the output.

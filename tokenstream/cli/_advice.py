@@ -38,11 +38,11 @@ _PYTHON = (
 )
 
 
-def told(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """Return an error's message without the advice that only applies to code.
 
     Example:
-        >>> told(LimitExceeded(limit="line", value=80))
+        >>> describe_error(LimitExceeded(limit="line", value=80))
         'the input outgrew the limit line = 80'
     """
     text = str(error)
@@ -62,7 +62,7 @@ def advice(error: StreamError, origin: Origin) -> str:
     """
     delivered = ", ".join(error.tool_calls_delivered)
     if isinstance(error, NotAStream):
-        found = _about_the_body(error, origin)
+        found = _advise_on_body(error, origin)
     elif isinstance(error, LimitExceeded):
         found = "this command has no option for it; a program may allow more, with the library's Limits"
     elif origin == "file":
@@ -79,7 +79,7 @@ def advice(error: StreamError, origin: Origin) -> str:
     return found
 
 
-def _about_the_body(error: NotAStream, origin: Origin) -> str:
+def _advise_on_body(error: NotAStream, origin: Origin) -> str:
     said = str(error)
     if "name it with format=" in said:
         return (

@@ -21,7 +21,7 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """A header's name: a token of RFC 9110 §5.6.2."""
 
 
-class Asked(NamedTuple):
+class RequestParts(NamedTuple):
     """A request without its address."""
 
     method: str
@@ -46,7 +46,7 @@ def add_request(parser: argparse.ArgumentParser, about: str) -> None:
         "--header",
         action="append",
         default=[],
-        type=_header,
+        type=_parse_header,
         metavar="'NAME: VALUE'",
         help="a header; may be given again",
     )
@@ -54,7 +54,7 @@ def add_request(parser: argparse.ArgumentParser, about: str) -> None:
         "--header-env",
         action="append",
         default=[],
-        type=_header_of_environment,
+        type=_parse_env_header,
         metavar="NAME=VARIABLE",
         help="a header whose value stands in the environment; for Authorization, Bearer is put before a key",
     )
@@ -63,33 +63,33 @@ def add_request(parser: argparse.ArgumentParser, about: str) -> None:
     )
 
 
-def asks_for_something(options: argparse.Namespace) -> bool:
+def has_request_options(options: argparse.Namespace) -> bool:
     """True if the command line has any option of a request."""
     return bool(
         options.method is not None or options.header or options.header_env or options.data is not None
     )
 
 
-def asked(options: argparse.Namespace) -> Asked:
+def build_request(options: argparse.Namespace) -> RequestParts:
     """Return the request given by the command line.
 
     Raises:
         CommandFailed: Its body cannot be read or is not JSON, or an environment variable is missing.
     """
     given: list[tuple[str, str]] = options.header
-    hidden = [_from_environment(header) for header in options.header_env]
+    hidden = [_read_env_header(header) for header in options.header_env]
     headers = [*given, *hidden]
     secrets = [value for name, value in headers if (name, value) in hidden or _is_secret(name, value)]
     body: dict[str, Any] = {}
     if options.data is not None:
-        body["content"] = content = _data(options.data)
+        body["content"] = content = _read_data(options.data)
         if not any(name.lower() == "content-type" for name, _ in headers):
             headers.append(("Content-Type", "application/json"))
             _expect_json(content)
     method = options.method or ("GET" if options.data is None else "POST")
     # Bytes that are not UTF-8 are sent unchanged, as curl sends them.
     sent = [(name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in headers]
-    return Asked(method, sent, body, secrets)
+    return RequestParts(method, sent, body, secrets)
 
 
 def open_file(name: str, opened: ExitStack, *, hint: str = "") -> BufferedReader:
@@ -113,7 +113,7 @@ def open_file(name: str, opened: ExitStack, *, hint: str = "") -> BufferedReader
         raise CommandFailed(msg) from None
 
 
-def standard_input(opened: ExitStack) -> BufferedReader:
+def open_standard_input(opened: ExitStack) -> BufferedReader:
     """Open standard input a second time, so that closing it leaves the process's own open.
 
     Raises:
@@ -124,33 +124,33 @@ def standard_input(opened: ExitStack) -> BufferedReader:
     return opened.enter_context(os.fdopen(sys.stdin.fileno(), "rb", closefd=False))
 
 
-def _header(given: str) -> tuple[str, str]:
+def _parse_header(given: str) -> tuple[str, str]:
     name, colon, value = given.partition(":")
     if not colon or not name.strip():
         # The argument may be a key: only a single word of letters is safe to repeat.
         shown = repr(given) if given.isalpha() else "this"
         msg = f"{shown} is not a header: write 'Name: value'"
         raise argparse.ArgumentTypeError(msg)
-    return _named(name), value.strip()
+    return _check_name(name), value.strip()
 
 
-def _header_of_environment(given: str) -> tuple[str, str]:
+def _parse_env_header(given: str) -> tuple[str, str]:
     name, equals, variable = given.partition("=")
     if not equals or not name.strip() or not variable.strip():
         # The argument may be the secret itself, so it is not repeated.
         msg = "this is not a header with its variable: write NAME=VARIABLE"
         raise argparse.ArgumentTypeError(msg)
-    return _named(name), variable.strip()
+    return _check_name(name), variable.strip()
 
 
-def _named(name: str) -> str:
+def _check_name(name: str) -> str:
     if not _NAME.fullmatch(name.strip()):
         msg = f"{name.strip()!r} is not a header's name: use ASCII letters, digits and hyphens"
         raise argparse.ArgumentTypeError(msg)
     return name.strip()
 
 
-def _from_environment(header: tuple[str, str]) -> tuple[str, str]:
+def _read_env_header(header: tuple[str, str]) -> tuple[str, str]:
     name, variable = header
     value = os.environ.get(variable, "").strip()
     if not value:
@@ -166,10 +166,10 @@ def _is_secret(name: str, value: str) -> bool:
     return not without_secret_headers({name: value}) or find_secret(line) is not None
 
 
-def _data(given: str) -> bytes:
+def _read_data(given: str) -> bytes:
     with ExitStack() as opened:
         if given == "@-":
-            return standard_input(opened).read()
+            return open_standard_input(opened).read()
         if given.startswith("@"):
             return open_file(given[1:], opened).read()
     return given.encode("utf-8", "surrogateescape")

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class DemoRun:
     """A recording, and the way in which it is played."""
 
     title: str
@@ -64,29 +64,31 @@ _BAD_GATEWAY = Reply(chunks=[(0.0, b"<html>Bad gateway</html>")], content_type="
 """Reply of a proxy that cannot reach its server."""
 
 
-def _asked(model: str, text: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
+def _make_question(model: str, text: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
     return {"model": model, "messages": [{"role": "user", "content": text}], "stream": True, **more}
 
 
 _WITH_USAGE = {"include_usage": True}
 RUNS = (
-    Run(
+    DemoRun(
         title="openai-chat: text and two tool calls",
         recording="openai-chat.sse",
         path="/v1/chat/completions",
-        question=_asked("demo-1", "Why does the answer come all at once?", stream_options=_WITH_USAGE),
+        question=_make_question(
+            "demo-1", "Why does the answer come all at once?", stream_options=_WITH_USAGE
+        ),
         first=0.4,
         rate=45.0,
     ),
-    Run(
+    DemoRun(
         title="anthropic: reasoning, text and a tool call",
         recording="anthropic.sse",
         path="/v1/messages",
-        question=_asked("demo-2", "A stream broke. What may I keep?", max_tokens=1024),
+        question=_make_question("demo-2", "A stream broke. What may I keep?", max_tokens=1024),
         first=0.6,
         rate=30.0,
     ),
-    Run(
+    DemoRun(
         title="text: bare words",
         recording="text.sse",
         path="/text",
@@ -94,7 +96,7 @@ RUNS = (
         first=0.3,
         rate=36.0,
     ),
-    Run(
+    DemoRun(
         title="gemini: markdown, of which only the last block is drawn again",
         recording="gemini-markdown.sse",
         path="/v1beta/models/demo-3:streamGenerateContent",
@@ -103,7 +105,7 @@ RUNS = (
         rate=60.0,
         draw=show_markdown,
     ),
-    Run(
+    DemoRun(
         title="openai-responses: a form that fills in",
         recording="openai-responses-form.sse",
         path="/v1/responses",
@@ -112,11 +114,11 @@ RUNS = (
         rate=35.0,
         draw=show_form,
     ),
-    Run(
+    DemoRun(
         title="openai-chat: the answer breaks off three times, and goes on",
         recording="openai-chat-cut.sse",
         path="/flaky/v1/chat/completions",
-        question=_asked("demo-1", "Please make room on the disk.", stream_options=_WITH_USAGE),
+        question=_make_question("demo-1", "Please make room on the disk.", stream_options=_WITH_USAGE),
         first=0.3,
         rate=60.0,
         cuts=(b'{"content":" because"}', b'{"arguments":"/old"}'),
@@ -175,7 +177,7 @@ def run(*, fast: bool = False) -> int:
     # trust_env=False: a proxy named by the environment could not reach a server on loopback.
     with ReplayServer(answer) as server, httpx.Client(trust_env=False, timeout=30) as client:
         streams = [_play(screen, number, server.url, client, fast=fast) for number in range(len(RUNS))]
-    screen.table(_HEADS, [_row(stream) for stream in streams])
+    screen.table(_HEADS, [_make_row(stream) for stream in streams])
     return 0 if all(stream.message.complete for stream in streams) else 1
 
 
@@ -187,7 +189,7 @@ def _play(screen: Screen, number: int, url: str, client: Any, *, fast: bool) -> 
     if run.cuts is not None:
         # With align=True no event comes twice: the call that was cut is handed out once, complete.
         wait = 0.0 if fast else 0.3
-        retry = Retry(mode="restart", align=True, attempts=4, wait=wait, on_retry=printer.tell)
+        retry = Retry(mode="restart", align=True, attempts=4, wait=wait, on_retry=printer.show_retry)
     with connect(f"{url}{run.path}", json=run.question, client=client, retry=retry) as stream:
         try:
             if run.draw is not None:
@@ -200,14 +202,14 @@ def _play(screen: Screen, number: int, url: str, client: Any, *, fast: bool) -> 
     screen.fresh()
     if len(stream.attempts) > 1:
         screen.line()
-        screen.line(f"stream.attempts: {', '.join(_ended(report) for report in stream.attempts)}")
+        screen.line(f"stream.attempts: {', '.join(_name_ending(report) for report in stream.attempts)}")
     screen.line()
-    for line in _figures(stream.metrics):
+    for line in _write_metrics(stream.metrics):
         screen.line(line, "dim")
     return stream
 
 
-def _figures(metrics: Metrics) -> list[str]:
+def _write_metrics(metrics: Metrics) -> list[str]:
     """Return the metrics as lines, leaving out absent ones."""
     gaps = metrics.gaps
     marks = {
@@ -220,18 +222,20 @@ def _figures(metrics: Metrics) -> list[str]:
     tokens, speed = metrics.output_tokens, metrics.tokens_per_second
     per_second = "" if speed is None else f", {speed:,.0f} per second"
     lines = [
-        _listed("first", [f"{name} {mark:.3f} s" for name, mark in marks.items() if mark is not None]),
-        _listed("gaps", [f"{name} {gap * 1000:,.1f} ms" for name, gap in times.items() if gap is not None]),
+        _write_list("first", [f"{name} {mark:.3f} s" for name, mark in marks.items() if mark is not None]),
+        _write_list(
+            "gaps", [f"{name} {gap * 1000:,.1f} ms" for name, gap in times.items() if gap is not None]
+        ),
         "" if tokens is None else f"{tokens:,} tokens, {metrics.tokens_source}{per_second}",
     ]
     return [line for line in lines if line]
 
 
-def _listed(name: str, figures: list[str]) -> str:
+def _write_list(name: str, figures: list[str]) -> str:
     return f"{name}: {', '.join(figures)}" if figures else ""
 
 
-def _ended(report: AttemptReport) -> str:
+def _name_ending(report: AttemptReport) -> str:
     return "whole" if report.error is None else type(report.error).__name__
 
 
@@ -244,7 +248,7 @@ class _Printer:
         self._goes_on = False
         """True after a message about another attempt: the next text starts a line of its own."""
 
-    def tell(self, attempt: Attempt) -> None:
+    def show_retry(self, attempt: Attempt) -> None:
         """Print the reason for another attempt."""
         self._screen.line(f"[{type(attempt.error).__name__}; asking again in {attempt.wait:.1f} s]", "dim")
         self._kind, self._goes_on = None, True
@@ -253,50 +257,50 @@ class _Printer:
         """Print the content that an event adds."""
         match event:
             case ReasoningDelta(text):
-                if self._begins(event):
+                if self._change_kind(event):
                     text = f"reasoning: {text}"
                 self._screen.piece(text, "dim")
             case TextDelta(text):
-                self._begins(event)
+                self._change_kind(event)
                 self._screen.piece(text.lstrip(" ") if self._goes_on else text)
                 self._goes_on = False
             case ToolCallDone(call):
-                self._begins(event)
-                self._screen.line(f"tool call: {_call(call)}", "strong")
+                self._change_kind(event)
+                self._screen.line(f"tool call: {_write_call(call)}", "strong")
             case _:
                 return
 
-    def _begins(self, event: Event) -> bool:
+    def _change_kind(self, event: Event) -> bool:
         last, self._kind = self._kind, type(event)
         if last not in {None, self._kind}:
             self._screen.line()
         return last is not self._kind
 
 
-def _call(call: ToolCall) -> str:
+def _write_call(call: ToolCall) -> str:
     return f"{call.name} {json.dumps(call.arguments, ensure_ascii=False)}"
 
 
-def _row(stream: Stream) -> list[tuple[str, str]]:
+def _make_row(stream: Stream) -> list[tuple[str, str]]:
     message, metrics = stream.message, stream.metrics
     speed = metrics.tokens_per_second
     return [
         (stream.format or "-", ""),
         (message.finish_reason or "-", ""),
         (message.ending, "good" if message.complete else "bad"),
-        (_calls(message), ""),
-        (_usage(message), ""),
+        (_count_calls(message), ""),
+        (_write_usage(message), ""),
         ("-" if metrics.ttft is None else f"{metrics.ttft:.2f} s", ""),
         ("-" if speed is None else f"{speed:,.0f}", ""),
     ]
 
 
-def _calls(message: Message) -> str:
+def _count_calls(message: Message) -> str:
     calls = message.tool_calls
     cut = sum(not call.complete for call in calls)
     return f"{len(calls) - cut}, {cut} cut" if cut else str(len(calls))
 
 
-def _usage(message: Message) -> str:
+def _write_usage(message: Message) -> str:
     usage = message.usage
     return "-" if usage is None else f"{usage.input_tokens} + {usage.output_tokens}"

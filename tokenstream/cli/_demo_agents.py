@@ -82,9 +82,9 @@ async def _play(screen: Screen, trip: _Trip) -> Steps:
     events = trip.steps.events()
     async with asyncio.TaskGroup() as tasks:
         if screen.console is None:
-            tasks.create_task(_print(screen, events))
+            tasks.create_task(_print_steps(screen, events))
         else:
-            tasks.create_task(_draw(screen.console, trip.steps, events))
+            tasks.create_task(_draw_tree(screen.console, trip.steps, events))
         try:
             with trip.steps:
                 await trip.run()
@@ -129,14 +129,14 @@ class _Trip:
         """Run another agent for one of the planner's tool calls."""
         with self.steps.step(call, agent=f"{call.name} agent") as step:
             async with step.follow(self._ask(f"{call.name}-1")) as stream:
-                await stream.run(self._tools())
+                await stream.run(self._make_router())
             async with step.follow(self._ask(f"{call.name}-2")) as stream:
                 await stream.final()
 
     def _ask(self, name: str) -> AsyncStream:
         return aconnect(f"{self.url}/{name}", json={"stream": True})
 
-    def _tools(self) -> Router:
+    def _make_router(self) -> Router:
         router = Router()
 
         @router.tool
@@ -158,7 +158,7 @@ class _Trip:
 # -- what is shown -----------------------------------------------------------------
 
 
-async def _print(screen: Screen, events: RunEvents) -> None:
+async def _print_steps(screen: Screen, events: RunEvents) -> None:
     """Print a line when a step begins, and another when it ends."""
     names: dict[str, tuple[str, str]] = {}
     texts: dict[str | None, list[str]] = {}
@@ -180,18 +180,18 @@ async def _print(screen: Screen, events: RunEvents) -> None:
                 pass
 
 
-async def _draw(console: Console, steps: Steps, events: RunEvents) -> None:
+async def _draw_tree(console: Console, steps: Steps, events: RunEvents) -> None:
     """Redraw the tree at a fixed rate until the run is over."""
     from rich.live import Live
 
     with Live(console=console, auto_refresh=False) as live:
         while not events.over:
             events.ready()
-            live.update(_tree(steps, console.width), refresh=True)
+            live.update(_build_tree(steps, console.width), refresh=True)
             await asyncio.sleep(1 / _HZ)
 
 
-def _tree(steps: Steps, width: int) -> Tree:
+def _build_tree(steps: Steps, width: int) -> Tree:
     from rich.text import Text
     from rich.tree import Tree
 
@@ -207,7 +207,7 @@ def _grow(tree: Tree, steps: tuple[Step, ...], width: int) -> None:
 
     for step in steps:
         mark, style = _MARKS[step.state]
-        label = Text.assemble((f"{mark} ", style), (step.name, "bold"), (_known(step), "dim"))
+        label = Text.assemble((f"{mark} ", style), (step.name, "bold"), (_write_details(step), "dim"))
         said = " ".join((step.error or step.text).split())
         room = width - label.cell_len - _ROOM
         if said and room > _ROOM:
@@ -217,7 +217,7 @@ def _grow(tree: Tree, steps: tuple[Step, ...], width: int) -> None:
         _grow(tree.add(label), step.steps, width - 4)
 
 
-def _known(step: Step) -> str:
+def _write_details(step: Step) -> str:
     """Return a step's details: its call's arguments or its agent, and its time."""
     if step.cause is not None and step.parent is not None:
         return f" {step.cause.arguments_text} {step.seconds:.1f} s"

@@ -21,7 +21,7 @@ _FRAMINGS: dict[str, Framing] = {SSE: "sse", NDJSON: "ndjson", JSON: "json", AWS
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
+class RecordingFile:
     """A recording's file, and the path at which it is served."""
 
     path: str
@@ -56,11 +56,11 @@ class Folder:
     def __init__(self, root: Path) -> None:
         self._root = root.resolve()
 
-    def recordings(self) -> list[Recording]:
+    def recordings(self) -> list[RecordingFile]:
         """Return all recordings, in the order of their paths."""
-        return list(self._below(self._root, ()))
+        return list(self._walk(self._root, ()))
 
-    def find(self, route: str) -> Recording | None:
+    def find(self, route: str) -> RecordingFile | None:
         """Return the recording for a URL's path.
 
         It is the first file that the beginning of the path names, with or without its
@@ -73,28 +73,28 @@ class Folder:
         names = [unquote(name, errors="surrogateescape") for name in route.split("/") if name]
         return self._find(self._root, (), names)
 
-    def _find(self, folder: Path, above: tuple[str, ...], names: list[str]) -> Recording | None:
+    def _find(self, folder: Path, above: tuple[str, ...], names: list[str]) -> RecordingFile | None:
         if not names:
             return None
         name, *rest = names
-        files, folders = self._listed(folder)
+        files, folders = self._list_folder(folder)
         if name not in files and name in folders:
             found = self._find(folders[name], (*above, name), rest)
             if found is not None:
                 return found
         for candidate in (name, *(name + extension for extension in TYPES)):
             if candidate in files:
-                return _recording(above, candidate, files)
+                return _make_recording(above, candidate, files)
         return None
 
-    def _below(self, folder: Path, above: tuple[str, ...]) -> Iterator[Recording]:
-        files, folders = self._listed(folder)
+    def _walk(self, folder: Path, above: tuple[str, ...]) -> Iterator[RecordingFile]:
+        files, folders = self._list_folder(folder)
         for name in files:
-            yield _recording(above, name, files)
+            yield _make_recording(above, name, files)
         for name, path in folders.items():
-            yield from self._below(path, (*above, name))
+            yield from self._walk(path, (*above, name))
 
-    def _listed(self, folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:
+    def _list_folder(self, folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:
         """Return the recordings and the sub-folders of a folder, by name."""
         files: dict[str, Path] = {}
         folders: dict[str, Path] = {}
@@ -112,9 +112,9 @@ class Folder:
         return files, folders
 
 
-def _recording(above: tuple[str, ...], name: str, files: dict[str, Path]) -> Recording:
+def _make_recording(above: tuple[str, ...], name: str, files: dict[str, Path]) -> RecordingFile:
     stem = Path(name).stem
     first = next((stem + extension for extension in TYPES if stem + extension in files), None)
     short = stem if first == name and stem not in files else name
     path = "/".join(["", *above, short])
-    return Recording(quote(os.fsencode(path)), "/".join([*above, name]), files[name])
+    return RecordingFile(quote(os.fsencode(path)), "/".join([*above, name]), files[name])

@@ -6,7 +6,7 @@ import re
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from tokenstream.cli._asking import asked, asks_for_something, open_file, standard_input
+from tokenstream.cli._asking import build_request, has_request_options, open_file, open_standard_input
 from tokenstream.cli._failure import MISUSE, CommandFailed
 from tokenstream.connect import connect
 
@@ -26,19 +26,19 @@ _HOST = re.compile(
 _MOST_AT_ONCE = 65_536
 
 
-class _Pieces:
+class _FilePieces:
     """The bytes of a file, as they arrive."""
 
     def __init__(self, file: BufferedReader, opened: ExitStack) -> None:
-        self._file = file
+        self._read_file = file
         self._opened = opened
 
-    def __iter__(self) -> _Pieces:
+    def __iter__(self) -> _FilePieces:
         return self
 
     def __next__(self) -> bytes:
         # `read` would block until its buffer is full.
-        piece = self._file.read1(_MOST_AT_ONCE)
+        piece = self._read_file.read1(_MOST_AT_ONCE)
         if not piece:
             raise StopIteration
         return piece
@@ -58,13 +58,13 @@ def open_stream(options: argparse.Namespace) -> Stream:
     if not source:
         raise CommandFailed("no source is given: give a file, an http or https URL, or -", status=MISUSE)
     if _URL.match(source):
-        return _ask(source, options)
-    if asks_for_something(options):
+        return _open_url(source, options)
+    if has_request_options(options):
         msg = f"a method, headers and data belong to a request, and {source!r} is no http or https URL"
         raise CommandFailed(msg, status=MISUSE)
     from tokenstream.stream import Stream
 
-    pieces = _standard_input() if source == "-" else _file(source)
+    pieces = _read_standard_input() if source == "-" else _read_file(source)
     with ExitStack() as opened:
         opened.callback(pieces.close)
         stream = Stream(pieces, format=options.format, pings=bool(options.pings))
@@ -77,8 +77,8 @@ def origin_of(source: str) -> Origin:
     return "request" if _URL.match(source) else "pipe" if source == "-" else "file"
 
 
-def _ask(url: str, options: argparse.Namespace) -> Stream:
-    request = asked(options)
+def _open_url(url: str, options: argparse.Namespace) -> Stream:
+    request = build_request(options)
     return connect(
         url,
         method=request.method,
@@ -89,16 +89,16 @@ def _ask(url: str, options: argparse.Namespace) -> Stream:
     )
 
 
-def _standard_input() -> _Pieces:
+def _read_standard_input() -> _FilePieces:
     with ExitStack() as opened:
-        file = standard_input(opened)
-        return _Pieces(file, opened.pop_all())
+        file = open_standard_input(opened)
+        return _FilePieces(file, opened.pop_all())
 
 
-def _file(name: str) -> _Pieces:
+def _read_file(name: str) -> _FilePieces:
     with ExitStack() as opened:
         file = open_file(name, opened, hint=_hint(name))
-        return _Pieces(file, opened.pop_all())
+        return _FilePieces(file, opened.pop_all())
 
 
 def _hint(name: str) -> str:

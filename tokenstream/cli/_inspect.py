@@ -11,8 +11,8 @@ from tokenstream.cli._advice import FORMATS
 from tokenstream.cli._asking import add_request
 from tokenstream.cli._input import open_stream, origin_of
 from tokenstream.cli._json_lines import JSONLines
-from tokenstream.cli._lines import Lines
-from tokenstream.cli._report import STATUS_OF, Report
+from tokenstream.cli._lines import TextLines
+from tokenstream.cli._report import STATUS_OF, StreamReport
 from tokenstream.errors import StreamError
 
 if TYPE_CHECKING:
@@ -75,15 +75,15 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def _run(options: argparse.Namespace) -> int:
     stream = open_stream(options)
-    printer = JSONLines(raw=options.raw) if options.json else Lines(raw=options.raw)
+    printer = JSONLines(raw=options.raw) if options.json else TextLines(raw=options.raw)
     begun = time.monotonic()
     failed = _read(stream, printer, begun)
-    report = Report(stream, failed, origin_of(options.source))
+    report = StreamReport(stream, failed, origin_of(options.source))
     printer.end(time.monotonic() - begun, report)
     return STATUS_OF[report.ending]
 
 
-def _read(stream: Stream, printer: Lines | JSONLines, begun: float) -> StreamError | None:
+def _read(stream: Stream, printer: TextLines | JSONLines, begun: float) -> StreamError | None:
     """Print the events; return the error that ended the stream, if any."""
     failed: StreamError | None = None
     try:

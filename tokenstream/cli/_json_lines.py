@@ -9,7 +9,7 @@ from tokenstream.cli._report import facts_of, figures_of
 from tokenstream.cli._visible import compact
 
 if TYPE_CHECKING:
-    from tokenstream.cli._report import Report
+    from tokenstream.cli._report import StreamReport
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
 
@@ -44,7 +44,7 @@ class JSONLines:
     def failed(self, seconds: float, error: StreamError) -> None:
         """Print nothing: the last line includes the error."""
 
-    def end(self, seconds: float, report: Report) -> None:
+    def end(self, seconds: float, report: StreamReport) -> None:
         """Print the last line."""
         stream, error = report.stream, report.error
         first, *others = report.messages

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from tokenstream._basics.visible import one_line, several_lines
-from tokenstream.cli._advice import ASK_FOR_A_STREAM, advice, told
+from tokenstream.cli._advice import ASK_FOR_A_STREAM, advice, describe_error
 from tokenstream.cli._report import facts_of, figures_of
 from tokenstream.cli._visible import compact, quoted
 from tokenstream.events import Unknown, UsageUpdate
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream.cli._advice import Origin
-    from tokenstream.cli._report import Report
+    from tokenstream.cli._report import StreamReport
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.message import Message, Part, Usage
@@ -32,7 +32,7 @@ _INDENT = " " * 4
 _LABEL = 15
 
 
-class Lines:
+class TextLines:
     """Prints each event as a line, and a summary at the end.
 
     Args:
@@ -56,43 +56,48 @@ class Lines:
             if field.name in {"choice", "part", "raw"} or value is None:
                 continue
             if isinstance(event, UsageUpdate):
-                shown |= _counts(event.usage)
+                shown |= _list_counts(event.usage)
             else:
-                shown[field.name] = compact(value) if whole else _short(value)
-        print(f"{seconds:9.3f}  {type(event).__name__:<15}{_pairs(shown)}", flush=True)
+                shown[field.name] = compact(value) if whole else _shorten(value)
+        print(f"{seconds:9.3f}  {type(event).__name__:<15}{_write_pairs(shown)}", flush=True)
         if self._raw and event.raw is not None:
             print(f"{'':9}  {'raw':<15} {compact(event.raw)}", flush=True)
 
     def failed(self, seconds: float, error: StreamError) -> None:
         """Print an error in its place among the events."""
-        print(f"{seconds:9.3f}  {type(error).__name__:<15} {one_line(told(error))}", flush=True)
+        print(f"{seconds:9.3f}  {type(error).__name__:<15} {one_line(describe_error(error))}", flush=True)
 
-    def end(self, seconds: float, report: Report) -> None:
+    def end(self, seconds: float, report: StreamReport) -> None:
         """Print the messages and the facts known about them."""
         for message in report.messages:
-            self._message(message, report)
+            self._print_message(message, report)
         stream = report.stream
-        _row("metrics", _pairs({name: _figure(value) for name, value in figures_of(report).items()}))
+        _print_row(
+            "metrics",
+            _write_pairs({name: _write_figure(value) for name, value in figures_of(report).items()}),
+        )
         head = stream.response
         if head is not None:
             facts = {"status": str(head.status)}
             if head.request_id:
-                facts["request_id"] = _short(head.request_id)
-            _row("response", _pairs(facts))
+                facts["request_id"] = _shorten(head.request_id)
+            _print_row("response", _write_pairs(facts))
         for name, noted in stream.departures.items():
-            _row("departure", f"{name} ×{noted.count}, first in event {noted.first_event}: {noted.rule}")
+            _print_row(
+                "departure", f"{name} ×{noted.count}, first in event {noted.first_event}: {noted.rule}"
+            )
         if not stream.departures:
-            _row("departures", "none")
+            _print_row("departures", "none")
         if "not_streamed" in stream.departures:
-            _row("what to do", ASK_FOR_A_STREAM)
+            _print_row("what to do", ASK_FOR_A_STREAM)
         if report.error is not None:
-            _error(report.error, report.origin)
+            _print_error(report.error, report.origin)
 
-    def _message(self, message: Message, report: Report) -> None:
+    def _print_message(self, message: Message, report: StreamReport) -> None:
         which = f" of choice {message.choice}" if len(report.messages) > 1 else ""
         print(f"\nmessage{which}")
         for index, part in enumerate(message.parts):
-            _part(index, part)
+            _print_part(index, part)
         if not message.parts:
             print("  nothing came")
         print()
@@ -102,26 +107,29 @@ class Lines:
             "role": message.role,
             "format": report.stream.format,
         }
-        _row("message", _pairs({name: quoted(value) for name, value in known.items() if value is not None}))
+        _print_row(
+            "message",
+            _write_pairs({name: quoted(value) for name, value in known.items() if value is not None}),
+        )
         if message.provider_data:
-            _row("provider data", compact(message.provider_data))
+            _print_row("provider data", compact(message.provider_data))
         if message.finish_reason is None:
-            _row("finish reason", "none was sent")
+            _print_row("finish reason", "none was sent")
         else:
             raw = message.raw_finish_reason
-            _row(
+            _print_row(
                 "finish reason", message.finish_reason + ("" if raw is None else f" (sent as {quoted(raw)})")
             )
         if message.usage is None:
-            _row("usage", "none was sent")
+            _print_row("usage", "none was sent")
         else:
-            _row("usage", _pairs(_counts(message.usage)))
+            _print_row("usage", _write_pairs(_list_counts(message.usage)))
             if message.usage.provider_data:
-                _row("usage as sent", compact(message.usage.provider_data))
-        _row("ending", message.ending)
+                _print_row("usage as sent", compact(message.usage.provider_data))
+        _print_row("ending", message.ending)
 
 
-def _part(index: int, part: Part) -> None:
+def _print_part(index: int, part: Part) -> None:
     body = next((name for name in _BODIES if name in type(part).model_fields), None)
     shown: dict[str, str] = {}
     for name in type(part).model_fields:
@@ -132,25 +140,25 @@ def _part(index: int, part: Part) -> None:
             f"{len(value):,} bytes (--json has them)" if isinstance(value, bytes) else compact(value)
         )
     state = "" if part.complete else " (not complete)"
-    print(f"  {index} {part.kind.replace('_', ' ')}{state}{_pairs(shown)}")
+    print(f"  {index} {part.kind.replace('_', ' ')}{state}{_write_pairs(shown)}")
     text = getattr(part, body) if body is not None else ""
     if text:
         print(_INDENT + several_lines(text).replace("\n", f"\n{_INDENT}"))
 
 
-def _error(error: StreamError, origin: Origin) -> None:
-    _row("error", f"{type(error).__name__}: {one_line(told(error))}")
+def _print_error(error: StreamError, origin: Origin) -> None:
+    _print_row("error", f"{type(error).__name__}: {one_line(describe_error(error))}")
     carried = {name: value for name, value in facts_of(error).items() if value not in (None, (), b"", "")}
     for name in ("tail", "body"):
         value = carried.pop(name, b"")
         text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
         if text:
-            _row(f"its {name}", quoted(text))
-    _row("", _pairs({name: compact(value) for name, value in carried.items()}))
-    _row("what to do", one_line(advice(error, origin)))
+            _print_row(f"its {name}", quoted(text))
+    _print_row("", _write_pairs({name: compact(value) for name, value in carried.items()}))
+    _print_row("what to do", one_line(advice(error, origin)))
 
 
-def _short(value: Any) -> str:  # noqa: ANN401 - any field of an event
+def _shorten(value: Any) -> str:  # noqa: ANN401 - any field of an event
     """Return a field's value, cut short if it is long."""
     if isinstance(value, bytes):
         return f"{len(value):,} bytes"
@@ -161,29 +169,29 @@ def _short(value: Any) -> str:  # noqa: ANN401 - any field of an event
             else f"{quoted(value[:_MOST])} and {len(value) - _MOST:,} more"
         )
     if isinstance(value, BaseModel):
-        value = {name: _begun(field) for name, field in value if field not in (None, "", b"", {})}
+        value = {name: _shorten_field(field) for name, field in value if field not in (None, "", b"", {})}
     text = compact(value)
     return text if len(text) <= _MOST_PART else f"{text[:_MOST_PART]} and {len(text) - _MOST_PART:,} more"
 
 
-def _begun(value: Any) -> Any:  # noqa: ANN401 - any field of a part
+def _shorten_field(value: Any) -> Any:  # noqa: ANN401 - any field of a part
     if isinstance(value, bytes):
         return f"{len(value):,} bytes"
     return f"{value[:_MOST]}…" if isinstance(value, str) and len(value) > _MOST else value
 
 
-def _counts(usage: Usage) -> dict[str, str]:
+def _list_counts(usage: Usage) -> dict[str, str]:
     counts = usage.model_dump(exclude_none=True, exclude={"provider_data"})
     return {name: str(value) for name, value in counts.items()}
 
 
-def _figure(value: float | str | None) -> str:
+def _write_figure(value: float | str | None) -> str:
     return f"{value:.3f}" if isinstance(value, float) else "-" if value is None else str(value)
 
 
-def _pairs(shown: Mapping[str, str]) -> str:
+def _write_pairs(shown: Mapping[str, str]) -> str:
     return "".join([f" {name}={value}" for name, value in shown.items()])
 
 
-def _row(label: str, text: str) -> None:
+def _print_row(label: str, text: str) -> None:
     print(f"{label:<{_LABEL}}{text.lstrip()}")

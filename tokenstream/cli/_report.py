@@ -37,7 +37,7 @@ _ON_ERRORS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class StreamReport:
     """The result of reading a stream to its end."""
 
     stream: Stream
@@ -64,7 +64,7 @@ def facts_of(error: StreamError) -> dict[str, Any]:
     return {name: getattr(error, name) for name in _ON_ERRORS if hasattr(error, name)}
 
 
-def figures_of(report: Report) -> dict[str, Any]:
+def figures_of(report: StreamReport) -> dict[str, Any]:
     """Return the metrics by name."""
     metrics = report.stream.metrics
     figures = {field.name: getattr(metrics, field.name) for field in fields(metrics) if field.name != "gaps"}

@@ -22,7 +22,7 @@ from tokenstream.testing._serve.server import ReplayServer, Reply, paced, refusa
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from tokenstream.cli._folder import Recording
+    from tokenstream.cli._folder import RecordingFile
     from tokenstream.testing._serve.server import Request
 
 _ABOUT = """\
@@ -62,13 +62,13 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "--host", default="127.0.0.1", help="where to listen (%(default)s: this machine alone)"
     )
     parser.add_argument(
-        "--port", type=_port, default=8000, help="the port (%(default)s); 0 for any that is free"
+        "--port", type=_parse_port, default=8000, help="the port (%(default)s); 0 for any that is free"
     )
     parser.add_argument(
-        "--rate", type=_positive, metavar="N", help="events per second, unevenly; by default no pauses"
+        "--rate", type=_parse_positive, metavar="N", help="events per second, unevenly; by default no pauses"
     )
     parser.add_argument(
-        "--first", type=_pause, default=0.0, metavar="SECONDS", help="the pause before the first event"
+        "--first", type=_parse_pause, default=0.0, metavar="SECONDS", help="the pause before the first event"
     )
     parser.set_defaults(run=_run)
 
@@ -84,14 +84,14 @@ def answers(folder: Path, *, rate: float | None = None, first: float = 0.0) -> C
     return _Answers(Folder(folder), rate=rate, first=first)
 
 
-def _port(given: str) -> int:
+def _parse_port(given: str) -> int:
     if not re.fullmatch(r"[0-9]{1,5}", given) or int(given) > 65_535:
         msg = f"{given!r} is not a port: pass a number from 0 to 65535"
         raise argparse.ArgumentTypeError(msg)
     return int(given)
 
 
-def _positive(given: str) -> float:
+def _parse_positive(given: str) -> float:
     try:
         number = float(given)
     except ValueError:
@@ -102,7 +102,7 @@ def _positive(given: str) -> float:
     return number
 
 
-def _pause(given: str) -> float:
+def _parse_pause(given: str) -> float:
     try:
         number = float(given)
     except ValueError:
@@ -189,18 +189,18 @@ class _Answers:
 
     def _decide(self, request: Request) -> tuple[Reply, str]:
         if request.method == "OPTIONS":
-            return _preflight(request), "allowed"
+            return _answer_preflight(request), "allowed"
         if request.method not in _METHODS:
             refused = refusal(405, f"recordings answer {_ALLOWED}, not {request.method}")
             return replace(refused, headers={"allow": _ALLOWED}), "405"
         if not request.route.strip("/"):
-            return self._index(), "the list"
+            return self._list_recordings(), "the list"
         recording = self._folder.find(request.route)
         if recording is None:
             return refusal(404, f"no recording is at {request.route}; / lists them all"), "404"
         return self._replay(recording), recording.name
 
-    def _index(self) -> Reply:
+    def _list_recordings(self) -> Reply:
         found = [
             {
                 "path": recording.path,
@@ -213,14 +213,14 @@ class _Answers:
         body = json.dumps({"recordings": found}, indent=2) + "\n"
         return Reply(chunks=[(0.0, body.encode())], content_type="application/json")
 
-    def _replay(self, recording: Recording) -> Reply:
+    def _replay(self, recording: RecordingFile) -> Reply:
         chunks = paced(
             recording.file.read_bytes(), rate=self._rate, first=self._first, framing=recording.framing
         )
         return Reply(chunks=chunks, content_type=recording.content_type)
 
 
-def _preflight(request: Request) -> Reply:
+def _answer_preflight(request: Request) -> Reply:
     """Return the reply to a browser's preflight request."""
     # `*` does not cover Authorization, so the requested headers are listed by name.
     asked = request.headers.get("Access-Control-Request-Headers", "")

@@ -51,7 +51,7 @@ def show_form(screen: Screen, stream: Stream) -> None:
         return
     printed: set[str] = set()
     for draft in drafts:
-        for label, text, done in _lines(draft):
+        for label, text, done in _list_lines(draft):
             if done and label not in printed:
                 printed.add(label)
                 screen.line(f"{label:13} {text}")
@@ -62,20 +62,20 @@ def _redraw(console: Console, drafts: Iterator[Partial[Recipe]]) -> None:
 
     with Live(console=console, auto_refresh=False) as live:
         for draft in drafts:
-            live.update(_form(draft), refresh=True)
+            live.update(_build_form(draft), refresh=True)
 
 
-def _form(draft: Partial[Recipe]) -> Table:
+def _build_form(draft: Partial[Recipe]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
     form = Table("", "field", "value", min_width=60)
-    for label, text, done in _lines(draft):
+    for label, text, done in _list_lines(draft):
         form.add_row("✓" if done else "", label, Text(text if done or not text else f"{text}▌"))
     return form
 
 
-def _lines(draft: Partial[Recipe]) -> Iterator[tuple[str, str, bool]]:
+def _list_lines(draft: Partial[Recipe]) -> Iterator[tuple[str, str, bool]]:
     """Yield the form's lines: label, text so far, and whether the value is finished."""
     for name in ("name", "serves", "vegetarian"):
         yield name, str(draft.get(name, default="")), draft.is_complete(name)

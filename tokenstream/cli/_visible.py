@@ -21,7 +21,7 @@ def quoted(text: str) -> str:
     return one_line(json.dumps(text, ensure_ascii=False))
 
 
-def _plain(value: object) -> object:
+def _to_json(value: object) -> object:
     """Return a model's fields, or bytes as base64, as in a message's own JSON."""
     if isinstance(value, BaseModel):
         return value.model_dump()
@@ -42,5 +42,5 @@ def compact(value: Any, *, ascii_only: bool = False) -> str:  # noqa: ANN401 - a
         >>> print(compact({"city": "Malmö"}), compact("ö", ascii_only=True))
         {"city":"Malmö"} "\u00f6"
     """
-    text = json.dumps(value, ensure_ascii=ascii_only, separators=(",", ":"), default=_plain)
+    text = json.dumps(value, ensure_ascii=ascii_only, separators=(",", ":"), default=_to_json)
     return text if ascii_only else one_line(text)

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tokenstream.testing._pytest import recordings
-from tokenstream.testing._pytest.diff import differences, speaks_of_answers
+from tokenstream.testing._pytest.diff import differences, holds_answers
 from tokenstream.testing._pytest.entry import pytest_addoption
 from tokenstream.testing._pytest.ids import id_of
 from tokenstream.testing._pytest.own_loop import run_apart
-from tokenstream.testing._recordings.cut_places import recording_of
+from tokenstream.testing._recordings.cut_places import as_recording
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,20 +47,20 @@ def recording(request: pytest.FixtureRequest) -> Recording:
     A test or a module may define its own `recording`, by `parametrize` for example;
     `token_stream` then plays that one.
     """
-    return recordings.find(request)
+    return recordings.find_recording(request)
 
 
 @pytest.fixture
 def token_stream(request: pytest.FixtureRequest, recording: Recording) -> Iterator[Stream]:
     """A `Stream` of the recording on a virtual clock; closed after the test."""
-    with closing(recordings.played(request, recording_of(recording).stream)) as stream:
+    with closing(recordings.play_recording(request, as_recording(recording).stream)) as stream:
         yield stream
 
 
 @pytest.fixture
 def async_token_stream(request: pytest.FixtureRequest, recording: Recording) -> Iterator[AsyncStream]:
     """An `AsyncStream` of the recording on a virtual clock; closed after the test."""
-    stream = recordings.played(request, recording_of(recording).astream)
+    stream = recordings.play_recording(request, as_recording(recording).astream)
     yield stream
     if not stream.closed:
         run_apart(stream.aclose)
@@ -68,7 +68,7 @@ def async_token_stream(request: pytest.FixtureRequest, recording: Recording) -> 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
     """Describe the differences between two messages, events, tool calls, recordings, or bodies."""
-    if op != "==" or not _compared(left, right):
+    if op != "==" or not _is_compared(left, right):
         return None
     lines = differences(left, right)
     return [f"{type(left).__name__} == {type(right).__name__}", *lines] if lines else None
@@ -79,7 +79,7 @@ def pytest_make_parametrize_id(val: object) -> str | None:
     return id_of(val)
 
 
-def _compared(left: object, right: object) -> bool:
+def _is_compared(left: object, right: object) -> bool:
     if isinstance(left, bytes) and isinstance(right, bytes):
         return b"data:" in left or b"data:" in right
-    return speaks_of_answers(left) and speaks_of_answers(right)
+    return holds_answers(left) and holds_answers(right)

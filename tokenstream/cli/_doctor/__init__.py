@@ -9,9 +9,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from tokenstream._connection.status import ResponseHead
-from tokenstream.cli._asking import add_request, asked
+from tokenstream.cli._asking import add_request, build_request
 from tokenstream.cli._doctor.findings import judge
-from tokenstream.cli._doctor.probe import Probe, codings, probe
+from tokenstream.cli._doctor.probe import ProbedAnswer, codings, probe
 from tokenstream.cli._doctor.report import Masked, as_json, lines_of
 from tokenstream.cli._failure import MISUSE, CommandFailed
 from tokenstream.decoder import Decoder
@@ -19,7 +19,7 @@ from tokenstream.decoder import Decoder
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tokenstream.cli._asking import Asked
+    from tokenstream.cli._asking import RequestParts
 
 _URL = re.compile(r"https?://[^\s/]", re.IGNORECASE)
 _ABOUT = """\
@@ -60,7 +60,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("--json", action="store_true", help="print a JSON object, for programs")
     parser.add_argument(
         "--timeout",
-        type=_seconds,
+        type=_parse_seconds,
         default=_TIMEOUT,
         metavar="SECONDS",
         help="how long to wait for the next byte (%(default)g)",
@@ -69,7 +69,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.set_defaults(run=_run)
 
 
-def _seconds(given: str) -> float:
+def _parse_seconds(given: str) -> float:
     try:
         number = float(given)
     except ValueError:
@@ -86,9 +86,9 @@ def _run(options: argparse.Namespace) -> int:
         raise CommandFailed("doctor takes an address that begins with http:// or https://", status=MISUSE)
     # Raises for an unknown name before anything is sent.
     Decoder(options.format)
-    request = asked(options)
+    request = build_request(options)
     _announce()
-    probes = list(_probes(options, request))
+    probes = list(_send_probes(options, request))
     place = ResponseHead(status=0, url=options.url).place
     diagnosis = judge(probes)
     mask = Masked(request.secrets)
@@ -106,7 +106,7 @@ def _announce() -> None:
         print("watching the answer to its end; Ctrl-C judges what has come", file=sys.stderr)
 
 
-def _probes(options: argparse.Namespace, request: Asked) -> Iterator[Probe]:
+def _send_probes(options: argparse.Namespace, request: RequestParts) -> Iterator[ProbedAnswer]:
     """Ask once, and again with compression if the first answer leaves its effect open."""
     own = [value.decode("latin-1") for name, value in request.headers if name.lower() == b"accept-encoding"]
     headers = [(name, value) for name, value in request.headers if name.lower() != b"accept-encoding"]

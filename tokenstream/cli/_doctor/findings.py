@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from tokenstream.cli._advice import ASK_FOR_A_STREAM, advice, told
+from tokenstream.cli._advice import ASK_FOR_A_STREAM, advice, describe_error
 from tokenstream.cli._doctor.hops import Hop, find_hops, find_limits, round_time
 from tokenstream.cli._doctor.pacing import pace_of
 from tokenstream.errors import (
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tokenstream.cli._doctor.hops import Limit, LimitOn
-    from tokenstream.cli._doctor.probe import Probe
+    from tokenstream.cli._doctor.probe import ProbedAnswer
 
 Verdict: TypeAlias = Literal["streams", "does not stream", "cannot be told"]
 
@@ -67,7 +67,7 @@ class Diagnosis:
     """Names of the recognised hops, each with the sign that identified it."""
 
 
-def judge(probes: Sequence[Probe]) -> Diagnosis:
+def judge(probes: Sequence[ProbedAnswer]) -> Diagnosis:
     """Return the diagnosis of a path from the answers to one request.
 
     Args:
@@ -77,11 +77,16 @@ def judge(probes: Sequence[Probe]) -> Diagnosis:
     first, *others = probes
     hops = find_hops(header for probe in probes for header in probe.headers.items())
     named = [hop for hop, _ in hops.values()]
-    findings = [*_failed(first, named), *_held_back(first, named), *_about_head(first), *_silent(first)]
+    findings = [
+        *_find_failure(first, named),
+        *_find_held_back(first, named),
+        *_judge_head(first),
+        *_find_silence(first),
+    ]
     for other in others:
-        findings += _compared(other, named)
+        findings += _compare(other, named)
     findings.sort(key=lambda finding: not finding.grave)
-    verdict, reason = _verdict(first, findings)
+    verdict, reason = _decide(first, findings)
     return Diagnosis(
         verdict=verdict,
         reason=reason,
@@ -90,28 +95,28 @@ def judge(probes: Sequence[Probe]) -> Diagnosis:
     )
 
 
-def _verdict(probe: Probe, findings: Sequence[Finding]) -> tuple[Verdict, str]:
+def _decide(probe: ProbedAnswer, findings: Sequence[Finding]) -> tuple[Verdict, str]:
     grave = next((finding for finding in findings if finding.grave), None)
     if grave is not None:
         return "does not stream", grave.what
     pace = pace_of(probe.arrivals)
     if pace.first is None or pace.last is None:
         return "cannot be told", "no event came"
-    events, moments = _counted(pace.events, "event"), _counted(pace.moments, "moment")
+    events, moments = _write_count(pace.events, "event"), _write_count(pace.moments, "moment")
     span = f"{events} came at {moments} within {pace.last - pace.first:.2f} s"
     if pace.verdict == "streams":
         return "streams", f"{span}, the first after {pace.first:.2f} s"
     return "cannot be told", f"{span}: too few to tell; ask for a longer answer"
 
 
-def _counted(number: int, noun: str) -> str:
+def _write_count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 # -- what failed ---------------------------------------------------------------
 
 
-def _failed(probe: Probe, named: Sequence[Hop]) -> Iterator[Finding]:
+def _find_failure(probe: ProbedAnswer, named: Sequence[Hop]) -> Iterator[Finding]:
     error = probe.error
     if probe.whole:
         what = "the answer came as one JSON document: nobody streamed it"
@@ -120,32 +125,34 @@ def _failed(probe: Probe, named: Sequence[Hop]) -> Iterator[Finding]:
         return
     elif isinstance(error, ConnectError):
         times: dict[LimitOn, float] = {"first byte": probe.ended_at, "silence": probe.ended_at}
-        met = () if error.stage == "connect" else _limits_met(times, named)
-        yield Finding(name="no_answer", grave=True, what=told(error), do=(*met, advice(error, "request")))
+        met = () if error.stage == "connect" else _list_limits_met(times, named)
+        yield Finding(
+            name="no_answer", grave=True, what=describe_error(error), do=(*met, advice(error, "request"))
+        )
     elif isinstance(error, StatusError):
-        yield _refused(probe, error, named)
+        yield _judge_refusal(probe, error, named)
     elif isinstance(error, StreamStalled):
         what = f"nothing came for {probe.silence:.1f} s, and then it was given up"
         do = ("--timeout waits longer; a server whose model thinks should send a comment or a ping",)
         yield Finding(name="stalled", grave=True, what=what, do=do)
     elif isinstance(error, StreamInterrupted | StreamTruncated):
-        yield _cut(probe, named)
+        yield _judge_cut(probe, named)
     elif isinstance(error, NotAStream):
-        yield _no_stream(probe, error)
+        yield _judge_body(probe, error)
     else:
-        yield Finding(name="failed", grave=False, what=told(error), do=(advice(error, "request"),))
+        yield Finding(name="failed", grave=False, what=describe_error(error), do=(advice(error, "request"),))
 
 
-def _refused(probe: Probe, error: StatusError, named: Sequence[Hop]) -> Finding:
+def _judge_refusal(probe: ProbedAnswer, error: StatusError, named: Sequence[Hop]) -> Finding:
     met: tuple[str, ...] = ()
     waited = probe.head_at or 0.0
     if error.status in _GATEWAY_STATUSES and waited >= _SLOW_FAILURE:
-        met = _limits_met({"first byte": waited, "silence": waited, "answer": waited}, named)
-    what = f"after {waited:.1f} s {told(error)}"
+        met = _list_limits_met({"first byte": waited, "silence": waited, "answer": waited}, named)
+    what = f"after {waited:.1f} s {describe_error(error)}"
     return Finding(name="refused", grave=True, what=what, do=met or (advice(error, "request"),))
 
 
-def _cut(probe: Probe, named: Sequence[Hop]) -> Finding:
+def _judge_cut(probe: ProbedAnswer, named: Sequence[Hop]) -> Finding:
     if not probe.arrivals:
         if probe.ended == "end":
             what = f"the body is empty: it ended after {probe.ended_at:.1f} s without a byte"
@@ -156,18 +163,18 @@ def _cut(probe: Probe, named: Sequence[Hop]) -> Finding:
         how = "the connection broke" if probe.ended == "broken" else "the answer ended too early"
         what = f"{how} after {probe.ended_at:.1f} s, the last {probe.silence:.1f} s of them without a byte"
         times = {"silence": probe.silence, "answer": probe.ended_at}
-    do = _limits_met(times, named) or (
+    do = _list_limits_met(times, named) or (
         "that matches no known limit: look at the logs of the server, and of the proxies before it",
     )
     return Finding(name="cut", grave=True, what=what, do=do)
 
 
-def _limits_met(times: dict[LimitOn, float], named: Sequence[Hop]) -> tuple[str, ...]:
+def _list_limits_met(times: dict[LimitOn, float], named: Sequence[Hop]) -> tuple[str, ...]:
     """Describe the limits that a cut may have met: those of the named hops, or else of all hops."""
     met = find_limits(times, named)
     if met:
-        return tuple(_met(*limit) for limit in met)
-    perhaps = tuple(f"perhaps {_met(*limit)}" for limit in find_limits(times)[:_MOST_LIMITS])
+        return tuple(_write_limit(*limit) for limit in met)
+    perhaps = tuple(f"perhaps {_write_limit(*limit)}" for limit in find_limits(times)[:_MOST_LIMITS])
     if perhaps and not named:
         return perhaps
     whose = " or ".join(hop.name for hop in named) or "the proxies before the server"
@@ -180,11 +187,11 @@ def _limits_met(times: dict[LimitOn, float], named: Sequence[Hop]) -> tuple[str,
     return (*set_here, *perhaps)
 
 
-def _met(hop: Hop, limit: Limit) -> str:
+def _write_limit(hop: Hop, limit: Limit) -> str:
     return f"{hop.name}, which allows {limit.seconds:g} s {_ON[limit.on]}: {limit.change}"
 
 
-def _no_stream(probe: Probe, error: NotAStream) -> Finding:
+def _judge_body(probe: ProbedAnswer, error: NotAStream) -> Finding:
     events = sum(arrival.events for arrival in probe.arrivals)
     unnamed = "name it with format=" in str(error)
     if unnamed and events > 1 and probe.kind in {"sse", "json"}:
@@ -194,17 +201,17 @@ def _no_stream(probe: Probe, error: NotAStream) -> Finding:
         what = "the body is text without events; the times of its pieces are judged all the same"
         do = ("--format text reads it, if it is an answer",)
         return Finding(name="unknown_format", grave=False, what=what, do=do)
-    return Finding(name="no_stream", grave=True, what=told(error), do=(advice(error, "request"),))
+    return Finding(name="no_stream", grave=True, what=describe_error(error), do=(advice(error, "request"),))
 
 
-def _is_text(probe: Probe) -> bool:
+def _is_text(probe: ProbedAnswer) -> bool:
     return probe.kind == "unknown" and probe.headers.get("content-type", "").lower().startswith("text/plain")
 
 
 # -- what was held back --------------------------------------------------------
 
 
-def _held_back(probe: Probe, named: Sequence[Hop]) -> Iterator[Finding]:
+def _find_held_back(probe: ProbedAnswer, named: Sequence[Hop]) -> Iterator[Finding]:
     pace = pace_of(probe.arrivals)
     if pace.verdict not in {"whole", "bursts"} or pace.first is None or pace.last is None:
         return
@@ -213,7 +220,7 @@ def _held_back(probe: Probe, named: Sequence[Hop]) -> Iterator[Finding]:
         early = f"; the head was there after {head:.2f} s" if head < pace.first / 2 else ""
         what = f"all {pace.events} events came at once, after {pace.first:.2f} s{early}"
     else:
-        size = "" if pace.burst_bytes is None else f" of {_size(pace.burst_bytes)}"
+        size = "" if pace.burst_bytes is None else f" of {_write_size(pace.burst_bytes)}"
         what = (
             f"{pace.events} events came in bursts{size}, at {pace.moments} moments within "
             f"{pace.last - pace.first:.2f} s: something on the way collects them"
@@ -221,35 +228,35 @@ def _held_back(probe: Probe, named: Sequence[Hop]) -> Iterator[Finding]:
     coded = probe.head is not None and bool(probe.head.content_coding)
     settings = [f"{hop.name}: {hop.unbuffer}" for hop in named if hop.unbuffer]
     if coded:
-        settings += _uncompress(named)
+        settings += _list_uncompress(named)
     if probe.proxied:
         settings.append("set NO_PROXY to the host, to ask past the proxy that the environment names")
     yield Finding(name="held_back", grave=True, what=what, do=(*settings, _HEADERS, _WITHOUT))
 
 
-def _size(size: int) -> str:
+def _write_size(size: int) -> str:
     for buffer in _BUFFERS:
         if 0.9 * buffer <= size <= buffer * 1.1:
             return f"about {buffer // 1024} KiB, the size of a buffer"
     return f"about {size:,} bytes"
 
 
-def _uncompress(named: Sequence[Hop]) -> list[str]:
+def _list_uncompress(named: Sequence[Hop]) -> list[str]:
     return [f"{hop.name}: {hop.uncompress}" for hop in named if hop.uncompress]
 
 
-def _compared(probe: Probe, named: Sequence[Hop]) -> Iterator[Finding]:
+def _compare(probe: ProbedAnswer, named: Sequence[Hop]) -> Iterator[Finding]:
     """Yield the differences seen when the client accepts a compressed answer."""
     coding = "" if probe.head is None else probe.head.content_coding
-    failed = next(_failed(probe, named), None)
+    failed = next(_find_failure(probe, named), None)
     if failed is not None and failed.name != "unknown_format":
         # A refusal, for too many requests say, gives no information about the path.
-        told_nothing = isinstance(probe.error, StatusError | ConnectError)
-        name = "not_compared" if told_nothing else "failed_compressed"
+        is_refusal = isinstance(probe.error, StatusError | ConnectError)
+        name = "not_compared" if is_refusal else "failed_compressed"
         what = f"where a client accepts compression: {failed.what}"
-        yield Finding(name=name, grave=not told_nothing, what=what, do=failed.do)
+        yield Finding(name=name, grave=not is_refusal, what=what, do=failed.do)
         return
-    held = next(_held_back(probe, named), None)
+    held = next(_find_held_back(probe, named), None)
     asks = (
         "send `Cache-Control: no-cache, no-transform` with the response, which asks proxies not to compress"
     )
@@ -258,17 +265,17 @@ def _compared(probe: Probe, named: Sequence[Hop]) -> Iterator[Finding]:
         if coding:
             what = f"compressed as {coding}, which browsers accept, {held.what}"
         ours = "ask with `Accept-Encoding: identity`, as this library does"
-        do = (*(_uncompress(named) if coding else ()), asks, ours) if coding else held.do
+        do = (*(_list_uncompress(named) if coding else ()), asks, ours) if coding else held.do
         yield Finding(name="held_back_compressed", grave=True, what=what, do=do)
     elif coding:
         what = f"a client that accepts it gets the answer compressed as {coding}; it streams all the same"
-        yield Finding(name="compressed", grave=False, what=what, do=(*_uncompress(named), asks))
+        yield Finding(name="compressed", grave=False, what=what, do=(*_list_uncompress(named), asks))
 
 
 # -- what the head says --------------------------------------------------------
 
 
-def _about_head(probe: Probe) -> Iterator[Finding]:
+def _judge_head(probe: ProbedAnswer) -> Iterator[Finding]:
     headers, head = probe.headers, probe.head
     if head is None or head.status >= 400 or probe.whole:
         return
@@ -299,7 +306,7 @@ def _about_head(probe: Probe) -> Iterator[Finding]:
 _HTTP_1_1 = 'speak HTTP/1.1 to the server: in nginx `proxy_http_version 1.1; proxy_set_header Connection "";`'
 
 
-def _silent(probe: Probe) -> Iterator[Finding]:
+def _find_silence(probe: ProbedAnswer) -> Iterator[Finding]:
     times = [0.0, *(arrival.at for arrival in probe.arrivals)]
     longest = max((later - earlier for earlier, later in pairwise(times)), default=0.0)
     if longest >= _LONG_SILENCE:

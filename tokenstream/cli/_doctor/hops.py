@@ -231,18 +231,23 @@ def find_hops(headers: Iterable[tuple[str, str]]) -> dict[str, tuple[Hop, str]]:
     found: dict[str, tuple[Hop, str]] = {}
     for name, value in headers:
         words = f" {' '.join(value.lower().replace('/', ' ').replace(',', ' ').split())} "
-        signs = [(hop, told) for hop in HOPS for sign, told in hop.signs if _names(sign, name, told, words)]
+        signs = [
+            (hop, expected)
+            for hop in HOPS
+            for sign, expected in hop.signs
+            if _is_sign(sign, name, expected, words)
+        ]
         if name == "via" and not signs:
             signs = [(_UNKNOWN, value)]
-        for hop, told in signs:
-            found.setdefault(hop.name, (hop, f"its header {name}" + (f": {value}" if told else "")))
+        for hop, expected in signs:
+            found.setdefault(hop.name, (hop, f"its header {name}" + (f": {value}" if expected else "")))
     return found
 
 
-def _names(sign: str, name: str, told: str, words: str) -> bool:
+def _is_sign(sign: str, name: str, expected: str, words: str) -> bool:
     """True if a header is the given sign of a hop."""
     begins = name.startswith(sign[:-1]) if sign.endswith("*") else name == sign
-    return begins and (not told or f" {told} " in words)
+    return begins and (not expected or f" {expected} " in words)
 
 
 def find_limits(times: dict[LimitOn, float], hops: Iterable[Hop] = HOPS) -> list[tuple[Hop, Limit]]:

@@ -41,7 +41,7 @@ _LEAST_SPAN_FULL = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class TimedChunk:
     """A chunk of the body."""
 
     at: float
@@ -65,7 +65,7 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class EventPace:
     """The pace of an answer's events; all times in seconds."""
 
     verdict: PacingVerdict
@@ -80,11 +80,11 @@ class Pace:
     """Size of a burst in bytes, if it is that of a buffer that fills up; else None."""
 
 
-def moments_of(arrivals: Sequence[Arrival]) -> list[Moment]:
+def moments_of(arrivals: Sequence[TimedChunk]) -> list[Moment]:
     """Return the arrivals, merging those within ten milliseconds of the first.
 
     Example:
-        >>> moments_of([Arrival(1.0, 500, 4), Arrival(1.002, 500, 5), Arrival(2.0, 80, 1)])
+        >>> moments_of([TimedChunk(1.0, 500, 4), TimedChunk(1.002, 500, 5), TimedChunk(2.0, 80, 1)])
         [Moment(at=1.0, last=1.002, size=1000, events=9), Moment(at=2.0, last=2.0, size=80, events=1)]
     """
     moments: list[Moment] = []
@@ -97,24 +97,24 @@ def moments_of(arrivals: Sequence[Arrival]) -> list[Moment]:
     return moments
 
 
-def pace_of(arrivals: Sequence[Arrival]) -> Pace:
+def pace_of(arrivals: Sequence[TimedChunk]) -> EventPace:
     """Judge by the times and sizes of arrivals whether a hop holds events back.
 
     The verdict extends that of a stream's metrics on buffering: a probe also knows the
     bytes as transferred, so that a buffer that fills up shows by its size.
 
     Example:
-        >>> pace = pace_of([Arrival(float(second), 4096, 16) for second in range(1, 6)])
+        >>> pace = pace_of([TimedChunk(float(second), 4096, 16) for second in range(1, 6)])
         >>> pace.verdict, pace.burst_bytes
         ('bursts', 4096)
     """
     full = [arrival for arrival in arrivals if arrival.events]
     moments = [moment for moment in moments_of(arrivals) if moment.events]
     if not moments:
-        return Pace(verdict="unclear")
-    buffer = _buffer_of(moments)
-    return Pace(
-        verdict=_verdict(full, moments, buffer),
+        return EventPace(verdict="unclear")
+    buffer = _find_buffer(moments)
+    return EventPace(
+        verdict=_judge(full, moments, buffer),
         events=sum(moment.events for moment in moments),
         moments=len(moments),
         first=full[0].at,
@@ -123,7 +123,7 @@ def pace_of(arrivals: Sequence[Arrival]) -> Pace:
     )
 
 
-def _verdict(arrivals: Sequence[Arrival], moments: Sequence[Moment], buffer: int | None) -> PacingVerdict:
+def _judge(arrivals: Sequence[TimedChunk], moments: Sequence[Moment], buffer: int | None) -> PacingVerdict:
     first, span = arrivals[0].at, arrivals[-1].at - arrivals[0].at
     events = sum(moment.events for moment in moments)
     gaps = GapHistogram.of([later.at - earlier.at for earlier, later in pairwise(arrivals)])
@@ -134,7 +134,7 @@ def _verdict(arrivals: Sequence[Arrival], moments: Sequence[Moment], buffer: int
         return "whole"
     if found == "bursts" or _comes_in_bursts(moments, events):
         return "bursts"
-    if buffer is not None and span >= _LEAST_SPAN_FULL and _full(moments):
+    if buffer is not None and span >= _LEAST_SPAN_FULL and _find_full(moments):
         return "bursts"
     return "streams" if len(moments) >= 3 and span >= _LEAST_SPAN else "unclear"
 
@@ -147,16 +147,16 @@ def _comes_in_bursts(moments: Sequence[Moment], events: int) -> bool:
     return held and sum(silences) > _SILENCE * len(silences)
 
 
-def _full(moments: Sequence[Moment]) -> list[int]:
+def _find_full(moments: Sequence[Moment]) -> list[int]:
     """Return the sizes of the moments that brought full buffers, if most did."""
     # The last moment brings the rest of a buffer; the first buffer also held the head of the response.
     full = [moment.size for moment in moments[:-1] if moment.size % _BUFFER == 0]
     return full if len(full) >= _FEWEST_FULL and 2 * len(full) >= len(moments) - 1 else []
 
 
-def _buffer_of(moments: Sequence[Moment]) -> int | None:
+def _find_buffer(moments: Sequence[Moment]) -> int | None:
     """Return the size of the buffer that seems to fill up, in bytes, or None."""
-    full = _full(moments)
+    full = _find_full(moments)
     if full:
         return min(full)
     bursts = [moment.size for moment in moments[:-1] if moment.events >= _MANY]

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from tokenstream._request.request import Request
-from tokenstream.cli._doctor.pacing import Arrival
+from tokenstream.cli._doctor.pacing import TimedChunk
 from tokenstream.cli._failure import CommandFailed, reason_of
 from tokenstream.errors import StreamError, StreamTruncated
 from tokenstream.framing import AWSEventStreamParser, SSEParser
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from tokenstream._connection.status import ResponseHead
-    from tokenstream.cli._asking import Asked
+    from tokenstream.cli._asking import RequestParts
     from tokenstream.framing._sniff import Sniffed
 
 Ended: TypeAlias = Literal["end", "broken", "stopped"]
@@ -38,7 +38,7 @@ _MOST_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
+class ProbedAnswer:
     """An answer with the times of its chunks."""
 
     coding: str
@@ -50,7 +50,7 @@ class Probe:
     """The version of HTTP, such as "HTTP/1.1"."""
     head_at: float | None = None
     """Seconds until the head arrived; None if it never did."""
-    arrivals: Sequence[Arrival] = field(default_factory=list[Arrival])
+    arrivals: Sequence[TimedChunk] = field(default_factory=list[TimedChunk])
     ended_at: float = 0.0
     ended: Ended = "end"
     error: StreamError | None = None
@@ -84,13 +84,13 @@ def codings() -> str:
 
 def probe(
     url: str,
-    asked: Asked,
+    asked: RequestParts,
     coding: str,
     *,
     format: str | None = None,
     timeout: float,
     clock: Callable[[], float] = time.monotonic,
-) -> Probe:
+) -> ProbedAnswer:
     """Send a request and watch its answer to the end, or until Ctrl-C.
 
     Args:
@@ -105,7 +105,7 @@ def probe(
         CommandFailed: The certificates to trust cannot be read.
         MisuseError: The request is invalid.
     """
-    watched = _Watched(clock)
+    watched = _AnswerRecorder(clock)
     with ExitStack() as stack:
         client = stack.enter_context(_client(timeout, watched))
         headers = [*asked.headers, (b"Accept-Encoding", coding.encode())]
@@ -114,7 +114,7 @@ def probe(
         # On Ctrl-C, judge the bytes that have arrived.
         with suppress(KeyboardInterrupt):
             watched.watch(request.deferred().open)
-    return replace(watched.told(coding, format), proxied=_is_proxied(url))
+    return replace(watched.result(coding, format), proxied=_is_proxied(url))
 
 
 def _is_proxied(url: str) -> bool:
@@ -123,21 +123,21 @@ def _is_proxied(url: str) -> bool:
     return any(proxies.get(kind) for kind in (parts.scheme, "all")) and not proxy_bypass(parts.hostname or "")
 
 
-def _client(timeout: float, watched: _Watched) -> Any:  # noqa: ANN401 - httpx, which is imported late
+def _client(timeout: float, watched: _AnswerRecorder) -> Any:  # noqa: ANN401 - httpx, which is imported late
     import httpx
 
     try:
         return httpx.Client(
             http2=find_spec("h2") is not None,
             timeout=httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS)),
-            event_hooks={"response": [watched.answered]},
+            event_hooks={"response": [watched.note_head]},
         )
     except OSError as error:
         msg = f"the certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read: {reason_of(error)}"
         raise CommandFailed(msg) from None
 
 
-class _Watched:
+class _AnswerRecorder:
     """Records the chunks of one answer with their times.
 
     Args:
@@ -159,7 +159,7 @@ class _Watched:
         """Start the clock."""
         self._begun = self._clock()
 
-    def answered(self, response: Any) -> None:  # noqa: ANN401 - httpx's
+    def note_head(self, response: Any) -> None:  # noqa: ANN401 - httpx's
         """Note the response's head; called by httpx."""
         self._head_at = self._now()
         self._version = response.http_version
@@ -192,12 +192,12 @@ class _Watched:
     def _now(self) -> float:
         return self._clock() - self._begun
 
-    def told(self, coding: str, format: str | None) -> Probe:
+    def result(self, coding: str, format: str | None) -> ProbedAnswer:
         """Return the recorded answer, with the result of reading it."""
         counter = _Counter(self._head)
-        arrivals = [Arrival(at, len(piece), counter.count(piece)) for at, piece in self._pieces]
-        whole, error = self._answer(format)
-        return Probe(
+        arrivals = [TimedChunk(at, len(piece), counter.count(piece)) for at, piece in self._pieces]
+        whole, error = self._read_answer(format)
+        return ProbedAnswer(
             coding=coding,
             head=self._head,
             version=self._version,
@@ -210,11 +210,11 @@ class _Watched:
             whole=whole,
         )
 
-    def _answer(self, format: str | None) -> tuple[bool, StreamError | None]:
+    def _read_answer(self, format: str | None) -> tuple[bool, StreamError | None]:
         """Read the recorded body as a `Stream` would; return whether it was not streamed, and the error."""
         if isinstance(self._failure, StreamError) or self._head is None:
             return False, self._failure if isinstance(self._failure, StreamError) else None
-        source = SyncSource(self._again(), lambda: None, self._head, self._head.content_coding)
+        source = SyncSource(self._replay(), lambda: None, self._head, self._head.content_coding)
         error: StreamError | None = None
         with Stream(source, format=format) as stream:
             try:
@@ -226,7 +226,7 @@ class _Watched:
             error = None
         return "not_streamed" in stream.departures, error
 
-    def _again(self) -> Iterator[bytes]:
+    def _replay(self) -> Iterator[bytes]:
         for _, piece in self._pieces:
             yield piece
         if self._failure is not None:

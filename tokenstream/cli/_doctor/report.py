@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from tokenstream.cli._doctor.findings import Diagnosis
-    from tokenstream.cli._doctor.probe import Probe
+    from tokenstream.cli._doctor.probe import ProbedAnswer
 
 _SHOWN = (
     "server",
@@ -76,7 +76,7 @@ class Masked:
         return [self.within(inner) for inner in value] if is_list(value) else value
 
 
-def lines_of(place: str, probes: Sequence[Probe], diagnosis: Diagnosis) -> Iterator[str]:
+def lines_of(place: str, probes: Sequence[ProbedAnswer], diagnosis: Diagnosis) -> Iterator[str]:
     """Yield the lines of a diagnosis: verdict, evidence, likely hops, changes to make.
 
     Args:
@@ -89,38 +89,38 @@ def lines_of(place: str, probes: Sequence[Probe], diagnosis: Diagnosis) -> Itera
     yield f"  {one_line(diagnosis.reason)}"
     for probe in probes:
         yield ""
-        yield from _evidence(probe)
+        yield from _list_evidence(probe)
     yield ""
     for name, sign in diagnosis.hops:
-        yield _row("hop", f"{name}, by {sign}")
+        yield _write_row("hop", f"{name}, by {sign}")
     if not diagnosis.hops and any(probe.head is not None for probe in probes):
-        yield _row("hop", "the response names no known one")
+        yield _write_row("hop", "the response names no known one")
     for finding in diagnosis.findings:
         # The gravest finding is the reason of the verdict, which is printed above.
         what = "" if finding.what == diagnosis.reason else f": {finding.what}"
-        yield _row("fault" if finding.grave else "note", f"{finding.name}{what}")
+        yield _write_row("fault" if finding.grave else "note", f"{finding.name}{what}")
         for do in finding.do:
-            yield _row("  change" if finding.grave else "  do", do)
+            yield _write_row("  change" if finding.grave else "  do", do)
 
 
-def _evidence(probe: Probe) -> Iterator[str]:
-    yield _row("asked", f"with Accept-Encoding: {probe.coding}")
+def _list_evidence(probe: ProbedAnswer) -> Iterator[str]:
+    yield _write_row("asked", f"with Accept-Encoding: {probe.coding}")
     head = probe.head
     if head is None:
-        yield _row("answered", "not at all")
+        yield _write_row("answered", "not at all")
         return
-    yield _row("answered", f"{head.status} {head.reason}".rstrip() + f" in {probe.version}")
+    yield _write_row("answered", f"{head.status} {head.reason}".rstrip() + f" in {probe.version}")
     for name in _SHOWN:
         if name in head.headers:
-            yield _row("", f"{name}: {head.headers[name]}")
+            yield _write_row("", f"{name}: {head.headers[name]}")
     yield f"{'seconds':>10} {'bytes':>8} {'events':>7}"
     yield f"{probe.head_at or 0.0:10.3f} {'':>8} {'':>7}  the head"
-    yield from _timeline(probe)
+    yield from _list_timeline(probe)
     how = "given up" if isinstance(probe.error, StreamStalled) else _ENDS[probe.ended]
     yield f"{probe.ended_at:10.3f} {'':>8} {'':>7}  {how}"
 
 
-def _timeline(probe: Probe) -> Iterator[str]:
+def _list_timeline(probe: ProbedAnswer) -> Iterator[str]:
     moments = moments_of(probe.arrivals)
     most = max([_BAR, *(moment.events for moment in moments)])
     left = moments[_BEGINNING:-_END]
@@ -134,11 +134,11 @@ def _timeline(probe: Probe) -> Iterator[str]:
         yield f"{moment.at:10.3f} {moment.size:8,} {moment.events:7,}  {bar}"
 
 
-def _row(label: str, text: str) -> str:
+def _write_row(label: str, text: str) -> str:
     return f"{label:<{_LABEL}}{one_line(text)}"
 
 
-def as_json(place: str, probes: Sequence[Probe], diagnosis: Diagnosis, mask: Masked) -> str:
+def as_json(place: str, probes: Sequence[ProbedAnswer], diagnosis: Diagnosis, mask: Masked) -> str:
     """Return the diagnosis as a JSON object on one line.
 
     Args:
@@ -156,12 +156,12 @@ def as_json(place: str, probes: Sequence[Probe], diagnosis: Diagnosis, mask: Mas
             for finding in diagnosis.findings
         ],
         "hops": [{"name": name, "sign": sign} for name, sign in diagnosis.hops],
-        "answers": [_answer(probe) for probe in probes],
+        "answers": [_write_answer(probe) for probe in probes],
     }
     return json.dumps(mask.within(told), separators=(",", ":"))
 
 
-def _answer(probe: Probe) -> dict[str, Any]:
+def _write_answer(probe: ProbedAnswer) -> dict[str, Any]:
     return {
         "accept_encoding": probe.coding,
         "status": None if probe.head is None else probe.head.status,

@@ -13,7 +13,7 @@ from tokenstream.errors import MisuseError, OutputIncomplete, StreamError
 from tokenstream.stream._reading.host import find_host
 from tokenstream.testing._pytest.diff import differences
 from tokenstream.testing._recordings.chunking import Seed
-from tokenstream.testing._recordings.cut_places import cut_places, recording_of
+from tokenstream.testing._recordings.cut_places import as_recording, choose_cut_places
 from tokenstream.testing._recordings.replay import Playback
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def assert_stream(
         'HELLO'
     """
     __tracebackhide__ = True
-    trial: _Trial[Any] = _Trial(recording_of(recording), allow, chunkings, cuts)
+    trial: _Trial[Any] = _Trial(as_recording(recording), allow, chunkings, cuts)
     if not _is_async(handler):
         return _drive(trial, handler, options)
     if find_host() is not None:
@@ -155,7 +155,7 @@ async def aassert_stream(
         5
     """
     __tracebackhide__ = True
-    trial = _Trial[ResultT](recording_of(recording), allow, chunkings, cuts)
+    trial = _Trial[ResultT](as_recording(recording), allow, chunkings, cuts)
     return await _adrive(trial, handler, options)
 
 
@@ -185,7 +185,7 @@ async def _adrive(
     return trial.result()
 
 
-class _Run:
+class _HandlerRun:
     """One call of the handler: its stream, and its result or error.
 
     Args:
@@ -217,7 +217,7 @@ class _Run:
             if not self.replay:
                 return False
             raise self.failure(
-                f"the handler raised {_named(error)}, which `allow` does not permit"
+                f"the handler raised {_write_error(error)}, which `allow` does not permit"
             ) from error
         elif error is not None:
             return False
@@ -246,14 +246,14 @@ class _Run:
         self.value = value
         self.copied = copy.copy(value) if isinstance(value, _GROWING) else value
 
-    def agree(self, first: _Run) -> None:
+    def compare_with(self, first: _HandlerRun) -> None:
         """Raise unless this call ended like the first one, with an equal value or the same error type."""
         if type(first.error) is not type(self.error):
-            raise self.failure(f"the handler {_outcome(self)}, where it {_outcome(first)} at first") from (
-                self.error or first.error
-            )
+            raise self.failure(
+                f"the handler {_describe_outcome(self)}, where it {_describe_outcome(first)} at first"
+            ) from (self.error or first.error)
         told = differences(first.copied, self.value, names=("expected", "came"))
-        if told and _equal_only_itself(self.value) and _equal_only_itself(first.value):
+        if told and _compares_by_identity(self.value) and _compares_by_identity(first.value):
             raise MisuseError(
                 f"the handler returned objects of the type {type(self.value).__name__}, which are equal to "
                 "nothing but themselves: have it return a value that can be compared, or give them an __eq__"
@@ -292,25 +292,25 @@ class _Trial(Generic[ResultT]):
     ) -> None:
         self._recording = recording
         self._allow = allow
-        self._chunkings = usual_chunkings(recording) if chunkings is None else _several(chunkings)
-        self._cuts = cut_places(recording, cuts) if cuts else []
-        self._first: _Run | None = None
+        self._chunkings = usual_chunkings(recording) if chunkings is None else _as_tuple(chunkings)
+        self._cuts = choose_cut_places(recording, cuts) if cuts else []
+        self._first: _HandlerRun | None = None
 
-    def runs(self) -> Iterator[_Run]:
+    def runs(self) -> Iterator[_HandlerRun]:
         """Yield each run before the handler is called, and judge it afterwards."""
-        run = self._run("")
+        run = self._new_run("")
         yield run
         first = self._first = self._first or run
-        run.agree(first)
+        run.compare_with(first)
         for chunking in self._chunkings:
-            run = self._run(f"chunking={chunking!r}", chunking=chunking)
+            run = self._new_run(f"chunking={chunking!r}", chunking=chunking)
             yield run
-            run.agree(first)
+            run.compare_with(first)
         from tokenstream.testing import faults
 
         for at in self._cuts:
             for name in ("cut", "reset"):
-                yield self._run(f"fault=faults.{name}(at={at})", fault=getattr(faults, name)(at=at))
+                yield self._new_run(f"fault=faults.{name}(at={at})", fault=getattr(faults, name)(at=at))
 
     def result(self) -> ResultT:
         """Return the handler's result for the unchanged recording, or raise what it raised."""
@@ -321,8 +321,8 @@ class _Trial(Generic[ResultT]):
         value: ResultT = self._first.value
         return value
 
-    def _run(self, replay: str, **arguments: Any) -> _Run:  # noqa: ANN401 - a replay's own
-        return _Run(self._allow, replay, Playback(self._recording, **arguments))
+    def _new_run(self, replay: str, **arguments: Any) -> _HandlerRun:  # noqa: ANN401 - a replay's own
+        return _HandlerRun(self._allow, replay, Playback(self._recording, **arguments))
 
 
 def usual_chunkings(recording: Recording) -> tuple[Chunking, ...]:
@@ -335,19 +335,19 @@ def _is_async(handler: Callable[..., object]) -> bool:
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__)
 
 
-def _several(chunkings: Iterable[Chunking] | Chunking) -> tuple[Chunking, ...]:
+def _as_tuple(chunkings: Iterable[Chunking] | Chunking) -> tuple[Chunking, ...]:
     return (chunkings,) if isinstance(chunkings, str | int | Seed) else tuple(chunkings)
 
 
-def _equal_only_itself(value: object) -> bool:
+def _compares_by_identity(value: object) -> bool:
     compares: object = type(value).__eq__
     return compares is object.__eq__ and not isinstance(value, Enum | None)
 
 
-def _named(error: BaseException) -> str:
+def _write_error(error: BaseException) -> str:
     """Write an error in one line: pytest shows whatever it adds to a failed assertion with the cause."""
     return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
-def _outcome(run: _Run) -> str:
-    return "returned a value" if run.error is None else f"raised {_named(run.error)}"
+def _describe_outcome(run: _HandlerRun) -> str:
+    return "returned a value" if run.error is None else f"raised {_write_error(run.error)}"

@@ -7,11 +7,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream.testing._check.odd import odd_frames
-from tokenstream.testing._check.readings import fed, frames_in, read
+from tokenstream.testing._check.readings import feed_frames, read, split_frames
 from tokenstream.testing._faults.base import Fault
 from tokenstream.testing._faults.events import garble, reorder
 from tokenstream.testing._faults.transport import cut, reset
-from tokenstream.testing._recordings.cut_places import cut_places
+from tokenstream.testing._recordings.cut_places import choose_cut_places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tokenstream.formats.base import Format
     from tokenstream.message import Message
     from tokenstream.testing._check.odd import Odd
-    from tokenstream.testing._check.readings import Framed, Reading
+    from tokenstream.testing._check.readings import FormatReading, Framed
     from tokenstream.testing._recordings.recording import Recording
 
 _RESETS = 8
@@ -29,7 +29,7 @@ _SHUFFLED = 4
 _MOST_SHOWN = 300
 
 
-class Broken(NamedTuple):
+class Violation(NamedTuple):
     """A violation of a rule."""
 
     what: str
@@ -43,7 +43,7 @@ class Rule(NamedTuple):
 
     name: str
     sentence: str
-    look: Callable[[Case], Iterator[Broken]]
+    look: Callable[[Case], Iterator[Violation]]
     """Yields the places where a case violates the rule."""
 
 
@@ -68,52 +68,56 @@ class Case:
     changes: int = 400
 
     @cached_property
-    def whole(self) -> Reading:
+    def whole(self) -> FormatReading:
         """Reading of the recording, unchanged."""
         return read(self.recording, self.make())
 
     @cached_property
-    def at_cuts(self) -> list[tuple[Fault, Reading]]:
+    def at_cuts(self) -> list[tuple[Fault, FormatReading]]:
         """Readings of the recording cut at each of its cut places."""
-        places = cut_places(self.recording, self.cuts)
-        return self._with([cut(at=at) for at in places] + [reset(at=at) for at in places[::_RESETS]])
+        places = choose_cut_places(self.recording, self.cuts)
+        return self._read_with([cut(at=at) for at in places] + [reset(at=at) for at in places[::_RESETS]])
 
     @cached_property
-    def damaged(self) -> list[tuple[Fault, Reading]]:
+    def damaged(self) -> list[tuple[Fault, FormatReading]]:
         """Readings of the recording with changed bytes, or with events in another order."""
         if self.recording.messages:
             return []
-        faults = [garble(at=at, data=b'"') for at in cut_places(self.recording, _GARBLED)]
+        faults = [garble(at=at, data=b'"') for at in choose_cut_places(self.recording, _GARBLED)]
         if len(self.frames) > 1:
             faults += [reorder(seed=seed) for seed in range(_SHUFFLED)]
-        return self._with(faults)
+        return self._read_with(faults)
 
     @cached_property
-    def at_odds(self) -> list[tuple[Odd, Reading]]:
+    def at_odds(self) -> list[tuple[Odd, FormatReading]]:
         """Readings of the frames with one of them replaced by an odd one."""
-        return [(odd, self.exchanged(odd.number, odd.frame)) for odd in odd_frames(self.frames, self.changes)]
+        return [
+            (odd, self.read_exchanged(odd.number, odd.frame)) for odd in odd_frames(self.frames, self.changes)
+        ]
 
     @cached_property
     def frames(self) -> list[Framed]:
         """The recording's frames."""
-        return frames_in(self.recording)
+        return split_frames(self.recording)
 
-    def exchanged(self, index: int, *frames: Framed) -> Reading:
+    def read_exchanged(self, index: int, *frames: Framed) -> FormatReading:
         """Return the reading of the frames with the one at `index` replaced by others."""
-        return fed(self.make(), [*self.frames[:index], *frames, *self.frames[index + 1 :]])
+        return feed_frames(self.make(), [*self.frames[:index], *frames, *self.frames[index + 1 :]])
 
-    def broken(self, what: str, **replay: object) -> Broken:
+    def violation(self, what: str, **replay: object) -> Violation:
         """Describe a violation seen in a replay.
 
         Args:
             what: Description of what happened instead.
             **replay: Arguments of the replay.
         """
-        arguments = [f"{name}={_written(value)}" for name, value in replay.items()]
-        told = f"{', '.join(arguments)}: {what}" if arguments else what
-        return Broken(told, f"recording.stream({', '.join([f'format={self.written}', *arguments])}).final()")
+        arguments = [f"{name}={_write_value(value)}" for name, value in replay.items()]
+        description = f"{', '.join(arguments)}: {what}" if arguments else what
+        return Violation(
+            description, f"recording.stream({', '.join([f'format={self.written}', *arguments])}).final()"
+        )
 
-    def broken_at(self, index: int, frame: Framed, what: str) -> Broken:
+    def violation_at(self, index: int, frame: Framed, what: str) -> Violation:
         """Describe a violation seen while feeding frames.
 
         Args:
@@ -124,11 +128,11 @@ class Case:
         shown = repr(frame)
         shown = shown if len(shown) <= _MOST_SHOWN else f"{shown[:_MOST_SHOWN]}…"
         before = f"the first {index} frames of the recording, then " if index else ""
-        return Broken(f"frame {index + 1}: {what}", f"{self.written}.feed: {before}{shown}")
+        return Violation(f"frame {index + 1}: {what}", f"{self.written}.feed: {before}{shown}")
 
-    def _with(self, faults: list[Fault]) -> list[tuple[Fault, Reading]]:
+    def _read_with(self, faults: list[Fault]) -> list[tuple[Fault, FormatReading]]:
         return [(fault, read(self.recording, self.make(), fault=fault)) for fault in faults]
 
 
-def _written(value: object) -> str:
+def _write_value(value: object) -> str:
     return f"faults.{value!r}" if isinstance(value, Fault) else repr(value)

@@ -13,7 +13,7 @@ from tokenstream.limits import Limits
 from tokenstream.message import Message
 from tokenstream.testing._check import manners, rules
 from tokenstream.testing._check.case import Case, Rule
-from tokenstream.testing._recordings.cut_places import Playable, recording_of
+from tokenstream.testing._recordings.cut_places import Playable, as_recording
 from tokenstream.testing._recordings.recording import Recording
 from tokenstream.testing._scripts.script import Script
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from tokenstream.formats.base import Format
-    from tokenstream.testing._check.case import Broken
+    from tokenstream.testing._check.case import Violation
 
 Expectation: TypeAlias = "Message | Mapping[str, Any]"
 
@@ -33,7 +33,7 @@ RULES: tuple[Rule, ...] = (
     Rule("events", "an answer gives events", rules.says_something),
     Rule("expected", "the message is the expected one", rules.expected),
     Rule("chunking", "chunk boundaries make no difference", rules.same_at_every_chunking),
-    Rule("async", "an AsyncStream gives what a Stream gives", rules.same_in_both_colours),
+    Rule("async", "an AsyncStream gives what a Stream gives", rules.same_in_sync_and_async),
     Rule("prefix", "a cut answer shows a beginning of the whole one", rules.shows_a_prefix),
     Rule("calls", "a tool call is handed out once, and only when complete", rules.whole_calls_once),
     Rule("cut", "a cut answer is never complete", rules.complete_only_at_the_end),
@@ -76,24 +76,26 @@ def check_format(
         >>> check_format("openai-chat", [(answer, {"text": "Hello"})], changes=20)
     """
     __tracebackhide__ = True
-    make, written = _maker_of(format)
+    make, written = _make_factory(format)
     cases = [
-        Case(recording, make, written, wanted, cuts, changes) for recording, wanted in _pairs_of(recordings)
+        Case(recording, make, written, wanted, cuts, changes) for recording, wanted in _pair_up(recordings)
     ]
     if not cases:
         raise MisuseError("a format is checked with recordings of its answers: pass at least one")
-    found = [(rule, [(case, broken) for case in cases for broken in _first(rule, case)]) for rule in RULES]
-    told = [_told(rule, places) for rule, places in found if places]
-    if told:
-        raise AssertionError("\n".join([f"{written} breaks {len(told)} of {len(RULES)} rules", *told]))
+    found = [
+        (rule, [(case, broken) for case in cases for broken in _find_first(rule, case)]) for rule in RULES
+    ]
+    reports = [_write_report(rule, places) for rule, places in found if places]
+    if reports:
+        raise AssertionError("\n".join([f"{written} breaks {len(reports)} of {len(RULES)} rules", *reports]))
 
 
-def _first(rule: Rule, case: Case) -> list[Broken]:
+def _find_first(rule: Rule, case: Case) -> list[Violation]:
     """Return the first violation of a rule by a case: one is enough to show the problem."""
     return list(islice(rule.look(case), 1))
 
 
-def _told(rule: Rule, places: list[tuple[Case, Broken]]) -> str:
+def _write_report(rule: Rule, places: list[tuple[Case, Violation]]) -> str:
     lines = [f"- {rule.name}: {rule.sentence}"]
     for case, broken in places:
         lines += [f"    {case.recording.name}: {line}" for line in broken.what.splitlines()[:1]]
@@ -102,14 +104,14 @@ def _told(rule: Rule, places: list[tuple[Case, Broken]]) -> str:
     return "\n".join(lines)
 
 
-def _maker_of(format: type[Format] | Format | str) -> tuple[Callable[[], Format], str]:
+def _make_factory(format: type[Format] | Format | str) -> tuple[Callable[[], Format], str]:
     """Return a factory of the format, and the format as written in a program."""
     pattern = format() if isinstance(format, type) else format
     written = repr(format) if isinstance(format, str) else f"{type(pattern).__name__}()"
     return lambda: registry.create(pattern, limits=Limits(), pings=False), written
 
 
-def _pairs_of(
+def _pair_up(
     recordings: Iterable[Playable | tuple[Playable, Expectation]] | Playable,
 ) -> Iterable[tuple[Recording, Expectation | None]]:
     if isinstance(recordings, Recording | Script | str | os.PathLike):
@@ -121,4 +123,4 @@ def _pairs_of(
                 "a pair holds a recording and its expected message: a Message, or a mapping from the "
                 "names of its fields to their expected values"
             )
-        yield recording_of(playable), wanted[0]
+        yield as_recording(playable), wanted[0]

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 from tokenstream.limits import Limits
 from tokenstream.message import FinishReason
-from tokenstream.testing._check.case import Broken
-from tokenstream.testing._check.odd import PROBE, kinds_of, stranger
-from tokenstream.testing._check.readings import Watch, fed, with_payload
+from tokenstream.testing._check.case import Violation
+from tokenstream.testing._check.odd import PROBE, find_kinds, make_stranger
+from tokenstream.testing._check.readings import CrashWatch, feed_frames, replace_payload
 from tokenstream.testing._check.rules import CONTENT
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats.base import Format
     from tokenstream.testing._check.case import Case
-    from tokenstream.testing._check.readings import Reading
+    from tokenstream.testing._check.readings import FormatReading
 
 _FRAMINGS = {"sse", "ndjson", "json", "aws-eventstream", "messages", "pieces"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -31,21 +31,21 @@ _FIRST_PAYLOADS: tuple[dict[str, Any], ...] = (
 )  # fmt: skip
 
 
-def raises_nothing(case: Case) -> Iterator[Broken]:
+def raises_nothing(case: Case) -> Iterator[Violation]:
     """Find input on which `feed` or `end` raises."""
     format = case.make()
     if case.whole.crash is not None:
-        yield case.broken(_raised(case.whole.crash, format))
+        yield case.violation(_describe_crash(case.whole.crash, format))
     for fault, reading in [*case.at_cuts, *case.damaged]:
         if reading.crash is not None:
-            yield case.broken(_raised(reading.crash, format), fault=fault)
+            yield case.violation(_describe_crash(reading.crash, format), fault=fault)
     for odd, reading in case.at_odds:
         if reading.crash is not None:
-            told = f"{odd.told}: {_raised(reading.crash, format)}"
-            yield case.broken_at(odd.number, odd.frame, told)
+            description = f"{odd.description}: {_describe_crash(reading.crash, format)}"
+            yield case.violation_at(odd.number, odd.frame, description)
 
 
-def errors_survive_pickle(case: Case) -> Iterator[Broken]:
+def errors_survive_pickle(case: Case) -> Iterator[Violation]:
     """Find an error that pickle does not restore."""
     seen: set[type] = set()
     for reading in (reading for found in (case.at_cuts, case.damaged, case.at_odds) for _, reading in found):
@@ -54,102 +54,104 @@ def errors_survive_pickle(case: Case) -> Iterator[Broken]:
             continue
         seen.add(type(error))
         again: Any = None
-        with Watch():
+        with CrashWatch():
             again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
         if type(again) is not type(error) or (again.args, again.partial) != (error.args, error.partial):
-            yield case.broken(f"{type(error).__name__} does not survive pickle")
+            yield case.violation(f"{type(error).__name__} does not survive pickle")
 
 
-def carries_what_it_does_not_know(case: Case) -> Iterator[Broken]:
+def carries_what_it_does_not_know(case: Case) -> Iterator[Violation]:
     """Find unknown fields and payloads that are dropped or end the stream."""
-    kinds = kinds_of(case.frames)
+    kinds = find_kinds(case.frames)
     for index, payload in kinds:
-        frame = with_payload(case.frames[index], {**payload, PROBE: "kept"})
+        frame = replace_payload(case.frames[index], {**payload, PROBE: "kept"})
         # A heartbeat has no event that could carry the field.
-        if _events_of(case, index) and not _carries(case.exchanged(index, frame)):
-            yield case.broken_at(index, frame, "an unknown field is in neither message nor events")
+        if _feed_until(case, index) and not _carries(case.read_exchanged(index, frame)):
+            yield case.violation_at(index, frame, "an unknown field is in neither message nor events")
     for index, _ in kinds[len(kinds) // 2 :][:1]:
-        frame = stranger(case.frames[index])
-        reading = case.exchanged(index, frame, case.frames[index])
+        frame = make_stranger(case.frames[index])
+        reading = case.read_exchanged(index, frame, case.frames[index])
         if not _carries(reading):
             fate = "dropped" if reading.error is None else "fatal"
-            yield case.broken_at(index, frame, f"an unknown payload is {fate}")
+            yield case.violation_at(index, frame, f"an unknown payload is {fate}")
 
 
-def gives_nothing_after_the_end(case: Case) -> Iterator[Broken]:
+def gives_nothing_after_the_end(case: Case) -> Iterator[Violation]:
     """Find events after the terminal event, the end of the input, or an error."""
     format = case.make()
-    with Watch():
+    with CrashWatch():
         for frame in case.frames:
             format.feed(frame)
         for index, frame in enumerate(case.frames if format.ended else ()):
             if any(isinstance(event, CONTENT) for event in format.feed(frame)):
-                yield case.broken_at(index, frame, "fed again after the terminal event, it gives content")
+                yield case.violation_at(index, frame, "fed again after the terminal event, it gives content")
         format.end()
         if format.end():
-            yield case.broken("a second end() gives events")
+            yield case.violation("a second end() gives events")
         for index, frame in enumerate(case.frames):
             broken = case.make()
-            broken.feed(with_payload(frame, b"{"))
+            broken.feed(replace_payload(frame, b"{"))
             if broken.error is not None and any(map(broken.feed, case.frames)):
-                yield case.broken_at(index, frame, 'it gives events after the error caused by "{"')
+                yield case.violation_at(index, frame, 'it gives events after the error caused by "{"')
 
 
-def fresh_is_independent(case: Case) -> Iterator[Broken]:
+def fresh_is_independent(case: Case) -> Iterator[Violation]:
     """Find state shared by two formats of the same make."""
     limits = Limits(event=999_983)
     pattern = case.make()
-    with Watch():
+    with CrashWatch():
         fresh = pattern.fresh(limits=limits, pings=True)
         if fresh is pattern or type(fresh) is not type(pattern):
-            yield case.broken("fresh() must return a new format of the same class")
+            yield case.violation("fresh() must return a new format of the same class")
         if fresh.limits is not limits or not fresh.pings:
-            yield case.broken("fresh() must pass on `limits` and `pings`")
+            yield case.violation("fresh() must pass on `limits` and `pings`")
         alone, one, other = (pattern.fresh(limits=Limits(), pings=False) for _ in range(3))
-        in_turns = fed(one, case.frames, beside=other)
-        if fed(alone, case.frames).events != in_turns.events or pattern.frames:
-            yield case.broken("two formats from fresh(), fed in turns, give other events than one alone")
+        in_turns = feed_frames(one, case.frames, beside=other)
+        if feed_frames(alone, case.frames).events != in_turns.events or pattern.frames:
+            yield case.violation("two formats from fresh(), fed in turns, give other events than one alone")
 
 
-def is_well_described(case: Case) -> Iterator[Broken]:
+def is_well_described(case: Case) -> Iterator[Violation]:
     """Find class attributes of the wrong type or value."""
     format = case.make()
     reasons = set(get_args(FinishReason))
     wrong = {
-        "name: letters, digits, dots and dashes": not _NAME.fullmatch(_text(format, "name")),
+        "name: letters, digits, dots and dashes": not _NAME.fullmatch(_get_text(format, "name")),
         f"framing: one of {', '.join(sorted(_FRAMINGS))}": format.framing not in _FRAMINGS,
         "sentinel: bytes, or None": not _is_a(format.sentinel, bytes, type(None)),
         "ends_with_input: True or False": not _is_a(format.ends_with_input, bool),
         "event_names: a set of strings": not _are_names(format.event_names),
-        f"finish_reasons: a mapping to {', '.join(sorted(reasons))}": not set(_values(format.finish_reasons))
+        f"finish_reasons: a mapping to {', '.join(sorted(reasons))}": not set(
+            _get_values(format.finish_reasons)
+        )
         <= reasons,
-        "retryable: a mapping to True or False": not set(_values(format.retryable)) <= {True, False},
+        "retryable: a mapping to True or False": not set(_get_values(format.retryable)) <= {True, False},
     }
     for what in (what for what, is_wrong in wrong.items() if is_wrong):
-        yield case.broken(f"a class attribute is wrong, expected {what}")
+        yield case.violation(f"a class attribute is wrong, expected {what}")
 
 
-def recognises_calmly(case: Case) -> Iterator[Broken]:
+def recognises_calmly(case: Case) -> Iterator[Violation]:
     """Find first payloads on which `recognises` raises or returns none of True, False and None."""
     format = case.make()
-    own = [payload for _, payload in kinds_of(case.frames)]
+    own = [payload for _, payload in find_kinds(case.frames)]
     for payload in (*_FIRST_PAYLOADS, *own):
         answer: object = None
-        with Watch() as watch:
+        with CrashWatch() as watch:
             answer = format.recognises(payload, "")
         again = f'{case.written}.recognises({payload!r:.200}, "")'
         if watch.crash is not None:
-            yield Broken(_raised(watch.crash, format), again)
+            yield Violation(_describe_crash(watch.crash, format), again)
         elif answer not in (True, False, None):
-            yield Broken(f"it must return True, False or None, not {answer!r:.99}", again)
+            yield Violation(f"it must return True, False or None, not {answer!r:.99}", again)
         elif answer and not payload:
-            yield Broken("it claims an empty payload", again)
+            yield Violation("it claims an empty payload", again)
 
 
 # -- within ------------------------------------------------------------------------
 
 
-def _raised(error: Exception, format: Format) -> str:
+def _describe_crash(error: Exception, format: Format) -> str:
     """Describe an exception, with the last line of the format's own module in its traceback, if any."""
     frames = [*walk_tb(error.__traceback__)]
     own = [each for each in frames if each[0].f_globals.get("__name__") == type(format).__module__]
@@ -158,22 +160,22 @@ def _raised(error: Exception, format: Format) -> str:
     return f"{type(error).__name__} is raised ({file}, line {line}): {error}"
 
 
-def _events_of(case: Case, index: int) -> list[Event]:
+def _feed_until(case: Case, index: int) -> list[Event]:
     """Return the events that the frame at `index` gives."""
     format = case.make()
     given: list[Event] = []
-    with Watch():
+    with CrashWatch():
         for frame in case.frames[: index + 1]:
             given = format.feed(frame)
     return given
 
 
-def _carries(reading: Reading) -> bool:
-    told = [*reading.messages, *reading.events, *(event.raw for event in reading.events)]
-    return reading.crash is not None or any(PROBE in repr(each) for each in told)
+def _carries(reading: FormatReading) -> bool:
+    description = [*reading.messages, *reading.events, *(event.raw for event in reading.events)]
+    return reading.crash is not None or any(PROBE in repr(each) for each in description)
 
 
-def _text(holder: object, name: str) -> str:
+def _get_text(holder: object, name: str) -> str:
     value = getattr(holder, name, None)
     return value if isinstance(value, str) else ""
 
@@ -187,5 +189,5 @@ def _are_names(value: object) -> bool:
     return all(isinstance(name, str) for name in names)
 
 
-def _values(value: Any) -> list[object]:  # noqa: ANN401 - what a class attribute happens to be
+def _get_values(value: Any) -> list[object]:  # noqa: ANN401 - what a class attribute happens to be
     return list(value.values()) if hasattr(value, "values") else [value]

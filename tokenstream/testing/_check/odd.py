@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 from tokenstream.framing import EventStreamMessage, ServerSentEvent
-from tokenstream.testing._check.readings import payload_in, with_payload
+from tokenstream.testing._check.readings import parse_payload, replace_payload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,7 +40,7 @@ class Odd(NamedTuple):
 
     number: int
     """Index of the replaced frame, from 0."""
-    told: str
+    description: str
     """Description of the oddity."""
     frame: Framed
 
@@ -54,23 +54,23 @@ def odd_frames(frames: Sequence[Framed], most: int) -> Iterator[Odd]:
     """
     for index in sorted({0, len(frames) // 2, len(frames) - 1}) if frames else ():
         for odd in _ODD:
-            told = f"its payload is {odd[:_MOST_SHOWN]!r}{'…' * (len(odd) > _MOST_SHOWN)}"
-            yield Odd(index, told, with_payload(frames[index], odd))
+            description = f"its payload is {odd[:_MOST_SHOWN]!r}{'…' * (len(odd) > _MOST_SHOWN)}"
+            yield Odd(index, description, replace_payload(frames[index], odd))
     changes = [
         (index, payload, path, junk)
-        for index, payload in kinds_of(frames)
-        for path in _paths(payload)
+        for index, payload in find_kinds(frames)
+        for path in _list_paths(payload)
         for junk in _JUNK
     ]
     most = min(most, _MOST_FED // max(1, len(frames)))
     if len(changes) > most:
         changes = random.Random(0).sample(changes, most)  # noqa: S311 - no secret
     for index, payload, path, junk in changes:
-        told = f"its {_written(path)} is {junk!r}"
-        yield Odd(index, told, with_payload(frames[index], _changed(payload, path, junk)))
+        description = f"its {_write_path(path)} is {junk!r}"
+        yield Odd(index, description, replace_payload(frames[index], _change_field(payload, path, junk)))
 
 
-def kinds_of(frames: Sequence[Framed]) -> list[tuple[int, dict[str, Any]]]:
+def find_kinds(frames: Sequence[Framed]) -> list[tuple[int, dict[str, Any]]]:
     """Return one payload of each kind with its frame's index; same fields and `type` are one kind.
 
     Args:
@@ -78,19 +78,19 @@ def kinds_of(frames: Sequence[Framed]) -> list[tuple[int, dict[str, Any]]]:
     """
     found: dict[object, tuple[int, dict[str, Any]]] = {}
     for index, frame in enumerate(frames):
-        payload = payload_in(frame)
+        payload = parse_payload(frame)
         if payload is not None:
-            found.setdefault((frozenset(_paths(payload)), str(payload.get("type"))), (index, payload))
+            found.setdefault((frozenset(_list_paths(payload)), str(payload.get("type"))), (index, payload))
     return list(found.values())
 
 
-def stranger(frame: Framed) -> Framed:
+def make_stranger(frame: Framed) -> Framed:
     """Return a frame of the same framing, with a payload that no format knows.
 
     Args:
         frame: Any frame.
     """
-    strange = with_payload(frame, {"type": PROBE, PROBE: "kept"})
+    strange = replace_payload(frame, {"type": PROBE, PROBE: "kept"})
     if isinstance(strange, ServerSentEvent):
         return replace(strange, event="message")
     if isinstance(strange, EventStreamMessage):
@@ -98,7 +98,7 @@ def stranger(frame: Framed) -> Framed:
     return strange
 
 
-def _paths(value: object, path: _Path = ()) -> list[_Path]:
+def _list_paths(value: object, path: _Path = ()) -> list[_Path]:
     """Return the paths of all values within a payload."""
     items: list[tuple[str | int, object]] = []
     if isinstance(value, dict):
@@ -107,11 +107,11 @@ def _paths(value: object, path: _Path = ()) -> list[_Path]:
         items += enumerate(cast("list[object]", value))
     found: list[_Path] = []
     for key, item in items:
-        found += [(*path, key), *_paths(item, (*path, key))]
+        found += [(*path, key), *_list_paths(item, (*path, key))]
     return found
 
 
-def _changed(payload: dict[str, Any], path: _Path, junk: object) -> dict[str, Any]:
+def _change_field(payload: dict[str, Any], path: _Path, junk: object) -> dict[str, Any]:
     changed = deepcopy(payload)
     holder: Any = changed
     for key in path[:-1]:
@@ -120,5 +120,5 @@ def _changed(payload: dict[str, Any], path: _Path, junk: object) -> dict[str, An
     return changed
 
 
-def _written(path: _Path) -> str:
+def _write_path(path: _Path) -> str:
     return "".join([f"[{key!r}]" for key in path])

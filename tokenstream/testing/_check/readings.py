@@ -29,7 +29,7 @@ Framed: TypeAlias = bytes | ServerSentEvent | EventStreamMessage
 """A frame as its framing returns it."""
 
 
-class Watch:
+class CrashWatch:
     """Context manager that keeps an exception raised in its block, and suppresses it."""
 
     crash: Exception | None = None
@@ -47,7 +47,7 @@ class Watch:
 
 
 @dataclass
-class Reading(Watch):
+class FormatReading(CrashWatch):
     """The outcome of reading an answer: events, messages, error and departures."""
 
     events: list[Event] = field(default_factory=list["Event"])
@@ -57,7 +57,7 @@ class Reading(Watch):
     departures: dict[str, int] = field(default_factory=dict[str, int])
 
 
-def read(recording: Recording, format: Format | str, **replay: Any) -> Reading:  # noqa: ANN401 - a replay's own
+def read(recording: Recording, format: Format | str, **replay: Any) -> FormatReading:  # noqa: ANN401 - a replay's own
     """Read a recording with a `Stream`.
 
     Args:
@@ -65,7 +65,7 @@ def read(recording: Recording, format: Format | str, **replay: Any) -> Reading: 
         format: The format that reads it.
         **replay: Arguments of the replay.
     """
-    reading = Reading()
+    reading = FormatReading()
     with Playback(recording, **replay).stream(format=format) as stream:
         with reading:
             try:
@@ -73,17 +73,17 @@ def read(recording: Recording, format: Format | str, **replay: Any) -> Reading: 
                     reading.events.append(event)
             except StreamError as error:
                 reading.error = error
-        return _concluded(reading, stream)
+        return _finish_reading(reading, stream)
 
 
-def aread(recording: Recording, format: Format | str) -> Reading:
+def aread(recording: Recording, format: Format | str) -> FormatReading:
     """Read a recording with an `AsyncStream`.
 
     Args:
         recording: The recording.
         format: The format that reads it.
     """
-    reading = Reading()
+    reading = FormatReading()
 
     async def run() -> None:
         async with Playback(recording).astream(format=format) as stream:
@@ -93,13 +93,13 @@ def aread(recording: Recording, format: Format | str) -> Reading:
                         reading.events.append(event)
                 except StreamError as error:
                     reading.error = error
-            _concluded(reading, stream)
+            _finish_reading(reading, stream)
 
     run_apart(run)
     return reading
 
 
-def fed(format: Format, frames: Sequence[Framed], *, beside: Format | None = None) -> Reading:
+def feed_frames(format: Format, frames: Sequence[Framed], *, beside: Format | None = None) -> FormatReading:
     """Feed frames to a format and end it, as a driver does.
 
     Args:
@@ -107,14 +107,14 @@ def fed(format: Format, frames: Sequence[Framed], *, beside: Format | None = Non
         frames: All frames of the answer.
         beside: Another format, fed each frame after the first one.
     """
-    reading = Reading()
+    reading = FormatReading()
     accumulator = Accumulator()
     with reading:
         for frame in frames:
-            _take(reading, accumulator, format.feed(frame))
+            _take_events(reading, accumulator, format.feed(frame))
             if beside is not None:
                 beside.feed(frame)
-        _take(reading, accumulator, format.end())
+        _take_events(reading, accumulator, format.end())
     reading.error = format.error
     reading.departures = {name: noted.count for name, noted in format.departures.items()}
     truncated = isinstance(reading.error, StreamTruncated)
@@ -123,7 +123,7 @@ def fed(format: Format, frames: Sequence[Framed], *, beside: Format | None = Non
     return reading
 
 
-def frames_in(recording: Recording) -> list[Framed]:
+def split_frames(recording: Recording) -> list[Framed]:
     """Return the frames of a recording as its framing passes them to a format."""
     if recording.messages:
         return [data for _, data in recording.arrivals]
@@ -136,7 +136,7 @@ def frames_in(recording: Recording) -> list[Framed]:
     return [*body.feed(recording.body), *body.end()]
 
 
-def payload_in(frame: Framed) -> dict[str, Any] | None:
+def parse_payload(frame: Framed) -> dict[str, Any] | None:
     """Return the JSON object that a frame holds; None if it holds anything else."""
     data = frame if isinstance(frame, bytes) else frame.payload
     try:
@@ -146,7 +146,7 @@ def payload_in(frame: Framed) -> dict[str, Any] | None:
     return cast("dict[str, Any]", payload) if isinstance(payload, dict) else None
 
 
-def with_payload(frame: Framed, payload: object) -> Framed:
+def replace_payload(frame: Framed, payload: object) -> Framed:
     """Return a copy of a frame with another payload.
 
     Args:
@@ -159,13 +159,13 @@ def with_payload(frame: Framed, payload: object) -> Framed:
     return data
 
 
-def _concluded(reading: Reading, stream: Stream | AsyncStream) -> Reading:
+def _finish_reading(reading: FormatReading, stream: Stream | AsyncStream) -> FormatReading:
     reading.messages = stream.messages
     reading.departures = {name: noted.count for name, noted in stream.departures.items()}
     return reading
 
 
-def _take(reading: Reading, accumulator: Accumulator, events: list[Event]) -> None:
+def _take_events(reading: FormatReading, accumulator: Accumulator, events: list[Event]) -> None:
     for event in events:
         reading.events.append(event)
         accumulator.take(event)

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.message import ToolCall
-    from tokenstream.testing._check.case import Broken, Case
-    from tokenstream.testing._check.readings import Reading
+    from tokenstream.testing._check.case import Case, Violation
+    from tokenstream.testing._check.readings import FormatReading
 
 _STARTS = (PartStart, ToolCallStart)
 _DONES = (PartDone, ToolCallDone)
@@ -43,73 +43,73 @@ _PLACEHOLDER = "{}"
 """Arguments that some servers send before the real ones; a cut answer may end there."""
 
 
-def says_something(case: Case) -> Iterator[Broken]:
+def says_something(case: Case) -> Iterator[Violation]:
     """Find an answer that gives no event."""
     if not case.whole.events:
-        yield case.broken(f"it gives no event, but {_failure(case.whole)}")
+        yield case.violation(f"it gives no event, but {_describe_failure(case.whole)}")
 
 
-def expected(case: Case) -> Iterator[Broken]:
+def expected(case: Case) -> Iterator[Violation]:
     """Find a message other than the expected one."""
     if case.expected is None:
         return
-    message = _choice(case.whole, 0)
+    message = _find_choice(case.whole, 0)
     if isinstance(case.expected, Message):
-        told = differences(case.expected, message, names=_NAMES)
+        lines = differences(case.expected, message, names=_NAMES)
     else:
-        told = list(_fields_differ("", case.expected, message))
-    if told:
-        yield case.broken(_lines("the message differs", told))
+        lines = list(_compare_fields("", case.expected, message))
+    if lines:
+        yield case.violation(_join_lines("the message differs", lines))
 
 
-def same_at_every_chunking(case: Case) -> Iterator[Broken]:
+def same_at_every_chunking(case: Case) -> Iterator[Violation]:
     """Find a chunking that gives a different reading."""
     for chunking in usual_chunkings(case.recording):
-        told = _readings_differ(case.whole, read(case.recording, case.make(), chunking=chunking))
-        if told:
-            yield case.broken(_lines("the reading differs", told), chunking=chunking)
+        lines = _compare_readings(case.whole, read(case.recording, case.make(), chunking=chunking))
+        if lines:
+            yield case.violation(_join_lines("the reading differs", lines), chunking=chunking)
 
 
-def same_in_both_colours(case: Case) -> Iterator[Broken]:
+def same_in_sync_and_async(case: Case) -> Iterator[Violation]:
     """Find differences between the readings of a `Stream` and an `AsyncStream`."""
-    told = _readings_differ(case.whole, aread(case.recording, case.make()))
-    if told:
-        yield case.broken(_lines("an AsyncStream gives a different reading", told))
+    lines = _compare_readings(case.whole, aread(case.recording, case.make()))
+    if lines:
+        yield case.violation(_join_lines("an AsyncStream gives a different reading", lines))
 
 
-def shows_a_prefix(case: Case) -> Iterator[Broken]:
+def shows_a_prefix(case: Case) -> Iterator[Violation]:
     """Find a cut at which a message shows anything but a beginning of the whole answer."""
     for fault, reading in case.at_cuts:
         for message in reading.messages:
-            what = _shows_more(message, _choice(case.whole, message.choice))
+            what = _find_excess(message, _find_choice(case.whole, message.choice))
             if what:
-                yield case.broken(what, fault=fault)
+                yield case.violation(what, fault=fault)
 
 
-def whole_calls_once(case: Case) -> Iterator[Broken]:
+def whole_calls_once(case: Case) -> Iterator[Violation]:
     """Find a tool call that is handed out twice, or incomplete."""
-    for what in _calls_astray(case.whole, case.whole):
-        yield case.broken(what)
+    for what in _find_stray_calls(case.whole, case.whole):
+        yield case.violation(what)
     for fault, reading in case.at_cuts:
-        for what in _calls_astray(reading, case.whole):
-            yield case.broken(what, fault=fault)
+        for what in _find_stray_calls(reading, case.whole):
+            yield case.violation(what, fault=fault)
 
 
-def complete_only_at_the_end(case: Case) -> Iterator[Broken]:
+def complete_only_at_the_end(case: Case) -> Iterator[Violation]:
     """Find a cut answer that is reported complete although content is missing."""
     # A server that gives its finish reason before its last content is complete after that reason.
     if case.make().ends_with_input or "content_after_finish" in case.whole.departures:
         return
     for fault, reading in case.at_cuts:
         if reading.error is None and reading.crash is None and not reading.events:
-            yield case.broken("an answer without events is not an error", fault=fault)
+            yield case.violation("an answer without events is not an error", fault=fault)
         for message in reading.messages:
-            whole = _choice(case.whole, message.choice)
-            if message.complete and _said(message) != _said(whole):
-                yield case.broken("a cut answer is reported complete", fault=fault)
+            whole = _find_choice(case.whole, message.choice)
+            if message.complete and _content_of(message) != _content_of(whole):
+                yield case.violation("a cut answer is reported complete", fault=fault)
 
 
-def starts_and_ends_parts(case: Case) -> Iterator[Broken]:
+def starts_and_ends_parts(case: Case) -> Iterator[Violation]:
     """Find parts that end twice, go on after their end, or stay open."""
     ended: set[tuple[int, int]] = set()
     for event in case.whole.events:
@@ -117,88 +117,88 @@ def starts_and_ends_parts(case: Case) -> Iterator[Broken]:
             place = (event.choice, event.part)
             if place in ended:
                 verb = "ends again" if isinstance(event, _DONES) else "goes on after its end"
-                yield case.broken(f"part {event.part} of choice {event.choice} {verb}")
+                yield case.violation(f"part {event.part} of choice {event.choice} {verb}")
             if isinstance(event, _DONES):
                 ended.add(place)
     for message in case.whole.messages:
         for index, part in enumerate(message.parts):
             # A call whose arguments are not JSON is kept in the message, but never handed out.
             if message.complete and not part.complete and part.kind != "tool_call":
-                yield case.broken(f"part {index} is open in a complete answer")
+                yield case.violation(f"part {index} is open in a complete answer")
 
 
 # -- within ------------------------------------------------------------------------
 
 
-def _readings_differ(one: Reading, other: Reading) -> list[str]:
+def _compare_readings(one: FormatReading, other: FormatReading) -> list[str]:
     pairs = (
         (one.events, other.events),
         ([event.raw for event in one.events], [event.raw for event in other.events]),
         (one.messages, other.messages),
         (one.departures, other.departures),
-        (_failure(one), _failure(other)),
+        (_describe_failure(one), _describe_failure(other)),
     )
     for left, right in pairs:
-        told = differences(left, right, names=_NAMES)
-        if told:
-            return told
+        lines = differences(left, right, names=_NAMES)
+        if lines:
+            return lines
     return []
 
 
-def _failure(reading: Reading) -> str:
+def _describe_failure(reading: FormatReading) -> str:
     error = reading.crash or reading.error
     return "no error" if error is None else f"{type(error).__name__}: {error}"
 
 
-def _lines(what: str, told: list[str]) -> str:
-    return "\n".join([f"{what}:", *told])
+def _join_lines(what: str, lines: list[str]) -> str:
+    return "\n".join([f"{what}:", *lines])
 
 
-def _fields_differ(path: str, wanted: object, came: object) -> Iterator[str]:
+def _compare_fields(path: str, wanted: object, came: object) -> Iterator[str]:
     """Yield the differences in the fields that a mapping names."""
-    some, others = _listed(wanted), _listed(came)
-    named = _named(wanted)
+    some, others = _as_sequence(wanted), _as_sequence(came)
+    named = _as_mapping(wanted)
     if named is not None and came is not None:
-        yield from _named_differ(path, named, came)
+        yield from _compare_named(path, named, came)
     elif some is None or others is None:
         yield from differences(wanted, came, names=_NAMES, path=path)
     elif len(some) == len(others):
         for at, pair in enumerate(zip(some, others, strict=True)):
-            yield from _fields_differ(f"{path}[{at}]", *pair)
+            yield from _compare_fields(f"{path}[{at}]", *pair)
     else:
         yield from differences(list(some), list(others), names=_NAMES, path=path)
 
 
-def _named_differ(path: str, wanted: Mapping[str, object], came: object) -> Iterator[str]:
-    fields = _named(came)
+def _compare_named(path: str, wanted: Mapping[str, object], came: object) -> Iterator[str]:
+    fields = _as_mapping(came)
     for name, value in wanted.items():
-        place = _joined(path, name)
+        place = _join_path(path, name)
         try:
             field = getattr(came, name) if fields is None else fields[name]
         except (KeyError, AttributeError):
             # Reported even if None is expected: the name may be misspelt.
             yield f"{place}: expected {value!r:.200}, and there is no such field"
         else:
-            yield from _fields_differ(place, value, field)
+            yield from _compare_fields(place, value, field)
 
 
-def _named(value: object) -> Mapping[str, object] | None:
+def _as_mapping(value: object) -> Mapping[str, object] | None:
     return cast("Mapping[str, object]", value) if isinstance(value, Mapping) else None
 
 
-def _listed(value: object) -> Sequence[object] | None:
+def _as_sequence(value: object) -> Sequence[object] | None:
     return cast("Sequence[object]", value) if isinstance(value, list | tuple) else None
 
 
-def _joined(path: str, name: str) -> str:
+def _join_path(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def _choice(reading: Reading, choice: int) -> Message:
+def _find_choice(reading: FormatReading, choice: int) -> Message:
     return next((message for message in reading.messages if message.choice == choice), Message(choice=choice))
 
 
-def _shows_more(message: Message, whole: Message) -> str:
+def _find_excess(message: Message, whole: Message) -> str:
     for name in _SHOWN:
         # A character cut in the middle is shown as U+FFFD.
         if not getattr(whole, name).startswith(getattr(message, name).rstrip("\ufffd")):
@@ -214,7 +214,7 @@ def _shows_more(message: Message, whole: Message) -> str:
     return ""
 
 
-def _calls_astray(reading: Reading, whole: Reading) -> Iterator[str]:
+def _find_stray_calls(reading: FormatReading, whole: FormatReading) -> Iterator[str]:
     given = [event for event in reading.events if isinstance(event, ToolCallDone)]
     in_whole = {
         (each.choice, each.part): each.call for each in whole.events if isinstance(each, ToolCallDone)
@@ -240,7 +240,7 @@ def _is_whole(call: ToolCall) -> bool:
     return True
 
 
-def _said(message: Message) -> tuple[object, ...]:
+def _content_of(message: Message) -> tuple[object, ...]:
     return message.text, message.reasoning, message.refusal, message.tool_calls, message.finish_reason
 
 

@@ -27,9 +27,9 @@ def html_instead(recording: Recording, status: int = 502) -> Recording:
     Raises:
         MisuseError: On replay, if `status` is not an HTTP status.
     """
-    _check(status)
+    _check_status(status)
     title = _TITLES.get(status, b"%d" % status)
-    return _instead(recording, _PAGE % (title, title), status=status, headers=_HTML)
+    return _replace_answer(recording, _PAGE % (title, title), status=status, headers=_HTML)
 
 
 @fault
@@ -60,12 +60,14 @@ def status(
         ...     print(error.status, error.kind, error.retry_after)
         429 rate_limited 2.0
     """
-    _check(code)
+    _check_status(code)
     reply = refusal(code, message)
     headers = {"content-type": reply.content_type}
     if retry_after is not None:
         headers["retry-after"] = f"{retry_after:g}"
-    return _instead(recording, b"".join(data for _, data in reply.chunks), status=code, headers=headers)
+    return _replace_answer(
+        recording, b"".join(data for _, data in reply.chunks), status=code, headers=headers
+    )
 
 
 @fault
@@ -89,12 +91,12 @@ def wrong_content_type(
     return recording.replaced(headers=headers)
 
 
-def _check(status: object) -> None:
+def _check_status(status: object) -> None:
     if not isinstance(status, int) or not 200 <= status <= 599:
         raise MisuseError(f"{status!r} is not the status of an answer: pass one from 200 to 599")
 
 
-def _instead(recording: Recording, body: bytes, *, status: int, headers: dict[str, str]) -> Recording:
+def _replace_answer(recording: Recording, body: bytes, *, status: int, headers: dict[str, str]) -> Recording:
     at = recording.arrivals[0].at if recording.arrivals else 0.0
     return recording.replaced(
         arrivals=(Arrival(at, body),), status=status, headers=headers, messages=False, breaks=None

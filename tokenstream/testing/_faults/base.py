@@ -70,7 +70,7 @@ class Fault:
 
     def __or__(self, other: Fault) -> Fault:
         if not isinstance(cast("object", other), Fault):
-            raise _no_fault(other)
+            raise _not_a_fault(other)
         return Fault(self._steps + other._steps)
 
     def __repr__(self) -> str:
@@ -119,14 +119,14 @@ def combined(faults: Fault | Iterable[Fault]) -> Fault:
     if isinstance(faults, Fault):
         return faults
     if not isinstance(cast("object", faults), Iterable):
-        raise _no_fault(faults)
+        raise _not_a_fault(faults)
     whole = Fault()
     for each in faults:
         whole |= each
     return whole
 
 
-def _no_fault(given: object) -> MisuseError:
+def _not_a_fault(given: object) -> MisuseError:
     kind = type(given).__name__
     return MisuseError(
         f"a {kind} is not a fault: call a function of testing.faults, such as faults.cut(at=17)"

@@ -12,15 +12,15 @@ from tokenstream.errors import MisuseError, StreamError
 from tokenstream.relay._encoders import create
 from tokenstream.relay._encoders.encoder import to_json_bytes
 from tokenstream.testing._faults.base import fault
-from tokenstream.testing._recordings.frames import frames_of, framing_of, sniffed_framing
+from tokenstream.testing._recordings.frames import detect_framing, frames_of, framing_of
 from tokenstream.testing._recordings.places import (
     Edit,
-    changed,
-    divided,
+    divide,
     place_of,
+    replace_arrivals,
     span_of,
     spans_of,
-    spliced,
+    splice,
 )
 from tokenstream.testing._recordings.recording import Arrival
 from tokenstream.testing._scripts.checks import check_kind
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _BOM = b"\xef\xbb\xbf"
 _LONE_LF = re.compile(rb"(?<!\r)\n")
-_BEHIND: dict[Framing | None, tuple[bytes, ...]] = {
+_DELIMITERS: dict[Framing | None, tuple[bytes, ...]] = {
     "sse": (b"\n\n", b"\r\n\r\n", b"\r\r"),
     "ndjson": (b"\n",),
 }
@@ -77,7 +77,7 @@ def garble(
     new = bytes(byte ^ chance.randint(1, 255) for byte in old) if data is None else data
     # One edit for each byte, so that no chunk boundary moves.
     edits = [Edit(place + index, place + index + 1, new[index : index + 1]) for index in range(len(old))]
-    return spliced(recording, edits)
+    return splice(recording, edits)
 
 
 @fault
@@ -98,7 +98,7 @@ def bad_json(recording: Recording, *, event: int | None = None) -> Recording:
         raise MisuseError(
             f"event {index + 1} of {recording.name!r} holds no JSON object that could be broken"
         )
-    return spliced(recording, [Edit(brace, brace + 1, b"!")])
+    return splice(recording, [Edit(brace, brace + 1, b"!")])
 
 
 @fault
@@ -114,10 +114,13 @@ def duplicate(recording: Recording, *, event: int | None = None) -> Recording:
     index, spans = span_of(recording, event)
     begin, end = spans[index]
     again = recording.body[begin:end]
-    framing = _framing(recording)
+    framing = _detect_framing(recording)
     if framing == "json":
         again = b"," + again
-    return spliced(recording, [Edit(end, end, again if _is_ended(again, framing) else _end(framing) + again)])
+    return splice(
+        recording,
+        [Edit(end, end, again if _has_delimiter(again, framing) else _delimiter_of(framing) + again)],
+    )
 
 
 @fault
@@ -145,16 +148,18 @@ def reorder(
         order = list(range(len(spans)))
         order[first], order[second] = order[second], order[first]
     elif events is None:
-        order = _shuffled(len(spans), seed)
+        order = _shuffle(len(spans), seed)
     else:
         raise MisuseError("pass `events` or `seed`, not both")
-    framing = _framing(recording)
+    framing = _detect_framing(recording)
     edits: list[Edit] = []
     for (begin, end), index in zip(spans, order, strict=True):
         data = recording.body[slice(*spans[index])]
         if data != recording.body[begin:end]:
-            edits.append(Edit(begin, end, data if _is_ended(data, framing) else data + _end(framing)))
-    return spliced(recording, edits)
+            edits.append(
+                Edit(begin, end, data if _has_delimiter(data, framing) else data + _delimiter_of(framing))
+            )
+    return splice(recording, edits)
 
 
 @fault
@@ -183,10 +188,10 @@ def error_event(
     check_kind(kind)
     place = place_of(recording, at, event)
     ends = [0, *(span.end for span in spans_of(recording))]
-    border = next((end for end in ends if end >= place), ends[-1])
-    data = _failure(recording, kind, message, code, first=not border)
-    ended = changed(recording, divided(recording, border)[0], breaks=None)
-    return spliced(ended, [Edit(border, border, data)])
+    boundary = next((end for end in ends if end >= place), ends[-1])
+    data = _write_error_event(recording, kind, message, code, first=not boundary)
+    ended = replace_arrivals(recording, divide(recording, boundary)[0], breaks=None)
+    return splice(ended, [Edit(boundary, boundary, data)])
 
 
 @fault
@@ -199,8 +204,8 @@ def no_done(recording: Recording) -> Recording:
     index, spans = span_of(recording, -1)
     begin, end = spans[-1]
     # In an array, the comma before the element goes with it.
-    begin = spans[index - 1].end if index and _framing(recording) == "json" else begin
-    return spliced(recording, [Edit(begin, end, b"")], breaks=None)
+    begin = spans[index - 1].end if index and _detect_framing(recording) == "json" else begin
+    return splice(recording, [Edit(begin, end, b"")], breaks=None)
 
 
 @fault
@@ -210,8 +215,8 @@ def crlf(recording: Recording) -> Recording:
     Raises:
         MisuseError: On replay, if the body is not text in lines.
     """
-    _only_text(recording)
-    return spliced(recording, [Edit(*found.span(), b"\r\n") for found in _LONE_LF.finditer(recording.body)])
+    _require_text(recording)
+    return splice(recording, [Edit(*found.span(), b"\r\n") for found in _LONE_LF.finditer(recording.body)])
 
 
 @fault
@@ -221,8 +226,8 @@ def bom(recording: Recording) -> Recording:
     Raises:
         MisuseError: On replay, if the body is not text.
     """
-    _only_text(recording)
-    return spliced(recording, [Edit(0, 0, _BOM)])
+    _require_text(recording)
+    return splice(recording, [Edit(0, 0, _BOM)])
 
 
 @fault
@@ -248,62 +253,62 @@ def heartbeat(
         ...     print(error.limit)
         idle_content
     """
-    if _framing(recording) != "sse":
+    if _detect_framing(recording) != "sse":
         raise MisuseError(f"{recording.name!r} is not an SSE stream: nothing else has comments")
     if "\n" in comment or "\r" in comment:
         raise MisuseError("comment= is a text of one line: another line of it would be data")
     if seconds is not None and not seconds > 0:
         raise MisuseError(f"seconds={seconds!r} is invalid: a heartbeat comes after more than 0 seconds")
     said = b": %b\n\n" % comment.encode()
-    borders = _borders(recording)
+    boundaries = _find_boundaries(recording)
     if seconds is None:
-        return spliced(recording, [Edit(border, border, said) for border in borders if border])
+        return splice(recording, [Edit(boundary, boundary, said) for boundary in boundaries if boundary])
     if recording.breaks == "stall":
         raise MisuseError(
             f"{recording.name!r} stalls for ever, and there would be no end of heartbeats: give the stall "
             "some seconds"
         )
     made: list[Arrival] = []
-    place, before, whole = 0, 0.0, set(borders)
+    place, before, whole = 0, 0.0, set(boundaries)
     for at, data in recording.arrivals:
         if place in whole:
             beats = math.ceil((at - before) / seconds) - 1
             made += [Arrival(before + number * seconds, said) for number in range(1, beats + 1)]
         made.append(Arrival(at, data))
         place, before = place + len(data), at
-    return changed(recording, made)
+    return replace_arrivals(recording, made)
 
 
-def _borders(recording: Recording) -> list[int]:
+def _find_boundaries(recording: Recording) -> list[int]:
     """Return the offsets where a comment may be put: the beginning, and after each complete event."""
-    borders = [0]
+    boundaries = [0]
     for frame in frames_of(recording):
-        borders.append(borders[-1] + len(frame))
-    frame = recording.body[borders[-2] :] if len(borders) > 1 else b""
-    return borders if _is_ended(frame, "sse") else borders[:-1]
+        boundaries.append(boundaries[-1] + len(frame))
+    frame = recording.body[boundaries[-2] :] if len(boundaries) > 1 else b""
+    return boundaries if _has_delimiter(frame, "sse") else boundaries[:-1]
 
 
-def _framing(recording: Recording) -> Framing | None:
+def _detect_framing(recording: Recording) -> Framing | None:
     return None if recording.messages else framing_of(recording)
 
 
-def _only_text(recording: Recording) -> None:
-    if _framing(recording) not in {"sse", "ndjson", "json"}:
+def _require_text(recording: Recording) -> None:
+    if _detect_framing(recording) not in {"sse", "ndjson", "json"}:
         raise MisuseError(f"the body of {recording.name!r} is not text in lines")
 
 
-def _is_ended(event: bytes, framing: Framing | None) -> bool:
+def _has_delimiter(event: bytes, framing: Framing | None) -> bool:
     """True if an event ends with its delimiter, so that another may follow."""
-    ends = _BEHIND.get(framing)
+    ends = _DELIMITERS.get(framing)
     return ends is None or event.endswith(ends)
 
 
-def _end(framing: Framing | None) -> bytes:
+def _delimiter_of(framing: Framing | None) -> bytes:
     """Return the delimiter that ends an event."""
-    return _BEHIND[framing][0] if framing in _BEHIND else b""
+    return _DELIMITERS[framing][0] if framing in _DELIMITERS else b""
 
 
-def _failure(
+def _write_error_event(
     recording: Recording, kind: ErrorKind, message: str | None, code: str | None, *, first: bool
 ) -> bytes:
     """Return the bytes of an error event in the recording's format and framing.
@@ -315,10 +320,10 @@ def _failure(
         code: The provider's code, or None.
         first: True if nothing precedes the event.
     """
-    format = _format_of(recording)
-    framing = _framing(recording)
+    format = _detect_format(recording)
+    framing = _detect_framing(recording)
     sent = b"".join(create(format).failure(kind, message, code=code))
-    if recording.messages or sniffed_framing(sent) == framing != "json":
+    if recording.messages or detect_framing(sent) == framing != "json":
         return sent
     if framing not in _AROUND:
         raise MisuseError(f"{recording.name!r} has no events, and an error has no place among them")
@@ -331,7 +336,7 @@ def _failure(
     return b"[" + said.removeprefix(before) if framing == "json" and first else said
 
 
-def _format_of(recording: Recording) -> str:
+def _detect_format(recording: Recording) -> str:
     if recording.format is not None:
         return recording.format
     with recording.replaced(breaks=None).stream() as stream, suppress(StreamError):
@@ -344,7 +349,7 @@ def _format_of(recording: Recording) -> str:
     return stream.format
 
 
-def _shuffled(size: int, seed: int) -> list[int]:
+def _shuffle(size: int, seed: int) -> list[int]:
     """Return a random order of `size` items that differs from the sorted one; `size` is at least 2."""
     order = list(range(size))
     random.Random(seed).shuffle(order)  # noqa: S311 - no secret

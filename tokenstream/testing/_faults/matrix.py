@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from tokenstream.errors import MisuseError
 from tokenstream.testing import faults
-from tokenstream.testing._recordings.cut_places import recording_of
-from tokenstream.testing._recordings.places import divided, ends_of
+from tokenstream.testing._recordings.cut_places import as_recording
+from tokenstream.testing._recordings.places import divide, ends_of
 from tokenstream.testing._recordings.recording import Recording
 
 if TYPE_CHECKING:
@@ -63,11 +63,11 @@ def every_cut(
     apart: object = every
     if type(apart) is not int or apart < 1:
         raise MisuseError(f"every={every!r} is invalid: cuts are 1 or more bytes apart")
-    whole = recording_of(recording).replaced()
+    whole = as_recording(recording).replaced()
     broken = how != "cut"
     if whole.messages:
-        borders = [0, *ends_of(whole)]
-        return _Cuts(whole, borders[: None if broken else -1][::every], how)
+        boundaries = [0, *ends_of(whole)]
+        return _Cuts(whole, boundaries[: None if broken else -1][::every], how)
     return _Cuts(whole, range(0, len(whole.body) + broken, every), how)
 
 
@@ -85,11 +85,11 @@ def fault_matrix(recording: Playable) -> Sequence[Recording]:
         script in text with cut(event=1)
         script in text with cut(at=0.5)
     """
-    whole = recording_of(recording)
+    whole = as_recording(recording)
     return tuple(
         broken.replaced(name=f"{whole.name} with {fault.name}")
-        for fault in _faults_for(whole)
-        if (broken := _with(whole, fault)) is not None
+        for fault in _choose_faults(whole)
+        if (broken := _apply_fault(whole, fault)) is not None
     )
 
 
@@ -110,7 +110,7 @@ class _Cuts(Sequence[Recording]):
 
     def before(self, place: int) -> list[Arrival]:
         """Return the chunks before an offset."""
-        return divided(self.whole, place, self._ends)[0]
+        return divide(self.whole, place, self._ends)[0]
 
     def __len__(self) -> int:
         return len(self._places)
@@ -152,29 +152,29 @@ class _Cut(Recording):
         return Recording(**{**own, **others})
 
 
-def _each_time(find: Callable[[_Cuts, int], object]) -> property:
+def _computed(find: Callable[[_Cuts, int], object]) -> property:
     """Return an attribute of a cut that is computed on each access and never stored."""
     return property(lambda cut: find(cut.cuts, cut.place))
 
 
-def _as_of_the_whole(name: str) -> property:
-    return _each_time(lambda cuts, _: getattr(cuts.whole, name))
+def _from_whole(name: str) -> property:
+    return _computed(lambda cuts, _: getattr(cuts.whole, name))
 
 
 _FOUND = {
-    **{field.name: _as_of_the_whole(field.name) for field in fields(Recording)},
-    "name": _each_time(lambda cuts, place: f"{cuts.whole.name} {_HOWS[cuts.how][0]} at byte {place}"),
-    "breaks": _each_time(lambda cuts, _: _HOWS[cuts.how][1]),
-    "arrivals": _each_time(lambda cuts, place: tuple(cuts.before(place))),
-    "body": _each_time(lambda cuts, place: b"".join(data for _, data in cuts.before(place))),
-    "_datas": _each_time(lambda cuts, place: [data for _, data in cuts.before(place)]),
+    **{field.name: _from_whole(field.name) for field in fields(Recording)},
+    "name": _computed(lambda cuts, place: f"{cuts.whole.name} {_HOWS[cuts.how][0]} at byte {place}"),
+    "breaks": _computed(lambda cuts, _: _HOWS[cuts.how][1]),
+    "arrivals": _computed(lambda cuts, place: tuple(cuts.before(place))),
+    "body": _computed(lambda cuts, place: b"".join(data for _, data in cuts.before(place))),
+    "_datas": _computed(lambda cuts, place: [data for _, data in cuts.before(place)]),
 }
 """Attributes of a cut: a few of its own, the others from the whole recording."""
 for _name, _found in _FOUND.items():
     setattr(_Cut, _name, _found)
 
 
-def _with(recording: Recording, fault: Fault) -> Recording | None:
+def _apply_fault(recording: Recording, fault: Fault) -> Recording | None:
     """Return a copy of a recording with a fault; None if the fault has no place in it."""
     try:
         return fault(recording)
@@ -182,7 +182,7 @@ def _with(recording: Recording, fault: Fault) -> Recording | None:
         return None
 
 
-def _faults_for(recording: Recording) -> Iterator[Fault]:
+def _choose_faults(recording: Recording) -> Iterator[Fault]:
     """Yield faults placed to suit a recording; some of them may have no place in it."""
     letter = _LETTER.search(recording.body)
     yield from _ENDS

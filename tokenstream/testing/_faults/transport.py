@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, cast
 
 from tokenstream.errors import MisuseError
 from tokenstream.testing._faults.base import fault
-from tokenstream.testing._recordings.places import changed, divided, ends_of, place_of, with_borders
+from tokenstream.testing._recordings.places import (
+    divide,
+    ends_of,
+    place_of,
+    replace_arrivals,
+    with_boundaries,
+)
 from tokenstream.testing._recordings.recording import Arrival
 
 if TYPE_CHECKING:
@@ -38,7 +44,7 @@ def cut(recording: Recording, *, at: float | None = None, event: int | None = No
         >>> Recording.of([b"data: Hello\n\n"]).with_fault(faults.cut(at=9)).body
         b'data: Hel'
     """
-    return changed(recording, divided(recording, place_of(recording, at, event))[0], breaks=None)
+    return replace_arrivals(recording, divide(recording, place_of(recording, at, event))[0], breaks=None)
 
 
 @fault
@@ -52,7 +58,7 @@ def close(recording: Recording, *, at: float | None = None, event: int | None = 
     Raises:
         MisuseError: On replay, if the body has no such place.
     """
-    return changed(recording, divided(recording, place_of(recording, at, event))[0], breaks="close")
+    return replace_arrivals(recording, divide(recording, place_of(recording, at, event))[0], breaks="close")
 
 
 @fault
@@ -66,7 +72,7 @@ def reset(recording: Recording, *, at: float | None = None, event: int | None = 
     Raises:
         MisuseError: On replay, if the body has no such place.
     """
-    return changed(recording, divided(recording, place_of(recording, at, event))[0], breaks="reset")
+    return replace_arrivals(recording, divide(recording, place_of(recording, at, event))[0], breaks="reset")
 
 
 @fault
@@ -94,11 +100,11 @@ def stall(
         >>> stream.final().text, stream.metrics.gaps.max
         ('Hello', 90.0)
     """
-    before, behind = divided(recording, place_of(recording, at, event))
-    _check("seconds", seconds)
+    before, behind = divide(recording, place_of(recording, at, event))
+    _check_number("seconds", seconds)
     if seconds == math.inf:
-        return changed(recording, before, breaks="stall")
-    return changed(recording, [*before, *(Arrival(came + seconds, data) for came, data in behind)])
+        return replace_arrivals(recording, before, breaks="stall")
+    return replace_arrivals(recording, [*before, *(Arrival(came + seconds, data) for came, data in behind)])
 
 
 @fault
@@ -118,8 +124,8 @@ def slow(recording: Recording, seconds: float = 0.0, *, factor: float = 1.0) -> 
         >>> [arrival.at for arrival in dripping.arrivals]
         [0.5, 1.0, 1.5]
     """
-    _check("seconds", seconds, most=math.inf)
-    _check("factor", factor, most=math.inf)
+    _check_number("seconds", seconds, most=math.inf)
+    _check_number("factor", factor, most=math.inf)
     return recording.replaced(
         arrivals=tuple(
             Arrival(at * factor + seconds * number, data)
@@ -146,7 +152,7 @@ def split_utf8(recording: Recording) -> Recording:
         raise MisuseError(
             f"the body of {recording.name!r} has no character of several bytes: nothing can be split"
         )
-    return with_borders(recording, sorted({*found, *ends_of(recording)}))
+    return with_boundaries(recording, sorted({*found, *ends_of(recording)}))
 
 
 @fault
@@ -174,7 +180,7 @@ def gzipped(recording: Recording) -> Recording:
     return recording.replaced(arrivals=tuple(arrivals), headers=headers)
 
 
-def _check(name: str, number: float, *, most: float | None = None) -> None:
+def _check_number(name: str, number: float, *, most: float | None = None) -> None:
     """Refuse a number of seconds, or a factor, that is negative, NaN or too large.
 
     Args:

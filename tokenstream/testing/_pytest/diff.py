@@ -56,7 +56,7 @@ def differences(
     return report.lines[:_MOST_LINES] + ["… and more"] * (len(report.lines) > _MOST_LINES)
 
 
-def speaks_of_answers(value: object) -> bool:
+def holds_answers(value: object) -> bool:
     """Tell whether a value is a message, an event, a recording or a piece of one; or holds some."""
     if isinstance(value, dict):
         value = list(cast("dict[object, object]", value).values())
@@ -84,107 +84,113 @@ class _Report:
             return
         before = len(self.lines)
         if type(left) is not type(right):
-            self._unlike(path, left, right)
+            self._show_types(path, left, right)
             return
         compare = next(compare for kind, compare in self._kinds if isinstance(left, kind))
         compare(self, path, left, right)
         if len(self.lines) == before:
-            self._values(path, left, right)
+            self._show_values(path, left, right)
 
     # -- by kind -----------------------------------------------------------------
 
-    def _texts(self, path: str, left: str, right: str) -> None:
+    def _compare_texts(self, path: str, left: str, right: str) -> None:
         if max(len(left), len(right)) > _SHORT:
-            self._part(path, left, right, "character", _spelled)
+            self._show_parting(path, left, right, "character", _spell_text)
 
-    def _bodies(self, path: str, left: bytes, right: bytes) -> None:
-        place = _parting(left, right)
+    def _compare_bodies(self, path: str, left: bytes, right: bytes) -> None:
+        place = _find_parting(left, right)
         # The next event begins after the last blank line that both bodies share.
         event = left.count(b"\n\n", 0, place) + 1
         of_sse = b"\n\n" in left or b"\n\n" in right
-        self._part(path, left, right, f"event {event}, byte" if of_sse else "byte", _spelled_bytes)
+        self._show_parting(path, left, right, f"event {event}, byte" if of_sse else "byte", _spell_bytes)
 
-    def _part(self, path: str, left: TextT, right: TextT, unit: str, spelled: Callable[[TextT], str]) -> None:
-        place = _parting(left, right)
+    def _show_parting(
+        self, path: str, left: TextT, right: TextT, unit: str, spelled: Callable[[TextT], str]
+    ) -> None:
+        place = _find_parting(left, right)
         begin, end = max(0, place - _BEFORE), place + _AFTER
         opening = "…'" if begin else "'"
-        self.lines.append(f"{_at(path)}: they part at {unit} {place:,} (of {len(left):,} and {len(right):,})")
+        self.lines.append(
+            f"{_name_place(path)}: they part at {unit} {place:,} (of {len(left):,} and {len(right):,})"
+        )
         for margin, text in ((self._left, left), (self._right, right)):
             closing = "'…" if end < len(text) else "'"
             self.lines.append(f"{margin}{opening}{spelled(text[begin:end])}{closing}")
         self.lines.append(" " * len(f"{self._left}{opening}{spelled(left[begin:place])}") + "^")
 
-    def _recordings(self, path: str, left: Recording, right: Recording) -> None:
+    def _compare_recordings(self, path: str, left: Recording, right: Recording) -> None:
         for each in fields(left):
             if each.name != "arrivals":
-                self.compare(_joined(path, each.name), getattr(left, each.name), getattr(right, each.name))
+                self.compare(_join_path(path, each.name), getattr(left, each.name), getattr(right, each.name))
         if left.body != right.body:
-            self.compare(_joined(path, "body"), left.body, right.body)
+            self.compare(_join_path(path, "body"), left.body, right.body)
             return
         sizes = [[len(data) for _, data in each.arrivals] for each in (left, right)]
         times = [[at for at, _ in each.arrivals] for each in (left, right)]
         if sizes[0] != sizes[1]:
-            self._values(_joined(path, "chunks (their sizes)"), *sizes)
+            self._show_values(_join_path(path, "chunks (their sizes)"), *sizes)
         elif times[0] != times[1]:
-            self._values(_joined(path, "arrivals (their times)"), *times)
+            self._show_values(_join_path(path, "arrivals (their times)"), *times)
 
-    def _fields(self, path: str, left: object, right: object) -> None:
-        for name in _fields_of(left):
-            self.compare(_joined(path, name), getattr(left, name), getattr(right, name))
+    def _compare_fields(self, path: str, left: object, right: object) -> None:
+        for name in _list_fields(left):
+            self.compare(_join_path(path, name), getattr(left, name), getattr(right, name))
 
-    def _mappings(self, path: str, left: Mapping[object, object], right: Mapping[object, object]) -> None:
+    def _compare_mappings(
+        self, path: str, left: Mapping[object, object], right: Mapping[object, object]
+    ) -> None:
         for key, value in left.items():
             if key in right:
                 self.compare(f"{path}[{key!r}]", value, right[key])
             else:
-                self._alone(f"{path}[{key!r}]", value, 0)
+                self._show_single(f"{path}[{key!r}]", value, 0)
         for key, value in right.items():
             if key not in left:
-                self._alone(f"{path}[{key!r}]", value, 1)
+                self._show_single(f"{path}[{key!r}]", value, 1)
 
-    def _lists(self, path: str, left: Sequence[object], right: Sequence[object]) -> None:
-        for left_begin, left_end, right_begin, right_end in _matched(left, right):
+    def _compare_lists(self, path: str, left: Sequence[object], right: Sequence[object]) -> None:
+        for left_begin, left_end, right_begin, right_end in _match_ranges(left, right):
             both = min(left_end - left_begin, right_end - right_begin)
             for offset in range(both):
                 at, other = left_begin + offset, right_begin + offset
                 place = f"{path}[{at}]" if at == other else f"{path}[{at} and {other}]"
                 self.compare(place, left[at], right[other])
             for at in range(left_begin + both, left_end):
-                self._alone(f"{path}[{at}]", left[at], 0)
+                self._show_single(f"{path}[{at}]", left[at], 0)
             for at in range(right_begin + both, right_end):
-                self._alone(f"{path}[{at}]", right[at], 1)
+                self._show_single(f"{path}[{at}]", right[at], 1)
 
     # -- lines -------------------------------------------------------------------
 
-    def _values(self, path: str, left: object, right: object) -> None:
-        shown = _short(left), _short(right)
+    def _show_values(self, path: str, left: object, right: object) -> None:
+        shown = _shorten(left), _shorten(right)
         if max(map(len, shown)) > _IN_LINE:
-            self.lines += [f"{_at(path)}:", f"{self._left}{shown[0]}", f"{self._right}{shown[1]}"]
+            self.lines += [f"{_name_place(path)}:", f"{self._left}{shown[0]}", f"{self._right}{shown[1]}"]
         else:
             told = ", ".join(f"{name} {value}" for name, value in zip(self._names, shown, strict=True))
-            self.lines.append(f"{_at(path)}: {told}")
+            self.lines.append(f"{_name_place(path)}: {told}")
 
-    def _unlike(self, path: str, left: object, right: object) -> None:
+    def _show_types(self, path: str, left: object, right: object) -> None:
         kinds = f"of two types, {type(left).__name__} and {type(right).__name__}"
         told = left is not None and right is not None
-        self._values(f"{_at(path)} ({kinds})" if told else path, left, right)
+        self._show_values(f"{_name_place(path)} ({kinds})" if told else path, left, right)
 
-    def _alone(self, path: str, value: object, side: int) -> None:
-        self.lines.append(f"{_at(path)}: only {self._names[side]} has {_short(value)}")
+    def _show_single(self, path: str, value: object, side: int) -> None:
+        self.lines.append(f"{_name_place(path)}: only {self._names[side]} has {_shorten(value)}")
 
     _kinds: ClassVar[tuple[tuple[Any, Callable[..., None]], ...]] = (
-        (str, _texts),
-        (bytes, _bodies),
-        (Recording, _recordings),
-        (BaseModel, _fields),
-        (Mapping, _mappings),
-        (list, _lists),
-        (tuple, _lists),
-        (object, _fields),
+        (str, _compare_texts),
+        (bytes, _compare_bodies),
+        (Recording, _compare_recordings),
+        (BaseModel, _compare_fields),
+        (Mapping, _compare_mappings),
+        (list, _compare_lists),
+        (tuple, _compare_lists),
+        (object, _compare_fields),
     )
 
 
-def _fields_of(value: object) -> list[str]:
+def _list_fields(value: object) -> list[str]:
     if isinstance(value, BaseModel):
         return list(type(value).model_fields)
     if is_dataclass(value):
@@ -192,7 +198,7 @@ def _fields_of(value: object) -> list[str]:
     return []
 
 
-def _matched(left: Sequence[object], right: Sequence[object]) -> Sequence[Sequence[int]]:
+def _match_ranges(left: Sequence[object], right: Sequence[object]) -> Sequence[Sequence[int]]:
     """Return the ranges to compare: begin and end on the left, begin and end on the right."""
     if max(len(left), len(right)) > _MOST_MATCHED:
         return [(0, len(left), 0, len(right))]
@@ -201,7 +207,7 @@ def _matched(left: Sequence[object], right: Sequence[object]) -> Sequence[Sequen
     return [stretch for _, *stretch in matcher.get_opcodes()]
 
 
-def _parting(left: Sequence[object], right: Sequence[object]) -> int:
+def _find_parting(left: Sequence[object], right: Sequence[object]) -> int:
     """Return the index of the first difference between two sequences."""
     for place, (one, other) in enumerate(zip(left, right, strict=False)):
         if one != other:
@@ -209,15 +215,15 @@ def _parting(left: Sequence[object], right: Sequence[object]) -> int:
     return min(len(left), len(right))
 
 
-def _joined(path: str, name: str) -> str:
+def _join_path(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def _at(path: str) -> str:
+def _name_place(path: str) -> str:
     return path or "the value"
 
 
-def _short(value: object) -> str:
+def _shorten(value: object) -> str:
     told = repr(value)
     if len(told) <= _MOST_SHOWN:
         return told
@@ -225,10 +231,10 @@ def _short(value: object) -> str:
     return f"{told[:half]} … {told[-half:]}"
 
 
-def _spelled(text: str) -> str:
+def _spell_text(text: str) -> str:
     """Write a text as in a program, character by character."""
     return "".join(["\\'" if each == "'" else repr(each)[1:-1] for each in text])
 
 
-def _spelled_bytes(data: bytes) -> str:
+def _spell_bytes(data: bytes) -> str:
     return "".join([repr(data[at : at + 1])[2:-1] for at in range(len(data))])

@@ -34,7 +34,7 @@ def record_anew(source: Callable[[], object], path: Path, **options: Any) -> Non
     # Several processes may run the tests and record the same stream at once.
     new = path.with_name(f"new-{os.getpid()}-{path.name}")
     try:
-        _record(source, partial(_recorded, path=new, **options))
+        _record(source, partial(_record_opened, path=new, **options))
         new.replace(path)
     finally:
         new.unlink(missing_ok=True)
@@ -42,25 +42,25 @@ def record_anew(source: Callable[[], object], path: Path, **options: Any) -> Non
 
 def _record(source: Callable[[], object], noted: Callable[[object], Any]) -> None:
     if inspect.iscoroutinefunction(source):
-        run_apart(partial(_aread, source, noted))
+        run_apart(partial(_record_async, source, noted))
         return
     opened = source()
     if any(hasattr(opened, name) for name in _ASYNCHRONOUS):
-        run_apart(partial(_aread, lambda: opened, noted))
+        run_apart(partial(_record_async, lambda: opened, noted))
         return
     recorded = noted(opened)
     with recorded if isinstance(recorded, Stream) else Stream(recorded) as stream:
         stream.final()
 
 
-async def _aread(source: Callable[[], object], noted: Callable[[object], Any]) -> None:
+async def _record_async(source: Callable[[], object], noted: Callable[[object], Any]) -> None:
     opened = source()
     recorded = noted(await opened if inspect.isawaitable(opened) else opened)
     async with recorded if isinstance(recorded, AsyncStream) else AsyncStream(recorded) as stream:
         await stream.final()
 
 
-def _recorded(opened: object, *, path: Path, **options: Any) -> Any:  # noqa: ANN401 - what the source is, or stands for
+def _record_opened(opened: object, *, path: Path, **options: Any) -> Any:  # noqa: ANN401 - what the source is, or stands for
     from tokenstream.testing._record.record import record
 
     return record(opened, path, overwrite=True, **options)

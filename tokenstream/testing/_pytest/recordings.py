@@ -35,7 +35,7 @@ _RECORDED = pytest.StashKey[set[Path]]()
 """Files recorded in this session, so that each is recorded once."""
 
 
-def find(request: pytest.FixtureRequest) -> Recording:
+def find_recording(request: pytest.FixtureRequest) -> Recording:
     """Return the recording named by a test's marker; with --record-streams, record it first."""
     marker = request.node.get_closest_marker("recording")
     if marker is None:
@@ -46,13 +46,13 @@ def find(request: pytest.FixtureRequest) -> Recording:
             "its marker `recording` takes one name: the recording's file; a Recording or a Script is given "
             'by @pytest.mark.parametrize("recording", […])',
         )
-    places = _places(request, marker.args[0])
+    places = _list_places(request, marker.args[0])
     path = next((place for place in places if place.is_file()), None)
     if request.config.getoption("--record-streams"):
         path = path or places[-1]
         _record(request, marker, path)
     if path is None:
-        looked = "".join(f"\n  {_shown(request, place)}" for place in places)
+        looked = "".join(f"\n  {_write_path(request, place)}" for place in places)
         opens = (
             "" if "source" in marker.kwargs else "give the marker a source= that opens the live stream, and "
         )
@@ -67,7 +67,7 @@ def find(request: pytest.FixtureRequest) -> Recording:
         _fail(request, f"its recording cannot be read: {error}")
 
 
-def played(request: pytest.FixtureRequest, play: Callable[..., StreamT]) -> StreamT:
+def play_recording(request: pytest.FixtureRequest, play: Callable[..., StreamT]) -> StreamT:
     """Call `play` with the options of the test's marker, and return the stream."""
     marker = request.node.get_closest_marker("recording")
     if marker is None:
@@ -80,7 +80,7 @@ def played(request: pytest.FixtureRequest, play: Callable[..., StreamT]) -> Stre
         _fail(request, f"its marker `recording` has an invalid option: {error}")
 
 
-def _places(request: pytest.FixtureRequest, name: str | os.PathLike[str]) -> list[Path]:
+def _list_places(request: pytest.FixtureRequest, name: str | os.PathLike[str]) -> list[Path]:
     """Return the paths at which to look for a recording; a new one is written to the last."""
     beside = request.path.parent
     folders = [beside, beside / _FOLDER]
@@ -118,7 +118,7 @@ def _record(request: pytest.FixtureRequest, marker: pytest.Mark, path: Path) -> 
     recorded.add(path)
 
 
-def _shown(request: pytest.FixtureRequest, path: Path) -> str:
+def _write_path(request: pytest.FixtureRequest, path: Path) -> str:
     root = request.config.rootpath
     return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
 

@@ -51,9 +51,9 @@ def note_httpx(response: Any, notes: Notes) -> None:  # noqa: ANN401 - httpx's o
     if can_be_shown(response):
         show(response, notes)
     elif hasattr(response, "_content"):
-        _note_at_hand(from_response(response), notes)
+        _note_complete(from_response(response), notes)
     else:
-        raise _read_before(response)
+        raise _already_read(response)
 
 
 def _method_of(response: Any) -> str:  # noqa: ANN401 - httpx's, httpx2's or of requests
@@ -64,7 +64,7 @@ def _method_of(response: Any) -> str:  # noqa: ANN401 - httpx's, httpx2's or of 
         return ""
 
 
-def _note_at_hand(source: SyncSource, notes: Notes) -> None:
+def _note_complete(source: SyncSource, notes: Notes) -> None:
     notes.opened(source.head, source.coding)
     for chunk in source.chunks:
         if chunk:
@@ -72,7 +72,7 @@ def _note_at_hand(source: SyncSource, notes: Notes) -> None:
     notes.end()
 
 
-def _read_before(response: object) -> MisuseError:
+def _already_read(response: object) -> MisuseError:
     return MisuseError(f"{named(response)} was read or closed before; record it before that")
 
 
@@ -83,7 +83,7 @@ def _note_requests(response: Any, notes: Notes) -> None:  # noqa: ANN401 - of re
     notes.method = _method_of(response)
     source = from_requests(response)
     if was_read(response):
-        _note_at_hand(source, notes)
+        _note_complete(source, notes)
     else:
         _note_reads(response.raw, source, notes)
 
@@ -91,7 +91,7 @@ def _note_requests(response: Any, notes: Notes) -> None:  # noqa: ANN401 - of re
 def _note_urllib3(response: Any, notes: Notes) -> None:  # noqa: ANN401 - of urllib3
     source = from_urllib3(response)
     if was_read(response):
-        _note_at_hand(source, notes)
+        _note_complete(source, notes)
     else:
         _note_reads(response, source, notes)
 
@@ -139,7 +139,7 @@ class _Reads:
             if (not data and amount != 0) or (own.__name__ == "read" and (amount is None or amount < 0)):
                 self._notes.end()
 
-        return self._noting(own, note)
+        return self._wrap(own, note)
 
     def read_into(self, own: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap a method that fills a buffer."""
@@ -150,15 +150,15 @@ class _Reads:
             elif len(args[0]):
                 self._notes.end()
 
-        return self._noting(own, note)
+        return self._wrap(own, note)
 
-    def _noting(self, own: Callable[..., Any], note: Callable[[Any, Any, Any], None]) -> Callable[..., Any]:
+    def _wrap(self, own: Callable[..., Any], note: Callable[[Any, Any, Any], None]) -> Callable[..., Any]:
         """Wrap a method so that its result is noted, unless another wrapped method calls it."""
 
         def call(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - what it takes and gives
             if self._inside:
                 return own(*args, **options)
-            given = self._done(own, args, options)
+            given = self._run_method(own, args, options)
             note(given, args, options)
             return given
 
@@ -170,14 +170,14 @@ class _Reads:
         def read_chunked(*args: Any, **options: Any) -> Iterator[Any]:  # noqa: ANN401 - as it takes
             chunks = own(*args, **options)
             plain = bool(options.get("decode_content", args[1] if len(args) > 1 else None))
-            while (chunk := self._done(next, (chunks, None), {})) is not None:
+            while (chunk := self._run_method(next, (chunks, None), {})) is not None:
                 self._notes.see(chunk, plain=plain)
                 yield chunk
             self._notes.end()
 
         return read_chunked
 
-    def to_the_end(self, own: Callable[..., Any]) -> Callable[..., Any]:
+    def iterate_to_end(self, own: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap a generator method that reads through other methods, up to the end."""
 
         def stream(*args: Any, **options: Any) -> Iterator[Any]:  # noqa: ANN401 - as it takes
@@ -193,13 +193,13 @@ class _Reads:
             try:
                 own()
             finally:
-                # After a failed read urllib3 closes first; `_done` then reports the failure.
+                # After a failed read urllib3 closes first; `_run_method` then reports the failure.
                 if not self._inside:
                     self._notes.stop()
 
         return close
 
-    def _done(self, own: Callable[..., Any], args: Any, options: Any) -> Any:  # noqa: ANN401 - as the method
+    def _run_method(self, own: Callable[..., Any], args: Any, options: Any) -> Any:  # noqa: ANN401 - as the method
         self._inside = True
         try:
             return own(*args, **options)
@@ -222,7 +222,7 @@ _REPLACED: dict[str, Callable[[_Reads, Any], Any]] = {
     "read_chunked": _Reads.iterate,
     "readinto": _Reads.read_into,
     "readline": _Reads.read,
-    "stream": _Reads.to_the_end,
+    "stream": _Reads.iterate_to_end,
 }
 
 
@@ -238,12 +238,12 @@ def _note_aiohttp(response: Any, notes: Notes) -> None:  # noqa: ANN401 - aiohtt
         notes.see(read)
         notes.end()
         return
-    response.content = _Content(response.content, notes)
+    response.content = _NotedContent(response.content, notes)
     for name in ("close", "release"):
-        setattr(response, name, _closing(getattr(response, name), notes))
+        setattr(response, name, _wrap_close(getattr(response, name), notes))
 
 
-def _closing(own: Callable[[], Any], notes: Notes) -> Callable[[], Any]:
+def _wrap_close(own: Callable[[], Any], notes: Notes) -> Callable[[], Any]:
     def close() -> Any:  # noqa: ANN401 - what aiohttp returns
         try:
             return own()
@@ -253,7 +253,7 @@ def _closing(own: Callable[[], Any], notes: Notes) -> Callable[[], Any]:
     return close
 
 
-class _Content:
+class _NotedContent:
     """Takes the place of an aiohttp response's body, and notes the bytes read from it.
 
     Args:
@@ -281,31 +281,31 @@ class _Content:
 
     async def read(self, n: int = -1) -> bytes:
         """Read at most `n` bytes; all of the body if `n` is negative."""
-        data: bytes = await self._awaited(self._content.read(n))
+        data: bytes = await self._await_read(self._content.read(n))
         self._note(data, over=n < 0 or (not data and n > 0))
         return data
 
     async def readany(self) -> bytes:
         """Read the bytes that have arrived."""
-        return self._noted(await self._awaited(self._content.readany()))
+        return self._note_some(await self._await_read(self._content.readany()))
 
     async def readline(self, **options: Any) -> bytes:  # noqa: ANN401 - as aiohttp
         """Read a line."""
-        return self._noted(await self._awaited(self._content.readline(**options)))
+        return self._note_some(await self._await_read(self._content.readline(**options)))
 
     async def readuntil(self, *args: Any, **options: Any) -> bytes:  # noqa: ANN401 - as aiohttp
         """Read up to a separator."""
-        return self._noted(await self._awaited(self._content.readuntil(*args, **options)))
+        return self._note_some(await self._await_read(self._content.readuntil(*args, **options)))
 
     async def readexactly(self, n: int) -> bytes:
         """Read exactly `n` bytes."""
-        data: bytes = await self._awaited(self._content.readexactly(n))
+        data: bytes = await self._await_read(self._content.readexactly(n))
         self._note(data, over=False)
         return data
 
     async def readchunk(self) -> tuple[bytes, bool]:
         """Read the bytes that have arrived of one transfer chunk."""
-        data, ended = await self._awaited(self._content.readchunk())
+        data, ended = await self._await_read(self._content.readchunk())
         self._note(data, over=not data and not ended)
         return data, ended
 
@@ -320,7 +320,7 @@ class _Content:
         left, self._left = self._left, b""
         return left
 
-    def _noted(self, data: bytes) -> bytes:
+    def _note_some(self, data: bytes) -> bytes:
         self._note(data, over=not data)
         return data
 
@@ -330,7 +330,7 @@ class _Content:
         if over:
             self._notes.end()
 
-    async def _awaited(self, read: Any) -> Any:  # noqa: ANN401 - what it gives
+    async def _await_read(self, read: Any) -> Any:  # noqa: ANN401 - what it gives
         try:
             return await read
         except EOFError as error:

@@ -44,16 +44,16 @@ def note_answers(client: Any, terms: Terms) -> None:  # noqa: ANN401 - of httpx 
         terms: Options of the recording.
     """
     hooks = _Hooks(terms)
-    asked, answered = (
-        (hooks.asked_async, hooks.answered_async)
+    note_request, note_response = (
+        (hooks.note_request_async, hooks.note_response_async)
         if hasattr(client, "aclose")
-        else (hooks.asked, hooks.answered)
+        else (hooks.note_request, hooks.note_response)
     )
     own = client.event_hooks
     client.event_hooks = {
         **own,
-        "request": [asked, *own.get("request", ())],
-        "response": [answered, *own.get("response", ())],
+        "request": [note_request, *own.get("request", ())],
+        "response": [note_response, *own.get("response", ())],
     }
 
 
@@ -65,14 +65,14 @@ class _Hooks:
         self._began: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
         """Time at which each request was sent."""
 
-    def asked(self, request: Any) -> None:  # noqa: ANN401 - httpx's or httpx2's
+    def note_request(self, request: Any) -> None:  # noqa: ANN401 - httpx's or httpx2's
         self._began[request] = self._terms.clock()
 
-    def answered(self, response: Any) -> None:  # noqa: ANN401 - httpx's or httpx2's
+    def note_response(self, response: Any) -> None:  # noqa: ANN401 - httpx's or httpx2's
         note_httpx(response, Notes(self._terms, began=self._began.get(response.request), bare=False))
 
-    async def asked_async(self, request: Any) -> None:  # noqa: ANN401 - httpx's or httpx2's
-        self.asked(request)
+    async def note_request_async(self, request: Any) -> None:  # noqa: ANN401 - httpx's or httpx2's
+        self.note_request(request)
 
-    async def answered_async(self, response: Any) -> None:  # noqa: ANN401 - httpx's or httpx2's
-        self.answered(response)
+    async def note_response_async(self, response: Any) -> None:  # noqa: ANN401 - httpx's or httpx2's
+        self.note_response(response)

@@ -21,16 +21,16 @@ Replacements: TypeAlias = "Mapping[Pattern, str | bytes]"
 """Replacement for each regular expression; `\\1` and `\\g<name>` in it refer to groups."""
 
 
-def compiled(replace: Replacements | None) -> list[tuple[re.Pattern[bytes], bytes]]:
+def compile_replacements(replace: Replacements | None) -> list[tuple[re.Pattern[bytes], bytes]]:
     """Return replacements with patterns and texts in bytes.
 
     Raises:
         MisuseError: A pattern is not a valid regular expression.
     """
-    return [(_compiled(pattern), _as_bytes(text)) for pattern, text in (replace or {}).items()]
+    return [(_compile_pattern(pattern), _as_bytes(text)) for pattern, text in (replace or {}).items()]
 
 
-def _compiled(pattern: Pattern) -> re.Pattern[bytes]:
+def _compile_pattern(pattern: Pattern) -> re.Pattern[bytes]:
     source, flags = pattern, 0
     if isinstance(pattern, re.Pattern):
         source, flags = pattern.pattern, pattern.flags & ~re.UNICODE
@@ -48,7 +48,9 @@ def _as_bytes(text: object) -> bytes:
     raise MisuseError(f"replace= maps patterns to replacements, str or bytes, and not {type(text).__name__}")
 
 
-def replaced(recording: Recording, replacements: Iterable[tuple[re.Pattern[bytes], bytes]]) -> Recording:
+def apply_replacements(
+    recording: Recording, replacements: Iterable[tuple[re.Pattern[bytes], bytes]]
+) -> Recording:
     """Return a recording with all matches replaced, in its body and its head.
 
     Args:
@@ -56,11 +58,11 @@ def replaced(recording: Recording, replacements: Iterable[tuple[re.Pattern[bytes
         replacements: Pairs of pattern and replacement, applied one after the other.
     """
     for pattern, text in replacements:
-        recording = _replaced(recording, pattern, text)
+        recording = _apply_one(recording, pattern, text)
     return recording
 
 
-def _replaced(recording: Recording, pattern: re.Pattern[bytes], text: bytes) -> Recording:
+def _apply_one(recording: Recording, pattern: re.Pattern[bytes], text: bytes) -> Recording:
     def in_head(value: str) -> str:
         found = pattern.sub(text, value.encode("utf-8", "surrogateescape"))
         return found.decode("utf-8", "surrogateescape")
@@ -78,20 +80,20 @@ def _replaced(recording: Recording, pattern: re.Pattern[bytes], text: bytes) -> 
     )
 
 
-def filtered(recording: Recording, filter: Filter) -> Recording:  # noqa: A002 - the user's word
+def apply_filter(recording: Recording, filter: Filter) -> Recording:  # noqa: A002 - the user's word
     """Return a recording with its body passed through a function."""
     old, returned = recording.body, cast("Callable[[bytes], object]", filter)
     new = returned(old)
     if not isinstance(new, bytes):
         raise MisuseError(f"filter= takes a body and returns one, as bytes and not as {type(new).__name__}")
     most = min(len(old), len(new))
-    begin = _common(old, new, most)
+    begin = _common_prefix(old, new, most)
     rest = most - begin
-    end = _common(old[::-1], new[::-1], rest)
+    end = _common_prefix(old[::-1], new[::-1], rest)
     return _with_body(recording, new, [(begin, len(old) - end, len(new) - end - begin)])
 
 
-def _common(one: bytes, other: bytes, most: int) -> int:
+def _common_prefix(one: bytes, other: bytes, most: int) -> int:
     """Return the length of the common prefix of two byte strings, by bisection."""
     same = 0
     while most > same:

@@ -63,19 +63,19 @@ def note_stream(stream: Stream | AsyncStream, notes: Notes) -> None:
 def _note_deferred(deferred: Deferred, notes: Notes) -> None:
     own = deferred.open
 
-    def noted(found: SyncSource | AsyncSource) -> SyncSource | AsyncSource:
+    def note(found: SyncSource | AsyncSource) -> SyncSource | AsyncSource:
         _note_source(found, notes)
         return found
 
-    async def awaited(opening: Any) -> SyncSource | AsyncSource:  # noqa: ANN401 - an awaitable
-        return noted(await opening)
+    async def await_noted(opening: Any) -> SyncSource | AsyncSource:  # noqa: ANN401 - an awaitable
+        return note(await opening)
 
-    def opened() -> Any:  # noqa: ANN401 - a source, or an awaitable of one
+    def open_noted() -> Any:  # noqa: ANN401 - a source, or an awaitable of one
         notes.sent()
         found: Any = own()
-        return awaited(found) if is_awaitable(found) else noted(found)
+        return await_noted(found) if is_awaitable(found) else note(found)
 
-    deferred.open = opened
+    deferred.open = open_noted
 
 
 def _note_source(source: SyncSource | AsyncSource, notes: Notes) -> None:
@@ -86,10 +86,10 @@ def _note_source(source: SyncSource | AsyncSource, notes: Notes) -> None:
         source.chunks = Passing(source.chunks, notes)
     else:
         source.chunks = AsyncPassing(source.chunks, notes)
-    source.close = _closed(source.close, notes)
+    source.close = _wrap_close(source.close, notes)
 
 
-def _closed(close: Callable[[], Any], notes: Notes) -> Callable[..., Any]:
+def _wrap_close(close: Callable[[], Any], notes: Notes) -> Callable[..., Any]:
     """Return a replacement for a sync or async close method; it ends the recording afterwards."""
 
     async def then_over(closing: Any) -> Any:  # noqa: ANN401 - an awaitable, and what it gives
@@ -121,7 +121,7 @@ def note_loop(source: Any, notes: Notes) -> Any:  # noqa: ANN401 - told apart by
         MisuseError: The source is none of these, or it holds the whole body already.
     """
     sync, asynchronous = can_read(source)
-    if _is_at_hand(source):
+    if _is_complete(source):
         raise MisuseError(
             f"{named(source)} is complete already: Recording.load(path) reads a file, and "
             "Recording.of([body]).save(path) writes a recording"
@@ -138,7 +138,7 @@ def note_loop(source: Any, notes: Notes) -> Any:  # noqa: ANN401 - told apart by
     )
 
 
-def _is_at_hand(source: object) -> bool:
+def _is_complete(source: object) -> bool:
     return is_file(source) or isinstance(source, bytes | bytearray | memoryview | str)
 
 
@@ -156,9 +156,9 @@ class _Noted(Watched[Any]):
             self._shown = target
 
     def _closing(self, close: Callable[..., Any]) -> Callable[..., Any]:
-        return _closed(close, self._onlooker)
+        return _wrap_close(close, self._onlooker)
 
-    def _given(self) -> Any:  # noqa: ANN401 - told apart by what it can do
+    def _hand_over(self) -> Any:  # noqa: ANN401 - told apart by what it can do
         """Return the object for the application to use."""
         if self._shown is not None:
             return self._target
@@ -172,7 +172,7 @@ class _Manager(_Noted, SyncManaged[Any]):
 
     def __enter__(self) -> Any:  # noqa: ANN401 - what the source gives
         super().__enter__()
-        return self._given()
+        return self._hand_over()
 
     def __exit__(
         self,
@@ -191,7 +191,7 @@ class _AsyncManager(_Noted, AsyncManaged[Any]):
 
     async def __aenter__(self) -> Any:  # noqa: ANN401 - what the source gives
         await super().__aenter__()
-        return self._given()
+        return self._hand_over()
 
     async def __aexit__(
         self,
@@ -218,7 +218,7 @@ class _Awaited(_AsyncManager):
         except BaseException as error:
             self._onlooker.not_opened(error)
             raise
-        return self._given()
+        return self._hand_over()
 
 
 class _EitherManager(_Manager, _AsyncManager):

@@ -10,10 +10,10 @@ from tokenstream.framing._content_coding import ContentDecoder
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.sources import reading_failed
 from tokenstream.sources._kinds import named
-from tokenstream.testing._record.filters import filtered, replaced
+from tokenstream.testing._record.filters import apply_filter, apply_replacements
 from tokenstream.testing._recordings.recording import Arrival, Recording
 from tokenstream.testing._recordings.save import save
-from tokenstream.testing._recordings.secrets import kept_headers
+from tokenstream.testing._recordings.secrets import select_headers
 
 if TYPE_CHECKING:
     import itertools
@@ -44,7 +44,7 @@ class Terms:
     numbers: itertools.count[int]
     """Numbers the recordings, from 1."""
 
-    def numbered(self) -> Path:
+    def next_path(self) -> Path:
         """Return the path of the next recording."""
         return self.place(next(self.numbers))
 
@@ -64,9 +64,9 @@ class Terms:
             RecordingRefused: The recording holds something that looks like a secret.
             MisuseError: It cannot be written.
         """
-        recording = replaced(recording, self.replacements)
+        recording = apply_replacements(recording, self.replacements)
         if self.filter is not None:
-            recording = filtered(recording, self.filter)
+            recording = apply_filter(recording, self.filter)
         try:
             save(recording, path, overwrite=self.overwrite)
         except OSError as error:
@@ -98,7 +98,7 @@ class Notes:
         """The method of the request."""
         self.messages = False
         """True if each chunk is one WebSocket message."""
-        self.format: Callable[[], str | None] = _unknown
+        self.format: Callable[[], str | None] = _no_format
         """Returns the format's name, or None, when the recording is written."""
         self.patient = False
         """True if reading may go on after a TimeoutError."""
@@ -173,7 +173,7 @@ class Notes:
     def broke(self, error: BaseException, *, final: bool) -> None:
         """Write the recording after a failed read; the reader still gets that error, not one of ours."""
         if isinstance(error, Exception):
-            self._breaks = _how(error)
+            self._breaks = _classify_break(error)
             if self.patient and self._breaks == "stall":
                 return
         elif not final:
@@ -198,38 +198,38 @@ class Notes:
         if self._decoder is not None and self._decoder.error is not None:
             # The bytes after a decoding error are lost to the reader as well.
             self._breaks = self._breaks or "close"
-        path = self._terms.numbered()
+        path = self._terms.next_path()
         try:
-            self._terms.write(self._recording(path), path)
+            self._terms.write(self._build_recording(path), path)
         except TokenStreamError as failure:
             if error is None:
                 raise
             error.add_note(f"There is no recording: {failure}")
 
-    def _recording(self, path: Path) -> Recording:
+    def _build_recording(self, path: Path) -> Recording:
         head = self._head
         return Recording(
             tuple(self._arrivals),
             name=path.stem,
             status=200 if head is None else head.status,
-            headers={} if head is None else kept_headers(head.headers, self._terms.headers),
+            headers={} if head is None else select_headers(head.headers, self._terms.headers),
             format=self.format(),
             messages=self.messages,
             breaks=self._breaks,
-            request=self._request(),
+            request=self._write_request(),
         )
 
-    def _request(self) -> str:
+    def _write_request(self) -> str:
         place = "" if self._head is None else self._head.place
         # A urllib3 response knows only the path of its request.
         return f"{self.method} {place}".strip() if "://" in place else ""
 
 
-def _unknown() -> None:
+def _no_format() -> None:
     """Return None: the format is unknown."""
 
 
-def _how(error: Exception) -> Breaks | None:
+def _classify_break(error: Exception) -> Breaks | None:
     """Return the way in which the connection broke; None if the error is the calling code's fault."""
     found = reading_failed(error, None, begun=True)
     if isinstance(found, MisuseError):

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.testing._record.bodies import note_body
 from tokenstream.testing._record.clients import is_client, note_answers, refuse_earlier
-from tokenstream.testing._record.filters import compiled
+from tokenstream.testing._record.filters import compile_replacements
 from tokenstream.testing._record.loops import note_loop, note_stream
 from tokenstream.testing._record.notes import Notes, Terms
 from tokenstream.testing._recordings.save import refuse_existing, refuse_extension
-from tokenstream.testing._recordings.secrets import named_headers
+from tokenstream.testing._recordings.secrets import check_named_headers
 
 if TYPE_CHECKING:
     import os
@@ -78,9 +78,9 @@ def record(
     terms = Terms(
         path=Path(path),
         overwrite=overwrite,
-        replacements=compiled(replace),
+        replacements=compile_replacements(replace),
         filter=filter,
-        headers=named_headers(headers),
+        headers=check_named_headers(headers),
         clock=clock,
         numbers=itertools.count(1),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tokenstream.framing._sniff import sniff
-from tokenstream.testing._recordings.frames import sniffed_framing
+from tokenstream.testing._recordings.frames import detect_framing
 
 SSE = "text/event-stream; charset=utf-8"
 NDJSON = "application/x-ndjson"
@@ -43,7 +43,7 @@ def content_type_of(extension: str, start: bytes, *, over: bool) -> str:
         return known
     kind = sniff(start, None, over=over)
     if kind == "json":
-        return NDJSON if sniffed_framing(start) == "ndjson" else JSON
+        return NDJSON if detect_framing(start) == "ndjson" else JSON
     if kind == "unknown":
         return "text/plain; charset=utf-8" if extension.lower() == ".txt" else "application/octet-stream"
     return _SNIFFED_TYPES.get(kind, SSE)

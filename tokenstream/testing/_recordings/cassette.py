@@ -36,13 +36,13 @@ def load_cassette(path: str | os.PathLike[str]) -> list[Recording]:
         FileNotFoundError: There is no such file.
     """
     path = Path(path)
-    found = _answers(path.read_bytes(), path)
+    found = _read_answers(path.read_bytes(), path)
     if found is None:
-        raise _no_cassette(path)
+        raise _not_a_cassette(path)
     return found
 
 
-def the_streamed_one(data: bytes, path: Path) -> Recording | None:
+def pick_streamed(data: bytes, path: Path) -> Recording | None:
     """Return the only answer of a cassette, or the only one that was streamed.
 
     Args:
@@ -55,16 +55,16 @@ def the_streamed_one(data: bytes, path: Path) -> Recording | None:
     Raises:
         RecordingInvalid: Several answers qualify, or none, or the cassette is damaged.
     """
-    answers = _answers(data, path)
+    answers = _read_answers(data, path)
     if answers is None:
         if path.suffix.lower() == ".json":
             return None
-        raise _no_cassette(path)
+        raise _not_a_cassette(path)
     streamed = [answer for answer in answers if answer.body and framing_of(answer) in _STREAMED]
     chosen = answers if len(answers) == 1 else streamed
     if len(chosen) == 1:
         return chosen[0].replaced(name=path.stem)
-    listed = "".join(f"\n  [{number}] {_told(answer)}" for number, answer in enumerate(answers))
+    listed = "".join(f"\n  [{number}] {_describe(answer)}" for number, answer in enumerate(answers))
     raise RecordingInvalid(
         f"it holds {len(answers)} answers, of which {len(streamed)} were streamed: take the one "
         f"that is meant out of testing.load_cassette(path){listed}",
@@ -72,12 +72,12 @@ def the_streamed_one(data: bytes, path: Path) -> Recording | None:
     )
 
 
-def _told(answer: Recording) -> str:
+def _describe(answer: Recording) -> str:
     content_type = answer.content_type or "no content type"
     return f"{answer.request or 'no request'}: {answer.status}, {content_type}, {len(answer.body):,} bytes"
 
 
-def _no_cassette(path: Path) -> RecordingInvalid:
+def _not_a_cassette(path: Path) -> RecordingInvalid:
     return RecordingInvalid(
         "it is not a cassette of VCR: it has no list of `interactions`; a bare body ends in .sse or "
         ".ndjson, a recording of tokenstream in .rec",
@@ -85,16 +85,16 @@ def _no_cassette(path: Path) -> RecordingInvalid:
     )
 
 
-def _answers(data: bytes, path: Path) -> list[Recording] | None:
+def _read_answers(data: bytes, path: Path) -> list[Recording] | None:
     """Return all answers; None if the document has no list of them."""
-    document = _json(data, path) if path.suffix.lower() == ".json" else read_yaml(data, path)
+    document = _parse_json(data, path) if path.suffix.lower() == ".json" else read_yaml(data, path)
     interactions: object = document.get("interactions") if is_dict(document) else None
     if not is_list(interactions):
         return None
-    return [_recording(interaction, path, number) for number, interaction in enumerate(interactions, 1)]
+    return [_build_recording(interaction, path, number) for number, interaction in enumerate(interactions, 1)]
 
 
-def _json(data: bytes, path: Path) -> object:
+def _parse_json(data: bytes, path: Path) -> object:
     try:
         document: object = json.loads(data)
     except json.JSONDecodeError as error:
@@ -105,69 +105,69 @@ def _json(data: bytes, path: Path) -> object:
     return document
 
 
-def _recording(interaction: object, path: Path, number: int) -> Recording:
+def _build_recording(interaction: object, path: Path, number: int) -> Recording:
     """Return the answer of one interaction."""
     name = f"{path.stem}-{number}"
     response: object = interaction.get("response") if is_dict(interaction) else None
     if not is_dict(interaction) or not is_dict(response):
         raise RecordingInvalid(f"interaction {number} has no response", path=path)
-    headers = _headers(response.get("headers"))
-    body = _body_of(response, path, number)
+    headers = _read_headers(response.get("headers"))
+    body = _read_body(response, path, number)
     coding = headers.get("content-encoding", "")
     if coding:
-        body = _uncoded(body, coding, path, number)
+        body = _undo_coding(body, coding, path, number)
     return Recording(
         (Arrival(0.0, body),) if body else (),
         name=name,
-        status=_status(response, path, number),
+        status=_read_status(response, path, number),
         headers={
             name: value for name, value in without_secret_headers(headers).items() if name not in _OF_THE_WIRE
         },
-        request=_request(interaction.get("request")),
+        request=_write_request(interaction.get("request")),
     )
 
 
-def _headers(told: object) -> dict[str, str]:
+def _read_headers(stored: object) -> dict[str, str]:
     """Return headers by lower-case name; a cassette holds a list of values for each."""
-    if not is_dict(told):
+    if not is_dict(stored):
         return {}
     return {
         str(name).lower(): ", ".join(str(value) for value in (values if is_list(values) else [values]))
-        for name, values in told.items()
+        for name, values in stored.items()
     }
 
 
-def _status(response: dict[str, Any], path: Path, number: int) -> int:
-    told: object = response.get("status")
+def _read_status(response: dict[str, Any], path: Path, number: int) -> int:
+    stored: object = response.get("status")
     # Older versions of VCR write `status_code` for httpx's answers.
-    code: object = told.get("code") if is_dict(told) else response.get("status_code", told)
+    code: object = stored.get("code") if is_dict(stored) else response.get("status_code", stored)
     if isinstance(code, bool) or not isinstance(code, int):
         raise RecordingInvalid(f"the response of interaction {number} has no status", path=path)
     return code
 
 
-def _body_of(response: dict[str, Any], path: Path, number: int) -> bytes:
-    told: object = response.get("body", response.get("content"))
-    if is_dict(told):
-        encoded: object = told.get("base64_string")
+def _read_body(response: dict[str, Any], path: Path, number: int) -> bytes:
+    stored: object = response.get("body", response.get("content"))
+    if is_dict(stored):
+        encoded: object = stored.get("base64_string")
         if isinstance(encoded, str | bytes):
-            return _from_base64(encoded, path, number)
-        told = told.get("string")
-    if isinstance(told, str):
-        return told.encode("utf-8", "surrogatepass")
-    if told is None or isinstance(told, bytes):
-        return told or b""
+            return _decode_base64(encoded, path, number)
+        stored = stored.get("string")
+    if isinstance(stored, str):
+        return stored.encode("utf-8", "surrogatepass")
+    if stored is None or isinstance(stored, bytes):
+        return stored or b""
     raise RecordingInvalid(f"the body of interaction {number} is neither text nor bytes", path=path)
 
 
-def _from_base64(text: str | bytes, path: Path, number: int) -> bytes:
+def _decode_base64(text: str | bytes, path: Path, number: int) -> bytes:
     try:
         return binascii.a2b_base64(text)
     except ValueError:
         raise RecordingInvalid(f"the body of interaction {number} is not base64", path=path) from None
 
 
-def _uncoded(body: bytes, coding: str, path: Path, number: int) -> bytes:
+def _undo_coding(body: bytes, coding: str, path: Path, number: int) -> bytes:
     """Undo the content coding of a body."""
     decoder = ContentDecoder(coding, limits=DEFAULT_LIMITS)
     pieces = decoder.feed(body)
@@ -183,8 +183,8 @@ def _uncoded(body: bytes, coding: str, path: Path, number: int) -> bytes:
     return body
 
 
-def _request(told: object) -> str:
-    if not is_dict(told):
+def _write_request(stored: object) -> str:
+    if not is_dict(stored):
         return ""
-    place = ResponseHead(status=0, url=str(told.get("uri", ""))).place
-    return f"{told.get('method', '')} {place}".strip()
+    place = ResponseHead(status=0, url=str(stored.get("uri", ""))).place
+    return f"{stored.get('method', '')} {place}".strip()

@@ -47,17 +47,17 @@ def read_yaml(data: bytes, path: Path) -> object:
     except (_Unbounded, yaml.YAMLError, ValueError) as error:
         # PyYAML raises ValueError for scalars such as a thirteenth month.
         raise RecordingInvalid(
-            f"it cannot be read as YAML ({_problem(error)})", path=path, line=_line(error, data)
+            f"it cannot be read as YAML ({_describe_problem(error)})", path=path, line=_find_line(error, data)
         ) from None
     return document
 
 
-def _problem(error: Any) -> str:  # noqa: ANN401 - PyYAML has no types
+def _describe_problem(error: Any) -> str:  # noqa: ANN401 - PyYAML has no types
     """Return the problem's description without quoting the document."""
     return getattr(error, "problem", None) or getattr(error, "reason", None) or type(error).__name__
 
 
-def _line(error: Any, data: bytes) -> int | None:  # noqa: ANN401 - PyYAML has no types
+def _find_line(error: Any, data: bytes) -> int | None:  # noqa: ANN401 - PyYAML has no types
     mark = getattr(error, "problem_mark", None)
     if mark is not None:
         return int(mark.line) + 1
@@ -100,7 +100,7 @@ class _Weights:
         Raises:
             _Unbounded: The sum, or the nesting, is over its limit.
         """
-        counted = self._counted.get(type(event).__name__)
+        counted = self._counters.get(type(event).__name__)
         if counted is not None:
             counted(self, event)
         if len(self._open) > _MOST_DEPTH:
@@ -110,33 +110,33 @@ class _Weights:
                 "its aliases expand to far more than the file holds, or contain themselves", event.start_mark
             )
 
-    def _scalar(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
-        self._named(event.anchor, 1 + len(event.value))
+    def _count_scalar(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
+        self._add_weight(event.anchor, 1 + len(event.value))
 
-    def _alias(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
+    def _count_alias(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
         # A value that contains itself never ends. The loader reports an alias without an anchor.
         endless = any(anchor == event.anchor for anchor, _ in self._open)
         self._sum += self._most if endless else self._of_anchors.get(event.anchor, 1)
 
-    def _begin(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
+    def _begin_collection(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
         self._open.append((event.anchor, self._sum))
 
-    def _end(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
+    def _end_collection(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
         anchor, before = self._open.pop()
         weight, self._sum = self._sum + 1 - before, before
-        self._named(anchor, weight)
+        self._add_weight(anchor, weight)
 
-    def _named(self, anchor: str | None, weight: int) -> None:
+    def _add_weight(self, anchor: str | None, weight: int) -> None:
         self._sum += weight
         if anchor is not None:
             self._of_anchors[anchor] = weight
 
-    _counted: ClassVar[dict[str, Callable[[_Weights, Any], None]]] = {
-        "ScalarEvent": _scalar,
-        "AliasEvent": _alias,
-        "MappingStartEvent": _begin,
-        "SequenceStartEvent": _begin,
-        "MappingEndEvent": _end,
-        "SequenceEndEvent": _end,
+    _counters: ClassVar[dict[str, Callable[[_Weights, Any], None]]] = {
+        "ScalarEvent": _count_scalar,
+        "AliasEvent": _count_alias,
+        "MappingStartEvent": _begin_collection,
+        "SequenceStartEvent": _begin_collection,
+        "MappingEndEvent": _end_collection,
+        "SequenceEndEvent": _end_collection,
     }
     """Handler for each kind of event, by PyYAML's class name."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from tokenstream.errors import MisuseError
 from tokenstream.testing._recordings.frames import frames_of
-from tokenstream.testing._recordings.places import with_borders
+from tokenstream.testing._recordings.places import with_boundaries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,7 +47,7 @@ _MOST_RANDOM = 64
 """Size of the largest random chunk, in bytes."""
 
 
-def chunked(recording: Recording, chunking: Chunking) -> Recording:
+def apply_chunking(recording: Recording, chunking: Chunking) -> Recording:
     """Return a recording with other chunk boundaries; a chunk arrives when its last byte arrived.
 
     Messages of a WebSocket keep their own boundaries.
@@ -57,37 +57,37 @@ def chunked(recording: Recording, chunking: Chunking) -> Recording:
     """
     if chunking == "recorded":
         return recording
-    borders = _borders(recording, chunking)
+    boundaries = _find_boundaries(recording, chunking)
     # Computed before this, so that a wrong `chunking` is refused for messages as well.
-    return recording if recording.messages else with_borders(recording, borders)
+    return recording if recording.messages else with_boundaries(recording, boundaries)
 
 
-def _borders(recording: Recording, chunking: Chunking) -> Iterable[int]:
+def _find_boundaries(recording: Recording, chunking: Chunking) -> Iterable[int]:
     """Return the offset at which each chunk ends."""
     size = len(recording.body)
     if isinstance(chunking, int) and not isinstance(chunking, bool) and chunking > 0:
         return [*range(chunking, size, chunking), *([size] if size else [])]
     if isinstance(chunking, Seed):
-        return _random(size, random.Random(chunking.number))  # noqa: S311 - no secret
+        return _random_boundaries(size, random.Random(chunking.number))  # noqa: S311 - no secret
     if chunking == "bytes":
         return range(1, size + 1)
     if chunking == "whole":
         return [size] if size else []
     if chunking == "events":
         return accumulate(map(len, frames_of(recording)))
-    raise _no_chunking(chunking)
+    raise _invalid_chunking(chunking)
 
 
-def _random(size: int, source: random.Random) -> list[int]:
-    borders: list[int] = []
+def _random_boundaries(size: int, source: random.Random) -> list[int]:
+    boundaries: list[int] = []
     end = 0
     while end < size:
         end = min(size, end + source.randint(1, _MOST_RANDOM))
-        borders.append(end)
-    return borders
+        boundaries.append(end)
+    return boundaries
 
 
-def _no_chunking(chunking: object) -> MisuseError:
+def _invalid_chunking(chunking: object) -> MisuseError:
     return MisuseError(
         f'chunking={chunking!r} is invalid: pass "recorded", "events", "bytes", "whole", a number of bytes '
         "from 1, or testing.Seed(number)"

@@ -84,7 +84,7 @@ class _RealClock:
         return max(0.0, moment - self._read())
 
 
-def clock_of(clock: Callable[[], float] | None) -> VirtualClock | _RealClock:
+def as_clock(clock: Callable[[], float] | None) -> VirtualClock | _RealClock:
     """Return a clock that a replay can wait by; a new virtual one if none is given."""
     if clock is None:
         return VirtualClock()

@@ -23,7 +23,7 @@ _MOST_BYTES = 4_000_000
 _FEWEST = 16
 
 
-def recording_of(playable: Playable) -> Recording:
+def as_recording(playable: Playable) -> Recording:
     """Return the recording that a playable object stands for.
 
     Raises:
@@ -43,7 +43,7 @@ def recording_of(playable: Playable) -> Recording:
     return Recording.load(playable)
 
 
-def cut_places(recording: Recording, most: int) -> list[int]:
+def choose_cut_places(recording: Recording, most: int) -> list[int]:
     """Return the places to cut a body at: all of a small body, a fixed sample of a larger one.
 
     A sample holds boundaries of frames and places between them; that of a large body has fewer
@@ -58,19 +58,19 @@ def cut_places(recording: Recording, most: int) -> list[int]:
     """
     size = len(recording.body)
     most = min(most, max(_FEWEST, _MOST_BYTES // max(1, size)))
-    borders = [0, *list(accumulate(map(len, frames_of(recording))))[:-1]] if size else []
+    boundaries = [0, *list(accumulate(map(len, frames_of(recording))))[:-1]] if size else []
     if recording.messages:
-        return _thinned(borders, most)
+        return _thin_out(boundaries, most)
     if size <= most:
         return list(range(size))
-    at_borders = _thinned(borders, most // 2)
-    between = most - len(at_borders)
+    at_boundaries = _thin_out(boundaries, most // 2)
+    between = most - len(at_boundaries)
     source = random.Random(size)  # noqa: S311 - no secret
     strides = [source.randrange(size * n // between, size * (n + 1) // between) for n in range(between)]
-    return sorted({*at_borders, *strides})
+    return sorted({*at_boundaries, *strides})
 
 
-def _thinned(places: Sequence[int], most: int) -> list[int]:
+def _thin_out(places: Sequence[int], most: int) -> list[int]:
     """Return at most `most` of the places, evenly spread."""
     if len(places) <= most:
         return list(places)

@@ -63,7 +63,7 @@ def written(recording: Recording) -> bytes:
     """
     lines = [f"{_FIRST.decode()} {_VERSION}", *_head_lines(recording), ""]
     for at, data in recording.arrivals:
-        lines.append(f"@ {_seconds(at)}")
+        lines.append(f"@ {_write_seconds(at)}")
         lines += _chunk_lines(data)
     return "\n".join([*lines, ""]).encode()
 
@@ -88,11 +88,11 @@ def _head_lines(recording: Recording) -> Iterator[str]:
 
 def _head_line(name: str, value: str) -> str:
     if value[:1].isspace() or _NOT_PLAIN.search(value):
-        return f"{name}:~ {_escaped(value)}"
+        return f"{name}:~ {_escape_text(value)}"
     return f"{name}: {value}" if value else f"{name}:"
 
 
-def _seconds(at: float) -> str:
+def _write_seconds(at: float) -> str:
     if not 0 <= at < math.inf:
         raise MisuseError(
             f"a chunk that comes at {at} cannot be saved: its time is a number of seconds from 0"
@@ -124,14 +124,14 @@ def _plain_line(mark: str, text: str) -> str | None:
 
 
 def _escaped_line(text: str) -> str:
-    return f"~ {_escaped(text)}"
+    return f"~ {_escape_text(text)}"
 
 
-def _escaped(text: str) -> str:
-    return _ESCAPED.sub(_escape, text)
+def _escape_text(text: str) -> str:
+    return _ESCAPED.sub(_escape_char, text)
 
 
-def _escape(found: re.Match[str]) -> str:
+def _escape_char(found: re.Match[str]) -> str:
     char = found[0]
     return _SHORT.get(char) or "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape"))
 
@@ -159,14 +159,14 @@ def parse(data: bytes, path: Path) -> Recording:
         >>> parse(b"tokenstream-recording 1\n\n@ 0.5\n+ Hello\n", Path("answer.rec")).arrivals
         (Arrival(at=0.5, data=b'Hello'),)
     """
-    return _Reading(data, path).recording()
+    return _FileReader(data, path).recording()
 
 
 class _Damaged(Exception):
     """A line is wrong; the message says how, and what to do."""
 
 
-class _Reading:
+class _FileReader:
     """Reads a recording line by line."""
 
     def __init__(self, data: bytes, path: Path) -> None:
@@ -216,7 +216,7 @@ class _Reading:
                 break
             if line.startswith(b"#"):
                 continue
-            header, name, value = _head_of(line)
+            header, name, value = _parse_head_line(line)
             if not header and name not in _FIELDS:
                 # A later version's field, which readers may ignore.
                 continue
@@ -243,12 +243,12 @@ class _Reading:
                     raise _Damaged('a line such as "@ 0.5" is missing above it: it says when the bytes came')
                 chunks[-1].append(of_mark(line[2:]))
             elif line.strip() and not line.startswith(b"#"):
-                times.append(_time_of(line))
+                times.append(_parse_time(line))
                 chunks.append([])
         return tuple(Arrival(at, b"".join(pieces)) for at, pieces in zip(times, chunks, strict=True))
 
 
-def _head_of(line: bytes) -> tuple[bool, bytes, str]:
+def _parse_head_line(line: bytes) -> tuple[bool, bytes, str]:
     """Return whether a head line is a header's, its name, and its value."""
     found = _HEAD_LINE.fullmatch(line)
     if found is None:
@@ -256,17 +256,17 @@ def _head_of(line: bytes) -> tuple[bool, bytes, str]:
             'it is not a line of the head, "name: value" or "header name: value"; '
             "an empty line stands between the head and the first chunk"
         )
-    value = _unescaped(found[4]) if found[3] else found[4].strip()
+    value = _unescape_text(found[4]) if found[3] else found[4].strip()
     return found[1] is not None, found[2].lower(), value.decode("utf-8", "surrogateescape")
 
 
-def _status_of(value: str) -> int:
+def _parse_status(value: str) -> int:
     if not _STATUS.fullmatch(value):
         raise _Damaged("the status is not a number of three digits, such as 200")
     return int(value)
 
 
-def _one_of(words: dict[str, Any]) -> Callable[[str], Any]:
+def _parser_of(words: dict[str, Any]) -> Callable[[str], Any]:
     """Return a parser for a field whose value is one of some words."""
 
     def read(value: str) -> Any:  # noqa: ANN401 - what the words mean
@@ -279,15 +279,15 @@ def _one_of(words: dict[str, Any]) -> Callable[[str], Any]:
 
 _FIELDS: dict[bytes, tuple[str, Callable[[str], Any]]] = {
     b"request": ("request", str),
-    b"status": ("status", _status_of),
+    b"status": ("status", _parse_status),
     b"format": ("format", str),
-    b"messages": ("messages", _one_of(_YES_NO)),
-    b"ended": ("breaks", _one_of(_BREAKS)),
+    b"messages": ("messages", _parser_of(_YES_NO)),
+    b"ended": ("breaks", _parser_of(_BREAKS)),
 }
 """Known fields of the head: the recording's attribute, and the parser of its value."""
 
 
-def _time_of(line: bytes) -> float:
+def _parse_time(line: bytes) -> float:
     found = _CHUNK_LINE.fullmatch(line)
     if found is None:
         raise _Damaged(
@@ -297,11 +297,11 @@ def _time_of(line: bytes) -> float:
     return float(found[1])
 
 
-def _unescaped(text: bytes) -> bytes:
-    return _ESCAPE.sub(_unescape, text)
+def _unescape_text(text: bytes) -> bytes:
+    return _ESCAPE.sub(_unescape_one, text)
 
 
-def _unescape(found: re.Match[bytes]) -> bytes:
+def _unescape_one(found: re.Match[bytes]) -> bytes:
     if found[1] is not None:
         return binascii.unhexlify(found[1])
     if found[2] is None:
@@ -309,29 +309,29 @@ def _unescape(found: re.Match[bytes]) -> bytes:
     return _MEANT[found[2]]
 
 
-def _from_base64(text: bytes) -> bytes:
+def _decode_base64(text: bytes) -> bytes:
     try:
         return binascii.a2b_base64(text.strip(), strict_mode=True)
     except binascii.Error:
         raise _Damaged("it is not base64: restore the recorded line") from None
 
 
-def _as_it_is(text: bytes) -> bytes:
+def _keep(text: bytes) -> bytes:
     return text
 
 
-def _ended(text: bytes) -> bytes:
+def _add_lf(text: bytes) -> bytes:
     return text + b"\n"
 
 
 _PIECES: dict[bytes, Callable[[bytes], bytes]] = {
-    b"| ": _ended,
-    b"|": _ended,
-    b"+ ": _as_it_is,
-    b"+": _as_it_is,
-    b"~ ": _unescaped,
-    b"~": _unescaped,
-    b"= ": _from_base64,
-    b"=": _from_base64,
+    b"| ": _add_lf,
+    b"|": _add_lf,
+    b"+ ": _keep,
+    b"+": _keep,
+    b"~ ": _unescape_text,
+    b"~": _unescape_text,
+    b"= ": _decode_base64,
+    b"=": _decode_base64,
 }
 """Decoder of a chunk line for each mark; an editor may have stripped the blank of an empty line."""

@@ -45,15 +45,15 @@ def frames_of(recording: Recording) -> list[bytes]:
     """
     if recording.messages:
         return [data for _, data in recording.arrivals if data]
-    return cut(recording.body, framing_of(recording))
+    return cut_frames(recording.body, framing_of(recording))
 
 
 def framing_of(recording: Recording) -> Framing | None:
     """Return the framing of a recording's body; None if the body is one piece."""
-    return sniffed_framing(recording.body, recording.content_type)
+    return detect_framing(recording.body, recording.content_type)
 
 
-def sniffed_framing(start: bytes, content_type: str | None = None) -> Framing | None:
+def detect_framing(start: bytes, content_type: str | None = None) -> Framing | None:
     r"""Detect the framing of a body; None if the body is one piece.
 
     Args:
@@ -61,7 +61,7 @@ def sniffed_framing(start: bytes, content_type: str | None = None) -> Framing | 
         content_type: The content type sent by the server.
 
     Example:
-        >>> sniffed_framing(b'{"a": 1}\n{"a": 2}\n'), sniffed_framing(b"<html>")
+        >>> detect_framing(b'{"a": 1}\n{"a": 2}\n'), detect_framing(b"<html>")
         ('ndjson', None)
     """
     kind = sniff(start, content_type, over=True)
@@ -72,7 +72,7 @@ def sniffed_framing(start: bytes, content_type: str | None = None) -> Framing | 
     return "ndjson" if lines or "ndjson" in (content_type or "") else "json"
 
 
-def cut(body: bytes, framing: Framing | None) -> list[bytes]:
+def cut_frames(body: bytes, framing: Framing | None) -> list[bytes]:
     """Cut a body into its frames; no byte is changed.
 
     Args:
@@ -83,15 +83,15 @@ def cut(body: bytes, framing: Framing | None) -> list[bytes]:
     if framing is None:
         ends = []
     elif framing == "json":
-        ends = _ends_of_elements(body)
+        ends = _find_element_ends(body)
     elif framing == "aws-eventstream":
-        ends = _ends_of_messages(body)
+        ends = _find_message_ends(body)
     else:
         ends = [found.end() for found in _BETWEEN[framing].finditer(body)]
     return [body[begin:end] for begin, end in pairwise([0, *ends, len(body)]) if begin < end]
 
 
-def _ends_of_elements(body: bytes) -> list[int]:
+def _find_element_ends(body: bytes) -> list[int]:
     """Return the offsets at which the elements of a JSON array end; only objects and arrays count."""
     ends: list[int] = []
     depth = 0
@@ -105,7 +105,7 @@ def _ends_of_elements(body: bytes) -> list[int]:
     return ends
 
 
-def _ends_of_messages(body: bytes) -> list[int]:
+def _find_message_ends(body: bytes) -> list[int]:
     """Return the offsets at which the messages of an AWS event stream end; each starts with its length."""
     ends: list[int] = []
     end = 0

@@ -35,9 +35,9 @@ def load(path: Path) -> Recording:
     if extension == EXTENSION or is_recording(data):
         return parse(data, path)
     if extension in _CASSETTES or (extension == ".json" and _may_be_cassette(data)):
-        from tokenstream.testing._recordings.cassette import the_streamed_one
+        from tokenstream.testing._recordings.cassette import pick_streamed
 
-        found = the_streamed_one(data, path)
+        found = pick_streamed(data, path)
         if found is not None:
             return found
     if extension not in TYPES:

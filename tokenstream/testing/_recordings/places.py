@@ -121,7 +121,7 @@ def ends_of(recording: Recording) -> list[int]:
     return list(accumulate(len(data) for _, data in recording.arrivals))
 
 
-def divided(
+def divide(
     recording: Recording, place: int, ends: Sequence[int] | None = None
 ) -> tuple[list[Arrival], list[Arrival]]:
     """Split a recording's chunks at an offset; a message of a WebSocket stays whole, after the split.
@@ -147,7 +147,7 @@ def divided(
     )
 
 
-def changed(recording: Recording, arrivals: Iterable[Arrival], **fields: Any) -> Recording:  # noqa: ANN401 - the fields' own types
+def replace_arrivals(recording: Recording, arrivals: Iterable[Arrival], **fields: Any) -> Recording:  # noqa: ANN401 - the fields' own types
     """Return a recording with other chunks, and without the `content-length` of the old ones."""
     if "content-length" in recording.headers:
         fields.setdefault(
@@ -156,7 +156,7 @@ def changed(recording: Recording, arrivals: Iterable[Arrival], **fields: Any) ->
     return recording.replaced(arrivals=tuple(arrivals), **fields)
 
 
-def spliced(recording: Recording, edits: Iterable[Edit], **fields: Any) -> Recording:  # noqa: ANN401 - the fields' own types
+def splice(recording: Recording, edits: Iterable[Edit], **fields: Any) -> Recording:  # noqa: ANN401 - the fields' own types
     """Return a recording with edited bytes; boundaries and times of its chunks stay.
 
     Inserted bytes become a chunk that arrives together with the chunk before it.
@@ -188,10 +188,10 @@ def spliced(recording: Recording, edits: Iterable[Edit], **fields: Any) -> Recor
         done = max(done, end)
         begin = end
     made += [Arrival(at, edit.data) for edit in waiting]
-    return changed(recording, [arrival for arrival in made if arrival.data], **fields)
+    return replace_arrivals(recording, [arrival for arrival in made if arrival.data], **fields)
 
 
-def with_borders(recording: Recording, ends: Iterable[int]) -> Recording:
+def with_boundaries(recording: Recording, ends: Iterable[int]) -> Recording:
     """Return a recording with other chunk boundaries; a chunk arrives when its last byte arrived.
 
     Args:

@@ -149,9 +149,9 @@ class Recording:
         """
         if chunking == "recorded":
             return list(self._datas)
-        from tokenstream.testing._recordings.chunking import chunked
+        from tokenstream.testing._recordings.chunking import apply_chunking
 
-        return [data for _, data in chunked(self, chunking).arrivals]
+        return [data for _, data in apply_chunking(self, chunking).arrivals]
 
     def with_fault(self, fault: Fault | Iterable[Fault]) -> Recording:
         """Return a copy of the recording with a fault applied.

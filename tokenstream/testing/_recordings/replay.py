@@ -10,7 +10,7 @@ from tokenstream._connection.status import ResponseHead
 from tokenstream.errors import MisuseError
 from tokenstream.sources import AsyncSource, SyncSource
 from tokenstream.stream import AsyncStream, Stream
-from tokenstream.testing._recordings.clock import VirtualClock, clock_of
+from tokenstream.testing._recordings.clock import VirtualClock, as_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -47,7 +47,7 @@ class Playback:
         fault: Fault | Iterable[Fault] | None = None,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        self.clock = clock_of(clock)
+        self.clock = as_clock(clock)
         # The usual case needs no times, so it does without a copy of the recording.
         self._untimed = (pace, chunking, fault, recording.breaks) == (
             "instant",
@@ -55,7 +55,7 @@ class Playback:
             None,
             None,
         ) and self._virtual
-        self._played = recording if self._untimed else prepared(recording, pace, chunking, fault)
+        self._played = recording if self._untimed else prepare(recording, pace, chunking, fault)
         self.closed = False
         """True once the reader has closed the stream."""
 
@@ -117,7 +117,7 @@ class Playback:
         self.closed = True
 
 
-class _Waiting:
+class _Schedule:
     """The schedule of a replay: the next chunk, and the time until it arrives."""
 
     bounded = True
@@ -177,7 +177,7 @@ class _Waiting:
         raise self.over
 
 
-class Chunks(_Waiting):
+class Chunks(_Schedule):
     """The chunks of a recording for a sync stream, each at its time.
 
     Args:
@@ -203,7 +203,7 @@ class Chunks(_Waiting):
         return self._take()
 
 
-class AsyncChunks(_Waiting):
+class AsyncChunks(_Schedule):
     """The chunks of a recording for an async stream, each at its time.
 
     Args:
@@ -230,7 +230,7 @@ class AsyncChunks(_Waiting):
         return self._take()
 
 
-def prepared(
+def prepare(
     recording: Recording, pace: Pace, chunking: Chunking, fault: Fault | Iterable[Fault] | None
 ) -> Recording:
     """Return a recording with chunking, pace and fault applied, in this order.
@@ -239,9 +239,9 @@ def prepared(
         MisuseError: One of these is invalid.
     """
     if chunking != "recorded":
-        from tokenstream.testing._recordings.chunking import chunked
+        from tokenstream.testing._recordings.chunking import apply_chunking
 
-        recording = chunked(recording, chunking)
+        recording = apply_chunking(recording, chunking)
     if pace != "recorded":
         recording = recording.at_pace(pace)
     return recording if fault is None else recording.with_fault(fault)

@@ -85,7 +85,7 @@ _OTHERS: dict[str, str] = {
 """Patterns of secrets without a fixed beginning."""
 
 
-def _key(begins: str, goes_on: str) -> str:
+def _key_pattern(begins: str, goes_on: str) -> str:
     """Return the pattern of a key that starts a word; an escape of JSON may precede it.
 
     The lookbehind comes after the fixed beginning: the search then finds that text first,
@@ -96,7 +96,7 @@ def _key(begins: str, goes_on: str) -> str:
 
 _PATTERNS = [
     (kind, re.compile(pattern.encode(), re.ASCII))
-    for kind, pattern in [*((kind, _key(*parts)) for kind, parts in _KEYS.items()), *_OTHERS.items()]
+    for kind, pattern in [*((kind, _key_pattern(*parts)) for kind, parts in _KEYS.items()), *_OTHERS.items()]
 ]
 
 _ASCII_ESCAPE = re.compile(rb"(?<!\\)\\++u00([2-7][0-9A-Fa-f])")
@@ -162,19 +162,19 @@ def refuse_secrets(recording: Recording) -> None:
     for where, value in heads.items():
         secret = find_secret(value.encode("utf-8", "surrogateescape"))
         if secret is not None:
-            raise _refused(secret, f"at byte {secret.at} of {where}")
+            raise _refusal(secret, f"at byte {secret.at} of {where}")
     secret = find_secret(recording.body)
     if secret is not None:
         ends = list(accumulate(len(data) for _, data in recording.arrivals))
         chunk = bisect_right(ends, secret.at) + 1
-        raise _refused(secret, f"at byte {secret.at} of the body (in chunk {chunk})")
+        raise _refusal(secret, f"at byte {secret.at} of the body (in chunk {chunk})")
     secret = _find_escaped(recording.body)
     if secret is not None:
-        raise _refused(secret, "in the body, with escapes of JSON")
-    for said in (*_pieces(recording.body), *_answers(recording)):
+        raise _refusal(secret, "in the body, with escapes of JSON")
+    for said in (*_join_members(recording.body), *_decode_messages(recording)):
         secret = find_secret(said) or _find_escaped(said)
         if secret is not None:
-            raise _refused(secret, "in what the body says, spread over several events")
+            raise _refusal(secret, "in what the body says, spread over several events")
 
 
 def _find_escaped(data: bytes) -> Secret | None:
@@ -184,7 +184,7 @@ def _find_escaped(data: bytes) -> Secret | None:
     return find_secret(_ASCII_ESCAPE.sub(lambda found: bytes.fromhex(found[1].decode()), data))
 
 
-def _pieces(body: bytes) -> Iterator[bytes]:
+def _join_members(body: bytes) -> Iterator[bytes]:
     """Yield the text of a body, joined from all JSON members of the same name.
 
     This needs no format, and also sees the bytes after an error, a limit or the terminal event.
@@ -194,13 +194,15 @@ def _pieces(body: bytes) -> Iterator[bytes]:
         said.setdefault(name, []).append(piece)
     said[b""] = _TEXT_LINE.findall(body)
     # Bedrock wraps the payloads of other APIs in base64 under "bytes".
-    yield from _pieces(b"\n".join(map(_decoded, said.pop(b"bytes", ())))) if b"bytes" in said else ()
+    yield from (
+        _join_members(b"\n".join(map(_decode_base64, said.pop(b"bytes", ())))) if b"bytes" in said else ()
+    )
     for pieces in said.values():
         if len(pieces) > 1:
             yield b"".join(pieces)
 
 
-def _decoded(coded: bytes) -> bytes:
+def _decode_base64(coded: bytes) -> bytes:
     """Return decoded base64; nothing if the text is invalid."""
     try:
         return b64decode(coded)
@@ -208,7 +210,7 @@ def _decoded(coded: bytes) -> bytes:
         return b""
 
 
-def _answers(recording: Recording) -> Iterator[bytes]:
+def _decode_messages(recording: Recording) -> Iterator[bytes]:
     """Yield the messages that the body decodes to, as JSON."""
     played = recording.replaced(status=200, breaks=None)
     try:
@@ -220,17 +222,17 @@ def _answers(recording: Recording) -> Iterator[bytes]:
         with suppress(StreamError, MisuseError):
             stream.final()
         for message in stream.messages:
-            yield _told(message)
+            yield _write_message(message)
 
 
-def _told(message: Message) -> bytes:
+def _write_message(message: Message) -> bytes:
     """Return a message as JSON; a lone surrogate, which pydantic cannot write, becomes an escape."""
     import json
 
     return json.dumps(message.model_dump(), default=str).encode()
 
 
-def _refused(secret: Secret, where: str) -> RecordingRefused:
+def _refusal(secret: Secret, where: str) -> RecordingRefused:
     return RecordingRefused(
         f"something that looks like {secret.kind} is {where}; no file was written: recordings are shared. "
         'Remove it with replace={r"its pattern": "harmless"} or filter= of `testing.record`; '
@@ -241,7 +243,7 @@ def _refused(secret: Secret, where: str) -> RecordingRefused:
 # -- headers -----------------------------------------------------------------
 
 
-def named_headers(names: Iterable[str]) -> frozenset[str]:
+def check_named_headers(names: Iterable[str]) -> frozenset[str]:
     """Return the names of additional headers to keep, in lower case.
 
     Raises:
@@ -256,7 +258,7 @@ def named_headers(names: Iterable[str]) -> frozenset[str]:
     return lowered
 
 
-def kept_headers(headers: Mapping[str, str], named: frozenset[str] = frozenset()) -> dict[str, str]:
+def select_headers(headers: Mapping[str, str], named: frozenset[str] = frozenset()) -> dict[str, str]:
     """Return the headers of a response that a replay needs.
 
     Args:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 from tokenstream.errors import ErrorKind, MisuseError
 from tokenstream.message import FinishReason, Usage
-from tokenstream.testing._scripts.events import in_fragments
+from tokenstream.testing._scripts.events import cut_fragments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,7 +27,7 @@ def check_texts(where: str, given: Iterable[object]) -> None:
             raise MisuseError(f"{where} takes text, and not a value of type {type(each).__name__}")
 
 
-def check_told(where: str, *given: object) -> None:
+def check_text_or_none(where: str, *given: object) -> None:
     """Refuse a value that is neither text nor None."""
     check_texts(where, (each for each in given if each is not None))
 
@@ -117,9 +117,9 @@ def fragments_of(arguments: object) -> tuple[str, ...]:
         check_texts("a fragment of arguments", given)
         return given or ("{}",)
     if isinstance(arguments, str):
-        return in_fragments(arguments)
+        return cut_fragments(arguments)
     if isinstance(arguments, Mapping):
-        return in_fragments(json_of("arguments", dict(cast("Mapping[str, Any]", arguments))))
+        return cut_fragments(json_of("arguments", dict(cast("Mapping[str, Any]", arguments))))
     kind = type(arguments).__name__
     raise MisuseError(f"arguments are a mapping, its JSON as text, or fragments of that, and not a {kind}")
 

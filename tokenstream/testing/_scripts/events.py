@@ -71,7 +71,7 @@ class Cite:
 
 
 @dataclass(frozen=True, slots=True)
-class Show:
+class Attach:
     """An image, audio, or another file."""
 
     data: bytes
@@ -123,7 +123,7 @@ class Failure:
     code: str | None = None
 
 
-Step: TypeAlias = Say | Use | Cite | Show | Count | Ended | Pause | Alive | Raw | Failure
+Step: TypeAlias = Say | Use | Cite | Attach | Count | Ended | Pause | Alive | Raw | Failure
 
 _TOKENS = re.compile(r"\s*\S{1,6}|\s+")
 """Pieces of text about the size of a model's tokens."""
@@ -140,18 +140,18 @@ _PARTS: dict[
 _TOKEN_EVENTS = (TextDelta, ReasoningDelta, RefusalDelta, ToolCallDelta)
 
 
-def pieces_of(text: str) -> tuple[str, ...]:
+def cut_pieces(text: str) -> tuple[str, ...]:
     """Cut a text into pieces about the size of a model's tokens."""
     return tuple(_TOKENS.findall(text))
 
 
-def in_fragments(text: str) -> tuple[str, ...]:
+def cut_fragments(text: str) -> tuple[str, ...]:
     """Cut arguments into fragments of the size that models send."""
     return tuple(_FRAGMENTS.findall(text))
 
 
 @dataclass(slots=True)
-class _Place:
+class _ChoiceState:
     """State of a choice: its number of parts, and the kind of the open part."""
 
     parts: int = 0
@@ -159,7 +159,7 @@ class _Place:
     calls: bool = False
 
 
-class _Telling:
+class _EventMaker:
     """Turns the steps of one script into events.
 
     Args:
@@ -167,11 +167,11 @@ class _Telling:
     """
 
     def __init__(self, taken: frozenset[str]) -> None:
-        self._places: dict[int, _Place] = {}
+        self._states: dict[int, _ChoiceState] = {}
         self._calls = 0
         self._taken = taken
 
-    def happen(self, step: Say | Use | Cite | Show | Count | Ended | Alive) -> Iterator[Event]:
+    def make_events(self, step: Say | Use | Cite | Attach | Count | Ended | Alive) -> Iterator[Event]:
         """Yield the events of a step."""
         match step:
             case Say():
@@ -186,7 +186,7 @@ class _Telling:
                     else citation.model_copy(update={"cites": max(0, place - 1)})
                 )
                 yield CitationAdded(cited, choice=choice, part=place)
-            case Show(data, mime_type, choice):
+            case Attach(data, mime_type, choice):
                 place = yield from self._begin(choice, "media")
                 yield PartStart(MediaPart(mime_type=mime_type), choice=choice, part=place)
                 yield MediaDelta(data, choice=choice, part=place)
@@ -194,24 +194,24 @@ class _Telling:
                 yield UsageUpdate(usage)
             case Ended(reason, choice):
                 yield from self._close(choice)
-                calls = self._place(choice).calls
+                calls = self._state_of(choice).calls
                 # Providers report tool_calls after calls, whatever reason the script gives.
                 yield Finish("tool_calls" if calls and reason == "stop" else reason, choice=choice)
             case _:
                 yield Ping()
 
-    def _place(self, choice: int) -> _Place:
-        return self._places.setdefault(choice, _Place())
+    def _state_of(self, choice: int) -> _ChoiceState:
+        return self._states.setdefault(choice, _ChoiceState())
 
     def _begin(self, choice: int, kind: str) -> Generator[Event, None, int]:
         yield from self._close(choice)
-        place = self._place(choice)
+        place = self._state_of(choice)
         place.kind = kind
         place.parts += 1
         return place.parts - 1
 
     def _close(self, choice: int) -> Iterator[Event]:
-        place = self._place(choice)
+        place = self._state_of(choice)
         if place.kind in {*_PARTS, "media"}:
             yield PartDone(choice=choice, part=place.parts - 1)
         place.kind = ""
@@ -220,7 +220,7 @@ class _Telling:
         if not step.pieces and step.signature is None:
             return
         part, delta = _PARTS[step.kind]
-        place = self._place(step.choice)
+        place = self._state_of(step.choice)
         index = place.parts - 1
         if place.kind != step.kind:
             index = yield from self._begin(step.choice, step.kind)
@@ -232,9 +232,9 @@ class _Telling:
 
     def _use(self, step: Use) -> Iterator[Event]:
         index = yield from self._begin(step.choice, "tool_call")
-        self._place(step.choice).calls = True
+        self._state_of(step.choice).calls = True
         self._calls += 1
-        id = step.id or self._made_up()
+        id = step.id or self._make_id()
         yield ToolCallStart(id, step.name, choice=step.choice, part=index)
         for fragment in step.fragments:
             yield ToolCallDelta(id, fragment, choice=step.choice, part=index)
@@ -243,7 +243,7 @@ class _Telling:
             call = ToolCall(id=id, name=step.name, arguments_text=text, complete=True)
             yield ToolCallDone(call, choice=step.choice, part=index)
 
-    def _made_up(self) -> str:
+    def _make_id(self) -> str:
         id = f"call_{self._calls}"
         while id in self._taken:
             id += "_"
@@ -267,7 +267,7 @@ class Timeline:
     """Time of the end, in seconds."""
 
 
-def happen(steps: tuple[Step, ...], start: MessageStart, rate: float | None) -> Timeline:
+def make_timeline(steps: tuple[Step, ...], start: MessageStart, rate: float | None) -> Timeline:
     """Return the timeline of a script.
 
     Args:
@@ -276,7 +276,7 @@ def happen(steps: tuple[Step, ...], start: MessageStart, rate: float | None) -> 
         rate: Deltas per second; None for all at time 0.
     """
     taken = frozenset(step.id for step in steps if isinstance(step, Use) and step.id is not None)
-    telling, timeline = _Telling(taken), Timeline([])
+    maker, timeline = _EventMaker(taken), Timeline([])
     begun = False
     for step in steps:
         if isinstance(step, Pause):
@@ -288,7 +288,7 @@ def happen(steps: tuple[Step, ...], start: MessageStart, rate: float | None) -> 
         if not begun:
             begun = True
             timeline.moments.append((timeline.end, start))
-        for event in telling.happen(step):
+        for event in maker.make_events(step):
             timeline.moments.append((timeline.end, event))
             if rate is not None and isinstance(event, _TOKEN_EVENTS):
                 timeline.end += 1 / rate

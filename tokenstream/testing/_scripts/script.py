@@ -14,7 +14,7 @@ from tokenstream.message import Citation, Message
 from tokenstream.relay._encoders import create, names
 from tokenstream.testing._recordings.recording import Arrival, Recording
 from tokenstream.testing._scripts import checks
-from tokenstream.testing._scripts import events as told
+from tokenstream.testing._scripts import events as steps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tokenstream.stream import AsyncStream, Stream
     from tokenstream.testing._scripts.events import Step
 
-_SAID = told.Say | told.Use | told.Cite | told.Show
+_OUTPUT = steps.Say | steps.Use | steps.Cite | steps.Attach
 """Steps of the model's own output: none may follow its finish."""
 
 all_formats: tuple[str, ...] = names()
@@ -66,7 +66,7 @@ class Script:
         Args:
             *pieces: One text, which is cut into pieces as models send them, or the pieces themselves.
         """
-        return self._say("text", pieces)
+        return self._add_text("text", pieces)
 
     def reasoning(self, *pieces: str, signature: str | None = None) -> Self:
         """Add reasoning.
@@ -75,7 +75,7 @@ class Script:
             *pieces: As for `text`.
             signature: The provider's signature of the reasoning, to be sent back in the next request.
         """
-        return self._say("reasoning", pieces, signature)
+        return self._add_text("reasoning", pieces, signature)
 
     def refusal(self, *pieces: str) -> Self:
         """Add a refusal.
@@ -83,7 +83,7 @@ class Script:
         Args:
             *pieces: As for `text`.
         """
-        return self._say("refusal", pieces)
+        return self._add_text("refusal", pieces)
 
     def tool_call(
         self,
@@ -107,7 +107,7 @@ class Script:
                 raise MisuseError(
                     f"a call with the id {id!r} is in the script already: give each call another id"
                 )
-        return self._with(told.Use(name, checks.fragments_of(arguments), id, self._choice))
+        return self._add(steps.Use(name, checks.fragments_of(arguments), id, self._choice))
 
     def citation(self, *, url: str | None = None, title: str | None = None, text: str | None = None) -> Self:
         """Add a citation for the preceding text.
@@ -117,8 +117,8 @@ class Script:
             title: Title of the source.
             text: The cited words.
         """
-        checks.check_told("citation()", url, title, text)
-        return self._with(told.Cite(Citation(url=url, title=title, text=text), self._choice))
+        checks.check_text_or_none("citation()", url, title, text)
+        return self._add(steps.Cite(Citation(url=url, title=title, text=text), self._choice))
 
     def media(self, data: bytes | bytearray | memoryview, mime_type: str) -> Self:
         """Add an image, audio or another file.
@@ -129,7 +129,7 @@ class Script:
         """
         checks.check_bytes("media()", data)
         checks.check_name("mime_type", mime_type)
-        return self._with(told.Show(bytes(data), mime_type, self._choice))
+        return self._add(steps.Attach(bytes(data), mime_type, self._choice))
 
     def choice(self, index: int) -> Self:
         """Switch to another alternative answer; the following steps belong to it.
@@ -149,11 +149,11 @@ class Script:
             seconds: Its length; it takes no real time on a virtual clock, and is dropped at pace "instant".
         """
         checks.check_number("seconds", seconds, zero=True)
-        return self._with(told.Pause(seconds))
+        return self._add(steps.Pause(seconds))
 
     def ping(self) -> Self:
         """Add a heartbeat, if the format has one."""
-        return self._with(told.Alive())
+        return self._add(steps.Alive())
 
     def usage(
         self,
@@ -183,7 +183,7 @@ class Script:
             "cached_tokens": cached_tokens,
             "cache_write_tokens": cache_write_tokens,
         }
-        return self._with(told.Count(checks.usage_of(counts)))
+        return self._add(steps.Count(checks.usage_of(counts)))
 
     def finish(self, reason: FinishReason = "stop") -> Self:
         """End the answer.
@@ -193,7 +193,7 @@ class Script:
                 with every provider.
         """
         checks.check_reason(reason)
-        return self._with(told.Ended(reason, self._choice))
+        return self._add(steps.Ended(reason, self._choice))
 
     def error(
         self, message: str | None = None, *, kind: ErrorKind = "overloaded", code: str | None = None
@@ -206,8 +206,8 @@ class Script:
             code: The provider's code; by default its own for `kind`.
         """
         checks.check_kind(kind)
-        checks.check_told("error()", message, code)
-        return self._with(told.Failure(kind, message, code))
+        checks.check_text_or_none("error()", message, code)
+        return self._add(steps.Failure(kind, message, code))
 
     def raw(self, payload: object, *, event: str = "") -> Self:
         """Add a payload unchanged, in the format's framing.
@@ -223,7 +223,7 @@ class Script:
             if isinstance(payload, str)
             else json.loads(checks.json_of("payload", payload, strict=False))
         )
-        return self._with(told.Raw(kept, event))
+        return self._add(steps.Raw(kept, event))
 
     # -- as bytes --------------------------------------------------------------
 
@@ -241,9 +241,9 @@ class Script:
         arrivals: list[Arrival] = []
         timeline = self._timeline
         for now, step in timeline.moments:
-            if isinstance(step, told.Raw):
+            if isinstance(step, steps.Raw):
                 chunks = [encoder.frame(step.event, step.payload)]
-            elif isinstance(step, told.Failure):
+            elif isinstance(step, steps.Failure):
                 chunks = encoder.failure(step.kind, step.message, code=step.code)
             else:
                 chunks = encoder.feed(step)
@@ -292,7 +292,7 @@ class Script:
     @property
     def events(self) -> list[Event]:
         """The script as events, without raw payloads and errors."""
-        return [step for _, step in self._timeline.moments if not isinstance(step, told.Raw | told.Failure)]
+        return [step for _, step in self._timeline.moments if not isinstance(step, steps.Raw | steps.Failure)]
 
     @cached_property
     def messages(self) -> list[Message]:
@@ -312,11 +312,11 @@ class Script:
     @cached_property
     def formats(self) -> tuple[str, ...]:
         """Formats that can express every step."""
-        return tuple(format for format in all_formats if self._fits(format))
+        return tuple(format for format in all_formats if self._is_expressible_in(format))
 
     # -- within ------------------------------------------------------------------
 
-    def _fits(self, format: str) -> bool:
+    def _is_expressible_in(self, format: str) -> bool:
         try:
             self.recording(format)
         except NotExpressible:
@@ -329,30 +329,30 @@ class Script:
             return "failed"
         return "complete" if self._over else "truncated"
 
-    def _say(self, kind: Any, pieces: tuple[str, ...], signature: str | None = None) -> Self:  # noqa: ANN401 - a Literal
+    def _add_text(self, kind: Any, pieces: tuple[str, ...], signature: str | None = None) -> Self:  # noqa: ANN401 - a Literal
         checks.check_texts(f"{kind}()", pieces)
-        checks.check_told("signature", signature)
-        given = told.pieces_of(pieces[0]) if len(pieces) == 1 else tuple(filter(None, pieces))
-        return self._with(told.Say(kind, given, signature, self._choice))
+        checks.check_text_or_none("signature", signature)
+        given = steps.cut_pieces(pieces[0]) if len(pieces) == 1 else tuple(filter(None, pieces))
+        return self._add(steps.Say(kind, given, signature, self._choice))
 
-    def _with(self, step: Step) -> Self:
-        if self._failed and isinstance(step, _SAID | told.Count | told.Failure):
+    def _add(self, step: Step) -> Self:
+        if self._failed and isinstance(step, _OUTPUT | steps.Count | steps.Failure):
             raise MisuseError("the script has failed: nothing can be added after error()")
-        if self._choice in self._over and isinstance(step, _SAID | told.Ended):
+        if self._choice in self._over and isinstance(step, _OUTPUT | steps.Ended):
             raise MisuseError(
                 f"choice {self._choice} of the script has finished: nothing can be added after finish()"
             )
         return replace(
             self,
             _steps=(*self._steps, step),
-            _over=self._over | {step.choice} if isinstance(step, told.Ended) else self._over,
-            _failed=self._failed or isinstance(step, told.Failure),
-            _ids=self._ids | {(step.choice, step.id)} if isinstance(step, told.Use) else self._ids,
+            _over=self._over | {step.choice} if isinstance(step, steps.Ended) else self._over,
+            _failed=self._failed or isinstance(step, steps.Failure),
+            _ids=self._ids | {(step.choice, step.id)} if isinstance(step, steps.Use) else self._ids,
         )
 
     @cached_property
-    def _timeline(self) -> told.Timeline:
-        return told.happen(self._steps, self._start, self._rate)
+    def _timeline(self) -> steps.Timeline:
+        return steps.make_timeline(self._steps, self._start, self._rate)
 
 
 def script(*, id: str | None = None, model: str | None = None, rate: float | None = None) -> Script:
@@ -368,7 +368,7 @@ def script(*, id: str | None = None, model: str | None = None, rate: float | Non
         >>> answer.message.finish_reason
         'tool_calls'
     """
-    checks.check_told("script()", id, model)
+    checks.check_text_or_none("script()", id, model)
     if rate is not None:
         checks.check_number("rate", rate, zero=False)
     return Script(_start=MessageStart(id=id, model=model), _rate=rate)

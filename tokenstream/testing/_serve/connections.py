@@ -81,7 +81,7 @@ class Listener(socketserver.TCPServer):
 
     def _serve(self, connection: socket.socket, client_address: tuple[str, int]) -> None:
         if self._tls is not None:
-            connection = self._secured(connection, self._tls)
+            connection = self._secure(connection, self._tls)
         try:
             # Clients reset connections and distrust certificates all the time; neither is an error here.
             with contextlib.suppress(ConnectionError, SSLError):
@@ -91,7 +91,7 @@ class Listener(socketserver.TCPServer):
                 del self._open[connection]
                 connection.close()
 
-    def _secured(self, connection: socket.socket, tls: SSLContext) -> SSLSocket:
+    def _secure(self, connection: socket.socket, tls: SSLContext) -> SSLSocket:
         """Return a connection that speaks TLS from its first read on."""
         with self._lock:
             thread = self._open.pop(connection)
@@ -153,9 +153,9 @@ class _Connection(BaseHTTPRequestHandler):
         exchange, number = self._listener.note(request)
         self._exchanges.append(exchange)
         try:
-            reply = refused or self._answer_to(request, exchange, number)
+            reply = refused or self._choose_reply(request, exchange, number)
             if reply.messages:
-                self._talk(request, reply, exchange)
+                self._hold_conversation(request, reply, exchange)
             else:
                 self._send(reply, exchange, number)
         except ConnectionError:
@@ -165,14 +165,14 @@ class _Connection(BaseHTTPRequestHandler):
                 exchange.outcome = "abandoned"
             exchange.over.set()
 
-    def _answer_to(self, request: Request, exchange: Exchange, number: int) -> Reply:
+    def _choose_reply(self, request: Request, exchange: Exchange, number: int) -> Reply:
         """Return the reply; if deciding on it fails, answer with status 500 and raise the error."""
         try:
             return self._listener.answer(request)
         except Exception as error:
             self.close_connection = True
-            told = f"choosing the reply failed with {type(error).__name__}; its thread shows where"
-            self._send(refusal(HTTPStatus.INTERNAL_SERVER_ERROR, told), exchange, number)
+            message = f"choosing the reply failed with {type(error).__name__}; its thread shows where"
+            self._send(refusal(HTTPStatus.INTERNAL_SERVER_ERROR, message), exchange, number)
             raise
 
     def finish(self) -> None:
@@ -201,7 +201,7 @@ class _Connection(BaseHTTPRequestHandler):
         except ValueError:
             self.close_connection = True
             return refusal(HTTPStatus.BAD_REQUEST, "the body's length cannot be read")
-        return self._too_large()
+        return self._refuse_size()
 
     def _read_chunks(self) -> bytes | Reply:
         pieces: list[bytes] = []
@@ -209,14 +209,14 @@ class _Connection(BaseHTTPRequestHandler):
         while length := int(self.rfile.readline(_MOST_LINE).partition(b";")[0], 16):
             left -= length
             if length < 0 or left < 0:
-                return self._too_large()
+                return self._refuse_size()
             pieces.append(self.rfile.read(length))
             self.rfile.readline(_MOST_LINE)
         while self.rfile.readline(_MOST_LINE).strip():
             pass
         return b"".join(pieces)
 
-    def _too_large(self) -> Reply:
+    def _refuse_size(self) -> Reply:
         # Unread bytes of the body would be taken for the next request.
         self.close_connection = True
         return refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {_MOST_BODY:,} bytes")
@@ -250,15 +250,15 @@ class _Connection(BaseHTTPRequestHandler):
                 exchange.sent += len(data)
         if reply.cut is None:
             return True
-        self._break(reply.cut, exchange)
+        self._break_connection(reply.cut, exchange)
         return False
 
-    def _talk(self, request: Request, reply: Reply, exchange: Exchange) -> None:
+    def _hold_conversation(self, request: Request, reply: Reply, exchange: Exchange) -> None:
         from tokenstream.testing._serve.websocket import Conversation
 
         self.close_connection = True
         if Conversation(self.connection, exchange).hold(request, reply) and reply.cut is not None:
-            self._break(reply.cut, exchange)
+            self._break_connection(reply.cut, exchange)
 
     def _send_head(self, reply: Reply, number: int, *, chunked: bool) -> None:
         headers = {"content-type": reply.content_type, "cache-control": "no-cache"}
@@ -293,7 +293,7 @@ class _Connection(BaseHTTPRequestHandler):
         left = None if due == math.inf else max(0.0, due - time.monotonic())
         return not self._listener.stopping.wait(left)
 
-    def _break(self, how: Breaks, exchange: Exchange) -> None:
+    def _break_connection(self, how: Breaks, exchange: Exchange) -> None:
         self.close_connection = True
         if how == "stall":
             self._wait(math.inf)

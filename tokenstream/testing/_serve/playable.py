@@ -12,7 +12,7 @@ from tokenstream.formats._detect.places import format_of_path
 from tokenstream.relay._encoders import load, names
 from tokenstream.testing._faults.base import combined
 from tokenstream.testing._recordings.recording import Recording
-from tokenstream.testing._recordings.replay import prepared
+from tokenstream.testing._recordings.replay import prepare
 from tokenstream.testing._scripts.script import Script
 from tokenstream.testing._serve.replies import Request, refusal
 
@@ -59,13 +59,13 @@ class Player:
         if format is not None:
             load(format)
         # Invalid options raise here, in the caller's line, rather than at the first request.
-        prepared(Recording.of([]), pace, chunking, None)
+        prepare(Recording.of([]), pace, chunking, None)
         self._format = format
         self._pace: Pace = pace
         self._chunking: Chunking = chunking
         # An iterator of faults can be read only once, and every request needs them.
         self._fault = None if fault is None else combined(fault)
-        self._choose = self._choice_of(what)
+        self._choose = self._make_choice(what)
 
     def recording(self, request: Request) -> Recording:
         """Return the answer to a request, with its fault and at its pace.
@@ -90,41 +90,43 @@ class Player:
 
     # -- within ------------------------------------------------------------
 
-    def _choice_of(self, what: object) -> _Choice:
+    def _make_choice(self, what: object) -> _Choice:
         if isinstance(what, Recording | Script):
-            return lambda request: self._one(what, request)
+            return lambda request: self._prepare_one(what, request)
         if isinstance(what, Mapping):
             return self._by_path(cast("Mapping[str, object]", what))
         if isinstance(what, Sequence) and not isinstance(what, str | bytes):
-            return _in_turn([self._choice_of(each) for each in cast("Sequence[object]", what)])
+            return _play_in_turn([self._make_choice(each) for each in cast("Sequence[object]", what)])
         if callable(what):
-            return lambda request: self._one(cast("Callable[[Request], object]", what)(request), request)
+            return lambda request: self._prepare_one(
+                cast("Callable[[Request], object]", what)(request), request
+            )
         raise MisuseError(
             f"a {type(what).__name__} cannot be played: pass a Recording, a script, several of them (one for "
             "each request), a mapping from paths, or a function of the request that returns one"
         )
 
     def _by_path(self, what: Mapping[str, object]) -> _Choice:
-        choices = {path: self._choice_of(each) for path, each in what.items()}
+        choices = {path: self._make_choice(each) for path, each in what.items()}
 
         def choose(request: Request) -> Recording:
             choice = choices.get(request.route)
-            return _nothing_at(request.route, choices) if choice is None else choice(request)
+            return _refuse_path(request.route, choices) if choice is None else choice(request)
 
         return choose
 
-    def _one(self, what: object, request: Request) -> Recording:
+    def _prepare_one(self, what: object, request: Request) -> Recording:
         if isinstance(what, Script):
-            what = what.recording(self._format or _format_of(request.route))
+            what = what.recording(self._format or _format_for_path(request.route))
         if not isinstance(what, Recording):
             raise MisuseError(
                 f"the function that decides what is played returned a {type(what).__name__}: it returns a "
                 "Recording or a script"
             )
-        return prepared(what, self._pace, self._chunking, self._fault)
+        return prepare(what, self._pace, self._chunking, self._fault)
 
 
-def _format_of(path: str) -> str:
+def _format_for_path(path: str) -> str:
     format = format_of_path(path)
     if format is None:
         raise MisuseError(
@@ -134,7 +136,7 @@ def _format_of(path: str) -> str:
     return format
 
 
-def _in_turn(choices: Sequence[_Choice]) -> _Choice:
+def _play_in_turn(choices: Sequence[_Choice]) -> _Choice:
     left = iter(choices)
     # The server's threads call this concurrently.
     lock = threading.Lock()
@@ -152,7 +154,7 @@ def _in_turn(choices: Sequence[_Choice]) -> _Choice:
     return choose
 
 
-def _nothing_at(path: str, known: Iterable[str]) -> Recording:
+def _refuse_path(path: str, known: Iterable[str]) -> Recording:
     reply = refusal(404, f"nothing is played at {path}, only at {', '.join(known)}")
     body = [data for _, data in reply.chunks]
     return Recording.of(body, status=reply.status, headers={"content-type": reply.content_type})

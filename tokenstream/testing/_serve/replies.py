@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tokenstream.testing._recordings.body_types import SSE
-from tokenstream.testing._recordings.frames import Framing, cut
+from tokenstream.testing._recordings.frames import Framing, cut_frames
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -138,7 +138,7 @@ def paced(
         >>> paced(b"data: a\n\ndata: b\n\n", rate=None)
         [(0.0, b'data: a\n\n'), (0.0, b'data: b\n\n')]
     """
-    frames = cut(body, framing)
+    frames = cut_frames(body, framing)
     waits = [first]
     waits += [
         0.0 if rate is None else _IRREGULAR[number % len(_IRREGULAR)] / rate

@@ -8,7 +8,7 @@ from email.message import Message
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from tokenstream.testing._recordings.clock import clock_of
+from tokenstream.testing._recordings.clock import as_clock
 from tokenstream.testing._recordings.replay import AsyncChunks, Chunks
 from tokenstream.testing._serve.playable import Player, headers_of
 from tokenstream.testing._serve.replies import Exchange, Request
@@ -63,7 +63,7 @@ class Transport(_Base):
 
     def __init__(self, player: Player, *, clock: Callable[[], float] | None = None) -> None:
         self._player = player
-        self.clock: Clock = clock_of(clock)
+        self.clock: Clock = as_clock(clock)
         """Clock of the replay; pass it to a `Stream` whose deadlines are to follow it."""
         self.exchanges: list[Exchange] = []
         """The requests received, in order, with the progress of their answers."""
@@ -121,7 +121,7 @@ class Transport(_Base):
         )
 
 
-class _Body:
+class _PlayedBody:
     """The body of a response, for `for` and `async for`."""
 
     def __init__(
@@ -141,7 +141,7 @@ class _Body:
             with self._read(self._chunks):
                 chunk = next(self._chunks, None)
             if chunk is None:
-                self._over("answered")
+                self._finish("answered")
                 return
             self._exchange.sent += len(chunk)
             yield chunk
@@ -155,7 +155,7 @@ class _Body:
             with self._read(self._async_chunks):
                 chunk = await anext(self._async_chunks, None)
             if chunk is None:
-                self._over("answered")
+                self._finish("answered")
                 return
             self._exchange.sent += len(chunk)
             yield chunk
@@ -163,7 +163,7 @@ class _Body:
     def close(self) -> None:
         """Note that the client has closed the response."""
         self._exchange.closed = True
-        self._over("abandoned")
+        self._finish("abandoned")
 
     async def aclose(self) -> None:
         """Note that the client has closed the response."""
@@ -176,10 +176,10 @@ class _Body:
         try:
             yield
         except OSError as error:
-            self._over("cut")
+            self._finish("cut")
             raise _error_of(error, self._asked) from error
 
-    def _over(self, outcome: Literal["answered", "cut", "abandoned"]) -> None:
+    def _finish(self, outcome: Literal["answered", "cut", "abandoned"]) -> None:
         if self._exchange.outcome == "answering":
             self._exchange.outcome = outcome
         self._exchange.over.set()
@@ -187,7 +187,7 @@ class _Body:
 
 @cache
 def _body_class(library: ModuleType) -> Any:  # noqa: ANN401 - a class that no checker can know
-    return type("Body", (_Body, library.SyncByteStream, library.AsyncByteStream), {})
+    return type("Body", (_PlayedBody, library.SyncByteStream, library.AsyncByteStream), {})
 
 
 def _library_of(asked: object) -> ModuleType:
@@ -197,8 +197,8 @@ def _library_of(asked: object) -> ModuleType:
 
 
 def _error_of(error: OSError, asked: Any) -> Exception:  # noqa: ANN401 - of httpx or httpx2
-    name, told = next((name, told) for kind, name, told in _ERRORS if isinstance(error, kind))
-    found: Exception = getattr(_library_of(asked), name)(told, request=asked)
+    name, message = next((name, message) for kind, name, message in _ERRORS if isinstance(error, kind))
+    found: Exception = getattr(_library_of(asked), name)(message, request=asked)
     return found
 
 

@@ -56,17 +56,17 @@ class Conversation:
         The end waits until the client falls silent: otherwise a late message of the client
         would find the connection closed.
         """
-        if not self._open(request) or not self._say(reply.chunks):
+        if not self._open(request) or not self._send_all(reply.chunks):
             return False
         if reply.cut == "stall":
-            self._listen(_at(math.inf))
+            self._listen(_fixed(math.inf))
             return False
         self._exchange.outcome = "answered"
         if not self._listen(lambda: self._ends_at) or reply.cut is not None:
             return self._protocol.state is OPEN
         self._protocol.send_close(_NORMAL)
         self._write()
-        self._listen(_at(time.monotonic() + _FAREWELL_SECONDS))
+        self._listen(_fixed(time.monotonic() + _FAREWELL_SECONDS))
         return False
 
     def _open(self, request: Request) -> bool:
@@ -80,12 +80,12 @@ class Conversation:
         self._ends_at = time.monotonic() + _FIRST_SECONDS
         return self._protocol.state is OPEN
 
-    def _say(self, chunks: Sequence[Chunk]) -> bool:
+    def _send_all(self, chunks: Sequence[Chunk]) -> bool:
         """Send each chunk at its time; return False once the client has left."""
         due = time.monotonic()
         for delay, data in chunks:
             due += delay
-            if not self._listen(_at(due)):
+            if not self._listen(_fixed(due)):
                 return False
             self._send(data)
             self._write()
@@ -105,10 +105,10 @@ class Conversation:
         while self._protocol.state is not CLOSED and (left := until() - time.monotonic()) > 0:
             self._connection.settimeout(None if left == math.inf else left)
             with suppress(TimeoutError):
-                self._hear(self._connection.recv(_READ_SIZE))
+                self._receive(self._connection.recv(_READ_SIZE))
         return self._protocol.state is OPEN
 
-    def _hear(self, data: bytes) -> None:
+    def _receive(self, data: bytes) -> None:
         if data:
             self._protocol.receive_data(data)
         else:
@@ -140,5 +140,5 @@ class Conversation:
                     socket.socket.shutdown(self._connection, socket.SHUT_WR)
 
 
-def _at(moment: float) -> Callable[[], float]:
+def _fixed(moment: float) -> Callable[[], float]:
     return lambda: moment
