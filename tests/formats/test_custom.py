@@ -433,10 +433,10 @@ def _made(options: dict[str, Any]) -> Custom:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"text": 1}, "text=1 is no path"),
+        ({"text": 1}, "text=1 is not a path"),
         ({"text": None}, "text"),
         ({"text": []}, "holds no path"),
-        ({"text": ["a", 1]}, "is no path"),
+        ({"text": ["a", 1]}, "is not a path"),
         ({"text": "a..b"}, "one dot between"),
         ({"text": ".a"}, "one dot between"),
         ({"text": "choices[0].text"}, "one dot between"),

@@ -236,7 +236,7 @@ async def test_a_list_is_a_body_at_hand_for_an_async_loop_too(kind: Callable[[An
 
     assert Stream(body).final() == await AsyncStream(_awaited(body)).final()
     assert "ab" == (await AsyncStream(kind(["a", "b"]), format="pieces").final()).text
-    with pytest.raises(MisuseError, match="is no piece of a body"):
+    with pytest.raises(MisuseError, match="is not a piece of a body"):
         await AsyncStream(kind([7])).final()
 
 

@@ -138,7 +138,7 @@ def test_the_fields_that_a_helper_adds_are_left_out() -> None:
 def test_a_message_of_a_graph_says_where_runs_are_followed() -> None:
     """LangGraph gives each with what is known of it, as a pair."""
     pairs: list[Any] = [("message", {"langgraph_node": "agent"})]
-    with pytest.raises(MisuseError, match=r"tuple is no piece of a body.*run\.follow\(events\)"):
+    with pytest.raises(MisuseError, match=r"tuple is not a piece of a body.*run\.follow\(events\)"):
         Stream(pairs).final()
 
 
@@ -149,9 +149,9 @@ async def test_an_item_that_is_no_payload_is_misuse_that_names_it(item: Any) -> 
     """An event of our own is none either: a stream is no source of another one."""
     named = type(item).__qualname__
     source = Source([sse("a"), item])
-    with pytest.raises(MisuseError, match=f"{named} is no piece of a body"):
+    with pytest.raises(MisuseError, match=f"{named} is not a piece of a body"):
         Stream(source, format="text").final()
-    with pytest.raises(MisuseError, match=f"{named} is no piece of a body"):
+    with pytest.raises(MisuseError, match=f"{named} is not a piece of a body"):
         await AsyncStream(AsyncSource([sse("a"), item]), format="text").final()
 
     assert 1 == source.closed

@@ -26,7 +26,7 @@ SCENARIOS: dict[str, tuple[list[Any], list[Phase]]] = {
     "an error of the provider's": ([*OVERLOADED], [READING, DRAINING, ENDED]),
     "an error of the source": ([*HALF, OSError("no cable")], [READING, DRAINING, ENDED]),
     "nothing": ([], [READING, DRAINING, ENDED]),
-    "what is no piece of a body": ([3], [READING, ENDED]),
+    "what is not a piece of a body": ([3], [READING, ENDED]),
 }
 
 

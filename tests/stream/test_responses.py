@@ -566,9 +566,9 @@ async def test_the_body_of_an_error_is_read_by_the_stream_itself() -> None:
 
 async def test_a_wrong_item_is_misuse() -> None:
     """As for the stream itself."""
-    with pytest.raises(MisuseError, match="is no piece of a body"):
+    with pytest.raises(MisuseError, match="is not a piece of a body"):
         list(Stream(Items(*answer("resp_1", "Hello"), 7)).responses)
-    with pytest.raises(MisuseError, match="is no piece of a body"):
+    with pytest.raises(MisuseError, match="is not a piece of a body"):
         _ = [one async for one in AsyncStream(AsyncItems(*answer("resp_1", "Hello"), 7)).responses]
 
 

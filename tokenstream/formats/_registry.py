@@ -82,7 +82,7 @@ def create(format: str | Format, *, limits: Limits, pings: bool) -> Format:
         return load(format)(limits=limits, pings=pings)
     fresh: Any = getattr(format, "fresh", None)
     if not callable(fresh):
-        msg = f"format={format!r} is no format; the formats are {', '.join(names())}"
+        msg = f"format={format!r} is not a format; the formats are {', '.join(names())}"
         raise MisuseError(msg)
     return format.fresh(limits=limits, pings=pings)
 

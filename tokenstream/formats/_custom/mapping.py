@@ -200,8 +200,8 @@ def reasons_of(given: Mapping[str, FinishReason | None] | None) -> dict[str, Fin
     for word, reason in meanings:
         if reason not in (None, *known):
             msg = (
-                f"finish_reasons[{word!r}]={reason!r} is no finish reason; they are {', '.join(known)}, "
-                "and None for a word that is no end"
+                f"finish_reasons[{word!r}]={reason!r} is not a finish reason; they are {', '.join(known)}, "
+                "and None for a word that does not mean the end"
             )
             raise MisuseError(msg)
     return {**COMMON_REASONS, **dict(meanings)}

@@ -36,7 +36,7 @@ def path_of(option: str, path: object) -> Path:
         (('choices', 0, 'text'), ())
     """
     if not isinstance(path, str):
-        msg = f'{option}={path!r} is no path; a path is text, such as "choices.0.text"'
+        msg = f'{option}={path!r} is not a path; a path is text, such as "choices.0.text"'
         raise MisuseError(msg)
     if path == ROOT:
         return ()
@@ -44,7 +44,7 @@ def path_of(option: str, path: object) -> Path:
     # The notation of other path languages; read as keys, it would silently match nothing.
     if not all(steps) or steps[0] == ROOT or any(_SUBSCRIPT.search(step) for step in steps):
         msg = (
-            f"{option}={path!r} is no path: put one dot between two keys or indexes, "
+            f"{option}={path!r} is not a path: put one dot between two keys or indexes, "
             'such as "choices.0.text"; "$" is the whole payload, and stands alone'
         )
         raise MisuseError(msg)

@@ -83,8 +83,8 @@ class Custom(Format):
         """Return the held-back events; if the answer has not ended, set `error` to `StreamTruncated`."""
         mapped = self.mapped
         if self.error is None and not self.ended and self.frames:
-            told = mapped.sentinel is not None or mapped.ends
-            if not mapped.tells_its_end or (self.parts.finished and not told):
+            has_mark = mapped.sentinel is not None or mapped.ends
+            if not mapped.tells_its_end or (self.parts.finished and not has_mark):
                 # The mapping has no other mark of the end.
                 self.conclude()
         return super().end(now=now)
@@ -180,9 +180,9 @@ class Custom(Format):
     def _is_error(self, data: Any, event: str) -> bool:  # noqa: ANN401 - any JSON value
         """Store the error found by the mapping, event name or usual field; return whether there is one."""
         path = self.mapped.error
-        told = None if path is None else find(data, path)
-        if told:
-            self.error = provider_error({"error": told if is_dict(told) else str(told)}, event)
+        found = None if path is None else find(data, path)
+        if found:
+            self.error = provider_error({"error": found if is_dict(found) else str(found)}, event)
         elif is_dict(data) and (
             event == "error" or (data.get("error") and "error" not in self.mapped.fields)
         ):
@@ -223,8 +223,8 @@ class Custom(Format):
     def _read_usage(self, data: Any) -> bool:  # noqa: ANN401 - any JSON value
         counts: dict[str, int | float] = {}
         for name, path in self.mapped.usage:
-            told = {name: find(data, path)}
-            count = float_of(told, name) if name == "cost" else int_of(told, name)
+            found = {name: find(data, path)}
+            count = float_of(found, name) if name == "cost" else int_of(found, name)
             if count is not None:
                 counts[name] = count
         if counts and not counts.items() <= self._counts.items():

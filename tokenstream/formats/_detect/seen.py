@@ -155,12 +155,12 @@ def describe_bad_piece(item: object) -> MisuseError:
 
     Example:
         >>> str(describe_bad_piece(7))
-        'int is no piece of a body; bytes are expected, text, or payloads as dicts'
+        'int is not a piece of a body; bytes are expected, text, or payloads as dicts'
     """
     # LangGraph streams messages as tuples.
     followed = "; the events of a framework's run are followed with Steps, run.follow(events)"
     return MisuseError(
-        f"{type(item).__qualname__} is no piece of a body; bytes are expected, text, or payloads as dicts"
+        f"{type(item).__qualname__} is not a piece of a body; bytes are expected, text, or payloads as dicts"
         f"{followed if isinstance(item, tuple) else ''}"
     )
 

@@ -225,10 +225,10 @@ def exception_error(name: str, payload: bytes, headers: dict[str, Any]) -> Provi
         ('throttlingException', 'rate_limited', 'the provider reports an error: slow down')
     """
     try:
-        said: object = decode(payload)
+        found: object = decode(payload)
     except ProtocolError:
-        said = None
-    details = said if is_dict(said) else {}
+        found = None
+    details = found if is_dict(found) else {}
     message = _first_text(details, "message", "Message") or headers.get(":error-message")
     return provider_error({"error": {"code": name, "message": message, "details": details}})
 
@@ -244,10 +244,10 @@ def named_exception(payload: dict[str, Any]) -> ProviderError | None:
         ('throttlingException', True, None)
     """
     name = next(iter(payload), "")
-    said = payload.get(name)
-    if len(payload) != 1 or not name.endswith("Exception") or not is_dict(said):
+    found = payload.get(name)
+    if len(payload) != 1 or not name.endswith("Exception") or not is_dict(found):
         return None
-    return provider_error({"error": {**said, "code": name}})
+    return provider_error({"error": {**found, "code": name}})
 
 
 def _find_details(payload: dict[str, Any], event: str) -> dict[str, Any] | str | None:
@@ -285,9 +285,9 @@ def read_repeated_headers(payload: dict[str, Any]) -> dict[str, str]:
         >>> read_repeated_headers({"error": {"code": 429, "metadata": {"headers": {"Retry-After": "2"}}}})
         {'retry-after': '2'}
     """
-    said = dict_of(dict_of(dict_of(payload, "error"), "metadata"), "headers")
+    found = dict_of(dict_of(dict_of(payload, "error"), "metadata"), "headers")
     return {
-        name.lower(): value for name, value in islice(said.items(), _MOST_HEADERS) if isinstance(value, str)
+        name.lower(): value for name, value in islice(found.items(), _MOST_HEADERS) if isinstance(value, str)
     }
 
 

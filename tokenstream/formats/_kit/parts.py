@@ -428,15 +428,15 @@ class Parts(Answer):
             self._close_broken(call)
 
     def _close_broken(self, call: OpenCall) -> None:
-        glued = split_values(call.arguments.join()) if self.splits_calls else None
-        if glued is None:
+        pieces = split_values(call.arguments.join()) if self.splits_calls else None
+        if pieces is None:
             self.note("call_invalid")
             broken = _tool_call(call, call.arguments.join(), complete=False)
             self._out.append(PartDone(broken, choice=call.choice, part=call.index, raw=self.raw))
             return
         self.note("call_glued")
-        self._hand_out(call, glued[0])
-        for text in glued[1:]:
+        self._hand_out(call, pieces[0])
+        for text in pieces[1:]:
             more = self.open_call(call.choice, None, call.name, type=call.type)
             self.add_arguments(more, text)
             self.close_call(more)

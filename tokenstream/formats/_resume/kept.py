@@ -55,8 +55,8 @@ def state_of(known: Format) -> dict[str, Any] | None:
         kept = _StateWriter(layout).write_roots([known, known.parts])
     except TypeError:
         return None
-    told = [name if isinstance(name, str) else [*name] for name in known.parts.fields]
-    return _seal({"layout": _layout_checksum(layout), "fields": told, "kept": kept})
+    written = [name if isinstance(name, str) else [*name] for name in known.parts.fields]
+    return _seal({"layout": _layout_checksum(layout), "fields": written, "kept": kept})
 
 
 def restore_format(known: Format, state: dict[str, Any], messages: Sequence[Message]) -> None:
@@ -177,9 +177,9 @@ class _StateWriter:
         if kind is TextLog:
             return {"log": self.write(value.join())}
         if kind in _EVENT_KINDS:
-            told = [self.write(getattr(value, each.name)) for each in fields(value) if each.name != "raw"]
+            written = [self.write(getattr(value, each.name)) for each in fields(value) if each.name != "raw"]
             step = {} if value.step is None else {"step": value.step}
-            return {"event": [kind.__name__, *told], **step}
+            return {"event": [kind.__name__, *written], **step}
         if kind is ToolCall and self._layout:
             return {"call": value.id}
         if kind in _VALUE_KINDS:
@@ -244,10 +244,10 @@ class _StateReader:
                 log = TextLog()
                 log.append(self.read(text))
                 return log
-            case {"event": [name, *told]}:
+            case {"event": [name, *written]}:
                 kind = _EVENTS[name]
                 names = [each.name for each in fields(kind) if each.name != "raw"]
-                event = kind(**{name: self.read(each) for name, each in zip(names, told, strict=True)})
+                event = kind(**{name: self.read(each) for name, each in zip(names, written, strict=True)})
                 if "step" in kept:
                     event.step = kept["step"]
                 return event

@@ -138,16 +138,16 @@ class LlamaIndex(Format):
     def _read_reasoning(self, delta: str | None, blocks: list[dict[str, Any]]) -> None:
         thinking = [block for block in blocks if block.get("block_type") == "thinking"]
         if delta is None:
-            said = "".join(text_of(block, "content") or "" for block in thinking)
-            if said in self._thoughts:
-                said = ""
-            delta = said.removeprefix(self._thoughts)
+            thoughts = "".join(text_of(block, "content") or "" for block in thinking)
+            if thoughts in self._thoughts:
+                thoughts = ""
+            delta = thoughts.removeprefix(self._thoughts)
         self._thoughts += delta
         self.parts.write(0, "reasoning", delta)
 
-    def _read_call(self, place: int, told: dict[str, Any]) -> None:
-        function = dict_of(told, "function") or told
-        id, name = text_of(told, "tool_call_id", "id", "call_id"), text_of(function, "tool_name", "name")
+    def _read_call(self, place: int, item: dict[str, Any]) -> None:
+        function = dict_of(item, "function") or item
+        id, name = text_of(item, "tool_call_id", "id", "call_id"), text_of(function, "tool_name", "name")
         call = self._calls.get(place if id is None else id)
         if call is None:
             if name is None:
@@ -198,9 +198,9 @@ class LlamaIndex(Format):
         before, after = int_of(report, *_INPUT), int_of(report, *_OUTPUT)
         if before is not None or after is not None:
             total = int_of(report, *_TOTAL)
-            told = {name: report[name] for name in (*_INPUT, *_OUTPUT, *_TOTAL) if name in report}
+            counts = {name: report[name] for name in (*_INPUT, *_OUTPUT, *_TOTAL) if name in report}
             self.parts.usage(
-                Usage(input_tokens=before, output_tokens=after, total_tokens=total, provider_data=told)
+                Usage(input_tokens=before, output_tokens=after, total_tokens=total, provider_data=counts)
             )
 
     def _read_end(self, raw: dict[str, Any]) -> None:

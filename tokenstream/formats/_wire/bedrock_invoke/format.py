@@ -251,9 +251,9 @@ class BedrockInvoke(Format):
     def _count(self, metrics: dict[str, Any]) -> None:
         """Report Bedrock's token counts, except those that the model reported itself."""
         usage = metrics_of(metrics)
-        told = [name for name in _COUNTS if getattr(usage, name) is not None]
-        better = self._counted.intersection(told)
-        if len(better) < len(told):
+        counted = [name for name in _COUNTS if getattr(usage, name) is not None]
+        better = self._counted.intersection(counted)
+        if len(better) < len(counted):
             self.parts.usage(usage.model_copy(update=dict.fromkeys(better)))
 
     def payload_shortcut(self) -> tuple[str, bytes, Callable[[bytes], Event | None]] | None:

@@ -285,8 +285,8 @@ class GeminiInteractions(Format):
         self.parts.finish(0, FINISH_REASONS.get(status, "unknown"), status)
 
     def _fail(self, errors: list[dict[str, Any]]) -> None:
-        said = errors[0] if errors else {}
-        self.error = provider_error({"error": {"message": "the interaction failed", **(known(said) or {})}})
+        first = errors[0] if errors else {}
+        self.error = provider_error({"error": {"message": "the interaction failed", **(known(first) or {})}})
 
     def _carry(self, payload: dict[str, Any], *names: str) -> None:
         """Carry the fields that are not among `names`."""

@@ -125,8 +125,8 @@ class InteractionSteps(Parts):
         complete = reason in ("stop", "tool_calls", "pause")
         for step in self._open.values():
             self.note("part_unclosed")
-            told = step.fragments or bool(step.data.get("arguments"))
-            self._finish_step(step, whole=complete and told)
+            has_arguments = step.fragments or bool(step.data.get("arguments"))
+            self._finish_step(step, whole=complete and has_arguments)
         self._open.clear()
         super().finish(choice, reason, raw_reason)
 

@@ -69,7 +69,7 @@ class LangChain(Format):
         return payload.get("type") in _KINDS and "content" in payload and "response_metadata" in payload
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Return True: a model reports errors as exceptions."""
+        """Return whether a payload is a message: a model reports errors as exceptions."""
         return payload.get("type") in _KINDS
 
     def read(self, payload: dict[str, Any], event: str) -> None:
@@ -79,8 +79,8 @@ class LangChain(Format):
             # Graphs mix in the messages of tools and people.
             self.parts.unknown(kind if isinstance(kind, str) else "message", payload)
             return
-        said = dict_of(payload, "response_metadata")
-        self._read_head(payload, said)
+        metadata = dict_of(payload, "response_metadata")
+        self._read_head(payload, metadata)
         self._read_additional(dict_of(payload, "additional_kwargs"))
         self._blocks.read(payload.get("content"))
         whole = kind == "ai"
@@ -88,8 +88,8 @@ class LangChain(Format):
             for call in dicts_of(payload.get(name)):
                 self._calls.read(call)
         self._read_usage(dict_of(payload, "usage_metadata"))
-        self._read_fields(said)
-        reason = _reason_in(said)
+        self._read_fields(metadata)
+        reason = _reason_in(metadata)
         if reason is not None:
             self.parts.finish(0, reason_of(reason), reason)
         if whole or (payload.get("chunk_position") == "last" and self._is_believed(payload)):
@@ -127,13 +127,13 @@ class LangChain(Format):
         told = ("content", "tool_call_chunks", "usage_metadata", "response_metadata", "additional_kwargs")
         return not all(says_nothing(payload.get(name)) for name in told)
 
-    def _read_head(self, payload: dict[str, Any], said: dict[str, Any]) -> None:
+    def _read_head(self, payload: dict[str, Any], metadata: dict[str, Any]) -> None:
         id = text_of(payload, "id")
         if id is not None and id.startswith(_OF_A_RUN):
-            self.parts.head(model=text_of(said, *_MODELS))
+            self.parts.head(model=text_of(metadata, *_MODELS))
             self.parts.field("run_id", id)
         else:
-            self.parts.head(id=self.parts.id or id, model=text_of(said, *_MODELS))
+            self.parts.head(id=self.parts.id or id, model=text_of(metadata, *_MODELS))
 
     def _read_additional(self, fields: dict[str, Any]) -> None:
         for name, value in fields.items():
@@ -162,8 +162,8 @@ class LangChain(Format):
         self._usage = usage if self._usage is None else self._usage + usage
         self.parts.usage(self._usage)
 
-    def _read_fields(self, said: dict[str, Any]) -> None:
-        for name, value in said.items():
+    def _read_fields(self, metadata: dict[str, Any]) -> None:
+        for name, value in metadata.items():
             if name in _ENDS or name in _STATUS or name in _MODELS or says_nothing(value):
                 continue
             tokens = value.get("content") if name == "logprobs" and is_dict(value) else None
@@ -173,10 +173,10 @@ class LangChain(Format):
                 self.parts.field(name, value)
 
 
-def _reason_in(said: dict[str, Any]) -> str | None:
+def _reason_in(metadata: dict[str, Any]) -> str | None:
     """Return the provider's finish reason; None if there is none."""
-    reason = text_of(said, *_ENDS) or text_of(said, "status")
+    reason = text_of(metadata, *_ENDS) or text_of(metadata, "status")
     if reason == "incomplete":
-        return text_of(dict_of(said, "incomplete_details"), "reason") or reason
+        return text_of(dict_of(metadata, "incomplete_details"), "reason") or reason
     # Words of OpenAI's Responses and Google for an answer that has not ended.
     return None if reason in ("in_progress", "queued", "FINISH_REASON_UNSPECIFIED") else reason

@@ -76,8 +76,8 @@ class LangChainBlocks:
             self._parts.cite(0, _citation(annotation))
 
     def _read_reasoning(self, block: dict[str, Any]) -> None:
-        told = block.get("reasoning_content")
-        block = told if is_dict(told) else block
+        inner = block.get("reasoning_content")
+        block = inner if is_dict(inner) else block
         text = text_of(block, "reasoning", "thinking", "text")
         summary = "".join(text_of(piece, "text") or "" for piece in dicts_of(block.get("summary")))
         self._parts.write(0, "reasoning", text or summary)

@@ -107,9 +107,9 @@ class AssistantsSteps:
         if call is None or call.closed:
             return
         if isinstance(arguments, str):
-            said = call.arguments.join()
-            if arguments.startswith(said):
-                self._parts.add_arguments(call, arguments[len(said) :])
+            sent = call.arguments.join()
+            if arguments.startswith(sent):
+                self._parts.add_arguments(call, arguments[len(sent) :])
             else:
                 self._parts.note("text_rewritten")
         elif not says_nothing(arguments) and not call.has_arguments:

@@ -166,13 +166,13 @@ class ChatCalls:
         if not isinstance(text, str):
             return False
         if self._echoed is not None and fragment.name in ("", self._echoed[0].name):
-            call, said = self._echoed
-            rest = call.since(said)
+            call, given = self._echoed
+            rest = call.since(given)
             if rest.startswith(text):
-                self._echoed = (call, said + len(text))
+                self._echoed = (call, given + len(text))
                 return True
             if rest or not call.whole:
-                fragment.name, fragment.arguments = call.name, call.since(0)[:said] + text
+                fragment.name, fragment.arguments = call.name, call.since(0)[:given] + text
                 return False
         for call in (*self._by_index.values(), *self._by_id.values()):
             if call.name and call.name == fragment.name and call.since(0).startswith(text):
@@ -184,18 +184,18 @@ class ChatCalls:
         """Read the `tool_calls` of a message that is repeated as it grows."""
         for place, item in enumerate(dicts_of(items)):
             fragment = _Fragment(item, None)
-            call, said = self._said[place] if place < len(self._said) else (None, "")
+            call, given = self._said[place] if place < len(self._said) else (None, "")
             if call is None:
                 self._lists += 1
                 call = self._new(fragment)
-                self._said[place : place + 1] = [(call, said)]
+                self._said[place : place + 1] = [(call, given)]
             text = fragment.arguments
             if isinstance(text, str):
-                if text.startswith(said):
+                if text.startswith(given):
                     self._said[place] = (call, text)
                 elif text:
                     self._parts.note("text_rewritten")
-                fragment.arguments = text[len(said) :] if text.startswith(said) else ""
+                fragment.arguments = text[len(given) :] if text.startswith(given) else ""
             elif call.open is not None:
                 continue
             self._fill(call, fragment)
@@ -209,7 +209,7 @@ class ChatCalls:
         self._by_id = _without(self._by_id, gone)
         self._by_index = _without(self._by_index, gone)
         self._by_place = _without(self._by_place, gone)
-        self._said = [(None, "") if call in gone else (call, said) for call, said in self._said]
+        self._said = [(None, "") if call in gone else (call, given) for call, given in self._said]
         if self._last in gone:
             self._last = None
         for call in unnamed:

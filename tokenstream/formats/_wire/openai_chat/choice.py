@@ -146,13 +146,13 @@ class ChoiceReader:
         Text once given stays: a text that became shorter adds nothing until it is
         longer again, and a different text is carried beside it.
         """
-        said = self._said.get(name, "")
-        if text.startswith(said):
-            if said and text != said:
+        given = self._said.get(name, "")
+        if text.startswith(given):
+            if given and text != given:
                 self._growing += (name,)
             self._said[name] = text
-            return text[len(said) :]
-        shorter = said.startswith(text)
+            return text[len(given) :]
+        shorter = given.startswith(text)
         if not shorter and name not in self._growing:
             # Until a text has grown, this may be a piece and not the whole.
             self._said[name] = text

@@ -122,11 +122,11 @@ class OpenAIChat(Format):
         if not choices:
             # Azure begins with a chunk about the prompt, others with an empty one.
             return True if "prompt_filter_results" in payload else None
-        told = dicts_of(choices)
-        if any("delta" in choice or "message" in choice for choice in told):
+        listed = dicts_of(choices)
+        if any("delta" in choice or "message" in choice for choice in listed):
             return True
         # A choice without content yet, perhaps of a legacy completion.
-        silent = bool(told) and all("text" not in choice and choice.keys() & _MARKS for choice in told)
+        silent = bool(listed) and all("text" not in choice and choice.keys() & _MARKS for choice in listed)
         return None if silent else False
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
@@ -224,8 +224,8 @@ class OpenAIChat(Format):
         role = None
         for choice in dicts_of(payload.get("choices")):
             for key in ("delta", "message"):
-                for said in dicts_of(choice.get(key)):
-                    role = role or text_of(said, "role")
+                for holder in dicts_of(choice.get(key)):
+                    role = role or text_of(holder, "role")
         self.parts.head(id=text_of(payload, "id"), model=text_of(payload, "model"), role=role)
 
     def _read_id(self, key: str, value: object) -> None:
@@ -307,8 +307,8 @@ class OpenAIChat(Format):
         reader: ChoiceReader | None = state.reader
         if reader is None:
             reader = state.reader = ChoiceReader(self.parts, state.index)
-            said = [*dicts_of(choice.get("delta")), *dicts_of(choice.get("message"))]
-            if said and not any(text_of(fields, "role") for fields in said):
+            holders = [*dicts_of(choice.get("delta")), *dicts_of(choice.get("message"))]
+            if holders and not any(text_of(fields, "role") for fields in holders):
                 self.note("role_missing")
         return reader
 

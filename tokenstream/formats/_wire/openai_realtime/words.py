@@ -61,8 +61,8 @@ def output_format(holder: dict[str, Any]) -> dict[str, Any]:
         >>> output_format({"output_audio_format": "g711_ulaw"})
         {'type': 'audio/pcmu'}
     """
-    told = dict_of(dict_of(dict_of(holder, "audio"), "output"), "format")
-    if text_of(told, "type"):
-        return told
+    audio_format = dict_of(dict_of(dict_of(holder, "audio"), "output"), "format")
+    if text_of(audio_format, "type"):
+        return audio_format
     old = _OLD_AUDIO.get(text_of(holder, "output_audio_format") or "")
     return {"type": old} if old else {}

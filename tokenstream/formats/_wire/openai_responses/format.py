@@ -302,14 +302,14 @@ class OpenAIResponses(Format):
             response: The response.
             word: The status in the name of its event.
         """
-        said = text_of(response, "status")
-        status = said if said in FINAL_STATUSES else word
+        own_status = text_of(response, "status")
+        status = own_status if own_status in FINAL_STATUSES else word
         self._read_head(response)
         self._items.settle(response.get("output"), complete=status == "completed")
         report = dict_of(response, "usage")
         if report:
             self.parts.usage(usage_of(report))
-        self.parts.finish(0, finish_of(response, status), said or status)
+        self.parts.finish(0, finish_of(response, status), own_status or status)
         if status != "failed":
             self.conclude()
             return

@@ -157,12 +157,12 @@ class TokenStream(Format):
 
     def position_of(self, payload: dict[str, Any]) -> int | None:
         """Return the position of an event: the key `at` of a line, or the id of the SSE event."""
-        told = payload.get("at")
+        place = payload.get("at")
         if payload.get("type") == "live":
             # Its key `at` marks the end of the replay; it has no position itself.
             return None
-        if isinstance(told, int) and told > 0 and told is not True:
-            return told
+        if isinstance(place, int) and place > 0 and place is not True:
+            return place
         text = self._own_id
         if not text or len(text) > _LONGEST_ID or not (text.isascii() and text.isdecimal()):
             return None

@@ -145,11 +145,11 @@ def _read_value(cls: Any, value: Any) -> Any:  # noqa: ANN401 - a class of value
     """Validate a value of a class; unknown keys, from another version, are ignored."""
     if not is_dict(value):
         raise TypeError
-    told = {name: inner for name, inner in value.items() if name in cls.model_fields}
-    if cls is _message.MediaPart and "data" in told:
-        told["data"] = _read_bytes(told["data"])
+    data = {name: inner for name, inner in value.items() if name in cls.model_fields}
+    if cls is _message.MediaPart and "data" in data:
+        data["data"] = _read_bytes(data["data"])
     try:
-        return cls.model_validate(told)
+        return cls.model_validate(data)
     except ValidationError:
         raise ValueError from None
 
@@ -175,14 +175,14 @@ def _read_message_or_none(value: Any) -> Message | None:  # noqa: ANN401 - any J
         return None
     if not is_dict(value):
         raise TypeError
-    told: dict[str, Any] = {**value}
-    if "parts" in told:
-        if not is_list(told["parts"]):
+    data: dict[str, Any] = {**value}
+    if "parts" in data:
+        if not is_list(data["parts"]):
             raise TypeError
-        told["parts"] = tuple(_read_part(part) for part in told["parts"])
-    if told.get("usage") is not None:
-        told["usage"] = _read_value(Usage, told["usage"])
-    message: Message = _read_value(Message, told)
+        data["parts"] = tuple(_read_part(part) for part in data["parts"])
+    if data.get("usage") is not None:
+        data["usage"] = _read_value(Usage, data["usage"])
+    message: Message = _read_value(Message, data)
     return message
 
 

@@ -98,54 +98,59 @@ def said_of(error: StreamError, *, raw: bool = False) -> dict[str, Any]:
     """
     name = next(each.__name__ for each in type(error).__mro__ if each.__name__ in _ERRORS)
     words = str(error) if raw else _OF_CLASS.get(name, _OF_KIND[error.kind])
-    said: dict[str, Any] = {"error": name, "kind": error.kind, "message": words, "retryable": error.retryable}
+    record: dict[str, Any] = {
+        "error": name,
+        "kind": error.kind,
+        "message": words,
+        "retryable": error.retryable,
+    }
     if error.retry_after is not None:
-        said["retry_after"] = error.retry_after
+        record["retry_after"] = error.retry_after
     details = {key: getattr(error, name, None) for key, name in _DETAILS.items()}
-    return {**said, **{name: value for name, value in details.items() if value is not None}}
+    return {**record, **{name: value for name, value in details.items() if value is not None}}
 
 
-def error_of(said: dict[str, Any]) -> StreamError:
+def error_of(payload: dict[str, Any]) -> StreamError:
     """Return the error in a payload, of the same class if that class is known.
 
     Args:
-        said: The payload, which may hold anything.
+        payload: The payload, which may hold anything.
 
     Example:
         >>> error_of({"error": "StreamStalled", "limit": "idle_content", "kind": "network"}).retryable
         True
     """
-    kind: Any = said.get("kind")
+    kind: Any = payload.get("kind")
     kind = kind if isinstance(kind, str) and kind in _KINDS else None
-    name = text_of(said, "error") or ""
+    name = text_of(payload, "error") or ""
     cls = _ERRORS.get(name, StreamError)
-    words = text_of(said, "message") or _OF_CLASS.get(name, _OF_KIND[kind or cls.default_kind])
-    error = _made(cls, mend(words[:_MOST_MESSAGE]), said)
+    words = text_of(payload, "message") or _OF_CLASS.get(name, _OF_KIND[kind or cls.default_kind])
+    error = _made(cls, mend(words[:_MOST_MESSAGE]), payload)
     error.kind = kind or error.kind
-    wait = float_of(said, "retry_after")
+    wait = float_of(payload, "retry_after")
     error.retry_after = wait if wait is not None and isfinite(wait) and wait >= 0 else None
-    retryable = said.get("retryable")
+    retryable = payload.get("retryable")
     error.retryable = retryable if isinstance(retryable, bool) else StreamError("", kind=error.kind).retryable
     return error
 
 
-def _made(cls: type[StreamError], words: str, said: dict[str, Any]) -> StreamError:
-    code, kind = _word(said, "code"), _word(said, "error_type")
+def _made(cls: type[StreamError], words: str, payload: dict[str, Any]) -> StreamError:
+    code, kind = _word(payload, "code"), _word(payload, "error_type")
     if issubclass(cls, StatusError):
-        return cls(words, status=int_of(said, "status") or 0, code=code, type=kind)
+        return cls(words, status=int_of(payload, "status") or 0, code=code, type=kind)
     if issubclass(cls, ProviderError):
         return cls(words, code=code, type=kind)
     if issubclass(cls, ConnectError):
-        stage: Literal["connect", "head"] = "head" if said.get("stage") == "head" else "connect"
+        stage: Literal["connect", "head"] = "head" if payload.get("stage") == "head" else "connect"
         return cls(words, stage=stage)
     if issubclass(cls, StreamStalled):
-        return cls(words, limit=_word(said, "limit") or "")
+        return cls(words, limit=_word(payload, "limit") or "")
     if issubclass(cls, LimitExceeded):
-        return cls(words, limit=_word(said, "limit") or "", value=int_of(said, "value") or 0)
+        return cls(words, limit=_word(payload, "limit") or "", value=int_of(payload, "value") or 0)
     if issubclass(cls, ProtocolError):
-        return cls(words, event=int_of(said, "event"), offset=int_of(said, "offset"))
+        return cls(words, event=int_of(payload, "event"), offset=int_of(payload, "offset"))
     if issubclass(cls, AnswerRejected):
-        outcome: Any = said.get("outcome")
+        outcome: Any = payload.get("outcome")
         return cls(words, outcome=outcome if outcome in _OUTCOMES else "empty")
     return cls(words)
 
@@ -169,8 +174,8 @@ def end_of(payload: dict[str, Any]) -> End:
     return End(ending)
 
 
-def _word(said: dict[str, Any], name: str) -> str | None:
-    word = text_of(said, name)
+def _word(payload: dict[str, Any], name: str) -> str | None:
+    word = text_of(payload, name)
     return None if word is None else mend(word[:_MOST_WORD])
 
 

@@ -130,10 +130,10 @@ def media_of(data: dict[str, Any]) -> MediaPart:
     """
     url = text_of(data, "url") or ""
     content = _data_of(url)
-    said = url[len("data:") :].partition(",")[0].partition(";")[0] if content is not None else ""
+    declared = url[len("data:") :].partition(",")[0].partition(";")[0] if content is not None else ""
     rest = known(data, "url", "mediaType", *(("type",) if data.get("type") == "file" else ()))
     return MediaPart(
-        mime_type=text_of(data, "mediaType") or said or None,
+        mime_type=text_of(data, "mediaType") or declared or None,
         data=content or b"",
         url=None if content is not None else url or None,
         provider_data=rest,
