@@ -12,7 +12,7 @@ from tokenstream._request.request import headers_but
 from tokenstream.errors import MisuseError
 from tokenstream.recovery._never import JSON_ASKED
 from tokenstream.recovery._open import prefix_from_caller
-from tokenstream.recovery._servers import VLLM, has_refused, known_prefix, refuse
+from tokenstream.recovery._servers import VLLM, find_prefix, has_refused, refuse
 from tokenstream.stream._continuation import Prefix
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ class ContinuationRequests:
             return None
         told = asked is not None
         json = any(_wants_json(_find(payload, path)) for path in shape.json)
-        known = known_prefix(self._host, self._path, self._model, told=told, json=json)
+        known = find_prefix(self._host, self._path, self._model, confirmed=told, json=json)
         if known is not None or asked is None:
             return known
         return replace(prefix_from_caller(asked), extra=VLLM if name == "openai-chat" else {})

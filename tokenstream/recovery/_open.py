@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tokenstream.stream._attempts import Attempt
 
 _WHERE = "the server"
-_AT_HAND = frozenset({bytes, str, list, tuple, dict})
+_REREADABLE = frozenset({bytes, str, list, tuple, dict})
 """Types that can be read any number of times."""
 
 
@@ -102,7 +102,7 @@ class SourceOpener(ABC):
             MisuseError: It returned the same source as before, which has been read.
         """
         given: Any = self._opens(attempt) if self.resumes else self._opens()
-        if given is self._last and type(given) not in _AT_HAND:
+        if given is self._last and type(given) not in _REREADABLE:
             raise MisuseError(
                 f"open returned the same {type(given).__name__} as for the attempt before, "
                 "which has been read: open a new one each time"
@@ -165,9 +165,9 @@ class AsyncOpener(SourceOpener):
         return found
 
 
-def prefix_from_caller(told: Prefill) -> Prefix:
+def prefix_from_caller(prefill: Prefill) -> Prefix:
     """Return how to send a prefix to an unknown server that continues one according to the caller."""
-    return Prefix(echoes=True if told == "echo" else None)
+    return Prefix(echoes=True if prefill == "echo" else None)
 
 
 def takes_attempt(opens: Opens) -> bool:

@@ -339,9 +339,9 @@ class Recovery:
 
     def _wait_before(self, error: StreamError, mode: AttemptMode) -> float | None:
         """Return the seconds to wait; None if the server asks for too long a wait."""
-        told = self._machine.reconnect_after if mode == "resume" else None
-        if told is not None and error.retry_after is None:
-            return clamp_reconnect(told)
+        server_wait = self._machine.reconnect_after if mode == "resume" else None
+        if server_wait is not None and error.retry_after is None:
+            return clamp_reconnect(server_wait)
         initial = self._retry.wait
         return wait_before(
             self._made + 1,

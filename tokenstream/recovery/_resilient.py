@@ -138,9 +138,9 @@ def make_stream(
         MisuseError: The mode is "resume" or "continue", but `open` does not take the attempt.
     """
     if retry.mode in ("resume", "continue") and not openers[0].resumes:
-        told = "the position" if retry.mode == "resume" else "the turns of the answer so far"
+        part = "the position" if retry.mode == "resume" else "the turns of the answer so far"
         raise MisuseError(
-            f'mode="{retry.mode}" needs an open that takes the attempt, which has {told}: def open(attempt)'
+            f'mode="{retry.mode}" needs an open that takes the attempt, which has {part}: def open(attempt)'
         )
     plain: Any = kind
     driver: Any = (AsyncDriver if plain is AsyncStream else SyncDriver)(

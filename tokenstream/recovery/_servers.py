@@ -43,24 +43,29 @@ _ROWS = (
 _refused: dict[tuple[str, str], None] = {}
 
 
-def known_prefix(host: str, path: str, model: str, *, told: bool, json: bool) -> Prefix | None:
+def find_prefix(host: str, path: str, model: str, *, confirmed: bool, json: bool) -> Prefix | None:
     """Return how to make a provider continue a prefix; None if it is not known to do so.
 
     Args:
         host: The host of the request.
         path: The path of the request.
         model: The model.
-        told: Whether the caller says that the provider continues a prefix.
+        confirmed: Whether the caller says that the provider continues a prefix.
         json: Whether JSON is asked for.
 
     Example:
-        >>> known_prefix("api.mistral.ai", "/v1/chat/completions", "m", told=False, json=False).echoes
+        >>> find_prefix("api.mistral.ai", "/v1/chat/completions", "m", confirmed=False, json=False).echoes
         True
     """
-    if host == "api.anthropic.com" and (told or _CLAUDE.match(model)):
+    if host == "api.anthropic.com" and (confirmed or _CLAUDE.match(model)):
         return Prefix()
     for row in _ROWS:
-        if host == row.host and path.startswith(row.path) and (told or row.sure) and (row.json or not json):
+        if (
+            host == row.host
+            and path.startswith(row.path)
+            and (confirmed or row.sure)
+            and (row.json or not json)
+        ):
             return row.prefix
     return None
 

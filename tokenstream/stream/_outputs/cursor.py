@@ -131,7 +131,7 @@ class OutputCursor(Generic[ItemT]):
     @property
     def repairs(self) -> tuple[Repair, ...]:
         """Repairs made in the selected documents."""
-        return tuple([repair for document in self._documents.read for repair in document.stage.repairs])
+        return tuple([repair for document in self._documents.selected for repair in document.stage.repairs])
 
     @property
     def text(self) -> str:
@@ -221,7 +221,7 @@ class OutputCursor(Generic[ItemT]):
     def _conclude(self) -> None:
         """Process the end of the answer."""
         self._catch_up()
-        documents = self._documents.last
+        documents = self._documents.judged
         for document in documents:
             self._take(document, document.text.end())
         message, tool = self._answer.message, self._answer.tool

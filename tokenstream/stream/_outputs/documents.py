@@ -231,7 +231,7 @@ class OutputDocuments(Generic[ItemT]):
         return self._begun[0] if self._answer.tool is None else None
 
     @property
-    def read(self) -> list[OutputDocument[ItemT]]:
+    def selected(self) -> list[OutputDocument[ItemT]]:
         """The selected documents."""
         begun = self._begun
         if self._kind == "items" or len(begun) <= 1:
@@ -241,9 +241,9 @@ class OutputDocuments(Generic[ItemT]):
         return begun[self._at : self._at + 1]
 
     @property
-    def last(self) -> list[OutputDocument[ItemT]]:
+    def judged(self) -> list[OutputDocument[ItemT]]:
         """Documents judged at the end: those with content, or the first selected one if all are empty."""
-        return [document for document in self.read if not document.text.empty] or self.read[:1]
+        return [document for document in self.selected if not document.text.empty] or self.selected[:1]
 
     def growing(self) -> list[OutputDocument[ItemT]]:
         """Return the documents that may have grown since the last call of this method."""
@@ -251,7 +251,7 @@ class OutputDocuments(Generic[ItemT]):
             return self._begun
         self._look()
         if self._kind != "items":
-            return self.read
+            return self.selected
         growing = self._growing
         self._growing = {index: document for index, document in growing.items() if not document.text.over}
         return list(growing.values())
@@ -264,7 +264,7 @@ class OutputDocuments(Generic[ItemT]):
         if event.__class__ is ToolCallStart:
             self._look()
         found = self._growing.get(event.part)
-        return found if self._kind == "items" or found in self.read else None
+        return found if self._kind == "items" or found in self.selected else None
 
     def read_again(self, document: OutputDocument[ItemT]) -> list[ItemT]:
         """Read a document again, with a new stage, because its whole text differs from its pieces."""

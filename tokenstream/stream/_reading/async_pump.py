@@ -194,7 +194,7 @@ class AsyncPump:
             return True
         if not reader.stopped:
             reader.stop()
-        return reader.homeless
+        return reader.is_loop_over
 
     def _new_reader(self, *, alone: bool | None = None) -> Reader | Direct:
         source = self.source
@@ -295,7 +295,7 @@ class AsyncPump:
     @property
     def closed(self) -> bool:
         """True if the source is closed, or its event loop has ended."""
-        return self._closed or (self._reader is not None and self._reader.homeless)
+        return self._closed or (self._reader is not None and self._reader.is_loop_over)
 
     @property
     def over(self) -> bool:

@@ -95,7 +95,7 @@ class Direct:
         return isinstance(self.source, AsyncSource) and self.source.survives
 
     @property
-    def homeless(self) -> bool:
+    def is_loop_over(self) -> bool:
         """True if the source needs an event loop that has ended."""
         return self._host is not None and not self._instant and self._host.is_over()
 
@@ -150,7 +150,7 @@ class Direct:
         if self._reading or self.over:
             return
         self.over = True
-        if self.homeless:
+        if self.is_loop_over:
             self.abandon()
             return
         if self._host is None or self._instant:

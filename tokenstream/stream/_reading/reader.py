@@ -130,7 +130,7 @@ class Reader:
         self._filled = bell
 
     @property
-    def homeless(self) -> bool:
+    def is_loop_over(self) -> bool:
         """True if the task's event loop is over."""
         return self._host.is_over()
 

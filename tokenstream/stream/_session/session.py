@@ -39,11 +39,11 @@ class Session:
         """The drivers of the answers."""
         self.failure: Exception | None = None
         """The error that broke the connection."""
-        self.told = False
+        self.reported = False
         """True once an answer, or the loop over the answers, has raised `failure`."""
         self.over = False
         """True once nothing more arrives."""
-        self.given = False
+        self.handed_out = False
         """True once the parent stream was handed out as the only answer."""
 
     @property
@@ -163,15 +163,15 @@ class Session:
         """
         if self.begun:
             return self.begun.popleft()
-        if self.failure is not None and not self.told:
-            self.told = True
+        if self.failure is not None and not self.reported:
+            self.reported = True
             raise self._driver.error or self.failure
         return None
 
     def check(self, lane: AnswerLane) -> None:
         """Raise the connection's error, if it cut this answer."""
         if self.failure is not None and not lane.whole:
-            self.told = True
+            self.reported = True
             raise self.failure
 
     def options(self, lane: AnswerLane) -> Options:
@@ -180,9 +180,9 @@ class Session:
 
     def gives_whole(self) -> bool:
         """Return True, once, if the parent stream is the only answer and should be handed out now."""
-        if self.given or self.several or self._driver.verdict.asked is not None:
+        if self.handed_out or self.several or self._driver.verdict.asked is not None:
             return False
-        self.given = True
+        self.handed_out = True
         return True
 
     def enter(self) -> None:

@@ -36,7 +36,7 @@ class Watched(Generic[ItemT]):
     _made_by: ClassVar[str] = "tap(…)"
     """The call that made it, for error messages."""
 
-    def __init__(self, source: Any, onlooker: Watcher) -> None:  # noqa: ANN401 - told apart by what it can do
+    def __init__(self, source: Any, onlooker: Watcher) -> None:  # noqa: ANN401 - distinguished by its methods
         self._source = source
         self._target = source
         """The object that is read: the source, or the result of entering or awaiting it."""
@@ -58,7 +58,7 @@ class Watched(Generic[ItemT]):
 
     # -- within ------------------------------------------------------------
 
-    def _attach(self, target: Any) -> None:  # noqa: ANN401 - told apart by what it can do
+    def _attach(self, target: Any) -> None:  # noqa: ANN401 - distinguished by its methods
         self._target, self._open = target, True
         response = response_of(target)
         # A context manager may return an object over the response that the onlooker sees already.
@@ -80,7 +80,7 @@ class Watched(Generic[ItemT]):
 
         return closed
 
-    def _require_open(self, way: str) -> Any:  # noqa: ANN401 - told apart by what it can do
+    def _require_open(self, way: str) -> Any:  # noqa: ANN401 - distinguished by its methods
         """Return `_target`, or raise if it is not open yet."""
         if not self._open:
             written = f"{way} {self._made_by} as stream"
@@ -196,7 +196,7 @@ class AsyncWatched(AsyncManaged[ItemT]):
         return await anext(AsyncPassing(items, self._onlooker) if self._shown is None else items)
 
 
-def can_read(source: Any) -> tuple[bool, bool]:  # noqa: ANN401 - told apart by what it can do
+def can_read(source: Any) -> tuple[bool, bool]:  # noqa: ANN401 - distinguished by its methods
     """Return two booleans: can be read in a `for` loop, can be read in an `async for` loop."""
     if isinstance(source, _WHOLE) or is_whole(source):
         return False, False

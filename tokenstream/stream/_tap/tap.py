@@ -195,7 +195,7 @@ def tap(
     return kind(source, Onlooker(format=format, limits=limits, started_at=started_at, clock=clock))
 
 
-def _kind_of(source: Any) -> type[Tap[Any] | AsyncTap[Any]]:  # noqa: ANN401 - told apart by what it can do
+def _kind_of(source: Any) -> type[Tap[Any] | AsyncTap[Any]]:  # noqa: ANN401 - distinguished by its methods
     sync, asynchronous = can_read(source)
     if sync and asynchronous:
         return _EitherTap
