@@ -359,7 +359,7 @@ class Recovery:
         ending: Any = "failed" if isinstance(error, ProviderError) else "truncated"
         machine.describe(error, ending)
         position = self._position if plan.mode == "resume" else None
-        asked = self._rules.turns(plan.opener) if plan.mode == "continue" else None
+        asked = self._rules.make_turns(plan.opener) if plan.mode == "continue" else None
         limit_left = self._rules.limit(plan.opener)
         if asked is not None and limit_left is not None:
             limit_left = self._rules.limit_left(plan.opener)
@@ -406,7 +406,7 @@ class Recovery:
         if self._shown and plan.mode == "restart":
             self._broken_by = self._broken_by or error
         self._aligns = retry.align or plan.why in (JSON_ASKED, JSON_TEXT)
-        seam = None if asked is None else self._rules.seam(asked)
+        seam = None if asked is None else self._rules.make_seam(asked)
         until = _release_at_once if self._shown and kept is not None else self._until
         self._hold = Hold(until if seam is None else seam.decides, self._announce)
         if kept is None:
@@ -445,7 +445,7 @@ class Recovery:
         if self._mode == "resume":
             return [Resumed(dropped=machine.dropped)]
         if machine.seam is not None:
-            return self._rules.announced(machine.seam, self._reports[-1].error)
+            return self._rules.announce(machine.seam, self._reports[-1].error)
         if broken_by is None:
             return []
         restarted = Restarted(machine.accumulator.message, broken_by)

@@ -106,8 +106,8 @@ is restarted |
                 check_wait(name, getattr(self, name))
         _check_continuation(self)
         if self.on is not None and not callable(self.on):
-            object.__setattr__(self, "on", _conditions(self.on))
-        object.__setattr__(self, "fallback", _fallbacks(self.fallback))
+            object.__setattr__(self, "on", _check_conditions(self.on))
+        object.__setattr__(self, "fallback", _check_fallbacks(self.fallback))
         if attempts is not None and attempts <= len(self.fallback):
             raise MisuseError(
                 f"attempts={attempts} never reaches the last of {len(self.fallback)} fallbacks: "
@@ -164,7 +164,7 @@ def _check_continuation(retry: Retry) -> None:
         raise MisuseError(f"max_output_tokens= takes a whole number of tokens of at least 1, not {limit!r}")
 
 
-def _conditions(on: object) -> tuple[Any, ...]:
+def _check_conditions(on: object) -> tuple[Any, ...]:
     if isinstance(on, str) or not isinstance(on, Iterable):
         on = (on,)
     given: tuple[Any, ...] = tuple(on)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
@@ -179,7 +179,7 @@ def _conditions(on: object) -> tuple[Any, ...]:
     return given
 
 
-def _fallbacks(given: Any) -> tuple[Fallback, ...]:  # noqa: ANN401 - whatever was given
+def _check_fallbacks(given: Any) -> tuple[Fallback, ...]:  # noqa: ANN401 - whatever was given
     several: Any = given
     if callable(given) or isinstance(given, str) or not isinstance(given, Iterable) or _is_pair(given):
         several = (given,)

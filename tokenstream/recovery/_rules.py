@@ -49,12 +49,12 @@ class ContinuationRules:
         never = reason_against(messages, error, prefill=opener.prefix(messages[0]) is not None)
         return never or opener.why_not(messages[0], self.limit_left(opener))
 
-    def turns(self, opener: SourceOpener) -> Continuation:
+    def make_turns(self, opener: SourceOpener) -> Continuation:
         """Return the turns that ask for the rest."""
         message = self._machine.accumulator.message
         return Continuation(message, opener.prefix(message), self._retry.ask)
 
-    def seam(self, asked: Continuation) -> Seam:
+    def make_seam(self, asked: Continuation) -> Seam:
         """Return the seam that joins the rest to the answer."""
         given = asked.message.text
         joint: Joint = AskedJoint(given, patient=self._retry.hold)
@@ -72,7 +72,7 @@ class ContinuationRules:
         limit = self.limit(opener)
         if limit is None:
             return None
-        counted = self._counted + self._told
+        counted = self._counted + self._tokens_counted
         if counted >= limit:
             return 0
         message = self._machine.accumulator.message
@@ -81,7 +81,7 @@ class ContinuationRules:
         return min(limit - counted, max(reckoned, limit // _LEAST_PART, _LEAST_TOKENS))
 
     @property
-    def _told(self) -> int:
+    def _tokens_counted(self) -> int:
         """Tokens that the server counted on the connection that broke."""
         own = self._machine.accumulator.own_usage
         return (own.output_tokens if own is not None else None) or 0
@@ -90,7 +90,7 @@ class ContinuationRules:
         """Reset the tokens used, because the answer is restarted."""
         self._counted = 0
 
-    def announced(self, seam: Seam, broken_by: StreamError | None) -> list[Event]:
+    def announce(self, seam: Seam, broken_by: StreamError | None) -> list[Event]:
         """Return the events that announce the rest; none if the seam's confidence is too low.
 
         Args:
@@ -99,7 +99,7 @@ class ContinuationRules:
         """
         resumed, least = seam.resumed(), self._retry.least
         if broken_by is None or resumed.confidence >= least:
-            self._counted += self._told
+            self._counted += self._tokens_counted
             return [resumed]
         add_note_once(
             broken_by,

@@ -168,7 +168,7 @@ class ReadAhead:
     def _run(self) -> None:
         try:
             if self._opening is None or self._open(self._opening):
-                for item in self._chunks if self._bound is None else self._patiently(self._bound):
+                for item in self._chunks if self._bound is None else self._read_patiently(self._bound):
                     if not self._put(item):
                         break
         except BaseException as error:  # noqa: BLE001 - the loop raises it
@@ -186,17 +186,17 @@ class ReadAhead:
         """Open the source after its delay; False if the thread was asked to end first."""
         with self._changed:
             self._reading = False
-            if self._changed.wait_for(lambda: self._leaves, opening.wait):
+            if self._changed.wait_for(lambda: self._is_leaving, opening.wait):
                 return False
             self._reading, self._opening = True, None
         source = self._opened = opening.open()
         self._chunks, self._socket = source.chunks, source.socket
         return self._put(SourceOpened(source))
 
-    def _patiently(self, bound: Callable[[float | None], object]) -> Iterator[Any]:
+    def _read_patiently(self, bound: Callable[[float | None], object]) -> Iterator[Any]:
         """Yield the chunks, checking at intervals whether to go on."""
         chunks = iter(self._chunks)
-        while not self._leaves:
+        while not self._is_leaving:
             bound(_LOOK_SECONDS)
             with suppress(TimeoutError):
                 item = next(chunks, chunks)
@@ -207,18 +207,18 @@ class ReadAhead:
     def _put(self, item: object) -> bool:
         """Hand an item to the loop; False if the thread should end."""
         with self._changed:
-            if self._leaves:
+            if self._is_leaving:
                 return False
             self._reading = False
             self._items.append(item)
             self._changed.notify_all()
             self._ring()
-            self._changed.wait_for(lambda: self._leaves or len(self._items) < _MOST_AHEAD)
+            self._changed.wait_for(lambda: self._is_leaving or len(self._items) < _MOST_AHEAD)
             self._reading = True
-            return not self._leaves
+            return not self._is_leaving
 
     @property
-    def _leaves(self) -> bool:
+    def _is_leaving(self) -> bool:
         return self._stopped or self._last
 
     def _ring(self) -> None:

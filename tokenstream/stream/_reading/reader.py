@@ -100,10 +100,10 @@ class Reader:
             return
         task: asyncio.Task[None] = self._host.loop.create_task(self._run(), name="tokenstream reader")
         RUNNING.add(task)
-        task.add_done_callback(self._done)
-        self._started(task)
+        task.add_done_callback(self._on_done)
+        self._note_task(task)
 
-    def _started(self, task: asyncio.Task[None]) -> None:
+    def _note_task(self, task: asyncio.Task[None]) -> None:
         """Take note of the task."""
 
     # -- for the loop ------------------------------------------------------
@@ -345,7 +345,7 @@ class Reader:
             self._finished.set()
         self._wake()
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _on_done(self, task: asyncio.Task[None]) -> None:
         RUNNING.discard(task)
         if not task.cancelled():
             # KeyboardInterrupt has left the loop already; asyncio warns unless it is retrieved.

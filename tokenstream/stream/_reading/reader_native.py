@@ -45,7 +45,7 @@ class NativeReader(Reader):
         self._task: asyncio.Task[None] | None = None
         self._again: asyncio.TimerHandle | None = None
 
-    def _started(self, task: asyncio.Task[None]) -> None:
+    def _note_task(self, task: asyncio.Task[None]) -> None:
         self._task = task
 
     def _cancel(self) -> None:

@@ -49,7 +49,7 @@ class Silence:
     @property
     def deadline(self) -> float | None:
         """The clock at which the next deadline passes; None if there is none."""
-        return min((begun + seconds for _, seconds, begun in self._waits()), default=None)
+        return min((begun + seconds for _, seconds, begun in self._active_deadlines()), default=None)
 
     @property
     def due(self) -> float:
@@ -67,7 +67,7 @@ class Silence:
 
     def tick(self, now: float) -> list[Any]:
         """Set `error` if a deadline has passed."""
-        for limit, seconds, begun in self._waits():
+        for limit, seconds, begun in self._active_deadlines():
             if now - begun > seconds and self.error is None:
                 self.error = StreamStalled(
                     f"{_WAITED_FOR[limit]} within {seconds:g} s (Deadlines.{limit}); "
@@ -100,23 +100,23 @@ class Silence:
         last = self._machine.meter.content_at
         self._away = (last, seconds + (away if content_at == last else 0.0))
 
-    def _waits(self) -> list[tuple[str, float, float]]:
+    def _active_deadlines(self) -> list[tuple[str, float, float]]:
         """Return the deadlines that apply now: name, seconds, and the clock that they count from."""
         meter, deadlines, since = self._machine.meter, self.deadlines, self.since
         waits: list[tuple[str, float | None, float]] = [("total", deadlines.total, meter.started_at)]
         if self._machine.resting or self._machine.waits:
             pass
         elif meter.first_event_at is None or meter.chunks == self._chunks:
-            begun = self._waiting_since(meter.started_at)
+            begun = self._waited_from(meter.started_at)
             begun = begun if since is None else max(begun, since)
             waits.insert(0, ("first_event", deadlines.first_event, begun))
         else:
-            waits.append(("idle_content", deadlines.idle_content, self._waiting_since(meter.content_at)))
+            waits.append(("idle_content", deadlines.idle_content, self._waited_from(meter.content_at)))
             if since is not None:
                 waits.append(("idle_bytes", deadlines.idle_bytes, max(self._machine.now, since)))
         return [(limit, seconds, begun) for limit, seconds, begun in waits if seconds is not None]
 
-    def _waiting_since(self, last: float) -> float:
+    def _waited_from(self, last: float) -> float:
         content_at, away = self._away
         last = max(last, self._machine.begun_at)
         return last + (away if content_at == self._machine.meter.content_at else 0.0)

@@ -73,7 +73,7 @@ class Responses(Uncopied, Generic[StreamT]):
         self._read_rest()
         while session.several is None:
             self._read()
-        if session.gives_whole():
+        if session.claim_whole():
             pump.put_back(session.kept)
             self._current = self._stream
             return self._stream
@@ -238,7 +238,7 @@ class AsyncResponses(Uncopied, Generic[AsyncStreamT]):
         await self._read_rest()
         while session.several is None:
             await self._read()
-        if session.gives_whole():
+        if session.claim_whole():
             self._driver.pump.put_back(session.kept)
             self._current = self._stream
             return self._stream

@@ -178,7 +178,7 @@ class Session:
         """Return the options for an answer's stream: the parent's, with the answer's format."""
         return self._driver.options._replace(format=lane.format)
 
-    def gives_whole(self) -> bool:
+    def claim_whole(self) -> bool:
         """Return True, once, if the parent stream is the only answer and should be handed out now."""
         if self.handed_out or self.several or self._driver.verdict.asked is not None:
             return False

@@ -182,7 +182,7 @@ class Sorter:
     def _sort(self, frame: Frame) -> list[AnswerLane]:
         payload = self._decode(frame)
         if self._session is None:
-            return self._look(frame, payload)
+            return self._detect(frame, payload)
         return self._place(self._session, frame, payload) if self.several else []
 
     def _decode(self, frame: Frame) -> dict[str, Any]:
@@ -195,7 +195,7 @@ class Sorter:
                 return {}
         return payload if is_dict(payload) else {}
 
-    def _look(self, frame: Frame, payload: dict[str, Any]) -> list[AnswerLane]:
+    def _detect(self, frame: Frame, payload: dict[str, Any]) -> list[AnswerLane]:
         """Detect the format, and from it whether the connection carries several answers."""
         self._frames.append(frame)
         event = name_of(frame) if isinstance(frame, ServerSentEvent) else ""

@@ -94,7 +94,7 @@ class SyncManaged(Watched[ItemT]):
     __slots__ = ()
 
     def __enter__(self) -> Self:
-        enter = _method(self._source, "__enter__")
+        enter = _find_method(self._source, "__enter__")
         if enter is not None:
             if not self._open:
                 self._onlooker.sent()
@@ -120,7 +120,7 @@ class SyncManaged(Watched[ItemT]):
                 if callable(close):
                     close()
                 return None
-            suppressed: bool | None = _method(left, "__exit__")(left, kind, error, traceback)
+            suppressed: bool | None = _find_method(left, "__exit__")(left, kind, error, traceback)
             return suppressed
         finally:
             self._onlooker.stop()
@@ -151,11 +151,11 @@ class AsyncManaged(Watched[ItemT]):
             self._onlooker.sent()
         try:
             source: Any = self._source
-            enter = _method(source, "__aenter__")
+            enter = _find_method(source, "__aenter__")
             if enter is None and is_awaitable(source):
                 source = await source
                 self._attach(source)
-                enter = _method(source, "__aenter__")
+                enter = _find_method(source, "__aenter__")
             if enter is not None:
                 self._enter(source, await enter(source))
         except BaseException as error:
@@ -175,7 +175,7 @@ class AsyncManaged(Watched[ItemT]):
                 # An asynchronous generator is not a context manager.
                 await closed_by(self._target)
                 return None
-            suppressed: bool | None = await _method(left, "__aexit__")(left, kind, error, traceback)
+            suppressed: bool | None = await _find_method(left, "__aexit__")(left, kind, error, traceback)
             return suppressed
         finally:
             self._onlooker.stop()
@@ -220,6 +220,6 @@ def response_of(source: object) -> Any:  # noqa: ANN401 - httpx's or httpx2's
     return source if is_response(source) else response_beneath(source)
 
 
-def _method(source: object, name: str) -> Any:  # noqa: ANN401 - a method of any kind
+def _find_method(source: object, name: str) -> Any:  # noqa: ANN401 - a method of any kind
     """Return a method as `with` finds it, on the class; None if there is none."""
     return getattr(type(source), name, None)

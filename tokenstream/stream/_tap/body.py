@@ -44,7 +44,7 @@ def can_be_shown(response: Any) -> bool:  # noqa: ANN401 - httpx's or httpx2's
     """Return True if a response's body is unread and is a byte stream that can be replaced."""
     if response.is_stream_consumed is not False or response.is_closed is not False:
         return False
-    return bool(_bases(response.stream))
+    return bool(_find_bases(response.stream))
 
 
 def is_asynchronous(response: Any) -> bool:  # noqa: ANN401 - httpx's or httpx2's
@@ -58,7 +58,7 @@ def show(response: Any, onlooker: BodyWatcher) -> None:  # noqa: ANN401 - httpx'
     found = find(response)
     onlooker.opened(found.head, found.coding)
     body = response.stream
-    response.stream = _shown(_bases(body))(body, onlooker)
+    response.stream = _make_shown_class(_find_bases(body))(body, onlooker)
 
 
 class _Shown:
@@ -123,13 +123,13 @@ class _AsyncShown(_Shown):
             await self._body.aclose()
 
 
-def _bases(body: object) -> tuple[type, ...]:
+def _find_bases(body: object) -> tuple[type, ...]:
     """Return the byte-stream base classes of httpx or httpx2 that a body has, without importing either."""
     return tuple(base for base in type(body).__mro__ if base.__name__ in (_SYNC, _ASYNC))
 
 
 @functools.cache
-def _shown(bases: tuple[type, ...]) -> Any:  # noqa: ANN401 - a class that httpx or httpx2 knows
+def _make_shown_class(bases: tuple[type, ...]) -> Any:  # noqa: ANN401 - a class that httpx or httpx2 knows
     names = {base.__name__ for base in bases}
     ours = [kind for name, kind in ((_SYNC, _SyncShown), (_ASYNC, _AsyncShown)) if name in names]
     return type("ShownBody", (*ours, *bases), {})

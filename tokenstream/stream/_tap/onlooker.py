@@ -191,7 +191,7 @@ class Onlooker:
     def _give_up(self, error: Exception) -> None:
         """End the message because the tap failed, not the answer."""
         machine = self.machine
-        machine.error = machine.error or _failed_here(error)
+        machine.error = machine.error or _make_own_failure(error)
         machine.cut(self.clock())
         self._conclude()
 
@@ -201,7 +201,7 @@ class Onlooker:
         self.error = self.machine.error
 
 
-def _failed_here(cause: Exception) -> StreamInterrupted:
+def _make_own_failure(cause: Exception) -> StreamInterrupted:
     error = StreamInterrupted(
         f"the tap could not read on ({type(cause).__name__}); the application's own stream goes on",
         retryable=False,
