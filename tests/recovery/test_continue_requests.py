@@ -339,7 +339,7 @@ def test_headers_of_the_first_body_do_not_go_with_the_second() -> None:
         ("openai-chat", {"response_format": {"type": "json_schema"}}, "asks for JSON"),
         ("openai-responses", {"text": {"format": {"type": "json_schema"}}}, "asks for JSON"),
         ("ollama", {"format": "json"}, "asks for JSON"),
-        ("openai-responses", {"conversation": "conv_1"}, "keeps the conversation"),
+        ("openai-responses", {"conversation": "conv_1"}, "stores the conversation"),
         ("anthropic", {"thinking": {"type": "enabled", "budget_tokens": 99}}, "budget for thinking"),
         ("openai-completions", {"echo": True}, "prompt to be echoed"),
     ],
@@ -386,9 +386,9 @@ def test_auto_goes_on_where_the_library_makes_the_request(format: str, more: dic
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"content": b"{}"}, "give it as json="),
+        ({"content": b"{}"}, "pass it as json="),
         ({"json": {"model": "m"}}, "no turns"),
-        ({"json": {"messages": []}, "method": "GET"}, "give it as json="),
+        ({"json": {"messages": []}, "method": "GET"}, "pass it as json="),
         ({"json": {"messages": []}, "format": "openai-realtime"}, "cannot carry a partial answer"),
         ({"json": {"messages": []}, "format": "gemini"}, "no turns"),
     ],
