@@ -66,7 +66,7 @@ class Scripted(Outlet):
         self.stop_event.set()
         return True
 
-    def parting(self) -> bytes:
+    def parting_chunk(self) -> bytes:
         return BYE
 
 

@@ -215,13 +215,13 @@ def _return_objects(encoder: Any) -> None:  # noqa: ANN401 - an encoder whose ou
         MisuseError: Its payloads are not objects.
     """
     if isinstance(encoder, TokenStreamEncoder):
-        encoder.frame_record = _numbered_object  # type: ignore[method-assign, assignment]
+        encoder.frame_record = _to_numbered_object  # type: ignore[method-assign, assignment]
         return
     if not any(encoder.words.values()):
         raise MisuseError(f"what {encoder.name!r} sends are not JSON objects: use relay.encode()")
     binary = encoder.content_type == _BINARY
     encoder.steady = False
-    encoder.frame = _named_object if binary else _object
+    encoder.frame = _to_named_object if binary else _to_object
     feed, end = encoder.feed, encoder.end
 
     def feed_objects(event: Event) -> list[Any]:
@@ -231,12 +231,12 @@ def _return_objects(encoder: Any) -> None:  # noqa: ANN401 - an encoder whose ou
     encoder.end = lambda: [each for each in end() if each is not None]
 
 
-def _numbered_object(position: int | None, record: bytes) -> dict[str, Any]:
+def _to_numbered_object(position: int | None, record: bytes) -> dict[str, Any]:
     told: dict[str, Any] = decode(record)
     return told if position is None else {"at": position, **told}
 
 
-def _object(name: str, payload: Any) -> dict[str, Any] | None:  # noqa: ANN401 - any JSON value
+def _to_object(name: str, payload: Any) -> dict[str, Any] | None:  # noqa: ANN401 - any JSON value
     if isinstance(payload, str):
         # A sentinel: the end of the iteration says the same.
         return None
@@ -244,5 +244,5 @@ def _object(name: str, payload: Any) -> dict[str, Any] | None:  # noqa: ANN401 -
     return payload if bare else {"event": name, "data": payload}
 
 
-def _named_object(name: str, payload: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
+def _to_named_object(name: str, payload: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
     return {name: payload}

@@ -250,7 +250,7 @@ class Delivery:
         if not stuck:
             with move_on_after(_PARTING_SECONDS) as scope:
                 if self._begun:
-                    await self._write(self._outlet.parting(), more=False)
+                    await self._write(self._outlet.parting_chunk(), more=False)
                 else:
                     await self._send_whole(503, _GOING_DOWN, {"retry-after": "1"})
             stuck = scope.cancelled_caught

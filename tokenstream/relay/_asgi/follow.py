@@ -119,7 +119,7 @@ class FollowOutlet(Outlet):
         # The answer goes on without this reader.
         return False
 
-    def parting(self) -> bytes:
+    def parting_chunk(self) -> bytes:
         return self._retry
 
 

@@ -98,6 +98,6 @@ class Outlet(ABC):
             True if the chunks now end by themselves; if False, the task that reads them is cancelled.
         """
 
-    def parting(self) -> bytes:
+    def parting_chunk(self) -> bytes:
         """Return the last chunk to send on shutdown; empty if the protocol has no event for it."""
         return b""

@@ -115,7 +115,7 @@ class AnswerOutlet(Outlet):
     def stop(self, reason: str) -> bool:
         return self._events.stop(reason)
 
-    def parting(self) -> bytes:
+    def parting_chunk(self) -> bytes:
         told = self._writing.fail(StreamInterrupted("the relay's server was shut down"))
         return b"".join(told or ()) + self._writing.retry
 

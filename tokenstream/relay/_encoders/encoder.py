@@ -261,7 +261,7 @@ class Encoder(Vocabulary):
         summed = report.get("total_tokens") == report.get("input_tokens", 0) + report.get("output_tokens", 0)
         strange = sorted(report.keys() - self.counts - ({"total_tokens"} if summed else set()))
         if strange and "all" not in self.drop:
-            raise self.refused(f"usage.{', usage.'.join(strange)}")
+            raise self.not_expressible(f"usage.{', usage.'.join(strange)}")
         known = {name: value for name, value in report.items() if name in self.counts}
         self.usage = self.usage.model_copy(update=known)
         return ()
@@ -272,7 +272,7 @@ class Encoder(Vocabulary):
         Raises:
             NotExpressible: The format has no word for it.
         """
-        self.expressed(event.reason)
+        self.choose_reason(event.reason)
         self.finishes[event.choice] = event
         return ()
 
@@ -322,7 +322,7 @@ class Encoder(Vocabulary):
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """The payloads that report an error in the middle of an answer."""
-        raise self.refused("an error in the middle of an answer")
+        raise self.not_expressible("an error in the middle of an answer")
 
     def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
         """Return a payload framed as an event: as SSE, unless a format overrides it.
@@ -396,7 +396,7 @@ class Encoder(Vocabulary):
         if event.choice and not self.choices:
             if "all" in self.drop:
                 return True
-            raise self.refused(f"a second choice (choice {event.choice})")
+            raise self.not_expressible(f"a second choice (choice {event.choice})")
         if event.part is None:
             return False
         place = (event.choice, event.part)

@@ -41,8 +41,8 @@ class Medium:
             url: The API's field for the address.
         """
         data = b"".join(self.pieces)
-        place = {"data": b64encode(data).decode()} if data else without_none(**{url: self.url})
-        return {**without_none(**{mime_type: self.mime_type}), **place} if place else None
+        place = {"data": b64encode(data).decode()} if data else drop_none(**{url: self.url})
+        return {**drop_none(**{mime_type: self.mime_type}), **place} if place else None
 
     def to_url(self, mime_type: str) -> str | None:
         """Return a data URL with the content, or the medium's own URL; None if there is neither.
@@ -81,11 +81,11 @@ class Media:
         return medium
 
 
-def without_none(**fields: object) -> dict[str, Any]:
+def drop_none(**fields: object) -> dict[str, Any]:
     """Return the fields that are not None.
 
     Example:
-        >>> without_none(url="a", title=None)
+        >>> drop_none(url="a", title=None)
         {'url': 'a'}
     """
     return {name: value for name, value in fields.items() if value is not None}

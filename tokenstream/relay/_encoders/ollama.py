@@ -47,7 +47,7 @@ class OllamaEncoder(WholeCalls, Encoder):
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
         """A line with `thinking`; a signature is omitted."""
-        text = self.unsigned(event)
+        text = self.drop_signature(event)
         return [self._line({"role": "assistant", "content": "", "thinking": text})] if text else ()
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
@@ -56,7 +56,7 @@ class OllamaEncoder(WholeCalls, Encoder):
         Raises:
             NotExpressible: Its arguments are not a JSON object.
         """
-        arguments = self.object_of(event)
+        arguments = self.parse_arguments(event)
         if arguments is None:
             return ()
         function = {"name": event.call.name, "arguments": arguments}
@@ -64,7 +64,7 @@ class OllamaEncoder(WholeCalls, Encoder):
 
     def encode_tail(self) -> Payloads:
         """The last line, with the finish reason and the statistics."""
-        reason = self.word(self.finishes[0].reason)
+        reason = self.word_for(self.finishes[0].reason)
         name, line = self._line({"role": "assistant", "content": ""})
         return [(name, {**line, "done": True, "done_reason": reason, **_statistics(self.usage)})]
 

@@ -45,9 +45,9 @@ class TextEncoder(Encoder):
         if "all" in self.drop:
             text = _HALF.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
         if "\r" in text:
-            raise self.refused("a carriage return in text")
+            raise self.not_expressible("a carriage return in text")
         if _HALF.search(text):
-            raise self.refused("half of a surrogate pair")
+            raise self.not_expressible("half of a surrogate pair")
         border = 1 + text.find("[") if text.strip() == _END else text.startswith("{") and _ERROR in text
         return [("", piece) for piece in (text[:border], text[border:]) if piece]
 

@@ -68,7 +68,7 @@ class TGIEncoder(Encoder):
 
     def encode_tail(self) -> Payloads:
         """The last token, with the whole text and the finish reason."""
-        text, word = "".join(self._pieces), self.word(self.finishes[0].reason)
+        text, word = "".join(self._pieces), self.word_for(self.finishes[0].reason)
         ended = word == "eos_token"
         self._pieces.append("</s>" if ended else "")
         counted = self.usage.output_tokens

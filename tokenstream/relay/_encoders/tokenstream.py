@@ -81,14 +81,14 @@ def record(event: Event, *, raw: bool = False) -> bytes:
         >>> record(TextDelta("Hel"))
         b'{"type":"text_delta","text":"Hel"}'
     """
-    found = None if raw else _piece(event)
+    found = None if raw else _record_piece(event)
     if found is not None:
         return found
     told = payload_of(event, raw=raw)
-    return b"" if told is None else written(told)
+    return b"" if told is None else to_strict_json(told)
 
 
-def _piece(event: Any) -> bytes | None:  # noqa: ANN401 - an event
+def _record_piece(event: Any) -> bytes | None:  # noqa: ANN401 - an event
     """Return the record of a piece of a part; None for other events, and for an unpaired surrogate."""
     cls = event.__class__
     read = TEXTS.get(cls)
@@ -114,7 +114,7 @@ def _surroundings(cls: Any, id: str, choice: int, part: int, step: str | None) -
     piece = cls(*([id] if cls is ToolCallDelta else ()), _PROBE, choice=choice, part=part)
     if step is not None:
         piece.step = step
-    return written(payload_of(piece)).split(to_json(_PROBE))
+    return to_strict_json(payload_of(piece)).split(to_json(_PROBE))
 
 
 def payload_of(event: Event, *, raw: bool = False) -> dict[str, Any] | None:
@@ -188,7 +188,7 @@ def end_record(ending: Ending) -> bytes:
         >>> end_record("stopped")
         b'{"type":"end","ending":"stopped"}'
     """
-    return written({"type": "end", "ending": ending})
+    return to_strict_json({"type": "end", "ending": ending})
 
 
 def error_record(error: StreamError, *, raw: bool = False, ending: Ending | None = None) -> bytes:
@@ -204,7 +204,7 @@ def error_record(error: StreamError, *, raw: bool = False, ending: Ending | None
         True
     """
     said = {"type": "error", **said_of(error, raw=raw)}
-    return written({**said, "ending": end_of(said).ending if ending is None else ending})
+    return to_strict_json({**said, "ending": end_of(said).ending if ending is None else ending})
 
 
 def frame(position: int | None, record: bytes) -> bytes:
@@ -332,13 +332,13 @@ _SUMS = frozenset({"content", "discarded"})
 """Keys whose value earlier events add up to."""
 
 
-def _fields(cls: Any) -> tuple[tuple[str, str, Any], ...]:  # noqa: ANN401 - an event's class
+def _list_fields(cls: Any) -> tuple[tuple[str, str, Any], ...]:  # noqa: ANN401 - an event's class
     """Return the fields of an event: name, key in a record, and default."""
     told = sorted(fields(cls), key=lambda each: each.name in ("choice", "part", "raw"))
     return tuple((each.name, _NAMES.get(each.name, each.name), each.default) for each in told)
 
 
-_FIELDS = {cls: _fields(cls) for cls in _TYPES}
+_FIELDS = {cls: _list_fields(cls) for cls in _TYPES}
 
 
 def _to_plain(value: Any, *, raw: bool) -> Any:  # noqa: ANN401 - any value of an event
@@ -363,7 +363,7 @@ def _model_to_plain(value: BaseModel, *, raw: bool) -> dict[str, Any]:
     told: dict[str, Any] = {} if kind is None else {"kind": kind}
     cls = type(value)
     private = frozenset[str]() if raw else _PRIVATE_OF.get(cls, _PRIVATE)
-    for name, default in _defaults(cls):
+    for name, default in _list_defaults(cls):
         inner = getattr(value, name)
         if name not in private and inner != default:
             told[name] = _to_plain(inner, raw=raw)
@@ -371,14 +371,14 @@ def _model_to_plain(value: BaseModel, *, raw: bool) -> dict[str, Any]:
 
 
 @cache
-def _defaults(cls: type[BaseModel]) -> tuple[tuple[str, Any], ...]:
+def _list_defaults(cls: type[BaseModel]) -> tuple[tuple[str, Any], ...]:
     return tuple(
         (name, field.get_default(call_default_factory=True, validated_data={}))
         for name, field in cls.model_fields.items()
     )
 
 
-def written(payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
+def to_strict_json(payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
     """Return JSON in one line that every parser accepts: no NaN, and unpaired surrogates escaped."""
     try:
         return to_json_bytes(payload, allow_nan=False)

@@ -89,7 +89,7 @@ class Vocabulary:
         """Return True if the answer had calls of the application's tools, sent or left out."""
         return not _CALLS.isdisjoint(self._kinds.values())
 
-    def counted(self, names: Mapping[str, str]) -> dict[str, int]:
+    def name_counts(self, names: Mapping[str, str]) -> dict[str, int]:
         """Return the known token counts in the provider's names.
 
         Args:
@@ -98,7 +98,7 @@ class Vocabulary:
         counts = {theirs: getattr(self.usage, ours) for ours, theirs in names.items()}
         return {name: count for name, count in counts.items() if count is not None}
 
-    def expressed(self, reason: FinishReason) -> FinishReason:
+    def choose_reason(self, reason: FinishReason) -> FinishReason:
         """Return the finish reason to send for a given one.
 
         1. The reason itself, if the format has a word for it.
@@ -112,17 +112,17 @@ class Vocabulary:
             return reason
         if "all" in self.drop or (reason == "tool_calls" and self.has_calls()):
             return "stop"
-        raise self.refused(f"the finish reason {reason!r}")
+        raise self.not_expressible(f"the finish reason {reason!r}")
 
-    def word(self, reason: FinishReason) -> str:
+    def word_for(self, reason: FinishReason) -> str:
         """Return the provider's word for a finish reason, or for the one that replaces it.
 
         Raises:
             NotExpressible: The format has no word for it.
         """
-        return self.words[self.expressed(reason)]
+        return self.words[self.choose_reason(reason)]
 
-    def refused(self, what: str, kind: Kind | None = None) -> NotExpressible:
+    def not_expressible(self, what: str, kind: Kind | None = None) -> NotExpressible:
         """Return the error for content that the format has no place for.
 
         Args:
@@ -146,9 +146,9 @@ class Vocabulary:
         """
         if self.drop & {kind, "all"}:
             return ()
-        raise self.refused(what, kind)
+        raise self.not_expressible(what, kind)
 
-    def unsigned(self, event: ReasoningDelta) -> str:
+    def drop_signature(self, event: ReasoningDelta) -> str:
         """Return the text of reasoning, and omit its signature.
 
         Raises:
@@ -158,7 +158,7 @@ class Vocabulary:
             self.omit("a signature of reasoning", "signature")
         return event.text
 
-    def object_of(self, event: ToolCallDone) -> dict[str, Any] | None:
+    def parse_arguments(self, event: ToolCallDone) -> dict[str, Any] | None:
         """Return a call's arguments as an object; None if they are not an object and are left out.
 
         Raises:

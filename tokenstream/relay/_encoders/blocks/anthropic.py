@@ -77,7 +77,7 @@ class AnthropicEncoder(BlockEncoder):
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
-            "usage": {"input_tokens": 0, **self.counted(_COUNTS), "output_tokens": 0},
+            "usage": {"input_tokens": 0, **self.name_counts(_COUNTS), "output_tokens": 0},
         }
         return [_event("message_start", message=message)]
 
@@ -138,7 +138,7 @@ class AnthropicEncoder(BlockEncoder):
         """A `citations_delta` in the cited text's block, or in an empty text block if that has ended."""
         part = self.find_cited_part(event)
         start = self.open_block(part, {**_TEXT, "citations": []})
-        return [*start, self._delta(part, "citations_delta", citation=_located(event.citation))]
+        return [*start, self._delta(part, "citations_delta", citation=_convert_citation(event.citation))]
 
     def encode_ping(self, event: Ping) -> Payloads:
         """A `ping`."""
@@ -153,8 +153,8 @@ class AnthropicEncoder(BlockEncoder):
     def encode_ending(self, event: Finish) -> Payloads:
         """A `message_delta` with the stop reason and all token counts, and a `message_stop`."""
         sequence = _STOPPED_AT if event.reason == "stop_sequence" else None
-        delta = {"stop_reason": self.word(event.reason), "stop_sequence": sequence, **self._ends}
-        usage: dict[str, Any] = {**self.counted(_COUNTS), "output_tokens": self.usage.output_tokens or 0}
+        delta = {"stop_reason": self.word_for(event.reason), "stop_sequence": sequence, **self._ends}
+        usage: dict[str, Any] = {**self.name_counts(_COUNTS), "output_tokens": self.usage.output_tokens or 0}
         if self.usage.reasoning_tokens is not None:
             usage["output_tokens_details"] = {"thinking_tokens": self.usage.reasoning_tokens}
         return [_event("message_delta", delta=delta, usage=usage), _event("message_stop")]
@@ -194,7 +194,7 @@ def _result(result: ServerToolResult) -> dict[str, Any]:
     return {**(result.provider_data or {}), **block}
 
 
-def _located(citation: Citation) -> dict[str, Any]:
+def _convert_citation(citation: Citation) -> dict[str, Any]:
     """Return a citation: Anthropic's own unchanged, any other as a web page or a document."""
     own = citation.provider_data or {}
     if str(own.get("type")).endswith(_LOCATIONS):

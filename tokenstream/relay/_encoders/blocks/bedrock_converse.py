@@ -90,7 +90,7 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
         """A delta with a source, in the cited text's block or in an empty one."""
-        return self._piece(self.find_cited_part(event), citation=_located(event.citation))
+        return self._piece(self.find_cited_part(event), citation=_convert_citation(event.citation))
 
     def encode_special(self, event: PartStart, content: Part) -> Payloads:
         """A block of an image."""
@@ -98,15 +98,19 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
             return self.omit("media that are no image", "media")
         start = {"image": {"format": content.mime_type.removeprefix("image/")}}
         payloads = self.open_block(event.part, start)
-        return [*payloads, *self._shown(event.part, content.data)] if payloads and content.data else payloads
+        return (
+            [*payloads, *self._encode_medium(event.part, content.data)]
+            if payloads and content.data
+            else payloads
+        )
 
     def encode_media(self, event: MediaDelta) -> Payloads:
         """A delta with more of an image."""
-        return self._shown(event.part, event.data) if event.part in self.blocks else ()
+        return self._encode_medium(event.part, event.data) if event.part in self.blocks else ()
 
     def encode_ending(self, event: Finish) -> Payloads:
         """A `messageStop`, and a `metadata` with the token counts."""
-        stop = ("messageStop", {"stopReason": self.word(event.reason)})
+        stop = ("messageStop", {"stopReason": self.word_for(event.reason)})
         usage = self._report()
         return [stop, ("metadata", {"usage": usage, "metrics": {"latencyMs": _LATENCY}})] if usage else [stop]
 
@@ -130,19 +134,19 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         index = self.blocks[part]
         return [*before, ("contentBlockDelta", {"contentBlockIndex": index, "delta": delta})]
 
-    def _shown(self, part: int, data: bytes) -> list[Payload]:
+    def _encode_medium(self, part: int, data: bytes) -> list[Payload]:
         return self._piece(part, image={"source": {"bytes": base64(data)}})
 
     def _report(self) -> dict[str, int]:
         """Return token counts in Bedrock's names, required ones included; {} if none are known."""
-        known = self.counted(_COUNTS)
+        known = self.name_counts(_COUNTS)
         if not known:
             return {}
         first = {"inputTokens": known.get("inputTokens", 0), "outputTokens": known.get("outputTokens", 0)}
         return {**first, "totalTokens": sum(first.values()), **known}
 
 
-def _located(citation: Citation) -> dict[str, Any]:
+def _convert_citation(citation: Citation) -> dict[str, Any]:
     """Return a citation in Bedrock's form; Bedrock's own unchanged."""
     own = citation.provider_data or {}
     if not _CITED.isdisjoint(own):

@@ -36,7 +36,7 @@ class BedrockInvokeEncoder(AWSEncoder, AnthropicEncoder):
     def encode_ending(self, event: Finish) -> Payloads:
         """Anthropic's last events, with Bedrock's metrics in the very last."""
         *events, (name, last) = super().encode_ending(event)
-        metrics = {**_REQUIRED, **self.counted(_METRICS), **_LATENCIES}
+        metrics = {**_REQUIRED, **self.name_counts(_METRICS), **_LATENCIES}
         return [*events, (name, {**last, "amazon-bedrock-invocationMetrics": metrics})]
 
     def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value

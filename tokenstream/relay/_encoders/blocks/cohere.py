@@ -98,7 +98,7 @@ class CohereEncoder(BlockEncoder):
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
         """A `content-delta` with `thinking`; a signature is omitted."""
-        text = self.unsigned(event)
+        text = self.drop_signature(event)
         return self._piece(event.part, "thinking", text) if text else ()
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
@@ -115,13 +115,13 @@ class CohereEncoder(BlockEncoder):
     def encode_citation(self, event: CitationAdded) -> Payloads:
         """A `citation-start` with the whole citation, and a `citation-end`."""
         index, self._citations = self._citations, self._citations + 1
-        cited = self._located(event.citation, f"doc_{index + 1}")
+        cited = self._convert_citation(event.citation, f"doc_{index + 1}")
         start = _event("citation-start", index, {"citations": cited})
         return [*self.ahead(), start, _event("citation-end", index)]
 
     def encode_ending(self, event: Finish) -> Payloads:
         """A `message-end`, with the token counts."""
-        return [self._end(finish_reason=self.word(event.reason))]
+        return [self._end(finish_reason=self.word_for(event.reason))]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """A `message-end` with the error's message."""
@@ -139,13 +139,13 @@ class CohereEncoder(BlockEncoder):
 
     def _report(self) -> dict[str, Any]:
         """Return token counts in Cohere's names; unknown ones are 0, since typed clients require both."""
-        tokens = {"input_tokens": 0, "output_tokens": 0, **self.counted(_COUNTS)}
+        tokens = {"input_tokens": 0, "output_tokens": 0, **self.name_counts(_COUNTS)}
         report: dict[str, Any] = {"billed_units": tokens, "tokens": tokens}
         if self.usage.cached_tokens is not None:
             report["cached_tokens"] = self.usage.cached_tokens
         return report
 
-    def _located(self, citation: Citation, id_: str) -> dict[str, Any]:
+    def _convert_citation(self, citation: Citation, id_: str) -> dict[str, Any]:
         """Return a citation: Cohere's own unchanged, any other with the span of text that it supports."""
         own = citation.provider_data or {}
         if "sources" in own:

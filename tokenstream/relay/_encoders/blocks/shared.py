@@ -134,7 +134,7 @@ class BlockEncoder(Encoder, ABC):
         """The content of a part's start; a later start of the same part may add more."""
         content = event.content
         if content.kind == "reasoning":
-            return [*self.ahead(), *self._reasoned(event.part, content)]
+            return [*self.ahead(), *self._encode_reasoning_part(event.part, content)]
         if content.kind != "text":
             return self.encode_special(event, content)
         new = content.text and event.part not in self.blocks
@@ -158,7 +158,7 @@ class BlockEncoder(Encoder, ABC):
 
     # -- within ------------------------------------------------------------------
 
-    def _reasoned(self, part: int, content: ReasoningPart) -> list[Payload]:
+    def _encode_reasoning_part(self, part: int, content: ReasoningPart) -> list[Payload]:
         payloads: list[Payload] = []
         if part not in self.blocks and (content.text or content.signature):
             payloads += self.encode_reasoning(ReasoningDelta(content.text, content.signature, part=part))

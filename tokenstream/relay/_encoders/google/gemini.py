@@ -103,7 +103,10 @@ class GeminiEncoder(PartEncoder):
     # -- within ------------------------------------------------------------------
 
     def _last(self, choice: int) -> dict[str, Any]:
-        last = {**_candidate(choice, {"text": ""}), "finishReason": self.word(self.finishes[choice].reason)}
+        last = {
+            **_candidate(choice, {"text": ""}),
+            "finishReason": self.word_for(self.finishes[choice].reason),
+        }
         sources = self._sources.get(choice)
         return {**last, "groundingMetadata": grounding_of(sources)} if sources else last
 

@@ -98,7 +98,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
         """An `interaction.completed` with the status and all token counts, and the sentinel."""
         usage = _USAGE.of(self.usage)
         interaction = {
-            **self._interaction(self.word(event.reason)),
+            **self._interaction(self.word_for(event.reason)),
             **({"usage": usage} if usage else {}),
             "created": CREATED,
             "updated": CREATED,
@@ -157,7 +157,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
         medium.pieces.append(event.data)
         if not medium.is_audio:
             return ()
-        payloads = self._shown(event.part, medium) if event.data else ()
+        payloads = self._encode_medium(event.part, medium) if event.data else ()
         medium.pieces.clear()
         return payloads
 
@@ -165,7 +165,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
         """A complete medium, and the end of its step."""
         medium = self._media.take(event)
         sent = medium is None or event.part in self.blocks
-        shown = () if medium is None or sent else self._shown(event.part, medium)
+        shown = () if medium is None or sent else self._encode_medium(event.part, medium)
         return [*shown, *super().encode_part_end(event)]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
@@ -190,7 +190,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
     def _delta(self, part: int, **delta: Any) -> Payload:  # noqa: ANN401 - any JSON value
         return _event("step.delta", index=self.blocks[part], delta=delta)
 
-    def _shown(self, part: int, medium: Medium) -> Payloads:
+    def _encode_medium(self, part: int, medium: Medium) -> Payloads:
         told = medium.to_fields("mime_type", "uri")
         if told is None:
             return self.omit("media of which nothing is known", "media")

@@ -97,7 +97,7 @@ class GeminiLiveEncoder(PartEncoder):
 
     def encode_tail(self) -> Payloads:
         """The end of the generation, and the end of the turn with the token counts."""
-        word = self.word(self.finishes[0].reason)
+        word = self.word_for(self.finishes[0].reason)
         told = self._content(groundingMetadata=grounding_of(self._sources)) if self._sources else self.ahead()
         told += self._content(**{word: True}) if word in _SAID else []
         ended = {"turnComplete": True, **({} if word in _SAID else {"turnCompleteReason": word})}
@@ -118,5 +118,5 @@ class GeminiLiveEncoder(PartEncoder):
     def _content(self, **content: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
         return [*self.ahead(), ("", {"serverContent": content})]
 
-    def _shown(self, event: PartDone, medium: Medium) -> Payloads:
-        return () if medium.is_audio and medium.url is None else super()._shown(event, medium)
+    def _encode_medium(self, event: PartDone, medium: Medium) -> Payloads:
+        return () if medium.is_audio and medium.url is None else super()._encode_medium(event, medium)

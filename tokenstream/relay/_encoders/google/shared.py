@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.events import ReasoningDelta, TextDelta
 from tokenstream.relay._encoders.encoder import Encoder, WholeCalls
-from tokenstream.relay._encoders.media import Media, without_none
+from tokenstream.relay._encoders.media import Media, drop_none
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -105,10 +105,10 @@ def grounding_of(citations: Iterable[Citation]) -> dict[str, Any]:
     chunks: list[dict[str, Any]] = []
     supports: list[dict[str, Any]] = []
     for index, citation in enumerate(citations):
-        source = without_none(uri=citation.url, title=citation.title, text=citation.text)
+        source = drop_none(uri=citation.url, title=citation.title, text=citation.text)
         # A "web" chunk has no field for the cited text.
         chunks.append({"web" if citation.text is None else "retrievedContext": source})
-        segment = without_none(startIndex=citation.start, endIndex=citation.end)
+        segment = drop_none(startIndex=citation.start, endIndex=citation.end)
         if segment:
             supports.append({"segment": segment, "groundingChunkIndices": [index]})
     return {"groundingChunks": chunks, **({"groundingSupports": supports} if supports else {})}
@@ -157,7 +157,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
             return ()
         self._started.add(place)
         if content.kind == "reasoning":
-            return self._thought(event, content)
+            return self._encode_thought(event, content)
         text = content.text if content.kind == "text" else ""
         return self.encode_text(TextDelta(text, choice=event.choice)) if text else ()
 
@@ -167,7 +167,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
         """A part with `text`, marked as `thought`."""
-        signed = without_none(thoughtSignature=event.signature)
+        signed = drop_none(thoughtSignature=event.signature)
         return self.encode_part(event.choice, {"text": event.text, "thought": True, **signed})
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
@@ -176,7 +176,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         Raises:
             NotExpressible: They are not an object.
         """
-        call, arguments = event.call, self.object_of(event)
+        call, arguments = event.call, self.parse_arguments(event)
         if arguments is None:
             return ()
         return self.encode_whole_call(event.choice, {"id": call.id, "name": call.name, "args": arguments})
@@ -199,18 +199,18 @@ class PartEncoder(WholeCalls, Encoder, ABC):
             NotExpressible: Its type is not known, or it has neither content nor an address.
         """
         medium = self.shown.take(event)
-        return () if medium is None else self._shown(event, medium)
+        return () if medium is None else self._encode_medium(event, medium)
 
     # -- within ------------------------------------------------------------------
 
-    def _thought(self, event: PartStart, content: ReasoningPart) -> Payloads:
+    def _encode_thought(self, event: PartStart, content: ReasoningPart) -> Payloads:
         if content.redacted is not None:
             return self.omit("encrypted reasoning", "reasoning")
         if not content.text and content.signature is None:
             return ()
         return self.encode_reasoning(ReasoningDelta(content.text, content.signature, choice=event.choice))
 
-    def _shown(self, event: PartDone, medium: Medium) -> Payloads:
+    def _encode_medium(self, event: PartDone, medium: Medium) -> Payloads:
         told = medium.to_fields("mimeType", "fileUri")
         if told is None or medium.mime_type is None:
             return self.omit("media whose type or content is not known", "media")

@@ -65,7 +65,7 @@ class OpenAIAssistantsEncoder(ItemEncoder):
         Raises:
             NotExpressible: The format has no word for it, or none that fits an answer with complete calls.
         """
-        reason = self.expressed(event.reason)
+        reason = self.choose_reason(event.reason)
         if any(call.whole for call in self._calls):
             if reason == "stop":
                 event = Finish("tool_calls", event.raw_reason)
@@ -86,13 +86,13 @@ class OpenAIAssistantsEncoder(ItemEncoder):
 
     def encode_tail(self) -> Payloads:
         """The ends of all open items and of the run, and the sentinel."""
-        self._ending = self.expressed(self.finishes[0].reason)
+        self._ending = self.choose_reason(self.finishes[0].reason)
         yield from super().encode_tail()
         yield "done", "[DONE]"
 
     def encode_ending(self, finish: Finish) -> Payloads:
         """The run with its status, the token counts, and the required calls."""
-        status, _, _, why = _STATUSES[self.expressed(finish.reason)]
+        status, _, _, why = _STATUSES[self.choose_reason(finish.reason)]
         run = self._run(status)
         run["usage"] = report_of(self.usage, _PLACES)
         if status == "requires_action":

@@ -83,7 +83,7 @@ class OpenAIChatEncoder(ChunkEncoder):
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
         """A delta with `reasoning_content`; a signature is omitted."""
-        text = self.unsigned(event)
+        text = self.drop_signature(event)
         return self.make_delta(event.choice, reasoning_content=text) if text else ()
 
     def encode_refusal(self, event: RefusalDelta) -> Payloads:

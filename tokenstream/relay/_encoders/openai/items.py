@@ -176,7 +176,7 @@ class ItemEncoder(Encoder, ABC):
         """
         if event.reason == "tool_calls" and CALLS.isdisjoint(item.kind for item in self.items):
             if "all" not in self.drop and not self.has_calls():
-                raise self.refused("the finish reason 'tool_calls' without a tool call")
+                raise self.not_expressible("the finish reason 'tool_calls' without a tool call")
             # The calls were left out, so the client has nothing to run.
             event = Finish("stop", event.raw_reason)
         return super().keep_finish(event)

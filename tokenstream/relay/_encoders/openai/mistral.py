@@ -37,7 +37,7 @@ class MistralEncoder(WholeCalls, OpenAIChatEncoder):
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
         """A delta with a thinking chunk as `content`."""
-        text = self.unsigned(event)
+        text = self.drop_signature(event)
         thought = [{"type": "thinking", "thinking": [{"type": "text", "text": text}]}]
         return self.make_delta(event.choice, content=thought) if text else ()
 
@@ -58,7 +58,7 @@ class MistralEncoder(WholeCalls, OpenAIChatEncoder):
         """The finish reason of each choice, the token counts with the last, and the sentinel."""
         for number, (choice, event) in enumerate(self.finishes.items(), 1):
             yield from self.greet(choice)
-            name, chunk = self.make_piece(choice, {"content": ""}, self.word(event.reason))
+            name, chunk = self.make_piece(choice, {"content": ""}, self.word_for(event.reason))
             report = report_of(self.usage, COUNTS) if number == len(self.finishes) else None
             yield name, chunk if report is None else {**chunk, "usage": report}
         yield "", "[DONE]"

@@ -123,7 +123,7 @@ class OpenAIRealtimeEncoder(ItemEncoder):
 
     def encode_ending(self, finish: Finish) -> Payloads:
         """The response with its status, its items and the token counts."""
-        status, reason = _STATUSES[self.expressed(finish.reason)]
+        status, reason = _STATUSES[self.choose_reason(finish.reason)]
         details = None if reason is None else {"type": status, "reason": reason}
         yield self._done(status, details)
 

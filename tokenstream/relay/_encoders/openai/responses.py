@@ -157,7 +157,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
         """More of a reasoning summary, or of the reasoning itself if its start marked it as that."""
-        text = self.unsigned(event)
+        text = self.drop_signature(event)
         if not text:
             return ()
         start = self.starts.get(event.part)
@@ -229,9 +229,9 @@ class OpenAIResponsesEncoder(ItemEncoder):
 
     def encode_ending(self, finish: Finish) -> Payloads:
         """The complete response."""
-        cut = self.expressed(finish.reason) in CUT
+        cut = self.choose_reason(finish.reason) in CUT
         status = "incomplete" if cut else "completed"
-        details = {"reason": self.word(finish.reason)} if cut else None
+        details = {"reason": self.word_for(finish.reason)} if cut else None
         response = self._response(status) | {
             "completed_at": None if cut else CREATED,
             "incomplete_details": details,

@@ -169,7 +169,7 @@ class ChunkEncoder(Encoder, ABC):
     def encode_tail(self) -> Payloads:
         """The finish reason of each choice, the token counts, and the sentinel."""
         for choice, event in self.finishes.items():
-            yield from self.encode_last(choice, self.word(event.reason))
+            yield from self.encode_last(choice, self.word_for(event.reason))
         report = report_of(self.usage, self.places)
         if report is not None:
             yield "", {**self.envelope, "choices": [], "usage": report}

@@ -119,7 +119,7 @@ class AGUIEncoder(NamedEncoder):
 
     def encode_tail(self) -> Payloads:
         """The ends of all open messages, steps and incomplete calls, and a `RUN_FINISHED`."""
-        word = self.word(self.finishes[0].reason)
+        word = self.word_for(self.finishes[0].reason)
         steps = [_step("FINISHED", name) for name in self._steps.values()]
         before = [*self.ahead(), *self.close_all(), *steps]
         end: dict[str, Any] = {
@@ -144,7 +144,7 @@ class AGUIEncoder(NamedEncoder):
     # -- within ----------------------------------------------------------------
 
     def _report(self) -> dict[str, Any]:
-        counts = self.counted(_COUNTS)
+        counts = self.name_counts(_COUNTS)
         model = {} if self.model is None else {"model": self.model}
         return {**model, **counts} if counts else {}
 

@@ -67,7 +67,7 @@ class NamedEncoder(Encoder, ABC):
 
     def close_all(self) -> list[Payload]:
         """Return the ends of all open texts."""
-        return [payload for index in list(self._open) for payload in self._end(index)]
+        return [payload for index in list(self._open) for payload in self._close_text(index)]
 
     # -- handlers of events --------------------------------------------------------
 
@@ -81,20 +81,20 @@ class NamedEncoder(Encoder, ABC):
         content = event.content
         if content.kind not in self.prefixes:
             return ()
-        if event.part in self._closed and not _proven(content):
+        if event.part in self._closed and not _is_proven(content):
             return ()
-        part, payloads = self._start("text" if content.kind == "text" else "reasoning", event.part)
+        part, payloads = self._open_text("text" if content.kind == "text" else "reasoning", event.part)
         self._learn(part, content)
         return payloads
 
     def encode_text(self, event: TextDelta) -> Payloads:
         """A piece of text."""
-        part, payloads = self._start("text", event.part)
+        part, payloads = self._open_text("text", event.part)
         return [*payloads, self.encode_more(part, event.text)]
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
         """A piece of reasoning; a signature is sent at the end."""
-        part, payloads = self._start("reasoning", event.part)
+        part, payloads = self._open_text("reasoning", event.part)
         if event.signature is not None:
             self.sign(part, event.signature)
         return [*payloads, self.encode_more(part, event.text)] if event.text else payloads
@@ -104,11 +104,11 @@ class NamedEncoder(Encoder, ABC):
         part = self._open.get(event.part)
         if part is not None and event.content is not None:
             self._learn(part, event.content)
-        return self._end(event.part)
+        return self._close_text(event.part)
 
     # -- within ----------------------------------------------------------------
 
-    def _start(self, kind: NamedKind, index: int) -> tuple[OpenText, list[Payload]]:
+    def _open_text(self, kind: NamedKind, index: int) -> tuple[OpenText, list[Payload]]:
         part = self._open.get(index)
         if part is not None:
             return part, []
@@ -124,7 +124,7 @@ class NamedEncoder(Encoder, ABC):
             self.sign(part, content.signature)
         part.redacted = content.redacted or part.redacted
 
-    def _end(self, index: int) -> list[Payload]:
+    def _close_text(self, index: int) -> list[Payload]:
         part = self._open.pop(index, None)
         if part is None:
             return []
@@ -132,5 +132,5 @@ class NamedEncoder(Encoder, ABC):
         return self.encode_end(part)
 
 
-def _proven(content: Part) -> bool:
+def _is_proven(content: Part) -> bool:
     return content.kind == "reasoning" and (content.signature or content.redacted) is not None

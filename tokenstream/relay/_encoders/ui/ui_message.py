@@ -168,7 +168,7 @@ class UIMessageEncoder(NamedEncoder):
 
     def encode_tail(self) -> Payloads:
         """The ends of the step and of the message, with the token counts, and the sentinel."""
-        word, usage = self.word(self.finishes[0].reason), _report(self.usage)
+        word, usage = self.word_for(self.finishes[0].reason), _report(self.usage)
         metadata = {"messageMetadata": {"usage": usage}} if usage else {}
         if word == _ABORT:
             told = [{"type": "message-metadata", **metadata}] if metadata else []
