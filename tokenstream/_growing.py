@@ -196,7 +196,7 @@ class SharedLog(TextLog):
         """The part that appended last."""
 
 
-class Lane:
+class Target:
     """The destination of a delta, kept because the next one usually goes there, too.
 
     Args:
@@ -286,7 +286,7 @@ class ChoiceState:
             self.reopened += 1
         return part
 
-    def writes(self, part: GrowingPart, kind: str) -> SharedLog:
+    def begin_writing(self, part: GrowingPart, kind: str) -> SharedLog:
         """Return the log for a part's text, after recording that this part appends to it now."""
         log = part.log
         if log is None or log.kind != kind:
@@ -356,7 +356,7 @@ class ChoiceState:
                 told["signature"] = None
             part.start = given.model_copy(update=told)
             if given.text:
-                self.writes(part, given.kind).append(given.text)
+                self.begin_writing(part, given.kind).append(given.text)
             held += len(given.text)
         elif isinstance(given, ToolCall | ServerToolCall) and not given.complete:
             part.start = given.model_copy(update={"arguments_text": ""})
@@ -408,7 +408,7 @@ class GivenUp:
             for choice in self._choices.values()
         )
 
-    def restored(self) -> dict[int, ChoiceState]:
+    def restore_choices(self) -> dict[int, ChoiceState]:
         """Make the choices valid again, and return them."""
         self._mark(void=False)
         return self._choices
@@ -441,13 +441,13 @@ class GrowingUsage:
             if value is not None or key not in self.report:
                 self.report[key] = value
 
-    def joined(self, usage: Usage) -> GrowingUsage:
+    def merged(self, usage: Usage) -> GrowingUsage:
         """Return a new object with another report merged in."""
-        joined = GrowingUsage()
-        joined.counts.update(self.counts)
-        joined.report.update(self.report)
-        joined.add(usage)
-        return joined
+        merged = GrowingUsage()
+        merged.counts.update(self.counts)
+        merged.report.update(self.report)
+        merged.add(usage)
+        return merged
 
     def build(self, *, final: bool) -> Usage | None:
         """Return the counts as they are now; None if none were reported."""

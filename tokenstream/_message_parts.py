@@ -17,17 +17,19 @@ ResultT_co = TypeVar("ResultT_co", covariant=True, default=Any)
 if TYPE_CHECKING:
     from tokenstream.partial_json._repairs import Repair
 
-    class _Typed(Generic[ArgumentsT_co, ResultT_co]):
+    class _TypedCall(Generic[ArgumentsT_co, ResultT_co]):
         """Gives type checkers the type of a call's arguments, and of its result."""
 else:
 
-    class _Typed:
+    class _UntypedCall:
         # At run time all calls are one class: a generic pydantic model would make a
         # class, and build a validator, for each pair of types.
         __slots__ = ()
 
         def __class_getitem__(cls, types: object) -> type:
             return cls
+
+    _TypedCall = _UntypedCall
 
 
 class Value(BaseModel):
@@ -98,7 +100,7 @@ class RefusalPart(Value):
     provider_data: dict[str, Any] | None = None
 
 
-class ToolCall(_Typed[ArgumentsT_co, ResultT_co], Value):
+class ToolCall(_TypedCall[ArgumentsT_co, ResultT_co], Value):
     """A request by the model to run one of the application's tools.
 
     `ToolCall[WeatherArgs]` is a call whose checked arguments are a `WeatherArgs`, as

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import is_list
-from tokenstream._growing import ChoiceState, GivenUp, GrowingPart, GrowingUsage, Lane, is_bare, snapshot
+from tokenstream._growing import ChoiceState, GivenUp, GrowingPart, GrowingUsage, Target, is_bare, snapshot
 from tokenstream.errors import LimitExceeded, StreamError
 from tokenstream.events import (
     CitationAdded,
@@ -49,8 +49,8 @@ if TYPE_CHECKING:
 __all__ = ["Accumulator"]
 
 
-_NOWHERE = Lane(type(None), -1, -1, TextLog())
-"""The lane after an event that was not a delta; nothing is ever written to its log."""
+_NOWHERE = Target(type(None), -1, -1, TextLog())
+"""The target after an event that was not a delta; nothing is ever written to its log."""
 
 
 class Accumulator:
@@ -85,11 +85,11 @@ class Accumulator:
         "format",
         "given_up",
         "held",
-        "lane",
         "limits",
         "may_restart",
         "restarts",
         "stop",
+        "target",
         "tool_calls_delivered",
     )
 
@@ -117,7 +117,7 @@ class Accumulator:
         """Cache of the messages built since the last event, by choice; None if there are none."""
         self.held = 0
         """Characters that are held."""
-        self.lane = _NOWHERE
+        self.target = _NOWHERE
         """The destination of the last delta, since most deltas go where the previous one went."""
         self.may_restart = False
         """True if the answer may begin again; views then have to remember what they have given."""
@@ -144,27 +144,27 @@ class Accumulator:
     def take(self, event: Event) -> bool:
         """Fold an event into the message; return True if it had content."""
         delta: Any = event
-        lane = self.lane
+        target = self.target
         if (
-            event.__class__ is lane.kind
-            and event.part == lane.part
-            and event.choice == lane.choice
-            and (lane.kind is not ReasoningDelta or is_bare(event))
+            event.__class__ is target.kind
+            and event.part == target.part
+            and event.choice == target.choice
+            and (target.kind is not ReasoningDelta or is_bare(event))
         ):
-            text = delta.fragment if lane.is_fragment else delta.text
-            lane.log.append(text)
+            text = delta.fragment if target.is_fragment else delta.text
+            target.log.append(text)
             self.held += len(text)
             if self.held > self.limits.text:
                 self.overflow()
             content = True
         else:
-            self.lane = _NOWHERE
+            self.target = _NOWHERE
             taker = self._takers.get(event.__class__)
             content = taker(self, event) if taker is not None else False
-            lane = self.lane
-        if lane.kind is ToolCallDelta:
+            target = self.target
+        if target.kind is ToolCallDelta:
             # `partial_arguments` reads the log that the fragment was added to.
-            delta._link = lane.log  # noqa: SLF001 - made for this
+            delta._link = target.log  # noqa: SLF001 - made for this
         # Last: this also drops what another thread built meanwhile.
         if self.built is not None:
             self.built = None
@@ -315,7 +315,7 @@ class Accumulator:
     def _usage_now(self) -> GrowingUsage:
         """Return the token counts known now; changes nothing, since any thread may call it."""
         late = None if self._late_usage is None else self._late_usage()
-        return self._usage if late is None else self._usage.joined(late)
+        return self._usage if late is None else self._usage.merged(late)
 
     @property
     def _over(self) -> bool:
@@ -345,9 +345,9 @@ class Accumulator:
 
     def _write(self, event: Any, kind: str, start: Callable[[], Part]) -> None:  # noqa: ANN401 - any delta
         choice = self._choice(event.choice)
-        log = choice.writes(choice.part(event.part, start), kind)
+        log = choice.begin_writing(choice.part(event.part, start), kind)
         log.append(event.text)
-        self.lane = Lane(event.__class__, event.choice, event.part, log)
+        self.target = Target(event.__class__, event.choice, event.part, log)
         self._grow(len(event.text))
 
     def _take_text(self, event: TextDelta) -> bool:
@@ -377,7 +377,7 @@ class Accumulator:
     def _take_piece(self, event: ToolCallDelta | PartDelta) -> bool:
         start: Callable[[], Part] = ToolCall if isinstance(event, ToolCallDelta) else ServerToolCall
         log = self._part(event, start).add_piece(event.fragment)
-        self.lane = Lane(event.__class__, event.choice, event.part, log)
+        self.target = Target(event.__class__, event.choice, event.part, log)
         self._grow(len(event.fragment))
         return True
 
@@ -461,7 +461,7 @@ class Accumulator:
     def take_back(self) -> None:
         """Return to the answer that was given up, because the new one differs from it."""
         if self.given_up is not None:
-            self._choices, head = self.given_up.restored(), self.given_up.head
+            self._choices, head = self.given_up.restore_choices(), self.given_up.head
             self._id, self._model, self._role, self._provider_data = head
             self.built = None
 

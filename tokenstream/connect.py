@@ -62,10 +62,10 @@ def connect(
         'streaming'
         >>> stream.close()
     """
-    _refuse_places("connect", url, misplaced)
+    _refuse_positional("connect", url, misplaced)
     _refuse_socket(url, "Stream(websockets.sync.client.connect(url, …))")
     # Imported here, because importing the package must stay cheap.
-    from tokenstream._request.request import Request
+    from tokenstream._request.request import HTTPRequest
     from tokenstream.stream import Stream
     from tokenstream.stream._driver import Options
 
@@ -79,7 +79,7 @@ def connect(
             (method, url, client, deadlines, request),
             Options(format, limits, deadlines, pings=pings, through=through_of(reasoning_tags)),
         )
-    asked = Request(method, url, client, deadlines, request)
+    asked = HTTPRequest(method, url, client, deadlines, request)
     return Stream(
         asked.deferred(),
         format=format,
@@ -134,9 +134,9 @@ def aconnect(
         >>> stream.message.ending
         'streaming'
     """
-    _refuse_places("aconnect", url, misplaced)
+    _refuse_positional("aconnect", url, misplaced)
     _refuse_socket(url, "AsyncStream(websockets.asyncio.client.connect(url, …))")
-    from tokenstream._request.request import Request
+    from tokenstream._request.request import HTTPRequest
     from tokenstream.stream import AsyncStream
     from tokenstream.stream._driver import Options
 
@@ -150,7 +150,7 @@ def aconnect(
             (method, url, client, deadlines, request),
             Options(format, limits, deadlines, pings=pings, through=through_of(reasoning_tags)),
         )
-    asked = Request(method, url, client, deadlines, request)
+    asked = HTTPRequest(method, url, client, deadlines, request)
     return AsyncStream(
         asked.async_deferred(),
         format=format,
@@ -161,7 +161,7 @@ def aconnect(
     )
 
 
-def _refuse_places(name: str, url: object, misplaced: tuple[object, ...]) -> None:
+def _refuse_positional(name: str, url: object, misplaced: tuple[object, ...]) -> None:
     """Refuse positional arguments other than the address.
 
     Raises:

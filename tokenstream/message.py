@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import Field
 
-from tokenstream._basics.elsewhere import of_message
+from tokenstream._basics.elsewhere import explain_missing_name
 from tokenstream._message_parts import (
     Citation,
     FoundImage,
@@ -157,7 +157,7 @@ class Message(Value):
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> object:
-            told = of_message(name)
+            told = explain_missing_name(name)
             if told is not None:
                 raise AttributeError(told)
             return super().__getattr__(name)

@@ -43,7 +43,7 @@ _TEXT = (TextDelta,)
 _ARGUMENTS = (ToolCallStart, ToolCallDelta, ToolCallDone, Finish)
 
 
-class _Tool(Protocol[T]):
+class _ToolDecorator(Protocol[T]):
     """Registers a function that takes the checked arguments, and optionally the call."""
 
     @overload
@@ -162,7 +162,7 @@ class Router:
         if not events:
             raise MisuseError("router.on() takes at least one class of events, such as TextDelta")
         names = " or ".join(event.__name__ for event in events)
-        return self._adding(names, tuple(events))
+        return self._make_decorator(names, tuple(events))
 
     def field(
         self,
@@ -183,7 +183,7 @@ class Router:
         Raises:
             MisuseError: `at` is not a path.
         """
-        return self._reading(
+        return self._make_view_decorator(
             "field",
             at,
             tool,
@@ -213,7 +213,7 @@ class Router:
         Raises:
             MisuseError: `at` is not a path.
         """
-        return self._reading(
+        return self._make_view_decorator(
             "item of",
             at,
             tool,
@@ -231,7 +231,7 @@ class Router:
     @overload
     def tool(
         self, name: str, arguments: type[T] | TypeAdapter[T], /, *, lenient: Lenient = False
-    ) -> _Tool[T]: ...
+    ) -> _ToolDecorator[T]: ...
     def tool(self, name: Any = None, arguments: Any = None, /, *, lenient: Lenient = False) -> Any:
         """Register a tool: the function that its calls run, and the type of its arguments.
 
@@ -272,14 +272,14 @@ class Router:
     def _add(self, entry: Entry) -> Callable[..., Any]:
         if not callable(entry.function):
             raise MisuseError(f"the handler for {entry.purpose} must be a function, not {entry.function!r}")
-        if entry.checked_by is not entry.function and not _takes(
+        if entry.checked_by is not entry.function and not _accepts(
             entry.function, 2 if entry.takes_call else 1
         ):
             raise MisuseError(f"the handler {entry.name!r} for {entry.purpose} must take one argument")
         self._entries.append(entry)
         return entry.function
 
-    def _adding(
+    def _make_decorator(
         self,
         purpose: str,
         events: tuple[type, ...],
@@ -291,14 +291,14 @@ class Router:
 
         return add
 
-    def _reading(
+    def _make_view_decorator(
         self, what: str, at: At, tool: str | None, view: Callable[[Any], Any]
     ) -> Callable[[Callable[..., Any]], Any]:
         from tokenstream.partial_json._pattern import Pattern
 
         # Refuses an invalid path now, and not only when the router is run.
         Pattern(at)
-        return self._adding(f"{what} {at!r}", _TEXT if tool is None else _ARGUMENTS, view, tool)
+        return self._make_decorator(f"{what} {at!r}", _TEXT if tool is None else _ARGUMENTS, view, tool)
 
     def _add_tool(
         self,
@@ -317,7 +317,7 @@ class Router:
                 f"@router.tool({name!r}, {function.__name__}) above the function that takes such arguments"
             )
         checked_by = function if arguments is None else arguments
-        takes_call = arguments is not None and not _takes(function, 1)
+        takes_call = arguments is not None and not _accepts(function, 1)
         if made is None and arguments is None:
             made = _local_tool(function, name)
         entry = Entry(
@@ -366,7 +366,7 @@ def _name_of(function: Any) -> str:  # noqa: ANN401 - whatever is given
     return str(name)
 
 
-def _takes(function: Callable[..., object], count: int) -> bool:
+def _accepts(function: Callable[..., object], count: int) -> bool:
     """Return True if a function can be called with `count` positional arguments."""
     try:
         signature(function).bind(*range(count))

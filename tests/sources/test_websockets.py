@@ -32,11 +32,11 @@ from tokenstream.errors import (
 )
 from tokenstream.sources import reading_failed, sync_source
 from tokenstream.sources._websocket import (
-    Socket,
-    closed_socket,
+    OpenWebSocket,
     from_async_socket,
     from_socket,
-    refused_socket,
+    handshake_error,
+    socket_closed_error,
 )
 
 on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
@@ -365,7 +365,7 @@ def test_a_switch_of_protocols_that_failed_says_nothing_of_a_status() -> None:
     class Response:
         status_code = 200
 
-    assert refused_socket(Response()) is None
+    assert handshake_error(Response()) is None
 
 
 def _encrypted(url: str) -> Any:
@@ -410,7 +410,7 @@ def test_whoever_reads_the_connection_himself_is_told() -> None:
 
 def test_a_farewell_without_a_reason_is_told_by_its_code() -> None:
     """As are codes that nobody has defined."""
-    error = closed_socket(ConnectionClosedError(Close(1012, ""), None))
+    error = socket_closed_error(ConnectionClosedError(Close(1012, ""), None))
 
     assert str(error) == "the server closed the connection with code 1012; what had arrived is in .partial"
 
@@ -466,7 +466,7 @@ def test_messages_are_an_iterator() -> None:
     """Of either colour, as whoever reads a source expects."""
     with opened() as connection:
         connection.send(BYE)
-        chunks = from_socket(Socket(connection.recv, connection.close, connection)).chunks
+        chunks = from_socket(OpenWebSocket(connection.recv, connection.close, connection)).chunks
         assert [json.loads(message)["type"] for message in chunks] == ["session.created"]
 
     async def recv() -> bytes:
@@ -474,7 +474,7 @@ def test_messages_are_an_iterator() -> None:
         return b"{}"
 
     async def first() -> Any:
-        return await anext(aiter(from_async_socket(Socket(recv, recv, None)).chunks))
+        return await anext(aiter(from_async_socket(OpenWebSocket(recv, recv, None)).chunks))
 
     assert anyio.run(first) == b"{}"
 

@@ -29,7 +29,7 @@ from tokenstream.events import (
 )
 from tokenstream.message import Citation, ToolCall
 from tokenstream.relay._encoders import create
-from tokenstream.steps._events import _Reader
+from tokenstream.steps._events import _AnswerReader
 
 if TYPE_CHECKING:
     from tokenstream.steps import Step
@@ -132,14 +132,14 @@ def test_whoever_comes_late_is_told_all_from_the_start() -> None:
 def test_whoever_comes_late_looks_at_each_answer_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many steps are open: the run waits for a look."""
     looks = 0
-    ready = _Reader.ready
+    ready = _AnswerReader.ready
 
-    def counted(reader: _Reader) -> list[Event]:
+    def counted(reader: _AnswerReader) -> list[Event]:
         nonlocal looks
         looks += 1
         return ready(reader)
 
-    monkeypatch.setattr(_Reader, "ready", counted)
+    monkeypatch.setattr(_AnswerReader, "ready", counted)
     with Steps() as run:
         for number in range(50):
             run.step(str(number)).feed(TextDelta("Hi"))

@@ -81,7 +81,7 @@ OF_MESSAGE = {
 }
 
 
-class Refused(MisuseError, TypeError):
+class UnsupportedUse(MisuseError, TypeError):
     """An object was used in a way that its type does not support.
 
     It is a TypeError because Python probes for some methods and expects a TypeError
@@ -94,16 +94,16 @@ class Refused(MisuseError, TypeError):
         return rebuild, (MisuseError, args, state)
 
 
-class _NoBlock(Refused, AttributeError):
+class _WrongBlock(UnsupportedUse, AttributeError):
     """The wrong one of `with` and `async with` was used; an AttributeError, so that `hasattr` is False."""
 
 
-for _kind in (Refused, _NoBlock):
+for _kind in (UnsupportedUse, _WrongBlock):
     _kind.__module__ = MisuseError.__module__
     _kind.__name__ = _kind.__qualname__ = MisuseError.__qualname__
 
 
-class _Elsewhere:
+class _MissingAttribute:
     """Descriptor for a missing attribute, whose access raises an explanation.
 
     Unlike a `__getattr__`, it costs existing attributes nothing.
@@ -119,20 +119,20 @@ class _Elsewhere:
         raise self._error(self._told.format(owner.__name__))
 
 
-def of_stream(kind: type[KindT]) -> type[KindT]:
+def explain_missing_names(kind: type[KindT]) -> type[KindT]:
     """Add descriptors to a stream class that explain the names it does not have."""
     places = {name: f"it is `stream.message.{name}`" for name in FIELDS}
     places |= {name: f"it is `stream.message.{field}`" for name, field in ALIASES.items()}
     for name, place in {**places, **OF_STREAM}.items():
-        setattr(kind, name, _Elsewhere(f"{{}} has no attribute {name!r}: {place}"))
+        setattr(kind, name, _MissingAttribute(f"{{}} has no attribute {name!r}: {place}"))
     return kind
 
 
-def of_message(name: str) -> str | None:
+def explain_missing_name(name: str) -> str | None:
     """Return a sentence on what replaces an attribute that a message lacks; None for an unknown name.
 
     Example:
-        >>> of_message("stop_reason")
+        >>> explain_missing_name("stop_reason")
         "Message has no attribute 'stop_reason': it is `message.finish_reason`"
     """
     place = OF_MESSAGE.get(name)
@@ -141,7 +141,7 @@ def of_message(name: str) -> str | None:
     return None if place is None else f"Message has no attribute {name!r}: {place}"
 
 
-def no_block(kind: type, *, is_async: bool) -> None:
+def refuse_block(kind: type, *, is_async: bool) -> None:
     """Make the wrong kind of `with` statement raise an explanation in a stream class.
 
     Args:
@@ -152,4 +152,4 @@ def no_block(kind: type, *, is_async: bool) -> None:
     wanted = "Stream or connect" if is_async else "AsyncStream or aconnect"
     told = f"{{}} supports `{own}`, not `{other}`: write `{own}`, or use {wanted}"
     for name in ("__enter__", "__exit__") if is_async else ("__aenter__", "__aexit__"):
-        setattr(kind, name, _Elsewhere(told, _NoBlock))
+        setattr(kind, name, _MissingAttribute(told, _WrongBlock))

@@ -30,7 +30,7 @@ _COMES_FRAMED = frozenset({"pieces", "body"})
 """Values of `Format.framing` for input that arrives framed and is passed on unchanged."""
 
 
-class _Stood(NamedTuple):
+class _Position(NamedTuple):
     """The position that a format has reached."""
 
     position: int | str | None
@@ -77,7 +77,7 @@ class Connection:
         "error",
         "format",
         "framing",
-        "stood",
+        "last_position",
     )
 
     def __init__(
@@ -105,7 +105,7 @@ class Connection:
         """The failure that the end of the input revealed; None until then."""
         self.format: Format
         """Reads the frames."""
-        self.stood: _Stood | None = None
+        self.last_position: _Position | None = None
         """The position before the end of the input closed the open parts; None until then."""
         if kept is not None:
             self._use_format(kept)
@@ -259,7 +259,7 @@ class Connection:
             broken: True if the connection broke, so that the format must not judge the ending.
         """
         events = self._end_framing()
-        self._stand(len(events))
+        self._keep_position(len(events))
         stray = self._stray_error()
         if stray is not None:
             self.format.judge(stray)
@@ -292,18 +292,18 @@ class Connection:
         tells = isinstance(known, Undetected) or known.ended or known.ends_with_input
         return events, None if tells else known.cut_short()
 
-    def stand(self) -> _Stood:
+    def find_position(self) -> _Position:
         """Return the format's position: what a server needs to resume, and the state to read on with."""
         known = self.format
         if not known.resumes or not (known.error is None or type(known.error) is ProtocolError):
-            return _Stood(None, None)
+            return _Position(None, None)
         # A stage after the format may hold events back, so the format's state alone does not suffice.
-        return _Stood(known.position, known.state() if known.parts.through is None else None)
+        return _Position(known.position, known.state() if known.parts.through is None else None)
 
-    def _stand(self, left: int) -> None:
+    def _keep_position(self, left: int) -> None:
         """Store the position before the end closes the open parts, unless the answer is over."""
         if self.format.resumes and not self.format.finished:
-            self.stood = self.stand()._replace(left=left)
+            self.last_position = self.find_position()._replace(left=left)
 
     def _end_framing(self) -> list[Event]:
         if self._framing_over:
@@ -366,8 +366,8 @@ class Connection:
 
     def abandon(self) -> list[Event]:
         """Close all parts after the connection broke, and return the events that were held back."""
-        if self.stood is None:
-            self._stand(0)
+        if self.last_position is None:
+            self._keep_position(0)
         self.format.parts.close_all(complete=self.finished)
         return self.format.parts.take()
 

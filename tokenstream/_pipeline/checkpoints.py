@@ -24,7 +24,7 @@ _VERSION: int = Checkpoint.model_fields["version"].default
 _RESUMABLE = "openai-responses and gemini-interactions"
 
 
-def standing(
+def make_checkpoint(
     accumulator: Accumulator,
     connection: Connection,
     waiting: Sequence[Event],
@@ -40,8 +40,8 @@ def standing(
         events_seen: Number of events given.
         last_event_id: The id of the last SSE event.
     """
-    stood = connection.stood or connection.stand()
-    state = None if stood.state is None else {"format": stood.state}
+    last_position = connection.last_position or connection.find_position()
+    state = None if last_position.state is None else {"format": last_position.state}
     if state is not None and waiting:
         state["events"] = write_events(waiting)
     head = accumulator.message
@@ -52,12 +52,12 @@ def standing(
         last_event_id=last_event_id,
         events_seen=events_seen,
         tool_calls_delivered=tuple(accumulator.tool_calls_delivered),
-        position=stood.position,
+        position=last_position.position,
         state=state,
     )
 
 
-def judged(checkpoint: Checkpoint, accumulator: Accumulator) -> Checkpoint:
+def with_final_ending(checkpoint: Checkpoint, accumulator: Accumulator) -> Checkpoint:
     """Return a checkpoint from before the end, updated with the final ending."""
     messages = [
         message.model_copy(update={"ending": accumulator.ending_of(message.choice)})
@@ -66,7 +66,7 @@ def judged(checkpoint: Checkpoint, accumulator: Accumulator) -> Checkpoint:
     return checkpoint.model_copy(update={"messages": tuple(messages)})
 
 
-def restored(
+def restore_answer(
     checkpoint: Checkpoint, accumulator: Accumulator, *, limits: Limits, pings: bool
 ) -> tuple[Format, list[Event]]:
     """Return the format that continues from a checkpoint, and the events that were still to be given.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tokenstream._connection.connection import Connection
     from tokenstream._connection.status import ResponseHead
-    from tokenstream._growing import Lane
+    from tokenstream._growing import Target
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._kit.answer import Throughs
@@ -128,14 +128,14 @@ class Glancing:
         """
         meter, accumulator = self.meter, self.accumulator
         most_bytes, most_text = self.limits.body, self.limits.text
-        lane: Lane | None = None
+        target: Target | None = None
         kind: Any = None
         choice = part = -1
         is_fragment = is_call = is_reasoning = False
         log, pieces = TextLog(), list[str]()
 
         def glance(chunk: Any, now: float) -> Event | None:  # noqa: ANN401 - a `unit`
-            nonlocal lane, kind, choice, part, is_fragment, is_call, is_reasoning, log, pieces
+            nonlocal target, kind, choice, part, is_fragment, is_call, is_reasoning, log, pieces
             stamps = meter.stamps
             if len(stamps) >= meter.look_at:
                 if len(pieces) >= log.full_at:
@@ -155,7 +155,7 @@ class Glancing:
                 event.__class__ is kind
                 and event.part == part
                 and event.choice == choice
-                and accumulator.lane is lane
+                and accumulator.target is target
                 and (not is_reasoning or is_bare(event))
             ):
                 # Inlines `Accumulator.take` and `TextLog.append`: their calls would cost time for each event.
@@ -173,9 +173,9 @@ class Glancing:
                     accumulator.built = None
             else:
                 accumulator.take(event)
-                lane = accumulator.lane
-                kind, choice, part, log = lane.kind, lane.choice, lane.part, lane.log
-                pieces, is_fragment = log.pieces, lane.is_fragment
+                target = accumulator.target
+                kind, choice, part, log = target.kind, target.choice, target.part, target.log
+                pieces, is_fragment = log.pieces, target.is_fragment
                 is_call, is_reasoning = kind is ToolCallDelta, kind is ReasoningDelta
                 if meter.waiting and event.__class__ is TextDelta:
                     meter.mark_text(now)
@@ -186,7 +186,7 @@ class Glancing:
 
         return glance
 
-    def tell_end(self) -> None:
+    def notify_observer(self) -> None:
         """Notify the observer that the ending is set."""
         if self.observer is not None:
             self.observer.ended(self)
@@ -285,10 +285,10 @@ def through_of(reasoning_tags: bool | Iterable[str]) -> Throughs | None:  # noqa
     return tagged(reasoning_tags)
 
 
-def is_the_callers(cause: StreamError) -> bool:
+def is_callers_fault(cause: StreamError) -> bool:
     """Return True if a source of the application failed, such as its own generator, and not a transport."""
     return isinstance(cause, StreamInterrupted) and cause.kind == "unknown"
 
 
-def no_event() -> None:
+def give_no_event() -> None:
     """Replace `pull` once the machine was cut: there are no more events."""

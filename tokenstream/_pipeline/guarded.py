@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Protocol
 
-from tokenstream._pipeline.glance import no_event
+from tokenstream._pipeline.glance import give_no_event
 from tokenstream._pipeline.hold import Hold
 from tokenstream._pipeline.machine import Machine
 from tokenstream.errors import GuardFailed
@@ -85,7 +85,7 @@ class GuardedMachine(Machine):
         self._go(self._way)
         if guards.holding:
             if self._hold is None:
-                self.hold_back(Hold(_at_once))
+                self.hold_back(Hold(_ends_at_once))
             self._hold_on()
 
     def hold_back(self, hold: Hold) -> None:
@@ -235,7 +235,7 @@ class GuardedMachine(Machine):
         self._end_input(self.now)
         self.chunk, self._left, self._finish, self.waits = None, [], None, False
         hold, self._hold, self.holding = self._hold, None, False
-        self.pull = no_event
+        self.pull = give_no_event
         if hold is not None:
             # The held events are never given, but their tokens were spent.
             if hold.usage is not None:
@@ -246,7 +246,7 @@ class GuardedMachine(Machine):
         """Return the `Stopped` event if the answer was stopped, else None."""
         event, self.last = self.last, None
         if event is not None:
-            self.pull = no_event
+            self.pull = give_no_event
         return event
 
     # -- what is held back -------------------------------------------------
@@ -298,7 +298,7 @@ class GuardedMachine(Machine):
             event = self._next()
         if self._hold is None or (event is None and not self.over and not hold.is_enough):
             return None, True
-        return (event, False) if self._allowed() else (None, True)
+        return (event, False) if self._ask_permission() else (None, True)
 
     def _may_hold(self, event: Event) -> bool:
         """Return True if an event belongs to this answer; subclasses may end the hold."""
@@ -311,7 +311,7 @@ class GuardedMachine(Machine):
             now = self.now
             self._ask(lambda: guards.feed_held(event, now))
 
-    def _allowed(self) -> bool:
+    def _ask_permission(self) -> bool:
         """Return True if the guards allow the held events to be given."""
         guards = self.guards
         if guards is not None and guards.holding:
@@ -360,6 +360,6 @@ class GuardedMachine(Machine):
         return self.guards is None and super()._glance_at(payload, now)
 
 
-def _at_once(_: Event) -> bool:
+def _ends_at_once(_: Event) -> bool:
     """End the hold with the first event; only the guards may extend it."""
     return True

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 from tokenstream._basics.untrusted import are_text, is_dict
 from tokenstream._connection.connection import Connection
 from tokenstream._connection.status import ErrorBody
-from tokenstream._pipeline.checkpoints import judged, restored, standing
-from tokenstream._pipeline.glance import Glancing, decoder_of, is_the_callers, no_event
+from tokenstream._pipeline.checkpoints import make_checkpoint, restore_answer, with_final_ending
+from tokenstream._pipeline.glance import Glancing, decoder_of, give_no_event, is_callers_fault
 from tokenstream.departures import Departures
 from tokenstream.errors import (
     LimitExceeded,
@@ -61,9 +61,9 @@ class Machine(Glancing):
         "_giving",
         "_glanced",
         "_id_at_fault",
+        "_last_checkpoint",
         "_left",
         "_next",
-        "_stands",
         "answered",
         "begun_at",
         "departures",
@@ -98,7 +98,7 @@ class Machine(Glancing):
         self._coding: ContentDecoder | None = None
         self._giving: tuple[Sequence[Event], int] = _NONE_GIVEN
         """The events of the current frame, and the number of events given before them."""
-        self._stands: Checkpoint | None = None
+        self._last_checkpoint: Checkpoint | None = None
         """The checkpoint from before the end closed the open parts; None until the end."""
         self._id_at_fault: str | None = None
         """The id of the SSE event that caused the error; None if none did."""
@@ -164,7 +164,7 @@ class Machine(Glancing):
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Restore an answer from a checkpoint, before any input is given."""
-        self.kept, left = restored(checkpoint, self.accumulator, limits=self.limits, pings=self.pings)
+        self.kept, left = restore_answer(checkpoint, self.accumulator, limits=self.limits, pings=self.pings)
         self.wanted = checkpoint.format
         self._given, self._giving = checkpoint.events_seen, (left, checkpoint.events_seen)
         self.connect(None)
@@ -291,10 +291,13 @@ class Machine(Glancing):
         else:
             self._left += connection.end(broken=cause is not None)
             self.error = connection.error or cause
-            broken = cause is not None and connection.error is None and not is_the_callers(cause)
-        stood = connection.stood
-        self._giving = self._left[: None if stood is None else before + stood.left], self._given
-        self._stand()
+            broken = cause is not None and connection.error is None and not is_callers_fault(cause)
+        last_position = connection.last_position
+        self._giving = (
+            self._left[: None if last_position is None else before + last_position.left],
+            self._given,
+        )
+        self._keep_checkpoint()
         if broken and connection.finished:
             self.error = None
             self.note("broken_after_finish")
@@ -308,7 +311,7 @@ class Machine(Glancing):
         self._end_input(now)
         self.chunk = None
         self._left = []
-        self.pull = no_event
+        self.pull = give_no_event
 
     def break_off(self, now: float) -> None:
         """Stop after an exception, such as KeyboardInterrupt, broke off the decoding of an event."""
@@ -321,7 +324,7 @@ class Machine(Glancing):
                 "reading was broken off while an event was decoded; what had arrived is in .partial"
             )
             # No position: it is unknown how much of the event was read.
-            self._stands = self.checkpoint().model_copy(update={"position": None, "state": None})
+            self._last_checkpoint = self.checkpoint().model_copy(update={"position": None, "state": None})
         self.cut(now)
 
     def conclude(self, ending: Ending | None = None) -> None:
@@ -338,10 +341,10 @@ class Machine(Glancing):
             ending = self._connection.format.verdict
         self.accumulator.conclude(ending, cut=() if error is None else self._connection.unfinished_choices)
         if error is not None:
-            self._put_on(error)
-        self.tell_end()
+            self._store_partial(error)
+        self.notify_observer()
 
-    def _put_on(self, error: StreamError) -> None:
+    def _store_partial(self, error: StreamError) -> None:
         if error.request_id is None and self.head is not None:
             error.request_id = self.head.request_id
         if error.has_partial:
@@ -357,10 +360,10 @@ class Machine(Glancing):
 
     def checkpoint(self) -> Checkpoint:
         """Return a checkpoint of the answer so far."""
-        if self._stands is not None:
-            return judged(self._stands, self.accumulator)
+        if self._last_checkpoint is not None:
+            return with_final_ending(self._last_checkpoint, self.accumulator)
         last = self._last_event_id
-        return standing(self.accumulator, self._connection, self._waiting, self.events_seen, last)
+        return make_checkpoint(self.accumulator, self._connection, self._waiting, self.events_seen, last)
 
     @property
     def _waiting(self) -> Sequence[Event]:
@@ -368,10 +371,10 @@ class Machine(Glancing):
         events, before = self._giving
         return events[self._given - before :]
 
-    def _stand(self) -> None:
+    def _keep_checkpoint(self) -> None:
         """Store the checkpoint once only the events of the end itself are left."""
-        if self._connection.stood is not None and not self._waiting:
-            self._stands = self.checkpoint()
+        if self._connection.last_position is not None and not self._waiting:
+            self._last_checkpoint = self.checkpoint()
 
     @property
     def _last_event_id(self) -> str | None:
@@ -404,8 +407,8 @@ class Machine(Glancing):
                     continue
                 fresh = True
                 while self._left:
-                    if self._stands is None:
-                        self._stand()
+                    if self._last_checkpoint is None:
+                        self._keep_checkpoint()
                     event = self._left.pop(0)
                     if self.take(event):
                         fresh = self.mark(event, fresh=fresh)

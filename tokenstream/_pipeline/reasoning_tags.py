@@ -44,7 +44,7 @@ def tagged(asked: bool | Iterable[str]) -> Throughs | None:  # noqa: FBT001 - as
     return partial(ReasoningTags, names) if names else None
 
 
-class _Text:
+class _TaggedText:
     """A text part of the format, and the part of the message that receives its text now.
 
     Args:
@@ -93,9 +93,9 @@ class ReasoningTags:
     def __init__(self, names: tuple[str, ...], limits: Limits) -> None:
         self._names = names
         self._most = limits.parts
-        self._texts: dict[tuple[int, int], _Text] = {}
+        self._texts: dict[tuple[int, int], _TaggedText] = {}
         """The format's open text parts, by choice and the format's index."""
-        self._writing: dict[tuple[int, int], _Text] = {}
+        self._writing: dict[tuple[int, int], _TaggedText] = {}
         """The same parts, by choice and the index in the message."""
         self._places: dict[tuple[int, int], int] = {}
         """Each part's index in the message, by the format's index; for a text, of its last part."""
@@ -130,7 +130,7 @@ class ReasoningTags:
             else:
                 if isinstance(event, CitationAdded):
                     self._show(event, out)
-                out.append(self._moved(event))
+                out.append(self._renumber(event))
         for place in self._cut:
             text = self._texts.pop(place, None)
             if text is not None:
@@ -168,12 +168,12 @@ class ReasoningTags:
 
     # -- texts ---------------------------------------------------------------
 
-    def _begin(self, event: Event, start: TextPart) -> _Text:
+    def _begin(self, event: Event, start: TextPart) -> _TaggedText:
         part: int = event.part or 0
-        text = self._texts[event.choice, part] = _Text(self._names, part, start)
+        text = self._texts[event.choice, part] = _TaggedText(self._names, part, start)
         return text
 
-    def _start(self, text: _Text | None, event: PartStart, content: TextPart, out: list[Event]) -> None:
+    def _start(self, text: _TaggedText | None, event: PartStart, content: TextPart, out: list[Event]) -> None:
         start = content.model_copy(update={"text": ""}) if content.text else content
         if text is None:
             text = self._begin(event, start)
@@ -186,12 +186,12 @@ class ReasoningTags:
                 text, TextDelta(content.text, choice=event.choice, part=event.part, raw=event.raw), out
             )
 
-    def _write(self, text: _Text, event: TextDelta, out: list[Event]) -> None:
+    def _write(self, text: _TaggedText, event: TextDelta, out: list[Event]) -> None:
         for within, piece in text.scanner.feed(event.text):
             full = text.within is not None and self._count >= self._most
             self._give(text, piece, event, out, within=bool(text.within) if full else within)
 
-    def _give(self, text: _Text, piece: str, event: Event, out: list[Event], *, within: bool) -> None:
+    def _give(self, text: _TaggedText, piece: str, event: Event, out: list[Event], *, within: bool) -> None:
         if text.within is not within:
             self._turn(text, event, out, within=within)
         if isinstance(event, TextDelta) and not within and piece == event.text and text.place == event.part:
@@ -200,7 +200,7 @@ class ReasoningTags:
         kind = ReasoningDelta if within else TextDelta
         out.append(kind(piece, choice=event.choice, part=text.place, raw=event.raw))
 
-    def _turn(self, text: _Text, event: Event, out: list[Event], *, within: bool) -> None:
+    def _turn(self, text: _TaggedText, event: Event, out: list[Event], *, within: bool) -> None:
         """End the part that receives a text, and begin the next one."""
         choice = event.choice
         if text.within is not None:
@@ -212,7 +212,7 @@ class ReasoningTags:
             self._places[choice, text.part] = text.place
         self._open(text, event, out)
 
-    def _open(self, text: _Text, event: Event, out: list[Event]) -> None:
+    def _open(self, text: _TaggedText, event: Event, out: list[Event]) -> None:
         content = _REASONING if text.within else text.start
         out.append(PartStart(content, choice=event.choice, part=text.place, raw=event.raw))
 
@@ -222,7 +222,7 @@ class ReasoningTags:
             if choice == event.choice and text.within is None:
                 self._turn(text, event, out, within=False)
 
-    def _release(self, text: _Text, event: Event, out: list[Event]) -> None:
+    def _release(self, text: _TaggedText, event: Event, out: list[Event]) -> None:
         """Give the rest of a text; it becomes a part even if it is empty."""
         for within, piece in text.scanner.end():
             self._give(text, piece, event, out, within=within)
@@ -232,7 +232,7 @@ class ReasoningTags:
         if text.scanner.tagged:
             self._split.add(event.choice)
 
-    def _end(self, text: _Text, event: PartDone, out: list[Event]) -> None:
+    def _end(self, text: _TaggedText, event: PartDone, out: list[Event]) -> None:
         del self._texts[event.choice, event.part]
         self._release(text, event, out)
         content = event.content
@@ -249,7 +249,7 @@ class ReasoningTags:
 
     # -- other parts -----------------------------------------------------------
 
-    def _moved(self, event: Any) -> Any:  # noqa: ANN401 - any event of a part
+    def _renumber(self, event: Any) -> Any:  # noqa: ANN401 - any event of a part
         """Return an event of a part that is not text, with the part's index in the message."""
         key = event.choice, event.part
         place = self._places.get(key)
@@ -262,10 +262,10 @@ class ReasoningTags:
         moved = copy(event)
         moved.part = place
         if isinstance(moved, CitationAdded):
-            moved.citation = self._cited(moved)
+            moved.citation = self._renumber_citation(moved)
         return moved
 
-    def _cited(self, event: CitationAdded) -> Any:  # noqa: ANN401 - a citation
+    def _renumber_citation(self, event: CitationAdded) -> Any:  # noqa: ANN401 - a citation
         """Return a citation with its part's index in the message; without positions if tags were left out."""
         citation = event.citation
         changes: dict[str, Any] = {}

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from tokenstream._connection.status import ErrorBody
 from tokenstream._pipeline.align import Aligner
-from tokenstream._pipeline.checkpoints import judged
-from tokenstream._pipeline.glance import no_event
+from tokenstream._pipeline.checkpoints import with_final_ending
+from tokenstream._pipeline.glance import give_no_event
 from tokenstream._pipeline.guarded import GuardedMachine
 from tokenstream.errors import PositionLost
 from tokenstream.events import Finish, MessageStart, PartDone
@@ -99,7 +99,7 @@ class RenewableMachine(GuardedMachine):
         self.shortcut = None
         self.begun_at = self.now = now
         self.meter.ended_at = None
-        self.kept, self._stands = kept, None
+        self.kept, self._last_checkpoint = kept, None
         self._named = ""
         self.ready = []
         if self.reorder is not None:
@@ -203,7 +203,7 @@ class RenewableMachine(GuardedMachine):
             moves = self.seam is not None and self.seam.moves
             self._hold, self.holding = None, self._aligner is not None or moves
             return self._pull_held()
-        found = self._sewn(hold.ready.popleft())
+        found = self._admit_relocated(hold.ready.popleft())
         return self._pull_held() if found is None else found
 
     def _aligns_anew(self, before: Aligner | None) -> bool:
@@ -216,7 +216,7 @@ class RenewableMachine(GuardedMachine):
 
     def _may_hold(self, event: Event) -> bool:
         if self._is_another(event):
-            self.error, self.plain = _another_answer(), False
+            self.error, self.plain = _other_answer_error(), False
             return False
         return True
 
@@ -228,7 +228,7 @@ class RenewableMachine(GuardedMachine):
         hold.release(failed=event is None and self.error is not None)
         if self._refusal is not None:
             self.error, self.plain = self._refusal, False
-            self._go(no_event)
+            self._go(give_no_event)
             hold.ready.clear()
             return None, True
         if self._named and hold.ready and self.seam is None:
@@ -247,12 +247,12 @@ class RenewableMachine(GuardedMachine):
         glanced = self._glanced
         while (event := self._next()) is not None:
             # An event that was read by its shape is already taken.
-            found = event if event is glanced else self._sewn(event)
+            found = event if event is glanced else self._admit_relocated(event)
             if found is not None:
                 return found
         return None
 
-    def _sewn(self, event: Event) -> Event | None:
+    def _admit_relocated(self, event: Event) -> Event | None:
         """Relocate an event to its part in the answer and take it; None if it is a repetition."""
         found: Event | None = event if self.seam is None else self.seam.relocate(event)
         if found is not None:
@@ -279,9 +279,9 @@ class RenewableMachine(GuardedMachine):
 
     def checkpoint(self) -> Checkpoint:
         if self._before is not None and self.refused:
-            return judged(self._before, self.accumulator)
+            return with_final_ending(self._before, self.accumulator)
         if self._stood is not None:
-            return judged(self._stood, self.accumulator)
+            return with_final_ending(self._stood, self.accumulator)
         found = super().checkpoint()
         return found.model_copy(update={"position": None, "state": None}) if self.continued else found
 
@@ -334,14 +334,14 @@ class RenewableMachine(GuardedMachine):
         """
         if error.has_partial:
             return
-        self._put_on(error)
+        self._store_partial(error)
         cut = {"ending": ending, "usage": self.accumulator.counted}
         error.partial = error.partial.model_copy(update=cut)
         told = [message.model_copy(update={"ending": ending}) for message in error.checkpoint.messages]
         error.checkpoint = error.checkpoint.model_copy(update={"messages": tuple(told)})
 
 
-def _another_answer() -> PositionLost:
+def _other_answer_error() -> PositionLost:
     return PositionLost(
         "the server began another answer instead of resuming this one; fetch the finished answer by its id, "
         "or ask anew"

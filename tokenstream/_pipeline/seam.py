@@ -111,7 +111,7 @@ class Seam:
         """Turn the events that were held back into the answer's next events."""
         left = self._joint.dropped
         sewn: list[Event] = []
-        for event in self._new([*events]):
+        for event in self._drop_known([*events]):
             found = event
             if isinstance(event, PartStart) and isinstance(event.content, TextPart) and self._joins(event):
                 if not event.content.text:
@@ -132,7 +132,7 @@ class Seam:
             sewn.append(found)
         return sewn
 
-    def _new(self, events: list[Event]) -> list[Event]:
+    def _drop_known(self, events: list[Event]) -> list[Event]:
         """Return the events except those that the answer already has or should not contain."""
         if not any(_needs_thought(event) for event in events):
             # The model's reasoning before the continuation is about the request to continue.
@@ -203,13 +203,13 @@ class Seam:
         if isinstance(event, ToolCallStart | ToolCallDelta):
             event.id = self._id_of(event.id)
         elif isinstance(event, ToolCallDone):
-            event.call = self._renamed(event.call)
+            event.call = self._rename_part(event.call)
         elif isinstance(event, PartStart | PartDone):
-            event.content = self._renamed(event.content)
+            event.content = self._rename_part(event.content)
         elif isinstance(event, CitationAdded):
-            event.citation = self._moved(event.citation)
+            event.citation = self._relocate_citation(event.citation)
 
-    def _moved(self, citation: Any) -> Any:  # noqa: ANN401 - a citation
+    def _relocate_citation(self, citation: Any) -> Any:  # noqa: ANN401 - a citation
         """Return a citation whose part and positions refer to the whole answer."""
         if citation.cites not in (None, self._joined):
             return citation.model_copy(update={"cites": self._places.get(citation.cites, citation.cites)})
@@ -226,7 +226,7 @@ class Seam:
                 changes[name] = at + size
         return citation.model_copy(update=changes)
 
-    def _renamed(self, part: Any) -> Any:  # noqa: ANN401 - any part
+    def _rename_part(self, part: Any) -> Any:  # noqa: ANN401 - any part
         if part is None or part.kind not in _NAMED:
             return part
         id = self._id_of(part.id)

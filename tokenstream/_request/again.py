@@ -7,7 +7,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from tokenstream._basics.backoff import last_event_id_header
 from tokenstream._request.continued import ContinuationRequests, check_continuable
-from tokenstream._request.request import Request, headers_but
+from tokenstream._request.request import HTTPRequest, headers_without
 from tokenstream.recovery._open import AsyncOpener, SourceOpener, SyncOpener, make_openers
 from tokenstream.recovery._resilient import StreamT, check_retry, make_stream
 from tokenstream.stream import AsyncStream
@@ -68,7 +68,7 @@ class _Requests(SourceOpener):
         super().__init__(self._ask, format)
         self._asked = asked
         # Made now, since it refuses a sync client for an async stream, and the reverse.
-        self._first: Deferred | None = self._made(asked)
+        self._first: Deferred | None = self._make_source(asked)
         self.prepare, self.asked = self._first.prepare, self._first.asked
         self.replays = asked[0].upper() == "GET"
         self._continued = ContinuationRequests(asked[1], asked[-1])
@@ -77,8 +77,8 @@ class _Requests(SourceOpener):
         first, self._first = self._first, None
         if attempt.mode == "continue":
             method, url, client, deadlines, _ = self._asked
-            return self._made((method, url, client, deadlines, self._continued.asked(attempt)))
-        return first or self._made(_asked(attempt, self._asked))
+            return self._make_source((method, url, client, deadlines, self._continued.build_options(attempt)))
+        return first or self._make_source(_arguments_of(attempt, self._asked))
 
     def why_not(self, message: Message, limit_left: int | None) -> str | None:
         if self._asked[0].upper() != "POST":
@@ -98,32 +98,32 @@ class _Requests(SourceOpener):
     def limit(self, message: Message) -> int | None:
         return self._continued.limit(message)
 
-    def _made(self, asked: Asked) -> Deferred:
+    def _make_source(self, asked: Asked) -> Deferred:
         raise NotImplementedError
 
 
 class _SyncRequests(_Requests, SyncOpener):
     """Sends requests for a `Stream`."""
 
-    def _made(self, asked: Asked) -> Deferred:
-        return Request(*asked).deferred()
+    def _make_source(self, asked: Asked) -> Deferred:
+        return HTTPRequest(*asked).deferred()
 
 
 class _AsyncRequests(_Requests, AsyncOpener):
     """Sends requests for an `AsyncStream`."""
 
-    def _made(self, asked: Asked) -> Deferred:
-        return Request(*asked).async_deferred()
+    def _make_source(self, asked: Asked) -> Deferred:
+        return HTTPRequest(*asked).async_deferred()
 
 
-def _asked(attempt: Attempt, asked: Asked) -> Asked:
+def _arguments_of(attempt: Attempt, asked: Asked) -> Asked:
     """Return the arguments of an attempt's request: the caller's, or those that resume the answer."""
     method, url, client, deadlines, options = asked
     if attempt.mode != "resume":
         return asked
     parameter = _REPLAYED.get(attempt.message.format or "")
     if parameter is None:
-        kept = [(_bytes(name), _bytes(value)) for name, value in headers_but(options, {"last-event-id"})]
+        kept = [(_bytes(name), _bytes(value)) for name, value in headers_without(options, {"last-event-id"})]
         # NDJSON lines have no event ids, but positions inside their payloads.
         last = attempt.last_event_id or ("" if attempt.sequence is None else str(attempt.sequence))
         named = last_event_id_header(last)
@@ -131,13 +131,13 @@ def _asked(attempt: Attempt, asked: Asked) -> Asked:
     position = attempt.last_event_id if attempt.sequence is None else attempt.sequence
     # The answer has its own address, which is fetched without the original request's body.
     rest = {name: value for name, value in options.items() if name not in _BODY}
-    place, query = _beneath(url, attempt.message.id or "")
+    place, query = _answer_address(url, attempt.message.id or "")
     # httpx replaces the address's query by these.
     rest["params"] = [*_params_of(options, query), ("stream", "true"), (parameter, str(position))]
     return "GET", place, client, deadlines, rest
 
 
-def _beneath(url: str, name: str) -> tuple[str, str]:
+def _answer_address(url: str, name: str) -> tuple[str, str]:
     """Return an answer's address, which is the endpoint plus its id, and the endpoint's query."""
     parts = urlsplit(url)
     path = f"{parts.path.rstrip('/')}/{quote(name, safe='')}"

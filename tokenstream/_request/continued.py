@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tokenstream._basics.untrusted import is_dict, is_list
-from tokenstream._request.request import headers_but
+from tokenstream._request.request import headers_without
 from tokenstream.errors import MisuseError
 from tokenstream.recovery._never import JSON_ASKED
 from tokenstream.recovery._open import prefix_from_caller
@@ -201,7 +201,7 @@ class ContinuationRequests:
         found = [_find(self._payload, path) for path in shape.limits]
         return next((limit for limit in found if isinstance(limit, int) and limit > 0), None)
 
-    def asked(self, attempt: Attempt) -> dict[str, Any]:
+    def build_options(self, attempt: Attempt) -> dict[str, Any]:
         """Return the options for httpx of the request that continues the answer.
 
         Args:
@@ -227,7 +227,7 @@ class ContinuationRequests:
         options = {**self._options, "json": payload}
         if options.get("headers"):
             # Some headers are about the original body.
-            options["headers"] = headers_but(options, _OF_THE_BODY)
+            options["headers"] = headers_without(options, _OF_THE_BODY)
         return options
 
     @property

@@ -22,7 +22,7 @@ from tokenstream.sources import (
     from_response,
     opening_failed,
 )
-from tokenstream.sources._failures import request_refused
+from tokenstream.sources._failures import unsendable_request
 from tokenstream.stream._reading.wake import shut_down
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _origin(url: Any) -> tuple[str, str, int]:  # noqa: ANN401 - httpx's or http
     return url.scheme, url.host, url.port or {"http": 80, "https": 443}[url.scheme]
 
 
-class _Line:
+class _SocketTrace:
     """Finds the socket of a request of the library's own client before its response arrives.
 
     httpx calls the "trace" function of a request's extensions at each step; a new
@@ -173,7 +173,7 @@ class _Line:
         return None if self._stream is None else self._stream.get_extra_info("socket")
 
 
-class Request:
+class HTTPRequest:
     """A request that has not been sent.
 
     Args:
@@ -213,9 +213,9 @@ class Request:
         if self._client is not None and not hasattr(self._client, "close"):
             raise MisuseError("the client is asynchronous: use aconnect")
 
-        line = _Line()
+        line = _SocketTrace()
 
-        def opened() -> SyncSource:
+        def open_source() -> SyncSource:
             from httpx_sse import connect_sse
 
             with ExitStack() as stack:
@@ -227,20 +227,20 @@ class Request:
                     options["extensions"] = {**self._extensions, "trace": line}
                 try:
                     redirects = _Redirects(client, options, self._host())
-                    asked = connect_sse(client, self._method, self._url, **_sent(options, client))
+                    asked = connect_sse(client, self._method, self._url, **_with_own_headers(options, client))
                     response = stack.enter_context(asked).response
                     while (onward := redirects.after(response)) is not None:
                         response.close()
                         response = client.send(onward, **redirects.sending)
                         stack.callback(response.close)
                 except Exception as error:  # noqa: BLE001 - it is raised, as one of ours
-                    failed = self._failed(error)
+                    failed = self._convert_error(error)
                     raise failed from failed.__cause__
                 source = from_response(response)
                 return replace(source, close=stack.pop_all().close, waits=self._waits, asked=self._asked)
 
         return Deferred(
-            opened, socket=line.socket, prepare=lambda: self._prepare("Client"), asked=self._asked
+            open_source, socket=line.socket, prepare=lambda: self._prepare("Client"), asked=self._asked
         )
 
     def async_deferred(self) -> Deferred:
@@ -248,7 +248,7 @@ class Request:
         if self._client is not None and not hasattr(self._client, "aclose"):
             raise MisuseError("the client is not asynchronous: use connect")
 
-        async def opened() -> AsyncSource:
+        async def open_source() -> AsyncSource:
             from httpx_sse import aconnect_sse
 
             async with AsyncExitStack() as stack:
@@ -257,19 +257,21 @@ class Request:
                     client = await stack.enter_async_context(self._own or self._new_client("AsyncClient"))
                 try:
                     redirects = _Redirects(client, self._options, self._host())
-                    asked = aconnect_sse(client, self._method, self._url, **_sent(self._options, client))
+                    asked = aconnect_sse(
+                        client, self._method, self._url, **_with_own_headers(self._options, client)
+                    )
                     response = (await stack.enter_async_context(asked)).response
                     while (onward := redirects.after(response)) is not None:
                         await response.aclose()
                         response = await client.send(onward, **redirects.sending)
                         stack.push_async_callback(response.aclose)
                 except Exception as error:  # noqa: BLE001 - it is raised, as one of ours
-                    failed = self._failed(error)
+                    failed = self._convert_error(error)
                     raise failed from failed.__cause__
                 source = from_async_response(response)
                 return replace(source, close=stack.pop_all().aclose, waits=self._waits, asked=self._asked)
 
-        return Deferred(opened, prepare=lambda: self._prepare("AsyncClient"), asked=self._asked)
+        return Deferred(open_source, prepare=lambda: self._prepare("AsyncClient"), asked=self._asked)
 
     def _prepare(self, kind: str) -> None:
         """Import httpx and make the client in advance, since the first time in a process takes long."""
@@ -295,7 +297,7 @@ class Request:
         timeout = httpx.Timeout(_CONNECT_SECONDS, read=read)
         return getattr(httpx, kind)(timeout=timeout, verify=_trusted.context())
 
-    def _failed(self, error: Exception) -> StreamError | MisuseError:
+    def _convert_error(self, error: Exception) -> StreamError | MisuseError:
         """Convert an exception that a client raised instead of giving a response.
 
         An error that blames the request quotes nothing of its headers or address,
@@ -303,7 +305,7 @@ class Request:
         """
         found = opening_failed(error, self._host(), self._waits)
         if isinstance(found, MisuseError) and found is not error:
-            return request_refused(error, self._options)
+            return unsendable_request(error, self._options)
         return found
 
     def _host(self) -> str:
@@ -313,7 +315,7 @@ class Request:
         return "the server" if "@" in "".join(rest) else place.rpartition("@")[2] or "the server"
 
 
-def _sent(options: dict[str, Any], client: Any) -> dict[str, Any]:  # noqa: ANN401 - httpx's or httpx2's
+def _with_own_headers(options: dict[str, Any], client: Any) -> dict[str, Any]:  # noqa: ANN401 - httpx's or httpx2's
     """Return a request's options with a copy of the headers, since httpx-sse writes into them."""
     # The client's own class of headers: httpx2 does not accept httpx's.
     headers = type(client.headers)(options.get("headers"))
@@ -323,7 +325,7 @@ def _sent(options: dict[str, Any], client: Any) -> dict[str, Any]:  # noqa: ANN4
     return {**options, "headers": headers, "follow_redirects": False}
 
 
-def headers_but(options: dict[str, Any], names: Collection[str]) -> list[tuple[Any, Any]]:
+def headers_without(options: dict[str, Any], names: Collection[str]) -> list[tuple[Any, Any]]:
     """Return a request's headers except some.
 
     Args:

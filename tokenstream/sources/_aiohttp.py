@@ -41,7 +41,7 @@ def from_aiohttp(response: Any) -> AsyncSource:  # noqa: ANN401 - aiohttp's
             transport.abort()
 
     return AsyncSource(
-        _Body(response), close, head, _coding_of(response), socket=lambda: _socket_of(response)
+        _AiohttpBody(response), close, head, _coding_of(response), socket=lambda: _socket_of(response)
     )
 
 
@@ -70,7 +70,7 @@ def _transport_of(response: Any) -> Any:  # noqa: ANN401 - aiohttp's, and an eve
     return None if response.connection is None else response.connection.transport
 
 
-class _Body:
+class _AiohttpBody:
     """Iterates over the bytes of a body as they arrive."""
 
     __slots__ = ("_content", "_error", "_pieces")

@@ -52,7 +52,7 @@ def from_manager(source: Any, find: Callable[[Any], SyncSource | Deferred]) -> D
         find: Converts any object to a source.
     """
 
-    def opened() -> SyncSource:
+    def open_source() -> SyncSource:
         stack = ExitStack()
         try:
             given = stack.enter_context(source)
@@ -69,27 +69,27 @@ def from_manager(source: Any, find: Callable[[Any], SyncSource | Deferred]) -> D
             raise
         return replace(found, close=stack.close)
 
-    return Deferred(opened)
+    return Deferred(open_source)
 
 
 def from_async_manager(source: Any, find: Callable[[Any], AsyncSource | Deferred]) -> Deferred:  # noqa: ANN401
     """Return a source that enters an asynchronous context manager, and leaves it when it is closed."""
 
-    async def opened() -> AsyncSource:
+    async def open_source() -> AsyncSource:
         stack = AsyncExitStack()
         try:
             given = await stack.enter_async_context(source)
         except Exception as error:
             raise opening_failed(error, _WHERE) from error
         try:
-            found = await _found(given, find)
+            found = await _open_found(given, find)
             stack.push_async_callback(found.close)
         except BaseException as error:
             await stack.__aexit__(type(error), error, error.__traceback__)
             raise
         return replace(found, close=stack.aclose, entered=True)
 
-    return Deferred(opened, lambda: _discard(source), enters=True)
+    return Deferred(open_source, lambda: _discard(source), enters=True)
 
 
 def from_awaitable(
@@ -102,7 +102,7 @@ def from_awaitable(
     if _has_result(source):
         return find(source.result())
 
-    async def opened() -> AsyncSource:
+    async def open_source() -> AsyncSource:
         try:
             given = await source
         except Exception as error:
@@ -110,13 +110,13 @@ def from_awaitable(
             given = refused_response(error)
             if given is None:
                 raise opening_failed(error, _WHERE) from error
-        return await _found(given, find)
+        return await _open_found(given, find)
 
     # `enters`, because the awaited result may be a context manager.
-    return Deferred(opened, lambda: _discard(source, find), enters=True)
+    return Deferred(open_source, lambda: _discard(source, find), enters=True)
 
 
-async def _found(given: Any, find: Callable[[Any], AsyncSource | Deferred]) -> AsyncSource:  # noqa: ANN401
+async def _open_found(given: Any, find: Callable[[Any], AsyncSource | Deferred]) -> AsyncSource:  # noqa: ANN401
     found = find(given)
     while isinstance(found, Deferred):
         found = await found.open()
@@ -173,7 +173,7 @@ def _close_later(future: _Future, find: Callable[[Any], AsyncSource | Deferred])
     loop, close = future.get_loop(), found.close
 
     def start() -> None:
-        task = loop.create_task(_closed(close), name="tokenstream closing")
+        task = loop.create_task(_close_quietly(close), name="tokenstream closing")
         _CLOSING.add(task)
         task.add_done_callback(_CLOSING.discard)
 
@@ -182,7 +182,7 @@ def _close_later(future: _Future, find: Callable[[Any], AsyncSource | Deferred])
         loop.call_soon_threadsafe(start)
 
 
-async def _closed(close: Callable[[], Awaitable[object]]) -> None:
+async def _close_quietly(close: Callable[[], Awaitable[object]]) -> None:
     # Nobody awaits this task, so an exception could not be reported.
     with suppress(Exception):
         await close()

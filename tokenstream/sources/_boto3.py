@@ -27,14 +27,14 @@ def is_event_stream(source: object) -> bool:
     return is_urllib3(getattr(source, "_raw_stream", None))
 
 
-def beneath(source: Any) -> Any:  # noqa: ANN401 - of botocore
+def raw_response_of(source: Any) -> Any:  # noqa: ANN401 - of botocore
     """Return the urllib3 response that an event stream reads."""
     return source._raw_stream  # noqa: SLF001 - it has no other name
 
 
 def from_event_stream(source: Any) -> SyncSource:  # noqa: ANN401 - of botocore
     """Return the source of an event stream for a `Stream`: the underlying bytes, with their head."""
-    return replace(from_urllib3(beneath(source)), close=source.close)
+    return replace(from_urllib3(raw_response_of(source)), close=source.close)
 
 
 def stream_of(source: Any) -> Any:  # noqa: ANN401 - anything that is handed over
@@ -44,15 +44,15 @@ def stream_of(source: Any) -> Any:  # noqa: ANN401 - anything that is handed ove
         >>> stream_of({"ResponseMetadata": {}, "stream": [b"..."]}), stream_of({"stream": []})
         ([b'...'], {'stream': []})
     """
-    where = where_in(source)
+    where = stream_key_of(source)
     return source if where is None else source[where]
 
 
-def where_in(source: object) -> str | None:
+def stream_key_of(source: object) -> str | None:
     """Return the key of the stream in a response of boto3; None for anything else.
 
     Example:
-        >>> where_in({"ResponseMetadata": {}, "body": [b"..."]}), where_in({"body": []})
+        >>> stream_key_of({"ResponseMetadata": {}, "body": [b"..."]}), stream_key_of({"body": []})
         ('body', None)
     """
     if not is_dict(source) or not is_response(source):
@@ -65,7 +65,7 @@ def is_response(source: object) -> bool:
     return is_dict(source) and "ResponseMetadata" in source
 
 
-def aws_failed(error: Exception, names: set[str]) -> StreamError | None:
+def convert_aws_error(error: Exception, names: set[str]) -> StreamError | None:
     """Convert an exception of botocore; return None if it is not an error reported by AWS.
 
     Args:

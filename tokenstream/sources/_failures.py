@@ -24,8 +24,8 @@ from tokenstream.errors import (
 from tokenstream.formats._detect.seen import find_error
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.limits import DEFAULT_LIMITS
-from tokenstream.sources._boto3 import aws_failed
-from tokenstream.sources._websocket import closed_socket, is_socket_closed, refused_socket
+from tokenstream.sources._boto3 import convert_aws_error
+from tokenstream.sources._websocket import handshake_error, is_socket_closed, socket_closed_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -107,53 +107,57 @@ def reading_failed(error: Exception, waits: Deadlines | None, *, begun: bool) ->
     names = _names(error)
     found: StreamError | MisuseError
     if "MidStreamFallbackError" in names:
-        found = _beneath(error, waits, begun=begun)
+        found = _convert_cause(error, waits, begun=begun)
     elif names & _READ_BEFORE:
         found = MisuseError(
             f"the response was already read or closed ({type(error).__name__}); pass it unread"
         )
     elif isinstance(error, ImportError):
-        found = _missing(error)
+        found = _missing_package(error)
     elif _is_timeout(error):
         limit = "transport" if waits is None else "idle_bytes" if begun else "first_event"
         found = StreamStalled(
-            f"nothing arrived within the client's read timeout ({_what(error)}); "
+            f"nothing arrived within the client's read timeout ({_describe(error)}); "
             "what had arrived is in .partial",
             limit=limit,
         )
     elif _names_beneath(error) & _CODINGS:
         found = ProtocolError(
-            f"the body's compression is broken ({_what(error)}); ask for Accept-Encoding: identity"
+            f"the body's compression is broken ({_describe(error)}); ask for Accept-Encoding: identity"
         )
     else:
-        found = _refused(error, names) or _said_by_provider(error, names) or _broken(error, names)
+        found = (
+            _convert_refusal(error, names)
+            or _convert_provider_error(error, names)
+            or _convert_unknown(error, names)
+        )
     found.__cause__ = error
     return found
 
 
-def _broken(error: Exception, names: set[str]) -> StreamError:
+def _convert_unknown(error: Exception, names: set[str]) -> StreamError:
     """Return the error for an unknown exception of a source."""
     if names & _UNREADABLE:
         return _unreadable(error)
     transport = _is_transport(error)
     return StreamInterrupted(
-        f"the {'connection' if transport else 'source'} broke ({_what(error)}); "
+        f"the {'connection' if transport else 'source'} broke ({_describe(error)}); "
         "what had arrived is in .partial",
         kind="network" if transport else "unknown",
     )
 
 
-def _missing(error: ImportError) -> MisuseError:
+def _missing_package(error: ImportError) -> MisuseError:
     """Return the error for a package that is needed but not installed."""
     named = f"the package {error.name!r}" if error.name else f"a package ({type(error).__name__})"
     return MisuseError(f"{named} is needed here and cannot be imported: install it")
 
 
-def _beneath(error: Exception, waits: Deadlines | None, *, begun: bool) -> StreamError | MisuseError:
+def _convert_cause(error: Exception, waits: Deadlines | None, *, begun: bool) -> StreamError | MisuseError:
     """Convert an exception of litellm by the underlying one that it wraps."""
     beneath = error.__cause__ or error.__context__
     if not isinstance(beneath, Exception):
-        return StreamInterrupted(f"the source broke ({_what(error)}); what had arrived is in .partial")
+        return StreamInterrupted(f"the source broke ({_describe(error)}); what had arrived is in .partial")
     found = reading_failed(beneath, waits, begun=begun)
     if isinstance(found, StreamInterrupted) and _status_of(beneath) >= 400:
         said = {"message": _words(beneath), "code": _status_of(beneath)}
@@ -173,29 +177,31 @@ def opening_failed(error: Exception, where: str, waits: Deadlines | None = None)
         return error
     names = _names(error)
     found = (
-        _refused(error, names) or _said_by_provider(error, names) or _not_opened(error, names, where, waits)
+        _convert_refusal(error, names)
+        or _convert_provider_error(error, names)
+        or _convert_opening(error, names, where, waits)
     )
     found.__cause__ = error
     return found
 
 
-def _not_opened(
+def _convert_opening(
     error: Exception, names: set[str], where: str, waits: Deadlines | None
 ) -> StreamError | MisuseError:
     if "TooManyRedirects" in names:
         return ConnectError(f"{where} redirects endlessly; check the address", stage="head", retryable=False)
     if isinstance(error, ImportError):
-        return _missing(error)
-    impossible = _impossible(error, names)
+        return _missing_package(error)
+    impossible = _find_request_fault(error, names)
     if impossible:
         return MisuseError(f"the request cannot be made: {impossible}")
     # SDKs and requests wrap the exception that says in which phase it happened.
     connecting = bool(_names_beneath(error) & _CONNECTING)
     if _is_timeout(error) and not connecting:
         limit = "first_event" if waits is not None else "transport"
-        return StreamStalled(f"no response came from {where} ({_what(error)})", limit=limit)
+        return StreamStalled(f"no response came from {where} ({_describe(error)})", limit=limit)
     if not connecting and not _is_transport(error):
-        return MisuseError(f"the source cannot be opened: {_what(error)}")
+        return MisuseError(f"the source cannot be opened: {_describe(error)}")
     what = _reasons(error)[-1]
     hint = _hint(error)
     said = (
@@ -221,7 +227,7 @@ def _hint(error: Exception) -> str:
     return ""
 
 
-def request_refused(error: Exception, names: Iterable[str]) -> MisuseError:
+def unsendable_request(error: Exception, names: Iterable[str]) -> MisuseError:
     """Return the error for a request that a client of httpx or httpx2 refuses to send.
 
     It quotes nothing, since that may be a key; if the client's exception does, it is not
@@ -235,14 +241,14 @@ def request_refused(error: Exception, names: Iterable[str]) -> MisuseError:
     if not any(map(str.isalpha, words)):
         # Nothing is left without the quotes.
         words = type(error).__name__
-    impossible = _impossible(error, _names(error))
+    impossible = _find_request_fault(error, _names(error))
     found = MisuseError(f"the request cannot be made: {f'{impossible} ({words})' if impossible else words}")
     if words == _words(error):
         found.__cause__ = error
     return found
 
 
-def _impossible(error: Exception, names: set[str]) -> str:
+def _find_request_fault(error: Exception, names: set[str]) -> str:
     """Return the fault of a request that cannot be sent; "" if it is unknown."""
     if isinstance(error, UnicodeEncodeError) and error.encoding == "ascii":
         return "a header contains a character that is not ASCII"
@@ -257,7 +263,7 @@ def _impossible(error: Exception, names: set[str]) -> str:
     return "".join(words for name, words in _IMPOSSIBLE.items() if name in names)
 
 
-def _refused(error: Exception, names: set[str]) -> StreamError | None:
+def _convert_refusal(error: Exception, names: set[str]) -> StreamError | None:
     """Convert an exception of a library that refuses the response as a stream; None for any other."""
     if names & _UNFIT:
         return _unreadable(error)
@@ -276,16 +282,16 @@ def _unreadable(error: Exception) -> ProtocolError:
     )
 
 
-def _said_by_provider(error: Exception, names: set[str]) -> StreamError | None:
+def _convert_provider_error(error: Exception, names: set[str]) -> StreamError | None:
     """Convert a library's exception that stands for an error reported by the provider; else None."""
     response: Any = getattr(error, "response", None)
-    said_by_aws = aws_failed(error, names)
+    said_by_aws = convert_aws_error(error, names)
     if said_by_aws is not None:
         return said_by_aws
     if is_socket_closed(error):
-        return closed_socket(error)
+        return socket_closed_error(error)
     if "InvalidStatus" in names:
-        return refused_socket(response)
+        return handshake_error(response)
     if names & {"APIStatusError", "HTTPStatusError", "HTTPError"} and _status_of(response) >= 400:
         return status_error(
             response.status_code, dict(response.headers), _body_of(response) or _body_told(error)
@@ -296,14 +302,14 @@ def _said_by_provider(error: Exception, names: set[str]) -> StreamError | None:
         headers: Any = getattr(error, "headers", None) or {}
         return status_error(_status_of(error), dict(headers))
     if names & _SAID and (_status_of(error) or "ResponseError" in names):
-        return _said_by_sdk(error)
+        return _convert_sdk_error(error)
     if "TextGenerationError" in names:
         kinds = [kind for name, kind in _TEXT_GENERATION.items() if name in names]
         return provider_error(
             {"error": _words(error) or "no words", "error_type": kinds[0] if kinds else None}
         )
     if "APIError" in names and is_dict(getattr(error, "details", None)):
-        return _said_by_google(error, response)
+        return _convert_google_error(error, response)
     if "APIError" in names and not names & {"APIConnectionError"}:
         body: object = getattr(error, "body", None)
         said = body.get("error", body) if is_dict(body) else {"message": _words(error)}
@@ -311,7 +317,7 @@ def _said_by_provider(error: Exception, names: set[str]) -> StreamError | None:
     return None
 
 
-def _said_by_sdk(error: Any) -> StreamError | None:  # noqa: ANN401 - an exception of an SDK
+def _convert_sdk_error(error: Any) -> StreamError | None:  # noqa: ANN401 - an exception of an SDK
     """Convert an exception that holds a status and the body's content, but no response."""
     body: object = getattr(error, "body", None)
     if body is None:
@@ -321,12 +327,12 @@ def _said_by_sdk(error: Any) -> StreamError | None:  # noqa: ANN401 - an excepti
             said_within = find_error(body.encode(), DEFAULT_LIMITS)
         else:
             said_within = provider_error(body) if is_dict(body) else None
-        return said_within or (_refused_by_sdk(error, body) if _status_of(error) else None)
+        return said_within or (_sdk_refusal(error, body) if _status_of(error) else None)
     said = body if isinstance(body, str) else json.dumps(body, default=str)
     return status_error(_status_of(error), _headers_of(error), said.encode())
 
 
-def _refused_by_sdk(error: Any, body: object) -> NotAStream:  # noqa: ANN401 - an exception of an SDK
+def _sdk_refusal(error: Any, body: object) -> NotAStream:  # noqa: ANN401 - an exception of an SDK
     """Return the error for a response that an SDK refuses as a stream in spite of its good status."""
     kind = _headers_of(error).get("content-type") or "no content type"
     return NotAStream(
@@ -343,7 +349,7 @@ def _headers_of(error: Any) -> dict[str, str]:  # noqa: ANN401 - an exception of
     return dict(getattr(error, "headers", None) or getattr(beneath, "headers", None) or {})
 
 
-def _said_by_google(error: Any, response: Any) -> StreamError | None:  # noqa: ANN401 - of google-genai
+def _convert_google_error(error: Any, response: Any) -> StreamError | None:  # noqa: ANN401 - of google-genai
     """Convert an exception of google-genai, which holds the body's content."""
     if _status_of(response) >= 400:
         said = json.dumps(error.details, default=str).encode()
@@ -422,7 +428,7 @@ def _is_timeout(error: BaseException) -> bool:
 def _reasons(error: BaseException) -> list[str]:
     """Return an error's description, then those of its causes that concern the connection."""
     beneath = [each for each in _chain(error)[1:] if _is_connection(each) and _words(each)]
-    return [_what(each) for each in (error, *beneath)]
+    return [_describe(each) for each in (error, *beneath)]
 
 
 def _is_connection(error: BaseException) -> bool:
@@ -436,7 +442,7 @@ def _words(error: BaseException) -> str:
         return ""
 
 
-def _what(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     """Return an error's class name, with its message if it concerns the connection.
 
     Messages of other errors may contain the payload: pydantic's show the invalid value.

@@ -19,7 +19,7 @@ from tokenstream.sources._websocket import from_async_socket, from_socket, socke
 if TYPE_CHECKING:
     from typing import TypeGuard
 
-    from tokenstream.sources._websocket import Socket
+    from tokenstream.sources._websocket import OpenWebSocket
 
 _PLACE = re.compile(
     r"(?:https?|wss?)://\S{1,2000}|[^\s{}\[\]<>\"]{1,1000}\.(?:sse|jsonl?|ndjson|eventstream|txt|log|gz|bin|raw)"
@@ -46,7 +46,7 @@ def sync_source(source: Any) -> SyncSource | Deferred:  # noqa: ANN401 - told ap
     source = _boto3.stream_of(source)
     if isinstance(source, SyncSource | Deferred):
         return source
-    found = _at_hand(source) or _sync_response(source)
+    found = _find_body(source) or _find_response(source)
     if found is not None:
         return found
     if is_asynchronous(source):
@@ -57,7 +57,7 @@ def sync_source(source: Any) -> SyncSource | Deferred:  # noqa: ANN401 - told ap
         return _plain.from_iterable(source)
     if _awaited.is_manager(source):
         return _awaited.from_manager(source, sync_source)
-    raise _no_source(source)
+    raise _unreadable_source(source)
 
 
 def async_source(source: Any) -> AsyncSource | Deferred:  # noqa: ANN401 - told apart by what it can do
@@ -70,10 +70,10 @@ def async_source(source: Any) -> AsyncSource | Deferred:  # noqa: ANN401 - told 
     source = _boto3.stream_of(source)
     if isinstance(source, AsyncSource | Deferred):
         return source
-    at_hand = _at_hand(source)
-    if at_hand is not None:
-        return _plain.at_once(at_hand)
-    found = _async_response(source)
+    body = _find_body(source)
+    if body is not None:
+        return _plain.at_once(body)
+    found = _find_async_response(source)
     if found is not None:
         return found
     if _awaited.is_async_manager(source) and not _is_async_iterable(source):
@@ -89,10 +89,10 @@ def async_source(source: Any) -> AsyncSource | Deferred:  # noqa: ANN401 - told 
         return _plain.at_once(_plain.from_file(file))
     if _plain.is_file(source) or _is_iterable(source) or _awaited.is_manager(source):
         raise MisuseError(f"{named(source)} is not asynchronous: read it with Stream, in `for`")
-    raise _no_source(source)
+    raise _unreadable_source(source)
 
 
-def _at_hand(source: Any) -> SyncSource | None:  # noqa: ANN401 - told apart by what it can do
+def _find_body(source: Any) -> SyncSource | None:  # noqa: ANN401 - told apart by what it can do
     # Checked on the class, since an instance of a mock has any attribute.
     if all(hasattr(source.__class__, name) for name in _OURS):
         raise MisuseError(f"{named(source)} is already a stream: read it directly")
@@ -108,7 +108,7 @@ def _at_hand(source: Any) -> SyncSource | None:  # noqa: ANN401 - told apart by 
     return None
 
 
-def _sync_response(source: Any) -> SyncSource | None:  # noqa: ANN401 - told apart by what it can do
+def _find_response(source: Any) -> SyncSource | None:  # noqa: ANN401 - told apart by what it can do
     if is_response(source):
         return from_response(source)
     if _requests.is_requests(source):
@@ -119,14 +119,14 @@ def _sync_response(source: Any) -> SyncSource | None:  # noqa: ANN401 - told apa
         return from_http_client(source)
     if _boto3.is_event_stream(source):
         return _boto3.from_event_stream(source)
-    socket = _socket(source, is_async=False)
+    socket = _find_socket(source, is_async=False)
     if socket is not None:
         return from_socket(socket)
     beneath = _sdk.response_beneath(source)
     return None if beneath is None else _sdk.from_holder(source, beneath)
 
 
-def _async_response(source: Any) -> AsyncSource | None:  # noqa: ANN401 - told apart by what it can do
+def _find_async_response(source: Any) -> AsyncSource | None:  # noqa: ANN401 - told apart by what it can do
     if is_response(source):
         return from_async_response(source)
     if is_aiohttp(source):
@@ -134,16 +134,16 @@ def _async_response(source: Any) -> AsyncSource | None:  # noqa: ANN401 - told a
     if _requests.is_requests(source) or _requests.is_urllib3(source):
         if not _requests.was_read(source):
             raise MisuseError(f"{named(source)} is not asynchronous: read it with Stream, in `for`")
-        read = _sync_response(source)
+        read = _find_response(source)
         return None if read is None else _plain.at_once(read)
-    socket = _socket(source, is_async=True)
+    socket = _find_socket(source, is_async=True)
     if socket is not None:
         return from_async_socket(socket)
     beneath = _sdk.response_beneath(source)
     return None if beneath is None else _sdk.from_async_holder(source, beneath)
 
 
-def _socket(source: Any, *, is_async: bool) -> Socket | None:  # noqa: ANN401 - told apart by what it can do
+def _find_socket(source: Any, *, is_async: bool) -> OpenWebSocket | None:  # noqa: ANN401 - told apart by what it can do
     """Return the WebSocket connection of an object; None if it has none."""
     socket = socket_of(source)
     if socket is None or socket.is_async is is_async:
@@ -185,7 +185,7 @@ def _is_async_iterable(source: object) -> TypeGuard[AsyncIterable[Any]]:
     return isinstance(source, AsyncIterable)
 
 
-def _no_source(source: object) -> MisuseError:
+def _unreadable_source(source: object) -> MisuseError:
     if is_whole(source):
         return MisuseError(
             f"{named(source)} is a whole answer, not a stream: pass stream=True in the request, "

@@ -29,7 +29,7 @@ def from_http_client(response: Any) -> SyncSource:  # noqa: ANN401 - of http.cli
         reason=response.reason or "",
         url=getattr(response, "url", None) or "",
     )
-    body = _Body(response, head.headers.get("content-length"))
+    body = _HttpClientBody(response, head.headers.get("content-length"))
     return SyncSource(
         iter(body),
         body.close,
@@ -39,7 +39,7 @@ def from_http_client(response: Any) -> SyncSource:  # noqa: ANN401 - of http.cli
     )
 
 
-class _Body:
+class _HttpClientBody:
     """Iterates over the bytes of a body as they arrive, without decoding the content coding."""
 
     def __init__(self, response: Any, length: str | None) -> None:  # noqa: ANN401 - of http.client

@@ -150,7 +150,7 @@ async def closed_by(source: Any) -> None:  # noqa: ANN401 - anything
             await waiting
 
 
-class _AtHand:
+class _Available:
     """Iterates asynchronously over available items, without ever waiting."""
 
     __slots__ = ("_items",)
@@ -173,5 +173,5 @@ def at_once(source: SyncSource) -> AsyncSource:
     async def close() -> None:
         source.close()
 
-    chunks = _AtHand(source.chunks)
+    chunks = _Available(source.chunks)
     return AsyncSource(chunks, close, source.head, source.coding, instant=True, convert=source.convert)

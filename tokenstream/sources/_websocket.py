@@ -51,7 +51,7 @@ _WORDS: tuple[tuple[str, ErrorKind], ...] = (("quota", "rate_limited"), ("api ke
 
 
 @dataclass(slots=True)
-class Socket:
+class OpenWebSocket:
     """The functions of a WebSocket connection that a source needs."""
 
     recv: Callable[[], Any]
@@ -66,7 +66,7 @@ class Socket:
         return iscoroutinefunction(getattr(self.beneath, "recv", None))
 
 
-def socket_of(source: Any) -> Socket | None:  # noqa: ANN401 - told apart by what it can do
+def socket_of(source: Any) -> OpenWebSocket | None:  # noqa: ANN401 - told apart by what it can do
     """Return the WebSocket connection that an object is or wraps; None for any other object.
 
     Raises:
@@ -74,21 +74,21 @@ def socket_of(source: Any) -> Socket | None:  # noqa: ANN401 - told apart by wha
     """
     # The methods are checked on the class, since an instance of a mock has any attribute.
     if _is_connection(source):
-        return Socket(_receiver(source), getattr(source, "close", None) or source.aclose, source)
+        return OpenWebSocket(_receiver(source), getattr(source, "close", None) or source.aclose, source)
     if _can(source, _SDK_CONNECTION):
         if getattr(source, "_make_ws", None) is not None:
             # Such a connection reconnects by itself, which only its own loop can do.
             return None
         beneath = getattr(source, "_connection", None)
         recv = _receiver(beneath) if _is_connection(beneath) else source.recv_bytes
-        return Socket(recv, source.close, beneath)
+        return OpenWebSocket(recv, source.close, beneath)
     if _can(source, _SDK_SESSION):
         beneath = getattr(source, "_ws", None)
         if beneath is None or not _is_connection(beneath):
             raise MisuseError(
                 f"the connection inside {named(source)} cannot be found: pass the WebSocket connection itself"
             )
-        return Socket(_receiver(beneath), source.close, beneath)
+        return OpenWebSocket(_receiver(beneath), source.close, beneath)
     return None
 
 
@@ -106,7 +106,7 @@ def _receiver(connection: Any) -> Callable[[], Any]:  # noqa: ANN401 - of websoc
     return partial(recv, decode=False) if "decode" in signature(recv).parameters else recv
 
 
-def from_socket(socket: Socket) -> SyncSource:
+def from_socket(socket: OpenWebSocket) -> SyncSource:
     """Return the source of a connection for a `Stream`; each message is one payload."""
     beneath = socket.beneath
     enter = getattr(beneath, "__enter__", None)
@@ -114,17 +114,17 @@ def from_socket(socket: Socket) -> SyncSource:
         # Entered to avoid websockets' warning about a connection without a block; the stream closes it.
         enter()
     timed = "timeout" in signature(socket.recv).parameters
-    messages = _TimedMessages(socket.recv) if timed else _Messages(socket.recv)
+    messages = _TimedSocketMessages(socket.recv) if timed else _SocketMessages(socket.recv)
     return SyncSource(
         messages,
         partial(_close, socket),
         socket=lambda: getattr(beneath, "socket", None),
         messages=True,
-        bound=messages.bound if isinstance(messages, _TimedMessages) else None,
+        bound=messages.bound if isinstance(messages, _TimedSocketMessages) else None,
     )
 
 
-def from_async_socket(socket: Socket) -> AsyncSource:
+def from_async_socket(socket: OpenWebSocket) -> AsyncSource:
     """Return the source of a connection for an `AsyncStream`; each message is one payload."""
     beneath = socket.beneath
 
@@ -136,11 +136,11 @@ def from_async_socket(socket: Socket) -> AsyncSource:
         return getattr(getattr(stream, "transport_stream", stream), "socket", None)
 
     return AsyncSource(
-        _AsyncMessages(socket.recv), partial(_close, socket), socket=find, survives=True, messages=True
+        _AsyncSocketMessages(socket.recv), partial(_close, socket), socket=find, survives=True, messages=True
     )
 
 
-def _close(socket: Socket) -> Any:  # noqa: ANN401 - an awaitable, in an event loop
+def _close(socket: OpenWebSocket) -> Any:  # noqa: ANN401 - an awaitable, in an event loop
     """Close a connection without waiting long for the server's closing frame."""
     # The closing frame is not seen while unread messages are queued before it.
     seconds = getattr(socket.beneath, "close_timeout", None)
@@ -155,7 +155,7 @@ def is_socket_closed(error: BaseException) -> bool:
     return "ConnectionClosed" in {kind.__name__ for kind in type(error).__mro__}
 
 
-def closed_socket(error: BaseException) -> StreamInterrupted:
+def socket_closed_error(error: BaseException) -> StreamInterrupted:
     """Return the error for a connection that was not closed cleanly.
 
     Args:
@@ -172,7 +172,7 @@ def closed_socket(error: BaseException) -> StreamInterrupted:
     return StreamInterrupted(f"{told}; what had arrived is in .partial", kind=kind, retryable=retryable)
 
 
-def refused_socket(response: Any) -> StatusError | None:  # noqa: ANN401 - of websockets
+def handshake_error(response: Any) -> StatusError | None:  # noqa: ANN401 - of websockets
     """Return the error for a handshake that was answered with an HTTP error; None below status 400."""
     if response.status_code < _LOWEST_ERROR:
         return None
@@ -198,7 +198,7 @@ def _is_clean(error: Exception) -> bool:
     return "ConnectionClosedOK" in {kind.__name__ for kind in type(error).__mro__}
 
 
-class _Messages:
+class _SocketMessages:
     """Iterates over the messages of a connection until it is closed."""
 
     __slots__ = ("_recv",)
@@ -218,7 +218,7 @@ class _Messages:
             raise
 
 
-class _TimedMessages(_Messages):
+class _TimedSocketMessages(_SocketMessages):
     """Iterates over the messages of a connection, with a limit on the wait for each."""
 
     __slots__ = ("_seconds",)
@@ -232,7 +232,7 @@ class _TimedMessages(_Messages):
         self._seconds = seconds
 
 
-class _AsyncMessages:
+class _AsyncSocketMessages:
     """Iterates over the messages of a connection until it is closed; a cancelled read loses none."""
 
     __slots__ = ("_recv",)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from tokenstream.events import Event
-    from tokenstream.steps._log import Answer, Log
+    from tokenstream.steps._log import Log, StepAnswer
 
 
 class RunEvents:
@@ -26,7 +26,7 @@ class RunEvents:
     def __init__(self, log: Log) -> None:
         self._log = log
         self._position = 0
-        self._readers: dict[str, list[_Reader]] = {}
+        self._readers: dict[str, list[_AnswerReader]] = {}
         self._waiting: deque[Event] = deque()
         self._version = -1
         self._over = False
@@ -89,7 +89,7 @@ class RunEvents:
             if self._log.wake_by(wake, self._version):
                 await told.wait()
         finally:
-            self._log.let_be(wake)
+            self._log.cancel_wake(wake)
 
     def _next(self) -> Event | None:
         with self._lock:
@@ -111,7 +111,7 @@ class RunEvents:
                 if isinstance(entry, tuple):
                     step, answer = entry
                     readers = self._readers[step]
-                    readers.append(_Reader(answer, another=bool(readers)))
+                    readers.append(_AnswerReader(answer, another=bool(readers)))
                     unread.append((step, readers[-1]))
                     continue
                 # First the answers' events: a step's cause precedes its start, and its events its end.
@@ -124,15 +124,15 @@ class RunEvents:
             self._read(unread)
             self._over = over
 
-    def _read(self, readers: list[tuple[str, _Reader]]) -> None:
+    def _read(self, readers: list[tuple[str, _AnswerReader]]) -> None:
         """Collect the new events of some answers, and clear the list."""
         names = self._log.names
         for step, reader in readers:
-            self._waiting.extend(names.placed(event, reader.number, step) for event in reader.ready())
+            self._waiting.extend(names.place_event(event, reader.number, step) for event in reader.ready())
         readers.clear()
 
 
-class _Reader:
+class _AnswerReader:
     """The position of a reader of the run in one of its answers.
 
     Args:
@@ -142,7 +142,7 @@ class _Reader:
 
     __slots__ = ("_another", "_answer", "_cursor", "_version", "number")
 
-    def __init__(self, answer: Answer, *, another: bool) -> None:
+    def __init__(self, answer: StepAnswer, *, another: bool) -> None:
         self._answer = answer
         self._another = another
         self._cursor = EventCursor(answer.accumulator)

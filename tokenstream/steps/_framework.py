@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import StreamError
     from tokenstream.steps._run import Steps
-    from tokenstream.steps._spoken import Spoken
+    from tokenstream.steps._spoken import ModelAnswer
     from tokenstream.steps._step import Step
 
 
@@ -96,7 +96,7 @@ class RunOfAgents(RunOfAFramework):
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
-        self._spoken: Spoken | None = None
+        self._spoken: ModelAnswer | None = None
         """The answer in progress."""
 
     def _end_answers(self) -> Mapping[str, StreamError | None]:

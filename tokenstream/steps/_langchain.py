@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 from tokenstream._basics.untrusted import dict_of, is_dict, is_list, text_of
 from tokenstream.stages._handlers import ToolFailed
 from tokenstream.steps._framework import RunOfAFramework
-from tokenstream.steps._spoken import Spoken
+from tokenstream.steps._spoken import ModelAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ class LangChainRun(RunOfAFramework):
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
-        self._spoken: dict[str, Spoken] = {}
+        self._spoken: dict[str, ModelAnswer] = {}
         self._ids: dict[str, str] = {}
         """The ids of the tool calls that nodes received as input, by the node's run."""
 
@@ -67,7 +67,7 @@ class LangChainRun(RunOfAFramework):
         self._end_step(id, data.get("output"))
 
     def _begin_model(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
-        self._spoken[id] = Spoken(self._begin(id, event, data), "langchain", self._calls)
+        self._spoken[id] = ModelAnswer(self._begin(id, event, data), "langchain", self._calls)
 
     def _read_model(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
         spoken, chunk = self._spoken.get(id), data.get("chunk")
@@ -124,7 +124,7 @@ class GraphMessages(RunOfAFramework):
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
-        self._spoken: dict[str, Spoken] = {}
+        self._spoken: dict[str, ModelAnswer] = {}
 
     def take(self, event: Any) -> None:  # noqa: ANN401 - an object of LangGraph
         """Take a message."""
@@ -137,7 +137,7 @@ class GraphMessages(RunOfAFramework):
             key = self._key_of(message.id, text_of(about, "langgraph_checkpoint_ns") or node)
             if key not in self._spoken:
                 step = self._open[key] = self._run.step(node, agent=text_of(about, "lc_agent_name"))
-                self._spoken[key] = Spoken(step, "langchain", self._calls)
+                self._spoken[key] = ModelAnswer(step, "langchain", self._calls)
             self._spoken[key].take(message)
             if kind == "ai" or getattr(message, "chunk_position", None) == "last":
                 self._end_step(key, error=self._spoken.pop(key).end())

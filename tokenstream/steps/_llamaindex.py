@@ -8,7 +8,7 @@ from tokenstream._basics.untrusted import is_dict
 from tokenstream.sources._payloads import payload_of
 from tokenstream.stages._handlers import ToolFailed
 from tokenstream.steps._framework import RunOfAgents
-from tokenstream.steps._spoken import Spoken
+from tokenstream.steps._spoken import ModelAnswer
 
 
 class LlamaIndexRun(RunOfAgents):
@@ -35,7 +35,7 @@ class LlamaIndexRun(RunOfAgents):
             self._end_answers()
             return
         if self._spoken is None:
-            self._spoken = Spoken(step, "llamaindex", self._calls)
+            self._spoken = ModelAnswer(step, "llamaindex", self._calls)
         if hasattr(event, "delta"):
             self._spoken.take(_response_of(event, event.delta))
         else:

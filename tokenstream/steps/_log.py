@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Message, ToolCall
 
 
-class Answer:
+class StepAnswer:
     """An answer that a step follows: from a stream, or built from events.
 
     Args:
@@ -67,9 +67,9 @@ class Log:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         """Held while steps begin and end, and while `names` is used."""
-        self.entries: list[StepStart | StepDone | tuple[str, Answer]] = []
+        self.entries: list[StepStart | StepDone | tuple[str, StepAnswer]] = []
         """Beginnings and ends of steps, and pairs of a step's id and an answer that it follows."""
-        self.answers: list[Answer] = []
+        self.answers: list[StepAnswer] = []
         self.names = Names()
         self.over = False
         """True once the run has ended and nothing more is added."""
@@ -87,7 +87,7 @@ class Log:
         self._steps += 1
         return str(self._steps)
 
-    def cause(self, call: ToolCall, own: tuple[Answer, ...]) -> ToolCall:
+    def find_cause(self, call: ToolCall, own: tuple[StepAnswer, ...]) -> ToolCall:
         """Return the call that started a step, with its id in the run.
 
         Args:
@@ -105,7 +105,7 @@ class Log:
 
     # -- waiting -------------------------------------------------------------
 
-    def tell(self, answer: Answer | None = None) -> None:
+    def wake_readers(self, answer: StepAnswer | None = None) -> None:
         """Wake all waiting readers.
 
         Args:
@@ -138,7 +138,7 @@ class Log:
             self._wakers.append(wake)
             return self.version == version
 
-    def let_be(self, wake: Callable[[], object]) -> None:
+    def cancel_wake(self, wake: Callable[[], object]) -> None:
         """Cancel a function that `wake_by` registered."""
         with self._changed:
             if wake in self._wakers:

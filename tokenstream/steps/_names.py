@@ -68,7 +68,7 @@ class Names:
             provider_data=call.provider_data,
         )
 
-    def placed(self, event: Event, answer: int, step: str) -> Event:
+    def place_event(self, event: Event, answer: int, step: str) -> Event:
         """Return an event of an answer with its numbers and ids in the run.
 
         Args:

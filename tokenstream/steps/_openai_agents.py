@@ -8,7 +8,7 @@ from tokenstream._basics.untrusted import is_dict, text_of
 from tokenstream.sources._frameworks import model_event_of
 from tokenstream.sources._payloads import payload_of
 from tokenstream.steps._framework import RunOfAgents
-from tokenstream.steps._spoken import Spoken
+from tokenstream.steps._spoken import ModelAnswer
 
 _ENDS = ("response.completed", "response.incomplete", "response.failed")
 
@@ -34,7 +34,7 @@ class AgentsRun(RunOfAgents):
         if self._spoken is None or kind == "response.created":
             self._end_answers()
             step = self._open.get(self._AGENT) or self._turn_to("agent")
-            self._spoken = Spoken(step, "openai-responses", self._calls)
+            self._spoken = ModelAnswer(step, "openai-responses", self._calls)
         self._spoken.take(payload)
         if kind in _ENDS:
             self._end_answers()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from tokenstream.errors import MisuseError
 from tokenstream.steps._events import RunEvents
 from tokenstream.steps._log import Log
-from tokenstream.steps._step import OPEN, Block
-from tokenstream.steps._tree import drawn
+from tokenstream.steps._step import OPEN, RunNode
+from tokenstream.steps._tree import draw_run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Iterable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ItemT = TypeVar("ItemT")
 
 
-class Steps(Block):
+class Steps(RunNode):
     """A run of an agent: a tree of steps that can be inspected while it grows.
 
     Args:
@@ -53,7 +53,7 @@ class Steps(Block):
         return f"<Steps {self.name}: {self.state}, {len(self._steps)} steps>"
 
     def __str__(self) -> str:
-        return drawn(self)
+        return draw_run(self)
 
     def __enter__(self) -> Self:
         if self.ended is not None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tokenstream.steps._step import Step
 
 
-class Spoken:
+class ModelAnswer:
     """One answer of a model in a step.
 
     Args:

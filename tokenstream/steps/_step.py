@@ -11,8 +11,8 @@ from tokenstream.errors import MisuseError
 from tokenstream.events import MessageStart, StepDone, StepStart
 from tokenstream.message import Ending, ToolCall, Usage
 from tokenstream.stages._handlers import ToolFailed
-from tokenstream.steps._log import Answer, Log
-from tokenstream.steps._tree import described
+from tokenstream.steps._log import Log, StepAnswer
+from tokenstream.steps._tree import describe_step
 from tokenstream.stream._base import find_driver
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class LeftOpen(BaseException):
     """Reason for stopping a step that was never ended explicitly."""
 
 
-class Block:
+class RunNode:
     """Base of runs and steps: both contain steps, begin and end.
 
     Args:
@@ -62,7 +62,7 @@ class Block:
         self._steps: tuple[Step, ...] = ()
         self.started = clock()
         """The clock reading at the beginning."""
-        self._answers: tuple[Answer, ...] = ()
+        self._answers: tuple[StepAnswer, ...] = ()
         self._outcome: Outcome = "done"
 
     @property
@@ -103,7 +103,7 @@ class Block:
                 self.error = _words(error)
             self.ended = self._clock()
             self._close()
-        self._log.tell()
+        self._log.wake_readers()
 
     def _below(self, *, running: bool = False) -> Iterator[Step]:
         """Yield all sub-steps, each before its own sub-steps.
@@ -149,11 +149,11 @@ class Block:
                 raise MisuseError(f"{self._what} has already ended: begin step {given!r} before its end")
             step = Step(run, parent, given, agent=agent, cause=causes, log=self._log, clock=self._clock)
             self._steps = (*self._steps, step)
-            told = None if causes is None else self._log.cause(causes, self._answers)
+            told = None if causes is None else self._log.find_cause(causes, self._answers)
             start = StepStart(step.id, given, None if parent is None else parent.id, step.agent, told)
             start.step = step.id
             self._log.entries.append(start)
-        self._log.tell()
+        self._log.wake_readers()
         return step
 
     def __exit__(
@@ -165,7 +165,7 @@ class Block:
         self.end(error)
 
 
-class Step(Block):
+class Step(RunNode):
     """A named piece of a run, with the streams that it follows and its sub-steps.
 
     It can be inspected from any thread, during the run and afterwards. Begin one with
@@ -197,7 +197,7 @@ class Step(Block):
         self._leave: list[Callable[[], object]] = []
 
     def __repr__(self) -> str:
-        return f"<Step {described(self)}>"
+        return f"<Step {describe_step(self)}>"
 
     def __enter__(self) -> Self:
         if self.ended is not None:
@@ -265,9 +265,9 @@ class Step(Block):
             if hub.around_tool is not None:
                 raise MisuseError("another step already follows this stream: a stream belongs to one step")
             hub.around_tool = self._around_tool
-            answer = self._add(Answer(len(self._log.answers), stream, hub.driver.accumulator))
-            self._leave.append(broadcast.listen(partial(self._log.tell, answer)))
-        self._log.tell()
+            answer = self._add(StepAnswer(len(self._log.answers), stream, hub.driver.accumulator))
+            self._leave.append(broadcast.listen(partial(self._log.wake_readers, answer)))
+        self._log.wake_readers()
         return stream
 
     def feed(self, event: Event) -> None:
@@ -295,9 +295,9 @@ class Step(Block):
             answer = self._answers[-1] if self._answers else None
             fresh = isinstance(event, MessageStart) and event.another
             if answer is None or answer.stream is not None or fresh:
-                answer = self._add(Answer(len(self._log.answers)))
+                answer = self._add(StepAnswer(len(self._log.answers)))
             answer.accumulator.take(event)
-        self._log.tell(answer)
+        self._log.wake_readers(answer)
 
     def conclude(self, ending: Ending = "complete") -> None:
         """Set the ending of the last answer that was fed; by default it ends as the step does.
@@ -312,7 +312,7 @@ class Step(Block):
             raise MisuseError(f"ending= takes one of {', '.join(get_args(Ending))}, not {ending!r}")
         if self._answers and self._answers[-1].stream is None:
             self._answers[-1].accumulator.conclude(ending)
-            self._log.tell()
+            self._log.wake_readers()
 
     @property
     def streams(self) -> tuple[Stream | AsyncStream, ...]:
@@ -352,7 +352,7 @@ class Step(Block):
 
     # -- within ------------------------------------------------------------
 
-    def _add(self, answer: Answer) -> Answer:
+    def _add(self, answer: StepAnswer) -> StepAnswer:
         self._answers = (*self._answers, answer)
         self._log.answers.append(answer)
         self._log.entries.append((self.id, answer))
@@ -375,7 +375,7 @@ class Step(Block):
             leave()
 
 
-def _named(block: Block) -> str:
+def _named(block: RunNode) -> str:
     return f"the {'step' if isinstance(block, Step) else 'run'} {block.name!r}"
 
 

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from tokenstream.steps._step import Step
 
 
-def drawn(run: Steps) -> str:
+def draw_run(run: Steps) -> str:
     """Return a drawing of a run with all its steps, one line each."""
     head = " ".join([one_line(run.name or "run"), *_figures(run.state, run.seconds, run.total_usage)])
     return "\n".join([head, *_lines(run.steps)])
 
 
-def described(step: Step) -> str:
+def describe_step(step: Step) -> str:
     """Return a description of a step in one line."""
     words = [one_line(step.name)]
     if step.agent is not None and (step.parent is None or step.parent.agent != step.agent):
@@ -54,7 +54,7 @@ def _lines(steps: tuple[Step, ...]) -> Iterator[str]:
     waiting = [*_drawn_below(steps, "")]
     while waiting:
         step, branch, indent = waiting.pop()
-        yield branch + described(step)
+        yield branch + describe_step(step)
         waiting.extend(_drawn_below(step.steps, indent))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, overload
 
-from tokenstream._basics.elsewhere import no_block
+from tokenstream._basics.elsewhere import refuse_block
 from tokenstream._pipeline.glance import through_of
 from tokenstream.errors import MisuseError
 from tokenstream.sources import Deferred, async_source
@@ -418,4 +418,4 @@ class AsyncStream(StreamBase[AsyncDriver], AsyncChoice):
             raise unopened
 
 
-no_block(AsyncStream, is_async=True)
+refuse_block(AsyncStream, is_async=True)

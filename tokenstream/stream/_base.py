@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from tokenstream._basics.elsewhere import of_stream
+from tokenstream._basics.elsewhere import explain_missing_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 DriverT = TypeVar("DriverT", bound="Driver")
 
 
-@of_stream
+@explain_missing_names
 class StreamBase(Generic[DriverT]):
     """A stream without its loop: the answer so far, and how it ended."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, overload
 
-from tokenstream._basics.elsewhere import no_block
+from tokenstream._basics.elsewhere import refuse_block
 from tokenstream._pipeline.glance import through_of
 from tokenstream.errors import ConcurrentRead, MisuseError
 from tokenstream.sources import Deferred, sync_source
@@ -396,4 +396,4 @@ class Stream(StreamBase[SyncDriver], Choice):
             raise unopened
 
 
-no_block(Stream, is_async=False)
+refuse_block(Stream, is_async=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn, SupportsIndex
 
-from tokenstream._basics.elsewhere import Refused
+from tokenstream._basics.elsewhere import UnsupportedUse
 
 
 class Uncopied:
@@ -13,7 +13,7 @@ class Uncopied:
     __slots__ = ()
 
     def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn:
-        raise Refused(
+        raise UnsupportedUse(
             f"{type(self).__name__} cannot be copied or pickled, because both would read one source: "
             "hand on the object itself, or stream.message, which is a value"
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from tokenstream._request.request import Request
+from tokenstream._request.request import HTTPRequest
 from tokenstream.cli._doctor.pacing import TimedChunk
 from tokenstream.cli._failure import CommandFailed, reason_of
 from tokenstream.errors import StreamError, StreamTruncated
@@ -109,7 +109,7 @@ def probe(
     with ExitStack() as stack:
         client = stack.enter_context(_client(timeout, watched))
         headers = [*asked.headers, (b"Accept-Encoding", coding.encode())]
-        request = Request(asked.method, url, client, None, {"headers": headers, **asked.body})
+        request = HTTPRequest(asked.method, url, client, None, {"headers": headers, **asked.body})
         watched.begin()
         # On Ctrl-C, judge the bytes that have arrived.
         with suppress(KeyboardInterrupt):

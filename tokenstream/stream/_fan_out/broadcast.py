@@ -6,7 +6,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tokenstream._basics.elsewhere import no_block
+from tokenstream._basics.elsewhere import refuse_block
 from tokenstream.stream._base import StreamBase
 from tokenstream.stream._fan_out.cursors import SharedCursor
 from tokenstream.stream._fan_out.hub import PATIENCE, Hub, check_options
@@ -420,4 +420,4 @@ def broadcast(driver: SyncDriver, policy: Policy | None, size: int | None) -> tu
     return Broadcast(hub), _SyncReaderDriver(hub, hub.join("the stream", here=True), whole=True)
 
 
-no_block(BroadcastReader, is_async=False)
+refuse_block(BroadcastReader, is_async=False)

@@ -7,7 +7,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tokenstream._basics.elsewhere import no_block
+from tokenstream._basics.elsewhere import refuse_block
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import StreamBase
 from tokenstream.stream._fan_out.hub import PATIENCE, Hub, check_options
@@ -383,4 +383,4 @@ def broadcast(driver: AsyncDriver, policy: Policy | None, size: int | None) -> t
     return AsyncBroadcast(hub), _AsyncReaderDriver(hub, hub.join("the stream", here=True), whole=True)
 
 
-no_block(AsyncBroadcastReader, is_async=True)
+refuse_block(AsyncBroadcastReader, is_async=True)

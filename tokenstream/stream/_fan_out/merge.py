@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, overload
 
-from tokenstream._basics.elsewhere import no_block
+from tokenstream._basics.elsewhere import refuse_block
 from tokenstream.errors import MisuseError
 from tokenstream.sources._kinds import named
 from tokenstream.stream._async import AsyncStream
@@ -127,7 +127,7 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
             raise broken[0]
 
 
-no_block(Merge, is_async=False)
+refuse_block(Merge, is_async=False)
 
 
 class _NoStreams(Merge[K]):

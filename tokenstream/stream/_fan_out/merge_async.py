@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.elsewhere import no_block
+from tokenstream._basics.elsewhere import refuse_block
 from tokenstream.stream._async import AsyncStream
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._fan_out.lanes import K, MergeBase
@@ -166,4 +166,4 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
             raise broken[0]
 
 
-no_block(AsyncMerge, is_async=True)
+refuse_block(AsyncMerge, is_async=True)

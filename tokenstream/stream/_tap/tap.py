@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from tokenstream.errors import MisuseError
-from tokenstream.sources._boto3 import where_in
+from tokenstream.sources._boto3 import stream_key_of
 from tokenstream.sources._kinds import named
 from tokenstream.stream._tap.beside import AsyncWatched, SyncWatched, Watched, can_read
 from tokenstream.stream._tap.onlooker import Onlooker
@@ -203,7 +203,7 @@ def _kind_of(source: Any) -> type[Tap[Any] | AsyncTap[Any]]:  # noqa: ANN401 - d
         return Tap
     if asynchronous:
         return AsyncTap
-    where = where_in(source)
+    where = stream_key_of(source)
     if where is not None:
         raise MisuseError(
             f'a response of boto3 cannot be looped over: tap its stream, response["{where}"], '

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic, Never, NoReturn
 
 from typing_extensions import TypeVar
 
-from tokenstream._basics.elsewhere import Refused
+from tokenstream._basics.elsewhere import UnsupportedUse
 from tokenstream.errors import StreamError
 from tokenstream.message import ToolCall
 from tokenstream.stages._cursor import NULL
@@ -56,8 +56,8 @@ class _ViewBase(Uncopied):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._instead}>"
 
-    def _make_refusal(self, why: str) -> Refused:
-        return Refused(f"this view {why}: read it in a loop, or take {self._instead}")
+    def _make_refusal(self, why: str) -> UnsupportedUse:
+        return UnsupportedUse(f"this view {why}: read it in a loop, or take {self._instead}")
 
 
 class _Closed:

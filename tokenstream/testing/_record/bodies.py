@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.errors import MisuseError
 from tokenstream.sources import from_response
 from tokenstream.sources._aiohttp import from_aiohttp, is_aiohttp
-from tokenstream.sources._boto3 import beneath, is_event_stream, stream_of
+from tokenstream.sources._boto3 import is_event_stream, raw_response_of, stream_of
 from tokenstream.sources._http_client import from_http_client, is_http_client
 from tokenstream.sources._kinds import named
 from tokenstream.sources._requests import from_requests, from_urllib3, is_requests, is_urllib3, was_read
@@ -98,7 +98,7 @@ def _note_urllib3(response: Any, notes: Notes) -> None:  # noqa: ANN401 - of url
 
 def _note_event_stream(stream: Any, notes: Notes) -> None:  # noqa: ANN401 - of botocore
     notes.method = "POST"
-    _note_urllib3(beneath(stream), notes)
+    _note_urllib3(raw_response_of(stream), notes)
 
 
 def _note_http_client(response: Any, notes: Notes) -> None:  # noqa: ANN401 - of http.client
