@@ -86,10 +86,10 @@ def _note_source(source: SyncSource | AsyncSource, notes: Notes) -> None:
         source.chunks = Passing(source.chunks, notes)
     else:
         source.chunks = AsyncPassing(source.chunks, notes)
-    source.close = _wrap_close(source.close, notes)
+    source.close = _stop_after_close(source.close, notes)
 
 
-def _wrap_close(close: Callable[[], Any], notes: Notes) -> Callable[..., Any]:
+def _stop_after_close(close: Callable[[], Any], notes: Notes) -> Callable[..., Any]:
     """Return a replacement for a sync or async close method; it ends the recording afterwards."""
 
     async def then_over(closing: Any) -> Any:  # noqa: ANN401 - an awaitable, and what it gives
@@ -155,8 +155,8 @@ class _Noted(Watched[Any]):
         if target is not self._source and note_body(target, self._onlooker):
             self._shown = target
 
-    def _closing(self, close: Callable[..., Any]) -> Callable[..., Any]:
-        return _wrap_close(close, self._onlooker)
+    def _wrap_close(self, close: Callable[..., Any]) -> Callable[..., Any]:
+        return _stop_after_close(close, self._onlooker)
 
     def _hand_over(self) -> Any:  # noqa: ANN401 - told apart by what it can do
         """Return the object for the application to use."""
