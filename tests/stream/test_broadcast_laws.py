@@ -101,7 +101,7 @@ class Consumer:
         try:
             return self.read()
         except MisuseError as error:
-            if "wait for" not in str(error):
+            if "waits for" not in str(error):
                 raise
             return True
 

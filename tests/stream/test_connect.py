@@ -162,7 +162,7 @@ def test_misuse_is_not_blamed_on_the_network() -> None:
     next(response.iter_raw(5))
     with pytest.raises(MisuseError, match="already read or closed"):
         Stream(response).final()
-    with pytest.raises(MisuseError, match="no httpx"):
+    with pytest.raises(MisuseError, match="takes an httpx"):
         connect("http://127.0.0.1/", client=object())
     with pytest.raises(MisuseError, match="aconnect"):
         connect("http://127.0.0.1/", client=httpx.AsyncClient())
