@@ -20,7 +20,7 @@ def merge_deltas(events: Iterable[Event]) -> Iterator[Event]:
         events: Events in their order.
 
     Example:
-        >>> [delta.text for delta in merged([TextDelta("Hel"), TextDelta("lo")])]
+        >>> [delta.text for delta in merge_deltas([TextDelta("Hel"), TextDelta("lo")])]
         ['Hello']
     """
     for key, group in groupby(events, _merge_key):

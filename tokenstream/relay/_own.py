@@ -35,7 +35,7 @@ def strip_private(event: Event, id: str | None) -> Event | None:
         id: The answer's id to use instead of the provider's.
 
     Example:
-        >>> without_own(MessageStart("resp_1", "gpt-6"), "msg-1")
+        >>> strip_private(MessageStart("resp_1", "gpt-6"), "msg-1")
         MessageStart(choice=0, part=None, id='msg-1', model='gpt-6', role='assistant')
     """
     told: Any = event

@@ -183,7 +183,7 @@ def parse_position(said: str | int | None) -> int:
         UnknownPosition: It is not a whole number, or too long.
 
     Example:
-        >>> position_of(None), position_of("17")
+        >>> parse_position(None), parse_position("17")
         (0, 17)
     """
     if isinstance(said, int):

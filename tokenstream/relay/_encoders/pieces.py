@@ -77,9 +77,9 @@ def find_surroundings(payload: Any, text: str, frame: Callable[[Any], bytes], as
         as_json: Writes a piece as a JSON string of the format.
 
     Example:
-        >>> around({"delta": "Hel"}, "Hel", lambda payload: b"<%b>" % to_json(payload), string)
+        >>> find_surroundings({"delta": "Hel"}, "Hel", lambda payload: b"<%b>" % to_json(payload), string)
         (b'<{"delta":', b'}>')
-        >>> around({"type": "text", "delta": "text"}, "text", to_json, string)
+        >>> find_surroundings({"type": "text", "delta": "text"}, "text", to_json, string)
     """
     probe = as_json(_PROBE)
     head, found, tail = frame(_replace_text(payload, text)).partition(probe)
@@ -134,7 +134,8 @@ def add_number(wrap: Callable[[bytes], Wrap], head: bytes, field: bytes, count: 
         count: Returns the next number.
 
     Example:
-        >>> make = numbered(lambda rest: lambda text: rest + string(text), b'{"n":7,"t":', b'"n":', lambda: 8)
+        >>> wrap = lambda rest: lambda text: rest + string(text)
+        >>> make = add_number(wrap, b'{"n":7,"t":', b'"n":', lambda: 8)
         >>> make("lo")
         b'{"n":8,"t":"lo"'
     """

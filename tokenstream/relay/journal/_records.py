@@ -38,7 +38,7 @@ def record_ending(ending: Ending) -> bytes:
         ending: How the answer ended.
 
     Example:
-        >>> ended("stopped")
+        >>> record_ending("stopped")
         b'{"type":"end","ending":"stopped"}'
     """
     return end_record(ending)

@@ -129,7 +129,7 @@ def pad(payload: Any) -> Any:  # noqa: ANN401 - any JSON value
     Bedrock's padding is random; this one depends only on the payload.
 
     Example:
-        >>> padded({"role": "assistant"})
+        >>> pad({"role": "assistant"})
         {'role': 'assistant', 'p': 'abcdefghijklmnopqrstuvw'}
     """
     if not is_dict(payload):
@@ -141,7 +141,7 @@ def pad_json(payload: bytes) -> bytes:
     """Return an encoded object with Bedrock's padding field.
 
     Example:
-        >>> padded_json(b'{"role":"assistant"}') == written(padded({"role": "assistant"}))
+        >>> pad_json(b'{"role":"assistant"}') == to_json_bytes(pad({"role": "assistant"}))
         True
     """
     return b'%b,"p":"%b"}' % (payload[:-1], _padding(len(payload)).encode())

@@ -44,7 +44,7 @@ class UsageLayout:
     Example:
         >>> from tokenstream.message import Usage
         >>> names = {"output_tokens": "written", "reasoning_tokens": "thought", "total_tokens": "all"}
-        >>> Report(names, {}, "n").of(Usage(input_tokens=2, output_tokens=7, reasoning_tokens=4))
+        >>> UsageLayout(names, {}, "n").of(Usage(input_tokens=2, output_tokens=7, reasoning_tokens=4))
         {'written': 3, 'thought': 4, 'all': 9}
     """
 
