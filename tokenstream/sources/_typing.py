@@ -16,7 +16,7 @@ from typing_extensions import ReadOnly, TypedDict
 from tokenstream.sources._kinds import AsyncSource, Deferred, SyncSource
 
 
-class _HttpxResponse(Protocol):
+class _EitherResponse(Protocol):
     """A response of httpx or httpx2; its type does not show whether it is sync or async."""
 
     def iter_raw(self, chunk_size: int | None = None) -> Iterator[bytes]: ...
@@ -28,7 +28,7 @@ class _EventSource(Protocol):
     """An httpx-sse `EventSource`, which is sync or async like its response."""
 
     @property
-    def response(self) -> _HttpxResponse: ...
+    def response(self) -> _EitherResponse: ...
 
     def iter_sse(self) -> Iterator[Any]: ...
 
@@ -39,7 +39,7 @@ class _RawResponse(Protocol):
     """The result of an SDK's `with_raw_response` or `with_streaming_response`."""
 
     @property
-    def http_response(self) -> _HttpxResponse: ...
+    def http_response(self) -> _EitherResponse: ...
 
 
 class _AiohttpContent(Protocol):
@@ -100,7 +100,7 @@ _Item: TypeAlias = bytes | bytearray | memoryview | str | Mapping[str, Any] | _M
 """An item of a source: a piece of a body, or a payload."""
 _Body: TypeAlias = bytes | bytearray | memoryview | str | os.PathLike[str] | IO[bytes] | IO[str]
 """A whole body, or a file."""
-_Either: TypeAlias = _Body | _HttpxResponse | _EventSource | _RawResponse
+_Either: TypeAlias = _Body | _EitherResponse | _EventSource | _RawResponse
 _Sync: TypeAlias = _Either | Iterable[_Item]
 _AtHand: TypeAlias = list[Any] | tuple[_Item, ...]
 """A body in pieces; `list[Any]`, because list is invariant in its items."""
