@@ -27,7 +27,7 @@ from tokenstream.message import Message, TextPart, ToolCall
 from tokenstream.router import Router, ToolFailed, ToolResults
 from tokenstream.stages import ValidatedCalls
 from tokenstream.stages._cursor import NULL
-from tokenstream.stages._handlers import Run
+from tokenstream.stages._handlers import HandlerRun
 
 
 class _Cursor:
@@ -84,15 +84,15 @@ class _Choice:
         return _Cursor([], [checks.feed(call) for call in self._calls], [])
 
 
-def _run(router: Router, *cursors: _Cursor, calls: tuple[ToolCall, ...] = ()) -> Run:
+def _run(router: Router, *cursors: _Cursor, calls: tuple[ToolCall, ...] = ()) -> HandlerRun:
     return _begin(router, _Choice(*cursors, calls=calls))
 
 
-def _begin(router: Router, choice: _Choice) -> Run:
+def _begin(router: Router, choice: _Choice) -> HandlerRun:
     return router._begin(choice)  # noqa: SLF001 - as a stream does it
 
 
-def _done(run: Run, *events: Event) -> list[Any]:
+def _done(run: HandlerRun, *events: Event) -> list[Any]:
     """Return what the handlers return, event by event."""
     return [[work.do() for work in run.feed(event)] for event in events]
 
@@ -502,9 +502,9 @@ def test_a_tool_may_fail_for_the_model_to_hear() -> None:
     handling, running = run.feed(ToolCallDone(calls[0]))
 
     assert (False, False, True) == (
-        run.excuses(handling, ToolFailed("of no tool")),
-        run.excuses(running, LookupError("none of the model's business")),
-        run.excuses(running, ToolFailed("no such city")),
+        run.keep_failure(handling, ToolFailed("of no tool")),
+        run.keep_failure(running, LookupError("none of the model's business")),
+        run.keep_failure(running, ToolFailed("no such city")),
     )
     results = run.finish(_text("", "complete", *calls))
     assert ({"c1": "no such city"}, frozenset({"c1"})) == (dict(results), results.errors)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args, ove
 from tokenstream.errors import MisuseError
 from tokenstream.events import Event, Finish, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.partial_json._repairs import check_lenient
-from tokenstream.stages._handlers import Entry, Run, ToolFailed
+from tokenstream.stages._handlers import HandlerEntry, HandlerRun, ToolFailed
 from tokenstream.stages._tools.kinds import FunctionTool
 from tokenstream.turns._results import ToolResults
 
@@ -89,8 +89,8 @@ class Router:
         if not isinstance(given, int) or given < 1:
             raise MisuseError(f"concurrency= takes a whole number of tools of at least 1, not {given!r}")
         self._concurrency = given
-        self._entries: list[Entry] = []
-        self._tools: dict[str, Entry] = {}
+        self._entries: list[HandlerEntry] = []
+        self._tools: dict[str, HandlerEntry] = {}
         if tools is not None:
             functions = _functions(tools)
             for made in tools.checks():
@@ -261,15 +261,15 @@ class Router:
 
     # -- within ------------------------------------------------------------
 
-    def _begin(self, cursors: Any) -> Run:  # noqa: ANN401 - a stream's, which stands above
+    def _begin(self, cursors: Any) -> HandlerRun:  # noqa: ANN401 - a stream's, which stands above
         """Return a run of the handlers over one stream.
 
         Args:
             cursors: Makes the stream's cursors, by the names of its views.
         """
-        return Run(tuple(self._entries), dict(self._tools), cursors)
+        return HandlerRun(tuple(self._entries), dict(self._tools), cursors)
 
-    def _add(self, entry: Entry) -> Callable[..., Any]:
+    def _add(self, entry: HandlerEntry) -> Callable[..., Any]:
         if not callable(entry.function):
             raise MisuseError(f"the handler for {entry.purpose} must be a function, not {entry.function!r}")
         if entry.checked_by is not entry.function and not _accepts(
@@ -287,7 +287,7 @@ class Router:
         source: str | None = None,
     ) -> Callable[[Callable[..., Any]], Any]:
         def add(function: Callable[..., Any]) -> Callable[..., Any]:
-            return self._add(Entry(function, purpose, events, view, source))
+            return self._add(HandlerEntry(function, purpose, events, view, source))
 
         return add
 
@@ -320,7 +320,7 @@ class Router:
         takes_call = arguments is not None and not _accepts(function, 1)
         if made is None and arguments is None:
             made = _local_tool(function, name)
-        entry = Entry(
+        entry = HandlerEntry(
             function,
             purpose,
             tool=name,

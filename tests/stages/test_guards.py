@@ -23,7 +23,7 @@ from tokenstream.events import (
     UsageUpdate,
 )
 from tokenstream.stages import Budget, Repetition
-from tokenstream.stages._guards.guards import Guards, rule_of
+from tokenstream.stages._guards.guards import Guards, make_rule
 from tokenstream.stages._guards.match import Match, compiled
 
 
@@ -383,7 +383,7 @@ def test_looking_for_a_pattern_is_linear() -> None:
 def test_what_is_no_rule_is_refused(rule: Any, options: Any, why: str) -> None:
     """When it is given, and the error says why."""
     with pytest.raises(MisuseError, match=why):
-        rule_of(rule, options.get("first", 50), options.get("every"), options.get("field"))
+        make_rule(rule, options.get("first", 50), options.get("every"), options.get("field"))
 
 
 def _asked(events: list[Event], first: int, every: int | None) -> list[int]:
@@ -394,7 +394,7 @@ def _asked(events: list[Event], first: int, every: int | None) -> list[int]:
         asked.append(count)
 
     guards = Guards(Message)
-    guards.add(rule_of(ask, first, every, None), first, hold=False)
+    guards.add(make_rule(ask, first, every, None), first, hold=False)
     for event in events:
         count += isinstance(event, TextDelta)
         if isinstance(event, Finish):

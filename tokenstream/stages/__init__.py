@@ -1,4 +1,4 @@
-"""What views and drivers are made of: stages that look at events and text, and shape them."""
+"""Stages: objects without I/O that transform events and text; views and drivers are built from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stages one behind the other, as one stage."""
+"""Several stages, one after another, as one stage."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ T5 = TypeVar("T5")
 class Chain(Generic[InT_contra, OutT]):
     r"""A stage made of stages: the output of each is the input of the next.
 
-    When a stage has an error, the stages behind it are fed what came before the
-    error and then ended, so that what they hold is given as well. The error is
-    then the chain's; errors that come of this early end do not count.
+    When a stage fails, the stages after it still get the items from before the
+    error and are then ended, so that nothing they hold is lost. The error becomes
+    the chain's; errors that follow from this early end do not count.
 
-    A chain among the stages stands for its stages, and should not be used by
-    itself any more. A chain without stages gives what it is fed.
+    A chain among the stages is replaced by its own stages, and should not be used
+    separately any more. A chain without stages returns its input unchanged.
 
     Args:
         stages: The stages, the first one first.
@@ -99,11 +99,11 @@ class Chain(Generic[InT_contra, OutT]):
         self.stages: tuple[Stage[Any, Any], ...] = tuple(
             part for stage in stages for part in (stage.stages if type(stage) is Chain else (stage,))
         )
-        """The stages, the first one first; what they tell stays readable."""
+        """The stages in order; their attributes stay readable."""
         self.error: Exception | None = None
-        """What went wrong in the stage that failed first, after the items that were returned last."""
+        """The error of the stage that failed first; it comes after the items that were returned last."""
         self._over = 0
-        """How many stages have ended or failed, counted from the first."""
+        """The number of stages that have ended or failed, counted from the first."""
         self._timed = [
             (place, cast("TimedStage[Any, Any]", stage))
             for place, stage in enumerate(self.stages)
@@ -111,7 +111,7 @@ class Chain(Generic[InT_contra, OutT]):
         ]
 
     def feed(self, item: InT_contra, *, now: float = 0.0) -> list[OutT]:
-        """Return what an item becomes behind the last stage.
+        """Return the last stage's output for an item.
 
         Args:
             item: The input of the first stage.
@@ -123,7 +123,7 @@ class Chain(Generic[InT_contra, OutT]):
         return out + self.end(now=now) if self._over else out
 
     def end(self, *, now: float = 0.0) -> list[OutT]:
-        """End each stage in order, and return what they held, behind the last one.
+        """End each stage in order and return the last stage's output for all that they held.
 
         Args:
             now: A clock reading, in seconds; each stage gets it.
@@ -136,7 +136,7 @@ class Chain(Generic[InT_contra, OutT]):
         return out
 
     def tick(self, now: float) -> list[OutT]:
-        """Return what is due, behind the last stage; nothing before `deadline`.
+        """Return the last stage's output for the items that are due; nothing before `deadline`.
 
         Args:
             now: A clock reading, in seconds.
@@ -163,14 +163,14 @@ class Chain(Generic[InT_contra, OutT]):
 
     @property
     def stop(self) -> str | None:
-        """The reason to close the source that the first stage gives which has one; None while none has."""
+        """The first stage's reason to close the source, among those that have one; None while none has."""
         return next((stage.stop for stage in self.stages if stage.stop is not None), None)
 
     def _pass_on(self, place: int, items: list[Any], now: float) -> list[Any]:
-        """Return what the output of one stage becomes behind the last; note the error that is first in line.
+        """Pass one stage's output through all later stages; note the error that comes first in the input.
 
         Args:
-            place: The stage that gave the items; -1 for the chain's own input.
+            place: The index of the stage that returned the items; -1 for the chain's own input.
             items: The output.
             now: A clock reading.
         """
@@ -181,7 +181,7 @@ class Chain(Generic[InT_contra, OutT]):
             for item in given:
                 items += stage.feed(item, now=now)
                 if stage.error is not None:
-                    # It stands behind less of the input than an error of a stage before.
+                    # A later stage has seen less of the input, so its error comes first.
                     failed = later
                     break
         if failed is not None:

@@ -1,4 +1,4 @@
-"""Which events have content, as the accumulator tells."""
+"""The test for events with content, as the accumulator makes it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
 
 GROWING = (TextDelta, RefusalDelta, ToolCallStart, ToolCallDelta, PartDelta, MediaDelta)
-"""Events that the accumulator takes for content."""
+"""Events that always count as content for the accumulator."""
 
 
 def has_content(event: Event) -> bool:
-    """Tell of an event what the accumulator tells when it takes it.
+    """Return True if the accumulator counts the event as content.
 
     Example:
         >>> has_content(TextDelta("Hi")), has_content(ReasoningDelta("", "signature"))

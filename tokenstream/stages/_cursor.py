@@ -1,4 +1,4 @@
-"""Where a reader is in one aspect of an answer: what views are made of, and runs go along with."""
+"""A reader's position in one aspect of an answer; views and router runs are built on cursors."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from typing import Any, Protocol, TypeVar
 ItemT_co = TypeVar("ItemT_co", covariant=True)
 
 NULL: Any = object()
-"""What a cursor gives for an item that is None, which would say that there is none."""
+"""Stands for an item that is None: a cursor returns None itself if it has no item."""
 
 
 class Cursor(Protocol[ItemT_co]):
-    """Where a reader is in one aspect of the answer."""
+    """A reader's position in one aspect of the answer, such as its text or its tool calls.
+
+    Each method returns one item, or None if there is none at the moment.
+    """
 
     def ready(self) -> ItemT_co | None:
-        """Return what the reader has missed, out of what has come."""
+        """Return the next item that has arrived already and that the reader has not seen."""
 
     def after(self, event: Any) -> ItemT_co | None:  # noqa: ANN401 - any event
-        """Return what an event adds, if it adds something."""
+        """Return the item that an event adds, if it adds one."""
 
     def end(self) -> ItemT_co | None:
-        """Return what the end of the stream adds, or raise what that end means for the reader."""
+        """Return the item that the end of the stream adds; raise the error if the output is not valid."""

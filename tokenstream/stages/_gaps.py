@@ -1,4 +1,4 @@
-"""How long the gaps between the chunks of an answer are: a histogram of fixed size."""
+"""A histogram of fixed size for the gaps between the chunks of an answer."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from typing import Literal
 _SHORTEST = 1e-4
 _PER_DECADE = 10
 _BOUNDS = [_SHORTEST * 10 ** (step / _PER_DECADE) for step in range(63)]
-"""What separates the buckets, in seconds; the first and the last bucket have one bound."""
+"""Boundaries between the buckets, in seconds; the first and the last bucket have only one."""
 _MIDDLES = [_SHORTEST, *[bound / 10 ** (0.5 / _PER_DECADE) for bound in _BOUNDS[1:]], math.inf]
-"""What a gap in a bucket is taken for."""
+"""The length assumed for every gap in a bucket, in seconds."""
 NO_COUNTS: tuple[int, ...] = (0,) * (len(_BOUNDS) + 1)
 
 
 @dataclass(frozen=True, slots=True)
 class GapHistogram:
-    """Gaps between chunks, counted in 64 buckets whose bounds are always the same, so that two add up.
+    """Gaps between chunks, counted in 64 buckets with fixed boundaries, so that two histograms can be added.
 
-    There are ten buckets to a decade, from 0.1 ms to 158 s, and one on either
-    side. A percentile is off by at most 12.2 % within that range; gaps that are
-    shorter count as 0.1 ms, longer ones as the longest. `max` and `mean` are exact.
+    It has ten buckets to a decade, from 0.1 ms to 158 s, and one on either side.
+    A percentile is off by at most 12.2 % within that range; shorter gaps count
+    as 0.1 ms, longer ones as the longest. `max` and `mean` are exact.
 
     Args:
-        counts: How many gaps there are in each bucket.
-        seconds: All gaps together.
-        max: The longest gap; None where there is none.
+        counts: Number of gaps in each bucket.
+        seconds: Sum of all gaps.
+        max: The longest gap; None if the histogram is empty.
 
     Example:
         >>> gaps = GapHistogram.of([0.02] * 98 + [0.5, 3.0])
@@ -67,12 +67,12 @@ class GapHistogram:
 
     @property
     def count(self) -> int:
-        """How many gaps there are."""
+        """The number of gaps."""
         return sum(self.counts)
 
     @property
     def mean(self) -> float | None:
-        """The mean gap; None where there is none."""
+        """The mean gap; None if the histogram is empty."""
         count = self.count
         return self.seconds / count if count else None
 
@@ -83,16 +83,16 @@ class GapHistogram:
 
     @property
     def p95(self) -> float | None:
-        """The gap that 95 % of all gaps are no longer than."""
+        """The gap that 95 % of all gaps do not exceed."""
         return self.percentile(95)
 
     @property
     def p99(self) -> float | None:
-        """The gap that 99 % of all gaps are no longer than."""
+        """The gap that 99 % of all gaps do not exceed."""
         return self.percentile(99)
 
     def percentile(self, percent: float) -> float | None:
-        """Return the gap that so many percent of all gaps are no longer than; None where there is none.
+        """Return the gap that `percent` of all gaps do not exceed; None if the histogram is empty.
 
         It is the middle of its bucket, and never more than `max`.
 
@@ -130,31 +130,31 @@ def count_sorted(gaps: list[float], counts: list[int]) -> None:
 
 
 _NOTABLE, _SILENCE = 21, 35
-"""Buckets from which on a gap is one of the network, 10 ms, and one that separates bursts, 0.25 s."""
+"""The first bucket of gaps caused by the network (10 ms), and of silences between bursts (0.25 s)."""
 _LEAST_DELTAS, _LEAST_IN_ALL = 20, 40
-"""Deltas in a burst, on average, and in an answer: fewer may be how the provider sends."""
+"""Least deltas per burst, on average, and per answer: with fewer, the provider may send them that way."""
 _SECONDS_PER_DELTA = 0.0003
-"""No model writes faster: what comes so was written before."""
+"""No model writes faster, so deltas at this pace were written earlier and held back."""
 _MOST_FLIGHTS, _LEAST_IN_FLIGHT = 3, 10
-"""Round trips of the network that a burst may take beside, on average, and deltas that come with each."""
+"""Most network round trips within a burst, on average, and least deltas that each brings."""
 _LEAST_WAIT, _MOST_OF_WAIT = 0.5, 0.2
-"""A wait before the only burst in which it can have been written, and how much of it the burst may last."""
+"""Least wait before a single burst, and the share of the wait that the burst itself may last."""
 
 
 def buffering(
     gaps: GapHistogram, *, wait: float, deltas: int, away: float = 0.0
 ) -> Literal["bursts", "at_end"] | None:
-    """Tell by the times of an answer whether something on its way holds it back; None where it is not seen.
+    """Return how something on the way holds an answer back, judged by its times; None if it does not show.
 
-    What was written while nobody heard of it comes faster than any model writes:
-    in bursts with silence between them, or all of it at the end. Short answers
-    tell nothing, and nor do those whose reader was busy with something else.
+    Text that was held back arrives faster than any model writes: in bursts with
+    silence between them, or all of it at the end. Short answers prove nothing, nor
+    do answers whose reader was busy with something else.
 
     Args:
         gaps: The gaps between chunks with content.
         wait: Seconds until the first content.
-        deltas: How many events with content came.
-        away: Seconds for which nobody read.
+        deltas: Number of events with content.
+        away: Seconds without a reader.
 
     Example:
         >>> written = GapHistogram.of([0.02] * 99)

@@ -1,4 +1,4 @@
-"""What a table of handlers makes of an answer: who has to do what, event by event."""
+"""A router's handlers applied to an answer: for each event, the calls of handlers that it requires."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ _TELLING = (ToolCallDone, PartDone, Finish, PartStart, ToolCallStart)
 
 
 class ToolFailed(Exception):
-    """Raised by a tool that failed in a way the model should hear of; the run goes on.
+    """Raised by a tool to report a failure to the model; the run goes on.
 
-    Its text is the call's result, and the call's id is one of `ToolResults.errors`.
+    Its text becomes the call's result, and the call's id is added to `ToolResults.errors`.
     Every other exception of a tool ends the run.
 
     Example:
@@ -49,32 +49,32 @@ class ToolFailed(Exception):
     """
 
 
-class Entry(NamedTuple):
+class HandlerEntry(NamedTuple):
     """A handler, and what it was registered for."""
 
     function: Callable[..., Any]
     purpose: str
-    """What it was registered for, for people."""
+    """A description for error messages of what it was registered for."""
     events: tuple[type, ...] = ()
-    """The classes of events that may give it something to do; a tool has to do with calls."""
+    """The classes of events that it handles, or that may add an item to its view; empty for a tool."""
     view: Callable[[Any], Cursor[Any]] | None = None
-    """Returns the cursor in the aspect whose items it handles; None where it handles events or calls."""
+    """Returns a cursor over the items that it handles; None if it handles events or calls."""
     source: str | None = None
-    """The tool whose arguments that view reads; None for the text."""
+    """The tool whose arguments the view reads; None if it reads the text."""
     tool: str | None = None
-    """The tool that it is; None where it is none."""
+    """The tool's name; None if this is not a tool."""
     checked_by: Any = None
-    """What the arguments of the tool are checked against: a type, or the function itself."""
+    """The type that validates the tool's arguments, or the function itself for its signature."""
     takes_call: bool = False
-    """Whether the tool takes the call beside its arguments."""
+    """True if the tool's function takes the call as a second argument."""
     lenient: Lenient = False
-    """Whether the arguments of the tool are read where they are almost JSON."""
+    """The leniency with which the tool's arguments are read if they are almost JSON."""
     made: Tool | None = None
-    """What checks the calls of the tool; None where that is made when the tool is asked for."""
+    """The ready-made checker of the tool's calls; None if `as_tool` is to make one."""
 
     @property
     def name(self) -> str:
-        """What the function is called."""
+        """The function's qualified name, or the class of a callable object."""
         function: Any = self.function
         while isinstance(function, functools.partial):
             function = function.func
@@ -82,7 +82,7 @@ class Entry(NamedTuple):
         return name or type(function).__name__
 
     def as_tool(self) -> Tool:
-        """Return what checks the calls of the tool that it is."""
+        """Return the checker of the tool's calls."""
         if self.made is not None:
             return self.made
         if self.checked_by is self.function:
@@ -90,33 +90,33 @@ class Entry(NamedTuple):
         return TypeTool(str(self.tool), self.checked_by, self.function)
 
     def is_async(self) -> bool:
-        """Tell whether what the function returns is to be awaited, as far as its kind says."""
+        """Return True if the function is declared as a coroutine function."""
         return iscoroutinefunction(self.function) or iscoroutinefunction(type(self.function).__call__)
 
     def refusal(self) -> MisuseError:
-        """Return what is raised where the function is asynchronous and nothing can be awaited."""
+        """Return the error for an asynchronous function on a Stream, which cannot await it."""
         return MisuseError(
             f"the handler {self.name!r} for {self.purpose} is asynchronous, and a Stream cannot await it: "
             "run the router with an AsyncStream, or make the handler a plain function"
         )
 
     def reads(self, message: Message) -> bool:
-        """Tell whether the answer has that of which the view is one."""
+        """Return True if the answer has the text, or the tool's arguments, that the view reads."""
         if self.source is None:
             return bool(message.text.strip())
         return any(call.name == self.source for call in message.tool_calls)
 
 
 class Work(NamedTuple):
-    """Something that a handler is to do."""
+    """One call of a handler that is still to be made."""
 
-    entry: Entry
+    entry: HandlerEntry
     item: Any
-    """What it gets: an event, a piece, an element; of a tool the call."""
+    """The argument: an event, a piece of text, an element; the call, if the handler is a tool."""
 
     @property
     def is_tool(self) -> bool:
-        """Whether what the handler returns is kept for the model."""
+        """True if the handler's return value is a tool result, to be kept for the model."""
         return self.entry.tool is not None
 
     def do(self) -> Any:  # noqa: ANN401 - whatever the handler returns
@@ -129,61 +129,65 @@ class Work(NamedTuple):
         return entry.function(item.arguments, item) if entry.takes_call else entry.function(item.arguments)
 
     def blame(self, error: BaseException) -> None:
-        """Say on an error of the handler's whose it is."""
+        """Add a note to a handler's exception that names the handler."""
         call = f", call {self.item.id!r}" if self.is_tool else ""
-        # An exception of the application's may take no attribute, and so no note.
+        # The application's own exception class may refuse attributes, and so a note.
         with suppress(AttributeError):
             error.add_note(f"raised by the handler {self.entry.name!r} for {self.entry.purpose}{call}")
 
 
 class _Taker(ABC):
-    """Goes along with a view in one run.
+    """Turns the items of a view into work, in one run.
 
     Args:
-        cursor: Where the run is in the view.
+        cursor: The run's position in the view.
     """
 
     def __init__(self, cursor: Cursor[Any]) -> None:
         self._cursor = cursor
 
     def catch_up(self) -> list[Work]:
-        """Return what there is to do with what has come before."""
+        """Return the work for the items that have already arrived."""
         return self._work(self._cursor.ready)
 
     def take(self, event: Event) -> list[Work]:
-        """Return what there is to do because of an event."""
+        """Return the work for the items that an event adds."""
         return self._work(functools.partial(self._cursor.after, event))
 
     @abstractmethod
     def end(self, message: Message) -> list[Work]:
-        """Return what there is to do because the stream is over."""
+        """Return the work for the items that the end of the stream adds."""
 
     @abstractmethod
     def _work(self, first: Callable[[], Any]) -> list[Work]:
-        """Return what there is to do with the items from the first one on, in their order."""
+        """Return the work for all available items in order; `first` returns the first of them."""
 
 
-class _Reader(_Taker):
-    """What a view has for the handler in one run.
+class _ViewTaker(_Taker):
+    """Turns the items of one view into work for its handler.
 
     Args:
         entry: The handler.
-        cursor: Where the run is in the view.
+        cursor: The run's position in the view.
     """
 
-    def __init__(self, entry: Entry, cursor: Cursor[Any]) -> None:
+    def __init__(self, entry: HandlerEntry, cursor: Cursor[Any]) -> None:
         super().__init__(cursor)
         self.entry = entry
         self.error: OutputInvalid | OutputIncomplete | LimitExceeded | None = None
-        """What was wrong first with what the model wrote."""
+        """The first fault in the model's output."""
 
     def end(self, message: Message) -> list[Work]:
-        """Return what there is to do because the stream is over.
+        """Return the work for the items that the end of the stream adds.
+
+        Three cases are not an error:
+
+        1. The answer has nothing for the view, such as no text at all.
+        2. The text beside tool calls is not JSON.
+        3. The caller stopped the stream, which cut the output.
 
         Args:
-            message: The answer. Where it has nothing for the view, such as no text at all,
-                nothing is missing; beside tool calls, text need not be JSON; and whoever
-                stopped the stream knows that it was cut.
+            message: The answer.
         """
         if not self.entry.reads(message):
             return _NO_WORK
@@ -204,7 +208,7 @@ class _Reader(_Taker):
             try:
                 item = read()
             except (OutputInvalid, OutputIncomplete, LimitExceeded) as error:
-                # An element that is invalid stands in its place; what ends the output comes again.
+                # After an invalid element, reading continues; an error that ends the output is raised again.
                 if error is last:
                     return work
                 last, self.error = error, self.error or error
@@ -215,19 +219,19 @@ class _Reader(_Taker):
             read = then or self._cursor.ready
 
 
-class _Calls(_Taker):
-    """The tool calls of one run: each goes to its tool, or is answered here.
+class _CallTaker(_Taker):
+    """The tool calls of one run: each becomes work for its tool, or gets an error as its result.
 
     Args:
         tools: The tools, by name.
-        others: Names of tools whose arguments are read, and that are not to be answered.
-        cursor: Where the run is in the checked calls.
-        fail: Keeps what the model is told of a call that cannot be run.
+        others: Names of tools whose arguments a view reads, and whose calls get no result.
+        cursor: The run's position in the checked calls.
+        fail: Stores the error message for the model as the result of a call that cannot be run.
     """
 
     def __init__(
         self,
-        tools: Mapping[str, Entry],
+        tools: Mapping[str, HandlerEntry],
         others: frozenset[str | None],
         cursor: Cursor[Any],
         fail: Callable[[ToolCall, str], None],
@@ -238,7 +242,7 @@ class _Calls(_Taker):
         self._fail = fail
 
     def end(self, message: Message) -> list[Work]:
-        """Return what there is to do because the stream is over."""
+        """Return the work for the calls that the end of the stream adds."""
         return self._work(self._cursor.end)
 
     def _work(self, first: Callable[[], Any]) -> list[Work]:
@@ -254,34 +258,34 @@ class _Calls(_Taker):
         return work
 
 
-class Run:
-    """One reading of a stream with a table of handlers: a stage from events to what is to be done.
+class HandlerRun:
+    """One pass over a stream with a table of handlers: a stage from events to work.
 
     Args:
         entries: The handlers, in their order.
-        tools: Those of them that are tools, by name.
-        cursors: Gives cursors in the aspects of the answer, by the names of its views; a run
-            moves them along, and reads nothing itself.
+        tools: The handlers that are tools, by name.
+        cursors: The stream; its views' methods return cursors. A run advances them, and reads
+            nothing from the source itself.
     """
 
     def __init__(
         self,
-        entries: Sequence[Entry],
-        tools: Mapping[str, Entry],
+        entries: Sequence[HandlerEntry],
+        tools: Mapping[str, HandlerEntry],
         cursors: Any,  # noqa: ANN401 - a stream's, which stands above
     ) -> None:
         self._entries = entries
         self.around_tool: Callable[[ToolCall], AbstractContextManager[Any]] | None = None
-        """Gives the block in which a tool is run; None where it is run as it is."""
+        """Returns a context manager to run a tool in; None for none."""
         self._values: dict[str, object] = {}
         self._errors: list[str] = []
-        self._readers: list[_Reader] = []
+        self._readers: list[_ViewTaker] = []
         self._takers: list[_Taker] = []
         self._table: dict[type, list[Callable[[Event], list[Work]]]] = {}
         for entry in entries:
             take: Callable[[Event], list[Work]] = functools.partial(_event_work, entry)
             if entry.view is not None:
-                reader = _Reader(entry, entry.view(cursors))
+                reader = _ViewTaker(entry, entry.view(cursors))
                 self._readers.append(reader)
                 take = reader.take
             self._add(entry.events, take)
@@ -292,9 +296,9 @@ class Run:
             checked = [entry.as_tool() for entry in tools.values()]
             lenient = {name: entry.lenient for name, entry in tools.items() if entry.lenient}
             cursor = self._calls = cursors.validated_calls(*checked, lenient=lenient)
-            calls = _Calls(tools, others, cursor, self._fail)
+            calls = _CallTaker(tools, others, cursor, self._fail)
             self._takers.append(calls)
-            # Behind all handlers of the event: one that raises keeps them from running.
+            # After all handlers of the event, so that a handler that raises keeps the tools from running.
             self._add(_TELLING if lenient else (ToolCallDone,), calls.take)
 
     def _add(self, events: tuple[type, ...], take: Callable[[Event], list[Work]]) -> None:
@@ -302,7 +306,7 @@ class Run:
             self._table.setdefault(event, []).append(take)
 
     def refuse_async(self) -> None:
-        """Refuse to run with a stream that cannot await.
+        """Refuse asynchronous handlers, for a stream that cannot await them.
 
         Raises:
             MisuseError: A handler is asynchronous.
@@ -312,14 +316,14 @@ class Run:
                 raise entry.refusal()
 
     def begin(self) -> list[Work]:
-        """Return what there is to do with what has come before: views start from the beginning."""
+        """Return the work for all that has arrived before this run: views start from the beginning."""
         return [work for taker in self._takers for work in taker.catch_up()]
 
     def feed(self, event: Event, *, now: float = 0.0) -> list[Work]:
-        """Return what there is to do because of an event: the handlers in their order, then the tools.
+        """Return the work for an event: the handlers in their order, then the tools.
 
         Args:
-            event: What has happened.
+            event: The event.
             now: Unused; every stage takes it.
         """
         takers = self._table.get(event.__class__)
@@ -330,7 +334,7 @@ class Run:
         return [work for take in takers for work in take(event)]
 
     def end(self, message: Message) -> list[Work]:
-        """Return what there is to do because the stream is over.
+        """Return the work that the end of the stream adds.
 
         Args:
             message: The answer.
@@ -338,16 +342,16 @@ class Run:
         return [work for taker in self._takers for work in taker.end(message)]
 
     def keep(self, work: Work, value: object) -> None:
-        """Keep what a handler returned, where it is a tool."""
+        """Store a tool's return value as the result of its call; ignore that of other handlers."""
         if work.is_tool:
             self._values[work.item.id] = value
 
-    def excuses(self, work: Work, error: BaseException) -> bool:
-        """Tell whether an error is one that the model is to hear of; then it is kept for it.
+    def keep_failure(self, work: Work, error: BaseException) -> bool:
+        """Return True, and store the message as the call's result, if the error is a tool's `ToolFailed`.
 
         Args:
-            work: What the handler had to do.
-            error: What it raised.
+            work: The work that failed.
+            error: The exception that it raised.
         """
         if not (work.is_tool and isinstance(error, ToolFailed)):
             return False
@@ -359,15 +363,15 @@ class Run:
         self._errors.append(call.id)
 
     def finish(self, message: Message) -> ToolResults:
-        """Return what the tools gave back, once all is done.
+        """Return the results of the tools once all work is done.
 
         Args:
             message: The answer.
 
         Raises:
-            OutputInvalid: What a view reads is not what was asked for.
-            OutputIncomplete: It was cut.
-            LimitExceeded: It is nested too deeply, or has too long a number.
+            OutputInvalid: The output that a view reads does not fit its type.
+            OutputIncomplete: That output was cut.
+            LimitExceeded: That output is nested too deeply, or has too long a number.
         """
         for reader in self._readers:
             if reader.error is not None:
@@ -376,23 +380,23 @@ class Run:
         return self._results(message)
 
     def put_results_on(self, error: BaseException, message: Message) -> None:
-        """Put what the tools gave back on an error, since none takes back what was run.
+        """Attach the tools' results to an error, because tools that have run cannot be undone.
 
         Args:
-            error: What ended the run, in whatever class: a tool's own error, too.
+            error: The exception that ended the run, of any class, even a tool's own.
             message: The answer.
         """
         holder: Any = error
-        # As in `Work.blame`.
+        # The application's own exception class may refuse attributes.
         with suppress(AttributeError):
             holder.tool_results = self._results(message)
 
     def _results(self, message: Message) -> ToolResults:
-        # A call that came again, because the answer began again, has another id in it.
+        # After the answer began again, a repeated call has a new id in the message.
         renamed: dict[str, str] = getattr(self._calls, "renamed", {})
         values = {renamed.get(call, call): value for call, value in self._values.items()}
         return ToolResults(message, values, [renamed.get(call, call) for call in self._errors])
 
 
-def _event_work(entry: Entry, event: Event) -> list[Work]:
+def _event_work(entry: HandlerEntry, event: Event) -> list[Work]:
     return [Work(entry, event)]

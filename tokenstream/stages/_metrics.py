@@ -1,4 +1,4 @@
-"""How fast an answer came."""
+"""The speed of an answer: its marks, its gaps and its tokens per second."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ __all__ = ["BATCH", "SAMPLE", "GapHistogram", "Meter", "Metrics"]
 STALL_SECONDS = 2.0
 """A gap between content that counts as a stall."""
 BATCH = 512
-"""Times of chunks, 32 bytes each, that are kept before their gaps are counted; most answers are shorter."""
+"""Arrival times kept, at 32 bytes each, before their gaps are counted; most answers are shorter."""
 _AT_ONCE = 128
-"""Gaps that are put in order and counted at once."""
+"""Gaps that are sorted and counted together."""
 SAMPLE = 128
-"""One chunk in so many is timed."""
+"""One chunk out of this many is timed."""
 _NO_GAPS = GapHistogram()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics:
-    """How fast an answer came, as far as it has come; all times in seconds.
+    """The speed of an answer so far; all times in seconds.
 
-    The marks, from `first_byte` to `first_tool_call`, are counted from the
-    start of the clock, and are None until what they mark has come. Pings,
-    comments and empty pieces mark nothing but the first byte.
+    The marks, from `first_byte` to `first_tool_call`, are counted from the start
+    of the clock, and are None until they are reached. Pings, comments and empty
+    pieces reach no mark but the first byte.
 
     Example:
         >>> Metrics(started="request", ttft=0.25, duration=1.25, output_tokens=101,
@@ -42,7 +42,7 @@ class Metrics:
     """
 
     started: Literal["request", "wrapped"]
-    """Whether the clock began at the request, or when a response was wrapped."""
+    """The start of the clock: the request, or the moment when a response was wrapped."""
     first_byte: float | None = None
     """Until the first byte of the body."""
     first_event: float | None = None
@@ -58,34 +58,34 @@ class Metrics:
     duration: float | None = None
     """Until the end of the answer, or the last byte so far; None before anything came."""
     chunks: int = 0
-    """Chunks that were read."""
+    """Chunks read."""
     bytes: int = 0
-    """Bytes that were read."""
+    """Bytes read."""
     events: int = 0
-    """Events that were given."""
+    """Events returned."""
     deltas: int = 0
-    """Those of them that held content."""
+    """Events with content."""
     content_chunks: int = 0
-    """Chunks that held content."""
+    """Chunks with content."""
     gaps: GapHistogram = _NO_GAPS
     """The times between two successive chunks with content: `gaps.p50`, `p95`, `p99`, `max`, `mean`."""
     stalls: int = 0
-    """How many of these gaps were longer than two seconds."""
+    """Number of these gaps longer than two seconds."""
     own_seconds: float | None = field(default=None, compare=False)
-    """Time that the library itself took to read chunks of one delta each; None before one was timed."""
+    """Time spent in the library itself on chunks of one delta each; None before one was timed."""
     away: float = 0.0
-    """Seconds for which nobody read: the loop was busy with something else for more than 10 ms."""
+    """Seconds without a reader: the caller's loop was busy with something else for more than 10 ms."""
     output_tokens: int | None = None
-    """Tokens of the answer; `tokens_source` says who counted them."""
+    """Tokens of the answer; `tokens_source` names the origin of the count."""
     tokens_source: Literal["reported", "partial", "estimated"] | None = None
-    """Whether these are the provider's final count, its count so far, or an estimate by the text."""
+    """The provider's final count, its count so far, or an estimate from the text."""
 
     @property
     def buffered(self) -> Literal["bursts", "at_end"] | None:
-        """How something on the way holds the answer back, as far as its times can tell.
+        """The way in which something between the model and here seems to hold the answer back.
 
-        In bursts with silence between them, or all of it at the end, and faster
-        than any model writes. None where that does not show, as in short answers.
+        The answer arrives in bursts with silence between them, or all of it at the end, and
+        faster than any model writes. None if the times do not show that, as in short answers.
         """
         if self.ttft is None:
             return None
@@ -95,16 +95,16 @@ class Metrics:
     def tpot(self) -> float | None:
         """The time per token after the first: (last content - first content) / (tokens - 1).
 
-        None until the provider has reported how many there were.
+        None until the provider has reported the number of tokens.
         """
         speed = self.tokens_per_second if self.tokens_source == "reported" else None
         return None if speed is None else 1 / speed
 
     @property
     def tokens_per_second(self) -> float | None:
-        """How fast tokens came after the first: (tokens - 1) / (last content - first content).
+        """Tokens per second after the first: (tokens - 1) / (last content - first content).
 
-        It goes by an estimate where `tokens_source` says so.
+        The number of tokens is an estimate if `tokens_source` says so.
         """
         if self.output_tokens is None or self.last_content is None or self.ttft is None:
             return None
@@ -113,24 +113,24 @@ class Metrics:
 
 
 class _Counted(NamedTuple):
-    """Gaps that were counted, and the times of which it is still to be done."""
+    """Gaps that are counted, and arrival times whose gaps are not yet."""
 
     counts: Sequence[int]
     longest: float
     stalls: int
     number: int
     stamps: list[float]
-    """The clock at each chunk with content, from the last one on that was counted."""
+    """The clock at each chunk with content, beginning with the last one that was counted."""
 
-    def packed(self) -> tuple[list[float], _Counted]:
-        """Return the gaps that were not counted yet, and what it comes to with them."""
+    def count_gaps(self) -> tuple[list[float], _Counted]:
+        """Return the gaps that were not counted yet, and the totals that include them."""
         stamps = self.stamps[:]
         gaps = list(map(sub, stamps[1:], stamps))
         if not gaps:
             return gaps, self
         counts, longest, stalls = [*self.counts], self.longest, self.stalls
         for start in range(0, len(gaps), _AT_ONCE):
-            # To put a few in order takes less than all of them together.
+            # Sorting a few at a time is faster than sorting all together.
             ordered = sorted(gaps[start : start + _AT_ONCE])
             count_sorted(ordered, counts)
             longest = max(longest, ordered[-1])
@@ -140,11 +140,11 @@ class _Counted(NamedTuple):
 
 
 class Meter:
-    """Takes the marks while an answer comes; a reading costs nothing until it is asked for.
+    """Records the marks while an answer arrives; metrics are computed only when `read` is called.
 
     Args:
-        started_at: A reading of the clock that `now` is read from.
-        wrapped: Whether that was when a response was wrapped, not its request.
+        started_at: The start, on the same clock as `now`.
+        wrapped: Whether the start is the moment when a response was wrapped, not its request.
 
     Example:
         >>> meter = Meter(10.0)
@@ -178,40 +178,40 @@ class Meter:
 
     def __init__(self, started_at: float, *, wrapped: bool = False) -> None:
         self.bytes = 0
-        """Bytes that were read."""
+        """Bytes read."""
         self.plain_chunks = 0
-        """Chunks that were not read at a glance; one that was is one delta."""
+        """Chunks that took the full path; a chunk on the fast path is exactly one delta."""
         self.plain_content_chunks = 0
-        """Those of them that held content."""
+        """Full-path chunks with content."""
         self.plain_deltas = 0
-        """Events with content that these held."""
+        """Events with content in full-path chunks."""
         self.waiting = True
-        """Whether one of the marks that most answers have has not been taken."""
+        """True while one of the marks that most answers reach is missing."""
         self.away = 0.0
-        """Seconds for which nobody read."""
+        """Seconds without a reader."""
         self.first_event_at: float | None = None
         """The clock at the first whole frame."""
         self.on_gaps: Callable[[list[float]], object] | None = None
-        """Is handed the seconds between each two successive chunks with content, for whoever records each.
+        """A callback that gets the gaps between successive chunks with content, in seconds.
 
-        They come in their order and in batches, whenever some are counted; `pack`
-        hands over those that are left, at the end say. It is called in the middle
-        of a read and must not raise.
+        They come in order and in batches, each time some are counted; `pack` passes
+        on the remaining ones, for example at the end. The callback is called in the
+        middle of a read and must not raise.
         """
         self._first_byte: float | None = None
         self._first_content: float | None = None
         self._first_text: float | None = None
         self._first_tool_call: float | None = None
         self.stamps: list[float] = []
-        """The clock at each chunk with content, as far as the gaps are not counted.
+        """The clock at each chunk with content whose gap is not counted yet.
 
-        Whoever adds to it calls `look` once it holds `look_at`.
+        The caller that appends here calls `look` once the list holds `look_at` times.
         """
         self.look_at = SAMPLE
-        """How many of them there are when the next chunk is timed, or they are counted."""
+        """The length of `stamps` at which the next chunk is timed or the gaps are counted."""
         self._own = (0, 0.0, 0.0)
-        """Chunks that were timed, their seconds, and those that it took to count gaps."""
-        # Replaced as a whole: another thread may ask for a reading at any moment.
+        """The number of timed chunks, their seconds, and the seconds spent counting gaps."""
+        # Replaced as a whole, because another thread may ask for metrics at any moment.
         self._counted = _Counted(NO_COUNTS, -1.0, 0, 0, self.stamps)
         self.begin(started_at, wrapped=wrapped)
 
@@ -231,17 +231,17 @@ class Meter:
 
     @property
     def glanced(self) -> int:
-        """Chunks that were one delta each, and were read at a glance."""
+        """Chunks on the fast path, one delta each."""
         return self.content_chunks - self.plain_content_chunks
 
     @property
     def chunks(self) -> int:
-        """Chunks that were read."""
+        """Chunks read."""
         return self.plain_chunks + self.glanced
 
     @property
     def content_chunks(self) -> int:
-        """Chunks that held content."""
+        """Chunks with content."""
         counted = self._counted
         return counted.number + len(counted.stamps)
 
@@ -253,7 +253,7 @@ class Meter:
             self.first_event_at = now
 
     def mark_text(self, now: float) -> None:
-        """Mark the first text; it is the last of the marks that most answers have."""
+        """Mark the first text, the last of the marks that most answers reach."""
         self._first_text = now
         self.waiting = False
 
@@ -263,7 +263,7 @@ class Meter:
             self._first_tool_call = now
 
     def content(self, now: float) -> None:
-        """Mark the first content of a chunk that is not read at a glance."""
+        """Mark the first content of a chunk on the full path."""
         if self._first_content is None:
             self._first_content = now
         self.plain_content_chunks += 1
@@ -278,14 +278,14 @@ class Meter:
         self.look_at = len(self.stamps) + SAMPLE
 
     def pack(self) -> None:
-        """Count the gaps of which only the times are kept."""
-        gaps, self._counted = self._counted.packed()
+        """Count the gaps between the times in `stamps`."""
+        gaps, self._counted = self._counted.count_gaps()
         self.stamps = self._counted.stamps
         if gaps and self.on_gaps is not None:
             self.on_gaps(gaps)
 
     def took(self, seconds: float, *, packing: float) -> None:
-        """Take how long a chunk took that was read at a glance, and how long it took to count gaps before."""
+        """Record the duration of a chunk on the fast path, and that of the counting of gaps before it."""
         samples, sampled, packed = self._own
         self._own = (samples + 1, sampled + seconds, packed + packing)
 
@@ -295,11 +295,11 @@ class Meter:
             self.ended_at = now
 
     def read(self, now: float | None = None, *, events: int = 0, usage: Usage | None = None) -> Metrics:
-        """Return the readings so far.
+        """Return the metrics so far.
 
         Args:
             now: The clock at the last input.
-            events: Events that were given.
+            events: Events returned so far.
             usage: The token counts so far.
         """
 
@@ -307,7 +307,7 @@ class Meter:
             return None if mark is None else mark - self.started_at
 
         tokens = None if usage is None else usage.output_tokens
-        _, counted = self._counted.packed()
+        _, counted = self._counted.count_gaps()
         last = counted.stamps[-1] if counted.stamps else None
         first, gaps = self._first_content, _NO_GAPS
         if counted.number and first is not None and last is not None:

@@ -1,6 +1,6 @@
-"""Structured output as it is written: a whole object, the elements of an array, one string.
+"""Structured output while it is written: a whole object, the elements of an array, or one string.
 
-All are stages over text: that of an answer, or the arguments of a tool call.
+All are stages over text: the answer's own, or the arguments of a tool call.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tokenstream.partial_json._typed.draft import Draft
 from tokenstream.partial_json._typed.excerpt import Excerpt, WrittenExcerpt
 from tokenstream.partial_json._typed.first_fault import first_fault
 from tokenstream.partial_json._typed.schema import Schema
-from tokenstream.stages._search import Reading, Search, escaped, no_document
+from tokenstream.stages._search import DocumentStage, Search, escape_stop_iteration, no_document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,31 +33,31 @@ _STOP = "the output is invalid"
 
 
 def _words() -> Cutter:
-    # Loaded when first asked for: it looks through Unicode.
+    # Imported on first use: it builds tables from all of Unicode.
     from tokenstream.stages._text.words import Words
 
     return Words()
 
 
-class Partials(Reading, Generic[T]):
+class Partials(DocumentStage, Generic[T]):
     """A typed object that fills in while its JSON is written.
 
-    A value that is finished is validated at that moment; one that breaks the
-    schema shows in the `errors` of the next snapshot, and reading goes on. Each
-    piece of text gives one snapshot at most, and none where nothing has changed
-    that shows; the last one is the whole object's.
+    Each value is validated as soon as it is finished; one that breaks the schema
+    appears in the `errors` of the next snapshot, and reading continues. Each piece
+    of text gives at most one snapshot, and none if nothing visible has changed;
+    the last snapshot is that of the whole object.
 
     Args:
         type: What the document is: a type, or a pydantic `TypeAdapter`.
-        fail_fast: Whether the first value that breaks the schema, or broken
-            JSON, ends it: `error` and `stop` are set.
+        fail_fast: Stop at the first value that breaks the schema, or at broken
+            JSON: `error` and `stop` are set.
         lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
-        defaults: Whether fields that have not come show their type's defaults,
-            made anew for each object. One that is made out of other fields
-            shows with the whole object only.
-        show: When strings show: "characters", as far as they have come; "words", as
-            far as their last whole word; "values", once they are finished. What the
-            type says of a field, with `tokenstream.partial_json.Show`, counts first.
+        defaults: Whether missing fields show their type's defaults, made anew for
+            each object. A default computed from other fields shows only once the
+            object is whole.
+        show: How much of an open string is visible: "characters", all that has come;
+            "words", up to its last whole word; "values", nothing before it is finished.
+            A `tokenstream.partial_json.Show` in a field's type takes precedence.
         document: Which is read where the text holds several documents, with *lenient*:
             "first" reads nothing behind it, "last" shows nothing before the end, "matching" is
             the one that validates and shows at the end, too.
@@ -92,20 +92,20 @@ class Partials(Reading, Generic[T]):
 
     @property
     def complete(self) -> bool:
-        """Whether the document is finished: only white space may follow."""
+        """True once the document is finished: only white space may follow."""
         return self._draft.complete
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """What was read although it is no JSON, in the order of reading."""
+        """The departures from JSON that were tolerated, in the order of reading."""
         return self._draft.repairs
 
     def partial(self) -> Partial[T]:
-        """Return the object as far as it has come, be there anything or not."""
+        """Return a snapshot of the object so far; empty if nothing has come."""
         return self._draft.partial()
 
     def feed(self, text: str, *, now: float = 0.0) -> list[Partial[T]]:
-        """Return a snapshot, where a piece of the document changes what shows.
+        """Return a snapshot if a piece of the document changes what is visible.
 
         Args:
             text: The piece, of any length; pieces may be cut anywhere.
@@ -118,8 +118,8 @@ class Partials(Reading, Generic[T]):
             changed = draft.feed(text)
         except MisuseError:
             raise
-        except Exception as error:  # noqa: BLE001 - validators may raise anything; it is raised in its place
-            self.error = escaped(error)
+        except Exception as error:  # noqa: BLE001 - validators may raise anything; `error` keeps it
+            self.error = escape_stop_iteration(error)
             return []
         out = [draft.partial()] if changed else []
         if self._fail_fast and (draft.error is not None or any(each.errors for each in out)):
@@ -128,7 +128,7 @@ class Partials(Reading, Generic[T]):
         return out
 
     def end(self, *, now: float = 0.0) -> list[Partial[T]]:
-        """Say that the text has ended, and return what that adds; `error` tells whether all was well.
+        """Signal the end of the text and return the last snapshot, if it changed; `error` holds the verdict.
 
         Args:
             now: Unused; every stage takes it.
@@ -140,7 +140,7 @@ class Partials(Reading, Generic[T]):
         try:
             draft.end()
         except Exception as error:  # noqa: BLE001 - as in `feed`
-            self.error = escaped(error)
+            self.error = escape_stop_iteration(error)
             return []
         if draft.came_whole:
             return []
@@ -148,13 +148,13 @@ class Partials(Reading, Generic[T]):
         return [] if draft.complete == complete else [draft.partial()]
 
     def _verdict(self, *, over: bool) -> OutputInvalid | OutputIncomplete | LimitExceeded | None:
-        """Return what is wrong with what there is, and at the end of the text also what is missing."""
+        """Return the error of the document so far; at the end of the text, a missing part is one, too."""
         draft, fault = self._draft, self._draft.error
         if isinstance(fault, LimitExceeded):
             return fault
         best = draft.partial()
         if fault is not None:
-            # Also where a whole object came before it.
+            # This holds even if a whole object came before the fault.
             text, errors = draft.text, best.errors
             return InvalidJSON(str(fault), text=text, offset=fault.offset, errors=errors, best=best)
         if over:
@@ -164,7 +164,7 @@ class Partials(Reading, Generic[T]):
                 nothing = self._lenient and not draft.has_begun
                 return no_document(draft.text) if nothing else error.with_traceback(None)
             except OutputInvalid:
-                # It is said below, in more words.
+                # The error below has more details.
                 pass
             else:
                 return None
@@ -173,18 +173,17 @@ class Partials(Reading, Generic[T]):
 
 
 class Field(Search[str | OutputInvalid]):
-    """The pieces of one string of a document, as they are written.
+    """The pieces of one string of a document, while it is written.
 
-    An explicit null gives nothing; where the path leads to something else that
-    is no string, or to nothing, `error` is an `OutputInvalid`. A path with
-    wildcards gives the pieces of all strings that it leads to, one after the
-    other; what is no string among them is given in its place as an
-    `OutputInvalid`, and reading goes on behind it. Nothing of the document is
-    held, so errors of it have no `text`.
+    An explicit null gives nothing. If the path leads to any other value that is
+    not a string, or to nothing, `error` is an `OutputInvalid`. A path with
+    wildcards gives the pieces of all matching strings, one string after another;
+    a match that is not a string gives an `OutputInvalid` in its place, and reading
+    continues after it. The document is not kept, so its errors have no `text`.
 
     Args:
-        at: Where the string is: `"summary"`, `"recipe.title"`, `"steps.*.text"`,
-            or a tuple of keys; "" is a document that is a string.
+        at: The string's path: `"summary"`, `"recipe.title"`, `"steps.*.text"`,
+            or a tuple of keys; "" for a document that is itself a string.
         lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
         document: Which is read where the text holds several documents, with *lenient*:
             "first" reads nothing behind it, "last" shows nothing before the end.
@@ -206,7 +205,7 @@ class Field(Search[str | OutputInvalid]):
     ) -> None:
         super().__init__(at, lenient=lenient, document=document)
         self._inside = False
-        """Whether the string that was last begun is the one."""
+        """True while the string that was begun last is one that the path leads to."""
 
     def _begin(self, event: ValueStart, stands: int, out: list[str | OutputInvalid]) -> None:
         self._inside = stands == 0
@@ -226,17 +225,16 @@ class Items(Search[T | OutputInvalid]):
     """The elements of an array of a document, each validated as soon as it is finished.
 
     The values of an object are elements, too. An element that breaks the schema
-    is given in its place as an `OutputInvalid`, with its own text, and its whole
-    path in the errors; reading goes on behind it. Elements that were given are
-    not held, so that a list may be endless; errors of the document have no `text`.
+    gives an `OutputInvalid` in its place, with the element's text, and its whole
+    path in the errors; reading continues after it. Elements are not kept once
+    returned, so a list may be endless; errors of the document have no `text`.
 
     Args:
         type: What each element is: a type, or a pydantic `TypeAdapter`.
-        at: Where the array is: `"steps"`, `"recipes.*.steps"`, or a tuple of
-            keys; "" is a document that is an array. An explicit null gives
-            nothing.
-        fail_fast: Whether the first element that breaks the schema, or broken
-            JSON, ends it: `error` and `stop` are set.
+        at: The array's path: `"steps"`, `"recipes.*.steps"`, or a tuple of keys;
+            "" for a document that is itself an array. An explicit null gives nothing.
+        fail_fast: Stop at the first element that breaks the schema, or at broken
+            JSON: `error` and `stop` are set.
         lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
         document: Which is read where the text holds several documents, with *lenient*:
             "first" reads nothing behind it, "last" shows nothing before the end.
@@ -265,10 +263,10 @@ class Items(Search[T | OutputInvalid]):
         super().__init__(at, lenient=lenient, document=document)
         self._schema = Schema[T].of(type)
         self._fail_fast = fail_fast
-        # What is almost JSON is read by our parser alone.
+        # The text of an almost-JSON element is written anew: pydantic reads strict JSON only.
         self._excerpt = WrittenExcerpt() if lenient else Excerpt()
         self._element = 0
-        """Where the open element begins."""
+        """The offset at which the open element begins."""
 
     def feed(self, text: str, *, now: float = 0.0) -> list[T | OutputInvalid]:
         """Return the elements that a piece of the document finishes.
@@ -298,8 +296,8 @@ class Items(Search[T | OutputInvalid]):
             out.append(self._schema.validate_text(text))
         except OutputInvalid as error:
             self._refuse(self._broken(event, text, error.errors), out)
-        except Exception as error:  # noqa: BLE001 - validators may raise anything; it is raised in its place
-            self.error = escaped(error)
+        except Exception as error:  # noqa: BLE001 - validators may raise anything; `error` keeps it
+            self.error = escape_stop_iteration(error)
 
     def _broken(self, event: ValueDone, text: str, errors: Sequence[Mapping[str, Any]]) -> OutputInvalid:
         """Return the error for an element that breaks the schema."""
@@ -330,7 +328,7 @@ def validate_output(
     lenient: Lenient = False,
     document: DocumentChoice | None = None,
 ) -> T:
-    """Return what a whole output says.
+    """Validate a whole output and return its value.
 
     Args:
         type: What the document is: a type, or a pydantic `TypeAdapter`.
@@ -340,9 +338,9 @@ def validate_output(
             "last", or "matching", the one that validates. None refuses two that differ.
 
     Raises:
-        InvalidJSON: It is no JSON.
-        OutputInvalid: It is not what the type asks for.
-        OutputIncomplete: It ends before it is whole.
+        InvalidJSON: The text is not JSON.
+        OutputInvalid: The document does not fit the type.
+        OutputIncomplete: The text ends before the document does.
 
     Example:
         >>> validate_output(dict[str, int], '{"eggs": 3}')
@@ -352,7 +350,7 @@ def validate_output(
         try:
             return Schema.of(type).validate_text(text)
         except OutputInvalid:
-            # The stage tells what is wrong where, and what there is besides.
+            # The stage below reports where the fault is, and keeps the rest of the document.
             pass
     stage = Partials(type, lenient=lenient, document=document)
     drafts = [*stage.feed(text), *stage.end()]

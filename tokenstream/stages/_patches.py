@@ -1,4 +1,4 @@
-"""What changes from draft to draft, for who applies it elsewhere."""
+"""JSON patches between successive drafts, for a copy that is kept elsewhere, such as in a browser."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 class Patches(SoundStage):
-    """A stage from drafts to patches: what has changed since the draft before, as RFC 6902 has it.
+    """A stage from drafts to patches: the changes since the previous draft, in the form of RFC 6902.
 
-    The first patch replaces the root, and so does one after the answer began again. A
-    patch is a list of operations, dicts with `op`, `path` and `value`; their values may
-    be changed. A draft in which nothing has changed that is written gives none.
+    The first patch replaces the root, and so does the first one after the answer began
+    again. A patch is a list of operations, dicts with `op`, `path` and `value`, whose values
+    the caller may modify. A draft without a change in its written form gives no patch.
 
     Args:
-        append: Whether a string that grows is told by what it grew by, with an operation
-            that RFC 6902 has not: `{"op": "append", "path": "/tip", "value": "…"}`.
-        by_alias: Whether fields are written under their aliases; None leaves it to the types.
+        append: Whether a growing string is sent as its addition only, with an operation
+            that RFC 6902 does not have: `{"op": "append", "path": "/tip", "value": "…"}`.
+        by_alias: Whether fields are written under their aliases; None uses the setting of each type.
 
     Example:
         >>> from tokenstream.stages import Chain, Partials
@@ -39,24 +39,24 @@ class Patches(SoundStage):
     def __init__(self, *, append: bool = False, by_alias: ByAlias = None) -> None:
         self._changes = Changes(by_alias=by_alias, append=append)
         self._given: Partial[Any] | None = None
-        """The draft that the last patch led to."""
+        """The draft that the last patch produces."""
 
     def feed(self, item: Partial[Any], /, *, now: float = 0.0) -> list[list[Operation]]:
-        """Return the patch that leads to a draft, or none where nothing has changed.
+        """Return the patch that produces a draft, or nothing if nothing has changed.
 
         Args:
             item: The draft.
             now: Unused; every stage takes it.
 
         Raises:
-            PydanticSerializationError: A method of the finished object's class for it fails.
+            PydanticSerializationError: A serializer of the finished object's class fails.
         """
         before, self._given = self._given, item
         patch = self._changes.patch(before, item)
         return [patch] if patch else []
 
     def end(self, *, now: float = 0.0) -> list[list[Operation]]:
-        """Return what was held: nothing.
+        """Return an empty list: this stage holds nothing back.
 
         Args:
             now: Unused; every stage takes it.

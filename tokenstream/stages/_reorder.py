@@ -1,4 +1,4 @@
-"""Frames that come out of order or twice, put right between framing and format."""
+"""Puts frames that arrive out of order, or twice, right before a format reads them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tokenstream.formats.base import Frame
 
 Place: TypeAlias = int | str | None
-"""Where a frame stands: its number, its id where that is none, or None where it says nothing."""
+"""A frame's position: its number; its id, if that is not a number; or None if it has neither."""
 
 
 _MOST_DIGITS = 18
@@ -27,22 +27,22 @@ _MOST_DIGITS = 18
 class Reorder:
     r"""A stage that gives frames in the order of their numbers, each once.
 
-    Numbers go up by one from frame to frame. What comes too early is held until
-    the frames before it have come; what has come already is dropped. A frame
-    without a number keeps its place behind the one before it. Of ids that are no
-    numbers no order can be told: only those that come again are dropped.
+    Numbers go up by one from frame to frame. A frame that comes too early is held
+    until the frames before it have come; one that has come already is dropped. A
+    frame without a number keeps its place after the one before it. Ids that are not
+    numbers have no order: only repeated ones are dropped.
 
-    `error` says which number never came: after `timeout` seconds, once `window`
-    frames are held, or at the end of the input. What stands behind the gap is
-    not given then.
+    `error` names the missing number: after `timeout` seconds, once `window` frames
+    are held, or at the end of the input. The frames after the gap are then not
+    returned.
 
     Args:
-        key: Where the number stands in a payload, such as "sequence_number" or "meta.seq"; or a function
-            that returns it for a frame: the bytes of a payload, a `ServerSentEvent`, or a dict.
-        window: How many frames may be held, and how many ids are remembered.
-        timeout: How long a gap may stay open, in seconds.
-        first: The number of the first frame, 0 with OpenAI. It is waited for as for any other, but that it
-            alone is missing is no error.
+        key: The number's path in a payload, such as "sequence_number" or "meta.seq"; or a function that
+            returns the number of a frame: the bytes of a payload, a `ServerSentEvent`, or a dict.
+        window: The most frames that are held, and the number of ids that are remembered.
+        timeout: The longest time that a gap may stay open, in seconds.
+        first: The number of the first frame; 0 with OpenAI. The stage waits for it like for any other frame,
+            but it is not an error if this one alone is missing.
 
     Example:
         >>> reorder = Reorder("n")
@@ -92,28 +92,28 @@ class Reorder:
         self._window = window
         self._timeout = timeout
         self._first = self._next = self._lowest = first
-        # The lowest number that is or was waited for is the first one, wherever the answer begins.
+        # `_lowest` is the lowest number expected so far: the first one, wherever the answer begins.
         self._started = False
-        """The first frame has come, or was given up."""
+        """True once the first frame has come or the wait for it was given up."""
         self._held: dict[int, list[Frame]] = {}
-        """What came too early, by its number, each with the frames without a number behind it."""
+        """Frames that came too early, by number, each with the unnumbered frames after it."""
         self._size = 0
-        """How many frames are held."""
+        """Number of held frames."""
         self._since = 0.0
-        """The clock when the gap was seen."""
+        """The clock when the open gap was noticed."""
         self._recent: OrderedDict[str, None] = OrderedDict()
-        """Ids that have come last."""
+        """The most recent ids."""
         self._taken = False
         self.error: ProtocolError | None = None
         self.dropped = 0
-        """How many frames came again, and were dropped."""
+        """Number of frames that came again and were dropped."""
         self.moved = 0
-        """How many frames came too early, and were held."""
+        """Number of frames that came too early and were held."""
 
     # -- as a stage --------------------------------------------------------
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Frame]:
-        """Return the frames whose turn has come.
+        """Return the frames whose turn it is.
 
         Args:
             frame: A payload, an SSE event, or a payload that is decoded already.
@@ -136,7 +136,7 @@ class Reorder:
         return self._hold(max(self._held), frame)
 
     def end(self, *, now: float = 0.0) -> list[Frame]:
-        """Return what is held because the first frame never came; any other gap is an error.
+        """Return the held frames if only the first frame never came; any other gap is an error.
 
         Args:
             now: Unused; every stage takes it.
@@ -144,7 +144,7 @@ class Reorder:
         return self._give_up("the input ended") if self._held and self.error is None else []
 
     def tick(self, now: float) -> list[Frame]:
-        """Return what is held because the first frame never came; any other gap is an error.
+        """Return the held frames if only the first frame never came in time; any other gap is an error.
 
         Args:
             now: A clock reading, in seconds.
@@ -156,7 +156,7 @@ class Reorder:
 
     @property
     def deadline(self) -> float | None:
-        """The clock at which a gap has been open for too long; None while there is none."""
+        """The clock at which an open gap becomes an error; None without a gap."""
         return self._since + self._timeout if self._held and self.error is None else None
 
     def check(self) -> None:
@@ -164,35 +164,35 @@ class Reorder:
         if self.error is not None:
             raise self.error
 
-    # -- for who drives it -------------------------------------------------
+    # -- for the driver ----------------------------------------------------
 
     @property
     def position(self) -> int | None:
-        """The number of the last frame that was given; None before the first one."""
+        """The number of the last frame returned; None before the first one."""
         return self._next - 1 if self._started else None
 
     def expect(self, number: int) -> None:
-        """Go on with a number, over another connection: what was held is forgotten, what comes again dropped.
+        """Continue with a number over another connection: drop the held frames, and ignore repeated ones.
 
         Args:
-            number: The one that comes next.
+            number: The number of the next frame.
         """
         self._forget()
         self._next, self._started, self.error = number, True, None
-        # What comes again from before that is no news.
+        # Frames from before it are repetitions, not an error.
         self._lowest = 0
 
     def begin_again(self) -> None:
-        """Begin with the first number again, over another connection."""
+        """Start over with the first number, over another connection."""
         self.expect(self._first)
         self._started, self._lowest = False, self._first
         self._recent.clear()
 
     def take(self) -> None:
-        """Note that a stream has it: another one needs one of its own.
+        """Mark this object as used by a stream; each stream needs one of its own.
 
         Raises:
-            MisuseError: A stream has it already.
+            MisuseError: Another stream uses it already.
         """
         if self._taken:
             raise MisuseError(
@@ -201,10 +201,10 @@ class Reorder:
         self._taken = True
 
     def note(self, departures: Departures, event: int) -> None:
-        """Count what was dropped and what was held.
+        """Add the counts of dropped and of held frames to the departures.
 
         Args:
-            departures: Where.
+            departures: The departures of the stream.
             event: Number of the last frame that was read.
         """
         for name, count in (("frame_repeated", self.dropped), ("frame_reordered", self.moved)):
@@ -232,12 +232,12 @@ class Reorder:
         try:
             return decode(payload)
         except ProtocolError:
-            # Whoever reads the frame says so, in its place.
+            # The format reports invalid JSON itself when it reads the frame.
             return None
 
     def _sort(self, number: int, frame: Frame, now: float) -> list[Frame]:
         if not (self._started or self._held) and number > self._first + self._window:
-            # It is none of those that stand at the start.
+            # The stream was joined in the middle: this frame is the first one.
             self._next = self._lowest = number
         if number < self._lowest:
             return self._fail(
@@ -256,7 +256,7 @@ class Reorder:
         return [frame, *self._follow(now)] if self._held else [frame]
 
     def _follow(self, now: float) -> list[Frame]:
-        """Return what was held whose turn has come."""
+        """Return the held frames whose turn it is."""
         frames: list[Frame] = []
         while (group := self._held.pop(self._next, None)) is not None:
             frames += group
@@ -277,7 +277,7 @@ class Reorder:
         return []
 
     def _give_up(self, why: str) -> list[Frame]:
-        """Say that a frame never came; only the first one may be missing."""
+        """Fail because a frame never came, or go on without it if it is the first one."""
         missing = self._next
         if not self._started and min(self._held) == missing + 1:
             self._started, self._next = True, missing + 1
@@ -288,6 +288,6 @@ class Reorder:
     def _fail(self, number: int, what: str) -> list[Frame]:
         self._forget()
         self.error = ProtocolError(f"{what}; what came before it is in .partial", event=number)
-        # The server has it: asked from there, it may send it.
+        # The server has the missing frame and may send it if asked to continue from there.
         self.error.retryable = True
         return []

@@ -1,4 +1,4 @@
-"""What reads for one thing in a document has in common: it holds nothing else of it."""
+"""Base of the stages that look for one thing in a document and keep nothing else of it."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _KINDS = {
 _NULL = "null"
 
 
-def escaped(error: Exception) -> Exception:
-    """Return what a validator raised, in a form that a loop does not take for its end."""
+def escape_stop_iteration(error: Exception) -> Exception:
+    """Return a validator's exception; a StopIteration is wrapped, since a loop would end on it silently."""
     if not isinstance(error, StopIteration | StopAsyncIteration):
         return error
     told = RuntimeError(f"a validator raised {type(error).__name__}")
@@ -41,25 +41,25 @@ def escaped(error: Exception) -> Exception:
 
 
 def no_document(text: str) -> OutputInvalid:
-    """Return the error for an output in which the lenient reading has found no JSON at its end."""
+    """Return the error for an output in which lenient reading found no JSON at all."""
     msg = "there is no JSON document in the output; say in the request that one is wanted, and of what shape"
     return OutputInvalid(msg, text=text)
 
 
-class Reading:
-    """What reading a document has come to, beside what it has given."""
+class DocumentStage:
+    """The `error`, `stop` and `check` that all stages over a document share."""
 
     __slots__ = ("error", "stop")
 
     def __init__(self) -> None:
         self.error: Exception | None = None
-        """What went wrong, once something has; nothing is given after it.
+        """The failure, once there is one; nothing is returned after it.
 
-        That is `OutputInvalid`, `OutputIncomplete` or `LimitExceeded`; or what a
-        validator of the type raised that is no ValueError, as it is.
+        It is an `OutputInvalid`, `OutputIncomplete` or `LimitExceeded`; or an exception
+        of a validator that is not a ValueError, unchanged.
         """
         self.stop: str | None = None
-        """Why the answer need not be read on; None while it need."""
+        """The reason to stop reading the answer; None while it is still needed."""
 
     def check(self) -> None:
         """Raise `error` if there is one."""
@@ -67,8 +67,8 @@ class Reading:
             raise self.error
 
 
-class Search(Reading, Generic[OutT]):
-    """Reads a document for what a path leads to.
+class Search(DocumentStage, Generic[OutT]):
+    """Finds the values in a document that a path leads to; subclasses return them.
 
     Args:
         at: The path.
@@ -87,36 +87,36 @@ class Search(Reading, Generic[OutT]):
     )
 
     _wanted: ClassVar[tuple[str, ...]]
-    """What may be where the path leads."""
+    """The kinds of values that the path may lead to; any other but null is an error."""
     _wanted_name: ClassVar[str]
 
     def __init__(self, at: At, *, lenient: Lenient, document: Literal["first", "last"] | None = None) -> None:
         super().__init__()
         self._matcher = PathMatcher(Pattern(at))
-        # Nothing is looked at before it is finished, so nothing need show.
+        # No partial value is ever shown here.
         self._parser = OutputParser(document, allow=0, lenient=lenient, max_depth=MOST_DEPTH)
         self._lenient = lenient
         self._length = 0
-        """How many characters have come."""
+        """Number of characters read."""
         self._begun = -1
-        """Where the value begins that was last begun; -1 before any."""
+        """The offset of the value that was begun last; -1 before any."""
         self._reached = OFF
-        """How the value stands that came nearest to the path."""
+        """The level of the value nearest to the path: 0 at the path, below 0 on the way to it."""
         self._kind = ""
-        """What that value is."""
+        """The kind of that value."""
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """What was read although it is no JSON, in the order of reading."""
+        """The departures from JSON that were tolerated, in the order of reading."""
         return self._parser.repairs
 
     @property
     def complete(self) -> bool:
-        """Whether the document is finished: only white space may follow."""
+        """True once the document is finished: only white space may follow."""
         return self._parser.complete
 
     def feed(self, text: str, *, now: float = 0.0) -> list[OutT]:
-        """Return what a piece of the document adds.
+        """Return the results that a piece of the document completes.
 
         Args:
             text: The piece, of any length; pieces may be cut anywhere.
@@ -131,7 +131,7 @@ class Search(Reading, Generic[OutT]):
         return out
 
     def end(self, *, now: float = 0.0) -> list[OutT]:
-        """Say that the text has ended, and return what that adds; `error` tells whether it was whole.
+        """Signal the end of the text and return the last results; `error` holds the verdict.
 
         Args:
             now: Unused; every stage takes it.
@@ -143,19 +143,19 @@ class Search(Reading, Generic[OutT]):
             self.error = self._verdict()
         return out
 
-    # -- what a kind of search does with what it finds ---------------------------
+    # -- hooks for subclasses --------------------------------------------------------
 
     def _begin(self, event: ValueStart, stands: int, out: list[OutT]) -> None:
-        """Take the start of a value at the path, or of an element of it."""
+        """Handle the start of a value at the path (`stands` 0) or of an element in it (1)."""
 
     def _grow(self, piece: str, out: list[OutT]) -> None:
-        """Take a piece of a string, any string of the document."""
+        """Handle a piece of any string of the document."""
 
     def _finish(self, event: ValueDone, stands: int, out: list[OutT]) -> None:
-        """Take the end of a value at the path, or of an element of it."""
+        """Handle the end of a value at the path (`stands` 0) or of an element in it (1)."""
 
     def _refuse(self, error: OutputInvalid, out: list[OutT]) -> None:
-        """Take an error of a value at the path."""
+        """Handle an error of a value at the path."""
         self.error = error
 
     # -- reading -----------------------------------------------------------------
@@ -174,7 +174,7 @@ class Search(Reading, Generic[OutT]):
     def _start(self, event: ValueStart, out: list[OutT]) -> None:
         stands = self._matcher.start(event)
         self._begun = event.offset
-        # Of a literal it is only known at its end whether it is null.
+        # Only the end of a literal shows if it is null.
         if event.kind != "literal":
             self._note(event.kind, stands, out)
         self._begin(event, stands, out)
@@ -189,7 +189,7 @@ class Search(Reading, Generic[OutT]):
         self._finish(event, stands, out)
 
     def _note(self, kind: str, stands: int, out: list[OutT]) -> None:
-        """Remember how near to the path a value came, and refuse what is no good there."""
+        """Remember the value nearest to the path, and refuse a value of the wrong kind at the path."""
         if stands < self._reached or stands > 0:
             return
         self._reached, self._kind = stands, kind
@@ -205,7 +205,7 @@ class Search(Reading, Generic[OutT]):
             )
 
     def _verdict(self) -> OutputInvalid | OutputIncomplete | LimitExceeded | None:
-        """Return what the end of the text means."""
+        """Return the error that the document has at the end of the text, if any."""
         fault = self._parser.error
         if fault is None:
             return self._nothing_there()
@@ -220,7 +220,7 @@ class Search(Reading, Generic[OutT]):
         return fault
 
     def _nothing_there(self) -> OutputInvalid | None:
-        """Return what to say where the path has led to nothing in a whole document."""
+        """Return the error for a whole document in which the path led to nothing."""
         pattern, reached = self._matcher.pattern, self._reached
         if reached == 0:
             return None
@@ -236,7 +236,7 @@ class Search(Reading, Generic[OutT]):
 
 
 def _nothing_to_read(problem: str, *, offset: int | None = None) -> OutputInvalid:
-    # Most answers need none of its words.
+    # Imported only for an error: most answers have none.
     from tokenstream.stages._tools.words import words_for_place
 
     error = OutputInvalid(problem, text="", offset=offset)

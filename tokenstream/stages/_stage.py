@@ -1,4 +1,4 @@
-"""Protocols of stages, for type checkers: nothing derives from them."""
+"""Protocols of stages, for type checkers; no class derives from them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Stage(Protocol[InT_contra, OutT]):
 
     @property
     def error(self) -> Exception | None:
-        """What went wrong after the items that were returned last; None while all is well."""
+        """The failure after the items that were returned last; None while all is well."""
 
     @property
     def stop(self) -> str | None:
@@ -39,7 +39,7 @@ class Stage(Protocol[InT_contra, OutT]):
         ...
 
     def end(self, *, now: float = 0.0) -> list[OutT]:
-        """Say that the input has ended, and return what was left; `error` says what that means.
+        """Signal the end of the input and return the remaining items; `error` is set if it ended too early.
 
         Args:
             now: A clock reading, in seconds.
@@ -51,11 +51,11 @@ class Stage(Protocol[InT_contra, OutT]):
 
 
 class TimedStage(Stage[InT_contra, OutT], Protocol[InT_contra, OutT]):
-    """A stage that gives something because time has passed, without new input."""
+    """A stage that can return items because time has passed, without new input."""
 
     @property
     def deadline(self) -> float | None:
-        """The clock reading at which `tick` has something to do; None while it has not."""
+        """The clock reading at which `tick` is to be called; None while it has nothing to do."""
 
     def tick(self, now: float) -> list[OutT]:
         """Return what is due; nothing before `deadline`.

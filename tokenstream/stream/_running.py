@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tokenstream import events
     from tokenstream.router import Router, ToolResults
-    from tokenstream.stages._handlers import Run, Work
+    from tokenstream.stages._handlers import HandlerRun, Work
     from tokenstream.stream._async_driver import AsyncDriver
     from tokenstream.stream._sync_driver import SyncDriver
     from tokenstream.stream._views.aspects import Cursors
@@ -81,7 +81,7 @@ class _Tasks:
 
     group: TaskGroup
 
-    def __init__(self, driver: AsyncDriver, run: Run, limit: int) -> None:
+    def __init__(self, driver: AsyncDriver, run: HandlerRun, limit: int) -> None:
         from anyio import CapacityLimiter, get_cancelled_exc_class
 
         self._driver = driver
@@ -186,7 +186,7 @@ class _Tasks:
             self._end_with(error)
             raise
         except BaseException as error:  # noqa: BLE001 - raised once the tasks are over
-            if self._run.excuses(todo, error):
+            if self._run.keep_failure(todo, error):
                 return
             todo.blame(error)
             self._end_with(error)
@@ -218,7 +218,7 @@ class _Tasks:
                 self._failure.add_note(f"beside it, {type(error).__name__} was raised")
 
 
-def _begin(driver: SyncDriver | AsyncDriver, cursors: Cursors, router: Router) -> Run:
+def _begin(driver: SyncDriver | AsyncDriver, cursors: Cursors, router: Router) -> HandlerRun:
     from tokenstream.router import Router
 
     given: Any = router
@@ -231,19 +231,19 @@ def _begin(driver: SyncDriver | AsyncDriver, cursors: Cursors, router: Router) -
     return run
 
 
-def _do_all(driver: SyncDriver, run: Run, work: list[Work]) -> None:
+def _do_all(driver: SyncDriver, run: HandlerRun, work: list[Work]) -> None:
     for todo in work:
         try:
             run.keep(todo, _call_handler(todo) if run.around_tool is None else _call_in_context(run, todo))
         except BaseException as error:
-            if run.excuses(todo, error):
+            if run.keep_failure(todo, error):
                 continue
             todo.blame(error)
             driver.close(quiet=True)
             raise
 
 
-def _call_in_context(run: Run, todo: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
+def _call_in_context(run: HandlerRun, todo: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
     """Call a handler; a tool runs inside the `around_tool` context."""
     if run.around_tool is None or not todo.is_tool:
         return _call_handler(todo)

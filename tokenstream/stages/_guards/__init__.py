@@ -1,1 +1,1 @@
-"""Rules that stop an answer: stages that look at what comes, and say when it is enough."""
+"""Rules that stop an answer: stages that watch the events and set `stop` to a reason."""

@@ -1,4 +1,4 @@
-"""Rules that ask a function: about the answer as it stands, or about a field of it that is finished."""
+"""Rules that ask a function: about the answer so far, or about each finished value of a field."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from tokenstream.partial_json.events import ValueDone
 
 
-def reason_of(said: object) -> str | None:
-    """Return the reason that a rule has given, or None.
+def check_reason(said: object) -> str | None:
+    """Return the reason that a guard's function returned, or None.
 
     Raises:
-        MisuseError: It is neither.
+        MisuseError: It is neither text nor None.
     """
     if said is None or isinstance(said, str):
         return said if said != "" else "a guard has stopped it"
@@ -37,7 +37,7 @@ class Question:
     """A rule that asks a function.
 
     Args:
-        ask: The function; where it has to be awaited, `later` is given what it is to be asked about.
+        ask: The function; if it has to be awaited, `later` gets its argument instead.
     """
 
     deadline: float | None = None
@@ -47,30 +47,30 @@ class Question:
     def __init__(self, ask: Callable[[Any], Any]) -> None:
         self.ask = ask
         self.turn = 0
-        """Number of the answer that is judged, from 1."""
+        """Number of the answer that is judged, counted from 1."""
         self.later: Callable[[Any], object] | None = None
-        """Takes what is to be asked about, where it has to be awaited; None where it answers at once."""
+        """Gets the function's argument, if the function is async; None for a plain function."""
         self.begin_again()
 
     def begin_again(self) -> None:
-        """Judge another answer."""
+        """Prepare for another answer."""
         self.turn += 1
         self.pending = False
-        """The function was asked, and has not answered."""
+        """True while the function has been asked and has not answered."""
         self.stop: str | None = None
         self.spoken = False
-        """The function has answered once."""
+        """True once the function has answered."""
         self.asked = False
-        """The function was asked once."""
+        """True once the function has been asked."""
 
     def tick(self, now: float) -> None:
         """Do nothing: the rule does not depend on time."""
 
     def take(self, said: object) -> None:
-        """Take what the function has answered."""
+        """Record the function's answer."""
         self.pending = False
         self.spoken = True
-        self.stop = self.stop or reason_of(said)
+        self.stop = self.stop or check_reason(said)
 
     def put(self, about: Any) -> None:  # noqa: ANN401 - what the function takes
         """Ask the function."""
@@ -79,17 +79,17 @@ class Question:
         else:
             self.pending = True
             self.later(about)
-        # Last: where Ctrl-C comes before, it is asked again.
+        # Set last, so that after Ctrl-C in the function, it is asked again.
         self.asked = True
 
 
 class AnswerQuestion(Question):
-    """Asks about the answer once it has so many pieces of content, or is over.
+    """Asks about the answer after a number of pieces of content, or at its end.
 
     Args:
         ask: The function.
-        first: After how many pieces it is asked.
-        every: After how many more it is asked again; None for never.
+        first: Pieces of content before the first question.
+        every: Pieces of content between further questions; None to ask only once.
     """
 
     __slots__ = ("_count", "_due", "_every", "_first", "_new")
@@ -104,35 +104,35 @@ class AnswerQuestion(Question):
         self._count = 0
         self._due: float = self._first
         self._new = False
-        """Something has come since the function was asked."""
+        """True if content has come since the last question."""
 
     def feed(self, event: Event, message: Callable[[], Message], now: float) -> None:
-        """Ask where it is time to.
+        """Ask the function if it is due.
 
         Args:
-            event: What happened.
-            message: Tells the answer, with the event.
+            event: The event.
+            message: Returns the answer, including the event.
             now: A clock reading, in seconds.
         """
         if not has_content(event):
             return
         self._count += 1
         self._new = True
-        # While the last question is open, no other is put; the next piece finds it due.
+        # Only one question is open at a time; an overdue one is asked at the next piece.
         if self._count >= self._due and not self.pending:
             self._due = math.inf if self._every is None else self._count + self._every
             self._new = False
             self.put(message())
 
     def end(self, message: Callable[[], Message], choice: int | None) -> None:
-        """Ask about the whole answer, unless that was done."""
+        """Ask about the whole answer, unless the function has seen it already."""
         if not choice and not self.pending and (not self.asked or (self._new and self._every is not None)):
             self._new = False
             self.put(message())
 
 
 class FieldQuestion(Question):
-    """Asks about each value of the answer's JSON that a path leads to, as soon as it is finished.
+    """Asks about each value at a path of the answer's JSON, as soon as it is finished.
 
     Args:
         ask: The function.
@@ -151,22 +151,22 @@ class FieldQuestion(Question):
         self._waiting: list[Any] = []
 
     def feed(self, event: Event, message: Callable[[], Message], now: float) -> None:
-        """Ask about what an event finishes."""
+        """Ask about the values that an event finishes."""
         if isinstance(event, TextDelta) and not event.choice:
             self._waiting += self._values.feed(event.text)
-            self._go_on()
+            self._ask_next()
 
     def end(self, message: Callable[[], Message], choice: int | None) -> None:
-        """Ask about what was waiting for an answer about the one before."""
-        self._go_on()
+        """Ask about the values that waited for an earlier question to be answered."""
+        self._ask_next()
 
-    def _go_on(self) -> None:
+    def _ask_next(self) -> None:
         while self._waiting and not self.pending and self.stop is None:
             self.put(self._waiting.pop(0))
 
 
 class _Values(Search[Any]):
-    """The values that a path leads to, whatever they are."""
+    """The values that a path leads to, of any kind."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""A rule that stops an answer which takes more than it may."""
+"""A rule that stops an answer that exceeds a budget."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
 
 
 class Budget:
-    """Says when an answer has taken more than it may: tokens, characters, seconds, money.
+    """Stops an answer that exceeds a budget of tokens, characters, seconds or money.
 
-    A stage over events, which gives each of them back; `stop` is the reason once
-    a bound is passed. Tokens are those that the provider has counted, and from its
-    last count on an estimate: four bytes of text to a token, as `stop` then says.
-    Tokens that no text shows, such as hidden reasoning, are in no estimate.
+    A stage over events that returns each of them unchanged; `stop` is the reason once
+    a bound is exceeded. Tokens are the provider's count, plus an estimate for the text
+    since that count, four bytes to a token; `stop` says so if it used an estimate.
+    Tokens without visible text, such as hidden reasoning, are not in the estimate.
 
     Args:
         tokens: The most tokens of the answer.
         characters: The most characters of text, refusal, reasoning and arguments.
         seconds: The most seconds since the request.
-        price: Tells what token counts cost; `usage.source` is "estimated" where they are.
-        most: The most that `price` may come to.
+        price: Returns the cost of token counts; `usage.source` is "estimated" if they are.
+        most: The highest cost that `price` may return.
 
     Raises:
-        MisuseError: No bound is given, or one that bounds nothing.
+        MisuseError: No bound is given, or a bound that has no effect.
 
     Example:
         >>> from tokenstream.events import TextDelta
@@ -51,7 +51,7 @@ class Budget:
     """
 
     error: None = None
-    """What went wrong: nothing, whatever comes."""
+    """Always None: this stage cannot fail."""
 
     __slots__ = (
         "_bytes",
@@ -91,17 +91,17 @@ class Budget:
         self._price = price
         self._most = None if most is None else check_seconds("most", most, unit="money")
         self.started_at: float | None = None
-        """The clock at the request; the clock of the first event where nobody has told it."""
+        """The clock at the request, or at the first event if the request's time is unknown."""
         self.begin_again()
 
     def begin_again(self) -> None:
-        """Count another answer; the seconds go on."""
+        """Count anew for another answer; the seconds continue."""
         self.stop: str | None = None
         self._usage = GrowingUsage()
         self._counted = 0
-        """Tokens that the provider has counted."""
+        """The provider's last count of tokens."""
         self._bytes = self._length = 0
-        """Bytes since its last count, and characters in all."""
+        """Bytes since that count, and characters in total."""
 
     def fresh(self) -> Budget:
         """Return the same budget for another answer."""
@@ -115,15 +115,15 @@ class Budget:
 
     @property
     def deadline(self) -> float | None:
-        """The clock at which the time is over; None where nothing bounds it, or it has not begun."""
+        """The clock at which the seconds are used up; None without a bound, or before the first event."""
         begun, seconds = self.started_at, self._seconds
         return None if begun is None or seconds is None or self.stop is not None else begun + seconds
 
     def feed(self, event: Event, *, now: float = 0.0) -> list[Event]:
-        """Return the event; `stop` says whether it was one too many.
+        """Return the event, and set `stop` if it exceeds a bound.
 
         Args:
-            event: What happened.
+            event: The event.
             now: A clock reading, in seconds.
         """
         if self.started_at is None:
@@ -134,7 +134,7 @@ class Budget:
         return [event]
 
     def tick(self, now: float) -> list[Event]:
-        """Look whether the time is over; `stop` says so.
+        """Set `stop` if the seconds are used up.
 
         Args:
             now: A clock reading, in seconds.
@@ -145,7 +145,7 @@ class Budget:
         return []
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return nothing: nothing is held."""
+        """Return an empty list: this stage holds nothing back."""
         return []
 
     def check(self) -> None:
@@ -171,7 +171,7 @@ class Budget:
         elif most is not None and tokens > most:
             self._spend(f"{most:,} tokens", estimated=self._bytes > 0)
         elif self._price is not None and self._most is not None:
-            price: Any = self._price(self._now(tokens))
+            price: Any = self._price(self._build_usage(tokens))
             if price != price:  # noqa: PLR0124 - nan alone differs from itself, of whatever type it is
                 raise MisuseError("price= returned nan, which bounds nothing: return what the usage costs")
             if price > self._most:
@@ -185,8 +185,8 @@ class Budget:
     def _used(self) -> int:
         return self._counted + math.ceil(self._bytes / BYTES_PER_TOKEN)
 
-    def _now(self, tokens: int) -> Usage:
-        """Return the token counts, estimated where text has come since the provider's own."""
+    def _build_usage(self, tokens: int) -> Usage:
+        """Return the token counts, estimated if text has come since the provider's count."""
         usage = self._usage.build(final=False) or Usage()
         if not self._bytes:
             return usage

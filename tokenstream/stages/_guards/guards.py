@@ -1,4 +1,4 @@
-"""The rules of one stream, each on its own: the first that speaks stops the answer."""
+"""The rules of one stream. They work independently; the first with a reason stops the answer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class _Bound:
-    """Holds an answer to a budget.
+    """Applies a budget to an answer.
 
     Args:
         budget: The budget.
@@ -56,16 +56,16 @@ class _Bound:
         self.budget.feed(event, now=now)
 
     def end(self, message: Callable[[], Message], choice: int | None) -> None:
-        """Do nothing: what an answer has taken, it has taken."""
+        """Do nothing: the end of an answer uses up no budget."""
 
 
 class _Texts:
-    """Looks at the text of each choice.
+    """Applies a rule for texts to each choice of an answer.
 
     Args:
-        stage: Looks at a text; it is asked for a fresh one for each.
-        kinds: The events whose text is looked at.
-        apart: Whether the text of each part is one of its own.
+        stage: The rule; each text gets a fresh copy.
+        kinds: The classes of events whose text is checked.
+        apart: Whether each part is a separate text.
     """
 
     deadline: float | None = None
@@ -82,7 +82,7 @@ class _Texts:
     def begin_again(self) -> None:
         self.stop: str | None = None
         self._texts: dict[int, tuple[int, Match | Repetition]] = {}
-        """The text of each choice, and its part."""
+        """The current part of each choice, and the rule's copy for it."""
 
     def tick(self, now: float) -> None:
         """Do nothing: the rule does not depend on time."""
@@ -106,18 +106,18 @@ class _Texts:
 
 
 Rule: TypeAlias = _Bound | _Texts | AnswerQuestion | FieldQuestion
-"""Something that looks at an answer, and may stop it."""
+"""An object that watches an answer and may stop it."""
 
 
 def _is_pattern(rule: object) -> TypeGuard[re.Pattern[Any]]:
     return isinstance(rule, re.Pattern)
 
 
-def rule_of(rule: Any, first: int, every: int | None, field: At | None) -> Any:  # noqa: ANN401 - what a caller gives
-    """Return what looks at an answer as a caller has said.
+def make_rule(rule: Any, first: int, every: int | None, field: At | None) -> Any:  # noqa: ANN401 - any object
+    """Return the rule that a caller has described.
 
     Raises:
-        MisuseError: That is no rule.
+        MisuseError: The description is not a rule, or the arguments contradict each other.
     """
     check_whole("first_tokens", first)
     if every is not None:
@@ -145,11 +145,11 @@ def rule_of(rule: Any, first: int, every: int | None, field: At | None) -> Any: 
 
 
 class _Guard:
-    """A rule, and whether the answer is held back until it has spoken.
+    """A rule, and the option to hold the answer back until the rule has decided.
 
     Args:
         rule: The rule.
-        first: After how many pieces of content it has spoken, where it is none that is asked.
+        first: The pieces of content after which a rule counts as decided, if it does not ask a function.
         hold: Whether the answer is held back until then.
     """
 
@@ -176,7 +176,7 @@ class _Guard:
 
     @property
     def settled(self) -> bool:
-        """It has spoken, as far as anything is held for it."""
+        """True once the rule has decided, so that the answer need not be held back for it."""
         if self.rule.stop is not None:
             return True
         return self.rule.spoken if isinstance(self.rule, Question) else self._count >= self._first
@@ -185,11 +185,11 @@ class _Guard:
 class Guards:
     """The rules of a stream.
 
-    What is held back goes past the rules that hold it when it comes, and past the
-    others when it is given.
+    Held-back events are shown to the rules that hold them as they arrive, and to the
+    other rules as they are released.
 
     Args:
-        message: Tells the answer as far as it was given.
+        message: Returns the answer as far as it was released.
     """
 
     __slots__ = ("_ahead", "_guards", "_message", "_open", "_over", "_shadow")
@@ -198,37 +198,37 @@ class Guards:
         self._guards: list[_Guard] = []
         self._message = message
         self._shadow = Accumulator()
-        """The answer with what is held back."""
+        """The answer including the held-back events."""
         self._ahead: deque[Event] = deque()
-        """The events that were held back and are still to be given."""
+        """The events that were held back and are not yet released."""
         self._open: set[int] = set()
-        """The choices that have begun and not finished."""
+        """The choices that have begun but not finished."""
         self._over = False
-        """All of them have finished."""
+        """True once all choices have finished."""
 
     def add(self, rule: Any, first: int, *, hold: bool) -> None:  # noqa: ANN401 - a Rule
-        """Have another rule look at the answer."""
+        """Add a rule."""
         self._guards.append(_Guard(rule, first, hold=hold))
 
-    # -- what is given -----------------------------------------------------
+    # -- released events ---------------------------------------------------
 
     def feed(self, event: Event, now: float) -> None:
-        """Show an event that is given.
+        """Show a released event to the rules that have not seen it.
 
         Args:
-            event: The event; the message has it.
+            event: The event; the message includes it already.
             now: A clock reading, in seconds.
         """
         known = bool(self._ahead) and self._ahead[0] is event
         if known:
             self._ahead.popleft()
-        if self._follow(event):
+        if self._is_open_after(event):
             for guard in self._guards:
                 if not (known and guard.hold):
                     guard.feed(event, self._message, now)
 
     def finish(self, event: Finish) -> None:
-        """Show the finish of a choice, before the message has it."""
+        """Show the finish of a choice, before the message includes it."""
         known = bool(self._ahead) and self._ahead[0] is event
         if known:
             self._ahead.popleft()
@@ -239,39 +239,39 @@ class Guards:
                 guard.end(self._message, event.choice)
 
     def end(self) -> None:
-        """Say that the answer is over, with a finish or without."""
+        """Signal the end of the answer, with or without a finish."""
         for guard in self._guards:
             guard.end(self._message, None)
 
     def begin_again(self) -> None:
-        """Judge another answer, of which nothing is held back."""
+        """Prepare for another answer that is not held back."""
         ahead = bool(self._ahead)
         self._open, self._over = set(), False
         for guard in self._guards:
             if not (ahead and guard.hold):
                 guard.begin_again()
 
-    def _follow(self, event: Event) -> bool:
-        """Tell whether an event is of an answer that goes on."""
+    def _is_open_after(self, event: Event) -> bool:
+        """Note an event's choice as open if it has content; return True while any choice is open."""
         if has_content(event):
             self._open.add(event.choice)
             self._over = False
         return not self._over
 
-    # -- what is held back -------------------------------------------------
+    # -- held-back events --------------------------------------------------
 
     @property
     def hold(self) -> bool:
-        """The beginning of an answer is held back for some of them."""
+        """True if any rule holds back the beginning of an answer."""
         return any(guard.hold for guard in self._guards)
 
     @property
     def holding(self) -> bool:
-        """The answer is to be held back."""
+        """True while the answer is to be held back."""
         return any(guard.hold and not guard.settled for guard in self._guards)
 
     def hold_again(self) -> None:
-        """Judge another answer, which is held back from its beginning."""
+        """Prepare for another answer that is held back from its beginning."""
         self._shadow = Accumulator()
         self._ahead.clear()
         for guard in self._guards:
@@ -279,7 +279,7 @@ class Guards:
                 guard.begin_again()
 
     def feed_held(self, event: Event, now: float) -> None:
-        """Show an event that is held back.
+        """Show a held-back event to the rules that hold it.
 
         Args:
             event: The event.
@@ -294,7 +294,7 @@ class Guards:
                 guard.feed(event, self._held_message, now)
 
     def end_held(self, choice: int | None = None) -> None:
-        """Say that nothing more comes of what is held back, or of one choice of it."""
+        """Signal the end of the held-back answer, or of one of its choices."""
         for guard in self._guards:
             if guard.hold:
                 guard.end(self._held_message, choice)
@@ -302,31 +302,31 @@ class Guards:
     def _held_message(self) -> Message:
         return self._shadow.message
 
-    # -- what they say -----------------------------------------------------
+    # -- verdicts ----------------------------------------------------------
 
     @property
     def stop(self) -> str | None:
-        """The reason of the first rule that stops the answer; None while none does."""
+        """The reason of the first rule that stops the answer; None if there is none."""
         return next((guard.rule.stop for guard in self._guards if guard.rule.stop is not None), None)
 
     @property
     def pending(self) -> bool:
-        """One of them has been asked, and has not answered."""
+        """True while a rule waits for its function to answer."""
         return any(guard.rule.pending for guard in self._guards)
 
     @property
     def deadline(self) -> float | None:
-        """The clock at which the first of them stops the answer, whatever comes until then."""
+        """The clock at which the first rule stops the answer regardless of its content."""
         deadlines = [guard.rule.deadline for guard in self._guards]
         return min((each for each in deadlines if each is not None), default=None)
 
     def start(self, now: float) -> None:
-        """Tell when the request went out."""
+        """Set the time at which the request was sent."""
         for guard in self._guards:
             if isinstance(guard.rule, _Bound):
                 guard.rule.budget.started_at = now
 
     def tick(self, now: float) -> None:
-        """Say what the time is."""
+        """Let the rules that depend on time look at the clock."""
         for guard in self._guards:
             guard.rule.tick(now)

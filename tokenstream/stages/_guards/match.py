@@ -1,4 +1,4 @@
-"""A rule that stops a text in which a pattern is found."""
+"""A rule that stops a text that contains a match of a pattern."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from tokenstream.stages._matching.matching import width_of
 from tokenstream.stages._text.base import TextStage
 
 LONGEST_MATCH = 1_000
-"""The most characters of a match that is sure to be found across pieces."""
+"""The longest match, in characters, that is found even if it is split across pieces."""
 _NEXT = ("a", "0", " ", "\n", ".", "\na")
-"""What may come next, for all that a pattern can ask of it but by look-ahead."""
+"""Samples of next characters; between them they cover all that a pattern without look-ahead can test."""
 _ASKS_MORE = re.compile(r"\\[bBZ]|\$|\(\?")
-"""What stands in a look-ahead that looks at one more character than it takes."""
+"""Constructs with which a look-ahead reads one character more than its own width."""
 _ESCAPED = re.compile(r"\\[^bBZ]", re.DOTALL)
 
 
 def compiled(pattern: str | re.Pattern[Any]) -> re.Pattern[str]:
-    """Return the pattern of a guard.
+    """Compile and check the pattern of a guard.
 
     Raises:
         MisuseError: It is not a regular expression for text, or it matches the empty text.
@@ -38,11 +38,10 @@ def compiled(pattern: str | re.Pattern[Any]) -> re.Pattern[str]:
 
 
 class Match(TextStage):
-    r"""Says when a pattern is found in a text.
+    r"""Stops a text once it contains a match of a pattern.
 
-    It is found as soon as no next character could undo it: `\bcat\b` is not found in
-    the first half of "catalogue". It is found across pieces where it has up to 1,000
-    characters.
+    A match counts as soon as no next character could undo it: `\bcat\b` is not found in
+    the first half of "catalogue". A match of up to 1,000 characters is found across pieces.
 
     Args:
         pattern: The pattern.
@@ -60,14 +59,14 @@ class Match(TextStage):
     def __init__(self, pattern: re.Pattern[str]) -> None:
         self._pattern = pattern
         self._ahead = _looks_ahead(pattern)
-        """How many characters behind a match may undo it."""
+        """Number of characters after a match that may undo it."""
         self._refuses = "(?!" in pattern.pattern
-        """No few characters can tell what the next ones may undo."""
+        """True if samples of next characters cannot prove that a match stays one."""
         self._reach = min(width_of(pattern.pattern, pattern.flags), LONGEST_MATCH) + self._ahead
-        """How many characters a match may have, with those behind it that decide."""
+        """The longest match, in characters, with the characters after it that may undo it."""
         self._tail = ""
         self._whole = True
-        """The tail is the whole text."""
+        """True while the tail is the whole text."""
         self._stop: str | None = None
 
     @property
@@ -75,11 +74,11 @@ class Match(TextStage):
         return self._stop
 
     def fresh(self) -> Match:
-        """Return the same rule for another text."""
+        """Return a copy of the rule for another text."""
         return Match(self._pattern)
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
-        """Return the piece; `stop` says whether the pattern is found.
+        """Return the piece, and set `stop` if the pattern is found.
 
         Args:
             item: The next piece of the text.
@@ -94,14 +93,14 @@ class Match(TextStage):
         return [item]
 
     def end(self, *, now: float = 0.0) -> list[str]:
-        """Look whether the text ends with a match; `stop` says so."""
+        """Set `stop` if the text ends with a match."""
         if self._stop is None:
             self._look(len(self._tail), at_end=True)
         return []
 
     def _look(self, before: int, *, at_end: bool) -> None:
         tail, search = self._tail, self._pattern.search
-        # What was cut away stands before the tail: nothing may match there as at the start of a text.
+        # A shortened tail is not the start of the text, so `^` and the like must not match at its index 0.
         found = search(tail, max(0 if self._whole else 1, before - self._reach))
         if found is None:
             return
@@ -114,7 +113,7 @@ class Match(TextStage):
 
 
 def _looks_ahead(pattern: re.Pattern[str]) -> int:
-    """Return how many characters behind a match may undo it."""
+    """Return the number of characters after a match that may undo it."""
     source = pattern.pattern
     try:
         ahead = watch_end("a guard", pattern).ahead
@@ -123,7 +122,7 @@ def _looks_ahead(pattern: re.Pattern[str]) -> int:
     widths = [
         width_of(body, 0) + (_ASKS_MORE.search(_ESCAPED.sub("", body)) is not None) for body in ahead if body
     ]
-    # `$` stands before a last newline, too.
+    # `$` also matches before a final newline.
     ends = "$" in _ESCAPED.sub("", source)
     return min(max([1, *([2] if ends else []), *widths]), LONGEST_MATCH)
 

@@ -1,4 +1,4 @@
-"""A rule that stops a text which repeats itself and does not come on."""
+"""A rule that stops a text that repeats itself endlessly."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from tokenstream.limits import check_whole
 from tokenstream.stages._text.base import TextStage
 
 _STEP = 16
-"""A text is looked at so often, in characters: at the same places, however it is cut."""
+"""Characters between two checks; they fall on the same offsets however the text is cut."""
 _LEAST = 200
-"""Characters that repetition covers at least; a short list and laughter may repeat a few words."""
+"""Least characters of a repetition; a short list or laughter may repeat a few words."""
 _LEAST_OF_ONE = 1_000
-"""The same for one word and for none: rules, tables, numbers, blanks, zeros in base64, a list of nulls."""
+"""The same if at most one word repeats: rules, tables, numbers, blanks, base64 zeros, lists of nulls."""
 _WORD = re.compile(r"[^\W\d_]+")
 
 
 class Repetition(TextStage):
-    r"""Says when a text repeats the same words, over and over.
+    r"""Stops a text that repeats the same words over and over.
 
-    A stage over pieces of text, which gives each of them back; `stop` is the reason
-    once the same characters came `times` times in a row, and cover 200 characters or
-    more. What has fewer than two different words must cover 1,000: rules, tables,
-    numbers and lists of nulls have it for a purpose.
+    A stage over pieces of text that returns each of them unchanged; `stop` is the reason
+    once the same characters came `times` times in a row and cover at least 200 characters.
+    A repetition with fewer than two different words must cover 1,000, because rules,
+    tables, numbers and lists of nulls repeat on purpose.
 
     Args:
-        times: How often in a row.
-        longest: The most characters of what is repeated.
+        times: Least number of occurrences in a row.
+        longest: The longest repeated unit, in characters.
 
     Raises:
         MisuseError: `times` is below 2, or `longest` below 1.
@@ -46,13 +46,13 @@ class Repetition(TextStage):
         self._times = check_whole("times", times, least=2)
         self._longest = check_whole("longest", longest)
         self._left = ""
-        """What has come since the text was looked at."""
+        """The text since the last check."""
         self._tail = ""
         """The last characters before that."""
         self._period = 0
-        """How long what repeats at the end of the tail is; 0 where nothing does."""
+        """Length of the unit that repeats at the end of the tail; 0 if none does."""
         self._run = 0
-        """How many characters at the end equal those one period before."""
+        """Number of characters at the end that equal those one period before."""
         self._stop: str | None = None
 
     @property
@@ -60,11 +60,11 @@ class Repetition(TextStage):
         return self._stop
 
     def fresh(self) -> Repetition:
-        """Return the same rule for another text."""
+        """Return a copy of the rule for another text."""
         return Repetition(self._times, longest=self._longest)
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
-        """Return the piece; `stop` says whether the text repeats itself.
+        """Return the piece, and set `stop` if the text repeats itself.
 
         Args:
             item: The next piece of the text.
@@ -72,26 +72,26 @@ class Repetition(TextStage):
         """
         self._left += item
         if len(self._left) >= _STEP and self._stop is None:
-            self._look_on()
+            self._check_new_text()
         return [item]
 
     # -- within ------------------------------------------------------------
 
-    def _look_on(self) -> None:
-        """Look at the text at each of its places that has come."""
+    def _check_new_text(self) -> None:
+        """Check the text at each multiple of the step that has come."""
         text, whole = self._left, len(self._left) // _STEP * _STEP
-        # The tail is cut seldom, so that a step does not copy it.
+        # The tail is cut rarely, so that a step does not copy it.
         kept = self._longest + 2 * _STEP
         for start in range(0, whole, _STEP):
             self._tail += text[start : start + _STEP]
             if len(self._tail) > 2 * kept:
                 self._tail = self._tail[-kept:]
-            self._look()
+            self._check_tail()
             if self._stop is not None:
                 return
         self._left = text[whole:]
 
-    def _look(self) -> None:
+    def _check_tail(self) -> None:
         tail, period = self._tail, self._period
         size = len(tail)
         last = tail[-_STEP:]
@@ -100,7 +100,7 @@ class Repetition(TextStage):
         else:
             found = tail.rfind(last, max(0, size - self._longest - _STEP), size - 1)
             period = self._period = 0 if found < 0 else size - _STEP - found
-            self._run = _matching(tail, period) if period else 0
+            self._run = _count_matching(tail, period) if period else 0
         if period:
             covered = self._run + period
             enough = covered >= _LEAST and covered >= self._times * period
@@ -109,14 +109,14 @@ class Repetition(TextStage):
 
 
 def _has_words(unit: str) -> bool:
-    """Tell whether what repeats has two different words, wherever it begins within them."""
+    """Return True if a repeated unit has two different words, even if it begins in the middle of one."""
     twice = unit + unit
     whole = (found for found in _WORD.finditer(twice) if found.start() > 0 and found.end() < len(twice))
     return len({found[0] for found in whole}) > 1
 
 
-def _matching(text: str, period: int) -> int:
-    """Return how many characters at the end of a text equal those one period before."""
+def _count_matching(text: str, period: int) -> int:
+    """Return the number of characters at the end of a text that equal those one period before."""
     size = len(text)
     least, most = 0, size - period
     while least < most:

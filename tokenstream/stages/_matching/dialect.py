@@ -1,4 +1,4 @@
-"""Rewrites a regular expression of `re` so that `regex` finds in it what `re` does."""
+"""Rewrites a regular expression of `re` so that the package `regex` matches the same text with it."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _ESCAPES = {
     r"\B": _WITHIN,
 }
 _IN_SET = {r"\w": _WORD, r"\s": _SPACE, r"\W": r"\W\p{M}\p{S}\p{Pc}"}
-"""The last one matches a little more than it does for `re`: too much is held back then, never too little."""
+"""The last entry matches slightly more than in `re`: too much is then held back, never too little."""
 _COUNT = re.compile(r"\{(?:\d+(?:,\d*)?|,\d*)\}")
 _NAMED = re.compile(r"\\N\{[^}]*\}")
 _SET_ITEM = re.compile(r"\\N\{[^}]*\}|\\.|.", re.DOTALL)
 
 
 def as_regex(source: str, flags: int) -> str:
-    r"""Return a pattern of `re` as `regex` is to read it.
+    r"""Translate a pattern of `re` into one with the same matches in `regex`.
 
-    For `regex` a superscript is no part of a word, and a combining mark is; the separators
-    `\x1c` to `\x1f` are no white space; `a{e}` and `[[:alpha:]]` have a meaning of their own.
+    In `regex`, a superscript is not part of a word, but a combining mark is; the separators
+    `\x1c` to `\x1f` are not white space; `a{e}` and `[[:alpha:]]` have a special meaning.
 
     Args:
         source: The pattern.
@@ -48,7 +48,7 @@ def as_regex(source: str, flags: int) -> str:
             end = at + 2 if named is None else named.end()
             out.append(escapes.get(source[at:end], source[at:end]))
         elif sign == "[":
-            found, end = _set(source, at, in_set)
+            found, end = _translate_set(source, at, in_set)
             out.append(found)
         elif sign == "{":
             count = _COUNT.match(source, at)
@@ -64,8 +64,8 @@ def as_regex(source: str, flags: int) -> str:
     return "".join(out)
 
 
-def _set(source: str, at: int, in_set: dict[str, str]) -> tuple[str, int]:
-    """Return a set, and where it ends."""
+def _translate_set(source: str, at: int, in_set: dict[str, str]) -> tuple[str, int]:
+    """Return the translated character set at `at`, and the position after it."""
     negated = source.startswith("[^", at)
     at += 1 + negated
     items: list[str] = []
@@ -74,7 +74,7 @@ def _set(source: str, at: int, in_set: dict[str, str]) -> tuple[str, int]:
         item = source[at] if found is None else found[0]
         items.append(rf"\{item}" if item in "[]" else item)
         at += len(item)
-    # Neither `\W` nor any of the others: a character of a word that is none of the others.
+    # `[^\Wx]` means a word character other than x: written as a positive set with a look-behind.
     for inverse, of in ((r"\W", r"\w"), (r"\S", r"\s")):
         if negated and inverse in items and in_set:
             others = "".join(in_set.get(item, item) for item in items if item != inverse)

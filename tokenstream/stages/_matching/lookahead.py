@@ -1,4 +1,4 @@
-"""Rewrites a regular expression so that it reads a character wherever it asks what comes next."""
+"""Rewrites a regular expression so that it demands a further character wherever it tests the next one."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from typing import Any, NamedTuple
 from tokenstream.errors import MisuseError
 
 _NEXT = r"(?=(?s:.))"
-"""Asks for a character, which makes the end of what has come show."""
+"""Demands a character, so that a partial match reports reaching the end of the text."""
 _LINE_END = r"(?=\n?(?s:.))"
-"""Asks for two where the first ends a line: `$` stands before a last newline, too."""
-_BORDERS = frozenset("bBmMZz")
+"""Demands two if the first ends a line: `$` also matches before a final newline."""
+_BOUNDARIES = frozenset("bBmMZz")
 """Escapes that depend on the next character."""
 _CLUSTERS = frozenset("XR")
-"""Escapes of regex whose end depends on it."""
+"""Escapes of regex whose end depends on the next character."""
 _REFUSED = frozenset("GK")
-"""Escapes of regex that depend on where a search began, or move the start of a match."""
+"""Escapes of regex that depend on the start of the search, or move the start of a match."""
 _REPEATS = frozenset("*+?{")
 _REPEAT_ENDS = frozenset("*+?}")
 _VERSION1 = 0x100
 """regex's flag for sets within sets."""
 
 
-class Watched(NamedTuple):
-    """A pattern that shows where its text ends too early.
+class WatchedPattern(NamedTuple):
+    r"""A pattern rewritten so that it notices when the text ends too early to decide.
 
     Args:
-        pattern: The pattern.
-        ahead: What it looks for behind a place, "" for a single character.
-        behind: What it looks for before one.
-        sure: A match that reaches the end of what has come stays one, whatever comes.
+        pattern: The rewritten pattern.
+        ahead: The bodies of its look-aheads; "" for a test of one character, such as `\b`.
+        behind: The bodies of its look-behinds.
+        sure: True if a match that reaches the end of the text so far stays one, whatever follows.
     """
 
     pattern: str
@@ -39,17 +39,17 @@ class Watched(NamedTuple):
     sure: bool
 
 
-def watch_end(stage: str, compiled: Any) -> Watched:  # noqa: ANN401 - of re or regex
-    r"""Return a pattern with the same matches, which runs into the end of the text where that counts.
+def watch_end(stage: str, compiled: Any) -> WatchedPattern:  # noqa: ANN401 - of re or regex
+    r"""Return a pattern with the same matches, but one that needs more text to decide at the end of the text.
 
-    `\b` and `$` are true or false at the end of what has come, though the next character may say
-    otherwise; so is a negative look-ahead.
+    At the end of the text so far, `\b`, `$` and a negative look-ahead give an answer that
+    the next character may reverse. The rewritten pattern demands that character.
 
-    A group that is repeated asks for a character as well: regex (2026.11) remembers that one could not
-    come again at the end of the text, and does not look there when it looks for partial matches.
+    A repeated group demands a character as well: once regex (2026.11) has recorded that a group
+    cannot repeat at the end of the text, its search for partial matches skips that place.
 
     Args:
-        stage: Who asks, for what is said of a pattern that cannot be used.
+        stage: Name of the calling stage, for error messages.
         compiled: The pattern.
 
     Raises:
@@ -59,30 +59,31 @@ def watch_end(stage: str, compiled: Any) -> Watched:  # noqa: ANN401 - of re or 
         >>> print(watch_end("Redact", re.compile(r"ab\b")).pattern)
         ab(?=(?s:.))\b
     """
-    reader = _Reader(stage, compiled.pattern, compiled.flags)
-    watched = reader.read(0, bare=False)[0]
-    return Watched(watched, reader.ahead, reader.behind, reader.sure and not reader.ahead)
+    rewriter = _Rewriter(stage, compiled.pattern, compiled.flags)
+    rewritten = rewriter.rewrite(0, bare=False)[0]
+    sure = rewriter.sure and not rewriter.ahead
+    return WatchedPattern(rewritten, rewriter.ahead, rewriter.behind, sure)
 
 
-class _Reader:
+class _Rewriter:
     def __init__(self, stage: str, source: str, flags: int) -> None:
         self._stage = stage
         self._source = source
         self._verbose = bool(flags & re.VERBOSE)
-        # Where `$` stands before every newline, that is one more.
+        # With MULTILINE, `$` matches before every newline, so one character decides.
         self._line_end = _NEXT if flags & re.MULTILINE else _LINE_END
         self._nests = bool(flags & _VERSION1)
         self.ahead: list[str] = []
         self.behind: list[str] = []
         self.sure = True
-        """A match stays one, whatever comes, as far as it does not look ahead."""
+        """True if a match stays one, whatever follows; look-aheads are not considered."""
 
-    def read(self, at: int, *, bare: bool) -> tuple[str, int]:
-        """Return a pattern, or the rest of a group, rewritten, and where it ends.
+    def rewrite(self, at: int, *, bare: bool) -> tuple[str, int]:
+        """Return the rewritten pattern, or the rest of a group, and the position of its end.
 
         Args:
-            at: Where it begins.
-            bare: Whether its groups are to have no numbers and names.
+            at: Its start.
+            bare: Whether to remove the numbers and names of its groups.
         """
         source, out = self._source, list[str]()
         while at < len(source) and source[at] != ")":
@@ -103,7 +104,7 @@ class _Reader:
                 self.ahead.append("")
                 out.append(self._line_end + sign)
             else:
-                # What is possessive may take more, and leave nothing for the rest.
+                # A possessive repeat may take more of a longer text, and leave nothing for the rest.
                 self.sure = self.sure and not (sign == "+" and source[at - 1 : at] in _REPEAT_ENDS)
                 out.append(sign)
             at = end
@@ -112,7 +113,7 @@ class _Reader:
     def _escape(self, escape: str) -> str:
         if escape[1] in _REFUSED:
             raise MisuseError(f"{self._stage} takes no pattern with {escape}, which no stream can know")
-        if escape[1] in _BORDERS:
+        if escape[1] in _BOUNDARIES:
             self.ahead.append("")
             return _NEXT + escape
         if escape[1] in _CLUSTERS:
@@ -146,12 +147,12 @@ class _Reader:
         if source.startswith(("(?<=", "(?<!"), at):
             return self._behind(at)
         if source.startswith(("(?=", "(?!"), at):
-            body, end = self.read(at + 3, bare=bare)
+            body, end = self.rewrite(at + 3, bare=bare)
             raw = source[at + 3 : end]
             self.ahead.append(raw)
             if source[at + 2] == "=":
                 return f"(?={body})", end + 1
-            watching = self.read(at + 3, bare=True)[0]
+            watching = self.rewrite(at + 3, bare=True)[0]
             return f"(?:(?=(?:{watching})(?!))|)(?!{raw})", end + 1
         if source.startswith("(?>", at):
             self.sure = False
@@ -160,14 +161,14 @@ class _Reader:
         opening = source[at:start]
         if bare and (opening == "(" or (opening.endswith(">") and opening[2] in "P<")):
             opening = "(?:"
-        body, end = self.read(start, bare=bare)
+        body, end = self.rewrite(start, bare=bare)
         group = f"{opening}{body})"
         return f"(?:{_NEXT}{group})" if source[end + 1 : end + 2] in _REPEATS else group, end + 1
 
     def _behind(self, at: int) -> tuple[str, int]:
-        """Return a look-behind as it is; it may look at the character that comes next."""
+        """Return a look-behind unchanged, with a demand for the next character if it tests that."""
         ahead, self.ahead = self.ahead, []
-        end = self.read(at + 4, bare=True)[1]
+        end = self.rewrite(at + 4, bare=True)[1]
         if any(self.ahead):
             raise MisuseError(f"{self._stage} takes no look-ahead within a look-behind")
         watching = self._line_end if self.ahead else ""
@@ -177,4 +178,4 @@ class _Reader:
 
 
 _HEAD = re.compile(r"\(\?(?:P?<\w+>|[aiLmsuxbefprwV01-]*:|[>|]|\(\w+\)|P[=>&]\w+|&\w+|\w+(?=\)))?")
-"""The start of a group that is more than a bracket."""
+"""The start of a group with more syntax than its bracket."""

@@ -1,4 +1,4 @@
-"""Matches in a text that still comes: which are sure, and from where on more of the text may change them."""
+"""Matches in a text that is still arriving: the certain ones, and the place where more text may matter."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from tokenstream.limits import check_whole
 from tokenstream.stages._matching.dialect import as_regex
 from tokenstream.stages._matching.lookahead import watch_end
 
-# Plain characters, and signs behind a backslash.
+# Plain characters, and punctuation after a backslash.
 _LITERAL = re.compile(r"(?:[^.^$*+?{}\[\]\\|()]|\\[^0-9A-Za-z])++", re.DOTALL)
 _UNBOUNDED = 2**31
-"""A width from which on a pattern counts as unbounded: no match is as long."""
+"""A pattern of at least this width counts as unbounded: no real match is as long."""
 _SHARED_FLAGS = int(re.IGNORECASE | re.MULTILINE | re.DOTALL | re.VERBOSE)
-"""Flags that are the same numbers in `re` and in `regex`."""
+"""Flags with the same values in `re` and in `regex`."""
 _FULL_CASE = 0x4000
-"""regex's FULLCASE, with which one character may match two."""
+"""regex's FULLCASE, with which one character may match two characters."""
 _OTHERWISE = re.compile(r"\[[^\]]*(?:\[|--|&&|\|\||~~)|\{(?![\d,])")
-"""Sets within sets, and matches with errors in them: what `re` and `regex` read in two ways."""
+"""Nested sets and fuzzy matches: syntax that `re` and `regex` read differently."""
 _INSTALL = "pip install 'llm-tokenstream[shape]'"
 
 
 class Matcher:
-    """Finds the matches of a pattern in a text of which more may come.
+    """Finds the matches of a pattern in a text that is still arriving.
 
     Args:
-        stage: Who asks, for what is said of a pattern that cannot be used.
+        stage: Name of the calling stage, for error messages.
         pattern: A regular expression, compiled by `re` or `regex`, or as `re` writes it.
-        max_length: The most characters that may be held back; None where the pattern itself bounds them.
+        max_length: The most characters that may be held back; None if the pattern itself bounds its matches.
     """
 
     __slots__ = ("_literal", "_never", "compiled", "context", "limit", "sure")
@@ -38,14 +38,14 @@ class Matcher:
     def __init__(self, stage: str, pattern: Any, max_length: int | None) -> None:  # noqa: ANN401 - two modules'
         compiled = self.compiled = _compiled(stage, pattern)
         self.limit = None if max_length is None else check_whole("max_length", max_length)
-        """The most characters that are held back; None where the pattern bounds them."""
+        """The most characters that are held back; None if the pattern itself bounds its matches."""
         self._literal = _literal_of(compiled)
         self._never: Any = None
-        """Finds where the text ends before the pattern does; it never finds a whole match."""
+        """A variant of the pattern that finds only partial matches at the end of the text."""
         self.context = 1
-        """How many characters before a match count for it."""
+        """Number of characters before a match that the pattern may test."""
         self.sure = True
-        """A match that reaches the end of what has come stays one, whatever comes."""
+        """True if a match that reaches the end of the text so far stays one, whatever follows."""
         if self._literal:
             return
         watched, ahead, behind, self.sure = watch_end(stage, compiled)
@@ -61,22 +61,22 @@ class Matcher:
             )
 
     def find(self, text: str, at: int) -> Any:  # noqa: ANN401 - a match of either module
-        """Return the first match in what has come from a place on; None where there is none."""
+        """Return the first match at or after `at`; None if there is none."""
         return self.compiled.search(text, at)
 
-    def opens(self, text: str, at: int, *, held: bool = False) -> int:
-        """Return the first place, from one on, at which a match may begin or change with what still comes.
+    def find_open(self, text: str, at: int, *, held: bool = False) -> int:
+        """Return the first place at or after `at` where a match may still begin or change.
 
-        It is the end of the text where there is none.
+        If there is none, that is the end of the text.
 
         Args:
-            text: What has come.
+            text: The text so far.
             at: The place.
-            held: Whether that place itself is likely to be the one: it was before.
+            held: True if the last call returned this place, so that it is likely to be the result again.
         """
         if self._never is not None:
-            # One place costs as much as its match is long; a search, as much at each of them.
-            if held and self.goes_on(text, at):
+            # Testing one place costs its match's length; a search costs that much at every place.
+            if held and self.may_change(text, at):
                 return at
             found = self._never.search(text, at, partial=True)
             return len(text) if found is None else int(found.start())
@@ -86,23 +86,23 @@ class Matcher:
             place = text.find(literal[0], place + 1)
         return place if place >= 0 else len(text)
 
-    def goes_on(self, text: str, at: int) -> bool:
-        """Tell whether a match of a pattern, which begins at a place, may change with what still comes."""
+    def may_change(self, text: str, at: int) -> bool:
+        """Return True if a match that begins at `at` may still change. Not for plain text."""
         return at < len(text) and self._never.match(text, at, partial=True) is not None
 
-    def begun(self, text: str, at: int, *, whole: bool = False) -> Any:  # noqa: ANN401 - a match of either module
-        """Return the match that begins at a place, in the characters that may be held back from there.
+    def match_at(self, text: str, at: int, *, whole: bool = False) -> Any:  # noqa: ANN401 - either module's
+        """Return the match that begins at `at`, in no more characters than may be held back.
 
         Args:
-            text: What has come.
+            text: The text so far.
             at: The place.
-            whole: Whether to look at all that has come.
+            whole: Whether to search all of the text instead.
         """
         end = len(text) if whole or self.limit is None else at + self.limit
         return self.compiled.match(text, at, end)
 
-    def slices(self, text: str) -> list[str]:
-        """Cut new text, so that giving up a match costs no more than what may be held back."""
+    def split(self, text: str) -> list[str]:
+        """Cut new text into slices, so that giving up a match never costs more than the bound."""
         if self.limit is None or len(text) <= (size := max(self.limit, 256)):
             return [text]
         return [text[at : at + size] for at in range(0, len(text), size)]
@@ -127,7 +127,7 @@ def _compiled(stage: str, pattern: Any) -> Any:  # noqa: ANN401 - two modules'
 
 
 def _literal_of(compiled: Any) -> str:  # noqa: ANN401 - two modules'
-    """Return the text that a pattern is, where it is one; "" for any other."""
+    """Return the text that a pattern stands for if it is plain text; otherwise ""."""
     source = compiled.pattern
     if compiled.flags & (re.IGNORECASE | re.VERBOSE) or _LITERAL.fullmatch(source) is None:
         return ""
@@ -135,7 +135,7 @@ def _literal_of(compiled: Any) -> str:  # noqa: ANN401 - two modules'
 
 
 def _never(stage: str, compiled: Any, watched: str) -> Any:  # noqa: ANN401 - regex's own
-    """Return a pattern that fails behind every match, so that only the end of the text can stop it."""
+    """Return a variant of a pattern that fails after every match, so that only partial matches are found."""
     try:
         regex: Any = import_module("regex")
     except ImportError as error:
@@ -150,7 +150,7 @@ def _never(stage: str, compiled: Any, watched: str) -> Any:  # noqa: ANN401 - re
     if flags & regex.REVERSE:
         raise MisuseError(f"{stage} takes no pattern that searches backwards")
     try:
-        # A comment may stand at the end.
+        # The newline ends a comment at the end of the pattern.
         return regex.compile(f"(?:{watched}\n)(?!)" if flags & re.VERBOSE else f"(?:{watched})(?!)", flags)
     except regex.error as error:
         raise MisuseError(
@@ -159,12 +159,12 @@ def _never(stage: str, compiled: Any, watched: str) -> Any:  # noqa: ANN401 - re
 
 
 def width_of(source: str, flags: int, *, least: bool = False) -> int:
-    """Return the most characters, or the fewest, that a match takes.
+    """Return the most characters, or the fewest, that a match may have.
 
-    What only `regex` can read has any width.
+    A pattern that only `regex` can read counts as unbounded.
     """
-    # The only code that knows widths as `re` does is re's own, and it has no public name; the module
-    # stands where it is since Python 3.11, and the tests run on every version.
+    # Only re's own parser computes the widths, and it has no public name; the module
+    # has had this path since Python 3.11, and the tests run on every version.
     parser: Any = import_module("re._parser")
     if flags & _FULL_CASE or _OTHERWISE.search(source) is not None:
         return 1 if least else _UNBOUNDED
@@ -182,5 +182,5 @@ def _width_behind(stage: str, source: str) -> int:
         raise MisuseError(
             f"{stage} takes no pattern whose look-behind has no bound: all of the text would have to be kept"
         )
-    # A border of a word there looks at one more.
+    # A `\b` in it tests one more character.
     return width + 1

@@ -1,4 +1,4 @@
-"""The whole text so far in the place of each piece."""
+"""The whole text so far, in place of each piece."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from tokenstream.stages._text.base import TextStage
 
 
 class Accumulate(TextStage):
-    """A stage that gives the text so far, each time it has grown.
+    """A stage that returns the whole text so far each time it has grown.
 
-    Each item costs what the text is long, so a `Throttle` belongs before it.
+    Each item costs time in proportion to the text, so put a `Throttle` before it.
 
     Example:
         >>> so_far = Accumulate()

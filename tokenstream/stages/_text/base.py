@@ -1,4 +1,4 @@
-"""A stage that takes pieces of a text and gives pieces of a text: what all of them share."""
+"""Base classes of the stages that take pieces of a text and return pieces of a text."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ class SoundStage:
     __slots__ = ()
 
     error: None = None
-    """What went wrong: nothing, whatever came."""
+    """Always None: this stage cannot fail."""
 
     @property
     def stop(self) -> str | None:
-        """The reason why no more is needed; None while there is none."""
+        """The reason why no more text is needed; None while it is."""
         return None
 
     def check(self) -> None:
@@ -21,7 +21,7 @@ class SoundStage:
 
 
 class TextStage(SoundStage):
-    """A stage from text to text; a class of it has `feed`, and `end` where it holds something."""
+    """A stage from text to text. Subclasses define `feed`, and `end` if they hold text back."""
 
     __slots__ = ()
 
@@ -35,7 +35,7 @@ class TextStage(SoundStage):
         raise NotImplementedError
 
     def end(self, *, now: float = 0.0) -> list[str]:
-        """Return what was held back, at the end of the text.
+        """Return the text that was held back, at the end of the text.
 
         Args:
             now: A clock reading, in seconds.

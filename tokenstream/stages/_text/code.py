@@ -1,4 +1,4 @@
-"""Where in a markdown text code stands, as far as marks tell while it still comes."""
+"""Detects code in markdown text that is still arriving, judged by its marks alone."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import re
 
 _MARKS = re.compile(r"`+|~+|\n")
 _FENCE = 3
-"""Marks that make a fence; as many within a line are closed like one, though blank lines stand between."""
+"""Least marks of a fence; inline code with as many also continues across blank lines, as a fence does."""
 
 
 class CodeMarks:
-    r"""Tells whether a text is in code: between backticks, or between fences.
+    r"""Tracks whether a text is in code: between backticks, or between fences.
 
-    A run of backticks is closed by one of the same length, and one or two of them also by
-    a blank line, since a stray one must not last for ever. A fence, at least three
-    backticks or tildes at the start of a line, is closed by one that is as long.
+    A run of backticks is closed by one of the same length. A blank line, too, closes
+    one or two of them, since a stray backtick must not turn the rest into code. A fence,
+    at least three backticks or tildes at the start of a line, is closed by one at least as long.
 
     Example:
         >>> marks = CodeMarks()
@@ -36,25 +36,25 @@ class CodeMarks:
 
     def __init__(self) -> None:
         self._blank = True
-        """The line has nothing but white space."""
+        """True while the line has nothing but white space."""
         self._sign = ""
-        """The sign of the code that is open; "" where none is."""
+        """The sign that opened the code, a backtick or a tilde; "" outside of code."""
         self._length = 0
-        """How many of them opened it."""
+        """Number of marks that opened it."""
         self._fenced = False
-        """They are a fence."""
+        """True if these marks are a fence."""
         self._closing = False
-        """It is closed with the line, if nothing follows but white space."""
+        """True if the fence closes at the end of this line, unless it has more than white space."""
         self._info = False
-        """The line of the fence goes on: with more backticks, it is none."""
+        """True on the line of an opening fence; further backticks on it mean that it is not a fence."""
         self._run = 0
-        """How many marks came last: the next character may be another one."""
+        """Number of marks at the end of the text so far; the next character may add one."""
         self._run_sign = ""
         self._run_blank = False
-        """These stand at the start of a line."""
+        """True if these marks are at the start of a line."""
 
     def feed(self, text: str) -> None:
-        """Go on behind a piece of the text."""
+        """Take the next piece of the text."""
         at = 0
         if self._sign or self._run or "`" in text or "~" in text:
             for found in _MARKS.finditer(text):
@@ -70,7 +70,7 @@ class CodeMarks:
         self._pass(text[at:])
 
     def is_code(self) -> bool:
-        """Tell whether the next character, which is no backtick or tilde, stands in code."""
+        """Return True if the next character is in code; it must not be a backtick or a tilde."""
         self._settle()
         return bool(self._sign)
 
@@ -94,7 +94,7 @@ class CodeMarks:
         self._run += len(marks)
 
     def _settle(self) -> None:
-        """Take the marks that came last, whose number is known with what follows them."""
+        """Interpret the marks at the end: another character follows them, so their number is known."""
         length, sign, blank = self._run, self._run_sign, self._run_blank
         if not length:
             return

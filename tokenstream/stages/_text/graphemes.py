@@ -1,4 +1,4 @@
-"""The letters of a text, none of them cut."""
+"""A text in whole letters."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from tokenstream.stages._text.letters import graphemes_pattern
 
 
 class Graphemes(TextStage):
-    r"""A stage that never gives half a letter: no split emoji, flag, syllable or combining mark.
+    r"""A stage that never returns half a letter: no split emoji, flag, syllable or combining mark.
 
-    A piece is whatever has come, in whole letters (grapheme clusters of UAX #29);
-    the last letter waits for what comes next, since that may still be of it. The
-    pieces joined are the text. It needs the package `regex`, which the extra
-    `shape` installs.
+    A piece is all that has come, in whole letters (grapheme clusters of UAX #29), but
+    for the last letter, which the next piece may still change. The pieces joined are
+    the text. This stage needs the package `regex`, which the extra `shape` installs.
 
     Args:
         longest: The longest letter to wait for, in characters; a longer one, which no
@@ -38,12 +37,12 @@ class Graphemes(TextStage):
         pattern = graphemes_pattern()
         if pattern is None:
             raise MisuseError(
-                "borders of letters take the package regex: install it with "
+                "boundaries between letters need the package regex: install it with "
                 'pip install "llm-tokenstream[shape]"'
             )
         self._match = pattern.match
         self._held = ""
-        """The letter that came last."""
+        """The last letter so far."""
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
         """Return all whole letters.
@@ -56,17 +55,17 @@ class Graphemes(TextStage):
         if not text:
             return []
         if text[-1] == "\n":
-            # Nothing is added to a line's end.
-            border = len(text)
+            # No later character can become part of a line ending.
+            boundary = len(text)
         elif text.isascii():
-            border = len(text) - 1
+            boundary = len(text) - 1
         else:
             match = self._match(text)
-            border = match.end() if match is not None else 0
-        if len(text) - border > self._longest:
-            border = len(text)
-        self._held = text[border:]
-        return [text[:border]] if border else []
+            boundary = match.end() if match is not None else 0
+        if len(text) - boundary > self._longest:
+            boundary = len(text)
+        self._held = text[boundary:]
+        return [text[:boundary]] if boundary else []
 
     def end(self, *, now: float = 0.0) -> list[str]:
         """Return the last letter.

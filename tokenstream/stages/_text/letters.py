@@ -1,4 +1,4 @@
-"""Borders of letters and words, as UAX #29 has them, for stages that cut a text into pieces."""
+"""Boundaries of letters and words, as in UAX #29, for stages that cut a text into pieces."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import regex
 
-# Scripts that are written without blanks. Their letters are those between any two of which UAX #29
-# finds a border: Thai and Lao; Myanmar, Khmer, Tai Le, Tai Lue, Tai Tham and Tai Viet; kana and Han.
+# Scripts that are written without blanks: the letters that have a boundary of UAX #29
+# between any two of them: Thai and Lao; Myanmar, Khmer, Tai Le, Tai Lue, Tai Tham and Tai Viet; kana and Han.
 _LETTERS = (
     "\u0e01-\u0e30\u0e32\u0e40-\u0e46\u0e81-\u0eb0\u0eb2\u0ebd-\u0ec6\u0edc-\u0edf"
     "\u1000-\u102a\u103f\u1050-\u1055\u105a-\u105d\u1061\u1065\u1066\u106e-\u1070\u1075-\u1081\u108e"
@@ -22,10 +22,10 @@ _LETTERS = (
     "\U0001b001-\U0001b11f\U0001b150-\U0001b152\U00020000-\U0003fffd"
 )
 _KATAKANA = "\u30a1-\u30fa\u30fd-\u30ff\u31f0-\u31ff\uff66-\uff6f\uff71-\uff9d\U0001b000\U0001b120-\U0001b167"
-"""Between two of these there is none; the mark of a long vowel is left out, and never begins a piece."""
+"""No boundary lies between two of these; the long-vowel mark is left out, since it never begins a piece."""
 _NEVER_FIRST = "_\u0e33\u0eb3\u3031-\u3035\u30fc\uff70\uff9e\uff9f\U0001aff0-\U0001affe"
 _LINKERS = "\u1039\u17d2\u1a60\u200d"
-"""These join the letters beside them into one."""
+"""Signs that join the letters on both sides into one."""
 _MARKS = (
     "\u0e31\u0e33-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb3-\u0ebc\u0ec8-\u0ecd\u102b-\u1038\u103a-\u103e"
     "\u1056-\u1059\u105e-\u1060\u1062-\u1064\u1067-\u106d\u1071-\u1074\u1082-\u108d\u108f\u109a-\u109d"
@@ -35,11 +35,11 @@ _PREPENDED = (
     "\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\u0d4e\U000110bd\U000110cd\U000111c2\U000111c3"
     "\U000113d1\U0001193f\U00011941\U00011a84-\U00011a89\U00011d46\U00011f02"
 )
-"""These are one letter with whatever comes next, a blank too."""
+"""Signs that form one letter with the next character, even with a blank."""
 _OPENING = "(\\[{<«‹“„‘‚（［｛｟「『《【〈〔〖〘〚〝｢"  # noqa: RUF001 - as they are written
 _CLOSING = "。！？｡、」』》】〉〕〗〙〛〞〟）］｝｠｣”»›…"  # noqa: RUF001 - as they are written
 _FULL_WIDTH = "\uff0c\uff1a\uff1b"
-"""Commas, colons and semicolons: within numbers they end no word."""
+"""Commas, colons and semicolons; within a number they do not end a word."""
 _AFTER = rf"{_LETTERS}{_KATAKANA}\u30fc\uff70{_CLOSING}"
 
 WORD_CUT = re.compile(
@@ -49,56 +49,56 @@ WORD_CUT = re.compile(
     rf"|(?<=[{_AFTER}])(?=[^\W{_NEVER_FIRST}{_LETTERS}{_KATAKANA}])"
     rf"|(?<=[{_AFTER}{_MARKS}{_FULL_WIDTH}])(?=[{_OPENING}])"
 )
-"""Places between two pieces: before a blank behind a word, and between words that are written without one.
+"""Places between two pieces: before the blank after a word, and between words written without blanks.
 
-Each is a border of words and of letters; two characters before it and one behind it decide.
+Each is a boundary of words and of letters; two characters before it and one after it decide.
 """
 
 _LATER = re.compile(
     r"[\u0e33\u0eb3\u200d\uff9e\uff9f\ufe00-\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
 )
-"""Signs that change the one before them, besides marks; none of a category that would tell."""
+"""Signs that modify the sign before them, but are not in a category of marks."""
 _HANGUL, _JAMO = re.compile("[\u1100-\u11ff\uac00-\ud7ff]"), re.compile("[\u1100-\u11ff\ud7b0-\ud7ff]")
-"""Syllables or their parts, and parts that go on with one."""
+"""Hangul syllables or their parts, and the parts that can continue one."""
 _FLAG = re.compile(r"[\U0001f1e6-\U0001f1ff]")
 
 
 @cache
 def graphemes_pattern() -> regex.Pattern[str] | None:
-    """Return what matches all letters of a text but the last one; None where `regex` is not installed."""
+    """Return a pattern that matches all letters of a text but the last; None if `regex` is not installed."""
     try:
         module = import_module("regex")
     except ImportError:
         return None
-    # At each flag `\X` counts those before it, which takes quadratic time.
+    # At each flag `\X` counts all flags before it, which takes quadratic time.
     flag = r"[\U0001f1e6-\U0001f1ff]{2}[\p{GCB=Extend}\p{GCB=SpacingMark}\u200d]*+"
     pattern: regex.Pattern[str] = module.compile(rf"(?s)(?:(?:{flag}|\X)(?=.))*+")
     return pattern
 
 
-def last_border(text: str, start: int, at: int) -> int:
-    """Return the last border of letters behind `start`, up to `at`; `at` itself where there is none.
+def last_boundary(text: str, start: int, at: int) -> int:
+    """Return the last boundary between letters after `start`, up to `at`; `at` itself if there is none.
 
-    Without `regex` a letter is a character with its marks, which is less than UAX #29 asks for.
+    Without `regex` a letter is a character with its marks, which is less exact than UAX #29.
 
     Args:
-        text: What there is, at least one character more than `at`.
-        start: A border.
-        at: The place where the text is to be cut.
+        text: The text, at least one character longer than `at`.
+        start: A boundary.
+        at: The place at which the text is to be cut.
     """
     if text[at - 1 : at + 1].isascii():
-        border = at - (text[at] == "\n" and text[at - 1] == "\r")
+        boundary = at - (text[at] == "\n" and text[at - 1] == "\r")
     elif (pattern := graphemes_pattern()) is not None and (match := pattern.match(text, start, at + 1)):
-        border = match.end()
+        boundary = match.end()
     else:
-        border = at
-        while border > start and is_joined(text[border - 1], text[border]):
-            border -= 1
-    return border if border > start else at
+        boundary = at
+        while boundary > start and is_joined(text[boundary - 1], text[boundary]):
+            boundary -= 1
+    return boundary if boundary > start else at
 
 
 def is_joined(before: str, later: str) -> bool:
-    """Tell whether two characters are of one letter, as far as that can be told of the two."""
+    """Return True if two successive characters belong to one letter, as far as these two alone can tell."""
     if later < "\x7f":
         return before == "\r" and later == "\n"
     return (

@@ -6,22 +6,22 @@ import re
 
 from tokenstream.limits import check_whole
 from tokenstream.stages._text.base import TextStage
-from tokenstream.stages._text.letters import last_border
+from tokenstream.stages._text.letters import last_boundary
 
 _END = re.compile(r"\r\n?|\n")
 
 
 class Lines(TextStage):
-    r"""A stage that gives a text line by line, each with its end.
+    r"""A stage that returns a text line by line, each with its line ending.
 
-    A line ends with LF, CR LF or CR, and with nothing else: form feeds and the
-    separators of Unicode stand within lines. A CR at the end of a piece waits for
-    what comes next, and the last line for the end of the text, unless it has an
-    end of its own. The pieces joined are the text.
+    A line ends with LF, CR LF or CR, and with nothing else: form feeds and Unicode's
+    separators are ordinary characters. A CR at the end of a piece waits for the next
+    piece, and a last line without an ending for the end of the text. The pieces joined
+    are the text.
 
     Args:
-        longest: The longest line, in characters without its end; a longer one is
-            cut between two letters, and comes in pieces.
+        longest: The longest line, in characters without its ending; a longer one is cut
+            between two letters and returned in pieces.
 
     Example:
         >>> lines = Lines()
@@ -36,11 +36,11 @@ class Lines(TextStage):
     def __init__(self, *, longest: int = 1_000_000) -> None:
         self._longest = check_whole("longest", longest)
         self._held: list[str] = []
-        """The line that may go on, in pieces: joined once, or a long one would cost quadratic time."""
+        """The pieces of the line that may go on; joined once, as repeated joins would take quadratic time."""
         self._length = 0
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
-        """Return the lines whose end has come.
+        """Return the lines whose ending has come.
 
         Args:
             item: The next piece of the text.
@@ -60,11 +60,11 @@ class Lines(TextStage):
             self._length = length
             return []
         text = "".join(held)
-        # What was held has no end, but for a CR at its own end.
+        # The held text has no line ending, except perhaps a CR as its last character.
         return self._cut(text, max(self._length - 1, 0))
 
     def end(self, *, now: float = 0.0) -> list[str]:
-        """Return the last line, where it has no end.
+        """Return the last line, if it has no ending.
 
         Args:
             now: Unused; every stage takes it.
@@ -88,9 +88,9 @@ class Lines(TextStage):
         return out
 
     def _shorten(self, text: str, start: int, end: int, out: list[str]) -> int:
-        """Cut pieces off while what is left is too long; return where it begins."""
+        """Cut pieces off while the rest is too long; return the start of the rest."""
         while end - start > self._longest:
-            cut = last_border(text, start, start + self._longest)
+            cut = last_boundary(text, start, start + self._longest)
             out.append(text[start:cut])
             start = cut
         return start

@@ -1,4 +1,4 @@
-"""A text without what it should not show, though that may come in pieces."""
+"""A text with all matches of a pattern replaced, even those that arrive in pieces."""
 
 from __future__ import annotations
 
@@ -16,28 +16,31 @@ if TYPE_CHECKING:
 
 
 class Redact(TextStage):
-    r"""Replaces every match of a pattern, wherever the text is cut into pieces.
+    r"""Replaces every match of a pattern, however the text is cut into pieces.
 
-    The pieces joined are what `re.sub` makes of the whole text. Text is held back only
-    while it may still become part of a match, or decides about one: of `sk-\w+` the
-    last letters, of `\d{4}\b` the character behind it. `^` and `$` are the start and
-    the end of the whole text.
+    The pieces joined are the result of `re.sub` on the whole text. Text is held back only
+    while it may still become part of a match, or decide about one: for `sk-\w+` the
+    last letters, for `\d{4}\b` the character after the digits. `^` and `$` are the start
+    and the end of the whole text.
 
-    A match longer than `max_length` is replaced when as many characters of it have come, where
-    these match by themselves, as those of `sk-\w+` do; what goes on matching behind them
-    is left out as it comes. Where they do not, as those of `<key>.*</key>` do not, they are no match.
-    The beginning of a match that the end of the text cuts short is no match either, and is given.
+    A match longer than `max_length` is handled in one of two ways:
 
-    At each place where a match may begin all ways to match are tried, so that a pattern which is
-    slow where it fails is slow here. No more than `max_length` characters, or as many as the pattern
-    bounds, are looked at from any place, however long the text is.
+    1. If its first `max_length` characters match by themselves, as with `sk-\w+`, it is replaced
+       at once, and the rest of the match is dropped as it arrives.
+    2. If they do not, as with `<key>.*</key>`, the text counts as no match.
+
+    The beginning of a match that the end of the text cuts short is no match either, and is returned.
+
+    At each place where a match may begin, all ways to match are tried, so a pattern that
+    fails slowly is slow here. From any place, at most `max_length` characters, or the pattern's
+    own bound, are looked at, however long the text is.
 
     Args:
-        pattern: A regular expression as `re` writes it, or one that `re` or `regex` has
-            compiled. All but plain text needs the package regex (`llm-tokenstream[shape]`).
-        with_: What stands in the place of a match, as it is, or a function that returns it for
-            the match, whose positions are not those in the text.
-        max_length: The most characters that are held back; to be given where the pattern does not
+        pattern: A regular expression in the syntax of `re`, or one compiled by `re` or
+            `regex`. All but plain text needs the package regex (`llm-tokenstream[shape]`).
+        with_: The replacement of a match, taken literally; or a function that returns it for
+            the match object, whose positions are not those in the text.
+        max_length: The most characters that are held back; required if the pattern does not
             bound its matches.
 
     Raises:
@@ -63,26 +66,26 @@ class Redact(TextStage):
         self._matcher = Matcher("Redact", pattern, max_length)
         self._with = with_
         self._text = ""
-        """What is held back, behind as much of what was given as a match may look at."""
+        """The held-back text, with as many characters before it as a pattern may look back at."""
         self._at = 0
-        """Where in it that begins which is held back."""
+        """Offset of the held-back text in `_text`."""
         self._run = False
-        """What is held back goes on with a match that was replaced already."""
+        """True if the held-back text continues a match that was replaced already."""
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
-        """Return the text that no match can change any more, its matches replaced.
+        """Return the text that no later match can change, with its matches replaced.
 
         Args:
             item: The next piece of the text.
             now: Unused; every stage takes it.
         """
         out: list[str] = []
-        for piece in self._matcher.slices(item):
+        for piece in self._matcher.split(item):
             self._take(piece, out)
         return _joined(out)
 
     def end(self, *, now: float = 0.0) -> list[str]:
-        """Return what was held back, its matches replaced.
+        """Return the held-back text with its matches replaced.
 
         Args:
             now: Unused; every stage takes it.
@@ -90,7 +93,7 @@ class Redact(TextStage):
         out: list[str] = []
         text, at = self._text, self._at
         if self._run:
-            at = self._run_end(text, at)
+            at = self._find_run_end(text, at)
         while (found := self._matcher.find(text, at)) is not None:
             out.append(text[at : found.start()])
             at = self._replace(text, found, out)
@@ -106,7 +109,7 @@ class Redact(TextStage):
             at = self._go_on(text, at, before)
         limit, held = matcher.limit, at < before
         while not self._run:
-            opens = matcher.opens(text, at, held=held)
+            opens = matcher.find_open(text, at, held=held)
             at = self._settle(text, at, opens, out)
             if at > opens:
                 continue
@@ -114,13 +117,13 @@ class Redact(TextStage):
                 break
             at, held = self._give_up(text, at, out), True
         if self._run and limit is not None and len(text) - at > 4 * limit:
-            # The middle of a match that goes on and on tells nothing of how it ends.
+            # The middle of an overlong match does not affect its end, and need not be kept.
             text = text[: at + limit] + text[-2 * limit :]
         kept = max(0, at - matcher.context)
         self._text, self._at = text[kept:], at - kept
 
     def _settle(self, text: str, at: int, opens: int, out: list[str]) -> int:
-        """Give what is sure of a text, and return where the rest begins: where it is open, or further on."""
+        """Emit the text before the open place, with its matches replaced; return the start of the rest."""
         while at <= opens:
             found = self._matcher.find(text, at)
             if found is None or found.start() >= opens:
@@ -131,13 +134,13 @@ class Redact(TextStage):
         return at
 
     def _replace(self, text: str, found: Any, out: list[str]) -> int:  # noqa: ANN401 - a match
-        """Give what stands for a match, and return where it ends."""
+        """Emit the replacement of a match, and return the end of the match."""
         start: int = found.start()
         limit = self._matcher.limit
         end: int = found.end()
         if limit is not None and end - start > limit:
-            # The same as if it had come in small pieces.
-            first = self._matcher.begun(text, start)
+            # Cut it as if the text had come in small pieces.
+            first = self._matcher.match_at(text, start)
             if first is None:
                 out.append(text[start])
                 return start + 1
@@ -148,9 +151,9 @@ class Redact(TextStage):
         return end
 
     def _give_up(self, text: str, at: int, out: list[str]) -> int:
-        """Hold a match back no longer that outgrows the bound, and return where the rest begins."""
+        """Stop holding back a match that exceeds the bound; return the start of the rest."""
         matcher = self._matcher
-        found = matcher.begun(text, at)
+        found = matcher.match_at(text, at)
         if found is None:
             out.append(text[at])
             return at + 1
@@ -166,25 +169,23 @@ class Redact(TextStage):
         out.append(with_ if isinstance(with_, str) else with_(found))
 
     def _go_on(self, text: str, at: int, past: int) -> int:
-        """Go on with a match that was replaced, and return where the text behind it begins.
-
-        While it goes on, that is where it began.
+        """Follow a match that was replaced already; return its end, or its start while it may go on.
 
         Args:
-            text: What has come.
-            at: Where it began.
-            past: How far it has come for certain.
+            text: The text so far.
+            at: Start of the match.
+            past: The least possible end of the match.
         """
         matcher, limit = self._matcher, self._matcher.limit or 0
-        found = matcher.begun(text, at, whole=True)
+        found = matcher.match_at(text, at, whole=True)
         end = past if found is None else found.end()
-        if not matcher.goes_on(text, at) or len(text) - end > limit:
+        if not matcher.may_change(text, at) or len(text) - end > limit:
             self._run = False
             return end
         return at
 
-    def _run_end(self, text: str, at: int) -> int:
-        found = self._matcher.begun(text, at, whole=True)
+    def _find_run_end(self, text: str, at: int) -> int:
+        found = self._matcher.match_at(text, at, whole=True)
         end: int = len(text) if found is None else found.end()
         return end
 

@@ -1,19 +1,19 @@
-"""Where a sentence ends: the rules of UAX #29, and words that it does not know to be abbreviated."""
+"""Rules for the end of a sentence: those of UAX #29, and lists of abbreviations that it lacks."""
 
 from __future__ import annotations
 
 import re
 
 _WIDE = "。！？｡։።။។"  # noqa: RUF001 - as they are written
-"""These end a sentence without a blank behind them."""
+"""Marks that end a sentence without a blank after them."""
 _STRONG = "!?؟۔।॥‼⁇⁈⁉"  # noqa: RUF001 - as above
 _ENDS = f".…{_STRONG}{_WIDE}"
 _CLOSING = "\"'”’»›)}*_~`」』》】〉〕〗〙〛〞〟）］｝｠｣"  # noqa: RUF001 - as above
 CLAUSES = ",;:-–—،؛，、；："  # noqa: RUF001 - as above
-"""Marks that end a clause, most of them with a blank behind them."""
+"""Marks that end a clause, most of them only with a blank after them."""
 _UNSPACED = "—，、；："  # noqa: RUF001 - as above
 _CONTINUING = frozenset(f"{CLAUSES}{_ENDS})]}}")
-"""Before one of these a sentence goes on (SB8a)."""
+"""If one of these follows, the sentence continues (SB8a)."""
 
 
 def _words(listed: str) -> frozenset[str]:
@@ -21,55 +21,55 @@ def _words(listed: str) -> frozenset[str]:
 
 
 MARKS = re.compile(rf"[{re.escape(_ENDS + _CLOSING)}\]]*+")
-"""Full stops and the like, with the quotes, brackets and signs of emphasis that close behind them."""
+"""Full stops and the like, with the quotes, brackets and signs of emphasis that close after them."""
 CLOSERS = re.compile(rf"[{re.escape(_CLOSING)}\]]*+")
 _STRONG_MARK = re.compile(f"[{_STRONG}]")
 _WIDE_MARK = re.compile(f"[{_WIDE}]")
 _LINE_END = re.compile(r"[\n\r\x85\u2028\u2029]")
 _BARE = re.compile(r"[\s>#*_+=|•(\[–-]{0,20}(?:(?:\d{1,3}|[A-Za-z]|[ivxlIVXL]{1,5})[.):]{1,2})?[*_]{0,3}")
-"""Nothing yet, or the number of what comes next in a list."""
+"""A line start without words: empty, or the bullet or number of a list item."""
 _LETTER = re.compile(r"[^\W\d_]\.")
 
 _TITLES = _words(
     "adm atty brig capt cmdr col cpl dr fr gen gov hon lt maj messrs mlle mm mme mr mrs ms mt mx pres prof"
     " rep rev sen sens sgt st ste supt hr dipl ing dres"
 )
-"""They stand before a name, with a capital letter."""
+"""Abbreviations before a name, with a capital letter."""
 _NAMES = _words("vs inc ltd co corp bros jr sr phd univ assn dept ave blvd")
 _INSIDE = _words("approx ca cf viz al resp incl excl ext ggf bzw evtl vgl sog bspw inkl zzgl env chap éd")
-"""They are seldom at the end of a sentence, where one that is too long is the lesser evil."""
+"""Abbreviations that rarely end a sentence; if one does, too long a sentence is the lesser evil."""
 _NUMBERED = _words(
     "no nos nr num n° max min tel op rs p pp s fig figs abb tab vol vols ch sec sect art eq ver v par para"
     " abs bd aufl anm kap"
     " jan feb mar apr jun jul aug sep sept oct nov dec"
 )
-"""They stand before a number; some of them are words as well."""
+"""Abbreviations before a number; some of them are words as well."""
 _AT_THE_END_TOO = _words("a.m p.m")
 _WITH_DOTS = _words("ph.d m.sc b.sc ed.d ll.m ll.b b.eng et.al p.ex")
 _LOOKED_AT = 20
-"""Characters before a full stop among which an abbreviation would be."""
+"""Characters before a full stop that are searched for an abbreviation."""
 _OPENING = "\"'“„‘‚«‹([{*_`~—–/"  # noqa: RUF001 - as above
 
 
 def ends_line(blanks: str) -> bool:
-    """Tell whether white space ends a line, and so a sentence (SB4)."""
+    """Return True if white space contains a line ending, which also ends the sentence (SB4)."""
     return _LINE_END.search(blanks) is not None
 
 
 def ends_clause(text: str, mark: int, blanks: str) -> bool:
-    """Tell whether a comma and the like ends a clause, as it does not within a number."""
+    """Return True if a comma or similar mark ends a clause; within a number it does not."""
     return text[mark] in _UNSPACED or bool(blanks)
 
 
 def ends_sentence(text: str, start: int, mark: int, marked: int, at: int) -> bool:
-    """Tell whether a sentence ends, with nothing known of the next but its first character.
+    """Return True if a sentence ends, given only the first character of the next one.
 
     Args:
-        text: What there is.
-        start: Where the sentence begins.
-        mark: Where its full stop is, or another mark of an end, or the end of its line.
-        marked: The end of such marks, and of what closes behind them.
-        at: The first character behind the white space.
+        text: The text so far.
+        start: Start of the sentence.
+        mark: Position of its full stop, of a similar mark, or of the line ending.
+        marked: End of such marks and of the quotes and brackets that close after them.
+        at: The first character after the white space.
     """
     if _BARE.fullmatch(text, start, marked):
         return False
@@ -82,7 +82,7 @@ def ends_sentence(text: str, start: int, mark: int, marked: int, at: int) -> boo
         return True
     strong = _STRONG_MARK.search(marks) is not None
     if at == marked:
-        # Without a blank it is a name, an address or a number, but in front of kana and Han.
+        # Without a blank, it is part of a name, an address or a number, except before kana and Han.
         return strong and "\u3040" <= following <= "\u9fff"
     if following.islower():
         return strong and marks[-1] in _ENDS
@@ -90,7 +90,7 @@ def ends_sentence(text: str, start: int, mark: int, marked: int, at: int) -> boo
 
 
 def _is_abbreviated(text: str, start: int, mark: int, following: str) -> bool:
-    """Tell whether a full stop is one of an abbreviation, within a sentence."""
+    """Return True if a full stop belongs to an abbreviation within a sentence."""
     before = text[max(start, mark - _LOOKED_AT) : mark]
     if not before or before[-1].isspace():
         return False
@@ -100,12 +100,12 @@ def _is_abbreviated(text: str, start: int, mark: int, following: str) -> bool:
     if name in _AT_THE_END_TOO:
         return False
     if len(word) == 1 and word.isalpha() and word.isupper():
-        # An initial; of "I" only what stands before it can tell.
+        # An initial; "I" is one only after a capitalised word.
         return word != "I" or (len(words) > 1 and words[-2][0].isupper())
     if word == "z" and following == "B":
         return True
     if (len(word) == 1 or word == "ex") and len(words) > 1 and _LETTER.fullmatch(words[-2]):
-        # The last of an abbreviation that is written with blanks: "u. a.", "p. ex."
+        # The last part of an abbreviation that is written with blanks: "u. a.", "p. ex."
         return True
     if "." in word:
         return name in _WITH_DOTS or all(len(letter) == 1 and letter.isalpha() for letter in name.split("."))

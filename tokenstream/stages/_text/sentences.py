@@ -1,4 +1,4 @@
-"""The sentences of a text, for speech."""
+"""A text in whole sentences, for speech."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from tokenstream.limits import check_whole
 from tokenstream.stages._text.base import TextStage
-from tokenstream.stages._text.letters import WORD_CUT, is_joined, last_border
+from tokenstream.stages._text.letters import WORD_CUT, is_joined, last_boundary
 from tokenstream.stages._text.sentence_rules import (
     CLAUSES,
     CLOSERS,
@@ -15,7 +15,7 @@ from tokenstream.stages._text.sentence_rules import (
     ends_line,
     ends_sentence,
 )
-from tokenstream.stages._text.spoken import Spoken
+from tokenstream.stages._text.spoken import MarkdownSpeech
 
 _LONGEST = 10_000
 _ENDS = r"[.!?…؟۔।॥‼⁇⁈⁉。！？｡։።။។\n\r\x85\u2028\u2029]"  # noqa: RUF001 - as they are written
@@ -29,24 +29,23 @@ _LAST_BLANK = re.compile(r"(?s)\s*+\S.*\s")
 
 
 class Sentences(TextStage):
-    r"""A stage that gives a text sentence by sentence, as speech needs it.
+    r"""A stage that returns a text sentence by sentence, as speech needs it.
 
-    A sentence has the white space behind it, and is given with the first character
-    of the next one, or at the end. Its borders are those of UAX #29, and nothing of
-    these ends one: common abbreviations ("Dr.", "e.g.", "U.S."), initials, decimals,
-    versions, names of files, addresses, the numbers of lists, and whatever closes
-    behind a full stop: quotes, brackets, emphasis, references such as [1]. The end
-    of a line always does. Where it cannot be told, a sentence goes on: too long a
-    sentence sounds better than half of one. The pieces joined are the text, unless
-    it is `spoken`.
+    A sentence includes the white space after it, and is returned with the first character
+    of the next one, or at the end. Its boundaries are those of UAX #29, except that none of
+    these ends a sentence: common abbreviations ("Dr.", "e.g.", "U.S."), initials, decimals,
+    versions, file names, addresses, the numbers of lists, and anything that closes
+    after a full stop: quotes, brackets, emphasis, references such as [1]. A line ending
+    always ends it. In doubt a sentence continues: too long a sentence sounds better than
+    half of one. The pieces joined are the text, unless `spoken` is set.
 
     Args:
-        first: The very first piece may end at a clause already (a comma, a semicolon, a colon, a dash) that
-            has this many characters or more, so that speech starts early. None: it is a sentence.
+        first: Let the very first piece end at a clause (a comma, a semicolon, a colon, a dash) of at least
+            this many characters, so that speech starts early. None: only at a sentence.
         longest: A sentence of more characters is cut: at a clause, else between words, else between letters.
             None: 10,000, which no sentence reaches.
-        spoken: Leave markdown out: marks, fenced code, the addresses of links and images, HTML; the text of
-            links, images and inline code stays, and cells of tables are parted by commas.
+        spoken: Leave out markdown: marks, fenced code, the addresses of links and images, HTML. The text of
+            links, images and inline code stays, and cells of tables are separated by commas.
 
     Example:
         >>> sentences = Sentences()
@@ -63,18 +62,18 @@ class Sentences(TextStage):
     def __init__(self, *, first: int | None = None, longest: int | None = None, spoken: bool = False) -> None:
         self._first = None if first is None else check_whole("first", first)
         self._longest = _LONGEST if longest is None else check_whole("longest", longest)
-        self._spoken = Spoken() if spoken else None
+        self._spoken = MarkdownSpeech() if spoken else None
         self._held = ""
         """The sentence that may go on."""
         self._at: int = 0
-        """What is held was read up to here."""
+        """Offset in the held text up to which it was scanned."""
         self._mark: int | None = None
-        """The mark that may be its end, once there is one,"""
+        """Offset of a mark that may end the sentence, once found."""
         self._marked: int | None = None
-        """and the end of the marks behind that, once it has come."""
+        """Offset of the end of the marks that follow that one, once known."""
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
-        """Return the sentences whose end is sure.
+        """Return the sentences whose end is certain.
 
         Args:
             item: The next piece of the text.
@@ -98,7 +97,7 @@ class Sentences(TextStage):
         return out
 
     def _cut(self, text: str) -> list[str]:
-        """Return the sentences of a text whose end is sure, and keep the rest."""
+        """Return the sentences of a text whose end is certain, and keep the rest."""
         out: list[str] = []
         start = 0
         while self._seek(text):
@@ -106,14 +105,14 @@ class Sentences(TextStage):
             self._mark = self._marked = None
             start = self._shorten(text, start, at, out)
             if mark < start:
-                # What it ended is given already: what is left is read as if it began here.
+                # The sentence before this mark has been cut already: scan the rest as a new one.
                 self._at = start
             elif self._first is None and text[mark] in CLAUSES:
-                # The first piece was cut before it: from there on a clause ends nothing.
+                # The first piece has been returned already: from there on, clauses do not count.
                 self._at = mark + 1
             elif self._is_end(text, start, mark, marked):
-                start = self._give(text, start, at, out)
-        # Half a reference behind a mark may be of the next sentence, and does not make this one longer.
+                start = self._emit(text, start, at, out)
+        # Half a reference after a mark may belong to the next sentence, so it does not count for the length.
         start = self._shorten(text, start, self._at, out)
         if self._mark is not None and self._mark < start:
             self._at, self._mark, self._marked = start, None, None
@@ -126,9 +125,9 @@ class Sentences(TextStage):
         return out
 
     def _seek(self, text: str) -> bool:
-        """Go on to the character that decides about the next mark; False if that has not come.
+        """Advance to the character that decides about the next mark; return False if it has not come.
 
-        Each character is passed once, however small the pieces are.
+        Each character is scanned once, however small the pieces are.
         """
         if self._mark is None:
             match = (_END if self._first is None else _END_OR_CLAUSE).search(text, self._at)
@@ -143,7 +142,7 @@ class Sentences(TextStage):
         return self._at < len(text)
 
     def _pass_marks(self, text: str, mark: str) -> bool:
-        """Go on to the end of what belongs to a mark; False if that has not come."""
+        """Advance past the signs that belong to a mark; return False if their end has not come."""
         marks = CLOSERS if mark in CLAUSES else MARKS
         while not mark.isspace():
             self._at = _end_of(marks, text, self._at)
@@ -166,28 +165,28 @@ class Sentences(TextStage):
             return True
         return self._first is not None and marked - start >= self._first and ends_clause(text, mark, blanks)
 
-    def _give(self, text: str, start: int, border: int, out: list[str]) -> int:
-        out.append(text[start:border])
+    def _emit(self, text: str, start: int, boundary: int, out: list[str]) -> int:
+        out.append(text[start:boundary])
         self._first = None
-        return border
+        return boundary
 
-    def _shorten(self, text: str, start: int, border: int, out: list[str]) -> int:
-        """Cut pieces off while what is left is too long; return where it begins."""
-        while border - start > self._longest:
-            start = self._give(text, start, self._shorter(text, start), out)
+    def _shorten(self, text: str, start: int, boundary: int, out: list[str]) -> int:
+        """Cut pieces off while the rest is too long; return the start of the rest."""
+        while boundary - start > self._longest:
+            start = self._emit(text, start, self._find_cut(text, start), out)
         return start
 
-    def _shorter(self, text: str, start: int) -> int:
-        """Return where a sentence that is too long is cut: what comes later doesn't matter."""
+    def _find_cut(self, text: str, start: int) -> int:
+        """Return the place to cut a sentence that is too long, regardless of the text after it."""
         most = start + self._longest
         match = _LAST_CLAUSE.match(text, start, most) or _LAST_BLANK.match(text, start, most)
         if match is not None:
-            return last_border(text, start, match.end())
-        border = max((found.start() for found in WORD_CUT.finditer(text, start + 1, most + 1)), default=0)
-        return border if start < border <= most else last_border(text, start, most)
+            return last_boundary(text, start, match.end())
+        boundary = max((found.start() for found in WORD_CUT.finditer(text, start + 1, most + 1)), default=0)
+        return boundary if start < boundary <= most else last_boundary(text, start, most)
 
 
 def _end_of(pattern: re.Pattern[str], text: str, at: int) -> int:
-    """Return the end of what may be there."""
+    """Return the end of the pattern's match at `at`; `at` itself without a match."""
     match = pattern.match(text, at)
     return at if match is None else match.end()

@@ -1,4 +1,4 @@
-"""An even pace out of bursts: text is given in small pieces, never later than a bound."""
+"""Turns bursts into an even pace: text is returned in small pieces, with a bounded delay."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from tokenstream.stages._text.base import TextStage
 from tokenstream.stages._text.letters import is_joined
 
 _STEP = 1 / 60
-"""Seconds between two pieces: what is held is looked at once for each picture of a screen."""
+"""Seconds between two pieces: one piece for each frame of a screen."""
 _SHARE = 0.7
-"""The part of the time that is left in which to give what is held: the rest is for what comes late."""
+"""The share of the remaining time in which to return the held text; the rest is a margin for late ticks."""
 _NOTHING_WAITS = math.inf
 
 
 class Smooth(TextStage):
-    """A stage that gives text at an even pace, which follows the pace at which it comes.
+    """A stage that returns text at an even pace, which follows the pace of its arrival.
 
-    Servers and proxies send text in bursts. What comes is held and given in small
-    pieces, 60 times a second at most, as fast as is needed to be done in time:
-    nothing is held for longer than `max_delay`. The end gives all that is left.
-    Letters that belong together, such as those of an emoji, stay together.
+    Servers and proxies send text in bursts. This stage holds the text and returns it in
+    small pieces, at most 60 times a second, as fast as is needed to hold nothing for
+    longer than `max_delay`. The end of the text returns all the rest. The characters of
+    one letter, such as those of an emoji, stay together.
 
     Args:
-        max_delay: The longest that text is held, in seconds.
-        whole: Give each piece as it came, such as a word, and never a part of it.
+        max_delay: The longest time that text is held, in seconds.
+        whole: Return each piece unchanged, such as a word, and never a part of it.
 
     Raises:
         MisuseError: `max_delay` is no number above 0.
@@ -45,28 +45,28 @@ class Smooth(TextStage):
         self._max_delay = check_seconds("max_delay", max_delay)
         self._whole = whole
         self._held: deque[tuple[float, str]] = deque()
-        """What waits, each with the clock at its arrival."""
+        """The waiting pieces, each with the clock at its arrival."""
         self._offset = 0
-        """How much of the first piece was given."""
+        """Number of characters of the first piece that were returned already."""
         self._length = 0
-        """How many characters wait."""
+        """Number of waiting characters."""
         self._at = 0.0
-        """The clock when something was given last."""
+        """The clock when text was returned last."""
         self._next = -math.inf
-        """The clock at which to give something again."""
+        """The clock at which text may be returned again."""
         self._credit = 0.0
-        """How many characters may be given; below 0 where more was given than was due."""
+        """Number of characters that may be returned; below 0 if more was returned than was due."""
 
     @property
     def deadline(self) -> float | None:
-        """The clock at which something is due; None while nothing waits."""
+        """The clock at which text is due; None while none waits."""
         return self._next if self._held else None
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
         if not item:
             return []
         if not self._held:
-            # Whoever has waited for it gets its beginning at once.
+            # After a silence, the first character is returned at once.
             self._credit = max(self._credit, 1.0) if now >= self._next else self._credit
             self._at = now
         self._held.append((now, item))
@@ -74,7 +74,7 @@ class Smooth(TextStage):
         return self.tick(now)
 
     def tick(self, now: float) -> list[str]:
-        """Return what is due; nothing before `deadline`.
+        """Return the text that is due; nothing before `deadline`.
 
         Args:
             now: A clock reading, in seconds.
@@ -82,7 +82,7 @@ class Smooth(TextStage):
         if not self._held or now < self._next:
             return []
         self._next = now + _STEP
-        # The last piece that came has the most time left, which is what all of them are spread over.
+        # The newest piece has the most time left: spread all of the text over that.
         left = self._held[-1][0] + self._max_delay - now
         rate = self._length / (left * _SHARE) if left > 0 else math.inf
         self._credit = min(self._credit + rate * (now - self._at), float(self._length))
@@ -95,7 +95,7 @@ class Smooth(TextStage):
         return pieces if self._whole or not pieces else ["".join(pieces)]
 
     def _take(self, before: float) -> list[str]:
-        """Take what there is credit for, and all that came before a reading of the clock."""
+        """Remove and return the text that the credit covers, and all that came before the clock `before`."""
         pieces: list[str] = []
         while self._held:
             arrived, text = self._held[0]
@@ -107,7 +107,7 @@ class Smooth(TextStage):
                 self._held.popleft()
                 self._offset = 0
             else:
-                stop = _border(text, self._offset + int(self._credit)) if self._credit >= 1 else self._offset
+                stop = _uncut(text, self._offset + int(self._credit)) if self._credit >= 1 else self._offset
                 if stop == self._offset:
                     break
                 rest = stop - self._offset
@@ -122,8 +122,8 @@ class Smooth(TextStage):
         return pieces
 
 
-def _border(text: str, at: int) -> int:
-    """Return the first place from `at` on at which no letter is torn apart."""
+def _uncut(text: str, at: int) -> int:
+    """Return the first place at or after `at` that is not inside a letter."""
     while at < len(text) and is_joined(text[at - 1], text[at]):
         at += 1
     return at

@@ -1,4 +1,4 @@
-"""The text of markdown as one would say it, while it comes."""
+"""The speakable text of markdown that is still arriving."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import string
 
 _MOST = 300
-"""Characters that are waited for to learn what a bracket or an angle begins, or a line of marks is."""
+"""Characters to wait for until it is clear what a bracket, an angle bracket or a line of marks begins."""
 _MOST_ADDRESS = 2_000
 _LINE_END = re.compile(r"\r\n?|\n")
 _RULE = re.compile(r"[-=*_|: \t]*+")
@@ -28,39 +28,39 @@ _PUNCTUATION = frozenset(string.punctuation)
 _SIDES = {"[": re.compile(r"\\.|[\[\]\n\r]"), "(": re.compile(r"\\.|[()\n\r]")}
 
 
-class Spoken:
-    """Reads markdown, and returns what of it is said; the same for every fragmentation.
+class MarkdownSpeech:
+    """Turns markdown into the text to be spoken; the result does not depend on the fragmentation.
 
-    What it waits for is bounded: a mark that leads to nothing within that is text.
+    Waiting is bounded: a mark that has not led to anything within the bound is text.
     """
 
     __slots__ = ("_begins", "_code", "_comment", "_fence", "_last", "_rest", "_skips", "_table", "_written")
 
     def __init__(self) -> None:
         self._rest = ""
-        """What has come and is not decided."""
+        """Text that has come and is not decided yet."""
         self._last = ""
-        """The character before that."""
+        """The character before the undecided text."""
         self._begins = True
-        """A line begins: quotes, bullets and the like may come."""
+        """True at the start of a line, where quotes, bullets and the like may come."""
         self._skips = False
-        """The rest of the line says nothing."""
+        """True if the rest of the line is not spoken."""
         self._fence = ""
-        """The marks that opened a block of code."""
+        """The marks that opened a code block; "" outside of one."""
         self._code = 0
-        """How many backticks opened inline code."""
+        """Number of backticks that opened inline code; 0 outside of it."""
         self._comment = False
         self._table = False
         self._written = False
-        """The row of a table has something in it."""
+        """True once the row of a table has any text."""
 
     def feed(self, text: str) -> str:
-        """Return what more is said."""
+        """Return the next text to be spoken."""
         self._rest += text
         return self._read(ended=False)
 
     def end(self) -> str:
-        """Return what is said after all, since nothing comes any more."""
+        """Return the last text to be spoken, at the end of the input."""
         return self._read(ended=True)
 
     def _read(self, *, ended: bool) -> str:
@@ -80,7 +80,7 @@ class Spoken:
         return "".join(out)
 
     def _step(self, text: str, at: int, out: list[str], *, ended: bool) -> int:
-        """Read on from a place; return where to, or -1 if more must come first."""
+        """Read on from a place; return the end of what was read, or -1 if more text is needed first."""
         if self._comment:
             return self._read_comment(text, at, ended=ended)
         if self._fence:
@@ -119,7 +119,7 @@ class Spoken:
         return reached
 
     def _begin_marks(self, text: str, at: int, *, ended: bool) -> int:
-        """Pass a line of marks, a bullet, or the side of a table."""
+        """Skip a line of marks, a bullet, or the left edge of a table."""
         match = _RULE.match(text, at, at + _MOST)
         stop = match.end() if match else at
         if stop == len(text) and stop - at < _MOST:
@@ -157,7 +157,7 @@ class Spoken:
         return stop
 
     def _begin_bracket(self, text: str, at: int, *, ended: bool) -> int:
-        """Pass the box of a task, the mark of a footnote, or a definition."""
+        """Skip the checkbox of a task, the label of a footnote, or a link definition."""
         if box := _BOX.match(text, at):
             return box.end()
         if definition := _DEFINITION.match(text, at):
@@ -166,10 +166,10 @@ class Spoken:
         half = _HALF_BOX.match(text, at) or _HALF_DEFINITION.match(text, at)
         return -1 if half and not ended else at
 
-    # -- code, and what else is left out -----------------------------------
+    # -- code and comments -------------------------------------------------
 
     def _read_code(self, text: str, at: int, *, ended: bool) -> int:
-        """Pass a line of a block of code, or what has come of it."""
+        """Skip a line of a code block, or its beginning if the rest has not come."""
         match = _LINE_END.search(text, at)
         if match is not None and match[0] == "\r" and match.end() == len(text) and not ended:
             match = None
@@ -230,14 +230,14 @@ class Spoken:
 
     @staticmethod
     def _literal(text: str, at: int, out: list[str], *, ended: bool) -> int:
-        """Take a character as it is, once the next one is there."""
+        """Speak a character unchanged, once the next one has come."""
         if at + 1 == len(text) and not ended:
             return -1
         out.append(text[at])
         return at + 1
 
     def _read_run(self, text: str, at: int, out: list[str], *, ended: bool) -> int:
-        """Pass the marks of emphasis and of code; take what is neither."""
+        """Skip the marks of emphasis and of code; speak marks that are neither."""
         match = _RUN.match(text, at, at + _MOST)
         stop = match.end() if match else at + 1
         if stop == len(text) and stop - at < _MOST and not ended:
@@ -264,15 +264,15 @@ class Spoken:
         return stop
 
     def _read_link(self, text: str, at: int, opened: int, out: list[str], *, ended: bool) -> int:
-        """Take the text of a link or an image, and pass its address."""
-        close = _closing(text, opened, _MOST, ended=ended)
+        """Speak the text of a link or an image, and skip its address."""
+        close = _find_closing(text, opened, _MOST, ended=ended)
         if close is None or (close >= 0 and close + 1 == len(text) and not ended):
             return -1
         following = text[close + 1 : close + 2] if close >= 0 else ""
         shown = text[opened + 1 : close] if close >= 0 else ""
         stop = close if shown.startswith("^") else -1
         if following and following in "([":
-            address = _closing(text, close + 1, _MOST_ADDRESS, ended=ended)
+            address = _find_closing(text, close + 1, _MOST_ADDRESS, ended=ended)
             if address is None:
                 return -1
             stop = address
@@ -280,14 +280,14 @@ class Spoken:
             out.append(text[at : opened + 1])
             return opened + 1
         if not shown.startswith("^"):
-            inner = Spoken()
+            inner = MarkdownSpeech()
             inner._begins = False
             out.append(inner.feed(shown) + inner.end())
             self._written = True
         return stop + 1
 
     def _read_angle(self, text: str, at: int, out: list[str], *, ended: bool) -> int:
-        """Pass a tag or a comment, take an address without its angles."""
+        """Skip a tag or a comment; speak an address without its angle brackets."""
         following = text[at : at + 4]
         if following == "<!--":
             self._comment = True
@@ -332,7 +332,7 @@ class Spoken:
 
 
 def _is_text(sign: str, count: int, before: str, after: str) -> bool:
-    """Tell whether marks like those of emphasis are text: in `2 * 3`, in names_like_this."""
+    """Return True if marks are text and not emphasis: in `2 * 3`, in names_like_this."""
     within = before.isalnum() and after.isalnum()
     if sign == "~" and count == 1:
         return True
@@ -341,11 +341,11 @@ def _is_text(sign: str, count: int, before: str, after: str) -> bool:
     return before in {"", " "} and after in {"", " "}
 
 
-def _closing(text: str, opened: int, most: int, *, ended: bool) -> int | None:
-    """Return where a bracket closes that was opened; -1 if it does not, None if that has not come."""
+def _find_closing(text: str, opened: int, most: int, *, ended: bool) -> int | None:
+    """Return the position of the closing bracket; -1 if it is not closed, None if that is undecided."""
     opening = text[opened]
     depth = 0
-    # Where it doesn't close at all, as most that are left open, one look tells.
+    # Most brackets that stay open have no closing one at all: a single search finds that out.
     closes = text.find("]" if opening == "[" else ")", opened, opened + most)
     sides = _SIDES[opening] if closes >= 0 else _LINE_END
     for match in sides.finditer(text, opened, opened + most):

@@ -1,4 +1,4 @@
-"""A text without what stands between tags in it, such as what a model has thought."""
+"""Separates the text between tags, such as a model's reasoning, from the rest."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tokenstream.stages._text.code import CodeMarks
 _NAME = re.compile(r"[a-z][\w.:-]*", re.ASCII | re.IGNORECASE)
 _SPACE = re.compile(r"\s*")
 _MOST_BLANK = 64
-"""White space at the start of a text that is held back, since a tag may follow it."""
+"""The most white space at the start of a text that is held back because a tag may follow."""
 
 
 def check_tags(names: Any) -> tuple[str, ...]:  # noqa: ANN401 - any argument
-    """Return the names of tags that a caller has given, in small letters.
+    """Return a caller's tag names in lower case.
 
     Raises:
-        MisuseError: One of them is no name of a tag.
+        MisuseError: One of them is not the name of a tag.
     """
     for name in names:
         if not isinstance(name, str) or _NAME.fullmatch(name) is None:
@@ -29,10 +29,10 @@ def check_tags(names: Any) -> tuple[str, ...]:  # noqa: ANN401 - any argument
 
 
 class _Tags:
-    """Tags that a text may have at some place, in any case.
+    """A set of tags to search for, regardless of case.
 
     Args:
-        tags: The tags, in small letters.
+        tags: The tags, in lower case.
     """
 
     __slots__ = ("_longest", "_starts", "pattern")
@@ -43,23 +43,23 @@ class _Tags:
         self._longest = max(map(len, tags))
 
     def may_begin(self, text: str, at: int) -> bool:
-        """Tell whether the end of a text, from a place on, may become a tag."""
+        """Return True if the end of a text, from `at` on, may become a tag."""
         return len(text) - at < self._longest and text[at:].lower() in self._starts
 
-    def unfinished(self, text: str, at: int) -> int:
-        """Return where the tag begins that may stand unfinished at the end of a text, or its length."""
+    def find_unfinished(self, text: str, at: int) -> int:
+        """Return the start of an unfinished tag at the end of a text; the text's length if it has none."""
         place = text.rfind("<", max(at, len(text) - self._longest + 1))
         return place if place >= 0 and self.may_begin(text, place) else len(text)
 
 
 class TagScanner:
-    """Tells which pieces of a text stand between tags.
+    """Splits a text into pieces inside and outside of tags.
 
-    Both `SplitTags` and a stream with `reasoning_tags` go by it.
+    Both `SplitTags` and a stream with `reasoning_tags` use it.
 
     Args:
-        names: The names of the tags, in small letters.
-        starts_inside: Whether the text begins inside: its opening tag was a part of the prompt.
+        names: The names of the tags, in lower case.
+        starts_inside: Whether the text begins inside, because its opening tag was part of the prompt.
     """
 
     __slots__ = (
@@ -80,31 +80,31 @@ class TagScanner:
         self._closing = _Tags([f"</{name}>" for name in names])
         self._code = CodeMarks()
         self._held = ""
-        """The end of what has come, which may become a tag."""
+        """The end of the text so far, if it may become a tag."""
         self._spaced = True
-        """The text has just begun, or white space came last."""
+        """True at the start of the text and after white space."""
         self._leads = not starts_inside
-        """Nothing but white space has come. It is held back, and left out if a tag follows."""
+        """True while only white space has come. It is held back, and dropped if a tag follows."""
         self._trims = starts_inside
-        """White space is left out that comes next: it follows a tag."""
+        """True after a tag: white space is dropped."""
         self._starts = starts_inside
-        """The opening tag of the prompt may come a second time."""
+        """True while a second copy of the prompt's opening tag may come."""
         self.inside = starts_inside
-        """What comes next stands inside."""
+        """True if the next character is inside of a tag."""
         self.tagged = starts_inside
-        """Something stood inside, or may have."""
+        """True if any text is, or may be, inside of a tag."""
 
     def passes(self, text: str) -> bool:
-        """Tell whether a piece goes where the last one went, unchanged."""
+        """Return True if a piece can be returned unchanged, on the same side as the one before it."""
         return not (self._held or self._trims or self._leads or self._starts or "<" in text)
 
     def skim(self, text: str) -> None:
-        """Take a piece that passes."""
+        """Take a piece for which `passes` was True."""
         if not self.inside:
             self._pass(text)
 
     def feed(self, text: str) -> list[tuple[bool, str]]:
-        """Return the pieces that are sure, each with whether it stands inside."""
+        """Return the decided pieces, each with True if it is inside of a tag."""
         if not text:
             return []
         if self.passes(text):
@@ -118,12 +118,12 @@ class TagScanner:
         return out
 
     def end(self) -> list[tuple[bool, str]]:
-        """Return what was held back: it has become no tag."""
+        """Return the held-back text, which did not become a tag."""
         held, self._held = self._held, ""
         return [(self.inside, held)] if held else []
 
     def _read_outside(self, text: str, at: int, out: list[tuple[bool, str]]) -> int:
-        """Read up to the next opening tag, and return the place behind it, or the end of the text."""
+        """Read up to the next opening tag; return the place after it, or the end of the text."""
         begin = _end_of_space(text, at) if self._trims or self._leads else at
         if self._trims:
             at = begin
@@ -168,7 +168,7 @@ class TagScanner:
         return end
 
     def _read_inside(self, text: str, at: int, out: list[tuple[bool, str]]) -> int:
-        """Read up to the closing tag, and return the place behind it, or the end of the text."""
+        """Read up to the closing tag; return the place after it, or the end of the text."""
         if self._trims:
             at = _end_of_space(text, at)
             if at == len(text):
@@ -184,7 +184,7 @@ class TagScanner:
                 return len(text)
             self._starts = False
         closing = self._closing.pattern.search(text, at)
-        place = self._closing.unfinished(text, at) if closing is None else closing.start()
+        place = self._closing.find_unfinished(text, at) if closing is None else closing.start()
         if place > at:
             out.append((True, text[at:place]))
         if closing is None:
@@ -201,20 +201,19 @@ def _end_of_space(text: str, at: int) -> int:
 
 
 class SplitTags(TextStage):
-    r"""Gives the text outside of tags such as `<think>…</think>`, and keeps what stands inside.
+    r"""Returns the text outside of tags such as `<think>…</think>`, and keeps the text inside.
 
-    An opening tag counts at the start of the text or behind white space, in any case, and
-    not in code. The first closing tag of its name ends it, wherever that
-    stands. Without one, all that follows is inside. A closing tag without an opening
-    one is text like any other.
+    An opening tag counts at the start of the text or after white space, in any case, and
+    not in code. The first closing tag of the same name ends it, wherever it is; without
+    one, all of the rest is inside. A closing tag without an opening one is ordinary text.
 
-    White space behind either tag is left out, and so is what stands before an opening
-    tag at the very start of the text: models send `<think>\n` and `</think>\n\n`.
+    White space after either tag is dropped, and so is white space before an opening tag
+    at the very start of the text: models send `<think>\n` and `</think>\n\n`.
 
     Args:
-        names: The names of the tags; "think" where none is given.
+        names: The names of the tags; "think" if none is given.
         starts_inside: Whether the text begins inside, because the prompt ends with the
-            opening tag, as some chat templates have it. One that comes all the same is left out.
+            opening tag, as in some chat templates. If the model repeats the tag, it is dropped.
 
     Example:
         >>> tags = SplitTags("think")
@@ -230,11 +229,11 @@ class SplitTags(TextStage):
 
     @property
     def inside(self) -> str:
-        """What has come inside so far; what several tags hold is joined as it is."""
+        """The text inside so far; that of several tags is joined without a separator."""
         return self._inside.join()
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
-        """Return the text that is outside for certain.
+        """Return the text that is certain to be outside.
 
         Args:
             item: The next piece of the text.
@@ -243,7 +242,7 @@ class SplitTags(TextStage):
         return self._sort(self._scanner.feed(item))
 
     def end(self, *, now: float = 0.0) -> list[str]:
-        """Return what was held back, if it is outside.
+        """Return the held-back text, if it is outside.
 
         Args:
             now: Unused; every stage takes it.

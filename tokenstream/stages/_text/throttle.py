@@ -1,4 +1,4 @@
-"""Fewer items in the same time: what comes between two updates is given as one."""
+"""Limits the rate of items: those that come between two updates are merged, or only the newest is kept."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ ItemT = TypeVar("ItemT")
 
 
 class _Pace:
-    """When what is held is given: at most so many times a second, and at the end.
+    """Releases held items at most `hz` times a second, and at the end.
 
     Args:
-        hz: Most times a second.
-        unit: What is given.
+        hz: The highest rate, per second.
+        unit: Name of the items, for error messages.
     """
 
     __slots__ = ("_held", "_next", "_seconds")
@@ -24,20 +24,20 @@ class _Pace:
     def __init__(self, hz: float, unit: str) -> None:
         self._seconds = 1 / check_seconds("hz", hz, unit=f"{unit} a second")
         self._next = -math.inf
-        """The clock before which nothing is given."""
+        """The clock before which nothing is returned."""
         self._held: list[Any] = []
 
     @property
     def deadline(self) -> float | None:
-        """The clock at which what is held is due; None while nothing is."""
+        """The clock at which the held items are due; None while none are held."""
         return self._next if self._held else None
 
-    def _due(self, now: float) -> list[Any]:
-        """Return what is held, once its time has come."""
-        return [] if now < self._next else self._all(now)
+    def _take_due(self, now: float) -> list[Any]:
+        """Remove and return the held items if they are due."""
+        return [] if now < self._next else self._take_all(now)
 
-    def _all(self, now: float) -> list[Any]:
-        """Return what is held."""
+    def _take_all(self, now: float) -> list[Any]:
+        """Remove and return the held items."""
         held = self._held
         if held:
             self._next, self._held = now + self._seconds, []
@@ -45,14 +45,14 @@ class _Pace:
 
 
 class Throttle(_Pace, TextStage):
-    """A stage that gives at most so many pieces a second, and loses none of the text.
+    """A stage that returns at most `hz` pieces a second, and loses none of the text.
 
-    The first piece comes at once, and so does one that comes after a silence. What
-    comes too early is held for less than `1 / hz` seconds: `deadline` says until when,
-    and `tick` gives it then. The end gives what is left.
+    The first piece passes at once, and so does one after a silence. A piece that comes too
+    early is held for less than `1 / hz` seconds: until `deadline`, when `tick` returns it.
+    The end of the text returns the rest.
 
     Args:
-        hz: Most pieces a second; a screen shows 30 to 60 different pictures.
+        hz: The most pieces a second; a screen shows 30 to 60 frames.
 
     Raises:
         MisuseError: `hz` is no number above 0.
@@ -73,18 +73,18 @@ class Throttle(_Pace, TextStage):
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
         if item:
             self._held.append(item)
-        return _joined(self._due(now))
+        return _joined(self._take_due(now))
 
     def tick(self, now: float) -> list[str]:
-        """Return what is due; nothing before `deadline`.
+        """Return the text that is due; nothing before `deadline`.
 
         Args:
             now: A clock reading, in seconds.
         """
-        return _joined(self._due(now))
+        return _joined(self._take_due(now))
 
     def end(self, *, now: float = 0.0) -> list[str]:
-        return _joined(self._all(now))
+        return _joined(self._take_all(now))
 
 
 def _joined(held: list[str]) -> list[str]:
@@ -92,13 +92,13 @@ def _joined(held: list[str]) -> list[str]:
 
 
 class Newest(_Pace, SoundStage, Generic[ItemT]):
-    """A stage that gives the newest item, at most so many times a second, and the last one always.
+    """A stage that returns the newest item at most `hz` times a second, and always the last one.
 
-    As with `Throttle`, the first item comes at once, and what comes too early is held
-    until `deadline`: but only the newest, so that what it replaces is never given.
+    As with `Throttle`, the first item passes at once, and one that comes too early is held
+    until `deadline`; but only the newest is held, and the items that it replaces are dropped.
 
     Args:
-        hz: Most items a second.
+        hz: The most items a second.
 
     Raises:
         MisuseError: `hz` is no number above 0.
@@ -117,27 +117,27 @@ class Newest(_Pace, SoundStage, Generic[ItemT]):
         super().__init__(hz, "items")
 
     def feed(self, item: ItemT, /, *, now: float = 0.0) -> list[ItemT]:
-        """Return the item if it is due, which is else held in the place of one before it.
+        """Return the item if it is due; otherwise hold it in place of an earlier one.
 
         Args:
             item: The item.
             now: A clock reading, in seconds.
         """
         self._held = [item]
-        return self._due(now)
+        return self._take_due(now)
 
     def tick(self, now: float) -> list[ItemT]:
-        """Return what is due; nothing before `deadline`.
+        """Return the item that is due; nothing before `deadline`.
 
         Args:
             now: A clock reading, in seconds.
         """
-        return self._due(now)
+        return self._take_due(now)
 
     def end(self, *, now: float = 0.0) -> list[ItemT]:
-        """Return the item that is held.
+        """Return the held item.
 
         Args:
             now: A clock reading, in seconds.
         """
-        return self._all(now)
+        return self._take_all(now)

@@ -1,4 +1,4 @@
-"""A text up to a marker that ends it, though the marker may come in pieces."""
+"""A text up to a marker, even if the marker arrives in pieces."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 class Until(TextStage):
-    r"""Gives a text up to the first match of a marker, and nothing behind it.
+    r"""Returns a text up to the first match of a marker, and nothing after it.
 
-    Only what may still become the marker is held back. Once it has come, `stop` is
-    "until" and `feed` returns nothing any more; the stream itself goes on.
+    Text is held back only while it may still become the marker. Once the marker has come,
+    `stop` is "until" and `feed` returns nothing any more; the stream itself goes on.
 
     Args:
-        marker: The text that ends it, as it is, or a regular expression that `re` or `regex`
-            has compiled; all but plain text needs the package regex (`llm-tokenstream[shape]`).
-        include: Whether the marker is given, too. It is given whole, so that one which may
-            go on, such as `\n+`, is waited for.
-        max_length: The most characters that are held back; to be given where a compiled marker
+        marker: The text that ends it, taken literally, or a regular expression compiled by `re` or
+            `regex`; all but plain text needs the package regex (`llm-tokenstream[shape]`).
+        include: Whether the marker is returned, too. It is returned whole, so one that may
+            still grow, such as `\n+`, is waited for.
+        max_length: The most characters that are held back; required if a compiled marker
             does not bound its matches. A longer one ends the text only if its first
             `max_length` characters match, too.
 
@@ -58,9 +58,9 @@ class Until(TextStage):
         self._matcher = Matcher("Until", pattern, max_length)
         self._include = include
         self._text = ""
-        """What is held back, behind as much of what was given as a match may look at."""
+        """The held-back text, with as many characters before it as a pattern may look back at."""
         self._at = 0
-        """Where in it that begins which is held back."""
+        """Offset of the held-back text in `_text`."""
         self._over = False
 
     @property
@@ -69,21 +69,21 @@ class Until(TextStage):
         return "until" if self._over else None
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
-        """Return the text that is before the marker for certain.
+        """Return the text that is certain to be before the marker.
 
         Args:
             item: The next piece of the text.
             now: Unused; every stage takes it.
         """
         out: list[str] = []
-        for piece in self._matcher.slices(item):
+        for piece in self._matcher.split(item):
             if not self._over:
                 self._take(piece, out)
         text = "".join(out)
         return [text] if text else []
 
     def end(self, *, now: float = 0.0) -> list[str]:
-        """Return what was held back, if it holds no marker.
+        """Return the held-back text, up to a marker in it.
 
         Args:
             now: Unused; every stage takes it.
@@ -106,20 +106,20 @@ class Until(TextStage):
         limit, held = matcher.limit, at < len(self._text)
         text = self._text + item
         while True:
-            opens = matcher.opens(text, at, held=held)
+            opens = matcher.find_open(text, at, held=held)
             found = matcher.find(text, at)
             if found is not None and self._is_sure(found.start(), opens):
                 start = found.start()
                 if limit is not None and found.end() - start > limit:
-                    # The same as if it had come in small pieces.
-                    found = matcher.begun(text, start)
+                    # Cut it as if the text had come in small pieces.
+                    found = matcher.match_at(text, start)
             else:
                 start, found = opens, None
                 if limit is None or len(text) - start <= limit:
                     out.append(text[at:start])
                     at = start
                     break
-                found = matcher.begun(text, start)
+                found = matcher.match_at(text, start)
             if found is not None:
                 self._finish(text, at, found, out)
                 return
@@ -129,7 +129,7 @@ class Until(TextStage):
         self._text, self._at = text[kept:], at - kept
 
     def _is_sure(self, start: int, opens: int) -> bool:
-        """Tell whether what matches now is the marker, and as much of it as is asked for."""
+        """Return True if the match is certain to be the marker, and complete if it is to be returned."""
         return start < opens or (start == opens and self._matcher.sure and not self._include)
 
     def _finish(self, text: str, at: int, found: Any, out: list[str]) -> None:  # noqa: ANN401 - a match

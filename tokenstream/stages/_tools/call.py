@@ -1,4 +1,4 @@
-"""A tool call whose arguments were checked."""
+"""A tool call with validated arguments."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class CheckedCall(ToolCall[Any, Any]):
-    """A tool call with its arguments as its tool declares them, or with what is wrong with them.
+    """A tool call with its arguments in the types that the tool declares, or with an error.
 
-    It is a `ToolCall` to whoever gets it, with the same fields; the checked
-    arguments stay beside them, and no JSON of the call holds them.
+    Callers see a `ToolCall` with the same fields. The checked arguments are kept
+    beside the fields, and are not part of the call's JSON.
     """
 
     _arguments: Any = PrivateAttr(default=None)
@@ -34,27 +34,27 @@ class CheckedCall(ToolCall[Any, Any]):
 
         Args:
             call: The call.
-            repairs: What was repaired in its arguments.
+            repairs: Repairs made in its arguments.
         """
-        return cls.model_construct(call.model_fields_set, **dict(call)).mended(repairs)
+        return cls.model_construct(call.model_fields_set, **dict(call)).note_repairs(repairs)
 
-    def mended(self, repairs: tuple[Repair, ...]) -> Self:
-        """Say what was repaired in its arguments, and return it."""
+    def note_repairs(self, repairs: tuple[Repair, ...]) -> Self:
+        """Set the repairs made in the arguments, and return the call."""
         self._repairs = repairs
         return self
 
     def accept(self, arguments: Any, tool: Tool) -> Self:  # noqa: ANN401 - what the tool declares
-        """Have the call run with these arguments, and return it."""
+        """Set the arguments to run the call with, and return the call."""
         self._arguments = arguments
         self._tool = tool
         return self
 
     def refuse(self, error: OutputInvalid, words: str) -> Self:
-        """Say that the call cannot be run, and return it.
+        """Mark the call as one that cannot be run, and return it.
 
         Args:
-            error: What is wrong with it.
-            words: The same for the model.
+            error: The fault in it.
+            words: The same fault in words for the model.
         """
         error.words_for_model = words
         self._error = error
@@ -62,17 +62,17 @@ class CheckedCall(ToolCall[Any, Any]):
 
     @property
     def arguments(self) -> Any:  # noqa: ANN401 - what the tool declares
-        """The arguments as the tool declares them.
+        """The arguments in the types that the tool declares.
 
         Raises:
-            OutputInvalid: They are not what it declares.
+            OutputInvalid: They do not fit the declaration.
         """
         self._check()
         return self._arguments
 
     @property
     def error(self) -> OutputInvalid | None:
-        """Why the call cannot be run; None where it can."""
+        """The reason why the call cannot be run; None if it can."""
         error: OutputInvalid | None = self._error
         return error
 
@@ -84,14 +84,14 @@ class CheckedCall(ToolCall[Any, Any]):
 
     @property
     def error_for_model(self) -> str:
-        """What the model needs to hear to correct the call; "" where nothing is wrong."""
+        """A message with which the model can correct the call; "" if the call is valid."""
         return "" if self.error is None else self.error.words_for_model
 
     def run(self) -> Any:  # noqa: ANN401 - what the function returns
-        """Call the tool's function with the arguments, and return what it returns.
+        """Call the tool's function with the arguments, and return its result.
 
         Raises:
-            OutputInvalid: The arguments are not what the tool declares.
+            OutputInvalid: The arguments do not fit the tool's declaration.
         """
         self._check()
         return self._tool.run(self._arguments)

@@ -1,4 +1,4 @@
-"""Tool calls whose arguments are checked against the tools that the application has."""
+"""Checks the arguments of tool calls against the application's tools."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 __all__ = ["CallDraft", "ValidatedCalls"]
 
 _NOTHING = frozenset({"", "null"})
-"""What some servers send for no arguments."""
+"""Texts that some servers send for a call without arguments."""
 
 
 class ValidatedCalls:
-    """Checks the arguments of tool calls; a stage from calls that have ended to calls that can be run.
+    """Checks the arguments of tool calls; a stage from finished calls to calls that can be run.
 
-    A call that cannot be run is given, too: it has an `error`, and `error_for_model`
-    is what the model needs to hear to correct it.
+    A call that cannot be run is returned, too: it has an `error`, and `error_for_model`
+    is a message with which the model can correct it.
 
     Args:
-        tools: Types (pydantic models, dataclasses, TypedDicts, msgspec Structs)
-            or functions, whose name the tool has; or `tokenstream.Tools` of them.
-        lenient: Whether to read arguments that are almost JSON; for each tool, or by name.
-            Of a call that is fed those that have no end are refused, as with "closed".
-        named: Tools by the name that the model calls them by; a `TypeAdapter` or a
-            callable object needs one.
+        tools: Types (pydantic models, dataclasses, TypedDicts, msgspec Structs) or functions,
+            each known to the model by its own name; or a `tokenstream.Tools` of them.
+        lenient: Whether to read arguments that are almost JSON; for all tools, or by tool name.
+            `feed` refuses arguments without an end, as with "closed".
+        named: Tools by the name that the model uses; required for a `TypeAdapter` or a
+            callable object.
 
     Example:
         >>> def get_weather(city: str, days: int = 1) -> str:
@@ -61,13 +61,13 @@ class ValidatedCalls:
         self, /, *tools: object, lenient: Lenient | Mapping[str, Lenient] = False, **named: object
     ) -> None:
         self.error: TokenStreamError | None = None
-        """Always None: what is wrong with a call is on the call."""
+        """Always None: the error of a call is on the call itself."""
         self.stop: str | None = None
         by_name = lenient if isinstance(lenient, Mapping) else None
         for_all = check_lenient(lenient) if by_name is None else False
         self._tools = gather(tools, named)
         self._lenient: Mapping[str, Lenient] = by_name or dict.fromkeys(self._tools, for_all)
-        """How the arguments of a tool are read where they are no JSON."""
+        """The leniency for each tool's arguments that are not JSON."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -75,19 +75,19 @@ class ValidatedCalls:
         return tuple(self._tools)
 
     def drafting(self, call: ToolCall) -> CallPartials:
-        """Return a stage that reads the arguments of a call that has begun.
+        """Return a stage that reads the arguments of a call while they arrive.
 
         Args:
-            call: The call, as far as it is known.
+            call: The call so far.
         """
         lenient: Lenient = self._lenient.get(call.name, False)
         return CallPartials(self._tools.get(call.name), free=call.type == "custom", lenient=lenient)
 
     def lacks_end(self, call: ToolCall) -> bool:
-        """Tell whether arguments could be read if their end was supplied, which a cut may have taken.
+        """Return True if only the end of the arguments is missing, which may have been cut off.
 
         Args:
-            call: A call that has ended.
+            call: A finished call.
         """
         lenient: Lenient = self._lenient.get(call.name, False)
         if lenient is not True or call.complete or call.type == "custom":
@@ -96,10 +96,10 @@ class ValidatedCalls:
         return bool(text.strip()) and _mended(text, "closed") is None and _mended(text, lenient) is not None
 
     def settle(self, call: ToolCall) -> list[ToolCall]:
-        """Return a call with its arguments checked, which was not cut although they have no end.
+        """Check a call whose arguments have no end, although the answer was not cut.
 
         Args:
-            call: A call that has ended.
+            call: A finished call.
         """
         return self._checked(call, self._lenient.get(call.name, False))
 
@@ -107,18 +107,18 @@ class ValidatedCalls:
         """Return the call with its arguments checked.
 
         Args:
-            call: A call that has ended. One that is not complete although its arguments
-                are JSON, or have not begun, was cut, and gives nothing.
+            call: A finished call. If it is not `complete` although its arguments are JSON, or are
+                empty, the answer was cut, and nothing is returned.
             now: Unused; every stage takes it.
         """
         return self._checked(call, "closed" if self._lenient.get(call.name, False) else False)
 
     def end(self, *, now: float = 0.0) -> list[ToolCall]:
-        """Return nothing: a call is checked when it is fed."""
+        """Return an empty list: this stage holds nothing back."""
         return []
 
     def check(self) -> None:
-        """Do nothing: what is wrong with a call is on the call."""
+        """Do nothing: the error of a call is on the call itself."""
 
     # -- within ------------------------------------------------------------
 
@@ -177,7 +177,7 @@ class ValidatedCalls:
 
 
 def _mended(text: str, lenient: Lenient) -> tuple[str, tuple[Repair, ...]] | None:
-    """Return almost JSON as JSON, with what was repaired; None where it cannot be read."""
+    """Return almost JSON as JSON, with the repairs; None if it cannot be read."""
     from tokenstream.partial_json._mend import mend
 
     try:
@@ -187,7 +187,7 @@ def _mended(text: str, lenient: Lenient) -> tuple[str, tuple[Repair, ...]] | Non
 
 
 def _fault(text: str) -> OutputInvalid | None:
-    """Return why arguments are no JSON; None where they are, or are not there at all."""
+    """Return the reason why arguments are not JSON; None if they are, or are empty."""
     if not text.strip() or is_one_value(text):
         return None
     from tokenstream.partial_json._parser import find_fault

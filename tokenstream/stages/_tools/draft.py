@@ -1,4 +1,4 @@
-"""A tool call while it is written: its arguments as a draft, and in the end the call itself."""
+"""A tool call while it is written: drafts of its arguments, and finally the call itself."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ R_co = TypeVar("R_co", covariant=True, default=Any)
 
 
 class CallDraft(Generic[A_co, R_co]):  # noqa: PLW1641 - it compares by a draft, which has no hash
-    """A tool call as far as it has come: a snapshot that never changes.
+    """A tool call so far: a snapshot that never changes.
 
-    `stream.tool_partials` gives one for each piece of each call. The last one of a
-    call has the call itself, as `stream.validated_calls` gives it.
+    `stream.tool_partials` returns one for each piece of each call. The last one of a
+    call also has the call itself, as in `stream.validated_calls`.
 
     Example:
         >>> from tokenstream import Stream
@@ -61,33 +61,33 @@ class CallDraft(Generic[A_co, R_co]):  # noqa: PLW1641 - it compares by a draft,
         self.name = name
         """The tool's name."""
         self.index = index
-        """Its place in `message.tool_calls`, from 0."""
+        """The call's index in `message.tool_calls`."""
         self.draft = draft
-        """The arguments as far as they are written."""
+        """The arguments so far."""
         self.call = call
-        """The call with its arguments checked, once it has ended; None while it is written."""
+        """The call with its arguments checked; None while it is still written."""
 
     @property
     def complete(self) -> bool:
-        """Whether the call is whole: then it was handed out, which a call that was cut never is."""
+        """True once the call is whole; a call that was cut never is."""
         return self.call is not None and self.call.complete
 
     @property
     def error(self) -> OutputInvalid | None:
-        """Why the call cannot be run, once it has ended; None where it can."""
+        """The reason why the finished call cannot be run; None if it can, or is still written."""
         return None if self.call is None else self.call.error
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """Repairs made so far in the arguments, where they are read with `lenient`."""
+        """Repairs made in the arguments so far, if they are read with `lenient`."""
         return self.draft.repairs
 
     def final(self) -> A_co:
-        """Return the arguments, checked: what `call.arguments` is.
+        """Return the checked arguments, the same as `call.arguments`.
 
         Raises:
             OutputIncomplete: The call has not ended.
-            OutputInvalid: They are not what the tool declares; `InvalidJSON` where they are no JSON.
+            OutputInvalid: They do not fit the tool's declaration; `InvalidJSON` if they are not JSON.
         """
         if self.call is not None:
             return self.call.arguments
@@ -111,11 +111,11 @@ class CallDraft(Generic[A_co, R_co]):  # noqa: PLW1641 - it compares by a draft,
 
 
 class CallPartials:
-    """Read the arguments of one call while they are written; a stage from their text to drafts.
+    """Reads the arguments of one call while they are written; a stage from their text to drafts.
 
     Args:
-        tool: The tool; None for one that is not known, whose arguments may be anything.
-        free: Whether they are free text, which is the tool's first argument.
+        tool: The tool; None for an unknown one, whose arguments may be anything.
+        free: Whether the arguments are free text, which becomes the tool's first argument.
         lenient: Whether to read what is almost JSON.
     """
 
@@ -124,18 +124,18 @@ class CallPartials:
     def __init__(self, tool: Tool | None, *, free: bool = False, lenient: Lenient = False) -> None:
         self._lenient: Lenient = False if free else lenient
         self._schema_of: Callable[[str], Schema[Any] | None] | None = None
-        """Tells what the arguments are by their start; None once that is known."""
+        """Chooses the schema by the start of the arguments; None once it is chosen."""
         self._held = ""
-        """What has come before that is known."""
+        """The text that came before the schema was chosen."""
         self._between: tuple[str, str] | None = None
-        """What stands around free text where it is JSON; the first is empty once it was given."""
+        """The JSON before and after free text; the first half is empty once it was fed."""
         if tool is None:
             anything: Any = Any
             self._partials: Partials[Any] = Partials(anything)
             return
         self._partials = Partials(_asked(tool.schema), lenient=self._lenient)
         if free:
-            # An empty string in JSON, in two halves.
+            # Split the JSON of an empty text between its two quotes.
             start, _, end = tool.as_json("").rpartition('""')
             self._between = f'{start}"', f'"{end}'
         else:
@@ -143,17 +143,17 @@ class CallPartials:
 
     @property
     def complete(self) -> bool:
-        """Whether the JSON is finished: only white space may follow."""
+        """True once the JSON is finished: only white space may follow."""
         return self._partials.complete
 
     @property
     def error(self) -> Exception | None:
-        """What went wrong, once something has."""
+        """The failure, once there is one."""
         return self._partials.error
 
     @property
     def stop(self) -> str | None:
-        """Always None: a call that is wrong keeps no other one from being read."""
+        """Always None: an invalid call does not keep others from being read."""
         return None
 
     @property
@@ -162,11 +162,11 @@ class CallPartials:
         return self._partials.repairs
 
     def partial(self) -> Partial[Any]:
-        """Return the arguments as far as they have come."""
+        """Return the arguments so far."""
         return self._partials.partial()
 
     def feed(self, text: str) -> list[Partial[Any]]:
-        """Return a snapshot, where a piece of the arguments changes what shows."""
+        """Return a snapshot if a piece of the arguments changes what is visible."""
         if self._between is not None:
             start, end = self._between
             self._between = "", end
@@ -181,7 +181,7 @@ class CallPartials:
         return self._partials.feed(text)
 
     def end(self) -> list[Partial[Any]]:
-        """Say that the call has ended."""
+        """Signal the end of the call."""
         held, self._held, self._schema_of = self._held, "", None
         if self._between is not None:
             held = "".join(self._between)

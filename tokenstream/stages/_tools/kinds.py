@@ -1,4 +1,4 @@
-"""What a call can be checked against: a type, or the signature of a function."""
+"""The kinds of tools that calls are checked against: a type, or a function with its signature."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 class TypeTool:
-    """A tool that is known by the type of its arguments.
+    """A tool given as the type of its arguments.
 
     Args:
-        name: The name by which the model calls it.
+        name: The name that the model uses.
         type: The type, or a `TypeAdapter`.
-        documented_by: The function whose docstring tells what the tool does; None for the type's own.
+        documented_by: The function whose docstring describes the tool; None for the type's own docstring.
     """
 
     __slots__ = ("documented_by", "name", "schema", "type")
@@ -32,22 +32,22 @@ class TypeTool:
         self.documented_by = documented_by
         self.type: Any = type
         self.schema = Schema[Any].of(type)
-        """What the arguments are."""
+        """The schema of the arguments."""
 
     def schema_of(self, start: str) -> Schema[Any]:
-        """Return what the arguments are that begin so."""
+        """Return the schema of arguments with that start."""
         return self.schema
 
     def read(self, text: str) -> Any:  # noqa: ANN401 - what the type says
-        """Return the arguments.
+        """Validate the arguments' JSON and return them.
 
         Raises:
-            OutputInvalid: They are not what the type says.
+            OutputInvalid: They do not fit the type.
         """
         return self.schema.validate_text(text)
 
     def as_json(self, text: str) -> str:
-        """Return arguments that are no JSON as `read` takes them."""
+        """Return free text as JSON for `read`."""
         return json.dumps(text)
 
     def run(self, arguments: object) -> Any:  # noqa: ANN401 - a function's result
@@ -69,13 +69,13 @@ class FunctionTool:
         function: The function, or another callable.
 
     Raises:
-        MisuseError: What it takes cannot be found out.
+        MisuseError: Its parameters cannot be determined.
     """
 
     __slots__ = ("function", "name", "signature")
 
     def __init__(self, name: str, function: Callable[..., Any]) -> None:
-        # A type has no signature to look at.
+        # Imported on first use: tools given as types need no signature.
         from tokenstream.stages._tools.signature import Signature
 
         self.name = name
@@ -84,23 +84,23 @@ class FunctionTool:
 
     @property
     def schema(self) -> Schema[Any]:
-        """What the arguments are, as a rule."""
+        """The usual schema of the arguments."""
         return self.signature.schema
 
     def schema_of(self, start: str) -> Schema[Any] | None:
-        """Return what the arguments are that begin so; None while that cannot be told."""
+        """Return the schema of arguments with that start; None while it is undecided."""
         return self.signature.schema_of(start)
 
     def read(self, text: str) -> dict[str, Any]:
-        """Return the arguments by the names of the function's parameters.
+        """Validate the arguments' JSON and return them by parameter name.
 
         Raises:
-            OutputInvalid: The function does not take them.
+            OutputInvalid: They do not fit the function's signature.
         """
         return self.signature.read(text)
 
     def as_json(self, text: str) -> str:
-        """Return text that is no JSON as the function's first argument."""
+        """Return free text as JSON for `read`, as the function's first argument."""
         return json.dumps({self.signature.first: text})
 
     def run(self, arguments: dict[str, Any]) -> Any:  # noqa: ANN401 - what the function returns
@@ -112,7 +112,7 @@ class FunctionTool:
 
 
 class ToolTable:
-    """Tools by the names that the model calls them by: what is given in place of them, as one.
+    """A collection of tools by name, accepted wherever tools are given one by one.
 
     Args:
         by_name: The tools.
@@ -125,23 +125,23 @@ class ToolTable:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names by which the model calls the tools, in their order."""
+        """The names that the model uses for the tools, in order."""
         return tuple(self._by_name)
 
     def checks(self) -> tuple[Tool, ...]:
-        """Return what checks the calls of each tool, and runs them."""
+        """Return the tools; each checks and runs its own calls."""
         return tuple(self._by_name.values())
 
 
 def gather(tools: Iterable[object], named: Mapping[str, object]) -> dict[str, Tool]:
-    """Return tools by name: those that are given, and those of the tables among them.
+    """Return all tools by name, including those of given tables.
 
     Args:
         tools: Types, functions, and tables of them.
-        named: Types and functions by the name that the model calls them by.
+        named: Types and functions by the name that the model uses.
 
     Raises:
-        MisuseError: One is no tool, or has no name, or that of another; or there is none.
+        MisuseError: An object is not a tool, a name is missing or used twice, or no tool is given.
     """
     found: list[Tool] = []
     for each in tools:
@@ -160,14 +160,14 @@ def gather(tools: Iterable[object], named: Mapping[str, object]) -> dict[str, To
 
 
 def make_tool(tool: Any, name: str | None = None) -> Tool:  # noqa: ANN401 - whatever is given
-    """Return what checks the calls of a tool.
+    """Return the tool for a type, a `TypeAdapter` or a function.
 
     Args:
-        tool: A type, a `TypeAdapter` or a function; what checks its calls already stays as it is.
-        name: The name by which the model calls it; None for its own.
+        tool: The object; a `TypeTool` or `FunctionTool` is returned unchanged.
+        name: The name that the model uses; None for the object's own.
 
     Raises:
-        MisuseError: It is none of these, or has no name.
+        MisuseError: The object is none of these, or has no name.
     """
     if name is None and isinstance(tool, TypeTool | FunctionTool):
         return tool
@@ -188,7 +188,7 @@ def _name_of(tool: Callable[..., Any]) -> str:
     while isinstance(tool, functools.partial):
         tool = tool.func
     name: str = getattr(tool, "__name__", "")
-    # That of `list[int]` is "list", and that of a lambda no name.
+    # `list[int].__name__` is "list", and a lambda's is "<lambda>"; neither names a tool.
     if not name or name[0] == "<" or get_origin(tool) is not None:
         raise MisuseError("a tool has no name of its own; say how the model calls it by a keyword: name=…")
     return name

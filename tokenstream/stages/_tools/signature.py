@@ -1,4 +1,4 @@
-"""What a function takes, as a schema of the JSON that a model writes for it."""
+"""A function's parameters as a schema of the JSON that a model writes for them."""
 
 from __future__ import annotations
 
@@ -40,23 +40,23 @@ if TYPE_CHECKING:
 _EMPTY = inspect.Parameter.empty
 _BEGUN: Any = re.compile(r"[ \t\r\n]*+(\{?+)[ \t\r\n]*+").match
 _MOST_BEGUN = 64
-"""Characters before the first key that are looked at again for each piece, at most."""
+"""The most characters before the first key; up to here each piece re-reads the start."""
 _VALUES, _NAMED = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
 
 
 class Signature:
-    """What a function takes, and how it is called with it.
+    """The parameters of a function: validates arguments for it, and calls it with them.
 
-    The model writes one JSON object with an argument for each parameter, whatever
-    its kind; those of `*values` are a list under that name, those of `**others`
-    are further keys. Where the only parameter is a model, a dataclass, a TypedDict
-    or a Struct, the object may be that itself.
+    The model writes one JSON object with a key for each parameter, of whatever kind;
+    the arguments for `*values` are a list under that name, those for `**others` are
+    additional keys. If the only parameter is a model, a dataclass, a TypedDict or a
+    Struct, the object may also be that parameter's value itself.
 
     Args:
         function: The function, or another callable.
 
     Raises:
-        MisuseError: Its parameters cannot be found out, or have types that no JSON can have.
+        MisuseError: Its parameters cannot be determined, or have types that JSON cannot represent.
     """
 
     __slots__ = ("_function", "_only", "_schema", "_signature", "first", "parameters", "types")
@@ -66,9 +66,9 @@ class Signature:
         try:
             self._signature = inspect.signature(function)
             self.parameters: Mapping[str, inspect.Parameter] = self._signature.parameters
-            """The parameters by name, in their order."""
+            """The parameters by name, in order."""
             self.types = _types_of(function, self.parameters)
-            """Their types; Any where none is declared."""
+            """Their types; Any for a parameter without one."""
             self._schema = Schema[Any].of(adapter_of(self.parameters, self.types))
             self._only = _Only.of(self.parameters, self.types)
         except (TypeError, ValueError, NameError, PydanticUserError) as error:
@@ -82,18 +82,18 @@ class Signature:
 
     @property
     def schema(self) -> Schema[Any]:
-        """What the model writes, as a rule: where the only parameter is an object, that object."""
+        """The usual schema of the model's JSON: that of the only parameter, if it is an object."""
         return self._schema if self._only is None else self._only.schema
 
     def schema_of(self, start: str) -> Schema[Any] | None:
-        """Return what the model writes that begins so; None while that cannot be told."""
+        """Return the schema of JSON with that start; None while it is undecided."""
         only = self._only
         named = only is not None and only.is_named_first(start)
         return None if named is None else self._schema if named else self.schema
 
     @property
     def only(self) -> Any:  # noqa: ANN401 - any type
-        """The type of the only parameter, where the arguments may be that itself; None elsewhere."""
+        """The type of the only parameter, if the JSON may be its value itself; otherwise None."""
         return None if self._only is None else self.types[self._only.name]
 
     def read(self, text: str) -> dict[str, Any]:
@@ -103,7 +103,7 @@ class Signature:
             text: The arguments as JSON.
 
         Raises:
-            OutputInvalid: The function does not take them.
+            OutputInvalid: They do not fit the signature.
         """
         only = self._only
         if only is not None and not only.is_named(text):
@@ -120,12 +120,12 @@ class Signature:
                 value = given.pop(name)
                 bound.arguments[name] = tuple(value) if parameter.kind is _VALUES else value
         bound.apply_defaults()
-        # What is left was taken by `**others`.
+        # The rest belongs to `**others`.
         return self._function(*bound.args, **{**bound.kwargs, **given})
 
 
 class _Only:
-    """The only parameter of a function, whose type is an object.
+    """The only parameter of a function, if its type is an object.
 
     Args:
         name: Its name.
@@ -141,7 +141,7 @@ class _Only:
 
     @classmethod
     def of(cls, parameters: Mapping[str, inspect.Parameter], types: Mapping[str, Any]) -> _Only | None:
-        """Return the parameter; None where there are others, or its type is no object."""
+        """Return the parameter; None if there are others, or its type is not an object."""
         if len(parameters) != 1:
             return None
         ((name, parameter),) = parameters.items()
@@ -151,7 +151,7 @@ class _Only:
         return cls(name, types[name], names)
 
     def is_named(self, text: str) -> bool:
-        """Tell whether the arguments name the parameter, and are not what it takes themselves."""
+        """Return True if the JSON names the parameter, instead of being the parameter's value itself."""
         if self.name in self._fields:
             return False
         try:
@@ -161,7 +161,7 @@ class _Only:
         return is_dict(value) and list(value) == [self.name]
 
     def is_named_first(self, start: str) -> bool | None:
-        """Tell whether arguments that begin so name the parameter; None while more text is needed."""
+        """Return True if JSON with that start names the parameter; None while more text is needed."""
         if self.name in self._fields:
             return False
         key = f'"{self.name}"'
@@ -175,7 +175,7 @@ class _Only:
 
 
 class _Others:
-    """Says in a schema what type the arguments have that `**others` takes."""
+    """Annotation that adds the type of `**others` to a schema."""
 
     __slots__ = ("type",)
 
@@ -215,12 +215,12 @@ def adapter_of(parameters: Mapping[str, inspect.Parameter], types: Mapping[str, 
 
 
 def is_unpacked(type_: Any) -> bool:  # noqa: ANN401 - any type
-    """Tell whether it is the `Unpack[…]` of a TypedDict; that of typing_extensions is another one."""
+    """Return True for `Unpack[…]` of a TypedDict, in either of its variants: typing or typing_extensions."""
     return get_origin(type_) in (Unpack, LaterUnpack)
 
 
 def _fields_of_typed_dict(type_: Any) -> dict[str, Any]:  # noqa: ANN401 - a TypedDict
-    """Return the fields of `**others: Unpack[type_]`, each with a mark where it may be missing."""
+    """Return the fields of `**others: Unpack[type_]`; optional ones are marked as `NotRequired`."""
     fields: dict[str, Any] = {}
     for name, declared in get_type_hints(type_, include_extras=True).items():
         mark = get_origin(declared)
@@ -240,7 +240,7 @@ def _with_default(type_: Any, default: Any) -> Any:  # noqa: ANN401 - any type, 
 
 
 def _types_of(function: Any, parameters: Mapping[str, inspect.Parameter]) -> dict[str, Any]:  # noqa: ANN401 - any callable
-    """Return the types of the parameters; Any where none is declared."""
+    """Return the types of the parameters; Any for a parameter without one."""
     declared = {
         name: Any if parameter.annotation is _EMPTY else parameter.annotation
         for name, parameter in parameters.items()
@@ -253,7 +253,7 @@ def _types_of(function: Any, parameters: Mapping[str, inspect.Parameter]) -> dic
 
 
 def _plain(function: Any) -> Any:  # noqa: ANN401 - any callable
-    """Return the function beneath partials, methods, decorators and callable objects."""
+    """Return the function inside partials, methods, decorators and callable objects."""
     while isinstance(function, partial):
         function = function.func
     function = inspect.unwrap(getattr(function, "__func__", function))
@@ -261,7 +261,7 @@ def _plain(function: Any) -> Any:  # noqa: ANN401 - any callable
 
 
 def _local_names(function: Any) -> dict[str, Any]:  # noqa: ANN401 - a function
-    """Return the names of the functions that are running and in which this one was defined."""
+    """Return the local names of the running functions that enclose this one's definition."""
     names: dict[str, Any] = {}
     qualname = getattr(function, "__qualname__", "")
     frame: FrameType | None = sys._getframe()  # noqa: SLF001 - the way to names that no closure holds
@@ -273,7 +273,7 @@ def _local_names(function: Any) -> dict[str, Any]:  # noqa: ANN401 - a function
 
 
 def _fields_of(type_: Any) -> set[str] | None:  # noqa: ANN401 - any type
-    """Return the names that an object of that type has in JSON; None for what is no such object."""
+    """Return the keys that a value of that type has in JSON; None if the type is not an object."""
     while get_origin(type_) is Annotated:
         type_ = get_args(type_)[0]
     loose: Any = type_

@@ -1,4 +1,4 @@
-"""What a model needs to hear to correct a call or an output: where, what is wrong, what is expected."""
+"""Messages with which a model can correct a call or an output: the place, the fault, the expectation."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _SPACE = re.compile(r"\s+")
 
 
 def words_for_model(name: str, error: OutputInvalid, text: str) -> str:
-    """Return what is wrong with a call's arguments, in words for the model that wrote them.
+    """Describe the faults in a call's arguments to the model that wrote them.
 
-    It names places as JSON does, and no class of the program; it has a bounded length.
+    The message names places as JSON does and no class of the program; its length is bounded.
 
     Args:
         name: The tool's name.
-        error: What is wrong.
+        error: The error.
         text: The arguments as JSON.
     """
     again = f"Call {name} again with all of its arguments, corrected."
@@ -46,12 +46,12 @@ def words_for_model(name: str, error: OutputInvalid, text: str) -> str:
 
 
 def words_for_output(error: OutputInvalid) -> str:
-    """Return what is wrong with an output that was to be JSON, in words for the model that wrote it.
+    """Describe the faults in a JSON output to the model that wrote it.
 
-    It names places as JSON does, and no class of the program; it has a bounded length.
+    The message names places as JSON does and no class of the program; its length is bounded.
 
     Args:
-        error: What is wrong.
+        error: The error.
     """
     if isinstance(error, InvalidJSON):
         where = f": {_near(error.text, error.offset, _IT)}" if error.text else ""
@@ -67,10 +67,10 @@ def words_for_output(error: OutputInvalid) -> str:
 
 
 def words_for_place(problem: str) -> str:
-    """Return that an output lacks what is read of it, in words for the model that wrote it.
+    """Tell the model that a required value is missing from its output, or has the wrong kind.
 
     Args:
-        problem: What is wrong where, without what the model wrote.
+        problem: The fault and its place, without any of the model's text.
     """
     return f"The output is not the JSON that was asked for: {problem}. Write all of it again, corrected."
 
@@ -96,16 +96,16 @@ def _lines(
     whole: str,
     path: tuple[str | int, ...] = (),
 ) -> list[str]:
-    """Return a line for each place that something is wrong at, up to a bound.
+    """Return a line for each place with a fault, up to a bound.
 
     Args:
-        errors: What is wrong.
-        value: What was written.
-        whole: What that is called.
-        path: Where in the document it stands; each place that an error tells begins with it.
+        errors: pydantic's errors.
+        value: The value that the model wrote.
+        whole: A name for the whole value.
+        path: The value's path in the document; the place of each error begins with it.
     """
     outer = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).removeprefix(".")
-    # What is wrong at a place: by the form that the value there was taken for, where it has several.
+    # Problems by place and, if the value there has a union type, by the member that it was tried as.
     places: dict[str, dict[str, dict[str, None]]] = {}
     for each in errors:
         place, form, inner = _place(value, each, len(path))
@@ -126,15 +126,15 @@ def _of_place(place: str, forms: Mapping[str, Mapping[str, None]]) -> list[str]:
     problems = list(next(iter(forms.values())))
     if len(forms) > 1:
         problems = [", or ".join(dict.fromkeys("; ".join(found) for found in forms.values()))]
-    # What is wrong follows a long place, too.
+    # Only the place is cut, so that the problem always follows.
     return [f"{_cut(place, _MOST_OF_PLACE)}: {problem}" for problem in problems]
 
 
 def _place(value: Any, error: Mapping[str, Any], above: int) -> tuple[str, str, str]:  # noqa: ANN401 - any JSON value
-    """Return where something is wrong, as `steps[0].title`, and the place within one form of a union.
+    """Return an error's place, such as `steps[0].title`; its union member; and the place within that.
 
-    pydantic's place has the names of the types of a union in it: only keys and
-    indexes that lead somewhere in what was written are kept.
+    pydantic's location also contains the names of union members: only keys and indexes
+    that exist in the model's value are kept.
     """
     loc = error.get("loc", ())[above:]
     missing = error.get("type") == "missing"
@@ -195,7 +195,7 @@ def _no_tag(context: Mapping[str, Any]) -> str:
 
 
 def _tag(context: Mapping[str, Any]) -> str:
-    # Where the program tells the kinds apart by a function, this is the function's name.
+    # For a callable discriminator this is the function's name, which the model must not see.
     tag = str(context.get("discriminator", ""))
     return tag.strip("'") if tag.startswith("'") else "what tells its kind"
 

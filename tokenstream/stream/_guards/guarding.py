@@ -8,7 +8,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
-from tokenstream.stages._guards.guards import Guards, rule_of
+from tokenstream.stages._guards.guards import Guards, make_rule
 from tokenstream.stream._phase import Phase
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def guard(
     Raises:
         MisuseError: The argument is not a rule, or reading has begun.
     """
-    kept = rule_of(rule, first_tokens, every, field)
+    kept = make_rule(rule, first_tokens, every, field)
     machine = driver.machine
     if driver.phase is Phase.ENDED or driver.diverted or machine.over or machine.meter.chunks:
         raise MisuseError(
