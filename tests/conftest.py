@@ -33,14 +33,31 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 _USUAL = "ci" if "CI" in os.environ else "dev"
+settings.register_profile("quick", settings.get_profile(_USUAL), max_examples=5)
 settings.register_profile("full", settings.get_profile(_USUAL), max_examples=100)
 settings.register_profile("thorough", deadline=None, max_examples=2_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or _USUAL)
 
 _SLOW_SECONDS = 300
 
+_START_PROGRAMS = (
+    "tests/benchmarks/",
+    "tests/browser/",
+    "tests/cli/",
+    "tests/faults/test_life_cycle",
+    "tests/relay/test_redis",
+    "tests/relay/test_shutdown",
+    "tests/stages/markdown/test_law",
+    "tests/stream/test_first_call",
+    "tests/stream/test_interrupted",
+    "tests/test_conformance",
+    "tests/test_testing_examples",
+    "tests/testing/test_pytest_entry",
+)
+"""Tests that start programs, or wait for clocks: they are not quick."""
 
-def pytest_configure() -> None:
+
+def pytest_configure(config: pytest.Config) -> None:
     """Have Ctrl-C mean what it means at a terminal, also where tests run in the background.
 
     A shell starts what runs there with the signal ignored, and so would the
@@ -48,18 +65,31 @@ def pytest_configure() -> None:
 
     The garbage collector rests while tests are collected: all that is made then
     is kept, and looking at it again and again takes as long as making it.
+
+    With `-m quick`, laws are tried on five examples.
     """
+    if config.getoption("markexpr") == "quick":
+        settings.load_profile("quick")
     signal.signal(signal.SIGINT, signal.default_int_handler)
     gc.disable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give tests marked `slow` their own limit, unless they name one, and leave out other shares.
+    """Mark the quick tests, give slow ones their own limit, and leave out other shares.
+
+    Quick are the first row of each test's table, if the test does not start programs, and what is
+    marked so by hand.
 
     TOKENSTREAM_SHARE=2/4 runs the second of four shares: .ci/run has several processes take
     the slow tests share by share.
     """
+    seen = set[str]()
     for item in items:
+        test = item.nodeid.partition("[")[0]
+        slow = item.get_closest_marker("slow") or item.get_closest_marker("browser")
+        if test not in seen and not slow and not test.startswith(_START_PROGRAMS):
+            item.add_marker(pytest.mark.quick)
+            seen.add(test)
         if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(_SLOW_SECONDS))
     number, _, shares = os.environ.get("TOKENSTREAM_SHARE", "1/1").partition("/")

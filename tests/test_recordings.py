@@ -107,6 +107,14 @@ def test_the_recordings_of_real_servers_are_found() -> None:
 
 
 @needs_recordings
+@pytest.mark.quick
+@pytest.mark.parametrize("recorded", _SHARED, ids=_ids)
+def test_a_real_stream_that_comes_whole_gives_what_was_recorded(recorded: Recorded) -> None:
+    """The bytes of a real server, in one chunk, add up to what is expected of them."""
+    _compare(recorded, read([recorded.body]))
+
+
+@needs_recordings
 @pytest.mark.parametrize("recorded", _SHARED, ids=_ids)
 def test_a_real_stream_gives_what_was_recorded(recorded: Recorded) -> None:
     """The bytes of a real server add up to what is expected of them, at any chunking, no format named."""

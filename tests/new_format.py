@@ -1,0 +1,45 @@
+"""Print what a format of this repository still lacks: `python -m tests.new_format NAME`."""
+
+from __future__ import annotations
+
+import sys
+
+from tests.project import ROOT
+from tokenstream.formats import _registry as registry
+from tokenstream.relay import _encoders as encoders
+
+_BYTELESS = {"pieces", "langchain", "llamaindex"}
+"""Formats of objects, which have no bytes to be written in."""
+_HOMES = {"text": "bare_text"}
+"""Formats whose module has another name than they have."""
+
+
+def missing(name: str) -> list[str]:
+    """Return the places that a format still lacks, each in a few words.
+
+    Args:
+        name: The format's name, as in `format="openai-chat"`.
+    """
+    module = name.replace("-", "_")
+    wire = ROOT / "tokenstream" / "formats" / "_wire"
+    answers = "".join(path.read_text("utf-8") for path in (ROOT / "tests" / "benchmarks").glob("answers*.py"))
+    page = (ROOT / "docs" / "formats.md").read_text("utf-8")
+    home = _HOMES.get(name, module)
+    found = {
+        f"a folder or module of tokenstream/formats/_wire/ named {home}": any(
+            (wire / place).exists() for place in (home, f"{home}.py")
+        ),
+        "a line in tokenstream/formats/_registry.py": name in registry.names(),
+        "an encoder in tokenstream/relay/_encoders/": name in {*encoders.names(), *_BYTELESS},
+        f"tests/formats/test_{module}.py": any((ROOT / "tests" / "formats").glob(f"test_{module}*")),
+        f"recordings under tests/recordings/{name}/": (ROOT / "tests" / "recordings" / name).is_dir(),
+        "an answer in tests/benchmarks/answers.py": f'"{name}"' in answers,
+        f"the page docs/formats/{name}.md": (ROOT / "docs" / "formats" / f"{name}.md").exists(),
+        "a row in docs/formats.md": f"`{name}`" in page,
+    }
+    return [place for place, there in found.items() if not there]
+
+
+if __name__ == "__main__":
+    for _name in sys.argv[1:]:
+        pass
