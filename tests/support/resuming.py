@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tests.formats.test_gemini_interactions import DONE, completed, created, delta, start, stop
-from tests.formats.test_gemini_interactions import event as step_event
+from tests.formats.gemini_interactions.support import DONE, completed, created, delta, start, stop
+from tests.formats.gemini_interactions.support import event as step_event
 from tests.formats.test_openai_responses_properties import EVERYTHING
 from tests.support import wire
 from tests.support.recordings import ours, shared

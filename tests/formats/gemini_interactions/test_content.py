@@ -1,0 +1,167 @@
+"""The Interactions API: texts, thoughts, citations and media."""
+
+from __future__ import annotations
+
+from tests.formats.gemini_interactions.support import (
+    DONE,
+    USAGE,
+    completed,
+    created,
+    delta,
+    event,
+    read,
+    start,
+    step,
+    stop,
+)
+from tokenstream.message import MediaPart, OpaquePart, ReasoningPart, TextPart
+
+
+def test_steps_that_are_written_in_turns_keep_their_own_texts() -> None:
+    """The documents write one after the other, so each turn is counted."""
+    starts = [start(index, "model_output") for index in (0, 1)]
+    deltas = [delta(index, "text", text=piece) for index, piece in ((0, "a"), (1, "c"), (0, "b"))]
+    told = read(created(), *starts, *deltas, stop(0), stop(1), completed(), DONE)
+
+    assert ["ab", "c"] == [part.text for part in told.message.parts if isinstance(part, TextPart)]
+    assert {"parts_interleaved": 2} == told.departures
+
+
+# -- texts and thoughts --------------------------------------------------------------
+
+
+def test_an_interaction_is_an_answer() -> None:
+    """Its head, its text as it arrives, its status and its token counts."""
+    told = read(
+        created(),
+        event("interaction.status_update", interaction_id="i1", status="in_progress"),
+        start(0, "model_output"),
+        delta(0, "text", text="Hel"),
+        delta(0, "text", text="lo"),
+        stop(0),
+        completed(usage=USAGE, service_tier="standard"),
+        DONE,
+    )
+
+    assert told.texts == ["Hel", "lo"]
+    assert told.message.parts == (TextPart(text="Hello", complete=True),)
+    assert (told.message.id, told.message.model) == ("i1", "gemini-x")
+    assert (told.message.finish_reason, told.message.raw_finish_reason) == ("stop", "completed")
+    assert told.message.ending == "complete"
+    assert told.message.provider_data == {"service_tier": "standard"}
+    usage = told.message.usage
+    assert usage is not None
+    assert (usage.input_tokens, usage.output_tokens, usage.reasoning_tokens) == (7, 25, 20)
+    assert (usage.cached_tokens, usage.total_tokens, usage.input_audio_tokens) == (0, 32, 4)
+    assert usage.provider_data == USAGE
+    assert told.rules == set()
+
+
+def test_a_report_without_counts_has_none() -> None:
+    """Nothing is invented."""
+    told = read(created(usage={"grounding_tool_count": [{"type": "x", "count": 1}]}), completed())
+
+    assert told.message.usage is not None
+    assert told.message.usage.output_tokens is None
+
+
+def test_a_thought_is_reasoning_with_its_signature() -> None:
+    """Pieces of its summary are joined with nothing; the signature comes whole, and is set."""
+    told = step(
+        "thought",
+        delta(0, "thought_summary", content={"type": "text", "text": "Let me"}),
+        delta(0, "thought_signature", signature="b2xk"),
+        delta(0, "thought_summary", content={"type": "text", "text": " see"}),
+        delta(0, "thought_signature", signature="c2ln"),
+        delta(0, "thought_signature", signature=""),
+    )
+
+    assert told.message.parts == (ReasoningPart(text="Let me see", signature="c2ln", complete=True),)
+    assert told.rules == set()
+
+
+def test_a_thought_may_stand_whole_in_its_start() -> None:
+    """Also with a summary in several pieces; other fields are kept."""
+    told = step(
+        "thought",
+        signature="c2ln",
+        summary=[{"type": "text", "text": "a"}, {"type": "text", "text": "b"}, {"type": "image"}],
+        more=1,
+    )
+
+    assert told.message.parts == (
+        ReasoningPart(text="ab", signature="c2ln", complete=True, provider_data={"more": 1}),
+    )
+
+
+def test_the_content_of_an_output_may_stand_in_its_start() -> None:
+    """Text with its annotations, media, and what has no word here."""
+    told = step(
+        "model_output",
+        delta(0, "text", text="!"),
+        content=[
+            {"type": "text", "text": "a", "annotations": [{"type": "url_citation", "url": "u"}], "more": 1},
+            {"type": "image", "data": "AAAA", "mime_type": "image/png"},
+            {"type": "image", "data": "%"},
+            {"type": "hologram", "x": 1},
+        ],
+    )
+
+    assert told.kinds == ["text", "citation", "media", "opaque", "opaque", "text"]
+    assert told.message.parts[0] == TextPart(text="a", complete=True, provider_data={"more": 1})
+    assert told.message.parts[4] == OpaquePart(
+        type="hologram", data={"type": "hologram", "x": 1}, complete=True
+    )
+    assert told.message.text == "a!"
+
+
+def test_sources_are_citations_of_the_text_before_them() -> None:
+    """Of web pages, files and places."""
+    told = step(
+        "model_output",
+        delta(0, "text", text="a"),
+        delta(
+            0,
+            "text_annotation_delta",
+            annotations=[
+                {"type": "url_citation", "url": "https://a", "title": "A", "start_index": 0, "end_index": 1},
+                {"type": "file_citation", "document_uri": "gs://b", "file_name": "B", "source": "words"},
+                {"type": "place_citation", "url": "https://c", "name": "C"},
+            ],
+        ),
+        delta(0, "text", text="b"),
+    )
+
+    assert [(c.url, c.title, c.text, c.start, c.end, c.cites) for c in told.message.citations] == [
+        ("https://a", "A", None, 0, 1, 0),
+        ("gs://b", "B", "words", None, None, 0),
+        ("https://c", "C", None, None, None, 0),
+    ]
+    assert told.message.parts[0] == TextPart(text="ab", complete=True)
+
+
+def test_audio_grows_and_pictures_stand_alone() -> None:
+    """Pieces of audio are one part; each picture, video or document is one of its own."""
+    told = step(
+        "model_output",
+        delta(0, "audio", data="AAAA", mime_type="audio/l16", sample_rate=24000),
+        delta(0, "audio", data="AAEC", mime_type="audio/l16"),
+        delta(0, "image", data="AAAA", mime_type="image/png"),
+        delta(0, "image", uri="https://i", mime_type="image/png"),
+        delta(0, "text", text="a"),
+        delta(0, "document", data="%%"),
+    )
+
+    assert told.message.parts == (
+        MediaPart(
+            mime_type="audio/l16",
+            data=b"\0\0\0\0\1\2",
+            complete=True,
+            provider_data={"sample_rate": 24000},
+        ),
+        MediaPart(mime_type="image/png", data=b"\0\0\0", complete=True),
+        MediaPart(mime_type="image/png", url="https://i", complete=True),
+        TextPart(text="a", complete=True),
+        OpaquePart(type="document", data={"type": "document", "data": "%%"}, complete=True),
+    )
+    assert told.rules == {"media_invalid"}

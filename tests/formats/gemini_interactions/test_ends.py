@@ -1,0 +1,167 @@
+"""The Interactions API: statuses, errors and ends."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.formats.gemini_interactions.support import (
+    DONE,
+    USAGE,
+    completed,
+    created,
+    delta,
+    event,
+    read,
+    start,
+    step,
+    stop,
+)
+from tokenstream.errors import ProviderError, StreamTruncated
+from tokenstream.message import Message, ReasoningPart
+
+STATUSES = {
+    "completed": "stop",
+    "requires_action": "tool_calls",
+    "incomplete": "length",
+    "budget_exceeded": "length",
+    "requires_continuation": "pause",
+    "cancelled": "cancelled",
+    "in_progress": "unknown",
+    "a_new_one": "unknown",
+}
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_the_status_is_the_finish_reason(status: str) -> None:
+    """In our words and in the API's."""
+    told = read(created(), completed(status))
+
+    assert (told.message.finish_reason, told.message.raw_finish_reason) == (STATUSES[status], status)
+    assert told.message.ending == "complete"
+
+
+def test_an_interaction_that_failed_is_an_error() -> None:
+    """With what it says; what had come is kept."""
+    errors = [{"code": "unavailable", "message": "busy"}]
+    begun = [created(), start(0, "model_output"), delta(0, "text", text="Hel")]
+    told = read(*begun, completed("failed", errors=errors))
+
+    assert isinstance(told.error, ProviderError)
+    assert (told.error.code, told.error.kind) == ("unavailable", "overloaded")
+    assert (told.message.text, told.message.finish_reason, told.message.ending) == ("Hel", "error", "failed")
+    assert "interaction failed" in str(read(created(), completed("failed")).error)
+
+
+def test_an_interaction_may_tell_a_single_error() -> None:
+    """Whose problem it is, is read from it."""
+    told = read(created(), completed("failed", error={"code": "unavailable", "message": "busy"}))
+
+    assert isinstance(told.error, ProviderError)
+    assert (told.error.kind, told.error.code, told.error.retryable) == ("overloaded", "unavailable", True)
+
+
+def test_a_failure_that_only_a_status_update_told_is_an_error() -> None:
+    """The input ended without the terminal event; a failed interaction is no answer all the same."""
+    told = read(
+        created(),
+        start(0, "model_output"),
+        delta(0, "text", text="a"),
+        event("interaction.status_update", interaction_id="i1", status="failed"),
+    )
+
+    assert isinstance(told.error, ProviderError)
+    assert (told.message.text, told.message.finish_reason) == ("a", "error")
+
+
+@pytest.mark.parametrize("status", ["in_progress", "queued"])
+def test_a_whole_interaction_that_goes_on_in_the_background_is_not_complete(status: str) -> None:
+    """What it has by now is in the message."""
+    steps = [{"type": "model_output", "content": [{"type": "text", "text": "a"}]}]
+    told = read({"id": "i1", "object": "interaction", "status": status, "steps": steps})
+
+    assert isinstance(told.error, StreamTruncated)
+    assert (told.message.text, told.message.finish_reason) == ("a", None)
+
+
+def test_the_error_of_an_output_is_kept() -> None:
+    """It is no error of the stream, and has no part."""
+    told = step("model_output", error={"code": 3, "message": "m"})
+
+    assert told.error is None
+    assert told.message.provider_data["model_output"] == [{"error": {"code": 3, "message": "m"}}]
+
+
+def test_a_step_that_ends_later_holds_no_half_of_a_character() -> None:
+    """Its start is told again at its end, when what came between has none."""
+    begun = {"event_type": "step.start", "index": 0, "step": {"type": "thought", "signature": "\ud800"}}
+    status = {"event_type": "interaction.status_update", "status": "\ud800"}
+    written = [json.dumps(each).encode() for each in (begun, status)]
+    told = read(created(), *written, stop(0))
+
+    assert [part.signature for part in told.message.parts if isinstance(part, ReasoningPart)] == ["\ufffd"]
+    assert told.message.raw_finish_reason == "\ufffd"
+    assert Message.model_validate_json(told.message.model_dump_json()) == told.message
+
+
+def test_errors_of_an_interaction_that_did_not_fail_are_kept() -> None:
+    """They say what went wrong on the way."""
+    told = read(created(), completed(errors=[{"message": "m"}]))
+
+    assert told.message.provider_data == {"errors": [{"message": "m"}]}
+
+
+def test_an_error_event_is_the_providers() -> None:
+    """Its code is a word."""
+    told = read(created(), event("error", error={"code": "resource_exhausted", "message": "slow down"}))
+
+    assert isinstance(told.error, ProviderError)
+    assert (told.error.code, told.error.kind) == ("resource_exhausted", "rate_limited")
+
+
+def test_an_error_within_a_step_is_content() -> None:
+    """The stream goes on."""
+    told = read(created(), event("step.stop", index=0, error={"code": 3}), completed())
+
+    assert told.error is None
+    assert told.message.provider_data == {"error": {"code": 3}}
+
+
+def test_an_input_that_ends_before_the_interaction_is_truncated() -> None:
+    """Also after every step was stopped."""
+    told = read(created(), start(0, "model_output"), delta(0, "text", text="a"), stop(0))
+
+    assert isinstance(told.error, StreamTruncated)
+    assert told.message.ending == "truncated"
+
+
+def test_a_status_that_is_an_end_completes_an_input_without_its_last_event() -> None:
+    """The word for the end had come."""
+    told = read(
+        created(),
+        start(0, "model_output"),
+        delta(0, "text", text="a"),
+        stop(0),
+        event("interaction.status_update", interaction_id="i1", status="completed", usage=USAGE),
+    )
+
+    assert (told.message.raw_finish_reason, told.message.ending) == ("completed", "complete")
+    assert told.rules == {"done_missing"}
+
+
+def test_an_end_without_a_status_has_the_last_one_that_came() -> None:
+    """None where there was none."""
+    assert read(event("interaction.completed", interaction={"id": "i1"})).message.finish_reason is None
+    told = read(created(), event("interaction.completed"))
+
+    assert told.message.raw_finish_reason == "in_progress"
+    assert told.rules == {"finish_missing"}
+
+
+def test_the_sentinel_follows_the_end() -> None:
+    """It is expected there; anything else is counted, and alone it is an end without a reason."""
+    assert read(created(), completed(), DONE).rules == set()
+    assert read(created(), completed(), b"[DONE]").rules == set()
+    assert read(created(), completed(), created()).rules == {"data_after_end"}
+    assert read(created(), DONE).rules == {"finish_missing"}

@@ -1,0 +1,128 @@
+"""The Interactions API: bounds, and laws that hold for every answer."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.formats.gemini_interactions.support import (
+    USAGE,
+    WHOLE,
+    completed,
+    created,
+    delta,
+    event,
+    read,
+    start,
+    stop,
+)
+from tests.formats.mutations import changed
+from tests.formats.told import reads_alike_at_a_glance, tell
+from tokenstream.decoder import Decoder
+from tokenstream.errors import LimitExceeded, StreamError
+from tokenstream.events import TextDelta
+from tokenstream.formats._wire.gemini_interactions import GeminiInteractions
+from tokenstream.limits import Limits
+from tokenstream.message import Message
+
+
+@given(st.lists(st.text('ab\\"\n}é🎉', min_size=1, max_size=4), max_size=9))
+def test_thoughts_known_by_their_bytes_give_what_decoding_gives(pieces: list[str]) -> None:
+    """A summary comes in pieces, as text does."""
+    summaries = [delta(0, "thought_summary", content={"type": "text", "text": piece}) for piece in pieces]
+    written = [(name, json.dumps(payload).encode()) for name, payload in summaries]
+    frames = [created(), start(0, "thought"), *written, stop(0), completed()]
+
+    reads_alike_at_a_glance(GeminiInteractions, frames)
+
+
+def test_open_steps_are_bounded() -> None:
+    """A step without content holds memory too."""
+    told = read(*[start(index, "model_output") for index in range(9)], limits=Limits(parts=4))
+
+    assert isinstance(told.error, LimitExceeded)
+    assert told.error.limit == "parts"
+    closed = [each for index in range(9) for each in (start(index, "model_output"), stop(index))]
+    assert read(*closed, completed(), limits=Limits(parts=4)).error is None
+
+
+EVERYTHING: list[Any] = [
+    created(),
+    event("interaction.status_update", status="in_progress", continuation_token="t", event_id="e1"),
+    start(0, "thought", signature="c2ln"),
+    delta(0, "thought_summary", content={"type": "text", "text": "a"}),
+    delta(0, "thought_signature", signature="c2ln"),
+    stop(0, step_usage=USAGE),
+    start(1, "model_output", content=[{"type": "text", "text": "a"}]),
+    delta(1, "text", text="b"),
+    delta(1, "text_annotation_delta", annotations=[{"type": "url_citation", "url": "u"}]),
+    delta(1, "audio", data="AAAA"),
+    delta(1, "image", data="AAAA"),
+    stop(1),
+    start(2, "function_call", id="c1", name="f", arguments={}),
+    delta(2, "arguments_delta", arguments='{"a": 1}'),
+    stop(2),
+    start(3, "google_search_call", id="s"),
+    delta(3, "google_search_call", arguments={"q": 1}),
+    stop(3),
+    start(4, "google_search_result", call_id="s"),
+    delta(4, "google_search_result", result=[]),
+    stop(4),
+    event("content.start", index=5, content={"type": "text", "text": "a"}),
+    completed("requires_action", usage=USAGE),
+    completed("failed", errors=[{"code": "internal", "message": "m"}]),
+    event("interaction.completed", interaction=WHOLE),
+    WHOLE,
+    event("error", error={"code": "internal", "message": "m"}),
+]
+
+
+@given(changed(EVERYTHING), st.booleans())
+def test_whatever_comes_only_errors_of_ours_come_out(frames: list[Any], plain: bool) -> None:
+    """Events in any order, with fields dropped, retyped, renamed and swapped."""
+    frames = [frame[1] if plain and isinstance(frame, tuple) else frame for frame in frames]
+    told = tell(GeminiInteractions(), *frames, plain=plain)
+
+    assert told.error is None or isinstance(told.error, StreamError)
+    for message in told.messages:
+        assert message == Message.model_validate_json(message.model_dump_json())
+
+
+@given(
+    st.lists(st.text('ab\\"\n}é🎉\ud83d\ude00', max_size=4) | st.text(max_size=5), max_size=9),
+    st.sampled_from([(",", ":"), (", ", ": ")]),
+    st.lists(st.integers(0, 12), min_size=9, max_size=9),
+)
+def test_pieces_known_by_their_bytes_give_what_decoding_gives(
+    pieces: list[str], spelling: tuple[str, str], changes: list[int]
+) -> None:
+    """Whatever the text is, and whatever stands beside it."""
+    frames: list[Any] = [created(), start(0, "model_output")]
+    for piece, change in zip(pieces, changes, strict=False):
+        payload = delta(0, "text", text=piece)[1]
+        if change == 0:
+            payload["event_id"] = piece or "e"
+        if change == 1:
+            payload["delta"]["more"] = 1
+        written = json.dumps(
+            payload, separators=spelling, ensure_ascii="\ud83d" in piece or "\ude00" in piece
+        )
+        frames.append(("step.delta", written.encode("utf-8", "surrogatepass")))
+
+    reads_alike_at_a_glance(GeminiInteractions, [*frames, completed()])
+
+
+def test_whole_chunks_read_at_a_glance_give_what_decoding_gives() -> None:
+    """Each chunk one event, as the server sends it."""
+    events = [created(), start(0, "model_output"), *[delta(0, "text", text=f"{n} ") for n in range(50)]]
+    events += [stop(0), completed()]
+    chunks = [f"event: {name}\ndata: {json.dumps(payload)}\n\n".encode() for name, payload in events]
+    glanced, whole = Decoder(), Decoder()
+    seen = [each for chunk in chunks for each in glanced.feed(chunk)] + glanced.end()
+
+    assert seen == whole.feed(b"".join(chunks)) + whole.end()
+    assert sum(isinstance(each, TextDelta) for each in seen) == 50
+    assert glanced.message.complete

@@ -1,0 +1,184 @@
+"""The Interactions API: whole answers, names of older previews, and what a new request needs."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.formats.gemini_interactions.support import (
+    WHOLE,
+    completed,
+    created,
+    delta,
+    event,
+    read,
+    start,
+    stop,
+)
+from tokenstream.decoder import Decoder
+from tokenstream.events import Ping, Unknown
+from tokenstream.formats import _registry as registry
+from tokenstream.formats._wire.gemini_interactions import GeminiInteractions
+
+
+def test_where_the_interaction_can_be_gone_on_with_is_known_with_each_event() -> None:
+    """Also within a text."""
+    interactions = GeminiInteractions()
+    interactions.feed(start(0, "model_output")[1])
+    for number in range(9):
+        payload = {**delta(0, "text", text="a")[1], "event_id": f"e{number}"}
+        told = [each for each in interactions.feed(payload) if isinstance(each, Unknown)]
+
+        assert [(each.name, each.data) for each in told] == [("event_id", f"e{number}")]
+
+
+# -- what a new request needs -----------------------------------------------------------------
+
+
+def test_where_a_stream_can_be_taken_up_again_is_kept() -> None:
+    """The id of the last event, and the token to continue with."""
+    told = read(
+        created(),
+        event("interaction.status_update", status="in_progress", continuation_token="t1", event_id="e1"),
+        start(0, "model_output"),
+        *[
+            event("step.delta", index=0, delta={"type": "text", "text": "a"}, event_id=f"e{n}")
+            for n in range(9)
+        ],
+    )
+
+    assert told.message.provider_data == {"continuation_token": "t1", "event_id": "e8"}
+    assert told.message.text == "a" * 9
+    assert read(completed("requires_continuation", continuation_token="t2")).message.provider_data == {
+        "continuation_token": "t2"
+    }
+
+
+def test_usage_and_further_fields_are_read_wherever_they_come() -> None:
+    """With a delta, with the end of a step, with the status."""
+    told = read(
+        created(),
+        start(0, "model_output"),
+        event(
+            "step.delta",
+            index=0,
+            delta={"type": "text", "text": "a"},
+            metadata={"total_usage": {"total_output_tokens": 1}, "more": 2},
+        ),
+        stop(0, usage={"total_input_tokens": 3}, step_usage={"total_output_tokens": 1}, other="x"),
+        completed(),
+    )
+    usage = told.message.usage
+
+    assert usage is not None
+    assert (usage.input_tokens, usage.output_tokens) == (3, 1)
+    assert told.message.provider_data == {
+        "more": 2,
+        "step_usage": [{"total_output_tokens": 1}],
+        "other": "x",
+    }
+
+
+# -- other ways to come -------------------------------------------------------------------------
+
+
+def test_an_interaction_that_was_not_streamed_is_read_whole() -> None:
+    """The user's own turn is no part of the answer."""
+    decoder = Decoder()
+    decoder.feed(json.dumps(WHOLE, indent=2).encode())
+    decoder.end()
+
+    assert decoder.format == "gemini-interactions"
+    assert [part.kind for part in decoder.message.parts] == ["reasoning", "tool_call", "text"]
+    assert decoder.message.text == "Hello"
+    assert decoder.message.tool_calls[0].arguments == {"a": 1}
+    assert decoder.message.complete
+
+
+def test_steps_in_the_last_event_are_read_where_none_had_come() -> None:
+    """Else they only say again what was streamed."""
+    assert read(created(), event("interaction.completed", interaction=WHOLE)).message.text == "Hello"
+    streamed = [start(0, "model_output"), delta(0, "text", text="Hi"), stop(0)]
+    told = read(created(), *streamed, event("interaction.completed", interaction=WHOLE))
+
+    assert told.message.text == "Hi"
+
+
+def test_previews_of_the_api_had_other_names() -> None:
+    """And contents in the place of steps."""
+    told = read(
+        event("interaction.start", interaction={"id": "i1", "agent": "deep-research"}),
+        event("content.start", index=0, content={"type": "thought"}),
+        event("content.delta", index=0, delta={"type": "thought_summary", "content": {"text": "hm"}}),
+        event("content.stop", index=0),
+        event("content.start", index=1, content={"type": "text", "text": "He"}),
+        event("content.delta", index=1, delta={"type": "text", "text": "llo"}),
+        event("content.stop", index=1),
+        event("interaction.complete", interaction={"id": "i1", "status": "completed", "outputs": []}),
+    )
+
+    assert (told.message.reasoning, told.message.text) == ("hm", "Hello")
+    assert (told.message.model, told.message.complete) == ("deep-research", True)
+    assert told.rules == set()
+
+
+def test_the_type_of_an_event_counts_and_not_its_name() -> None:
+    """Where they differ that is counted, and where one is missing the other counts."""
+    nameless = {"interaction": {"status": "completed"}}
+    told = read(("step.stop", created()[1]), ("interaction.completed", nameless))
+
+    assert told.message.complete
+    assert told.rules == {"event_name_differs", "type_missing"}
+    assert read(created()[1], completed()[1]).message.complete
+
+
+def test_a_second_start_is_counted() -> None:
+    """The first id counts."""
+    told = read(created(), created(id="i2"), completed())
+
+    assert told.message.id == "i1"
+    assert told.rules == {"start_repeated", "id_changed"}
+
+
+@pytest.mark.parametrize(
+    ("payload", "name"),
+    [
+        ({"event_type": "interaction.paused", "x": 1}, "interaction.paused"),
+        ({"event_type": "UNKNOWN", "raw": {"event_type": "interaction.paused"}}, "interaction.paused"),
+        ({"event_type": "UNKNOWN", "raw": {}}, "event"),
+        ({"x": 1}, "event"),
+    ],
+)
+def test_an_event_that_nobody_knows_is_carried(payload: dict[str, Any], name: str) -> None:
+    """Also the way in which the SDK hands it over."""
+    assert read(created(), payload, completed()).unknown == [name]
+
+
+@pytest.mark.parametrize(
+    ("payload", "name", "answer"),
+    [
+        (created()[1], "", True),
+        (created()[1], "interaction.created", True),
+        ({"event_type": "content.start"}, "", True),
+        ({"event_type": "error"}, "error", True),
+        ({"event_type": "other"}, "", False),
+        (WHOLE, "", True),
+        ({"object": "interaction"}, "", False),
+        ({"interaction": {}}, "interaction.created", True),
+        ({"index": 0, "delta": {}}, "step.delta", True),
+        ({"x": 0}, "step.delta", False),
+        ({"interaction": {}}, "", False),
+    ],
+)
+def test_an_event_is_known_by_its_type(payload: dict[str, Any], name: str, answer: bool) -> None:
+    """Or by its name, where it has none and looks like one."""
+    assert GeminiInteractions.recognises(payload, name) is answer
+    if answer:
+        assert registry.detect(payload, name) == ("gemini-interactions", False)
+
+
+def test_signs_of_life_are_given_where_they_are_asked_for() -> None:
+    """Empty data is one."""
+    assert [type(each) for each in GeminiInteractions(pings=True).feed(b" ")] == [Ping]

@@ -1,0 +1,219 @@
+"""OpenAI Chat: finish reasons, the end of an answer, and usage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.formats.openai_chat.support import USAGE
+from tests.formats.openai_chat_payloads import FINISH, HEAD, ROLE, answer, chunk, read, text
+from tests.formats.told import DONE
+from tokenstream.errors import StreamTruncated
+from tokenstream.events import UsageUpdate
+
+# -- finish reasons ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "word, expected",
+    [
+        ("stop", "stop"),
+        ("STOP", "stop"),
+        ("eos", "stop"),
+        ("eos_token", "stop"),
+        ("end_turn", "stop"),
+        ("stop_sequence", "stop_sequence"),
+        ("length", "length"),
+        ("max_tokens", "length"),
+        ("model_length", "length"),
+        ("tool_calls", "tool_calls"),
+        ("function_call", "tool_calls"),
+        ("tool_use", "tool_calls"),
+        ("content_filter", "content_filter"),
+        ("safety", "content_filter"),
+        ("sensitive", "content_filter"),
+        ("error", "error"),
+        ("network_error", "error"),
+        ("insufficient_system_resource", "error"),
+        ("abort", "cancelled"),
+        ("cancelled", "cancelled"),
+        ("a new one", "unknown"),
+    ],
+)
+def test_finish_reasons_are_told_in_our_words_and_the_servers(word: str, expected: str) -> None:
+    """A reason that nobody knows is `unknown`; the server's word is kept."""
+    got = read(text("a"), chunk({}, word), DONE)
+
+    assert (expected, word, "complete") == (
+        got.message.finish_reason,
+        got.message.raw_finish_reason,
+        got.message.ending,
+    )
+
+
+def test_an_empty_finish_reason_is_none() -> None:
+    """Some servers send "" in every chunk."""
+    got = read(chunk({"role": "assistant", "content": "a"}, ""), chunk({"content": "b"}, ""), FINISH, DONE)
+
+    assert ("ab", "stop", set()) == (got.message.text, got.message.finish_reason, got.rules)
+
+
+def test_a_finish_reason_sent_again_is_counted() -> None:
+    """The last one counts; what comes after the first is still added."""
+    got = read(ROLE, text("a"), FINISH, text("b"), chunk({"content": "c"}, "length"), DONE)
+
+    assert ("abc", "length") == (got.message.text, got.message.raw_finish_reason)
+    assert {"finish_repeated", "content_after_finish"} == got.rules
+
+
+def test_a_finish_reason_that_is_no_text_is_carried() -> None:
+    """It finishes nothing."""
+    got = read(text("a"), chunk({}, 7))
+
+    assert 7 == got.message.provider_data["finish_reason"]
+    assert isinstance(got.error, StreamTruncated)
+
+
+# -- the end -------------------------------------------------------------------------------
+
+
+def test_an_answer_without_done_is_complete_with_a_departure() -> None:
+    """A finish reason is enough."""
+    got = read(ROLE, text("a"), FINISH)
+
+    assert ("complete", {"done_missing"}) == (got.message.ending, got.rules)
+
+
+def test_done_without_a_finish_reason_is_complete_with_a_departure() -> None:
+    """The reason is not made up."""
+    got = read(ROLE, text("a"), DONE)
+
+    assert ("complete", None, {"finish_missing"}) == (
+        got.message.ending,
+        got.message.finish_reason,
+        got.rules,
+    )
+
+
+def test_an_answer_that_breaks_off_is_truncated() -> None:
+    """Neither a finish reason nor [DONE]: half an answer never looks finished."""
+    got = read(ROLE, text("a"))
+
+    assert isinstance(got.error, StreamTruncated)
+    assert ("truncated", "a") == (got.message.ending, got.message.text)
+
+
+def test_what_comes_after_the_end_is_ignored_and_counted() -> None:
+    """After [DONE] a well-behaved stream says nothing."""
+    got = answer(text("a"), FINISH, DONE, text("b"))
+
+    assert "a" == got.message.text
+    assert "data_after_end" in got.rules
+
+
+@pytest.mark.parametrize("sentinel", [b"[DONE]", b" [DONE]", b"[DONE] "])
+def test_the_sentinel_may_have_spaces_around_it(sentinel: bytes) -> None:
+    """Some servers write it so."""
+    assert read(ROLE, text("a"), FINISH, sentinel).format.ended
+
+
+def _usage(**fields: Any) -> dict[str, Any]:
+    return {**HEAD, "choices": [], "usage": {**USAGE, **fields}}
+
+
+# -- usage -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param([text("a"), FINISH, _usage()], id="in a chunk of its own"),
+        pytest.param([text("a"), {**FINISH, "usage": USAGE}], id="with the finish reason"),
+        pytest.param([_usage(), text("a"), FINISH], id="before the text"),
+        pytest.param([{**text("a"), "usage": USAGE}, {**FINISH, "usage": None}], id="nulled afterwards"),
+        pytest.param([text("a"), chunk({}, "stop", usage=USAGE)], id="in the choice"),
+        pytest.param([text("a"), {**FINISH, "x_groq": {"id": "r", "usage": USAGE}}], id="in an extension"),
+        pytest.param([text("a"), FINISH, {"usage": USAGE}], id="without choices"),
+        pytest.param(
+            [
+                {**text("a"), "usage": {"prompt_tokens": 9, "completion_tokens": 1}},
+                {**FINISH, "usage": USAGE},
+            ],
+            id="growing",
+        ),
+    ],
+)
+def test_usage_is_found_wherever_it_comes_and_never_nulled(place: list[Any]) -> None:
+    """A later report replaces an earlier one field by field; null replaces nothing."""
+    usage = read(ROLE, *place, DONE).message.usage
+
+    assert usage is not None
+    assert (9, 4, 13, "reported") == (
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.total_tokens,
+        usage.source,
+    )
+
+
+@pytest.mark.parametrize("place", [chunk({}, "stop", usage=USAGE), {**FINISH, "x_groq": {"usage": USAGE}}])
+def test_usage_in_a_place_of_its_own_is_counted(place: dict[str, Any]) -> None:
+    """The documents have it beside the choices."""
+    assert {"usage_misplaced"} == read(ROLE, text("a"), place, DONE).rules
+
+
+@pytest.mark.parametrize(
+    "fields, name, expected",
+    [
+        ({"prompt_tokens_details": {"cached_tokens": 5}}, "cached_tokens", 5),
+        ({"prompt_cache_hit_tokens": 5}, "cached_tokens", 5),
+        ({"cache_read_input_tokens": 5}, "cached_tokens", 5),
+        ({"cached_tokens": 5}, "cached_tokens", 5),
+        ({"prompt_tokens_details": {"cache_write_tokens": 5}}, "cache_write_tokens", 5),
+        ({"cache_creation_input_tokens": 5}, "cache_write_tokens", 5),
+        ({"prompt_tokens_details": {"audio_tokens": 5}}, "input_audio_tokens", 5),
+        ({"prompt_tokens_details": {"image_tokens": 5}}, "input_image_tokens", 5),
+        ({"completion_tokens_details": {"audio_tokens": 5}}, "output_audio_tokens", 5),
+        ({"completion_tokens_details": {"reasoning_tokens": 5}}, "reasoning_tokens", 5),
+        ({"completion_tokens_details": {"accepted_prediction_tokens": 5}}, "accepted_prediction_tokens", 5),
+        ({"completion_tokens_details": {"rejected_prediction_tokens": 5}}, "rejected_prediction_tokens", 5),
+        ({"completion_tokens_details": None}, "reasoning_tokens", None),
+        ({"completion_tokens": "4"}, "output_tokens", None),
+        ({"completion_tokens": 4.0}, "output_tokens", 4),
+        ({"cost": 0.25}, "cost", 0.25),
+        ({"cost": {"total_cost": 0.5}}, "cost", 0.5),
+        ({"cost": True}, "cost", None),
+        ({"cost": 10**400}, "cost", None),
+    ],
+)
+def test_usage_has_our_names_and_the_report_as_sent(fields: Any, name: str, expected: Any) -> None:
+    """Absent is None, zero is zero, and what has the wrong type is absent."""
+    usage = answer(_usage(**fields)).message.usage
+
+    assert usage is not None
+    assert expected == getattr(usage, name)
+    assert fields.items() <= usage.provider_data.items()
+
+
+def test_usage_that_is_repeated_unchanged_is_told_once() -> None:
+    """Servers with cumulative usage send it in every chunk."""
+    got = answer(*[{**text(piece), "usage": USAGE} for piece in "abc"])
+
+    assert 1 == sum(isinstance(event, UsageUpdate) for event in got.events)
+    assert "abc" == got.message.text
+
+
+def test_usage_that_is_empty_says_nothing() -> None:
+    """No report is no report."""
+    got = answer({**chunk({}, usage={}), "usage": {}, "x_groq": {"usage": {}}})
+
+    assert (None, set()) == (got.message.usage, got.rules)
+
+
+@pytest.mark.parametrize("usage", [7, "many", [1]])
+def test_usage_that_is_no_object_is_carried(usage: Any) -> None:
+    """A field of the wrong type is not lost."""
+    got = answer({**text("a"), "usage": usage}, chunk({}, usage=usage), {**text("b"), "x_groq": usage})
+
+    assert (usage, usage, "ab") == (got.carried["usage"], got.carried["x_groq"], got.message.text)

@@ -1,0 +1,146 @@
+"""OpenAI Chat: fields and events that are carried or joined."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.formats.openai_chat_payloads import FINISH, HEAD, ROLE, answer, chunk, read, text
+from tests.formats.told import DONE
+from tokenstream.events import Ping, TextDelta, Unknown
+from tokenstream.framing import ServerSentEvent
+
+
+def test_fields_without_a_word_of_ours_are_carried() -> None:
+    """Unknown is data: of the answer, the choice and the delta."""
+    got = answer(
+        {
+            **chunk({"content": "a", "channel": "final"}, matched_stop=128),
+            "provider": "P",
+            "timings": {"n": 1},
+        },
+        {**text("b"), "service_tier": "flex", "system_fingerprint": "fp_1"},
+    )
+
+    assert {
+        "created": HEAD["created"],
+        "channel": "final",
+        "matched_stop": 128,
+        "provider": "P",
+        "timings": {"n": 1},
+        "service_tier": "flex",
+        "system_fingerprint": "fp_1",
+    } == got.message.provider_data
+
+
+def test_a_field_that_repeats_itself_is_told_once() -> None:
+    """Only news are events."""
+    got = answer(*[{**chunk({"content": piece, "channel": "c"}), "provider": "P"} for piece in "abc"])
+
+    assert 1 == sum(isinstance(event, Unknown) and event.name == "provider" for event in got.events)
+    assert 1 == sum(isinstance(event, Unknown) and event.name == "channel" for event in got.events)
+
+
+def test_a_field_that_changes_is_told_again() -> None:
+    """The last value counts."""
+    got = answer(*[chunk({"content": "a", "channel": name}) for name in ("x", "x", "y", "x")])
+
+    assert ["x", "y", "x"] == [e.data for e in got.events if isinstance(e, Unknown) and e.name == "channel"]
+    assert "x" == got.message.provider_data["channel"]
+
+
+def test_padding_and_empty_fields_say_nothing() -> None:
+    """Obfuscation, nulls and empty values are dropped."""
+    got = answer(
+        {**chunk({"content": "a", "tool_calls": [], "x": ""}, y={}), "obfuscation": "q", "p": "w", "z": None}
+    )
+
+    assert ({}, set()) == (got.carried, got.rules)
+
+
+def test_the_time_of_each_chunk_is_that_of_the_first() -> None:
+    """Some servers send a new `created` with every chunk."""
+    got = answer(*[{**text("a"), "created": HEAD["created"] + n} for n in range(4)])
+
+    assert ("aaaa", HEAD["created"]) == (got.message.text, got.message.provider_data["created"])
+
+
+def test_log_probabilities_add_up() -> None:
+    """Each list is added to those before it, also those of a refusal."""
+    one, two, three = ({"token": t, "logprob": -0.5} for t in "abc")
+    got = answer(
+        text("a", logprobs={"content": [one], "refusal": None}),
+        text("b", logprobs={"content": [two], "refusal": [three]}),
+    )
+
+    assert [one, two] == got.message.provider_data["logprobs"]
+    assert [three] == got.message.provider_data["logprobs.refusal"]
+
+
+@pytest.mark.parametrize("logprobs, expected", [(-0.5, [-0.5]), ([1], [1]), ({"tokens": ["a"]}, None)])
+def test_log_probabilities_of_another_shape_are_carried(logprobs: Any, expected: Any) -> None:
+    """Older servers send numbers, or parallel lists."""
+    data = answer(text("a", logprobs=logprobs)).message.provider_data
+
+    assert expected == data.get("logprobs")
+    assert expected is not None or ["a"] == data["logprobs.tokens"]
+
+
+def test_token_ids_add_up() -> None:
+    """VLLM sends lists of them, Together one in each delta."""
+    got = answer(
+        text("a", token_ids=[1, 2]), text("b", token_ids=[3]), chunk({"content": "c", "token_id": 4})
+    )
+
+    assert ([1, 2, 3], [4]) == (got.message.provider_data["token_ids"], got.message.provider_data["token_id"])
+
+
+def test_filter_results_are_carried_wherever_they_come() -> None:
+    """Azure's asynchronous filter sends chunks without a delta, after the text was shown."""
+    results = {"violence": {"filtered": True, "severity": "high"}}
+    late = {
+        "object": "",
+        "choices": [
+            {"index": 0, "content_filter_results": results, "content_filter_offsets": {"check_offset": 4}}
+        ],
+    }
+    got = answer(text("a", content_filter_results={}), late)
+
+    assert results == got.message.provider_data["content_filter_results"]
+    assert {"check_offset": 4} == got.message.provider_data["content_filter_offsets"]
+
+
+def test_a_moderation_chunk_is_carried() -> None:
+    """It comes by itself, between the finish reason and the usage."""
+    moderation = {"input": {"type": "moderation_results", "results": [{"flagged": False}]}}
+    got = read(ROLE, text("a"), FINISH, {**HEAD, "choices": [], "moderation": moderation}, DONE)
+
+    assert ("complete", moderation) == (got.message.ending, got.message.provider_data["moderation"])
+
+
+def test_a_payload_that_is_no_chunk_is_an_unknown_event() -> None:
+    """Unknown is data."""
+    got = answer(text("a"), {"type": "news", "n": 1}, ServerSentEvent(b'{"n": 2}', event="metadata"))
+
+    assert [("news", {"type": "news", "n": 1}), ("metadata", {"n": 2})] == [
+        (event.name, event.data)
+        for event in got.events
+        if isinstance(event, Unknown) and event.kind == "event"
+    ]
+
+
+def test_pings_are_signs_of_life() -> None:
+    """They are told only to those who ask."""
+    ping = ServerSentEvent(b"{}", event="ping")
+
+    assert not any(isinstance(event, Ping) for event in answer(ping, b"").events)
+    assert 2 == sum(isinstance(event, Ping) for event in answer(ping, b"", pings=True).events)
+
+
+def test_every_event_carries_its_payload() -> None:
+    """`.raw` is the payload as the server sent it, whichever way it was read."""
+    sent = [text(piece) for piece in ("a", "b", "c\n", "d")]
+    got = answer(*sent)
+
+    assert sent == [event.raw for event in got.events if isinstance(event, TextDelta)]

@@ -1,0 +1,185 @@
+"""OpenAI Chat: heads, text, refusals and choices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.formats.openai_chat_payloads import FINISH, HEAD, ROLE, answer, chunk, read, text
+from tests.formats.told import DONE
+from tokenstream.errors import LimitExceeded, ProtocolError
+from tokenstream.limits import Limits
+
+
+def test_text_arrives_piece_by_piece_and_adds_up() -> None:
+    """Each chunk with text gives one delta; the message is their join."""
+    got = answer(text("Hel"), text("lo"), text(" \n"), text("wörld"))
+
+    assert ["Hel", "lo", " \n", "wörld"] == got.texts
+    assert "Hello \nwörld" == got.message.text
+    assert ("complete", "stop", "stop") == (
+        got.message.ending,
+        got.message.finish_reason,
+        got.message.raw_finish_reason,
+    )
+    assert set() == got.rules
+
+
+def test_the_first_chunk_names_the_answer_and_the_model() -> None:
+    """Id, model and role stand in the message; the time of the answer is carried."""
+    got = answer(text("a"))
+
+    assert ("chat_1", "m-1", "assistant") == (got.message.id, got.message.model, got.message.role)
+    assert HEAD["created"] == got.message.provider_data["created"]
+
+
+def test_an_id_that_comes_late_is_taken() -> None:
+    """Azure begins with a chunk about the prompt: its id and model are empty, its time is 0."""
+    prompt = {
+        "choices": [],
+        "created": 0,
+        "id": "",
+        "model": "",
+        "object": "",
+        "prompt_filter_results": [
+            {"prompt_index": 0, "content_filter_results": {"hate": {"filtered": False}}}
+        ],
+    }
+    got = read(prompt, ROLE, text("a"), FINISH, DONE)
+
+    assert ("chat_1", "m-1") == (got.message.id, got.message.model)
+    assert HEAD["created"] == got.message.provider_data["created"]
+    assert prompt["prompt_filter_results"] == got.message.provider_data["prompt_filter_results"]
+
+
+def test_an_id_that_changes_is_counted() -> None:
+    """The first id counts, and the last model."""
+    got = read(ROLE, {**text("a"), "id": "other", "model": "m-2"}, {**FINISH, "model": "m-2"}, DONE)
+
+    assert ("chat_1", "m-2") == (got.message.id, got.message.model)
+    assert "id_changed" in got.rules
+
+
+def test_ids_that_are_no_text_are_passed_over() -> None:
+    """A payload's head may hold anything."""
+    got = read({**text("a"), "id": 7, "model": ["m"]}, {**FINISH, "id": 8}, DONE)
+
+    assert ("a", None) == (got.message.text, got.message.id)
+
+
+@pytest.mark.parametrize("role", ["assistant", "developer"])
+def test_a_role_in_every_chunk_is_never_appended(role: str) -> None:
+    """Some servers repeat the role: openai's accumulator makes 'assistantassistant' of it."""
+    got = read(*[chunk({"role": role, "content": piece}) for piece in "abc"], FINISH, DONE)
+
+    assert (role, "abc") == (got.message.role, got.message.text)
+
+
+def test_an_answer_without_a_role_is_the_assistants() -> None:
+    """A role that is never sent is counted, once for each choice."""
+    got = read(text("a"), text("b"), FINISH, DONE)
+
+    assert "assistant" == got.message.role
+    assert 1 == got.format.departures["role_missing"].count
+
+
+def test_several_choices_are_kept_apart_however_they_are_mixed() -> None:
+    """A choice is known by its index, never by its place in the list."""
+    got = read(
+        chunk({"role": "assistant", "content": "b1"}, choice=1),
+        {
+            **HEAD,
+            "choices": [{"index": 0, "delta": {"content": "a1"}}, {"index": 1, "delta": {"content": "b2"}}],
+        },
+        text("a2"),
+        chunk({"content": "b3"}, "length", choice=1),
+        text("a3"),
+        FINISH,
+        DONE,
+    )
+
+    assert [("a1a2a3", "stop"), ("b1b2b3", "length")] == [(m.text, m.finish_reason) for m in got.messages]
+
+
+@pytest.mark.parametrize(
+    "index, expected",
+    [(None, 0), ("2", 2), (2, 2)],
+)
+def test_a_choice_without_an_index_is_known_by_its_place(index: Any, expected: int) -> None:
+    """An index may be missing or be text."""
+    got = read(chunk({"role": "assistant", "content": "a"}, "stop", choice=index), DONE)
+
+    assert [(expected, "a")] == [(m.choice, m.text) for m in got.messages if m.text]
+
+
+@pytest.mark.parametrize("index", [-1, True, 0.0, "x", "9" * 5_000, {}, "²"])
+def test_a_choice_with_an_index_that_is_none_is_an_error(index: Any) -> None:
+    """What is no index at all is a fault of the protocol."""
+    got = read(text("a"), chunk({"content": "b"}, choice=index))
+
+    assert isinstance(got.error, ProtocolError)
+    assert (2, "a") == (got.error.event, got.message.text)
+
+
+def test_more_choices_than_the_limit_end_the_stream() -> None:
+    """`Limits.choices` bounds the alternatives."""
+    got = read(*[text("a", choice=number) for number in range(3)], limits=Limits(choices=2))
+
+    assert isinstance(got.error, LimitExceeded)
+    assert "choices" == got.error.limit
+
+
+@pytest.mark.parametrize("choices", [None, [], [None], {"index": 0, "delta": {"content": ""}}])
+def test_choices_may_be_empty_or_absent(choices: Any) -> None:
+    """Chunks about usage or the prompt have no choice."""
+    got = read(ROLE, text("a"), {**HEAD, "choices": choices}, FINISH, DONE)
+
+    assert ("a", None) == (got.message.text, got.error)
+
+
+def test_a_choice_that_stands_alone_is_read() -> None:
+    """An object in place of the list is its only item."""
+    alone = {**HEAD, "choices": {"index": 0, "delta": {"content": "a"}}}
+
+    assert "aaxa" == answer(alone, alone, text("x"), alone).message.text
+
+
+def test_choices_that_are_no_list_are_carried() -> None:
+    """A field of the wrong type is not lost."""
+    assert "none" == answer({**HEAD, "choices": "none"}).carried["choices"]
+
+
+def test_a_choice_that_is_no_object_is_an_error() -> None:
+    """What stands in the list of choices must be choices."""
+    assert isinstance(read({**HEAD, "choices": ["a"]}).error, ProtocolError)
+
+
+@pytest.mark.parametrize("delta", ["a", 7, ["a"], True])
+def test_a_delta_that_is_no_object_is_carried(delta: Any) -> None:
+    """A field of the wrong type is not lost."""
+    got = answer(chunk(delta))
+
+    assert (None, delta) == (got.error, got.message.provider_data["delta"])
+
+
+@pytest.mark.parametrize("refusal", [7, True, 0.5])
+def test_a_refusal_that_is_no_text_is_carried(refusal: Any) -> None:
+    """A field of the wrong type is not lost."""
+    assert refusal == answer(chunk({"refusal": refusal})).carried["refusal"]
+
+
+def test_a_refusal_is_kept_apart_from_the_text() -> None:
+    """The words in which a model declines are no text of the answer."""
+    got = answer(chunk({"refusal": "I "}), chunk({"content": None, "refusal": "can't"}))
+
+    assert ("", "I can't") == (got.message.text, got.message.refusal)
+
+
+def test_half_a_character_waits_for_its_other_half() -> None:
+    """A surrogate pair split over two chunks is shown whole; a lone half becomes U+FFFD."""
+    head = b'{"choices":[{"index":0,"delta":{"content":"%s"}}]}'
+    got = answer(text("a"), head % b"\\ud83d", head % b"\\ude00", text("b"), head % b"x\\ud83d")
+
+    assert ["a", "\U0001f600", "b", "x", "\ufffd"] == got.texts
+    assert {"lone_surrogate"} == got.rules
