@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.support.reading import Reading
     from tokenstream.message import Message
 
-# Those for a mapping of one's own are read in tests/formats/test_custom.py.
+# Those for a mapping of one's own are read in tests/formats/custom/test_servers.py.
 _SHARED = [recorded for recorded in shared() if recorded.format != "custom"]
 _OURS = ours()
 _SMALL = frozenset({"sevens", "bytes"})

@@ -9,7 +9,6 @@ from tokenstream.formats._wire.gemini_interactions import GeminiInteractions
 from tokenstream.limits import Limits
 
 DONE = ("done", b"[DONE]")
-
 USAGE = {
     "total_input_tokens": 7,
     "total_output_tokens": 5,

@@ -1,0 +1,176 @@
+"""AG-UI: how a run ends, and what is carried beside its message."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.formats.ag_ui.support import CALL, END, HELLO, START, run
+from tests.formats.told import DONE, tell
+from tokenstream.errors import ProviderError, StreamTruncated
+from tokenstream.events import TextDelta, Unknown
+from tokenstream.formats._wire.ag_ui import AGUI
+from tokenstream.message import TextPart, Usage
+
+# -- how a run ends -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason"),
+    [
+        ({}, "stop"),
+        ({"outcome": {"type": "success"}}, "stop"),
+        ({"outcome": {"type": "interrupt", "interrupts": [{"id": "i"}]}}, "pause"),
+        ({"outcome": {"type": "cancelled"}}, "cancelled"),
+        ({"outcome": {"type": "brand-new"}}, "unknown"),
+        ({"outcome": 1}, "stop"),
+    ],
+)
+def test_an_outcome_is_a_finish_reason_and_kept_whole(outcome: dict[str, Any], reason: str) -> None:
+    """An interrupt is complete: the next run answers it, by its id."""
+    message = run(*HELLO, end={**END, **outcome, "result": {"n": 1}}).message
+
+    assert (reason, "RUN_FINISHED", "complete") == (
+        message.finish_reason,
+        message.raw_finish_reason,
+        message.ending,
+    )
+    assert {"threadId": "t", "result": {"n": 1}, **outcome} == message.provider_data
+
+
+def test_usage_is_added_up_over_the_models_of_a_run() -> None:
+    """Each entry is one model's; the model is named where there is one."""
+    one = run(end={**END, "usage": [{"model": "m", "inputTokens": 9, "outputTokens": 4}]}).message
+    two = run(end={**END, "usage": [{"model": "a", "outputTokens": 4}, {"model": "b", "outputTokens": 3}]})
+
+    assert (
+        Usage(
+            input_tokens=9,
+            output_tokens=4,
+            provider_data={"usage": [{"model": "m", "inputTokens": 9, "outputTokens": 4}]},
+        )
+        == one.usage
+    )
+    assert "m" == one.model
+    assert (7, None) == (two.message.usage and two.message.usage.output_tokens, two.message.model)
+
+
+def test_a_run_error_is_the_providers() -> None:
+    """With its code and its usage; what came before it is kept."""
+    error = {"type": "RUN_ERROR", "message": "Too many", "code": "rate_limit", "usage": [{"outputTokens": 2}]}
+    told = tell(AGUI(), START, *HELLO[:2], {**error, "runId": "r"}, HELLO[2])
+
+    assert isinstance(told.error, ProviderError)
+    assert ("rate_limit", "rate_limited") == (told.error.code, told.error.kind)
+    assert ("Hel", "failed", 2) == (
+        told.message.text,
+        told.message.ending,
+        told.message.usage and told.message.usage.output_tokens,
+    )
+    assert isinstance(tell(AGUI(), {"type": "RUN_ERROR"}).error, ProviderError)
+
+
+@pytest.mark.parametrize("cut", range(9))
+def test_a_run_that_was_cut_is_truncated_and_hands_out_no_open_call(cut: int) -> None:
+    """A clean end of the input is no end of the run."""
+    told = tell(AGUI(), *[START, *HELLO, *CALL][:cut])
+
+    assert isinstance(told.error, StreamTruncated)
+    assert ("truncated", []) == (told.message.ending, told.calls)
+
+
+def test_the_terminator_of_other_formats_says_nothing() -> None:
+    """Back ends that end all their streams alike send it after a failure, too: a run has its own end."""
+    told = tell(AGUI(), START, *HELLO, *CALL[:3], DONE)
+
+    assert isinstance(told.error, StreamTruncated)
+    assert ("Hello", "truncated", []) == (told.message.text, told.message.ending, told.calls)
+    assert {"data_after_end"} == tell(AGUI(), START, *HELLO, END, DONE).rules
+
+
+def test_what_comes_after_the_end_is_ignored_and_counted() -> None:
+    """Another run on the same stream is another answer."""
+    told = tell(AGUI(), START, *HELLO, END, START, *HELLO)
+
+    assert ("Hello", {"data_after_end"}) == (told.message.text, told.rules)
+
+
+# -- what is carried ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"type": "STATE_SNAPSHOT", "snapshot": {"a": 1}},
+        {"type": "STATE_DELTA", "delta": [{"op": "add", "path": "/a", "value": 1}]},
+        {"type": "MESSAGES_SNAPSHOT", "messages": []},
+        {"type": "ACTIVITY_SNAPSHOT", "messageId": "m", "activityType": "plan", "content": {}},
+        {"type": "ACTIVITY_DELTA", "messageId": "m", "activityType": "plan", "patch": []},
+        {"type": "STEP_STARTED", "stepName": "s"},
+        {"type": "STEP_FINISHED", "stepName": "s"},
+        {"type": "SUBAGENT_STARTED", "subagentRunId": "s", "name": "n"},
+        {"type": "SUBAGENT_FINISHED", "subagentRunId": "s"},
+        {"type": "SUBAGENT_ERROR", "subagentRunId": "s", "message": "m", "code": "c", "error": "e"},
+        {"type": "CUSTOM", "name": "n", "value": 1},
+        {"type": "RAW", "event": {"error": {"message": "m"}}, "source": "x"},
+        {"type": "BRAND_NEW", "x": 1},
+        {"x": 1},
+    ],
+)
+def test_what_is_beside_the_message_is_carried_whole(payload: dict[str, Any]) -> None:
+    """State, steps and activities are the application's; an error of a subagent ends nothing."""
+    told = run(payload, *HELLO)
+
+    assert ([payload], None, "Hello") == (
+        [event.data for event in told.events if isinstance(event, Unknown) and event.kind == "event"],
+        told.error,
+        told.message.text,
+    )
+    assert set() == told.rules
+
+
+def test_unknown_fields_of_a_message_are_kept_with_it() -> None:
+    """What any event may have, such as the one that it was made from, is in `.raw` alone."""
+    told = run(
+        {**HELLO[0], "timestamp": 1, "rawEvent": {"a": 1}, "extra": 1},
+        {**HELLO[1], "more": 2, "rawEvent": {"text": "Hel"}},
+        HELLO[3],
+    )
+
+    said = TextPart(text="Hel", complete=True, provider_data={"messageId": "m", "extra": 1, "more": 2})
+    assert (said,) == told.message.parts
+    assert [{"text": "Hel"}] == [
+        event.raw["rawEvent"] for event in told.events if isinstance(event, TextDelta)
+    ]
+
+
+def test_a_run_without_its_start_is_read_with_a_departure() -> None:
+    """The reference client refuses it."""
+    told = tell(AGUI(), *HELLO, END)
+
+    assert ("Hello", "r", {"start_missing"}) == (told.message.text, told.message.id, told.rules)
+
+
+def test_an_events_name_tells_the_type_where_the_payload_has_none() -> None:
+    """Servers that name their events may leave the type out."""
+    told = tell(AGUI(), START, *HELLO, ("RUN_FINISHED", {"runId": "r"}))
+
+    assert ("complete", {"type_missing"}) == (told.message.ending, told.rules)
+
+
+@pytest.mark.parametrize(
+    ("payload", "ours"),
+    [
+        (START, True),
+        ({"type": "RUN_ERROR", "message": "m"}, True),
+        (HELLO[0], True),
+        ({"type": "CUSTOM", "name": "n", "value": 1}, True),
+        ({"type": "start"}, False),
+        ({"type": ["RUN_STARTED"]}, False),
+        ({}, False),
+    ],
+)
+def test_a_first_event_is_recognised_by_its_type(payload: dict[str, Any], ours: bool) -> None:
+    """No other vocabulary has these words."""
+    assert ours is AGUI.recognises(payload, "")

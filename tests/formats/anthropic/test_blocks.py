@@ -1,0 +1,190 @@
+"""Anthropic: compactions, fields without a word of ours, and deltas read at a glance."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.formats.anthropic.support import HELLO
+from tests.formats.anthropic_payloads import (
+    STOP,
+    Payload,
+    answer,
+    arguments,
+    block,
+    delta,
+    finish,
+    frame,
+    read,
+    start,
+    stop,
+    text,
+    tool,
+)
+from tokenstream.events import PartStart, TextDelta, ToolCallDelta, ToolCallDone, Unknown
+from tokenstream.formats._wire.anthropic import Anthropic
+from tokenstream.framing import ServerSentEvent
+from tokenstream.message import OpaquePart
+
+
+def test_a_compaction_takes_what_its_delta_says() -> None:
+    """Its fields replace those of the start, at once and not only at the block's stop."""
+    frames = [
+        start(),
+        block(0, "compaction", content=None, encrypted_content=None),
+        delta(0, "compaction_delta", content="Summary", encrypted_content="ZW5j"),
+    ]
+    data = {"type": "compaction", "content": "Summary", "encrypted_content": "ZW5j"}
+
+    assert read(*frames).message.parts == (OpaquePart(type="compaction", data=data),)
+    assert read(*frames, stop(0)).message.parts == (OpaquePart(type="compaction", data=data, complete=True),)
+
+
+def test_deltas_of_a_block_are_read_at_a_glance() -> None:
+    """A driver may hand over the whole chunk; anything else is left to the plain way."""
+    made = Anthropic()
+    for sent in (start(), block(0, "text", text=""), text(0, "a")):
+        made.feed(frame(sent))
+    shortcut = made.shortcut("event", 4096)
+    chunk = b"event: content_block_delta\ndata: %b\n\n"
+
+    assert shortcut is not None
+    assert shortcut is made.shortcut("event", 4096)
+    assert TextDelta("b") == shortcut(chunk % frame(text(0, "b")).payload)
+    assert shortcut(chunk % frame(text(1, "b")).payload) is None
+    assert 4 == made.frames
+
+
+def test_arguments_are_read_at_a_glance() -> None:
+    """Each fragment tells its call, and the call that is done has all of them."""
+    made = Anthropic()
+    for sent in (start(), tool(0), arguments(0, "{")):
+        made.feed(frame(sent))
+    shortcut = made.shortcut("event", 4096)
+
+    assert shortcut is not None
+    assert ToolCallDelta("toolu_1", "}") == shortcut(
+        b"event: content_block_delta\ndata: %b\n\n" % frame(arguments(0, "}")).payload
+    )
+    [done] = [event for event in made.feed(frame(stop(0))) if isinstance(event, ToolCallDone)]
+    assert "{}" == done.call.arguments_text
+
+
+def test_deltas_that_take_several_lines_are_not_read_at_a_glance() -> None:
+    """Nor are any before the first."""
+    made = Anthropic()
+    before = made.shortcut("event", 4096)
+    for sent in (start(), block(0, "text", text="")):
+        made.feed(frame(sent))
+    made.feed(ServerSentEvent(frame(text(0, "a")).payload.replace(b",", b",\n"), "content_block_delta"))
+
+    assert (None, None) == (before, made.shortcut("event", 4096))
+
+
+def test_a_compaction_delta_that_says_nothing_changes_nothing() -> None:
+    """The part stays as its start said."""
+    came = read(start(), block(0, "compaction", content="a"), delta(0, "compaction_delta", content=None))
+
+    assert came.message.parts == (OpaquePart(type="compaction", data={"type": "compaction", "content": "a"}),)
+
+
+@pytest.mark.parametrize("ending", [[], [stop(0)], [finish()], [STOP], [tool(0)], [start()]])
+def test_a_compaction_in_many_deltas_is_whole_however_it_ends(ending: list[Payload]) -> None:
+    """Stopped, finished, replaced or cut: the message has all that came."""
+    pieces = [delta(0, "compaction_delta", **{f"f{n}": n}) for n in range(5)]
+    came = read(start(), block(0, "compaction", content=None), *pieces, *ending)
+
+    [part, *_] = came.message.parts
+    assert isinstance(part, OpaquePart)
+    assert part.data == {"type": "compaction", "content": None, **{f"f{n}": n for n in range(5)}}
+
+
+def test_a_compaction_in_many_deltas_is_not_told_again_with_each() -> None:
+    """It is told at its first delta and at its end, so many deltas cost what they hold and no more."""
+    pieces = [delta(0, "compaction_delta", **{f"f{n}": n}) for n in range(2000)]
+    opened = block(0, "compaction", content=None)
+    came = read(start(), opened, *pieces, stop(0))
+    told = [event.content for event in came.events if isinstance(event, PartStart)]
+
+    assert [len(part.data) for part in told if isinstance(part, OpaquePart)] == [2, 3, 2002]
+    assert opened == block(0, "compaction", content=None)
+
+
+def test_half_a_character_in_a_compaction_is_replaced() -> None:
+    """A message can always be written as JSON."""
+    sent = [
+        start(),
+        block(0, "compaction", a="\ud83d"),
+        delta(0, "compaction_delta", b="\ud83d"),
+        delta(0, "compaction_delta", c="c"),
+    ]
+    came = read(*sent)
+
+    [part] = came.message.parts
+    assert isinstance(part, OpaquePart)
+    assert part.data == {"type": "compaction", "a": "\ufffd", "b": "\ufffd", "c": "c"}
+    assert came.message == read(*[json.dumps(payload).encode() for payload in sent]).message
+
+
+def test_a_fallback_changes_the_model() -> None:
+    """From there on another model answers; the part says why."""
+    content = {"from": {"model": "claude-x"}, "to": {"model": "claude-y"}, "trigger": {"type": "refusal"}}
+    came = read(*answer(block(0, "fallback", **content), stop(0), *HELLO))
+
+    assert came.message.model == "claude-y"
+    assert came.message.parts[0] == OpaquePart(
+        type="fallback", data={"type": "fallback", **content}, complete=True
+    )
+
+
+@pytest.mark.parametrize("kind", ["container_upload", "mcp_tool_listing", "hologram"])
+def test_blocks_without_a_word_of_ours_are_carried_whole(kind: str) -> None:
+    """Unknown is data, and what a later version of the API adds to such a block is, too."""
+    came = read(*answer(block(0, kind, file_id="file_1"), delta(0, "beam_delta", beam=1), stop(0)))
+
+    assert came.message.parts == (
+        OpaquePart(type=kind, data={"type": kind, "file_id": "file_1"}, complete=True),
+    )
+    assert came.message.provider_data["beam_delta"] == [delta(0, "beam_delta", beam=1)]
+    assert came.departures == {}
+
+
+def test_deltas_without_a_word_of_ours_are_carried() -> None:
+    """Several of them make a list; the block's own content is untouched."""
+    came = read(*answer(*HELLO[:2], delta(0, "glow", x=1), delta(0, "glow", x=2), *HELLO[2:]))
+
+    assert came.text == "Hello"
+    assert [payload["delta"]["x"] for payload in came.message.provider_data["glow"]] == [1, 2]
+
+
+def test_events_without_a_word_of_ours_are_carried() -> None:
+    """They are given as they came, and are never fatal."""
+    payload = {"type": "vendor_event", "data": [1]}
+    came = read(*answer(payload, *HELLO))
+
+    assert Unknown("vendor_event", payload) in came.events
+    assert came.text == "Hello"
+
+
+def test_fields_without_a_word_of_ours_are_carried() -> None:
+    """They are in the message's `provider_data`, wherever they stood; padding and null are not."""
+    came = read(
+        {**start(container={"id": "c_1"}, service_note=None), "trace": "t"},
+        {**HELLO[0], "lane": 1},
+        {**delta(0, "text_delta", text="Hello", weight=2), "p": "abcdef"},
+        {**HELLO[3], "cost": 3},
+        {**finish(context_note="n"), "context_management": {"applied_edits": []}},
+        {**STOP, "amazon-bedrock-invocationMetrics": {"inputTokenCount": 9}},
+    )
+
+    assert came.message.provider_data == {
+        "container": {"id": "c_1"},
+        "trace": "t",
+        "lane": 1,
+        "weight": 2,
+        "cost": 3,
+        "context_note": "n",
+        "context_management": {"applied_edits": []},
+        "amazon-bedrock-invocationMetrics": {"inputTokenCount": 9},
+    }

@@ -1,0 +1,110 @@
+"""Anthropic: calls without their start, their stop or their name, and calls that are cut."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.formats.anthropic.support import HELLO
+from tests.formats.anthropic_payloads import STOP, Payload, answer, arguments, finish, read, start, stop, tool
+from tokenstream.message import OpaquePart
+
+
+def test_a_call_without_its_stop_is_handed_out_at_the_finish_reason() -> None:
+    """The reason "tool_use" says that the calls are whole."""
+    came = read(start(), tool(0), arguments(0, '{"a": 1}'), finish("tool_use"), STOP)
+
+    assert [call.arguments for call in came.calls] == [{"a": 1}]
+    assert came.departures == {"part_unclosed": 1}
+
+
+@pytest.mark.parametrize(
+    "fragments, handed_out",
+    [(['{"a": 1}'], ["toolu_1", "toolu_2"]), (['{"a"'], ["toolu_2"]), ([], ["toolu_2"])],
+)
+def test_a_call_on_a_used_index_is_another_call(fragments: list[str], handed_out: list[str]) -> None:
+    """The first is over; it is handed out if it has arguments that are whole."""
+    came = read(
+        *answer(
+            tool(0),
+            *[arguments(0, fragment) for fragment in fragments],
+            tool(0, call_id="toolu_2"),
+            arguments(0, "{}"),
+            stop(0),
+        )
+    )
+
+    assert handed_out == [call.id for call in came.calls]
+    assert len(came.message.tool_calls) == 2
+
+
+def test_a_start_in_the_middle_of_a_call_cuts_it() -> None:
+    """A proxy that asks again splices a second answer to the first: only its own calls are whole."""
+    came = read(
+        start(),
+        tool(0),
+        arguments(0, '{"a": 1}'),
+        start(),
+        tool(0, call_id="toolu_2"),
+        stop(0),
+        finish(),
+        STOP,
+    )
+
+    assert [call.id for call in came.calls] == ["toolu_2"]
+    assert came.departures == {"start_repeated": 1, "part_unclosed": 1, "call_open_at_end": 1}
+
+
+@pytest.mark.parametrize("end", [STOP, b"[DONE]"])
+def test_an_end_without_a_finish_reason_hands_out_no_open_call(end: Payload | bytes) -> None:
+    """Neither the call nor the answer was said to be whole."""
+    came = read(start(), *HELLO, tool(1), arguments(1, '{"a": 1}'), end)
+
+    assert (came.calls, came.error, came.message.finish_reason) == ([], None, None)
+    assert came.departures == {"finish_missing": 1, "part_unclosed": 1, "call_open_at_end": 1}
+
+
+def test_arguments_after_their_call_are_carried_and_not_added() -> None:
+    """What was handed out does not change."""
+    late = arguments(0, '{"b": 2}')
+    came = read(*answer(tool(0), arguments(0, '{"a": 1}'), stop(0), late))
+
+    assert [call.arguments for call in came.calls] == [{"a": 1}]
+    assert came.message.provider_data["input_json_delta"] == [late]
+    assert came.departures == {"call_after_done": 1}
+
+
+def test_arguments_without_a_call_are_carried() -> None:
+    """Without a name there is nothing to call."""
+    came = read(*answer(arguments(0, "{}")))
+
+    assert (came.calls, came.departures) == ([], {"part_unopened": 1})
+    assert came.message.provider_data["input_json_delta"] == [arguments(0, "{}")]
+
+
+def test_a_call_without_a_name_is_no_call() -> None:
+    """It is carried as it came, and its arguments too."""
+    came = read(*answer(tool(0, name=""), arguments(0, "{}"), stop(0)))
+
+    assert came.calls == []
+    assert came.message.parts == (
+        OpaquePart(
+            type="tool_use",
+            data={"type": "tool_use", "id": "toolu_1", "name": "", "input": {}},
+            complete=True,
+        ),
+    )
+    assert came.departures == {"call_nameless": 1, "delta_misfits": 1}
+
+
+def test_a_call_without_an_id_gets_one() -> None:
+    """It can be answered all the same."""
+    came = read(*answer(tool(0, call_id=""), stop(0)))
+
+    assert (came.calls[0].id != "", came.departures) == (True, {"call_id_missing": 1})
+
+
+def test_arguments_in_the_start_of_a_cut_call_are_kept() -> None:
+    """They can be read; the call is not handed out."""
+    came = read(start(), tool(0, input={"a": 1}))
+
+    assert (came.calls, came.message.tool_calls[0].arguments_text) == ([], '{"a": 1}')

@@ -1,0 +1,167 @@
+"""Anthropic: usage, stop reasons and whole answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.formats.anthropic.support import HELLO
+from tests.formats.anthropic_payloads import (
+    PING,
+    STOP,
+    answer,
+    arguments,
+    finish,
+    frame,
+    read,
+    start,
+    stop,
+    tool,
+)
+from tokenstream.events import MessageStart, Ping
+from tokenstream.formats._wire.anthropic import Anthropic
+from tokenstream.message import ReasoningPart, TextPart, Usage
+
+
+def test_usage_of_the_start_is_kept_where_the_end_says_nothing() -> None:
+    """Counts of the end are cumulative and replace those of the start; null replaces nothing."""
+    came = read(
+        start(
+            usage={
+                "input_tokens": 10,
+                "output_tokens": 1,
+                "cache_read_input_tokens": 4,
+                "cache_creation_input_tokens": 3,
+                "service_tier": "standard",
+            }
+        ),
+        *HELLO,
+        finish(
+            usage={
+                "input_tokens": 12,
+                "output_tokens": 20,
+                "cache_read_input_tokens": None,
+                "output_tokens_details": {"thinking_tokens": 7},
+            }
+        ),
+        STOP,
+    )
+
+    usage = came.message.usage
+    assert usage is not None
+    assert usage == Usage(
+        input_tokens=12,
+        output_tokens=20,
+        cached_tokens=4,
+        cache_write_tokens=3,
+        reasoning_tokens=7,
+        provider_data=usage.provider_data,
+    )
+    assert usage.provider_data["service_tier"] == "standard"
+
+
+def test_usage_before_the_end_is_partial() -> None:
+    """What the start says is no final count."""
+    came = read(start(), *HELLO)
+
+    assert came.message.usage is not None
+    assert (came.message.usage.output_tokens, came.message.usage.source) == (1, "partial")
+
+
+@pytest.mark.parametrize(
+    "raw, reason",
+    [
+        ("end_turn", "stop"),
+        ("stop_sequence", "stop_sequence"),
+        ("max_tokens", "length"),
+        ("model_context_window_exceeded", "length"),
+        ("tool_use", "tool_calls"),
+        ("pause_turn", "pause"),
+        ("compaction", "pause"),
+        ("refusal", "refusal"),
+        ("solar_flare", "unknown"),
+    ],
+)
+def test_stop_reasons_are_told_in_our_words_and_in_theirs(raw: str, reason: str) -> None:
+    """A reason that we do not know is unknown, never an error."""
+    message = read(*answer(*HELLO, reason=raw)).message
+
+    assert (message.finish_reason, message.raw_finish_reason) == (reason, raw)
+
+
+def test_the_stop_sequence_and_the_details_of_a_refusal_are_kept() -> None:
+    """They are in the message's `provider_data`."""
+    details = {"type": "refusal", "category": None, "explanation": "no"}
+    stopped = read(start(), *HELLO, finish("stop_sequence", stop_sequence="END"), STOP).message
+    refused = read(start(), *HELLO, finish("refusal", stop_details=details), STOP).message
+
+    assert stopped.provider_data == {"stop_sequence": "END"}
+    assert refused.provider_data == {"stop_details": details}
+
+
+def test_end_turn_after_a_tool_call_means_tool_calls() -> None:
+    """The finish reason follows what was accumulated; the provider's word stays."""
+    message = read(*answer(tool(0), stop(0))).message
+
+    assert (message.finish_reason, message.raw_finish_reason) == ("tool_calls", "end_turn")
+
+
+def test_a_call_that_the_token_limit_cut_is_never_handed_out() -> None:
+    """Even where its arguments look whole by chance."""
+    came = read(start(), tool(0), arguments(0, '{"a": 1}'), finish("max_tokens"), STOP)
+
+    assert came.calls == []
+    assert came.message.tool_calls[0].arguments_text == '{"a": 1}'
+    assert came.departures == {"part_unclosed": 1, "call_open_at_end": 1}
+
+
+def test_pings_are_given_only_to_those_who_ask() -> None:
+    """They are signs of life, anywhere in the stream."""
+    quiet, loud = read(PING, start(), PING), read(PING, start(), PING, format=Anthropic(pings=True))
+
+    assert not [event for event in quiet.events if isinstance(event, Ping)]
+    assert [type(event) for event in loud.events] == [Ping, MessageStart, type(loud.events[2]), Ping]
+
+
+def test_a_whole_answer_may_stand_in_its_start() -> None:
+    """Tools that code calls come so: content, usage and stop reason, and no deltas."""
+    content = [
+        {"type": "text", "text": "Rolling", "citations": [{"type": "page_location", "cited_text": "c"}]},
+        {"type": "tool_use", "id": "toolu_1", "name": "roll", "input": {"player": 2}},
+    ]
+    came = read(
+        start(content=content, stop_reason="tool_use", usage={"input_tokens": 0, "output_tokens": 0}), STOP
+    )
+
+    assert (came.text, came.message.text) == ("Rolling", "Rolling")
+    assert [(call.id, call.arguments) for call in came.calls] == [("toolu_1", {"player": 2})]
+    assert came.message.raw_finish_reason == "tool_use"
+    assert came.message.usage is not None
+    assert came.message.usage.output_tokens == 0
+    assert len(came.message.citations) == 1
+    assert came.departures == {"start_with_content": 1}
+
+
+def test_a_message_that_was_not_streamed_is_read_whole() -> None:
+    """A server that refuses to stream answers with the message itself."""
+    message = start(
+        content=[{"type": "thinking", "thinking": "So", "signature": "c2ln"}, {"type": "text", "text": "Hi"}],
+        stop_reason="end_turn",
+    )["message"]
+    came = read(message)
+
+    assert came.message.parts == (
+        ReasoningPart(text="So", signature="c2ln", complete=True),
+        TextPart(text="Hi", complete=True),
+    )
+    assert (came.message.id, came.message.finish_reason, came.departures) == ("msg_1", "stop", {})
+    assert came.error is None
+
+
+def test_every_event_carries_the_payload_that_it_came_from() -> None:
+    """Also the text deltas that are known by their bytes, and are decoded only when asked."""
+    payloads = answer(*HELLO, tool(1), arguments(1, '{"a": '), arguments(1, "1}"), stop(1))
+    came = read(*[frame(payload, padding=3) for payload in payloads])
+
+    assert [event.raw for event in came.events if type(event).__name__.endswith("Delta")] == [
+        payload for payload in payloads if payload["type"] == "content_block_delta"
+    ]

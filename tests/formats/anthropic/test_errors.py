@@ -1,0 +1,209 @@
+"""Anthropic: names of server-sent events, errors, and how the format is recognised."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.formats.anthropic.support import HELLO, OPEN
+from tests.formats.anthropic_payloads import (
+    PING,
+    STOP,
+    Payload,
+    answer,
+    arguments,
+    block,
+    finish,
+    frame,
+    read,
+    start,
+    stop,
+    text,
+    tool,
+)
+from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError
+from tokenstream.events import Unknown
+from tokenstream.formats._wire.anthropic import Anthropic
+from tokenstream.framing import ServerSentEvent
+from tokenstream.limits import Limits
+
+# -- names of SSE events -------------------------------------------------------
+
+
+def test_events_without_names_are_known_by_their_payloads() -> None:
+    """Some proxies drop the `event:` lines."""
+    payloads = answer(*HELLO)
+    came = read(*[frame(payload).payload for payload in payloads])
+
+    assert (came.text, came.departures) == ("Hello", {"event_name_missing": len(payloads)})
+
+
+def test_an_event_with_nothing_but_an_id_has_no_name() -> None:
+    """The framing calls it "message", as browsers do."""
+    came = read(*[ServerSentEvent(frame(payload).payload, "message", "7") for payload in answer(*HELLO)])
+
+    assert (came.text, set(came.departures)) == ("Hello", {"event_name_missing"})
+
+
+def test_a_name_that_differs_from_the_payload_does_not_count() -> None:
+    """The payload tells what it is, even under the name "error"."""
+    payloads = answer(*HELLO)
+    came = read(*[ServerSentEvent(frame(payload).payload, "error") for payload in payloads])
+
+    assert (came.text, came.error) == ("Hello", None)
+    assert came.departures == {"event_name_differs": len(payloads)}
+
+
+def test_a_payload_without_a_type_is_known_by_its_event() -> None:
+    """And one without both is carried."""
+    bare = [{key: value for key, value in payload.items() if key != "type"} for payload in answer(*HELLO)]
+    named = [
+        ServerSentEvent(frame(payload).payload, full["type"])
+        for payload, full in zip(bare, answer(*HELLO), strict=True)
+    ]
+    came = read(*named[:-1], {"lone": 1}, named[-1])
+
+    assert (came.text, came.departures) == ("Hello", {"type_missing": len(named) + 1})
+    assert [event.name for event in came.events if isinstance(event, Unknown)] == ["event"]
+
+
+def test_a_type_that_is_missing_is_counted_for_each_payload() -> None:
+    """Also where the deltas are alike."""
+    untyped = frame({**text(0, "Hi"), "type": None}).payload
+    delta = ServerSentEvent(untyped, "content_block_delta")
+    came = read(*map(frame, [start(), block(0, "text", text="")]), *[delta] * 4)
+
+    assert ("Hi" * 4, {"type_missing": 4}) == (came.text, came.departures)
+
+
+def test_done_ends_the_answer_and_is_no_news_after_it() -> None:
+    """Proxies that speak OpenAI's language add it."""
+    ended = read(*answer(*HELLO)[:-1], b"[DONE]")
+    twice = read(*answer(*HELLO), b"[DONE]")
+
+    assert (ended.error, ended.departures, ended.format.ended) == (None, {}, True)
+    assert (twice.error, twice.departures) == (None, {"data_after_end": 1})
+
+
+# -- errors ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "payload, kind, retryable",
+    [
+        ({"type": "overloaded_error", "message": "Overloaded"}, "overloaded", True),
+        ({"type": "api_error", "message": "m"}, "server", True),
+        ({"type": "timeout_error", "message": "m"}, "server", True),
+        ({"type": "rate_limit_error", "message": "m"}, "rate_limited", True),
+        (
+            {
+                "type": "rate_limit_error",
+                "message": "m",
+                "details": {"error_code": "enforced_spend_limit_reached"},
+            },
+            "rate_limited",
+            False,
+        ),
+        ({"type": "billing_error", "message": "m"}, "rate_limited", False),
+        ({"type": "authentication_error", "message": "m"}, "authentication", False),
+        ({"type": "permission_error", "message": "m"}, "authentication", False),
+        ({"type": "invalid_request_error", "message": "m"}, "invalid_request", False),
+        ({"type": "not_found_error", "message": "m"}, "invalid_request", False),
+        ({"type": "request_too_large", "message": "m"}, "invalid_request", False),
+    ],
+)
+def test_an_error_says_whose_it_is_and_what_arrived_before_stays(
+    payload: dict[str, Any], kind: str, retryable: bool
+) -> None:
+    """Error events come at any time, with status 200; their type decides."""
+    came = read(start(), *HELLO, {"type": "error", "error": payload, "request_id": "req_1"}, text(0, "late"))
+
+    error = came.error
+    assert isinstance(error, ProviderError)
+    assert (error.type, error.kind, error.retryable) == (payload["type"], kind, retryable)
+    assert error.request_id == "req_1"
+    assert came.text == "Hello"
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        ServerSentEvent(b"upstream timeout", "error"),
+        ServerSentEvent(b"", "error"),
+        ServerSentEvent(b'{"message": "upstream timeout"}', "error"),
+        ServerSentEvent(b'{"code": 502, "details": "upstream timeout"}', "error"),
+        b'{"error": "upstream timeout"}',
+        b'{"type": "error", "message": "upstream timeout"}',
+        {"type": "content_block_delta", "error": {"message": "upstream timeout"}},
+    ],
+)
+def test_errors_come_in_every_shape(frame: Any) -> None:
+    """With the event's name or without, as text or JSON."""
+    came = read(start(), *HELLO, tool(1), arguments(1, '{"a": 1}'), frame)
+
+    assert isinstance(came.error, ProviderError)
+    assert (came.text, came.calls) == ("Hello", [])
+    assert len(came.message.tool_calls) == 1
+
+
+@pytest.mark.parametrize("payload", [b"{", b"42", b"null", b"[]", b'"text"', b"Hello"])
+def test_a_payload_that_is_no_object_is_an_error_of_the_protocol(payload: bytes) -> None:
+    """It says which frame it was; what came before it stays."""
+    came = read(start(), *HELLO, payload)
+
+    assert isinstance(came.error, ProtocolError)
+    assert (came.error.event, came.text) == (6, "Hello")
+
+
+def test_too_many_parts_are_an_error_that_names_the_bound() -> None:
+    """Every buffer has one; what came before it stays."""
+    came = read(*answer(*HELLO, tool(1), tool(2)), format=Anthropic(limits=Limits(parts=2)))
+
+    assert isinstance(came.error, LimitExceeded)
+    assert (came.error.limit, came.text) == ("parts", "Hello")
+
+
+@pytest.mark.parametrize("count", range(len(answer(*HELLO, tool(1), arguments(1, '{"a": 1}'), stop(1))) + 1))
+def test_an_answer_cut_between_two_events_is_truncated(count: int) -> None:
+    """Until the stop reason is there; a call is handed out only after its block's stop."""
+    payloads = answer(*HELLO, tool(1), arguments(1, '{"a": 1}'), stop(1))
+    came = read(*payloads[:count])
+
+    assert came.truncated == (count < len(payloads) - 1)
+    assert len(came.calls) == (count > payloads.index(stop(1)))
+
+
+# -- detection ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "payload, event, expected",
+    [
+        (start(), "", True),
+        (start(), "message_start", True),
+        (OPEN, "", True),
+        (text(0, "Hi"), "", True),
+        (stop(0), "", True),
+        (finish(), "", True),
+        (STOP, "", True),
+        ({"message": {}}, "message_start", True),
+        (PING, "", None),
+        ({}, "ping", None),
+        (start()["message"], "", True),
+        ({"type": "message", "role": "assistant", "content": "Hi"}, "", False),
+        (
+            {"type": "error", "error": {"type": "overloaded_error", "message": "m"}, "request_id": "r"},
+            "",
+            True,
+        ),
+        ({"type": "error", "error": {"type": "t", "code": "c", "message": "m"}}, "", False),
+        ({"type": "error", "code": "c", "message": "m"}, "error", False),
+        ({"type": ["message_start"]}, "", False),
+        ({"object": "chat.completion.chunk", "choices": []}, "", False),
+        ({"type": "response.created"}, "response.created", False),
+    ],
+)
+def test_the_first_payload_tells_the_format(payload: Payload, event: str, expected: bool | None) -> None:
+    """A ping may be anybody's: the next payload must decide."""
+    assert Anthropic.recognises(payload, event) is expected

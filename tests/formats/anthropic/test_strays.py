@@ -1,0 +1,344 @@
+"""Anthropic: answers that stray from the documents, and what is counted of them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.formats.anthropic.support import HELLO, OPEN
+from tests.formats.anthropic_payloads import (
+    PING,
+    STOP,
+    Payload,
+    answer,
+    arguments,
+    block,
+    delta,
+    finish,
+    read,
+    start,
+    stop,
+    text,
+    tool,
+)
+from tokenstream.framing import ServerSentEvent
+from tokenstream.message import OpaquePart
+
+
+@pytest.mark.parametrize(
+    "payloads, expected, departures",
+    [
+        pytest.param([*HELLO, finish(), STOP], "Hello", {"start_missing": 1}, id="no start"),
+        pytest.param(
+            [start(), text(0, "Hello"), finish(), STOP],
+            "Hello",
+            {"part_unopened": 1, "part_unclosed": 1},
+            id="no block start",
+        ),
+        pytest.param(
+            [start(), OPEN, text(0, "Hello"), finish(), STOP],
+            "Hello",
+            {"part_unclosed": 1},
+            id="no block stop",
+        ),
+        pytest.param(
+            [start(), *HELLO, stop(0), finish(), STOP],
+            "Hello",
+            {"part_end_unmatched": 1},
+            id="block stop twice",
+        ),
+        pytest.param(
+            [start(), stop(3), *HELLO, finish(), STOP],
+            "Hello",
+            {"part_end_unmatched": 1},
+            id="block stop alone",
+        ),
+        pytest.param(
+            [start(), *HELLO, text(0, "!"), finish(), STOP],
+            "Hello!",
+            {"part_after_close": 1, "part_unclosed": 1},
+            id="text after its block's stop",
+        ),
+        pytest.param(
+            [start(), *HELLO, *HELLO, finish(), STOP],
+            "HelloHello",
+            {"part_index_reused": 1},
+            id="index reused",
+        ),
+        pytest.param(
+            [start(), OPEN, text(0, "Hel"), OPEN, text(0, "lo"), stop(0), finish(), STOP],
+            "Hello",
+            {"part_unclosed": 1},
+            id="index reused before its stop",
+        ),
+        pytest.param(
+            [start(), start(), *HELLO, finish(), STOP], "Hello", {"start_repeated": 1}, id="start twice"
+        ),
+        pytest.param(
+            [start(), *HELLO, start(id="msg_2"), *HELLO, finish(), STOP],
+            "HelloHello",
+            {"start_repeated": 1, "id_changed": 1},
+            id="start again after text",
+        ),
+        pytest.param([start(), *HELLO, finish()], "Hello", {"done_missing": 1}, id="no message_stop"),
+        pytest.param(
+            [start(), *HELLO, finish(), finish(), STOP], "Hello", {"finish_repeated": 1}, id="finish twice"
+        ),
+        pytest.param(
+            [start(), *HELLO, finish(), finish("max_tokens"), STOP],
+            "Hello",
+            {"finish_repeated": 1},
+            id="another finish",
+        ),
+        pytest.param([start(), *HELLO, finish(None), finish(), STOP], "Hello", {}, id="two message deltas"),
+        pytest.param([start(), *HELLO, STOP], "Hello", {"finish_missing": 1}, id="no finish"),
+        pytest.param(
+            [start(), *HELLO, finish(), STOP, *HELLO, PING],
+            "Hello",
+            {"data_after_end": 5},
+            id="data after the end",
+        ),
+        pytest.param(
+            [start(), finish(), *HELLO, STOP],
+            "Hello",
+            {"content_after_finish": 1},
+            id="text after the finish",
+        ),
+        pytest.param(
+            [start(), finish(), tool(0), stop(0), STOP],
+            "",
+            {"content_after_finish": 1},
+            id="call after the finish",
+        ),
+        pytest.param(
+            [start(), block(0, "text", text="Hel"), text(0, "lo"), stop(0), finish(), STOP],
+            "Hello",
+            {},
+            id="text in the block start",
+        ),
+        pytest.param(
+            [start(stop_reason="end_turn"), *HELLO, finish(), STOP],
+            "Hello",
+            {},
+            id="a stop reason before there is anything to stop",
+        ),
+        pytest.param(
+            [
+                start(content=[{"type": "text", "text": "Hello"}], stop_reason="end_turn"),
+                *HELLO,
+                finish(),
+                STOP,
+            ],
+            "Hello",
+            {"start_with_content": 1, "content_twice": 4, "finish_repeated": 1},
+            id="a whole answer in the start, then the same again",
+        ),
+        pytest.param(
+            [
+                start(content=[{"type": "text", "text": "Hel"}]),
+                block(1, "text", text=""),
+                text(1, "lo"),
+                stop(1),
+                finish(),
+                STOP,
+            ],
+            "Hello",
+            {"start_with_content": 1},
+            id="the beginning of the answer in its start",
+        ),
+        pytest.param(
+            [start(content="Hello", stop_reason="end_turn"), STOP],
+            "Hello",
+            {"start_with_content": 1},
+            id="content that is no list",
+        ),
+        pytest.param(
+            [start(), *HELLO, start(content="Hello")["message"], finish(), STOP],
+            "Hello",
+            {"content_twice": 1},
+            id="the whole message after its pieces",
+        ),
+        pytest.param(
+            [start(), *HELLO, {"type": "text", "text": "lo", "snapshot": "Hello"}, finish(), STOP],
+            "Hello",
+            {},
+            id="what the SDK's stream helper adds",
+        ),
+        pytest.param(
+            [
+                start(),
+                OPEN,
+                {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "Hi"}},
+                {"type": "content_block_stop", "index": None},
+                finish(),
+                STOP,
+            ],
+            "Hi",
+            {"part_index_missing": 2},
+            id="no index",
+        ),
+        pytest.param(
+            [start(), {**OPEN, "index": True}, text(0, "Hi"), stop(0), finish(), STOP],
+            "Hi",
+            {"part_index_missing": 1},
+            id="an index that is none",
+        ),
+        pytest.param(
+            [start(), *HELLO, {**finish(), "usage": None}, {**STOP, "usage": {"output_tokens": 9}}],
+            "Hello",
+            {"usage_misplaced": 1},
+            id="usage in the last event",
+        ),
+        pytest.param(
+            [start(), *HELLO[:3], delta(0, "text_delta", text=None), stop(0), finish(), STOP],
+            "Hello",
+            {"delta_misfits": 1},
+            id="text that is none",
+        ),
+    ],
+)
+def test_an_answer_that_strays_is_read_and_what_was_done_is_counted(
+    payloads: list[Payload], expected: str, departures: dict[str, int]
+) -> None:
+    """No text is lost or doubled, the answer is complete, and each rule that bent has its name."""
+    came = read(*payloads)
+
+    assert (came.text, came.message.text, came.error) == (expected, expected, None)
+    assert came.departures == departures
+
+
+def test_text_before_a_late_start_is_kept() -> None:
+    """The start that comes late still says who answers."""
+    came = read(*HELLO[:2], start(), *HELLO[2:], finish(), STOP)
+
+    assert (came.text, came.message.id) == ("Hello", "msg_1")
+    assert came.departures == {"start_missing": 1}
+
+
+def test_blocks_written_in_turns_keep_their_own_text() -> None:
+    """The index tells where a delta belongs, not the order of arrival."""
+    came = read(
+        *answer(
+            block(4, "text", text=""),
+            tool(9),
+            text(4, "He"),
+            arguments(9, '{"a"'),
+            text(4, "llo"),
+            arguments(9, ": 1}"),
+            stop(9),
+            stop(4),
+        )
+    )
+
+    assert [part.kind for part in came.message.parts] == ["text", "tool_call"]
+    assert (came.message.text, came.calls[0].arguments) == ("Hello", {"a": 1})
+    assert came.departures == {"parts_interleaved": 3}
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        delta(0, "text_delta", text="Hi"),
+        delta(0, "citations_delta", citation={"type": "page_location"}),
+        delta(0, "signature_delta", signature="c2ln"),
+        delta(0, "thinking_delta", thinking="So"),
+        delta(0, "compaction_delta", content="So"),
+    ],
+)
+def test_a_delta_that_does_not_fit_its_block_is_carried(sent: Payload) -> None:
+    """It changes nothing that it does not belong to."""
+    came = read(*answer(tool(0), sent, stop(0)))
+
+    assert (came.text, came.message.reasoning, came.calls[0].arguments) == ("", "", {})
+    assert came.message.provider_data == {sent["delta"]["type"]: [sent]}
+    assert came.departures == {"delta_misfits": 1}
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        delta(0, "input_json_delta", partial_json="{}"),
+        delta(0, "input_json_delta", partial_json=None),
+        delta(0, "signature_delta", signature=None),
+        delta(0, "citations_delta", citation=None),
+        delta(0, "thinking_delta", thinking=1),
+    ],
+)
+def test_a_delta_with_a_wrong_type_is_carried(sent: Payload) -> None:
+    """Whatever a server puts there, the text goes on."""
+    came = read(*answer(OPEN, sent, text(0, "Hello"), stop(0)))
+
+    assert (came.text, came.departures) == ("Hello", {"delta_misfits": 1})
+
+
+@pytest.mark.parametrize(
+    "sent, kind",
+    [
+        (delta(5, "thinking_delta", thinking="So"), "reasoning"),
+        (delta(5, "signature_delta", signature="c2ln"), "reasoning"),
+        (delta(5, "citations_delta", citation={"cited_text": "p"}), "text"),
+    ],
+)
+def test_a_delta_of_a_block_that_never_began_opens_it(sent: Payload, kind: str) -> None:
+    """Its type says what it adds to."""
+    came = read(*answer(sent, stop(5)))
+
+    assert came.message.parts[0].kind == kind
+    assert came.departures == {"part_unopened": 1}
+
+
+def test_a_payload_that_says_nothing_harms_nothing() -> None:
+    """Empty objects stand for what they replace."""
+    came = read(
+        {"type": "message_start"},
+        {"type": "content_block_start"},
+        {"type": "content_block_delta"},
+        {"type": "content_block_stop"},
+        {"type": "message_delta"},
+        {"type": "message_stop"},
+    )
+
+    assert (came.error, came.text) == (None, "")
+    assert came.message.parts == (OpaquePart(complete=True),)
+
+
+HIGH, LOW = "\ud83d", "\ude00"
+
+
+def test_characters_cut_in_halves_are_joined() -> None:
+    """Neither half is shown alone; in text and in arguments."""
+    came = read(
+        *map(
+            frame_escaped,
+            answer(
+                OPEN,
+                text(0, f"a{HIGH}"),
+                text(0, f"{LOW}b"),
+                stop(0),
+                tool(1),
+                arguments(1, f'{{"a": "{HIGH}'),
+                arguments(1, f'{LOW}"}}'),
+                stop(1),
+            ),
+        )
+    )
+
+    assert (came.text, came.calls[0].arguments, came.departures) == ("a😀b", {"a": "😀"}, {})
+
+
+def test_half_a_character_that_stays_alone_is_replaced() -> None:
+    """At the end of its part, in text and in arguments."""
+    came = read(
+        *map(
+            frame_escaped,
+            answer(OPEN, text(0, f"a{HIGH}"), stop(0), tool(1), arguments(1, f'"{HIGH}'), stop(1)),
+        )
+    )
+
+    assert (came.text, came.message.tool_calls[0].arguments_text) == ("a\ufffd", '"\ufffd')
+    assert came.departures == {"lone_surrogate": 2, "call_invalid": 1}
+
+
+def frame_escaped(payload: Payload) -> ServerSentEvent:
+    return ServerSentEvent(json.dumps(payload).encode(), payload["type"])

@@ -1,0 +1,31 @@
+"""What reading events of ConverseStream gives."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.formats.bedrock_payloads import START, Named, finish, frame
+from tests.formats.bedrock_payloads import read as read_frames
+from tests.formats.told import Told
+from tokenstream import Limits
+from tokenstream.formats._wire.bedrock_converse import BedrockConverse
+from tokenstream.message import Part
+
+
+def read(*events: Named, limits: Limits | None = None, end: bool = True) -> Told:
+    return read_frames(BedrockConverse(limits=limits), [frame(*event) for event in events], end=end)
+
+
+def parts(*events: Named) -> tuple[Part, ...]:
+    """Return the parts of an answer that has these events and nothing odd."""
+    came = read(START, *events, finish())
+
+    assert came.error is None
+    assert {} == came.departures
+    return came.message.parts
+
+
+def events_of(*payloads: dict[str, Any]) -> bytes:
+    """Return what a gateway makes of the objects of boto3."""
+    return b"".join(b"data: " + json.dumps(payload).encode() + b"\n\n" for payload in payloads)

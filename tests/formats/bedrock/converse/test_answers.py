@@ -1,0 +1,187 @@
+"""Converse: text, usage, stop reasons and ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.formats.bedrock.converse.support import events_of, read
+from tests.formats.bedrock_payloads import START, USAGE, arguments, block, finish, stop, text, tool
+from tokenstream import Stream
+from tokenstream.errors import StreamTruncated
+from tokenstream.events import Finish, MessageStart, TextDelta
+from tokenstream.message import Message, TextPart
+
+
+def test_text_is_what_its_deltas_say() -> None:
+    """A text block has no start: its first delta opens the part, and its stop closes it."""
+    came = read(START, text(0, "Hel"), text(0, "lo"), stop(0), finish(), USAGE)
+
+    assert (
+        Message(
+            parts=(TextPart(text="Hello", complete=True),),
+            usage=came.message.usage,
+            finish_reason="stop",
+            raw_finish_reason="end_turn",
+            ending="complete",
+            provider_data={"metrics": {"latencyMs": 100}},
+        )
+        == came.message
+    )
+    assert {} == came.departures
+    assert isinstance(came.events[0], MessageStart)
+    assert ["Hel", "lo"] == [event.text for event in came.events if isinstance(event, TextDelta)]
+
+
+def test_the_raw_payload_of_an_event_is_the_events_own() -> None:
+    """Without padding taken out: it is what the server sent."""
+    payload = {"contentBlockIndex": 0, "delta": {"text": "a"}, "p": "abc"}
+    came = read(START, ("contentBlockDelta", payload), end=False)
+
+    assert payload == came.events[-1].raw
+
+
+def test_usage_is_read_under_all_its_names() -> None:
+    """Cached tokens come under two names, and the report is kept as it came."""
+    report = {
+        "inputTokens": 11,
+        "outputTokens": 236,
+        "totalTokens": 1275,
+        "cacheReadInputTokenCount": 5,
+        "cacheReadInputTokens": 6,
+        "cacheWriteInputTokenCount": 1028,
+        "serverToolUsage": {},
+    }
+    usage = read(START, finish(), ("metadata", {"usage": report})).message.usage
+
+    assert usage is not None
+    assert (11, 236, 1275) == (usage.input_tokens, usage.output_tokens, usage.total_tokens)
+    assert (6, 1028) == (usage.cached_tokens, usage.cache_write_tokens)
+    assert report == usage.provider_data
+
+
+def test_metadata_may_come_before_the_stop_and_may_be_missing() -> None:
+    """The answer is whole with `messageStop`; only its token counts may be lost."""
+    before = read(START, text(0, "a"), stop(0), USAGE, finish())
+    without = read(START, text(0, "a"), stop(0), finish())
+
+    assert before.message.usage is not None
+    assert without.message.usage is None
+    assert ("complete", "complete") == (before.message.ending, without.message.ending)
+    assert ({}, {}) == (before.departures, without.departures)
+
+
+def test_what_the_metadata_say_beside_usage_is_kept() -> None:
+    """Traces, tiers and the like stand in `provider_data`; a prompt router tells the model."""
+    trace = {"guardrail": {"actionReason": "x"}, "promptRouter": {"invokedModelId": "nova"}}
+    came = read(START, finish(), ("metadata", {"trace": trace, "serviceTier": {"type": "flex"}, "p": "ab"}))
+
+    assert {"trace": trace, "serviceTier": {"type": "flex"}} == came.message.provider_data
+    assert "nova" == came.message.model
+
+
+@pytest.mark.parametrize(
+    "word, reason",
+    [
+        ("end_turn", "stop"),
+        ("tool_use", "tool_calls"),
+        ("max_tokens", "length"),
+        ("model_context_window_exceeded", "length"),
+        ("stop_sequence", "stop_sequence"),
+        ("guardrail_intervened", "content_filter"),
+        ("content_filtered", "content_filter"),
+        ("malformed_model_output", "error"),
+        ("malformed_tool_use", "error"),
+        ("something_new", "unknown"),
+    ],
+)
+def test_stop_reasons_have_our_words_and_keep_their_own(word: str, reason: str) -> None:
+    """The table of the documents; a word that is new is unknown, and kept."""
+    came = read(START, finish(word))
+
+    assert (reason, word) == (came.message.finish_reason, came.message.raw_finish_reason)
+
+
+def test_what_the_model_says_at_its_stop_is_kept() -> None:
+    """`additionalModelResponseFields` are the request's own wish."""
+    fields = {"delta": {"stop_sequence": "END"}}
+    came = read(START, finish(additionalModelResponseFields=fields))
+
+    assert {"additionalModelResponseFields": fields} == came.message.provider_data
+
+
+def test_without_its_stop_an_answer_is_truncated() -> None:
+    """Even if token counts have come."""
+    came = read(START, text(0, "a"), stop(0), USAGE)
+
+    assert isinstance(came.error, StreamTruncated)
+    assert "a" == came.message.text
+
+
+def test_a_stop_without_a_reason_is_an_end_without_a_reason() -> None:
+    """No reason is made up, and what no block stop has closed is not handed out."""
+    for reason in (None, 7):
+        came = read(
+            START, block(1), tool(0), arguments(0, "{}"), ("messageStop", {"stopReason": reason}), USAGE
+        )
+
+        assert came.error is None
+        assert ("complete", None) == (came.message.ending, came.message.finish_reason)
+        assert came.message.usage is not None
+        assert [] == came.calls
+        assert {"finish_missing": 1, "part_unclosed": 1, "call_open_at_end": 1} == came.departures
+        assert came.format.finished
+
+
+def test_a_second_finish_counts_and_tells_once() -> None:
+    """The same word again is no second event."""
+    came = read(START, finish(), finish())
+
+    assert 1 == len([event for event in came.events if isinstance(event, Finish)])
+    assert {"finish_repeated": 1} == came.departures
+
+
+OPEN: list[dict[str, Any]] = [
+    {"messageStart": {"role": "assistant"}},
+    {"contentBlockStart": {"contentBlockIndex": 0, "start": {"toolUse": {"toolUseId": "t", "name": "f"}}}},
+    {"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"toolUse": {"input": "{}"}}}},
+]
+
+
+def test_done_after_the_stop_says_it_again() -> None:
+    """Gateways that send server-sent events end as OpenAI does."""
+    body = events_of(*OPEN, {"contentBlockStop": {"contentBlockIndex": 0}})
+    body += events_of({"messageStop": {"stopReason": "tool_use"}}) + 2 * b"data: [DONE]\n\n"
+    stream = Stream([body])
+    message = stream.final()
+
+    assert ("complete", "tool_calls", True) == (
+        message.ending,
+        message.finish_reason,
+        message.tool_calls[0].complete,
+    )
+    assert {} == dict(stream.departures)
+
+
+def test_done_without_a_stop_is_the_end_and_hands_out_no_open_call() -> None:
+    """Nothing says that the call is whole."""
+    stream = Stream([events_of(*OPEN) + b"data: [DONE]\n\n"])
+    message = stream.final()
+
+    assert ("complete", None, False) == (
+        message.ending,
+        message.finish_reason,
+        message.tool_calls[0].complete,
+    )
+    assert {"finish_missing", "part_unclosed", "call_open_at_end"} == set(stream.departures)
+
+
+def test_a_payload_after_done_is_counted() -> None:
+    """It is no part of the answer."""
+    stream = Stream(
+        [b"data: [DONE]\n\n".join([events_of(OPEN[0]), events_of(OPEN[1])])], format="bedrock-converse"
+    )
+    stream.final()
+
+    assert "data_after_end" in stream.departures

@@ -1,0 +1,180 @@
+"""Converse: where a block starts and stops, and what its index says."""
+
+from __future__ import annotations
+
+from tests.formats.bedrock.converse.support import parts, read
+from tests.formats.bedrock_payloads import (
+    START,
+    arguments,
+    block,
+    delta,
+    finish,
+    frame,
+    reasoning,
+    stop,
+    text,
+    tool,
+)
+from tokenstream.formats._wire.bedrock_converse import BedrockConverse
+from tokenstream.message import TextPart
+
+
+def test_an_answer_may_lack_its_start() -> None:
+    """What comes is taken."""
+    came = read(text(0, "a"), stop(0), finish())
+
+    assert "a" == came.message.text
+    assert {"start_missing": 1} == came.departures
+
+
+def test_a_start_that_comes_again_begins_anew() -> None:
+    """What is open is closed, and a call in it is not handed out."""
+    came = read(START, text(0, "a"), tool(1), arguments(1, "{}"), START, text(0, "b"), finish())
+
+    assert "ab" == came.message.text
+    assert [] == came.calls
+    assert 1 == came.departures["start_repeated"]
+
+
+def test_an_index_may_be_missing_or_written_otherwise() -> None:
+    """It is then the block that came last; a number may be a text or have a fraction of zero."""
+    came = read(
+        START,
+        text(0, "a"),
+        text("0", "b"),
+        text(0.0, "c"),
+        text(None, "d"),
+        text("x", "e"),
+        stop({}),
+        finish(),
+    )
+
+    assert (TextPart(text="abcde", complete=True),) == came.message.parts
+    assert {"part_index_missing": 3} == came.departures
+
+
+def test_an_index_is_only_a_name() -> None:
+    """It may be negative or huge, and skip."""
+    came = read(START, text(-1, "a"), stop(-1), text(10**18, "b"), stop(10**18), finish())
+
+    assert ["a", "b"] == [part.text for part in came.message.parts if isinstance(part, TextPart)]
+    assert {} == came.departures
+
+
+def test_a_start_without_content_is_a_text_to_come() -> None:
+    """Some servers announce text blocks, with an empty start or with empty text."""
+    expected = (TextPart(text="a", complete=True),)
+    for start in ({}, {"text": ""}, {"toolUse": None}):
+        assert expected == parts(block(0, **start), delta(0, text="a", toolUse=None), stop(0))
+
+
+def test_a_start_may_hold_the_first_piece() -> None:
+    """Text, reasoning and arguments are taken from there."""
+    came = read(
+        START,
+        block(0, text="a"),
+        stop(0),
+        block(1, reasoningContent={"text": "b"}),
+        stop(1),
+        tool(2, input='{"a": 1}'),
+        stop(2),
+        finish(),
+    )
+
+    assert ("a", "b", '{"a": 1}') == (came.message.text, came.message.reasoning, came.calls[0].arguments_text)
+
+
+def test_blocks_of_empty_text_are_no_parts() -> None:
+    """A guardrail leaves them where it took words out."""
+    assert (TextPart(text="a", complete=True),) == parts(
+        text(0, "a"), stop(0), text(1, ""), stop(1), block(2), stop(2)
+    )
+
+
+def test_a_block_that_was_never_stopped_is_closed_by_the_end() -> None:
+    """A call in it is handed out if its arguments are whole, since the model came to its end."""
+    came = read(START, text(0, "a"), text(1, "b"), tool(2), arguments(2, "{}"), finish("tool_use"))
+
+    assert ["t1"] == [call.id for call in came.calls]
+    assert {"part_unclosed": 3} == came.departures
+
+
+def test_a_block_may_be_started_again() -> None:
+    """While it is open that closes it; its call is handed out if it has arguments, and they are whole."""
+    came = read(
+        START,
+        tool(0),
+        arguments(0, "{}"),
+        tool(0, "t2"),
+        tool(0, "t3"),
+        stop(0),
+        tool(0, "t4"),
+        stop(0),
+        block(1),
+        block(1),
+        finish("tool_use"),
+    )
+
+    assert ["t1", "t3", "t4"] == [call.id for call in came.calls]
+    assert {"part_unclosed": 3, "call_open_at_end": 1, "part_index_reused": 1} == came.departures
+
+
+def test_one_index_may_stand_for_all_that_the_model_says() -> None:
+    """Another kind of content begins a part of its own, and the one before is over."""
+    came = read(
+        START, reasoning(0, text="a"), text(0, "b"), tool(0), arguments(0, "{}"), text(0, "c"), finish()
+    )
+
+    assert ["reasoning", "text", "tool_call", "text"] == [part.kind for part in came.message.parts]
+    assert ["t1"] == [call.id for call in came.calls]
+    assert 2 == came.departures["part_index_reused"]
+
+
+def test_what_comes_after_a_blocks_stop_is_a_new_part() -> None:
+    """Text is added; arguments are ignored, since their call was handed out."""
+    came = read(START, text(0, "a"), stop(0), text(0, "b"), stop(0), finish())
+    late = read(START, tool(0), arguments(0, "{}"), stop(0), arguments(0, "{}"), stop(0), finish())
+
+    assert ["a", "b"] == [part.text for part in came.message.parts if isinstance(part, TextPart)]
+    assert {"part_after_close": 1} == came.departures
+    assert ["{}"] == [call.arguments_text for call in late.calls]
+    assert 1 == late.departures["call_after_done"]
+
+
+def test_a_stop_without_a_block_is_ignored() -> None:
+    """And counted."""
+    assert {"part_end_unmatched": 1} == read(START, stop(3), finish()).departures
+
+
+def test_blocks_may_be_written_in_turns() -> None:
+    """Each keeps its own text."""
+    came = read(START, text(0, "a"), text(1, "c"), text(0, "b"), stop(0), stop(1), finish())
+
+    assert ["ab", "c"] == [part.text for part in came.message.parts if isinstance(part, TextPart)]
+    assert {"parts_interleaved": 1} == came.departures
+
+
+def test_content_after_the_finish_is_added() -> None:
+    """The finish reason stays."""
+    came = read(START, finish(), text(0, "a"), stop(0))
+
+    assert ("a", "stop") == (came.message.text, came.message.finish_reason)
+    assert 1 == came.departures["content_after_finish"]
+
+
+def test_a_part_is_done_when_its_block_stops() -> None:
+    """Who shows parts as they are done need not wait for the answer's end."""
+    converse = BedrockConverse()
+    for told in (START, text(0, "Hello"), reasoning(1, text="Hm")):
+        converse.feed(frame(*told))
+    done = [event.part for told in (stop(1), stop(0)) for event in converse.feed(frame(*told))]
+
+    assert [1, 0] == done
+
+
+def test_what_comes_for_a_block_that_the_stop_of_the_answer_closed_is_counted() -> None:
+    """It gets a part of its own."""
+    came = read(START, text(0, "Hel"), finish(), text(0, "lo"))
+
+    assert "Hello" == came.message.text
+    assert {"part_unclosed": 1, "part_after_close": 1, "content_after_finish": 1} == came.departures

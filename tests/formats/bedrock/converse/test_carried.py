@@ -1,0 +1,170 @@
+"""Converse: values of another shape, and blocks and events of a new kind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.formats.bedrock.converse.support import read
+from tests.formats.bedrock_payloads import (
+    START,
+    Named,
+    arguments,
+    block,
+    delta,
+    finish,
+    frame,
+    reasoning,
+    stop,
+    text,
+    tool,
+)
+from tests.formats.bedrock_payloads import read as read_frames
+from tokenstream import Limits
+from tokenstream.errors import LimitExceeded
+from tokenstream.events import Unknown
+from tokenstream.formats._wire.bedrock_converse import BedrockConverse
+from tokenstream.framing import EventStreamMessage
+from tokenstream.message import MediaPart, OpaquePart, ServerToolResult
+
+
+def test_arguments_may_be_json_values_or_null() -> None:
+    """Values are written as JSON, null is nothing."""
+    came = read(
+        START, tool(0), arguments(0, {"a": 1}), stop(0), tool(1), arguments(1, None), stop(1), finish()
+    )
+
+    assert ['{"a": 1}', ""] == [call.arguments_text for call in came.calls]
+    assert {"arguments_parsed": 1, "arguments_null": 1, "call_id_repeated": 1} == came.departures
+
+
+@pytest.mark.parametrize(
+    "before, misfit",
+    [
+        ([], arguments(0, "{}")),
+        ([text(0, "a")], arguments(0, "{}")),
+        ([tool(0)], delta(0, toolUse="{}")),
+        ([tool(0, type="server_tool_use")], arguments(0, {"a": 1})),
+        ([], text(0, 7)),
+        ([], delta(0, reasoningContent="a")),
+        ([], delta(0, reasoningContent={"text": 7})),
+        ([], delta(0, reasoningContent={})),
+        ([], delta(0, citation="a")),
+        ([], delta(0, citation={})),
+        ([], delta(0, toolResult="a")),
+        ([text(0, "a")], delta(0, toolResult=[{"text": "a"}])),
+        ([], delta(0, image="a")),
+        ([text(0, "a")], delta(0, image={"source": {}})),
+        ([], delta(0, somethingNew={"a": 1})),
+    ],
+)
+def test_a_delta_that_does_not_fit_is_carried(before: list[Named], misfit: Named) -> None:
+    """As it came, among the items of its kind; nothing else is disturbed."""
+    came = read(START, *before, misfit, finish())
+    (kind,) = misfit[1]["delta"]
+
+    assert came.error is None
+    assert [misfit[1]] == came.message.provider_data[kind]
+    assert [kind] == [event.name for event in came.events if isinstance(event, Unknown)]
+
+
+@pytest.mark.parametrize("data", ["?", "é", 7])
+def test_an_image_that_is_no_base64_is_carried(data: Any) -> None:
+    """As it came; what is an image beside it is one."""
+    source = {"bytes": data}
+    came = read(START, block(0, image={"format": "png"}), delta(0, image={"source": source}), finish())
+
+    assert OpaquePart(type="image", data={"source": source}, complete=True) in came.message.parts
+    assert came.departures["media_invalid"] == 1
+
+
+def test_fields_of_reasoning_that_are_new_are_carried() -> None:
+    """Beside the text, which is taken."""
+    came = read(START, reasoning(0, text="a", depth=3), finish())
+
+    assert "a" == came.message.reasoning
+    assert [{"depth": 3}] == came.message.provider_data["reasoningContent"]
+
+
+def test_results_and_images_may_lack_their_start() -> None:
+    """The part is opened, and counted."""
+    came = read(
+        START,
+        delta(0, toolResult=[{"text": "a"}]),
+        stop(0),
+        delta(1, image={"source": {"bytes": "YQ=="}}),
+        stop(1),
+        finish(),
+    )
+
+    assert (
+        ServerToolResult(content=[{"text": "a"}], complete=True),
+        MediaPart(data=b"a", complete=True),
+    ) == came.message.parts
+    assert {"part_unopened": 2} == came.departures
+
+
+def test_blocks_of_a_new_kind_are_carried() -> None:
+    """A call without a name is one, too."""
+    came = read(
+        START,
+        block(0, video={"format": "mp4"}),
+        stop(0),
+        block(1, toolUse={"toolUseId": "t1"}),
+        stop(1),
+        block(2, audio="x"),
+        stop(2),
+        block(3, toolResult={"toolUseId": "t", "content": [{"text": "a"}]}),
+        stop(3),
+        finish(),
+    )
+
+    assert (
+        OpaquePart(type="video", data={"format": "mp4"}, complete=True),
+        OpaquePart(type="toolUse", data={"toolUseId": "t1"}, complete=True),
+        OpaquePart(type="audio", data={"audio": "x"}, complete=True),
+        ServerToolResult(id="t", content=[{"text": "a"}], complete=True),
+    ) == came.message.parts
+    assert {"call_nameless": 1} == came.departures
+
+
+def test_events_of_a_new_kind_are_carried() -> None:
+    """By their name, or by their only field."""
+    unknown = [
+        event
+        for event in read_frames(
+            BedrockConverse(),
+            [
+                frame("heartbeatEvent", {"at": 1}),
+                {"SDK_UNKNOWN_MEMBER": {"name": "x"}},
+                {"init_event_loop": True},
+                {},
+                frame("initial-response", {}),
+            ],
+            end=False,
+        ).events
+        if isinstance(event, Unknown)
+    ]
+
+    assert ["heartbeatEvent", "SDK_UNKNOWN_MEMBER", "init_event_loop", "event"] == [e.name for e in unknown]
+
+
+def test_text_that_is_half_a_character_waits_for_the_other_half() -> None:
+    """Wherever the server cut it."""
+    frames = [
+        EventStreamMessage(b'{"contentBlockIndex":0,"delta":{"text":"%b"}}' % half, "contentBlockDelta")
+        for half in (rb"a\ud83d", rb"\ude00b", rb"\ud83d")
+    ]
+    came = read_frames(BedrockConverse(), [frame(*START), *frames, frame(*finish())])
+
+    assert "a😀b\ufffd" == came.message.text
+
+
+@pytest.mark.parametrize("piece", ["a", ""])
+def test_more_blocks_than_parts_are_allowed_is_an_error(piece: str) -> None:
+    """Also where they are empty; what came before is kept."""
+    came = read(START, *[text(index, piece) for index in range(9)], limits=Limits(parts=4))
+
+    assert isinstance(came.error, LimitExceeded)
+    assert "parts" == came.error.limit

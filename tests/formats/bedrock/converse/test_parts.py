@@ -1,0 +1,162 @@
+"""Converse: reasoning, citations and images."""
+
+from __future__ import annotations
+
+import base64
+
+from tests.formats.bedrock.converse.support import parts, read
+from tests.formats.bedrock_payloads import (
+    START,
+    arguments,
+    block,
+    delta,
+    finish,
+    frame,
+    reasoning,
+    stop,
+    text,
+    tool,
+)
+from tests.formats.bedrock_payloads import read as read_frames
+from tokenstream.events import CitationAdded, ReasoningDelta, ToolCallDelta, ToolCallDone
+from tokenstream.formats._wire.bedrock_converse import BedrockConverse
+from tokenstream.message import Citation, MediaPart, ReasoningPart, TextPart
+
+B64 = base64.b64encode
+
+
+def test_reasoning_is_shown_with_the_signature_that_proves_it() -> None:
+    """Both come as deltas of one block, and go back with the next request."""
+    came = read(
+        START,
+        reasoning(0, text="Let me"),
+        reasoning(0, text=" see"),
+        reasoning(0, signature="c2ln"),
+        stop(0),
+        text(1, "4"),
+        stop(1),
+        finish(),
+    )
+
+    assert (
+        ReasoningPart(text="Let me see", signature="c2ln", complete=True),
+        TextPart(text="4", complete=True),
+    ) == came.message.parts
+    assert ["Let me", " see", ""] == [e.text for e in came.events if isinstance(e, ReasoningDelta)]
+
+
+def test_encrypted_reasoning_is_kept_as_base64() -> None:
+    """As text on the wire, as bytes in boto3's objects; pieces are put together."""
+    secret, more = B64(b"secre").decode(), B64(b"ts").decode()
+    whole = B64(b"secrets").decode()
+    expected = (ReasoningPart(redacted=secret, complete=True),)
+
+    assert expected == parts(reasoning(0, redactedContent=secret), stop(0))
+    assert (ReasoningPart(redacted=whole, complete=True),) == parts(
+        reasoning(0, redactedContent=secret), reasoning(0, redactedContent=more), stop(0)
+    )
+    name, payload = reasoning(0, redactedContent=b"secre")
+    came = read_frames(BedrockConverse(), [{name: payload}, {"messageStop": {"stopReason": "end_turn"}}])
+    assert expected == came.message.parts
+
+
+def test_encrypted_reasoning_beside_text_is_kept_of_each_delta() -> None:
+    """However many deltas look the same: none is read at a glance."""
+    [part] = parts(*[reasoning(0, text="a", redactedContent="?!") for _ in range(6)], stop(0))
+
+    assert ReasoningPart(text="a" * 6, redacted="?!" * 6, complete=True) == part
+
+
+def test_arguments_are_read_at_a_glance() -> None:
+    """Each fragment tells its call, and the call that is done has all of them."""
+    converse = BedrockConverse()
+    for event in (START, tool(0), arguments(0, "{")):
+        converse.feed(frame(*event))
+    glance = converse.payload_shortcut()
+
+    assert glance is not None
+    name, start, read_rest = glance
+    sent = frame(*arguments(0, "}"))
+    assert sent.event == name
+    assert isinstance(read_rest(sent.payload.removeprefix(start)), ToolCallDelta)
+    [done] = [event for event in converse.feed(frame(*stop(0))) if isinstance(event, ToolCallDone)]
+    assert "{}" == done.call.arguments_text
+
+
+def test_pieces_that_are_no_base64_are_kept_one_after_the_other() -> None:
+    """What cannot be decoded is not changed."""
+    assert (ReasoningPart(redacted="?!", complete=True),) == parts(
+        reasoning(0, redactedContent="?"), reasoning(0, redactedContent="!"), stop(0)
+    )
+
+
+def test_a_citation_names_the_text_that_follows_it() -> None:
+    """It comes before the text of its block; its places are the source's and stay in `provider_data`."""
+    cited = {
+        "title": "policy",
+        "sourceContent": [{"text": "20 days "}, {"text": "of leave"}],
+        "location": {"documentChar": {"documentIndex": 0, "start": 0, "end": 58}},
+    }
+    web = {"source": "https://example.org/a", "location": {"web": {"url": "https://example.org/b"}}}
+    came = read(
+        START,
+        text(0, "As "),
+        stop(0),
+        delta(1, citation=cited),
+        text(1, "20 days"),
+        delta(1, citation=web),
+        stop(1),
+        finish(),
+    )
+
+    assert "As 20 days" == came.message.text
+    assert (
+        Citation(title="policy", text="20 days of leave", cites=1, provider_data=cited),
+        Citation(url="https://example.org/b", cites=1, provider_data=web),
+    ) == came.message.citations
+    assert {} == came.departures
+    assert [1, 1] == [e.citation.cites for e in came.events if isinstance(e, CitationAdded)]
+
+
+def test_the_source_of_a_citation_is_its_url_where_it_is_one() -> None:
+    """A search result's source may be any name."""
+    for source, url in (("https://example.org", "https://example.org"), ("shelf 4", None)):
+        came = read(START, delta(0, citation={"source": source}), text(0, "a"), stop(0), finish())
+
+        assert [url] == [citation.url for citation in came.message.citations]
+
+
+def test_an_image_is_decoded_piece_by_piece() -> None:
+    """From base64, or as bytes out of boto3's objects."""
+    expected = (
+        MediaPart(mime_type="image/png", data=b"abcd", complete=True, provider_data={"format": "png"}),
+    )
+    assert expected == parts(
+        block(0, image={"format": "png"}),
+        delta(0, image={"source": {"bytes": B64(b"ab").decode()}}),
+        delta(0, image={"source": {"bytes": B64(b"cd").decode()}}),
+        stop(0),
+    )
+    objects = [
+        {"contentBlockStart": {"contentBlockIndex": 0, "start": {"image": {"format": "png"}}}},
+        {"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"image": {"source": {"bytes": b"abcd"}}}}},
+        {"contentBlockStop": {"contentBlockIndex": 0}},
+        {"messageStop": {"stopReason": "end_turn"}},
+    ]
+    assert expected == read_frames(BedrockConverse(), objects).message.parts
+
+
+def test_an_image_may_lie_elsewhere_or_fail() -> None:
+    """Where it lies is its URL; why it failed is kept with it."""
+    place = {"uri": "s3://bucket/a.png", "bucketOwner": "1"}
+    (stored,) = parts(
+        block(0, image={"format": "png"}), delta(0, image={"source": {"s3Location": place}}), stop(0)
+    )
+    (failed,) = parts(
+        block(0, image={"format": "png"}), delta(0, image={"error": {"message": "no"}}), stop(0)
+    )
+
+    assert isinstance(stored, MediaPart)
+    assert ("s3://bucket/a.png", {"format": "png", "s3Location": place}) == (stored.url, stored.provider_data)
+    assert isinstance(failed, MediaPart)
+    assert {"format": "png", "error": {"message": "no"}} == failed.provider_data

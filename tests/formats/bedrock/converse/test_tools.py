@@ -1,0 +1,139 @@
+"""Converse: tool calls, and tools that Bedrock runs itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.formats.bedrock.converse.support import read
+from tests.formats.bedrock_payloads import START, arguments, block, delta, finish, stop, text, tool
+from tests.formats.told import Told
+from tokenstream.errors import StreamTruncated
+from tokenstream.events import PartDelta, ToolCallDelta
+from tokenstream.message import ServerToolCall, ServerToolResult, ToolCall
+
+
+def test_a_tool_call_is_handed_out_when_its_block_stops() -> None:
+    """The fragments are its arguments, and a type that only says so is not kept for the next request."""
+    came = read(START, tool(1, type="tool_use"), arguments(1, ""), arguments(1, '{"a"'), arguments(1, ": 1}"))
+    assert [] == came.calls
+    came = read(
+        START,
+        tool(1, type="tool_use"),
+        arguments(1, ""),
+        arguments(1, '{"a"'),
+        arguments(1, ": 1}"),
+        stop(1),
+        end=False,
+    )
+
+    assert [ToolCall(id="t1", name="now", arguments_text='{"a": 1}', complete=True)] == came.calls
+    assert ['{"a"', ": 1}"] == [event.fragment for event in came.events if isinstance(event, ToolCallDelta)]
+
+
+def test_a_call_without_arguments_is_handed_out_once_the_answer_goes_on() -> None:
+    """Its input is "", so until then the token limit might have cut it."""
+    for after in (finish("tool_use"), tool(1, "t2"), text(1, "a"), block(1, image={"format": "png"})):
+        waiting = read(START, tool(0), arguments(0, ""), stop(0), end=False)
+        came = read(START, tool(0), arguments(0, ""), stop(0), after, end=False)
+
+        assert [] == waiting.calls
+        assert [("t1", "", {})] == [(call.id, call.arguments_text, call.arguments) for call in came.calls]
+
+
+@pytest.mark.parametrize("fragment", ["", "12", '{"path": "/tm'])
+def test_a_call_that_the_token_limit_cut_is_never_handed_out(fragment: str) -> None:
+    """Its block is stopped all the same; it stays in the message, not complete."""
+    came = read(START, tool(0), arguments(0, fragment), stop(0), finish("max_tokens"))
+
+    assert [] == came.calls
+    assert [(fragment, False)] == [(call.arguments_text, call.complete) for call in came.message.tool_calls]
+    assert "length" == came.message.finish_reason
+
+
+def test_a_call_that_is_open_at_the_end_is_never_handed_out() -> None:
+    """Neither when the input ends, nor when it ends after the block's stop told nothing yet."""
+    for events in ([tool(0), arguments(0, '{"a": 1}')], [tool(0), arguments(0, ""), stop(0)]):
+        came = read(START, *events)
+
+        assert isinstance(came.error, StreamTruncated)
+        assert [] == came.calls
+
+
+def test_two_calls_on_one_message() -> None:
+    """Each is known by its block."""
+    came = read(
+        START, tool(0), arguments(0, '{"a": 1}'), stop(0), tool(2, "t2", "then"), stop(2), finish("tool_use")
+    )
+
+    assert [("t1", "now", '{"a": 1}'), ("t2", "then", "")] == [
+        (call.id, call.name, call.arguments_text) for call in came.calls
+    ]
+    assert "tool_calls" == came.message.finish_reason
+
+
+def test_a_stop_after_a_call_means_the_call() -> None:
+    """Some models say `end_turn` for both."""
+    came = read(START, tool(0), arguments(0, "{}"), stop(0), finish("end_turn"))
+
+    assert ("tool_calls", "end_turn") == (came.message.finish_reason, came.message.raw_finish_reason)
+
+
+def test_what_a_call_says_of_itself_is_kept_for_the_next_request() -> None:
+    """Fields that have no word here are its provider_data."""
+    (call,) = read(START, tool(0, cache="x"), arguments(0, "{}"), stop(0), finish()).calls
+
+    assert {"cache": "x"} == call.provider_data
+
+
+def test_a_tool_that_bedrock_runs_itself_is_none_of_the_clients() -> None:
+    """Call and result are parts of the message, and no call is handed out."""
+    came = read(
+        START,
+        tool(0, name="nova_grounding", type="server_tool_use"),
+        arguments(0, '{"query"'),
+        arguments(0, ': "a"}'),
+        stop(0),
+        block(1, toolResult={"toolUseId": "t1", "type": "nova_grounding_result", "status": "success"}),
+        delta(1, toolResult=[{"text": "On"}]),
+        delta(1, toolResult=[{"text": "e"}, {"json": {"a": 1}}, {"text": "Two"}]),
+        stop(1),
+        finish(),
+    )
+
+    assert (
+        ServerToolCall(
+            id="t1",
+            name="nova_grounding",
+            arguments_text='{"query": "a"}',
+            complete=True,
+            provider_data={"type": "server_tool_use"},
+        ),
+        ServerToolResult(
+            id="t1",
+            name="nova_grounding_result",
+            content=[{"text": "One"}, {"json": {"a": 1}}, {"text": "Two"}],
+            complete=True,
+            provider_data={"status": "success"},
+        ),
+    ) == came.message.parts
+    assert [] == came.calls
+    assert "stop" == came.message.finish_reason
+    assert {} == came.departures
+    assert ['{"query"', ': "a"}'] == [event.fragment for event in came.events if isinstance(event, PartDelta)]
+
+
+def test_a_result_shows_as_soon_as_its_first_piece_came() -> None:
+    """And as a whole with its block's stop."""
+    events = [START, block(0, toolResult={"toolUseId": "t1"}), delta(0, toolResult=[{"text": "On"}])]
+
+    def content(came: Told) -> Any:
+        part = came.message.parts[0]
+        assert isinstance(part, ServerToolResult)
+        return part.content
+
+    assert [] == content(read(*events[:2], end=False))
+    assert [{"text": "On"}] == content(read(*events, end=False))
+    assert [{"text": "One"}] == content(read(*events, delta(0, toolResult={"text": "e"}), stop(0), end=False))
+    assert [{"text": "One"}] == content(read(*events, delta(0, toolResult=[{"text": "e"}])))

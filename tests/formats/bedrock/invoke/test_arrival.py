@@ -1,0 +1,232 @@
+"""InvokeModel: how chunks arrive, errors, and ends that a chunk holds."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tests.formats.bedrock.invoke.support import ANTHROPIC, chunk, read
+from tests.formats.bedrock_payloads import read as read_frames
+from tests.formats.told import Told
+from tokenstream import Limits
+from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError
+from tokenstream.events import TextDelta, Unknown
+from tokenstream.formats._wire.bedrock_invoke import BedrockInvoke
+from tokenstream.formats._wire.bedrock_invoke.plain import PlainModel
+from tokenstream.framing import EventStreamMessage
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda data: {"chunk": {"bytes": data}},
+        lambda data: {"chunk": {"bytes": base64.b64encode(data).decode(), "p": "ab"}},
+        lambda data: {"bytes": base64.b64encode(data).decode()},
+        lambda data: json.dumps({"chunk": {"bytes": base64.b64encode(data).decode()}}).encode(),
+        lambda data: json.dumps({"bytes": base64.encodebytes(data).decode(), "p": "ab"}).encode(),
+    ],
+    ids=["boto3", "boto3 on the wire", "bare", "line", "line with line breaks"],
+)
+def test_however_it_comes_it_is_the_same_answer(wrap: Any) -> None:
+    """Out of the binary framing, as boto3 gives it, and as gateways pass it on."""
+    expected = read(*ANTHROPIC)
+    came = read_frames(BedrockInvoke(), [wrap(json.dumps(payload).encode()) for payload in ANTHROPIC])
+
+    assert expected.message == came.message
+    assert expected.events == came.events
+    assert {} == came.departures
+
+
+@pytest.mark.parametrize(
+    "payload, event, expected",
+    [
+        ({"bytes": "e30="}, "chunk", True),
+        ({"p": "ab"}, "chunk", False),
+        ({"chunk": {"bytes": b"{}"}}, "", True),
+        ({"chunk": {"bytes": "e30="}}, "", True),
+        ({"chunk": {"bytes": 7}}, "", False),
+        ({"chunk": "text"}, "", False),
+        ({"chunk": {"bytes": "e30="}, "id": 1}, "", False),
+        ({"bytes": "e30=", "p": "ab"}, "", True),
+        ({"bytes": "e30=", "name": "file"}, "", False),
+        ({}, "initial-response", None),
+        ({"choices": []}, "", False),
+    ],
+)
+def test_its_first_payload_tells(payload: dict[str, Any], event: str, expected: bool | None) -> None:
+    """A chunk has bytes, and at most padding beside them."""
+    assert expected == BedrockInvoke.recognises(payload, event)
+
+
+def test_an_exception_is_the_providers_error() -> None:
+    """As the framing tells it, and as SDKs of other languages pass it on; so is an error of the model's."""
+    said = {"message": "busy"}
+    for sent in (
+        EventStreamMessage(json.dumps(said).encode(), "modelTimeoutException", "exception"),
+        {"modelTimeoutException": said},
+    ):
+        came = read_frames(BedrockInvoke(), [chunk({"generation": "a"}), sent])
+
+        assert isinstance(came.error, ProviderError)
+        assert ("modelTimeoutException", "server", True) == (
+            came.error.code,
+            came.error.kind,
+            came.error.retryable,
+        )
+        assert "a" == came.message.text
+    inner = read(*ANTHROPIC[:2], {"type": "error", "error": {"type": "overloaded_error", "message": "m"}})
+    assert isinstance(inner.error, ProviderError)
+    assert "overloaded" == inner.error.kind
+
+
+@pytest.mark.parametrize(
+    "frame, what",
+    [
+        ({"chunk": {"bytes": "?"}}, "not base64"),
+        ({"chunk": {"bytes": "é"}}, "not base64"),
+        ({"chunk": {"bytes": 7}}, "no bytes"),
+        ({"chunk": {"bytes": b"[]"}}, "not a JSON object"),
+        ({"chunk": {"bytes": b"{"}}, "not JSON"),
+        (EventStreamMessage(b"[]", "chunk"), "JSON object is expected"),
+    ],
+)
+def test_a_chunk_that_is_none_is_an_error(frame: Any, what: str) -> None:
+    """What came before is kept."""
+    came = read_frames(BedrockInvoke(), [chunk({"generation": "a"}), frame, chunk({"generation": "b"})])
+
+    assert isinstance(came.error, ProtocolError)
+    assert what in str(came.error)
+    assert "a" == came.message.text
+
+
+def test_events_of_a_new_kind_are_carried() -> None:
+    """A name of its own, or nothing in it."""
+    frames = [
+        EventStreamMessage(b'{"at": 1}', "heartbeatEvent"),
+        {"SDK_UNKNOWN_MEMBER": {"name": "x"}},
+        {},
+        EventStreamMessage(b'{"p": "a"}', "chunk"),
+        EventStreamMessage(b"{}", "initial-response"),
+    ]
+    came = read_frames(BedrockInvoke(), frames, end=False)
+
+    assert ["heartbeatEvent", "SDK_UNKNOWN_MEMBER", "chunk", "chunk"] == [
+        event.name for event in came.events if isinstance(event, Unknown)
+    ]
+
+
+def test_what_comes_after_the_models_end_is_ignored() -> None:
+    """And counted."""
+    came = read(*ANTHROPIC, {"generation": "a"})
+
+    assert "Hello" == came.message.text
+    assert {"data_after_end": 1} == came.departures
+
+
+def test_bounds_are_those_of_the_stream() -> None:
+    """They hold within the model's format."""
+    came = read(*[{"outputs": [{"text": "a"}, {"text": "b"}]}] * 2, limits=Limits(choices=1))
+
+    assert isinstance(came.error, LimitExceeded)
+    assert "choices" == came.error.limit
+
+
+def test_signs_of_life_of_the_models_format_are_told_where_they_are_asked_for() -> None:
+    """As everywhere."""
+    frames = [chunk(ANTHROPIC[0]), chunk({"type": "ping"})]
+    came = read_frames(BedrockInvoke(pings=True), frames, end=False)
+
+    assert "Ping" == type(came.events[-1]).__name__
+
+
+def test_a_text_in_pieces_needs_no_second_look() -> None:
+    """One event for each piece, of the same part."""
+    came = read(*[{"generation": piece, "generation_token_count": 1} for piece in "abc"], end=False)
+
+    assert [("a", 0), ("b", 0), ("c", 0)] == [
+        (event.text, event.part) for event in came.events if isinstance(event, TextDelta)
+    ]
+
+
+def test_a_chunk_that_says_more_than_the_last_one_is_read_as_a_whole() -> None:
+    """Other fields, other types, no text, broken base64: the short way ends there."""
+    plain = {"generation": "a", "generation_token_count": 1, "stop_reason": None}
+    for more in (
+        {"generation_token_count": 1, "generation": "b", "stop_reason": None},
+        {**plain, "generation": "b", "stop_reason": "stop"},
+        {**plain, "generation": ""},
+        {**plain, "generation": 7},
+        {**plain, "generation_token_count": "1"},
+        {**plain, "more": 1},
+    ):
+        short = read(plain, plain, more)
+        objects = [{"chunk": {"bytes": json.dumps(each).encode()}} for each in (plain, plain, more)]
+        long = read_frames(BedrockInvoke(), objects)
+
+        assert long.message == short.message
+        assert long.departures == short.departures
+    for payloads in ([plain] * 2, [{"outputs": [{"text": "a"}]}] * 2):
+        broken = EventStreamMessage(b'{"bytes":"???"}', "chunk")
+        came = read_frames(BedrockInvoke(), [*map(chunk, payloads), broken])
+
+        assert isinstance(came.error, ProtocolError)
+        assert "aa" == came.message.text
+
+
+def test_the_plain_reader_says_what_is_not_its_own() -> None:
+    """It is asked before it is used."""
+    assert PlainModel.recognises({"generation": "a"}, "")
+    assert not PlainModel.recognises({"choices": []}, "")
+    assert not PlainModel.recognises({"message": {"content": "a"}}, "")
+
+
+CHAT = {"choices": [{"index": 0, "delta": {"role": "assistant", "content": "Hello"}}]}
+STOP = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+
+
+def frames(*chunks: Mapping[str, Any] | bytes) -> Told:
+    return read_frames(BedrockInvoke(), [chunk(each) for each in chunks], end=True)
+
+
+def test_done_in_a_chunk_ends_the_answer() -> None:
+    """Models with OpenAI's chunks may end as theirs do; what follows is counted."""
+    came = frames(CHAT, STOP, b"[DONE]")
+    after = frames(CHAT, STOP, b" [DONE]", CHAT)
+
+    assert ("Hello", "complete", {}) == (came.message.text, came.message.ending, came.departures)
+    assert ("Hello", {"data_after_end": 1}) == (after.message.text, after.departures)
+
+
+def test_done_without_a_finish_reason_is_the_finish() -> None:
+    """As it is in the model's own format, and also where nothing else came."""
+    came, alone = frames(CHAT, b"[DONE]"), frames(b"[DONE]")
+
+    assert ("Hello", "complete", {"finish_missing": 1}) == (
+        came.message.text,
+        came.message.ending,
+        came.departures,
+    )
+    assert ("complete", {"finish_missing": 1, "answer_empty": 1}) == (alone.message.ending, alone.departures)
+
+
+def test_a_chunk_of_nothing_is_a_sign_of_life() -> None:
+    """It is counted, and the answer goes on."""
+    came = frames(b"", {"generation": "Hello", "stop_reason": "stop"}, b" ")
+
+    assert ("Hello", "complete", {"empty_data": 2}) == (
+        came.message.text,
+        came.message.ending,
+        came.departures,
+    )
+
+
+def test_a_whole_answer_in_the_last_payload_of_cohere_has_one_end() -> None:
+    """Where nothing came before it, its text and its end are taken, once."""
+    whole = {"id": "r", "generations": [{"text": "Hello", "finish_reason": "COMPLETE"}]}
+    came = frames({"is_finished": True, "finish_reason": "COMPLETE", "response": whole})
+
+    assert ("Hello", "COMPLETE", {}) == (came.message.text, came.message.raw_finish_reason, came.departures)

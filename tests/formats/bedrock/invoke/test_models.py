@@ -1,0 +1,291 @@
+"""InvokeModel: each model in the format that its stream is in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.formats.bedrock.invoke.support import ANTHROPIC, METRICS, counts, read
+from tokenstream.message import ReasoningPart, TextPart, ToolCall
+
+
+def test_claude_speaks_the_format_of_anthropic() -> None:
+    """Identity, reasoning with its signature, text and calls; its own token counts go before Bedrock's."""
+    came = read(*ANTHROPIC)
+
+    assert (
+        ReasoningPart(text="Hm", signature="c2ln", complete=True),
+        TextPart(text="Hello", complete=True),
+        ToolCall(id="toolu_1", name="now", arguments_text="{}", complete=True),
+    ) == came.message.parts
+    assert ("msg_1", "claude", "tool_use") == (
+        came.message.id,
+        came.message.model,
+        came.message.raw_finish_reason,
+    )
+    assert (7, 5) == counts(came)
+    assert METRICS == came.message.provider_data
+    assert ["toolu_1"] == [call.id for call in came.calls]
+    assert came.format.ended
+    assert {} == came.departures
+
+
+def test_nova_speaks_the_format_of_converse() -> None:
+    """With guardrail keys beside its events, and the text that the guardrail left."""
+    trace = {"guardrail": {"modelOutput": ["x"]}}
+    came = read(
+        {"messageStart": {"role": "assistant"}},
+        {
+            "contentBlockDelta": {"delta": {"text": "Hel"}, "contentBlockIndex": 0},
+            "amazon-bedrock-guardrailAction": "INTERVENED",
+        },
+        {"contentBlockStop": {"contentBlockIndex": 0}},
+        {"contentBlockDelta": {"delta": {"text": "lo"}, "contentBlockIndex": 1}},
+        {"contentBlockStop": {"contentBlockIndex": 1}},
+        {"messageStop": {"stopReason": "end_turn"}},
+        {
+            "metadata": {"usage": {"inputTokens": 8, "outputTokens": 4}, "metrics": {}, "trace": {}},
+            **METRICS,
+            "amazon-bedrock-guardrailAction": "INTERVENED",
+            "amazon-bedrock-trace": trace,
+        },
+    )
+
+    assert ("Hello", "stop", "complete") == (
+        came.message.text,
+        came.message.finish_reason,
+        came.message.ending,
+    )
+    assert (8, 4) == counts(came)
+    assert {
+        "amazon-bedrock-guardrailAction": "INTERVENED",
+        "amazon-bedrock-trace": trace,
+        **METRICS,
+    } == came.message.provider_data
+    assert {} == came.departures
+
+
+def test_the_raw_payload_of_an_event_is_the_models_with_bedrocks_fields() -> None:
+    """It is what stood in the chunk."""
+    payload = {"generation": "a", "amazon-bedrock-guardrailAction": "NONE"}
+    came = read(payload, end=False)
+
+    assert [payload] * len(came.events) == [event.raw for event in came.events]
+
+
+@pytest.mark.parametrize("field", ["delta", "message"])
+def test_chat_models_speak_the_format_of_openai(field: str) -> None:
+    """Mistral's have names of their own for the same fields; no `[DONE]` is missed."""
+    end = {"stop_reason": "stop"} if field == "message" else {"finish_reason": "stop"}
+    came = read(
+        {"choices": [{"index": 0, field: {"role": "assistant", "content": "Hel"}}]},
+        {"choices": [{"index": 0, field: {"content": "lo"}, **end}]},
+        {"choices": [], **METRICS},
+    )
+
+    assert ("Hello", "stop", "complete") == (
+        came.message.text,
+        came.message.raw_finish_reason,
+        came.message.ending,
+    )
+    assert (7, 3) == counts(came)
+    assert {} == came.departures
+
+
+def test_a_whole_answer_of_openais_is_none_of_mistrals_pieces() -> None:
+    """It says what it is."""
+    came = read(
+        {
+            "object": "chat.completion",
+            "choices": [
+                {"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}
+            ],
+        }
+    )
+
+    assert ("Hi", "complete") == (came.message.text, came.message.ending)
+
+
+def test_coheres_chat_models_speak_their_own_format() -> None:
+    """Its events have a type; the end comes with the whole answer once more."""
+    came = read(
+        {"is_finished": False, "event_type": "text-generation", "text": "Hel"},
+        {"is_finished": False, "event_type": "text-generation", "text": "lo"},
+        {
+            "is_finished": True,
+            "event_type": "stream-end",
+            "finish_reason": "COMPLETE",
+            "response": {"response_id": "r1", "text": "Hello"},
+            **METRICS,
+        },
+    )
+
+    assert ("Hello", "stop", "complete") == (
+        came.message.text,
+        came.message.finish_reason,
+        came.message.ending,
+    )
+    assert (7, 3) == counts(came)
+
+
+@pytest.mark.parametrize(
+    "payloads, text, reason, raw, tokens",
+    [
+        (
+            [
+                {
+                    "generation": "\nHel",
+                    "prompt_token_count": 6,
+                    "generation_token_count": 1,
+                    "stop_reason": None,
+                },
+                {
+                    "generation": "lo ",
+                    "prompt_token_count": None,
+                    "generation_token_count": 2,
+                    "stop_reason": None,
+                },
+                {
+                    "generation": "",
+                    "prompt_token_count": None,
+                    "generation_token_count": 2,
+                    "stop_reason": "length",
+                },
+            ],
+            "\nHello ",
+            "length",
+            "length",
+            (6, 2),
+        ),
+        (
+            [
+                {"outputText": "Hel", "index": 0.0, "inputTextTokenCount": 6.0},
+                {
+                    "outputText": "lo",
+                    "index": 0.0,
+                    "totalOutputTextTokenCount": 2.0,
+                    "completionReason": "FINISH",
+                },
+            ],
+            "Hello",
+            "stop",
+            "FINISH",
+            (6, 2),
+        ),
+        (
+            [
+                {"type": "completion", "completion": " Hel"},
+                {"completion": "lo", "stop_reason": "stop_sequence"},
+            ],
+            " Hello",
+            "stop_sequence",
+            "stop_sequence",
+            (None, None),
+        ),
+        (
+            [
+                {"outputs": [{"text": "Hel", "stop_reason": None}]},
+                {"outputs": [{"text": "lo", "stop_reason": "stop"}]},
+            ],
+            "Hello",
+            "stop",
+            "stop",
+            (None, None),
+        ),
+        (
+            [{"text": "Hello", "is_finished": False}, {"is_finished": True, "finish_reason": "MAX_TOKENS"}],
+            "Hello",
+            "length",
+            "MAX_TOKENS",
+            (None, None),
+        ),
+        (
+            [
+                {
+                    "is_finished": True,
+                    "finish_reason": "COMPLETE",
+                    "response": {"generations": [{"text": "Hello"}]},
+                }
+            ],
+            "Hello",
+            "stop",
+            "COMPLETE",
+            (None, None),
+        ),
+        (
+            [{"prompt": "a", "generations": [{"id": "g", "text": "Hello", "finish_reason": "ERROR_TOXIC"}]}],
+            "Hello",
+            "content_filter",
+            "ERROR_TOXIC",
+            (None, None),
+        ),
+        (
+            [
+                {
+                    "id": 1,
+                    "completions": [{"data": {"text": "Hello"}, "finishReason": {"reason": "endoftext"}}],
+                }
+            ],
+            "Hello",
+            "stop",
+            "endoftext",
+            (None, None),
+        ),
+        (
+            [
+                {"choices": [{"text": "Hel", "stop_reason": None}]},
+                {
+                    "choices": [{"text": "lo", "finish_reason": "length"}],
+                    "usage": {"prompt_tokens": 6, "completion_tokens": 2},
+                },
+            ],
+            "Hello",
+            "length",
+            "length",
+            (6, 2),
+        ),
+        (
+            [{"message": "Hel"}, {"message": "lo", "finishReason": "strange"}],
+            "Hello",
+            "unknown",
+            "strange",
+            (None, None),
+        ),
+    ],
+    ids=[
+        "Llama",
+        "Titan",
+        "old Claude",
+        "Mistral",
+        "Cohere",
+        "Cohere at once",
+        "Cohere whole",
+        "Jurassic",
+        "DeepSeek",
+        "Pegasus",
+    ],
+)
+@pytest.mark.parametrize("counted", [False, True], ids=["without metrics", "with metrics"])
+def test_models_with_plain_payloads_are_read_by_a_table(
+    payloads: list[dict[str, Any]],
+    text: str,
+    reason: str,
+    raw: str,
+    tokens: tuple[int | None, int | None],
+    counted: bool,
+) -> None:
+    """Text is never stripped; Bedrock's own counts stand in where the model has none."""
+    if counted:
+        payloads = [*payloads[:-1], payloads[-1] | METRICS]
+        tokens = tokens if tokens[0] is not None else (7, 3)
+    came = read(*payloads)
+
+    assert (text, reason, raw, "complete") == (
+        came.message.text,
+        came.message.finish_reason,
+        came.message.raw_finish_reason,
+        came.message.ending,
+    )
+    assert tokens == counts(came)
+    assert {} == came.departures

@@ -1,0 +1,132 @@
+"""What holds for any stream of Bedrock: nothing crashes, and a cut is never complete."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.formats.bedrock.support import INNER, packed
+from tests.formats.bedrock_payloads import (
+    START,
+    USAGE,
+    Named,
+    arguments,
+    block,
+    delta,
+    finish,
+    read,
+    reasoning,
+    stop,
+    text,
+    tool,
+)
+from tests.formats.mutations import strayed
+from tests.support.beside import SHARED, needs_recordings
+from tokenstream.decoder import Decoder
+from tokenstream.errors import StreamError
+from tokenstream.events import ToolCallDone
+from tokenstream.formats._wire.bedrock_converse import BedrockConverse
+from tokenstream.formats._wire.bedrock_invoke import BedrockInvoke
+from tokenstream.framing import EventStreamMessage
+
+EVERYTHING: list[Named] = [
+    START,
+    reasoning(0, text="Let me"),
+    reasoning(0, text=" see", signature="c2ln"),
+    reasoning(0, redactedContent="c2Vj"),
+    stop(0),
+    text(1, "Hel"),
+    delta(1, citation={"title": "t", "sourceContent": [{"text": "s"}], "location": {"web": {"url": "u"}}}),
+    text(1, "lo"),
+    stop(1),
+    tool(2),
+    arguments(2, '{"path"'),
+    arguments(2, ': "/srv"}'),
+    stop(2),
+    tool(3, type="server_tool_use"),
+    arguments(3, '{"query": "cats"}'),
+    stop(3),
+    block(4, toolResult={"toolUseId": "t1", "type": "x", "status": "success"}),
+    delta(4, toolResult=[{"text": "a"}, {"json": {"b": 1}}]),
+    stop(4),
+    block(5, image={"format": "png"}),
+    delta(5, image={"source": {"bytes": "YQ==", "s3Location": {"uri": "s3://a"}}, "error": {"message": "m"}}),
+    stop(5),
+    finish("tool_use", additionalModelResponseFields={"a": 1}),
+    USAGE,
+]
+
+OUR_OWN: list[Any] = ["é", b"x", {"a": {}}, {"text": {}}]
+"""What else may stand in a field: bytes, too, as boto3's objects have them."""
+
+
+def check(came: Any) -> None:
+    """Hold what must be true of any stream."""
+    assert came.error is None or isinstance(came.error, StreamError)
+    came.message.model_dump_json()
+    ids = [event.part for event in came.events if isinstance(event, ToolCallDone)]
+    assert len(ids) == len({(e.choice, e.part) for e in came.events if isinstance(e, ToolCallDone)})
+    for call in came.calls:
+        assert call.complete
+
+
+@given(strayed([dict([each]) for each in EVERYTHING], *OUR_OWN))
+def test_whatever_converse_sends_only_our_own_errors_come_out(events: list[Any]) -> None:
+    """As boto3's objects; wrong types are absent, unknown, or an error that says so."""
+    check(read(BedrockConverse(), [each for each in events if isinstance(each, dict)]))
+
+
+@given(strayed([list(each) for each in EVERYTHING], *OUR_OWN))
+def test_whatever_binary_messages_hold_only_our_own_errors_come_out(events: list[Any]) -> None:
+    """As they come on the wire, names and payloads changed."""
+    frames = [
+        EventStreamMessage(json.dumps(each[1:2], default=str).encode()[1:-1], str(each[0]))
+        for each in events
+        if isinstance(each, list) and each
+    ]
+    check(read(BedrockConverse(), frames))
+
+
+@given(strayed(INNER, *OUR_OWN))
+def test_whatever_models_send_only_our_own_errors_come_out(events: list[Any]) -> None:
+    """Payloads of all models in one stream, each of them changed."""
+    chunks = [json.dumps(each, default=str).encode() for each in events]
+
+    check(read(BedrockInvoke(), [{"chunk": {"bytes": each}} for each in chunks]))
+    check(read(BedrockInvoke(), [packed(each) for each in chunks]))
+
+
+@given(
+    strayed(
+        [{"chunk": {"bytes": "e30=", "p": "ab"}}, {"chunk": {"bytes": b'{"generation": "a"}'}}] * 3, *OUR_OWN
+    )
+)
+def test_whatever_chunks_are_only_our_own_errors_come_out(events: list[Any]) -> None:
+    """Without bytes, with bytes of another kind, with other fields."""
+    check(read(BedrockInvoke(), [each for each in events if isinstance(each, dict)]))
+
+
+_RECORDINGS = sorted((SHARED / "recordings").glob("bedrock-*/*.eventstream"))
+
+
+@needs_recordings
+@pytest.mark.parametrize("path", _RECORDINGS[::6], ids=lambda path: path.stem[:60])
+@given(data=st.data())
+def test_a_recording_that_is_cut_is_never_complete(path: Any, data: st.DataObject) -> None:
+    """Before its end there is an error, and no call is handed out that the whole does not have."""
+    body = path.read_bytes()
+    place = data.draw(st.integers(0, len(body)))
+    whole, cut = Decoder(), Decoder()
+    whole.feed(body)
+    whole.end()
+    cut.feed(body[:place])
+    cut.end()
+
+    assert cut.message.complete or cut.error is not None
+    assert whole.message.text.startswith(cut.message.text)
+    complete = [call for call in cut.message.tool_calls if call.complete]
+    assert all(call in whole.message.tool_calls for call in complete)

@@ -1,0 +1,12 @@
+"""What reading payloads of Cohere v2 gives."""
+
+from __future__ import annotations
+
+from tests.formats.cohere_payloads import Payload, frame, read_by
+from tests.formats.told import Told
+from tokenstream.formats._wire.cohere import Cohere
+
+
+def read(*payloads: Payload) -> Told:
+    """Told payloads as SSE events."""
+    return read_by(Cohere(), *map(frame, payloads))

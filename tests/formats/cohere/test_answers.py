@@ -1,0 +1,172 @@
+"""Cohere v2: whole answers, recognising, and reading at a glance."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.formats.cohere.support import read
+from tests.formats.cohere_payloads import (
+    USAGE,
+    Payload,
+    answer,
+    block,
+    cite,
+    end,
+    frame,
+    read_by,
+    start,
+    text,
+    tool,
+    written,
+)
+from tokenstream import Decoder, Stream
+from tokenstream.events import MessageStart, TextDelta
+from tokenstream.formats import _registry as registry
+from tokenstream.formats._wire.cohere import Cohere
+from tokenstream.limits import Limits
+
+WHOLE: Payload = {
+    "id": "m1",
+    "finish_reason": "TOOL_CALL",
+    "message": {
+        "role": "assistant",
+        "tool_plan": "I will.",
+        "content": [{"type": "thinking", "thinking": "Hm"}, {"type": "text", "text": "So."}],
+        "citations": [{"start": 0, "end": 2, "text": "So", "content_index": 1}],
+        "tool_calls": [{"id": "a_1", "type": "function", "function": {"name": "a", "arguments": ""}}],
+        "extra": 1,
+    },
+    "usage": USAGE,
+    "logprobs": [{"text": "So."}],
+    "tier": "x",
+}
+
+
+# -- whole answers ------------------------------------------------------------
+
+
+def test_a_whole_answer_is_read_and_recognised() -> None:
+    """A server that refused to stream says the same in one document."""
+    decoder = Decoder()
+    decoder.feed(written(WHOLE))
+    decoder.end()
+    message = decoder.message
+
+    assert ("cohere", "complete", "Hm", "So.", "tool_calls", "m1") == (
+        decoder.format,
+        message.ending,
+        message.reasoning,
+        message.text,
+        message.finish_reason,
+        message.id,
+    )
+    assert [("a_1", True)] == [(call.id, call.complete) for call in message.tool_calls]
+    assert [1] == [citation.cites for citation in message.citations]
+    assert (["I will."], [{"text": "So."}], "x", 1) == tuple(
+        message.provider_data[name] for name in ("tool_plan", "logprobs", "tier", "extra")
+    )
+
+
+def test_a_whole_answer_after_its_pieces_is_not_said_twice() -> None:
+    """It is counted, and left out."""
+    came = read_by(Cohere(), frame(start()), frame(block(0)), frame(text(0, "So.")), written(WHOLE))
+
+    assert ("So.", {"content_twice": 1}) == (
+        came.message.text,
+        {name: count for name, count in came.departures.items() if name == "content_twice"},
+    )
+
+
+def test_content_may_be_plain_text() -> None:
+    """So some gateways write it."""
+    whole = {"finish_reason": "COMPLETE", "message": {"role": "assistant", "content": "Hi"}}
+
+    assert "Hi" == read_by(Cohere(), written(whole)).message.text
+
+
+# -- recognising --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("payload", [start(), block(0), text(0, "Hi"), tool(0), cite(), end(), WHOLE])
+def test_a_first_payload_is_recognised(payload: Payload) -> None:
+    """Any event of v2, and a whole answer."""
+    assert ("cohere", False) == registry.detect(payload, "")
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"type": "start"},
+        {"type": "debug"},
+        {"type": "text-delta", "id": "1", "delta": "x"},
+        {"event_type": "interaction.created"},
+        {"message": "nothing"},
+        {"message": {"role": "assistant", "content": ""}, "done": True, "finish_reason": "x"},
+        {"text": "Hi"},
+        {},
+    ],
+)
+def test_payloads_of_others_are_not_claimed(payload: Payload) -> None:
+    """Nor those that could be anybody's."""
+    assert Cohere.recognises(payload, "") is False
+
+
+def test_a_name_tells_where_the_type_is_missing() -> None:
+    """And a debug event leaves it to the next."""
+    assert Cohere.recognises({}, "message-start") is True
+    assert Cohere.recognises({"type": "debug", "prompt": "p"}, "debug") is None
+
+
+# -- at a glance --------------------------------------------------------------
+
+
+def test_pieces_that_are_alike_are_read_without_decoding() -> None:
+    """The events are the same, and their payload is there when it is asked for."""
+    cohere = Cohere()
+    for payload in (start(), block(0), text(0, "a")):
+        cohere.feed(frame(payload))
+    [piece] = cohere.feed(frame(text(0, "b")))
+
+    assert TextDelta("b") == piece
+    assert text(0, "b") == piece.raw
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_whole_chunks_of_pieces_are_read_at_a_glance(named: bool) -> None:
+    """A driver may take each chunk by its bytes; a chunk of any other shape is left to it."""
+    cohere = Cohere()
+    assert cohere.shortcut("event", 100) is None
+    for payload in (start(), block(0), text(0, "a")):
+        cohere.feed(frame(payload) if named else written(payload))
+    head = b"event: content-delta\ndata: " if named else b"data: "
+    shortcut = cohere.shortcut("event", 1_000)
+
+    assert shortcut is not None
+    assert shortcut is cohere.shortcut("event", 1_000)
+    assert TextDelta("b") == shortcut(head + written(text(0, "b")) + b"\n\n")
+    assert shortcut(head + written(text(1, "b")) + b"\n\n") is None
+    assert (named, 4) == (cohere.shortcut("line", 1_000, b"", b"\n") is None, cohere.frames)
+
+
+def test_other_bounds_hold() -> None:
+    """More parts than `Limits.parts` end the stream with an error."""
+    came = read_by(Cohere(limits=Limits(parts=1)), frame(start()), frame(block(0)), frame(block(1)))
+
+    assert "parts" in str(came.error)
+
+
+def test_a_head_that_comes_late_is_taken() -> None:
+    """The end may be the only event with an id."""
+    came = read({**end(), "id": "m9"})
+
+    assert "m9" == came.message.id
+    assert [MessageStart("m9", None)] == [each for each in came.events if isinstance(each, MessageStart)]
+
+
+def test_a_stream_says_its_name() -> None:
+    """The format is found out without being told."""
+    stream = Stream(
+        [b"".join(b"event: %b\ndata: %b\n\n" % (p["type"].encode(), written(p)) for p in answer())]
+    )
+
+    assert ("complete", "cohere") == (stream.final().ending, stream.format)

@@ -1,0 +1,147 @@
+"""Cohere v2: text, reasoning, plans and citations."""
+
+from __future__ import annotations
+
+from tests.formats.cohere.support import read
+from tests.formats.cohere_payloads import answer, block, cite, event, plan, stop, text, tool, tool_stop
+from tokenstream.events import CitationAdded, Unknown
+from tokenstream.message import OpaquePart, TextPart
+
+# -- text, reasoning, plans ---------------------------------------------------
+
+
+def test_text_comes_piece_by_piece() -> None:
+    """Each content-delta is a piece; the block's end closes its part."""
+    came = read(*answer(block(0), text(0, "Hel"), text(0, "lo"), stop(0)))
+
+    assert [
+        "MessageStart",
+        "PartStart",
+        "TextDelta",
+        "TextDelta",
+        "PartDone",
+        "UsageUpdate",
+        "Finish",
+    ] == [type(event).__name__ for event in came.events]
+    assert ("Hello", "m1", "stop", "COMPLETE") == (
+        came.message.text,
+        came.message.id,
+        came.message.finish_reason,
+        came.message.raw_finish_reason,
+    )
+    assert (None, {}) == (came.error, came.departures)
+
+
+def test_thinking_is_reasoning_and_apart_from_the_text() -> None:
+    """A block says of which type it is, and each is a part of its own."""
+    came = read(
+        *answer(block(0, "thinking"), text(0, "Hm", "thinking"), stop(0), block(1), text(1, "4"), stop(1))
+    )
+
+    assert ("Hm", "4", ["reasoning", "text"]) == (
+        came.message.reasoning,
+        came.message.text,
+        [part.kind for part in came.message.parts],
+    )
+
+
+def test_blocks_that_are_written_in_turns_keep_their_own_texts() -> None:
+    """The documents write one after the other, so each turn is counted."""
+    blocks = [block(0), block(1), stop(0), stop(1)]
+    came = read(*answer(*blocks[:2], text(0, "a"), text(1, "c"), text(0, "b"), *blocks[2:]))
+
+    assert ["ab", "c"] == [part.text for part in came.message.parts if isinstance(part, TextPart)]
+    assert {"parts_interleaved": 2} == came.departures
+
+
+def test_text_that_stands_in_a_blocks_start_is_taken() -> None:
+    """And what else stands there is the part's own."""
+    came = read(*answer(block(0, text="Hel", cache="c1"), text(0, "lo"), stop(0)))
+
+    assert "Hello" == came.message.text
+    assert [TextPart(text="Hello", complete=True, provider_data={"cache": "c1"})] == list(came.message.parts)
+
+
+def test_a_block_of_an_unknown_type_is_carried() -> None:
+    """It is an opaque part with all that its start said."""
+    came = read(*answer(event("content-start", {"content": {"type": "image", "url": "u"}}, index=0), stop(0)))
+
+    assert [OpaquePart(type="image", data={"type": "image", "url": "u"}, complete=True)] == list(
+        came.message.parts
+    )
+
+
+def test_a_plan_is_neither_text_nor_reasoning() -> None:
+    """Its pieces are carried as they come, and stand in provider_data in their order."""
+    came = read(*answer(plan("I "), plan("will."), tool(0), tool_stop(0), reason="TOOL_CALL"))
+
+    assert ("", "", ["I ", "will."]) == (
+        came.message.text,
+        came.message.reasoning,
+        came.message.provider_data["tool_plan"],
+    )
+    assert {"items"} == {each.kind for each in came.events if isinstance(each, Unknown)}
+
+
+def test_log_probabilities_are_joined_over_the_stream() -> None:
+    """Each content-delta may hold those of its piece."""
+    first, second = {"text": "Hel", "token_ids": [1]}, {"text": "lo", "token_ids": [2]}
+    came = read(
+        *answer(
+            block(0), {**text(0, "Hel"), "logprobs": first}, {**text(0, "lo"), "logprobs": [second]}, stop(0)
+        )
+    )
+
+    assert [first, second] == came.message.provider_data["logprobs"]
+
+
+# -- citations ----------------------------------------------------------------
+
+
+def test_a_citation_names_the_part_that_it_is_for() -> None:
+    """It comes between pieces of text without ending them; its offsets are places in the answer."""
+    source = {"type": "document", "id": "d1", "document": {"title": "Laws", "url": "https://example.org"}}
+    came = read(
+        *answer(block(0), text(0, "Hel"), cite(sources=[source], content_index=0), text(0, "lo"), stop(0))
+    )
+
+    citation = came.message.citations[0]
+    assert ("Hello", 2) == (came.message.text, len(came.message.parts))
+    assert (0, 3, 0, "Laws", "https://example.org") == (
+        citation.start,
+        citation.end,
+        citation.cites,
+        citation.title,
+        citation.url,
+    )
+    assert citation.provider_data is not None
+    assert [source] == citation.provider_data["sources"]
+
+
+def test_a_tools_output_can_be_cited_too() -> None:
+    """The first source with a title or an address names the citation."""
+    sources = [
+        {"type": "tool", "id": "t1", "tool_output": {"n": 1}},
+        {"type": "tool", "id": "t2", "tool_output": {"title": "Tides"}},
+    ]
+    came = read(
+        *answer(block(0), text(0, "Hel"), cite(sources=sources), stop(0), event("citation-end", index=0))
+    )
+
+    assert [("Tides", None, 0)] == [(each.title, each.url, each.cites) for each in came.message.citations]
+    assert {} == came.departures
+
+
+def test_a_citation_in_a_plan_is_for_no_part() -> None:
+    """A plan is no part of the message."""
+    came = read(*answer(block(0), text(0, "Hel"), cite(type="PLAN"), stop(0)))
+
+    assert [None] == [citation.cites for citation in came.message.citations]
+
+
+def test_a_citation_without_an_index_is_for_the_latest_content() -> None:
+    """Older models leave the index out."""
+    came = read(*answer(block(0, "thinking"), stop(0), block(1), text(1, "Hel"), cite(), stop(1)))
+
+    assert [1] == [citation.cites for citation in came.message.citations]
+    assert 2 == next(each.part for each in came.events if isinstance(each, CitationAdded))

@@ -1,0 +1,166 @@
+"""Cohere v2: what servers get wrong."""
+
+from __future__ import annotations
+
+from tests.formats.cohere.support import read
+from tests.formats.cohere_payloads import (
+    answer,
+    arguments,
+    block,
+    end,
+    event,
+    frame,
+    read_by,
+    start,
+    stop,
+    text,
+    tool,
+    tool_stop,
+    written,
+)
+from tokenstream.events import Unknown
+from tokenstream.formats._wire.cohere import Cohere
+from tokenstream.framing import ServerSentEvent
+
+
+def test_content_without_its_start_opens_its_part() -> None:
+    """The field of the delta tells whether it is text or reasoning, also where both have one index."""
+    came = read(start(), text(0, "Hm", "thinking"), text(0, "Hi"), end())
+
+    assert ("Hm", "Hi") == (came.message.reasoning, came.message.text)
+    assert {"part_unopened": 1, "part_index_reused": 1, "part_unclosed": 1} == came.departures
+
+
+def test_content_after_its_end_is_a_new_part() -> None:
+    """What was closed stays as it was handed out."""
+    came = read(*answer(block(0), text(0, "a"), stop(0), text(0, "b"), stop(0), block(0), stop(0)))
+
+    assert ["a", "b", ""] == [part.text for part in came.message.parts if part.kind == "text"]
+    assert {"part_after_close": 1, "part_index_reused": 1} == came.departures
+
+
+def test_a_start_on_an_open_index_closes_what_was_there() -> None:
+    """Of a call, arguments that are whole are handed out."""
+    came = read(
+        *answer(
+            block(0),
+            text(0, "a"),
+            block(0),
+            stop(0),
+            tool(0),
+            arguments(0, "{}"),
+            tool(0, call_id="rm_2"),
+            tool_stop(0),
+            tool(0, call_id="rm_3"),
+        )
+    )
+
+    assert ["a", ""] == [part.text for part in came.message.parts if part.kind == "text"]
+    assert ["{}", ""] == [call.arguments_text for call in came.calls][:2]
+    assert (2, 2) == (came.departures["part_unclosed"], came.departures["call_index_reused"])
+
+
+def test_events_without_an_index_mean_what_came_last() -> None:
+    """The SDK's types allow it."""
+    payloads = answer(block(0), text(0, "Hi"), stop(0), tool(0), arguments(0, "{}"), tool_stop(0))
+    for payload in payloads:
+        payload.pop("index", None)
+    came = read(*payloads)
+
+    assert ("Hi", ["{}"]) == (came.message.text, [call.arguments_text for call in came.calls])
+    assert {"part_index_missing": 3, "call_index_missing": 3} == came.departures
+
+
+def test_a_piece_without_an_index_may_have_another_field() -> None:
+    """It is the latest block's, and the field is carried."""
+    piece = text(0, "Hi")
+    del piece["index"]
+    came = read(*answer(block(0), {**piece, "z": 1}, stop(0)))
+
+    assert ("Hi", 1) == (came.message.text, came.message.provider_data["z"])
+
+
+def test_ends_and_fragments_without_a_start_change_nothing() -> None:
+    """They are counted, and the fragment is carried."""
+    came = read(*answer(stop(3), tool_stop(3), arguments(3, "{}"), tool(0), tool_stop(0), arguments(0, "x")))
+
+    assert {"part_end_unmatched": 2, "part_unopened": 1, "call_after_done": 1} == came.departures
+    assert 2 == len(came.message.provider_data["tool-call-delta"])
+
+
+def test_an_answers_start_may_hold_content() -> None:
+    """It is taken once; a second start is counted."""
+    call = {"id": "a", "function": {"name": "a", "arguments": "{}"}}
+    whole = start(content=[{"type": "text", "text": "Hi"}], tool_calls=[call], tool_plan="Plan.")
+    came = read(whole, whole, end())
+
+    assert ("Hi", ["a"], ["Plan."]) == (
+        came.message.text,
+        [each.id for each in came.calls],
+        came.message.provider_data["tool_plan"],
+    )
+    assert {"start_with_content": 1, "start_repeated": 1} == came.departures
+
+
+def test_fields_without_a_word_of_ours_are_carried() -> None:
+    """Wherever they stand: in the event, in its delta, in the message there; padding is not."""
+    payload = event("content-delta", {"content": {"text": "Hi", "x": 1}, "y": 2}, index=0, z=3, p="abc")
+    payload["delta"]["w"] = 4
+    came = read(
+        *answer(block(0), payload, stop(0), {"type": "debug", "prompt": "<s>"}, {"type": "new", "n": 1})
+    )
+
+    data = came.message.provider_data
+    assert (2, 3, 4, "<s>", [{"index": 0, "x": 1}]) == (
+        data["y"],
+        data["z"],
+        data["w"],
+        data["prompt"],
+        data["content-delta"],
+    )
+    assert "p" not in data
+    assert ["new"] == [
+        each.name for each in came.events if isinstance(each, Unknown) and each.kind == "event"
+    ]
+
+
+def test_the_name_of_an_event_and_its_type_are_compared() -> None:
+    """The payload counts; a type or a name that is missing is counted."""
+    body = text(0, "Hi")
+    untyped = {name: value for name, value in body.items() if name != "type"}
+    other = read_by(Cohere(), frame(start()), frame(block(0)), ServerSentEvent(written(body), "content-end"))
+    named = read_by(
+        Cohere(), frame(start()), frame(block(0)), ServerSentEvent(written(untyped), "content-delta")
+    )
+    nameless = read_by(Cohere(), written(start()), written(block(0)), *[written(body)] * 9)
+
+    assert ("Hi", 1) == (other.text, other.departures["event_name_differs"])
+    assert ("Hi", 1) == (named.text, named.departures["type_missing"])
+    assert ("Hi" * 9, 11) == (nameless.text, nameless.departures["event_name_missing"])
+
+
+def test_each_fragment_of_arguments_without_a_name_is_counted() -> None:
+    """Also those that are read at a glance, and the call has them all."""
+    fragments = ["{", *['"a": 1, '] * 9, '"b": 2}']
+    payloads = [start(), tool(0), *[arguments(0, each) for each in fragments], tool_stop(0)]
+    came = read_by(Cohere(), *map(written, payloads))
+
+    assert "".join(fragments) == came.message.tool_calls[0].arguments_text
+    assert len(payloads) == came.departures["event_name_missing"]
+
+
+def test_content_after_the_finish_reason_is_added() -> None:
+    """Where no end followed the reason."""
+    cohere = Cohere()
+    cohere.feed(frame(start()))
+    cohere.parts.finish(0, "stop", "COMPLETE")
+    came = read_by(cohere, frame(block(0)), frame(text(0, "Hi")))
+
+    assert ("Hi", 1) == (came.text, came.departures["content_after_finish"])
+
+
+def test_payloads_of_no_kind_are_carried() -> None:
+    """A JSON object without a type and without a name is an event that nobody knows."""
+    came = read_by(Cohere(), b'{"n":1}', b'{"n":1,"message":"m"}')
+
+    assert ["event", "event"] == [each.name for each in came.events if isinstance(each, Unknown)]

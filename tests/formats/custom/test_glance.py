@@ -1,0 +1,166 @@
+"""Mappings: reading pieces at a glance gives what decoding gives."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.formats.mutations import changed
+from tests.formats.told import Told, tell
+from tests.support import chunkings
+from tests.support.reading import read
+from tokenstream.errors import StreamError
+from tokenstream.events import TextDelta
+from tokenstream.formats import custom
+from tokenstream.formats._wire.custom_mapping import Custom
+from tokenstream.framing import ServerSentEvent
+from tokenstream.message import Message
+
+if TYPE_CHECKING:
+    from tokenstream.formats._custom.mapping import Mapped
+from tests.formats.custom.support import STOP, simple
+
+
+class Plain(Custom):
+    """The format without its short way."""
+
+    def __init__(self, mapped: Mapped) -> None:
+        super().__init__(mapped)
+        self.shortcuts = False
+
+
+OPTIONS: dict[str, Any] = {
+    "text": ["result.delta", "results.*.t"],
+    "reasoning": "result.think",
+    "finish": "result.stop",
+    "id": "id",
+    "model": "model",
+    "usage": {"output_tokens": "n"},
+    "where": {"kind": "delta"},
+    "end": "done",
+    "error": "problem",
+}
+
+PAYLOADS: list[Any] = [
+    {"kind": "delta", "id": "a", "model": "m", "result": {"delta": "Hel"}, "n": 1},
+    {"kind": "delta", "id": "a", "model": "m", "result": {"delta": "lo"}, "n": 1},
+    {"kind": "delta", "results": [{"t": "x"}, {"t": "y"}]},
+    {"kind": "delta", "result": {"think": "Hm"}, "at": 1},
+    {"kind": "end", "result": {"stop": "stop"}, "n": 3},
+    {"problem": None, "other": {"a": [1]}},
+    {"error": {"message": "m"}},
+    ("done", {"result": {"stop": "length"}}),
+]
+
+
+def outcome(format: Custom, payloads: list[Any], *, plain: bool = False) -> Told:
+    return tell(format, *payloads, plain=plain)
+
+
+@given(payloads=changed(PAYLOADS))
+def test_whatever_a_server_sends_only_our_errors_come_out(payloads: list[Any]) -> None:
+    """And what was given is what the message holds."""
+    format = custom(**OPTIONS)
+    told = outcome(format, payloads)
+
+    assert told.error is None or isinstance(told.error, StreamError)
+    assert "".join(told.texts) == told.message.text
+    assert Message.model_validate_json(told.message.model_dump_json()) == told.message
+    plain = Plain(format.mapped)
+    assert outcome(plain, payloads).outcome == told.outcome
+    outcome(custom(**OPTIONS), [p for p in payloads if isinstance(p, dict)], plain=True)
+
+
+@given(
+    pieces=st.lists(st.one_of(st.text(max_size=4), st.sampled_from(["a", "\ud83d", "\ude00"])), max_size=40),
+    extra=st.lists(st.sampled_from([{}, {}, {}, {"at": 1}, {"at": 2}, {"error": "m"}]), max_size=40),
+    name=st.sampled_from(["message", "token"]),
+)
+@pytest.mark.parametrize("path", ["result.0.delta", "result.*.delta", "0.delta", "$"])
+def test_pieces_read_at_a_glance_give_what_reading_gives(
+    path: str, pieces: list[str], extra: list[dict[str, Any]], name: str
+) -> None:
+    """Whatever the text is, and whatever else the server says."""
+    frames: list[Any] = []
+    for piece, more in zip(pieces, [*extra, *[{}] * len(pieces)], strict=False):
+        payload: Any = {"result": [{"delta": piece}], **more}
+        if path == "$":
+            payload = piece
+        elif path == "0.delta":
+            payload = [{"delta": piece}]
+        data = json.dumps(payload).encode()
+        frames.append(data if name == "message" else ServerSentEvent(data, name))
+    format = custom(text=path)
+
+    assert tell(Plain(format.mapped), *frames).outcome == tell(format, *frames).outcome
+
+
+@pytest.mark.parametrize("chunking", ["whole", "per event", "bytes"])
+def test_a_whole_stream_is_the_same_at_every_chunking(chunking: str) -> None:
+    """Chunks of one event each are read at a glance, others are not."""
+    events = [{"result": {"delta": f"{n}é"}} for n in range(60)] + [STOP]
+    body = "".join(f"data: {json.dumps(event, ensure_ascii=False)}\n\n" for event in events).encode()
+    reading = read(chunkings.several(body, "custom")[chunking], format=simple())
+
+    assert "".join(f"{n}é" for n in range(60)) == reading.text()
+    assert (None, {}) == (reading.error, reading.departures)
+
+
+def test_events_of_another_name_are_not_mistaken_for_text() -> None:
+    """Also when their payload looks the same."""
+    piece = {"t": "a"}
+    frames = [*[("token", piece)] * 9, ("log", piece), *[("token", piece)] * 3]
+    told = tell(custom(text="t", event="token"), *frames)
+
+    assert ("a" * 12, ["log"]) == (told.message.text, told.unknown)
+    assert [piece] * 12 == [event.raw for event in told.events if isinstance(event, TextDelta)]
+
+
+@pytest.mark.parametrize(
+    ("options", "last"),
+    [
+        ({"where": {"t": ["a", "b"]}}, "c"),
+        ({"where": {"*": ["a", "b"]}}, "c"),
+        ({"finish": "t", "finish_reasons": {"a": None, "b": None}}, "c"),
+        ({"id": "t"}, "c"),
+        ({"model": "$"}, "c"),
+        ({"error": "t.x"}, "c"),
+        ({"sentinel": '{"t":"END"}'}, "END"),
+        ({"text": "p", "reasoning": "t"}, "c"),
+        ({"text": ["t.0", "t"]}, "c"),
+    ],
+    ids=repr,
+)
+def test_a_text_that_means_something_else_besides_is_read_each_time(
+    options: dict[str, Any], last: str
+) -> None:
+    """Its place may be asked for a condition or for the end; a sentinel may look like it."""
+    all_options: dict[str, Any] = {"text": "t", **options}
+    format = custom(**all_options)
+    texts = [each.encode() for each in [*"aaabbbab", last, "a"]]
+    alone = [b'{"t":"%b"}' % each for each in texts]
+    twice = [b'{"t":"%b","p":"%b"}' % (each, each) for each in texts]
+    for frames in (alone, twice):
+        quick, plain = Custom(format.mapped), Plain(format.mapped)
+
+        assert tell(plain, *frames).outcome == tell(quick, *frames).outcome
+
+
+def test_pieces_whose_names_are_digits_are_read_at_a_glance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a list they count, and in an object they are keys."""
+    decoded: list[object] = []
+    read_value = Custom._read_value  # noqa: SLF001 - what is decoded is counted
+
+    def counting(self: Custom, data: Any, event: str) -> None:
+        decoded.append(data)
+        read_value(self, data, event)
+
+    monkeypatch.setattr(Custom, "_read_value", counting)
+    for payload in ({"a": [{"t": "x"}]}, {"a": {"0": {"t": "x"}}}):
+        assert "x" * 20 == tell(custom(text="a.0.t"), *[payload] * 20).message.text
+
+    assert 4 == len(decoded)

@@ -1,0 +1,223 @@
+"""Mappings: where the text and the reasoning are, and what ends an answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.formats.custom.support import HI, STOP, simple
+from tests.formats.told import DONE, tell
+from tokenstream.errors import ProviderError, StreamTruncated
+from tokenstream.events import Unknown
+from tokenstream.formats import custom
+from tokenstream.limits import Limits
+
+# -- text and reasoning ---------------------------------------------------------
+
+
+def test_a_path_says_where_the_text_is() -> None:
+    """Pieces are joined; the finish reason is the end, in our words and the server's."""
+    told = tell(simple(), *HI, STOP)
+
+    assert ("Hello", "stop", "done", "complete") == (
+        told.message.text,
+        told.message.finish_reason,
+        told.message.raw_finish_reason,
+        told.message.ending,
+    )
+    assert (["Hel", "lo"], None, set()) == (told.texts, told.error, told.rules)
+
+
+@pytest.mark.parametrize(
+    ("path", "payload", "text"),
+    [
+        ("choices.0.text", {"choices": [{"text": "Hi"}]}, "Hi"),
+        ("choices.1.text", {"choices": [{"text": "Hi"}]}, ""),
+        ("content.*.text", {"content": [{"text": "H"}, {"n": 1}, 1, {"text": "i"}]}, "Hi"),
+        ("content.*.*", {"content": [["H"], ["i", 1]]}, "Hi"),
+        ("*.t", {"*": {"t": "Hi"}}, "Hi"),
+        ("a.*.t", {"a": {"*": {"t": "Hi"}}}, "Hi"),
+        ("a.*.*", {"a": {"*": ["H", "i"]}}, "Hi"),
+        ("a.*.*", {"a": {"b": ["H", "i"]}}, ""),
+        ("0.1", {"0": {"1": "Hi"}}, "Hi"),
+        ("token.text", {"token": "Hi"}, ""),
+        ("token", {"token": {"text": "Hi"}}, ""),
+        ("token", {"token": None}, ""),
+        ("9999999999", {"9999999999": "Hi"}, "Hi"),
+        ("$", "Hi", "Hi"),
+        ("0.t", [{"t": "Hi"}], "Hi"),
+        (["a", "b"], {"b": "Hi"}, "Hi"),
+        (["a", "b"], {"a": "Hi", "b": "again"}, "Hi"),
+        (("a", "b"), {"a": "", "b": "again"}, ""),
+    ],
+)
+def test_paths_lead_through_objects_and_lists(path: Any, payload: Any, text: str) -> None:
+    """Digits are an index in a list and a key in an object; `*` is every item; what is no text is none."""
+    told = tell(custom(text=path), payload, payload)
+
+    assert text * 2 == told.message.text
+
+
+def test_reasoning_has_a_path_of_its_own() -> None:
+    """It is a part before the text."""
+    told = tell(custom(text="t", reasoning="r"), {"r": "Hm"}, {"r": "!", "t": "Hi"}, {"t": "!"})
+
+    assert ("Hm!", "Hi!") == (told.message.reasoning, told.message.text)
+
+
+def test_only_the_named_events_hold_text() -> None:
+    """Events of another name are carried, whatever their data."""
+    told = tell(
+        custom(text="t", event=["token", "message"]),
+        ("token", {"t": "H"}),
+        {"t": "i"},
+        ("log", {"t": "no"}),
+        ("log", b"no JSON"),
+        ("log", b"[1]"),
+    )
+
+    assert ("Hi", ["log", "log", "log"]) == (told.message.text, told.unknown)
+    assert [{"t": "no"}, "no JSON", [1]] == [e.data for e in told.events if isinstance(e, Unknown)]
+
+
+def test_only_payloads_that_say_so_hold_text() -> None:
+    """One value or several to choose from, by path."""
+    format = custom(text="t", where={"type": "delta", "n": [1, 2]})
+    told = tell(
+        format,
+        {"type": "delta", "n": 1, "t": "H"},
+        {"type": "delta", "n": 2, "t": "i"},
+        {"type": "delta", "n": 3, "t": "no"},
+        {"type": "final", "n": 1, "t": "no"},
+    )
+
+    assert ("Hi", ["delta", "final"]) == (told.message.text, told.unknown)
+
+
+def test_bare_data_are_text_as_they_stand() -> None:
+    """White space, JSON and all; what is empty is a sign of life."""
+    told = tell(
+        custom(text="", event="output", end="done"),
+        *[("output", piece) for piece in (b"", b" ", b"\n", b'{"a": 1}', b"[DONE]")],
+        ("logs", b"x"),
+        ("done", b""),
+    )
+
+    assert (' \n{"a": 1}[DONE]', ["logs"]) == (told.message.text, told.unknown)
+    assert ("complete", "done", None) == (told.message.ending, told.message.raw_finish_reason, told.error)
+
+
+def test_bare_data_need_no_event_name() -> None:
+    """By default those of events without a name."""
+    told = tell(custom(text="", sentinel="[DONE]"), b"Hel", b"lo", ("note", {"x": 1}), DONE)
+
+    assert ("Hello", ["note"], "complete") == (told.message.text, told.unknown, told.message.ending)
+
+
+# -- the end --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "raw", "reason"),
+    [
+        ("stop", "stop", "stop"),
+        ("eos_token", "eos_token", "stop"),
+        ("max_tokens", "max_tokens", "length"),
+        ("mine", "mine", "content_filter"),
+        ("brand-new", "brand-new", "unknown"),
+        (True, "true", "stop"),
+        (1, "1", "unknown"),
+    ],
+)
+def test_finish_reasons_have_our_words(value: Any, raw: str, reason: str) -> None:
+    """The usual words are known, others can be given; true is one as well."""
+    told = tell(simple(finish_reasons={"mine": "content_filter"}), *HI, {"result": {"stop": value}})
+
+    assert (reason, raw) == (told.message.finish_reason, told.message.raw_finish_reason)
+
+
+def test_a_finish_reason_may_stand_in_any_item_of_a_list() -> None:
+    """The first that there is counts."""
+    format = custom(text="c.*.t", finish="c.*.stop")
+    told = tell(format, {"c": [{"t": "Hi"}]}, {"c": [{"t": "!"}, {"stop": "length"}, {"stop": "stop"}]})
+
+    assert ("Hi!", "length") == (told.message.text, told.message.finish_reason)
+
+
+@pytest.mark.parametrize("value", [None, False, "", [], "not_yet"])
+def test_what_is_no_end_is_none(value: Any) -> None:
+    """Some servers fill the field in from the start."""
+    format = simple(finish_reasons={"not_yet": None})
+    payloads = [{"result": {"delta": "x", "stop": value}}, *HI]
+
+    assert isinstance(tell(format, *payloads).error, StreamTruncated)
+
+
+def test_without_an_end_in_the_mapping_the_end_of_the_input_is_the_answers() -> None:
+    """Nothing else could tell it; an empty body is truncated all the same."""
+    assert "complete" == tell(custom(text="t"), {"t": "Hi"}).message.ending
+    assert isinstance(tell(custom(text="t")).error, StreamTruncated)
+
+
+@pytest.mark.parametrize("options", [{"sentinel": "[DONE]"}, {"end": "end"}, {"finish": "f"}])
+def test_an_end_that_the_mapping_has_must_come(options: dict[str, Any]) -> None:
+    """A cut stream is not called complete."""
+    told = tell(custom(text="t", **options), {"t": "Hi"})
+
+    assert isinstance(told.error, StreamTruncated)
+    assert "truncated" == told.message.ending
+
+
+def test_a_sentinel_is_the_end() -> None:
+    """Its lack, and the lack of a reason before it, are departures where the mapping has both."""
+    format = simple(sentinel=" [END] ")
+
+    assert set() == tell(format.fresh(limits=Limits(), pings=False), *HI, STOP, b"[END]").rules
+    assert {"done_missing"} == tell(format.fresh(limits=Limits(), pings=False), *HI, STOP).rules
+    assert {"finish_missing"} == tell(format.fresh(limits=Limits(), pings=False), *HI, b" [END]").rules
+    assert set() == tell(custom(text="t", sentinel="[END]"), {"t": "Hi"}, b"[END]").rules
+
+
+def test_the_event_that_is_the_end_may_say_more() -> None:
+    """A reason, usage, an error: what paths lead to is read; else its name is the reason."""
+    format = custom(text="t", finish="reason", end=["done", "end"], usage={"output_tokens": "n"})
+    whole = tell(
+        format.fresh(limits=Limits(), pings=False), {"t": "Hi"}, ("done", {"reason": "canceled", "n": 3})
+    )
+    named = tell(format.fresh(limits=Limits(), pings=False), {"t": "Hi"}, ("end", b"null"), {"t": "late"})
+    odd = tell(custom(text="t", end="over"), {"t": "Hi"}, ("over", {}))
+    failed = tell(
+        format.fresh(limits=Limits(), pings=False), {"t": "Hi"}, ("done", {"error": {"message": "m"}})
+    )
+
+    assert ("cancelled", 3) == (
+        whole.message.finish_reason,
+        whole.message.usage and whole.message.usage.output_tokens,
+    )
+    assert ("stop", "end", {"data_after_end"}) == (
+        named.message.finish_reason,
+        named.message.raw_finish_reason,
+        named.rules,
+    )
+    assert ("unknown", "over") == (odd.message.finish_reason, odd.message.raw_finish_reason)
+    assert isinstance(failed.error, ProviderError)
+
+
+def test_what_comes_between_the_reason_and_the_end_is_read() -> None:
+    """Usage often does."""
+    format = simple(usage={"input_tokens": "usage.in", "output_tokens": "usage.out", "cost": "usage.cost"})
+    told = tell(format, *HI, STOP, {"usage": {"in": 9, "out": 4.0, "cost": 0.5}}, {"usage": {"out": None}})
+    usage = told.message.usage
+
+    assert usage is not None
+    assert (9, 4, 0.5) == (usage.input_tokens, usage.output_tokens, usage.cost)
+    assert {"input_tokens": 9, "output_tokens": 4, "cost": 0.5} == usage.provider_data
+
+
+def test_the_same_usage_is_told_once() -> None:
+    """Many servers repeat it with every piece."""
+    format = custom(text="t", usage={"output_tokens": "n"})
+    told = tell(format, {"t": "a", "n": 1}, {"t": "b", "n": 1}, {"t": "c", "n": 2})
+
+    assert 2 == sum(type(event).__name__ == "UsageUpdate" for event in told.events)

@@ -1,0 +1,19 @@
+"""What reading chunks of Gemini gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.formats.gemini_payloads import STOP, Payload, chunk
+from tests.formats.told import Told, tell
+from tokenstream.formats._wire.gemini import Gemini
+from tokenstream.limits import Limits
+
+
+def gemini(*frames: Any, plain: bool = False, limits: Limits | None = None) -> Told:
+    return tell(Gemini(limits=limits), *frames, plain=plain)
+
+
+def one(*parts: Payload) -> Told:
+    """Read an answer of these parts, all in one chunk."""
+    return gemini(chunk(*parts), STOP)

@@ -1,0 +1,296 @@
+"""Gemini: calls whose arguments come value by value."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.formats.gemini.streaming import fragments, streamed
+from tests.formats.gemini.support import gemini
+from tests.formats.gemini_payloads import STOP, Payload, call, chunk, text, value
+from tokenstream.events import ToolCallDelta, Unknown
+
+# -- streamed calls --------------------------------------------------------------------
+
+
+def test_a_streamed_call_grows_value_by_value() -> None:
+    """It opens with a name, strings go on at their path, and a piece without `willContinue` closes it."""
+    told = gemini(
+        chunk(call("f", {"thoughtSignature": "c2ln"}, willContinue=True)),
+        chunk(value("$.a.b", stringValue="New ", willContinue=True)),
+        chunk(value("$.a.b", stringValue='"Delhi"\n', willContinue=True)),
+        chunk(value("$.a.b", stringValue="")),
+        chunk(value("$.a.list[0].n", numberValue=2.5)),
+        chunk(value("$.a.list[1]", boolValue=True)),
+        chunk(value("$.a['x y']", nullValue="NULL_VALUE")),
+        chunk(value("$.end", stringValue="é")),
+        chunk(call(), finish="STOP"),
+    )
+    expected = {"a": {"b": 'New "Delhi"\n', "list": [{"n": 2.5}, True], "x y": None}, "end": "é"}
+
+    assert [done.arguments for done in told.calls] == [expected]
+    assert fragments(told) == told.calls[0].arguments_text
+    assert told.calls[0].provider_data == {"thoughtSignature": "c2ln"}
+    assert told.rules == set()
+    first = next(event for event in told.events if isinstance(event, ToolCallDelta))
+    assert first.fragment == '{"a": {"b": "New '
+
+
+def test_several_values_may_come_in_one_piece_and_the_last_may_close() -> None:
+    """Also a call whose only piece has its values by path."""
+    arguments = [{"jsonPath": "$.a", "numberValue": 1}, {"jsonPath": "$.b", "stringValue": "x"}]
+    for frames in (
+        [chunk(call("f", willContinue=True)), chunk(call(partialArgs=arguments))],
+        [chunk(call("f", partialArgs=arguments))],
+    ):
+        assert [done.arguments for done in gemini(*frames, STOP).calls] == [{"a": 1, "b": "x"}]
+
+
+def test_a_streamed_call_without_values_has_an_empty_object() -> None:
+    """Nothing came for it."""
+    assert [done.arguments_text for done in streamed(call()).calls] == ["{}"]
+
+
+def test_members_may_come_as_an_object_too() -> None:
+    """Beside those by path."""
+    told = streamed(
+        call(args={"a": [1, "x"], "b": {"c": None}}, willContinue=True), value("$.d", numberValue=1), call()
+    )
+
+    assert [done.arguments for done in told.calls] == [{"a": [1, "x"], "b": {"c": None}, "d": 1}]
+
+
+def test_two_streamed_calls_follow_each_other() -> None:
+    """And text between the pieces of a call leaves it open."""
+    told = gemini(
+        chunk(call("f", willContinue=True)),
+        chunk(text("meanwhile")),
+        chunk(value("$.a", numberValue=1)),
+        chunk(call()),
+        chunk(call("g", willContinue=True)),
+        chunk(value("$.b", numberValue=2)),
+        chunk(call()),
+        STOP,
+    )
+
+    assert [(done.name, done.arguments) for done in told.calls] == [("f", {"a": 1}), ("g", {"b": 2})]
+    assert told.rules == set()
+
+
+def test_a_signature_may_come_with_any_piece() -> None:
+    """The call that is handed out has it."""
+    told = streamed({**call(willContinue=True), "thoughtSignature": "c2ln"}, call())
+
+    assert told.calls[0].provider_data == {"thoughtSignature": "c2ln"}
+
+
+def test_calls_of_different_candidates_do_not_mix() -> None:
+    """Each candidate has its own open call."""
+    told = gemini(
+        chunk(call("f", willContinue=True)),
+        chunk(call("g", willContinue=True), index=1),
+        chunk(value("$.a", numberValue=1)),
+        chunk(value("$.a", numberValue=2), index=1),
+        chunk(call()),
+        chunk(call(), index=1),
+        STOP,
+        chunk(finish="STOP", index=1),
+    )
+
+    assert [(done.name, done.arguments) for done in told.calls] == [("f", {"a": 1}), ("g", {"a": 2})]
+
+
+# -- values that are hard to place ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([("$.a", 1), ("$.b", 2), ("$.a", 3)], {"a": 3, "b": 2}),
+        ([("$.a.x", 1), ("$.b", 2), ("$.a.y", 3)], {"a": {"x": 1, "y": 3}, "b": 2}),
+        ([("$.l[0].x", 1), ("$.l[1].x", 2), ("$.l[0].y", 3)], {"l": [{"x": 1, "y": 3}, {"x": 2}]}),
+        ([("$.l[0]", 1), ("$.l[0]", 2), ("$.m", 3), ("$.l[1]", 4)], {"l": [2, 4], "m": 3}),
+    ],
+)
+def test_values_out_of_order_are_written_again(values: list[tuple[str, int]], expected: Any) -> None:
+    """Of two members of one name the last counts; the pieces joined still are the arguments."""
+    told = streamed(*[value(path, numberValue=number) for path, number in values], call())
+
+    assert [done.arguments for done in told.calls] == [expected]
+    assert fragments(told) == told.calls[0].arguments_text
+    assert told.rules == {"arguments_reordered"}
+
+
+def test_a_string_goes_on_although_other_values_came_between() -> None:
+    """It was announced, so nothing of it is lost."""
+    told = streamed(
+        value("$.a", stringValue="x", willContinue=True),
+        value("$.b", stringValue="y", willContinue=True),
+        value("$.a", stringValue="z", willContinue=True),
+        value("$.a", stringValue="!"),
+        value("$.b", stringValue="?"),
+        call(),
+    )
+
+    assert [done.arguments for done in told.calls] == [{"a": "xz!", "b": "y?"}]
+    assert told.rules == {"arguments_reordered"}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [("$", 1)],
+        [("a", 1)],
+        [("$..a", 1)],
+        [("$.a[*]", 1)],
+        [("$.a[-1]", 1)],
+        [("$[0]", 1)],
+        [("$['\\q']", 1)],
+        [(None, 1)],
+        [("$." + "a." * 400 + "a", 1)],
+        [("$.l[1]", 1)],
+        [("$.l[999999999]", 1)],
+        [("$.l[0]", 1), ("$.l.x", 2)],
+        [("$.l.x", 1), ("$.l[0]", 2)],
+        [("$.a", 1), ("$.a.b", 2)],
+        [("$.a", 1), ("$.a.b", 2), ("$.c", 3)],
+        [("$.l[0]", 1), ("$.l.x", 2), ("$.c", 3)],
+    ],
+)
+def test_a_value_that_has_no_place_leaves_the_call_unfinished(values: list[tuple[Any, int]]) -> None:
+    """It is kept as far as it is known, and never handed out."""
+    told = streamed(*[value(path, numberValue=number) for path, number in values], call())
+
+    assert told.calls == []
+    assert "call_invalid" in told.rules
+    assert [each.name for each in told.message.tool_calls] == ["f"]
+
+
+def test_a_piece_without_a_value_is_carried() -> None:
+    """It changes no argument."""
+    told = streamed(value("$.a", numberValue=1), value("$.b"), call())
+
+    assert [done.arguments for done in told.calls] == [{"a": 1}]
+    assert told.rules == {"delta_misfits"}
+    assert told.message.provider_data["partialArgs"] == [{"jsonPath": "$.b"}]
+    assert any(isinstance(event, Unknown) for event in told.events)
+
+
+@pytest.mark.parametrize("fields", [{"stringValue": 1}, {"numberValue": "3"}, {"structValue": {"x": 1}}])
+def test_a_call_with_a_value_that_cannot_be_read_is_not_handed_out(fields: Payload) -> None:
+    """It would run without an argument that the model gave it."""
+    told = streamed(value("$.a", numberValue=1), value("$.b", **fields), call())
+
+    assert told.calls == []
+    assert told.rules == {"delta_misfits", "call_invalid"}
+    assert told.message.provider_data["partialArgs"] == [{"jsonPath": "$.b", **fields}]
+
+
+def test_a_piece_without_a_value_may_end_a_string() -> None:
+    """The string that goes on at its path."""
+    told = streamed(value("$.a", stringValue="x", willContinue=True), value("$.a"), call())
+
+    assert [done.arguments for done in told.calls] == [{"a": "x"}]
+    assert told.rules == set()
+
+
+def test_a_number_that_json_has_no_word_for_is_no_value() -> None:
+    """A client may hold one."""
+    told = gemini(
+        chunk(call("f", willContinue=True)),
+        chunk(value("$.a", numberValue=float("inf"))),
+        chunk(call()),
+        STOP,
+        plain=True,
+    )
+
+    assert told.calls == []
+    assert told.rules == {"delta_misfits", "call_invalid"}
+
+
+def test_arguments_of_a_streamed_call_that_are_no_object_leave_it_unfinished() -> None:
+    """No member can be told."""
+    told = streamed(call(args=[1], willContinue=True), call())
+
+    assert told.calls == []
+    assert told.rules == {"call_invalid"}
+
+
+def test_a_value_of_another_type_may_follow_a_string() -> None:
+    """The last value of a path counts."""
+    told = streamed(value("$.a", stringValue="x", willContinue=True), value("$.a", numberValue=3), call())
+
+    assert [done.arguments for done in told.calls] == [{"a": 3}]
+
+
+def test_halves_of_a_character_are_joined_over_pieces() -> None:
+    """Some servers cut it in the middle."""
+    told = streamed(
+        value("$.a", stringValue="\ud83d", willContinue=True), value("$.a", stringValue="\ude00"), call()
+    )
+
+    assert [done.arguments for done in told.calls] == [{"a": "😀"}]
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text('a"\\\n é😀', max_size=5),
+    lambda inner: (
+        st.lists(inner, min_size=1, max_size=3)
+        | st.dictionaries(st.text("ab c.'\"", min_size=1, max_size=3), inner, min_size=1, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+objects = st.dictionaries(st.sampled_from(["a", "b", "c d", "é"]), values, min_size=1, max_size=4)
+
+
+def pieces_of(inside: Any, path: str = "$", *, letters: bool = True) -> list[Payload]:
+    """Return the pieces in which a streamed call brings a value; strings whole or character by character."""
+    named: list[tuple[Any, Any]] = []
+    if isinstance(inside, dict):
+        named = [(json.dumps(name), each) for name, each in inside.items()]
+    elif isinstance(inside, list):
+        named = list(enumerate(inside))
+    if named:
+        return [
+            piece for name, each in named for piece in pieces_of(each, f"{path}[{name}]", letters=letters)
+        ]
+    if isinstance(inside, str) and letters:
+        return [
+            *[value(path, stringValue=letter, willContinue=True) for letter in inside],
+            value(path, stringValue=""),
+        ]
+    if isinstance(inside, str):
+        return [value(path, stringValue=inside)]
+    if inside is None:
+        return [value(path, nullValue="NULL_VALUE")]
+    return [value(path, **({"boolValue": inside} if isinstance(inside, bool) else {"numberValue": inside}))]
+
+
+# -- laws ----------------------------------------------------------------------------------
+
+
+@given(objects)
+def test_any_object_can_be_streamed(expected: Any) -> None:
+    """The pieces joined are the arguments, and these are the object."""
+    told = streamed(*pieces_of(expected), call())
+
+    assert [done.arguments for done in told.calls] == [expected]
+    assert fragments(told) == told.calls[0].arguments_text
+    assert told.rules == set()
+
+
+@given(objects, st.randoms(use_true_random=False))
+def test_pieces_in_any_order_give_the_object_or_no_call(expected: Any, chance: Any) -> None:
+    """A call that is handed out is right; where an array's elements can't be placed, there is none."""
+    pieces = pieces_of(expected, letters=False)
+    chance.shuffle(pieces)
+    told = streamed(*pieces, call())
+
+    for done in told.calls:
+        assert done.arguments == expected
+        assert fragments(told) == done.arguments_text

@@ -1,0 +1,159 @@
+"""Gemini Live: laws that hold for every session, and reading at a glance."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.formats.gemini_live.support import (
+    DONE,
+    GENERATED,
+    INTERRUPTED,
+    SETUP,
+    Payload,
+    content,
+    inline,
+    read,
+    spoken,
+    text,
+    tool_call,
+    turn,
+)
+from tests.formats.mutations import strayed
+from tokenstream.decoder import Decoder
+from tokenstream.errors import StreamError
+from tokenstream.events import TextDelta, ToolCallDone
+from tokenstream.formats._wire.gemini_live import GeminiLive
+from tokenstream.limits import Limits
+from tokenstream.message import Message
+
+
+class Plain(GeminiLive):
+    """The format without its short way."""
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self.shortcuts = False
+
+    def fresh(self, *, limits: Limits, pings: bool) -> Plain:
+        """Return another one."""
+        return Plain(limits=limits, pings=pings)
+
+
+PIECE = "here stands a piece"
+SHAPES: list[Payload] = [
+    text(PIECE),
+    text(PIECE),
+    turn({"text": PIECE, "thought": True}),
+    turn({"text": PIECE}, {"text": PIECE}),
+    turn({"text": 7}),
+    content(modelTurn={"parts": [{"text": PIECE}], "role": "model"}),
+    content(modelTurn={"parts": {"text": PIECE}}),
+    {"serverContent": {"modelTurn": [{"text": PIECE}]}},
+    {"server_content": {"modelTurn": {"parts": [{"text": PIECE}]}}},
+    {**text(PIECE), "usageMetadata": {"responseTokenCount": 1}},
+    spoken(PIECE),
+    DONE,
+    INTERRUPTED,
+    {"error": {"message": "text"}},
+]
+
+PIECES = st.one_of(st.text(max_size=4), st.sampled_from(["", "\ud83d", "\ude00", "a\ud83d", "text"]))
+
+
+@given(written=st.lists(st.tuples(st.sampled_from(SHAPES), PIECES), max_size=10))
+def test_text_read_at_a_glance_is_what_reading_in_full_gives(written: list[tuple[Payload, str]]) -> None:
+    """Whatever the text is, and whatever comes between."""
+    shaped = [json.dumps(shape).replace(json.dumps(PIECE), json.dumps(piece)) for shape, piece in written]
+    payloads: list[Payload | bytes] = [text("a"), *[each.encode() for each in shaped], text("b"), DONE]
+
+    assert read(*payloads, format=Plain()).outcome == read(*payloads).outcome
+    told_by = []
+    for format_ in (GeminiLive(), Plain()):
+        decoder = Decoder(format_)
+        frames = [each if isinstance(each, bytes) else json.dumps(each).encode() for each in payloads]
+        events = [one for each in frames for one in decoder.feed(each)] + decoder.end()
+        told_by.append((events, [one.raw for one in events], decoder.message, repr(decoder.error)))
+    assert told_by[0] == told_by[1]
+
+
+@pytest.mark.parametrize("stray", [b'{"text"', b'[{"text": "a"}]', b'{"a": "text", "text": {}}', b'"text"'])
+def test_what_only_looks_like_text_is_read_in_full(stray: bytes) -> None:
+    """It is JSON of another kind, or none."""
+    payloads: list[Payload | bytes] = [text("a"), text("b"), stray, text("c")]
+
+    assert read(*payloads, format=Plain()).outcome == read(*payloads).outcome
+
+
+EVERYTHING = [
+    SETUP,
+    content(inputTranscription={"text": "Hi"}),
+    turn({"text": "Let me", "thought": True, "thoughtSignature": "c2ln"}),
+    text("Hel"),
+    text("lo"),
+    tool_call({"id": "a", "name": "n", "args": {"b": [1]}}),
+    inline(b"\x00\x01"),
+    spoken("Hi"),
+    turn({"executableCode": {"code": "1"}}, {"codeExecutionResult": {"output": "1"}}),
+    content(groundingMetadata={"groundingChunks": [{"web": {"uri": "https://a"}}]}),
+    {"sessionResumptionUpdate": {"newHandle": "h"}},
+    {"toolCallCancellation": {"ids": ["a"]}},
+    GENERATED,
+    {**DONE, "usageMetadata": {"responseTokenCount": 1, "promptTokensDetails": [{"modality": "AUDIO"}]}},
+    text("again"),
+    INTERRUPTED,
+    DONE,
+    {"goAway": {"timeLeft": "1s"}},
+]
+
+
+@given(payloads=strayed(EVERYTHING, {"text": 1}), one=st.booleans())
+def test_whatever_a_server_sends_only_our_errors_come_out(payloads: list[Payload], one: bool) -> None:
+    """And what was given is what the message holds; no call is handed out twice."""
+    came = read(*payloads, format=GeminiLive(one=one))
+    shown = "".join([event.text for event in came.events if isinstance(event, TextDelta)])
+
+    assert came.error is None or isinstance(came.error, StreamError)
+    assert shown == came.message.text
+    calls = [event.part for event in came.events if isinstance(event, ToolCallDone)]
+    assert len(calls) == len(set(calls))
+    assert Message.model_validate(came.message.model_dump()) == came.message
+    for payload in payloads:
+        assert came.format.place_of(payload)[0] in (None, "")
+
+
+def test_a_healthy_session_of_everything_has_no_departures() -> None:
+    """What the documents describe is no stray."""
+    came = read(*EVERYTHING)
+
+    assert (came.error, came.departures) == (None, {})
+
+
+def test_a_message_like_the_last_one_is_read_by_its_bytes() -> None:
+    """Another shape is decoded, and what is no text ends the short way."""
+    live = GeminiLive()
+    for payload in (SETUP, *[text(f"t{n} ") for n in range(4)]):
+        live.feed(json.dumps(payload).encode())
+    read_one = live.shortcut("message", 10**6)
+
+    assert read_one is not None
+    assert read_one(json.dumps(text("Zoë – 🌊")).encode()) == TextDelta("Zoë – 🌊")
+    assert read_one(json.dumps(text("a"), indent=1).encode()) is None
+    assert read_one(json.dumps(spoken("a")).encode()) is None
+    assert 6 == live.frames
+    live.feed(json.dumps(GENERATED).encode())
+    assert live.shortcut("message", 10**6) is None
+
+
+def test_a_text_after_another_part_is_read_as_that_texts() -> None:
+    """What was learnt of its bytes serves again, for the new part."""
+    live = GeminiLive()
+    thought = turn({"text": "Hm.", "thought": True})
+    payloads = [*[text("a")] * 5, thought, *[text("b")] * 5]
+    events = [event for each in payloads for event in live.feed(json.dumps(each).encode())]
+    parts = [event.part for event in events if isinstance(event, TextDelta)]
+
+    assert [0] * 5 + [2] * 5 == parts

@@ -1,0 +1,183 @@
+"""Gemini Live: how turns end, what belongs to the session, and errors."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.formats.gemini_live.support import (
+    DONE,
+    GENERATED,
+    INTERRUPTED,
+    SETUP,
+    Payload,
+    content,
+    inline,
+    read,
+    spoken,
+    text,
+    tool_call,
+)
+from tokenstream.errors import LimitExceeded, ProviderError, StreamTruncated
+from tokenstream.events import Finish, MessageStart, Unknown
+from tokenstream.formats import _registry as registry
+from tokenstream.formats._wire.gemini_live import GeminiLive
+from tokenstream.limits import Limits
+
+
+@pytest.mark.parametrize(
+    "ends, reason, raw",
+    [
+        ([GENERATED, DONE], "stop", "generationComplete"),
+        ([DONE], "stop", "turnComplete"),
+        ([INTERRUPTED, DONE], "cancelled", "interrupted"),
+        ([GENERATED, INTERRUPTED, DONE], "cancelled", "interrupted"),
+        ([GENERATED], "stop", "generationComplete"),
+        (
+            [content(turnComplete=True, turnCompleteReason="RESPONSE_REJECTED")],
+            "content_filter",
+            "RESPONSE_REJECTED",
+        ),
+        ([content(turnComplete=True, turnCompleteReason="NEED_MORE_INPUT")], "pause", "NEED_MORE_INPUT"),
+        (
+            [content(turnComplete=True, turnCompleteReason="MALFORMED_FUNCTION_CALL")],
+            "error",
+            "MALFORMED_FUNCTION_CALL",
+        ),
+        ([content(turnComplete=True, turnCompleteReason="BORED")], "unknown", "BORED"),
+        (
+            [content(turnComplete=True, turnCompleteReason="TURN_COMPLETE_REASON_UNSPECIFIED")],
+            "stop",
+            "turnComplete",
+        ),
+        ([content(turnComplete=True, interactionStatus="IDLE")], "stop", "turnComplete"),
+        (
+            [GENERATED, content(turnComplete=True, turnCompleteReason="GENERATED_OTHER")],
+            "content_filter",
+            "GENERATED_OTHER",
+        ),
+    ],
+)
+def test_why_a_turn_ended(ends: list[Payload], reason: str, raw: str) -> None:
+    """What ended it, or the reason that goes with that."""
+    came = read(text("Hi"), *ends)
+
+    assert (came.message.finish_reason, came.message.raw_finish_reason) == (reason, raw)
+    assert (came.message.ending, came.departures) == ("complete", {})
+
+
+@pytest.mark.parametrize(
+    "payloads",
+    [
+        [],
+        [SETUP],
+        [text("Hi")],
+        [text("Hi"), content(turnComplete=True, interactionStatus="IN_PROGRESS")],
+        [text("Hi"), DONE, text("again")],
+        [tool_call({"id": "a", "name": "n"})],
+    ],
+)
+def test_a_connection_that_ends_inside_a_turn_was_cut(payloads: list[Payload]) -> None:
+    """Or before any turn, or while the model goes on in the background."""
+    came = read(*payloads)
+
+    assert isinstance(came.error, StreamTruncated)
+    assert came.message.ending == "truncated"
+
+
+def test_several_turns_add_up_to_one_message() -> None:
+    """Its finish reason is that of the last."""
+    came = read(text("one"), INTERRUPTED, DONE, text("two"), GENERATED, DONE)
+    starts = [one.another for one in came.events if isinstance(one, MessageStart)]
+
+    assert (came.message.text, came.message.finish_reason, came.departures) == ("onetwo", "stop", {})
+    assert starts == [False, True]
+    assert [one.reason for one in came.events if isinstance(one, Finish)] == ["cancelled", "stop"]
+
+
+def test_one_turn_can_be_picked_out() -> None:
+    """It is over with its end."""
+    one = GeminiLive().of_answer("").fresh(limits=Limits(), pings=False)
+    came = read(text("Hi"), GENERATED, DONE, text("more"), format=one)
+
+    assert (came.format.ended, came.message.text) == (True, "Hi")
+    assert came.departures == {"data_after_end": 1}
+
+
+def test_what_belongs_to_the_session_is_kept_or_carried() -> None:
+    """The handle to resume it with, the warning before its end, what the user said."""
+    came = read(
+        {"sessionResumptionUpdate": {"newHandle": "h-1", "resumable": True}},
+        content(inputTranscription={"text": "Hello?"}),
+        content(interimInputTranscription={"text": "Hel"}),
+        {"voiceActivity": {"voiceActivityType": "ACTIVITY_START"}},
+        text("Hi"),
+        content(waitingForInput=True),
+        {"goAway": {"timeLeft": "10s"}},
+        {"sessionResumptionUpdate": {"newHandle": "h-2", "resumable": True}},
+        {"novelty": None},
+        DONE,
+    )
+    unknown = [one.name for one in came.events if isinstance(one, Unknown) and one.kind == "event"]
+
+    assert unknown == ["inputTranscription", "interimInputTranscription", "voiceActivity"]
+    assert came.message.provider_data == {
+        "sessionResumptionUpdate": {"newHandle": "h-2", "resumable": True},
+        "goAway": {"timeLeft": "10s"},
+        "waitingForInput": True,
+    }
+
+
+@pytest.mark.parametrize(
+    "payload, place",
+    [
+        (SETUP, (None, False)),
+        (text("a"), ("", False)),
+        (spoken("a"), ("", False)),
+        (tool_call(), ("", False)),
+        ({"tool_call": {}}, ("", False)),
+        (content(inputTranscription={"text": "a"}), (None, False)),
+        (content(turnComplete=False), (None, False)),
+        (DONE, ("", True)),
+        (content(turnComplete=True, interactionStatus="IN_PROGRESS"), ("", False)),
+        ({"serverContent": 7}, (None, False)),
+        ({"usageMetadata": {}}, (None, False)),
+    ],
+)
+def test_each_payload_has_its_place(payload: Payload, place: tuple[str | None, bool]) -> None:
+    """In the turn, or in the session."""
+    assert GeminiLive().place_of(payload) == place
+
+
+@pytest.mark.parametrize(
+    "payload, known",
+    [
+        (SETUP, True),
+        ({"setup_complete": {}}, True),
+        (text("a"), True),
+        ({"goAway": {"timeLeft": "1s"}}, True),
+        ({"goAway": None}, False),
+        ({"type": "x", "toolCall": {}}, False),
+        ({"candidates": []}, False),
+        ({"usageMetadata": {}}, False),
+    ],
+)
+def test_it_is_known_by_its_fields(payload: Payload, known: bool) -> None:
+    """A message has one of a few, and no type."""
+    assert GeminiLive.recognises(payload, "") is known
+    if known:
+        assert registry.detect(payload, "")[0] == "gemini-live"
+
+
+def test_an_error_in_a_message_is_the_providers() -> None:
+    """Live errors are close codes, but a proxy may send one."""
+    came = read(text("Hi"), {"error": {"code": 503, "status": "UNAVAILABLE", "message": "busy"}})
+
+    assert isinstance(came.error, ProviderError)
+    assert (came.error.kind, came.message.text) == ("overloaded", "Hi")
+
+
+def test_bounds_hold() -> None:
+    """On parts, and so on anything that opens one."""
+    came = read(*[inline(b"x", "image/png")] * 5, format=GeminiLive(limits=Limits(parts=3)))
+
+    assert isinstance(came.error, LimitExceeded)

@@ -1,0 +1,127 @@
+"""Ollama: bad input, bounds and cuts."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.formats.cohere_payloads import Payload, read_by, written
+from tests.formats.mutations import strayed
+from tests.formats.ollama.support import CALL, Plain, end, line, read, said
+from tests.formats.told import reads_alike_in_chunks
+from tests.support.recordings import Recorded, ours
+from tokenstream import Decoder, Stream
+from tokenstream.errors import LimitExceeded, ProtocolError, StreamError, StreamTruncated
+from tokenstream.events import TextDelta, ToolCallDone
+from tokenstream.formats._wire.ollama import Ollama
+from tokenstream.limits import Limits
+from tokenstream.message import Message
+
+EVERYTHING = [
+    said("", thinking="Hm"),
+    said("Hel"),
+    {**said("lo"), "logprobs": [{"token": "lo"}]},
+    said("", tool_calls=[CALL, {"id": "c", "function": {"index": 1, "name": "b", "arguments": {}}}]),
+    said("", images=["AAAA"]),
+    line(response="!", thinking="?"),
+    line(completed=1, total=8, image="AAAA"),
+    end(),
+    line(done=True, response="", done_reason="stop", context=[1, 2]),
+    {"error": "e"},
+]
+
+
+@given(payloads=strayed(EVERYTHING), decoded=st.booleans())
+def test_whatever_a_server_sends_only_our_errors_come_out(payloads: list[Payload], decoded: bool) -> None:
+    """And what was given is what the message holds; no call is handed out twice."""
+    frames: list[Any] = [deepcopy(each) if decoded else json.dumps(each).encode() for each in payloads]
+    came = read_by(Ollama(), *frames)
+
+    assert came.error is None or isinstance(came.error, StreamError)
+    assert came.text == came.message.text
+    calls = [each.part for each in came.events if isinstance(each, ToolCallDone)]
+    assert len(calls) == len(set(calls))
+    assert Message.model_validate(came.message.model_dump()) == came.message
+    assert read_by(Plain(), *frames).outcome == came.outcome
+
+
+def test_a_healthy_answer_of_everything_has_no_departures() -> None:
+    """What the documents describe is no stray."""
+    came = read(*EVERYTHING[:8])
+
+    assert (None, {}, "Hello!") == (came.error, came.departures, came.text)
+    assert TextDelta("Hel", part=1) in came.events
+
+
+def test_bounds_hold() -> None:
+    """More calls than `Limits.tool_calls` end the stream with an error."""
+    came = read_by(Ollama(limits=Limits(tool_calls=1)), written(said("", tool_calls=[CALL, CALL])))
+
+    assert isinstance(came.error, LimitExceeded)
+    assert 1 == len(came.calls)
+
+
+@pytest.mark.parametrize(
+    "recorded", [each for each in ours() if each.format == "ollama"], ids=lambda each: each.name
+)
+def test_an_answer_cut_anywhere_is_truncated(recorded: Recorded) -> None:
+    """Up to its last line: what was given is the start of the whole, and calls are those of the whole."""
+    whole = Stream([recorded.body]).final()
+    calls = {call.id: call for call in whole.tool_calls}
+    for cut in range(0, len(recorded.body) - 1, 3):
+        decoder = Decoder("ollama")
+        events = decoder.feed(recorded.body[:cut]) + decoder.end()
+        handed = [each.call for each in events if isinstance(each, ToolCallDone)]
+
+        assert whole.text.startswith(decoder.message.text)
+        assert all(call == calls[call.id] for call in handed)
+        assert isinstance(decoder.error, StreamTruncated), cut
+
+
+@pytest.mark.parametrize(
+    "recorded", [each for each in ours() if each.format == "ollama"], ids=lambda each: each.name
+)
+def test_lines_that_come_one_by_one_give_what_all_at_once_give(recorded: Recorded) -> None:
+    """Servers flush each line; a driver may read such chunks at a glance, and nobody sees that."""
+    reads_alike_in_chunks(recorded.body.splitlines(keepends=True))
+
+
+def test_a_call_that_is_no_list_is_a_call() -> None:
+    """It is handed out as one of a list would be."""
+    message = Stream([said(tool_calls=CALL), end()]).final()
+
+    assert [("a", '{"x": 1}', True)] == [
+        (call.name, call.arguments_text, call.complete) for call in message.tool_calls
+    ]
+    assert "tool_calls" == message.finish_reason
+
+
+def test_arguments_that_are_no_json_values_are_a_fault() -> None:
+    """Only payloads made in Python can have them."""
+    with pytest.raises(ProtocolError, match="not JSON values"):
+        Stream([said(tool_calls=[{"function": {"name": "a", "arguments": {"x": {1}}}}])]).final()
+
+
+@pytest.mark.parametrize("missing", ["model", "created_at"])
+def test_a_line_of_chat_is_known_without_its_model_or_its_time(missing: str) -> None:
+    """Servers that imitate Ollama leave out what its clients do not read."""
+    lines = [{name: value for name, value in each.items() if name != missing} for each in (said("Hi"), end())]
+    stream = Stream([json.dumps(each).encode() + b"\n" for each in lines])
+
+    assert ("Hi", "ollama") == (stream.final().text, stream.format)
+
+
+def test_done_after_the_last_line_says_it_again() -> None:
+    """Proxies that wrap the lines in server-sent events add it; anything else there is counted."""
+    body = b"".join(b"data: " + json.dumps(each).encode() + b"\n\n" for each in (said("Hi"), end()))
+    clean, odd = Decoder("ollama"), Decoder("ollama")
+    for decoder, rest in ((clean, b"data: [DONE]\n\n"), (odd, b'data: {"done": false}\n\n')):
+        decoder.feed(body + rest)
+        decoder.end()
+
+    assert ({}, {"data_after_end"}) == (dict(clean.departures), set(odd.departures))

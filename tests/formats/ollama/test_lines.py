@@ -1,0 +1,148 @@
+"""Ollama: what lines say."""
+
+from __future__ import annotations
+
+import base64
+
+from tests.formats.ollama.support import CALL, STATISTICS, end, line, read, said
+from tokenstream.events import ToolCallDone
+from tokenstream.message import OpaquePart
+
+
+def test_text_comes_line_by_line() -> None:
+    """The last line has the reason, and the end is the end."""
+    came = read(said("Hel"), said("lo"), end())
+
+    assert ("Hello", "m", "stop", "stop", None) == (
+        came.message.text,
+        came.message.model,
+        came.message.finish_reason,
+        came.message.raw_finish_reason,
+        came.message.id,
+    )
+    assert (None, {}, True) == (came.error, came.departures, came.format.ended)
+
+
+def test_generate_says_it_elsewhere() -> None:
+    """`response` and `thinking` stand in the line itself; the context for the next request comes last."""
+    came = read(
+        line(response="", thinking="Hm"),
+        line(response="Hel"),
+        line(response="lo"),
+        line(done=True, response="", done_reason="length", context=[1, 2], **STATISTICS),
+    )
+
+    assert ("Hm", "Hello", "length", [1, 2]) == (
+        came.message.reasoning,
+        came.message.text,
+        came.message.finish_reason,
+        came.message.provider_data["context"],
+    )
+
+
+def test_thinking_is_reasoning_before_the_text_of_its_line() -> None:
+    """A line may hold both."""
+    came = read(said("", thinking="Hm"), said("So.", thinking="!"), end())
+
+    assert ("Hm!", "So.", ["reasoning", "text"]) == (
+        came.message.reasoning,
+        came.message.text,
+        [part.kind for part in came.message.parts],
+    )
+
+
+def test_statistics_are_the_usage() -> None:
+    """Counts under our names, and the whole report as it was sent; what is absent stays None."""
+    usage = read(said("Hi"), end()).message.usage
+    cached = read(line(done=True, response="Hi", done_reason="stop", eval_count=3)).message.usage
+
+    assert usage is not None
+    assert (17, 24, STATISTICS) == (usage.input_tokens, usage.output_tokens, usage.provider_data)
+    assert cached is not None
+    assert (None, 3, {"eval_count": 3}) == (cached.input_tokens, cached.output_tokens, cached.provider_data)
+    assert read(line(done=True, response="Hi", done_reason="stop")).message.usage is None
+
+
+def test_the_time_of_the_answer_is_that_of_its_first_line() -> None:
+    """Each line has its own, which says nothing more."""
+    came = read(said("a", time="t1"), said("b", time="t2"), end())
+
+    assert "t1" == came.message.provider_data["created_at"]
+
+
+def test_calls_come_whole_and_are_handed_out_at_once() -> None:
+    """Several in a line or in several; ids where the server sends them, and made up where it does not."""
+    sent = {"id": "call_x", "type": "function", "function": {"index": 0, "name": "b", "arguments": {}}}
+    came = read(said("", tool_calls=[CALL, sent]), said("", tool_calls=[CALL]), end())
+
+    assert [("call_0", "a", '{"x": 1}'), ("call_x", "b", "{}"), ("call_2", "a", '{"x": 1}')] == [
+        (call.id, call.name, call.arguments_text) for call in came.calls
+    ]
+    assert ("tool_calls", "stop") == (came.message.finish_reason, came.message.raw_finish_reason)
+    assert ({"index": 0}, {}) == (came.calls[1].provider_data, came.departures)
+    first = next(each for each in came.events if isinstance(each, ToolCallDone))
+    assert came.calls[0] == first.call
+
+
+def test_odd_calls_are_tolerated() -> None:
+    """Arguments as text, or none; a call without a name, or that is none at all."""
+    calls = [
+        {"function": {"name": "a", "arguments": '{"x": 1}'}},
+        {"function": {"name": "b", "arguments": None}},
+        {"function": {"arguments": {}}},
+        "what",
+    ]
+    came = read(said("", tool_calls=calls), end())
+
+    assert [("a", {"x": 1}), ("b", {})] == [(call.name, call.arguments) for call in came.calls]
+    assert {"arguments_unparsed": 1, "call_nameless": 2} == came.departures
+    assert ["opaque", "opaque"] == [part.kind for part in came.message.parts if part.kind == "opaque"]
+
+
+def test_images_are_decoded() -> None:
+    """Those of a message, and the one that an image model makes, with its progress."""
+    image = base64.b64encode(b"\x89PNG").decode()
+    came = read(
+        said("", images=[image, "no base64!", 3]),
+        line(completed=1, total=8),
+        line(completed=2, total=8),
+        line(done=True, image=image, done_reason="stop"),
+    )
+
+    assert [b"\x89PNG", b"\x89PNG"] == [part.data for part in came.message.parts if part.kind == "media"]
+    assert (2, 8, [3]) == tuple(
+        came.message.provider_data[name] for name in ("completed", "total", "message.images")
+    )
+    assert OpaquePart(type="image", data={"image": "no base64!"}, complete=True) in came.message.parts
+    assert 1 == came.departures["media_invalid"]
+
+
+def test_log_probabilities_are_joined_over_the_stream() -> None:
+    """Each line may have those of its piece."""
+    came = read(
+        {**said("a"), "logprobs": [{"token": "a"}]}, {**said("b"), "logprobs": [{"token": "b"}]}, end()
+    )
+
+    assert [{"token": "a"}, {"token": "b"}] == came.message.provider_data["logprobs"]
+
+
+def test_what_has_no_word_of_ours_is_carried() -> None:
+    """Fields of the line and of its message, and what has another type than it should."""
+    came = read(
+        {**said(3, tool_name="t", tool_calls={"a": 1}), "remote_model": "r", "response": [1], "logprobs": 2},
+        end(),
+    )
+
+    data = came.message.provider_data
+    assert (3, "t", {"a": 1}, "r", [1], 2) == tuple(
+        data[name]
+        for name in (
+            "message.content",
+            "message.tool_name",
+            "message.tool_calls",
+            "remote_model",
+            "response",
+            "logprobs",
+        )
+    )
+    assert None is came.error

@@ -1,0 +1,241 @@
+"""OpenAI Realtime: text, speech, calls and tools that the server runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.formats.openai_realtime.support import HELLO
+from tests.formats.openai_realtime_payloads import (
+    Payload,
+    added,
+    arguments,
+    arguments_done,
+    audio,
+    call,
+    call_done,
+    created,
+    done,
+    event,
+    finished,
+    part,
+    part_done,
+    read,
+    session,
+    text,
+    transcript,
+    where,
+)
+from tokenstream.events import TextDelta
+
+
+def test_text_is_given_as_it_comes_and_once() -> None:
+    """The done events, the item and the response say it again."""
+    whole = {"type": "output_text", "text": "Hello"}
+    came = read(
+        session(),
+        *HELLO[:5],
+        event("response.output_text.done", text="Hello", **where()),
+        *HELLO[5:],
+        done(output=[{"id": "item_1", "type": "message", "content": [whole]}]),
+    )
+
+    assert [one.text for one in came.events if isinstance(one, TextDelta)] == ["Hel", "lo"]
+    assert (came.message.text, came.message.ending, came.departures) == ("Hello", "complete", {})
+    assert (came.message.id, came.message.model) == ("resp_1", "gpt-realtime")
+    [said] = came.message.parts
+    assert said.kind == "text"
+    assert said.complete
+    assert said.provider_data == {
+        "response_id": "resp_1",
+        "item_id": "item_1",
+        "content_index": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("response.output_audio.delta", "response.output_audio_transcript.delta"),
+        ("response.audio.delta", "response.audio_transcript.delta"),
+    ],
+)
+def test_a_spoken_answer_is_a_media_part_with_its_transcript(names: tuple[str, str]) -> None:
+    """Under today's names and the beta's; the audio is decoded, and no text of the answer."""
+    format_of_audio = {"type": "audio/pcm", "rate": 24000}
+    came = read(
+        session(audio={"output": {"format": format_of_audio}}),
+        created(),
+        added(),
+        part("audio", transcript=""),
+        {**transcript("Hel"), "type": names[1]},
+        {**audio(b"\x00\x01"), "type": names[0]},
+        {**transcript("lo"), "type": names[1]},
+        {**audio(b"\x02"), "type": names[0]},
+        event("response.output_audio.done", **where()),
+        event("response.output_audio_transcript.done", transcript="Hello", **where()),
+        part_done("audio", transcript="Hello"),
+        finished(content=[{"type": "output_audio", "transcript": "Hello"}]),
+        done(),
+    )
+    [media] = came.message.parts
+
+    assert media.kind == "media"
+    assert (media.data, media.transcript, media.mime_type) == (b"\x00\x01\x02", "Hello", "audio/pcm")
+    assert (media.id, media.complete, came.message.text, came.departures) == ("item_1", True, "", {})
+    assert media.provider_data == {
+        "response_id": "resp_1",
+        "item_id": "item_1",
+        "content_index": 0,
+        "format": format_of_audio,
+    }
+
+
+def test_the_beta_names_text_and_audio_formats_in_its_own_way() -> None:
+    """`response.text.delta`, and `output_audio_format` of the session."""
+    came = read(
+        session(output_audio_format="g711_ulaw"),
+        created(),
+        added(),
+        part(),
+        {**text("Hello"), "type": "response.text.delta"},
+        part("audio", where(content=1)),
+        part_done(),
+        finished(),
+        done(),
+    )
+    spoken = came.message.parts[1]
+
+    assert came.message.text == "Hello"
+    assert spoken.kind == "media"
+    assert spoken.mime_type == "audio/pcmu"
+
+
+def test_a_call_is_handed_out_when_its_item_ends() -> None:
+    """Not with its arguments' end: that is also sent where the answer was cut."""
+    frames = [created(), call(), arguments('{"harbour"'), arguments(': "Brest"}')]
+    ended = arguments_done('{"harbour": "Brest"}', name="get_tide")
+    before = read(*frames, ended, end=False)
+    came = read(*frames, ended, call_done('{"harbour": "Brest"}'), done())
+
+    assert before.calls == []
+    assert [(one.id, one.name, one.arguments) for one in came.calls] == [
+        ("call_1", "get_tide", {"harbour": "Brest"})
+    ]
+    assert came.calls[0].provider_data == {"id": "item_1"}
+    assert (came.message.finish_reason, came.message.raw_finish_reason) == ("tool_calls", "completed")
+    assert came.departures == {}
+
+
+@pytest.mark.parametrize("status", ["incomplete", "in_progress"])
+def test_a_call_that_was_cut_is_kept_and_never_handed_out(status: str) -> None:
+    """Its item says that it was, however whole its arguments look."""
+    came = read(
+        created(),
+        call(),
+        arguments("{}"),
+        arguments_done("{}"),
+        call_done("{}", status=status),
+        done(status="cancelled", status_details={"reason": "turn_detected"}),
+    )
+
+    assert came.calls == []
+    assert [one.complete for one in came.message.tool_calls] == [False]
+    assert (came.message.finish_reason, came.departures) == ("cancelled", {"call_open_at_end": 1})
+    assert came.message.provider_data == {"status_details": {"reason": "turn_detected"}}
+
+
+def test_arguments_that_come_only_whole_are_given_whole() -> None:
+    """With their own done event, with the item, or with the response."""
+    whole = '{"harbour": "Brest"}'
+    by_event = read(created(), call(), arguments_done(whole), call_done(whole), done())
+    by_item = read(created(), call(), call_done(whole), done())
+    item = {"id": "item_1", "type": "function_call", "status": "completed", "call_id": "call_1"}
+    by_response = read(created(), done(output=[{**item, "name": "get_tide", "arguments": whole}]))
+
+    for came in (by_event, by_item, by_response):
+        assert [(one.id, one.arguments_text) for one in came.calls] == [("call_1", whole)]
+
+
+def test_content_that_comes_only_whole_is_given_whole() -> None:
+    """With its part's end, its item, or the response."""
+    whole = {"type": "output_text", "text": "Hello"}
+    spoken = {"type": "output_audio", "transcript": "Hi", "audio": "AAE="}
+    by_part = read(created(), added(), part(), part_done(text="Hello"), finished(), done())
+    by_text = read(
+        created(),
+        added(),
+        part(),
+        event("response.output_text.done", text="Hello", **where()),
+        part_done(),
+        done(),
+    )
+    by_item = read(created(), added(), finished(content=[whole]), done())
+    by_response = read(
+        created(), done(output=[{"id": "item_1", "type": "message", "content": [whole, spoken]}])
+    )
+
+    for came in (by_part, by_text, by_item, by_response):
+        assert came.message.text == "Hello"
+    heard = by_response.message.parts[1]
+    assert heard.kind == "media"
+    assert (heard.transcript, heard.data) == ("Hi", b"\x00\x01")
+
+
+def test_what_the_server_runs_itself_is_no_call_of_the_client() -> None:
+    """An MCP call, its arguments in pieces, and its output."""
+    item: Payload = {"name": "search", "server_label": "docs"}
+    came = read(
+        created(),
+        added("mcp_call", arguments="", **item),
+        event("response.mcp_call_arguments.delta", delta='{"q"', **where()),
+        event("response.mcp_call_arguments.delta", delta=': "a"}', **where()),
+        event("response.mcp_call_arguments.done", arguments='{"q": "a"}', **where()),
+        event("response.mcp_call.in_progress", item_id="item_1", output_index=0),
+        finished("mcp_call", arguments='{"q": "a"}', output="found", **item),
+        done(),
+    )
+    tool, result = came.message.parts
+
+    assert tool.kind == "server_tool_call"
+    assert (tool.id, tool.name, tool.arguments_text, tool.complete) == (
+        "item_1",
+        "search",
+        '{"q": "a"}',
+        True,
+    )
+    assert result.kind == "server_tool_result"
+    assert (result.id, result.name, result.content) == ("item_1", "mcp_call", "found")
+    assert (came.message.tool_calls, came.unknown, came.departures) == (
+        (),
+        ["response.mcp_call.in_progress"],
+        {},
+    )
+
+
+def test_an_mcp_call_whose_arguments_come_whole_and_that_failed() -> None:
+    """Its error is its result."""
+    came = read(
+        created(),
+        added("mcp_call", name="search"),
+        finished("mcp_call", name="search", arguments="{}", error={"type": "http_error"}),
+        done(),
+    )
+    tool, result = came.message.parts
+
+    assert tool.kind == "server_tool_call"
+    assert result.kind == "server_tool_result"
+    assert (tool.arguments_text, result.content) == ("{}", {"type": "http_error"})
+
+
+def test_an_item_of_an_unknown_type_is_carried() -> None:
+    """As it was at its end."""
+    came = read(
+        created(),
+        added("mcp_list_tools", server_label="docs"),
+        finished("mcp_list_tools", server_label="docs", tools=[{"name": "a"}]),
+        done(),
+    )
+    [opaque] = came.message.parts
+
+    assert opaque.kind == "opaque"
+    assert (opaque.type, opaque.data["tools"], opaque.complete) == ("mcp_list_tools", [{"name": "a"}], True)

@@ -1,0 +1,276 @@
+"""OpenAI Realtime: events that stray from the documents."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.formats.openai_realtime.support import HELLO
+from tests.formats.openai_realtime_payloads import (
+    Payload,
+    added,
+    arguments,
+    arguments_done,
+    audio,
+    call,
+    call_done,
+    created,
+    done,
+    event,
+    finished,
+    frame,
+    part,
+    part_done,
+    read,
+    session,
+    text,
+    transcript,
+    where,
+)
+from tokenstream.errors import LimitExceeded, ProtocolError
+from tokenstream.events import Unknown
+from tokenstream.formats._wire.openai_realtime import OpenAIRealtime
+from tokenstream.limits import Limits
+
+STRAYS: dict[str, tuple[list[Payload], str, str]] = {
+    "a response that begins twice": ([created(), *HELLO, done()], "start_repeated", "Hello"),
+    "a response that ends twice": ([*HELLO, done(), done()], "finish_repeated", "Hello"),
+    "a response without its beginning": ([*HELLO[1:], done()], "start_missing", "Hello"),
+    "an item that begins twice": ([*HELLO[:2], *HELLO[1:], done()], "content_twice", "Hello"),
+    "a part that begins twice": ([*HELLO[:3], *HELLO[2:], done()], "content_twice", "Hello"),
+    "a part that was never begun": ([*HELLO[:2], *HELLO[3:], done()], "part_unopened", "Hello"),
+    "an item that was never begun": ([created(), *HELLO[3:], done()], "part_unopened", "Hello"),
+    "a part of an item never begun": ([created(), *HELLO[2:], done()], "part_unopened", "Hello"),
+    "a part that ends twice": ([*HELLO[:6], HELLO[5], HELLO[6], done()], "part_end_unmatched", "Hello"),
+    "an item that ends twice": ([*HELLO, HELLO[6], done()], "part_end_unmatched", "Hello"),
+    "text after its part": ([*HELLO[:6], text("!"), HELLO[6], done()], "part_after_close", "Hello!"),
+    "an item that never ends": ([*HELLO[:6], done()], "", "Hello"),
+    "a part that never ends": ([*HELLO[:5], done()], "part_unclosed", "Hello"),
+    "no content index": (
+        [*HELLO[:4], event("response.output_text.delta", delta="lo", item_id="item_1"), *HELLO[5:], done()],
+        "part_index_missing",
+        "Hello",
+    ),
+    "no item id": (
+        [
+            *HELLO[:4],
+            event(
+                "response.output_text.delta",
+                delta="lo",
+                response_id="resp_1",
+                output_index=0,
+                content_index=0,
+            ),
+            *HELLO[5:],
+            done(),
+        ],
+        "",
+        "Hello",
+    ),
+    "text of a spoken part": ([created(), added(), part("audio"), text("a"), done()], "delta_misfits", ""),
+    "a transcript of a text": (
+        [*HELLO[:4], transcript("x"), *HELLO[4:], done()],
+        "delta_misfits",
+        "Hello",
+    ),
+    "audio of a text": ([*HELLO[:4], audio(b"x"), *HELLO[4:], done()], "delta_misfits", "Hello"),
+    "audio that is no base64": (
+        [
+            created(),
+            added(),
+            part("audio"),
+            event("response.output_audio.delta", delta="?", **where()),
+            audio(b"x"),
+            done(),
+        ],
+        "media_invalid",
+        "",
+    ),
+    "text that is no text": (
+        [*HELLO[:4], event("response.output_text.delta", delta=7, **where()), *HELLO[4:], done()],
+        "delta_misfits",
+        "Hello",
+    ),
+    "a transcript that is no text": (
+        [*HELLO[:4], event("response.output_audio_transcript.delta", **where()), *HELLO[4:], done()],
+        "delta_misfits",
+        "Hello",
+    ),
+    "arguments that are no text": (
+        [*HELLO[:4], event("response.function_call_arguments.delta", **where()), *HELLO[4:], done()],
+        "delta_misfits",
+        "Hello",
+    ),
+    "text for a call": ([created(), call(), text("a"), call_done("{}"), done()], "delta_misfits", ""),
+    "a part of a call": ([created(), call(), part(), call_done("{}"), done()], "delta_misfits", ""),
+    "another item on the same place": (
+        [*HELLO[:5], added(item="item_2"), finished(item="item_2"), done()],
+        "part_index_reused",
+        "Hello",
+    ),
+    "an event without a type": ([*HELLO, {"event_id": "e"}, done()], "type_missing", "Hello"),
+}
+
+
+@pytest.mark.parametrize("frames, rule, said", STRAYS.values(), ids=STRAYS)
+def test_what_strays_from_the_documents_is_taken_and_counted(
+    frames: list[Payload], rule: str, said: str
+) -> None:
+    """Under a rule of its own, and the text is whole."""
+    came = read(*frames)
+
+    assert came.error is None
+    assert came.message.text == said
+    if rule:
+        assert rule in came.departures
+    else:
+        assert came.departures == {}
+
+
+def test_a_call_without_a_name_waits_for_it() -> None:
+    """It is opened when its arguments' end, or its item's, says the name."""
+    nameless = added("function_call", call_id="call_1")
+    by_arguments = read(
+        created(),
+        nameless,
+        arguments("{"),
+        arguments_done("{}", name="get_tide"),
+        call_done("{}"),
+        done(),
+    )
+    by_item = read(created(), nameless, call_done("{}"), done())
+    never = read(created(), nameless, finished("function_call", call_id="call_1"), done())
+
+    for came in (by_arguments, by_item):
+        assert [(one.name, one.arguments_text) for one in came.calls] == [("get_tide", "{}")]
+        assert came.departures["call_unnamed"] == 1
+    assert (never.calls, never.message.parts[0].kind) == ([], "opaque")
+    assert "call_nameless" in never.departures
+
+
+def test_a_call_that_was_never_begun_is_taken_from_its_end() -> None:
+    """Its fragments lack a name; the end of its arguments has it."""
+    came = read(
+        created(),
+        arguments('{"a"'),
+        arguments_done('{"a": 1}', name="get_tide"),
+        call_done('{"a": 1}'),
+        done(),
+    )
+
+    assert [(one.id, one.name, one.arguments) for one in came.calls] == [("call_1", "get_tide", {"a": 1})]
+    assert came.departures == {"part_unopened": 2}
+
+
+def test_a_fragment_after_its_call_is_ignored() -> None:
+    """The call was handed out."""
+    came = read(created(), call(), call_done("{}"), arguments("x"), arguments_done("y"), done())
+
+    assert [one.arguments_text for one in came.calls] == ["{}"]
+    assert came.departures == {"call_after_done": 1}
+
+
+def test_a_call_without_an_end_is_handed_out_with_a_completed_response_only() -> None:
+    """Where the response was cut, it is not."""
+    frames = [created(), call(), arguments("{}")]
+
+    assert [one.id for one in read(*frames, done()).calls] == ["call_1"]
+    assert read(*frames, done(status="incomplete")).calls == []
+    assert read(*frames).calls == []
+
+
+def test_half_a_character_in_a_transcript_waits_for_its_other_half() -> None:
+    """As in a text."""
+    came = read(
+        created(),
+        added(),
+        part("audio"),
+        b'{"type":"response.output_audio_transcript.delta","response_id":"resp_1","item_id":"item_1",'
+        b'"output_index":0,"content_index":0,"delta":"a\\ud83c"}',
+        b'{"type":"response.output_audio_transcript.delta","response_id":"resp_1","item_id":"item_1",'
+        b'"output_index":0,"content_index":0,"delta":"\\udf89"}',
+        part_done("audio"),
+        finished(),
+        done(),
+    )
+    [media] = came.message.parts
+
+    assert media.kind == "media"
+    assert media.transcript == "a🎉"
+
+
+def test_bounds_hold() -> None:
+    """On parts, on items that hold none, and on responses that never end."""
+    parts = read(
+        created(),
+        *[added(item=f"i{n}", index=n) for n in range(5)],
+        format=OpenAIRealtime(limits=Limits(parts=3)),
+    )
+    responses = read(
+        *[created(f"resp_{n}") for n in range(5)], format=OpenAIRealtime(limits=Limits(choices=3))
+    )
+
+    assert isinstance(parts.error, LimitExceeded)
+    assert parts.error.limit == "parts"
+    assert isinstance(responses.error, LimitExceeded)
+    assert responses.error.limit == "choices"
+
+
+def test_a_payload_that_is_no_object_is_a_clear_error() -> None:
+    """With the number of its frame."""
+    error = read(frame(created()), b"[1]").error
+
+    assert isinstance(error, ProtocolError)
+    assert error.event == 2
+
+
+def test_unknown_events_are_carried() -> None:
+    """Whatever they are."""
+    came = read(*HELLO, event("response.output_video.delta", delta="x"), done())
+    [unknown] = [one for one in came.events if isinstance(one, Unknown)]
+
+    assert (unknown.name, unknown.data["delta"]) == ("response.output_video.delta", "x")
+
+
+def test_what_is_whole_before_it_was_begun_waits_for_its_item() -> None:
+    """The end of a text without a part says nothing yet; the item says it again."""
+    ended = event("response.output_text.done", text="Hello", **where())
+    came = read(
+        created(), ended, added(), ended, finished(content=[{"type": "text", "text": "Hello"}]), done()
+    )
+
+    assert (came.message.text, came.departures) == ("Hello", {})
+
+
+def test_a_call_whose_item_has_no_id_is_handed_out() -> None:
+    """It is known by its place."""
+    came = read(created(), call(item=""), arguments("{}", where(item="")), call_done("{}", item=""), done())
+
+    assert [(one.id, one.provider_data) for one in came.calls] == [("call_1", None)]
+
+
+def test_content_of_a_call_is_none_of_the_answer() -> None:
+    """A call's item has none."""
+    came = read(created(), call(), call_done("{}", content=[{"type": "text", "text": "x"}]), done())
+
+    assert (came.message.text, len(came.calls)) == ("", 1)
+
+
+def test_an_unknown_item_that_never_ends_is_kept_as_it_began() -> None:
+    """Its response ends it."""
+    came = read(created(), added("mcp_list_tools", server_label="docs"), done())
+    [opaque] = came.message.parts
+
+    assert opaque.kind == "opaque"
+    assert (opaque.data["server_label"], came.departures) == ("docs", {"part_unclosed": 1})
+
+
+def test_what_is_known_of_the_session_goes_on_to_its_responses() -> None:
+    """A format for one response knows the model and the audio of the session that it is of."""
+    of_session = OpenAIRealtime()
+    of_session.feed(session(model="gpt-x", output_audio_format="pcm16"))
+    one = of_session.of_answer("resp_1").fresh(limits=Limits(), pings=False)
+    came = read(created(), added(), part("audio"), finished(), done(), format=one)
+    [media] = came.message.parts
+
+    assert media.kind == "media"
+    assert (came.message.model, media.mime_type, one.ended) == ("gpt-x", "audio/pcm", True)
