@@ -6,8 +6,7 @@ happens, as a web page could.
 
 import asyncio
 
-from tokenstream import Router, Steps, ToolCall, aconnect, testing
-from tokenstream.events import StepDone, StepStart, TextDelta
+from tokenstream import Router, StepDone, Steps, StepStart, TextDelta, ToolCall, aconnect, testing
 from tokenstream.testing import faults
 
 ANSWERS = {

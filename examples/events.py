@@ -2,8 +2,7 @@
 
 import json
 
-from tokenstream import Stream
-from tokenstream.events import Finish, ReasoningDelta, TextDelta, ToolCallDone, UsageUpdate
+from tokenstream import Finish, ReasoningDelta, Stream, TextDelta, ToolCallDone, UsageUpdate
 
 
 def sse(kind: str, **fields: object) -> bytes:

@@ -9,8 +9,7 @@ A local server breaks off its answer in the middle of the text, and then:
 
 from urllib.parse import parse_qs, urlsplit
 
-from tokenstream import Retry, connect, testing
-from tokenstream.errors import StatusError
+from tokenstream import Retry, StatusError, connect, testing
 from tokenstream.recovery import Attempt
 from tokenstream.testing import faults
 

@@ -8,8 +8,7 @@ scripted answers.
 import sys
 from typing import Any
 
-from tokenstream import Message, connect, testing
-from tokenstream.errors import StreamError
+from tokenstream import Message, StreamError, connect, testing
 from tokenstream.terminal import MarkdownPrinter
 from tokenstream.testing import faults
 

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from tokenstream import Stream
-from tokenstream.errors import StreamError
+from tokenstream import Stream, StreamError
 
 CALL = (
     b'data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"call_1",'

@@ -5,31 +5,79 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import os
+import subprocess
 import sys
 from functools import cache
+from importlib import metadata
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from tests.project import MODULES, PACKAGE
+import tokenstream
+from tests.project import MODULES, PACKAGE, ROOT
 
 PUBLIC: dict[str, list[str]] = {
     "tokenstream": [
+        "AnswerRejected",
         "AsyncStream",
         "Checkpoint",
+        "CitationAdded",
+        "ConcurrentRead",
+        "ConnectError",
         "Deadlines",
         "Decoder",
+        "Event",
+        "Finish",
+        "GuardFailed",
+        "InvalidJSON",
+        "LimitExceeded",
         "Limits",
+        "MediaDelta",
         "Message",
+        "MessageStart",
+        "MisuseError",
+        "NotAStream",
+        "NotExpressible",
+        "OutputIncomplete",
+        "OutputInvalid",
+        "PartDelta",
+        "PartDone",
+        "PartStart",
         "Partial",
+        "Ping",
+        "PositionLost",
+        "ProtocolError",
+        "ProviderError",
+        "ReasoningDelta",
+        "RefusalDelta",
+        "Restarted",
+        "Resumed",
         "Retry",
         "Router",
+        "StatusError",
+        "StepDone",
+        "StepStart",
         "Steps",
+        "Stopped",
         "Stream",
+        "StreamClosed",
+        "StreamConsumed",
+        "StreamError",
+        "StreamInterrupted",
+        "StreamStalled",
+        "StreamTruncated",
+        "TextDelta",
+        "TokenStreamError",
         "ToolCall",
+        "ToolCallDelta",
+        "ToolCallDone",
+        "ToolCallStart",
         "Tools",
+        "Unknown",
         "Usage",
+        "UsageUpdate",
         "aconnect",
         "aresilient",
         "connect",
@@ -332,9 +380,59 @@ def test_a_module_offers_exactly_its_listed_names(module: str) -> None:
     assert PUBLIC[module] == sorted(importlib.import_module(module).__all__)
 
 
-def test_the_top_level_answers_dir_with_its_public_names() -> None:
-    """Names that load late are shown by completion all the same."""
-    assert set(PUBLIC["tokenstream"]) <= set(dir(importlib.import_module("tokenstream")))
+def _public_rooms() -> list[str]:
+    """Return the public modules and packages right below `tokenstream`."""
+    rooms = {module.split(".")[1] for module in PUBLIC if "." in module}
+    return sorted(rooms - {"cli", "connect", "sources"})
+
+
+_LAZY = [
+    "tokenstream",
+    "tokenstream.formats",
+    "tokenstream.partial_json",
+    "tokenstream.relay",
+    "tokenstream.stages",
+    "tokenstream.stream",
+    "tokenstream.testing",
+]
+
+
+@pytest.mark.parametrize("module", _LAZY)
+def test_dir_shows_public_names_only(module: str) -> None:
+    """Completion offers names that load late, and no helper that the package imports for itself."""
+    shown = {name for name in dir(importlib.import_module(module)) if not name.startswith("__")}
+    rooms = set(_public_rooms()) if module == "tokenstream" else set[str]()
+
+    assert {*PUBLIC[module], *rooms} == shown
+
+
+def test_every_public_room_is_an_attribute_of_the_package() -> None:
+    """`import tokenstream` is enough for `tokenstream.errors.StreamError`; rooms load when used."""
+    program = (
+        "import sys, tokenstream\n"
+        f"for room in {_public_rooms()}:\n"
+        "    assert getattr(tokenstream, room) is sys.modules[f'tokenstream.{room}'], room\n"
+        "assert callable(tokenstream.connect)"
+    )
+
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_the_errors_and_events_that_users_match_are_at_the_top() -> None:
+    """`from tokenstream import StreamError, TextDelta` needs no second import line."""
+    errors, events = set(PUBLIC["tokenstream.errors"]), set(PUBLIC["tokenstream.events"])
+
+    assert (errors - {"ErrorKind", "Outcome"}) | events <= set(PUBLIC["tokenstream"])
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    """`tokenstream.__version__` is looked up when it is asked for: the import does not pay for it."""
+    program = "import sys, tokenstream; assert 'importlib.metadata' not in sys.modules"
+    subprocess.run(
+        [sys.executable, "-S", "-c", program], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+
+    assert metadata.version("llm-tokenstream") == tokenstream.__version__
 
 
 def test_an_unknown_top_level_name_is_an_attribute_error() -> None:

@@ -16,7 +16,77 @@ from tokenstream._basics.lazy import lazily
 from tokenstream.connect import aconnect, connect
 
 if TYPE_CHECKING:
+    from tokenstream import accumulator as accumulator
+    from tokenstream import decoder as decoder
+    from tokenstream import departures as departures
+    from tokenstream import errors as errors
+    from tokenstream import events as events
+    from tokenstream import formats as formats
+    from tokenstream import framing as framing
+    from tokenstream import limits as limits
+    from tokenstream import message as message
+    from tokenstream import otel as otel
+    from tokenstream import partial_json as partial_json
+    from tokenstream import recovery as recovery
+    from tokenstream import relay as relay
+    from tokenstream import router as router
+    from tokenstream import schemas as schemas
+    from tokenstream import stages as stages
+    from tokenstream import steps as steps
+    from tokenstream import stream as stream
+    from tokenstream import terminal as terminal
+    from tokenstream import testing as testing
+    from tokenstream import turns as turns
+    from tokenstream._basics.version import __version__ as __version__
     from tokenstream.decoder import Decoder
+    from tokenstream.errors import (
+        AnswerRejected,
+        ConcurrentRead,
+        ConnectError,
+        GuardFailed,
+        InvalidJSON,
+        LimitExceeded,
+        MisuseError,
+        NotAStream,
+        NotExpressible,
+        OutputIncomplete,
+        OutputInvalid,
+        PositionLost,
+        ProtocolError,
+        ProviderError,
+        StatusError,
+        StreamClosed,
+        StreamConsumed,
+        StreamError,
+        StreamInterrupted,
+        StreamStalled,
+        StreamTruncated,
+        TokenStreamError,
+    )
+    from tokenstream.events import (
+        CitationAdded,
+        Event,
+        Finish,
+        MediaDelta,
+        MessageStart,
+        PartDelta,
+        PartDone,
+        PartStart,
+        Ping,
+        ReasoningDelta,
+        RefusalDelta,
+        Restarted,
+        Resumed,
+        StepDone,
+        StepStart,
+        Stopped,
+        TextDelta,
+        ToolCallDelta,
+        ToolCallDone,
+        ToolCallStart,
+        Unknown,
+        UsageUpdate,
+    )
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.message import Checkpoint, Message, ToolCall, Usage
     from tokenstream.partial_json import Partial
@@ -27,20 +97,64 @@ if TYPE_CHECKING:
     from tokenstream.stream import AsyncStream, Stream, merge, tap
 
 __all__ = [
+    "AnswerRejected",
     "AsyncStream",
     "Checkpoint",
+    "CitationAdded",
+    "ConcurrentRead",
+    "ConnectError",
     "Deadlines",
     "Decoder",
+    "Event",
+    "Finish",
+    "GuardFailed",
+    "InvalidJSON",
+    "LimitExceeded",
     "Limits",
+    "MediaDelta",
     "Message",
+    "MessageStart",
+    "MisuseError",
+    "NotAStream",
+    "NotExpressible",
+    "OutputIncomplete",
+    "OutputInvalid",
+    "PartDelta",
+    "PartDone",
+    "PartStart",
     "Partial",
+    "Ping",
+    "PositionLost",
+    "ProtocolError",
+    "ProviderError",
+    "ReasoningDelta",
+    "RefusalDelta",
+    "Restarted",
+    "Resumed",
     "Retry",
     "Router",
+    "StatusError",
+    "StepDone",
+    "StepStart",
     "Steps",
+    "Stopped",
     "Stream",
+    "StreamClosed",
+    "StreamConsumed",
+    "StreamError",
+    "StreamInterrupted",
+    "StreamStalled",
+    "StreamTruncated",
+    "TextDelta",
+    "TokenStreamError",
     "ToolCall",
+    "ToolCallDelta",
+    "ToolCallDone",
+    "ToolCallStart",
     "Tools",
+    "Unknown",
     "Usage",
+    "UsageUpdate",
     "aconnect",
     "aresilient",
     "connect",
@@ -52,26 +166,91 @@ __all__ = [
 
 # Loaded when first asked for: a program that imports this package at its start
 # pays for pydantic and the rest when it reads its first stream.
-_HOMES = {
-    "AsyncStream": "stream",
-    "Checkpoint": "message",
-    "Deadlines": "limits",
-    "Decoder": "decoder",
-    "Limits": "limits",
-    "Message": "message",
-    "Partial": "partial_json",
-    "Retry": "recovery",
-    "Router": "router",
-    "Steps": "steps",
-    "Stream": "stream",
-    "ToolCall": "message",
-    "Tools": "schemas",
-    "Usage": "message",
-    "aresilient": "recovery",
-    "merge": "stream",
-    "resilient": "recovery",
-    "response_format": "schemas",
-    "tap": "stream",
+_NAMES = {
+    "_basics.version": ("__version__",),
+    "decoder": ("Decoder",),
+    "errors": (
+        "AnswerRejected",
+        "ConcurrentRead",
+        "ConnectError",
+        "GuardFailed",
+        "InvalidJSON",
+        "LimitExceeded",
+        "MisuseError",
+        "NotAStream",
+        "NotExpressible",
+        "OutputIncomplete",
+        "OutputInvalid",
+        "PositionLost",
+        "ProtocolError",
+        "ProviderError",
+        "StatusError",
+        "StreamClosed",
+        "StreamConsumed",
+        "StreamError",
+        "StreamInterrupted",
+        "StreamStalled",
+        "StreamTruncated",
+        "TokenStreamError",
+    ),
+    "events": (
+        "CitationAdded",
+        "Event",
+        "Finish",
+        "MediaDelta",
+        "MessageStart",
+        "PartDelta",
+        "PartDone",
+        "PartStart",
+        "Ping",
+        "ReasoningDelta",
+        "RefusalDelta",
+        "Restarted",
+        "Resumed",
+        "StepDone",
+        "StepStart",
+        "Stopped",
+        "TextDelta",
+        "ToolCallDelta",
+        "ToolCallDone",
+        "ToolCallStart",
+        "Unknown",
+        "UsageUpdate",
+    ),
+    "limits": ("Deadlines", "Limits"),
+    "message": ("Checkpoint", "Message", "ToolCall", "Usage"),
+    "partial_json": ("Partial",),
+    "recovery": ("Retry", "aresilient", "resilient"),
+    "router": ("Router",),
+    "schemas": ("Tools", "response_format"),
+    "steps": ("Steps",),
+    "stream": ("AsyncStream", "Stream", "merge", "tap"),
 }
+_ROOMS = (
+    "accumulator",
+    "decoder",
+    "departures",
+    "errors",
+    "events",
+    "formats",
+    "framing",
+    "limits",
+    "message",
+    "otel",
+    "partial_json",
+    "recovery",
+    "relay",
+    "router",
+    "schemas",
+    "stages",
+    "steps",
+    "stream",
+    "terminal",
+    "testing",
+    "turns",
+)
 
-__getattr__, __dir__ = lazily(globals(), _HOMES)
+__getattr__, __dir__ = lazily(
+    globals(),
+    {name: home for home, names in _NAMES.items() for name in names} | {room: room for room in _ROOMS},
+)

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 def lazily(
     package: dict[str, Any], homes: Mapping[str, str]
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
-    """Return a `__getattr__` and a `__dir__` that load a package's names at their first use.
+    """Return a package's `__getattr__`, which loads names at their first use, and its `__dir__`.
+
+    `dir()` shows the public names and the module's own, such as `__doc__`; helpers that the
+    package imports, and its private modules, are left out.
 
     Args:
         package: The package's globals.
@@ -30,6 +33,7 @@ def lazily(
         return value
 
     def names() -> list[str]:
-        return sorted({*package, *homes})
+        own = (key for key in package if key.startswith("__") and key.endswith("__"))
+        return sorted({*package["__all__"], *homes, *own})
 
     return load, names
