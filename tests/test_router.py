@@ -236,21 +236,33 @@ def test_at_least_one_tool_may_run_at_once(concurrency: Any) -> None:
 def test_fields_and_items_ask_the_stream_for_its_own_views() -> None:
     """With the same options, so that they mean the same."""
     router = Router()
-    router.field("summary", tool="report", lenient=True, document="first")(str)
-    router.item("steps", int, fail_fast=True)(int)
+    router.field("summary", tool="report", fail_fast=True, lenient=True, document="first")(str)
+    router.item(int, "steps", fail_fast=True)(int)
     choice = _Choice(_Cursor([], [], []), _Cursor([], [], []))
     _begin(router, choice)
 
     assert [
-        ("field", "summary", {"tool": "report", "lenient": True, "document": "first"}),
+        (
+            "field",
+            "summary",
+            {"tool": "report", "fail_fast": True, "lenient": True, "document": "first"},
+        ),
         ("items", int, "steps", {"tool": None, "fail_fast": True, "lenient": False, "document": None}),
     ] == choice.asked
+
+
+def test_an_item_whose_path_comes_first_is_told_the_order() -> None:
+    """The order is that of `stream.items`: the type, then where it is."""
+    router: Any = Router()
+
+    with pytest.raises(MisuseError, match=r"the type first: write router\.item\(int, 'steps'\)"):
+        router.item("steps", int)
 
 
 def test_what_a_view_has_missed_comes_first_and_its_end_last() -> None:
     """As in a loop over the view; an item may be null."""
     router = Router()
-    router.item("steps", int)(lambda item: item)
+    router.item(int, "steps")(lambda item: item)
     run = _run(router, _Cursor([1, NULL], [[2, 3], []], [4]))
 
     assert [1, None] == [work.do() for work in run.begin()]
@@ -274,7 +286,7 @@ def test_an_invalid_item_does_not_keep_the_others_from_their_handler() -> None:
     wrong, another = OutputInvalid("one", text=""), OutputInvalid("two", text="")
     router = Router()
     router.field("summary", tool="other")(str)
-    router.item("steps", int)(lambda item: item)
+    router.item(int, "steps")(lambda item: item)
     run = _run(router, _Cursor([], [], []), _Cursor([], [[1, wrong, 2], [another, 3]], []))
 
     assert [[1, 2], [3]] == _done(run, TextDelta("a"), TextDelta("b"))
@@ -318,7 +330,7 @@ def test_what_was_wrong_before_the_end_stays_wrong_where_the_stream_was_stopped(
     """Only what is missing may be the stop's doing."""
     wrong = OutputInvalid("one", text="")
     router = Router()
-    router.item("steps", int)(lambda item: item)
+    router.item(int, "steps")(lambda item: item)
     run = _run(router, _Lasting([wrong], [], [_CUT]))
     run.begin()
     run.end(_text("[", "stopped"))
@@ -346,7 +358,7 @@ def test_arguments_of_a_tool_that_was_not_called_are_not_missing(name: str, rais
 @pytest.mark.parametrize("at", ["a..b", ("a", 1.5)])
 def test_a_path_that_is_none_is_refused_where_it_is_registered(at: Any) -> None:
     """Not when the first stream is run."""
-    for register in (Router().field, functools.partial(Router().item, type=int)):
+    for register in (Router().field, functools.partial(Router().item, int)):
         with pytest.raises(MisuseError):
             register(at)
 

@@ -169,6 +169,7 @@ class Router:
         at: At,
         *,
         tool: str | None = None,
+        fail_fast: bool = False,
         lenient: Lenient = False,
         document: Literal["first", "last"] | None = None,
     ) -> Callable[[Callable[[str], ResultT]], Callable[[str], ResultT]]:
@@ -177,6 +178,7 @@ class Router:
         Args:
             at: The string's path, as in `stream.field`.
             tool: The tool whose arguments are read; None for the text.
+            fail_fast: True to end the stream at invalid JSON or a value that is not a string.
             lenient: True to accept almost-JSON; "closed" accepts it only if it was not cut off.
             document: Selects one of several documents, as in `stream.field`.
 
@@ -187,13 +189,15 @@ class Router:
             "field",
             at,
             tool,
-            lambda choice: choice.field(at, tool=tool, lenient=lenient, document=document),
+            lambda choice: choice.field(
+                at, tool=tool, fail_fast=fail_fast, lenient=lenient, document=document
+            ),
         )
 
     def item(
         self,
-        at: At,
         type: type[T] | TypeAdapter[T],  # noqa: A002 - what it is called everywhere
+        at: At = "",
         *,
         tool: str | None = None,
         fail_fast: bool = False,
@@ -203,16 +207,20 @@ class Router:
         """Register a handler for the elements of an array in the JSON that the model writes.
 
         Args:
-            at: The array's path, as in `stream.items`.
             type: The elements' type, or a pydantic `TypeAdapter`.
+            at: The array's path, as in `stream.items`; "" is the whole answer.
             tool: The tool whose arguments are read; None for the text.
             fail_fast: True to end the stream at the first invalid element.
             lenient: True to accept almost-JSON; "closed" accepts it only if it was not cut off.
             document: Selects one of several documents, as in `stream.items`.
 
         Raises:
-            MisuseError: `at` is not a path.
+            MisuseError: `at` is not a path, or the path and the type are in the wrong order.
         """
+        given: Any = type
+        if isinstance(given, str | tuple):
+            name = getattr(at, "__name__", "Type")
+            raise MisuseError(f"router.item() takes the type first: write router.item({name}, {given!r})")
         return self._make_view_decorator(
             "item of",
             at,

@@ -109,6 +109,29 @@ def test_nothing_comes_after_an_error_of_the_only_string() -> None:
         field.check()
 
 
+@pytest.mark.parametrize("at", ["*.t", "1.t"])
+def test_fail_fast_stops_at_the_first_value_that_is_no_string(at: str) -> None:
+    """What came before it is given; with a wildcard, too, nothing is read behind it."""
+    for pieces in fragmentations('[{"t": "a"}, {"t": 1}, {"t": "b"}]'):
+        field = Field(at, fail_fast=True)
+        given_out = [piece for each in pieces for piece in field.feed(each)]
+
+        assert ("a" if at == "*.t" else "") == "".join(map(str, given_out))
+        assert isinstance(field.error, OutputInvalid)
+        assert "the output is invalid" == field.stop
+
+
+def test_fail_fast_stops_at_broken_json_behind_the_field() -> None:
+    """Without it, that is an error at the end."""
+    for pieces in fragmentations('{"a": "x", b}'):
+        field = Field("a", fail_fast=True)
+        given_out = [piece for each in pieces for piece in field.feed(each)]
+
+        assert ["x"] == given_out
+        assert isinstance(field.error, InvalidJSON)
+        assert "the output is invalid" == field.stop
+
+
 @pytest.mark.parametrize("cut", ["", " ", '{"a"', '{"a": "x', '{"a": "x"', '"a'])
 def test_a_document_that_is_cut_is_incomplete(cut: str) -> None:
     """The pieces of the string that came are given."""

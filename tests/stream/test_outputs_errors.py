@@ -108,6 +108,16 @@ def test_failing_fast_closes_the_source_without_a_block(colour: str) -> None:
     assert 1 == anyio.run(main, backend=colour)
 
 
+@pytest.mark.parametrize("colour", COLOURS)
+def test_a_field_that_fails_fast_stops_the_stream(colour: str) -> None:
+    """As drafts and items do."""
+    text = '{"title": "Pancakes", "serves": 2, "steps": []}'
+    seen = read(colour, chat(text), lambda stream: stream.field("serves", fail_fast=True))
+
+    assert isinstance(seen.error, OutputInvalid)
+    assert ("stopped", True) == (seen.ending, seen.closed)
+
+
 def test_a_stream_that_was_stopped_so_raises_it_again() -> None:
     """Views that do not fail fast see a stream that was stopped."""
     with Stream(chat(WRONG)) as stream:

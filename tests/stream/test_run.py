@@ -67,7 +67,7 @@ def test_fields_and_items_get_what_the_model_writes() -> None:
     router = Router()
     told: list[Any] = []
     router.field("title")(told.append)
-    router.item("steps", int)(told.append)
+    router.item(int, "steps")(told.append)
     with pytest.raises(OutputInvalid) as caught:
         Stream(_WHOLE).run(router)
 
@@ -80,7 +80,7 @@ def test_an_item_may_be_null() -> None:
     """It is an element like any other."""
     router = Router()
     told: list[Any] = []
-    router.item("", TypeAdapter(int | None))(told.append)
+    router.item(TypeAdapter(int | None), "")(told.append)
     Stream([chunk({"content": "[1, null]"}), chunk({}, "stop"), DONE]).run(router)
 
     assert [1, None] == told
@@ -90,7 +90,7 @@ def test_an_invalid_item_may_end_the_stream_at_once() -> None:
     """With `fail_fast`; what the server would have sent is not paid for."""
     router = Router()
     told: list[Any] = []
-    router.item("steps", int, fail_fast=True)(told.append)
+    router.item(int, "steps", fail_fast=True)(told.append)
     source = Source([*_JSON, *[chunk({"content": " "})] * 50, chunk({}, "stop"), DONE])
     with pytest.raises(OutputInvalid):
         Stream(source).run(router)

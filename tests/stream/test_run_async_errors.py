@@ -233,7 +233,7 @@ async def _set_when_closed(event: anyio.Event, source: AsyncSource) -> None:
 async def test_what_is_wrong_with_the_output_waits_for_the_tools() -> None:
     """And has what they gave back."""
     router = with_tools()
-    router.item("", int)(str)
+    router.item(int, "")(str)
     body = [chunk({"content": '["x"]'}), *ANSWER[5:]]
     with pytest.raises(OutputInvalid) as caught:
         await run_router(AsyncStream(AsyncSource(body)), router)
@@ -323,11 +323,11 @@ async def test_an_error_of_a_validator_comes_out_as_it_is() -> None:
     """It is neither the model's nor a handler's; the tools are ended."""
     router = Router()
     tools = Tools(router)
-    router.item("", TypeAdapter(Annotated[int, AfterValidator(_broken)]))(str)
+    router.item(TypeAdapter(Annotated[int, AfterValidator(_broken)]), "")(str)
     body = [*CALLS[:2], chunk({"content": "[1, 2]"}), *END]
     with Stream(body) as plain, pytest.raises(LookupError):
         plain_router = Router()
-        plain_router.item("", TypeAdapter(Annotated[int, AfterValidator(_broken)]))(str)
+        plain_router.item(TypeAdapter(Annotated[int, AfterValidator(_broken)]), "")(str)
         plain.run(plain_router)
     async with AsyncStream(AsyncSource(body)) as stream:
         with pytest.raises(LookupError):

@@ -151,7 +151,7 @@ def elements(stream: Stream) -> None:
     assert_type(next(stream.items(either)), Recipe | Step)
     for piece in stream.field("title"):
         assert_type(piece, str)
-    for piece in stream.choice(1).field(("steps", 0, "text"), tool="recipe", lenient=True):
+    for piece in stream.choice(1).field(("steps", 0, "text"), tool="recipe", fail_fast=True, lenient=True):
         assert_type(piece, str)
 
 

@@ -61,12 +61,12 @@ def grow(piece: str) -> None:
     """Pieces of a string."""
 
 
-@router.item("steps", Step)
+@router.item(Step, "steps")
 def add(step: Step) -> None:
     """Elements of an array."""
 
 
-@router.item("steps", TypeAdapter(int | str), fail_fast=True)
+@router.item(TypeAdapter(int | str), "steps", fail_fast=True)
 def add_either(step: int | str) -> None:
     """A union goes through an adapter."""
 

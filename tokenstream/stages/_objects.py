@@ -13,7 +13,7 @@ from tokenstream.partial_json._typed.draft import Draft
 from tokenstream.partial_json._typed.excerpt import Excerpt, WrittenExcerpt
 from tokenstream.partial_json._typed.first_fault import first_fault
 from tokenstream.partial_json._typed.schema import Schema
-from tokenstream.stages._search import DocumentStage, Search, escape_stop_iteration, no_document
+from tokenstream.stages._search import STOP, DocumentStage, Search, escape_stop_iteration, no_document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json.events import ValueDone, ValueStart
 
 T = TypeVar("T")
-
-_STOP = "the output is invalid"
 
 
 def _words() -> Cutter:
@@ -124,7 +122,7 @@ class Partials(DocumentStage, Generic[T]):
         out = [draft.partial()] if changed else []
         if self._fail_fast and (draft.error is not None or any(each.errors for each in out)):
             self.error = self._verdict(over=False)
-            self.stop = _STOP
+            self.stop = STOP
         return out
 
     def end(self, *, now: float = 0.0) -> list[Partial[T]]:
@@ -184,6 +182,8 @@ class Field(Search[str | OutputInvalid]):
     Args:
         at: The string's path: `"summary"`, `"recipe.title"`, `"steps.*.text"`,
             or a tuple of keys; "" for a document that is itself a string.
+        fail_fast: True to end at the first value that is not a string, or at invalid JSON:
+            `error` and `stop` are set.
         lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
         document: Which is read where the text holds several documents, with *lenient*:
             "first" reads nothing behind it, "last" shows nothing before the end.
@@ -201,9 +201,14 @@ class Field(Search[str | OutputInvalid]):
     _wanted_name: ClassVar = "a string"
 
     def __init__(
-        self, at: At, *, lenient: Lenient = False, document: Literal["first", "last"] | None = None
+        self,
+        at: At,
+        *,
+        fail_fast: bool = False,
+        lenient: Lenient = False,
+        document: Literal["first", "last"] | None = None,
     ) -> None:
-        super().__init__(at, lenient=lenient, document=document)
+        super().__init__(at, fail_fast=fail_fast, lenient=lenient, document=document)
         self._inside = False
         """True while the string that was begun last is one that the path leads to."""
 
@@ -215,7 +220,7 @@ class Field(Search[str | OutputInvalid]):
             out.append(piece)
 
     def _refuse(self, error: OutputInvalid, out: list[str | OutputInvalid]) -> None:
-        if self._matcher.pattern.wild:
+        if self._matcher.pattern.wild and not self._fail_fast:
             out.append(error)
         else:
             super()._refuse(error, out)
@@ -246,7 +251,7 @@ class Items(Search[T | OutputInvalid]):
         ([1], [22])
     """
 
-    __slots__ = ("_element", "_excerpt", "_fail_fast", "_schema")
+    __slots__ = ("_element", "_excerpt", "_schema")
 
     _wanted: ClassVar = ("array", "object")
     _wanted_name: ClassVar = "an array or an object"
@@ -260,9 +265,8 @@ class Items(Search[T | OutputInvalid]):
         lenient: Lenient = False,
         document: Literal["first", "last"] | None = None,
     ) -> None:
-        super().__init__(at, lenient=lenient, document=document)
+        super().__init__(at, fail_fast=fail_fast, lenient=lenient, document=document)
         self._schema = Schema[T].of(type)
-        self._fail_fast = fail_fast
         # The text of an almost-JSON element is written anew: pydantic reads strict JSON only.
         self._excerpt = WrittenExcerpt() if lenient else Excerpt()
         self._element = 0
@@ -278,9 +282,6 @@ class Items(Search[T | OutputInvalid]):
         self._excerpt.feed(text)
         out = super().feed(text)
         self._excerpt.settle()
-        fault = self._parser.error
-        if self._fail_fast and self.error is None and fault is not None:
-            self._fail(fault)
         return out
 
     def _begin(self, event: ValueStart, stands: int, out: list[T | OutputInvalid]) -> None:
@@ -315,10 +316,6 @@ class Items(Search[T | OutputInvalid]):
             self._fail(error)
         else:
             out.append(error)
-
-    def _fail(self, error: OutputInvalid | LimitExceeded) -> None:
-        self.error = error
-        self.stop = _STOP
 
 
 def validate_output(

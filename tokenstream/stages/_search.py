@@ -29,6 +29,8 @@ _KINDS = {
     "literal": "true or false",
 }
 _NULL = "null"
+STOP = "the output is invalid"
+"""The reason for which `fail_fast` stops a stream."""
 
 
 def escape_stop_iteration(error: Exception) -> Exception:
@@ -72,12 +74,14 @@ class Search(DocumentStage, Generic[OutT]):
 
     Args:
         at: The path.
+        fail_fast: True to set `stop` at the first value that is invalid, or at invalid JSON.
         lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
         document: Which of several documents is read, with *lenient*.
     """
 
     __slots__ = (
         "_begun",
+        "_fail_fast",
         "_kind",
         "_length",
         "_lenient",
@@ -90,8 +94,16 @@ class Search(DocumentStage, Generic[OutT]):
     """The kinds of values that the path may lead to; any other but null is an error."""
     _wanted_name: ClassVar[str]
 
-    def __init__(self, at: At, *, lenient: Lenient, document: Literal["first", "last"] | None = None) -> None:
+    def __init__(
+        self,
+        at: At,
+        *,
+        fail_fast: bool = False,
+        lenient: Lenient,
+        document: Literal["first", "last"] | None = None,
+    ) -> None:
         super().__init__()
+        self._fail_fast = fail_fast
         self._matcher = PathMatcher(Pattern(at))
         # No partial value is ever shown here.
         self._parser = OutputParser(document, allow=0, lenient=lenient, max_depth=MOST_DEPTH)
@@ -128,6 +140,8 @@ class Search(DocumentStage, Generic[OutT]):
             events = self._parser.feed(text)
             if events:
                 self._read(events, out)
+            if self._fail_fast:
+                self._fail_at_fault()
         return out
 
     def end(self, *, now: float = 0.0) -> list[OutT]:
@@ -156,7 +170,18 @@ class Search(DocumentStage, Generic[OutT]):
 
     def _refuse(self, error: OutputInvalid, out: list[OutT]) -> None:
         """Handle an error of a value at the path."""
+        self._fail(error)
+
+    def _fail_at_fault(self) -> None:
+        """Report invalid JSON at once instead of at the end of the text."""
+        fault = self._parser.error
+        if self.error is None and fault is not None:
+            self._fail(fault)
+
+    def _fail(self, error: OutputInvalid | LimitExceeded) -> None:
         self.error = error
+        if self._fail_fast:
+            self.stop = STOP
 
     # -- reading -----------------------------------------------------------------
 

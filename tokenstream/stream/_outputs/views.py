@@ -136,6 +136,7 @@ class OutputViews(ChoiceBase[SyncDriver]):
         at: At,
         *,
         tool: str | None = None,
+        fail_fast: bool = False,
         lenient: Lenient = False,
         document: Literal["first", "last"] | None = None,
     ) -> TextView:
@@ -149,6 +150,7 @@ class OutputViews(ChoiceBase[SyncDriver]):
             at: Path of the string, such as "summary" or "recipe.title", or a tuple of keys.
             tool: Read the arguments of this tool instead of the text: those of its first
                 call that has any.
+            fail_fast: Whether invalid JSON, or the first value that is not a string, stops the stream.
             lenient: Whether to repair almost-JSON; "closed" does so too, but refuses a cut document.
             document: Which of several documents to read, with *lenient*: "first" ignores the others,
                 "last" shows nothing before the end. None refuses documents that differ.
@@ -163,8 +165,10 @@ class OutputViews(ChoiceBase[SyncDriver]):
             >>> list(Stream(['{"title": "Pan', 'cakes"}'], format="pieces").field("title"))
             ['Pan', 'cakes']
         """
-        plan = Plan(partial(self._cursors.field, at, tool=tool, lenient=lenient, document=document))
-        return TextView(self._driver, plan, self._in_result)
+        asked = partial(
+            self._cursors.field, at, tool=tool, fail_fast=fail_fast, lenient=lenient, document=document
+        )
+        return TextView(self._driver, Plan(asked), self._in_result)
 
     def result(
         self,
@@ -301,6 +305,7 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
         at: At,
         *,
         tool: str | None = None,
+        fail_fast: bool = False,
         lenient: Lenient = False,
         document: Literal["first", "last"] | None = None,
     ) -> AsyncTextView:
@@ -314,6 +319,7 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
             at: Path of the string, such as "summary" or "recipe.title", or a tuple of keys.
             tool: Read the arguments of this tool instead of the text: those of its first
                 call that has any.
+            fail_fast: Whether invalid JSON, or the first value that is not a string, stops the stream.
             lenient: Whether to repair almost-JSON; "closed" does so too, but refuses a cut document.
             document: Which of several documents to read, with *lenient*: "first" ignores the others,
                 "last" shows nothing before the end. None refuses documents that differ.
@@ -323,8 +329,10 @@ class AsyncOutputViews(ChoiceBase[AsyncDriver]):
             OutputIncomplete: The answer ended before its JSON did.
             StreamError: The answer failed, as in every view.
         """
-        plan = Plan(partial(self._cursors.field, at, tool=tool, lenient=lenient, document=document))
-        return AsyncTextView(self._driver, plan, self._in_result)
+        asked = partial(
+            self._cursors.field, at, tool=tool, fail_fast=fail_fast, lenient=lenient, document=document
+        )
+        return AsyncTextView(self._driver, Plan(asked), self._in_result)
 
     async def result(
         self,

@@ -130,6 +130,7 @@ class Cursors:
         at: At,
         *,
         tool: str | None = None,
+        fail_fast: bool = False,
         lenient: Lenient = False,
         document: Literal["first", "last"] | None = None,
     ) -> OutputCursor[Any]:
@@ -137,9 +138,10 @@ class Cursors:
         from tokenstream.stages._objects import Field
         from tokenstream.stream._outputs.cursor import OutputCursor
 
-        return OutputCursor(
-            self._make_answer(tool), lambda: Field(at, lenient=lenient, document=document), "pieces"
-        )
+        def stage() -> Field:
+            return Field(at, fail_fast=fail_fast, lenient=lenient, document=document)
+
+        return OutputCursor(self._make_answer(tool), stage, "pieces")
 
     def result(
         self,
