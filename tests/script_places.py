@@ -5,7 +5,7 @@ It is what the encoders say of themselves; of errors, what a reader takes them f
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from tests.made_section import Section
 from tests.project import ROOT
@@ -24,7 +24,7 @@ KINDS: tuple[ErrorKind, ...] = get_args(ErrorKind)
 _ABSENT = "–"
 
 
-def read_kind(format: str, kind: ErrorKind, message: str | None = None) -> ErrorKind | None:
+def read_kind(format: Any, kind: ErrorKind, message: str | None = None) -> ErrorKind | None:
     """Return what a reader takes a script's error for; None where the format has no way to tell it."""
     try:
         chunks = testing.script().text("Hi").error(message, kind=kind).chunks(format)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -91,7 +91,7 @@ def test_a_format_object_may_be_given() -> None:
         assert read([sse("The"), sse("cat"), DONE], format=joined)[1].message.text == "The cat"
     assert Decoder("mistral").format == "openai-chat"
     with pytest.raises(MisuseError, match="anthropic"):
-        Decoder("claude")
+        Decoder(cast("Any", "claude"))
 
 
 def test_decoded_text_is_read_as_pieces() -> None:

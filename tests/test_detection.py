@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -123,7 +123,7 @@ def test_the_first_payload_tells_the_format(format: str) -> None:
 
 
 @pytest.mark.parametrize("format", _BODIES)
-def test_a_name_fixes_the_format(format: str) -> None:
+def test_a_name_fixes_the_format(format: Any) -> None:
     """With `format=`, nothing is guessed, and the name is known before the first byte."""
     with Stream([], format=format) as stream:
         assert format == stream.format
@@ -138,7 +138,7 @@ def test_mistral_is_a_name_for_openai_chat() -> None:
 def test_a_name_that_does_not_exist_is_misuse_and_lists_those_that_do() -> None:
     """Who names an unknown format reads which ones there are."""
     with pytest.raises(MisuseError, match=r"openai-chat, .*text, pieces") as caught:
-        Stream([], format="openai")
+        Stream([], format=cast("Any", "openai"))
 
     assert "anthropic" in str(caught.value)
 

@@ -62,7 +62,7 @@ WHOLE = {
 }
 
 
-def read(chunks: Iterable[bytes], format: str | None = None) -> tuple[Message, list[str], dict[str, Any]]:
+def read(chunks: Iterable[bytes], format: Any = None) -> tuple[Message, list[str], dict[str, Any]]:
     """Return the message, the pieces of its text, and what was bent."""
     decoder = Decoder(format)
     events = [event for chunk in chunks for event in decoder.feed(chunk)] + decoder.end()
@@ -157,7 +157,7 @@ def test_an_element_is_read_as_soon_as_it_has_its_end(end: str) -> None:
         (json.dumps(LINES[0]).encode() + b"\n{malformed", "ollama"),
     ],
 )
-def test_a_body_that_is_no_json_is_no_cut_one(body: bytes, right: str, format: str | None) -> None:
+def test_a_body_that_is_no_json_is_no_cut_one(body: bytes, right: Any, format: Any) -> None:
     """As in an event of an event stream: asking again won't help, and the place is told."""
     decoder = Decoder(format and right)
     for chunk in (body[:5], body[5:]):

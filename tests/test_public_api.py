@@ -141,7 +141,7 @@ PUBLIC: dict[str, list[str]] = {
         "Unknown",
         "UsageUpdate",
     ],
-    "tokenstream.formats": ["Fast", "Format", "Frame", "custom", "text"],
+    "tokenstream.formats": ["Fast", "Format", "FormatName", "Frame", "custom", "text"],
     "tokenstream.formats.base": ["Format", "Frame", "Unit"],
     "tokenstream.framing": [
         "AWSEventStreamParser",
@@ -218,6 +218,7 @@ PUBLIC: dict[str, list[str]] = {
         "JournalError",
         "JournalUnavailable",
         "MemoryJournal",
+        "ProtocolName",
         "RedisJournal",
         "Response",
         "UnknownAnswer",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import pytest
 
@@ -13,10 +13,13 @@ from tests.support import wire
 from tests.support.reading import read
 from tokenstream import Stream
 from tokenstream.errors import MisuseError, NotAStream
-from tokenstream.formats import Format
+from tokenstream.formats import Format, FormatName
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._detect import third_parties as _third_parties
 from tokenstream.limits import Limits
+from tokenstream.relay import ProtocolName
+from tokenstream.relay import _encoders as encoders
+from tokenstream.testing import script
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,11 +75,38 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     registry.load.cache_clear()
 
 
+def test_the_names_for_type_checkers_are_those_of_the_registry() -> None:
+    """Editors offer every format and every alias, and no other name."""
+    aliases = {name for name in get_args(FormatName) if registry.load(name).name != name}
+
+    assert {"mistral"} == aliases
+    assert {*registry.names(), *aliases} == set(get_args(FormatName))
+
+
+def test_the_names_of_protocols_for_type_checkers_are_those_of_the_encoders() -> None:
+    """Dialects can be written, too."""
+    assert {*encoders.names(), "mistral", "ndjson"} == set(get_args(ProtocolName))
+    for name in get_args(ProtocolName):
+        encoders.load(name)
+
+
+def test_a_format_is_given_as_a_name_a_class_or_an_object() -> None:
+    """A class means an object of it without options."""
+    body = script().text("Hi").finish().chunks("openai-chat")
+    kind = registry.load("openai-chat")
+    given: list[Any] = ["openai-chat", kind, kind()]
+
+    assert ["Hi"] * 3 == [Stream(body, format=each).final().text for each in given]
+    for wrong in (int, object(), 1):
+        with pytest.raises(MisuseError, match="is not a format"):
+            Stream([b""], format=cast("Any", wrong))
+
+
 def test_an_installed_format_is_found_by_its_name(install: Callable[..., None]) -> None:
     """Its distribution is on the path: nothing is registered in the program."""
     install(ACME, "acme_one:Acme")
 
-    with Stream([ANSWER], format="acme") as stream:
+    with Stream([ANSWER], format=cast("Any", "acme")) as stream:
         assert ("Hi!", "acme") == (stream.final().text, stream.format)
 
 
@@ -131,7 +161,7 @@ def test_a_broken_format_is_named_with_its_distribution(
     install(code, "acme_four:Acme")
 
     with pytest.raises(MisuseError, match=f"the format 'acme' of the distribution 'acme-stream'.*{says}"):
-        Stream([], format="acme")
+        Stream([], format=cast("Any", "acme"))
     assert isinstance(read([ANSWER]).error, NotAStream)
     assert "Hi" == read([wire.chat({"content": "Hi"}) + wire.DONE]).text()
 
@@ -150,7 +180,7 @@ def test_an_unknown_name_lists_installed_formats_too(install: Callable[..., None
     install(ACME, "acme_seven:Acme")
 
     with pytest.raises(MisuseError, match=r"openai-chat.*acme"):
-        Stream([], format="nothing-like-it")
+        Stream([], format=cast("Any", "nothing-like-it"))
 
 
 def test_the_first_of_two_installed_formats_of_one_name_counts(install: Callable[..., None]) -> None:

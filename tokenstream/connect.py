@@ -9,6 +9,7 @@ from tokenstream.errors import MisuseError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tokenstream.formats._names import FormatName
     from tokenstream.formats.base import Format
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.recovery import Retry
@@ -22,7 +23,7 @@ def connect(
     *misplaced: Never,
     method: str = "POST",
     client: Any = None,  # noqa: ANN401 - httpx's or httpx2's
-    format: str | Format | None = None,
+    format: FormatName | type[Format] | Format | None = None,
     retry: Retry | None = None,
     limits: Limits | None = None,
     deadlines: Deadlines | None = None,
@@ -41,7 +42,7 @@ def connect(
         client: An httpx or httpx2 client to send it with; it keeps its settings
             and stays open. Without one a new client is used, whose read
             timeout is the longer of `first_event` and `idle_bytes`.
-        format: The format's name or a format object; None to detect it.
+        format: The format's name, or a format object or class; None to detect it.
         retry: Rules for asking again after a failure; None for a single request. A GET with event
             ids, OpenAI's Responses in the background and Gemini's Interactions are resumed.
         limits: Bounds on untrusted input.
@@ -95,7 +96,7 @@ def aconnect(
     *misplaced: Never,
     method: str = "POST",
     client: Any = None,  # noqa: ANN401 - httpx's or httpx2's
-    format: str | Format | None = None,
+    format: FormatName | type[Format] | Format | None = None,
     retry: Retry | None = None,
     limits: Limits | None = None,
     deadlines: Deadlines | None = None,
@@ -114,7 +115,7 @@ def aconnect(
         client: An asynchronous httpx or httpx2 client to send it with; it keeps
             its settings and stays open. Without one a new client is used,
             whose read timeout is the longer of `first_event` and `idle_bytes`.
-        format: The format's name or a format object; None to detect it.
+        format: The format's name, or a format object or class; None to detect it.
         retry: Rules for asking again after a failure; None for a single request. A GET with event
             ids, OpenAI's Responses in the background and Gemini's Interactions are resumed.
         limits: Bounds on untrusted input.

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tokenstream.departures import Departure
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
+    from tokenstream.formats._names import FormatName
     from tokenstream.formats.base import Format
     from tokenstream.limits import Limits
     from tokenstream.message import Message
@@ -49,7 +50,7 @@ class Decoder:
 
     def __init__(
         self,
-        format: str | Format | None = None,
+        format: FormatName | type[Format] | Format | None = None,
         *,
         content_type: str | None = None,
         limits: Limits | None = None,

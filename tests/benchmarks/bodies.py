@@ -86,7 +86,7 @@ class Body:
         events: How many events of the wire there are.
     """
 
-    format: str
+    format: Any
     chunks: list[bytes]
     payloads: list[bytes]
     text: str

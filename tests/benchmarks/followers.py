@@ -66,7 +66,7 @@ async def _read(app: Any, sent: _Sent) -> None:
     await app(dict(_SCOPE), receive, send)
 
 
-async def _ours(protocol: str, readers: int, events: int) -> float:
+async def _ours(protocol: Any, readers: int, events: int) -> float:
     """Follow an answer of a journal; each event is sent before the next one comes."""
     sent = _Sent()
     tokens: asyncio.Queue[str | None] = asyncio.Queue()

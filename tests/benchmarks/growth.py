@@ -39,7 +39,7 @@ def lazily(format: str, count: int, *, ascii_only: bool = False) -> Iterator[byt
     return chain(head, islice(cycle(middle), count), tail)
 
 
-def _decoder(format: str, opened: ExitStack) -> Step:
+def _decoder(format: Any, opened: ExitStack) -> Step:
     head, middle, _ = middle_of(BODIES[format](_DISTINCT))
     decoder = Decoder(format, limits=ENDLESS)
     opened.callback(decoder.check)
@@ -56,7 +56,7 @@ def _decoder(format: str, opened: ExitStack) -> Step:
 
 
 def _pulling(items_of: Callable[[Stream], Iterator[Any]]) -> Make:
-    def make(format: str, opened: ExitStack) -> Step:
+    def make(format: Any, opened: ExitStack) -> Step:
         head, middle, _ = middle_of(BODIES[format](_DISTINCT))
         items = items_of(
             opened.enter_context(Stream(chain(head, cycle(middle)), format=format, limits=ENDLESS))

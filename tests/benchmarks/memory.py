@@ -65,7 +65,7 @@ def _measured() -> int:
     return tracemalloc.get_traced_memory()[0]
 
 
-def _open(chunks: list[bytes], count: int, read: int, format: str | None) -> float:
+def _open(chunks: list[bytes], count: int, read: int, format: Any) -> float:
     tracemalloc.start()
     before = _measured()
     streams = []
@@ -81,7 +81,7 @@ def _open(chunks: list[bytes], count: int, read: int, format: str | None) -> flo
     return held / count
 
 
-async def _open_async(chunks: list[bytes], count: int, read: int, format: str | None) -> float:
+async def _open_async(chunks: list[bytes], count: int, read: int, format: Any) -> float:
     tracemalloc.start()
     before = _measured()
     streams = []

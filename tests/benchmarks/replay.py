@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from tests.benchmarks.tables import Table, judge
 from tests.benchmarks.turns import fastest
@@ -49,7 +49,7 @@ def _in_events(recordings: list[Recording]) -> list[Recording]:
 def _compared(title: str, recordings: list[Recording], plan: Plan) -> Table:
     ways: dict[str, Callable[[Recording], object]] = {
         "decoding the bytes": _decode,
-        "Stream(chunks).final()": lambda each: Stream(each.chunks(), format=each.format).final(),
+        "Stream(chunks).final()": lambda each: Stream(each.chunks(), format=cast("Any", each.format)).final(),
         "recording.stream().final()": lambda each: each.stream().final(),
         'the same, pace="recorded"': lambda each: each.stream(pace="recorded").final(),
     }
@@ -64,7 +64,7 @@ def _compared(title: str, recordings: list[Recording], plan: Plan) -> Table:
 
 
 def _decode(recording: Recording) -> object:
-    decoder = Decoder(recording.format, content_type=recording.content_type)
+    decoder = Decoder(cast("Any", recording.format), content_type=recording.content_type)
     for chunk in recording.chunks():
         decoder.feed(chunk)
     decoder.end()

@@ -58,7 +58,7 @@ class Answer:
     """
 
     name: str
-    format: str
+    format: Any
     head: list[bytes]
     deltas: Sequence[Any]
     payloads: list[bytes]
@@ -135,7 +135,7 @@ class Shape:
         written: Writes a payload as JSON.
     """
 
-    format: str
+    format: Any
     frame: Frame
     delta: Callable[[int, str, random.Random], Event]
     head: tuple[Event, ...] = ()

@@ -42,7 +42,7 @@ from tokenstream.recovery import Attempt
 @pytest.mark.parametrize("format", ["openai-chat", "anthropic", "gemini", "openai-responses", "ollama"])
 @pytest.mark.parametrize(("retry", "reply"), [(GO_ON, obeys), (PREFIX, goes_on)])
 def test_whoever_reads_sees_one_answer(
-    world: str, format: str, retry: Retry, reply: Callable[[str], str]
+    world: str, format: Any, retry: Retry, reply: Callable[[str], str]
 ) -> None:
     """One head, one part, one end, and what is repeated at the seam is dropped."""
     played = play(world, [cut(format), says(reply, format)], retry, format=format)

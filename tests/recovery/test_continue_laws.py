@@ -162,7 +162,7 @@ def whole_text(body: bytes, format: str) -> str:
     return text
 
 
-def read_text(source: Any, format: str) -> tuple[str, StreamError | None]:
+def read_text(source: Any, format: Any) -> tuple[str, StreamError | None]:
     """Return what the text view gives of a body, and what it raises."""
     return given_by(Stream(source, format=format), "text")
 
@@ -301,7 +301,7 @@ def json_server(format: str, cut: int, asked: list[Attempt]) -> Callable[[Attemp
     return opened
 
 
-def check_typed(format: str, view: str, step: int, retry: Retry) -> Iterator[Attempt]:
+def check_typed(format: Any, view: str, step: int, retry: Retry) -> Iterator[Attempt]:
     """Break the answer off every so many characters, and give the last attempt at it."""
     read = TYPED[view]
     expected = read(testing.script().text(JSON).finish("stop").stream(format))

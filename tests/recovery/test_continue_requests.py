@@ -100,7 +100,7 @@ class Asked:
         return httpx.Response(recording.status, headers=dict(recording.headers), content=body)
 
 
-def ask(server: Asked, format: str, retry: Retry = GO_ON, /, *, url: str = "", **more: Any) -> Any:
+def ask(server: Asked, format: Any, retry: Retry = GO_ON, /, *, url: str = "", **more: Any) -> Any:
     return connect(
         url or PLACES[format],
         json={**PAYLOADS[format], **more},

@@ -29,7 +29,7 @@ _SAID = (
 _AGAIN = Retry(mode="resume", wait=0, attempts=50)
 
 
-def _frames(protocol: str) -> list[bytes]:
+def _frames(protocol: Any) -> list[bytes]:
     return list(relay.encode(_SAID.stream("anthropic"), protocol, ids=True))
 
 

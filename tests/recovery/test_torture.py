@@ -49,7 +49,7 @@ class Answer:
     """A whole answer."""
 
     name: str
-    format: str
+    format: Any
     body: bytes
 
 

@@ -50,7 +50,7 @@ def read(chunks: Iterable[bytes], format: str, *remarks: str) -> tuple[Message, 
     return decoder.message, decoder.error
 
 
-def decoded(chunks: Iterable[bytes], format: str) -> Decoder:
+def decoded(chunks: Iterable[bytes], format: Any) -> Decoder:
     """Return a decoder that has read an answer to its end."""
     decoder = Decoder(format)
     for chunk in chunks:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from starlette.applications import Starlette
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("protocol", ["tokenstream", "ndjson", "openai-chat", "ui-message", "text"])
-def test_curl_shows_each_token_before_the_next_one_comes(protocol: str) -> None:
+def test_curl_shows_each_token_before_the_next_one_comes(protocol: Any) -> None:
     """Although a middleware compresses what it may, and curl would take that."""
     hand = Hand()
 

@@ -44,7 +44,7 @@ async def _followed(journal: Journal, id: str, said: Any = None, **options: Any)
     return client
 
 
-def _read(client: Client, protocol: str) -> tuple[Message, StreamError | None]:
+def _read(client: Client, protocol: Any) -> tuple[Message, StreamError | None]:
     decoder = Decoder(protocol)
     decoder.feed(client.body)
     decoder.end()

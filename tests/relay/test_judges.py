@@ -7,7 +7,7 @@ import json
 import subprocess
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -93,7 +93,7 @@ def _heard() -> dict[tuple[str, str], dict[str, Any]]:
         bodies[judge, "whole"] = b"".join(_whole().chunks(format))
         bodies[judge, "error"] = b"".join(failing.chunks(format))
     for judge in STEPS:
-        bodies[judge, "steps"] = b"".join(relay.encode(_steps(), JUDGES[judge][0]))
+        bodies[judge, "steps"] = b"".join(relay.encode(_steps(), cast("Any", JUDGES[judge][0])))
     told = subprocess.run(
         [node, "--input-type=module", "--eval", _CLIENTS.read_text("utf-8")],
         cwd=folder,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,7 +18,7 @@ from tokenstream.relay._encoders import create, load
 from tokenstream.testing import Seed, all_formats
 
 
-def _holds(format: str, data: st.DataObject) -> None:
+def _holds(format: Any, data: st.DataObject) -> None:
     script = data.draw(scripts(format))
     decoder = Decoder(format)
     for chunk in script.chunks(format):
@@ -80,7 +82,7 @@ def test_a_script_without_an_end_is_cut(format: str) -> None:
 @pytest.mark.parametrize(
     "format", [format for format in all_formats if "tool_call" in load(format).expresses]
 )
-def test_a_call_that_was_cut_is_never_handed_out(format: str) -> None:
+def test_a_call_that_was_cut_is_never_handed_out(format: Any) -> None:
     """Half of a call's arguments is kept in the message, incomplete, or not shown at all."""
     decoder = Decoder(format)
     for chunk in testing.script().tool_call("rm", '{"path": "/tm').chunks(format):
@@ -93,7 +95,7 @@ def test_a_call_that_was_cut_is_never_handed_out(format: str) -> None:
 @pytest.mark.parametrize(
     "format", [format for format in all_formats if "tool_call" in load(format).expresses]
 )
-def test_a_call_that_ended_on_no_json_is_not_handed_out_behind_a_relay(format: str) -> None:
+def test_a_call_that_ended_on_no_json_is_not_handed_out_behind_a_relay(format: Any) -> None:
     """An event says how it ended, so an encoder ends it, and whoever reads that finds the same."""
     call = bodies.call(0, "c", "rm", '{"path": "/srv",]')
     events = list(Stream([bodies.chunk(call), bodies.chunk({}, "tool_calls"), DONE]))

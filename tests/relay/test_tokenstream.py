@@ -68,7 +68,7 @@ _SHARED = [recorded for recorded in shared() if recorded.format != "custom"]
 class _Read:
     """What a reader of a body comes to."""
 
-    def __init__(self, chunks: Iterable[bytes], format: str | None = None) -> None:
+    def __init__(self, chunks: Iterable[bytes], format: Any = None) -> None:
         self.stream = Stream(iter(chunks), format=format, pings=True)
         self.events: list[Event] = []
         self.error: StreamError | None = None

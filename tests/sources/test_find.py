@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 from unittest.mock import AsyncMock, MagicMock, Mock
 
 import httpx
@@ -244,7 +244,7 @@ async def test_a_request_that_is_handed_over_with_a_mistake_is_dropped() -> None
     """Nobody else can await it any more; warnings are errors here."""
     asked: Any = _awaited(b"")
     with pytest.raises(MisuseError, match="typo"):
-        AsyncStream(asked, format="typo")
+        AsyncStream(asked, format=cast("Any", "typo"))
 
     assert asked.cr_frame is None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tokenstream import AsyncStream, Stream, testing
 from tokenstream.accumulator import Accumulator
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Message
 
-FORMAT = "openai-chat"
+FORMAT: Final = "openai-chat"
 
 
 def talk(*words: str) -> list[bytes]:

@@ -244,7 +244,7 @@ def test_an_answer_of_a_framework_begins_with_its_head() -> None:
 
 
 @pytest.mark.parametrize("format", ["ui-message", "ag-ui", "openai-responses"])
-def test_a_run_is_written_as_one_answer_with_the_parts_of_all(format: str) -> None:
+def test_a_run_is_written_as_one_answer_with_the_parts_of_all(format: Any) -> None:
     """The end of one step closes no part of another's, where parts may be written in turns."""
     dice = random.Random(1)
     with Steps() as run:

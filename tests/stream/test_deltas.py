@@ -50,7 +50,7 @@ def joined(deltas: Sequence[Any]) -> list[tuple[type, str, int]]:
     return [(kind, text, part) for (part, kind), text in sorted(found.items(), key=lambda each: each[0][0])]
 
 
-async def collected(chunks: list[bytes], format: str) -> list[Any]:
+async def collected(chunks: list[bytes], format: Any) -> list[Any]:
     async with AsyncStream(chunks, format=format) as stream:
         return [delta async for delta in stream.deltas]
 

@@ -41,7 +41,7 @@ def _colourful(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
 
 
-def printed(chunks: list[bytes], file: Any, format: str = "anthropic") -> str:
+def printed(chunks: list[bytes], file: Any, format: Any = "anthropic") -> str:
     with Stream(chunks, format=format) as stream:
         message = stream.print(file)
         assert stream.message == message

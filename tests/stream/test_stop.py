@@ -229,7 +229,7 @@ class Held(Source):
     [(ANSWER, "openai-chat"), ([*ANSWER[:3], DONE], "openai-chat"), (TOKENS, "text")],
     ids=["with a finish reason", "without", "bare text"],
 )
-def test_a_stop_after_the_terminal_event_leaves_the_answer_complete(body: list[bytes], format: str) -> None:
+def test_a_stop_after_the_terminal_event_leaves_the_answer_complete(body: list[bytes], format: Any) -> None:
     """The loop waits only for the end of the body then; the answer is at its own end."""
     source = Held(body)
     stream = Stream(source, format=format)

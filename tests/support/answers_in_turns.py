@@ -14,7 +14,6 @@ from tokenstream.formats._wire.custom_mapping import custom
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.formats.base import Format
 
 __all__ = ["ANSWERS", "Answer", "Payload", "aws_event", "is_binary", "sse", "written"]
 
@@ -72,7 +71,7 @@ class Answer:
         texts: Number of texts.
     """
 
-    format: str | Format
+    format: Any
     delta: Callable[[int, str], Payload]
     head: tuple[Payload, ...] = ()
     wire: Wire = sse

@@ -41,7 +41,7 @@ class _Plain:
         return made
 
 
-def decoded(format: str | Format, chunks: Iterable[Any], *, shortcuts: bool) -> Any:
+def decoded(format: Any, chunks: Iterable[Any], *, shortcuts: bool) -> Any:
     """Return everything that a user can see of a body.
 
     Args:

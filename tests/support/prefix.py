@@ -54,7 +54,7 @@ class Prefix:
     """
 
     body: bytes
-    format: str
+    format: Any
     choices: dict[int, Said] = field(default_factory=dict)
     done: bool = False
     """True if it holds the terminal event."""

@@ -26,7 +26,7 @@ class Recorded:
     """A body, and the expected result."""
 
     name: str
-    format: str
+    format: Any
     body: bytes
     expected: dict[str, Any]
 

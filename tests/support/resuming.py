@@ -27,7 +27,7 @@ class Answer(NamedTuple):
     """An answer, as the bytes of its SSE events."""
 
     name: str
-    format: str
+    format: Any
     chunks: list[bytes]
 
 

@@ -39,7 +39,7 @@ class Call:
 class Answer:
     """The content of a generated stream."""
 
-    format: str
+    format: Any
     reasoning: str = ""
     text: str = ""
     calls: list[Call] = field(default_factory=list)

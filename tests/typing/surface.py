@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import assert_type
+from typing import Any, assert_type, cast
 
 import tokenstream
-from tokenstream import StreamError, TextDelta
+from tokenstream import AsyncStream, Decoder, Stream, StreamError, TextDelta, connect, relay, tap
+from tokenstream.formats import Format, FormatName, custom
 
 assert_type(tokenstream.__version__, str)
 
@@ -22,3 +23,23 @@ def rooms(error: tokenstream.errors.StreamError, event: tokenstream.Event) -> No
     tokenstream.relay.headers()
     tokenstream.stages.Words()
     tokenstream.framing.SSEParser()
+
+
+def formats(body: list[bytes], kind: type[Format], url: str) -> None:
+    """A format is a name that exists, a class or an object; a misspelt name is flagged."""
+    Stream(body, format="openai-chat")
+    AsyncStream(body, format=kind)
+    Decoder("mistral")
+    connect(url, format=custom(text="a"))
+    Stream(body, format="openai-caht")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    AsyncStream(body, format="opnai")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    Decoder("anthropics")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    connect(url, format="gemni")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    tap(body, format="sse")  # type: ignore[call-overload] # pyright: ignore[reportCallIssue, reportArgumentType]
+    relay.headers("ui-mesage")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+
+
+def foreign_formats(body: list[bytes], name: str) -> None:
+    """The name of a format that another distribution installs is cast."""
+    Stream(body, format=cast("FormatName", name))
+    Stream(body, format=cast("Any", name))

@@ -82,7 +82,7 @@ class Connection:
 
     def __init__(
         self,
-        format: str | Format | None,
+        format: str | type[Format] | Format | None,
         *,
         content_type: str | None,
         limits: Limits,

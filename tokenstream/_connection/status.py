@@ -145,7 +145,7 @@ class ErrorBody(Format):
         *,
         limits: Limits | None = None,
         pings: bool = False,
-        named: str | Format | None = None,
+        named: str | type[Format] | Format | None = None,
     ) -> None:
         super().__init__(limits=limits, pings=pings)
         self._head = head

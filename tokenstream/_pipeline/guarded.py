@@ -51,7 +51,7 @@ class GuardedMachine(Machine):
 
     def __init__(
         self,
-        format: str | Format | None,
+        format: str | type[Format] | Format | None,
         *,
         content_type: str | None,
         limits: Limits | None,

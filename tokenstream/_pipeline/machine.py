@@ -81,7 +81,7 @@ class Machine(Glancing):
 
     def __init__(
         self,
-        format: str | Format | None,
+        format: str | type[Format] | Format | None,
         *,
         content_type: str | None,
         limits: Limits | None,

@@ -49,7 +49,7 @@ class RenewableMachine(GuardedMachine):
 
     def __init__(
         self,
-        format: str | Format | None,
+        format: str | type[Format] | Format | None,
         *,
         content_type: str | None,
         limits: Limits | None,

@@ -64,7 +64,7 @@ class _Requests(SourceOpener):
     enters = False
     builds = True
 
-    def __init__(self, asked: Asked, format: str | Format | None) -> None:
+    def __init__(self, asked: Asked, format: str | type[Format] | Format | None) -> None:
         super().__init__(self._ask, format)
         self._asked = asked
         # Made now, since it refuses a sync client for an async stream, and the reverse.

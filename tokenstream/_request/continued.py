@@ -78,7 +78,9 @@ _FREE_CHOICES = frozenset({"auto", "none", "mode_unspecified", "validated"})
 """Tool choices that do not force a call."""
 
 
-def check_continuable(method: str, options: dict[str, Any], format: str | Format | None) -> None:
+def check_continuable(
+    method: str, options: dict[str, Any], format: str | type[Format] | Format | None
+) -> None:
     """Check that a continuation can be made of a request.
 
     Args:

@@ -8,17 +8,19 @@ from tokenstream._basics.lazy import lazily
 
 if TYPE_CHECKING:
     from tokenstream.formats._fast.path import Fast
+    from tokenstream.formats._names import FormatName
     from tokenstream.formats._wire.bare_text import text
     from tokenstream.formats._wire.custom_mapping import custom
     from tokenstream.formats.base import Format, Frame
 
-__all__ = ["Fast", "Format", "Frame", "custom", "text"]
+__all__ = ["Fast", "Format", "FormatName", "Frame", "custom", "text"]
 
 # Loaded on first access: otherwise every module of the library that imports one of
 # these modules would load them all.
 _HOMES = {
     "Fast": "_fast.path",
     "Format": "base",
+    "FormatName": "_names",
     "Frame": "base",
     "custom": "_wire.custom_mapping",
     "text": "_wire.bare_text",

@@ -70,21 +70,22 @@ def load(name: str) -> type[Format]:
     return found
 
 
-def create(format: str | Format, *, limits: Limits, pings: bool) -> Format:
+def create(format: str | type[Format] | Format, *, limits: Limits, pings: bool) -> Format:
     """Return a new format for one connection.
 
     Args:
-        format: A name, or a format object to take the options from.
+        format: A name, a class, or a format object to take the options from.
         limits: Bounds for it.
         pings: Whether signs of life become events.
     """
     if isinstance(format, str):
         return load(format)(limits=limits, pings=pings)
-    fresh: Any = getattr(format, "fresh", None)
-    if not callable(fresh):
-        msg = f"format={format!r} is not a format; the formats are {', '.join(names())}"
-        raise MisuseError(msg)
-    return format.fresh(limits=limits, pings=pings)
+    if isinstance(format, type):
+        if hasattr(format, "recognises"):
+            return format(limits=limits, pings=pings)
+    elif callable(getattr(format, "fresh", None)):
+        return format.fresh(limits=limits, pings=pings)
+    raise MisuseError(f"format={format!r} is not a format; the formats are {', '.join(names())}")
 
 
 def load_for(address: str) -> None:

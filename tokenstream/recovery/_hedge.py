@@ -31,7 +31,7 @@ class Contender:
     def __init__(
         self,
         opens: Callable[[], Awaitable[AsyncSource]],
-        format: str | Format | None,
+        format: str | type[Format] | Format | None,
         limits: Limits | None,
     ) -> None:
         self._opens = opens

@@ -48,7 +48,7 @@ class SourceOpener(ABC):
     asked: tuple[str, object] | None = None
     """The URL and JSON of the request, if the library makes it."""
 
-    def __init__(self, opens: Opens, format: str | Format | None) -> None:
+    def __init__(self, opens: Opens, format: str | type[Format] | Format | None) -> None:
         self._opens: Callable[..., Any] = opens
         self.format = format
         self.resumes = takes_attempt(opens)

@@ -19,6 +19,7 @@ from tokenstream.stream._sync_driver import SyncDriver
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from tokenstream.formats._names import FormatName
     from tokenstream.formats.base import Format
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.recovery._retry import Opens
@@ -31,7 +32,7 @@ def resilient(
     open: Opens,  # noqa: A002 - what it does
     retry: Retry | None = None,
     *,
-    format: str | Format | None = None,
+    format: FormatName | type[Format] | Format | None = None,
     limits: Limits | None = None,
     deadlines: Deadlines | None = None,
     clock: Callable[[], float] = time.monotonic,
@@ -48,7 +49,7 @@ def resilient(
         open: Opens a source that `Stream` takes: a function of the `Attempt`, or without arguments, which
             can then only ask from zero. Turn off an SDK's own retries (`max_retries=0`).
         retry: Which errors to retry, how often, and how.
-        format: The format's name or a format object; None to detect it.
+        format: The format's name, or a format object or class; None to detect it.
         limits: Bounds on untrusted input, over all attempts.
         deadlines: Bounds on silence; `total` is over all attempts.
         clock: Returns the time in seconds.
@@ -79,7 +80,7 @@ def aresilient(
     open: Opens,  # noqa: A002 - what it does
     retry: Retry | None = None,
     *,
-    format: str | Format | None = None,
+    format: FormatName | type[Format] | Format | None = None,
     limits: Limits | None = None,
     deadlines: Deadlines | None = None,
     clock: Callable[[], float] = time.monotonic,
@@ -95,7 +96,7 @@ def aresilient(
     Args:
         open: Opens a source: a function of the `Attempt`, or without arguments.
         retry: Which errors to retry, how often, and how.
-        format: The format's name or a format object; None to detect it.
+        format: The format's name, or a format object or class; None to detect it.
         limits: Bounds on untrusted input, over all attempts.
         deadlines: Bounds on silence; `total` is over all attempts.
         clock: Returns the time in seconds.

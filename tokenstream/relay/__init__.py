@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tokenstream.relay._asgi.shutdown import shut_down
     from tokenstream.relay._asgi.websocket import websocket
     from tokenstream.relay._encode import encode, payloads
+    from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay._protocols import headers
     from tokenstream.relay.journal import (
         AnswerExpired,
@@ -32,6 +33,7 @@ __all__ = [
     "JournalError",
     "JournalUnavailable",
     "MemoryJournal",
+    "ProtocolName",
     "RedisJournal",
     "Response",
     "UnknownAnswer",
@@ -55,6 +57,7 @@ __getattr__, __dir__ = lazily(
         "JournalError": "journal",
         "JournalUnavailable": "journal",
         "MemoryJournal": "journal",
+        "ProtocolName": "_encoders",
         "RedisJournal": "journal",
         "Response": "_asgi.kind",
         "encode": "_encode",

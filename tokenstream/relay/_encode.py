@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.message import Ending
+    from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay._shape import Shape
     from tokenstream.turns import Drop
 
@@ -153,7 +154,7 @@ class EncodedRun(Encoded[PieceT], AsyncEncoded[PieceT]):
 @overload
 def encode(
     stream: RunEvents,
-    protocol: str = "tokenstream",
+    protocol: ProtocolName = "tokenstream",
     *,
     ids: bool = False,
     raw: bool = False,
@@ -163,7 +164,7 @@ def encode(
 @overload
 def encode(
     stream: AsyncIterable[Event],
-    protocol: str = "tokenstream",
+    protocol: ProtocolName = "tokenstream",
     *,
     ids: bool = False,
     raw: bool = False,
@@ -173,7 +174,7 @@ def encode(
 @overload
 def encode(
     stream: Iterable[Event],
-    protocol: str = "tokenstream",
+    protocol: ProtocolName = "tokenstream",
     *,
     ids: bool = False,
     raw: bool = False,
@@ -182,7 +183,7 @@ def encode(
 ) -> Iterator[bytes]: ...
 def encode(
     stream: AsyncIterable[Event] | Iterable[Event],
-    protocol: str = "tokenstream",
+    protocol: ProtocolName = "tokenstream",
     *,
     ids: bool = False,
     raw: bool = False,
@@ -227,7 +228,7 @@ def encode(
 @overload
 def payloads(
     stream: RunEvents,
-    protocol: str = "tokenstream",
+    protocol: ProtocolName = "tokenstream",
     *,
     ids: bool = False,
     raw: bool = False,
@@ -237,7 +238,7 @@ def payloads(
 @overload
 def payloads(
     stream: AsyncIterable[Event],
-    protocol: str = "tokenstream",
+    protocol: ProtocolName = "tokenstream",
     *,
     ids: bool = False,
     raw: bool = False,
@@ -247,7 +248,7 @@ def payloads(
 @overload
 def payloads(
     stream: Iterable[Event],
-    protocol: str = "tokenstream",
+    protocol: ProtocolName = "tokenstream",
     *,
     ids: bool = False,
     raw: bool = False,
@@ -256,7 +257,7 @@ def payloads(
 ) -> Iterator[dict[str, Any]]: ...
 def payloads(
     stream: AsyncIterable[Event] | Iterable[Event],
-    protocol: str = "tokenstream",
+    protocol: ProtocolName = "tokenstream",
     *,
     ids: bool = False,
     raw: bool = False,

@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from tokenstream.errors import MisuseError
-from tokenstream.relay._encoders import load, names
+from tokenstream.relay._encoders import ProtocolName, load, names
 from tokenstream.relay._encoders.encoder import Encoder
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def protocol(name: str) -> Protocol:
     )
 
 
-def headers(protocol: str = "tokenstream") -> dict[str, str]:
+def headers(protocol: ProtocolName = "tokenstream") -> dict[str, str]:
     """Return the headers of a response whose body is an answer in a protocol.
 
     They tell proxies neither to buffer nor to transform the body.

@@ -50,7 +50,7 @@ def is_failure(head: ResponseHead) -> bool:
     return page or head.status >= _LOWEST_OTHER_STATUS
 
 
-def prepare(deferred: Deferred, format: str | Format | None) -> None:
+def prepare(deferred: Deferred, format: str | type[Format] | Format | None) -> None:
     """Import what a request and its answer need, so that loading does not count in the answer's times.
 
     Args:

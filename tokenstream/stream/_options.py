@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Options(NamedTuple):
     """The caller's options for reading a stream."""
 
-    format: str | Format | None = None
+    format: str | type[Format] | Format | None = None
     limits: Limits | None = None
     deadlines: Deadlines | None = None
     started_at: float | None = None

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from tokenstream.events import Event
+    from tokenstream.formats._names import FormatName
     from tokenstream.formats.base import Format
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.message import Checkpoint, Message
@@ -48,7 +49,7 @@ class Stream(StreamBase[SyncDriver], Choice):
         source: A response (httpx, httpx2, requests, urllib3), an SDK's stream, an iterable of bytes,
             text or payloads, a context manager of one, or a whole body: bytes, text,
             a path, a file.
-        format: The format's name or a format object; None to detect it.
+        format: The format's name, or a format object or class; None to detect it.
         limits: Bounds on untrusted input.
         deadlines: Bounds on silence.
         started_at: Reading of `clock` when the request was sent.
@@ -75,7 +76,7 @@ class Stream(StreamBase[SyncDriver], Choice):
         self,
         source: SyncReadable,
         *,
-        format: str | Format | None = None,
+        format: FormatName | type[Format] | Format | None = None,
         limits: Limits | None = None,
         deadlines: Deadlines | None = None,
         started_at: float | None = None,

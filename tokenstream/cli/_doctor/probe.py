@@ -6,7 +6,7 @@ import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from tokenstream._connection.status import ResponseHead
     from tokenstream.cli._asking import RequestParts
+    from tokenstream.formats import FormatName
     from tokenstream.framing._sniff import Sniffed
 
 Ended: TypeAlias = Literal["end", "broken", "stopped"]
@@ -216,7 +217,7 @@ class _AnswerRecorder:
             return False, self._failure if isinstance(self._failure, StreamError) else None
         source = SyncSource(self._replay(), lambda: None, self._head, self._head.content_coding)
         error: StreamError | None = None
-        with Stream(source, format=format) as stream:
+        with Stream(source, format=cast("FormatName | None", format)) as stream:
             try:
                 for _ in stream:
                     pass

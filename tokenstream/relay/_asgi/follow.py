@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.relay._asgi.response import Response
+    from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay._shape import Shape
     from tokenstream.relay.journal import Journal
     from tokenstream.relay.journal._journal import StopResult
@@ -221,7 +222,7 @@ def follow(
     id: str,
     last_event_id: str | int | None = None,
     *,
-    protocol: str = "tokenstream",
+    protocol: ProtocolName = "tokenstream",
     owner: str | None = None,
     keep_alive: float | None = 10.0,
     headers: Mapping[str, str] | None = None,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.relay._asgi.outlet import Refusal
     from tokenstream.relay._asgi.response import Response
+    from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay._shape import Shape
     from tokenstream.relay.journal import Journal
     from tokenstream.turns import Drop
@@ -123,7 +124,7 @@ class AnswerOutlet(Outlet):
 def respond(
     stream: AsyncIterable[Event],
     *,
-    protocol: str = "tokenstream",
+    protocol: ProtocolName = "tokenstream",
     open_within: float | None = 10.0,
     keep_alive: float | None = 10.0,
     grace: float = 0.0,

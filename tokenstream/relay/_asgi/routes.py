@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.relay._asgi.delivery import Receive, Send
     from tokenstream.relay._asgi.outlet import Refusal
+    from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay.journal import Journal
     from tokenstream.turns import Drop
 
@@ -35,7 +36,7 @@ def routes(
     answer: Answering | None = None,
     *,
     owner: Owning | None = None,
-    protocol: str = "tokenstream",
+    protocol: ProtocolName = "tokenstream",
     open_within: float | None = 10.0,
     keep_alive: float | None = 10.0,
     max_body: int = 1024 * 1024,
@@ -124,7 +125,7 @@ class Routes:
         answer: Answering | None,
         *,
         owner: Owning | None,
-        protocol: str,
+        protocol: ProtocolName,
         open_within: float | None,
         keep_alive: float | None,
         max_body: int,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.relay._asgi.sockets import ServerSocket
+    from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay._shape import Shape
     from tokenstream.turns import Drop
 
@@ -228,7 +229,7 @@ async def websocket(
     ws: object,
     stream: AsyncIterable[Event],
     *,
-    protocol: str = "tokenstream",
+    protocol: ProtocolName = "tokenstream",
     keep_alive: float | None = 10.0,
     grace: float = 0.0,
     ids: bool = False,

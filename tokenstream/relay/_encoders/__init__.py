@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from tokenstream.errors import MisuseError
 from tokenstream.relay._encoders.encoder import Encoder
@@ -12,7 +12,31 @@ from tokenstream.relay._encoders.encoder import Encoder
 if TYPE_CHECKING:
     from tokenstream.turns import Drop
 
-__all__ = ["Encoder", "create", "load", "names"]
+__all__ = ["Encoder", "ProtocolName", "create", "load", "names"]
+
+ProtocolName: TypeAlias = Literal[
+    "openai-chat",
+    "openai-responses",
+    "openai-completions",
+    "openai-assistants",
+    "openai-realtime",
+    "anthropic",
+    "gemini",
+    "gemini-live",
+    "gemini-interactions",
+    "bedrock-converse",
+    "bedrock-invoke",
+    "cohere",
+    "ollama",
+    "tgi",
+    "ui-message",
+    "ag-ui",
+    "text",
+    "tokenstream",
+    "mistral",
+    "ndjson",
+]
+"""The names of the protocols in which an answer can be sent or scripted."""
 
 _ENCODERS: dict[str, str] = {
     "openai-chat": "openai.chat.OpenAIChatEncoder",
@@ -38,14 +62,14 @@ _DIALECTS = {"mistral": "openai.mistral.MistralEncoder", "ndjson": "tokenstream.
 """Encoders for dialects: their bytes are read by another format."""
 
 
-def names() -> tuple[str, ...]:
+def names() -> tuple[ProtocolName, ...]:
     """Return the names of the formats that can be written.
 
     Example:
         >>> "anthropic" in names()
         True
     """
-    return tuple(_ENCODERS)
+    return cast("tuple[ProtocolName, ...]", tuple(_ENCODERS))
 
 
 @cache

@@ -108,7 +108,7 @@ class Sorter:
         "trouble",
     )
 
-    def __init__(self, wanted: str | Format | None, *, limits: Limits, messages: bool) -> None:
+    def __init__(self, wanted: str | type[Format] | Format | None, *, limits: Limits, messages: bool) -> None:
         self._limits = limits
         self._messages = messages
         # Only cuts chunks into frames; decodes none.
@@ -175,7 +175,7 @@ class Sorter:
         """The format's name; None until it is known."""
         return None if self._session is None else self._session.name
 
-    def _settle(self, format: str | Format) -> None:
+    def _settle(self, format: str | type[Format] | Format) -> None:
         self._session = registry.create(format, limits=self._limits, pings=False)
         self.several = self._session.several or (self._messages and self._session.several_on_socket)
 

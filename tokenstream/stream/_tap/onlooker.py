@@ -33,7 +33,7 @@ class Onlooker:
     def __init__(
         self,
         *,
-        format: str | Format | None,
+        format: str | type[Format] | Format | None,
         limits: Limits | None,
         started_at: float | None,
         clock: Callable[[], float],

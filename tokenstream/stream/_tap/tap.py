@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from tokenstream.departures import Departure
     from tokenstream.errors import StreamError
+    from tokenstream.formats._names import FormatName
     from tokenstream.formats.base import Format
     from tokenstream.limits import Limits
     from tokenstream.message import Message
@@ -112,7 +113,7 @@ class _EitherTap(Tap[ItemT], AsyncTap[ItemT]):
 def tap(
     source: Iterable[ItemT],
     *,
-    format: str | Format | None = ...,
+    format: FormatName | type[Format] | Format | None = ...,
     limits: Limits | None = ...,
     started_at: float | None = ...,
     clock: Callable[[], float] = ...,
@@ -121,7 +122,7 @@ def tap(
 def tap(
     source: AsyncIterable[ItemT],
     *,
-    format: str | Format | None = ...,
+    format: FormatName | type[Format] | Format | None = ...,
     limits: Limits | None = ...,
     started_at: float | None = ...,
     clock: Callable[[], float] = ...,
@@ -130,7 +131,7 @@ def tap(
 def tap(
     source: AbstractContextManager[Iterable[ItemT], bool | None],
     *,
-    format: str | Format | None = ...,
+    format: FormatName | type[Format] | Format | None = ...,
     limits: Limits | None = ...,
     started_at: float | None = ...,
     clock: Callable[[], float] = ...,
@@ -139,7 +140,7 @@ def tap(
 def tap(
     source: AbstractAsyncContextManager[AsyncIterable[ItemT], bool | None] | Awaitable[AsyncIterable[ItemT]],
     *,
-    format: str | Format | None = ...,
+    format: FormatName | type[Format] | Format | None = ...,
     limits: Limits | None = ...,
     started_at: float | None = ...,
     clock: Callable[[], float] = ...,
@@ -148,7 +149,7 @@ def tap(
 def tap(
     source: _HttpxResponse,
     *,
-    format: str | Format | None = ...,
+    format: FormatName | type[Format] | Format | None = ...,
     limits: Limits | None = ...,
     started_at: float | None = ...,
     clock: Callable[[], float] = ...,
@@ -156,7 +157,7 @@ def tap(
 def tap(
     source: Any,
     *,
-    format: str | Format | None = None,
+    format: FormatName | type[Format] | Format | None = None,
     limits: Limits | None = None,
     started_at: float | None = None,
     clock: Callable[[], float] = time.monotonic,
@@ -175,7 +176,7 @@ def tap(
         source: A stream of an SDK, a context manager or an awaitable of one, or
             any (async) iterable of an SDK's objects, of dicts or of bytes; or a
             response of httpx or httpx2 whose body the application reads.
-        format: The format's name or a format object; None to detect it.
+        format: The format's name, or a format object or class; None to detect it.
         limits: Bounds on untrusted input.
         started_at: Reading of `clock` when the request was sent.
         clock: Returns the time in seconds.

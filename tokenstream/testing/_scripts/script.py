@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import ErrorKind
     from tokenstream.events import Event
     from tokenstream.message import Ending, FinishReason
+    from tokenstream.relay._encoders import ProtocolName
     from tokenstream.stream import AsyncStream, Stream
     from tokenstream.testing._scripts.events import Step
 
@@ -227,7 +228,7 @@ class Script:
 
     # -- as bytes --------------------------------------------------------------
 
-    def recording(self, format: str = "openai-chat") -> Recording:
+    def recording(self, format: ProtocolName | str = "openai-chat") -> Recording:
         """Return the answer as a recording of the bytes that a provider would send.
 
         Args:
@@ -257,7 +258,7 @@ class Script:
             messages=encoder.messages,
         )
 
-    def chunks(self, format: str) -> list[bytes]:
+    def chunks(self, format: ProtocolName | str) -> list[bytes]:
         """Return the bytes that a provider would send, one event to a chunk.
 
         Args:
@@ -269,7 +270,7 @@ class Script:
         """
         return self.recording(format).chunks()
 
-    def stream(self, format: str = "openai-chat", **options: Any) -> Stream:  # noqa: ANN401 - those of a recording
+    def stream(self, format: ProtocolName | str = "openai-chat", **options: Any) -> Stream:  # noqa: ANN401 - those of a recording
         """Return a `Stream` of the answer.
 
         Args:
@@ -278,7 +279,7 @@ class Script:
         """
         return self.recording(format).stream(**options)
 
-    def astream(self, format: str = "openai-chat", **options: Any) -> AsyncStream:  # noqa: ANN401 - those of a recording
+    def astream(self, format: ProtocolName | str = "openai-chat", **options: Any) -> AsyncStream:  # noqa: ANN401 - those of a recording
         """Return an `AsyncStream` of the answer.
 
         Args:
@@ -316,7 +317,7 @@ class Script:
 
     # -- within ------------------------------------------------------------------
 
-    def _is_expressible_in(self, format: str) -> bool:
+    def _is_expressible_in(self, format: ProtocolName | str) -> bool:
         try:
             self.recording(format)
         except NotExpressible:

@@ -17,6 +17,7 @@ from tokenstream.testing._scripts.script import Script
 from tokenstream.testing._serve.replies import Request, refusal
 
 if TYPE_CHECKING:
+    from tokenstream.relay._encoders import ProtocolName
     from tokenstream.testing._recordings.chunking import Chunking
     from tokenstream.testing._recordings.replay import Pace
     from tokenstream.testing.faults import Fault
@@ -51,7 +52,7 @@ class Player:
         self,
         what: Playable,
         *,
-        format: str | None = None,
+        format: ProtocolName | str | None = None,
         pace: Pace = "instant",
         chunking: Chunking = "recorded",
         fault: Fault | Iterable[Fault] | None = None,

@@ -9,6 +9,7 @@ from tokenstream.testing._serve.transport import transport
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from tokenstream.relay._encoders import ProtocolName
     from tokenstream.testing._recordings.chunking import Chunking
     from tokenstream.testing._recordings.replay import Pace
     from tokenstream.testing._serve.playable import Playable
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 def respx_side_effect(
     what: Playable,
     *,
-    format: str | None = None,
+    format: ProtocolName | str | None = None,
     pace: Pace = "instant",
     chunking: Chunking = "recorded",
     fault: Fault | Iterable[Fault] | None = None,

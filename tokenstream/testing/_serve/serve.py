@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from tokenstream.relay._encoders import ProtocolName
     from tokenstream.testing._recordings.chunking import Chunking
     from tokenstream.testing._recordings.recording import Recording
     from tokenstream.testing._recordings.replay import Pace
@@ -90,7 +91,7 @@ class Server(ReplayServer):
 def serve(
     what: Playable,
     *,
-    format: str | None = None,
+    format: ProtocolName | str | None = None,
     pace: Pace = "instant",
     chunking: Chunking = "recorded",
     fault: Fault | Iterable[Fault] | None = None,

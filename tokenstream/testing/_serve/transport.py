@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import httpx
     import httpx2
 
+    from tokenstream.relay._encoders import ProtocolName
     from tokenstream.testing._recordings.chunking import Chunking
     from tokenstream.testing._recordings.clock import Clock
     from tokenstream.testing._recordings.recording import Recording
@@ -205,7 +206,7 @@ def _error_of(error: OSError, asked: Any) -> Exception:  # noqa: ANN401 - of htt
 def transport(
     what: Playable,
     *,
-    format: str | None = None,
+    format: ProtocolName | str | None = None,
     pace: Pace = "instant",
     chunking: Chunking = "recorded",
     fault: Fault | Iterable[Fault] | None = None,
