@@ -22,6 +22,7 @@ def missing(name: str) -> list[str]:
     """
     module = name.replace("-", "_")
     wire = ROOT / "tokenstream" / "formats" / "_wire"
+    tests = ROOT / "tests" / "formats"
     answers = "".join(path.read_text("utf-8") for path in (ROOT / "tests" / "benchmarks").glob("answers*.py"))
     page = (ROOT / "docs" / "formats.md").read_text("utf-8")
     home = _HOMES.get(name, module)
@@ -31,7 +32,9 @@ def missing(name: str) -> list[str]:
         ),
         "a line in tokenstream/formats/_registry.py": name in registry.names(),
         "an encoder in tokenstream/relay/_encoders/": name in {*encoders.names(), *_BYTELESS},
-        f"tests/formats/test_{module}.py": any((ROOT / "tests" / "formats").glob(f"test_{module}*")),
+        f"tests/formats/test_{module}.py, or a folder tests/formats/{module}/": (
+            any(tests.glob(f"test_{module}*")) or any((tests / module).glob("test_*.py"))
+        ),
         f"recordings under tests/recordings/{name}/": (ROOT / "tests" / "recordings" / name).is_dir(),
         "an answer in tests/benchmarks/answers.py": f'"{name}"' in answers,
         f"the page docs/formats/{name}.md": (ROOT / "docs" / "formats" / f"{name}.md").exists(),

@@ -9,8 +9,14 @@ from tests.project import ROOT
 from tokenstream.formats import _registry as registry
 
 _COVERED_ELSEWHERE = {
-    "tokenstream": {"tests/formats/test_tokenstream.py", "the page docs/formats/tokenstream.md"},
-    "text": {"tests/formats/test_text.py", "recordings under tests/recordings/text/"},
+    "tokenstream": {
+        "tests/formats/test_tokenstream.py, or a folder tests/formats/tokenstream/",
+        "the page docs/formats/tokenstream.md",
+    },
+    "text": {
+        "tests/formats/test_text.py, or a folder tests/formats/text/",
+        "recordings under tests/recordings/text/",
+    },
     "pieces": {"recordings under tests/recordings/pieces/", "the page docs/formats/pieces.md"},
 }
 """Places of formats that are no provider's: their tests and pages have other names."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.formats.bedrock.converse.support import events_of, read
+from tests.formats.bedrock_converse.support import events_of, read
 from tests.formats.bedrock_payloads import START, USAGE, finish, frame, stop, text
 from tests.formats.bedrock_payloads import read as read_frames
 from tokenstream import Stream

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 
-from tests.formats.bedrock.converse.support import parts, read
+from tests.formats.bedrock_converse.support import parts, read
 from tests.formats.bedrock_payloads import (
     START,
     arguments,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.formats.bedrock.invoke.support import ANTHROPIC, METRICS, counts, read
+from tests.formats.bedrock_invoke.support import ANTHROPIC, METRICS, counts, read
 from tokenstream.message import ReasoningPart, TextPart, ToolCall
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.formats.bedrock.invoke.support import ANTHROPIC, COUNTS, METRICS, chunk, counts, read
+from tests.formats.bedrock_invoke.support import ANTHROPIC, COUNTS, METRICS, chunk, counts, read
 from tests.formats.bedrock_payloads import read as read_frames
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import Unknown, UsageUpdate

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.formats.bedrock.converse.support import parts, read
+from tests.formats.bedrock_converse.support import parts, read
 from tests.formats.bedrock_payloads import (
     START,
     arguments,
