@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tokenstream.stages._markdown.definitions import DefinitionReader, label_of, labels_in
+from tokenstream.stages._markdown.definitions import DefinitionReader, find_labels, normalize_label
 
 READ = {
     "on one line": ("[a]: /u", ["[a]: /u"], 1),
@@ -52,5 +52,5 @@ def test_definitions_are_told_from_text(text: str, defined: list[str], text_from
 
 def test_labels_are_compared_without_case_and_white_space() -> None:
     """As CommonMark compares them."""
-    assert "a b ss" == label_of(" A \n B ẞ")
-    assert ["a", "b\\] c"] == labels_in("[A] [x](y) ![a][B\\] c] [ ] [unclosed")
+    assert "a b ss" == normalize_label(" A \n B ẞ")
+    assert ["a", "b\\] c"] == find_labels("[A] [x](y) ![a][B\\] c] [ ] [unclosed")

@@ -1,11 +1,11 @@
-"""Snapshots of blocks: what is handed out, and what it is built from when it is read."""
+"""Snapshots of blocks, and the state from which their text is built when it is read."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from tokenstream.stages._markdown.definitions import labels_in
-from tokenstream.stages._markdown.preview import Completion, preview_of
+from tokenstream.stages._markdown.definitions import find_labels
+from tokenstream.stages._markdown.preview import Completion, build_preview
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,18 +16,18 @@ CLOSED = "closed"
 _WITHOUT_LINKS = frozenset({"code", "definitions", "fence", "math", "rule"})
 
 
-class Known(NamedTuple):
-    """A link definition, by whom it was made and as which of all."""
+class KnownDefinition(NamedTuple):
+    """A link definition, its number among all definitions, and the block that contains it."""
 
     number: int
     block: int
     text: str
 
 
-class Shape(NamedTuple):
-    """A block as it stands when a line of it begins; only the pieces of that line are added to it.
+class BlockShape(NamedTuple):
+    """A block at the beginning of one of its lines; only the pieces of that line are missing from it.
 
-    The lists grow behind it, but what they held when it was made is never changed.
+    The lists grow after it is made, but their elements up to then never change.
     """
 
     id: int
@@ -35,49 +35,48 @@ class Shape(NamedTuple):
     info: str
     start: int
     memo: list[Any]
-    """The text that was built last of any snapshot of the block, and of which."""
+    """The text that was built last for any snapshot of the block, and that snapshot's state."""
     completion: Completion
     lines: list[str]
-    """Whole lines with their endings, of which the first `size` are meant."""
+    """Whole lines with their endings; only the first `size` count."""
     size: int
     settled: int
-    """Characters that are in every later text."""
-    registry: dict[str, Known]
+    """Number of leading characters that every later text shares."""
+    registry: dict[str, KnownDefinition]
     defined: int
-    """How many definitions there were."""
+    """Number of definitions at this time."""
     leaf: str
-    """The kind of the leaf that is open; "" without one, `CLOSED` of a block that is closed."""
+    """The kind of the open leaf; "" without one, `CLOSED` for a closed block."""
     first: int = 0
-    """The line with which the leaf begins."""
+    """The first line of the leaf."""
     offsets: Sequence[int] = ()
-    """Where the content of each line of a paragraph begins."""
+    """The offset of the content in each line of a paragraph."""
     shown: int = 0
-    """Lines of the paragraph, from its first, that are definitions."""
+    """Number of the paragraph's first lines that are definitions."""
     pending: bool = False
-    """Behind them, a definition may be open."""
+    """True if a definition may be open after them."""
     mark: str = ""
-    """The fence that closes the leaf, or the kind of HTML."""
+    """The fence that closes the leaf, or the kind of its HTML."""
     containers: tuple[Container, ...] = ()
     """The containers around the leaf."""
     heads: bool = False
-    """The last line may be the first row of a table."""
+    """True if the last line may be the first row of a table."""
 
     @property
     def closed(self) -> bool:
-        """The block is whole."""
+        """True once the block is whole."""
         return self.leaf == CLOSED
 
 
-State: TypeAlias = tuple[Shape, list[str], int]
-"""A block, the pieces of the line that has not ended, and how many of them are meant."""
+State: TypeAlias = tuple[BlockShape, list[str], int]
+"""A block, the pieces of its unfinished line, and the number of these pieces that count."""
 
 
 class MarkdownBlock:
-    r"""A top-level block of a Markdown text, as it stood when it was given.
+    r"""A snapshot of a top-level block of a Markdown text: a paragraph, a heading, or a whole list.
 
-    A paragraph, a heading, a whole list, … A block is given again, with the same
-    `id`, each time that more of it has come, and never again once it is `closed`.
-    What is read of it later is as it was then.
+    A block is returned again, with the same `id`, each time that more of it has come,
+    and never again once it is `closed`. The properties of a snapshot never change.
 
     Example:
         >>> from tokenstream.stages import MarkdownBlocks
@@ -95,9 +94,9 @@ class MarkdownBlock:
     def __init__(self, state: State, before: State | None, values: dict[str, Any] | None = None) -> None:
         self._state = state
         self._before = before
-        """The same when the block was given last."""
+        """The state of the block's previous snapshot."""
         self._values = values
-        """What has been read of it."""
+        """The properties computed so far."""
 
     def __repr__(self) -> str:
         ending = "closed" if self.closed else "open"
@@ -135,50 +134,50 @@ class MarkdownBlock:
 
     @property
     def kind(self) -> str:
-        """What the block is, as far as that can be told.
+        """The kind of the block, as far as it is known.
 
-        One of paragraph, heading, code (indented), fence, html, table, quote, list,
-        rule, math and definitions (which show nothing). It may change while the
-        block is open: the line below makes a paragraph a heading.
+        One of paragraph, heading, code (indented), fence, html, table, quote, list, rule,
+        math and definitions (which render to nothing). It may change while the block is
+        open: an underline turns a paragraph into a heading.
         """
         return self._state[0].kind
 
     @property
     def info(self) -> str:
-        """The language or other words behind the opening fence, or ""."""
+        """The language or other words after the opening fence, or ""."""
         return self._state[0].info
 
     @property
     def closed(self) -> bool:
-        """The block is whole, and is not given again."""
+        """True once the block is whole and will not be returned again."""
         return self._state[0].closed
 
     @property
     def start(self) -> int:
-        """The place of the block in the text, in characters."""
+        """The offset of the block in the text, in characters."""
         return self._state[0].start
 
     @property
     def source(self) -> str:
-        """The text that belongs to the block so far, as it came."""
+        """The original text of the block so far."""
         value: str = self._value("source")
         return value
 
     @property
     def text(self) -> str:
-        """The text to render: `source` once closed, and before that a preview that renders whole."""
+        """The text to render: `source` once closed; before that, a preview without half-open syntax."""
         value: str = self._value("text")
         return value
 
     @property
     def stable(self) -> int:
-        """Leading characters of `text` that are the same as when the block was given last; 0 at first."""
+        """Number of leading characters of `text` shared with the previous snapshot; 0 at first."""
         value: int = self._value("stable")
         return value
 
     @property
     def settled(self) -> int:
-        """Leading characters of `text` that no later text of the block changes."""
+        """Number of leading characters of `text` that no later snapshot changes."""
         return self._state[0].settled
 
     @property
@@ -189,7 +188,7 @@ class MarkdownBlock:
 
     @property
     def unresolved(self) -> tuple[str, ...]:
-        """Labels in brackets that nothing has defined so far; most often plain text."""
+        """Labels in brackets that have no definition so far; most often plain text."""
         value: tuple[str, ...] = self._value("unresolved")
         return value
 
@@ -202,12 +201,12 @@ class MarkdownBlock:
         return values[name]
 
 
-def _source(_block: MarkdownBlock, state: State, _before: State | None) -> str:
+def _read_source(_block: MarkdownBlock, state: State, _before: State | None) -> str:
     shape, pieces, size = state
-    return shape.completion.whole(shape.lines, shape.size) + "".join(pieces[:size])
+    return shape.completion.join_lines(shape.lines, shape.size) + "".join(pieces[:size])
 
 
-def _text(block: MarkdownBlock, state: State, _before: State | None) -> str:
+def _read_text(block: MarkdownBlock, state: State, _before: State | None) -> str:
     shape = state[0]
     text = block.source if shape.closed else _preview(state)
     shape.memo[:] = [state, text]
@@ -216,21 +215,21 @@ def _text(block: MarkdownBlock, state: State, _before: State | None) -> str:
 
 def _preview(state: State) -> str:
     shape, pieces, size = state
-    return preview_of(shape, shape.completion.line(pieces, size))
+    return build_preview(shape, shape.completion.join_line(pieces, size))
 
 
-def _stable(block: MarkdownBlock, _state: State, before: State | None) -> int:
+def _read_stable(block: MarkdownBlock, _state: State, before: State | None) -> int:
     if before is None:
         return 0
     memo = before[0].memo
-    return _common(memo[1] if memo and memo[0] is before else _preview(before), block.text)
+    return _count_common(memo[1] if memo and memo[0] is before else _preview(before), block.text)
 
 
-def _definitions(block: MarkdownBlock, state: State, _before: State | None) -> str:
+def _read_definitions(block: MarkdownBlock, state: State, _before: State | None) -> str:
     shape = state[0]
     if not shape.defined or shape.kind in _WITHOUT_LINKS:
         return ""
-    found = [shape.registry.get(label) for label in labels_in(block.text)]
+    found = [shape.registry.get(label) for label in find_labels(block.text)]
     return "\n".join(
         known.text
         for known in found
@@ -238,28 +237,28 @@ def _definitions(block: MarkdownBlock, state: State, _before: State | None) -> s
     )
 
 
-def _unresolved(block: MarkdownBlock, state: State, _before: State | None) -> tuple[str, ...]:
+def _read_unresolved(block: MarkdownBlock, state: State, _before: State | None) -> tuple[str, ...]:
     shape = state[0]
     if shape.kind in _WITHOUT_LINKS:
         return ()
     return tuple(
         label
-        for label in labels_in(block.text)
+        for label in find_labels(block.text)
         if (known := shape.registry.get(label)) is None or known.number >= shape.defined
     )
 
 
 _READERS: dict[str, Callable[[MarkdownBlock, State, State | None], Any]] = {
-    "source": _source,
-    "text": _text,
-    "stable": _stable,
-    "definitions": _definitions,
-    "unresolved": _unresolved,
+    "source": _read_source,
+    "text": _read_text,
+    "stable": _read_stable,
+    "definitions": _read_definitions,
+    "unresolved": _read_unresolved,
 }
 
 
-def _common(one: str, other: str) -> int:
-    """Return how many leading characters two texts share, by halves."""
+def _count_common(one: str, other: str) -> int:
+    """Return the number of leading characters that two texts share, by bisection."""
     low, high = 0, min(len(one), len(other))
     if one[:high] == other[:high]:
         return high
@@ -272,5 +271,5 @@ def _common(one: str, other: str) -> int:
     return low
 
 
-def _restored(shape: Shape, values: dict[str, Any]) -> MarkdownBlock:
+def _restored(shape: BlockShape, values: dict[str, Any]) -> MarkdownBlock:
     return MarkdownBlock((shape, [], 0), None, values)

@@ -1,4 +1,4 @@
-"""The stage: takes the text in pieces, and gives the blocks."""
+"""The stage that takes Markdown in pieces and returns its blocks."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
-from tokenstream.stages._markdown.block import CLOSED, Known, MarkdownBlock, Shape, State
+from tokenstream.stages._markdown.block import CLOSED, BlockShape, KnownDefinition, MarkdownBlock, State
 from tokenstream.stages._markdown.math import MARKS
-from tokenstream.stages._markdown.openings import What
+from tokenstream.stages._markdown.openings import LineKind
 from tokenstream.stages._markdown.preview import Completion
-from tokenstream.stages._markdown.structure import BLANK, NEW, SPLIT, UNDECIDED, Structure
+from tokenstream.stages._markdown.structure import BLANK, NEW, SPLIT, UNDECIDED, BlockStructure
 
 if TYPE_CHECKING:
     from tokenstream.stages._markdown.inline import Math
@@ -20,7 +20,7 @@ _FENCE = re.compile(r"[`~]{3,}[ \t]*([^\r\n]*)")
 _SMALL = 64
 
 
-class _Block:
+class _OpenBlock:
     """The block that is open."""
 
     __slots__ = ("chars", "completion", "id", "info", "last", "lines", "memo", "retry", "shown", "start")
@@ -33,11 +33,11 @@ class _Block:
         self.chars = 0
         self.info = ""
         self.shown = False
-        """It has been given."""
+        """True once the block has been returned."""
         self.retry = 0
-        """The number of characters at which it may have something to show."""
+        """The length in characters at which to check again if the block has visible text."""
         self.last: State | None = None
-        """What it was built from when it was given last."""
+        """The state of the snapshot that was returned last."""
         self.memo: list[Any] = []
         self.completion = Completion(math)
 
@@ -47,18 +47,18 @@ class _Block:
 
 
 class MarkdownBlocks:
-    r"""A stage that cuts Markdown into its top-level blocks while it comes.
+    r"""A stage that cuts Markdown into its top-level blocks while it arrives.
 
-    Each block is given as soon as there is something to show, again when more of
-    it has come, and for the last time when it is closed. The blocks rendered one
-    by one are the whole text rendered at once, however it is cut into pieces.
+    Each block is returned as soon as it has visible text, again when more of it has
+    come, and for the last time when it is closed. Rendering the blocks one by one gives
+    the same result as rendering the whole text, however it is cut into pieces.
     docs/markdown.md has the rules.
 
     Args:
-        math: The signs of displayed mathematics that the renderer knows: "dollar" for `$$`, "brackets"
+        math: The syntax of displayed mathematics that the renderer knows: "dollar" for `$$`, "brackets"
             for `\[` and `\]`; None if it knows none.
-        tables: The renderer knows tables.
-        merge_html: Go on with a block of HTML until its outermost tag is closed.
+        tables: Whether the renderer knows tables.
+        merge_html: Whether a block of HTML continues until its outermost tag is closed.
 
     Example:
         >>> blocks = MarkdownBlocks()
@@ -81,34 +81,34 @@ class MarkdownBlocks:
     ) -> None:
         if math not in MARKS:
             raise MisuseError(f'math= is "dollar", "brackets" or None, and not {math!r}')
-        self._structure = Structure(tables=tables, math=math, merge_html=merge_html)
+        self._structure = BlockStructure(tables=tables, math=math, merge_html=merge_html)
         self._math: Math | None = math
-        self._block: _Block | None = None
+        self._block: _OpenBlock | None = None
         self._count = 0
         self._offset = 0
-        """Characters before the line that is open."""
+        """Number of characters before the open line."""
         self._head: list[str] = []
-        """Pieces of a line on which nothing is decided yet."""
+        """Pieces of an undecided line."""
         self._head_size = 0
         self._retry = 0
-        """The size at which it is looked at again."""
+        """The size at which to try to decide again."""
         self._tail: list[str] | None = None
-        """Pieces of a line that is decided."""
+        """Pieces of a decided line."""
         self._tail_size = 0
         self._pending: list[str] = []
-        """Blank lines that belong to the block only if it goes on."""
+        """Blank lines that belong to the block only if it continues."""
         self._carriage = False
-        """The last piece ended with CR, which is held."""
-        self._flow: tuple[Shape, list[str], _Block] | None = None
-        """The block that has been given, where more of its line adds a piece and nothing else."""
-        self._shape: Shape | None = None
+        """True if the last piece ended with CR, which is held back."""
+        self._flow: tuple[BlockShape, list[str], _OpenBlock] | None = None
+        """Short cut: a returned block to whose decided line the next piece is merely appended."""
+        self._shape: BlockShape | None = None
         self._changed = False
-        self._registry: dict[str, Known] = {}
+        self._registry: dict[str, KnownDefinition] = {}
         self._defined = 0
 
     @property
     def definitions(self) -> dict[str, str]:
-        """All link definitions so far, by label: for blocks whose `unresolved` labels came to be defined."""
+        """All link definitions so far, by label; for blocks whose `unresolved` labels were defined later."""
         return {label: known.text for label, known in self._registry.items()}
 
     # -- as a stage --------------------------------------------------------
@@ -133,7 +133,7 @@ class MarkdownBlocks:
         return self._feed(item)
 
     def end(self, *, now: float = 0.0) -> list[MarkdownBlock]:
-        """Return the block that was open, as it came and closed.
+        """Return the open block, now closed and unchanged from its source.
 
         Args:
             now: A clock reading, in seconds.
@@ -143,7 +143,7 @@ class MarkdownBlocks:
         ending = "\r" if self._carriage else ""
         self._carriage = False
         if ending or self._tail is not None or self._head:
-            self._complete("", ending, given)
+            self._end_line("", ending, given)
         self._structure.end()
         self._take_definitions()
         self._close(given)
@@ -163,17 +163,17 @@ class MarkdownBlocks:
         self._flow = None
         if "\n" not in text and "\r" not in text:
             if text:
-                self._partial(text, given)
-            return given + self._open()
+                self._take_part(text, given)
+            return given + self._show_open()
         begin = 0
         for match in _ENDING.finditer(text):
-            self._complete(text[begin : match.start()], match[0], given)
+            self._end_line(text[begin : match.start()], match[0], given)
             begin = match.end()
         if begin < len(text):
-            self._partial(text[begin:] if begin else text, given)
-        return given + self._open()
+            self._take_part(text[begin:] if begin else text, given)
+        return given + self._show_open()
 
-    def _partial(self, piece: str, given: list[MarkdownBlock]) -> None:
+    def _take_part(self, piece: str, given: list[MarkdownBlock]) -> None:
         if self._tail is not None:
             self._tail.append(piece)
             self._tail_size += len(piece)
@@ -187,7 +187,7 @@ class MarkdownBlocks:
         decided = self._structure.take(line, complete=False)
         if decided == UNDECIDED:
             self._head = [line]
-            # Looked at each time, a long line on which nothing is decided costs the square of its length.
+            # Checking a long undecided line at every piece would take quadratic time.
             self._retry = self._head_size + self._head_size // 4 if self._head_size > _SMALL else 0
             return
         self._apply(decided, given)
@@ -196,8 +196,8 @@ class MarkdownBlocks:
         self._tail = [line]
         self._tail_size = len(line)
 
-    def _complete(self, piece: str, ending: str, given: list[MarkdownBlock]) -> None:
-        """Take the rest of a line."""
+    def _end_line(self, piece: str, ending: str, given: list[MarkdownBlock]) -> None:
+        """Take the rest of a line and its ending."""
         tail = self._tail
         if tail is not None:
             tail.append(piece)
@@ -210,9 +210,9 @@ class MarkdownBlocks:
             leaf = self._structure.leaf
             decided = self._structure.take(line, complete=True)
             if decided == BLANK:
-                # A paragraph that ends may show what was withheld.
+                # At its end, a paragraph may show text that was held back.
                 self._changed = self._changed or leaf is not self._structure.leaf
-                self._blank(line + ending, given)
+                self._take_blank(line + ending, given)
                 return
             self._apply(decided, given)
             self._name_fence(line)
@@ -228,7 +228,7 @@ class MarkdownBlocks:
         if not self._structure.open:
             self._close(given)
 
-    def _blank(self, line: str, given: list[MarkdownBlock]) -> None:
+    def _take_blank(self, line: str, given: list[MarkdownBlock]) -> None:
         self._offset += len(line)
         self._shape = None
         self._take_definitions()
@@ -239,7 +239,7 @@ class MarkdownBlocks:
             self._pending.append(line)
 
     def _apply(self, decided: int, given: list[MarkdownBlock]) -> None:
-        """Do with a line what was decided on it."""
+        """Carry out the decision on a line."""
         self._changed = True
         self._shape = None
         structure = self._structure
@@ -249,7 +249,7 @@ class MarkdownBlocks:
             self._take_definitions()
             self._close(given, structure.kind_before)
             self._pending.clear()
-            self._block = _Block(self._count, self._offset, self._math)
+            self._block = _OpenBlock(self._count, self._offset, self._math)
             self._count += 1
         elif self._pending and self._block is not None:
             for line in self._pending:
@@ -262,27 +262,27 @@ class MarkdownBlocks:
 
     def _name_fence(self, line: str) -> None:
         leaf, block = self._structure.leaf, self._block
-        if leaf is None or block is None or leaf.kind != What.FENCE or leaf.first != len(block.lines):
+        if leaf is None or block is None or leaf.kind != LineKind.FENCE or leaf.first != len(block.lines):
             return
         if self._structure.kind == "fence" and (match := _FENCE.search(line)) is not None:
             block.info = match[1].rstrip(" \t")
 
     def _split(self, given: list[MarkdownBlock]) -> None:
-        """Let the last line of the open paragraph begin a block of its own, as the first row of a table."""
+        """Make the last line of the open paragraph the first row of a new table block."""
         block = self._block
         if block is None:
             return
         *lines, first = block.lines
-        # What was given before goes on reading the list as it was.
+        # Earlier snapshots keep the old list, which must not change.
         block.lines = lines
         block.chars -= len(first)
         self._take_definitions()
         self._close(given, self._structure.kind_before)
-        self._block = _Block(self._count, self._offset - len(first), self._math)
+        self._block = _OpenBlock(self._count, self._offset - len(first), self._math)
         self._count += 1
         self._block.add(first)
 
-    # -- what is given -----------------------------------------------------
+    # -- snapshots ---------------------------------------------------------
 
     def _close(self, given: list[MarkdownBlock], kind: str = "") -> None:
         block = self._block
@@ -290,14 +290,14 @@ class MarkdownBlocks:
             return
         self._block = self._shape = None
         self._changed = False
-        shape = Shape(
+        shape = BlockShape(
             block.id, kind or self._structure.kind, block.info, block.start, block.memo, block.completion,
             block.lines, len(block.lines), block.chars, self._registry, self._defined, CLOSED,
         )  # fmt: skip
         given.append(MarkdownBlock((shape, [], 0), block.last))
 
-    def _open(self) -> list[MarkdownBlock]:
-        """Return the open block if it has changed and has something to show."""
+    def _show_open(self) -> list[MarkdownBlock]:
+        """Return a snapshot of the open block if it has changed and has visible text."""
         block = self._block
         if block is None or not self._changed:
             return []
@@ -305,12 +305,12 @@ class MarkdownBlocks:
         length = block.chars + (0 if tail is None else self._tail_size)
         if length < block.retry:
             return []
-        shape = self._shape or self._shape_of(block)
+        shape = self._shape or self._make_shape(block)
         pieces = [] if tail is None else tail
         state = (shape, pieces, len(pieces))
         given = MarkdownBlock(state, block.last)
-        if not block.shown and not self._surely_shows() and not given.text:
-            # Looked at each time, a long block that shows nothing costs the square of its length.
+        if not block.shown and not self._certainly_shows() and not given.text:
+            # Checking a long block without visible text at every piece would take quadratic time.
             block.retry = length + length // 4 if length > _SMALL else 0
             return []
         block.shown = True
@@ -321,35 +321,35 @@ class MarkdownBlocks:
             self._flow = (shape, tail, block)
         return [given]
 
-    def _shape_of(self, block: _Block) -> Shape:
+    def _make_shape(self, block: _OpenBlock) -> BlockShape:
         structure = self._structure
         leaf = structure.leaf
         if leaf is None:
             kind, first, offsets, mark, start = "", 0, [], "", block.chars
         else:
             kind, first, offsets, start = leaf.kind, leaf.first, leaf.offsets, leaf.start
-            mark = leaf.mark * leaf.size if kind == What.FENCE else str(leaf.size)
-            if kind in {What.FENCE, What.CODE, What.TABLE} or (
-                kind == What.HTML and leaf.size in {2, 3, 4, 5}
+            mark = leaf.mark * leaf.size if kind == LineKind.FENCE else str(leaf.size)
+            if kind in {LineKind.FENCE, LineKind.CODE, LineKind.TABLE} or (
+                kind == LineKind.HTML and leaf.size in {2, 3, 4, 5}
             ):
                 start = block.chars
         shown, pending = 0, False
         if leaf is not None and leaf.reader is not None:
             content = self._tail[0][leaf.offsets[-1] :] if self._tail else ""
             shown, pending = leaf.reader.shown_from, leaf.reader.may_continue(content or " ")
-        self._shape = shape = Shape(
+        self._shape = shape = BlockShape(
             block.id, structure.kind, block.info, block.start, block.memo, block.completion, block.lines,
             len(block.lines), start, self._registry, self._defined, kind, first, offsets, shown, pending,
-            mark, structure.containers.frozen(), structure.heads,
+            mark, structure.containers.freeze(), structure.heads,
         )  # fmt: skip
         return shape
 
-    def _surely_shows(self) -> bool:
-        """Whether the open block has something to show, without looking at its text: most have at once."""
+    def _certainly_shows(self) -> bool:
+        """Return True if the open block certainly has visible text, by a quick check that suits most."""
         leaf, tail = self._structure.leaf, self._tail
-        if leaf is None or leaf.kind == What.FENCE:
+        if leaf is None or leaf.kind == LineKind.FENCE:
             return leaf is not None
-        first = leaf.kind == What.TEXT and leaf.reader is None and len(leaf.offsets) == 1
+        first = leaf.kind == LineKind.TEXT and leaf.reader is None and len(leaf.offsets) == 1
         return first and bool(tail and tail[0][leaf.offsets[0]].isalpha())
 
     def _take_definitions(self) -> None:
@@ -359,6 +359,6 @@ class MarkdownBlocks:
         block = self._block.id if self._block is not None else -1
         for label, text in structure.defined:
             if label not in self._registry:
-                self._registry[label] = Known(self._defined, block, text)
+                self._registry[label] = KnownDefinition(self._defined, block, text)
                 self._defined += 1
         structure.defined = []

@@ -1,4 +1,4 @@
-"""The quotes and items of lists that are open, from the outermost to the innermost."""
+"""The open quotes and list items, from the outermost to the innermost."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ _NOT_BLANK = re.compile(r"[^ \t]|\Z")
 
 
 def skip_blanks(text: str, at: int) -> int:
-    """Return the place of the next character that is neither a space nor a tab, or the end."""
+    """Return the position of the next character that is neither a space nor a tab, or the end."""
     match = _NOT_BLANK.search(text, at)
     return match.start() if match else len(text)
 
 
 class Container:
-    """A quote, or an item of a list, that is open."""
+    """An open quote or list item."""
 
     __slots__ = ("bare", "indent", "marker", "quote")
 
@@ -23,30 +23,30 @@ class Container:
         self.quote = marker == ">"
         self.marker = marker
         self.indent = indent
-        """Columns before the content of an item."""
+        """Number of columns before the content of a list item."""
         self.bare = bare
-        """An item that has begun with a line without content, and has none yet."""
+        """True for a list item that began with an empty line and has no content yet."""
 
 
 class Matched(NamedTuple):
-    """What is left of a line behind the marks of the containers that it continues."""
+    """A line and the open containers that it continues."""
 
     text: str
-    """The line with the tabs of its marks as spaces."""
+    """The line, with tabs among its marks replaced by spaces."""
     places: list[int]
-    """Where the line goes on at each level: outside, and in each container that it continues."""
+    """The start of the content at each level: outside, and in each container that the line continues."""
     seen: int
-    """The first character behind the marks that is no blank."""
+    """The first character after the marks that is not blank."""
     level: int
-    """How many containers the line continues."""
+    """Number of containers that the line continues."""
     indent: int
-    """How many blanks stand before the content."""
+    """Number of blanks before the content."""
     odd: bool = False
-    """A mark stands so far in that not all parsers take it for one."""
+    """True if a mark is indented so far that not all parsers accept it."""
 
 
 class Containers:
-    """The containers that are open."""
+    """The stack of open containers."""
 
     __slots__ = ("_frozen", "items", "listed", "quote_at")
 
@@ -54,17 +54,17 @@ class Containers:
         self.items: list[Container] = []
         self._frozen: tuple[Container, ...] | None = ()
         self.quote_at = -1
-        """The outermost quote; -1 without one."""
+        """Index of the outermost quote; -1 without one."""
         self.listed: str | None = None
-        """The marker of the open list at the top level, which may have no open item."""
+        """The marker of the open top-level list, even between its items; None without one."""
 
     def match(self, text: str, seen: int, *, complete: bool) -> Matched | None:
-        """Return which containers a line continues; None if more of it is needed to tell.
+        """Match a line against the open containers; return None if more of the line is needed.
 
         Args:
-            text: The line, or as much of it as has come.
-            seen: Its first character that is no blank; there is one.
-            complete: This is the whole line.
+            text: The line so far.
+            seen: Its first character that is not blank; there must be one.
+            complete: Whether this is the whole line.
         """
         at, odd, size = 0, False, len(text)
         places = [0]
@@ -72,9 +72,9 @@ class Containers:
             if container.quote:
                 if seen == size or text[seen] != ">":
                     break
-                # markdown-it goes on with a quote however far its mark is indented.
+                # markdown-it continues a quote however far its mark is indented.
                 odd = odd or seen - at > 3
-                at = behind_quote(text, seen)
+                at = skip_quote_mark(text, seen)
                 seen = skip_blanks(text, at)
                 if seen == size and not complete:
                     return None
@@ -87,8 +87,8 @@ class Containers:
             places.append(at)
         return Matched(text, places, seen, len(places) - 1, seen - at, odd)
 
-    def keep(self, count: int) -> None:
-        """Close all but the outer ones."""
+    def close_inner(self, count: int) -> None:
+        """Close all but the outermost `count` containers."""
         if count < len(self.items):
             del self.items[count:]
             self._frozen = None
@@ -106,14 +106,14 @@ class Containers:
             self.items += new
             self._frozen = None
 
-    def frozen(self) -> tuple[Container, ...]:
-        """Return the containers as they are now, for keeps."""
+    def freeze(self) -> tuple[Container, ...]:
+        """Return an immutable copy of the stack."""
         if self._frozen is None:
             self._frozen = tuple(self.items)
         return self._frozen
 
-    def begins_beside(self, new: list[Container], level: int) -> bool:
-        """Whether the first of new containers is the next item of the list at a level."""
+    def continues_list(self, new: list[Container], level: int) -> bool:
+        """Return True if the first of new containers is the next item of the open list at a level."""
         if not new or new[0].quote:
             return False
         if level == 0:
@@ -121,6 +121,6 @@ class Containers:
         return level < len(self.items) and self.items[level].marker == new[0].marker
 
 
-def behind_quote(text: str, at: int) -> int:
-    """Return where the content begins behind the mark of a quote."""
+def skip_quote_mark(text: str, at: int) -> int:
+    """Return the start of the content after the mark of a quote."""
     return at + 2 if text[at + 1 : at + 2] == " " else at + 1

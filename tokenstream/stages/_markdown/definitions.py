@@ -15,37 +15,40 @@ _TITLES = {
     "(": re.compile(r"(?:[^()\\]|\\.)*+"),
 }
 _ENDS = {'"': '"', "'": "'", "(": ")"}
-# What renderers take for no link: to them it defines nothing.
+# Targets that renderers refuse; to them the line is not a definition.
 _REFUSED = re.compile(r"(?:vbscript|javascript|file|data(?!:image/(?:gif|png|jpeg|webp);)):", re.IGNORECASE)
 _BRACKETS = re.compile(r"\[((?:[^\\\[\]]|\\.)++)\](?!\()", re.DOTALL)
 _MOST_NESTED = 32
 
 
 class Definition(NamedTuple):
-    """A link definition, as it is written and without the marks of the containers it stands in."""
+    """A link definition as written, but without the marks of its containers."""
 
     label: str
     text: str
 
 
-def label_of(written: str) -> str:
-    """Return a label as labels are compared."""
+def normalize_label(written: str) -> str:
+    """Return a label in the normal form that is used to compare labels."""
     return " ".join(written.split()).casefold()
 
 
-def labels_in(text: str) -> list[str]:
-    """Return all that a text has in brackets, as labels, each once and in order."""
-    found = dict.fromkeys(label_of(match[1]) for match in _BRACKETS.finditer(text))
+def find_labels(text: str) -> list[str]:
+    """Return the labels in brackets in a text, each once and in order."""
+    found = dict.fromkeys(normalize_label(match[1]) for match in _BRACKETS.finditer(text))
     found.pop("", None)
     return list(found)
 
 
 class DefinitionReader:
-    """Reads the definitions that a paragraph begins with; after each line it knows what stands.
+    """Reads the definitions at the start of a paragraph, line by line.
 
-    `state` is the name of what is open: "fresh" (all lines are whole definitions),
-    "after" (as fresh, but a title may still follow), "label", "target", "title",
-    or "text" (no definition can come any more).
+    | state | meaning |
+    |---|---|
+    | "fresh" | all lines so far are whole definitions |
+    | "after" | the same, but a title may still follow the last one |
+    | "label", "target", "title" | that part of a definition is open |
+    | "text" | no more definitions can come |
     """
 
     __slots__ = (
@@ -63,40 +66,40 @@ class DefinitionReader:
     def __init__(self) -> None:
         self.state = "fresh"
         self.done: list[Definition] = []
-        """Definitions that are whole, and not yet taken."""
+        """Whole definitions that the caller has not taken yet."""
         self.text_from = 0
-        """The line with which the text begins, or with which what is not yet decided begins."""
+        """The first line that is text or undecided."""
         self.doubtful = False
-        """Parsers do not agree on what was read."""
+        """True if parsers disagree about the last line."""
         self._lines: list[str] = []
-        """Lines of the definition that is open."""
+        """Lines of the open definition."""
         self._label = ""
         self._mark = ""
         self._title_from = 0
         self._own_line = False
-        """The title began a line, so that the definition stands without it."""
+        """True if the title began on its own line, so that the definition is valid without it."""
 
     @property
     def fresh(self) -> bool:
-        """All that was read are whole definitions."""
+        """True if all lines so far are whole definitions."""
         return self.state in {"fresh", "after"}
 
     @property
     def open(self) -> bool:
-        """A definition has begun and is not whole."""
+        """True while a definition is not whole."""
         return self.state in {"label", "target", "title"}
 
     @property
     def shown_from(self) -> int:
-        """The line with which the text begins, or what is not yet decided, or the next line."""
+        """The first line that is text or undecided; the next line if all are definitions."""
         return self.text_from + (len(self._lines) if self.state == "after" else 0)
 
     def may_continue(self, content: str) -> bool:
-        """Whether a line that begins like this may belong to a definition that is read."""
+        """Return True if a line with this start may belong to the open or the last definition."""
         return self.open or (self.state == "after" and content[:1] in _TITLES)
 
     def read(self, line: str) -> None:
-        """Read the next line, without its ending and what stands before its content."""
+        """Read the content of the next line, without its ending."""
         if self.state == "text":
             return
         line = line.rstrip(" \t")
@@ -119,7 +122,7 @@ class DefinitionReader:
             self._read_title(line, 0)
 
     def close(self) -> None:
-        """Say that the paragraph has ended."""
+        """Signal the end of the paragraph."""
         if self.state == "after":
             self._complete(len(self._lines))
         elif self.state == "title" and self._own_line:
@@ -129,7 +132,7 @@ class DefinitionReader:
             self.state = "text"
 
     def _complete(self, count: int) -> None:
-        # Indented like this, no line of it can be anything else.
+        # With this indentation, a continuation line cannot be read as anything else.
         self.done.append(Definition(self._label, "\n    ".join(self._lines[:count])))
         self.text_from += count
         self._lines = self._lines[count:]
@@ -161,7 +164,7 @@ class DefinitionReader:
             self._fail()
             return
         written = "\n".join(self._lines)
-        self._label = label_of(written[1 : len(written) - len(line) + end])
+        self._label = normalize_label(written[1 : len(written) - len(line) + end])
         if not self._label:
             self._fail()
             return
@@ -209,7 +212,7 @@ def _skip(line: str, at: int) -> int:
 
 
 def _target_end(line: str, at: int) -> int:
-    """Return where the target of a link ends; -1 if there is none."""
+    """Return the end of a link target; -1 if there is none."""
     if line[at] == "<":
         match = _ANGLED.match(line, at)
         return match.end() if match else -1

@@ -9,7 +9,7 @@ _VOID = frozenset("area base br col embed hr img input link meta param source tr
 
 
 class OpenTag:
-    """The outermost tag that a block of HTML leaves open, and how often it stands within itself."""
+    """The outermost tag that an HTML block leaves open, and its nesting depth."""
 
     __slots__ = ("_depth", "_tag")
 
@@ -19,18 +19,18 @@ class OpenTag:
 
     @property
     def open(self) -> bool:
-        """The tag is not closed yet."""
+        """True while the tag is not closed."""
         return self._depth > 0
 
     def begin(self, line: str) -> None:
-        """Take the first line of a block of HTML."""
+        """Read the first line of an HTML block."""
         opened = _OPENED.match(line.lstrip(" \t"))
         if opened is not None and opened[1].lower() not in _VOID:
             self._tag = re.compile(rf"<(/?){opened[1]}(?=[\s/>]|\Z)[^<>]*?(/?)(?:>|\Z)", re.IGNORECASE)
             self.read(line)
 
     def read(self, line: str) -> None:
-        """Count the tag in a line."""
+        """Count opening and closing tags of that name in a line."""
         if self._tag is None:
             return
         for slash, lone in self._tag.findall(line):

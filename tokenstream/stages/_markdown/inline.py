@@ -1,4 +1,4 @@
-"""The inline content of an open block, completed so that it renders whole."""
+"""The inline content of an open block, completed so that no half-open syntax shows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
-from tokenstream.stages._markdown.delimiters import WHITE, Opener, Run, close, run_at, take
+from tokenstream.stages._markdown.delimiters import (
+    WHITE,
+    DelimiterRun,
+    OpenRun,
+    closing_marks,
+    run_at,
+    take_run,
+)
 from tokenstream.stages._markdown.spans import LONGEST, OPEN, dest_end, entity_is_open, formula_end, tag_end
 
 if TYPE_CHECKING:
@@ -15,13 +22,13 @@ if TYPE_CHECKING:
 Math = Literal["dollar", "brackets"]
 
 _WAIT: Final = -1
-"""The next step of a scan when more text is needed to take it."""
+"""Result of a scan step that needs more text."""
 _TICKS = re.compile("`+")
 _VISIBLE = re.compile(r"\S")
 _LAST_LINE_BREAK = re.compile(r"\\\n[ \t\n]*+\Z")
 _LABEL = re.compile(r"\[(?:[^\[\]\\]|\\.)*+(?:(\])|\\?\Z)", re.DOTALL)
 _TASK_BOX = re.compile(r"\[(?:[ xX]?|[ xX]\]\s*)")
-# What would be taken for the start of a block or for an underline, if nothing came after it.
+# Text that renders as the start of a block or as an underline as long as nothing follows it.
 _NO_TEXT = re.compile(
     r"[ \t]*+(?:[+*]|#{1,6}|[0-9]{1,9}[.)]|=++|`{3,}+|~{3,}+|[-:| \t]++|>[> \t]*+"
     r"|(?:\*[ \t]*+){3,}+|(?:_[ \t]*+){3,}+|(?<=[ \t])\Z)"
@@ -40,9 +47,9 @@ class _Bracket:
         self.at = at
         self.image = image
         self.active = True
-        """False once it holds a link: no link holds another."""
-        self.runs: list[Run] = []
-        """The runs that follow it, up to the next bracket that is open."""
+        """False once it contains a link: links do not nest."""
+        self.runs: list[DelimiterRun] = []
+        """The delimiter runs after it, up to the next open bracket."""
         self.scanned: list[int] = []
         """The state of `dest_end`."""
 
@@ -50,21 +57,20 @@ class _Bracket:
 class InlineCompleter:
     r"""Completes the inline content of a block that is still being written.
 
-    The content is that of one leaf: a paragraph, a heading, a cell of a table,
-    the text of an item, without the marks of the containers around it. No part
-    is scanned twice, so a preview costs what has come since the one before,
-    and a copy of the text.
+    The content is that of one leaf: a paragraph, a heading, a cell of a table, the text
+    of a list item, without the marks of the containers around it. No part is scanned
+    twice, so a preview costs time for the text since the last one, and a copy of the text.
 
-    The lines of a preview are the first lines of the content, in their order;
-    there are fewer where the end is held back. Within a line, marks may be
-    missing, escaped, or added at its end.
+    The lines of a preview are the first lines of the content, in order; there are fewer
+    if the end is held back. Within a line, marks may be missing, escaped, or added at
+    its end.
 
     Args:
-        item: The content begins an item of a list, where `[ ]` is a box to tick.
-        one_line: The content is that of a heading or a cell, in which no block can begin.
-        references: Link definitions stand before it, so that `[text][label]` may be a link.
-        strikethrough: `~~` strikes through.
-        math: The marks of formulas: `"dollar"` for `$…$` and `$$…$$`, `"brackets"` for `\(…\)` and
+        item: Whether the content begins a list item, in which `[ ]` is a checkbox.
+        one_line: Whether the content is that of a heading or a cell, in which no block can begin.
+        references: Whether link definitions precede it, so that `[text][label]` may be a link.
+        strikethrough: Whether the renderer knows `~~`.
+        math: The syntax of formulas: `"dollar"` for `$…$` and `$$…$$`, `"brackets"` for `\(…\)` and
             `\[…\]`. A formula is held back until it is whole.
 
     Example:
@@ -111,24 +117,24 @@ class InlineCompleter:
         self._one_line = one_line
         self._references = references
         self._math = math
-        self._search = _special(strikethrough=strikethrough, dollar=math == "dollar").search
+        self._search = _make_special_pattern(strikethrough=strikethrough, dollar=math == "dollar").search
         self._text = ""
         self._new: list[str] = []
-        """Pieces that are not in the text yet."""
+        """Pieces that are not joined to the text yet."""
         self._at = 0
-        """Where the scan stands; what begins there is undecided."""
+        """The position of the scan; the text from there on is undecided."""
         self._ticks = 0
-        """The length of the run of backticks there, if it has opened code."""
+        """Length of the run of backticks at that position, if it has opened code."""
         self._code_end = 0
-        """Where the code ends that can be shown."""
+        """End of the code that can be shown."""
         self._code_searched = 0
-        """How far the run that closes the code has been looked for."""
+        """The position up to which the closing run of the code was searched."""
         self._in_dest = False
-        """The scan stands at a `]` before a destination that has not ended."""
-        self._openers: list[Opener] = []
+        """True if the scan is at a `]` before an unfinished destination."""
+        self._openers: list[OpenRun] = []
         self._brackets: list[_Bracket] = []
         self._breaks: list[tuple[int, int]] = []
-        """From and to where there is nothing but backslashes that break lines."""
+        """Start and end of stretches that contain only backslash line breaks."""
 
     def feed(self, text: str) -> None:
         """Add a piece to the content."""
@@ -144,7 +150,7 @@ class InlineCompleter:
 
     @property
     def settled(self) -> int:
-        """How many characters of the preview are in all later ones as they are.
+        """The number of leading characters that all later previews share with this one.
 
         Example:
             >>> content = InlineCompleter()
@@ -152,7 +158,7 @@ class InlineCompleter:
             >>> content.preview(), content.settled
             ('Quite *sure*', 5)
         """
-        text = self._scanned()
+        text = self._scan()
         if self._item and _TASK_BOX.fullmatch(text):
             return 0
         places = [self._at]
@@ -161,19 +167,19 @@ class InlineCompleter:
         return self._trim(text, min(places), [], cut=True)
 
     def preview(self) -> str:
-        """Return what to show of the content so far: it renders whole, and no part of it goes away again."""
-        text = self._scanned()
+        """Return the text to show so far, without half-open syntax or text that would vanish later."""
+        text = self._scan()
         end = len(text)
         brackets = self._brackets
         if self._item and _TASK_BOX.fullmatch(text):
             return ""
         if self._at == end and not self._openers and not brackets:
             return text
-        openers = [Opener(opener.run, opener.count) for opener in self._openers]
+        openers = [OpenRun(opener.run, opener.count) for opener in self._openers]
         link, code = None, ""
         if self._ticks and not brackets:
-            end = _without_blanks(text, self._code_end)
-            # Two runs of backticks may not become one.
+            end = _strip_blanks(text, self._code_end)
+            # A space keeps two runs of backticks from joining.
             code = (" " if text[end - 1] == "`" else "") + "`" * self._ticks
         else:
             stop = brackets[0].at if brackets else self._at
@@ -182,14 +188,14 @@ class InlineCompleter:
             end = self._trim(text, stop, openers, cut=stop < end)
         if not openers and link is None:
             return text[:end] + code
-        marks, escaped = close(openers, "`" if code else text[max(end - 8, 0) : end], end)
-        shown = text[:end] if link is None and not escaped else _edited(text, end, link, escaped)
+        marks, escaped = closing_marks(openers, "`" if code else text[max(end - 8, 0) : end], end)
+        shown = text[:end] if link is None and not escaped else _edit(text, end, link, escaped)
         return shown + code + marks
 
     # -- scanning ----------------------------------------------------------------
 
-    def _scanned(self) -> str:
-        """Scan what has come, as far as it is decided, and return the text."""
+    def _scan(self) -> str:
+        """Scan the text as far as it is decided, and return all of it."""
         text = self.text
         at, search = self._at, self._search
         self._ticks = 0
@@ -211,7 +217,7 @@ class InlineCompleter:
         if end == len(text) or _LAST_LINE_BREAK.match(text, at):
             return _WAIT
         if text[end] == "\n":
-            before = _without_blanks(text, at)
+            before = _strip_blanks(text, at)
             start = self._breaks.pop()[0] if self._breaks and self._breaks[-1][1] == before else at
             self._breaks.append((start, end))
         elif self._math == "brackets" and text[end] in "([":
@@ -239,18 +245,18 @@ class InlineCompleter:
         if self._brackets:
             self._brackets[-1].runs.append(run)
         else:
-            take(self._openers, run)
+            take_run(self._openers, run)
         return end
 
     def _scan_exclamation(self, text: str, at: int, end: int) -> int:
         if end == len(text):
             return _WAIT
-        return self._open(at, end + 1, image=True) if text[end] == "[" else end
+        return self._open_bracket(at, end + 1, image=True) if text[end] == "[" else end
 
     def _scan_bracket(self, text: str, at: int, end: int) -> int:
-        return self._open(at, end, image=False)
+        return self._open_bracket(at, end, image=False)
 
-    def _open(self, at: int, end: int, *, image: bool) -> int:
+    def _open_bracket(self, at: int, end: int, *, image: bool) -> int:
         if self._brackets:
             self._give_up_old(at)
         self._brackets.append(_Bracket(at, image=image))
@@ -279,13 +285,13 @@ class InlineCompleter:
         return end
 
     def _take_link(self, opened: _Bracket) -> None:
-        """Take a link or image as whole: what is in it opens and closes nothing outside."""
+        """Accept a finished link or image: its delimiter runs have no effect outside."""
         if not opened.image:
             for bracket in self._brackets:
                 bracket.active = bracket.active and bracket.image
 
     def _give_up_old(self, at: int) -> None:
-        """Take brackets as text that begin no link, seen from a place that the text has reached."""
+        """Treat brackets as text if they cannot begin a link any more, since the text has reached `at`."""
         while self._brackets and not (self._brackets[0].active and at - self._brackets[0].at <= LONGEST):
             self._give_up(0)
 
@@ -295,7 +301,7 @@ class InlineCompleter:
             self._brackets[index - 1].runs += runs
             return
         for run in runs:
-            take(self._openers, run)
+            take_run(self._openers, run)
 
     def _scan_tag(self, text: str, at: int, end: int) -> int:
         return _step(tag_end(text, at), end)
@@ -325,33 +331,33 @@ class InlineCompleter:
     # -- showing -----------------------------------------------------------------
 
     def _can_show(self, text: str, brackets: list[_Bracket]) -> bool:
-        """Return whether the text of the link that the scan stands in can be shown without its brackets."""
+        """Return True if the text of the open link can be shown without its brackets."""
         first = brackets[0]
         if len(brackets) > 1 or first.image or not _VISIBLE.search(text, first.at + 1, self._at):
             return False
         if text[first.at + 1] in "*_~" and text.startswith(text[first.at + 1], max(first.at - 1, 0)):
-            # The two would make one run.
+            # Without the bracket, the marks on both sides would join.
             return False
-        left: list[Opener] = []
-        if not all(take(left, run) for run in first.runs) or left:
-            # Outside of the brackets, these might close or open something.
+        left: list[OpenRun] = []
+        if not all(take_run(left, run) for run in first.runs) or left:
+            # Without the brackets, these runs might open or close emphasis outside.
             return False
         line = text.rfind("\n", 0, first.at) + 1
         without = text[line : min(first.at, line + LONGEST)] + text[first.at + 1 : self._at]
         return self._one_line or not _BLOCK_START.match(without)
 
-    def _trim(self, text: str, end: int, openers: list[Opener], *, cut: bool) -> int:
-        """Return where to end so that the last thing is text: no white space, and no mark with nothing in it.
+    def _trim(self, text: str, end: int, openers: list[OpenRun], *, cut: bool) -> int:
+        """Return the end of the text to show, without trailing white space and marks that enclose nothing.
 
         Args:
             text: The content.
-            end: Where it may be shown up to.
-            openers: What is open there; loses what nothing is in.
-            cut: Text is missing after it.
+            end: The most that may be shown.
+            openers: The open runs there; those that enclose nothing are removed.
+            cut: Whether text after it is missing.
         """
         line = text.rfind("\n", 0, end) + 1 if cut and not self._one_line else len(text)
         while True:
-            end = self._without_breaks(_without_blanks(text, end))
+            end = self._strip_breaks(_strip_blanks(text, end))
             if end > line and _NO_TEXT.fullmatch(text, line, end):
                 end = line
             elif openers and openers[-1].end >= end:
@@ -361,8 +367,8 @@ class InlineCompleter:
             elif not end or text[end - 1] not in WHITE:
                 return end
 
-    def _without_breaks(self, end: int) -> int:
-        # What breaks a line is seen where no line follows.
+    def _strip_breaks(self, end: int) -> int:
+        # A backslash line break without a line after it would show as a backslash.
         for start, stop in reversed(self._breaks):
             if stop < end:
                 break
@@ -380,7 +386,7 @@ def complete_inline(
     strikethrough: bool = True,
     math: Math | None = None,
 ) -> str:
-    """Return what to show of inline content that is still being written.
+    """Return the text to show of inline content that is still being written.
 
     The arguments are those of `InlineCompleter`.
 
@@ -401,14 +407,14 @@ def _step(end: int | None, otherwise: int) -> int:
     return _WAIT if end == OPEN else end
 
 
-def _without_blanks(text: str, end: int) -> int:
+def _strip_blanks(text: str, end: int) -> int:
     while end and text[end - 1] in WHITE:
         end -= 1
     return end
 
 
-def _edited(text: str, end: int, link: int | None, escaped: list[int]) -> str:
-    """Return the text up to `end`, without the bracket at `link`, and marks escaped."""
+def _edit(text: str, end: int, link: int | None, escaped: list[int]) -> str:
+    """Return the text up to `end`, without the bracket at `link`, and with the given marks escaped."""
     edits = [(place, "\\", place) for place in escaped]
     if link is not None:
         edits.append((link, "", link + 1))
@@ -421,8 +427,8 @@ def _edited(text: str, end: int, link: int | None, escaped: list[int]) -> str:
 
 
 @cache
-def _special(*, strikethrough: bool, dollar: bool) -> re.Pattern[str]:
-    """Return the pattern of what may not be plain text."""
+def _make_special_pattern(*, strikethrough: bool, dollar: bool) -> re.Pattern[str]:
+    """Return a pattern for the characters that may not be plain text."""
     return re.compile(
         r"[\\\[\]!<&]|`+|\*+|_+" + (r"|~{2,}|~\Z" if strikethrough else "") + (r"|\$+" if dollar else "")
     )

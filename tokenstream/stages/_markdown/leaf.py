@@ -1,4 +1,4 @@
-"""The leaf that is open: lines of a paragraph, of code or of HTML, rows of a table."""
+"""The open leaf: lines of a paragraph, of code or of HTML, or rows of a table."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from tokenstream.stages._markdown.definitions import DefinitionReader
-from tokenstream.stages._markdown.openings import What
+from tokenstream.stages._markdown.openings import LineKind
 from tokenstream.stages._markdown.starts import HTML_ENDS, may_be_delimiter
 
 if TYPE_CHECKING:
@@ -17,41 +17,41 @@ _NO_PLACE = 1 << 60
 
 
 class Leaf:
-    """What the innermost container holds while it is open."""
+    """The open leaf block in the innermost container."""
 
     __slots__ = ("first", "kind", "mark", "offsets", "reader", "size", "start")
 
     def __init__(self, kind: str, text: str, seen: int, *, line: str = "", size: int = 0) -> None:
         self.kind = kind
         self.size = size
-        """How long the fence is, how deep the heading, which kind of HTML it is, or how much of a formula."""
-        self.mark = text[seen] if kind == What.FENCE else ""
+        """The fence's length, the heading's level, the kind of HTML, or a formula's characters so far."""
+        self.mark = text[seen] if kind == LineKind.FENCE else ""
         """The character of a fence."""
         self.offsets: list[int] = []
-        """Where the content of each line of a paragraph begins, of a heading, or of the last line of HTML."""
+        """The offset of the content in each line of a paragraph, in a heading, or in HTML's last line."""
         self.reader: DefinitionReader | None = None
-        """Reads the link definitions with which a paragraph may begin."""
+        """Reads the link definitions at the start of a paragraph; None if it does not begin with `[`."""
         self.first = -1
-        """The line of the block with which it begins."""
+        """Index of its first line in the block."""
         self.start = 0
-        """The character of the block with which that line begins."""
-        if kind in {What.TEXT, What.HEADING, What.HTML, What.MATH}:
+        """Offset of that line in the block, in characters."""
+        if kind in {LineKind.TEXT, LineKind.HEADING, LineKind.HTML, LineKind.MATH}:
             self.offsets.append(content_offset(line, text, seen))
-        if kind == What.TEXT and text[seen] == "[":
+        if kind == LineKind.TEXT and text[seen] == "[":
             self.reader = DefinitionReader()
 
     @property
     def defines(self) -> bool:
-        """The paragraph has only definitions so far, whole ones or not."""
+        """True while the paragraph has only definitions, whole or not."""
         return self.reader is not None and self.reader.state != "text"
 
     @property
     def keeps_blanks(self) -> bool:
-        """Blank lines are lines of it like others."""
-        return self.kind in {What.FENCE, What.MATH} or (self.kind == What.HTML and self.size < 6)
+        """True if blank lines are part of the leaf."""
+        return self.kind in {LineKind.FENCE, LineKind.MATH} or (self.kind == LineKind.HTML and self.size < 6)
 
     def closes_fence(self, matched: Matched, *, complete: bool) -> bool | None:
-        """Whether a line is the closing fence; None if more of it is needed to tell."""
+        """Return True if a line is the closing fence; None if more of the line is needed."""
         text, seen = matched.text, matched.seen
         if matched.indent > 3 or text[seen] != self.mark:
             return False
@@ -64,20 +64,22 @@ class Leaf:
         return None if long or end == len(text) else False
 
     def is_row(self, line: str) -> bool:
-        """Whether a line of a paragraph, not its first one, could be the second row of a table."""
-        return self.kind == What.TEXT and len(self.offsets) > 1 and may_be_delimiter(line, self.offsets[-1])
+        """Return True if a paragraph's line, other than its first, could be the second row of a table."""
+        return (
+            self.kind == LineKind.TEXT and len(self.offsets) > 1 and may_be_delimiter(line, self.offsets[-1])
+        )
 
     def ends_html(self, line: str) -> bool:
-        """Whether a line ends a block of HTML that runs over blank lines."""
+        """Return True if a line ends an HTML block of a kind that may contain blank lines."""
         return self.size < 6 and HTML_ENDS[self.size].search(line, self.offsets[-1]) is not None
 
-    def take_html(self, offset: int = _NO_PLACE) -> None:
-        """Note where the content of a line of HTML begins; marks of containers are none of it."""
+    def note_html_offset(self, offset: int = _NO_PLACE) -> None:
+        """Record the offset of the content in a line of HTML, after the marks of containers."""
         self.offsets = [offset]
 
 
 def is_underline(matched: Matched) -> bool:
-    """Whether what has come of a line may stand below a heading."""
+    """Return True if the line so far may be the underline of a heading."""
     return (
         matched.text[matched.seen] in "=-"
         and matched.indent < 4
@@ -86,7 +88,7 @@ def is_underline(matched: Matched) -> bool:
 
 
 def content_offset(line: str, text: str, seen: int) -> int:
-    """Return where in a line its content begins, from where it begins with tabs as spaces."""
+    """Convert the offset of the content from the line with expanded tabs to the original line."""
     if len(line) == len(text):
         return seen
     column = 0

@@ -9,25 +9,25 @@ if TYPE_CHECKING:
     from tokenstream.stages._markdown.inline import Math
 
 MARKS: dict[Math | None, str] = {None: "", "dollar": "$$", "brackets": "\\["}
-"""What a formula begins with."""
+"""The opening mark of a formula."""
 MOST_MATH = 10_000
-"""Characters of a formula that has not ended; with more it is taken for text."""
+"""The most characters of an unfinished formula; with more, it counts as text."""
 
 _LABEL = re.compile(r"\$\$[ \t]*\([^)$]+\)\Z")
 
 
-def reads_on(mark: str, line: str, size: int) -> bool | None:
-    """Whether a formula goes on behind a line of it; None where it turns out to be none.
+def continues_formula(mark: str, line: str, size: int) -> bool | None:
+    """Return True if a formula continues after a line; None if it is not a formula after all.
 
     Args:
-        mark: What the formula begins with.
+        mark: The formula's opening mark.
         line: The line; the first one from that mark on.
         size: Characters of the formula before it.
     """
     text = line.strip(" \t")
     if mark == "\\[":
         if "\\]" in text:
-            # To some an empty formula is text.
+            # Some renderers take an empty formula for text.
             return None if not size and "\\]" not in text[3:] else False
     elif size or len(text) > 3:
         if text.endswith("$$") or _LABEL.search(text):

@@ -1,11 +1,11 @@
-"""The containers and the leaf that a line opens, beginning behind those that it continues."""
+"""The containers and the leaf that a line opens, after the containers that it continues."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from tokenstream.stages._markdown.containers import Container, behind_quote, skip_blanks
+from tokenstream.stages._markdown.containers import Container, skip_blanks, skip_quote_mark
 from tokenstream.stages._markdown.starts import BLANKS, UNDECIDED, fence_at, heading_at, html_at
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ _DIGITS = re.compile(r"[0-9]{1,9}\Z")
 _OTHER = {mark: re.compile(rf"[^{re.escape(mark)} \t]|\Z") for mark in "*-_"}
 
 
-class What:
-    """Names of what a line can begin or go on with."""
+class LineKind:
+    """Kinds of content that a line can begin or continue."""
 
     UNDECIDED = "undecided"
     TEXT = "paragraph"
@@ -34,23 +34,23 @@ class What:
 
 
 class Opening(NamedTuple):
-    """What a line opens."""
+    """The containers and the leaf that a line opens."""
 
     what: str
     containers: list[Container]
     places: list[int]
-    """Where the line goes on at each level: outside, and in each container that it opens."""
+    """The start of the content at each level: outside, and in each container that the line opens."""
     seen: int
-    """Where the content begins."""
+    """The start of the leaf's content."""
     size: int = 0
-    """How long the fence is, how deep the heading, or which kind of HTML it is."""
+    """The fence's length, the heading's level, or the kind of HTML."""
 
 
-_WAIT = Opening(What.UNDECIDED, [], [], 0)
+_WAIT = Opening(LineKind.UNDECIDED, [], [], 0)
 
 
-class _Line:
-    """A line that is looked at from left to right."""
+class _OpeningLine:
+    """A line that is read from left to right, for its containers and its leaf."""
 
     __slots__ = (
         "at",
@@ -80,9 +80,9 @@ class _Line:
         self.containers: list[Container] = []
         self.places = [self.at]
         self.stops: dict[str, int] = {}
-        """For each character of thematic breaks, how far a line could be one."""
+        """For each character of thematic breaks, the end of the text that could be one."""
 
-    def opening(self, what: str, size: int = 0) -> Opening:
+    def make_opening(self, what: str, size: int = 0) -> Opening:
         return Opening(what, self.containers, self.places, self.seen, size)
 
     def enter(self, container: Container, at: int) -> None:
@@ -90,42 +90,42 @@ class _Line:
         self.at = at
         self.places.append(at)
 
-    def quote(self) -> Opening | None:
-        at = behind_quote(self.text, self.seen)
+    def read_quote(self) -> Opening | None:
+        at = skip_quote_mark(self.text, self.seen)
         self.enter(Container(">", 0), at)
         self.seen = skip_blanks(self.text, at)
         if self.seen < len(self.text):
             return None
-        return self.opening(What.NOTHING) if self.complete else _WAIT
+        return self.make_opening(LineKind.NOTHING) if self.complete else _WAIT
 
-    def heading(self) -> Opening | None:
+    def read_heading(self) -> Opening | None:
         level = heading_at(self.text, self.seen, complete=self.complete)
-        return self._found(What.HEADING, level)
+        return self._make_found(LineKind.HEADING, level)
 
-    def fence(self) -> Opening | None:
+    def read_fence(self) -> Opening | None:
         size = fence_at(self.text, self.seen, complete=self.complete)
-        return self._found(What.FENCE, size)
+        return self._make_found(LineKind.FENCE, size)
 
-    def html(self) -> Opening | None:
+    def read_html(self) -> Opening | None:
         interrupts = self.interrupts and not self.containers
         kind = html_at(self.text, self.seen, complete=self.complete, interrupts=interrupts)
-        return self._found(What.HTML, kind)
+        return self._make_found(LineKind.HTML, kind)
 
-    def formula(self) -> Opening | None:
+    def read_formula(self) -> Opening | None:
         mark, rest = self.math, self.text[self.seen : self.seen + 2]
         if not mark or (self.interrupts and not self.containers):
-            return self.opening(What.TEXT)
+            return self.make_opening(LineKind.TEXT)
         if rest == mark[0] and not self.complete:
             return _WAIT
-        return self.opening(What.MATH if rest == mark else What.TEXT)
+        return self.make_opening(LineKind.MATH if rest == mark else LineKind.TEXT)
 
-    def _found(self, what: str, size: int) -> Opening:
+    def _make_found(self, what: str, size: int) -> Opening:
         if size == UNDECIDED:
             return _WAIT
-        return self.opening(what, size) if size else self.opening(What.TEXT)
+        return self.make_opening(what, size) if size else self.make_opening(LineKind.TEXT)
 
-    def rule(self) -> Opening | None:
-        """Return a thematic break, or None where it is none; each character is looked at once a line."""
+    def read_rule(self) -> Opening | None:
+        """Return a thematic break, or None if it is not one; each character of a line is read once."""
         mark = self.text[self.seen]
         stop = self.stops.get(mark, -1)
         if stop < self.seen:
@@ -135,38 +135,38 @@ class _Line:
             if not self.complete:
                 return _WAIT
             if self.text.count(mark, self.seen) >= 3:
-                return self.opening(What.RULE)
-        return self.opening(What.TEXT) if mark == "_" else None
+                return self.make_opening(LineKind.RULE)
+        return self.make_opening(LineKind.TEXT) if mark == "_" else None
 
-    def bullet(self) -> Opening | None:
-        if self.text[self.seen] != "+" and (rule := self.rule()) is not None:
+    def read_bullet(self) -> Opening | None:
+        if self.text[self.seen] != "+" and (rule := self.read_rule()) is not None:
             return rule
-        return self.item(self.text[self.seen], self.seen + 1, limited=False)
+        return self.read_item(self.text[self.seen], self.seen + 1, limited=False)
 
-    def number(self) -> Opening | None:
+    def read_number(self) -> Opening | None:
         match = _ORDERED.match(self.text, self.seen)
         if match is None:
             waits = not self.complete and _DIGITS.match(self.text, self.seen)
-            return _WAIT if waits else self.opening(What.TEXT)
-        return self.item(match[2], match.end(), limited=int(match[1]) != 1)
+            return _WAIT if waits else self.make_opening(LineKind.TEXT)
+        return self.read_item(match[2], match.end(), limited=int(match[1]) != 1)
 
-    def item(self, marker: str, after: int, *, limited: bool) -> Opening | None:
-        """Enter an item of a list; `limited` ones cannot interrupt a paragraph that stands beside them."""
+    def read_item(self, marker: str, after: int, *, limited: bool) -> Opening | None:
+        """Enter a list item; a `limited` one cannot interrupt a paragraph at the same level."""
         text = self.text
         if after == len(text) and not self.complete:
             return _WAIT
         if text[after : after + 1] not in BLANKS:
-            return self.opening(What.TEXT)
+            return self.make_opening(LineKind.TEXT)
         begin = skip_blanks(text, after)
         bare = begin == len(text)
         if bare and not self.complete:
             return _WAIT
         if self.direct and not self.containers and (bare or limited):
-            return self.opening(What.TEXT)
+            return self.make_opening(LineKind.TEXT)
         if bare:
             self.enter(Container(marker, after - self.at + 1, bare=True), begin)
             self.seen = begin
-            return self.opening(What.NOTHING)
+            return self.make_opening(LineKind.NOTHING)
         blanks = begin - after
         at = after + (blanks if blanks <= 4 else 1)
         self.enter(Container(marker, at - self.at), at)
@@ -174,23 +174,23 @@ class _Line:
         return None
 
 
-_OPENERS: dict[str, Callable[[_Line], Opening | None]] = {
-    "#": _Line.heading,
-    ">": _Line.quote,
-    "-": _Line.bullet,
-    "+": _Line.bullet,
-    "*": _Line.bullet,
-    "_": _Line.rule,
-    "`": _Line.fence,
-    "~": _Line.fence,
-    "<": _Line.html,
-    "$": _Line.formula,
-    "\\": _Line.formula,
-    **dict.fromkeys("0123456789", _Line.number),
+_OPENERS: dict[str, Callable[[_OpeningLine], Opening | None]] = {
+    "#": _OpeningLine.read_heading,
+    ">": _OpeningLine.read_quote,
+    "-": _OpeningLine.read_bullet,
+    "+": _OpeningLine.read_bullet,
+    "*": _OpeningLine.read_bullet,
+    "_": _OpeningLine.read_rule,
+    "`": _OpeningLine.read_fence,
+    "~": _OpeningLine.read_fence,
+    "<": _OpeningLine.read_html,
+    "$": _OpeningLine.read_formula,
+    "\\": _OpeningLine.read_formula,
+    **dict.fromkeys("0123456789", _OpeningLine.read_number),
 }
 
 
-def starts_at(
+def read_opening(
     matched: Matched,
     *,
     complete: bool,
@@ -199,26 +199,26 @@ def starts_at(
     direct: bool = False,
     interrupts: bool = False,
 ) -> Opening:
-    """Return what a line opens behind the containers that it continues.
+    """Return the containers and the leaf that a line opens, after those that it continues.
 
     Args:
-        matched: The line, or as much of it as has come.
-        complete: This is the whole line.
-        math: What displayed formulas begin with; "" where they are text.
-        para: A paragraph is open, in the containers that it continues or deeper.
-        direct: That paragraph stands directly in them.
-        interrupts: A paragraph or a table is open, which a lone tag does not interrupt.
+        matched: The line so far.
+        complete: Whether this is the whole line.
+        math: The opening mark of displayed formulas; "" if they are not recognised.
+        para: Whether a paragraph is open, in the continued containers or deeper.
+        direct: Whether that paragraph is directly in the continued containers.
+        interrupts: Whether a paragraph or a table is open, which a lone tag does not interrupt.
     """
     text, seen = matched.text, matched.seen
     if text[seen] not in _OPENERS and matched.indent < 4:
-        return Opening(What.TEXT, [], [matched.places[-1]], seen)
-    line = _Line(matched, math, complete=complete, para=para, direct=direct, interrupts=interrupts)
+        return Opening(LineKind.TEXT, [], [matched.places[-1]], seen)
+    line = _OpeningLine(matched, math, complete=complete, para=para, direct=direct, interrupts=interrupts)
     while True:
         if line.seen - line.at >= 4:
-            return line.opening(What.TEXT if para and not line.containers else What.CODE)
+            return line.make_opening(LineKind.TEXT if para and not line.containers else LineKind.CODE)
         opener = _OPENERS.get(text[line.seen])
         if opener is None:
-            return line.opening(What.TEXT)
+            return line.make_opening(LineKind.TEXT)
         found = opener(line)
         if found is not None:
             return found

@@ -1,4 +1,4 @@
-"""Previews: the text of an open block, completed so that it renders whole."""
+"""Previews: the text of an open block, completed so that no half-open syntax shows."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from operator import add
 from typing import TYPE_CHECKING, NamedTuple
 
 from tokenstream.stages._markdown.inline import InlineCompleter
-from tokenstream.stages._markdown.openings import What
+from tokenstream.stages._markdown.openings import LineKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tokenstream.stages._markdown.block import Shape
+    from tokenstream.stages._markdown.block import BlockShape
     from tokenstream.stages._markdown.containers import Container
     from tokenstream.stages._markdown.inline import Math
 
@@ -27,30 +27,30 @@ _RAW_NAME = re.compile(r"<(script|pre|style|textarea)[^>]*>?", re.IGNORECASE | r
 _RAW_END = re.compile(r"</?[A-Za-z]*\Z")
 
 MOST_TAG = 300
-"""Characters of a tag of an HTML block that are withheld until it is whole."""
+"""The most characters of an unfinished tag in an HTML block that are held back."""
 
 
-class _Lines(NamedTuple):
+class _ParagraphLines(NamedTuple):
     """The whole lines of a paragraph."""
 
     before: str
     """The text before it."""
     content: str
-    """Their content, each with a newline."""
+    """The content of the lines, each with a newline."""
     heads: list[str]
-    """What stands before the content of each."""
+    """The text before the content in each line, such as the marks of quotes."""
     plain: bool
-    """Nothing does."""
+    """True if all of `heads` are empty."""
 
 
-_NO_LINES = _Lines("", "", [], plain=True)
+_NO_LINES = _ParagraphLines("", "", [], plain=True)
 
 
 class Completion:
-    """What the preview that was built last was built from, so that the next one reads only what is new.
+    """A cache of the parts of the last preview, so that the next one reads only the new text.
 
     Args:
-        math: The marks of formulas that the renderer knows.
+        math: The syntax of formulas that the renderer knows.
     """
 
     __slots__ = (
@@ -74,13 +74,13 @@ class Completion:
         self._pieces: list[str] | None = None
         self._size = 0
         self._line = ""
-        self._shape: Shape | None = None
+        self._shape: BlockShape | None = None
         self._lines = _NO_LINES
         self._wholes: list[str] | None = None
         self._count = 0
         self._whole = ""
 
-    def whole(self, lines: list[str], count: int) -> str:
+    def join_lines(self, lines: list[str], count: int) -> str:
         """Return the text of the first whole lines of a block."""
         if lines is self._wholes and count >= self._count:
             if count > self._count:
@@ -90,8 +90,8 @@ class Completion:
         self._wholes, self._count = lines, count
         return self._whole
 
-    def line(self, pieces: list[str], size: int) -> str:
-        """Return the line that the first of its pieces make."""
+    def join_line(self, pieces: list[str], size: int) -> str:
+        """Return the line that its first `size` pieces make."""
         if pieces is self._pieces and size >= self._size:
             self._line += "".join(pieces[self._size : size])
         else:
@@ -99,7 +99,7 @@ class Completion:
         self._pieces, self._size = pieces, size
         return self._line
 
-    def lines(self, shape: Shape) -> _Lines:
+    def read_paragraph(self, shape: BlockShape) -> _ParagraphLines:
         """Return the whole lines of a paragraph."""
         if shape is not self._shape:
             begin = shape.first + shape.shown
@@ -110,12 +110,12 @@ class Completion:
                 line[offset:].rstrip("\r\n") + "\n" for line, offset in zip(lines, offsets, strict=True)
             ]
             before = "".join(shape.lines[: min(begin, shape.size)])
-            self._lines = _Lines(before, "".join(contents), heads, plain=not any(heads))
+            self._lines = _ParagraphLines(before, "".join(contents), heads, plain=not any(heads))
             self._shape = shape
         return self._lines
 
-    def preview(self, content: str, *, references: bool, item: bool = False, one_line: bool = False) -> str:
-        """Return what to show of the content of a leaf."""
+    def complete(self, content: str, *, references: bool, item: bool = False, one_line: bool = False) -> str:
+        """Return the preview of a leaf's content."""
         options = (references, item, one_line)
         completer = self._completer
         if completer is None or options != self._options or not content.startswith(completer.text):
@@ -127,43 +127,43 @@ class Completion:
         return completer.preview()
 
 
-def preview_of(shape: Shape, tail: str) -> str:
-    """Return the text of an open block that renders whole.
+def build_preview(shape: BlockShape, tail: str) -> str:
+    """Return the preview of an open block: its text without half-open syntax.
 
     Args:
         shape: The block.
-        tail: As much of its last line as has come.
+        tail: Its unfinished last line.
     """
     leaf = shape.leaf
-    if leaf == What.TEXT:
-        return _paragraph(shape, tail)
-    if leaf == What.MATH:
+    if leaf == LineKind.TEXT:
+        return _preview_paragraph(shape, tail)
+    if leaf == LineKind.MATH:
         return "".join(shape.lines[: shape.first])
-    before = shape.completion.whole(shape.lines, shape.size)
-    if leaf == What.FENCE:
-        return _fence(shape, before + tail)
-    if leaf == What.HTML:
-        return _html(shape, before, tail)
-    if leaf == What.HEADING and tail:
-        return before + _heading(shape, tail)
-    if leaf == What.TABLE and tail:
-        return before + _row(shape, tail)
+    before = shape.completion.join_lines(shape.lines, shape.size)
+    if leaf == LineKind.FENCE:
+        return _preview_fence(shape, before + tail)
+    if leaf == LineKind.HTML:
+        return _preview_html(shape, before, tail)
+    if leaf == LineKind.HEADING and tail:
+        return before + _preview_heading(shape, tail)
+    if leaf == LineKind.TABLE and tail:
+        return before + _preview_row(shape, tail)
     return before + tail
 
 
 def _prefix(containers: Sequence[Container]) -> str:
-    """Return what a line begins with that stands in these containers."""
+    """Return the start of a line within these containers: marks of quotes and indentation."""
     return "".join("> " if container.quote else " " * container.indent for container in containers)
 
 
-def _fence(shape: Shape, source: str) -> str:
+def _preview_fence(shape: BlockShape, source: str) -> str:
     newline = "" if source.endswith(("\n", "\r")) else "\n"
     return f"{source}{newline}{_prefix(shape.containers)}{shape.mark}"
 
 
-def _paragraph(shape: Shape, tail: str) -> str:
-    before, content, heads, plain = shape.completion.lines(shape)
-    # Definitions alone show nothing, so there is nothing to render yet.
+def _preview_paragraph(shape: BlockShape, tail: str) -> str:
+    before, content, heads, plain = shape.completion.read_paragraph(shape)
+    # Definitions alone render to nothing, so the preview stays empty.
     nothing = "" if shape.first == 0 else before
     if shape.pending:
         return nothing
@@ -179,7 +179,7 @@ def _paragraph(shape: Shape, tail: str) -> str:
         return nothing
     else:
         content += tail[offset:]
-    done = shape.completion.preview(content, references=shape.defined > 0, item=bool(shape.containers))
+    done = shape.completion.complete(content, references=shape.defined > 0, item=bool(shape.containers))
     if not done or done.isspace():
         return nothing
     if plain and not offset:
@@ -187,30 +187,30 @@ def _paragraph(shape: Shape, tail: str) -> str:
     return before + "\n".join(map(add, [*heads, tail[:offset]], done.split("\n")))
 
 
-def _heading(shape: Shape, tail: str) -> str:
+def _preview_heading(shape: BlockShape, tail: str) -> str:
     begin = shape.offsets[-1]
     hashes = len(tail) - len(tail[begin:].lstrip("#"))
     content = _without_closing_hashes(tail[hashes:]).lstrip(" \t")
-    done = shape.completion.preview(content, references=shape.defined > 0, one_line=True)
+    done = shape.completion.complete(content, references=shape.defined > 0, one_line=True)
     return f"{tail[:hashes]} {done}" if done.strip() else ""
 
 
 def _without_closing_hashes(heading: str) -> str:
-    """Return a heading without the hashes behind its last blank, and without blanks at its end."""
+    """Return a heading without its closing hashes, and without blanks at its end."""
     heading = heading.rstrip(" \t")
     bare = heading.rstrip("#")
     return bare.rstrip(" \t") if not bare or bare[-1] in " \t" else heading
 
 
-def _row(shape: Shape, tail: str) -> str:
-    """Return the last row of a table with its last cell completed, or nothing while it has no text."""
+def _preview_row(shape: BlockShape, tail: str) -> str:
+    """Return the last row of a table with its last cell completed; "" while the row has no text."""
     begin = max((match.end() for match in _CELL_END.finditer(tail)), default=0)
-    done = shape.completion.preview(tail[begin:], references=shape.defined > 0, one_line=True)
+    done = shape.completion.complete(tail[begin:], references=shape.defined > 0, one_line=True)
     row = tail[:begin] + done
     return row if row.strip(" \t|>").strip() else ""
 
 
-def _html(shape: Shape, before: str, tail: str) -> str:
+def _preview_html(shape: BlockShape, before: str, tail: str) -> str:
     source = before + tail
     kind = shape.mark
     if kind in {"6", "7"}:

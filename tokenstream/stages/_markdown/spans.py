@@ -1,4 +1,4 @@
-"""Spans that hide what is in them from emphasis: tags, link destinations, entities, formulas."""
+"""Spans in which marks are not emphasis: tags, link destinations, entities, formulas."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import re
 from typing import Final
 
 LONGEST: Final = 300
-"""Characters after which what may be a link, an image, a tag or a formula is taken for text."""
+"""The most characters of an unfinished link, image, tag or formula; a longer one is text."""
 OPEN: Final = -1
-"""The text ends before it is known how far the span goes."""
+"""Result for a span whose end has not come yet."""
 
 _NAME = r"[A-Za-z][A-Za-z0-9-]*"
 _KEY = r"[A-Za-z_:][A-Za-z0-9_.:-]*"
-# Nothing is read twice: an attribute keeps what it has taken. A value may be half one at the end of a text.
+# The repeats are possessive, so nothing is read twice. The last value may be cut by the end of the text.
 _VALUE = r"[^\s\"'=<>`]++|'[^']*+'|\"[^\"]*+\""
 _ATTRIBUTES = rf"(?:\s++{_KEY}(?:\s*+=\s*+(?:{_VALUE}))?+)*+"
 _HALF_ATTRIBUTES = rf"(?:\s++{_KEY}(?:\s*+=\s*+(?:{_VALUE}|(?:'[^']*+|\"[^\"]*+)?\Z))?+)*+"
@@ -43,7 +43,7 @@ _SWITCHES = (
     "allowfullscreen|async|autofocus|autoplay|checked|controls|default|defer|disabled|hidden|inert|ismap|loop"
     "|multiple|muted|nomodule|novalidate|open|playsinline|readonly|required|reversed|selected"
 )
-# "if a <b and c is less" is no tag, though it may become one: three words without a value, and a fourth.
+# "if a <b and c is less" could become a tag, but is prose: three words without a value, and a fourth.
 _PROSE = re.compile(rf"<{_NAME}(?:\s+(?!(?:{_SWITCHES})\s){_KEY}(?=\s+[^\s=/>])){{3}}")
 _HALF_ENTITY = re.compile(r"&(?:#(?:[xX][0-9a-fA-F]{0,6}|[0-9]{0,7})|[A-Za-z][A-Za-z0-9]{0,31})?")
 
@@ -66,7 +66,7 @@ _FORMULA_ENDS = {
 
 
 def tag_end(text: str, at: int) -> int | None:
-    """Return where a tag, comment or autolink ends; OPEN, or None where there is none.
+    """Return the end of a tag, comment or autolink; OPEN if it has not come, None if there is no such span.
 
     Example:
         >>> tag_end("<br>a", 0), tag_end("<a href", 0), tag_end("< b", 0), tag_end("<3", 0)
@@ -83,7 +83,7 @@ def tag_end(text: str, at: int) -> int | None:
 
 
 def entity_is_open(text: str, at: int) -> bool:
-    """Return whether the text ends in what may become a character reference.
+    """Return True if the text ends in a possible character reference.
 
     Example:
         >>> entity_is_open("a &am", 2), entity_is_open("a & b", 2)
@@ -93,7 +93,7 @@ def entity_is_open(text: str, at: int) -> bool:
 
 
 def formula_end(text: str, at: int, mark: str) -> int | None:
-    """Return where the formula ends that a mark begins; OPEN, or None where there is none.
+    """Return the end of the formula that a mark begins; OPEN if it has not come, None if it is not one.
 
     Example:
         >>> formula_end("$x$ y", 0, "$"), formula_end("$x", 0, "$"), formula_end("$ 5", 0, "$")
@@ -109,14 +109,14 @@ def formula_end(text: str, at: int, mark: str) -> int | None:
 
 
 def dest_end(text: str, at: int, scanned: list[int]) -> int | None:
-    """Return where a link's `(destination "title")` ends; OPEN, or None where it is none.
+    """Return the end of a link's `(destination "title")`; OPEN if it has not come, None if it is not one.
 
     Args:
         text: The text.
-        at: The place after the opening bracket.
-        scanned: How far a bare destination has been looked at before, and how deep in
-            brackets it is there; empty at first, and changed, so that one that comes in many
-            pieces is read once.
+        at: The position after the opening parenthesis.
+        scanned: State between calls: the end of the scanned part of a bare destination, and its
+            nesting depth there. Pass an empty list first; it is modified, so that a destination
+            that comes in many pieces is read only once.
 
     Example:
         >>> dest_end("(u)", 1, []), dest_end("(u 'a", 1, []), dest_end("(a b", 1, [])
@@ -149,7 +149,7 @@ def _after_dest(text: str, at: int) -> int | None:
 
 
 def _cut_short(text: str, at: int, found: re.Match[str] | None) -> int | None:
-    """Return OPEN where the text ends in the middle of what was matched."""
+    """Return OPEN if the text ends in the middle of the match; otherwise None."""
     if found is None or len(text) - at > LONGEST:
         return None
     return OPEN if text[found.end() :] in {"", "\\"} else None

@@ -1,11 +1,11 @@
-"""Recognisers: what a line, or the part of it that has come, can begin."""
+"""Recognisers for the start of blocks, in a whole line or in the part that has come."""
 
 from __future__ import annotations
 
 import re
 
 UNDECIDED = -1
-"""More of the line is needed to tell."""
+"""Result of a recogniser that needs more of the line."""
 
 BLANKS = " \t"
 
@@ -42,16 +42,16 @@ HTML_ENDS = {
     4: re.compile(r">"),
     5: re.compile(r"\]\]>"),
 }
-"""Ends of HTML blocks that run over blank lines, by the kinds of CommonMark."""
+"""The ends of HTML blocks that may contain blank lines, by CommonMark's kinds."""
 
 
 def trim(text: str) -> str:
-    """Return a text without the white space that a table's cells are trimmed by."""
+    """Strip the white space that is ignored around a table's cells."""
     return text.strip(_TRIMMED)
 
 
 def expand_tabs(line: str) -> str:
-    """Return a line with the tabs of its blanks and markers as spaces, by column."""
+    """Return a line with the tabs among its leading blanks and markers expanded to spaces."""
     if "\t" not in line:
         return line
     match = _LEAD.match(line)
@@ -61,7 +61,7 @@ def expand_tabs(line: str) -> str:
 
 
 def heading_at(text: str, at: int, *, complete: bool) -> int:
-    """Return how many hashes begin a heading at a place, 0 for none."""
+    """Return the level of the heading that begins at a position; 0 for none."""
     match = _HASHES.match(text, at)
     if match is None:
         return 0
@@ -75,7 +75,7 @@ def heading_at(text: str, at: int, *, complete: bool) -> int:
 
 
 def fence_at(text: str, at: int, *, complete: bool) -> int:
-    """Return how many marks open a fence at a place, 0 for none."""
+    """Return the length of the fence that opens at a position; 0 for none."""
     mark = text[at]
     match = (_BACKTICKS if mark == "`" else _TILDES).match(text, at)
     end = match.end() if match else at
@@ -87,7 +87,7 @@ def fence_at(text: str, at: int, *, complete: bool) -> int:
 
 
 def html_at(text: str, at: int, *, complete: bool, interrupts: bool) -> int:
-    """Return the kind of the HTML block that begins at a place, as CommonMark counts them, 0 for none."""
+    """Return the kind of the HTML block that begins at a position, as CommonMark numbers them; 0 for none."""
     rest = text[at : at + 9]
     if rest.startswith("<!"):
         return _declaration(rest, complete=complete)
@@ -131,12 +131,12 @@ def _lone_tag(text: str, at: int, name_end: int, *, complete: bool) -> int:
 
 
 def may_be_delimiter(text: str, at: int) -> bool:
-    """Whether what has come from a place on may become the second row of a table."""
+    """Return True if the text from a position on may become the second row of a table."""
     return _DELIMITER.fullmatch(text, at) is not None
 
 
-def delimiter_columns(text: str, at: int) -> int:
-    """Return the number of columns that the second row of a table names, 0 if it is none."""
+def count_delimiter_columns(text: str, at: int) -> int:
+    """Return the number of columns in the second row of a table; 0 if it is not such a row."""
     if len(text) - at < 2 or _DELIMITER.fullmatch(text, at) is None:
         return 0
     cells = text[at:].split("|")
@@ -154,8 +154,8 @@ def delimiter_columns(text: str, at: int) -> int:
     return count
 
 
-def columns_of(text: str) -> int:
-    """Return the number of cells of a row, 0 for a line without a pipe."""
+def count_columns(text: str) -> int:
+    """Return the number of cells in a row; 0 for a line without a pipe."""
     row = trim(text)
     pipes = row.count("|")
     if not pipes:
