@@ -45,7 +45,7 @@ MADE: dict[str, re.Pattern[Any] | None] = {
     # Modules hold all that these two make.
     "tokenstream.partial_json._lenient.peek._make_kind": None,
     "tokenstream.stages._markdown.html_tags.begin": _tag_of("<div>"),
-    "tokenstream.stages._markdown.inline._special": inline._special(strikethrough=True, dollar=True),  # noqa: SLF001 - as above
+    "tokenstream.stages._markdown.inline._compile": inline._compile(strikethrough=True, dollar=True),  # noqa: SLF001 - as above
     # The user's own expressions, markers and names of tags, and the names of files.
     "tokenstream.stages._matching.matching._compiled": None,
     "tokenstream.stages._text.tags.__init__": None,

@@ -117,7 +117,7 @@ class InlineCompleter:
         self._one_line = one_line
         self._references = references
         self._math = math
-        self._search = _make_special_pattern(strikethrough=strikethrough, dollar=math == "dollar").search
+        self._search = _compile(strikethrough=strikethrough, dollar=math == "dollar").search
         self._text = ""
         self._new: list[str] = []
         """Pieces that are not joined to the text yet."""
@@ -427,7 +427,7 @@ def _edit(text: str, end: int, link: int | None, escaped: list[int]) -> str:
 
 
 @cache
-def _make_special_pattern(*, strikethrough: bool, dollar: bool) -> re.Pattern[str]:
+def _compile(*, strikethrough: bool, dollar: bool) -> re.Pattern[str]:
     """Return a pattern for the characters that may not be plain text."""
     return re.compile(
         r"[\\\[\]!<&]|`+|\*+|_+" + (r"|~{2,}|~\Z" if strikethrough else "") + (r"|\$+" if dollar else "")
