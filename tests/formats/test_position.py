@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.formats.openai_responses_payloads import frame, hello, numbered
+from tests.formats.openai_responses.payloads import frame, hello, numbered
 from tests.support import chunkings
 from tests.support.resuming import SCRIPTED, Answer, recorded
 from tests.support.sampling import sampled

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.formats.gemini_payloads import STOP, USAGE, Payload, call, chunk, text, thought, value
+from tests.formats.gemini.payloads import STOP, USAGE, Payload, call, chunk, text, thought, value
 from tests.sources import scenarios
 from tests.sources.scenarios import ENDS, FRAMINGS, Body, Opener
 from tests.sources.sdks import GARBAGE, AtOnce, Closing, Cut, Garbage, Reading, on_asyncio

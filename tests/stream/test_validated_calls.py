@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from tests.formats import anthropic_payloads as anthropic
-from tests.formats import gemini_payloads as gemini
-from tests.formats import openai_responses_payloads as responses
+from tests.formats.anthropic import payloads as anthropic
+from tests.formats.gemini import payloads as gemini
+from tests.formats.openai_responses import payloads as responses
 from tests.project import ROOT
 from tests.stream.bodies import ANSWER, AsyncSource, call, chunk
 from tests.support.wire import DONE, sse

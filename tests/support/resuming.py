@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tests.formats.gemini_interactions.support import DONE, completed, created, delta, start, stop
 from tests.formats.gemini_interactions.support import event as step_event
-from tests.formats.test_openai_responses_properties import EVERYTHING
+from tests.formats.openai_responses.test_properties import EVERYTHING
 from tests.support import wire
 from tests.support.recordings import ours, shared
 from tokenstream import Checkpoint, Stream

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.formats.anthropic_payloads import block, stop, text
+from tests.formats.anthropic.payloads import block, stop, text
 
 OPEN = block(0, "text", text="")
 HELLO = (OPEN, text(0, "Hel"), text(0, "lo"), stop(0))

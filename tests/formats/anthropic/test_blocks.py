@@ -6,8 +6,7 @@ import json
 
 import pytest
 
-from tests.formats.anthropic.support import HELLO
-from tests.formats.anthropic_payloads import (
+from tests.formats.anthropic.payloads import (
     STOP,
     Payload,
     answer,
@@ -22,6 +21,7 @@ from tests.formats.anthropic_payloads import (
     text,
     tool,
 )
+from tests.formats.anthropic.support import HELLO
 from tokenstream.events import PartStart, TextDelta, ToolCallDelta, ToolCallDone, Unknown
 from tokenstream.formats._wire.anthropic import Anthropic
 from tokenstream.framing import ServerSentEvent

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.formats.anthropic.support import HELLO
-from tests.formats.anthropic_payloads import (
+from tests.formats.anthropic.payloads import (
     PING,
     STOP,
     answer,
@@ -19,6 +18,7 @@ from tests.formats.anthropic_payloads import (
     stop,
     tool,
 )
+from tests.formats.anthropic.support import HELLO
 from tokenstream.message import ServerToolCall, ServerToolResult
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.formats.anthropic.payloads import STOP, Payload, answer, arguments, finish, read, start, stop, tool
 from tests.formats.anthropic.support import HELLO
-from tests.formats.anthropic_payloads import STOP, Payload, answer, arguments, finish, read, start, stop, tool
 from tokenstream.message import OpaquePart
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.formats.anthropic.support import HELLO
-from tests.formats.anthropic_payloads import (
+from tests.formats.anthropic.payloads import (
     PING,
     STOP,
     answer,
@@ -17,6 +16,7 @@ from tests.formats.anthropic_payloads import (
     stop,
     tool,
 )
+from tests.formats.anthropic.support import HELLO
 from tokenstream.events import MessageStart, Ping
 from tokenstream.formats._wire.anthropic import Anthropic
 from tokenstream.message import ReasoningPart, TextPart, Usage

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.formats.anthropic.support import HELLO, OPEN
-from tests.formats.anthropic_payloads import (
+from tests.formats.anthropic.payloads import (
     PING,
     STOP,
     Payload,
@@ -22,6 +21,7 @@ from tests.formats.anthropic_payloads import (
     text,
     tool,
 )
+from tests.formats.anthropic.support import HELLO, OPEN
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError
 from tokenstream.events import Unknown
 from tokenstream.formats._wire.anthropic import Anthropic

@@ -6,8 +6,7 @@ import json
 
 import pytest
 
-from tests.formats.anthropic.support import HELLO, OPEN
-from tests.formats.anthropic_payloads import (
+from tests.formats.anthropic.payloads import (
     PING,
     STOP,
     Payload,
@@ -22,6 +21,7 @@ from tests.formats.anthropic_payloads import (
     text,
     tool,
 )
+from tests.formats.anthropic.support import HELLO, OPEN
 from tokenstream.framing import ServerSentEvent
 from tokenstream.message import OpaquePart
 

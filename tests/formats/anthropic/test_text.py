@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.formats.anthropic.payloads import answer, block, delta, frame, read, start, stop, text
 from tests.formats.anthropic.support import HELLO
-from tests.formats.anthropic_payloads import answer, block, delta, frame, read, start, stop, text
 from tokenstream.events import MessageStart, ReasoningDelta
 from tokenstream.message import Citation, ReasoningPart, TextPart
 

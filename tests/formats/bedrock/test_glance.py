@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.formats.bedrock.support import INNER, METRICS, packed
-from tests.formats.bedrock_payloads import (
+from tests.formats.bedrock.payloads import (
     START,
     USAGE,
     Named,
@@ -24,6 +23,7 @@ from tests.formats.bedrock_payloads import (
     stop,
     text,
 )
+from tests.formats.bedrock.support import INNER, METRICS, packed
 from tests.formats.mutations import pieces
 from tests.support.aws_eventstream import chunk, converse, event, exception
 from tests.support.in_turns import decoded as seen

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.formats.bedrock.support import INNER, packed
-from tests.formats.bedrock_payloads import (
+from tests.formats.bedrock.payloads import (
     START,
     USAGE,
     Named,
@@ -24,6 +23,7 @@ from tests.formats.bedrock_payloads import (
     text,
     tool,
 )
+from tests.formats.bedrock.support import INNER, packed
 from tests.formats.mutations import strayed
 from tests.support.beside import SHARED, needs_recordings
 from tokenstream.decoder import Decoder

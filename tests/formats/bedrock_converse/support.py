@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.formats.bedrock_payloads import START, Named, finish, frame
-from tests.formats.bedrock_payloads import read as read_frames
+from tests.formats.bedrock.payloads import START, Named, finish, frame
+from tests.formats.bedrock.payloads import read as read_frames
 from tests.formats.told import Told
 from tokenstream import Limits
 from tokenstream.formats._wire.bedrock_converse import BedrockConverse

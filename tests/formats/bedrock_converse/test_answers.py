@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.formats.bedrock.payloads import START, USAGE, arguments, block, finish, stop, text, tool
 from tests.formats.bedrock_converse.support import events_of, read
-from tests.formats.bedrock_payloads import START, USAGE, arguments, block, finish, stop, text, tool
 from tokenstream import Stream
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import Finish, MessageStart, TextDelta

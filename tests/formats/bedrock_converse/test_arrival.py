@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.formats.bedrock.payloads import START, USAGE, finish, frame, stop, text
+from tests.formats.bedrock.payloads import read as read_frames
 from tests.formats.bedrock_converse.support import events_of, read
-from tests.formats.bedrock_payloads import START, USAGE, finish, frame, stop, text
-from tests.formats.bedrock_payloads import read as read_frames
 from tokenstream import Stream
 from tokenstream.errors import ProtocolError, ProviderError
 from tokenstream.formats._wire.bedrock_converse import BedrockConverse

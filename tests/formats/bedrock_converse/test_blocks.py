@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tests.formats.bedrock_converse.support import parts, read
-from tests.formats.bedrock_payloads import (
+from tests.formats.bedrock.payloads import (
     START,
     arguments,
     block,
@@ -15,6 +14,7 @@ from tests.formats.bedrock_payloads import (
     text,
     tool,
 )
+from tests.formats.bedrock_converse.support import parts, read
 from tokenstream.formats._wire.bedrock_converse import BedrockConverse
 from tokenstream.message import TextPart
 

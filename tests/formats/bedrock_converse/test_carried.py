@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.formats.bedrock_converse.support import read
-from tests.formats.bedrock_payloads import (
+from tests.formats.bedrock.payloads import (
     START,
     Named,
     arguments,
@@ -20,7 +19,8 @@ from tests.formats.bedrock_payloads import (
     text,
     tool,
 )
-from tests.formats.bedrock_payloads import read as read_frames
+from tests.formats.bedrock.payloads import read as read_frames
+from tests.formats.bedrock_converse.support import read
 from tokenstream import Limits
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import Unknown

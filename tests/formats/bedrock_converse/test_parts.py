@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 
-from tests.formats.bedrock_converse.support import parts, read
-from tests.formats.bedrock_payloads import (
+from tests.formats.bedrock.payloads import (
     START,
     arguments,
     block,
@@ -17,7 +16,8 @@ from tests.formats.bedrock_payloads import (
     text,
     tool,
 )
-from tests.formats.bedrock_payloads import read as read_frames
+from tests.formats.bedrock.payloads import read as read_frames
+from tests.formats.bedrock_converse.support import parts, read
 from tokenstream.events import CitationAdded, ReasoningDelta, ToolCallDelta, ToolCallDone
 from tokenstream.formats._wire.bedrock_converse import BedrockConverse
 from tokenstream.message import Citation, MediaPart, ReasoningPart, TextPart

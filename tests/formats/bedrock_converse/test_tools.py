@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.formats.bedrock.payloads import START, arguments, block, delta, finish, stop, text, tool
 from tests.formats.bedrock_converse.support import read
-from tests.formats.bedrock_payloads import START, arguments, block, delta, finish, stop, text, tool
 from tests.formats.told import Told
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import PartDelta, ToolCallDelta

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tests.formats.bedrock_payloads import read as read_frames
+from tests.formats.bedrock.payloads import read as read_frames
 from tests.formats.told import Told
 from tokenstream import Limits
 from tokenstream.formats._wire.bedrock_invoke import BedrockInvoke

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.formats.bedrock.payloads import read as read_frames
 from tests.formats.bedrock_invoke.support import ANTHROPIC, chunk, read
-from tests.formats.bedrock_payloads import read as read_frames
 from tests.formats.told import Told
 from tokenstream import Limits
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError

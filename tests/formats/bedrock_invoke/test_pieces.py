@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.formats.bedrock.payloads import read as read_frames
 from tests.formats.bedrock_invoke.support import ANTHROPIC, COUNTS, METRICS, chunk, counts, read
-from tests.formats.bedrock_payloads import read as read_frames
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import Unknown, UsageUpdate
 from tokenstream.formats._wire.bedrock_invoke import BedrockInvoke

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.formats.cohere.support import read
-from tests.formats.cohere_payloads import (
+from tests.formats.cohere.payloads import (
     USAGE,
     Payload,
     answer,
@@ -19,6 +18,7 @@ from tests.formats.cohere_payloads import (
     tool,
     written,
 )
+from tests.formats.cohere.support import read
 from tokenstream import Decoder, Stream
 from tokenstream.events import MessageStart, TextDelta
 from tokenstream.formats import _registry as registry

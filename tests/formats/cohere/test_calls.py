@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tests.formats.cohere.support import read
-from tests.formats.cohere_payloads import (
+from tests.formats.cohere.payloads import (
     answer,
     arguments,
     block,
@@ -16,6 +15,7 @@ from tests.formats.cohere_payloads import (
     tool,
     tool_stop,
 )
+from tests.formats.cohere.support import read
 from tokenstream.formats._wire.cohere import Cohere
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tests.formats.cohere.payloads import answer, block, cite, event, plan, stop, text, tool, tool_stop
 from tests.formats.cohere.support import read
-from tests.formats.cohere_payloads import answer, block, cite, event, plan, stop, text, tool, tool_stop
 from tokenstream.events import CitationAdded, Unknown
 from tokenstream.message import OpaquePart, TextPart
 

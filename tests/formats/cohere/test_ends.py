@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.formats.cohere.support import read
-from tests.formats.cohere_payloads import (
+from tests.formats.cohere.payloads import (
     USAGE,
     answer,
     arguments,
@@ -20,6 +19,7 @@ from tests.formats.cohere_payloads import (
     text,
     tool,
 )
+from tests.formats.cohere.support import read
 from tokenstream.errors import ProviderError, StreamTruncated
 from tokenstream.formats._wire.cohere import Cohere
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tests.formats.cohere.support import read
-from tests.formats.cohere_payloads import (
+from tests.formats.cohere.payloads import (
     answer,
     arguments,
     block,
@@ -18,6 +17,7 @@ from tests.formats.cohere_payloads import (
     tool_stop,
     written,
 )
+from tests.formats.cohere.support import read
 from tokenstream.events import Unknown
 from tokenstream.formats._wire.cohere import Cohere
 from tokenstream.framing import ServerSentEvent

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tests.formats.gemini.payloads import STOP, Payload, call, chunk
 from tests.formats.gemini.support import gemini
-from tests.formats.gemini_payloads import STOP, Payload, call, chunk
 from tests.formats.told import Told
 from tokenstream.events import ToolCallDelta
 

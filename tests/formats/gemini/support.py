@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.formats.gemini_payloads import STOP, Payload, chunk
+from tests.formats.gemini.payloads import STOP, Payload, chunk
 from tests.formats.told import Told, tell
 from tokenstream.formats._wire.gemini import Gemini
 from tokenstream.limits import Limits

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.formats.gemini.payloads import STOP, Payload, call, chunk, text, value
 from tests.formats.gemini.streaming import fragments, streamed
 from tests.formats.gemini.support import gemini
-from tests.formats.gemini_payloads import STOP, Payload, call, chunk, text, value
 from tokenstream.errors import LimitExceeded, ProtocolError, StreamTruncated
 from tokenstream.events import ToolCallStart
 from tokenstream.formats._kit.values import json_text

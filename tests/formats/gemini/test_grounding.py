@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.formats.gemini.payloads import Payload, chunk, text
 from tests.formats.gemini.support import gemini
-from tests.formats.gemini_payloads import Payload, chunk, text
 from tokenstream.events import Finish
 
 WEB = {"web": {"uri": "https://a.example", "title": "A"}}

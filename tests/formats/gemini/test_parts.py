@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.formats.gemini.payloads import STOP, Payload, chunk, text, thought
 from tests.formats.gemini.support import gemini, one
-from tests.formats.gemini_payloads import STOP, Payload, chunk, text, thought
 from tokenstream.events import MediaDelta
 from tokenstream.message import (
     MediaPart,

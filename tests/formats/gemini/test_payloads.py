@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.formats.gemini.payloads import STOP, USAGE, Payload, chunk, text, thought
 from tests.formats.gemini.support import gemini, one
-from tests.formats.gemini_payloads import STOP, USAGE, Payload, chunk, text, thought
 from tests.support.recordings import ours
 from tokenstream.decoder import Decoder
 from tokenstream.events import CitationAdded, MessageStart, Ping, ReasoningDelta, TextDelta

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.formats.gemini.payloads import STOP, Payload, call, chunk, text, value
 from tests.formats.gemini.streaming import fragments, streamed
 from tests.formats.gemini.support import gemini
-from tests.formats.gemini_payloads import STOP, Payload, call, chunk, text, value
 from tokenstream.events import ToolCallDelta, Unknown
 
 # -- streamed calls --------------------------------------------------------------------

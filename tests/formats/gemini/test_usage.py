@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.formats.gemini.payloads import STOP, USAGE, Payload, chunk, text
 from tests.formats.gemini.support import gemini
-from tests.formats.gemini_payloads import STOP, USAGE, Payload, chunk, text
 from tokenstream.decoder import Decoder
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamTruncated
 from tokenstream.events import Finish, UsageUpdate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.formats.cohere_payloads import Payload, read_by, written
+from tests.formats.cohere.payloads import Payload, read_by, written
 from tests.formats.told import Told
 from tokenstream.formats._wire.ollama import Ollama
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.formats.cohere_payloads import Payload, read_by, written
+from tests.formats.cohere.payloads import Payload, read_by, written
 from tests.formats.ollama.support import CALL, end, line, read, said
 from tokenstream import Decoder, Stream
 from tokenstream.errors import ProviderError, StreamTruncated

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.formats.cohere_payloads import Payload, read_by, written
+from tests.formats.cohere.payloads import Payload, read_by, written
 from tests.formats.mutations import strayed
 from tests.formats.ollama.support import CALL, Plain, end, line, read, said
 from tests.formats.told import reads_alike_in_chunks

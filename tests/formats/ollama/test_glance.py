@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.formats.cohere_payloads import Payload, read_by, written
+from tests.formats.cohere.payloads import Payload, read_by, written
 from tests.formats.mutations import pieces
 from tests.formats.ollama.support import CALL, TIME, Plain, end, line, read, said
 from tokenstream.events import ReasoningDelta

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.formats.openai_chat_payloads import ROLE, chunk, read
+from tests.formats.openai_chat.payloads import ROLE, chunk, read
 from tests.formats.told import DONE
 
 USAGE = {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13}

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.formats.openai_chat.payloads import ROLE, call, chunk, item_of, read, text
 from tests.formats.openai_chat.support import END, FIRST, SECOND, handed_out
-from tests.formats.openai_chat_payloads import ROLE, call, chunk, item_of, read, text
 from tests.formats.told import DONE
 
 _BOTH = [("f", FIRST), ("g", SECOND)]

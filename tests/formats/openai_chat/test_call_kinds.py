@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.formats.openai_chat.payloads import ROLE, answer, call, chunk, read
 from tests.formats.openai_chat.support import END, FIRST, SECOND
-from tests.formats.openai_chat_payloads import ROLE, answer, call, chunk, read
 from tests.formats.told import DONE
 from tokenstream.events import ToolCallStart
 from tokenstream.formats._wire.openai_chat import OpenAIChat

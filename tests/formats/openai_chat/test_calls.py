@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.formats.openai_chat.payloads import FINISH, ROLE, answer, call, chunk, item_of, read
 from tests.formats.openai_chat.support import END, FIRST
-from tests.formats.openai_chat_payloads import FINISH, ROLE, answer, call, chunk, item_of, read
 from tests.formats.told import DONE
 from tokenstream.errors import LimitExceeded, StreamTruncated
 from tokenstream.events import ToolCallDelta, ToolCallDone, ToolCallStart

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.formats.openai_chat_payloads import FINISH, HEAD, ROLE, answer, chunk, item_of, read, text
+from tests.formats.openai_chat.payloads import FINISH, HEAD, ROLE, answer, chunk, item_of, read, text
 from tests.formats.told import DONE
 from tokenstream.events import CitationAdded, MediaDelta
 from tokenstream.message import MediaPart, OpaquePart, ServerToolCall, ServerToolResult

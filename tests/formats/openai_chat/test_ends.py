@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.formats.openai_chat.payloads import FINISH, HEAD, ROLE, answer, chunk, read, text
 from tests.formats.openai_chat.support import USAGE
-from tests.formats.openai_chat_payloads import FINISH, HEAD, ROLE, answer, chunk, read, text
 from tests.formats.told import DONE
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import UsageUpdate

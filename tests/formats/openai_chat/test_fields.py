@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.formats.openai_chat_payloads import FINISH, HEAD, ROLE, answer, chunk, read, text
+from tests.formats.openai_chat.payloads import FINISH, HEAD, ROLE, answer, chunk, read, text
 from tests.formats.told import DONE
 from tokenstream.events import Ping, TextDelta, Unknown
 from tokenstream.framing import ServerSentEvent

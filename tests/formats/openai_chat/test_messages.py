@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.formats.openai_chat.payloads import HEAD, ROLE, answer, chunk, read, text
 from tests.formats.openai_chat.support import USAGE
-from tests.formats.openai_chat_payloads import HEAD, ROLE, answer, chunk, read, text
 from tests.formats.told import DONE
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.formats.openai_chat_payloads import answer, call, chunk, text
+from tests.formats.openai_chat.payloads import answer, call, chunk, text
 from tokenstream.message import ReasoningPart
 
 

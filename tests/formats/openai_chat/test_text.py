@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.formats.openai_chat_payloads import FINISH, HEAD, ROLE, answer, chunk, read, text
+from tests.formats.openai_chat.payloads import FINISH, HEAD, ROLE, answer, chunk, read, text
 from tests.formats.told import DONE
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.limits import Limits

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.formats.openai_chat.payloads import HEAD, ROLE, answer, call, chunk, item_of, read, text
 from tests.formats.openai_chat.support import END, FIRST, handed_out
-from tests.formats.openai_chat_payloads import HEAD, ROLE, answer, call, chunk, item_of, read, text
 from tests.formats.told import DONE
 from tokenstream.formats._kit.whole import Wholeness
 from tokenstream.message import OpaquePart

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.formats.openai_realtime_payloads import added, created, finished, part, part_done, text
+from tests.formats.openai_realtime.payloads import added, created, finished, part, part_done, text
 
 HELLO = [
     created(),

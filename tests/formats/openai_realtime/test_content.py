@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.formats.openai_realtime.support import HELLO
-from tests.formats.openai_realtime_payloads import (
+from tests.formats.openai_realtime.payloads import (
     Payload,
     added,
     arguments,
@@ -25,6 +24,7 @@ from tests.formats.openai_realtime_payloads import (
     transcript,
     where,
 )
+from tests.formats.openai_realtime.support import HELLO
 from tokenstream.events import TextDelta
 
 

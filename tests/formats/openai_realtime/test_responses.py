@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.formats.openai_realtime.support import HELLO
-from tests.formats.openai_realtime_payloads import (
+from tests.formats.openai_realtime.payloads import (
     Payload,
     added,
     created,
@@ -21,6 +20,7 @@ from tests.formats.openai_realtime_payloads import (
     text,
     where,
 )
+from tests.formats.openai_realtime.support import HELLO
 from tokenstream.errors import ProviderError, StreamTruncated
 from tokenstream.events import Finish, MessageStart, Ping
 from tokenstream.formats import _registry as registry

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.formats.openai_realtime.support import HELLO
-from tests.formats.openai_realtime_payloads import (
+from tests.formats.openai_realtime.payloads import (
     Payload,
     added,
     arguments,
@@ -26,6 +25,7 @@ from tests.formats.openai_realtime_payloads import (
     transcript,
     where,
 )
+from tests.formats.openai_realtime.support import HELLO
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.events import Unknown
 from tokenstream.formats._wire.openai_realtime import OpenAIRealtime

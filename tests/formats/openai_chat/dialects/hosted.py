@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.formats.openai_chat.dialects.support import ARGUMENTS, CALLED, FILTER, USAGE, Says, bare, one
-from tests.formats.openai_chat_payloads import FINISH, HEAD, ROLE, call, chunk, text
+from tests.formats.openai_chat.payloads import FINISH, HEAD, ROLE, call, chunk, text
 from tests.formats.told import DONE
 
 HOSTED: dict[str, tuple[list[Any], Says]] = {

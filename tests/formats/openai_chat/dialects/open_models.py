@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.formats.openai_chat.dialects.support import ARGUMENTS, CALLED, FOUND, USAGE, Says, one
-from tests.formats.openai_chat_payloads import FINISH, ROLE, call, chunk, item_of, text
+from tests.formats.openai_chat.payloads import FINISH, ROLE, call, chunk, item_of, text
 from tests.formats.told import DONE
 
 OPEN_MODELS: dict[str, tuple[list[Any], Says]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.formats.openai_chat_payloads import HEAD, chunk
+from tests.formats.openai_chat.payloads import HEAD, chunk
 
 ARGUMENTS = '{"city": "Oslo"}'
 CALLED = [("get_weather", ARGUMENTS)]

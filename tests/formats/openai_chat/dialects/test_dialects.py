@@ -12,7 +12,7 @@ from tests.formats.openai_chat.dialects.compatible import COMPATIBLE
 from tests.formats.openai_chat.dialects.hosted import HOSTED
 from tests.formats.openai_chat.dialects.open_models import OPEN_MODELS
 from tests.formats.openai_chat.dialects.support import FOUND, USAGE, Says
-from tests.formats.openai_chat_payloads import FINISH, ROLE, Read, call, chunk, read, text
+from tests.formats.openai_chat.payloads import FINISH, ROLE, Read, call, chunk, read, text
 from tests.formats.told import DONE, bytes_of
 from tokenstream import Stream
 from tokenstream.errors import ProviderError

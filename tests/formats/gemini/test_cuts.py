@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.formats.gemini_payloads import Payload, chunk
+from tests.formats.gemini.payloads import Payload, chunk
 from tests.support.reading import read
 from tests.support.wire import sse
 

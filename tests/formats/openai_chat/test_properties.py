@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.formats.mutations import changed, junk
-from tests.formats.openai_chat_payloads import FINISH, HEAD, ROLE, call, chunk, item_of, read, text
+from tests.formats.openai_chat.payloads import FINISH, HEAD, ROLE, call, chunk, item_of, read, text
 from tests.formats.told import DONE, frame_of
 from tests.support.beside import SHARED, needs_recordings
 from tokenstream.errors import StreamError

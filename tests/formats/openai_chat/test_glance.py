@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.formats.openai_chat_payloads import Payload, call, chunk, text
+from tests.formats.openai_chat.payloads import Payload, call, chunk, text
 from tests.formats.told import frame_of
 from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDelta, ToolCallDone, Unknown
 from tokenstream.formats._wire.openai_chat import OpenAIChat

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.formats.told import DONE, tell
-from tests.formats.ui_payloads import FINISH, HELLO, NAMED, START, answer, call
+from tests.formats.ui_message.payloads import FINISH, HELLO, NAMED, START, answer, call
 from tokenstream.events import (
     MessageStart,
     PartStart,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.formats.gemini_payloads import STOP, USAGE, Payload, call, chunk, text, thought, value
+from tests.formats.gemini.payloads import STOP, USAGE, Payload, call, chunk, text, thought, value
 from tests.formats.mutations import SPELLINGS, changed, pieces
 from tests.formats.told import reads_alike_at_a_glance, tell
 from tokenstream.decoder import Decoder

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.formats.mutations import pieces, strayed
-from tests.formats.openai_realtime_payloads import (
+from tests.formats.openai_realtime.payloads import (
     Payload,
     added,
     arguments,

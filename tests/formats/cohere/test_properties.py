@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.formats.cohere_payloads import (
+from tests.formats.cohere.payloads import (
     Payload,
     arguments,
     block,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.formats.told import DONE, tell
-from tests.formats.ui_payloads import FINISH, HELLO, NAMED, START, STEP, STEP_END, answer, call
+from tests.formats.ui_message.payloads import FINISH, HELLO, NAMED, START, STEP, STEP_END, answer, call
 from tokenstream.errors import ProtocolError, StreamTruncated
 from tokenstream.events import (
     PartDone,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.formats.mutations import SPELLINGS, pieces, strayed
-from tests.formats.openai_responses_payloads import (
+from tests.formats.openai_responses.payloads import (
     Payload,
     Read,
     added,

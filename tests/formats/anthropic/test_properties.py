@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.formats.anthropic_payloads import (
+from tests.formats.anthropic.payloads import (
     PING,
     STOP,
     Payload,

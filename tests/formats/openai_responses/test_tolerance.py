@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.formats.openai_responses_payloads import (
+from tests.formats.openai_responses.payloads import (
     Payload,
     added,
     arguments,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.formats.gemini_payloads import STOP, Payload, chunk, text, thought
+from tests.formats.gemini.payloads import STOP, Payload, chunk, text, thought
 from tokenstream import Stream
 from tokenstream.decoder import Decoder
 from tokenstream.errors import ProtocolError

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.formats.cohere_payloads import USAGE, Payload, frame, line, read_by, written
+from tests.formats.cohere.payloads import USAGE, Payload, frame, line, read_by, written
 from tests.formats.told import Told
 from tokenstream import Decoder, Stream
 from tokenstream.errors import ProtocolError, ProviderError, StreamTruncated

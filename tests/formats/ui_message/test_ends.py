@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.formats.told import DONE, tell
-from tests.formats.ui_payloads import FINISH, HELLO, NAMED, START, STEP, answer, call
+from tests.formats.ui_message.payloads import FINISH, HELLO, NAMED, START, STEP, answer, call
 from tests.support import wire
 from tests.support.reading import read
 from tokenstream.errors import ProviderError

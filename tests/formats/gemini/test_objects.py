@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.formats.gemini_payloads import STOP, Payload, chunk, text
+from tests.formats.gemini.payloads import STOP, Payload, chunk, text
 from tests.formats.told import tell
 from tokenstream import Stream
 from tokenstream.errors import StreamTruncated
