@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Never
+from typing import TYPE_CHECKING, Any, Never, cast
 
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Unpack
 
+    from tokenstream._request.options import RequestOptions
     from tokenstream.formats._names import FormatName
     from tokenstream.formats.base import Format
     from tokenstream.limits import Deadlines, Limits
@@ -29,7 +31,7 @@ def connect(
     deadlines: Deadlines | None = None,
     pings: bool = False,
     reasoning_tags: bool | Iterable[str] = (),
-    **request: Any,  # noqa: ANN401 - httpx's own
+    **request: Unpack[RequestOptions],
 ) -> Stream:
     """Ask for a streamed answer and read it in a `for` loop.
 
@@ -53,6 +55,7 @@ def connect(
         **request: Arguments of `httpx.Client.stream`: json, headers, params, auth …
 
     Raises:
+        MisuseError: An argument is unknown or misplaced.
         ConnectError: In the loop, or at the end of a block that reads nothing: no response came.
         StatusError: In the loop: the status was 400 or more.
         StreamError: In the loop, after all events that came before the failure.
@@ -66,10 +69,13 @@ def connect(
     _refuse_positional("connect", url, misplaced)
     _refuse_socket(url, "Stream(websockets.sync.client.connect(url, …))")
     # Imported here, because importing the package must stay cheap.
+    from tokenstream._request.options import check_options
     from tokenstream._request.request import HTTPRequest
     from tokenstream.stream import Stream
     from tokenstream.stream._driver import Options
 
+    options = cast("dict[str, Any]", request)
+    check_options("connect", options, client)
     if retry is not None:
         from tokenstream._pipeline.glance import through_of
         from tokenstream._request.again import request_again
@@ -77,10 +83,10 @@ def connect(
         return request_again(
             Stream,
             retry,
-            (method, url, client, deadlines, request),
+            (method, url, client, deadlines, options),
             Options(format, limits, deadlines, pings=pings, through=through_of(reasoning_tags)),
         )
-    asked = HTTPRequest(method, url, client, deadlines, request)
+    asked = HTTPRequest(method, url, client, deadlines, options)
     return Stream(
         asked.deferred(),
         format=format,
@@ -102,7 +108,7 @@ def aconnect(
     deadlines: Deadlines | None = None,
     pings: bool = False,
     reasoning_tags: bool | Iterable[str] = (),
-    **request: Any,  # noqa: ANN401 - httpx's own
+    **request: Unpack[RequestOptions],
 ) -> AsyncStream:
     """Ask for a streamed answer and read it in an `async for` loop.
 
@@ -126,6 +132,7 @@ def aconnect(
         **request: Arguments of `httpx.AsyncClient.stream`: json, headers, params, auth …
 
     Raises:
+        MisuseError: An argument is unknown or misplaced.
         ConnectError: In the loop, or at the end of a block that reads nothing: no response came.
         StatusError: In the loop: the status was 400 or more.
         StreamError: In the loop, after all events that came before the failure.
@@ -137,10 +144,13 @@ def aconnect(
     """
     _refuse_positional("aconnect", url, misplaced)
     _refuse_socket(url, "AsyncStream(websockets.asyncio.client.connect(url, …))")
+    from tokenstream._request.options import check_options
     from tokenstream._request.request import HTTPRequest
     from tokenstream.stream import AsyncStream
     from tokenstream.stream._driver import Options
 
+    options = cast("dict[str, Any]", request)
+    check_options("aconnect", options, client)
     if retry is not None:
         from tokenstream._pipeline.glance import through_of
         from tokenstream._request.again import request_again
@@ -148,10 +158,10 @@ def aconnect(
         return request_again(
             AsyncStream,
             retry,
-            (method, url, client, deadlines, request),
+            (method, url, client, deadlines, options),
             Options(format, limits, deadlines, pings=pings, through=through_of(reasoning_tags)),
         )
-    asked = HTTPRequest(method, url, client, deadlines, request)
+    asked = HTTPRequest(method, url, client, deadlines, options)
     return AsyncStream(
         asked.async_deferred(),
         format=format,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import inspect
 import json
 import socket
 import ssl
@@ -23,6 +24,7 @@ import trustme
 from tests.stream.bodies import ANSWER
 from tests.support.wire import sse
 from tokenstream import AsyncStream, Deadlines, Stream, aconnect, connect
+from tokenstream._request.options import OPTIONS
 from tokenstream.errors import (
     ConnectError,
     MisuseError,
@@ -168,8 +170,43 @@ def test_misuse_is_not_blamed_on_the_network() -> None:
         connect("http://127.0.0.1/", client=httpx.AsyncClient())
     with httpx.Client() as client, pytest.raises(MisuseError, match="use connect"):
         aconnect("http://127.0.0.1/", client=client)
-    with pytest.raises(MisuseError, match="request cannot be made"):
-        connect("http://127.0.0.1/", nonsense=True).final()
+
+
+class _Wider:
+    """A client whose `stream` takes an option more than httpx's."""
+
+    def stream(self, method: str, url: str, *, trace_id: str = "") -> Any:
+        raise AssertionError
+
+    def close(self) -> None: ...
+
+
+def test_an_unknown_option_is_refused_before_anything_is_sent() -> None:
+    """With the nearest name; an option that the caller's own client takes is left to it."""
+    unknown: dict[str, tuple[Any, str]] = {
+        "jsn": ({}, r"connect\(\) has no option jsn=; did you mean json=\?"),
+        "payload": ({}, r"did you mean json=\?"),
+        "formt": ("text", r"did you mean format=\?"),
+        "xyzzy": (1, r"the options are json, content, .*, reasoning_tags"),
+    }
+    for name, (value, words) in unknown.items():
+        options: dict[str, Any] = {name: value}
+        with pytest.raises(MisuseError, match=words):
+            connect("http://127.0.0.1/", **options)
+        with pytest.raises(MisuseError, match=words.replace("connect", "aconnect")):
+            aconnect("http://127.0.0.1/", **options)
+        with httpx.Client() as client, pytest.raises(MisuseError, match=words):
+            connect("http://127.0.0.1/", client=client, **options)
+    wider: dict[str, Any] = {"trace_id": "1"}
+    connect("http://127.0.0.1/", client=_Wider(), **wider).close()
+
+
+def test_the_typed_options_are_those_of_httpx() -> None:
+    """All of them, but what `connect` takes itself."""
+    for client in (httpx.Client, httpx.AsyncClient, httpx2.Client, httpx2.AsyncClient):
+        taken = set(inspect.signature(client.stream).parameters)
+
+        assert set(OPTIONS) == taken - {"self", "method", "url"}
 
 
 @pytest.mark.parametrize("library", [httpx, httpx2])

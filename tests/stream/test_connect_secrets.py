@@ -32,7 +32,7 @@ OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "a key for auth": ({"auth": KEY}, '"auth"'),
     "a list for auth": ({"auth": [KEY]}, '"auth"'),
     "an auth that fails": ({"auth": _sign}, "cannot sign"),
-    "an unknown option": ({"api_key": KEY}, "'api_key'"),
+    "an unknown option": ({"api_key": KEY}, "connect() has no option "),
     "a key with a letter beyond ASCII": (
         {"headers": {"x-api-key": f"{KEY}é"}},
         "a header contains a character that is not ASCII",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, assert_type, cast
 
 import tokenstream
-from tokenstream import AsyncStream, Decoder, Stream, StreamError, TextDelta, connect, relay, tap
+from tokenstream import AsyncStream, Decoder, Stream, StreamError, TextDelta, aconnect, connect, relay, tap
 from tokenstream.formats import Format, FormatName, custom
 
 assert_type(tokenstream.__version__, str)
@@ -43,3 +43,13 @@ def foreign_formats(body: list[bytes], name: str) -> None:
     """The name of a format that another distribution installs is cast."""
     Stream(body, format=cast("FormatName", name))
     Stream(body, format=cast("Any", name))
+
+
+def requests(url: str, payload: dict[str, Any], options: dict[str, Any]) -> None:
+    """The options of a request are httpx's; a misspelt one is flagged, and so is a wrong type."""
+    connect(url, json=payload, headers={"authorization": "Bearer key"}, timeout=30, follow_redirects=True)
+    aconnect(url, content=b"{}", headers=[("accept", "*/*")], params={"stream": 1}, auth=("name", "word"))
+    connect(url, **options)
+    connect(url, jsn=payload)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+    aconnect(url, header={})  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+    connect(url, headers="accept: */*")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]

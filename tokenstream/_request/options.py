@@ -1,0 +1,73 @@
+"""The options of a request, for type checkers, and the check that refuses any other."""
+
+from __future__ import annotations
+
+import inspect
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from tokenstream.errors import MisuseError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+
+
+class RequestOptions(TypedDict, total=False):
+    """Arguments of `httpx.Client.stream`, beside the method and the URL."""
+
+    json: Any
+    """The payload, sent as JSON."""
+    content: str | bytes | Iterable[bytes] | AsyncIterable[bytes] | None
+    data: Mapping[str, Any] | None
+    """Fields of a form."""
+    files: Any
+    headers: (
+        Mapping[str, str]
+        | Mapping[bytes, bytes]
+        | Sequence[tuple[str, str]]
+        | Sequence[tuple[bytes, bytes]]
+        | None
+    )
+    params: Mapping[str, Any] | Sequence[tuple[str, Any]] | str | bytes | None
+    """The query of the URL."""
+    cookies: Any
+    auth: Any
+    timeout: Any
+    """Seconds, a tuple, or an `httpx.Timeout`; None to wait for ever."""
+    follow_redirects: Any
+    """True to follow redirects; credentials are not taken along to another origin."""
+    extensions: dict[str, Any] | None
+
+
+OPTIONS = tuple(RequestOptions.__annotations__)
+_OWN = ("method", "client", "format", "retry", "limits", "deadlines", "pings", "reasoning_tags")
+"""Parameters of `connect` itself."""
+_OTHER_NAMES = {"body": "json", "payload": "json", "query": "params", "form": "data"}
+
+
+def check_options(name: str, options: Mapping[str, object], client: object) -> None:
+    """Check the options of a request before it is sent.
+
+    Args:
+        name: The name of the called function.
+        options: The options.
+        client: The caller's client, which may take further options; None for a new one.
+
+    Raises:
+        MisuseError: An option is unknown.
+    """
+    for option in options:
+        if option in OPTIONS or _is_taken_by(client, option):
+            continue
+        known = (*OPTIONS, *_OWN)
+        close = _OTHER_NAMES.get(option) or next(iter(get_close_matches(option, known, n=1)), None)
+        advice = f"did you mean {close}=?" if close else f"the options are {', '.join(known)}"
+        raise MisuseError(f"{name}() has no option {option}=; {advice}")
+
+
+def _is_taken_by(client: object, option: str) -> bool:
+    try:
+        taken = inspect.signature(getattr(client, "stream", None)).parameters  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+    return option in taken or any(each.kind is each.VAR_KEYWORD for each in taken.values())
