@@ -366,8 +366,8 @@ def test_looking_for_a_pattern_is_linear() -> None:
 @pytest.mark.parametrize(
     "rule, options, why",
     [
-        ("(", {}, "no regular expression"),
-        ("a*", {}, "where there is no text"),
+        ("(", {}, "not a regular expression"),
+        ("a*", {}, "the empty text"),
         (re.compile(b"a"), {}, "bytes"),
         (None, {}, "a guard is"),
         (3, {}, "a guard is"),

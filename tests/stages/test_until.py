@@ -134,7 +134,7 @@ def test_the_start_of_a_marker_that_does_not_come_is_given_at_the_end() -> None:
     ("marker", "said"),
     [
         ("", "has text"),
-        (re.compile(""), "where there is no text"),
+        (re.compile(""), "the empty text"),
         (re.compile("a+"), "needs max_length="),
         (str.isspace, "not a function"),
         (b"END", "not bytes"),

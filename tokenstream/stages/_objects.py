@@ -49,17 +49,16 @@ class Partials(DocumentStage, Generic[T]):
         type: What the document is: a type, or a pydantic `TypeAdapter`.
         fail_fast: Stop at the first value that breaks the schema, or at broken
             JSON: `error` and `stop` are set.
-        lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
+        lenient: Whether to accept almost-JSON; "closed" refuses a document that was cut.
         defaults: Whether missing fields show their type's defaults, made anew for
             each object. A default computed from other fields shows only once the
             object is whole.
         show: How much of an open string is visible: "characters", all that has come;
             "words", up to its last whole word; "values", nothing before it is finished.
             A `tokenstream.partial_json.Show` in a field's type takes precedence.
-        document: Which is read where the text holds several documents, with *lenient*:
-            "first" reads nothing behind it, "last" shows nothing before the end, "matching" is
-            the one that validates and shows at the end, too.
-            None refuses two that differ.
+        document: The document to read if the text holds several, with *lenient*: "first" ignores the
+            text after it, "last" shows nothing before the end, "matching" is the one that
+            validates, and also shows nothing before the end. None refuses two that differ.
 
     Example:
         >>> drafts = Partials(dict[str, int])
@@ -184,9 +183,9 @@ class Field(Search[str | OutputInvalid]):
             or a tuple of keys; "" for a document that is itself a string.
         fail_fast: True to end at the first value that is not a string, or at invalid JSON:
             `error` and `stop` are set.
-        lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
-        document: Which is read where the text holds several documents, with *lenient*:
-            "first" reads nothing behind it, "last" shows nothing before the end.
+        lenient: Whether to accept almost-JSON; "closed" refuses a document that was cut.
+        document: The document to read if the text holds several, with *lenient*:
+            "first" ignores the text after it, "last" shows nothing before the end.
             None refuses two that differ.
 
     Example:
@@ -240,9 +239,9 @@ class Items(Search[T | OutputInvalid]):
             "" for a document that is itself an array. An explicit null gives nothing.
         fail_fast: Stop at the first element that breaks the schema, or at broken
             JSON: `error` and `stop` are set.
-        lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
-        document: Which is read where the text holds several documents, with *lenient*:
-            "first" reads nothing behind it, "last" shows nothing before the end.
+        lenient: Whether to accept almost-JSON; "closed" refuses a document that was cut.
+        document: The document to read if the text holds several, with *lenient*:
+            "first" ignores the text after it, "last" shows nothing before the end.
             None refuses two that differ.
 
     Example:
@@ -330,8 +329,8 @@ def validate_output(
     Args:
         type: What the document is: a type, or a pydantic `TypeAdapter`.
         text: The document.
-        lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
-        document: Which is read where the text holds several documents, with *lenient*: "first",
+        lenient: Whether to accept almost-JSON; "closed" refuses a document that was cut.
+        document: The document to read if the text holds several, with *lenient*: "first",
             "last", or "matching", the one that validates. None refuses two that differ.
 
     Raises:

@@ -152,7 +152,7 @@ class Reorder:
         deadline = self.deadline
         if deadline is None or now < deadline:
             return []
-        return self._give_up(f"it was waited for over {self._timeout:g} s")
+        return self._give_up(f"it did not come within {self._timeout:g} s")
 
     @property
     def deadline(self) -> float | None:
@@ -273,7 +273,7 @@ class Reorder:
         self._held[number].append(frame)
         self._size += 1
         if self._size > self._window:
-            return self._give_up(f"{self._window} frames came that stand behind it")
+            return self._give_up(f"{self._window} frames after it have come")
         return []
 
     def _give_up(self, why: str) -> list[Frame]:

@@ -75,7 +75,7 @@ class Search(DocumentStage, Generic[OutT]):
     Args:
         at: The path.
         fail_fast: True to set `stop` at the first value that is invalid, or at invalid JSON.
-        lenient: Whether to read what is almost JSON; "closed" refuses what was cut.
+        lenient: Whether to accept almost-JSON; "closed" refuses a document that was cut.
         document: Which of several documents is read, with *lenient*.
     """
 

@@ -29,11 +29,11 @@ def compiled(pattern: str | re.Pattern[Any]) -> re.Pattern[str]:
         try:
             pattern = re.compile(pattern)
         except re.error as error:
-            raise MisuseError(f"the guard's pattern is no regular expression: {error}") from error
+            raise MisuseError(f"the guard's pattern is not a regular expression: {error}") from error
     if not isinstance(pattern.pattern, str):
-        raise MisuseError("the guard's pattern is one for bytes; an answer is text")
+        raise MisuseError("the guard's pattern is for bytes, but an answer is text")
     if pattern.search(""):
-        raise MisuseError("the guard's pattern matches where there is no text, and would stop every answer")
+        raise MisuseError("the guard's pattern matches the empty text, and would stop every answer")
     return pattern
 
 

@@ -52,7 +52,7 @@ class Matcher:
         self._never = _never(stage, compiled, watched)
         self.context = max([1, *(_width_behind(stage, body) for body in behind)])
         if not width_of(compiled.pattern, compiled.flags, least=True) or compiled.fullmatch("") is not None:
-            raise MisuseError(f"{stage} takes no pattern that matches where there is no text, such as x*")
+            raise MisuseError(f"{stage} cannot use a pattern that matches the empty text, such as x*")
         most = max([width_of(compiled.pattern, compiled.flags), *(width_of(body, 0) for body in ahead)])
         if self.limit is None and most >= _UNBOUNDED:
             raise MisuseError(
@@ -114,7 +114,7 @@ def _compiled(stage: str, pattern: Any) -> Any:  # noqa: ANN401 - two modules'
             return re.compile(pattern)
         except re.error as error:
             raise MisuseError(
-                f"{stage}'s pattern is no regular expression of re: {error}; pass one that is compiled "
+                f"{stage}'s pattern is not a regular expression of re: {error}; pass one that is compiled "
                 "where it is written for regex"
             ) from error
     if not isinstance(getattr(pattern, "pattern", None), str) or not hasattr(pattern, "search"):

@@ -29,7 +29,7 @@ class Smooth(TextStage):
         whole: Return each piece unchanged, such as a word, and never a part of it.
 
     Raises:
-        MisuseError: `max_delay` is no number above 0.
+        MisuseError: `max_delay` is not a number above 0.
 
     Example:
         >>> smooth = Smooth(max_delay=0.1)

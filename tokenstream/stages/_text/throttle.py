@@ -55,7 +55,7 @@ class Throttle(_Pace, TextStage):
         hz: The most pieces a second; a screen shows 30 to 60 frames.
 
     Raises:
-        MisuseError: `hz` is no number above 0.
+        MisuseError: `hz` is not a number above 0.
 
     Example:
         >>> throttle = Throttle(hz=10)
@@ -101,7 +101,7 @@ class Newest(_Pace, SoundStage, Generic[ItemT]):
         hz: The most items a second.
 
     Raises:
-        MisuseError: `hz` is no number above 0.
+        MisuseError: `hz` is not a number above 0.
 
     Example:
         >>> newest = Newest[int](hz=10)

@@ -150,7 +150,7 @@ class ValidatedCalls:
     ) -> ToolCall:
         if isinstance(error, InvalidJSON):
             told: OutputInvalid = InvalidJSON(
-                f"the arguments of tool call {call.id!r} are no JSON from character {error.offset:,} on; "
+                f"the arguments of tool call {call.id!r} are not JSON from character {error.offset:,} on; "
                 "see .arguments_text, and answer the model with .error_for_model",
                 text=call.arguments_text,
                 offset=error.offset,
@@ -168,7 +168,7 @@ class ValidatedCalls:
     def _unknown(self, call: ToolCall) -> ToolCall:
         known = ", ".join(self._tools)
         error = OutputInvalid(
-            f"tool call {call.id!r} is for a tool that is none of those given: {known}; see .name, and "
+            f"tool call {call.id!r} names an unknown tool; the tools are {known}; see .name, and "
             "answer the model with .error_for_model",
             text=call.arguments_text,
         )

@@ -74,8 +74,8 @@ class Signature:
         except (TypeError, ValueError, NameError, PydanticUserError) as error:
             name = getattr(function, "__qualname__", type(function).__qualname__)
             raise MisuseError(
-                f"the parameters of {name} cannot be told from its signature: {error}; "
-                "give a type for its arguments in its place"
+                f"the parameters of {name} cannot be read from its signature: {error}; "
+                "give a type for its arguments instead"
             ) from error
         self.first = next(iter(self.parameters), "input")
         """The name of the first parameter."""
