@@ -204,11 +204,6 @@ class StreamError(_AnswerError):
     def checkpoint(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = checkpoint
 
-    @property
-    def has_partial(self) -> bool:
-        """True once a stream has stored the partial answer on the error."""
-        return self._partial is not None
-
 
 class ConnectError(StreamError):
     """No response arrived: connecting failed, or the connection broke before the response headers.

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenstream._connection.connection import Connection
+    from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats.base import Format
     from tokenstream.limits import Limits
@@ -126,3 +127,11 @@ def _checked(checkpoint: Checkpoint) -> tuple[str, dict[str, Any]]:
             "that cannot be stored; ask for the answer anew"
         )
     return name, state
+
+
+def has_partial(error: StreamError) -> bool:
+    """Return whether a stream has stored its partial answer on an error.
+
+    Reading `partial` would not tell: it gives an empty message where none is stored.
+    """
+    return error._partial is not None  # noqa: SLF001 - only the machine needs to know

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from tokenstream._basics.untrusted import are_text, is_dict
 from tokenstream._connection.connection import Connection
 from tokenstream._connection.status import ErrorBody
-from tokenstream._pipeline.checkpoints import make_checkpoint, restore_answer, with_final_ending
+from tokenstream._pipeline.checkpoints import has_partial, make_checkpoint, restore_answer, with_final_ending
 from tokenstream._pipeline.glance import Glancing, decoder_of, give_no_event, is_callers_fault
 from tokenstream.departures import Departures
 from tokenstream.errors import (
@@ -347,7 +347,7 @@ class Machine(Glancing):
     def _store_partial(self, error: StreamError) -> None:
         if error.request_id is None and self.head is not None:
             error.request_id = self.head.request_id
-        if error.has_partial:
+        if has_partial(error):
             return
         error.partial = self.accumulator.message
         error.checkpoint = self.checkpoint()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream._connection.status import ErrorBody
 from tokenstream._pipeline.align import Aligner
-from tokenstream._pipeline.checkpoints import with_final_ending
+from tokenstream._pipeline.checkpoints import has_partial, with_final_ending
 from tokenstream._pipeline.glance import give_no_event
 from tokenstream._pipeline.guarded import GuardedMachine
 from tokenstream.errors import PositionLost
@@ -332,7 +332,7 @@ class RenewableMachine(GuardedMachine):
             error: The error.
             ending: The ending that the answer would have had with this error.
         """
-        if error.has_partial:
+        if has_partial(error):
             return
         self._store_partial(error)
         cut = {"ending": ending, "usage": self.accumulator.counted}
