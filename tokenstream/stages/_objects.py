@@ -94,7 +94,7 @@ class Partials(DocumentStage, Generic[T]):
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """The departures from JSON that were tolerated, in the order of reading."""
+        """The repairs made to read almost-JSON, in the order of reading."""
         return self._draft.repairs
 
     def partial(self) -> Partial[T]:

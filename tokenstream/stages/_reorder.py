@@ -221,14 +221,14 @@ class Reorder:
             if isinstance(frame, ServerSentEvent):
                 found = frame.payload
             if not is_dict(found):
-                found = self._decoded(getattr(found, "payload", found))
+                found = self._decode(getattr(found, "payload", found))
             for name in self._path:
                 found = found.get(name) if is_dict(found) else None
         if isinstance(found, str) and found.isascii() and found.isdecimal() and len(found) <= _MOST_DIGITS:
             return int(found)
         return found if isinstance(found, int | str) and not isinstance(found, bool) else None
 
-    def _decoded(self, payload: Any) -> Any:  # noqa: ANN401 - any JSON value
+    def _decode(self, payload: Any) -> Any:  # noqa: ANN401 - any JSON value
         try:
             return decode(payload)
         except ProtocolError:

@@ -119,7 +119,7 @@ class Search(DocumentStage, Generic[OutT]):
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """The departures from JSON that were tolerated, in the order of reading."""
+        """The repairs made to read almost-JSON, in the order of reading."""
         return self._parser.repairs
 
     @property

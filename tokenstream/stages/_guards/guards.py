@@ -252,7 +252,7 @@ class Guards:
                 guard.begin_again()
 
     def _is_open_after(self, event: Event) -> bool:
-        """Note an event's choice as open if it has content; return True while any choice is open."""
+        """Note an event's choice as open if it has content; return False once all choices have finished."""
         if has_content(event):
             self._open.add(event.choice)
             self._over = False

@@ -82,7 +82,7 @@ class Redact(TextStage):
         out: list[str] = []
         for piece in self._matcher.split(item):
             self._take(piece, out)
-        return _joined(out)
+        return _join(out)
 
     def end(self, *, now: float = 0.0) -> list[str]:
         """Return the held-back text with its matches replaced.
@@ -99,7 +99,7 @@ class Redact(TextStage):
             at = self._replace(text, found, out)
         out.append(text[at:])
         self._text, self._at, self._run = "", 0, False
-        return _joined(out)
+        return _join(out)
 
     def _take(self, item: str, out: list[str]) -> None:
         matcher, before = self._matcher, len(self._text)
@@ -190,6 +190,6 @@ class Redact(TextStage):
         return end
 
 
-def _joined(out: list[str]) -> list[str]:
+def _join(out: list[str]) -> list[str]:
     text = "".join(out)
     return [text] if text else []

@@ -73,7 +73,7 @@ class Throttle(_Pace, TextStage):
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
         if item:
             self._held.append(item)
-        return _joined(self._take_due(now))
+        return _join(self._take_due(now))
 
     def tick(self, now: float) -> list[str]:
         """Return the text that is due; nothing before `deadline`.
@@ -81,13 +81,13 @@ class Throttle(_Pace, TextStage):
         Args:
             now: A clock reading, in seconds.
         """
-        return _joined(self._take_due(now))
+        return _join(self._take_due(now))
 
     def end(self, *, now: float = 0.0) -> list[str]:
-        return _joined(self._take_all(now))
+        return _join(self._take_all(now))
 
 
-def _joined(held: list[str]) -> list[str]:
+def _join(held: list[str]) -> list[str]:
     return ["".join(held)] if len(held) > 1 else held
 
 

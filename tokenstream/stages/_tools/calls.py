@@ -93,7 +93,7 @@ class ValidatedCalls:
         if lenient is not True or call.complete or call.type == "custom":
             return False
         text = call.arguments_text
-        return bool(text.strip()) and _mended(text, "closed") is None and _mended(text, lenient) is not None
+        return bool(text.strip()) and _mend(text, "closed") is None and _mend(text, lenient) is not None
 
     def settle(self, call: ToolCall) -> list[ToolCall]:
         """Check a call whose arguments have no end, although the answer was not cut.
@@ -101,7 +101,7 @@ class ValidatedCalls:
         Args:
             call: A finished call.
         """
-        return self._checked(call, self._lenient.get(call.name, False))
+        return self._check_call(call, self._lenient.get(call.name, False))
 
     def feed(self, call: ToolCall, *, now: float = 0.0) -> list[ToolCall]:
         """Return the call with its arguments checked.
@@ -111,7 +111,7 @@ class ValidatedCalls:
                 empty, the answer was cut, and nothing is returned.
             now: Unused; every stage takes it.
         """
-        return self._checked(call, "closed" if self._lenient.get(call.name, False) else False)
+        return self._check_call(call, "closed" if self._lenient.get(call.name, False) else False)
 
     def end(self, *, now: float = 0.0) -> list[ToolCall]:
         """Return an empty list: this stage holds nothing back."""
@@ -122,16 +122,16 @@ class ValidatedCalls:
 
     # -- within ------------------------------------------------------------
 
-    def _checked(self, call: ToolCall, lenient: Lenient) -> list[ToolCall]:
+    def _check_call(self, call: ToolCall, lenient: Lenient) -> list[ToolCall]:
         text = call.arguments_text
         repairs: tuple[Repair, ...] = ()
         free = call.type == "custom"
-        if not call.complete and (free or _fault(text) is None):
+        if not call.complete and (free or _find_fault(text) is None):
             return []
         tool = self._tools.get(call.name)
         if tool is None:
-            return [self._unknown(call)]
-        mended = None if call.complete or not lenient else _mended(text, lenient)
+            return [self._refuse_unknown(call)]
+        mended = None if call.complete or not lenient else _mend(text, lenient)
         if mended is not None:
             text, repairs = mended
             call = call.model_copy(update={"complete": True})
@@ -142,10 +142,10 @@ class ValidatedCalls:
         try:
             arguments = tool.read(text)
         except OutputInvalid as error:
-            return [self._invalid(call, _fault(text) or error, text, repairs)]
+            return [self._refuse_invalid(call, _find_fault(text) or error, text, repairs)]
         return [CheckedCall.of(call, repairs).accept(arguments, tool)]
 
-    def _invalid(
+    def _refuse_invalid(
         self, call: ToolCall, error: OutputInvalid, text: str, repairs: tuple[Repair, ...]
     ) -> ToolCall:
         if isinstance(error, InvalidJSON):
@@ -165,7 +165,7 @@ class ValidatedCalls:
             )
         return CheckedCall.of(call, repairs).refuse(told, words_for_model(call.name, told, text))
 
-    def _unknown(self, call: ToolCall) -> ToolCall:
+    def _refuse_unknown(self, call: ToolCall) -> ToolCall:
         known = ", ".join(self._tools)
         error = OutputInvalid(
             f"tool call {call.id!r} names an unknown tool; the tools are {known}; see .name, and "
@@ -176,7 +176,7 @@ class ValidatedCalls:
         return CheckedCall.of(call).refuse(error, words)
 
 
-def _mended(text: str, lenient: Lenient) -> tuple[str, tuple[Repair, ...]] | None:
+def _mend(text: str, lenient: Lenient) -> tuple[str, tuple[Repair, ...]] | None:
     """Return almost JSON as JSON, with the repairs; None if it cannot be read."""
     from tokenstream.partial_json._mend import mend
 
@@ -186,7 +186,7 @@ def _mended(text: str, lenient: Lenient) -> tuple[str, tuple[Repair, ...]] | Non
         return None
 
 
-def _fault(text: str) -> OutputInvalid | None:
+def _find_fault(text: str) -> OutputInvalid | None:
     """Return the reason why arguments are not JSON; None if they are, or are empty."""
     if not text.strip() or is_one_value(text):
         return None

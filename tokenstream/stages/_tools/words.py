@@ -41,7 +41,7 @@ def words_for_model(name: str, error: OutputInvalid, text: str) -> str:
     if isinstance(error, InvalidJSON):
         where = _near(text, error.offset, _THEY)
         return f"The arguments of {name} are no valid JSON: {where}. Call {name} again with one JSON object."
-    lines = _lines(error.errors, _decoded(text), "the arguments")
+    lines = _lines(error.errors, _decode(text), "the arguments")
     return "\n".join([f"The arguments of {name} are not valid:", *lines, again])
 
 
@@ -58,7 +58,7 @@ def words_for_output(error: OutputInvalid) -> str:
         return f"The output is no valid JSON{where}. Write it again as one JSON document, and nothing else."
     if not error.errors:
         return "The output is not the JSON that was asked for. Write that, and nothing else."
-    value = _decoded(error.text)
+    value = _decode(error.text)
     if value is None and error.best is not None:
         # It is almost JSON.
         value = error.best.value
@@ -83,7 +83,7 @@ def _near(text: str, offset: int, words: tuple[str, str, str]) -> str:
     return f"{go} wrong at character {offset:,}, near {_value(around)}"
 
 
-def _decoded(text: str) -> Any:  # noqa: ANN401 - any JSON value
+def _decode(text: str) -> Any:  # noqa: ANN401 - any JSON value
     try:
         return decode(text)
     except ProtocolError:
