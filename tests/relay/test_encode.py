@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
 ANSWER = testing.script(id="a1", model="m").text("Hel", "lo").tool_call("now", {"a": 1}).finish("tool_calls")
-_HTTP = [name for name in (*names(), "ndjson", "mistral") if not protocol(name).messages]
+_HTTP: list[Any] = [name for name in (*names(), "ndjson", "mistral") if not protocol(name).messages]
 
 
 async def _all(pieces: AsyncIterator[Any]) -> list[Any]:

@@ -134,7 +134,7 @@ class Routes:
         self._journal = journal
         self._answer = answer
         self._owner = owner
-        self._protocol = protocol
+        self._protocol: ProtocolName = protocol
         self._open_within = open_within
         self._keep_alive = keep_alive
         self._max_body = max_body
