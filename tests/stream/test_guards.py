@@ -17,7 +17,7 @@ from tests.sources.sockets import answer as talk_answer
 from tests.stream.async_sources import HEL, LO, is_closed, open_after
 from tests.stream.bodies import Source
 from tests.stream.drivers import read_async, read_sync
-from tests.stream.test_responses import opened, saying
+from tests.stream.responses.support import opened, saying
 from tests.support import chunkings
 from tests.support.playing import silent_after, three_worlds
 from tests.support.recordings import ours

@@ -1,0 +1,224 @@
+"""`stream.responses`: the answers, each with its id, text and ending; streams of one answer, or of none."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.sources.sockets import answer, event
+from tests.stream.responses.support import FAILED, LIMITS, SESSION, AsyncItems, Items, error_of, tell
+from tests.support.wire import DONE, sse
+from tokenstream import AsyncStream, Stream
+from tokenstream.errors import (
+    MisuseError,
+    ProtocolError,
+    ProviderError,
+    StreamConsumed,
+    StreamError,
+    StreamInterrupted,
+)
+from tokenstream.events import TextDelta, Unknown
+
+pytestmark = pytest.mark.anyio
+
+
+async def both(*items: Any, **options: Any) -> list[Any]:
+    """Read all answers through either driver, and return what each came to; they must be equal."""
+    told = []
+    for response in Stream(Items(*items), **options).responses:
+        told.append(tell(response, error_of(response)))
+    atold = []
+    async for answered in AsyncStream(AsyncItems(*items), **options).responses:
+        error = None
+        try:
+            await answered.final()
+        except StreamError as caught:
+            error = caught
+        atold.append(tell(answered, error))
+
+    assert told == atold
+    return told
+
+
+async def test_answers_have_ids_texts_and_endings_of_their_own() -> None:
+    """From messages, from payloads, and from the body of a recording."""
+    messages = [SESSION, *answer("resp_1", "Hel", "lo"), LIMITS, *answer("resp_2", "Bye")]
+    payloads = [json.loads(message) for message in messages]
+    body = b"".join([sse(message) for message in messages])
+    wanted = [("resp_1", "Hello", "complete", None), ("resp_2", "Bye", "complete", None)]
+
+    assert wanted == await both(*messages)
+    assert wanted == await both(*[message.encode() for message in messages], format="openai-realtime")
+    assert wanted == await both(*payloads)
+    assert wanted == await both(body)
+    assert wanted == await both(*[body[place : place + 50] for place in range(0, len(body), 50)])
+
+
+async def test_answers_that_are_given_in_turns_are_told_apart() -> None:
+    """By their ids; what is of neither goes to the older one."""
+    one, two = answer("resp_1", "a", "b"), answer("resp_2", "1", "2")
+    mixed = [one[0], two[0], LIMITS, *[each for pair in zip(one[1:], two[1:], strict=True) for each in pair]]
+
+    assert await both(SESSION, *mixed) == [
+        ("resp_1", "ab", "complete", None),
+        ("resp_2", "12", "complete", None),
+    ]
+    with Stream(Items(SESSION, *mixed)) as stream:
+        first = next(stream.responses)
+        assert [one.name for one in first if isinstance(one, Unknown)] == ["session.created", "rate_limits"]
+
+
+async def test_an_answer_that_fails_does_not_end_the_connection() -> None:
+    """Its error is its own."""
+    failed = answer("resp_1", "Hel", status="failed", **FAILED)
+
+    assert await both(*failed, *answer("resp_2", "Hello")) == [
+        ("resp_1", "Hel", "failed", ProviderError),
+        ("resp_2", "Hello", "complete", None),
+    ]
+
+
+async def test_what_is_no_payload_fails_the_answer_that_it_came_in() -> None:
+    """The next one is not touched by it."""
+    one = answer("resp_1", "Hel")
+
+    assert await both(*one[:4], "{", *one[4:], *answer("resp_2", "Hello"), format="openai-realtime") == [
+        ("resp_1", "Hel", "failed", ProtocolError),
+        ("resp_2", "Hello", "complete", None),
+    ]
+
+
+async def test_late_messages_of_an_answer_begin_no_other() -> None:
+    """They go where the asides go."""
+    late = event("response.output_text.delta", response_id="resp_1", delta="late")
+
+    told = await both(*answer("resp_1", "Hello"), late, *answer("resp_2", "Bye"))
+
+    assert [each[0] for each in told] == ["resp_1", "resp_2"]
+
+
+async def test_turns_of_gemini_are_answers() -> None:
+    """What the user said comes before the turn that answers it; a call does not end it."""
+
+    def content(**fields: Any) -> str:
+        return json.dumps({"serverContent": fields})
+
+    messages = [
+        json.dumps({"setupComplete": {}}),
+        content(inputTranscription={"text": "Hi"}),
+        json.dumps({"toolCall": {"functionCalls": [{"id": "a", "name": "now"}]}}),
+        content(modelTurn={"parts": [{"text": "Hello"}]}),
+        content(generationComplete=True),
+        content(turnComplete=True),
+        json.dumps({"sessionResumptionUpdate": {"newHandle": "h"}}),
+        content(modelTurn={"parts": [{"text": "Bye"}]}),
+        content(interrupted=True),
+        content(turnComplete=True),
+    ]
+
+    assert await both(*messages) == [(None, "Hello", "complete", None), (None, "Bye", "complete", None)]
+    first, second = [response.final() for response in Stream(Items(*messages)).responses]
+    assert [call.name for call in first.tool_calls] == ["now"]
+    assert (first.finish_reason, second.finish_reason) == ("tool_calls", "cancelled")
+    assert second.provider_data == {"sessionResumptionUpdate": {"newHandle": "h"}}
+
+
+async def test_an_answer_has_the_whole_interface_of_a_stream() -> None:
+    """Events, views, messages, metrics, departures; and the loop may leave it and come back."""
+    source = Items(SESSION, *answer("resp_1", "Hel", "lo"), *answer("resp_2", "Bye"))
+    stream = Stream(source)
+    for response in stream.responses:
+        assert [one.text for one in response if isinstance(one, TextDelta)] == ["Hel", "lo"]
+        assert list(response.reasoning) == []
+        assert list(response.tool_calls) == []
+        assert list(response.text) == ["Hello"]
+        assert [message.text for message in response.messages] == ["Hello"]
+        assert (response.metrics.chunks, dict(response.departures), response.response) == (9, {}, None)
+        assert response.checkpoint().format == "openai-realtime"
+        with pytest.raises(StreamConsumed):
+            iter(response)
+        break
+
+    assert [response.final().text for response in stream.responses] == ["Bye"]
+    with pytest.raises(StreamConsumed):
+        for _ in stream.responses:
+            pass
+
+
+ONE = sse('{"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":"stop"}]}') + DONE
+
+
+@pytest.mark.parametrize("options", [{}, {"format": "openai-chat"}])
+async def test_a_stream_of_one_answer_gives_itself(options: dict[str, Any]) -> None:
+    """Once, unread, whatever had been looked at; an answer left unread is read."""
+    source, asource = Items(ONE[:30], ONE[30:]), AsyncItems(ONE[:30], ONE[30:])
+    stream, astream = Stream(source, **options), AsyncStream(asource, **options)
+
+    assert [list(response.text) for response in stream.responses] == [["Hi"]]
+    assert [[piece async for piece in response.text] async for response in astream.responses] == [["Hi"]]
+    assert (stream.message.ending, astream.message.ending) == ("complete", "complete")
+    assert (stream.format, source.closed, asource.closed) == ("openai-chat", True, True)
+    kept = Stream(Items(ONE), **options)
+    assert list(kept.responses) == [kept]
+    assert kept.message.text == "Hi"
+
+
+async def test_a_stream_that_is_none_says_so_itself() -> None:
+    """An empty body, a web page, a source that breaks at once, an answer that is cut."""
+    strays = [
+        Items(),
+        Items(b"<html></html>"),
+        Items(error=OSError("cable")),
+        Items(ONE[:-20], error=OSError("x")),
+    ]
+    for stray in strays:
+        with pytest.raises(StreamError):
+            next(Stream(stray).responses).final()
+    for chunks in ([], [b"<html></html>"], [ONE[:40]]):
+        with pytest.raises(StreamError):
+            _ = [response async for response in AsyncStream(AsyncItems(*chunks)).responses]
+    with pytest.raises(StreamError):
+        list(Stream(Items(ONE[:60])).responses)
+    with pytest.raises(StreamInterrupted, match="cable"):
+        await (await anext(AsyncStream(AsyncItems(error=OSError("cable"))).responses)).final()
+
+
+async def test_what_looks_like_no_format_for_long_is_given_as_it_is() -> None:
+    """It is not held back for ever."""
+    pings = [sse('{"type": "ping"}')] * 80
+
+    assert [response.final().text for response in Stream(Items(*pings, ONE)).responses] == ["Hi"]
+
+
+async def test_the_body_of_an_error_is_read_by_the_stream_itself() -> None:
+    """By its status."""
+    httpx: Any = __import__("httpx")
+    response = httpx.Response(
+        500, json={"error": {"message": "broken"}}, request=httpx.Request("GET", "http://x")
+    )
+
+    with pytest.raises(StreamError, match="broken"):
+        next(Stream(response).responses).final()
+
+
+async def test_a_wrong_item_is_misuse() -> None:
+    """As for the stream itself."""
+    with pytest.raises(MisuseError, match="is not a piece of a body"):
+        list(Stream(Items(*answer("resp_1", "Hello"), 7)).responses)
+    with pytest.raises(MisuseError, match="is not a piece of a body"):
+        _ = [one async for one in AsyncStream(AsyncItems(*answer("resp_1", "Hello"), 7)).responses]
+
+
+async def test_answers_without_any_id_are_told_apart_by_their_ends() -> None:
+    """As long as one is given at a time."""
+    messages = [json.loads(message) for message in (*answer("", "Hel", "lo"), *answer("", "Bye"))]
+    for message in messages:
+        message.pop("response_id", None)
+        message.get("response", {}).pop("id", None)
+
+    assert await both(SESSION, *[json.dumps(message) for message in messages]) == [
+        (None, "Hello", "complete", None),
+        (None, "Bye", "complete", None),
+    ]

@@ -1,0 +1,289 @@
+"""`stream.responses`: who reads the answers, and what is left unread."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import threading
+import tracemalloc
+from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+import websockets.asyncio.client as asyncio_client
+
+from tests.sources.sockets import answer, open_socket
+from tokenstream import AsyncStream, Stream
+from tokenstream.errors import (
+    ConcurrentRead,
+    MisuseError,
+    ProviderError,
+    StreamClosed,
+    StreamError,
+    StreamInterrupted,
+    StreamTruncated,
+)
+
+if TYPE_CHECKING:
+    from websockets.sync.server import ServerConnection
+from tests.stream.responses.support import FAILED, SESSION, AsyncItems, Items, error_of, on_asyncio
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_what_is_left_unread_is_read_before_the_next() -> None:
+    """So a list of all answers holds whole ones."""
+    messages = [
+        *answer("resp_1", "Hel", "lo"),
+        *answer("resp_2", "x", status="failed", **FAILED),
+        *answer("resp_3", "Bye"),
+    ]
+    kept = list(Stream(Items(*messages)).responses)
+    akept = [response async for response in AsyncStream(AsyncItems(*messages)).responses]
+
+    for responses in (kept, akept):
+        assert [(one.message.text, one.message.ending) for one in responses] == [
+            ("Hello", "complete"),
+            ("x", "failed"),
+            ("Bye", "complete"),
+        ]
+    with pytest.raises(ProviderError):
+        kept[1].final()
+
+
+async def test_the_stream_itself_cannot_be_read_beside_its_answers() -> None:
+    """The error says what can be."""
+    with Stream(Items(SESSION, *answer("resp_1", "Hello"))) as stream:
+        response = next(stream.responses)
+        with pytest.raises(MisuseError, match=r"read what `stream\.responses` gives"):
+            next(stream)
+
+        assert response.final().text == "Hello"
+
+
+async def test_two_readers_are_one_too_many() -> None:
+    """A read in another task meets the one in progress."""
+    gate = anyio.Event()
+
+    async def slow() -> AsyncIterator[str]:
+        for message in answer("resp_1", "Hello")[:2]:
+            yield message
+        await gate.wait()
+
+    stream = AsyncStream(slow())
+    response = await anext(stream.responses)
+    async with anyio.create_task_group() as tasks:
+
+        async def read() -> None:
+            with pytest.raises(StreamTruncated):
+                await response.final()
+
+        tasks.start_soon(read)
+        await anyio.wait_all_tasks_blocked()
+        with pytest.raises(ConcurrentRead):
+            await stream.responses._read()  # noqa: SLF001 - what both would do
+        gate.set()
+
+
+def test_two_threads_are_one_too_many() -> None:
+    """A read in another thread meets the one in progress."""
+    gate, reading = threading.Event(), threading.Event()
+
+    def slow() -> Iterator[str]:
+        yield from answer("resp_1", "Hello")[:2]
+        reading.set()
+        gate.wait(3)
+
+    stream = Stream(slow())
+    response = next(stream.responses)
+    thread = threading.Thread(target=lambda: error_of(response))
+    thread.start()
+    reading.wait(3)
+    with pytest.raises(ConcurrentRead):
+        stream.responses._read()  # noqa: SLF001 - what both would do
+    gate.set()
+    thread.join()
+
+    assert response.message.ending == "truncated"
+
+
+async def test_a_session_that_was_closed_gives_nothing_more() -> None:
+    """Neither new answers nor the rest of one."""
+    source = Items(SESSION, *answer("resp_1", "Hel", "lo"), *answer("resp_2", "Bye"))
+    stream = Stream(source)
+    response = next(stream.responses)
+    stream.close()
+
+    assert response.final().ending == "stopped"
+    with pytest.raises(StreamClosed):
+        list(stream.responses)
+    asource = AsyncItems(SESSION, *answer("resp_1", "Hel", "lo"), *answer("resp_2", "Bye"))
+    astream = AsyncStream(asource)
+    answered = await anext(astream.responses)
+    await astream.aclose()
+    assert (await answered.final()).ending == "stopped"
+    with pytest.raises(StreamClosed):
+        _ = [one async for one in astream.responses]
+    assert (source.closed, asource.closed) == (True, True)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_answers_that_nobody_closes_warn_of_nothing() -> None:
+    """There is nothing of their own to be closed."""
+    with Stream(Items(SESSION, *answer("resp_1", "Hel", "lo"))) as stream:
+        response = next(stream.responses)
+        assert next(response.text) == "Hel"
+        del response
+    async with AsyncStream(AsyncItems(SESSION, *answer("resp_1", "Hel", "lo"))) as astream:
+        answered = await anext(astream.responses)
+        assert await anext(answered.text) == "Hel"
+        del answered
+    del stream, astream
+    gc.collect()
+
+
+async def test_a_stream_that_was_read_before_goes_on_with_the_next_answers() -> None:
+    """What is left of the answer that was being read is one."""
+    messages = [SESSION, *answer("resp_1", "Hel", "lo"), *answer("resp_2", "Bye")]
+    stream, astream = Stream(Items(*messages)), AsyncStream(AsyncItems(*messages))
+    assert (next(stream.text), await anext(astream.text)) == ("Hel", "Hel")
+
+    assert [response.final().text for response in stream.responses] == ["lo", "Bye"]
+    assert [(await response.final()).text async for response in astream.responses] == ["lo", "Bye"]
+
+
+@on_asyncio
+async def test_a_reader_that_somebody_else_cancelled_is_told() -> None:
+    """The source is not asked again."""
+
+    async def endless() -> AsyncIterator[str]:
+        yield answer("resp_1", "Hello")[0]
+        await anyio.sleep_forever()
+
+    async with AsyncStream(endless()) as stream:
+        response = await anext(stream.responses)
+
+        async def cancel() -> None:
+            await anyio.wait_all_tasks_blocked()
+            for task in asyncio.all_tasks():
+                if task.get_name() == "tokenstream reader":
+                    task.cancel()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(cancel)
+            with pytest.raises(StreamInterrupted, match="broken off"):
+                await response.final()
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_a_source_that_does_not_survive_a_cancelled_read_is_told() -> None:
+    """On trio, outside a block, there is no task that could read it."""
+
+    async def endless() -> AsyncIterator[str]:
+        yield answer("resp_1", "Hello")[0]
+        await anyio.sleep_forever()
+
+    stream = AsyncStream(endless())
+    response = await anext(stream.responses)
+    with anyio.move_on_after(0.05):
+        await response.final()
+    with pytest.raises(StreamInterrupted, match="broken off"):
+        await response.final()
+
+    assert response.message.ending == "truncated"
+
+
+async def test_messages_of_an_answer_are_an_iterator_of_their_own() -> None:
+    """As whoever reads a source expects."""
+    with Stream(Items(SESSION, *answer("resp_1", "Hello"))) as stream:
+        source: Any = next(stream.responses)._driver.pump.source  # noqa: SLF001 - what it reads
+        assert [json.loads(message)["type"] for message in source.chunks][:2] == [
+            "session.created",
+            "response.created",
+        ]
+    async with AsyncStream(AsyncItems(SESSION, *answer("resp_1", "Hello"))) as astream:
+        asource: Any = (await anext(astream.responses))._driver.pump.source  # noqa: SLF001 - as above
+        assert len([message async for message in asource.chunks]) == 8
+
+
+@on_asyncio
+async def test_a_connection_that_is_opened_by_the_stream_gives_its_answers() -> None:
+    """The loop over them opens it."""
+
+    def script(connection: ServerConnection) -> None:
+        for message in (SESSION, *answer("resp_1", "Hel", "lo"), *answer("resp_2", "Bye")):
+            connection.send(message)
+
+    with open_socket(script) as url:
+        stream = AsyncStream(asyncio_client.connect(url))
+        told = [(await response.final()).text async for response in stream.responses]
+
+    @contextmanager
+    def manager() -> Generator[Any]:
+        yield Items(SESSION, *answer("resp_1", "Hel", "lo"), *answer("resp_2", "Bye"))
+
+    source: Any = manager()
+
+    assert told == [response.final().text for response in Stream(source).responses] == ["Hello", "Bye"]
+
+
+async def test_a_source_that_cannot_be_opened_says_so() -> None:
+    """As when the stream itself is read."""
+
+    class Manager:
+        def __enter__(self) -> None:
+            raise OSError("no cable")
+
+        def __exit__(self, *error: object) -> None: ...
+
+    source: Any = Manager()
+    with pytest.raises(StreamError, match="no cable"):
+        next(Stream(source).responses).final()
+
+
+async def test_an_answer_that_waits_is_given_by_the_next_loop() -> None:
+    """And closing it drops what has come of it."""
+    one, two = answer("resp_1", "a"), answer("resp_2", "1", "2")
+    mixed = [one[0], two[0], *two[1:-1], *one[1:], two[-1]]
+    with Stream(Items(*mixed)) as stream:
+        for response in stream.responses:
+            assert response.final().text == "a"
+            break
+        for response in stream.responses:
+            response.close()
+            assert (response.message.text, response.message.ending) == ("", "stopped")
+
+        assert stream.closed
+
+
+@on_asyncio
+async def test_a_stop_that_the_loop_has_not_come_to_counts() -> None:
+    """Another thread has asked for it."""
+    stream = AsyncStream(AsyncItems(SESSION, *answer("resp_1", "Hello")))
+    response = await anext(stream.responses)
+    stream._driver.verdict.ask("enough")  # noqa: SLF001 - what `stop` does in another thread
+
+    assert (await response.final()).ending == "stopped"
+    await stream.aclose()
+
+
+def test_what_is_over_is_not_kept() -> None:
+    """A session may have any number of answers."""
+
+    def session() -> Iterator[str]:
+        for number in range(500):
+            yield from answer(f"resp_{number}", "x" * 20_000)
+
+    tracemalloc.start()
+    sizes = []
+    for number, response in enumerate(Stream(session()).responses):
+        response.final()
+        if number in (100, 450):
+            gc.collect()
+            sizes.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+
+    assert sizes[1] - sizes[0] < 1_000_000
