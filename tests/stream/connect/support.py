@@ -1,0 +1,79 @@
+"""Asking over both drivers, and what a server answers."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import anyio
+
+from tests.stream.bodies import ANSWER
+from tokenstream import aconnect, connect
+from tokenstream.errors import StreamError
+from tokenstream.message import Message
+from tokenstream.testing._serve.server import Exchange, ReplayServer, Reply
+
+PATH = "/v1/chat/completions"
+
+WHOLE = Reply(chunks=[(0.0, item) for item in ANSWER])
+
+
+def read(answer: Reply, **options: Any) -> tuple[Message | None, StreamError | None, Exchange]:
+    """Ask over both drivers and return what the two agree on."""
+    found = []
+    for both in (read_sync, read_async):
+        with ReplayServer({PATH: answer}) as server:
+            message, error = both(server.url + PATH, options)
+            exchange = server.exchanges[0]
+            assert exchange.over.wait(5)
+        found.append((message, error, exchange))
+    (message, error, exchange), (other, other_error, _) = found
+    assert message == other
+    assert type(error) is type(other_error)
+    return message, error, exchange
+
+
+def read_sync(url: str, options: Any) -> tuple[Message | None, StreamError | None]:
+    with connect(url, **options) as stream:
+        try:
+            return stream.final(), None
+        except StreamError as error:
+            assert stream.closed
+            return None, error
+
+
+def read_async(url: str, options: Any) -> tuple[Message | None, StreamError | None]:
+    async def main() -> tuple[Message | None, StreamError | None]:
+        async with aconnect(url, **options) as stream:
+            try:
+                return await stream.final(), None
+            except StreamError as error:
+                assert stream.closed
+                return None, error
+
+    return anyio.run(main)
+
+
+@contextmanager
+def raw_server(answer: bytes, *, hang: bool = False) -> Generator[str]:
+    """Answer one request with exact bytes; then close, or hang until the client leaves."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(answer)
+            if hang:
+                connection.recv(1)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    finally:
+        thread.join(5)
+        listener.close()

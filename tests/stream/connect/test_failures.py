@@ -1,0 +1,121 @@
+"""Servers that cannot be reached, fall silent or break off, and clients that leave."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import closing
+from typing import Any, Literal
+
+import anyio
+import httpx
+import pytest
+
+from tests.stream.bodies import ANSWER
+from tests.stream.connect.support import PATH, raw_server, read, read_async, read_sync
+from tokenstream import Deadlines, aconnect, connect
+from tokenstream.errors import ConnectError, StreamInterrupted, StreamStalled, StreamTruncated
+from tokenstream.testing._serve.server import ReplayServer, Reply
+
+
+def test_a_connection_that_is_refused() -> None:
+    """Nobody listens: asking again may help."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        port = listener.getsockname()[1]
+    for message, error in (
+        read_sync(f"http://127.0.0.1:{port}/", {}),
+        read_async(f"http://127.0.0.1:{port}/", {}),
+    ):
+        assert message is None
+        assert isinstance(error, ConnectError)
+        assert (error.stage, error.kind, error.retryable) == ("connect", "network", True)
+        assert isinstance(error.__cause__, httpx.ConnectError)
+        assert error.partial.ending != "streaming"
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-", b"what?\r\n\r\n"])
+def test_a_head_that_never_comes_whole(answer: bytes) -> None:
+    """The server was reached, so the request may have been taken."""
+    with raw_server(answer) as url:
+        _, error = read_sync(url, {})
+
+    assert isinstance(error, ConnectError)
+    assert error.stage == "head"
+
+
+def test_a_head_that_never_comes_is_a_stall() -> None:
+    """Our own client waits as long as the deadlines say."""
+    with raw_server(b"", hang=True) as url:
+        _, error = read_sync(url, {"deadlines": Deadlines(first_event=0.05, idle_bytes=0.05)})
+
+    assert isinstance(error, StreamStalled)
+    assert error.limit == "first_event"
+
+
+@pytest.mark.parametrize("first, limit", [(b"", "first_event"), (ANSWER[2], "idle_bytes")])
+def test_a_silent_body_is_a_stall_with_the_partial_kept(first: bytes, limit: str) -> None:
+    """The limit is named after what was waited for."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+    with raw_server(head + first, hang=True) as url:
+        _, error = read_sync(url, {"deadlines": Deadlines(first_event=0.05, idle_bytes=0.05)})
+
+    assert isinstance(error, StreamStalled)
+    assert error.limit == limit
+    assert error.partial.ending != "streaming"
+    assert error.partial.text == ("Let " if first else "")
+
+
+@pytest.mark.parametrize("first", [b"", ANSWER[2]])
+@pytest.mark.parametrize(
+    "options", [{"timeout": 0.05}, {"extensions": {"timeout": {"connect": 5.0, "read": 0.05}}}]
+)
+def test_a_timeout_of_the_callers_is_not_called_a_deadline(first: bytes, options: dict[str, Any]) -> None:
+    """It is the transport's; before the head, and in the body."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" if first else b""
+    for both in (read_sync, read_async):
+        with raw_server(head + first, hang=True) as url:
+            _, error = both(url, options)
+
+        assert isinstance(error, StreamStalled)
+        assert error.limit == "transport"
+
+
+def test_a_connection_that_breaks_in_the_body() -> None:
+    """Everything before the break is kept."""
+    cuts: list[Literal["close", "reset"]] = ["close", "reset"]
+    for how in cuts:
+        _, error, _ = read(Reply(chunks=[(0.0, ANSWER[2]), (0.05, ANSWER[3])], cut=how))
+
+        assert isinstance(error, StreamInterrupted)
+        assert error.partial.ending != "streaming"
+        assert error.partial.text in ("Let ", "Let me ")
+        assert isinstance(error.__cause__, httpx.TransportError)
+
+
+def test_a_body_without_framing_that_ends_early_is_truncated() -> None:
+    """With `Connection: close` the end looks like any end; the answer tells."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+    with raw_server(head + b"".join(ANSWER[:4])) as url:
+        _, error = read_sync(url, {})
+
+    assert isinstance(error, StreamTruncated)
+    assert error.partial.ending != "streaming"
+    assert error.partial.text == "Let me "
+
+
+def test_leaving_the_block_early_closes_the_connection() -> None:
+    """The server sees it at once, and stops paying for tokens."""
+    slow = Reply(chunks=[(0.0, ANSWER[2]), (60.0, ANSWER[3])])
+    with ReplayServer({PATH: slow}) as server:
+        with connect(server.url + PATH) as stream:
+            assert next(stream.text) == "Let "
+        assert server.exchanges[0].over.wait(2)
+        assert server.exchanges[0].outcome == "abandoned"
+
+    async def main(url: str) -> None:
+        async with aconnect(url) as stream:
+            assert await anext(stream.text) == "Let "
+
+    with ReplayServer({PATH: slow}) as server:
+        anyio.run(main, server.url + PATH)
+        assert server.exchanges[0].over.wait(2)
+        assert server.exchanges[0].outcome == "abandoned"

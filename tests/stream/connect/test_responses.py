@@ -1,0 +1,144 @@
+"""What comes back instead of a stream of events: errors, pages, documents, redirects."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import Any
+
+import pytest
+
+from tests.stream.bodies import ANSWER
+from tests.stream.connect.support import PATH, read
+from tests.support.wire import sse
+from tokenstream.errors import NotAStream, ProviderError, StatusError, StreamTruncated
+from tokenstream.testing._serve.server import Reply
+
+
+def reply(body: bytes, content_type: str = "text/event-stream", **more: Any) -> Reply:
+    return Reply(chunks=[(0.0, body)], content_type=content_type, **more)
+
+
+def test_a_compressed_body_is_decoded() -> None:
+    """Where a server compresses although it was not asked to."""
+    answer = reply(gzip.compress(b"".join(ANSWER)), headers={"Content-Encoding": "gzip"})
+    message, error, _ = read(answer)
+
+    assert error is None
+    assert message is not None
+    assert message.text == "Let me see."
+
+
+def test_an_error_status_carries_what_the_provider_says() -> None:
+    """Status, words, type, request id, and how long to wait."""
+    body = b'{"error": {"message": "slow down", "type": "rate_limit_error", "code": "too_fast"}}'
+    answer = reply(body, "application/json", status=429, headers={"Retry-After": "2"})
+    _, error, _ = read(answer)
+
+    assert isinstance(error, StatusError)
+    assert "429" in str(error)
+    assert "slow down" in str(error)
+    assert (error.status, error.code, error.type) == (429, "too_fast", "rate_limit_error")
+    assert (error.kind, error.retryable, error.retry_after) == ("rate_limited", True, 2.0)
+    assert error.body == body.decode()
+    assert error.request_id
+    assert error.partial.ending != "streaming"
+    assert error.partial.ending == "failed"
+
+
+@pytest.mark.parametrize(
+    "status, body, kind, retryable, words",
+    [
+        (502, b"<html><title>502 Bad Gateway</title></html>", "server", True, "Bad Gateway"),
+        (401, b'{"error": {"message": "no key"}}', "authentication", False, "no key"),
+        (404, b"", "invalid_request", False, "404"),
+        (
+            529,
+            b'{"type": "error", "error": {"type": "overloaded_error", "message": "O"}}',
+            "overloaded",
+            True,
+            "O",
+        ),
+        (429, b'{"error": {"code": "insufficient_quota", "message": "pay"}}', "rate_limited", False, "pay"),
+        (500, sse('{"error": {"message": "inside"}}'), "server", True, "inside"),
+        (500, b'[{"error": {"message": "listed"}}]', "server", True, "listed"),
+    ],
+)
+def test_whose_problem_an_error_status_is(
+    status: int, body: bytes, kind: str, retryable: bool, words: str
+) -> None:
+    """Whatever the form of the body: JSON, a page, nothing, or an event stream."""
+    _, error, _ = read(reply(body, "text/plain", status=status))
+
+    assert isinstance(error, StatusError)
+    assert words in str(error)
+    assert (error.status, error.kind, error.retryable) == (status, kind, retryable)
+
+
+def test_a_huge_error_body_is_read_within_bounds() -> None:
+    """The error keeps its start."""
+    _, error, _ = read(Reply(chunks=[(0.0, b"x" * 50_000)] * 4, status=500))
+
+    assert isinstance(error, StatusError)
+    assert len(error.body) == 4096
+
+
+def test_an_error_with_status_200_is_the_providers() -> None:
+    """JSON instead of a stream, whatever the content type says."""
+    for content_type in ("application/json", "text/event-stream"):
+        _, error, _ = read(reply(b'{"error": {"message": "busy", "type": "overloaded_error"}}', content_type))
+
+        assert isinstance(error, ProviderError)
+        assert error.kind == "overloaded"
+
+
+def test_a_web_page_is_no_stream() -> None:
+    """The error shows the page's title."""
+    _, error, _ = read(reply(b"<!doctype html><title>Please log in</title>", "text/html"))
+
+    assert isinstance(error, NotAStream)
+    assert "Please log in" in str(error)
+
+
+def test_an_empty_body_is_truncated() -> None:
+    """No event at all; asking again may help."""
+    _, error, _ = read(reply(b""))
+
+    assert isinstance(error, StreamTruncated)
+    assert error.retryable
+    assert error.events_seen == 0
+
+
+def test_a_whole_answer_instead_of_a_stream_is_read_as_one() -> None:
+    """Some servers refuse to stream and answer at once."""
+    body = {
+        "id": "c1",
+        "object": "chat.completion",
+        "model": "m",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+    }
+    for indent in (None, 2):
+        message, error, _ = read(reply(json.dumps(body, indent=indent).encode(), "application/json"))
+
+        assert error is None
+        assert message is not None
+        assert (message.text, message.ending) == ("Hi", "complete")
+
+
+def test_a_redirect_is_not_followed() -> None:
+    """Credentials never reach another host; the error names the target."""
+    _, error, _ = read(reply(b"", status=307, headers={"Location": "https://elsewhere.example/v1"}))
+
+    assert isinstance(error, NotAStream)
+    assert "https://elsewhere.example/v1" in str(error)
+
+
+def test_a_redirect_within_an_origin_says_how_to_follow_it() -> None:
+    """A lacking slash is the usual reason; the key in the query is not told."""
+    _, error, _ = read(reply(b"", status=307, headers={"Location": PATH + "/?key=secret"}))
+
+    assert isinstance(error, NotAStream)
+    assert f"{PATH}/ (status 307" in str(error)
+    assert "follow_redirects=True" in str(error)
+    assert "secret" not in str(error)
