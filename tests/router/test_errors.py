@@ -1,0 +1,133 @@
+"""`Router`: how errors name the handler, and what a router cannot run."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from tests.router.support import City, kind, message_of, run_on, tool_call
+from tokenstream import Stream, Tools
+from tokenstream.errors import MisuseError, StreamTruncated
+from tokenstream.events import TextDelta, ToolCallDone, UsageUpdate
+from tokenstream.router import Router, ToolResults
+
+
+class _Shows:
+    def __call__(self, event: object) -> None:
+        raise LookupError
+
+    def show(self, event: object) -> None:
+        raise LookupError
+
+
+@pytest.mark.parametrize(
+    ("handler", "name"),
+    [
+        (_Shows(), "_Shows"),
+        (_Shows().show, "_Shows.show"),
+        (functools.partial(functools.partial(_Shows.show, _Shows())), "_Shows.show"),
+    ],
+)
+def test_an_error_tells_which_handler_raised_it(handler: Any, name: str) -> None:
+    """By its name and what it was registered for."""
+    router = Router()
+    router.on(TextDelta, UsageUpdate)(handler)
+    run = run_on(router)
+    [work] = run.feed(TextDelta("a"))
+    error = LookupError()
+    work.blame(error)
+
+    assert [f"raised by the handler '{name}' for TextDelta or UsageUpdate"] == error.__notes__
+
+
+def test_an_error_of_a_tool_tells_of_which_call() -> None:
+    """Its name and the call's id."""
+    router = Router()
+    router.tool("weather", City)(_Shows())
+    calls = (tool_call("c1", "weather", '{"city": "Oslo"}'),)
+    [work] = run_on(router, calls=calls).feed(ToolCallDone(calls[0]))
+    error = LookupError()
+    work.blame(error)
+
+    assert ["raised by the handler '_Shows' for tool 'weather', call 'c1'"] == error.__notes__
+
+
+def test_an_error_of_the_stream_holds_what_the_tools_gave_back() -> None:
+    """No error takes back what was run."""
+    router = Router()
+    router.on(ToolCallDone)(kind)
+    router.tool("weather", City)(lambda asked: asked.city)
+    calls = (tool_call("c1", "weather", '{"city": "Oslo"}'),)
+    run = run_on(router, calls=calls)
+    for work in run.feed(ToolCallDone(calls[0])):
+        run.keep(work, work.do())
+    error = StreamTruncated("cut")
+    run.put_results_on(error, message_of("", "truncated", *calls))
+    results = error.tool_results
+
+    assert isinstance(results, ToolResults)
+    assert {"c1": "Oslo"} == dict(results)
+
+
+async def _later(event: object) -> None:
+    raise NotImplementedError
+
+
+class _Later:
+    async def __call__(self, event: object) -> None:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("handler", "name"), [(_later, "_later"), (_Later(), "_Later"), (functools.partial(_later), "_later")]
+)
+def test_an_asynchronous_handler_is_refused_where_nothing_can_be_awaited(handler: Any, name: str) -> None:
+    """By its name, and with what to do."""
+    router = Router()
+    router.on(TextDelta)(kind)
+    router.on(TextDelta)(handler)
+    with pytest.raises(MisuseError, match=rf"'{name}' for TextDelta is asynchronous, .* AsyncStream"):
+        run_on(router).refuse_async()
+    run_on(Router()).refuse_async()
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_types_of_a_function_that_made_the_router_are_known_later(given: bool) -> None:
+    """Their names are gone when it is run, and were there when the tool was given."""
+
+    def make() -> Router:
+        class Town(BaseModel):
+            name: str
+
+        def locate(city: Town, radius: int = 1) -> str:
+            return f"{radius} around {city.name}"
+
+        router = Router(Tools(locate)) if given else Router()
+        if not given:
+            router.tool(locate)
+        return router
+
+    router = make()
+    function = {"name": "locate", "arguments": '{"city": {"name": "Oslo"}}'}
+    call = {"index": 0, "id": "call_1", "function": function}
+    chunk = {"choices": [{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": "tool_calls"}]}
+
+    assert {"call_1": "1 around Oslo"} == dict(Stream([chunk], format="openai-chat").run(router))
+    assert {"city", "radius"} == router.tools.to_anthropic()[0]["input_schema"]["properties"].keys()
+
+
+def test_types_that_are_not_there_yet_are_looked_for_when_the_router_is_run() -> None:
+    """A decorated function may be written before them."""
+    router = Router()
+
+    @router.tool
+    def locate(city: Later) -> str:
+        return city.name
+
+    class Later(BaseModel):
+        name: str
+
+    assert ["name"] == router.tools.to_anthropic()[0]["input_schema"]["required"]

@@ -1,0 +1,204 @@
+"""`Router`: tools, and the calls that they answer."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from tests.router.support import (
+    City,
+    Cursor,
+    begin,
+    done,
+    kind,
+    message_of,
+    run_on,
+    takes_none,
+    takes_three,
+    tool_call,
+)
+from tokenstream.errors import MisuseError
+from tokenstream.events import Event, ToolCallDone
+from tokenstream.message import ToolCall
+from tokenstream.router import Router, ToolFailed
+from tokenstream.stages import ValidatedCalls
+
+
+def _ended(calls: tuple[ToolCall, ...]) -> list[Event]:
+    return [ToolCallDone(call) for call in calls]
+
+
+def test_a_tool_gets_its_checked_arguments_and_the_call_if_it_has_room() -> None:
+    """By position; a parameter with a default is not filled."""
+    router = Router()
+
+    @router.tool("weather", City)
+    def weather(asked: City, *, unit: str = "°C") -> str:
+        return f"{asked.city} {unit}"
+
+    @router.tool("book", City)
+    def book(asked: City, call: ToolCall[City]) -> str:
+        return f"{asked.city} {call.id}"
+
+    @router.tool("sum", TypeAdapter(list[int]))
+    def add(numbers: list[int]) -> int:
+        return sum(numbers)
+
+    calls = (
+        tool_call("c1", "weather", '{"city": "Oslo"}'),
+        tool_call("c2", "book", '{"city": "Rome"}'),
+        tool_call("c3", "sum", "[1, 2]"),
+    )
+
+    assert [["Oslo °C"], ["Rome c2"], [3]] == done(run_on(router, calls=calls), *_ended(calls))
+    assert (weather(City(city="Bern")), add([1])) == ("Bern °C", 1)
+
+
+def test_a_function_without_a_type_is_its_own_schema() -> None:
+    """Its name is the tool's, or the one that is given."""
+    router = Router()
+
+    @router.tool
+    def weather(city: str, days: int = 1) -> str:
+        return f"{city} {days}"
+
+    @router.tool("book_table")
+    def book(people: int) -> int:
+        return people
+
+    calls = (tool_call("c1", "weather", '{"city": "Oslo"}'), tool_call("c2", "book_table", '{"people": 2}'))
+
+    assert [["Oslo 1"], [2]] == done(run_on(router, calls=calls), *_ended(calls))
+    assert weather("Rome", days=2) == "Rome 2"
+
+
+def test_a_call_that_cannot_be_run_is_answered_with_what_is_wrong() -> None:
+    """So that the model can correct itself; no handler sees it."""
+    router = Router()
+    router.tool("weather", City)(lambda asked: asked)
+    calls = (
+        tool_call("c1", "weather", "{}"),
+        tool_call("c2", "whether"),
+        tool_call("c3", "weather", '{"city": "Oslo"}'),
+    )
+    run = run_on(router, calls=calls)
+    message = message_of("", "complete", *calls)
+    for event in _ended(calls):
+        for work in run.feed(event):
+            run.keep(work, work.do())
+    results = run.finish(message)
+
+    assert frozenset({"c1", "c2"}) == results.errors
+    assert "city: is missing" in results["c1"]
+    assert "The tools are: weather" in results["c2"]
+    assert City(city="Oslo") == results["c3"]
+
+
+def test_a_call_whose_arguments_are_read_is_answered_by_nobody() -> None:
+    """It is how some providers give structured output, and no tool."""
+    router = Router()
+    router.tool("weather", City)(lambda asked: asked)
+    router.field("summary", tool="report")(str)
+    calls = (tool_call("c1", "report"), tool_call("c2", "weather", '{"city": "Oslo"}'))
+    run = run_on(router, Cursor([], [], []), calls=calls)
+
+    assert [[], [City(city="Oslo")]] == done(run, *_ended(calls))
+    assert {} == dict(run.finish(message_of("", "complete", *calls)))
+
+
+def test_calls_that_have_come_before_and_at_the_end_are_run_too() -> None:
+    """In their order, as the view of calls gives them."""
+    router = Router()
+    for name in ("second", "first"):
+        router.tool(name, dict[str, int])(lambda _, call: call.id)
+    calls = (tool_call("a", "first"), tool_call("b", "second"), tool_call("c", "first"))
+    checks = ValidatedCalls(first=dict[str, int], second=dict[str, int])
+    one, two, three = (call for each in calls for call in checks.feed(each))
+    choice: Any = SimpleNamespace(validated_calls=lambda *_, **_options: Cursor([one, two], [], [three]))
+    run = begin(router, choice)
+
+    assert ["a", "b"] == [work.do() for work in run.begin()]
+    assert ["c"] == [work.do() for work in run.end(message_of(""))]
+
+
+def test_tools_come_behind_the_handlers_of_the_same_event() -> None:
+    """So that a handler that raises keeps a tool from running."""
+    router = Router()
+    router.tool("weather", City)(lambda _: "run")
+    router.tool("book", City)(lambda _: "not this")
+    router.on(ToolCallDone)(lambda _: "first")
+    router.on(ToolCallDone)(lambda _: "second")
+    calls = (tool_call("c1", "weather", '{"city": "Oslo"}'),)
+
+    assert [["first", "second", "run"]] == done(run_on(router, calls=calls), *_ended(calls))
+
+
+def test_a_second_tool_of_the_same_name_is_refused() -> None:
+    """A call has one result."""
+    router = Router()
+    router.tool("weather", City)(lambda asked: asked)
+
+    with pytest.raises(MisuseError, match="already has a tool 'weather'"):
+        router.tool("weather")(lambda city: city)
+
+
+@pytest.mark.parametrize("function", [takes_none, takes_three])
+def test_a_tool_takes_its_arguments_and_at_most_the_call(function: Any) -> None:
+    """Anything else is refused where it is registered."""
+    with pytest.raises(MisuseError, match=r"for tool 'weather' must take"):
+        Router().tool("weather", City)(function)
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (42, "must be a function, not 42"),
+        (functools.partial(print), "no name of its own"),
+        (lambda city: city, "no name of its own"),
+    ],
+)
+def test_a_tool_is_a_function_and_has_a_name(function: Any, words: str) -> None:
+    """Its own, or one that is given."""
+    with pytest.raises(MisuseError, match=words):
+        Router().tool(function)
+
+
+@pytest.mark.parametrize("register", [lambda tool: tool(City), lambda tool: tool("weather")(City)])
+def test_a_type_alone_is_no_tool(register: Callable[[Any], Any]) -> None:
+    """It has nothing to run; the message says where it belongs."""
+    with pytest.raises(MisuseError, match=r"City is a type.* @router\.tool\('\w+', City\) above"):
+        register(Router().tool)
+
+
+def test_a_tool_may_fail_for_the_model_to_hear() -> None:
+    """What it says is the call's result, and the call one that failed."""
+    router = Router()
+    router.on(ToolCallDone)(kind)
+    router.tool("weather", City)(lambda asked: asked)
+    calls = (tool_call("c1", "weather", '{"city": "Oslo"}'),)
+    run = run_on(router, calls=calls)
+    handling, running = run.feed(ToolCallDone(calls[0]))
+
+    assert (False, False, True) == (
+        run.keep_failure(handling, ToolFailed("of no tool")),
+        run.keep_failure(running, LookupError("none of the model's business")),
+        run.keep_failure(running, ToolFailed("no such city")),
+    )
+    results = run.finish(message_of("", "complete", *calls))
+    assert ({"c1": "no such city"}, frozenset({"c1"})) == (dict(results), results.errors)
+
+
+def test_a_router_without_tools_answers_no_call() -> None:
+    """Whoever handles the events of calls answers them."""
+    router = Router()
+    router.on(ToolCallDone)(lambda event: event.call.id)
+    calls = (tool_call("c1", "weather"),)
+    run = run_on(router)
+
+    assert [["c1"]] == done(run, *_ended(calls))
+    assert {} == dict(run.finish(message_of("", "complete", *calls)))
