@@ -1,0 +1,99 @@
+"""`Tools`: the same object checks the calls and makes a router."""
+
+from __future__ import annotations
+
+import functools
+import pickle
+from typing import Any
+
+import pytest
+
+from tests.schemas.tools.support import SIMPLE, Search, book_table, get_time
+from tests.stages.test_tools import Point, made
+from tokenstream import Router, Stream, Tools
+from tokenstream.errors import MisuseError
+from tokenstream.stages import ValidatedCalls
+
+
+def test_the_same_object_checks_the_calls() -> None:
+    """Alone, and among others."""
+    calls = [made("book_table", {"city": "Oslo"}), made("Point", {"x": 1}), made("more", {})]
+    checked = [ValidatedCalls(SIMPLE, more=get_time).feed(call)[0] for call in calls]
+
+    assert ["2 in Oslo", "noon"] == [checked[0].run(), checked[2].run()]
+    assert Point(1) == checked[1].arguments
+    assert (*SIMPLE.names, "more") == ValidatedCalls(SIMPLE, more=get_time).names
+    assert 8 == len(SIMPLE)
+    assert "<Tools get_time, Point>" == repr(Tools(get_time, Point))
+    assert SIMPLE.to_gemini() == pickle.loads(pickle.dumps(SIMPLE)).to_gemini()
+
+
+def _answer(*calls: tuple[str, str]) -> list[dict[str, Any]]:
+    told = [
+        {"index": index, "id": f"call_{index}", "function": {"name": name, "arguments": text}}
+        for index, (name, text) in enumerate(calls)
+    ]
+    return [{"choices": [{"index": 0, "delta": {"tool_calls": told}, "finish_reason": "tool_calls"}]}]
+
+
+def test_the_same_object_makes_a_router() -> None:
+    """What it runs, and what its own tools tell of themselves, registered in whatever way."""
+    router = Router(Tools(book_table), concurrency=2)
+
+    @router.tool("search", Search)
+    def find(search: Search) -> str:
+        """Find things."""
+        return search.query
+
+    @router.tool
+    def wait(*, minutes: int) -> int:
+        return minutes
+
+    calls = _answer(
+        ("book_table", '{"city": "Oslo"}'), ("search", '{"query": "x"}'), ("wait", '{"minutes": 1}')
+    )
+    results = Stream(calls, format="openai-chat").run(router)
+    named = {tool["name"]: tool for tool in router.tools.to_anthropic()}
+
+    assert {"call_0": "2 in Oslo", "call_1": "x", "call_2": 1} == dict(results)
+    assert ["book_table", "search", "wait"] == list(named)
+    assert ["Book a table in a city.", "Find things."] == [
+        named[name]["description"] for name in ("book_table", "search")
+    ]
+    assert Tools(Search).to_anthropic()[0]["input_schema"] == named["search"]["input_schema"]
+    checked = Stream(calls, format="openai-chat").validated_calls(router.tools)
+    assert Search(query="x") == [call.arguments for call in checked][1]
+    drafts = list(Stream(calls, format="openai-chat").tool_partials(router.tools))
+    assert [Search(query="x")] == [each.final() for each in drafts if each.name == "search" and each.complete]
+
+
+def test_a_router_runs_functions_alone() -> None:
+    """A type has nothing to run, and one without tools has none for a request."""
+    with pytest.raises(MisuseError, match="the tool 'Search' was given as a type, which has nothing to run"):
+        Router(Tools(book_table, Search))
+    wrong: Any = [book_table]
+    with pytest.raises(MisuseError, match=r"Router\(\) takes tokenstream\.Tools"):
+        Router(wrong)
+    with pytest.raises(MisuseError, match="no tools were given"):
+        _ = Router().tools
+
+
+def test_callable_objects_and_methods_are_tools() -> None:
+    """Described by the docstring of what is called."""
+
+    class Reception:
+        """Runs a desk."""
+
+        def book(self, seats: int) -> int:
+            """Book seats."""
+            return seats
+
+        def __call__(self, seats: int) -> int:
+            return seats
+
+    desk = Reception()
+    tools = Tools(desk.book, desk=desk, lots=functools.partial(desk.book, seats=9))
+
+    assert [("book", "Book seats."), ("desk", "Runs a desk."), ("lots", "Book seats.")] == [
+        (tool["name"], tool.get("description")) for tool in tools.to_anthropic()
+    ]
