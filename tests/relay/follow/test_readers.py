@@ -1,0 +1,247 @@
+"""Answers of a journal over ASGI: what readers of every protocol get."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from functools import partial
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.relay.follow.support import answer_to, memory_journal, read_body, without_notes
+from tests.relay.journals import Answer, read
+from tests.support.asgi import Client
+from tokenstream import relay
+from tokenstream.errors import StreamError
+from tokenstream.events import Finish, TextDelta
+from tokenstream.relay._asgi.writing import BodyWriter
+
+pytestmark = pytest.mark.anyio
+
+
+def _has(client: Client, piece: bytes) -> bool:
+    return piece in client.body
+
+
+async def test_a_reader_gets_the_answer_while_it_comes() -> None:
+    """The head goes out at once, each event when it comes, and the end ends the body."""
+    async with memory_journal() as journal:
+        answer, client = Answer(), Client(method="GET")
+        id = await journal.start(answer.stream)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(client.call, relay.follow(journal, id))
+            await client.until(lambda: client.status == 200)
+            for piece in ("Hel", "lo"):
+                answer.send(piece)
+                await client.until(partial(_has, client, f'"{piece}"'.encode()))
+            answer.end()
+
+    assert client.headers["content-type"].startswith("text/event-stream")
+    assert "no-cache, no-transform" == client.headers["cache-control"]
+    assert client.ended
+    assert b'"live"' not in client.body
+    assert ("Hello", "complete") == (
+        read_body(client, "tokenstream")[0].text,
+        read_body(client, "tokenstream")[0].ending,
+    )
+
+
+@pytest.mark.parametrize(
+    "protocol", ["tokenstream", "ndjson", "ui-message", "ag-ui", "openai-chat", "anthropic"]
+)
+async def test_every_protocol_goes_on_where_a_reader_left(protocol: str) -> None:
+    """Cut behind any position and joined again, the body is the one that a reader without cuts gets."""
+    async with memory_journal() as journal:
+        events = [TextDelta(piece) for piece in ("Hel", "lo", " wor", "ld")]
+
+        async def source() -> AsyncGenerator[Any]:
+            for event in [*events, Finish("stop")]:
+                yield event
+
+        id = await journal.start(source())
+        end = len(await read(journal, id))
+        whole = await answer_to(journal, id, protocol=protocol)
+        rests = [await answer_to(journal, id, str(at), protocol=protocol) for at in range(1, end)]
+        nothing = await answer_to(journal, id, end, protocol=protocol)
+
+    message, error = read_body(whole, "tokenstream" if protocol == "ndjson" else protocol)
+    assert ("Hello world", None) == (message.text, error)
+    for rest in rests:
+        # Behind the comment or the note of what is replayed.
+        body = without_notes(rest.body)
+        assert body
+        assert without_notes(whole.body).endswith(body)
+    assert (204, b"") == (nothing.status, nothing.body)
+    assert "content-length" not in nothing.headers
+    # What says nothing in a protocol is the only thing that two of them may differ in.
+    assert len({rest.body for rest in rests}) >= len(rests) - 1
+
+
+async def test_replayed_events_say_so() -> None:
+    """What was there when the reader came is told by a note before it, which is no event of the answer."""
+    async with memory_journal() as journal:
+        answer, client = Answer("Hel"), Client(method="GET")
+        id = await journal.start(answer.stream, open_within=5.0)
+        for _ in range(3):
+            await anext(journal.follow(id))
+        await anyio.sleep(0.02)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(client.call, relay.follow(journal, id))
+            await client.until(lambda: b"Hel" in client.body)
+            answer.send("lo", over=True)
+
+    first = client.body.split(b"\n\n")[1]
+    assert b'data: {"type":"live","at":3}' == first
+    assert "Hello" == read_body(client, "tokenstream")[0].text
+
+
+async def test_ids_stand_in_the_last_event_of_each_position() -> None:
+    """In a protocol whose events are several for one of ours, a reader never comes back between them."""
+    async with memory_journal() as journal:
+        id = await journal.start(Answer("Hel", "lo", over=True).stream)
+        entries = await read(journal, id)
+        client = await answer_to(journal, id, protocol="ui-message")
+
+    ids = [int(line[4:]) for line in client.body.split(b"\n") if line.startswith(b"id: ")]
+    assert sorted(set(ids)) == ids
+    assert entries[-1].position == ids[-1]
+
+
+async def test_events_are_encoded_once_for_all_readers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred readers of one protocol share the bytes, and a second protocol makes its own."""
+    made: list[Any] = []
+    feed = BodyWriter.feed
+
+    def counted(self: Any, events: Any) -> Any:
+        made.extend(event for event in events if isinstance(event, TextDelta))
+        return feed(self, events)
+
+    monkeypatch.setattr(BodyWriter, "feed", counted)
+    async with memory_journal() as journal:
+        answer = Answer()
+        id = await journal.start(answer.stream)
+        clients = [Client(method="GET") for _ in range(100)]
+        async with anyio.create_task_group() as tasks:
+            for client in clients:
+                tasks.start_soon(client.call, relay.follow(journal, id, protocol="ui-message"))
+            await clients[-1].until(lambda: clients[-1].status == 200)
+            answer.send(*"Hello", over=True)
+
+    assert 5 == len(made)
+    assert 1 == len({without_notes(client.body) for client in clients})
+
+
+async def test_a_reader_whose_events_were_trimmed_is_cut_and_then_told() -> None:
+    """The body ends without the end of the answer, and who asks again hears 410; nothing is skipped."""
+    async with memory_journal(max_bytes=2_000) as journal:
+        answer = Answer("begin")
+        id = await journal.start(answer.stream)
+        gate = anyio.Event()
+        client = Client(method="GET", slow=gate.wait)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(client.call, relay.follow(journal, id))
+            await anyio.sleep(0.05)
+            for _ in range(50):
+                answer.send(*["x" * 100] * 10)
+                await anyio.sleep(0.001)
+            gate.set()
+            await client.until(lambda: client.ended)
+        again = await answer_to(journal, id, 5)
+        others = await answer_to(journal, id, 500, protocol="ui-message")
+        answer.end()
+
+    assert isinstance(read_body(client, "tokenstream")[1], StreamError)
+    assert [410, 410] == [again.status, others.status]
+
+
+async def test_an_answer_that_is_started_by_a_request_outlives_it() -> None:
+    """`respond` with a journal: the reader leaves, the answer goes on, and its id leads back to it."""
+    async with memory_journal() as journal:
+        answer, client = Answer("Hel"), Client()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(client.call, relay.respond(answer.stream, journal=journal, owner="ann"))
+            await client.until(lambda: b"Hel" in client.body)
+            client.leave()
+        answer.send("lo", over=True)
+        id = client.headers["x-answer-id"]
+        again = await answer_to(journal, id, 3, owner="ann")
+
+    assert len(id) == 32
+    assert b'"lo"' in again.body
+    assert b'"Hel"' not in again.body
+    assert answer.closed
+
+
+async def test_a_reader_that_leaves_before_the_first_event_stops_nothing() -> None:
+    """Whenever it leaves, the answer has begun."""
+    async with memory_journal() as journal:
+        answer, client = Answer(), Client()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(client.call, relay.respond(answer.stream, journal=journal, id="id"))
+            await anyio.sleep(0.02)
+            client.leave()
+        answer.send("Hello", over=True)
+
+        assert b"Hello" in (await answer_to(journal, "id")).body
+
+
+async def test_a_request_that_is_sent_twice_gets_one_answer() -> None:
+    """The second stream is closed, and its reader gets the first answer from its beginning."""
+    async with memory_journal() as journal:
+        answers, clients = [Answer("first", over=True), Answer("second", over=True)], [Client(), Client()]
+        for answer, client in zip(answers, clients, strict=True):
+            await client.call(relay.respond(answer.stream, journal=journal, id="id"))
+
+    assert ["first"] * 2 == [read_body(client, "tokenstream")[0].text for client in clients]
+    assert answers[1].stream.closed
+
+
+async def test_what_is_redacted_is_not_in_the_journal() -> None:
+    """A shape is applied before the answer is written, so that no reader and no storage has the rest."""
+    async with memory_journal() as journal:
+        client = Client()
+        stream = Answer("my PIN is 12", "34, yes", over=True).stream
+        await client.call(
+            relay.respond(
+                stream, journal=journal, id="id", shape=lambda text: text.redact(r"[0-9]{4}").words()
+            )
+        )
+        entries = await read(journal, "id")
+
+    assert b"12" not in b"".join(entry.record for entry in entries)
+    assert read_body(client, "tokenstream")[0].text.endswith(", yes")
+
+
+async def test_the_end_of_the_server_sends_readers_away() -> None:
+    """They get SSE's word for coming back, and no end of the answer: it goes on."""
+    async with memory_journal() as journal:
+        answer, client = Answer("Hel"), Client(method="GET")
+        id = await journal.start(answer.stream)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(client.call, relay.follow(journal, id))
+            await client.until(lambda: b"Hel" in client.body)
+            # What is broken off in the middle of a chunk gets no last one.
+            await anyio.sleep(0.02)
+            relay.shut_down()
+        answer.send("lo", over=True)
+        await read(journal, id)
+
+    assert client.body.endswith(b"retry: 1000\n\n")
+    assert b'"end"' not in client.body
+    assert client.ended
+
+
+async def test_a_stop_reaches_all_readers() -> None:
+    """`relay.stop` ends the answer for whoever follows it, with what there is of it."""
+    async with memory_journal() as journal:
+        answer, client = Answer("Hel"), Client(method="GET")
+        id = await journal.start(answer.stream)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(client.call, relay.follow(journal, id))
+            await client.until(lambda: b"Hel" in client.body)
+            assert "stopped" == await relay.stop(journal, id)
+        assert ["ended", "unknown"] == [await relay.stop(journal, each) for each in (id, "?")]
+
+    message, _ = read_body(client, "tokenstream")
+    assert ("Hel", "stopped") == (message.text, message.ending)

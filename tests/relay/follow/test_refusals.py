@@ -1,0 +1,126 @@
+"""Answers of a journal over ASGI: the statuses of what cannot be given, and failures of the upstream."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Any
+from urllib.parse import unquote
+
+import anyio
+import pytest
+
+from tests.relay.follow.support import answer_to, failing, memory_journal, read_body
+from tests.relay.journals import Answer, Place, read
+from tests.support.asgi import Client
+from tokenstream import relay
+from tokenstream.errors import MisuseError, ProviderError
+from tokenstream.relay._asgi.writing import BodyWriter
+from tokenstream.relay.journal import Journal
+from tokenstream.relay.journal._memory import MemoryStorage
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        *[(said, 400) for said in ("x", "-1", "1.0", "٣", "1e3", " 1", "9" * 400, "99", 99, -1)],
+        *[(said, 200) for said in ("0", "1", "", None, 2)],
+    ],
+)
+async def test_the_position_of_a_reader_is_checked(said: Any, status: int) -> None:
+    """A malformed Last-Event-ID, or one from the future, is refused; an empty one is none."""
+    async with memory_journal() as journal:
+        id = await journal.start(Answer("Hello", over=True).stream)
+        await read(journal, id)
+        client = await answer_to(journal, id, said)
+
+    assert status == client.status
+    if status == 400:
+        assert "unknown_position" == client.json["error"]["type"]
+        assert not client.json["error"]["retryable"]
+
+
+async def test_what_a_journal_does_not_give_has_a_status() -> None:
+    """404 for no answer and for another owner's, in the same words; 410 when expired; 503 when away."""
+    place = Place(MemoryStorage(expire=0.1))
+    async with Journal(place, drain=0.0, lease=0.4) as journal:
+        await journal.start(Answer("Hello", over=True).stream, id="ann's", owner="ann")
+        await read(journal, "ann's", owner="ann")
+        unknown = [await answer_to(journal, id, owner="bob") for id in ("ann's", "?", "x" * 5_000)]
+        found = await answer_to(journal, "ann's", owner="ann")
+        await anyio.sleep(0.15)
+        expired = await answer_to(journal, "ann's", owner="ann")
+        place.away = True
+        away = await answer_to(journal, "ann's", owner="ann")
+
+    assert [404] * 3 == [client.status for client in unknown]
+    assert 1 == len({client.body for client in unknown})
+    assert [200, 410, 503] == [client.status for client in (found, expired, away)]
+    assert "1" == away.headers["retry-after"]
+    assert away.json["error"]["retryable"]
+
+
+async def test_an_upstream_that_fails_is_an_event_of_the_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Readers of every protocol hear of it, or are cut where that has no words for it."""
+    async with memory_journal() as journal:
+        id = await journal.start(failing(ProviderError("private", kind="overloaded"), "Hel"))
+        for protocol in ("tokenstream", "ui-message", "anthropic", "openai-chat"):
+            client = await answer_to(journal, id, protocol=protocol)
+            message, error = read_body(client, protocol)
+            assert "Hel" == message.text
+            assert isinstance(error, ProviderError)
+            assert b"private" not in client.body
+        monkeypatch.setattr(BodyWriter, "fail", lambda *_: None)
+        with pytest.raises(ProviderError):
+            await answer_to(journal, id, protocol="cohere")
+
+
+async def test_an_id_may_have_any_characters() -> None:
+    """In the header it stands as in an address, so that it neither breaks off the head nor adds to it."""
+    id = "ü 🌊/\r\nx: y"
+    async with memory_journal() as journal:
+        client = Client()
+        await client.call(relay.respond(Answer("x", over=True).stream, journal=journal, id=id))
+        again = await answer_to(journal, id)
+
+    assert id == unquote(client.headers["x-answer-id"])
+    assert client.headers["x-answer-id"].isascii()
+    assert "\n" not in client.headers["x-answer-id"]
+    assert 200 == again.status
+
+
+@pytest.mark.parametrize(("kind", "status"), [("rate_limited", 429), ("overloaded", 503), ("server", 502)])
+async def test_an_upstream_that_fails_before_its_first_event_has_a_status(kind: Any, status: int) -> None:
+    """With a journal as without: the status says so, and the journal has it for others."""
+    async with memory_journal() as journal:
+        client, late = Client(), Client()
+        error = ProviderError("private", kind=kind, retry_after=7.0)
+        await client.call(relay.respond(failing(error), journal=journal, id="id"))
+        late = await answer_to(journal, "id")
+
+    assert (status, "7") == (client.status, client.headers["retry-after"])
+    assert b"private" not in client.body + late.body
+    assert isinstance(read_body(late, "tokenstream")[1], ProviderError)
+
+
+async def test_an_upstream_that_fails_behind_open_within_is_an_event() -> None:
+    """Once the head is out, a failure is told in the body."""
+    async with memory_journal() as journal:
+
+        async def slow() -> AsyncGenerator[Any]:
+            await anyio.sleep(0.2)
+            async for event in failing(ProviderError("no", kind="server")):
+                yield event
+
+        client = Client()
+        await client.call(relay.respond(slow(), journal=journal, open_within=0.02))
+
+    assert 200 == client.status
+    assert isinstance(read_body(client, "tokenstream")[1], ProviderError)
+
+
+async def test_an_id_without_a_journal_is_misuse() -> None:
+    """What would have no effect is refused."""
+    with pytest.raises(MisuseError):
+        relay.respond(failing(ProviderError("no")), id="id")
