@@ -214,11 +214,11 @@ _ABOUT_BYTES = (
     "cli/test_serve.py",
     "formats/",
     "framing/",
-    "faults/test_events.py",
+    "faults/events/",
     "relay/",
     "testing/",
     "test_conformance.py",
-    "test_connection.py",
+    "connection/",
     "typing/",
 )
 """Tests of framing, of formats, of what writes events, and of files that hold them."""
