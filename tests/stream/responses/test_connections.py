@@ -13,12 +13,12 @@ import pytest
 import websockets.asyncio.client as asyncio_client
 
 from tests.sources.sockets import ASK, BYE, answer, event, open_socket, talk
+from tests.stream.responses.support import LIMITS, SESSION, Items, error_of, on_asyncio, opened, saying, tell
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import StreamConsumed, StreamError, StreamInterrupted, StreamTruncated
 
 if TYPE_CHECKING:
     from websockets.sync.server import ServerConnection
-from tests.stream.responses.support import LIMITS, SESSION, Items, error_of, on_asyncio, opened, saying, tell
 
 pytestmark = pytest.mark.anyio
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.sources.sockets import answer, event
+from tests.stream.responses.support import LIMITS, SESSION, AsyncItems, Items, opened, saying
 from tokenstream import AsyncStream, Limits, Stream
 from tokenstream.errors import LimitExceeded, ProviderError, StreamInterrupted, StreamTruncated
 from tokenstream.events import Unknown
 
 if TYPE_CHECKING:
     from websockets.sync.server import ServerConnection
-from tests.stream.responses.support import LIMITS, SESSION, AsyncItems, Items, opened, saying
 
 pytestmark = pytest.mark.anyio
 

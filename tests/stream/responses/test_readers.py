@@ -16,6 +16,7 @@ import pytest
 import websockets.asyncio.client as asyncio_client
 
 from tests.sources.sockets import answer, open_socket
+from tests.stream.responses.support import FAILED, SESSION, AsyncItems, Items, error_of, on_asyncio
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import (
     ConcurrentRead,
@@ -29,7 +30,6 @@ from tokenstream.errors import (
 
 if TYPE_CHECKING:
     from websockets.sync.server import ServerConnection
-from tests.stream.responses.support import FAILED, SESSION, AsyncItems, Items, error_of, on_asyncio
 
 pytestmark = pytest.mark.anyio
 
