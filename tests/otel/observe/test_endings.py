@@ -1,0 +1,164 @@
+"""`observe`: how an answer ended, and what it was wrapped in."""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+import pytest
+from opentelemetry.trace import StatusCode
+
+from tests.otel.backend import Backend
+from tests.otel.observe.support import ANSWER, CHAT, DURATION, FIRST, TOKENS, replayed
+from tokenstream import AsyncStream, Deadlines, Retry, Stream, aconnect, connect, resilient, tap, testing
+from tokenstream.errors import StatusError, StreamError, StreamTruncated
+from tokenstream.otel import observe
+from tokenstream.testing._serve.server import ReplayServer
+
+
+def test_a_refusal_is_told_by_its_status(backend: Backend, server: ReplayServer) -> None:
+    """`error.type` is the status; the words of the error, which may quote the request, stay out."""
+    with (
+        pytest.raises(StatusError),
+        observe(connect(server.url + "/busy" + CHAT, json={"model": "m"}), **backend.takes) as stream,
+    ):
+        stream.final()
+    span = backend.span
+
+    assert (StatusCode.ERROR, "StatusError") == (span.status.status_code, span.status.description)
+    assert "429" == (span.attributes or {})["error.type"]
+    assert ["429"] == [point.attributes["error.type"] for point in backend.points(DURATION)]
+    assert "openai" == (span.attributes or {})["gen_ai.provider.name"]
+    assert "secret" not in span.to_json()
+
+
+@pytest.mark.parametrize(
+    ("fault", "name"),
+    [
+        (testing.faults.cut(event=3), "StreamTruncated"),
+        (testing.faults.stall(90, event=3), "StreamStalled"),
+    ],
+    ids=["truncated", "stalled"],
+)
+def test_an_answer_that_breaks_off_is_told_by_its_error(backend: Backend, fault: Any, name: str) -> None:
+    """What had come is told as far as it came: the marks, and no count of tokens."""
+    with pytest.raises(StreamError):
+        observe(replayed(fault=fault, deadlines=Deadlines(idle_bytes=30)), **backend.takes).final()
+    told = backend.span.attributes or {}
+
+    assert (name, "truncated") == (told["error.type"], told["tokenstream.ending"])
+    assert StatusCode.ERROR == backend.span.status.status_code
+    assert [name] == [point.attributes["error.type"] for point in backend.points(DURATION)]
+    assert [1] == [point.count for point in backend.points(FIRST)]
+    assert [] == backend.points(TOKENS)
+
+
+def test_a_server_that_is_not_there_is_told(backend: Backend) -> None:
+    """The operation was asked for, though no response came."""
+    with (
+        pytest.raises(StreamError),
+        observe(connect("http://127.0.0.1:9/v1/messages", json={"model": "m"}), **backend.takes) as stream,
+    ):
+        stream.final()
+    told = backend.span.attributes or {}
+
+    assert ("ConnectError", "anthropic") == (told["error.type"], told["gen_ai.provider.name"])
+    assert [] == backend.points(FIRST)
+
+
+@pytest.mark.parametrize("how", ["stop", "close"])
+def test_an_answer_that_is_not_wanted_any_more_is_no_error(backend: Backend, how: str) -> None:
+    """It is told when it is stopped or closed, once."""
+    stream = observe(replayed(), **backend.takes)
+    next(stream.text)
+    getattr(stream, how)()
+    stream.close()
+    told = backend.span.attributes or {}
+
+    assert "stopped" == told["tokenstream.ending"]
+    assert "error.type" not in told
+    assert StatusCode.UNSET == backend.span.status.status_code
+
+
+def test_an_answer_that_is_dropped_is_told_with_the_next_one(backend: Backend) -> None:
+    """It may be collected anywhere, also where OpenTelemetry holds its locks, and so waits."""
+    stream = observe(Stream([*ANSWER.chunks("openai-chat")], started_at=0.0), **backend.takes)
+    next(stream.text)
+    with pytest.warns(ResourceWarning, match="never closed"):
+        del stream
+        gc.collect()
+
+    assert () == backend.spans
+    observe(replayed(), **backend.takes).close()
+    assert "stopped" == (backend.span.attributes or {})["tokenstream.ending"]
+
+
+def test_what_was_never_asked_for_is_not_told(backend: Backend) -> None:
+    """A request that never went out is no operation."""
+    observe(connect("http://127.0.0.1:9/v1/messages", json={}), **backend.takes).close()
+    observe(connect("http://127.0.0.1:9/v1/messages", json={}), **backend.takes)
+    gc.collect()
+    observe(replayed(), **backend.takes).final()
+
+    assert 1 == len(backend.spans)
+
+
+def test_attempts_are_one_operation(backend: Backend) -> None:
+    """Those that failed are events of its span; the whole is one duration."""
+    chunks = ANSWER.chunks("openai-chat")
+    bodies = [chunks, chunks[:3]]
+    with observe(resilient(bodies.pop, Retry(mode="restart", wait=0)), **backend.takes) as stream:
+        stream.final()
+    span = backend.span
+
+    assert [("tokenstream.attempt", {"number": 1, "mode": "start", "error.type": "StreamTruncated"})] == [
+        (event.name, dict(event.attributes or {})) for event in span.events
+    ]
+    assert (StatusCode.UNSET, 2) == (span.status.status_code, (span.attributes or {})["tokenstream.attempts"])
+    assert all((span.start_time or 0) <= event.timestamp <= (span.end_time or 0) for event in span.events)
+    assert [1] == [point.count for point in backend.points(DURATION)]
+
+
+def test_a_request_that_is_made_again_tells_what_was_asked(backend: Backend, server: ReplayServer) -> None:
+    """`connect` knows its payload with `retry=`, too."""
+    asked = connect(server.url + CHAT, json={"model": "m", "seed": 7}, retry=Retry(wait=0))
+    with observe(asked, **backend.takes) as stream:
+        stream.final()
+    told = backend.span.attributes or {}
+
+    assert ("m", 7) == (told["gen_ai.request.model"], told["gen_ai.request.seed"])
+
+
+@pytest.mark.anyio
+async def test_an_asynchronous_stream_tells_the_same(backend: Backend, server: ReplayServer) -> None:
+    """Nothing of it depends on the loop."""
+    with observe(connect(server.url + CHAT, json={"model": "m"}), **backend.takes) as stream:
+        stream.final()
+    async with observe(aconnect(server.url + CHAT, json={"model": "m"}), **backend.takes) as other:
+        await other.final()
+    one, two = (
+        {**(span.attributes or {}), "gen_ai.response.time_to_first_chunk": 0} for span in backend.spans
+    )
+
+    assert one == two
+
+
+@pytest.mark.anyio
+async def test_an_asynchronous_stream_that_fails_tells_it(backend: Backend) -> None:
+    """As a synchronous one does."""
+    stream: AsyncStream = ANSWER.astream(pace="recorded", started_at=0.0, fault=testing.faults.cut(event=3))
+    with pytest.raises(StreamTruncated):
+        await observe(stream, **backend.takes).final()
+
+    assert "StreamTruncated" == (backend.span.attributes or {})["error.type"]
+
+
+def test_a_tap_is_observed_beside_its_loop(backend: Backend) -> None:
+    """The loop gets its own objects, and the span what passed."""
+    tapped = observe(tap(ANSWER.chunks("openai-chat")), model="m", **backend.takes)
+    for _ in tapped:
+        pass
+    told = backend.span.attributes or {}
+
+    assert ("chat m", "complete") == (backend.span.name, told["tokenstream.ending"])
+    assert 41 == told["gen_ai.usage.input_tokens"]

@@ -1,0 +1,113 @@
+"""`observe`: what fails in OpenTelemetry never disturbs the loop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
+
+from tests.otel.backend import Backend
+from tests.otel.observe.support import ANSWER, DURATION, replayed
+from tokenstream import AsyncStream, testing
+from tokenstream.errors import StreamTruncated
+from tokenstream.otel import observe
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+
+class _Raises(SpanProcessor):
+    """Fails at the start or at the end of each span."""
+
+    def __init__(self, place: str, error: BaseException) -> None:
+        self._place, self._error = place, error
+
+    def on_start(self, span: Any, parent_context: Any = None) -> None:
+        if self._place == "start":
+            raise self._error
+
+    def on_end(self, span: Any) -> None:
+        if self._place == "end":
+            raise self._error
+
+
+@pytest.mark.parametrize("place", ["start", "end"])
+def test_what_fails_in_opentelemetry_never_reaches_the_loop(
+    backend: Backend, place: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged by its class, and the metrics are recorded all the same."""
+    backend.tracers.add_span_processor(_Raises(place, ValueError("my secret")))
+
+    assert "Hello" == observe(replayed(), **backend.takes).final().text
+    assert ["OpenTelemetry failed: ValueError; the stream is not disturbed"] == caplog.messages
+    assert [1] == [point.count for point in backend.points(DURATION)]
+
+
+def test_an_exporter_that_raises_never_reaches_the_loop(backend: Backend) -> None:
+    """The SDK itself catches that."""
+
+    class Broken(SpanExporter):
+        def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+            raise OSError
+
+    backend.tracers.add_span_processor(SimpleSpanProcessor(Broken()))
+
+    assert "Hello" == observe(replayed(), **backend.takes).final().text
+    assert 1 == len(backend.spans)
+
+
+@pytest.mark.anyio
+async def test_what_fails_in_opentelemetry_never_reaches_an_asynchronous_loop(backend: Backend) -> None:
+    """Neither at the end of the answer nor where its task is cancelled."""
+    backend.tracers.add_span_processor(_Raises("end", ValueError()))
+    with anyio.move_on_after(0.05) as scope:
+        async with observe(AsyncStream(_never_ending(), started_at=0.0), **backend.takes) as stream:
+            await stream.final()
+
+    assert scope.cancelled_caught
+    assert "stopped" == (backend.span.attributes or {})["tokenstream.ending"]
+
+
+async def _never_ending() -> AsyncIterator[bytes]:
+    yield ANSWER.chunks("openai-chat")[0]
+    await anyio.sleep_forever()
+
+
+def test_an_instrument_that_raises_never_reaches_the_loop(caplog: pytest.LogCaptureFixture) -> None:
+    """Neither where it is made nor where something is recorded; the error that is on its way stays."""
+
+    class Broken:
+        def get_meter(self, *_: object, **__: object) -> Any:
+            raise RuntimeError
+
+    broken: Any = Broken()
+    with pytest.raises(StreamTruncated):
+        observe(replayed(fault=testing.faults.cut(event=3)), meter_provider=broken).final()
+
+    assert ["OpenTelemetry failed: RuntimeError; the stream is not disturbed"] == caplog.messages
+
+
+def test_ctrl_c_within_opentelemetry_goes_through(backend: Backend) -> None:
+    """It is meant for the program; the answer is there, and nothing is told twice."""
+    backend.tracers.add_span_processor(_Raises("end", KeyboardInterrupt()))
+    stream = observe(replayed(), **backend.takes)
+
+    with pytest.raises(KeyboardInterrupt):
+        stream.final()
+    assert ("Hello", "complete") == (stream.final().text, stream.message.ending)
+    assert 1 == len(backend.spans)
+
+
+def test_nothing_of_opentelemetry_runs_while_the_answer_is_read(backend: Backend) -> None:
+    """Its locks and exporters cannot slow a delta down: all is told at the end."""
+    backend.tracers.add_span_processor(_Raises("start", KeyboardInterrupt()))
+    with observe(replayed(), **backend.takes) as stream:
+        pieces = stream.text
+
+        assert ["Hel", "lo"] == [next(pieces), next(pieces)]
+        assert [] == backend.metrics()
+        with pytest.raises(KeyboardInterrupt):
+            stream.final()

@@ -1,0 +1,126 @@
+"""`observe`: the span of an answer, taken by OpenTelemetry's own SDK in memory."""
+
+from __future__ import annotations
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind, StatusCode
+
+from tests.otel.backend import Backend
+from tests.otel.observe.support import CHAT, DURATION, replayed
+from tests.support.packages import needed
+from tokenstream import connect
+from tokenstream.otel import observe
+from tokenstream.testing._serve.server import ReplayServer
+
+
+def test_the_span_tells_what_was_asked_and_answered(backend: Backend, server: ReplayServer) -> None:
+    """All names are those of the GenAI conventions, and nothing of the content is among the values."""
+    payload = {
+        "model": "m",
+        "stream": True,
+        "temperature": 1,
+        "top_p": 0.5,
+        "max_completion_tokens": 99,
+        "stop": ["END"],
+        "response_format": {"type": "json_object"},
+        "messages": [{"role": "user", "content": "my secret"}],
+    }
+    with observe(connect(server.url + CHAT, json=payload), **backend.takes) as stream:
+        stream.final()
+    span = backend.span
+    attributes = dict(span.attributes or {})
+    first = attributes.pop("gen_ai.response.time_to_first_chunk")
+
+    assert ("chat m", SpanKind.CLIENT, StatusCode.UNSET) == (span.name, span.kind, span.status.status_code)
+    assert {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.output.type": "json",
+        "gen_ai.request.max_tokens": 99,
+        "gen_ai.request.model": "m",
+        "gen_ai.request.stop_sequences": ("END",),
+        "gen_ai.request.stream": True,
+        "gen_ai.request.temperature": 1.0,
+        "gen_ai.request.top_p": 0.5,
+        "gen_ai.response.finish_reasons": ("stop",),
+        "gen_ai.response.id": "chatcmpl-1",
+        "gen_ai.response.model": "m-2026-01-01",
+        "gen_ai.usage.cache_read.input_tokens": 16,
+        "gen_ai.usage.input_tokens": 41,
+        "gen_ai.usage.output_tokens": 23,
+        "gen_ai.usage.reasoning.output_tokens": 5,
+        "server.address": "127.0.0.1",
+        "server.port": int(server.url.rpartition(":")[2]),
+        "tokenstream.ending": "complete",
+    } == attributes
+    assert stream.metrics.ttft == first
+    assert "secret" not in span.to_json()
+
+
+def test_every_name_is_one_of_the_conventions(backend: Backend, server: ReplayServer) -> None:
+    """Those with a prefix of our own aside."""
+    with observe(connect(server.url + CHAT, json={"model": "m", "n": 2}), **backend.takes) as stream:
+        stream.final()
+    module = needed("opentelemetry.semconv._incubating.attributes.gen_ai_attributes")
+    known = {value for value in vars(module).values() if isinstance(value, str)}
+    shared = {"error.type", "server.address", "server.port"}
+    told = {*(backend.span.attributes or {})}
+
+    assert set() == {name for name in told - shared if not name.startswith("tokenstream.")} - known
+
+
+def test_the_span_covers_the_operation(backend: Backend) -> None:
+    """It begins at the request and ends with the answer, though it is made at the end."""
+    observe(replayed(), **backend.takes).final()
+    span = backend.span
+
+    assert span.start_time is not None
+    assert span.end_time is not None
+    assert span.end_time - span.start_time == pytest.approx(875_000_000, abs=2)
+
+
+def test_the_span_is_part_of_what_was_current(backend: Backend) -> None:
+    """Its parent is the span around the call of `observe`, whatever is current where the loop runs."""
+    tracer = trace.get_tracer("tests", tracer_provider=backend.tracers)
+    with tracer.start_as_current_span("agent") as agent:
+        stream = observe(replayed(), **backend.takes)
+    with tracer.start_as_current_span("elsewhere"):
+        stream.final()
+    chat = next(span for span in backend.spans if span.name == "chat")
+
+    assert chat.parent is not None
+    assert agent.get_span_context().span_id == chat.parent.span_id
+
+
+def test_an_example_of_a_metric_leads_to_its_span(backend: Backend) -> None:
+    """What is recorded is recorded within the span."""
+    with trace.get_tracer("tests", tracer_provider=backend.tracers).start_as_current_span("agent"):
+        observe(replayed(), **backend.takes).final()
+    (point,) = backend.points(DURATION)
+    chat = next(span for span in backend.spans if span.name == "chat")
+
+    assert chat.context is not None
+    assert [chat.context.span_id] == [exemplar.span_id for exemplar in point.exemplars]
+
+
+def test_the_caller_says_what_only_he_knows(backend: Backend) -> None:
+    """Operation, provider, model and further attributes come first."""
+    observe(
+        replayed(),
+        operation="invoke_agent",
+        provider="my.gateway",
+        model="m",
+        attributes={"gen_ai.conversation.id": "c1"},
+        **backend.takes,
+    ).final()
+    told = backend.span.attributes or {}
+    names = (
+        "gen_ai.operation.name",
+        "gen_ai.provider.name",
+        "gen_ai.request.model",
+        "gen_ai.conversation.id",
+    )
+
+    assert ["invoke_agent", "my.gateway", "m", "c1"] == [told[name] for name in names]
+    assert "invoke_agent m" == backend.span.name
