@@ -1,0 +1,187 @@
+"""What other threads and tasks may do to a stream."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from tests.stream.async_sources import cancelled_when
+from tests.stream.bodies import ANSWER, chunk
+from tests.support.loopback import Loopback, until_close
+from tokenstream import AsyncStream, Stream, aconnect
+from tokenstream.errors import ConcurrentRead, StreamError, StreamInterrupted, StreamTruncated
+
+
+class Waiting:
+    """A source that gives its first chunks and then waits, until it is told to go on."""
+
+    def __init__(self, first: list[bytes], rest: list[bytes]) -> None:
+        self.waits = threading.Event()
+        self.go_on = threading.Event()
+        self.ended = False
+        self._first, self._rest = first, rest
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._first
+            self.waits.set()
+            self.go_on.wait(4)
+            yield from self._rest
+        finally:
+            self.ended = True
+
+
+def test_stop_from_another_thread_ends_the_loop_with_the_next_chunk() -> None:
+    """A blocked iterable cannot be woken; its loop ends normally, keeps what came, and closes the source."""
+    source = Waiting(ANSWER[:4], ANSWER[4:])
+    stream = Stream(source)
+    texts: list[str] = []
+    reader = threading.Thread(target=lambda: texts.extend(stream.text))
+    reader.start()
+    assert source.waits.wait(4)
+    stream.stop("enough")
+    message = stream.message
+    source.go_on.set()
+    reader.join(4)
+
+    assert not reader.is_alive()
+    assert texts == ["Let ", "me "]
+    assert (message.text, message.ending) == ("Let me ", "stopped")
+    assert source.ended
+    assert stream.message == message
+
+
+def test_message_and_metrics_may_be_asked_for_from_another_thread() -> None:
+    """While the stream is read."""
+    source = Waiting(ANSWER[:5], ANSWER[5:])
+    stream = Stream(source)
+    reader = threading.Thread(target=stream.final)
+    reader.start()
+    assert source.waits.wait(4)
+
+    assert stream.message.text == "Let me see."
+    assert stream.metrics.chunks == 5
+    source.go_on.set()
+    reader.join(4)
+    assert (stream.message.text, stream.message.ending) == ("Let me see.", "complete")
+
+
+def test_a_stop_within_the_source_closes_it_when_it_comes_back() -> None:
+    """The read in progress is the one to close."""
+    ended: list[bool] = []
+
+    def body() -> Iterator[bytes]:
+        try:
+            yield ANSWER[2]
+            stream.stop()
+            yield ANSWER[3]
+        finally:
+            ended.append(True)
+
+    stream = Stream(body())
+
+    assert list(stream.text) == ["Let "]
+    assert ended == [True]
+
+
+def test_an_async_close_during_a_read_leaves_closing_to_the_read() -> None:
+    """An asynchronous generator cannot be closed while it runs."""
+
+    async def main() -> None:
+        gate, ended = anyio.Event(), anyio.Event()
+
+        async def body() -> AsyncIterator[bytes]:
+            try:
+                yield ANSWER[2]
+                await gate.wait()
+                yield ANSWER[3]
+            finally:
+                ended.set()
+
+        stream = AsyncStream(body())
+        texts: list[str] = []
+
+        async def read() -> None:
+            texts.extend([piece async for piece in stream.text])
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read)
+            await anyio.wait_all_tasks_blocked()
+            await stream.aclose()
+            gate.set()
+        assert texts == ["Let "]
+        assert ended.is_set()
+        assert stream.message.ending == "stopped"
+
+    for backend in ("asyncio", "trio"):
+        anyio.run(main, backend=backend)
+
+
+def test_the_message_that_another_thread_asks_for_is_never_wrong() -> None:
+    """Each is a beginning of the answer, and what is asked for at the end has all of it."""
+    body = [
+        ANSWER[2],
+        *[chunk({"content": str(number % 10)}) for number in range(3000)],
+        ANSWER[8],
+        ANSWER[-1],
+    ]
+    whole = "Let " + "".join(str(number % 10) for number in range(3000))
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(5):
+            stream = Stream(body)
+            reader = threading.Thread(target=stream.final)
+            reader.start()
+            while reader.is_alive():
+                assert whole.startswith(stream.message.text)
+            reader.join()
+
+            assert (stream.message.text, stream.message.ending) == (whole, "complete")
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def test_a_request_is_sent_once_however_its_answer_is_waited_for() -> None:
+    """A second reader is refused; a wait that was broken off costs no second request."""
+    gate = threading.Event()
+
+    async def main(server: Loopback, error: type[StreamError], words: str) -> None:
+        gate.clear()
+        before = len(server.requests)
+        async with AsyncExitStack() as stack:
+            stream = aconnect(server.url)
+            stack.push_async_callback(stream.aclose)
+            await cancelled_when(lambda: len(server.requests) > before, stream.__anext__)
+            gate.set()
+            with pytest.raises(error, match=words):
+                await stream.final()
+
+        gate.clear()
+        both = aconnect(server.url)
+        refused: list[BaseException] = []
+
+        async def read() -> None:
+            try:
+                await anext(both)
+            except ConcurrentRead as caught:
+                refused.append(caught)
+                gate.set()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read)
+            tasks.start_soon(read)
+        await both.aclose()
+        assert len(refused) == 1
+
+    with Loopback([gate, *until_close(ANSWER[0])]) as server:
+        # On asyncio the wait goes on in a task; on trio, outside a block, it cannot.
+        anyio.run(main, server, StreamTruncated, "ended after 1 frame,")
+        anyio.run(main, server, StreamInterrupted, "broken off", backend="trio")
+        assert len(server.requests) == 4
