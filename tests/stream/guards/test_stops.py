@@ -1,0 +1,213 @@
+"""`guard`: an answer is stopped where a rule says so, what had come is kept, and the source is closed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.stream.async_sources import HEL, LO, is_closed, open_after
+from tests.stream.bodies import Source
+from tests.stream.drivers import read_async, read_sync
+from tests.stream.guards.support import ANSWER, WORDS, never, off_topic
+from tests.support import chunkings
+from tokenstream import Message, Stream, connect
+from tokenstream.events import Event, Finish, Stopped, TextDelta, ToolCallDone
+from tokenstream.stages import Budget, Repetition
+from tokenstream.testing import script
+
+FORMATS = ("openai-chat", "anthropic", "text", "gemini", "openai-responses")
+
+
+def body_in(format: str = "openai-chat") -> list[bytes]:
+    """Return the answer as a server sends it."""
+    said = script().text(*WORDS) if format == "text" else ANSWER
+    return said.finish("stop").chunks(format) if format == "text" else ANSWER.chunks(format)
+
+
+def events_of(body: Any, *guards: dict[str, Any], **options: Any) -> tuple[list[Event], Stream]:
+    """Return the events of a guarded stream, and the stream."""
+    stream = Stream(body, **options)
+    for each in guards:
+        assert stream is stream.guard(**each)
+    return list(stream), stream
+
+
+RULES: dict[str, dict[str, Any]] = {
+    "a pattern": {"rule": "cat"},
+    "a function": {"rule": off_topic, "first_tokens": 3},
+    "a function at the end": {"rule": off_topic},
+    "a function again and again": {"rule": off_topic, "first_tokens": 1, "every": 1},
+    "a budget": {"rule": Budget(characters=7)},
+    "a pattern that holds": {"rule": "cat", "hold": True},
+    "a function that holds": {"rule": off_topic, "first_tokens": 3, "hold": True},
+    "a function that holds all": {"rule": off_topic, "hold": True},
+    "one that finds nothing": {"rule": "dog"},
+    "one that holds and finds nothing": {"rule": never, "first_tokens": 2, "hold": True},
+    "one that holds all and finds nothing": {"rule": never, "hold": True},
+    "repetition": {"rule": Repetition()},
+}
+
+TEXTS = {
+    "a pattern": "The cat",
+    "a function": "The cat ",
+    "a function at the end": "The cat sat on it",
+    "a function again and again": "The cat",
+    "a budget": "The cat ",
+}
+
+
+def _in_formats() -> list[Any]:
+    """Return each rule in each format; all but one of these, in turn, are slow."""
+    return [
+        pytest.param(rule, format, marks=() if (row - column) % len(FORMATS) == 0 else pytest.mark.slow)
+        for row, rule in enumerate(RULES)
+        for column, format in enumerate(FORMATS)
+    ]
+
+
+@pytest.mark.parametrize("rule, format", _in_formats())
+def test_both_drivers_stop_at_the_same_place_at_every_chunking(rule: str, format: str) -> None:
+    """Events, text, message and closing are the same, on asyncio and on trio."""
+    guard = RULES[rule]
+    body = b"".join(body_in(format))
+    seen = []
+    for chunks in chunkings.several(body, rule).values():
+        for view in (lambda stream: stream.guard(**guard), lambda stream: stream.guard(**guard).text):
+            expected = read_sync(chunks, view, format=format)
+            for backend in ("asyncio", "trio"):
+                assert expected == read_async(chunks, view, backend=backend, format=format)
+            assert expected["closed"] == 1
+            seen.append((expected["message"].text, expected["message"].ending))
+
+    assert 1 == len(set(seen))
+    assert seen[0][1] == ("complete" if "nothing" in rule or rule == "repetition" else "stopped")
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_what_had_come_is_kept_and_no_more_is_read(rule: str) -> None:
+    """The last event tells why; a rule that holds leaves nothing."""
+    body = ANSWER.chunks("openai-chat")
+    events, stream = events_of(body, RULES[rule])
+    is_whole = "nothing" in rule or rule == "repetition"
+    text = "The cat sat on it" if is_whole else "" if "holds" in rule else None
+
+    assert is_whole is not isinstance(events[-1], Stopped)
+    assert is_whole is any(isinstance(event, Finish) for event in events)
+    assert "".join(event.text for event in events if isinstance(event, TextDelta)) == stream.message.text
+    assert text is None or text == stream.message.text
+    assert stream.message.text.startswith(TEXTS.get(rule, "").rstrip())
+    assert stream.closed
+    last = events[-1]
+    assert stream.stop_reason == (last.reason if isinstance(last, Stopped) else None)
+
+
+def test_the_source_is_closed_before_the_last_piece_is_given() -> None:
+    """Whoever is long about it pays for no more tokens."""
+    source = Source(ANSWER.chunks("openai-chat"))
+    with Stream(source).guard("cat") as stream:
+        for piece in stream.text:
+            if "t" in piece.lower()[:1] and "ca" in stream.message.text:
+                assert 1 == source.closed
+                assert "stopped" == stream.message.ending
+    assert "the text matches 'cat'" == stream.stop_reason
+
+
+@pytest.mark.parametrize("hold", [False, True])
+def test_a_connection_is_closed_as_soon_as_a_rule_speaks(hold: bool) -> None:
+    """The server sees its client go, though the consumer has not come back for more."""
+    with open_after(HEL + LO) as server, connect(server.url, json={}) as stream:
+        for event in stream.guard("Hello", hold=hold):
+            if stream.stop_reason is not None:
+                assert stream.closed
+                assert is_closed(server)
+                assert isinstance(event, Stopped if hold else TextDelta)
+                break
+
+        assert ("" if hold else "Hello") == stream.message.text
+
+
+def test_the_first_rule_that_speaks_stops() -> None:
+    """Each looks for itself."""
+    asked: list[str] = []
+
+    def ask(message: Message) -> None:
+        asked.append(message.text)
+
+    guards: list[dict[str, Any]] = [
+        {"rule": ask, "first_tokens": 2},
+        {"rule": "sat"},
+        {"rule": "on"},
+        {"rule": Budget(tokens=500)},
+    ]
+    events, stream = events_of(ANSWER.chunks("openai-chat"), *guards)
+
+    assert Stopped("the text matches 'sat'") == events[-1]
+    assert (["The ca"], "The cat sat ") == (asked, stream.message.text)
+
+
+def test_a_rule_that_holds_and_one_that_does_not() -> None:
+    """What the one lets go, the other may stop: it comes up to there, and no further."""
+    guards: list[dict[str, Any]] = [{"rule": never, "first_tokens": 5, "hold": True}, {"rule": "cat"}]
+    events, stream = events_of(ANSWER.chunks("openai-chat"), *guards)
+
+    assert "The cat " == stream.message.text
+    assert isinstance(events[-1], Stopped)
+
+
+def test_nothing_is_seen_of_what_is_held() -> None:
+    """Neither by loops, nor in the message or a checkpoint, until it is given; then none of it is ahead."""
+    seen: list[str] = []
+
+    def look(message: Message) -> None:
+        seen.extend((message.text, stream.message.text, stream.checkpoint().message.text))
+
+    stream = Stream(ANSWER.chunks("openai-chat")).guard(look, first_tokens=3, hold=True)
+    given = ""
+    for event in stream:
+        if isinstance(event, TextDelta):
+            given += event.text
+            assert given == stream.message.text == stream.checkpoint().message.text
+
+    assert ["The cat ", "", ""] == seen
+    assert "The cat sat on it" == given
+
+
+def test_a_tool_call_that_is_not_whole_is_never_handed_out() -> None:
+    """One that was whole before has been."""
+    said = script().tool_call("first", {"a": 1}).tool_call("rm", {"path": "/tmp/x"}).finish("tool_calls")
+    guard = Budget(characters=10)
+    events, stream = events_of(said.chunks("anthropic"), {"rule": guard})
+
+    assert ["first"] == [event.call.name for event in events if isinstance(event, ToolCallDone)]
+    assert [True, False] == [call.complete for call in stream.message.tool_calls]
+    assert [] == list(Stream(said.chunks("anthropic")).guard(guard).tool_calls.when_complete())
+
+
+def test_an_answer_that_is_stopped_at_its_end_is_not_complete() -> None:
+    """What waits for a complete answer gets nothing of it."""
+    said = script().tool_call("first", {"a": 1}).finish("tool_calls")
+    stream = Stream(said.chunks("openai-chat")).guard(lambda _: "not that tool")
+
+    assert [] == list(stream.tool_calls.when_complete())
+    assert ("stopped", None) == (stream.message.ending, stream.message.finish_reason)
+
+
+@pytest.mark.parametrize("hold", [False, True])
+@pytest.mark.parametrize("format", ["openai-chat", "anthropic"])
+def test_a_finished_field_is_judged(format: str, hold: bool) -> None:
+    """Once, as soon as it is finished; the rest of the answer is not read."""
+    values: list[Any] = []
+
+    def judge(value: Any) -> str | None:
+        values.append(value)
+        return "refused" if value == "no" else None
+
+    pieces = ('{"title": "A', '", "verdict"', ': "n', 'o", "text"', ': "more', ' and more"}')
+    body = script().text(*pieces).finish("stop").chunks(format)
+    stream = Stream(body).guard(judge, field="verdict", hold=hold)
+
+    assert ([] if hold else list(pieces[:4])) == list(stream.text)
+    assert (["no"], "refused") == (values, stream.stop_reason)
+    passed = Stream(body).guard(lambda _: None, field="title", hold=hold)
+    assert "".join(pieces) == "".join(passed.text)
