@@ -1,0 +1,154 @@
+"""The protocol of our own: what stays in, and how errors and endings are told."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.relay.tokenstream.support import Read
+from tokenstream import Stream, errors, testing
+from tokenstream import events as told
+from tokenstream.errors import (
+    ConnectError,
+    LimitExceeded,
+    PositionLost,
+    ProtocolError,
+    ProviderError,
+    StatusError,
+    StreamError,
+    StreamInterrupted,
+    StreamStalled,
+    StreamTruncated,
+)
+from tokenstream.events import Event, PartDone, PartStart, Restarted, TextDelta, ToolCallStart
+from tokenstream.message import Citation, MediaPart, Message, OpaquePart, TextPart, ToolCall, Usage
+from tokenstream.relay._encoders.tokenstream import (
+    End,
+    NDJSONEncoder,
+    TokenStreamEncoder,
+    end_record,
+    error_record,
+    frame,
+    read_record,
+    record,
+)
+
+# -- what stays in ----------------------------------------------------------------
+
+
+def test_what_is_the_providers_own_stays_in() -> None:
+    """Ids and payloads of the provider are sent only where somebody asked for them."""
+    data = {"secret": 1}
+    events: list[Event] = [
+        told.MessageStart("msg_secret", "m", raw=data),
+        PartStart(TextPart(provider_data=data)),
+        PartStart(OpaquePart(type="x", data=data), part=1),
+        ToolCallStart("call_1", "now", provider_data=data, part=2),
+        PartStart(MediaPart(id="audio_secret", mime_type="audio/wav"), part=4),
+        told.UsageUpdate(Usage(output_tokens=1, provider_data=data)),
+        told.CitationAdded(Citation(url="https://a.test", provider_data=data), part=3),
+        Restarted(Message(id="msg_secret", provider_data=data, parts=(TextPart(provider_data=data),))),
+        told.Unknown("secret", data),
+    ]
+    encoder, told_all = TokenStreamEncoder(), TokenStreamEncoder(raw=True)
+    sent = b"".join(chunk for event in events for chunk in encoder.feed(event))
+
+    assert b"secret" not in sent
+    assert sent.count(b"data: ") == len(events) - 1
+    assert all(b"secret" in b"".join(told_all.feed(event)) for event in events)
+
+
+def test_a_providers_words_about_an_error_stay_in() -> None:
+    """An error is told in our words; its class, kind and code come through."""
+    error = ProviderError("the provider reports an error: key sk-1 is broken", code="bad", kind="server")
+    sent = error_record(error)
+    again = read_record(sent)
+
+    assert b"sk-1" not in sent
+    assert isinstance(again, End)
+    assert isinstance(again.error, ProviderError)
+    assert ("bad", "server", "failed") == (again.error.code, again.error.kind, again.ending)
+    assert b"sk-1" in error_record(error, raw=True)
+
+
+def test_what_events_add_up_to_is_not_sent_twice() -> None:
+    """The end of a part does not repeat its text; that of a call which is no JSON has it."""
+    body = testing.script().text("Hello, ", "world").finish("stop").chunks("openai-chat")
+    sent = b"".join(Read(body).written(TokenStreamEncoder()))
+
+    assert sent.count(b"Hello") == 1
+    broken = ToolCall(id="a", name="rm", arguments_text="{")
+    assert b'"arguments_text":"{"' in record(PartDone(broken))
+
+
+# -- errors and endings -------------------------------------------------------------
+
+
+_ERRORS = [
+    ConnectError("no", stage="head"),
+    StatusError("no", status=429, code="slow_down", retry_after=2.0, kind="rate_limited"),
+    StreamInterrupted("no"),
+    StreamTruncated("no"),
+    StreamStalled("no", limit="idle_content"),
+    ProtocolError("no", event=3, offset=1),
+    LimitExceeded(limit="text", value=7),
+    PositionLost("no"),
+    ProviderError("no", code="c", type="t", kind="overloaded", retry_after=0.5),
+    errors.NotAStream("no"),
+    errors.GuardFailed("no"),
+    errors.AnswerRejected("no", outcome="empty"),
+    StreamError("no", kind="authentication", retryable=True),
+]
+
+
+@pytest.mark.parametrize("error", _ERRORS, ids=lambda error: type(error).__name__)
+def test_an_error_is_raised_as_it_was(error: StreamError) -> None:
+    """Every class of error is raised by the reader, with what it knows and with the partial."""
+    encoder = TokenStreamEncoder(ids=True)
+    body = [*encoder.feed(TextDelta("Hel")), *encoder.conclude("failed", error)]
+    again = Read(body).error
+
+    assert again is not None
+    assert type(error) is type(again)
+    for name in ("kind", "retryable", "retry_after", "code", "type", "status", "limit", "value", "stage"):
+        assert getattr(error, name, None) == getattr(again, name, None), name
+    assert "Hel" == again.partial.text
+    truncated = isinstance(error, StreamInterrupted | StreamTruncated | StreamStalled)
+    assert ("truncated" if truncated else "failed") == again.partial.ending
+
+
+def test_a_stopped_answer_is_stopped() -> None:
+    """No error is raised for an answer that somebody has stopped; it is not complete."""
+    encoder = TokenStreamEncoder()
+    body = [chunk for event in (TextDelta("Hel"), told.Stopped("off topic")) for chunk in encoder.feed(event)]
+    message = Stream([*body, *encoder.conclude("stopped")]).final()
+
+    assert ("Hel", "stopped") == (message.text, message.ending)
+
+
+def test_every_cut_is_told() -> None:
+    """A body that ends before its last record was cut, even behind the finish reason."""
+    body = testing.script().reasoning("Hm").text("Hello").tool_call("now", {"a": 1}).finish("tool_calls")
+    for format in ("tokenstream", "ndjson"):
+        whole = b"".join(
+            Read(body.chunks("openai-chat")).written(
+                TokenStreamEncoder() if format == "tokenstream" else NDJSONEncoder()
+            )
+        )
+        # The last line may lack its end.
+        for place in range(1, len(whole) - 3, 3):
+            read = Read([whole[:place]], "tokenstream")
+            assert isinstance(read.error, StreamTruncated), place
+            assert "truncated" == read.stream.message.ending
+        assert Read([whole]).error is None
+
+
+@pytest.mark.parametrize(
+    "first", [TextDelta("a"), told.StepStart("1", "plan"), Restarted(Message()), PartDone()]
+)
+def test_whatever_comes_first_tells_the_format(first: Event) -> None:
+    """A reader that begins in the middle, or at an error, knows the format by what it sees."""
+    assert "tokenstream" == Read([frame(7, record(first)), frame(8, end_record("complete"))]).stream.format
+    read = Read([frame(None, error_record(StreamInterrupted("no")))])
+    assert isinstance(read.error, StreamInterrupted)
+    assert "tokenstream" == read.stream.format
+    assert Read([frame(None, b'{"type":"live","at":3}'), frame(4, end_record("complete"))]).error is None

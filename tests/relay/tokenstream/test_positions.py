@@ -1,0 +1,81 @@
+"""The protocol of our own: readers that go on from a position."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.relay.tokenstream.support import Read
+from tokenstream import Limits, Stream
+from tokenstream import events as told
+from tokenstream.errors import PositionLost
+from tokenstream.events import Event, PartDone, PartStart, Restarted, TextDelta
+from tokenstream.formats import _registry as registry
+from tokenstream.framing import SSEParser
+from tokenstream.message import Message, TextPart
+from tokenstream.relay._encoders.tokenstream import TokenStreamEncoder, frame, line, record
+
+
+def test_what_is_sent_again_is_dropped() -> None:
+    """A format that goes on reads what is behind its position, over either framing, merged deltas too."""
+    records = [record(TextDelta(text)) for text in "abcd"]
+    for place in (frame, line):
+        for start in range(1, 4):
+            reader = registry.create("tokenstream", limits=Limits(), pings=False)
+            sent = [_payload(place, at, written) for at, written in enumerate(records, 1)]
+            for each in sent[:2]:
+                reader.feed(each)
+            assert 2 == reader.position
+            reader.go_on()
+            events = [event for each in sent[start - 1 :] for event in reader.feed(each)]
+            assert "cd" == "".join(event.text for event in events if isinstance(event, TextDelta))
+            assert reader.dropped == max(0, 3 - start)
+
+
+def _payload(place: Any, at: int, record: bytes) -> Any:
+    written = place(at, record)
+    return SSEParser().feed(written)[0] if place is frame else written
+
+
+def test_where_live_begins_is_no_position() -> None:
+    """A reader that is cut while it is told what had happened before asks for the rest of that."""
+    for place in (frame, line):
+        chunks = [place(None, b'{"type":"live","at":9}'), place(3, record(TextDelta("a")))]
+        assert Read(chunks[:1], "tokenstream").stream.checkpoint().position is None
+        assert 3 == Read(chunks, "tokenstream").stream.checkpoint().position
+
+
+def test_a_gap_is_told() -> None:
+    """Where the relay goes on further behind, something is missing, and nothing is skipped silently."""
+    known = registry.create("tokenstream", limits=Limits(), pings=False)
+    known.feed(line(2, record(TextDelta("b"))))
+    known.go_on()
+    known.feed(line(5, record(PartDone())))
+
+    assert isinstance(known.error, PositionLost)
+
+
+def test_an_answer_that_begins_again_begins_again() -> None:
+    """Views of a relayed answer start over where it does, and give no element twice."""
+    events: list[Event] = [PartStart(TextPart()), TextDelta('[{"a":1},')]
+    again: list[Event] = [PartStart(TextPart()), TextDelta('[{"a":1},{"a":2}]'), told.Finish("stop")]
+    told_ = Restarted(Message.model_construct())
+    told_.told_before = True
+    encoder = TokenStreamEncoder()
+    body = [chunk for event in (*events, told_, *again) for chunk in encoder.feed(event)] + encoder.end()
+    stream = Stream(iter(body))
+
+    assert [{"a": 1}, {"a": 2}] == list(stream.items(dict[str, int], at=""))
+    discarded = next(event for event in Read(body).events if isinstance(event, Restarted)).discarded
+    assert '[{"a":1},' == discarded.text
+
+
+def test_half_a_character_becomes_the_replacement_character() -> None:
+    """No JSON and no UTF-8 can carry one, so a message never has it, whatever a relay sends."""
+    told = [
+        {"type": "text_delta", "text": "a\ud83d"},
+        {"type": "finish", "reason": "stop", "raw_reason": "\ud83d"},
+    ]
+    message = Stream([*told, {"type": "end", "ending": "complete"}], format="tokenstream").final()
+
+    assert ("a\ufffd", "\ufffd") == (message.text, message.raw_finish_reason)
+    assert message == Message.model_validate_json(message.model_dump_json())

@@ -1,0 +1,82 @@
+"""The protocol of our own: recorded answers come in again, event for event."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.relay.tokenstream.support import Read
+from tests.support.beside import needs_recordings
+from tests.support.recordings import Recorded, ours, shared
+from tests.support.sampling import sampled
+from tokenstream import Stream
+from tokenstream.formats._wire import tokenstream as format_of_relays
+from tokenstream.relay._encoders.tokenstream import NDJSONEncoder, TokenStreamEncoder
+
+_SHARED = [recorded for recorded in shared() if recorded.format != "custom"]
+
+
+def _same(sent: Read, chunks: list[bytes]) -> None:
+    again = Read(chunks)
+
+    assert again.stream.format == "tokenstream"
+    assert sent.events == again.events
+    assert [event.step for event in sent.events] == [event.step for event in again.events]
+    assert sent.messages == again.messages
+    assert type(sent.error) is type(again.error)
+    if sent.error is not None and again.error is not None:
+        for name in ("kind", "retryable", "retry_after", "code", "status", "limit"):
+            assert getattr(sent.error, name, None) == getattr(again.error, name, None)
+        assert again.error.partial.text == sent.error.partial.text
+
+
+def _holds(recorded: Recorded) -> None:
+    sent = Read([recorded.body], recorded.format)
+    _same(sent, sent.written(TokenStreamEncoder(raw=True)))
+    _same(sent, sent.written(NDJSONEncoder(ids=True, raw=True)))
+
+
+@pytest.mark.parametrize("recorded", ours(), ids=lambda recorded: recorded.name)
+def test_an_answer_is_read_again_as_it_was(recorded: Recorded) -> None:
+    """Events, messages, ending and error of each of our recordings come through both framings."""
+    _holds(recorded)
+
+
+@needs_recordings
+@pytest.mark.parametrize("recorded", sampled(_SHARED, one_in=12), ids=lambda recorded: recorded.name)
+def test_an_answer_of_a_real_server_is_read_again_as_it_was(recorded: Recorded) -> None:
+    """The law above, for answers of real servers."""
+    _holds(recorded)
+
+
+class _Decoding(format_of_relays.TokenStream):
+    """Decodes every payload."""
+
+    fast = None
+
+
+def _glances(recorded: Recorded) -> None:
+    events = [event for event in Read([recorded.body], recorded.format).events if event.part is not None]
+    for number, event in enumerate(events):
+        if number % 3:
+            event.step = "1"
+    for encoder in (
+        TokenStreamEncoder(),
+        TokenStreamEncoder(ids=True),
+        NDJSONEncoder(ids=True),
+        NDJSONEncoder(),
+    ):
+        chunks = [chunk for event in events for chunk in encoder.feed(event)] + encoder.conclude("complete")
+        cut, plainly = chunks[: len(chunks) // 2], Stream(iter(chunks), format=_Decoding())
+        expected, found = list(plainly), Read(chunks, "tokenstream")
+        assert expected == found.events
+        assert [event.step for event in expected] == [event.step for event in found.events]
+        assert plainly.message == found.stream.message
+        stopped = Read(cut, "tokenstream")
+        place = len([chunk for chunk in cut if b'"ping"' not in chunk]) if encoder.position else 0
+        assert (place or None) == stopped.stream.checkpoint().position
+
+
+@pytest.mark.parametrize("recorded", sampled(ours(), one_in=4), ids=lambda recorded: recorded.name)
+def test_what_is_read_at_a_glance_is_the_same(recorded: Recorded) -> None:
+    """Whether deltas are decoded or not, events, steps, message and position are the same."""
+    _glances(recorded)
