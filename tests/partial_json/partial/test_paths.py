@@ -1,0 +1,192 @@
+"""A typed object as far as it has come: its fields, and paths into it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+from pydantic import BaseModel, RootModel
+
+from tests.partial_json.partial.support import partial_of
+from tests.partial_json.typed import STEP
+from tests.partial_json.typed_models import Extra, Recipe, Step
+from tokenstream.errors import MisuseError
+from tokenstream.partial_json import MISSING
+from tokenstream.partial_json._typed.draft import Draft
+
+
+class Methods(BaseModel):
+    get: str = ""
+    final: str = ""
+    complete: int = 0
+    errors: int = 0
+    value: int = 0
+
+
+class Point(NamedTuple):
+    x: int
+
+
+@dataclasses.dataclass
+class Data:
+    x: int
+
+
+class Struct(msgspec.Struct):
+    x: int
+
+
+class Numbers(RootModel[list[int]]):
+    pass
+
+
+class Named(RootModel[dict[str, int]]):
+    pass
+
+
+class All(BaseModel):
+    point: Point
+    data: Data
+    numbers: Numbers
+    extra: Extra
+    table: dict[str, list[int]]
+    text: str
+    chosen: set[int]
+    by_number: dict[int, str]
+    named: Named
+
+
+ALL = (
+    '{"point": [1], "data": {"x": 2}, "numbers": [3, 4], "extra": {"a": 1, "z": 5}, '
+    '"table": {"k": [6]}, "text": "seven", "chosen": [8], "by_number": {"1": "one"}, "named": {"a": 9}}'
+)
+
+
+def test_a_field_is_an_attribute_and_an_item() -> None:
+    """What has come is there both ways; what has not come is MISSING, also for `in` and loops."""
+    draft = partial_of(Recipe, '{"name": "x", "st')
+
+    assert ("x", "x", MISSING, MISSING) == (draft.name, draft["name"], draft.steps, draft["steps"])
+    assert (["name"], True, False) == (list(draft), "name" in draft, "steps" in draft)
+
+
+def test_a_name_that_the_type_does_not_have_is_the_callers_mistake() -> None:
+    """A typo is an AttributeError or a KeyError, not a field that never comes."""
+    draft = partial_of(Recipe, "{")
+
+    with pytest.raises(AttributeError, match="Recipe has no field 'titel'"):
+        _ = draft.titel
+    with pytest.raises(KeyError):
+        _ = draft["titel"]
+
+
+def test_what_has_no_fields_says_where_its_value_is() -> None:
+    """A list has no attributes; the message leads to `value`."""
+    draft = partial_of(list[int], "[1, ")
+
+    with pytest.raises(AttributeError, match=r"^list\[int\] is not an object with fields; read its `value`$"):
+        _ = draft.steps
+    assert False is ("a" in draft)
+
+
+def test_a_field_named_like_a_method_is_an_item() -> None:
+    """Every field can be reached, whatever it is called."""
+    draft = partial_of(Methods, '{"get": "g", "final": "f", "complete": 1, "errors": 2, "value": 3, ')
+
+    assert ["g", "f", 1, 2, 3] == [draft[name] for name in ("get", "final", "complete", "errors", "value")]
+    assert ("g", False) == (draft.get("get"), draft.complete)
+
+
+def test_a_path_leads_through_what_grows_and_what_is_finished() -> None:
+    """`get` walks growing and finished objects, lists, dicts; where nothing is, it gives the default."""
+    draft = partial_of(Recipe, f'{{"name": "x", "tags": {{"a": 1}}, "steps": [{STEP}, {{"title": "la')
+
+    assert ("t", "la", "la") == (
+        draft.get("steps", 0, "title"),
+        draft.get("steps", 1, "title"),
+        draft.get("steps", -1, "title"),
+    )
+    assert (1, MISSING, None) == (
+        draft.get("tags", "a"),
+        draft.get("steps", 2, "title"),
+        draft.get("steps", 0, "no", default=None),
+    )
+
+
+@pytest.mark.parametrize(
+    "path, value",
+    [
+        (("point", "x"), 1),
+        (("point", 0), 1),
+        (("data", "x"), 2),
+        (("numbers", 1), 4),
+        (("numbers", "root", 1), 4),
+        (("extra", "z"), 5),
+        (("table", "k", 0), 6),
+        (("text",), "seven"),
+        (("text", 0), MISSING),
+        (("chosen", 0), MISSING),
+        (("by_number", 1), "one"),
+        (("by_number", "1"), "one"),
+        (("by_number", "x"), MISSING),
+        (("named", "a"), 9),
+        (("data", "copy"), MISSING),
+        (("extra", "model_dump"), MISSING),
+    ],
+)
+def test_a_path_leads_into_finished_values_of_every_kind(path: tuple[str | int, ...], value: Any) -> None:
+    """Fields of models, dataclasses and named tuples, elements, keys; never a method."""
+    draft = partial_of(All, ALL)
+
+    assert value == draft.get(*path)
+    assert (value is not MISSING) == draft.is_complete(*path)
+
+
+@pytest.mark.parametrize(
+    "path", [("by_number", 1), ("by_number", "1"), ("named", "a"), ("numbers", 0), ("data", "x"), ("text",)]
+)
+def test_what_a_path_has_led_to_stays_there(path: tuple[str | int, ...]) -> None:
+    """What is shown and complete is not taken back when what it stands in is finished."""
+    draft: Draft[Any] = Draft(All)
+    told: list[tuple[Any, bool]] = []
+    for character in ALL:
+        draft.feed(character)
+        partial = draft.partial()
+        told.append((partial.get(*path), partial.is_complete(*path)))
+    whole = [complete for _, complete in told].index(True)
+
+    assert {True} == {complete for _, complete in told[whole:]}
+    assert [told[-1][0]] * (len(told) - whole) == [value for value, _ in told[whole:]]
+
+
+def test_a_key_that_becomes_a_number_is_found_as_both() -> None:
+    """While a dict grows its keys are text; a path may have the number that they become."""
+    draft = partial_of(All, '{"by_number": {"1": "one", "2": "tw')
+
+    assert ("one", "one", "tw") == tuple(draft.get("by_number", key) for key in ("1", 1, 2))
+    assert (True, False, False) == tuple(draft.is_complete("by_number", key) for key in (1, 2, 3))
+
+
+def test_a_path_has_one_key_for_each_step() -> None:
+    """Keys in a list are the caller's mistake, and said to be."""
+    draft: Any = partial_of(Recipe, "{")
+
+    with pytest.raises(MisuseError, match="one by one"):
+        draft.get(["steps", 0])
+    with pytest.raises(MisuseError, match="one by one"):
+        draft.is_complete(["steps", 0])
+
+
+def test_a_path_leads_into_structs() -> None:
+    """A msgspec Struct has its fields."""
+    assert 1 == partial_of(list[Struct], '[{"x": 1}, ').get(0, "x")
+
+
+def test_without_a_path_it_is_the_whole() -> None:
+    """`get()` gives the value, `is_complete()` tells of the document."""
+    draft = partial_of(list[int], "[1, 2")
+
+    assert ([1], False) == (draft.get(), draft.is_complete())
+    assert ("none", MISSING) == (Draft(Step).partial().get(default="none"), Draft(Step).partial().value)
