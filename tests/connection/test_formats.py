@@ -1,4 +1,4 @@
-"""One connection: what the body is, which format it is in, and what its end means."""
+"""One connection: what the body is, and which format it is in."""
 
 from __future__ import annotations
 
@@ -6,38 +6,26 @@ import json
 from contextlib import suppress
 from typing import Any
 
-import anyio
 import pytest
 
+from tests.connection.support import read
 from tests.stream.bodies import ANSWER, chunk
-from tests.support.aws_eventstream import message
 from tests.support.wire import DONE
-from tokenstream import AsyncStream, Decoder, Limits, Stream, testing
+from tokenstream import Decoder, Stream, testing
 from tokenstream._connection.connection import Connection
 from tokenstream.departures import Departures
 from tokenstream.errors import (
     LimitExceeded,
-    MisuseError,
     NotAStream,
     ProtocolError,
     ProviderError,
     StreamError,
-    StreamInterrupted,
     StreamTruncated,
 )
-from tokenstream.formats._wire.openai_chat import OpenAIChat
 from tokenstream.framing import SSEParser
 from tokenstream.limits import DEFAULT_LIMITS
 
 PAGE = b"<!doctype html><html><head><title>Please log in</title></head>" + b"<p>.</p>" * 1000
-
-
-def read(body: bytes, size: int, **options: Any) -> Decoder:
-    decoder = Decoder(**options)
-    for start in range(0, len(body), size):
-        decoder.feed(body[start : start + size])
-    decoder.end()
-    return decoder
 
 
 @pytest.mark.parametrize("size", [1, 7, 5000, 100_000])
@@ -151,101 +139,10 @@ def test_many_event_types_of_no_known_format_are_told_in_part() -> None:
     assert "types seen are 'kind0', 'kind1', 'kind2', 'kind3', 'kind4', ...." in str(error)
 
 
-def test_a_payload_whose_keys_are_no_text_is_misuse() -> None:
-    """It never was JSON, and what came before it is kept."""
-    good = {"choices": [{"index": 0, "delta": {"content": "Hi"}}]}
-    odd: Any = {1: 2}
-    stream = Stream(iter([good, odd]))
-    with pytest.raises(MisuseError, match="key that is not text"):
-        stream.final()
-
-    assert stream.closed
-    assert (stream.message.text, stream.message.ending) == ("Hi", "stopped")
-
-
-@pytest.mark.parametrize("choices", [[{1: 2}], [{"index": 0, "delta": {"content": "?", None: 1}}]])
-def test_an_object_in_a_payload_whose_keys_are_no_text_is_a_fault(choices: Any) -> None:
-    """Deep in a payload it is found where it is read."""
-    good: Any = {"choices": [{"index": 0, "delta": {"content": "Hi"}}]}
-    stream = Stream(iter([good, {"choices": choices}]))
-    with pytest.raises(ProtocolError, match=r"frame 2: .* key that is not text") as caught:
-        stream.final()
-
-    assert stream.closed
-    assert caught.value.partial.text == "Hi"
-
-
-class Striking(OpenAIChat):
-    """Is struck by Ctrl-C at the payload that says so."""
-
-    def fresh(self, *, limits: Limits, pings: bool) -> Striking:
-        return Striking(limits=limits, pings=pings)
-
-    def read(self, payload: dict[str, Any], event: str) -> None:
-        super().read(payload, event)
-        if "strike" in payload:
-            raise KeyboardInterrupt
-
-
-STRIKE: dict[str, Any] = {"strike": True}
-
-
-@pytest.mark.parametrize(
-    "body, ending",
-    [
-        ([*ANSWER[:-1], chunk({}, **STRIKE), DONE], "complete"),
-        ([*ANSWER[:4], chunk({}, **STRIKE), *ANSWER[4:]], "truncated"),
-        # The finish reason was read, but never given.
-        ([*ANSWER[:4], chunk({}, "stop", **STRIKE), DONE], "truncated"),
-    ],
-)
-def test_decoding_that_is_broken_off_after_the_finish_leaves_the_answer_complete(
-    body: list[bytes], ending: str
-) -> None:
-    """As a transport that breaks then does: with a departure, and no error."""
-
-    async def read_on(stream: AsyncStream) -> None:
-        with pytest.raises(KeyboardInterrupt):
-            await stream.final()
-        if ending == "complete":
-            await stream.final()
-        else:
-            with pytest.raises(StreamInterrupted, match="broken off"):
-                await stream.final()
-
-    for kind in (Stream, AsyncStream):
-        stream = kind(body, format=Striking())
-        if isinstance(stream, AsyncStream):
-            anyio.run(read_on, stream)
-        else:
-            with pytest.raises(KeyboardInterrupt):
-                stream.final()
-            if ending == "complete":
-                stream.final()
-            else:
-                with pytest.raises(StreamInterrupted, match="broken off"):
-                    stream.final()
-
-        assert stream.message.ending == ending
-        assert ("broken_after_finish" in stream.departures) is (ending == "complete")
-
-
 def test_an_object_that_is_none_may_be_bare_text() -> None:
     """The error says how to read it."""
     assert 'format="text"' in str(read(b"data: {\n\n", 100).error)
     assert read(b"data: [\n\ndata: [DONE]\n\n", 100).message.text == "["
-
-
-def test_a_stream_of_nothing_but_its_end_is_complete() -> None:
-    """`[DONE]` counts as the end; nothing is made up."""
-    decoder = read(DONE, 3)
-
-    assert (decoder.format, decoder.message.ending, decoder.message.finish_reason) == (
-        "openai-chat",
-        "complete",
-        None,
-    )
-    assert list(decoder.departures) == ["finish_missing", "answer_empty"]
 
 
 def test_more_frames_without_a_format_than_can_be_held_are_no_stream() -> None:
@@ -254,118 +151,6 @@ def test_more_frames_without_a_format_than_can_be_held_are_no_stream() -> None:
 
     assert read(odd * 64 + b"".join(ANSWER), 1000).message.ending == "complete"
     assert isinstance(read(odd * 65 + b"".join(ANSWER), 1000).error, NotAStream)
-
-
-def test_a_last_event_without_its_blank_line_is_taken_when_it_is_whole() -> None:
-    """Several real servers end that way; its bytes are then no tail."""
-    body = chunk({"content": "Hi"}) + chunk({"content": "!"}).rstrip(b"\n")
-    decoder = read(body, 10)
-
-    assert decoder.message.text == "Hi!"
-    assert "blank_line_missing" in decoder.departures
-    assert decoder.error is not None
-    assert decoder.error.tail == b""
-    cut = read(body[:-1], 10)
-    assert cut.message.text == "Hi"
-    assert cut.error is not None
-    assert cut.error.tail.startswith(b"data: ")
-
-
-def test_malformed_utf8_is_counted_and_read_on() -> None:
-    """It becomes U+FFFD, never an exception."""
-    body = b"".join(ANSWER).replace(b"Let ", b"L\xfft ")
-    decoder = read(body, 5)
-
-    assert decoder.message.text == "L\ufffdt me see."
-    assert decoder.departures["invalid_utf8"].count == 1
-
-
-def test_narrow_bounds_on_payloads_hold() -> None:
-    """Depth and digits below what the decoder itself would take."""
-    for limits, name in ((Limits(depth=3), "depth"), (Limits(digits=3), "digits")):
-        decoder = read(chunk({"content": "Hi"}, created=12345), 1000, limits=limits)
-
-        assert isinstance(decoder.error, LimitExceeded)
-        assert decoder.error.limit == name
-
-
-@pytest.mark.parametrize("size", [1, 7, 1000])
-@pytest.mark.parametrize("before, number", [([], 1), ([b"event: ping\ndata: {}\n\n"], 2), (ANSWER[:3], 4)])
-@pytest.mark.parametrize("format", [None, "openai-chat"])
-def test_malformed_json_is_named_by_its_event_and_offset(
-    size: int, before: list[bytes], number: int, format: str | None
-) -> None:
-    """Events are counted as they came, pings too, before the format is known and after."""
-    decoder = read(b"".join([*before, b'data: {"choices": [}\n\n', *ANSWER]), size, format=format)
-
-    assert isinstance(decoder.error, ProtocolError)
-    assert (decoder.error.event, decoder.error.offset) == (number, 13)
-    assert f"frame {number}:" in str(decoder.error)
-
-
-def test_frames_before_the_format_was_known_count() -> None:
-    """A departure is found at the number of its frame."""
-    ping = b"event: ping\ndata: {}\n\n"
-    decoder = read(b"".join([ping, ping, chunk({"content": "a"}), b"data: \n\n", *ANSWER]), 9)
-
-    assert decoder.departures["empty_data"].first_event == 4
-
-
-_BUSY = b"\r\n".join(
-    [
-        b"{",
-        b'  "error": {',
-        b'    "code": 503, "message": "busy",',
-        b'    "status": "UNAVAILABLE"',
-        b"  }",
-        b"}",
-    ]
-)
-
-
-@pytest.mark.parametrize("size", [1, 7, 100_000])
-@pytest.mark.parametrize("finish", [None, "stop"])
-@pytest.mark.parametrize("end", [b"", b"\r\n\r\n"])
-def test_an_error_that_stands_in_no_field_is_the_providers_error(
-    size: int, finish: str | None, end: bytes
-) -> None:
-    """JSON without `data:` in an event stream is an error, also after the finish reason."""
-    body = chunk({"content": "Let me"}, finish) + _BUSY + end
-    decoder = read(body, size)
-
-    assert isinstance(decoder.error, ProviderError)
-    assert ("503", "overloaded", True) == (decoder.error.code, decoder.error.kind, decoder.error.retryable)
-    assert ("failed", "Let me") == (decoder.message.ending, decoder.error.partial.text)
-    assert "error_unmarked" in decoder.departures
-
-
-@pytest.mark.parametrize("stray", [b'{"what": "is this"}', b'{"error": "cut of', b"no JSON", b"{}"])
-def test_what_stands_in_no_field_and_is_no_error_changes_nothing(stray: bytes) -> None:
-    """The standard ignores lines that are no fields, and so is done with all but errors."""
-    decoder = read(b"".join(ANSWER) + stray, 7)
-
-    assert decoder.error is None
-    assert decoder.message.complete
-
-
-@pytest.mark.parametrize("size", [1, 7, 100_000])
-def test_an_exception_in_a_binary_stream_is_the_providers_error(size: int) -> None:
-    """AWS marks an exception in the message's headers; its type is the error's code."""
-    for headers, payload in [
-        (
-            {":message-type": "exception", ":exception-type": "throttlingException"},
-            b'{"message": "slow down"}',
-        ),
-        (
-            {":message-type": "error", ":error-code": "throttlingException", ":error-message": "slow down"},
-            b"",
-        ),
-    ]:
-        decoder = read(message(headers, payload), size)
-
-        assert isinstance(decoder.error, ProviderError)
-        assert ("throttlingException", "rate_limited") == (decoder.error.code, decoder.error.kind)
-        assert "slow down" in str(decoder.error)
 
 
 def test_the_message_says_which_format_it_came_in() -> None:
@@ -396,34 +181,6 @@ def test_lines_of_a_session_are_lines_wherever_chunks_end(end: bytes) -> None:
         decoder.end()
 
         assert (None, "openai-realtime", "r") == (decoder.error, decoder.format, decoder.message.id)
-
-
-@pytest.mark.parametrize("deep", [{}, []], ids=["objects", "arrays"])
-def test_a_decoded_payload_is_bounded_in_depth_as_a_body_is(deep: Any) -> None:
-    """Whoever decoded it may have had no bound; what reads it would not come back up."""
-    for _ in range(5_000):
-        deep = {"a": deep} if isinstance(deep, dict) else [deep]
-    good = {"choices": [{"index": 0, "delta": {"content": "Hi"}}]}
-    with pytest.raises(LimitExceeded) as caught:
-        Stream(iter([good, {"choices": [{"index": 0, "delta": {"x": deep}}]}])).final()
-
-    assert ("depth", "Hi") == (caught.value.limit, caught.value.partial.text)
-    with pytest.raises(LimitExceeded, match="depth"):
-        Stream(iter([{"x": deep}])).final()
-
-
-@pytest.mark.parametrize("left", [b"\x00", b"\x00\x00\x00\x20\x00", b"\x00" * 11])
-def test_what_is_left_of_a_binary_message_after_the_finish_is_counted(left: bytes) -> None:
-    """The answer is complete, and a message of the stream was cut."""
-    headers = {":event-type": "messageStop", ":message-type": "event"}
-    body = message(headers, b'{"stopReason":"end_turn"}')
-    whole, cut = Stream([body], format="bedrock-converse"), Stream([body + left], format="bedrock-converse")
-
-    assert ("complete", "complete") == (whole.final().ending, cut.final().ending)
-    assert ("broken_after_finish" in whole.departures, "broken_after_finish" in cut.departures) == (
-        False,
-        True,
-    )
 
 
 NAMED = ("anthropic", "cohere", "openai-assistants", "openai-responses")

@@ -1,0 +1,178 @@
+"""One connection: what its end means, and errors that stand where no event does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.connection.support import read
+from tests.stream.bodies import ANSWER, chunk
+from tests.support.aws_eventstream import message
+from tests.support.wire import DONE
+from tokenstream import AsyncStream, Limits, Stream
+from tokenstream.errors import ProviderError, StreamInterrupted
+from tokenstream.formats._wire.openai_chat import OpenAIChat
+
+
+class Striking(OpenAIChat):
+    """Is struck by Ctrl-C at the payload that says so."""
+
+    def fresh(self, *, limits: Limits, pings: bool) -> Striking:
+        return Striking(limits=limits, pings=pings)
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        super().read(payload, event)
+        if "strike" in payload:
+            raise KeyboardInterrupt
+
+
+STRIKE: dict[str, Any] = {"strike": True}
+
+
+@pytest.mark.parametrize(
+    "body, ending",
+    [
+        ([*ANSWER[:-1], chunk({}, **STRIKE), DONE], "complete"),
+        ([*ANSWER[:4], chunk({}, **STRIKE), *ANSWER[4:]], "truncated"),
+        # The finish reason was read, but never given.
+        ([*ANSWER[:4], chunk({}, "stop", **STRIKE), DONE], "truncated"),
+    ],
+)
+def test_decoding_that_is_broken_off_after_the_finish_leaves_the_answer_complete(
+    body: list[bytes], ending: str
+) -> None:
+    """As a transport that breaks then does: with a departure, and no error."""
+
+    async def read_on(stream: AsyncStream) -> None:
+        with pytest.raises(KeyboardInterrupt):
+            await stream.final()
+        if ending == "complete":
+            await stream.final()
+        else:
+            with pytest.raises(StreamInterrupted, match="broken off"):
+                await stream.final()
+
+    for kind in (Stream, AsyncStream):
+        stream = kind(body, format=Striking())
+        if isinstance(stream, AsyncStream):
+            anyio.run(read_on, stream)
+        else:
+            with pytest.raises(KeyboardInterrupt):
+                stream.final()
+            if ending == "complete":
+                stream.final()
+            else:
+                with pytest.raises(StreamInterrupted, match="broken off"):
+                    stream.final()
+
+        assert stream.message.ending == ending
+        assert ("broken_after_finish" in stream.departures) is (ending == "complete")
+
+
+def test_a_stream_of_nothing_but_its_end_is_complete() -> None:
+    """`[DONE]` counts as the end; nothing is made up."""
+    decoder = read(DONE, 3)
+
+    assert (decoder.format, decoder.message.ending, decoder.message.finish_reason) == (
+        "openai-chat",
+        "complete",
+        None,
+    )
+    assert list(decoder.departures) == ["finish_missing", "answer_empty"]
+
+
+def test_a_last_event_without_its_blank_line_is_taken_when_it_is_whole() -> None:
+    """Several real servers end that way; its bytes are then no tail."""
+    body = chunk({"content": "Hi"}) + chunk({"content": "!"}).rstrip(b"\n")
+    decoder = read(body, 10)
+
+    assert decoder.message.text == "Hi!"
+    assert "blank_line_missing" in decoder.departures
+    assert decoder.error is not None
+    assert decoder.error.tail == b""
+    cut = read(body[:-1], 10)
+    assert cut.message.text == "Hi"
+    assert cut.error is not None
+    assert cut.error.tail.startswith(b"data: ")
+
+
+def test_malformed_utf8_is_counted_and_read_on() -> None:
+    """It becomes U+FFFD, never an exception."""
+    body = b"".join(ANSWER).replace(b"Let ", b"L\xfft ")
+    decoder = read(body, 5)
+
+    assert decoder.message.text == "L\ufffdt me see."
+    assert decoder.departures["invalid_utf8"].count == 1
+
+
+_BUSY = b"\r\n".join(
+    [
+        b"{",
+        b'  "error": {',
+        b'    "code": 503, "message": "busy",',
+        b'    "status": "UNAVAILABLE"',
+        b"  }",
+        b"}",
+    ]
+)
+
+
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+@pytest.mark.parametrize("finish", [None, "stop"])
+@pytest.mark.parametrize("end", [b"", b"\r\n\r\n"])
+def test_an_error_that_stands_in_no_field_is_the_providers_error(
+    size: int, finish: str | None, end: bytes
+) -> None:
+    """JSON without `data:` in an event stream is an error, also after the finish reason."""
+    body = chunk({"content": "Let me"}, finish) + _BUSY + end
+    decoder = read(body, size)
+
+    assert isinstance(decoder.error, ProviderError)
+    assert ("503", "overloaded", True) == (decoder.error.code, decoder.error.kind, decoder.error.retryable)
+    assert ("failed", "Let me") == (decoder.message.ending, decoder.error.partial.text)
+    assert "error_unmarked" in decoder.departures
+
+
+@pytest.mark.parametrize("stray", [b'{"what": "is this"}', b'{"error": "cut of', b"no JSON", b"{}"])
+def test_what_stands_in_no_field_and_is_no_error_changes_nothing(stray: bytes) -> None:
+    """The standard ignores lines that are no fields, and so is done with all but errors."""
+    decoder = read(b"".join(ANSWER) + stray, 7)
+
+    assert decoder.error is None
+    assert decoder.message.complete
+
+
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+def test_an_exception_in_a_binary_stream_is_the_providers_error(size: int) -> None:
+    """AWS marks an exception in the message's headers; its type is the error's code."""
+    for headers, payload in [
+        (
+            {":message-type": "exception", ":exception-type": "throttlingException"},
+            b'{"message": "slow down"}',
+        ),
+        (
+            {":message-type": "error", ":error-code": "throttlingException", ":error-message": "slow down"},
+            b"",
+        ),
+    ]:
+        decoder = read(message(headers, payload), size)
+
+        assert isinstance(decoder.error, ProviderError)
+        assert ("throttlingException", "rate_limited") == (decoder.error.code, decoder.error.kind)
+        assert "slow down" in str(decoder.error)
+
+
+@pytest.mark.parametrize("left", [b"\x00", b"\x00\x00\x00\x20\x00", b"\x00" * 11])
+def test_what_is_left_of_a_binary_message_after_the_finish_is_counted(left: bytes) -> None:
+    """The answer is complete, and a message of the stream was cut."""
+    headers = {":event-type": "messageStop", ":message-type": "event"}
+    body = message(headers, b'{"stopReason":"end_turn"}')
+    whole, cut = Stream([body], format="bedrock-converse"), Stream([body + left], format="bedrock-converse")
+
+    assert ("complete", "complete") == (whole.final().ending, cut.final().ending)
+    assert ("broken_after_finish" in whole.departures, "broken_after_finish" in cut.departures) == (
+        False,
+        True,
+    )
