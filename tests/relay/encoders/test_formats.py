@@ -1,0 +1,187 @@
+"""What every encoder owes: recordings, finish reasons, errors, one head, linear work."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import TYPE_CHECKING, Any, get_args
+
+import pytest
+
+from tests import script_places
+from tests.relay.encoders.support import each_format
+from tests.relay.sent import decoded, payloads_of, read, relayed
+from tests.support.recordings import ours
+from tokenstream import Decoder
+from tokenstream.errors import NotExpressible, ProviderError
+from tokenstream.events import CitationAdded, Finish, MessageStart, TextDelta, ToolCallDone, ToolCallStart
+from tokenstream.message import Citation, FinishReason, Message, ToolCall
+from tokenstream.relay._encoders import create, load
+from tokenstream.testing import all_formats
+
+if TYPE_CHECKING:
+    from tokenstream.errors import ErrorKind
+    from tokenstream.events import Event
+
+
+REASONS: list[FinishReason] = [reason for reason in get_args(FinishReason) if reason != "tool_calls"]
+
+
+def test_the_table_on_the_page_is_current() -> None:
+    """What docs/testing.md says of each format is what its encoder says of itself.
+
+    `python -m tests.script_places` writes it anew.
+    """
+    assert script_places.SECTION.render() == script_places.SECTION.on_the_page()
+
+
+# -- streams of other formats ----------------------------------------------------------
+
+
+@cache
+def _recorded() -> list[tuple[str, list[Event], Message]]:
+    """Return the name, the events and the message of each recording, read once for all formats."""
+    found: list[tuple[str, list[Event], Message]] = []
+    for each in ours():
+        if each.format == "custom":
+            continue
+        decoder = Decoder(each.format)
+        events = [*decoder.feed(each.body), *decoder.end()]
+        found.append((each.name, events, decoder.message))
+    return found
+
+
+def _kept(message: Message, format: str) -> dict[str, Any]:
+    """Return what of a message has a place in a format."""
+    encoder = load(format)
+    calls = [
+        (call.name, json.loads(call.arguments_text or "{}"))
+        for call in message.tool_calls
+        if call.complete and call.type != "custom" and "tool_call" in encoder.expresses
+    ]
+    return {
+        "text": message.text,
+        "reasoning": message.reasoning if "reasoning" in encoder.expresses else "",
+        "refusal": message.refusal if "refusal" in encoder.expresses else "",
+        "calls": calls,
+    }
+
+
+@each_format
+def test_recordings_of_all_formats_are_sent_on(format: str) -> None:
+    """With `drop="all"` no recording raises; what there is a place for comes through."""
+    for name, events, message in _recorded():
+        again = decoded(relayed(format, *events, drop="all"), format).message
+        finished = any(isinstance(event, Finish) for event in events)
+
+        assert _kept(message, format) == _kept(again, format), name
+        assert ("complete" if finished else "truncated") == again.ending, name
+
+
+# -- finish reasons ----------------------------------------------------------------------
+
+
+@each_format
+@pytest.mark.parametrize("reason", REASONS)
+def test_a_finish_reason_without_a_word_is_refused_or_a_plain_stop(format: str, reason: FinishReason) -> None:
+    """It is refused; with `drop="all"` the provider's plain stop stands for it."""
+    events = MessageStart(), TextDelta("Hi"), Finish(reason)
+    words = load(format).words
+    if reason not in words:
+        with pytest.raises(NotExpressible, match=f"the finish reason '{reason}'"):
+            relayed(format, *events)
+    message = decoded(relayed(format, *events, drop="all"), format).message
+    told = reason if reason in words else "stop"
+
+    # Bare text ends without a word.
+    assert (told if words[told] else None, "complete") == (message.finish_reason, message.ending)
+
+
+def test_a_run_with_calls_waits_for_them_at_a_stop() -> None:
+    """Other providers say "stop" there; a run that is completed would have no calls."""
+    call = ToolCall(id="c1", name="rm", arguments_text="{}", complete=True)
+    events = ToolCallStart("c1", "rm"), ToolCallDone(call), Finish("stop")
+    message, error = read(relayed("openai-assistants", *events), "openai-assistants")
+
+    assert ("tool_calls", ["rm"], None) == (
+        message.finish_reason,
+        [call.name for call in message.tool_calls if call.complete],
+        error,
+    )
+
+
+# -- errors -------------------------------------------------------------------------------
+
+
+NEAREST: dict[str, dict[ErrorKind, ErrorKind]] = {
+    "anthropic": {"unknown": "server"},
+    "gemini": {"unknown": "server"},
+    "bedrock-converse": {"unknown": "server"},
+    "bedrock-invoke": {"unknown": "server"},
+    "cohere": {"unknown": "server"},
+    "tgi": {"rate_limited": "overloaded", "authentication": "server", "unknown": "server"},
+}
+"""What stands for a kind of error that a format has no code for; for "network" it is "server" everywhere."""
+
+
+@each_format
+@pytest.mark.parametrize("kind", script_places.KINDS)
+def test_an_error_is_read_as_its_kind_or_the_nearest(format: str, kind: ErrorKind) -> None:
+    """Without words of its own, too: those of its kind are sent."""
+    nearest = {"network": "server", **NEAREST.get(format, {})}
+    expected = kind if format == "tokenstream" else nearest.get(kind, kind)
+
+    assert (None if format == "gemini-live" else expected) == script_places.read_kind(format, kind)
+
+
+@pytest.mark.parametrize("format", [format for format in all_formats if format != "gemini-live"])
+def test_nothing_is_sent_behind_an_error(format: str) -> None:
+    """The error is the end of an answer, also of one that had finished."""
+    encoder = create(format)
+    chunks = [chunk for event in (TextDelta("Hi"), Finish("stop")) for chunk in encoder.feed(event)]
+    chunks += encoder.failure("server")
+
+    assert [] == encoder.end()
+    assert isinstance(decoded(chunks, format).error, ProviderError)
+
+
+# -- what an answer is called ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "format", ["openai-chat", "openai-responses", "anthropic", "gemini", "cohere", "ag-ui"]
+)
+def test_an_answer_keeps_the_id_that_it_was_sent_with(format: str) -> None:
+    """Another head, such as that of a session's next response, changes nothing."""
+    heads = MessageStart(id="first", model="one"), MessageStart(id="second", model="two", another=True)
+    one = relayed(format, heads[0], TextDelta("a"), TextDelta("b"), Finish("stop"))
+    both = relayed(format, heads[0], TextDelta("a"), heads[1], TextDelta("b"), Finish("stop"))
+
+    assert one == both
+
+
+def test_a_made_up_id_stays() -> None:
+    """Once it was sent, an id that comes late is too late."""
+    events = TextDelta("a"), MessageStart(id="late", model="late"), TextDelta("b"), Finish("stop")
+    payloads = payloads_of(relayed("gemini", *events))
+
+    assert {("response-1", "scripted-1")} == {
+        (each["responseId"], each["modelVersion"]) for _, each in payloads
+    }
+
+
+# -- costs ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("format", [format for format in all_formats if "citation" in load(format).expresses])
+def test_what_is_sent_for_a_source_does_not_grow(format: str) -> None:
+    """Twice as many sources, each behind its words, take about twice the bytes."""
+
+    def size(count: int) -> int:
+        events: list[Event] = []
+        for index in range(count):
+            page = Citation(url="https://example.org", title="Example", cites=0)
+            events += [TextDelta("some words "), CitationAdded(page, part=1 + index)]
+        return len(b"".join(relayed(format, *events, Finish("stop"))))
+
+    assert 2.5 * size(100) > size(200)
