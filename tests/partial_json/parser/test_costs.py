@@ -1,0 +1,117 @@
+"""The parser of partial JSON: the names of its module, what they load, and what it costs."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import subprocess
+import sys
+from time import perf_counter
+from typing import Any
+
+import pytest
+
+import tokenstream.partial_json
+from tests.partial_json.support import read
+from tokenstream.partial_json import MISSING, PartialJSONParser
+
+# -- the names ---------------------------------------------------------------------------
+
+
+def test_missing_is_one_thing_and_false() -> None:
+    """However it is copied or sent; an explicit null is None."""
+    assert [MISSING] * 3 == [copy.copy(MISSING), copy.deepcopy(MISSING), pickle.loads(pickle.dumps(MISSING))]
+    assert all(twin is MISSING for twin in (copy.deepcopy(MISSING), pickle.loads(pickle.dumps(MISSING))))
+    assert (False, "MISSING", "MISSING") == (bool(MISSING), repr(MISSING), str(MISSING))
+    assert MISSING is not None
+
+
+def test_the_parser_loads_no_type_adapters() -> None:
+    """Nor the package that has the flags: who only parses does not pay for them."""
+    program = (
+        "import sys\nfrom tokenstream.partial_json import PartialJSONParser\n"
+        "PartialJSONParser().feed('[1]')\nprint(*sys.modules)"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
+
+    assert set() == {"pydantic", "partial_json_parser", "decimal"} & set(loaded.split())
+
+
+def test_without_its_package_the_flags_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parser itself takes any int."""
+    monkeypatch.setitem(sys.modules, "partial_json_parser", None)
+    monkeypatch.delitem(sys.modules, "tokenstream.partial_json._allow", raising=False)
+    monkeypatch.delitem(vars(tokenstream.partial_json), "Allow", raising=False)
+
+    with pytest.raises(ModuleNotFoundError, match="pip install partial-json-parser"):
+        _ = tokenstream.partial_json.Allow
+
+
+def test_a_name_that_is_not_there_is_missed() -> None:
+    """As in any module; `dir` has the names that are."""
+    with pytest.raises(AttributeError, match="no attribute 'Parser'"):
+        _ = vars(tokenstream.partial_json)["__getattr__"]("Parser")
+    assert set(tokenstream.partial_json.__all__) <= set(dir(tokenstream.partial_json))
+
+
+def test_only_the_lenient_reading_repairs() -> None:
+    """It is a parser like the other, and there is a tuple of repairs in both."""
+    strict, lenient = (read("[1, 2,]", lenient=lenient) for lenient in (False, True))
+
+    assert ((), "trailing_comma") == (strict.repairs, *(repair.name for repair in lenient.repairs))
+    assert isinstance(lenient, PartialJSONParser)
+    assert type(lenient) is type(type(lenient)(lenient=True))
+    assert [1, 2] == strict.value == lenient.value
+
+
+# -- what it costs -------------------------------------------------------------------------
+
+
+def _seconds(begun: str, piece: str, *, pieces: int, look: bool, **options: Any) -> float:
+    """Return how long so many pieces take, at best."""
+    times = []
+    for _ in range(3):
+        parser = read(begun, **options)
+        start = perf_counter()
+        for _ in range(pieces):
+            parser.feed(piece)
+            if look:
+                _ = parser.value
+        times.append(perf_counter() - start)
+        assert parser.error is None
+    return min(times)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("look", [False, True])
+@pytest.mark.parametrize(
+    "begun, piece",
+    [
+        ('["', "abcd"),
+        ('"', "abcd"),
+        ('["', r"\\\\"),
+        ('["', r"a\u00e9"),
+        ("[1", ",1"),
+        ("[[1", "],[1"),
+        ("[", "    "),
+        ('{"', "abcd"),
+    ],
+)
+def test_a_piece_costs_the_same_however_much_has_come(begun: str, piece: str, look: bool) -> None:
+    """Four times the pieces take four times as long, with some room for a busy machine."""
+    once = _seconds(begun, piece, pieces=50_000, look=look)
+    four = _seconds(begun, piece, pieces=200_000, look=look)
+
+    assert four < 8 * once
+
+
+@pytest.mark.slow
+def test_a_piece_costs_the_same_at_any_depth() -> None:
+    """Paths are made when somebody asks."""
+    shallow, deep = (
+        _seconds('{"a":' * depth + '["', 'abc", "', pieces=50_000, look=True) for depth in (5, 400)
+    )
+
+    assert deep < 2 * shallow
