@@ -1,0 +1,35 @@
+"""Messages whose text holds reasoning between tags."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream import Decoder, testing
+
+if TYPE_CHECKING:
+    from tokenstream import Message
+    from tokenstream.events import Event
+
+
+def decoded(chunks: list[bytes], **options: Any) -> tuple[Decoder, list[Event]]:
+    decoder = Decoder(**options)
+    events = [event for chunk in chunks for event in decoder.feed(chunk)] + decoder.end()
+    return decoder, events
+
+
+def parts_of(message: Message) -> list[tuple[str, str]]:
+    """Return the kinds of a message's parts, with what each of them says."""
+    return [
+        (part.kind, str(getattr(part, "text", None) or getattr(part, "arguments_text", "")))
+        for part in message.parts
+    ]
+
+
+SCRIPT = (
+    testing.script()
+    .text("\n<think>\nLet me", *[" see"] * 40, ".</thi", "nk>\n\nHello ", *["world "] * 40, "`<think>` is")
+    .tool_call("now", {"zone": "UTC", "at": "x" * 50})
+    .text("and <THINK>more</think>\nbye")
+    .usage(input_tokens=1, output_tokens=2)
+    .finish("tool_calls")
+)

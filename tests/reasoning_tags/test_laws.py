@@ -1,0 +1,141 @@
+"""Reasoning that a model writes into its text between tags, in any format and at any cut."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.reasoning_tags.support import SCRIPT, decoded, parts_of
+from tests.support.chunkings import bytewise, per_event, seeded, several, whole
+from tests.support.cut_texts import any_pieces
+from tests.support.reading import aread, read
+from tests.support.recordings import Recorded, ours, shared
+from tests.support.wire import DONE, chat
+from tokenstream import testing
+from tokenstream.accumulator import Accumulator
+from tokenstream.errors import StreamTruncated
+from tokenstream.events import PartStart
+from tokenstream.stages._text.tags import TagScanner
+
+if TYPE_CHECKING:
+    from tokenstream import Message
+
+
+_KNOWN = ("think", "thinking", "thought", "reasoning")
+
+_TAGGED = [each for each in shared("openai-chat", "anthropic") if b"<think" in each.body]
+"""Recordings of models that think in their text."""
+
+_WORDS = ["<think>", "</think>", "<Thought>", "</thought>", "`", "```", "\n", " ", "a", "<thi", "nk>", "é"]
+
+
+def _expected(message: Message) -> list[tuple[str, str]]:
+    """Return what the parts of a message are to become, whose texts are read whole."""
+    told: list[tuple[str, str]] = []
+    for kind, said in parts_of(message):
+        scanner = TagScanner(_KNOWN)
+        pieces = scanner.feed(said) + scanner.end() if kind == "text" else []
+        for within, group in groupby(pieces, key=lambda piece: piece[0]):
+            told.append(("reasoning" if within else "text", "".join(text for _, text in group)))
+        if not pieces:
+            told.append((kind, "" if kind == "text" else said))
+    return told
+
+
+def _holds(recorded: Recorded, chunkings: list[list[bytes]]) -> None:
+    options: dict[str, Any] = {"format": "text"} if recorded.format == "text" else {}
+    plain, _ = decoded(per_event(recorded.body), **options)
+    if not recorded.expected.get("choices"):
+        return
+    for chunks in chunkings:
+        decoder, found = decoded(chunks, reasoning_tags=True, **options)
+
+        assert [_expected(message) for message in plain.messages] == [
+            parts_of(each) for each in decoder.messages
+        ]
+        assert type(plain.error) is type(decoder.error)
+        if parts_of(plain.message) == parts_of(decoder.message):
+            assert plain.messages == decoder.messages
+        again = Accumulator()
+        for event in found:
+            again.feed(event)
+        assert [each.parts for each in decoder.messages] == [each.parts for each in again.messages]
+
+
+@pytest.mark.parametrize("recorded", ours() + _TAGGED, ids=lambda recorded: recorded.name)
+def test_texts_become_what_a_reader_of_the_whole_would_make_of_them(recorded: Recorded) -> None:
+    """Tags are taken out, in the order of the text; an answer without them is the same."""
+    _holds(recorded, [per_event(recorded.body), seeded(recorded.body, recorded.name)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recorded", shared(), ids=lambda recorded: recorded.name)
+def test_recordings_of_real_servers_keep_the_same_law(recorded: Recorded) -> None:
+    """The law above, over everything that was recorded."""
+    _holds(recorded, [whole(recorded.body), seeded(recorded.body, recorded.name)])
+
+
+@pytest.mark.parametrize("recorded", _TAGGED, ids=lambda recorded: recorded.name)
+def test_sync_and_async_are_the_same_at_every_cut(recorded: Recorded) -> None:
+    """Events, messages and departures do not depend on the chunks, nor on the world."""
+    expected = read(per_event(recorded.body), reasoning_tags=True)
+
+    assert expected.message is not None
+    assert "<think" not in expected.message.text
+    assert "<" not in expected.message.reasoning[:20]
+    for chunks in several(recorded.body, recorded.name).values():
+        assert expected.seen() == read(chunks, reasoning_tags=True).seen()
+        assert expected.seen() == anyio.run(partial(aread, chunks, reasoning_tags=True)).seen()
+
+
+_TEXT = (
+    testing.script()
+    .text("<think>\nLet me", *[" see"] * 40, ".</thi", "nk>\n\nHello ", *["world "] * 40, "<thought>unclosed")
+    .finish("stop")
+)
+
+
+@pytest.mark.parametrize("format", testing.all_formats)
+def test_every_format_tells_of_reasoning_in_its_text(format: str) -> None:
+    """Parts have indexes without gaps, and calls keep their arguments, whatever the chunks."""
+    with_calls = format not in ("openai-completions", "tgi", "text")
+    script = SCRIPT if with_calls else _TEXT
+    reasoning = "Let me" + " see" * 40 + "."
+    text = "Hello " + "world " * 40
+    chunks = script.chunks(format)
+    decoder, events = decoded(chunks, format=format, reasoning_tags=True)
+    told = [each for each in parts_of(decoder.message) if each != ("text", "")]
+
+    assert decoder.error is None
+    if with_calls:
+        assert [("reasoning", reasoning), ("text", text + "`<think>` is")] == told[:2]
+        assert [("text", "and "), ("reasoning", "more"), ("text", "bye")] == told[-3:]
+        assert decoder.message.tool_calls[0].arguments == {"zone": "UTC", "at": "x" * 50}
+    else:
+        assert [("reasoning", reasoning), ("text", text), ("reasoning", "unclosed")] == told
+    for chunking in (bytewise(b"".join(chunks)), seeded(b"".join(chunks), format)):
+        other, same = decoded(chunking, format=format, reasoning_tags=True)
+
+        assert events == same
+        assert decoder.message == other.message
+    begun = [event.part for event in events if isinstance(event, PartStart)]
+    assert sorted(begun) == begun
+
+
+@given(pieces=any_pieces(st.sampled_from(_WORDS)), cut=st.booleans())
+@settings(suppress_health_check=[HealthCheck.too_slow])
+def test_any_text_is_split_as_the_stage_splits_it(pieces: list[str], cut: bool) -> None:
+    """A stream and `SplitTags` go by the same scanner; nothing is lost where the answer is cut."""
+    body = [chat({"content": piece}) for piece in pieces]
+    end = [] if cut else [chat({}, "stop"), DONE]
+    plain, _ = decoded([chat({"role": "assistant"}), *body, *end])
+    decoder, _ = decoded([chat({"role": "assistant"}), *body, *end], reasoning_tags=_KNOWN)
+
+    assert _expected(plain.message) == parts_of(decoder.message)
+    assert isinstance(decoder.error, StreamTruncated) is cut
