@@ -1,0 +1,88 @@
+"""The code of docs/browser.md in headless Chromium."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from examples.chat.replayed import BRIDGE
+from tests.browser.chat.support import until
+from tests.docs_pages import blocks
+from tests.project import ROOT
+
+if TYPE_CHECKING:
+    from playwright.sync_api import BrowserContext, Page
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+
+_BLOCKS = [block.code for block in blocks((ROOT / "docs" / "browser.md").read_text("utf-8"), "js")]
+
+_FOLLOW, _LOOP, _EVENT_SOURCE, _SHARE = _BLOCKS
+
+_ASK = """async question => {
+  const post = async (path, body = {}) => (await fetch(path, {
+    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body)
+  })).json();
+  const { id } = await post("api/chats");
+  return (await post(`api/chats/${id}/turns`, { question })).answer;
+}"""
+
+
+def _inline(code: str, answer: str) -> str:
+    """Have a block of the docs run in a page, about an answer that there is."""
+    code = code.replace('import { follow } from "./tokenstream.js";', "")
+    given = 'const { follow } = await import("./tokenstream.js");'
+    given += 'const place = document.querySelector("header p");'
+    return f"async () => {{ {given} {code.replace('7Jx', answer)} WHAT }}"
+
+
+def test_the_code_of_the_page_of_docs_runs(page: Page, url: str) -> None:
+    """A follower and a loop over its events; EventSource, which asks no more once the end has come."""
+    requests = list[str]()
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(url)
+    answer = page.evaluate(_ASK, "What is the weather?")
+    code = _inline(_FOLLOW + "const calls = []; const run = call => calls.push(call.name);" + _LOOP, answer)
+    done = page.evaluate(code.replace("WHAT", "return [ending, error, calls, place.textContent]"))
+    assert done == ["complete", None, ["get_weather"], "Let me look it up."]
+
+    answer = page.evaluate(_ASK, "A bridge, please: no break.")
+    page.evaluate(_inline(_EVENT_SOURCE, answer).replace("WHAT", "window.source = source;"))
+    until(lambda: page.evaluate("window.source.readyState") == 2)
+    text = page.locator("header p").text_content() or ""
+    assert (BRIDGE * 3).startswith(text)
+    assert len(text) > len(BRIDGE)
+    assert sum(answer in request for request in requests) == 1
+
+
+def test_tabs_share_one_stream(page: Page, context: BrowserContext, url: str) -> None:
+    """Three tabs and one connection; the first one is closed, and another goes on where it was."""
+    requests = list[str]()
+    context.on("request", lambda request: requests.append(request.url))
+    tabs = [page, context.new_page()]
+    for tab in tabs:
+        tab.goto(url)
+    answer = page.evaluate(_ASK, "How?")
+    shared = _inline(_SHARE, answer).replace(
+        "WHAT",
+        f'window.given = []; share("api/answers/{answer}", event => window.given.push(event));',
+    )
+
+    def positions(tab: Page) -> list[int]:
+        return list(tab.evaluate("window.given.map(event => event.position)"))
+
+    for tab in tabs:
+        tab.evaluate(shared)
+    until(lambda: len(positions(tabs[1])) > 20)
+    late = context.new_page()
+    late.goto(url)
+    late.evaluate(shared)
+    until(lambda: len(positions(late)) > 20)
+    assert sum(request.endswith(answer) for request in requests) == 1
+    page.close()
+    for tab in (tabs[1], late):
+        until(lambda: tab.evaluate("window.given.at(-1)?.type === 'end'"))  # noqa: B023 - it is asked at once
+
+    assert sum(request.endswith(answer) for request in requests) == 2
+    assert positions(late) == positions(tabs[1]) == list(range(1, len(positions(late)) + 1))
