@@ -1,0 +1,16 @@
+"""An answer to encode, and reading it back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+async def all_of(pieces: AsyncIterator[Any]) -> list[Any]:
+    return [piece async for piece in pieces]
+
+
+def read_as(name: str) -> Any:
+    return "tokenstream" if name == "ndjson" else name

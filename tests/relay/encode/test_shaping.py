@@ -1,0 +1,127 @@
+"""A stream as the bytes of a protocol: its text is shaped on its way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.relay.encode.support import read_as
+from tokenstream import Stream, relay, testing
+from tokenstream.errors import MisuseError, StreamError, StreamInterrupted
+from tokenstream.events import (
+    CitationAdded,
+    Event,
+    Finish,
+    PartDone,
+    PartStart,
+    Restarted,
+    Stopped,
+    TextDelta,
+    ToolCallStart,
+    UsageUpdate,
+)
+from tokenstream.message import Citation, Message, TextPart, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def _text_of(chunks: Any) -> list[str]:
+    return [event.text for event in Stream([b"".join(chunks)]) if isinstance(event, TextDelta)]
+
+
+def test_text_is_shaped_on_its_way() -> None:
+    """A number that comes in pieces is redacted, and words come whole; nobody is told of what was there."""
+    said = testing.script().text("card 1234", "5678123", "45678 is", " his").text(" own").finish("stop")
+    for name in ("tokenstream", "ndjson", "ui-message", "openai-responses", "anthropic"):
+        body = b"".join(
+            relay.encode(said.stream("openai-chat"), name, shape=lambda text: text.redact(r"\d{16}").words())
+        )
+        assert "card [redacted] is his own" == Stream([body], format=read_as(name)).final().text
+        assert b"1234" not in body
+    pieces = _text_of(relay.encode(said.stream("openai-chat"), shape=lambda text: text.words()))
+    assert ["card", " 1234567812345678", " is", " his", " own"] == pieces
+
+
+def test_what_is_said_of_a_part_stays_behind_its_text() -> None:
+    """Ends and citations wait for the text before them; other parts do not."""
+    events: list[Event] = [
+        PartStart(TextPart(text="Hel")),
+        TextDelta("lo wor"),
+        CitationAdded(Citation(url="https://a.test"), part=1),
+        ToolCallStart("c", "now", part=2),
+        UsageUpdate(Usage(output_tokens=1)),
+        TextDelta("ld"),
+        PartDone(TextPart(text="Hello world")),
+        Finish("stop"),
+    ]
+    found = list(relay.payloads(iter(events), shape=lambda text: text.words()))
+
+    assert [
+        "part_start",
+        "text_delta",
+        "tool_call_start",
+        "usage_update",
+        "text_delta",
+        "citation_added",
+        "part_done",
+        "finish",
+        "end",
+    ] == [each["type"] for each in found]
+    assert ["Hello", " world"] == [each["text"] for each in found if each["type"] == "text_delta"]
+
+
+def test_held_text_comes_before_whatever_ends_the_answer() -> None:
+    """A stop and an error let go of it; an answer that begins again drops it."""
+
+    def shaped(*events: Event, error: StreamError | None = None) -> list[str]:
+        def source() -> Iterator[Event]:
+            yield from events
+            if error is not None:
+                raise error
+
+        pieces = relay.payloads(source(), shape=lambda text: text.words())
+        return [each.get("text", each["type"]) for each in pieces]
+
+    assert ["a", "stopped", "end"] == shaped(TextDelta("a"), Stopped("no"))
+    assert ["a", "error"] == shaped(TextDelta("a"), error=StreamInterrupted("no"))
+    assert ["a", "end"] == shaped(TextDelta("a"))
+    assert ["restarted", "b", "end"] == shaped(TextDelta("a"), Restarted(Message()), TextDelta("b"))
+
+
+def test_a_shape_gives_text_in_pieces() -> None:
+    """What gives something else is refused where it stands, and so are payloads that it cannot reach."""
+    for shape in (lambda text: text.accumulate(), lambda text: text.markdown_blocks(), lambda _: "text"):
+        with pytest.raises(MisuseError, match="shape="):
+            relay.encode([], shape=shape)
+    with pytest.raises(MisuseError, match="raw=True"):
+        relay.encode([], raw=True, shape=lambda text: text.words())
+
+
+def test_choices_and_steps_hold_their_own_text() -> None:
+    """The end of one never lets go of another's."""
+    first, second = TextDelta("a", part=0), TextDelta("b", part=1)
+    first.step, second.step = "1", "2"
+    done = Finish("stop")
+    done.step = "1"
+    found = list(relay.payloads([first, second, done], shape=lambda text: text.words()))
+    assert ["a", "finish", "b", "end"] == [each.get("text", each["type"]) for each in found]
+    found = list(
+        relay.payloads(
+            [TextDelta("a"), TextDelta("b", choice=1), Finish("stop")], shape=lambda text: text.words()
+        )
+    )
+    assert ["a", "finish", "b", "end"] == [each.get("text", each["type"]) for each in found]
+
+
+@pytest.mark.parametrize("end", [Stopped("off topic"), Restarted(Message(), StreamInterrupted("cut"))])
+def test_what_ends_one_step_leaves_the_text_of_another(end: Event) -> None:
+    """Its text is held still: nothing of it is lost, and nothing of a secret is let go."""
+    events: list[Event] = [
+        TextDelta("a"), TextDelta("key 12", part=1), end, TextDelta("34", part=1), Finish("stop")
+    ]  # fmt: skip
+    for event, step in zip(events, "12122", strict=True):
+        event.step = step
+    found = list(relay.payloads(events, shape=lambda text: text.redact(r"\d{4}")))
+    assert "key [redacted]" == "".join(each["text"] for each in found if each.get("part") == 1)
