@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
@@ -10,79 +9,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.chunkings import several, sized
-from tests.support.recordings import Recorded, ours
-from tests.support.wire import DONE, chat, chat_call
-from tokenstream import Decoder, Limits
-from tokenstream.accumulator import Accumulator
-from tokenstream.errors import LimitExceeded, MisuseError, OutputIncomplete, OutputInvalid, StreamTruncated
-from tokenstream.events import Event, TextDelta, ToolCallDone
-from tokenstream.formats import _registry as registry
-from tokenstream.framing import AWSEventStreamParser, NDJSONParser, SSEParser
-from tokenstream.framing._body import JSONBody
-from tokenstream.framing._content_coding import ContentDecoder
-from tokenstream.framing._sniff import sniff
+from tests.stages.chain.support import Words
+from tokenstream.errors import MisuseError, OutputInvalid
+from tokenstream.framing import NDJSONParser
 from tokenstream.framing._text_body import TextBody
-from tokenstream.limits import DEFAULT_LIMITS
-from tokenstream.partial_json import PartialJSONParser, ValueDone
-from tokenstream.relay import _encoders as encoders
-from tokenstream.stages import Chain, Field, Items, Partials, Stage, ValidatedCalls
+from tokenstream.stages import Chain, Items, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    from tokenstream.formats import Format
-    from tokenstream.message import ToolCall
     from tokenstream.stages._stage import TimedStage
 
 
-class _Words:
-    """Holds letters until a blank, and the last word until the end; an exclamation mark is an error."""
-
-    def __init__(self, refused: str = "", *, ends_badly: bool = False) -> None:
-        self.error: Exception | None = None
-        self.stop: str | None = None
-        self.fed: list[str] = []
-        self.ends = 0
-        self._held = ""
-        self._refused = refused
-        self._ends_badly = ends_badly
-
-    def feed(self, item: str, *, now: float = 0.0) -> list[str]:
-        if self.error is not None:
-            return []
-        self.fed.append(item)
-        out = []
-        for letter in item:
-            if letter == self._refused:
-                self.error = ValueError(f"{letter} after {len(self.fed)} items")
-                break
-            self._held += letter
-            if letter == " ":
-                out.append(self._held)
-                self._held = ""
-        return out
-
-    def end(self, *, now: float = 0.0) -> list[str]:
-        self.ends += 1
-        if self._ends_badly and self.error is None:
-            self.error = EOFError("the last word")
-        out, self._held = [self._held] if self._held else [], ""
-        return out
-
-    def check(self) -> None:
-        if self.error is not None:
-            raise self.error
-
-
-class _Twice(_Words):
+class _Twice(Words):
     """Gives each item again."""
 
     def feed(self, item: str, *, now: float = 0.0) -> list[str]:
         return [item, item]
 
 
-class _Later(_Words):
+class _Later(Words):
     """Gives an item some time after it came; an empty one is an error at that time."""
 
     def __init__(self, seconds: float) -> None:
@@ -176,16 +122,18 @@ class _Pair:
 
 _makers: st.SearchStrategy[Callable[[], Stage[str, str]]] = st.sampled_from(
     [
-        _Words,
+        Words,
         _Twice,
-        lambda: _Words("!"),
-        lambda: _Words("?"),
-        lambda: _Words(ends_badly=True),
+        lambda: Words("!"),
+        lambda: Words("?"),
+        lambda: Words(ends_badly=True),
         lambda: _Later(1.0),
         lambda: _Later(2.5),
     ]
 )
+
 _letters = st.text("ab !?", max_size=4)
+
 _steps = st.lists(
     st.tuples(st.sampled_from(["feed", "feed", "tick"]), _letters, st.sampled_from([0.0, 0.5, 1.0])),
     max_size=10,
@@ -271,7 +219,7 @@ def test_a_chain_without_stages_gives_what_it_is_fed() -> None:
 
 def test_the_end_goes_through_the_stages_in_order() -> None:
     """A stage is ended when it has been fed what the stages before it held."""
-    stages = [_Words(), _Words(), _Words()]
+    stages = [Words(), Words(), Words()]
     chain = Chain(*stages)
 
     assert [] == chain.feed("held")
@@ -284,7 +232,7 @@ def test_the_end_goes_through_the_stages_in_order() -> None:
 @pytest.mark.parametrize("place", range(4))
 def test_an_error_comes_after_what_the_stages_behind_it_hold(place: int) -> None:
     """They are fed what came before it and are ended; those before it are left alone."""
-    stages = [_Words("!" if at == place else "") for at in range(4)]
+    stages = [Words("!" if at == place else "") for at in range(4)]
     chain: Chain[str, str] = Chain(*stages)
     held = chain.feed("one two")
     given = [*held, *chain.feed(" three ! four"), *chain.feed(" five"), *chain.end(), *chain.tick(1.0)]
@@ -298,7 +246,7 @@ def test_an_error_comes_after_what_the_stages_behind_it_hold(place: int) -> None
 
 def test_an_error_nearer_to_the_end_of_the_chain_is_first_in_line() -> None:
     """It stands behind less of the input: what was given after it is never reached."""
-    first, second = _Words("?"), _Words("!")
+    first, second = Words("?"), Words("!")
     chain = Chain(first, second)
 
     assert ["ab "] == chain.feed("ab c! d ?")
@@ -308,7 +256,7 @@ def test_an_error_nearer_to_the_end_of_the_chain_is_first_in_line() -> None:
 
 def test_errors_of_an_early_end_do_not_count() -> None:
     """That a stage misses its end is the doing of the one that failed."""
-    framing, ends_badly = _Words("!"), _Words(ends_badly=True)
+    framing, ends_badly = Words("!"), Words(ends_badly=True)
     chain = Chain(framing, _Twice(), ends_badly)
     chain.feed("ab !")
 
@@ -318,7 +266,7 @@ def test_errors_of_an_early_end_do_not_count() -> None:
 
 def test_an_end_that_is_an_error_ends_the_stages_behind_it_too() -> None:
     """The first of them says what went wrong."""
-    first, second = _Words(ends_badly=True), _Words(ends_badly=True)
+    first, second = Words(ends_badly=True), Words(ends_badly=True)
     chain = Chain(first, second, _Twice())
 
     assert ["ab", "ab"] == chain.feed("ab") + chain.end()
@@ -328,7 +276,7 @@ def test_an_end_that_is_an_error_ends_the_stages_behind_it_too() -> None:
 
 def test_the_deadline_is_the_earliest() -> None:
     """What is due moves on to the next stage, which may hold it as well."""
-    chain = Chain(_Later(3.0), _Words(), _Later(1.0))
+    chain = Chain(_Later(3.0), Words(), _Later(1.0))
     chain.feed("a ", now=10.0)
 
     assert 13.0 == chain.deadline
@@ -340,7 +288,7 @@ def test_the_deadline_is_the_earliest() -> None:
 
 def test_an_error_when_time_has_passed_is_one_like_any_other() -> None:
     """What stands behind the stage is ended, and nothing is due any more."""
-    chain = Chain(_Later(1.0), _Words())
+    chain = Chain(_Later(1.0), Words())
     for item in ("a", "?", "b"):
         chain.feed(item)
 
@@ -364,147 +312,3 @@ def test_misuse_of_a_stage_is_raised() -> None:
     chain.end()
     with pytest.raises(MisuseError):
         chain.feed(b"late")
-
-
-# -- the stages that there are -----------------------------------------------
-
-
-def _framing(body: bytes) -> Stage[bytes, Any]:
-    found = sniff(body, None, over=True)
-    if found == "sse":
-        return SSEParser()
-    return AWSEventStreamParser() if found == "aws-eventstream" else JSONBody()
-
-
-def _format(name: str) -> Format:
-    return registry.create(name, limits=DEFAULT_LIMITS, pings=True)
-
-
-def _given(chain: Chain[bytes, Any], chunks: Iterable[bytes]) -> list[Any]:
-    return [*[item for chunk in chunks for item in chain.feed(chunk)], *chain.end()]
-
-
-_ONE_OF_EACH = {recorded.format: recorded for recorded in ours()}
-
-
-@pytest.mark.parametrize("recorded", _ONE_OF_EACH.values(), ids=lambda recorded: recorded.name)
-def test_a_framing_a_format_and_the_accumulator_give_what_they_give_by_hand(recorded: Recorded) -> None:
-    """At every chunking: the events, the message, and what is wrong."""
-    for chunks in several(recorded.body, recorded.name).values():
-        framing, format = _framing(recorded.body), _format(recorded.format)
-        by_hand = [event for chunk in chunks for frame in framing.feed(chunk) for event in format.feed(frame)]
-        by_hand += [event for frame in framing.end() for event in format.feed(frame)]
-        by_hand += format.end()
-        events = Chain(_framing(recorded.body), _format(recorded.format))
-
-        assert by_hand == _given(events, chunks)
-        assert repr(format.error) == repr(events.error)
-
-        whole, accumulator = Accumulator(), Accumulator()
-        for event in by_hand:
-            whole.feed(event)
-        chain = Chain(_framing(recorded.body), _format(recorded.format), accumulator)
-
-        assert [] == _given(chain, chunks)
-        assert whole.messages == accumulator.messages
-
-
-class _Texts(_Words):
-    """The text of events."""
-
-    def feed(self, item: Any, *, now: float = 0.0) -> list[str]:
-        return [item.text] if isinstance(item, TextDelta) else []
-
-
-class _Calls:
-    """The tool calls of events."""
-
-    error: None = None
-    stop: None = None
-
-    def feed(self, item: Event, *, now: float = 0.0) -> list[ToolCall]:
-        return [item.call] if isinstance(item, ToolCallDone) else []
-
-    def end(self, *, now: float = 0.0) -> list[ToolCall]:
-        return []
-
-    def check(self) -> None:
-        """Do nothing."""
-
-
-_JSON = '{"steps": [1, 2, 30], "title": "Tea"}'
-_OUTPUT = b"".join(
-    [*[chat({"content": piece}) for piece in (_JSON[:11], _JSON[11:18], _JSON[18:])], chat({}, "stop"), DONE]
-)
-
-
-def _texts() -> Chain[bytes, str]:
-    return Chain(
-        Chain(ContentDecoder("gzip", limits=DEFAULT_LIMITS), SSEParser()), _format("openai-chat"), _Texts()
-    )
-
-
-@pytest.mark.parametrize("size", [1, 7, 10_000])
-def test_from_a_compressed_body_to_typed_output_is_one_chain(size: int) -> None:
-    """Content coding, framing, format, and each of the stages that read JSON."""
-    body = gzip.compress(_OUTPUT)
-
-    def given(last: Stage[str, Any]) -> list[Any]:
-        chain: Chain[bytes, Any] = Chain(_texts(), last)
-        out = _given(chain, sized(body, size))
-        chain.check()
-        return out
-
-    assert [1, 2, 30] == given(Items(int, "steps"))
-    assert "Tea" == "".join(given(Field("title")))
-    assert {"steps": [1, 2, 30], "title": "Tea"} == given(Partials(dict[str, Any]))[-1].final()
-    assert [1, 2, 30, "Tea"] == [
-        event.value
-        for event in given(PartialJSONParser())
-        if isinstance(event, ValueDone) and event.path[-1:] != ("steps",) and event.path
-    ]
-
-
-def test_a_body_that_is_cut_is_told_by_the_stage_that_sees_it_first() -> None:
-    """Each stage behind it misses something as well, and gives what it has."""
-    items = Items(int, "steps")
-    chain: Chain[bytes, Any] = Chain(_texts(), items)
-    body = gzip.compress(_OUTPUT)
-
-    assert [1, 2, 30] == _given(chain, [body[:-9]])
-    assert isinstance(chain.error, StreamTruncated)
-    assert "compressed" in str(chain.error)
-
-
-def test_a_bound_of_the_framing_is_the_error_of_the_chain() -> None:
-    """The format and the JSON are cut by it, and that is no error of theirs."""
-    items = Items(int, "steps")
-    chain = Chain(SSEParser(limits=Limits(line=220)), _format("openai-chat"), _Texts(), items)
-
-    assert [1, 2] == chain.feed(_OUTPUT[: _OUTPUT.index(b"Tea") - 20] + b"x" * 220)
-    assert isinstance(chain.error, LimitExceeded)
-    assert isinstance(items.error, OutputIncomplete)
-
-
-def test_calls_are_checked_at_the_end_of_a_chain() -> None:
-    """From bytes to calls that can be run."""
-
-    def add(one: int, two: int) -> int:
-        return one + two
-
-    call = chat_call(0, '{"one": 1, "two": 2}', id="call_1", name="add")
-    chain: Chain[bytes, ToolCall] = Chain(Decoder("openai-chat"), _Calls(), ValidatedCalls(add))
-
-    assert [3] == [each.run() for each in _given(chain, [chat(call), chat({}, "tool_calls"), DONE])]
-
-
-def test_a_format_and_an_encoder_turn_one_wire_into_another() -> None:
-    """Events are what both have in common."""
-    chain: Chain[bytes, bytes] = Chain(SSEParser(), _format("openai-chat"), encoders.create("ollama"))
-    decoder = Decoder("ollama")
-    for line in _given(chain, sized(_OUTPUT, 7)):
-        decoder.feed(line)
-    decoder.end()
-    decoder.check()
-
-    assert _JSON == decoder.message.text
