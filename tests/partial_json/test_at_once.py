@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, field_validator
 
 from tests.partial_json.typed import CASES, STEP, damaged, plain
-from tests.partial_json.typed_models import Extra, Recipe, Step
+from tests.partial_json.typed_models.keys import Extra
+from tests.partial_json.typed_models.shapes import Recipe, Step
 from tokenstream.errors import MisuseError, TokenStreamError
 from tokenstream.partial_json import Partial
 from tokenstream.partial_json._typed.patch import Changes

@@ -13,22 +13,16 @@ from pydantic import BaseModel, TypeAdapter, field_validator
 from pydantic_core import SchemaError
 
 from tests.partial_json.typed import STEP, drafted
-from tests.partial_json.typed_models import (
-    Aliased,
-    AliasedTags,
+from tests.partial_json.typed_models.keys import Aliased, ByName, Extra
+from tests.partial_json.typed_models.shapes import Node, Recipe, Step
+from tests.partial_json.typed_models.unions import AliasedTags, Owner, Unions
+from tests.partial_json.typed_models.validators import (
     Before,
-    ByName,
     CheckedDefaults,
-    Extra,
     Fields,
     Late,
     LeavingOut,
     LeftOut,
-    Node,
-    Owner,
-    Recipe,
-    Step,
-    Unions,
 )
 from tests.support.texts import pieces_of
 from tokenstream.errors import InvalidJSON, LimitExceeded, OutputIncomplete, OutputInvalid

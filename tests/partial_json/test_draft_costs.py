@@ -10,7 +10,8 @@ import pytest
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from tests.partial_json.typed import STEP, drafted
-from tests.partial_json.typed_models import ByName, Recipe, Step
+from tests.partial_json.typed_models.keys import ByName
+from tests.partial_json.typed_models.shapes import Recipe, Step
 from tests.support.texts import pieces_of
 from tokenstream.errors import OutputInvalid
 from tokenstream.partial_json._typed.draft import Draft

@@ -13,11 +13,7 @@ import msgspec
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model, v1
 
-from tests.partial_json.typed_models import (
-    PutOff,
-    Recipe,
-    Step,
-)
+from tests.partial_json.typed_models.shapes import PutOff, Recipe, Step
 from tokenstream import Stream
 from tokenstream.errors import InvalidJSON, MisuseError, OutputInvalid
 from tokenstream.partial_json._typed.draft import Draft

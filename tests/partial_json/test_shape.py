@@ -16,30 +16,11 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic_core import SchemaValidator
 
 from tests.partial_json.typed import CASES, damaged, drafted, expected, outcome
-from tests.partial_json.typed_models import (
-    After,
-    Aliased,
-    Before,
-    ByName,
-    Called,
-    Configured,
-    Extra,
-    Fields,
-    FromInside,
-    Initialising,
-    Leaves,
-    Node,
-    Options,
-    Owner,
-    Pet,
-    Plain,
-    Recipe,
-    Roots,
-    SameKey,
-    Step,
-    Uninitialised,
-    Wrapped,
-)
+from tests.partial_json.typed_models.keys import Aliased, ByName, Extra, FromInside, SameKey
+from tests.partial_json.typed_models.shapes import Node, Options, Plain, Recipe, Roots, Step, Uninitialised
+from tests.partial_json.typed_models.unions import Called, Owner, Pet
+from tests.partial_json.typed_models.validators import After, Before, Fields, Initialising, Wrapped
+from tests.partial_json.typed_models.values import Configured, Leaves
 from tokenstream.errors import OutputInvalid
 from tokenstream.partial_json._shapes import assembly as _shape_assembly
 from tokenstream.partial_json._shapes import pydantic_shapes as _shape_pydantic

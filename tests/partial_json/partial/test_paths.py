@@ -11,7 +11,8 @@ from pydantic import BaseModel, RootModel
 
 from tests.partial_json.partial.support import partial_of
 from tests.partial_json.typed import STEP
-from tests.partial_json.typed_models import Extra, Recipe, Step
+from tests.partial_json.typed_models.keys import Extra
+from tests.partial_json.typed_models.shapes import Recipe, Step
 from tokenstream.errors import MisuseError
 from tokenstream.partial_json import MISSING
 from tokenstream.partial_json._typed.draft import Draft

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from tests.partial_json.partial.support import partial_of
 from tests.partial_json.typed import STEP
-from tests.partial_json.typed_models import Recipe, Step, Steps
+from tests.partial_json.typed_models.shapes import Recipe, Step, Steps
 from tests.support.texts import pieces_of
 from tokenstream.errors import OutputIncomplete, OutputInvalid
 from tokenstream.partial_json import MISSING, Partial

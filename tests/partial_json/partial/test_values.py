@@ -11,7 +11,8 @@ from pydantic import BaseModel, Field
 
 from tests.partial_json.partial.support import draft_of, partial_of
 from tests.partial_json.typed import STEP
-from tests.partial_json.typed_models import Owner, Recipe, Step
+from tests.partial_json.typed_models.shapes import Recipe, Step
+from tests.partial_json.typed_models.unions import Owner
 from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
 
 
