@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.relay.journal_laws import JournalLaws
+from tests.relay.journal_laws.laws import JournalLaws
 from tests.relay.journals import Answer, Place, read, texts_of
 from tests.relay.storage_laws import Opened
 from tests.relay.test_memory_storage import opened_in_memory

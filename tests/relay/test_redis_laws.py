@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.relay.journal_laws import JournalLaws
+from tests.relay.journal_laws.laws import JournalLaws
 from tests.relay.redis_places import anyio_backend, client_of, server
 from tests.relay.storage_laws import Opened, StorageLaws
 from tests.support.redis_servers import RedisServer

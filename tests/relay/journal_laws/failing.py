@@ -1,0 +1,146 @@
+"""What every journal holds to: producers that die, storages that fail, and misuse."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import anyio
+import pytest
+
+from tests.relay.journal_laws.support import LEASE, two_journals
+from tests.relay.journals import Answer, message_of, read, records_of, texts_of
+from tests.relay.storage_laws import Opened
+from tokenstream import Stream
+from tokenstream.errors import MisuseError, StreamInterrupted
+from tokenstream.relay.journal import Entry, JournalUnavailable
+
+
+class FailureLaws:
+    """Failures of producers and storages reach whoever they concern, and nobody else."""
+
+    async def test_a_dead_producer_is_told_within_the_lease(self, opened: Opened) -> None:
+        """Readers of a process that was killed get the partial and StreamInterrupted, all at one position."""
+        async with two_journals(opened, lease=LEASE) as (one, other, place, _):
+            answer = Answer("Hel")
+            id = await one.start(answer.stream)
+            reader = other.follow(id)
+            entries = [await anext(reader) for _ in range(3)]
+            place.dead = True
+            with anyio.fail_after(LEASE * 2):
+                entries += [entry async for entry in reader]
+            message, error = message_of(entries)
+            again = await read(other, id)
+            place.dead = False
+
+            assert "Hel" == message.text
+            assert isinstance(error, StreamInterrupted)
+            assert error.retryable
+            assert records_of(entries) == records_of(again)
+
+    async def test_a_producer_that_was_declared_dead_gives_up(self, opened: Opened) -> None:
+        """It hears that its answer was ended, closes its stream, and adds nothing."""
+        async with two_journals(opened, lease=LEASE) as (one, other, place, _):
+            answer = Answer("Hel")
+            id = await one.start(answer.stream)
+            await anext(other.follow(id))
+            place.away = True
+            entries = await read(other, id)
+            answer.send("lo")
+            place.away = False
+            with anyio.fail_after(5):
+                await answer.gone.wait()
+
+            assert isinstance(message_of(entries)[1], StreamInterrupted)
+            assert records_of(entries) == records_of(await read(one, id))
+
+    async def test_a_silent_model_is_not_taken_for_dead(self, opened: Opened) -> None:
+        """A producer that waits gives signs of life."""
+        found: list[Entry] = []
+        async with two_journals(opened, lease=LEASE) as (one, other, *_):
+            answer = Answer("Hel")
+            id = await one.start(answer.stream)
+            async with anyio.create_task_group() as tasks:
+
+                async def follow() -> None:
+                    found.extend(await read(other, id))
+
+                tasks.start_soon(follow)
+                await anyio.sleep(2 * LEASE)
+                answer.send("lo", over=True)
+
+        assert {"Hello"} == texts_of(found)
+
+    async def test_a_storage_that_comes_back_costs_nothing(self, opened: Opened) -> None:
+        """While it is away for less than a lease, writers and readers wait; nothing is lost or doubled."""
+        async with two_journals(opened, lease=4.0) as (one, other, place, far):
+            answer = Answer("Hel")
+            id = await one.start(answer.stream)
+            found: list[Entry] = []
+
+            async def follow() -> None:
+                found.extend(await read(other, id))
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(follow)
+                await anyio.sleep(0.05)
+                for _ in range(2):
+                    place.away = far.away = True
+                    answer.send("lo")
+                    await anyio.sleep(0.1)
+                    place.away = far.away = False
+                    await anyio.sleep(0.1)
+                answer.end()
+
+        assert {"Hellolo"} == texts_of(found)
+        assert [*range(1, len(found) + 1)] == [entry.position for entry in found]
+
+    async def test_a_storage_that_stays_away_is_told(self, opened: Opened) -> None:
+        """After a lease readers get an error, and the producer closes its stream; who comes is refused."""
+        async with two_journals(opened, lease=LEASE) as (one, other, place, far):
+            answer = Answer("Hel")
+            id = await one.start(answer.stream)
+            reader = other.follow(id)
+            await anext(reader)
+            place.away = far.away = True
+            answer.send("lo")
+            with anyio.fail_after(10), pytest.raises(JournalUnavailable) as caught:
+                async for _ in reader:
+                    pass
+            with anyio.fail_after(10):
+                await answer.gone.wait()
+            with pytest.raises(JournalUnavailable):
+                await read(other, id)
+            refused = Answer("x")
+            with pytest.raises(JournalUnavailable):
+                await one.start(refused.stream)
+
+            assert 503 == caught.value.status
+            assert refused.stream.closed
+
+    async def test_a_storage_with_a_bug_ends_its_own_answers_alone(self, opened: Opened) -> None:
+        """Whatever it raises, the journal and the program around it go on, and streams are closed."""
+        async with two_journals(opened, lease=LEASE) as (one, other, place, _):
+            answer, fine = Answer("Hel"), Answer("fine")
+            id, good = await one.start(answer.stream), await other.start(fine.stream)
+            reader = one.follow(id)
+            await anext(reader)
+            place.broken = True
+            answer.send("lo")
+            with anyio.fail_after(10), pytest.raises(JournalUnavailable):
+                async for _ in reader:
+                    pass
+            with anyio.fail_after(10):
+                await answer.gone.wait()
+            place.broken = False
+            fine.end()
+
+            assert {"fine"} == texts_of(await read(one, good))
+            assert isinstance(message_of(await read(one, id))[1], StreamInterrupted)
+
+    async def test_what_is_no_async_stream_is_misuse(self, opened: Opened) -> None:
+        """A stream of the wrong colour is refused where it is started."""
+        async with two_journals(opened) as (one, *_):
+            with Stream(["x"], format="pieces") as stream, pytest.raises(MisuseError):
+                await one.start(cast("Any", stream))
+            with pytest.raises(MisuseError):
+                await one.start(cast("Any", 7))
