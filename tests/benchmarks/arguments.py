@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.benchmarks.tables import Table, judge
 from tests.benchmarks.turns import fastest
-from tests.support.answers_in_turns import ANSWERS
+from tests.support.answers_in_turns.answers import ANSWERS
 from tokenstream import Decoder
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tests.benchmarks.contenders import Run
     from tests.benchmarks.timing import Plan
-    from tests.support.answers_in_turns import Answer
+    from tests.support.answers_in_turns.wires import Answer
 
 __all__ = ["PAIRS", "arguments", "read"]
 

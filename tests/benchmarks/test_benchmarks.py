@@ -34,7 +34,7 @@ from tests.benchmarks.typed_objects import typed_objects
 from tests.benchmarks.whole_json import whole_json
 from tests.benchmarks.written_drafts import written_drafts
 from tests.project import ROOT
-from tests.support.answers_in_turns import ANSWERS as IN_TURNS
+from tests.support.answers_in_turns.answers import ANSWERS as IN_TURNS
 from tests.support.packages import needed
 from tests.support.wire import DONE, sse
 from tokenstream import Decoder

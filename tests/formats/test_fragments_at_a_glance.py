@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.answers_in_turns import ANSWERS
+from tests.support.answers_in_turns.answers import ANSWERS
 from tokenstream import Decoder
 from tokenstream._connection.connection import Connection
 from tokenstream.events import ToolCallDelta

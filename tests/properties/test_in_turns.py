@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.answers_in_turns import Payload, sse
+from tests.support.answers_in_turns.wires import Payload, sse
 from tests.support.in_turns import ANSWERS, MOVES, as_payloads, bent, decoded, recorded, stream
 from tests.support.recordings import Recorded, folders, shared
 from tests.support.sampling import sampled

@@ -28,7 +28,7 @@ from tests.formats.openai_responses.payloads import (
     said,
     summary,
 )
-from tests.support.answers_in_turns import sse
+from tests.support.answers_in_turns.wires import sse
 from tests.support.reading import aread
 from tests.support.reading import read as read_body
 from tokenstream import tap
