@@ -21,9 +21,7 @@ _CLAUDE = (
     + wire.claude_close(0)
     + wire.claude_end()
 )
-
 _TEXT = sse("Hi") + DONE
-
 _BODIES = {"openai-chat": CHAT, "anthropic": _CLAUDE, "text": _TEXT}
 
 

@@ -39,7 +39,6 @@ _COMPLETION: dict[str, Any] = {
     ],
     "usage": {"prompt_tokens": 5, "completion_tokens": 9, "total_tokens": 14},
 }
-
 _MESSAGE: dict[str, Any] = {
     "id": "msg_1",
     "type": "message",
@@ -53,7 +52,6 @@ _MESSAGE: dict[str, Any] = {
     "stop_sequence": None,
     "usage": {"input_tokens": 5, "output_tokens": 9},
 }
-
 _WHOLE = {"openai-chat": _COMPLETION, "anthropic": _MESSAGE}
 
 

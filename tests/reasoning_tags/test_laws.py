@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 
 _KNOWN = ("think", "thinking", "thought", "reasoning")
-
 _TAGGED = [each for each in shared("openai-chat", "anthropic") if b"<think" in each.body]
 """Recordings of models that think in their text."""
 

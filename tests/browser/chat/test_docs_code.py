@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
 _BLOCKS = [block.code for block in blocks((ROOT / "docs" / "browser.md").read_text("utf-8"), "js")]
-
 _FOLLOW, _LOOP, _EVENT_SOURCE, _SHARE = _BLOCKS
-
 _ASK = """async question => {
   const post = async (path, body = {}) => (await fetch(path, {
     method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body)

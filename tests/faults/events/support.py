@@ -40,9 +40,7 @@ class Body:
 
 
 CLAUDE_END = wire.claude_end("end_turn")
-
 _CLAUDE_STOP = wire.claude("message_stop")
-
 BODIES = {
     "openai-chat": Body(
         [chunk({"role": "assistant"}), chunk({"content": "Hel"})],

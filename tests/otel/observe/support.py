@@ -17,11 +17,8 @@ ANSWER = (
     .usage(input_tokens=41, output_tokens=23, cached_tokens=16, reasoning_tokens=5)
     .finish()
 )
-
 CHAT = "/v1/chat/completions"
-
 DURATION = "gen_ai.client.operation.duration"
-
 FIRST = "gen_ai.client.operation.time_to_first_chunk"
 
 TOKENS = "gen_ai.client.token.usage"

@@ -108,7 +108,6 @@ class Others(BaseModel):
 
 
 Tree = TypeAliasType("Tree", "str | int | list[Tree] | dict[str, Tree] | None")
-
 Nest = TypeAliasType("Nest", "list[Nest]")
 
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 
 ANSWER = testing.script(id="a1", model="m").text("Hel", "lo").tool_call("now", {"a": 1}).finish("tool_calls")
-
 _HTTP: list[Any] = [name for name in (*names(), "ndjson", "mistral") if not protocol(name).messages]
 
 
@@ -195,9 +194,6 @@ def test_a_reader_of_a_broadcast_is_encoded() -> None:
 
     assert b"data: Hel\n\ndata: lo\n\ndata: [DONE]\n\n" == b"".join([*words, *text])
     assert "complete" == Stream([*found, *ours]).final().ending
-
-
-# -- runs ----------------------------------------------------------------------------
 
 
 def test_the_headers_of_a_protocol() -> None:

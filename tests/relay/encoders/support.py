@@ -7,7 +7,6 @@ import pytest
 from tokenstream.testing import all_formats
 
 each_format = pytest.mark.parametrize("format", all_formats)
-
 PROVIDERS = [format for format in all_formats if format != "tokenstream"]
 """Formats that have no word for what only our own events tell."""
 

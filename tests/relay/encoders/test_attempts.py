@@ -30,9 +30,7 @@ if TYPE_CHECKING:
 
 
 _HEAD = MessageStart(id="answer-1", model="model-1")
-
 _OTHER = (MessageStart(id="answer-2", model="model-1"), TextDelta("Other"), Finish("stop"))
-
 _RESTARTED = Restarted(Message(parts=(TextPart(text="One"),)), StreamTruncated("the input ended"))
 
 

@@ -32,19 +32,14 @@ from tokenstream.relay._encoders.tokenstream import TokenStreamEncoder, read_rec
 _text = st.text(max_size=6).map(
     lambda text: text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 )
-
 _word = st.none() | _text
-
 _index = st.integers(0, 3)
-
 _json: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | _text | st.floats(allow_nan=False, allow_infinity=False),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(_text, inner, max_size=2),
     max_leaves=4,
 )
-
 _data = st.none() | st.dictionaries(_text, _json, max_size=2)
-
 _call: st.SearchStrategy[Any] = st.builds(
     ToolCall,
     id=_text,
@@ -54,9 +49,7 @@ _call: st.SearchStrategy[Any] = st.builds(
     type=_text,
     provider_data=_data,
 )
-
 _usage = st.builds(Usage, input_tokens=st.none() | st.integers(0, 9), cost=st.none() | st.just(0.5))
-
 _part = st.one_of(
     st.builds(TextPart, text=_text, provider_data=_data, phase=st.sampled_from([None, "commentary"])),
     st.builds(ReasoningPart, text=_text, signature=_word, redacted=_word),
@@ -67,13 +60,10 @@ _part = st.one_of(
     st.builds(MediaPart, id=_word, mime_type=_word, data=st.binary(max_size=4), url=_word, transcript=_text),
     st.builds(OpaquePart, type=_text, data=st.dictionaries(_text, _json, max_size=2)),
 )
-
 _message = st.builds(
     Message, id=_word, model=_word, parts=st.lists(_part, max_size=2).map(tuple), usage=st.none() | _usage
 )
-
 _place = {"choice": _index, "part": _index}
-
 _event: st.SearchStrategy[Any] = st.one_of(
     st.builds(told.MessageStart, id=_word, model=_word, role=_text, another=st.booleans()),
     st.builds(TextDelta, _text, **_place),

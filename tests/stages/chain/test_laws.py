@@ -131,9 +131,7 @@ _makers: st.SearchStrategy[Callable[[], Stage[str, str]]] = st.sampled_from(
         lambda: _Later(2.5),
     ]
 )
-
 _letters = st.text("ab !?", max_size=4)
-
 _steps = st.lists(
     st.tuples(st.sampled_from(["feed", "feed", "tick"]), _letters, st.sampled_from([0.0, 0.5, 1.0])),
     max_size=10,

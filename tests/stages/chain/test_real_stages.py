@@ -96,7 +96,6 @@ class _Calls:
 
 
 _JSON = '{"steps": [1, 2, 30], "title": "Tea"}'
-
 _OUTPUT = b"".join(
     [*[chat({"content": piece}) for piece in (_JSON[:11], _JSON[11:18], _JSON[18:])], chat({}, "stop"), DONE]
 )

@@ -42,7 +42,6 @@ def said(id: str, *parents: str, chunks: Iterable[Any], name: str = "model") -> 
 
 
 SPOKEN = [piece("Let me "), piece("look."), piece(tool_call_chunks=[CALL]), STOP]
-
 GRAPH = [
     event("chain_start", "root", name="LangGraph"),
     event("chain_start", "ask", "root", node="ask"),

@@ -5,13 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
-
 from tests.steps.follow.support import of_agent
 from tokenstream import Steps
-
-pytestmark = pytest.mark.anyio
-
 
 # -- the OpenAI Agents SDK ------------------------------------------------------------
 

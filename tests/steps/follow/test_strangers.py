@@ -11,8 +11,6 @@ from tests.steps.follow.support import GRAPH, event, of_agent, piece, tree
 from tokenstream import Steps
 from tokenstream.errors import MisuseError
 
-pytestmark = pytest.mark.anyio
-
 
 @pytest.mark.parametrize("events", [3, "text", b"", {"event": "x"}])
 def test_what_is_no_loop_is_refused(events: Any) -> None:

@@ -17,7 +17,6 @@ from tokenstream.message import Message
 from tokenstream.testing._serve.server import Exchange, ReplayServer, Reply
 
 PATH = "/v1/chat/completions"
-
 WHOLE = Reply(chunks=[(0.0, item) for item in ANSWER])
 
 

@@ -8,7 +8,6 @@ from tokenstream import Message
 from tokenstream.testing import script
 
 WORDS = ("The ", "ca", "t ", "sat ", "on ", "it")
-
 ANSWER = script().text(*WORDS).usage(input_tokens=3, output_tokens=6).finish("stop")
 
 

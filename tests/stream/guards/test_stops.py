@@ -47,7 +47,6 @@ RULES: dict[str, dict[str, Any]] = {
     "one that holds all and finds nothing": {"rule": never, "hold": True},
     "repetition": {"rule": Repetition()},
 }
-
 TEXTS = {
     "a pattern": "The cat",
     "a function": "The cat ",

@@ -19,11 +19,8 @@ if TYPE_CHECKING:
 
 
 on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
-
 SESSION = event("session.created", session={"model": "gpt-realtime"})
-
 LIMITS = event("rate_limits.updated", rate_limits=[{"name": "tokens"}])
-
 FAILED = {"status_details": {"error": {"code": "rate_limit_exceeded", "message": "busy"}}}
 
 

@@ -42,9 +42,6 @@ def hanging(*messages: str) -> Callable[[ServerConnection], None]:
     return script
 
 
-# -- real connections ------------------------------------------------------
-
-
 def test_the_loops_body_asks_for_the_next_answer() -> None:
     """Each is a stream with an ending of its own; the loop ends with the connection."""
     with opened() as connection:
@@ -247,9 +244,6 @@ def test_nothing_is_read_beyond_the_end_of_an_answer() -> None:
     assert next(responses).final().text == "Bye"
     assert not list(responses)
     assert source.closed
-
-
-# -- either driver ---------------------------------------------------------
 
 
 def test_the_results_of_tools_are_sent_between_answers() -> None:

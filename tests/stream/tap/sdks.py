@@ -11,7 +11,6 @@ from tests.support.loopback import LAST_CHUNK, Loopback, Script, chunked_head, h
 from tests.support.packages import needed
 
 openai: Any = needed("openai")
-
 anthropic: Any = needed("anthropic")
 
 
@@ -21,7 +20,6 @@ def recorded(name: str) -> list[bytes]:
 
 
 CHAT, CLAUDE = recorded("openai-chat.sse"), recorded("anthropic.sse")
-
 BODIES = {"openai": CHAT, "anthropic": CLAUDE}
 
 ASKED: dict[str, Any] = {"model": "demo-1", "messages": [{"role": "user", "content": "Why?"}]}

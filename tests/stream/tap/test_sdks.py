@@ -234,9 +234,6 @@ def test_a_generator_that_is_closed_early_is_stopped() -> None:
     assert "stopped" == tapped.message.ending
 
 
-# -- what goes wrong -------------------------------------------------------
-
-
 def test_two_taps_see_the_same() -> None:
     """Each has the whole message, and so has a stream that reads what is tapped."""
     with Loopback(answer(CHAT)) as server, Client("openai", server) as client:

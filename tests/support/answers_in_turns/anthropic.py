@@ -20,7 +20,6 @@ _CLAUDE_START: Payload = {
     "type": "message_start",
     "message": {"id": "m", "type": "message", "role": "assistant", "model": "c", "content": []},
 }
-
 _CLAUDE_KINDS = (("text", "text_delta", "text"), ("thinking", "thinking_delta", "thinking"))
 
 

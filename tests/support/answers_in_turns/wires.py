@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 
 Payload: TypeAlias = dict[str, Any]
-
 Wire: TypeAlias = "Callable[[Payload], bytes]"
 
 

@@ -75,7 +75,6 @@ _HOSTILE = st.lists(
     ),
     max_size=40,
 ).map(lambda parts: "a" + "".join(parts).replace("\n", "\na"))
-
 _OPTIONS = st.fixed_dictionaries(
     {},
     optional={
