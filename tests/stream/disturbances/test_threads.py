@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 
 import anyio
-import anyio.lowlevel
 import pytest
 
 from tests.stream.async_sources import cancelled_when
