@@ -63,6 +63,17 @@ def test_the_call_that_was_being_written_is_not_handed_out_when_the_answer_was_c
     assert '{"a":1}' == got.message.tool_calls[0].arguments_text
 
 
+@pytest.mark.parametrize("reason", ["length", "content_filter"])
+def test_calls_in_turns_without_arguments_yet_are_not_handed_out_when_the_answer_was_cut(reason: str) -> None:
+    """The first may have been about to get arguments as well; at an ordinary end it takes none."""
+    calls = call("", index=0, id="c1", name="f"), call('{"x":', index=1, id="c2", name="g")
+    cut = read(ROLE, *calls, chunk({}, reason), DONE)
+    whole = read(ROLE, *calls, call("1}", index=1, id=None), END, DONE)
+
+    assert [] == cut.called
+    assert [("f", ""), ("g", '{"x":1}')] == whole.called
+
+
 def test_a_stop_on_a_message_with_calls_means_tool_calls() -> None:
     """Some servers say "stop" for both; their word is kept."""
     got = answer(call("{}", index=0, id="c1", name="f"))

@@ -10,6 +10,7 @@ import pytest
 from tests.formats.openai_chat.payloads import Payload, call, chunk, text
 from tests.formats.told import frame_of
 from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDelta, ToolCallDone, Unknown
+from tokenstream.formats._fast.shape import Shape
 from tokenstream.formats._wire.openai_chat import OpenAIChat
 
 if TYPE_CHECKING:
@@ -159,3 +160,27 @@ def test_a_time_that_comes_late_is_told() -> None:
         fields += [event for event in made.feed(frame) if isinstance(event, Unknown)]
 
     assert [("created", 5)] == [(field.name, field.data) for field in fields]
+
+
+@pytest.mark.parametrize("choices", [1, 4, 5, 16])
+def test_choices_in_turns_cost_little_however_many_there_are(
+    monkeypatch: pytest.MonkeyPatch, choices: int
+) -> None:
+    """More of them than can be kept in mind are decoded like anything else, and not learnt anew each time."""
+    learn, learnt = Shape.learn, list[object]()
+
+    def count(*given: Any, **more: Any) -> Shape | None:
+        learnt.append(given)
+        return learn(*given, **more)
+
+    monkeypatch.setattr(Shape, "learn", count)
+    made, texts = OpenAIChat(), [""] * choices
+    for number in range(2_000):
+        for event in made.feed(_sent(text(f"{number} ", choice=number % choices))):
+            if isinstance(event, TextDelta):
+                texts[event.choice] += event.text
+
+    assert [
+        "".join(f"{number} " for number in range(first, 2_000, choices)) for first in range(choices)
+    ] == texts
+    assert len(learnt) <= 64

@@ -42,8 +42,7 @@ if TYPE_CHECKING:
 _MOST_ENTRIES = 4
 _WORTH_LEARNING = 12
 """Payloads after which learning an entry has paid off."""
-_NONE: frozenset[Path] = frozenset()
-"""Shared, because an empty set takes as much memory as a small one."""
+_NONE: frozenset[Path] = frozenset()  # shared: an empty set takes as much memory as a small one
 _MOST_MISSES = 16
 """Deltas in a row without a matching shape before learning pauses."""
 _LONGEST_WAIT = 512
@@ -287,8 +286,14 @@ class FastPath:
         if not self._fast.turns:
             self.clear()
         shape = self._shape_of(frame, event.raw, text)
+        if shape is not None and len(self.entries) == _MOST_ENTRIES:
+            if format.frames - self._learnt_at < _WORTH_LEARNING:
+                # More choices in turns than entries: each would be dropped before it is used.
+                self.clear()
+                self._shapes.clear()
+                return
+            self.entries.pop()
         if shape is not None:
-            del self.entries[_MOST_ENTRIES - 1 :]
             call = self._call_of(event) if event.__class__ is ToolCallDelta else None
             # Detecting the end of a call takes all of its arguments.
             log = None if call is None else call.arguments

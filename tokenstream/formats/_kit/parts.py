@@ -117,12 +117,14 @@ class Parts(Answer):
         Args:
             choice: The choice.
             complete: True if it ended by itself. If it was cut off, the call
-                being written is not handed out, even if it looks whole.
+                being written is not handed out, even if it looks whole; nor is
+                one without arguments, whose pieces may have been still to come.
         """
         last_call = next(reversed(choice.calls()), None)
         for part in list(choice.opened.values()):
             if isinstance(part, OpenCall):
-                self.close_call(part, whole=complete or part is not last_call)
+                written = part is not last_call and part.arguments.length > 0
+                self.close_call(part, whole=complete or written)
             else:
                 self.close(part)
         choice.flow = None
