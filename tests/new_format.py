@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.project import ROOT
+from tests.project import PACKAGE, ROOT
 from tokenstream.formats import _registry as registry
 from tokenstream.relay import _encoders as encoders
 
@@ -21,7 +21,7 @@ def missing(name: str) -> list[str]:
         name: The format's name, as in `format="openai-chat"`.
     """
     module = name.replace("-", "_")
-    wire = ROOT / "tokenstream" / "formats" / "_wire"
+    wire = PACKAGE / "formats" / "_wire"
     tests = ROOT / "tests" / "formats"
     answers = "".join(path.read_text("utf-8") for path in (ROOT / "tests" / "benchmarks").glob("answers*.py"))
     page = (ROOT / "docs" / "formats.md").read_text("utf-8")

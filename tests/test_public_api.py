@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import tokenstream
-from tests.project import MODULES, PACKAGE, ROOT
+from tests.project import MODULES, PACKAGE
 from tests.public_names import PUBLIC
 
 _NAMES = [(module, name) for module, names in PUBLIC.items() for name in names]
@@ -84,7 +84,9 @@ def test_the_version_is_that_of_the_distribution() -> None:
     """`tokenstream.__version__` is looked up when it is asked for: the import does not pay for it."""
     program = "import sys, tokenstream; assert 'importlib.metadata' not in sys.modules"
     subprocess.run(
-        [sys.executable, "-S", "-c", program], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        [sys.executable, "-S", "-c", program],
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
     )
 
     assert metadata.version("llm-tokenstream") == tokenstream.__version__
