@@ -1,8 +1,8 @@
-"""From bytes to frames: cut the bytes that a transport delivers where their framing says.
+"""Framings: they cut the bytes that a transport delivers into frames, such as events, lines or messages.
 
-Every framing is a stage: `feed(chunk)` returns the frames that the chunk
-completes, and `end()` ends the input. The frames never show where the chunks
-were cut. A framing knows nothing of JSON, events or providers.
+Each framing is a stage: `feed(chunk)` returns the frames that the chunk completes,
+and `end()` ends the input. The frames are the same wherever the transport cut the
+chunks. A framing knows nothing of JSON, events or providers.
 """
 
 from __future__ import annotations

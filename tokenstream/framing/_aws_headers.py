@@ -6,13 +6,13 @@ from typing import Any
 
 _CONSTANTS = {0: True, 1: False}
 _INTEGERS = {2: 1, 3: 2, 4: 4, 5: 8, 8: 8}
-"""Sizes in bytes of the header types that are integers; type 8 is a time in milliseconds."""
+"""Maps each header type that is an integer to its size in bytes; type 8 is a time in milliseconds."""
 _BYTES, _STRING, _UUID = 6, 7, 9
 _UUID_SIZE = 16
 
 
 def read_headers(data: bytes) -> dict[str, Any]:
-    r"""Return the headers of a message by name.
+    r"""Return the headers of a message, as a dict from names to values.
 
     Args:
         data: All bytes between the message's prelude and its payload.
@@ -37,6 +37,13 @@ def read_headers(data: bytes) -> dict[str, Any]:
 
 
 def _read_value(kind: int, data: bytes, position: int) -> tuple[Any, int]:
+    """Return a header's value, and the position after it.
+
+    Args:
+        kind: The number of the header's type.
+        data: The headers.
+        position: The position after the byte that holds the type.
+    """
     if kind in _CONSTANTS:
         return _CONSTANTS[kind], position
     if kind in _INTEGERS:
@@ -51,12 +58,26 @@ def _read_value(kind: int, data: bytes, position: int) -> tuple[Any, int]:
 
 
 def _take_sized(data: bytes, position: int, size: int) -> tuple[bytes, int]:
-    """Return bytes that follow their own length, written in `size` bytes, and the position after them."""
+    """Return bytes that follow their own length, and the position after them.
+
+    Args:
+        data: The headers.
+        position: The position of the length.
+        size: The number of bytes in which the length is written.
+
+    Raises:
+        ValueError: The data ends before these bytes do.
+    """
     length, position = _take(data, position, size)
     return _take(data, position, int.from_bytes(length, "big"))
 
 
 def _take(data: bytes, position: int, size: int) -> tuple[bytes, int]:
+    """Return the next `size` bytes, and the position after them.
+
+    Raises:
+        ValueError: The data ends before these bytes do.
+    """
     end = position + size
     if end > len(data):
         raise ValueError("a header is longer than all headers together")

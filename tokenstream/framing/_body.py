@@ -1,4 +1,4 @@
-"""JSON bodies: one document, one a line, or an array of them."""
+"""Framing of JSON bodies: a single document, one document per line, or an array of documents."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _OPENING = ord("[")
 
 
 class JSONBody:
-    r"""Cut a JSON body into documents: NDJSON, an array, or a single one over any number of lines.
+    r"""Cut a JSON body into documents: NDJSON, an array, or a single document over any number of lines.
 
     A body that begins with an opening square bracket is an array of documents.
     A server that refuses to stream answers with a single document, often
-    indented. The first line tells NDJSON from a single document: in NDJSON it
-    ends with a closing bracket.
+    indented. NDJSON and a single document differ in the first line: in NDJSON,
+    that line ends with a closing bracket.
 
     Args:
-        limits: `Limits.line` and `Limits.event` bound a document.
+        limits: `Limits.line` and `Limits.event` limit the size of a document.
 
     Example:
         >>> body = JSONBody()
@@ -51,17 +51,17 @@ class JSONBody:
     def __init__(self, *, limits: Limits | None = None) -> None:
         self._limits = limits if limits is not None else DEFAULT_LIMITS
         self._framing: NDJSONParser | JSONArrayParser | None = None
-        """The framing of a body of several documents; None until the body proves to be one."""
+        """The framing of a body of several documents; None until the body is known to be one."""
         self._first = bytearray()
         self._looked_at = 0
         self._single = False
         self._seen = False
-        """True once the first byte that is neither white space nor BOM has been looked at."""
+        """True once a byte that is neither white space nor a byte order mark has been read."""
         self._error: LimitExceeded | None = None
 
     @property
     def error(self) -> StreamError | None:
-        """The fault after the documents that were returned last, or None."""
+        """The error that follows the documents returned last, or None."""
         return self._error if self._framing is None else self._framing.error
 
     def check(self) -> None:
@@ -76,7 +76,7 @@ class JSONBody:
 
     @property
     def unfinished(self) -> bytes | None:
-        """The last document if nothing marked its end, or the single document; else None."""
+        """The last document if it lacks only an end marker, or the single document; else None."""
         if self._framing is not None:
             return self._framing.unfinished
         single = bytes(self._first).removeprefix(_BOM)
@@ -94,14 +94,17 @@ class JSONBody:
 
     @property
     def alone(self) -> int:
-        """The longest line, in bytes, that may be read on its own; 0 while anything is held."""
+        """The longest chunk, in bytes, that may be read as one line; 0 while bytes are held."""
         return self._framing.alone if isinstance(self._framing, NDJSONParser) else 0
 
     def shortcut(self, reader: ElementReader[MadeT]) -> Callable[[bytes], MadeT | None] | None:
-        """Return a reader of chunks that are one more array element each; None if no element is due.
+        """Return a function that reads chunks that are one more array element each.
 
         Args:
-            reader: As `JSONArrayParser.shortcut` takes it.
+            reader: Makes that function; see `JSONArrayParser.shortcut`.
+
+        Returns:
+            The function; None if no array element is expected next.
         """
         return self._framing.shortcut(reader) if isinstance(self._framing, JSONArrayParser) else None
 
@@ -122,14 +125,17 @@ class JSONBody:
         return []
 
     frames = feed
-    """Returns what `feed` returns; every framing has this name for it."""
+    """The name of `feed` that every framing has."""
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
-        """End the input; a document without an end marker is in `unfinished`."""
+        """End the input; a last document without an end marker is then in `unfinished`."""
         return [] if self._framing is None else self._framing.end(now=now)
 
     def _decide(self) -> None:
-        """Choose the framing by the first byte, or by the first line once it is whole; rescan nothing."""
+        """Choose the framing by the first byte, or by the first line once it is complete.
+
+        No byte is searched twice for the end of the line: `_looked_at` is where the last search ended.
+        """
         first = self._first
         if not self._seen:
             while self._looked_at < len(first) and first[self._looked_at] in _BEFORE:
@@ -150,7 +156,11 @@ class JSONBody:
             self._single = True
 
     def _check_size(self, size: int) -> bool:
-        """Stop with an error if `size`, the length of what seems to be one document, is too large."""
+        """Return True if a document is too large, and set the error.
+
+        Args:
+            size: The length of what seems to be one document.
+        """
         if size <= self._limits.event:
             return False
         self._error = LimitExceeded(limit="event", value=self._limits.event)

@@ -1,4 +1,4 @@
-"""Validation of chunks: parsers take bytes of any kind, until the input has ended."""
+"""Validation of chunks: a parser accepts bytes of any type, until the input has ended."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ def as_bytes(chunk: object, parser: str, *, ended: bool, advice: str = "") -> by
     Args:
         chunk: The argument of `feed`.
         parser: The name of the parser's class.
-        ended: True if the input had ended.
-        advice: The end of the error message for anything that is not bytes.
+        ended: True if the input has already ended.
+        advice: Text to add to the error message for a chunk that is not bytes.
 
     Raises:
-        MisuseError: The chunk is not bytes, or comes after the end.
+        MisuseError: The chunk is not bytes, or was fed after the end of the input.
 
     Example:
         >>> as_bytes(bytearray(b"data"), "SSEParser", ended=False)

@@ -1,4 +1,4 @@
-"""Comments of an event stream as frames, for callers that want to see each sign of life."""
+"""Comments of an event stream as frames, for callers that must notice every sign that the server is alive."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from tokenstream.framing.sse import Frame
 
 COMMENT = ServerSentEvent(b"", "comment", "")
-"""The frame for a comment; compare with `is`."""
+"""The frame that stands for a comment; compare frames with it by `is`."""
 _LINE = re.compile(rb"[^\r\n]*[\r\n]*")
+# One line with its line end. An LF in the next chunk, after a CR in this one, is a match of its own.
 
 
 class CommentedSSEParser(SSEParser):

@@ -15,34 +15,35 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
 
 _PIECE = 1024 * 1024
-"""Maximum bytes to decompress at once: a bomb grows no further before it is measured."""
+"""Maximum bytes to decompress at once, so that a decompression bomb is noticed after one piece."""
 _SLICE = 256
-"""Compressed bytes that are given to br and zstd at once.
+"""Compressed bytes that are passed to br and zstd at once.
 
-A fault loses everything that their packages decompressed from the same slice,
-and 256 bytes of zstd can grow to 8 MiB.
+If a slice contains a fault, their packages return nothing of what they decompressed
+from that slice; and 256 bytes of zstd can expand to 8 MiB.
 """
 _MOST_CODINGS = 5
 _ZSTD_WINDOW_LOG = 23
-"""RFC 9659: as a content coding, zstd may ask for no more than 8 MiB."""
+"""Maximum window of zstd, as a power of two: RFC 9659 allows 8 MiB for a content coding."""
 _WAY_OUT = "ask for an uncompressed one with the header Accept-Encoding: identity"
 
 
 class ContentDecoder:
     """Undo the content codings of a body, and return each byte as soon as it can be decompressed.
 
-    gzip, x-gzip, deflate (with its zlib header or, as some servers send it,
-    without) and identity are always available; br needs the package `brotli` or
-    `brotlicffi`, zstd `compression.zstd` of Python 3.14 or the package `zstandard`.
+    Always available are gzip, x-gzip, identity, and deflate (with its zlib header
+    or without it, as some servers send it). br needs the package `brotli` or
+    `brotlicffi`; zstd needs `compression.zstd`, which Python 3.14 has, or the
+    package `zstandard`.
 
-    gzip members and zstd frames that follow each other are one body. Bytes after
-    the end are treated as urllib3 and httpx do: after gzip and deflate they are
-    ignored (padding with zeros is usual), after br and zstd they are an error. An
+    Consecutive gzip members or zstd frames are read as one body. Bytes after
+    the end are treated as urllib3 and httpx treat them: after gzip and deflate they
+    are ignored (padding with zeros is usual), after br and zstd they are an error. An
     empty body is not an error: a server with nothing to compress may send none.
 
     Args:
         coding: The value of Content-Encoding; several codings are separated by commas.
-        limits: `body` bounds the decompressed bytes.
+        limits: `Limits.body` limits the number of decompressed bytes.
 
     Example:
         >>> from tokenstream.limits import Limits
@@ -56,7 +57,7 @@ class ContentDecoder:
 
     def __init__(self, coding: str, *, limits: Limits) -> None:
         self.error: StreamError | None = None
-        """The fault after the bytes that were returned last, or None."""
+        """The error that follows the bytes returned last, or None."""
         self._limits = limits
         names = [name.strip().lower() for name in coding.split(",")]
         # The coding applied last is listed last and undone first.
@@ -75,22 +76,22 @@ class ContentDecoder:
         return len(self._layers) == len(self._names) and all(layer.ended for layer in self._layers)
 
     def feed(self, data: bytes | bytearray | memoryview, *, now: float = 0.0) -> list[bytes]:
-        """Return the decompressed bytes that this chunk completes, in pieces.
+        """Return the bytes that can be decompressed with this chunk, in pieces.
 
         Args:
-            data: Bytes of the body as they came over the wire.
-            now: Unused; every stage takes it.
+            data: Bytes of the body as the server sent them.
+            now: Not used; every stage has this parameter.
         """
         return list(self.pieces(data))
 
     def pieces(self, data: bytes | bytearray | memoryview) -> Iterator[bytes]:
-        """Yield the same pieces as `feed` returns, one at a time.
+        """Yield the pieces that `feed` would return, one at a time.
 
-        A caller that takes one piece at a time holds no more than that, however large
-        the decompressed bytes are. Take all of them before the next call.
+        This way only one piece is in memory at a time, however large the decompressed
+        bytes are. Read all pieces before the next call.
 
         Args:
-            data: Bytes of the body as they came over the wire.
+            data: Bytes of the body as the server sent them.
         """
         chunk = self._accept(data)
         return iter(()) if self.error is not None or not chunk else self._decode_pieces(chunk)
@@ -104,10 +105,10 @@ class ContentDecoder:
             self.error = error.with_traceback(None)
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
-        """End the input; without its end marker, the body was cut, which sets `error`.
+        """End the input; if an end marker is missing, the body was cut, and `error` is set.
 
         Args:
-            now: Unused; every stage takes it.
+            now: Not used; every stage has this parameter.
         """
         self._over = True
         for layer in self._layers:
@@ -128,6 +129,7 @@ class ContentDecoder:
         return bytes(data)
 
     def _open(self) -> list[_Layer]:
+        """Return the decoders of the body's codings, in the order in which they are undone."""
         if len(self._names) > _MOST_CODINGS:
             raise ProtocolError(f"the body has more than {_MOST_CODINGS} content codings; {_WAY_OUT}")
         layers: list[_Layer] = []
@@ -139,6 +141,15 @@ class ContentDecoder:
         return layers
 
     def _undo(self, depth: int, data: bytes) -> Iterator[bytes]:
+        """Yield the pieces that result from undoing all codings from `depth` on.
+
+        Args:
+            depth: The index of the first of these codings.
+            data: The output of the coding before it, or the bytes of the body.
+
+        Raises:
+            StreamError: The data is broken, or a coding's output is larger than `Limits.body`.
+        """
         if depth == len(self._layers):
             yield data
             return
@@ -154,25 +165,29 @@ class ContentDecoder:
 
 
 class _Layer(ABC):
-    """One coding.
+    """The decoder of one coding.
 
     Args:
-        name: Its name in Content-Encoding.
+        name: The coding's name in Content-Encoding.
     """
 
     ended = False
-    """True if the end marker came last."""
+    """True if the last byte read was the end of a member, a frame or the whole stream."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.seen = False
-        """True once a byte has come."""
+        """True once the decoder has received a byte."""
         self.given = 0
         """Number of bytes decompressed."""
 
     @abstractmethod
     def undo(self, data: bytes) -> Iterator[bytes]:
-        """Yield the pieces that `data` completes, none of them empty; then raise if it is broken."""
+        """Yield the pieces that `data` completes, none of them empty.
+
+        Raises:
+            ProtocolError: The data is broken; the pieces before the fault have been yielded.
+        """
 
     def make_broken_error(self) -> ProtocolError:
         """Return the error for data that the coding does not allow."""
@@ -189,7 +204,7 @@ class _Layer(ABC):
 
 
 class _ZlibLayer(_Layer):
-    """Base of the codings that zlib reads, one stream at a time."""
+    """Base of the codings that zlib decompresses, one stream at a time."""
 
     def inflate(self, stream: zlib._Decompress, data: bytes) -> Generator[bytes, None, bytes]:
         """Yield the pieces that `data` completes, and return the bytes after the end of the stream."""
@@ -212,7 +227,8 @@ class _ZlibLayer(_Layer):
 
 
 def _read_until_fault(stream: zlib._Decompress, data: bytes) -> Iterator[bytes]:
-    """Yield the output before the fault in `data`, which zlib drops when it raises."""
+    """Yield the output before the fault in `data`; zlib itself discards that output when it raises."""
+    # Halve the input until it can be decompressed without the fault, then go on with the rest.
     size = len(data)
     while True:
         size = max(1, size // 2)
@@ -234,7 +250,7 @@ class _Gzip(_ZlibLayer):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self._member: zlib._Decompress | None = _make_gzip_reader()
-        # A byte after a member that may begin the next one.
+        # A single byte after a member, which may begin the next member.
         self._undecided = b""
         self._padding = False
 
@@ -249,12 +265,15 @@ class _Gzip(_ZlibLayer):
                 self._member = None
 
     def _find_next_member(self, data: bytes) -> bytes:
-        """Look for another member after one that has ended, and return that one's bytes."""
+        """Begin another member, if the data has one, and return the bytes still to be read.
+
+        Bytes that do not begin a member are padding, which is ignored to the end of the body.
+        """
         data = (self._undecided + data).lstrip(b"\0")
         self._undecided = b""
         if not data or self._padding:
             return b""
-        # One wrong byte of the two that begin a member is a fault in the member, not padding.
+        # A member begins with 1F 8B. If only one of these two bytes is right, the member is broken.
         if data[0] in b"\x1f\x8b" or data[1:2] == b"\x8b":
             self._member, self.ended = _make_gzip_reader(), False
             return data
@@ -270,7 +289,7 @@ def _make_gzip_reader() -> zlib._Decompress:
 
 
 class _Deflate(_ZlibLayer):
-    """deflate, with the zlib header that the standard asks for or without it."""
+    """deflate: with the zlib header that the standard requires, or without it."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -284,6 +303,7 @@ class _Deflate(_ZlibLayer):
             data = self._head = self._head + data
             if len(data) < 2:
                 return
+            # The zlib header: the method is deflate, and the two bytes are a multiple of 31.
             has_header = data[0] & 0x8F == 8 and int.from_bytes(data[:2]) % 31 == 0
             self._stream = zlib.decompressobj(zlib.MAX_WBITS if has_header else -zlib.MAX_WBITS)
             self._head = b""
@@ -291,12 +311,12 @@ class _Deflate(_ZlibLayer):
 
 
 class _Brotli(_Layer):
-    """br, through either of two packages with the same interface."""
+    """br, decompressed by one of two packages with the same interface."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
         module = _import_first("brotli", "brotlicffi")
-        # Before 1.2 the output of one call had no bound.
+        # Before version 1.2, the output of one call could not be limited.
         if module is None or not hasattr(module.Decompressor, "can_accept_more_data"):
             raise self.make_missing_error("brotli>=1.2")
         self._stream: Any = module.Decompressor()
@@ -307,7 +327,7 @@ class _Brotli(_Layer):
             if self.ended:
                 raise self.make_broken_error()
             piece = self._process(data[start : start + _SLICE])
-            # The decompressor may hold output even when `can_accept_more_data` is True.
+            # The decompressor may still hold output, even if `can_accept_more_data` is True.
             while piece:
                 yield piece
                 piece = self._process(b"")
@@ -322,7 +342,7 @@ class _Brotli(_Layer):
 
 
 class _Zstd(_Layer):
-    """zstd: one or more frames in a row, through the standard library or the package."""
+    """zstd: one or more frames in a row, decompressed by the standard library or by `zstandard`."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -350,7 +370,7 @@ class _Zstd(_Layer):
 
 
 def _choose_zstd(module: Any) -> Callable[[], Any]:  # noqa: ANN401 - a module that may be missing
-    """Return a factory of readers of one frame; both packages' readers have the same interface."""
+    """Return a function that makes a reader of one frame; the readers of both packages work alike."""
     if hasattr(module, "DecompressionParameter"):
         options = {module.DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG}
         return lambda: module.ZstdDecompressor(options=options)
@@ -358,6 +378,7 @@ def _choose_zstd(module: Any) -> Callable[[], Any]:  # noqa: ANN401 - a module t
 
 
 def _import_first(*names: str) -> Any:  # noqa: ANN401 - a module that may be missing
+    """Return the first of these modules that is installed, or None."""
     for name in names:
         try:
             return import_module(name)

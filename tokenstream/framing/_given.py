@@ -1,4 +1,4 @@
-"""The framing protocol that a connection uses, and framings for input that arrives as whole frames."""
+"""The interface of framings that a connection uses, and framings of input that is already cut into frames."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
 
 
 class Framing(Protocol):
-    """Chunks in, frames out: cuts the input of one connection."""
+    """Cuts the chunks of one connection into frames."""
 
     @property
     def error(self) -> StreamError | None:
-        """The fault that comes after the frames returned last, or None."""
+        """The error that follows the frames returned last, or None."""
         ...
 
     @property
     def tail(self) -> bytes:
-        """The bytes of an unfinished frame that have arrived."""
+        """The bytes of the unfinished frame, as far as they have arrived."""
         ...
 
     @property
     def unfinished(self) -> Any:  # noqa: ANN401 - a frame
-        """The last frame if only its end is missing, or None."""
+        """The last frame if only its end is missing; else None."""
         ...
 
     def frames(self, chunk: Any, /) -> list[Any]:  # noqa: ANN401 - bytes, or a payload
@@ -40,10 +40,10 @@ class Framing(Protocol):
 
 
 class WholeMessages:
-    """Take each chunk as one whole payload: a WebSocket's messages.
+    """Treat each chunk as one whole payload, as the messages of a WebSocket are.
 
     Args:
-        limits: `Limits.event` bounds a message.
+        limits: `Limits.event` limits the size of a message.
 
     Example:
         >>> from tokenstream.limits import Limits
@@ -64,23 +64,23 @@ class WholeMessages:
         self.error: StreamError | None = None
 
     def frames(self, chunk: bytes) -> list[bytes]:
-        """Return the message, unless it is too long."""
+        """Return the message in a list; set `error` instead if it is too long."""
         if len(chunk) > self._most:
             self.error = LimitExceeded(limit="event", value=self._most)
             return []
         return [chunk]
 
     def end(self) -> list[bytes]:
-        """Return nothing: no message is held."""
+        """Return no messages: none is held back."""
         return []
 
 
 class Payloads:
-    """Pass on input that is framed already: an SDK's payloads, pieces of text, the body of an error.
+    """Pass on input that is already cut into payloads, such as an SDK's events or pieces of text.
 
     Args:
-        limits: `Limits.depth` bounds a payload that is already decoded.
-        before: The framing of bytes that came before the first payload; `end` returns the frames it holds.
+        limits: `Limits.depth` limits the nesting of a payload that is already decoded.
+        before: The framing of bytes that arrived before the first payload; `end` returns its last frames.
 
     Example:
         >>> from tokenstream.limits import Limits
@@ -97,8 +97,8 @@ class Payloads:
         self.error: StreamError | None = None
 
     def frames(self, chunk: Any) -> list[Any]:  # noqa: ANN401 - whatever somebody else calls a payload
-        """Return the payload, unless it is nested too deeply."""
-        # The caller's decoder may have had no bound, and the readers of the payload are recursive.
+        """Return the payload in a list; set `error` instead if it is nested too deeply."""
+        # The decoder of the caller may have no limit, and the code that reads the payload is recursive.
         if is_deeper(chunk, self._depth):
             self.error = LimitExceeded(limit="depth", value=self._depth)
             return []
@@ -106,16 +106,16 @@ class Payloads:
 
     @property
     def tail(self) -> bytes:
-        """Bytes that came before the first payload and did not make a whole frame."""
+        """Bytes before the first payload that are not a whole frame."""
         return b"" if self._before is None else self._before.tail
 
     @property
     def unfinished(self) -> Any:  # noqa: ANN401 - a frame
-        """The frame that those bytes begin, if only its end is missing; else None."""
+        """The frame that `tail` begins, if only its end is missing; else None."""
         return None if self._before is None else self._before.unfinished
 
     def end(self) -> list[Any]:
-        """Return the frames that those bytes make; set `error` if they are malformed."""
+        """Return the frames that `tail` makes; set `error` if it is malformed."""
         if self._before is None:
             return []
         frames = self._before.end()

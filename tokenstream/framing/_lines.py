@@ -1,4 +1,4 @@
-"""The base of framings made of lines: the byte order mark, the unfinished line, the bounds."""
+"""The base of framings that read lines: the byte order mark, the unfinished line, and the limits of size."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
 
 SLICE = 64 * 1024
-"""Bytes that are split at a time.
+"""Bytes that are split into lines at a time.
 
 A decompressed chunk may be a thousand times as large as the bytes from the
-network, and a list of its lines eight times as large again.
+network, and the list of its lines eight times as large as the chunk.
 """
 
 _BOM = b"\xef\xbb\xbf"
@@ -25,9 +25,9 @@ FrameT = TypeVar("FrameT")
 
 
 class LineFraming(ABC, Generic[FrameT]):
-    """One connection's lines, at any chunking.
+    """Read the lines of one connection, wherever the transport cut the chunks.
 
-    Subclasses say in `_read` what a line means and in `_find_bound` how long it may get.
+    A subclass defines in `_read` what a line means, and in `_find_bound` how long a line may be.
     """
 
     __slots__ = (
@@ -48,9 +48,9 @@ class LineFraming(ABC, Generic[FrameT]):
 
     def __init__(self, *, limits: Limits) -> None:
         self.error: StreamError | None = None
-        """The fault after the frames that the last `feed` returned, or None."""
+        """The error that follows the frames which the last `feed` returned, or None."""
         self._limits = limits
-        # A line that is no longer than this passes every bound.
+        # A line of at most this length is within every limit.
         self._least = min(limits.line, limits.event)
         self._small = min(self._least, SLICE)
         self._begin()
@@ -58,16 +58,16 @@ class LineFraming(ABC, Generic[FrameT]):
     def _begin(self) -> None:
         self.error = None
         self._ended = False
-        # The first bytes while they may still be a byte order mark, then None.
+        # The first bytes, as long as they may be part of a byte order mark; then None.
         self._lead: bytes | None = b""
-        # A bytearray grows in amortised constant time and holds a byte in a
-        # byte; a list of 5-byte fragments would hold it in ten.
+        # A bytearray grows in amortised constant time and needs one byte for each
+        # byte; a list of 5-byte fragments would need ten.
         self._line = bytearray()
-        # The value of `tail` after an error, when the buffers are gone.
+        # The value of `tail` after an error, when the buffers have been emptied.
         self._kept = b""
-        # The byte order mark is handled, and neither an end nor an error has come.
+        # True once the byte order mark has been handled, until the end or an error.
         self._ready = False
-        # `_ready`, and nothing is held: the next chunk may be read on its own.
+        # True if `_ready` and no bytes are held: the next chunk may be read by itself.
         self._clean = False
 
     def check(self) -> None:
@@ -81,6 +81,7 @@ class LineFraming(ABC, Generic[FrameT]):
         return self._kept if self.error is not None else self._peek_held()[: self._limits.tail]
 
     def _feed(self, chunk: object) -> list[FrameT]:
+        """Return the frames that a chunk completes; read the chunk in slices."""
         text = self._accept(chunk)
         frames: list[FrameT] = []
         for start in range(0, len(text), SLICE):
@@ -96,7 +97,7 @@ class LineFraming(ABC, Generic[FrameT]):
         self._ready = self._clean = False
 
     def _accept(self, chunk: object) -> bytes:
-        """Return the bytes to read: without a byte order mark, and none after an error."""
+        """Return the bytes of a chunk without a byte order mark; none after an error."""
         chunk = as_bytes(chunk, type(self).__name__, ended=self._ended, advice="; encode text as UTF-8 first")
         if self.error is not None:
             return b""
@@ -110,11 +111,16 @@ class LineFraming(ABC, Generic[FrameT]):
         return chunk.removeprefix(_BOM)
 
     def _stop_if_outgrown(self, line: bytes | bytearray, *, whole: bool) -> bool:
-        """Stop with an error if a line, finished or not, passes a bound."""
+        """Return True if a line is longer than a limit allows, and set the error.
+
+        Args:
+            line: The line, or as much of it as has arrived.
+            whole: True if this is the whole line.
+        """
         room, limit = self._find_bound(line, whole=whole)
         if len(line) <= room:
             return False
-        # Bytes beyond the bound are left out, so that the tail does not show how
+        # Bytes beyond the limit are left out, so that `tail` does not depend on how
         # the chunks were cut.
         self._line = bytearray(line[: min(room, self._limits.tail)])
         self._kept = self.tail
@@ -126,7 +132,7 @@ class LineFraming(ABC, Generic[FrameT]):
         return True
 
     def _peek_held(self) -> bytes:
-        """Return the start of the held bytes: `Limits.tail` bytes or more, if that many are held."""
+        """Return the start of the held bytes: all of them, or at least `Limits.tail`."""
         return (self._lead or b"") + self._line[: self._limits.tail]
 
     def _drop(self) -> None:
@@ -140,12 +146,16 @@ class LineFraming(ABC, Generic[FrameT]):
 
     @abstractmethod
     def _read(self, text: bytes, frames: list[FrameT]) -> None:
-        """Add the frames that this text completes, or stop with an error."""
+        """Add the frames that this text completes to `frames`; set `error` if a line is too long."""
 
     @abstractmethod
     def _find_bound(self, line: bytes | bytearray, *, whole: bool) -> tuple[int, str]:
-        """Return the longest length that this line may reach, and the name of the limit that sets it.
+        """Return the maximum length of a line, and the name of the limit that sets it.
 
-        The answer must not depend on how much of the line has arrived, or the
-        error would depend on the chunking.
+        The result must not depend on how much of the line has arrived; otherwise the
+        error would depend on how the chunks were cut.
+
+        Args:
+            line: The line, or as much of it as has arrived.
+            whole: True if this is the whole line.
         """

@@ -1,4 +1,4 @@
-"""Detection of a body's kind by its first bytes: the Content-Type is often wrong."""
+"""Detection of a body's kind by its first bytes, because the Content-Type is often wrong."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 from zlib import crc32
 
 Sniffed: TypeAlias = Literal["sse", "json", "aws-eventstream", "html", "unknown", "undecided"]
-"""The kind of a body; "undecided" asks for more bytes."""
+"""The kind of a body; "undecided" means that more bytes are needed."""
 
 _SKIPPED = b"\xef\xbb\xbf \t\r\n"
 _FIELDS = (b"data", b"event", b"id", b"retry")
@@ -17,12 +17,12 @@ _TITLE = re.compile(r"<title[^<>]*+>([^<]{1,200})", re.IGNORECASE)
 
 
 def sniff(start: bytes, content_type: str | None, *, over: bool) -> Sniffed:
-    """Return the kind of body that begins with `start`.
+    """Return the kind of the body that begins with `start`.
 
     Args:
         start: The bytes that have arrived.
-        content_type: The server's Content-Type; it decides only where the bytes do not.
-        over: True if nothing more will come.
+        content_type: The server's Content-Type; it is used only if the bytes do not decide.
+        over: True if no more bytes will arrive.
 
     Example:
         >>> sniff(b"data: Hel", None, over=False), sniff(b"{", "text/event-stream", over=False)
@@ -47,31 +47,35 @@ def sniff(start: bytes, content_type: str | None, *, over: bool) -> Sniffed:
         if name in _FIELDS:
             return "sse"
     elif any(field.startswith(name) for field in _FIELDS):
-        # At the end it is an event stream that was cut in its first line.
+        # If the body is over, it is an event stream that was cut in its first line.
         return "sse" if over else "undecided"
     return "sse" if content_type is not None and "event-stream" in content_type.lower() else "unknown"
 
 
 def _sniff_binary(start: bytes, content_type: str | None, *, over: bool) -> Sniffed | None:
-    """Recognise a binary event stream of AWS: its first bytes hold their own checksum."""
+    """Return "aws-eventstream" for a binary event stream of AWS, or None for any other body.
+
+    The first bytes of a message, its prelude, contain their own checksum.
+    """
+    # These first bytes begin text, or a length that no message has.
     if not start or start[0] in b"\xef{[<:\t\r\n " or start[0] > 127:
         return None
     if content_type is not None and "vnd.amazon.eventstream" in content_type.lower():
         return "aws-eventstream"
-    # Lengths below 16 MiB begin with a zero byte, and no text does.
+    # A length below 16 MiB begins with a zero byte, and no text does.
     if start[0] > 1:
         return None
     if len(start) < _PRELUDE_BYTES:
         if not over:
             return "undecided"
-        # The headers are shorter than 16 MiB, too: this is an event stream cut in its first bytes.
+        # The headers are shorter than 16 MiB, too, so this is an event stream cut in its first bytes.
         return "aws-eventstream" if start[4:5] in (b"", b"\x00") else None
     told = int.from_bytes(start[8:_PRELUDE_BYTES], "big")
     return "aws-eventstream" if crc32(start[:8]) == told else None
 
 
 def title_of(page: str) -> str:
-    """Return the title of a web page, "" if it has none.
+    """Return the title of a web page, or "" if it has none.
 
     Example:
         >>> title_of("<html><title>502 Bad Gateway</title>")

@@ -12,7 +12,7 @@ _UTF8 = getincrementaldecoder("utf-8")
 
 
 class TextBody:
-    r"""Decode a body piece by piece; half a character waits for its other half.
+    r"""Decode a body of plain text piece by piece; half a character waits for its other half.
 
     A byte order mark at the start is dropped. Malformed UTF-8 becomes U+FFFD.
 
@@ -27,13 +27,13 @@ class TextBody:
     stop: str | None = None
     """A framing never asks to close the source."""
     error: StreamError | None = None
-    """None: any bytes are text."""
+    """Always None: any bytes are text."""
     unfinished: None = None
-    """None: a piece has no end that could be missing."""
+    """Always None: a piece of text has no end that could be missing."""
 
     def __init__(self) -> None:
         self.replaced = 0
-        """Number of U+FFFD put in place of malformed UTF-8."""
+        """Number of U+FFFD that replaced malformed UTF-8."""
         self._replacing, self._ignoring = _UTF8("replace"), _UTF8("ignore")
         self._begun = False
 
@@ -51,13 +51,22 @@ class TextBody:
         return self._decode_piece(chunk, final=False)
 
     frames = feed
-    """Returns what `feed` returns; every framing has this name for it."""
+    """The name of `feed` that every framing has."""
 
     def end(self, *, now: float = 0.0) -> list[str]:
-        """Return U+FFFD for a character that was cut, if one was."""
+        """Return U+FFFD if the body ended within a character; else no text."""
         return self._decode_piece(b"", final=True)
 
     def _decode_piece(self, chunk: bytes, *, final: bool) -> list[str]:
+        """Return the decoded text in a list; an empty list if there is none.
+
+        The replaced characters are counted as the difference between two decoders, since a
+        server may send U+FFFD itself.
+
+        Args:
+            chunk: The bytes.
+            final: True if no more bytes will arrive.
+        """
         text = self._replacing.decode(chunk, final)
         self.replaced += text.count("\ufffd") - self._ignoring.decode(chunk, final).count("\ufffd")
         if text and not self._begun:

@@ -1,4 +1,4 @@
-"""Checks for UTF-8, and a count of malformed sequences."""
+"""A check for valid UTF-8, and a count of malformed sequences."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def is_utf8(payload: bytes) -> bool:
 
 
 def count_malformed(payload: bytes) -> int:
-    r"""Return the number of U+FFFD that decoding inserts, not counting those that were sent.
+    r"""Return how many U+FFFD decoding inserts; those that the server sent are not counted.
 
     Example:
         >>> count_malformed("\ufffd".encode() + b"\xff\xe2\x82")
@@ -32,7 +32,7 @@ def count_malformed(payload: bytes) -> int:
             pass
         else:
             return 0
-    # In pieces: one character beyond U+FFFF makes text of four bytes each.
+    # Decoded in pieces: a single character beyond U+FFFF makes Python use four bytes for every character.
     replacing, ignoring = _UTF8("replace"), _UTF8("ignore")
     count = 0
     for start in range(0, len(payload), SLICE):

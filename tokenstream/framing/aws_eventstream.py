@@ -1,8 +1,8 @@
 """Binary event streams of AWS, `application/vnd.amazon.eventstream`.
 
-A message begins with its length, the length of its headers and a checksum of
-both; the headers, the payload and a checksum of the whole message follow.
-Lengths are trusted only once their checksum is right.
+A message begins with its *prelude*: the length of the message, the length of its
+headers, and a checksum of both lengths. The headers, the payload and a checksum of the
+whole message follow. A length is used only after its checksum has been verified.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ _prelude = Struct(">III").unpack_from
 _word = Struct(">I").unpack_from
 _PRELUDE = 12
 _LEAST = 16
-"""Size of a message without headers and payload: the prelude and the last checksum."""
+"""Size of a message without headers and payload: the prelude and the checksum at the end."""
 _MOST_HEADERS = 128 * 1024
-"""The maximum that AWS documents; real headers take a few dozen bytes."""
+"""The maximum size of all headers that AWS documents; real headers take a few dozen bytes."""
 _MOST_KNOWN = 32
-"""Parsed headers that are cached: a stream repeats a few of them, byte for byte."""
+"""Number of parsed headers to cache: in a stream, the bytes of a few headers repeat."""
 _MOST_KEPT = 512
-"""The longest headers that are cached, in bytes."""
+"""Maximum size of headers that are cached, in bytes."""
 _MOST_LENGTHS = 512
-"""Message lengths whose verified prelude is cached."""
+"""Number of message lengths for which the verified prelude is cached."""
 _CHANGED = "the body was changed on its way, often by a proxy that takes it for text"
 
 _NAMES: dict[str, tuple[Kind, str]] = {
@@ -48,9 +48,10 @@ _NAMES: dict[str, tuple[Kind, str]] = {
     "exception": ("exception", ":exception-type"),
     "error": ("error", ":error-code"),
 }
-"""The kind for each `:message-type`, and the header that holds the event's name."""
+"""Maps each `:message-type` to the kind, and to the header that contains the event's name."""
 
 _Read: TypeAlias = tuple[str, Kind, dict[str, Any]]
+"""What the headers contain: the event's name, its kind, and all headers."""
 _NOTHING: _Read = ("", "event", {})
 
 
@@ -64,22 +65,22 @@ class EventStreamMessage:
     """
 
     payload: bytes
-    """The payload's bytes."""
+    """The payload, as bytes."""
     event: str = ""
     """The event type, the exception type or the error code."""
     kind: Kind = "event"
     """The kind of message: "event" is part of the answer, "exception" and "error" are failures."""
     headers: dict[str, Any] = field(default_factory=dict[str, Any])
-    """All headers by name, those of the protocol included; messages of a stream share them."""
+    """All headers by name, including those of the protocol; several messages may share this dict."""
 
 
 class AWSEventStreamParser:
-    r"""The messages of a binary event stream, at any chunking, with both checksums verified.
+    r"""Read the messages of a binary event stream, wherever the chunks were cut; verify both checksums.
 
-    A message that the end of the input cuts is not returned; `tail` has its start.
+    If the input ends within a message, that message is not returned; its start is in `tail`.
 
     Args:
-        limits: `line` bounds a message, `event` its payload, `tail` the property `tail`.
+        limits: `line` limits the size of a message, `event` that of its payload, `tail` that of `tail`.
 
     Example:
         >>> parser = AWSEventStreamParser()
@@ -106,23 +107,23 @@ class AWSEventStreamParser:
     stop: str | None = None
     """A framing never asks to close the source."""
     unfinished: EventStreamMessage | None = None
-    """Always None: a message without its last bytes lacks its checksum."""
+    """Always None: without its last bytes, a message has no checksum."""
 
     def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
         self.error: StreamError | None = None
-        """The fault after the messages that the last `feed` returned, or None."""
+        """The error that follows the messages which the last `feed` returned, or None."""
         self._limits = limits
-        # A message that is no longer than this passes every bound.
+        # A message of at most this size is within every limit.
         self._least = min(limits.line, limits.event)
         self._known: dict[bytes, _Read] = {}
         self.reset()
 
     def reset(self) -> None:
-        """Begin a new connection."""
+        """Begin reading a new connection."""
         self.error = None
         self._ended = False
         self._held = bytearray()
-        # Number of bytes to hold before they are looked at again.
+        # The held bytes are not looked at again until there are this many.
         self._needed = _PRELUDE
         self._offset = 0
         self._reader: _OneMessage | None = None
@@ -135,7 +136,7 @@ class AWSEventStreamParser:
 
     @property
     def tail(self) -> bytes:
-        """The bytes of the unfinished message, or of the one at fault, at most `Limits.tail`."""
+        """The bytes of the unfinished or faulty message, at most the first `Limits.tail` of them."""
         return self._kept if self.error is not None else bytes(self._held[: self._limits.tail])
 
     def feed(self, chunk: bytes, *, now: float = 0.0) -> list[EventStreamMessage]:
@@ -143,16 +144,16 @@ class AWSEventStreamParser:
 
         Args:
             chunk: Bytes as the transport delivered them.
-            now: Unused; every stage takes it.
+            now: Not used; every stage has this parameter.
         """
         return self.frames(chunk, now=now)
 
     def frames(self, chunk: bytes, *, now: float = 0.0) -> list[EventStreamMessage]:
-        """Return what `feed` returns; every framing has this name for it.
+        """Return the same as `feed`; every framing has a method of this name.
 
         Args:
             chunk: Bytes as the transport delivered them.
-            now: Unused; every stage takes it.
+            now: Not used; every stage has this parameter.
         """
         if chunk.__class__ is not bytes or self._ended or self.error is not None:
             taken = as_bytes(chunk, type(self).__name__, ended=self._ended)
@@ -172,10 +173,10 @@ class AWSEventStreamParser:
         return frames
 
     def end(self, *, now: float = 0.0) -> list[EventStreamMessage]:
-        """Say that the input has ended; the start of an unfinished message stays in `tail`.
+        """End the input; the start of an unfinished message remains in `tail`.
 
         Args:
-            now: Unused; every stage takes it.
+            now: Not used; every stage has this parameter.
         """
         self._ended = True
         return []
@@ -185,13 +186,13 @@ class AWSEventStreamParser:
     ) -> Callable[[bytes], EventT | None] | None:
         """Return a function that reads chunks that are one whole event each; None while bytes are held.
 
-        The function stays valid as long as it reads every chunk. If it returns
-        None for a chunk, give that chunk to `feed` and ask for a new function.
+        The function remains valid only if it is called with every chunk. If it returns
+        None for a chunk, pass that chunk to `feed` and request a new function.
 
         Args:
             name: The event's type.
-            start: The beginning of its payload.
-            read: Reads the rest of its payload, or returns None.
+            start: The beginning of the event's payload.
+            read: Reads the rest of the payload; returns None if it cannot.
         """
         if self._held or self._ended or self.error is not None:
             return None
@@ -209,7 +210,7 @@ class AWSEventStreamParser:
     # -- within ------------------------------------------------------------
 
     def _cut(self, data: bytes, frames: list[EventStreamMessage]) -> int:
-        """Add the messages in `data`; return the position of the first one that is cut or at fault."""
+        """Add the messages in `data` to `frames`; return the position of the first other one."""
         start, size = 0, len(data)
         known = self._known
         while start + _PRELUDE <= size:
@@ -227,7 +228,7 @@ class AWSEventStreamParser:
                 return start
             body = start + _PRELUDE + of_headers
             headers = data[start + _PRELUDE : body]
-            # The checksum covers the whole message, so it continues from the prelude's.
+            # This checksum covers the whole message, so it continues the checksum of the prelude.
             if crc32(data[start + 8 : end - 4], seen) != _word(data, end - 4)[0]:
                 self.error, read = self._make_fault(start, f"has a wrong CRC: {_CHANGED}"), _NOTHING
             else:
@@ -243,7 +244,14 @@ class AWSEventStreamParser:
     def _find_wrong_length(
         self, total: int, of_headers: int, start: int, *, right: bool
     ) -> ProtocolError | None:
-        """Return the error for a message's lengths; None if they are within every bound."""
+        """Return the error for the lengths of a message; None if they are allowed.
+
+        Args:
+            total: The length of the message.
+            of_headers: The length of its headers.
+            start: The position of the message in the chunk.
+            right: True if the checksum of the lengths is right.
+        """
         if not right:
             return self._make_fault(start, f"has a wrong CRC of its lengths: {_CHANGED}")
         room = total - _LEAST
@@ -257,10 +265,22 @@ class AWSEventStreamParser:
         return LimitExceeded(limit="event", value=limits.event) if room - of_headers > limits.event else None
 
     def _make_fault(self, start: int, what: str) -> ProtocolError:
+        """Return the error for a faulty message.
+
+        Args:
+            start: The position of the message in the chunk.
+            what: The predicate of the error message.
+        """
         offset = self._offset + start + (0 if self._reader is None else self._reader.bytes)
         return ProtocolError(f"the message at byte {offset} {what}", offset=offset)
 
     def _read_headers(self, data: bytes, start: int) -> _Read:
+        """Return what the headers of a message contain; set `error` if they cannot be parsed.
+
+        Args:
+            data: The bytes of the headers.
+            start: The position of the message in the chunk.
+        """
         try:
             headers = read_headers(data)
         except ValueError as error:
@@ -275,12 +295,12 @@ class AWSEventStreamParser:
 
 
 class _OneMessage:
-    """Reads chunks that are one message with known headers.
+    """Reads chunks that consist of one message whose headers are known.
 
     Args:
         name: The event's type.
         headers: All bytes between the message's prelude and its payload.
-        most: The longest message to read this way, in bytes.
+        most: The maximum size of a message to read this way, in bytes.
     """
 
     __slots__ = ("_headers", "_most", "_proved", "_size", "_start", "bytes", "inner", "name")
@@ -288,26 +308,26 @@ class _OneMessage:
     def __init__(self, name: str, headers: bytes, most: int) -> None:
         self.name = name
         self.inner: Callable[[bytes], Any] = len
-        """Reads the rest of a payload after its expected start, or returns None."""
+        """Reads the rest of a payload after its expected start; returns None if it cannot."""
         self.bytes = 0
         """Number of bytes read this way."""
         self._headers = headers
         self._most = most
         self._start = headers
-        """The bytes between the prelude and the part that `inner` reads."""
+        """The bytes between the prelude and the part of the payload that `inner` reads."""
         self._size = _PRELUDE + len(headers)
         self._proved: dict[int, tuple[bytes, int]] = {}
-        """By message length: the bytes before the part that `inner` reads, and their checksum."""
+        """Maps a message's length to the bytes before the part that `inner` reads, and to their checksum."""
 
     def expect(self, start: bytes) -> None:
-        """Set the beginning that all payloads share."""
+        """Set the beginning that all payloads are expected to have."""
         if self._start != self._headers + start:
             self._start = self._headers + start
             self._size = _PRELUDE + len(self._start)
             self._proved = {}
 
     def read(self, chunk: bytes) -> Any:  # noqa: ANN401 - what the payload is read as
-        """Return the result of `inner`, or None for a chunk that is not such a message."""
+        """Return the result of `inner`; None if the chunk is not one message with the known headers."""
         size, total = self._size, len(chunk)
         start, seen = self._proved.get(total) or self._prove(chunk)
         if chunk[:size] != start:
@@ -321,7 +341,11 @@ class _OneMessage:
         return made
 
     def _prove(self, chunk: bytes) -> tuple[bytes, int]:
-        """Return the bytes before the part that `inner` reads, and their checksum; (b"", 0) if wrong."""
+        """Verify the bytes before the part of the payload that `inner` reads.
+
+        Returns:
+            These bytes and their checksum; (b"", 0) if the chunk is not one message with the known headers.
+        """
         size = self._size
         start = chunk[:size]
         if not size + 4 <= len(chunk) <= self._most or start[_PRELUDE:] != self._start:

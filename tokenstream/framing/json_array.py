@@ -1,8 +1,8 @@
-r"""One JSON array, element by element: how Gemini streams without `alt=sse`.
+r"""Framing of one JSON array, which is how Gemini streams without `alt=sse`.
 
-An element is returned with its closing bracket or quote; a number or a word
-with the character that follows it. Only brackets and strings are followed here:
-the format parses what is inside an element.
+Each element is one frame. It is returned as soon as its closing bracket or quote
+arrives; a number or a literal, as soon as the character after it arrives. This module
+only tracks brackets and strings; the format parses the elements.
 """
 
 from __future__ import annotations
@@ -26,17 +26,19 @@ __all__ = ["JSONArrayParser"]
 MadeT = TypeVar("MadeT")
 MadeT_co = TypeVar("MadeT_co", covariant=True)
 
-# Possessive throughout: a string without its end fails at once, without backtracking.
+# All quantifiers are possessive: a match that meets an unfinished string fails without backtracking.
 _TO_MARK = re.compile(rb'[^"\[\]{}]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"\[\]{}]*+)*+', re.DOTALL)
-"""Everything before the next bracket, or before a string that does not end in this text."""
+"""Matches everything before the next bracket, or before a string that does not end in this text."""
 _STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
-"""The inside of a string, up to its end; a backslash at the very end is left over."""
+"""Matches the inside of a string up to its end; excludes a backslash at the end of the text."""
 _FLAT = rb'(?:[^"\[\]{}]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+'
+"""Matches text without brackets, except those in strings."""
 _SHALLOW = 7
-"""Nesting levels that one regular expression matches; more would only cost time to compile."""
+"""Nesting levels that one regular expression matches; more would only make it slower to compile."""
 
 
 def _nest(levels: int) -> bytes:
+    """Return the pattern of an object or array that contains at most `levels` - 1 levels of others."""
     inside = _FLAT if levels == 1 else rb"%b(?:%b%b)*+" % (_FLAT, _nest(levels - 1), _FLAT)
     return rb"[\[{]%b[\]}]" % inside
 
@@ -65,22 +67,27 @@ def _compile_before_comma() -> re.Pattern[bytes]:
 
 
 class ElementReader(Protocol[MadeT_co]):
-    """Makes readers of whole chunks that hold one element and the separators around it."""
+    """Makes functions that read chunks which consist of one element and the separators around it."""
 
     def __call__(
         self, most: int, before: bytes, after: bytes, /
     ) -> Callable[[bytes], MadeT_co | None] | None:
-        """Return a reader of chunks of at most `most` bytes with these bytes around the element.
+        """Return a function that reads these chunks; None if it cannot be made.
 
-        The reader must return None for any other chunk. None if no reader can be made.
+        The function must return None for any other chunk.
+
+        Args:
+            most: The maximum size of a chunk, in bytes.
+            before: The bytes before the element.
+            after: The bytes after the element.
         """
 
 
 class JSONArrayParser(LineFraming[bytes]):
-    r"""The elements of one JSON array, at any chunking.
+    r"""Read the elements of one JSON array, wherever the chunks were cut.
 
     Args:
-        limits: `line` and `event` both bound an element, `tail` the property `tail`.
+        limits: `line` and `event` both limit the size of an element, `tail` that of the property `tail`.
 
     Example:
         >>> parser = JSONArrayParser()
@@ -102,12 +109,12 @@ class JSONArrayParser(LineFraming[bytes]):
         super()._begin()
         self._step: Callable[[bytes, int, list[bytes]], int] = self._read_opening
         self._depth = 0
-        # In a string, and after a backslash in it.
+        # `_in_string`: the text ends in a string. `_escaped`: it ends after a backslash in that string.
         self._in_string = self._escaped = False
         self._offset = 0
-        # Matches a chunk that is one more element and its separators; None if no element is due.
+        # Matches a chunk that consists of the next element and its separators; None if none is expected.
         self._next: Callable[[bytes], re.Match[bytes] | None] | None = None
-        # The match of the last chunk, if it was such a chunk.
+        # The match of the last chunk, if that chunk consisted of one element and its separators.
         self._alone: re.Match[bytes] | None = None
 
     def feed(self, chunk: bytes, *, now: float = 0.0) -> list[bytes]:
@@ -115,16 +122,16 @@ class JSONArrayParser(LineFraming[bytes]):
 
         Args:
             chunk: Bytes as the transport delivered them.
-            now: Unused; every stage takes it.
+            now: Not used; every stage has this parameter.
         """
         return self._feed(chunk)
 
     def frames(self, chunk: bytes, *, now: float = 0.0) -> list[bytes]:
-        """Return what `feed` returns; every framing has this name for it.
+        """Return the same as `feed`; every framing has a method of this name.
 
         Args:
             chunk: Bytes as the transport delivered them.
-            now: Unused; every stage takes it.
+            now: Not used; every stage has this parameter.
         """
         # Gemini sends one element per chunk, with the separator before or after it.
         if self._clean and self._next is not None and type(chunk) is bytes and len(chunk) <= self._small:
@@ -136,13 +143,16 @@ class JSONArrayParser(LineFraming[bytes]):
         return self._feed(chunk)
 
     def shortcut(self, reader: ElementReader[MadeT]) -> Callable[[bytes], MadeT | None] | None:
-        """Return a reader of chunks that are one more element each; None if the last chunk was not.
+        """Return a function that reads chunks which consist of one more array element each.
 
-        The reader stays valid as long as it reads every chunk. If it returns
-        None for a chunk, give that chunk to `feed` and ask for a new reader.
+        The function remains valid only if it is called with every chunk. If it returns
+        None for a chunk, pass that chunk to `feed` and request a new function.
 
         Args:
-            reader: Makes the reader of such chunks.
+            reader: Makes the function that reads the element.
+
+        Returns:
+            The function; None if the last chunk did not consist of one element.
         """
         found = self._alone
         if found is None or not self._clean:
@@ -162,37 +172,37 @@ class JSONArrayParser(LineFraming[bytes]):
         return read_one_more
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
-        """Say that the input has ended; an unfinished element stays in `unfinished`.
+        """End the input; an unfinished element remains in `unfinished`.
 
         Args:
-            now: Unused; every stage takes it.
+            now: Not used; every stage has this parameter.
         """
         self._finish()
         return []
 
     def reset(self) -> None:
-        """Begin a new connection."""
+        """Begin reading a new connection."""
         self._begin()
 
     @property
     def unfinished(self) -> bytes | None:
-        """The bytes of an element that has not ended, or None."""
+        """The bytes of the unfinished element, or None."""
         return bytes(self._line) or None
 
     @property
     def is_open(self) -> bool:
-        """True once the array has begun, until it has ended."""
+        """True from the opening bracket of the array to its closing bracket."""
         return self._step not in (self._read_opening, self._read_end)
 
     def _accept(self, chunk: object) -> bytes:
         lead = self._lead
         text = super()._accept(chunk)
         if lead is not None and self._lead is None and isinstance(chunk, Sized):
-            # The offset of a fault counts a byte order mark, too.
+            # The offset of an error includes the byte order mark.
             self._offset = len(lead) + len(chunk) - len(text)
         return text
 
-    # -- reading -----------------------------------------------------------
+    # -- steps: each returns the position up to which it has read -----------------
 
     def _read(self, text: bytes, frames: list[bytes]) -> None:
         position, size = 0, len(text)
@@ -244,7 +254,14 @@ class JSONArrayParser(LineFraming[bytes]):
     def _read_nested(
         self, text: bytes, position: int, frames: list[bytes], *, start: int | None = None
     ) -> int:
-        """Continue an element that has brackets or quotes, up to its end."""
+        """Continue an object, an array or a string, up to its end.
+
+        Args:
+            text: The chunk.
+            position: The position to continue at.
+            frames: Receives the element once it is complete.
+            start: Start of the element in this chunk; by default, `position`.
+        """
         start = position if start is None else start
         size = len(text)
         while position < size:
@@ -304,6 +321,7 @@ class JSONArrayParser(LineFraming[bytes]):
     # -- elements ----------------------------------------------------------
 
     def _complete(self, text: bytes, start: int, end: int, frames: list[bytes]) -> int:
+        """Add the element that ends at `end` to `frames`, together with its part in earlier chunks."""
         element = text[start:end]
         if self._line:
             self._line += element
@@ -315,6 +333,7 @@ class JSONArrayParser(LineFraming[bytes]):
         return end
 
     def _hold(self, text: bytes, start: int) -> None:
+        """Keep the part of an unfinished element that is in this chunk."""
         self._line += text[start:]
         if len(self._line) > self._least:
             self._stop_if_outgrown(self._line, whole=False)
@@ -325,11 +344,13 @@ class JSONArrayParser(LineFraming[bytes]):
         return self._limits.line, "line"
 
     def _refuse(self, expected: str, position: int) -> int:
+        """Set the error of a text that is not a JSON array, and return the position."""
         offset = self._offset + position
         self.error = ProtocolError(f"{expected}, at byte {offset} of the body", offset=offset)
         return position
 
 
 def _find_end(pattern: re.Pattern[bytes], text: bytes, position: int) -> int:
+    """Return the end of a match at a position; the position itself if the pattern does not match."""
     match = pattern.match(text, position)
     return match.end() if match else position

@@ -1,7 +1,7 @@
-r"""Newline-delimited JSON: one payload to a line, as Ollama, Cohere v1 and the relay send it.
+r"""Framing of newline-delimited JSON: one payload per line, as Ollama, Cohere v1 and the relay send it.
 
-A line ends with LF or CRLF. A lone CR is JSON white space, and U+2028 is a
-character like any other. The format checks that a payload is JSON.
+A line ends with LF or CRLF. A CR without an LF is white space in JSON, and U+2028 is an
+ordinary character. Whether a payload is JSON is checked later, by the format.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SPACE = b" \t\r"
 
 
 class PlainNDJSONParser(LineFraming[bytes]):
-    """The rules, line by line; `NDJSONParser` adds short cuts."""
+    """Read newline-delimited JSON line by line, without the shortcuts that `NDJSONParser` adds."""
 
     __slots__ = ()
 
@@ -32,35 +32,35 @@ class PlainNDJSONParser(LineFraming[bytes]):
 
         Args:
             chunk: Bytes as the transport delivered them.
-            now: Unused; every stage takes it.
+            now: Not used; every stage has this parameter.
         """
         return self.frames(chunk, now=now)
 
     def frames(self, chunk: bytes, *, now: float = 0.0) -> list[bytes]:
-        """Return what `feed` returns; every framing has this name for it.
+        """Return the same as `feed`; every framing has a method of this name.
 
         Args:
             chunk: Bytes as the transport delivered them.
-            now: Unused; every stage takes it.
+            now: Not used; every stage has this parameter.
         """
         return self._feed(chunk)
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
-        """Say that the input has ended; an unfinished line stays in `unfinished`.
+        """End the input; an unfinished line remains in `unfinished`.
 
         Args:
-            now: Unused; every stage takes it.
+            now: Not used; every stage has this parameter.
         """
         self._finish()
         return []
 
     def reset(self) -> None:
-        """Begin a new connection."""
+        """Begin reading a new connection."""
         self._begin()
 
     @property
     def unfinished(self) -> bytes | None:
-        """The payload that a line end would complete, or None."""
+        """The payload of the last line, if only its line end is missing; else None."""
         line = bytes(self._line).removesuffix(b"\r")
         return line if line.strip(_SPACE) else None
 
@@ -80,8 +80,9 @@ class PlainNDJSONParser(LineFraming[bytes]):
         self._hold(rest)
 
     def _hold(self, rest: bytes) -> None:
+        """Keep the start of an unfinished line."""
         self._line += rest
-        # A CR at the end may be half of a line end, which does not count.
+        # A CR at the end may be half of a CRLF, which does not count as part of the line.
         if len(self._line) > self._least:
             self._stop_if_outgrown(self._line.removesuffix(b"\r"), whole=False)
 
@@ -92,13 +93,13 @@ class PlainNDJSONParser(LineFraming[bytes]):
 
 
 class NDJSONParser(PlainNDJSONParser):
-    r"""The payloads of newline-delimited JSON, at any chunking.
+    r"""Read the payloads of newline-delimited JSON, wherever the chunks were cut.
 
-    Blank lines are skipped. A last line without a line end is not returned:
-    `unfinished` and `tail` hold it.
+    Blank lines are skipped. A last line without a line end is not returned;
+    it is in `unfinished` and `tail`.
 
     Args:
-        limits: `line` and `event` both bound a line without its end, `tail` the property `tail`.
+        limits: `line` and `event` both limit a line, without its end; `tail` limits the property `tail`.
 
     Example:
         >>> parser = NDJSONParser()
@@ -114,13 +115,13 @@ class NDJSONParser(PlainNDJSONParser):
 
     @property
     def alone(self) -> int:
-        """The longest chunk, in bytes, that may be read on its own; 0 while anything is held."""
+        """The longest chunk, in bytes, that may be read by itself; 0 while bytes are held."""
         return self._small if self._clean else 0
 
     def frames(self, chunk: bytes, *, now: float = 0.0) -> list[bytes]:
-        """Return what `feed` returns; every framing has this name for it."""
-        # Most servers send one line per chunk; a line that does not begin with
-        # white space is not blank. `in` costs a fraction of a split.
+        """Return the same as `feed`; every framing has a method of this name."""
+        # Most servers send one line per chunk. A line that does not begin with
+        # white space is not blank. `in` is much faster than splitting the chunk.
         if type(chunk) is bytes and self._ready and 0 < len(chunk) <= self._small:
             if chunk[-1] == 10:
                 payload = chunk[:-2] if chunk[-2:] == b"\r\n" else chunk[:-1]

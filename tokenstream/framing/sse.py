@@ -1,9 +1,9 @@
-r"""Server-sent events: the event-stream algorithm of the WHATWG HTML standard, over bytes.
+r"""Server-sent events: the event-stream algorithm of the WHATWG HTML standard, applied to bytes.
 
-The standard decodes first and splits then. Splitting first gives the same: CR, LF,
-colon and space are never part of a longer UTF-8 sequence, and a malformed sequence
-ends before each of them. So payloads stay bytes until somebody asks for text; a
-JSON parser reads the bytes.
+The standard decodes the stream first, and splits it into lines then. Splitting
+first gives the same result: CR, LF, colon and space are never part of a longer UTF-8
+sequence, and a malformed sequence ends before each of them. So a payload stays bytes,
+which is what a JSON parser reads, and is decoded only if the caller needs text.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _HEAD_BYTES = 256
 
 @dataclass(slots=True, repr=False)
 class ServerSentEvent:
-    r"""One dispatched event of an event stream.
+    r"""One event of an event stream.
 
     Args:
-        payload: Its data as bytes, several lines joined by LF.
-        event: Its name.
-        id: The last event id when it was dispatched; it may come from an earlier event.
-        retry: The reconnection time, in milliseconds, that stood in this event's own block.
+        payload: The event's data as bytes; several data lines are joined by LF.
+        event: The event's name.
+        id: The last event id as of this event; an earlier event may have set it.
+        retry: The reconnection time in milliseconds, if this event itself sets it.
 
     Example:
         >>> ServerSentEvent(b'{"a": 1}', event="delta")
@@ -49,7 +49,7 @@ class ServerSentEvent:
     def data(self) -> str:
         """The payload as text; malformed UTF-8 becomes U+FFFD.
 
-        It is decoded each time.
+        The payload is decoded anew at each access.
         """
         return self.payload.decode("utf-8", "replace")
 
@@ -66,10 +66,11 @@ class ServerSentEvent:
 
 
 Frame: TypeAlias = "bytes | ServerSentEvent"
+"""An event; an event that has only data is represented by its payload alone."""
 
 
 class PlainSSEParser(LineFraming[Frame]):
-    """The algorithm, line by line; `SSEParser` adds short cuts."""
+    """Read an event stream line by line, without the shortcuts that `SSEParser` adds."""
 
     __slots__ = (
         "_after_cr",
@@ -89,15 +90,15 @@ class PlainSSEParser(LineFraming[Frame]):
 
     def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
         self.last_event_id = ""
-        """The id that a reconnection sends: the one as of the last blank line."""
+        """The id to send when reconnecting: the last event id as of the last blank line."""
         self.first_event_id = ""
-        """The first id that came: a server that begins with it again sends everything again."""
+        """The first id that arrived; a server that sends this id first again repeats the whole stream."""
         self.retry: int | None = None
-        """The reconnection time that the server asked for last, in milliseconds."""
+        """The reconnection time that the server requested last, in milliseconds."""
         self.comments = 0
-        """Comment lines seen."""
+        """Number of comment lines that have been read."""
         self.replaced = 0
-        """U+FFFD put in place of malformed bytes in the data of the events handed out."""
+        """Number of U+FFFD that replaced malformed bytes in the data of the returned events."""
         super().__init__(limits=limits)
 
     def _begin(self) -> None:
@@ -110,7 +111,7 @@ class PlainSSEParser(LineFraming[Frame]):
     def _clear(self) -> None:
         self._name = ""
         self._data: bytes | bytearray | None = None
-        # Payload bytes held, with the LF that a further line would add.
+        # Number of payload bytes held, including the LF that another data line would add.
         self._size = 0
         self._own_retry: int | None = None
         self._open = False
@@ -119,7 +120,7 @@ class PlainSSEParser(LineFraming[Frame]):
     def stray(self) -> bytes:
         """Lines that are not fields, from the first that begins a JSON object; at most `Limits.tail` bytes.
 
-        The standard ignores them. Some servers write an error this way into a stream that has begun.
+        The standard ignores these lines. Some servers report an error this way after the stream has begun.
         """
         held = bytes(self._line)
         if self._stray or held[:1] == b"{":
@@ -131,7 +132,7 @@ class PlainSSEParser(LineFraming[Frame]):
 
         Args:
             chunk: Bytes as the transport delivered them.
-            now: Unused; every stage takes it.
+            now: Not used; every stage has this parameter.
         """
         return [
             ServerSentEvent(frame) if isinstance(frame, bytes) else frame
@@ -139,28 +140,28 @@ class PlainSSEParser(LineFraming[Frame]):
         ]
 
     def frames(self, chunk: bytes, *, now: float = 0.0) -> list[Frame]:
-        """Return the same events as `feed`, the plain ones as bare payloads."""
+        """Return the same events as `feed`, but those that have only data as bare payloads."""
         return self._feed(chunk)
 
     def end(self, *, now: float = 0.0) -> list[ServerSentEvent]:
-        """Say that the input has ended; an unfinished event is not dispatched.
+        """End the input; an unfinished event is not returned.
 
         Args:
-            now: Unused; every stage takes it.
+            now: Not used; every stage has this parameter.
         """
         self._finish()
         return []
 
     def reset(self) -> None:
-        """Begin a new connection; `last_event_id`, `retry` and the counts go on.
+        """Begin reading a new connection; `last_event_id`, `retry` and the counts are kept.
 
-        An id read in the unfinished event of the old connection is not kept.
+        An id that was read in an unfinished event of the old connection is dropped.
         """
         self._begin()
 
     @property
     def unfinished(self) -> ServerSentEvent | None:
-        """The event that a line end and a blank line would complete, or None."""
+        """The event that lacks only a line end and a blank line, or None."""
         if self.error is not None or self._clean or not (self._line or self._data is not None):
             return None
         frames: list[Frame] = []
@@ -168,7 +169,8 @@ class PlainSSEParser(LineFraming[Frame]):
         return next((ServerSentEvent(f) if isinstance(f, bytes) else f for f in frames), None)
 
     def _take(self, text: bytes, frames: list[Frame]) -> None:
-        # A CR ends its line at once; the LF that may follow it belongs to it.
+        """Read a slice of the stream, with CR and CRLF turned into LF."""
+        # A CR ends its line at once; an LF that follows belongs to the same line end.
         if self._after_cr and text[0] == 10:
             text = text[1:]
         self._after_cr = text.endswith(b"\r")
@@ -194,6 +196,7 @@ class PlainSSEParser(LineFraming[Frame]):
                 return
 
     def _take_line(self, line: bytes, frames: list[Frame]) -> None:
+        """Read one line: a blank line, which ends an event, or a field or a comment."""
         if len(line) + self._size > self._least and self._stop_if_outgrown(line, whole=True):
             return
         if not line:
@@ -206,11 +209,13 @@ class PlainSSEParser(LineFraming[Frame]):
             self._read_field(line)
 
     def _hold(self, rest: bytes) -> None:
+        """Keep the start of an unfinished line."""
         self._line += rest
         if len(self._line) + self._size > self._least:
             self._stop_if_outgrown(self._line, whole=False)
 
     def _append(self, value: bytes) -> None:
+        """Add a line to the data of the open event."""
         self._open = True
         if self._data is None:
             self._data = value
@@ -222,6 +227,7 @@ class PlainSSEParser(LineFraming[Frame]):
         self._size = len(self._data) + 1
 
     def _read_field(self, line: bytes) -> None:
+        """Read a line that is neither blank nor a comment, and not in the usual form of a data field."""
         self._open = True
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
@@ -235,7 +241,7 @@ class PlainSSEParser(LineFraming[Frame]):
                 self.first_event_id = self.first_event_id or self._id
         elif name == b"retry" and value.isdigit():
             digits = value.lstrip(b"0") or b"0"
-            # int() takes 640 digits whatever limit the interpreter is set to.
+            # int() accepts 640 digits whatever limit the interpreter has been given.
             if len(digits) <= 640:
                 self.retry = self._own_retry = int(digits)
         elif (self._stray or line[:1] == b"{") and len(self._stray) + len(line) < self._limits.tail:
@@ -243,6 +249,7 @@ class PlainSSEParser(LineFraming[Frame]):
             self._stray += b"\n"
 
     def _dispatch(self, frames: list[Frame]) -> None:
+        """End the open event; add it to `frames` if it has data."""
         self.last_event_id = self._id
         if self._data is not None:
             payload = bytes(self._data)
@@ -264,16 +271,17 @@ class PlainSSEParser(LineFraming[Frame]):
     def _find_bound(self, line: bytes | bytearray, *, whole: bool) -> tuple[int, str]:
         spare = self._limits.event - self._size
         if line.startswith(b"data:"):
-            # If the LF before the value does not fit, no byte of the value does.
+            # If the LF before the value exceeds the limit, no byte of the value is within it.
             room = 4 if spare < 0 else spare + (6 if line[5:6] == b" " else 5)
         elif whole and line == b"data" and spare < 0:
             room = 3
         else:
             room = self._limits.line
-        # The bound that the bytes, in their order, meet first.
+        # The lower limit is the one that the bytes exceed first.
         return (room, "event") if room < self._limits.line else (self._limits.line, "line")
 
     def _peek_held(self) -> bytes:
+        # The fields of the open event that were already read are written again as lines.
         most = self._limits.tail
         fields: list[bytes] = []
         if self._name:
@@ -288,13 +296,13 @@ class PlainSSEParser(LineFraming[Frame]):
 
 
 class SSEParser(PlainSSEParser):
-    r"""The frames of an event stream, at any chunking, by the letter of the standard.
+    r"""Read the frames of an event stream exactly as the standard says, wherever the chunks were cut.
 
     An event is returned at the first byte of the blank line that ends it. Without
-    that blank line it is never dispatched; `unfinished` and `tail` hold it.
+    that blank line it is not returned; it is in `unfinished` and `tail`.
 
     Args:
-        limits: `line` bounds a line without its end, `event` the data of an event, `tail` the tail.
+        limits: `line` limits a line, without its end; `event` the data of an event; `tail` the tail.
 
     Example:
         >>> parser = SSEParser()
@@ -310,26 +318,26 @@ class SSEParser(PlainSSEParser):
 
     def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
         super().__init__(limits=limits)
-        # The bytes that begin an event with the latest name. Initially a CR, which no line holds.
+        # The bytes that begin an event with the name read last. Initially a CR, which no line contains.
         self._head = self._event_line = b"\r"
         self._event_name = ""
 
     def frames(self, chunk: bytes, *, now: float = 0.0) -> list[Frame]:
-        r"""Return the same events as `feed`, the plain ones as bare payloads.
+        r"""Return the same events as `feed`, but those that have only data as bare payloads.
 
-        The bytes `b` stand for `ServerSentEvent(b)`: no name, no id and no retry
-        was sent. Most servers send nothing else, and it costs less than half.
+        The bytes `b` represent `ServerSentEvent(b)`, an event without a name, id or retry.
+        Most servers send only these, and a bare payload takes less than half the time.
 
         Args:
             chunk: Bytes as the transport delivered them.
-            now: Unused; every stage takes it.
+            now: Not used; every stage has this parameter.
 
         Example:
             >>> SSEParser().frames(b"data: 1\n\nid: 7\ndata: 2\n\n")
             [b'1', ServerSentEvent(b'2', id='7')]
         """
-        # Most servers send one event per chunk. `in` costs a fraction of a search
-        # for two bytes, and a slice less than startswith.
+        # Most servers send one event per chunk. `in` is several times as fast as a search
+        # for two bytes, and a slice is faster than startswith.
         if type(chunk) is bytes and self._clean and 13 not in chunk and len(chunk) <= self._small:
             if chunk[:5] == b"data:":
                 if chunk[-1] == 10 and chunk[-2] == 10:
@@ -344,10 +352,11 @@ class SSEParser(PlainSSEParser):
 
     @property
     def alone(self) -> int:
-        """The longest chunk, in bytes, that may be read on its own; 0 while anything is held."""
+        """The longest chunk, in bytes, that may be read by itself; 0 while bytes are held."""
         return self._small if self._clean and not self._id else 0
 
     def _read_unusual(self, chunk: bytes) -> list[Frame]:
+        """Read a chunk that is not exactly one event with LF line ends."""
         if type(chunk) is bytes and self._ready:
             if 13 in chunk:
                 if self._clean and chunk[-4:] == b"\r\n\r\n":
@@ -361,8 +370,8 @@ class SSEParser(PlainSSEParser):
         return self._feed(chunk)
 
     def _read_lines(self, lines: list[bytes], frames: list[Frame]) -> None:
-        # An event of a usual shape that begins while nothing is held needs none of
-        # the state that the line-by-line way goes through.
+        # An event in one of the usual forms that begins while no event is open is read
+        # directly, without the state that `_take_line` keeps.
         at, count = 0, len(lines)
         pairs = count & ~1
         if (
@@ -393,7 +402,12 @@ class SSEParser(PlainSSEParser):
             at += 1
 
     def _take_plain_events(self, lines: list[bytes], frames: list[Frame]) -> bool:
-        """Take lines that are one event each, if each is `data: ` and nothing else; else return False."""
+        """Add the events of lines that are one event each; return False, without reading, for other lines.
+
+        Args:
+            lines: The lines, without the blank lines between them.
+            frames: Receives the events.
+        """
         payloads = [line[6:] for line in lines if line[:6] == b"data: "]
         if len(payloads) < len(lines) or self._id or max(map(len, lines)) > self._least:
             return False
@@ -404,6 +418,7 @@ class SSEParser(PlainSSEParser):
         return True
 
     def _make_frame(self, payload: bytes, name: str) -> Frame:
+        """Return the frame of an event without a retry of its own."""
         if not payload.isascii():
             self.replaced += count_malformed(payload)
         if name or self._id:

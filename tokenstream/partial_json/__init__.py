@@ -1,4 +1,4 @@
-"""Partial JSON: parsed in one pass while it is being written, its value current after each piece."""
+"""Partial JSON: read in one pass as it is written, with a value that is current after each piece."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ __all__ = [
     "ValueStart",
 ]
 
-# Loaded on first use: the parser needs neither pydantic's type adapters nor the
-# package that defines the flags.
+# Loaded on first use: the parser itself needs neither pydantic's type adapters nor
+# the package that defines the `Allow` flags.
 _HOMES = {
     "Allow": "_allow",
     "JSONEvent": "events",

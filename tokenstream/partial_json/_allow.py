@@ -1,4 +1,4 @@
-"""Import the `Allow` flags, which select what may show before it is complete."""
+"""The `Allow` flags, which select the kinds of values that are visible before they are complete."""
 
 from __future__ import annotations
 

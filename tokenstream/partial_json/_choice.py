@@ -1,4 +1,4 @@
-"""Choice of the document to read in a text that holds several."""
+"""The option that selects one document in a text that contains several."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Any, Literal, TypeAlias
 from tokenstream.errors import MisuseError
 
 DocumentChoice: TypeAlias = Literal["first", "last", "matching"]
-"""The document to read among several: the first, the last, or the one that validates against the type."""
+"""The document to read: the first, the last, or the one that validates against the type."""
 
 _ANY = ("first", "last")
 _TYPED = (*_ANY, "matching")
 
 
 def check_choice(document: object, *, lenient: object, typed: bool = False) -> None:
-    """Raise an error if `document=` cannot be combined with the other options.
+    """Raise an error if `document=` has an unknown value or contradicts the other options.
 
     Args:
         document: The choice, or None.
-        lenient: The `lenient=` option; only the lenient reading accepts several documents.
-        typed: True if the type of the whole document is known, which "matching" needs.
+        lenient: The `lenient=` option; only lenient reading allows several documents.
+        typed: True if the type of the whole document is known; "matching" needs it.
 
     Raises:
         MisuseError: The value is unknown, `lenient` is off, or "matching" is used without a type.

@@ -1,4 +1,4 @@
-"""Schemas from types and from the signatures of functions, made by pydantic and msgspec."""
+"""JSON schemas of types and of functions' parameters, made by pydantic and msgspec."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _NO_STRUCT = "has a type or a default that no JSON schema can describe"
 
 
 class Described(NamedTuple):
-    """The description and the JSON schema of a tool's arguments, or of an answer's form."""
+    """The description and the JSON schema of a tool's arguments, or of the answer's type."""
 
     description: str
     schema: dict[str, Any]
 
 
 class _Untitled(GenerateJsonSchema):
-    """Schemas without the titles that pydantic makes from field names, which no model needs."""
+    """Makes schemas without the titles that pydantic derives from field names; no model needs them."""
 
-    # A default that JSON cannot hold is left out, without a warning.
+    # A default that JSON cannot express is left out, without a warning.
     ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012 - as pydantic has it
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ANN401 - as pydantic has it
@@ -43,13 +43,13 @@ class _Untitled(GenerateJsonSchema):
 
 
 def describe(tool: Tool) -> Described:
-    """Return the description and schema of a tool.
+    """Return the description of a tool and the schema of its arguments.
 
     Args:
         tool: The tool.
 
     Raises:
-        Refused: No schema can describe its arguments.
+        SchemaRefused: No schema can describe its arguments.
     """
     if isinstance(tool, FunctionTool):
         docstring = docstring_of(tool.function)
@@ -66,15 +66,15 @@ def describe(tool: Tool) -> Described:
 
 
 def describe_type(type_: Any) -> Described:  # noqa: ANN401 - any type
-    """Return the description and schema of a type.
+    """Return the description and the schema of a type.
 
     Raises:
-        Refused: No schema can describe it.
+        SchemaRefused: No schema can describe the type.
     """
     schema = _make_type_schema(type_)
     definitions = schema.pop("$defs", {})
     while definition_name(schema.get("$ref", "")) in definitions:
-        # A recursive type comes as a reference to a definition: put the definition at the root.
+        # The schema of a recursive type is a reference to a definition: put the definition at the root.
         schema = {**definitions[definition_name(schema.pop("$ref"))], **schema}
     docstring = schema.pop("description", "")
     schema.pop("title", None)
@@ -83,6 +83,11 @@ def describe_type(type_: Any) -> Described:  # noqa: ANN401 - any type
 
 
 def _make_type_schema(type_: Any) -> dict[str, Any]:  # noqa: ANN401 - any type
+    """Return the schema of a type, as msgspec or pydantic writes it.
+
+    Raises:
+        SchemaRefused: No schema can describe the type.
+    """
     if is_struct_type(type_):
         from msgspec.json import schema as schema_of
 
@@ -99,6 +104,13 @@ def _make_type_schema(type_: Any) -> dict[str, Any]:  # noqa: ANN401 - any type
 
 
 def _describe_function(signature: Signature) -> Described:
+    """Return the schema of a function's arguments, without a description.
+
+    A parameter whose type has no schema is left out if it has a default.
+
+    Raises:
+        SchemaRefused: Such a parameter has no default.
+    """
     if signature.only is not None:
         return describe_type(signature.only)
     kept = dict(signature.parameters)
@@ -117,10 +129,11 @@ def _describe_function(signature: Signature) -> Described:
 
 
 def _is_left_out(signature: Signature, name: str, parameter: inspect.Parameter) -> bool:
-    """Return True if a parameter is left to its default, since its type has no JSON schema.
+    """Return True if a parameter must keep its default because its type has no JSON schema.
 
     Raises:
-        Refused: It has no default; or it is `**kwargs: Unpack[…]` with a field that has no schema.
+        SchemaRefused: The parameter has no default; or it is `**kwargs: Unpack[…]`, and one of its
+            fields has no schema.
     """
     if is_unpacked(signature.types[name]):
         culprit = _find_culprit(get_args(signature.types[name])[0])
@@ -145,7 +158,7 @@ def _has_schema(type_: Any) -> bool:  # noqa: ANN401 - any type
 
 
 def _find_culprit(type_: Any) -> str:  # noqa: ANN401 - any type
-    """Return the field whose type has no schema; "" if none can be named."""
+    """Return the name of the field whose type has no schema; "" if no field can be named."""
     try:
         # An adapter holds its type in a private attribute.
         fields = get_type_hints(getattr(type_, "_type", type_), include_extras=True)
@@ -155,7 +168,7 @@ def _find_culprit(type_: Any) -> str:  # noqa: ANN401 - any type
 
 
 def _find_struct_culprit(type_: Any) -> str:  # noqa: ANN401 - a Struct
-    """Return the field whose type or default has no schema in msgspec; "" if none can be named."""
+    """Return the name of the field whose type or default msgspec cannot describe; "" if there is none."""
     import msgspec
 
     for field in msgspec.structs.fields(type_):
@@ -169,6 +182,7 @@ def _find_struct_culprit(type_: Any) -> str:  # noqa: ANN401 - a Struct
 
 
 def _to_json(default: object) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a parameter's default as a JSON value; None if there is none, or if JSON cannot express it."""
     if default is _EMPTY or default is None:
         return None
     try:
@@ -178,7 +192,7 @@ def _to_json(default: object) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def _add_descriptions(schema: dict[str, Any], docstring: str) -> None:
-    """Describe properties by the docstring, unless their own types describe them."""
+    """Add the descriptions of parameters in a docstring to the properties that have none."""
     properties = schema.get("properties", {})
     if all("description" in each for each in properties.values()):
         return

@@ -1,4 +1,4 @@
-"""Descriptions from docstrings: of a tool and of its parameters."""
+"""Descriptions of tools and of their parameters, taken from docstrings."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ _begins_section: Any = re.compile(
     r"(?:Args|Arguments|Attributes|Parameters):|(?:Returns|Raises|Yields|Examples?|Notes?):$"
     r"|:(?:param|type|returns?|rtype|raises)\b"
 ).match
-"""Matches a line that ends the first paragraph, even without an empty line before it."""
+"""Matches a line that ends the first paragraph, even if no empty line precedes it."""
 _UNDERLINE = "---"
-"""The underline of a section's title in NumPy's style."""
+"""The start of the line below a section's title in NumPy style."""
 _KINDS = frozenset({"attributes", "other parameters", "parameters"})
 
 
 def docstring_of(function: Any) -> str:  # noqa: ANN401 - any callable
-    """Return the docstring of a function, or of the function that a partial calls; "" if it has none."""
+    """Return the docstring of a function, or of the function in a `functools.partial`; "" if it has none."""
     while isinstance(function, functools.partial):
         function = function.func
     return inspect.getdoc(function) or ""
 
 
 def first_paragraph(docstring: str) -> str:
-    """Return a docstring's first paragraph in one line; "" if it begins with its parameters."""
+    """Return the first paragraph of a docstring in one line; "" if it begins with its parameters."""
     lines: list[str] = []
     for line in map(str.strip, inspect.cleandoc(docstring).splitlines()):
         if line.startswith(_UNDERLINE):
@@ -38,20 +38,20 @@ def first_paragraph(docstring: str) -> str:
 
 
 def parameter_descriptions(docstring: str) -> dict[str, str]:
-    """Return each parameter's description in a docstring of Google's, NumPy's or Sphinx's style.
+    """Return the description of each parameter in a docstring of Google, NumPy or Sphinx style.
 
-    This needs the package griffelib, which the extra `griffe` installs; without it
-    the result is empty.
+    This needs the package griffelib, which the extra `griffe` installs; without that
+    package the result is empty.
     """
-    # One line has no section, and need not wait for the import.
+    # A docstring of one line has no section; returning here avoids the slow import.
     if "\n" not in docstring:
         return {}
     try:
         from griffe import Docstring, parse_google, parse_numpy, parse_sphinx
     except ImportError:
         return {}
-    # The order of griffe's `auto`, but without its warnings about missing types, which the
-    # function's signature has.
+    # griffe's `auto` tries the styles in the same order, but warns about missing types,
+    # which the function's signature contains.
     for parse in (parse_sphinx, parse_numpy, parse_google):
         sections: Any = parse(Docstring(inspect.cleandoc(docstring), lineno=1), warnings=False)
         found = {

@@ -1,4 +1,4 @@
-"""The requested form of an answer, in the shape that each API's request takes."""
+"""The requested type of an answer, as each API's request expresses it."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _OTHER = re.compile(r"[^A-Za-z0-9_-]")
 
 
 class ResponseFormat:
-    """The requested form of an answer, as the keys of each API's request.
+    """The requested type of an answer, written for the request of each API.
 
     Args:
-        name: Its name in the request, for APIs that want one.
-        title: The type's name, for people.
-        description: Its purpose, for the model.
-        schema: The JSON schema.
+        name: The name of the type in requests, for APIs that want one.
+        title: The type's own name, for error messages.
+        description: The purpose of the type, for the model.
+        schema: The type's JSON schema.
     """
 
     __slots__ = ("_description", "_name", "_schema", "_title")
@@ -46,11 +46,11 @@ class ResponseFormat:
         return f"<ResponseFormat {self._title}>"
 
     def to_openai_chat(self, *, strict: bool = True) -> dict[str, Any]:
-        """Return `response_format` of OpenAI Chat Completions.
+        """Return the key `response_format` for OpenAI Chat Completions.
 
         Args:
-            strict: True holds the model to the schema; it then writes every field, even
-                those with a default.
+            strict: True makes the API enforce the schema; the model then writes every
+                field, even one with a default.
 
         Raises:
             MisuseError: The type is not an object, or has a field that OpenAI's strict mode
@@ -60,19 +60,19 @@ class ResponseFormat:
         return {"response_format": {"type": "json_schema", "json_schema": spec}}
 
     def to_openai_responses(self, *, strict: bool = True) -> dict[str, Any]:
-        """Return `text` of OpenAI Responses.
+        """Return the key `text` for OpenAI Responses.
 
         Args:
-            strict: As in `to_openai_chat`.
+            strict: See `to_openai_chat`.
 
         Raises:
-            MisuseError: As in `to_openai_chat`.
+            MisuseError: See `to_openai_chat`.
         """
         spec = self._write_named(OPENAI_STRICT if strict else PLAIN, "OpenAI", {"strict": strict})
         return {"text": {"format": {"type": "json_schema", **spec}}}
 
     def to_anthropic(self) -> dict[str, Any]:
-        """Return `output_config` of Anthropic Messages.
+        """Return the key `output_config` for Anthropic Messages.
 
         Raises:
             MisuseError: The type has a field that Anthropic does not support.
@@ -81,12 +81,12 @@ class ResponseFormat:
         return {"output_config": {"format": {"type": "json_schema", "schema": schema}}}
 
     def to_gemini(self) -> dict[str, Any]:
-        """Return `generationConfig` of Gemini."""
+        """Return the key `generationConfig` for Gemini."""
         spec = {"responseMimeType": "application/json", "responseJsonSchema": self._write_schema(GEMINI)}
         return {"generationConfig": spec}
 
     def to_bedrock(self) -> dict[str, Any]:
-        """Return `outputConfig` of Bedrock's Converse, which some of its models support.
+        """Return the key `outputConfig` for Bedrock Converse; only some models support it.
 
         Raises:
             MisuseError: The type is not an object, or has a field that the API does not support.
@@ -96,7 +96,7 @@ class ResponseFormat:
         return {"outputConfig": {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": spec}}}}
 
     def to_cohere(self) -> dict[str, Any]:
-        """Return `response_format` of Cohere's v2 chat, which cannot be combined with tools.
+        """Return the key `response_format` for Cohere's v2 chat API, which does not allow tools beside it.
 
         Raises:
             MisuseError: The type is not an object, has no required field, or has a field that
@@ -106,10 +106,10 @@ class ResponseFormat:
         return {"response_format": {"type": "json_object", "json_schema": schema}}
 
     def to_mistral(self, *, strict: bool = True) -> dict[str, Any]:
-        """Return `response_format` of Mistral's own chat.
+        """Return the key `response_format` for Mistral's native chat API.
 
         Args:
-            strict: True holds the model to the schema.
+            strict: True makes the API enforce the schema.
 
         Raises:
             MisuseError: The type is not an object, or has a field that Mistral's strict mode
@@ -119,16 +119,18 @@ class ResponseFormat:
         return {"response_format": {"type": "json_schema", "json_schema": spec}}
 
     def to_ollama(self) -> dict[str, Any]:
-        """Return `format` of Ollama's own chat."""
+        """Return the key `format` for Ollama's native chat API."""
         return {"format": self._write_schema(PLAIN)}
 
     # -- within ------------------------------------------------------------
 
     def _write_named(self, rules: Rules, api: str, more: dict[str, Any]) -> dict[str, Any]:
+        """Return the schema with its name, its description, and further keys."""
         spec = {"description": self._description} if self._description else {}
         return {"name": self._name, **spec, "schema": self._write_object(rules, api), **more}
 
     def _write_object(self, rules: Rules, api: str) -> dict[str, Any]:
+        """Return the schema as an API needs it; raise an error if it is not the schema of an object."""
         if self._schema.get("type") != "object":
             raise MisuseError(
                 f"{self._title} is not an object, and {api} answers only with objects: make it a field "
@@ -147,13 +149,13 @@ class ResponseFormat:
 
 
 def response_format(type: Any, *, name: str | None = None) -> ResponseFormat:  # noqa: A002, ANN401 - any type
-    """Return the keys of a request that ask for an answer of a type.
+    """Describe the type of an answer, as a source of request options for each API.
 
-    Pass the same type to `stream.partials`, `stream.result` and their like.
+    Pass the same type to `stream.partials`, `stream.result` and similar methods.
 
     Args:
         type: A pydantic model, dataclass, TypedDict, msgspec Struct, or a `TypeAdapter`.
-        name: Its name in the request; None for the type's own name.
+        name: The name in the request; by default, the type's own name.
 
     Raises:
         MisuseError: The type has no JSON schema; the message names the field.

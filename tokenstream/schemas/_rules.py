@@ -1,10 +1,10 @@
-"""The part of JSON Schema that each API supports, and schemas rewritten by its rules.
+"""The part of JSON Schema that each API supports, and the conversion of schemas to it.
 
-A schema comes from a type of the program. Some APIs hold a model to it, but support
-only a part of JSON Schema. A constraint without a keyword there, such as a minimum,
-goes into the description, where the model reads it. A schema that would lose its
-meaning that way, such as an object with arbitrary keys, is refused. Validation
-still checks every constraint.
+A schema is made from a type of the program. Some APIs enforce it, but support
+only a part of JSON Schema. If an API has no keyword for a constraint, such as a
+minimum, the constraint is added to the description, where the model can read it. If
+a schema would lose its meaning that way, as an object with arbitrary keys would, it is
+refused. Validation of the answer still checks every constraint.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _BASIC = frozenset(
 )
 _CLOSED = _BASIC | {"additionalProperties"}
 _KINDS = frozenset({"$ref", "allOf", "anyOf", "const", "enum", "oneOf", "type"})
-"""Keywords at least one of which gives a value its type."""
+"""Keywords that give a value a type; a schema with a type has at least one of them."""
 _MASKED = f'"{"*" * 10}"'
-"""pydantic's placeholder for a secret, which a model would take for the value."""
+"""pydantic's placeholder for a secret; a model would take it for the value."""
 _SILENT = frozenset({"additionalProperties", "discriminator", "title"})
-"""Keywords without information for a model."""
+"""Keywords that tell a model nothing."""
 _BY_NAME = frozenset({"patternProperties", "properties"})
 _OF_ANY_KEY = frozenset({"additionalProperties", "contentSchema", "propertyNames"})
 _LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
@@ -39,11 +39,11 @@ _LOOKAROUND = ("(?=", "(?!", "(?<=", "(?<!")
 
 
 class SchemaRefused(Exception):
-    """A schema cannot be written by an API's rules.
+    """A schema cannot be converted to the part of JSON Schema that an API supports.
 
     Args:
-        place: The field, as `steps[].title`; "" for the whole schema.
-        why: The predicate of the error message, to follow the field's name.
+        place: The path of the field, such as `steps[].title`; "" for the whole schema.
+        why: The predicate of the error message, which follows the field's name.
     """
 
     def __init__(self, place: str, why: str) -> None:
@@ -57,7 +57,7 @@ class Rules:
     """The part of JSON Schema that an API supports."""
 
     name: str
-    """The API or mode, for people."""
+    """The name of the API or of its mode, for error messages."""
     keywords: frozenset[str] | None = None
     """The supported keywords; None for all."""
     formats: frozenset[str] | None = None
@@ -67,20 +67,20 @@ class Rules:
     complete: bool = False
     """True if every property must be required."""
     fewest: bool = False
-    """True if `minItems` may only be 0 or 1."""
+    """True if the only values allowed for `minItems` are 0 and 1."""
     inline: bool = False
-    """True if definitions are written in place of their references, except recursive ones."""
+    """True if each reference must be replaced by its definition, unless the definition is recursive."""
     some_required: bool = False
     """True if at least one property must be required."""
 
     def apply(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """Return a schema by these rules.
+        """Return a schema converted to these rules.
 
         Args:
             schema: The schema, which is not modified.
 
         Raises:
-            Refused: The rules do not allow a part of it.
+            SchemaRefused: The rules do not allow a part of the schema.
         """
         written = _SchemaWriter(self, schema.get("$defs", {})).write(schema)
         if self.some_required and not written.get("required"):
@@ -88,7 +88,7 @@ class Rules:
         return written
 
     def takes(self, key: str, value: object) -> bool:
-        """Return True if the API supports a keyword with that value."""
+        """Return True if the API supports a keyword with this value."""
         if self.keywords is None or key not in self.keywords:
             return self.keywords is None
         if key == "format":
@@ -132,7 +132,7 @@ OLLAMA = Rules("Ollama", keywords=_BASIC - {"const"}, inline=True)
 
 
 class _SchemaWriter:
-    """One schema, while it is written by an API's rules."""
+    """Converts one schema to the rules of an API."""
 
     def __init__(self, rules: Rules, definitions: dict[str, Any]) -> None:
         self._rules = rules
@@ -146,7 +146,12 @@ class _SchemaWriter:
         return {**written, "$defs": self._written} if self._written else written
 
     def _write_node(self, given: object, place: str) -> Any:  # noqa: ANN401 - a schema
-        # `True` is a schema, too: it allows any value.
+        """Return a part of the schema, converted.
+
+        Args:
+            given: The part; `True` is a schema, too, which allows any value.
+            place: The path of its field, for error messages.
+        """
         schema: dict[str, Any] = given if is_dict(given) else {}
         rules = self._rules
         if not _is_writable(schema.get("default")):
@@ -168,6 +173,7 @@ class _SchemaWriter:
         return written
 
     def _write_inner(self, key: str, value: Any, place: str) -> Any:  # noqa: ANN401 - what a keyword holds
+        """Return the value of a keyword, with the schemas in it converted."""
         if key in _BY_NAME and is_dict(value):
             return {
                 name: self._write_node(each, f"{place}.{name}".lstrip(".")) for name, each in value.items()
@@ -182,9 +188,10 @@ class _SchemaWriter:
         return copy.deepcopy(value)
 
     def _write_reference(self, schema: dict[str, Any], place: str) -> dict[str, Any]:
+        """Return a reference, or the definition that it refers to if definitions are inlined."""
         name = definition_name(schema["$ref"])
         if name not in self._given:
-            # The reference was written by hand, and leads elsewhere.
+            # The reference was written by hand, and refers to something else.
             return copy.deepcopy(schema)
         beside = {key: copy.deepcopy(value) for key, value in schema.items() if key != "$ref"}
         if self._rules.inline and not self._is_within(name, self._open):
@@ -193,17 +200,17 @@ class _SchemaWriter:
             self._open.pop()
             return dict(inlined)
         if name not in self._written:
-            # Entered before it is whole, since it may be recursive.
+            # The name is entered before its definition is complete, since the definition may be recursive.
             self._written[name] = {}
             self._written[name] = self._write_node(self._given[name], place)
         reference = {"$ref": schema["$ref"]}
         if not beside or self._rules.keywords is None:
             return {**reference, **beside}
-        # These APIs take no other keyword beside a reference.
+        # These APIs accept no other keyword beside a reference.
         return self._use_known_keywords({"anyOf": [reference], **beside})
 
     def _use_known_keywords(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """Return a schema in the API's keywords; the others go into its description."""
+        """Return a schema with only supported keywords; the others are added to its description."""
         rules = self._rules
         known: dict[str, Any] = {}
         described: dict[str, Any] = {}
@@ -224,14 +231,26 @@ class _SchemaWriter:
         return known
 
     def _is_within(self, name: str, opened: Sequence[str]) -> bool:
-        """Return True if a definition must not be inlined, since a recursive one is open already.
+        """Return True if a recursive definition must not be inlined, because it may be in itself.
 
-        Definitions that refer to each other would otherwise be inlined along every path between them.
+        No recursive definition is inlined in another: definitions that refer to each other
+        would be inlined along every path between them.
+
+        Args:
+            name: The definition's name.
+            opened: The names of the definitions that are being inlined around it.
         """
         return name in self._circular and any(each in self._circular for each in opened)
 
     def _spell_out(self, value: Any, opened: tuple[str, ...] = ()) -> Any:  # noqa: ANN401 - what a keyword holds
-        """Return part of a schema with its references replaced, for a description, which has no `$defs`."""
+        """Return part of a schema with each reference replaced by its definition.
+
+        For a description, which has no `$defs`.
+
+        Args:
+            value: The part of the schema.
+            opened: The names of the definitions that are being replaced around it.
+        """
         if is_list(value):
             return [self._spell_out(each, opened) for each in value]
         if not is_dict(value):
@@ -246,7 +265,7 @@ class _SchemaWriter:
 
 
 def _find_circular(definitions: dict[str, Any]) -> frozenset[str]:
-    """Return the names of recursive definitions."""
+    """Return the names of the definitions that refer to themselves, directly or through others."""
     leads = {name: _find_names(each) & definitions.keys() for name, each in definitions.items()}
     found: set[str] = set()
     for name in definitions:
@@ -272,7 +291,7 @@ def _find_names(schema: Any) -> set[str]:  # noqa: ANN401 - part of a schema
 
 
 def _is_informative(key: str, value: object, schema: dict[str, Any]) -> bool:
-    """Return True if a keyword holds information for a model."""
+    """Return True if a keyword tells a model something."""
     if key == "default":
         return value is not None and "const" not in schema
     return key not in _SILENT or (key == "additionalProperties" and is_dict(value) and bool(value))
@@ -284,7 +303,7 @@ def definition_name(reference: str) -> str:
 
 
 def _is_writable(default: object) -> bool:
-    """Return True if a default can be written as JSON and holds no masked secret."""
+    """Return True if a default can be written as JSON and contains no masked secret."""
     try:
         text = json.dumps(default, allow_nan=False)
     except ValueError:
@@ -293,7 +312,7 @@ def _is_writable(default: object) -> bool:
 
 
 def _check_typed(schema: dict[str, Any], place: str, rules: Rules) -> None:
-    """Refuse a schema without a type, and objects and arrays with unspecified contents."""
+    """Raise `SchemaRefused` for a schema without a type, or without the types of what it contains."""
     if not _KINDS & schema.keys():
         raise SchemaRefused(place, f"has no type, and {rules.name} asks for one")
     kind = schema.get("type")

@@ -1,4 +1,4 @@
-"""The tools of an application, in the shape that each API's request takes."""
+"""The tools of an application, as each API's request expresses them."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 class Tools(ToolTable):
     """Tools that a model may call: described for requests, and used to validate the calls.
 
-    List each tool once, and use the list for `to_openai_chat()` and its like,
-    `validated_calls(tools)` and `Router(tools)`. A tool is described by the first
-    paragraph of its docstring; a parameter by `Field(description=…)`, or by the
-    docstring if the extra `griffe` is installed. A parameter whose type has no JSON
-    schema keeps its default.
+    List each tool once, and use the list for `to_openai_chat()` and similar methods,
+    for `validated_calls(tools)` and for `Router(tools)`. The description of a tool is
+    the first paragraph of its docstring. The description of a parameter is that in
+    `Field(description=…)`, or the one in the docstring if the extra `griffe` is
+    installed. A parameter whose type has no JSON schema always has its default.
 
     Args:
         tools: Functions, whose parameters are the arguments, or types (pydantic models,
             dataclasses, TypedDicts, msgspec Structs); a tool has the name of its function
-            or type. Other `Tools` add the tools that they hold.
-        named: Further tools by the name under which the model calls them; a `TypeAdapter`
-            or a callable object needs one.
+            or type. Other `Tools` add all tools that they contain.
+        named: Further tools: each keyword is the name under which the model calls the tool.
+            A `TypeAdapter` or a callable object needs a name.
 
     Raises:
-        MisuseError: An argument is not a tool, or has a name that APIs do not take or
-            another tool has; or its parameters have no JSON Schema. The message names
-            the tool and the parameter.
+        MisuseError: An argument is not a tool; or its name is not allowed by APIs, or
+            is that of another tool; or its parameters have no JSON schema. The message
+            names the tool and the parameter.
 
     Example:
         >>> def get_weather(city: str, days: int = 1) -> str:
@@ -67,7 +67,7 @@ class Tools(ToolTable):
         self._described = {tool.name: _describe(tool) for tool in self.checks()}
 
     def functions(self) -> dict[str, Callable[..., Any]]:
-        """Return each tool's function, by the tool's name.
+        """Return the functions of the tools, by the tools' names.
 
         Raises:
             MisuseError: A tool is a type, which has no function to run.
@@ -91,11 +91,11 @@ class Tools(ToolTable):
     # -- for requests ------------------------------------------------------------
 
     def to_openai_chat(self, *, strict: bool = False) -> list[dict[str, Any]]:
-        """Return `tools` of OpenAI Chat Completions, which most other servers take as well.
+        """Return `tools` for OpenAI Chat Completions, which most other servers accept as well.
 
         Args:
-            strict: True holds the model to the schema; it then writes every argument, even
-                those with a default.
+            strict: True makes the API enforce the schema; the model then writes every
+                argument, even one with a default.
 
         Raises:
             MisuseError: OpenAI's strict mode does not support a parameter.
@@ -106,11 +106,11 @@ class Tools(ToolTable):
         return [{"type": "function", "function": function} for function in functions]
 
     def to_openai_responses(self, *, strict: bool = False) -> list[dict[str, Any]]:
-        """Return `tools` of OpenAI Responses.
+        """Return `tools` for OpenAI Responses.
 
         Args:
-            strict: As in `to_openai_chat`. The request always holds it, since the API's own
-                default is strict.
+            strict: See `to_openai_chat`. The request always contains this key, because the API
+                itself is strict by default.
 
         Raises:
             MisuseError: OpenAI's strict mode does not support a parameter.
@@ -121,10 +121,10 @@ class Tools(ToolTable):
         ]
 
     def to_anthropic(self, *, strict: bool = False) -> list[dict[str, Any]]:
-        """Return `tools` of Anthropic Messages.
+        """Return `tools` for Anthropic Messages.
 
         Args:
-            strict: True holds the model to the schema.
+            strict: True makes the API enforce the schema.
 
         Raises:
             MisuseError: Anthropic's strict mode does not support a parameter.
@@ -133,23 +133,23 @@ class Tools(ToolTable):
         return self._declare(rules, "input_schema", {"strict": True} if strict else {})
 
     def to_gemini(self) -> list[dict[str, Any]]:
-        """Return `tools` of Gemini: one item that declares all functions.
+        """Return `tools` for Gemini: one item that declares all functions.
 
-        The request's `toolConfig` decides if the model is held to the schemas.
+        The API enforces the schemas only if the request's `toolConfig` says so.
         """
         declared = self._declare(GEMINI, "parametersJsonSchema", {})
         for function in declared:
-            # Gemini takes no schema for a function without parameters.
+            # Gemini accepts no schema for a function without parameters.
             schema = function["parametersJsonSchema"]
             if not (schema.get("properties") or schema.get("additionalProperties")):
                 del function["parametersJsonSchema"]
         return [{"functionDeclarations": declared}]
 
     def to_bedrock(self, *, strict: bool = False) -> list[dict[str, Any]]:
-        """Return `tools` of the `toolConfig` of Bedrock's Converse.
+        """Return `tools` for the `toolConfig` of Bedrock Converse.
 
         Args:
-            strict: True holds the model to the schema, which not every model supports.
+            strict: True makes the API enforce the schema; not every model supports that.
 
         Raises:
             MisuseError: The strict mode does not support a parameter.
@@ -161,10 +161,10 @@ class Tools(ToolTable):
         ]
 
     def to_cohere(self, *, strict: bool = False) -> list[dict[str, Any]]:
-        """Return `tools` of Cohere's v2 chat.
+        """Return `tools` for Cohere's v2 chat API.
 
         Args:
-            strict: True writes schemas as `strict_tools` needs them; set that key in the
+            strict: True writes the schemas as `strict_tools` requires them; set that key in the
                 request, beside `tools`.
 
         Raises:
@@ -174,10 +174,10 @@ class Tools(ToolTable):
         return [{"type": "function", "function": function} for function in functions]
 
     def to_mistral(self, *, strict: bool = False) -> list[dict[str, Any]]:
-        """Return `tools` of Mistral's own chat.
+        """Return `tools` for Mistral's native chat API.
 
         Args:
-            strict: True holds the model to the schema.
+            strict: True makes the API enforce the schema.
 
         Raises:
             MisuseError: Mistral's strict mode does not support a parameter.
@@ -188,7 +188,7 @@ class Tools(ToolTable):
         return [{"type": "function", "function": function} for function in functions]
 
     def to_ollama(self) -> list[dict[str, Any]]:
-        """Return `tools` of Ollama's own chat, which does not hold the model to the schemas."""
+        """Return `tools` for Ollama's native chat API, which does not enforce the schemas."""
         functions = self._declare(OLLAMA, "parameters", {})
         return [{"type": "function", "function": function} for function in functions]
 
@@ -199,7 +199,7 @@ class Tools(ToolTable):
 
         Args:
             rules: The API's rules for schemas.
-            key: The key of the schema.
+            key: The key under which the API expects the schema.
             more: Further keys of each declaration.
         """
         written: list[dict[str, Any]] = []
@@ -215,6 +215,11 @@ class Tools(ToolTable):
 
 
 def _describe(tool: Tool) -> Described:
+    """Return the description and the schema of a tool.
+
+    Raises:
+        MisuseError: The tool's name is not allowed, or its parameters have no schema.
+    """
     if not _NAME.fullmatch(tool.name):
         raise MisuseError(
             f"no API takes the tool's name {tool.name!r}: a name has up to 64 letters of ASCII, digits, _ "
@@ -231,5 +236,6 @@ def _describe(tool: Tool) -> Described:
 
 
 def _name_subject(name: str, refused: SchemaRefused) -> str:
+    """Return the subject of an error message, with its predicate."""
     where = f"the parameter {refused.place!r} of the tool {name!r}" if refused.place else f"the tool {name!r}"
     return f"{where} {refused.why}"
