@@ -1,4 +1,4 @@
-"""A JSON document while it is being read: the growing value, its events, its error."""
+"""A JSON document while it is being read: its value so far, its events, and its error."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
     from tokenstream.partial_json.events import JSONEvent, JSONKind
 
-# The bits of partial-json-parser's `Allow`, repeated here so that the package is not loaded for them.
+# The bits of `Allow` in partial-json-parser, repeated here to avoid loading that package.
 STR, NUM, ARR, OBJ, NULL, BOOL = 1, 2, 4, 8, 16, 32
 
 TO_SETTLE = "what waits is still to be read"
-"""Placed in `Document.fresh` while pieces wait, so that `value` has a single condition to check."""
+"""Put into `Document.fresh` while pieces are still to be read, so that `value` checks only one condition."""
 new_event: Any = object.__new__
-"""Create an event without calling its constructor; setting its attributes takes two thirds of the time."""
+"""Creates an event without calling its constructor; setting its attributes takes two thirds of the time."""
 
 
 class Frame(Place):
-    """An open object or array of the parser, with the dict or list that it fills."""
+    """An open object or array, with the dict or list that receives its values."""
 
     __slots__ = ("container",)
 
@@ -39,25 +39,25 @@ class Frame(Place):
 def forget(event: ValueDone) -> None:
     """Release the parser's reference to a finished value whose container is still open.
 
-    Its key or index stays, because the parser counts the elements.
+    The value's key or index remains in the container, because the parser counts the elements.
     """
-    # By its place: making the path would take longer.
+    # Found by the event's place: making its path would take longer.
     place = event.place
     if isinstance(place, Frame):
         place.container[event.key] = None
 
 
 class Document:
-    """The value that a reader builds, with the events that report its growth, and its error.
+    """The value that a reader builds, the events that report its growth, and its error.
 
-    The reader, strict or lenient, knows the grammar and the text, and calls the
-    methods here for what it has read. Offsets are characters from the start of the
-    text; events are appended to `out`.
+    The reader, strict or lenient, knows the grammar and the text. It calls a method
+    of this class for everything it has read. Offsets are numbers of characters from the
+    start of the text; each method appends its events to `out`.
 
     Args:
-        allow: `Allow` bits of the kinds of values that show before they are complete.
-        max_depth: Highest nesting of objects and arrays.
-        decimals: True to turn numbers with a fraction or an exponent into Decimals.
+        allow: `Allow` bits of the kinds of values that are visible before they are complete.
+        max_depth: The maximum nesting of objects and arrays.
+        decimals: True to read numbers with a fraction or an exponent as Decimals.
     """
 
     __slots__ = (
@@ -88,31 +88,31 @@ class Document:
         self.frames: list[Frame] = []
         """The open objects and arrays, outermost first."""
         self.frame: Frame | None = None
-        """The innermost of them; None at the top level."""
+        """The innermost of `frames`; None at the top level."""
         self.container: Any = None
-        """The dict or list of that frame."""
+        """The dict or list of `frame`; None at the top level."""
         self.key: str | int = 0
         """Key or index in `container` of the current value, or of the next one."""
         self.root: Any = None
         self.fresh = ""
-        """First piece of the open string that has not been written to `container` yet."""
+        """The first piece of the open string that has not been written to `container` yet."""
         self.pieces = TextLog()
-        """The pieces that follow it."""
+        """The pieces of the open string that follow `fresh`."""
         self.atom_shown = False
-        """True if the unfinished number or literal shows."""
+        """True if the unfinished number or literal is visible in `container`."""
         self.string = ""
-        """The open string so far, if unfinished strings do not show."""
+        """The open string as far as it has arrived, if unfinished strings are not visible."""
         self.has_value = False
-        """True once there is a value to show."""
+        """True once any part of the value is visible."""
         self.complete = False
-        """True once the document is finished: only white space may follow."""
+        """True once the document is finished: only white space may follow it."""
         self.error: InvalidJSON | LimitExceeded | None = None
-        """The error, or None; the value read before it stays readable."""
+        """The error, or None; the part of the value read before it remains available."""
         self.waiting: Callable[[], None] | None = None
-        """Reads the long pieces that were put off; called before the document is looked at."""
+        """Reads the long pieces whose reading was put off; called before the document is used."""
 
     def settle(self) -> None:
-        """Read the pieces that were put off, if any."""
+        """Read the pieces whose reading was put off, if there are any."""
         read, self.waiting = self.waiting, None
         if read is not None:
             self.fresh = ""
@@ -120,7 +120,7 @@ class Document:
 
     @property
     def value(self) -> Any:  # noqa: ANN401 - any JSON value
-        """The current value, which keeps growing; None while `has_value` is False."""
+        """The current value, which changes as it is read; None while `has_value` is False."""
         if self.fresh:
             self.write_pieces()
         return self.root
@@ -128,8 +128,8 @@ class Document:
     def snapshot(self) -> Any:  # noqa: ANN401 - any JSON value
         """Return a copy of the current value that never changes.
 
-        Finished objects and arrays are shared by all snapshots; those still open
-        are copied, each one level deep.
+        All snapshots share the finished objects and arrays; each open object or array
+        is copied, but not what it contains.
         """
         value = self.value
         if not self.has_value:
@@ -151,7 +151,7 @@ class Document:
         self.error = InvalidJSON(f"{why}{kept}", text="", offset=offset)
 
     def refuse(self, offset: int, expected: str) -> None:
-        """Set the error of an unexpected character."""
+        """Set the error of a character that the grammar does not allow."""
         advice = "" if offset else "; if prose or a code fence surrounds the JSON, pass lenient=True"
         self.fail(offset, f"the text is not JSON: at character {offset:,} {expected} was expected{advice}")
 
@@ -160,7 +160,7 @@ class Document:
         self.error = LimitExceeded(why, limit=limit, value=value)
 
     def exceed_digits(self, number: str, offset: int) -> None:
-        """Set the error of a number with too many digits, and show as many digits as allowed."""
+        """Set the error of a number with too many digits, and make as many digits visible as allowed."""
         self.show_number(number)
         self.exceed(
             f"the number at character {offset:,} has more than {MOST_DIGITS:,} digits, the most "
@@ -170,7 +170,7 @@ class Document:
         )
 
     def exceed_exponent(self, number: str, offset: int) -> None:
-        """Set the error of an exponent too large for a Decimal, and show the number without it."""
+        """Set the error of an exponent too large for a Decimal; make the number before it visible."""
         from decimal import MAX_EMAX
 
         self.show_number(number)
@@ -182,18 +182,18 @@ class Document:
         )
 
     def end(self, offset: int) -> None:
-        """Set an error if the text ended before its document; `offset` is the length of the text."""
+        """Set an error if the text ended before the document did; `offset` is the length of the text."""
         if not self.complete and self.error is None:
             self.fail(offset, f"the text ended after {offset:,} characters, before the document did")
 
     # -- called by the reader ------------------------------------------------------
 
     def is_shown(self, container: dict[str, Any] | list[Any]) -> bool:
-        """Return True if an object or array shows before it is complete."""
+        """Return True if an object or array is visible before it is complete."""
         return bool(self.allow & (OBJ if isinstance(container, dict) else ARR))
 
     def show(self, value: Any) -> None:  # noqa: ANN401 - any JSON value
-        """Insert a value at `key`, which is still free."""
+        """Insert a value at `key`, where there is none yet."""
         container = self.container
         if container.__class__ is dict:
             container[self.key] = value
@@ -204,7 +204,7 @@ class Document:
             container.append(value)
 
     def replace(self, value: Any) -> None:  # noqa: ANN401 - any JSON value
-        """Replace the value at `key` by a newer one."""
+        """Replace the value at `key`."""
         container = self.container
         if container is None:
             self.root = value
@@ -263,7 +263,7 @@ class Document:
         out.append(ValueStart(self.frame, kind, offset, self.key))
 
     def show_atom(self, value: Any) -> None:  # noqa: ANN401 - a number, True, False or None
-        """Show the current value of an unfinished number or literal."""
+        """Make the current value of an unfinished number or literal visible."""
         if self.atom_shown:
             self.replace(value)
         else:
@@ -271,7 +271,7 @@ class Document:
             self.show(value)
 
     def show_number(self, number: str) -> None:
-        """Show the value of an unfinished number, if `allow` has `NUM`."""
+        """Make the value of an unfinished number visible, if `allow` contains `NUM`."""
         value = parse_prefix(number, decimals=self.decimals) if self.allow & NUM else None
         if value is not None:
             self.show_atom(value)
@@ -282,7 +282,7 @@ class Document:
         out.append(ValueDone(self.frame, value, offset, self.key))
 
     def begin_string(self, offset: int, out: list[JSONEvent], piece: str = "") -> None:
-        """Begin a string with its first piece."""
+        """Begin a string, with the part of it that has already been read."""
         frame, key = self.frame, self.key
         out.append(ValueStart(frame, "string", offset, key))
         if piece:
@@ -325,8 +325,8 @@ class Document:
             grown += self.pieces.join()
             self.pieces = TextLog()
         container = self.container
-        # CPython extends a string in place if there is no other reference to it, at a cost that does
-        # not grow with its length: so it is removed from its container first.
+        # CPython extends a string in place if there is only one reference to it, which takes no
+        # longer for a longer string. So the string is first removed from its container.
         if not self.shows_strings:
             text, self.string = self.string, ""
             text += grown

@@ -1,4 +1,4 @@
-"""Repair of a whole text: almost JSON in, JSON out."""
+"""Repair of a whole text that is almost JSON."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 def mend(text: str, lenient: Lenient, *, max_depth: int) -> tuple[str, tuple[Repair, ...]]:
-    """Return a whole text as JSON, and the repairs that were needed.
+    """Repair almost-JSON; return it as JSON, with the repairs.
 
     Raises:
         InvalidJSON: The text cannot be repaired, or its end is missing and `lenient` is "closed".
-        LimitExceeded: It is nested too deeply, or has too long a number.
+        LimitExceeded: The text is nested too deeply, or contains too long a number.
 
     Example:
         >>> mend("{'city': 'Oslo',}", True, max_depth=9)[0]

@@ -1,4 +1,4 @@
-"""The value that stands for a value that has not arrived."""
+"""The value in place of a value that has not arrived."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ class Missing(Enum):
 
     __str__ = __repr__
 
-    # Not for checkers, which flag such a name by themselves.
+    # Hidden from type checkers, which report unknown names by themselves.
     if not TYPE_CHECKING:
         __iter__ = None
-        """Not iterable: `__getitem__` alone would make it look so."""
+        """Prevents iteration, which `__getitem__` alone would make possible."""
 
         @property
         def name(self) -> NoReturn:
-            # An enum's own attributes `name` and `value` are common names of fields.
+            # The attributes `name` and `value` of an enum are common names of fields.
             raise AttributeError
 
         value = name
 
         def __getattr__(self, name: str) -> NoReturn:
-            # Names such as `__rich_repr__`, which Python and its tools ask of any object, are not fields.
+            # Names such as `__rich_repr__`, which Python and its tools look up on any object, are not fields.
             asked = f"Missing has no {name}" if name.startswith("_") else _explain(f".{name}")
             raise AttributeError(asked, name=name, obj=self)
 
@@ -41,6 +41,7 @@ class Missing(Enum):
 
 
 def _explain(asked: str) -> str:
+    """Return the message of the error for reading an attribute or an item of MISSING."""
     return (
         f"{asked} was read on MISSING, a value that has not arrived yet; ask the draft for the whole path: "
         'draft.get("a", "b") returns MISSING then, and draft.get(lambda r: r.a.b) returns None'
@@ -48,10 +49,10 @@ def _explain(asked: str) -> str:
 
 
 MISSING: Final = Missing.MISSING
-"""A value that has not arrived; an explicit null is None.
+"""A value that has not arrived; an explicit null is None instead.
 
-Reading an attribute or item of it raises an AttributeError that says how to ask
-for a deeper value.
+Reading an attribute or an item of it raises an AttributeError whose message explains
+how to read a deeper value.
 
 Example:
     >>> from tokenstream.partial_json import MISSING

@@ -26,6 +26,11 @@ _DEFAULT_ALLOW = STR | ARR | OBJ
 
 
 def _check_allow(allow: object) -> int:
+    """Return the bits of the `allow=` option.
+
+    Raises:
+        ValueError: It has another type.
+    """
     if allow is None:
         return _DEFAULT_ALLOW
     if not isinstance(allow, int) or isinstance(allow, bool) or allow < 0:
@@ -46,6 +51,14 @@ def _make_reader(
     choice: DocumentChoice | None,
     accepts: Callable[[Any], bool] | None = None,
 ) -> StrictReader | LenientReader | ChoosingReader:
+    """Return the reader that the options ask for.
+
+    Args:
+        document: Receives the values.
+        lenient: The `lenient=` option.
+        choice: The document to read if there are several, or None.
+        accepts: Returns True if a document fits the type; for "matching".
+    """
     closed = check_lenient(lenient) == "closed"
     # The lenient readers are imported only when needed.
     if choice in {"last", "matching"}:
@@ -63,22 +76,22 @@ class PartialJSONParser:
     """Parse JSON from pieces of its text; the value is current after each piece.
 
     Each character is read once, however the text is cut. `feed` returns events that
-    report what a piece has changed; `value` is the current value, `snapshot()` a copy
-    that never changes. A text that is not JSON sets `error`, and the value read before
-    stays readable. docs/partial-json.md has the contract.
+    report what a piece has changed; `value` is the current value, and `snapshot()` a copy
+    that never changes. A text that is not JSON sets `error`; the part of the value that
+    was read before remains available. docs/partial-json.md describes the contract.
 
     Args:
-        allow: Kinds of values that show before they are complete, as flags of `Allow`;
-            strings, arrays and objects by default.
-        lenient: True to read what models write in place of JSON; `repairs` lists each
-            repair. With "closed" a text without its end is `InvalidJSON`, as in the
+        allow: Kinds of values that are visible before they are complete, as flags of `Allow`;
+            by default, strings, arrays and objects.
+        lenient: True to read the near-JSON that models write; `repairs` lists each
+            repair. With "closed", a text whose end is missing is `InvalidJSON`, as in
             strict reading.
-        document: The document to read if a lenient text holds several: "first" ignores all
-            text after it, "last" shows nothing before the end. None refuses two that differ.
-        max_depth: Highest nesting of objects and arrays; beyond it `error` is
+        document: The document to read if a lenient text contains several: "first" ignores all
+            text after it; "last" returns nothing before the end. None refuses two that differ.
+        max_depth: The maximum nesting of objects and arrays; beyond it, `error` is
             `LimitExceeded`.
-        decimals: True to turn a number with a fraction or an exponent into the exact
-            `decimal.Decimal`, rather than a float.
+        decimals: True to read a number with a fraction or an exponent as the exact
+            `decimal.Decimal`, instead of a float.
 
     Example:
         >>> parser = PartialJSONParser()
@@ -109,8 +122,8 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
         self._document = Document(allowed, max_depth, decimals=decimals)
         self._reader: StrictReader | LenientReader | ChoosingReader
         self.stop: str | None = None
-        """A reason to close the source; this stage never has one."""
-        # The direct path: for a short answer that comes whole, making the reader costs as much as reading.
+        """A reason to close the source; always None for this stage."""
+        # A direct path: for a short answer that arrives whole, `_make_reader` takes as long as reading it.
         if lenient is False and document is None:
             self._reader = StrictReader(self._document)
         else:
@@ -122,12 +135,12 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
 
         Args:
             text: The piece, of any length; pieces may be cut anywhere.
-            now: Unused; every stage takes it.
+            now: Not used; every stage has this parameter.
         """
         reader: Any = self._reader
         at = reader.at
-        # Most pieces lie inside a string or a key. They are read here, because one more call would add
-        # a tenth to the cost of a piece. Printable text has no control characters.
+        # Most pieces lie inside a string or a key. They are read here, because another call would
+        # take a tenth of the time of a piece. Printable text contains no control characters.
         if at is IN_STRING and text.__class__ is str:
             string = None
             held = reader.held
@@ -141,7 +154,7 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
                 except UnicodeError:
                     pass
                 else:
-                    # Valid if all of it is codes (six characters each), or if no backslash is left, as
+                    # Valid if all of it is codes (six characters each), or if no backslash is left, since
                     # other escapes keep theirs. `\U` is not JSON. Half a surrogate pair is not printable.
                     if (
                         6 * len(codes) == size or ('"' not in codes and "\\" not in codes and text.isascii())
@@ -177,7 +190,7 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
             key, quote, rest = text.partition('"')
             if key.isprintable() and (not rest or rest == ": "):
                 reader.base += len(text)
-                # Not `reader.cut_key += key`, which copies a long key at each piece.
+                # Not `reader.cut_key += key`, which would copy a long key for each piece.
                 cut, reader.cut_key = reader.cut_key, ""
                 cut += key
                 if quote:
@@ -192,15 +205,16 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
     def end(self, *, now: float = 0.0) -> list[JSONEvent]:
         """End the text, and return the last events.
 
-        A number that is the whole document is finished by this. The lenient reading
-        closes whatever is open, and records a repair.
+        This finishes a number that is the whole document. Lenient reading also closes
+        everything that is open, and records a repair.
 
         Args:
-            now: Unused; every stage takes it.
+            now: Not used; every stage has this parameter.
         """
         return self._reader.end()
 
     def _settle(self) -> Document:
+        """Return the document, after all pieces whose reading was put off have been read."""
         document = self._document
         if document.waiting is not None:
             document.settle()
@@ -208,14 +222,14 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
 
     @property
     def has_value(self) -> bool:
-        """True once there is a value to show."""
+        """True once any part of the value is visible."""
         return self._settle().has_value
 
     @property
     def value(self) -> Any:  # noqa: ANN401 - any JSON value
-        """The current value, which keeps growing; None while `has_value` is False."""
+        """The current value, which changes as it is read; None while `has_value` is False."""
         document = self._document
-        # Not `document.value`: one more call would add a twelfth to the cost of a piece.
+        # Not `document.value`: another call would take a twelfth of the time of a piece.
         if document.fresh:
             document.write_pieces()
         return document.root
@@ -223,19 +237,19 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
     def snapshot(self) -> Any:  # noqa: ANN401 - any JSON value
         """Return a copy of the current value that never changes.
 
-        Finished objects and arrays are shared by all snapshots; those still open
-        are copied, each one level deep.
+        All snapshots share the finished objects and arrays; each open object or array
+        is copied, but not what it contains.
         """
         return self._settle().snapshot()
 
     @property
     def complete(self) -> bool:
-        """True once the document is finished: only white space may follow."""
+        """True once the document is finished: only white space may follow it."""
         return self._settle().complete
 
     @property
     def error(self) -> InvalidJSON | LimitExceeded | None:
-        """The error, or None; the value read before it stays readable."""
+        """The error, or None; the part of the value read before it remains available."""
         return self._settle().error
 
     def check(self) -> None:
@@ -245,12 +259,12 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """Repairs in the order of reading; always empty in the strict reading."""
+        """The repairs that were made; always empty in strict reading."""
         return self._reader.repairs
 
     @property
     def repair_count(self) -> int:
-        """Number of `repairs`, without the cost of building the tuple."""
+        """Number of repairs; unlike `repairs`, this builds no tuple."""
         return self._reader.repair_count
 
 
@@ -258,14 +272,14 @@ class OutputParser(PartialJSONParser):
     """A parser that can choose among several documents, and reports where the chosen one starts.
 
     Args:
-        choice: The document to read among several.
+        choice: The document to read if there are several.
         accepts: Returns True if a document fits the type, for "matching"; None without a type.
-        allow: As in `PartialJSONParser`.
-        lenient: As in `PartialJSONParser`.
-        max_depth: As in `PartialJSONParser`.
+        allow: See `PartialJSONParser`.
+        lenient: See `PartialJSONParser`.
+        max_depth: See `PartialJSONParser`.
 
     Raises:
-        MisuseError: The choice cannot be made.
+        MisuseError: The choice contradicts the other options.
     """
 
     __slots__ = ()
@@ -286,17 +300,17 @@ class OutputParser(PartialJSONParser):
 
     @property
     def start(self) -> int:
-        """Offset of the document if it was chosen among several at the end; else 0."""
+        """Offset of the document if it was chosen at the end of the text; otherwise 0."""
         return self._reader.start
 
     @property
     def has_begun(self) -> bool:
-        """True once part of a document has arrived, even if it does not show yet."""
+        """True once part of a document has arrived, even if it is not visible yet."""
         return self.has_value or self._reader.has_begun
 
 
 def find_fault(text: str, *, max_depth: int = 512) -> InvalidJSON | LimitExceeded | None:
-    """Return the error of a whole text; None if it is valid JSON within the limits.
+    """Return the error in a whole text; None if it is valid JSON within the limits.
 
     Example:
         >>> fault = find_fault('{"a": 1,}')

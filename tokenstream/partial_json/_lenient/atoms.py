@@ -1,4 +1,4 @@
-"""Values without quotes: numbers, literals and words of JSON and of its relatives."""
+"""Values without quotes: the numbers, literals and words of JSON and of similar languages."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ _NOT_A_NUMBER = {
     **dict.fromkeys(("Infinity", "+Infinity", "inf", "+inf"), _INFINITY),
     **dict.fromkeys(("-Infinity", "-inf"), -_INFINITY),
 }
-# Words that are a value in some language, but a different one in another, or none that JSON has.
+# Words that have different meanings in different languages, or whose value JSON cannot express.
 _UNCLEAR = frozenset({"undefined", "nil", "null", "true", "false", "none", "nan", "inf", "infinity", "nul"})
 
+# Groups: the sign, the point before the first digit, and the number from its first digit on.
 _PLUS_OR_POINT: Any = re.compile(
     r"\+?(-?)(\.?)((?:0|[1-9][0-9]*|(?<=\.)[0-9]+)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)"
 ).fullmatch
@@ -35,13 +36,13 @@ _WORD: Any = re.compile(r"\$?[^\W\d][\w$.-]*").fullmatch
 
 
 class Atom(NamedTuple):
-    """The reading of a value without quotes.
+    """What a value without quotes was read as.
 
     Args:
         kind: The kind of value.
-        value: The value; for a number that JSON can write, its JSON text.
-        repair: The repair that it took; None for JSON.
-        in_json: True if `value` is the text of a number.
+        value: The value; for a number that JSON can express, the JSON text of the number.
+        repair: The repair that was needed; None if the value is JSON.
+        in_json: True if `value` is the JSON text of a number.
     """
 
     kind: JSONKind
@@ -51,7 +52,7 @@ class Atom(NamedTuple):
 
 
 def read_atom(token: str) -> Atom | None:
-    """Return the reading of a token; None if it has none, or more than one.
+    """Return what a token is read as; None if it has no meaning, or more than one.
 
     Example:
         >>> read_atom("True").value, read_atom("0x1F").value, read_atom(".5").value, read_atom("007")
@@ -72,6 +73,7 @@ def read_atom(token: str) -> Atom | None:
 
 
 def _read_number_form(token: str) -> Atom | None:
+    """Read a number that JSON writes differently: hexadecimal, with a plus sign, or without a leading 0."""
     match = _HEXADECIMAL(token)
     if match is not None:
         sign, digits = match.groups()
@@ -93,7 +95,7 @@ def _read_word(token: str) -> Atom | None:
 
 
 def are_equal(one: Any, other: Any) -> bool:  # noqa: ANN401 - any JSON values
-    """Return True if two JSON values are equal; not recursive, since they may be nested deeply.
+    """Return True if two JSON values are equal; not recursive, since the values may be deeply nested.
 
     Example:
         >>> are_equal({"a": [1]}, {"a": [1]}), are_equal(1, True), are_equal([1], [1.0])

@@ -1,10 +1,10 @@
-r"""Unescaped backslashes, as in LaTeX and in paths: JSON escapes that were not meant as such.
+r"""Unescaped backslashes, as in LaTeX and in paths, which JSON reads as escapes that nobody meant.
 
-To JSON `\frac` is a form feed and `rac`, and `\name` a line break and `ame`. A
+For JSON, `\frac` is a form feed and `rac`, and `\name` is a line break and `ame`. A
 form feed or a backspace before a letter is never meant. A line break, a tab or a
-carriage return may be meant, and is read as such, unless the string has already
-shown an unescaped backslash and this one begins a LaTeX command or belongs to a
-string that is a path from its first character to its last.
+carriage return may be meant, and is read as one, unless two things are true: the string
+contains an earlier backslash that cannot be an escape; and this backslash begins a LaTeX
+command, or the whole string is a path.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 CONTROLS = frozenset("bfnrt")
 """The letters of the escapes of control characters."""
 ALWAYS_KEPT = frozenset("bf")
-"""The letters whose control characters occur in no text."""
+"""The letters of escapes whose control characters occur in no text."""
 
 _MOST_PATH = 260
 """Maximum length of a Windows path, in characters."""
-# No quotes and no character that begins one: it may end the string.
+# No quotes and no character that begins one, because any of them may end the string.
 _SEGMENT = r'[^\s<>:"|?*/\\\x00-\x1f\'`&\u2018-\u201e]'
 RAW: Any = re.compile(r"[^\W_]|[()\[\]{}]").match
-"""Matches a character that shows that the backslash before it was not escaped; `\\$` does not."""
+"""Matches a character that proves that the backslash before it was not escaped; `\\$` proves nothing."""
 _ROOT: Any = re.compile(r"[A-Za-z]:|\.{1,2}").fullmatch
 _PATH: Any = re.compile(rf"(?:\\|{_SEGMENT})*+").fullmatch
 _REST: Any = re.compile(rf"(?:\\?{_SEGMENT})*+").match
 _LETTERS: Any = re.compile("[A-Za-z]*").match
 
-# LaTeX commands that begin with one of the letters, without those whose rest is a
-# word: `\nless` may be a line break and "less".
+# LaTeX commands that begin with the letter of an escape, except those that are a word
+# without that letter: `\nless` may be a line break and "less".
 _NAMES = (
     "nabla natural ncong nearrow neg neq newcommand newline newpage nexists ngeq nleq nobreak noindent "
     "nolimits nonumber normalsize not notag notin nparallel nrightarrow nsubseteq nsupseteq nu nwarrow "
@@ -48,7 +48,7 @@ _LONGEST = max(map(len, _COMMANDS))
 
 
 def is_command(text: str, position: int) -> bool | None:
-    r"""Return True if the name of a LaTeX command stands at a position; None if more text decides.
+    r"""Return True if the name of a LaTeX command is at a position; None if that depends on later text.
 
     Example:
         >>> is_command("nabla f", 0), is_command("nab", 0), is_command("nThen", 0)
@@ -62,7 +62,7 @@ def is_command(text: str, position: int) -> bool | None:
 
 
 def begins_path(before: str) -> bool:
-    r"""Return True if a string that begins with `before` and a backslash is a path.
+    r"""Return True if a string that begins with `before` and then a backslash is a path.
 
     Example:
         >>> begins_path("C:"), begins_path(".."), begins_path("see C:")
@@ -72,22 +72,22 @@ def begins_path(before: str) -> bool:
 
 
 def continues_path(piece: str) -> bool:
-    """Return True if a piece of a string may belong to a path."""
+    """Return True if a piece of a string may be part of a path."""
     return _PATH(piece) is not None
 
 
 def is_rest_of_path(
     text: str, position: int, before: str, is_quote: Callable[[str, int], Any]
 ) -> bool | None:
-    r"""Return True if a path reaches from a position to the closing quote; None if more text decides.
+    r"""Return True if a path extends from a position to the closing quote; None if later text decides.
 
-    After a file name, such as `a.txt`, a backslash may begin a line break.
+    After a file name, such as `a.txt`, a backslash may begin a line break instead.
 
     Args:
         text: The unread text.
         position: Position of the backslash.
-        before: The last characters of the string.
-        is_quote: Matches the quote that ends the string.
+        before: The last characters of the string before the backslash.
+        is_quote: Matches the quote that would end the string.
     """
     segment = before.rpartition("\\")[2]
     if "." in segment.lstrip("."):
@@ -95,7 +95,7 @@ def is_rest_of_path(
     end: int = _REST(text, position, position + _MOST_PATH).end()
     if end == position + _MOST_PATH:
         return False
-    # A backslash at the end may stand before the quote.
+    # A backslash at the end of the text may escape the quote.
     if text[end : end + 2] in {"", "\\"}:
         return None
     return is_quote(text, end) is not None

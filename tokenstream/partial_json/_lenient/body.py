@@ -1,4 +1,4 @@
-"""A lenient document, from its first bracket to its last."""
+"""Steps that read a lenient document, from its first bracket to its last."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._lenient.reader import LenientReader
     from tokenstream.partial_json.events import JSONEvent
 
-# Match valid JSON after the end of a string, by the closer of the open bracket.
+# Match the valid JSON that may follow a string, by the closing bracket of the container.
 _GOES_ON: dict[str, Any] = {
     "}": re.compile(r'[ \t\n\r]*(?:,[ \t\n\r]*"|\})').match,
     "]": re.compile(r'[ \t\n\r]*(?:,[ \t\n\r]*["\[{]|\])').match,
@@ -51,6 +51,7 @@ _QUOTES = "".join(quote for quote in OPENING if quote != "`")
 
 @is_step
 def read_between(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Run the step for the next character, as the table `expects` defines it."""
     char = text[position : position + 1]
     table = reader.expects
     step = table.get(char)
@@ -90,12 +91,22 @@ def open_container(
     position: int,
     out: list[JSONEvent],
 ) -> int:
+    """Begin an object or array, unless it is nested too deeply; return the position after its bracket.
+
+    Args:
+        reader: The reader.
+        container: The empty dict or list.
+        mark: The closing bracket.
+        position: The position of the opening bracket.
+        out: Receives the event.
+    """
     if reader.document.open(container, reader.base + position, out):
         push_bracket(reader, mark)
     return position + 1
 
 
 def push_bracket(reader: LenientReader, mark: str) -> None:
+    """Record an opening bracket, and expect the first key or element."""
     reader.marks.append(mark)
     reader.counts[mark] += 1
     reader.comma = -1
@@ -106,6 +117,7 @@ def push_bracket(reader: LenientReader, mark: str) -> None:
 
 @under("{", FIRST_KEY)
 def skip_doubled_brace(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Skip the second of two opening braces, as in `{{`; the template of a prompt doubles them."""
     if reader.marks[-1] == "}}":
         return reader.refuse_here(position)
     reader.repaired.note("doubled_brace", reader.base + position)
@@ -116,6 +128,11 @@ def skip_doubled_brace(reader: LenientReader, text: str, position: int, out: lis
 @after_crooked
 @under("}])", FIRST_ELEMENT, ELEMENT, *KEYS, *AFTER)
 def close_bracket(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Close an object or array.
+
+    A closing bracket of the wrong kind closes all containers up to the one that it fits; if it
+    fits none, it closes the innermost. It is refused if the text then has two readings.
+    """
     char = text[position]
     if reader.swallow and char == "}":
         reader.swallow = False
@@ -137,16 +154,17 @@ def close_bracket(reader: LenientReader, text: str, position: int, out: list[JSO
 
 
 def may_close_other(reader: LenientReader, closer: str) -> bool:
-    """Return True if a closer may close a bracket of another kind, which must not be empty."""
+    """Return True if a bracket may close a container of another kind; an empty container never allows it."""
     return not reader.is_at(FIRST_KEY, FIRST_ELEMENT) and (closer != ")" or bool(reader.counts[")"]))
 
 
 def ends_plain_brackets(reader: LenientReader, closer: str) -> bool:
-    """Return True if a round bracket ends after a single value, which is not a tuple in Python."""
+    """Return True if a round bracket ends after a single value; Python does not read that as a tuple."""
     return reader.marks[-1] == closer == ")" and reader.comma < 0 and len(reader.document.container) == 1
 
 
 def close_container(reader: LenientReader, offset: int, out: list[JSONEvent]) -> None:
+    """Close the innermost container; a document that is `{}` stays open, as it may be a placeholder."""
     mark = reader.marks.pop()
     reader.counts[mark[0]] -= 1
     if mark[0] == "}" and not (reader.marks or reader.document.container or reader.final or reader.is_second):
@@ -163,7 +181,7 @@ def close_container(reader: LenientReader, offset: int, out: list[JSONEvent]) ->
 def end_cut_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """End a document whose closing brackets are missing."""
     if reader.opener_missing and len(reader.marks) == 1 and len(reader.document.container) < 2:
-        # A word in quotes, a colon and a value may be prose.
+        # A word in quotes, a colon and a value may also be prose.
         return reader.refuse_two_readings(position)
     if reader.closed:
         return reader.refuse_cut(position)
@@ -180,7 +198,7 @@ def end_cut_document(reader: LenientReader, text: str, position: int, out: list[
 
 @under(_QUOTES, *PLACES)
 def begin_quoted(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Begin a key or a string; first supply the comma or colon if one is expected."""
+    """Begin a key or a string; if a comma or a colon is missing before it, supply that."""
     try:
         is_plain = text[position] == '"'
         kind = PLAIN if is_plain else Peek(text, position, final=reader.final).find_quote(position)
@@ -204,6 +222,7 @@ def _open_quoted(
     *,
     is_key: bool,
 ) -> int:
+    """Begin a key or a string; return the position after its opening quote."""
     reader.quoted = Quoted(kind, reader.repaired)
     reader.token_at = reader.base + position
     if kind.repair is not None:
@@ -219,7 +238,7 @@ def _open_quoted(
 
 @under('"', *KEYS)
 def take_plain_key(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Take a key that has arrived whole and needs no repair."""
+    """Read a whole key that has already arrived and needs no repair."""
     end = text.find('"', position + 1)
     key = text[position + 1 : end] if end > 0 else "\\"
     if "\\" in key or not key.isprintable():
@@ -230,7 +249,7 @@ def take_plain_key(reader: LenientReader, text: str, position: int, out: list[JS
 
 @under('"', *VALUES)
 def take_plain_string(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Take a string that has arrived whole and needs no repair."""
+    """Read a whole string that has already arrived and needs no repair."""
     end = text.find('"', position + 1)
     string = text[position + 1 : end] if end > 0 else "\\"
     goes_on = _GOES_ON[reader.marks[-1][0]]
@@ -263,9 +282,10 @@ def read_fence_or_quote(reader: LenientReader, text: str, position: int, out: li
 
 @is_step
 def read_quoted_key(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Continue a key in quotes."""
     quoted, pieces = reader.quoted, reader.key_pieces
     if quoted.kind is PLAIN and not reader.final:
-        # Most keys: the first quote ends one.
+        # This is enough for most keys: the first quote ends them.
         end = text.find('"', position)
         piece = text[position:] if end < 0 else text[position:end]
         if "\\" not in piece and piece.isprintable():
@@ -282,7 +302,7 @@ def read_quoted_key(reader: LenientReader, text: str, position: int, out: list[J
     elif quoted.waits:
         return reader.wait(position)
     elif reader.final and not NO_KEY.isdisjoint("".join(pieces)):
-        # The closing quote is missing, and the key has swallowed the fields after it.
+        # The closing quote is missing, and the fields after the key were read as part of it.
         return reader.refuse_two_readings(reader.token_at - reader.base)
     elif reader.final:
         drop_cut_key(reader, reader.token_at)
@@ -291,6 +311,7 @@ def read_quoted_key(reader: LenientReader, text: str, position: int, out: list[J
 
 @under((OTHER,), *KEYS)
 def read_bare_key(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Read a key without quotes: a word before a colon."""
     peek = Peek(text, position, final=reader.final)
     try:
         end = peek.skip_word(position)
@@ -312,6 +333,7 @@ def read_bare_key(reader: LenientReader, text: str, position: int, out: list[JSO
 
 
 def take_key(reader: LenientReader, key: str, offset: int) -> None:
+    """Use a key for the next value, and expect a colon."""
     reader.document.key = key
     reader.key_at = offset
     reader.comma = -1
@@ -321,6 +343,7 @@ def take_key(reader: LenientReader, key: str, offset: int) -> None:
 
 
 def drop_cut_key(reader: LenientReader, offset: int) -> None:
+    """Drop a key that the end of the text cut, and record that as a repair."""
     reader.repaired.note("unfinished_value", offset)
     reader.expects = AFTER_FIELD
     reader.reading = STEPS["read_between"]
@@ -331,11 +354,12 @@ def drop_cut_key(reader: LenientReader, offset: int) -> None:
 
 @is_step
 def read_string(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Continue a string."""
     quoted = reader.quoted
     container = reader.document.container
     pieces: list[str] = []
     if container is not None and quoted.clean and quoted.is_usual and not reader.final:
-        # Most strings: the first quote is their end, as in `take_plain_string`.
+        # This is enough for most strings: the first quote ends them, as in `take_plain_string`.
         position = quoted.read_up(text, position, pieces)
         is_open = position == len(text)
         if is_open or (text[position] == '"' and _GOES_ON[reader.marks[-1][0]](text, position + 1)):
@@ -365,6 +389,7 @@ def read_string(reader: LenientReader, text: str, position: int, out: list[JSONE
 
 
 def _end_string(reader: LenientReader, position: int, out: list[JSONEvent]) -> int:
+    """End the string; `position` is after its closing quote."""
     reader.document.end_string(reader.base + position, out)
     reader.reading = STEPS["read_between"]
     reader.end_value()

@@ -1,4 +1,4 @@
-"""Choice of one document of several, made at the end of the text: the last, or the one that fits a type."""
+"""A reader that chooses one of several documents at the end of the text: the last, or one that fits."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
     from tokenstream.partial_json.events import JSONEvent
 
 _AROUND = frozenset({"leading_text", "trailing_text", "code_fence", "reasoning"})
-"""Repairs that are made outside of documents."""
+"""Names of repairs that are made outside of documents."""
 
 
 class ChoosingReader:
-    """Read all documents of a text, and return the events of one of them at its end.
+    """Read all documents of a text; at its end, return the events of one of them.
 
-    The choice is final only there, and events are never taken back, so none is
-    returned earlier. The chosen document is then read a second time. Only the
-    text from its beginning on is held.
+    The choice is only final at the end of the text, and events cannot be withdrawn; so none
+    are returned earlier. At the end, the chosen document is read a second time. Only
+    the text from the beginning of that document on is kept.
 
     Args:
         document: Receives the chosen document.
         accepts: Returns True for a document that fits; None chooses the last document.
-        closed: True refuses a document whose end is missing.
+        closed: True to refuse a document whose end is missing.
     """
 
     at = None
-    """Always None: only strict JSON has a place where pieces may skip their reader."""
+    """Always None: only the strict reader has a state in which `feed` may read a piece itself."""
 
     __slots__ = (
         "_accepts",
@@ -63,16 +63,16 @@ class ChoosingReader:
         self._starts: list[int] = []
         """Offsets of the documents."""
         self._chosen = 0, ""
-        """Offset of the document chosen so far, and the character of its code fence."""
+        """Offset of the document chosen so far, and the character of the code fence around it."""
         self._fits = False
-        """True if that document fits."""
+        """True if the document chosen so far fits."""
         self._value: Any = None
-        """Its value if it fits; further documents that fit must be equal."""
+        """The value of that document if it fits; other documents that fit must be equal to it."""
         self._told: tuple[Repair, ...] = ()
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """Repairs made in the chosen document and around it, and notes of the other documents."""
+        """Repairs made in and around the chosen document, and one for each other document."""
         return self._told
 
     @property
@@ -82,16 +82,16 @@ class ChoosingReader:
 
     @property
     def has_begun(self) -> bool:
-        """True once part of a document has arrived, though no event shows it."""
+        """True once part of a document has arrived, though no event reports it yet."""
         return bool(self._starts) or self._scan.document.has_value
 
     @property
     def start(self) -> int:
-        """Offset of the chosen document; 0 before the choice."""
+        """Offset of the chosen document; 0 until it has been chosen."""
         return 0 if self._reader is None else self._chosen[0]
 
     def feed(self, text: str) -> list[JSONEvent]:
-        """Read a piece of the text, and return no events yet."""
+        """Read a piece of the text; there are no events before the end."""
         if self._document.error is not None:
             return []
         if self._reader is not None:
@@ -127,7 +127,7 @@ class ChoosingReader:
         return events
 
     def _choose(self, reader: LenientReader) -> None:
-        """Choose a finished document, or pass it over."""
+        """Choose a finished document, or keep the earlier choice."""
         document = reader.document
         self._starts.append(reader.root_at)
         accepts = self._accepts
@@ -142,7 +142,7 @@ class ChoosingReader:
             self._chosen = reader.root_at, reader.root_fence
 
     def _release(self) -> None:
-        """Drop the text before the chosen document, or before the one that is being read."""
+        """Drop the text before the chosen document; without one, the text before the current document."""
         scan = self._scan
         needed = self._chosen[0] if self._fits else scan.base if scan.is_before else scan.root_at
         pieces = self._pieces

@@ -1,4 +1,4 @@
-"""The edges of a document: text directly after it, and documents without brackets."""
+"""Steps at the edges of a document: the text directly after it, and documents without brackets."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ _BRACKETS = frozenset("{[")
 
 
 def refuse_empty_text(reader: LenientReader, position: int) -> int:
+    """Set the error of a text without a document."""
     offset = reader.base + position
     reader.document.fail(
         offset, f"the text ended after {offset:,} characters, and there is no JSON document in it"
@@ -41,12 +42,14 @@ def refuse_empty_text(reader: LenientReader, position: int) -> int:
 
 
 def note_text(reader: LenientReader, offset: int) -> None:
+    """Record the text before or after the document as a repair, unless that was done already."""
     if not reader.text_noted:
         reader.text_noted = True
         reader.repaired.note("trailing_text" if has_document(reader) else "leading_text", offset)
 
 
 def has_document(reader: LenientReader) -> bool:
+    """Return True if a whole document has been read; `{}` counts, even if it may be a placeholder."""
     return reader.document.complete or reader.empty_end >= 0
 
 
@@ -55,12 +58,13 @@ def has_document(reader: LenientReader) -> bool:
 
 @under(_QUOTES, START)
 def begin_root_string(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Begin a string where a document may begin: it may be the document, a key, or prose."""
     kind = OPENING[text[position]]
     following = text[position + 1 : position + 2]
     if kind is not PLAIN and not following and not reader.final:
         return reader.wait(position)
     if kind is not PLAIN and (following in _BRACKETS or following == "\\"):
-        # The document itself, written as a string literal of another language.
+        # The document itself, written as a string literal of a programming language.
         return turn_to_prose(reader, text, position, out)
     reader.quoted = Quoted(kind, reader.repaired)
     reader.root_at = reader.base + position
@@ -70,13 +74,13 @@ def begin_root_string(reader: LenientReader, text: str, position: int, out: list
 
 @is_step
 def read_root_string(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read a string at the start: the document, a key whose object lacks its brace, or prose."""
+    """Continue that string; see `begin_root_string`. A key is one whose object lacks its opening brace."""
     quoted, pieces = reader.quoted, reader.key_pieces
     position = quoted.read(text, position, pieces, Scene(reader.base, reader.final))
     if len(pieces) > 1:
         pieces[:] = ["".join(pieces)]
     if pieces and len(pieces[0]) > MOST_HELD:
-        # Neither a key nor a quotation in prose is that long.
+        # It is too long for a key, or for a quotation in prose.
         if quoted.kind is not PLAIN:
             return reader.refuse_two_readings(reader.root_at - reader.base)
         reader.document.begin_string(reader.root_at, out, pieces.pop())
@@ -96,7 +100,7 @@ def read_root_string(reader: LenientReader, text: str, position: int, out: list[
 
 @under("-0123456789tfnTFNI", START)
 def read_root_token(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read a number or a literal at the start: the document, or the first word of prose."""
+    """Read a number or a literal where a document may begin: it is the document, or begins prose."""
     end: int = _ROOT_TOKEN(text, position + reader.scanned, position + MOST_LENGTH + 1).end()
     token = text[position:end]
     if end == len(text) and len(token) <= MOST_LENGTH and not reader.final:
@@ -120,7 +124,7 @@ def read_root_token(reader: LenientReader, text: str, position: int, out: list[J
 
 @is_step
 def decide_root(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Decide by the next character whether a value at the start is the document, a key or prose."""
+    """Decide by the next character if the value that was read is the document, a key, or prose."""
     char = text[position : position + 1]
     if char and char in WHITE:
         return skip_space(reader, text, position, out)
@@ -138,7 +142,7 @@ def decide_root(reader: LenientReader, text: str, position: int, out: list[JSONE
     if is_odd_space(char):
         return read_other(reader, text, position, out)
     if isinstance(value, str) and not _BRACKETS.isdisjoint(value):
-        # The quote may be an apostrophe, and the string may hold the document.
+        # The quote may be an apostrophe, and the string may contain the document.
         return reader.refuse_two_readings(reader.root_at - reader.base)
     note_text(reader, reader.root_at)
     reader.prose.follow_word()
@@ -147,7 +151,7 @@ def decide_root(reader: LenientReader, text: str, position: int, out: list[JSONE
 
 
 def open_late(reader: LenientReader, key: str, position: int, out: list[JSONEvent]) -> int:
-    """Begin an object without its brace, whose first key has been read already."""
+    """Begin an object whose opening brace is missing; its first key has been read already."""
     reader.repaired.note("missing_opener", reader.root_at)
     if reader.quoted.kind.repair is not None:
         reader.repaired.note(reader.quoted.kind.repair, reader.root_at)
@@ -162,6 +166,7 @@ def open_late(reader: LenientReader, key: str, position: int, out: list[JSONEven
 
 
 def take_root(reader: LenientReader, position: int, out: list[JSONEvent]) -> int:
+    """Use the string, number or literal that was read as the document."""
     value, at, end = reader.root_value, reader.root_at - reader.base, reader.root_end - reader.base
     reader.around = STEPS["read_after_document"]
     if isinstance(value, Atom):
@@ -204,12 +209,12 @@ def skip_rest(reader: LenientReader, text: str, position: int, out: list[JSONEve
 
 
 def has_text_between(reader: LenientReader) -> bool:
-    """Return True if anything but white space has come after the document."""
+    """Return True if anything other than white space has followed the document."""
     return bool(reader.text_noted or reader.commented or reader.prose.fence or reader.gap == FENCE_GAP)
 
 
 def begin_object_meant(reader: LenientReader, position: int) -> int:
-    """Continue the empty object with the fields of the object that `{}` stood for."""
+    """Continue `{}`, which was a placeholder, with the fields of the object that follows it."""
     reader.repaired.note("empty_placeholder", reader.root_at)
     reader.empty_end = -1
     push_bracket(reader, "}")
@@ -218,12 +223,14 @@ def begin_object_meant(reader: LenientReader, position: int) -> int:
 
 
 def finish_empty(reader: LenientReader, out: list[JSONEvent]) -> None:
+    """End the document `{}`, which was not a placeholder."""
     reader.document.close(reader.empty_end, out)
     reader.empty_end = -1
     reader.end_value()
 
 
 def read_text_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Begin prose after the document; refuse it if it may belong to the document."""
     char = text[position]
     if may_continue(reader, char):
         return reader.refuse_two_readings(position)
@@ -234,7 +241,7 @@ def read_text_after_document(reader: LenientReader, text: str, position: int, ou
 def begin_comment_after_document(
     reader: LenientReader, text: str, position: int, out: list[JSONEvent]
 ) -> int:
-    """Begin a comment; a hash sign that begins a line is a heading."""
+    """Begin a comment; a hash sign at the beginning of a line is a heading instead."""
     mark = text[position : position + 2]
     if mark == "/" and not reader.final:
         return reader.wait(position)
@@ -247,10 +254,10 @@ def begin_comment_after_document(
 
 
 def may_continue(reader: LenientReader, char: str) -> bool:
-    """Return True if text after the document makes it doubtful that it was the document.
+    """Return True if the text after the document makes it doubtful that this was the document.
 
-    A number in brackets or `{}` may be prose that continues on the same line, and
-    a quotation may be prose that continues on the next line.
+    A document of brackets around numbers, or `{}`, may belong to prose that continues on the same
+    line; a document in quotes may be a quotation in prose that continues on the next line.
     """
     if reader.gap == FENCE_GAP:
         return False
@@ -270,6 +277,7 @@ def may_continue(reader: LenientReader, char: str) -> bool:
 
 @under(("",), AFTER_DOCUMENT)
 def finish(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """End the text after the document."""
     if reader.empty_end >= 0:
         finish_empty(reader, out)
     reader.done = True
@@ -278,10 +286,11 @@ def finish(reader: LenientReader, text: str, position: int, out: list[JSONEvent]
 
 @under("}]", AFTER_DOCUMENT)
 def skip_extra_closer(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Skip a closing bracket that closes nothing, if an earlier mismatched bracket explains it."""
     if reader.swallow and text[position] == "}":
         reader.swallow = False
     elif reader.in_prose or not reader.owed:
-        # The bracket that it closes may have been taken for prose, or may be missing.
+        # The bracket that it closes may be missing, or may have been read as prose.
         return reader.refuse_two_readings(position)
     else:
         reader.owed = max(reader.owed - 1, -1)
@@ -309,7 +318,7 @@ def read_quote_after_document(reader: LenientReader, text: str, position: int, o
 
 
 def is_fence_end(reader: LenientReader, text: str, position: int) -> bool | None:
-    """Return True if the code fence ends here; None if more text is needed."""
+    """Return True if the end of the code fence is here; None if that depends on later text."""
     fence = reader.prose.fence
     marks = text[position : position + 3]
     if not fence or not marks or marks != fence * len(marks):
@@ -321,6 +330,7 @@ def is_fence_end(reader: LenientReader, text: str, position: int) -> bool | None
 
 @under("`~", AFTER_DOCUMENT)
 def read_fence_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Read the end of the code fence after the document, or begin prose."""
     is_end = is_fence_end(reader, text, position)
     if is_end is None:
         return reader.wait(position)
@@ -340,7 +350,7 @@ def take_comma_after_document(reader: LenientReader, text: str, position: int, o
 
 @is_step
 def read_after_comma(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip a comma after the document, if only a repetition of the document follows."""
+    """Skip a comma after the document, if only a repetition of the document may follow."""
     char = text[position : position + 1]
     if char and char in WHITE:
         return skip_space(reader, text, position, out)

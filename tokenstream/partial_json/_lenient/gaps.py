@@ -1,4 +1,4 @@
-"""Gaps between the values of a lenient document: white space, comments, commas, colons, dots."""
+"""Steps that read what is between the values of a lenient document: white space, comments, commas, dots."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ _LINE_END: Any = re.compile(r"[\r\n]").search
 _TERMINAL: Any = re.compile(r"\x1b\[[0-9;?]{0,16}[@-~]").match
 _CUT_TERMINAL: Any = re.compile(r"\x1b(?:\[[0-9;?]{0,16})?").fullmatch
 _NOTHING_YET = (VALUE, FIRST_ELEMENT, FIRST_KEY)
-"""Places where no value precedes the dots that would stand for more of the same."""
+"""Places at which no value precedes; dots stand for further values only after a value."""
 NO_KEY = frozenset(",:{}[]")
-"""Characters that a key seems to hold when its closing quote is missing."""
+"""Characters that a key appears to contain if its closing quote is missing."""
 
 
 @under("`~<", START)
 @under("<", AFTER_DOCUMENT)
 def turn_to_prose(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Continue with text that does not belong to the document."""
+    """Continue with text outside of the document."""
     reader.around = STEPS["read_prose"]
     return position
 
@@ -57,7 +57,7 @@ def turn_to_prose(reader: LenientReader, text: str, position: int, out: list[JSO
 @under(WHITE, *PLACES, START, AFTER_DOCUMENT)
 def skip_space(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     if text[position] == " " and text[position + 1 : position + 2] not in WHITE:
-        # Usually it is one space. At the end of the text the slice is "", which is in WHITE.
+        # Usually there is a single space. At the end of the text the slice is "", which is in WHITE.
         reader.gap = max(reader.gap, SPACE_GAP)
         return position + 1
     end: int = _JSON_SPACE(text, position).end()
@@ -68,7 +68,7 @@ def skip_space(reader: LenientReader, text: str, position: int, out: list[JSONEv
 
 @under((OTHER,), COLON)
 def read_other(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip odd white space or a terminal code; refuse any other character."""
+    """Skip white space that is not JSON's, or a terminal code; refuse any other character."""
     char = text[position]
     if char == "\x1b":
         return skip_terminal_code(reader, text, position, out)
@@ -80,12 +80,12 @@ def read_other(reader: LenientReader, text: str, position: int, out: list[JSONEv
 
 
 def is_odd_space(char: str) -> bool:
-    """Return True if a character is white space outside JSON, or begins a terminal code."""
+    """Return True if a character is white space that is not JSON's, or begins a terminal code."""
     return char == "\x1b" or bool(SPACES(char).end())
 
 
 def skip_terminal_code(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip a terminal code, such as the one for red text."""
+    """Skip a terminal code, such as the code for red text."""
     match = _TERMINAL(text, position)
     if match is None:
         if not reader.final and _CUT_TERMINAL(text, position):
@@ -99,7 +99,7 @@ def skip_terminal_code(reader: LenientReader, text: str, position: int, out: lis
 
 
 def skip_escaped_space(reader: LenientReader, text: str, position: int) -> int:
-    r"""Skip white space written as `\n`, in JSON that was escaped twice."""
+    r"""Skip white space that is written as `\n`, in JSON that was escaped twice."""
     following = text[position + 1 : position + 2]
     if following not in {"n", "r", "t"}:
         return reader.refuse_here(position)
@@ -114,6 +114,7 @@ def skip_escaped_space(reader: LenientReader, text: str, position: int) -> int:
 @after_crooked
 @under("/#", *PLACES)
 def begin_comment(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Begin a comment, unless the character may begin something else."""
     mark = text[position]
     if mark == "/":
         mark = text[position : position + 2]
@@ -126,12 +127,13 @@ def begin_comment(reader: LenientReader, text: str, position: int, out: list[JSO
         if not following and not reader.final:
             return reader.wait(position)
         if following.isalnum():
-            # `#fff` may be the value.
+            # A value such as `#fff` is possible.
             return reader.refuse_two_readings(position)
     return enter_comment(reader, position, mark)
 
 
 def enter_comment(reader: LenientReader, position: int, mark: str) -> int:
+    """Begin a comment; return the position after its first characters."""
     reader.token_at = reader.base + position
     reader.repaired.note("comment", reader.token_at)
     reader.back = reader.reading
@@ -151,6 +153,7 @@ def skip_line_comment(reader: LenientReader, text: str, position: int, out: list
 
 @is_step
 def skip_block_comment(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Continue a comment up to `*/`."""
     end = text.find("*/", position)
     if end >= 0:
         reader.reading = reader.back
@@ -158,12 +161,12 @@ def skip_block_comment(reader: LenientReader, text: str, position: int, out: lis
         return end + 2
     if reader.final:
         return end_cut_comment(reader, text)
-    # The star at the end may begin the "*/".
+    # A star at the end of the text may be the first half of `*/`.
     return reader.wait(len(text) - 1) if text.endswith("*") and position < len(text) else len(text)
 
 
 def end_cut_comment(reader: LenientReader, text: str) -> int:
-    """End a comment that the end of the text cuts; in a document, refuse it: it may hide the rest."""
+    """End a comment at the end of the text; refuse that inside a document, whose rest it may hide."""
     reader.reading = reader.back
     if reader.back is None:
         return len(text)
@@ -173,7 +176,7 @@ def end_cut_comment(reader: LenientReader, text: str) -> int:
 @under("…", *PLACES)
 @under(".", *KEYS, COLON, *AFTER)
 def skip_dots(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip dots that stand for more of the same; a value must precede them."""
+    """Skip dots that stand for further values; a value must precede the dots."""
     dots = text[position : position + (3 if text[position] == "." else 1)]
     if dots in {".", ".."} and position + len(dots) == len(text) and not reader.final:
         return reader.wait(position)
@@ -192,6 +195,7 @@ def skip_dots(reader: LenientReader, text: str, position: int, out: list[JSONEve
 @under(",", *AFTER)
 @under(";", AFTER_FIELD)
 def take_comma(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Read a comma, or a semicolon in its place, and expect the next key or element."""
     if text[position] == ";":
         reader.repaired.note("semicolon", reader.base + position)
     reader.comma = reader.base + position
@@ -208,7 +212,7 @@ def skip_extra_comma(reader: LenientReader, text: str, position: int, out: list[
 
 @under("{[", AFTER_ELEMENT)
 def supply_comma(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Supply a missing comma if only the next key or element can begin here."""
+    """Supply a missing comma, if nothing but the next key or element can begin here."""
     char = text[position]
     in_object = reader.document.container.__class__ is dict
     if in_object:
@@ -216,7 +220,7 @@ def supply_comma(reader: LenientReader, text: str, position: int, out: list[JSON
     elif char in OPENING or char == "[":
         is_clear = reader.gap != NO_GAP
     else:
-        # `5 kg` is not a list of two.
+        # `5 kg` is not an array of two.
         is_clear = reader.gap == LINE_GAP or char == "{"
     if not is_clear:
         return reader.refuse_here(position)
@@ -227,6 +231,7 @@ def supply_comma(reader: LenientReader, text: str, position: int, out: list[JSON
 
 @under((OTHER,), *AFTER)
 def read_word_without_comma(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Supply a missing comma before a word or a number; otherwise refuse the character."""
     if text[position].isalnum() or text[position] in "_$+-":
         return supply_comma(reader, text, position, out)
     return read_other(reader, text, position, out)
@@ -240,6 +245,7 @@ def take_colon(reader: LenientReader, text: str, position: int, out: list[JSONEv
 
 @under("-0123456789{[", COLON)
 def supply_colon(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Supply a missing colon, if there is a gap between the key and the value."""
     if reader.gap == NO_GAP or not NO_KEY.isdisjoint(str(reader.document.key)):
         return reader.refuse_here(position)
     reader.repaired.note("missing_colon", reader.base + position)
@@ -249,6 +255,7 @@ def supply_colon(reader: LenientReader, text: str, position: int, out: list[JSON
 
 @under("tfnTFN", COLON)
 def supply_colon_before_literal(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Supply a missing colon before a literal; a word that is not a literal is refused."""
     peek = Peek(text, position, final=reader.final)
     try:
         word = peek.get_text(position, peek.skip_word(position))

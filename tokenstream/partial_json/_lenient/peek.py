@@ -1,4 +1,4 @@
-"""Looking ahead in lenient JSON: the text after a word or a quote decides its meaning."""
+"""Lookahead in lenient JSON, where the meaning of a word or a quote depends on the text after it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._repairs import RepairName
 
 MOST_HELD = 1_024
-"""Maximum characters to hold until later text decides their meaning."""
+"""Maximum characters to hold back until later text decides what they mean."""
 
-# White space of any alphabet, and invisible characters: NUL, byte order marks, zero-width joiners.
+# White space of any script, and invisible characters: NUL, byte order marks, zero-width joiners.
 _ODD = r"\s\x00\ufeff\u200b-\u200d\u2060"
 SPACES: Any = re.compile(rf"[{_ODD}]*").match
 SPACES_TWICE: Any = re.compile(rf"(?:[{_ODD}]++|\\[nrt])*+").match
@@ -29,9 +29,9 @@ class Kind(NamedTuple):
 
     Args:
         run: Matches ordinary characters in the string.
-        quote: Matches a quote that may end the string.
-        spaces: Matches the white space after the quote.
-        repair: The name of the repair; None for JSON's own quotes.
+        quote: Matches a quote of this kind.
+        spaces: Matches the white space that may follow the string.
+        repair: The name of the repair; None for the quotes of JSON.
     """
 
     run: Any
@@ -57,23 +57,23 @@ OPENING: dict[str, Kind] = {
     "\\": ESCAPED,
     "&": HTML,
 }
-"""The kinds of quotes by their first character."""
+"""Maps the first character of an opening quote to the kind of quotes."""
 TRIPLE: dict[str, Kind] = {
     quote: Kind(OPENING[quote].run, re.compile(f"{quote}+").match, SPACES, "triple_quotes") for quote in "\"'"
 }
-"""Triple-quoted strings, as in Python: one or two quotes are characters of the string."""
+"""Triple-quoted strings, as in Python; in them, one or two quotes are part of the string."""
 
 
 class MoreNeeded(Exception):
-    """The text that decides has not arrived."""
+    """The text that is needed for a decision has not arrived."""
 
 
 class TooFar(Exception):
-    """The next `MOST_HELD` characters do not decide."""
+    """The next `MOST_HELD` characters are not enough for a decision."""
 
 
 class Peek:
-    """The next `MOST_HELD` characters after a position.
+    """The next `MOST_HELD` characters after a position, for lookahead.
 
     Args:
         text: The unread text.
@@ -89,11 +89,11 @@ class Peek:
         self._final = final
 
     def get_char(self, position: int) -> str:
-        """Return one character; "" at the end of the text.
+        """Return one character, or "" at the end of the text.
 
         Raises:
-            MoreNeeded: It has not arrived.
-            TooFar: It is beyond the bound.
+            MoreNeeded: The character has not arrived.
+            TooFar: The character is too far away.
         """
         if position >= self._bound:
             raise TooFar
@@ -104,20 +104,21 @@ class Peek:
         raise MoreNeeded
 
     def _match_run(self, match: Callable[[str, int, int], Any], position: int) -> int:
+        """Return the end of a match that stops at the first other character, which must have arrived."""
         end: int = match(self._text, position, self._bound).end()
         self.get_char(end)
         return end
 
     def skip_spaces(self, position: int, match: Callable[[str, int, int], Any] = SPACES) -> int:
-        """Return the end of the white space that begins at a position."""
+        """Return the end of the white space at a position; the position itself if there is none."""
         end = self._match_run(match, position)
         if match is SPACES_TWICE and self.get_char(end) == "\\":
-            # Half of a line break that is written as an escape.
+            # This may be half of a line break that is written as an escape.
             self.get_char(end + 1)
         return end
 
     def skip_word(self, position: int) -> int:
-        """Return the end of the word or number that begins at a position."""
+        """Return the end of the word or number at a position; the position itself if there is none."""
         return self._match_run(_WORD, position)
 
     def get_text(self, start: int, end: int) -> str:
@@ -125,7 +126,7 @@ class Peek:
         return self._text[start:end]
 
     def starts_with(self, words: tuple[str, ...], position: int) -> bool:
-        """Return True if one of the words stands at a position."""
+        """Return True if the text at a position begins with one of the words."""
         for word in words:
             for index, letter in enumerate(word):
                 if self.get_char(position + index) != letter:
@@ -135,7 +136,7 @@ class Peek:
         return False
 
     def find_quote(self, position: int) -> Kind | None:
-        """Return the kind of string that a quote at a position would open."""
+        """Return the kind of the quote at a position; None if there is no quote."""
         kind = OPENING.get(self.get_char(position))
         if kind is ESCAPED:
             return kind if self.get_char(position + 1) == '"' else None
@@ -144,7 +145,7 @@ class Peek:
         return kind
 
     def skip_quoted(self, position: int) -> int:
-        """Return the end of the string that opens at a position; the position itself if none does."""
+        """Return the end of the string that begins at a position; the position itself if there is none."""
         kind = self.find_quote(position)
         if kind is None:
             return position
@@ -162,7 +163,7 @@ class Peek:
             end += self._measure_special(kind, char, end)
 
     def _measure_special(self, kind: Kind, char: str, position: int) -> int:
-        """Return the length of an escape, or 1 for another special character that is not a quote."""
+        """Return the length of an escape, or 1 for a special character that is neither escape nor quote."""
         if char != "\\":
             return 1
         if kind is ESCAPED and self.get_char(position + 1) == "\\":
@@ -170,7 +171,7 @@ class Peek:
         return 2
 
     def is_key(self, position: int) -> bool:
-        """Return True if a key and its colon stand at a position."""
+        """Return True if there is a key with its colon at a position."""
         end = self.skip_quoted(position)
         if end == position:
             end = self.skip_word(position)

@@ -1,4 +1,4 @@
-"""Search for the JSON document in the text that a model writes around it."""
+"""Search for the JSON document in the prose that a model writes around it."""
 
 from __future__ import annotations
 
@@ -22,24 +22,25 @@ _REASONING: Any = re.compile(
 _CUT_TAG: Any = re.compile(r"</?[A-Za-z]{0,10}").fullmatch
 _LABEL: Any = re.compile(r"""[^\[\]{}"'\r\n]*""").match
 _MOST_LABEL = 200
-"""Maximum characters of a link's text."""
+"""Maximum characters of the text of a link."""
 _MARK_NAME: Any = re.compile(r"/?[A-Z][A-Z0-9_]*").fullmatch
-"""A mark that templates and models put around JSON: [TOOL_CALLS], [JSON], [/CONTENT]."""
+"""Matches the name in a mark that templates and models put around JSON: [TOOL_CALLS], [JSON], [/CONTENT]."""
 _INTRODUCES = "\n\r:=(>|"
-"""Characters before an array of numbers; after any other, [2] is a reference."""
+"""Characters after which numbers in brackets are an array; after any other, [2] is a reference."""
 _MOST_BRACKETS = 4
 _LINE_ENDS = ("", "\n", "\r", "`", "~", "<")
 
 _STEPS: dict[str, Any] = {}
+"""Maps each character at which the search stops to the method that reads on from there."""
 
 
 class Found(Enum):
-    """The result of a search, and the position that comes with it."""
+    """The result of a search; each says which position the search returns with it."""
 
     NOTHING = auto()
-    """Only prose so far."""
+    """Only prose so far; the position is after it."""
     MAYBE = auto()
-    """Something undecided until more text arrives; the position is before it."""
+    """Something that later text decides; the position is before it."""
     DOCUMENT = auto()
     """The opening bracket of a document; the position is before it."""
     FENCE = auto()
@@ -53,12 +54,12 @@ class Found(Enum):
 
 
 class Prose:
-    """Text around a JSON document: prose, code fences, tags.
+    """The search for a JSON document in prose, code fences and tags.
 
-    A bracket begins a document if a key with its colon, another such bracket, or a
-    string in an array follows it. Numbers between brackets are an array only with
-    a comma, and only at the start of a line or after a colon or the like: prose
-    has references and lists, too.
+    A bracket begins a document if one of these follows it: a key with its colon; another
+    bracket that begins a document; in an array, a string. Numbers in brackets are an array
+    only if there is a comma, and only at the start of a line or after a character such as a
+    colon, because prose contains references and lists, too.
     """
 
     __slots__ = (
@@ -76,21 +77,24 @@ class Prose:
         self.fence = ""
         """The character of the open code fence; "" if none is open."""
         self.at = 0
-        """Offset of the fence or the reasoning that was found last."""
+        """Offset of the code fence or the reasoning that was found last."""
         self._base = 0
         self._final = False
         self._text_at: int | None = None
+        # True if the prose before the next bracket may introduce an array of numbers.
         self._introduced = True
+        # True if a word directly precedes the next bracket.
         self._word_before = False
+        # The tag that ends the reasoning which is being skipped; "" outside of reasoning.
         self._end_tag = ""
 
     def take_text_at(self) -> int | None:
-        """Return the offset of the first visible prose since the last call; None if there was none."""
+        """Return the offset of the first visible prose since the last call, or None."""
         at, self._text_at = self._text_at, None
         return at
 
     def follow_word(self) -> None:
-        """Record that a value precedes the prose on the same line."""
+        """Record that a value precedes the prose on the same line, so that it introduces no array."""
         self._introduced = self._word_before = False
 
     def search(self, text: str, position: int, base: int, *, final: bool) -> tuple[int, Found]:
@@ -99,7 +103,7 @@ class Prose:
         Args:
             text: The unread text.
             position: Position at which to continue.
-            base: Offset of the text.
+            base: Offset of `text`.
             final: True if no text follows `text`.
         """
         self._base = base
@@ -117,7 +121,7 @@ class Prose:
                 return position, found
 
     def _pass(self, text: str, start: int, stop: int) -> None:
-        """Record the prose that is passed: it decides the meaning of the next bracket."""
+        """Record prose that is skipped, because it decides what the next bracket means."""
         prose = text[start:stop]
         if not prose:
             return
@@ -130,6 +134,7 @@ class Prose:
         self._word_before = prose[-1].isalnum() or prose[-1] in "_])"
 
     def _pass_one(self, text: str, position: int) -> tuple[int, None]:
+        """Skip one character as prose."""
         self._pass(text, position, position + 1)
         return position + 1, None
 
@@ -160,6 +165,7 @@ class Prose:
 
     @under("{[", _STEPS)
     def _read_bracket(self, text: str, position: int) -> tuple[int, Found | None]:
+        """Decide if a bracket in the prose begins a document."""
         begins = self.begins_document(text, position, final=self._final)
         if begins is None:
             return position, Found.MAYBE
@@ -169,6 +175,7 @@ class Prose:
         return self._pass_one(text, position)
 
     def _is_object(self, peek: Peek, position: int) -> bool:
+        """Return True if a brace begins an object: a key, a comment, or the closing brace of `{}` follows."""
         inside = peek.skip_spaces(position + 1, SPACES_TWICE)
         char = peek.get_char(inside)
         if char == "}":
@@ -180,7 +187,7 @@ class Prose:
         return peek.is_key(inside)
 
     def _is_marker(self, peek: Peek, position: int) -> bool:
-        """Return True if a bracket holds a word that is not a JSON value, such as [DONE]."""
+        """Return True if a bracket contains a word that is not a JSON value, as in [DONE]."""
         inside = peek.skip_spaces(position + 1)
         if peek.get_char(position) == "{":
             return False
@@ -189,7 +196,7 @@ class Prose:
         return value is not None and value.kind == "string"
 
     def is_label(self, text: str, position: int, *, final: bool) -> bool | None:
-        """Return True if brackets at the start are a link or a mark, not an array; None if undecided."""
+        """Return True if the brackets at the start are a link or a mark, not an array; None if undecided."""
         peek = Peek(text, position, final=final)
         try:
             return self._is_label(peek, text, position)
@@ -199,10 +206,12 @@ class Prose:
             return False
 
     def _is_label(self, peek: Peek, text: str, position: int) -> bool:
+        """Return True for `[text](` and for `[TOOL_CALLS] {`; False for an array such as `[true, 1]`."""
         inside = peek.skip_spaces(position + 1)
         if not peek.get_char(inside).isalpha():
             return False
         end = peek.skip_word(inside)
+        # An array that begins with a literal, such as [true, 1].
         if peek.get_text(inside, end) in LITERALS_IN_ANY_CASE and peek.get_char(peek.skip_spaces(end)) in {
             ",",
             "]",
@@ -218,6 +227,7 @@ class Prose:
         return is_mark and peek.get_char(peek.skip_spaces(end + 1)) in {"[", "{"}
 
     def _is_array(self, peek: Peek, position: int) -> bool:
+        """Return True if a bracket begins an array; see the class."""
         inside = position
         for _ in range(_MOST_BRACKETS):
             inside = peek.skip_spaces(inside + 1, SPACES_TWICE)
@@ -237,12 +247,13 @@ class Prose:
         return self._introduced and self._is_scalar(peek, inside)
 
     def _is_scalar(self, peek: Peek, position: int) -> bool:
-        """Return True if a number or a literal and then a comma stand at a position."""
+        """Return True if there is a number or a literal, and then a comma, at a position."""
         end = peek.skip_word(position + (peek.get_char(position) == "-"))
         token = read_atom(peek.get_text(position, end))
         return token is not None and token.kind != "string" and peek.get_char(peek.skip_spaces(end)) == ","
 
     def _ends_line(self, peek: Peek, position: int) -> bool:
+        """Return True if only spaces and punctuation are between a position and the end of the line."""
         while peek.get_char(position) in {" ", "\t", ".", ";", ")"}:
             position += 1
         return peek.get_char(position) in _LINE_ENDS
@@ -251,6 +262,7 @@ class Prose:
 
     @under("`~", _STEPS)
     def _read_fence(self, text: str, position: int) -> tuple[int, Found | None]:
+        """Read a run of backticks or tildes: three or more of them begin or end a code fence."""
         run = _RUN(text, position)
         end: int = run.end()
         length = end - position
@@ -266,6 +278,7 @@ class Prose:
         return self._read_opening_fence(text, position, end)
 
     def _read_opening_fence(self, text: str, position: int, end: int) -> tuple[int, Found | None]:
+        """Begin a code fence if only a language follows on its line; otherwise skip it as prose."""
         line = _LANGUAGE(text, end, end + _MOST_LANGUAGE)
         after: int = line.end()
         if after == len(text) and after < end + _MOST_LANGUAGE and not self._final:
@@ -282,6 +295,7 @@ class Prose:
 
     @under("<", _STEPS)
     def _read_tag(self, text: str, position: int) -> tuple[int, Found | None]:
+        """Read a tag that begins or ends reasoning; skip any other tag as prose."""
         tag = _REASONING(text, position)
         if tag is not None:
             self.at = self._base + position
@@ -296,10 +310,11 @@ class Prose:
         return self._pass_one(text, position)
 
     def _skip_reasoning(self, text: str, position: int) -> tuple[int, Found]:
+        """Skip reasoning up to its end tag."""
         end_tag = self._end_tag
         end = text.find(end_tag, position)
         if end < 0:
-            # The tag itself may be cut.
+            # The end of the text may be part of the end tag.
             return max(position, len(text) - len(end_tag) + 1), Found.MAYBE
         self._end_tag = ""
         self._introduced = True

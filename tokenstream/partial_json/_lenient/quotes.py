@@ -1,4 +1,4 @@
-"""Verdicts on a quote inside a string: it ends the string, or should have been escaped."""
+"""Decides what a quote inside a string means: the end of the string, or a quote that was not escaped."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._lenient.peek import Kind
 
 CLOSING = re.compile(r'\\"\s*+(?:[}\]`~]|\\u00[5-7]|\Z)')
-"""An escaped quote before a closing bracket or fence: it may be the string's end, escaped by mistake."""
+"""An escaped quote before a closing bracket or fence: it may be the end of the string, escaped by mistake."""
 
 _CLOSERS = "}])"
 _BEFORE_STRING = (",", ":", "[", "{")
@@ -33,13 +33,13 @@ class QuoteVerdict(Enum):
     INNER = auto()
     """The quote is a character of the string."""
     UNSURE = auto()
-    """Either: the text has two readings."""
+    """The quote may be either: the text has two readings."""
     WAITS = auto()
-    """Undecided until more text arrives."""
+    """The decision needs later text."""
 
 
 def is_ordinary(char: str) -> bool:
-    """Return True for a character that has no meaning after a quote and is not white space.
+    """Return True for a character that has no special meaning after a quote, and is not white space.
 
     Example:
         >>> is_ordinary("a"), is_ordinary("}"), is_ordinary(" ")
@@ -49,7 +49,7 @@ def is_ordinary(char: str) -> bool:
 
 
 def may_precede_end(string: str) -> bool:
-    """Return True if a closing bracket or fence may follow a quote in or directly after the string.
+    """Return True if a closing bracket or fence may follow a quote that is in the string or ends it.
 
     Example:
         >>> may_precede_end('say "yes", or'), may_precede_end('["yes"]'), may_precede_end('say "yes" ')
@@ -64,9 +64,9 @@ class Scene(NamedTuple):
     Args:
         base: Offset of the text.
         final: True if no text follows.
-        in_object: True for the value of a key, False for an element; None for a key
-            or a string that is the document, which end at the first quote.
-        closers: The closing brackets that may come.
+        in_object: True for the value of a key, False for an element of an array; None for a
+            key, or for a string that is the whole document; these end at the first quote.
+        closers: The closing brackets of all open objects and arrays.
         fenced: True if the document is in a code fence.
         on_line: True if nothing precedes the string on its line.
     """
@@ -80,31 +80,31 @@ class Scene(NamedTuple):
 
 
 class Look:
-    """A look at the text after a quote in a string that is a value.
+    """Lookahead after a quote in a string that is a value.
 
-    Most strings hold no quotes, so a clean string ends at a quote whose next
-    characters may follow a string. Once the string holds inner quotes, the next
-    key must follow whole with its colon, and a quotation opened inside must be
-    closed; otherwise the text has two readings.
+    Most strings contain no quotes. So a clean string, one without inner quotes so far, ends
+    at a quote if the next characters may follow a string. After an inner quote, more is needed:
+    a whole key with its colon must follow, and a quotation that was opened in the string
+    must have been closed. Otherwise, the text has two readings.
 
     | after the quote, and white space | verdict |
     |---|---|
-    | the end of the text, or a comment | ends a clean string; else unsure |
-    | a closing bracket that is due | ends the string |
+    | the end of the text, or a comment | ends a clean string; otherwise unsure |
+    | the closing bracket of an open container | ends the string |
     | any other closing bracket | inner quote |
     | a comma, then a key, an element or a closing bracket | ends the string |
     | a colon or a plus sign | unsure |
-    | the fence, of a document in a code fence | ends the string |
-    | another quote, in an object | ends the string if it begins a key; else inner quote |
+    | the end of the code fence around the document | ends the string |
+    | another quote, in an object | ends the string if it begins a key; otherwise inner quote |
     | another quote, in an array | unsure, unless the string is alone on its line |
     | anything else | inner quote; unsure if a key or an element may begin there |
 
     Args:
-        kind: The string's quotes.
+        kind: The kind of the string's quotes.
         scene: The string's surroundings.
-        clean: True if no quote inside the string has been found.
-        quoting: True if a quotation inside it is open.
-        on_line: True if its line holds nothing else so far.
+        clean: True if no inner quote has been found so far.
+        quoting: True if a quotation inside the string is open.
+        on_line: True if the string is alone on its line so far.
         before: The last characters of the string.
     """
 
@@ -149,7 +149,7 @@ class Look:
             verdict = self._end_if_clean()
         if verdict is QuoteVerdict.ENDS and self._quoting:
             return QuoteVerdict.UNSURE
-        # Two quotes at the start: an empty string, a quotation, or Python's triple quotes.
+        # Two quotes at the start: an empty string, a quotation, or the triple quotes of Python.
         if verdict is QuoteVerdict.INNER and not self._before:
             return QuoteVerdict.UNSURE
         return verdict
@@ -158,7 +158,7 @@ class Look:
         """Return True if an inner quote opens a quotation."""
         before = self._before
         if before.rstrip().endswith(_BEFORE_STRING):
-            # The next string may begin here, with a space.
+            # The next string may begin here, with a space in it.
             return True
         follows = before[-1:].isspace() or before[-1:] in _MEANS_SPACE_BEFORE
         return follows and not text[after : after + 1].isspace()
@@ -167,6 +167,7 @@ class Look:
         return QuoteVerdict.ENDS if self._clean else QuoteVerdict.UNSURE
 
     def _judge_next(self) -> QuoteVerdict:
+        """Return the verdict that the next character after white space gives."""
         peek = self._peek
         position = peek.skip_spaces(self._start, self._kind.spaces)
         char = peek.get_char(position)
@@ -176,11 +177,11 @@ class Look:
             return verdict
         if peek.find_quote(position) is not None:
             return self._judge_quote(position)
-        # A key without quotes, on a line of its own.
+        # A key without quotes may follow, on a line of its own.
         if self._scene.in_object and "\n" in peek.get_text(self._start, position) and peek.is_key(position):
             return QuoteVerdict.UNSURE
         if position > self._start and not (self._scene.in_object or self._quoting):
-            # The next element may lack its opening quote, and the comma before it.
+            # The next element may follow, without its opening quote and the comma before it.
             return QuoteVerdict.UNSURE
         return QuoteVerdict.INNER
 
@@ -218,7 +219,7 @@ class Look:
         return QuoteVerdict.INNER
 
     def _judge_quote(self, position: int) -> QuoteVerdict:
-        """Judge two quotes with nothing between them."""
+        """Return the verdict on a quote that another quote follows."""
         is_doubled = position == self._start and self._peek.find_quote(position) is self._kind
         if self._quoting and is_doubled:
             return QuoteVerdict.INNER
@@ -227,18 +228,20 @@ class Look:
             return QuoteVerdict.ENDS if is_alone else QuoteVerdict.UNSURE
         if self._peek.is_key(position):
             return QuoteVerdict.ENDS
-        # A doubled quote may be an escape of one, or the same quote written twice.
+        # Two quotes in a row may be one escaped quote, or the closing quote, written twice.
         return QuoteVerdict.UNSURE if is_doubled and self._clean else QuoteVerdict.INNER
 
     @under(",;", _AFTER_QUOTE)
     def _judge_comma(self, position: int) -> QuoteVerdict:
+        """Return the verdict on a quote that a comma follows."""
         verdict = self._judge_after_comma(position)
         if verdict is QuoteVerdict.INNER and not (self._scene.in_object or self._quoting):
-            # The next element may lack its opening quote.
+            # The next element may follow, without its opening quote.
             return QuoteVerdict.UNSURE
         return verdict
 
     def _judge_after_comma(self, position: int) -> QuoteVerdict:
+        """Return the verdict that the text after the comma gives."""
         peek = self._peek
         position = peek.skip_spaces(position + 1, self._kind.spaces)
         char = peek.get_char(position)
@@ -264,6 +267,7 @@ class Look:
         return QuoteVerdict.ENDS if self._peek.is_key(position) else QuoteVerdict.INNER
 
     def _judge_next_element(self, position: int, char: str) -> QuoteVerdict:
+        """Return the verdict on a quote before a comma in an array."""
         peek = self._peek
         if char in "{[(" or peek.find_quote(position) is not None:
             return QuoteVerdict.ENDS

@@ -1,7 +1,7 @@
-"""The reader of lenient JSON: its place in the text, and its state.
+"""The reader of lenient JSON: its state, and the loop that runs the steps.
 
-The steps that continue from a place are functions in the modules beside this
-one; the tables in `tables` map the next character to its step.
+A step is a function that reads on from a position and returns the next position. The
+steps are in the modules beside this one; a table of `tables` maps the next character to its step.
 """
 
 from __future__ import annotations
@@ -25,32 +25,32 @@ if TYPE_CHECKING:
     from tokenstream.partial_json.events import JSONEvent
 
 NO_GAP, SPACE_GAP, LINE_GAP, FENCE_GAP = range(4)
-"""The gap after a value: none, white space, the end of a line, the end of a code fence."""
+"""The kinds of gap after a value: none, white space, the end of a line, the end of a code fence."""
 
 
 class LenientReader:
     """Read the one document in a text, and skip the text around it.
 
-    A bracket at the start of the text begins the document. After prose a bracket
-    begins it only if the following text proves that, so that no event has to be
-    taken back.
+    A bracket at the start of the text begins the document. After prose, a bracket
+    begins it only if the text after the bracket proves that, since events cannot be
+    withdrawn.
 
     Args:
         document: Receives the values.
-        closed: True refuses a document whose end is missing.
-        takes_first: True skips everything after the document.
-        choose: Called with this reader for each document that another one follows;
-            None refuses another document unless it is equal.
-        is_second: True reads one document and stops at its end; another reader continues.
+        closed: True to refuse a document whose end is missing.
+        takes_first: True to ignore everything after the first document.
+        choose: Called with this reader for each document that another document follows. If
+            None, another document is refused, unless it is equal.
+        is_second: True to read one document and stop at its end, for the reader that found it.
     """
 
     start = 0
-    """Always 0: the document is read from the start of the text; `ChoosingReader` has another start."""
+    """Always 0: events report the document from its start; in `ChoosingReader` this is its offset."""
     has_begun = False
-    """Always False: events show the document as soon as it begins."""
+    """Always False: events report the document as soon as it begins."""
 
     at = None
-    """Always None: only strict JSON has a place where pieces may skip their reader."""
+    """Always None: only the strict reader has a state in which `feed` may read a piece itself."""
 
     __slots__ = (
         "around",
@@ -113,81 +113,82 @@ class LenientReader:
         self.repaired = Repairs()
         self.prose = Prose()
         self.rest = ""
-        """Text held back until later text decides its meaning."""
+        """Text held back until later text decides what it means."""
         self.waits = False
-        """True if a step stopped because later text must decide."""
+        """True if a step stopped because the decision needs later text."""
         self.final = False
         """True once the text has ended."""
         self.done = False
         """True once the whole text has been read."""
 
         self.around: Step = STEPS["read_start"]
-        """The step that continues outside the document."""
+        """The step with which reading continues outside of the document."""
         self.text_noted = False
-        """True if the repairs list the prose before the document, or after it, already."""
+        """True if the prose on this side of the document is already recorded in the repairs."""
         self.root_at = 0
         """Offset of the document, or of a string, number or literal that may be the document."""
         self.root_end = 0
         self.root_fence = ""
-        """The character of the code fence that the document begins in."""
+        """The character of the code fence in which the document begins; "" without a fence."""
         self.root_value: str | Atom = ""
         self.opener_missing = False
         self.in_prose = False
-        """True if prose precedes the document, which may belong to it."""
+        """True if prose precedes the document; brackets in it may belong to the document."""
         self.empty_end = -1
-        """End of the document while it is `{}`, which may be a placeholder for the next object; else -1."""
+        """End of a document `{}`, as long as it may be a placeholder for the next object; otherwise -1."""
 
         self.reading: Step | None = None
-        """The step that continues inside the document; None outside it."""
+        """The step with which reading continues inside the document; None outside of it."""
         self.back: Step | None = None
-        """The step that continues after a comment."""
+        """The step with which reading continues after a comment."""
         self.expects: Table = VALUE
-        """The table of the characters that may come next."""
+        """The table of the place: it maps each character that may follow to its step."""
         self.marks: list[str] = []
-        """The closers of the open brackets, from the outermost to the innermost."""
+        """The closing brackets of the open containers, from the outermost to the innermost."""
         self.counts = {"}": 0, "]": 0, ")": 0}
-        """Number of open brackets of each kind."""
+        """Number of open containers by closing bracket."""
         self.swallow = False
-        """True if a brace that closes a doubled one may follow."""
+        """True if the second of two closing braces may follow, as in `}}`."""
         self.owed = -1
-        """Closers still owed after a mismatched one; -1 if none was mismatched.
+        """Closing brackets that may still follow after a mismatched one; -1 if there was no mismatch.
 
-        While any are owed, only closers may follow: anything else could belong to either container.
+        Until a mismatch is resolved, only closing brackets may follow: anything else might belong to
+        either of two containers.
         """
         self.comma = -1
-        """Offset of the last comma if nothing has followed it, else -1."""
+        """Offset of the last comma if nothing has followed it; otherwise -1."""
         self.gap = NO_GAP
-        """The gap after the last value."""
+        """The kind of gap after the last value."""
 
         self.quoted = Quoted(PLAIN, self.repaired)
         self.key_pieces: list[str] = []
-        """Pieces of a key, or of a string that may be one."""
+        """Pieces of a key, or of a string that may be a key."""
         self.key_at = 0
         """Offset of the last key."""
         self.token_at = 0
         """Offset of the string, key or comment that is being read."""
         self.scanned = 0
-        """Number of characters of an unfinished token that have been scanned."""
+        """Number of characters of an unfinished token that have already been searched for its end."""
         self.atom_begun = False
-        """True once the event of the token's start has been returned."""
+        """True once the event that begins a number or literal has been returned."""
 
         self.commented = False
         """True if a comment follows the document."""
         self.second: LenientReader | None = None
-        """The reader of another document, while that is read."""
+        """The reader of another document, while that document is being read."""
         self.other_at = 0
-        """Offset of that document."""
+        """Offset of the other document."""
 
     @property
     def is_before(self) -> bool:
-        """True if only prose has come: no document, and nothing that may be one."""
+        """True if there has been only prose so far: no document, and nothing that may be one."""
         return self.around is STEPS["read_prose"] and not (
             self.document.complete or self.empty_end >= 0 or self.second
         )
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """The repairs, in the order of reading."""
+        """The repairs, in the order in which they were made."""
         return tuple(self.repaired.made)
 
     @property
@@ -202,7 +203,7 @@ class LenientReader:
             return out
         if self.done:
             raise fed_after_end()
-        # Most pieces are the middle of a string.
+        # Most pieces lie inside a string.
         if self.reading is STEPS["read_string"] and text:
             rest = self.rest
             string: str | None = None
@@ -218,7 +219,7 @@ class LenientReader:
                 string = text
                 self.base += len(text)
             if string:
-                # Not `document.grow_string`: the call would add a tenth to the cost of a piece.
+                # Not `document.grow_string`: the call would take a tenth of the time of a piece.
                 document = self.document
                 if document.fresh:
                     document.pieces.append(string)
@@ -231,13 +232,13 @@ class LenientReader:
         return out
 
     def end(self) -> list[JSONEvent]:
-        """End the text: close what is open, and record that as a repair."""
+        """End the text: close whatever is open, and record that as a repair."""
         out: list[JSONEvent] = []
         if not self.done and self.document.error is None:
             self.final = True
             self._read(self.rest, out)
             if self.closed and not self.document.complete:
-                # A value that only the end of the text ended does not count as ended.
+                # A value that was ended only by the end of the text does not count as complete.
                 out.clear()
         self.done = True
         self.document.end(self.base)
@@ -250,7 +251,7 @@ class LenientReader:
         self.base += min(position, len(text))
 
     def read_on(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        """Read a text from a position; return the position of the rest, which waits for later text."""
+        """Read a text from a position on; return the position of the rest, which is held back."""
         size = len(text)
         repairs = self.repaired.made
         while position < size or (self.final and not self.done):
@@ -258,7 +259,7 @@ class LenientReader:
             position = step(self, text, position, out)
             if len(repairs) > MOST_REPAIRS:
                 self._refuse_repairs()
-            # Looked up again: a step may have turned to another document.
+            # Assigned in each iteration: a step may have replaced the document.
             document = self.document
             if document.error is not None:
                 return size
@@ -269,12 +270,12 @@ class LenientReader:
     # -- verdicts ----------------------------------------------------------------
 
     def wait(self, position: int) -> int:
-        """Stop at a position until later text decides."""
+        """Hold the text back from a position on, until later text decides."""
         self.waits = True
         return position
 
     def refuse_two_readings(self, position: int) -> int:
-        """Refuse a text that has two readings."""
+        """Set the error of a text that has two readings."""
         offset = self.base + position
         self.document.fail(
             offset, f"the text can be read in two ways at character {offset:,}, and neither is taken"
@@ -282,7 +283,7 @@ class LenientReader:
         return position
 
     def refuse_cut(self, position: int) -> int:
-        """Refuse a document whose end is missing."""
+        """Set the error of a document whose end is missing."""
         repairs = self.repaired.made
         while repairs and repairs[-1].name == "unfinished_value":
             repairs.pop()
@@ -290,7 +291,7 @@ class LenientReader:
         return position
 
     def refuse_here(self, position: int) -> int:
-        """Refuse an unexpected character that no repair covers."""
+        """Set the error of a character that no repair explains."""
         self.document.refuse(self.base + position, self.expects[NAME])
         return position
 
@@ -305,7 +306,7 @@ class LenientReader:
     # -- after a value -------------------------------------------------------------------
 
     def end_value(self) -> None:
-        """Expect what may follow a value."""
+        """Set what may follow a value."""
         self.comma = -1
         self.gap = NO_GAP
         document = self.document
@@ -319,14 +320,14 @@ class LenientReader:
         self.expects = self.place_after_value()
 
     def is_at(self, *places: Table) -> bool:
-        """Return True if the reader is at one of the places."""
+        """Return True if the reader is at one of these places."""
         expects = self.expects
-        # Not `any`, which takes twice as long: this runs for most strings and keys.
+        # Not `any`, which takes twice as long; this runs for most strings and keys.
         for place in places:  # noqa: SIM110
             if place is expects:
                 return True
         return False
 
     def place_after_value(self) -> Table:
-        """Return the place after a value in the open container."""
+        """Return the place after a value in the innermost container."""
         return AFTER_FIELD if self.document.container.__class__ is dict else AFTER_ELEMENT

@@ -1,4 +1,4 @@
-"""The way to a document through the text before it, and another document after it."""
+"""Steps that read the text before a document, and another document after it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @is_step
 def read_start(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read at a place where a document may begin without proof."""
+    """Read where a document may begin without further proof: at the start, or after a fence or tag."""
     char = text[position : position + 1]
     if not char:
         return refuse_empty_text(reader, position)
@@ -47,6 +47,7 @@ def read_start(reader: LenientReader, text: str, position: int, out: list[JSONEv
 
 
 def begin_prose(reader: LenientReader, position: int) -> int:
+    """Begin prose, and record it as a repair."""
     note_text(reader, reader.base + position)
     reader.around = STEPS["read_prose"]
     return position
@@ -62,6 +63,7 @@ def begin_comment_before(reader: LenientReader, text: str, position: int, out: l
 
 @is_step
 def read_prose(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Search the prose for a document, a code fence, or reasoning."""
     if position == len(text):
         return (
             read_after_document(reader, text, position, out)
@@ -94,7 +96,7 @@ def read_prose(reader: LenientReader, text: str, position: int, out: list[JSONEv
 
 @under("[", START)
 def begin_root_array(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Begin an array, unless its brackets are those of a link or of a mark such as [TOOL_CALLS]."""
+    """Begin an array, unless its brackets belong to a link or to a mark such as [TOOL_CALLS]."""
     is_label = reader.prose.is_label(text, position, final=reader.final)
     if is_label is None:
         return reader.wait(position)
@@ -103,6 +105,7 @@ def begin_root_array(reader: LenientReader, text: str, position: int, out: list[
 
 @under("{", START)
 def begin_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Begin a document with its first bracket."""
     reader.around = STEPS["read_after_document"]
     reader.text_noted = False
     reader.root_at = reader.base + position
@@ -115,6 +118,7 @@ def begin_document(reader: LenientReader, text: str, position: int, out: list[JS
 
 @under("{[", AFTER_DOCUMENT)
 def read_bracket_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Read a bracket after the document: another document, or prose."""
     begins = reader.prose.begins_document(text, position, final=reader.final, adjacent=True)
     if begins is None:
         return reader.wait(position)
@@ -128,7 +132,7 @@ def read_bracket_after_document(reader: LenientReader, text: str, position: int,
 
 
 def begin_another(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Begin another document, or fill the placeholder `{}`."""
+    """Begin another document, or continue the placeholder `{}`."""
     reader.other_at = reader.base + position
     if not is_placeholder(reader, text[position]):
         first = reader.document
@@ -144,17 +148,17 @@ def begin_another(reader: LenientReader, text: str, position: int, out: list[JSO
 
 
 def is_placeholder(reader: LenientReader, opener: str) -> bool:
-    """Return True if only white space separates `{}` from another object."""
+    """Return True if the document is `{}`, and only white space separates it from another object."""
     return reader.empty_end >= 0 and opener == "{" and not has_text_between(reader)
 
 
 @is_step
 def read_another(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read another document; without `choose` it must equal the first."""
+    """Continue another document; unless `choose` is set, it must be equal to the first."""
     second = reader.second
     if second is None:
         return position
-    # It reads the same string: a copy of the rest would cost more the longer the rest is.
+    # Both readers read the same string: copying the rest would take longer for a longer rest.
     second.base, second.final, second.waits = reader.base, reader.final, False
     position = second.read_on(text, position, [])
     reader.waits = second.waits
@@ -163,7 +167,7 @@ def read_another(reader: LenientReader, text: str, position: int, out: list[JSON
         document.complete and reader.choose is None and not are_equal(reader.document.root, document.value)
     )
     if document.error is not None and reader.choose is not None and reader.final and reader.closed:
-        # The document was cut.
+        # The end of the document is missing.
         reader.document.error = document.error
         return position
     if document.error is not None or is_other:
@@ -180,7 +184,7 @@ def read_another(reader: LenientReader, text: str, position: int, out: list[JSON
 
 
 def turn_to_another(reader: LenientReader, second: LenientReader) -> None:
-    """Replace the reader's document by the finished second one."""
+    """Replace the reader's document by another one, which is finished."""
     reader.document = second.document
     reader.root_at = reader.other_at
     reader.root_fence = reader.prose.fence

@@ -1,4 +1,4 @@
-"""Strings of lenient JSON: any quotes, unescaped quotes and backslashes, entities."""
+"""Strings of lenient JSON: with any quotes, unescaped quotes and backslashes, and entities."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ _TRIPLE = 3
 _MOST_ENTITY = 34
 """Maximum characters of an HTML entity."""
 _TAIL = 32
-"""Number of a string's last characters that are kept, to judge a quote or the end of the text after them."""
+"""Number of a string's last characters to keep, for decisions on a quote or on the end of the text."""
 _LONGEST_TWICE = 14
-"""Characters of a surrogate pair that is escaped twice."""
+"""Length of a surrogate pair that is escaped twice, in characters."""
 
 _ENTITY: Any = re.compile(r"&(?:([A-Za-z][A-Za-z0-9]*;)|#(?:[0-9]+|[xX][0-9a-fA-F]+);)").match
 _CUT_ENTITY: Any = re.compile(r"&#?[A-Za-z0-9]*").fullmatch
-# Escapes that may be a backslash that was not escaped.
+# Matches an escape that may be a backslash that was not escaped.
 _DOUBTFUL: Any = re.compile(r"\\(?:[nrt\\]|u005[cC])").search
 _TWICE: Any = re.compile(r'\\\\(?:\\(["\\])|([/bfnrt]|u[0-9a-fA-F]{4}))|\\([/bfnrt]|u[0-9a-fA-F]{4})').match
 _CUT_TWICE: Any = re.compile(r"\\(?:u[0-9a-fA-F]{0,3}|\\(?:\\|u[0-9a-fA-F]{0,3})?)?").fullmatch
@@ -63,7 +63,7 @@ class Quoted:
     """A string between quotes of any kind, while it is being read.
 
     Args:
-        kind: Its quotes.
+        kind: The kind of the quotes.
         repairs: Receives the repairs.
     """
 
@@ -89,37 +89,37 @@ class Quoted:
     def __init__(self, kind: Kind, repairs: Repairs) -> None:
         self.kind = kind
         self.clean = True
-        """True while the string holds no inner quote."""
+        """True as long as the string contains no inner quote."""
         self.closed = False
-        """True once its end has been read."""
+        """True once the end of the string has been read."""
         self.waits = False
-        """True if reading stopped because later text must decide."""
+        """True if reading stopped because the decision needs later text."""
         self.unsure: int | None = None
-        """Offset of a quote that has two readings."""
+        """Offset of a quote that has two readings; None if there is none."""
         self.watched = False
-        """True after an escaped quote or a line break: a bracket next may close the document."""
+        """True after an escaped quote or a line break: a bracket that follows may close the document."""
         self._repairs = repairs
         self._quoting = False
         self._tail = ""
         self._closing_line = False
         self._has_lines = False
-        """True once the string holds an unescaped line break."""
+        """True once the string contains an unescaped line break."""
         self._has_quotes = False
-        """True once a triple-quoted string holds one or two quotes."""
+        """True once a triple-quoted string contains one or two quotes."""
         self._is_raw = False
-        """True once a backslash was kept, which shows that the string's backslashes are not escaped."""
+        """True once a backslash was kept, which proves that this string's backslashes are not escaped."""
         self._undone = False
-        """True once an escape was decoded that may be such a backslash, too."""
+        """True once an escape was decoded that may be an unescaped backslash instead."""
         self._is_mixed = False
-        """True once both have happened, and the repair is recorded."""
+        """True once both have happened, and this has been recorded as a repair."""
         self._in_path = False
-        """True while the whole string so far is a path with such backslashes."""
+        """True while the whole string so far is a path with unescaped backslashes."""
 
     @property
     def may_be_cut(self) -> bool:
-        """True if only the end of the text can have left the string open.
+        """True if the string can only be open because the text was cut.
 
-        If its closing quote is missing, the string seems to hold quotes or closing brackets.
+        If its closing quote is missing, the string appears to contain quotes or closing brackets.
         """
         return self.clean and not (self._has_quotes or self._closing_line or self._ends_bracket)
 
@@ -129,11 +129,11 @@ class Quoted:
 
     @property
     def is_usual(self) -> bool:
-        """True if JSON's escapes keep their meaning in this string."""
+        """True if the escapes of JSON have their usual meaning in this string."""
         return self.kind is PLAIN and not self._is_raw
 
     def take(self, text: str) -> bool:
-        """Take a piece without a backslash, if all of it is the string's; else return False."""
+        """Add a piece without a backslash, if all of it belongs to the string; otherwise return False."""
         if self.kind is not PLAIN or '"' in text or not text.isprintable() or self._in_path:
             return False
         if self.watched:
@@ -144,14 +144,11 @@ class Quoted:
         return True
 
     def read_on(self, held: str, text: str) -> tuple[str, str] | None:
-        """Return the string of a piece that holds escapes, and its unfinished end.
+        """Return the string in a piece with escapes, and the unfinished end; None if only `read` can read it.
 
         Args:
             held: The unfinished end of the pieces before.
             text: The piece.
-
-        Returns:
-            None if the string ends in the piece, or needs more than JSON's own reading.
         """
         if self.kind is not PLAIN or self._is_raw or (held and held[0] == '"'):
             return None
@@ -161,7 +158,7 @@ class Quoted:
                 string, size = read_codes(escaped, None, False)  # noqa: FBT003 - it takes no names
             except UnicodeError:
                 string, size = "\\", 0
-            # None of these characters changes the state.
+            # No character of such a string changes the state.
             is_plain = "\\" not in string and '"' not in string and string.isprintable()
             if is_plain and "U" not in text and text.isascii():
                 self.remember(string)
@@ -179,7 +176,7 @@ class Quoted:
         return string, rest
 
     def read_up(self, text: str, position: int, pieces: list[str]) -> int:
-        """Read up to a quote as JSON does; return the position at which that stops."""
+        """Read up to a quote as in JSON; return the position at which that is no longer possible."""
         end = text.find('"', position)
         piece = text[position:] if end < 0 else text[position:end]
         if "\\" not in piece:
@@ -189,7 +186,7 @@ class Quoted:
             pieces.append(piece)
             return position + len(piece)
         while position < len(text) and text[position] != '"':
-            # Copies at most FAR characters: the string may be short, and many may follow it.
+            # Copies at most FAR characters: the string may be short, and much text may follow it.
             piece = text[position : position + FAR]
             read = decode_open_string(piece)
             if read is None or not read[0] or not self._take_escapes(read[0], piece, read[1]):
@@ -199,18 +196,18 @@ class Quoted:
         return position
 
     def _take_escapes(self, string: str, text: str, end: int) -> bool:
-        """Record escapes, and return True if they mean no more than in JSON.
+        """Record escapes; return False if they may mean something else than in JSON.
 
         Args:
             string: The decoded string.
             text: The text with the escapes.
             end: The end of the string in `text`.
         """
-        # The text after a backspace or form feed may show that its backslash was not escaped.
+        # The text after a backspace or a form feed may prove that its backslash was not escaped.
         if "\b" in string or "\f" in string:
             return False
         if self._closing_line:
-            # A further quote can tell nothing new.
+            # Another quote would make no difference.
             self.watched = False
         else:
             has_quote = '"' in string
@@ -228,7 +225,7 @@ class Quoted:
         return True
 
     def _read_escapes(self, text: str, start: int, end: int, pieces: list[str]) -> int:
-        """Read JSON escapes and the text between them, as far as they mean no more than in JSON."""
+        """Read escapes and the text between them, as long as they can only mean what they mean in JSON."""
         closing = CLOSING.search(text, start, end)
         if closing is not None:
             end = closing.start()
@@ -245,7 +242,7 @@ class Quoted:
         self._tail = piece[-_TAIL:] if len(piece) >= _TAIL else (self._tail + piece)[-_TAIL:]
 
     def read(self, text: str, position: int, pieces: list[str], scene: Scene) -> int:
-        """Continue the string; return the position after its closing quote or before undecided text.
+        """Continue the string; return the position after its closing quote, or before undecided text.
 
         Args:
             text: The unread text.
@@ -255,7 +252,7 @@ class Quoted:
         """
         self.waits = False
         size = len(text)
-        # The end of the run of JSON escapes that was found last.
+        # End of the last run of valid JSON escapes.
         good = 0
         while position < size and not self.closed and not self._repairs.is_full:
             end: int = self.kind.run(text, position).end()
@@ -281,6 +278,7 @@ class Quoted:
         return position
 
     def _grow(self, piece: str, pieces: list[str], scene: Scene) -> None:
+        """Add a piece to the string, and record what it means for the text after it."""
         pieces.append(piece)
         self.remember(piece)
         if self._in_path:
@@ -320,6 +318,7 @@ class Quoted:
         return position + 1
 
     def _read_quote(self, text: str, position: int, after: int, pieces: list[str], scene: Scene) -> int:
+        """Read a quote of the string's own kind: its end, an inner quote, or part of a triple quote."""
         if scene.in_object is None:
             self.closed = True
             return after
@@ -355,7 +354,7 @@ class Quoted:
         )
 
     def _read_triple(self, text: str, position: int, after: int, pieces: list[str], scene: Scene) -> int:
-        """Read a run of quotes in a triple-quoted string, which the last three of them end."""
+        """Read a run of quotes in a triple-quoted string; the last three of them may end the string."""
         spare = after - position - _TRIPLE
         if after == len(text) and not scene.final and spare <= 0:
             return _WAITS
@@ -376,9 +375,10 @@ class Quoted:
     # -- escapes ---------------------------------------------------------------
 
     def _read_escape(self, text: str, position: int, pieces: list[str], scene: Scene) -> int:
+        """Read a backslash in a string that is escaped once."""
         escape = text[position : position + LONGEST_ESCAPE]
         if is_undecided(escape):
-            # An escape cut by the end of the text is dropped.
+            # An escape that was cut by the end of the text is dropped.
             return len(text) if scene.final else _WAITS
         string, length = unescape(escape)
         if length == 2 and escape[1] in CONTROLS:
@@ -390,7 +390,7 @@ class Quoted:
             self.watched = string == '"'
             return position + length
         if OPENING.get(escape[1]) not in (None, ESCAPED, HTML):
-            # A quote that needs no escape, unless it is the string's own.
+            # A quote that needs no escape, unless it is the string's own quote.
             if OPENING[escape[1]] is not self.kind:
                 self._repairs.note("bad_escape", scene.base + position)
             self._grow(escape[1], pieces, scene)
@@ -405,7 +405,7 @@ class Quoted:
         return position + 1
 
     def _read_control(self, text: str, position: int, after: int, pieces: list[str], scene: Scene) -> int:
-        """Read an escape of a control character, which may be a backslash that was not escaped."""
+        """Read the escape of a control character, which may be an unescaped backslash and a letter."""
         letter = text[after - 1]
         is_kept = self._is_kept(text, after - 1)
         if is_kept is None:
@@ -422,7 +422,7 @@ class Quoted:
         return after
 
     def _is_kept(self, text: str, at: int) -> bool | None:
-        """Return True if the backslash is a character, not an escape; None if more text decides."""
+        """Return True if the backslash is a character and not an escape; None if later text decides."""
         if text[at] in ALWAYS_KEPT:
             following = text[at + 1 : at + 2]
             return True if self._is_raw else (following.isalpha() if following else None)
@@ -435,14 +435,14 @@ class Quoted:
         return is_command(text, at)
 
     def _note_raw(self, offset: int) -> None:
-        """Record that backslashes in the string are not escaped."""
+        """Record that the string contains an unescaped backslash."""
         if not self._is_raw:
             self._is_raw = True
             self._in_path = self.kind not in (ESCAPED, HTML) and begins_path(self._tail)
             self._note_mixed(offset)
 
     def _note_decoded(self, offset: int) -> None:
-        """Record that an escape was decoded which may be a backslash that was not escaped."""
+        """Record that an escape was decoded that may be an unescaped backslash instead."""
         self._undone = True
         self._note_mixed(offset)
 
@@ -452,6 +452,7 @@ class Quoted:
             self._repairs.note("mixed_escapes", offset)
 
     def _read_double_escape(self, text: str, position: int, pieces: list[str], scene: Scene) -> int:
+        """Read a backslash in a string that is escaped twice."""
         escape = text[position : position + _LONGEST_TWICE]
         is_last = position + len(escape) == len(text) and len(escape) < _LONGEST_TWICE
         if is_last and (_CUT_TWICE(escape) or _CUT_PAIR(escape)):
@@ -486,6 +487,7 @@ class Quoted:
         return self._read_escape(text, position, pieces, scene)
 
     def _read_entity(self, text: str, position: int, pieces: list[str], scene: Scene) -> int:
+        """Read an ampersand, and the entity that it begins, if any."""
         entity = text[position : position + _MOST_ENTITY]
         is_last = position + len(entity) == len(text) and len(entity) < _MOST_ENTITY
         if is_last and _CUT_ENTITY(entity):

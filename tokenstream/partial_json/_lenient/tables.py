@@ -1,11 +1,13 @@
-"""The tables of lenient JSON: one for each place, mapping the next character to its step.
+"""The tables of lenient JSON, which map the next character to the step that reads it.
+
+There is one table for each *place* in a document, such as after a key.
 
 | key | entry |
 |---|---|
-| a character | the step that reads from that character |
+| a character | the step that reads from that character on |
 | "" | the step at the end of the text |
 | OTHER | the step for any other character |
-| NAME | what is expected here, for error messages |
+| NAME | what is expected at the place, for error messages |
 """
 
 from __future__ import annotations
@@ -37,22 +39,22 @@ VALUES = (VALUE, FIRST_ELEMENT, ELEMENT)
 KEYS = (FIRST_KEY, KEY)
 AFTER = (AFTER_FIELD, AFTER_ELEMENT)
 PLACES = (*VALUES, *KEYS, COLON, *AFTER)
-"""The places in a document."""
+"""The places inside a document."""
 
 STEPS: dict[str, Step] = {}
-"""The steps that a reader continues with, by name."""
+"""Steps by name, for those that a reader keeps in `reading` or `around`."""
 
 AFTER_CROOKED: set[Step] = set()
-"""The steps that are allowed after a mismatched closing bracket."""
+"""The steps that are allowed after a mismatched closing bracket, until the mismatch is resolved."""
 
 
 def is_step(step: StepT) -> StepT:
-    """Enter a step into `STEPS`."""
+    """Register a step in `STEPS` under its name."""
     STEPS[step.__name__] = step
     return step
 
 
 def after_crooked(step: StepT) -> StepT:
-    """Enter a step into `AFTER_CROOKED`."""
+    """Register a step in `AFTER_CROOKED`."""
     AFTER_CROOKED.add(step)
     return step

@@ -1,4 +1,4 @@
-"""Values without quotes in a lenient document, from their first character to their last."""
+"""Steps that read a value without quotes in a lenient document."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ def read_token_or_dots(reader: LenientReader, text: str, position: int, out: lis
 
 @under("+-", *VALUES)
 def read_token(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Read a number, a literal or a word, once the text after it is known."""
     end: int = _TOKEN(text, position + reader.scanned, position + MOST_LENGTH + 1).end()
     token = text[position:end]
     if len(token) > MOST_LENGTH or is_too_long(token):
@@ -70,26 +71,27 @@ def read_token(reader: LenientReader, text: str, position: int, out: list[JSONEv
         return reader.wait(position)
     if value is not None and ends:
         return take_atom(reader, value, position, end, out)
-    # The event of a number must not depend on the pieces that it came in.
+    # The events of a number must not depend on how the text was cut into pieces.
     show_so_far(reader, token, position, out)
     return reader.refuse_two_readings(position)
 
 
 def begin_number(reader: LenientReader, position: int, out: list[JSONEvent]) -> None:
-    """Add the event of a number that is unfinished or too long, once."""
+    """Add the event that begins an unfinished or too long number, unless it has been added."""
     if not reader.atom_begun:
         reader.atom_begun = True
         reader.document.begin_atom("number", reader.base + position, out)
 
 
 def show_so_far(reader: LenientReader, token: str, position: int, out: list[JSONEvent]) -> None:
+    """Make an unfinished number visible, if `allow` contains `NUM`."""
     if reader.document.allow & NUM and NUMBER(token) is not None:
         begin_number(reader, position, out)
         reader.document.show_number(token)
 
 
 def drop_cut_token(reader: LenientReader, token: str, position: int, out: list[JSONEvent]) -> int:
-    """Drop a number or word that the end of the text cut, unless an event has shown it."""
+    """Drop a number or word that was cut by the end of the text; keep a number that is already visible."""
     end = position + len(token)
     reader.repaired.note("unfinished_value", reader.base + position)
     if reader.atom_begun:
@@ -101,11 +103,11 @@ def drop_cut_token(reader: LenientReader, token: str, position: int, out: list[J
 
 
 def may_end(reader: LenientReader, text: str, end: int, *, is_number: bool) -> bool | None:
-    """Return True if a number or a literal may end at a position; None if more text is needed."""
+    """Return True if a number or a literal may end at a position; None if later text decides."""
     char = text[end : end + 1]
     following = text[end + 1 : end + 2]
     if not following and not reader.final and char and char in ",/":
-        # The digits of `1,000` may follow in an object, where no number may.
+        # In an object, no number may follow a comma, so digits after it mean that it separates thousands.
         return None if char == "/" or (is_number and reader.marks[-1][0] == "}") else True
     if char == "," and is_number and reader.marks[-1][0] == "}":
         return not following.isdigit()
@@ -115,7 +117,7 @@ def may_end(reader: LenientReader, text: str, end: int, *, is_number: bool) -> b
 
 
 def read_word(reader: LenientReader, text: str, position: int, end: int, out: list[JSONEvent]) -> int:
-    """Read a word without quotes; refuse it if the text after it might belong to it."""
+    """Read a word without quotes as a string; refuse it if the text after it might belong to it."""
     peek = Peek(text, end, final=reader.final)
     try:
         after = peek.skip_spaces(end)
@@ -126,7 +128,7 @@ def read_word(reader: LenientReader, text: str, position: int, end: int, out: li
         return reader.refuse_two_readings(position)
     gap = text[end:after]
     is_alone = following in _ENDS_WORD or "\n" in gap or (bool(gap) and following in "/#")
-    # A word alone in brackets is an omission in prose, not an array.
+    # A word alone in brackets is prose, such as [sic], and not an array.
     if not is_alone or reader.marks == ["]"]:
         return reader.refuse_two_readings(position)
     offset = reader.base + position
@@ -138,6 +140,7 @@ def read_word(reader: LenientReader, text: str, position: int, end: int, out: li
 
 
 def take_atom(reader: LenientReader, value: Atom, position: int, end: int, out: list[JSONEvent]) -> int:
+    """Add a whole number or literal to the document."""
     offset = reader.base + position
     number = parse_number(value.value, decimals=reader.document.decimals) if value.in_json else value.value
     if number is None and value.in_json:
