@@ -1,4 +1,4 @@
-"""Paths into a document, with wildcards, and the matching of events against them."""
+"""Paths into a document, which may contain wildcards, and the matching of events with a path."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ if TYPE_CHECKING:
     from tokenstream.partial_json.events import ValueDone, ValueStart
 
 At: TypeAlias = str | tuple[str | int, ...]
-"""A path as users write it: `"recipes.*.steps"`, or a tuple of keys if one contains a dot."""
+"""A path as users write it: `"recipes.*.steps"`, or a tuple of keys if a key contains a dot."""
 
 CONTAINERS = frozenset({"object", "array"})
-"""The kinds of values that contain others."""
+"""The kinds of values that contain other values."""
 OFF = -(1 << 30)
-"""Position of a value that is not on the path: far below that of any value on it."""
+"""Position of a value that is not on the path: far less than the position of any value on it."""
 
 _EACH = "*"
-# No index has more digits.
+# No index has more than 18 digits.
 _INDEX = re.compile(r"(?:0|[1-9][0-9]{0,17})\Z").match
 _SUBSCRIPT = re.compile(r"\[(?:\d*|\*)\]\Z").search
 
 
 class Pattern:
-    """A path into a document; `*` matches every key of an object and index of an array.
+    """A path into a document; `*` matches every key of an object and every index of an array.
 
     Args:
-        at: Keys and indexes separated by dots, or a tuple of them; "" and () mean
-            the document itself. In text, digits match an index or a key, whichever
-            the document has; in a tuple, an `int` is an index and a `str` a key.
+        at: Keys and indexes separated by dots, or a tuple of them; "" and () mean the
+            document itself. In text, digits match an index as well as a key; in a tuple, an
+            `int` only matches an index and a `str` only matches a key.
 
     Raises:
         MisuseError: The path is malformed.
@@ -46,7 +46,7 @@ class Pattern:
     def __init__(self, at: At) -> None:
         self._at = at
         self._allowed = tuple(map(_check_key, at)) if isinstance(at, tuple) else _compile(at)
-        """Keys that match at each position; None matches any."""
+        """The keys that match at each position; None if any key matches."""
 
     def __len__(self) -> int:
         return len(self._allowed)
@@ -62,16 +62,16 @@ class Pattern:
 
     @property
     def wild(self) -> bool:
-        """True if it may match more than one value."""
+        """True if the path may match more than one value."""
         return None in self._allowed
 
     @property
     def keys(self) -> frozenset[str | int]:
-        """All keys named in the path, without wildcards."""
+        """All keys that the path names, without wildcards."""
         return frozenset(key for allowed in self._allowed for key in allowed or ())
 
     def name(self, length: int) -> str:
-        """Return the name that messages use for the value at the first `length` keys."""
+        """Return the name that messages use for the value at the first `length` keys of the path."""
         if not length:
             return "the document"
         at = self._at
@@ -79,10 +79,10 @@ class Pattern:
 
 
 class PathMatcher:
-    """Match the events of a growing document against a path.
+    """Match the events of a document with a path, while the document is being read.
 
-    It keeps two counters instead of comparing paths, so that an event deep in a
-    document costs no more than one at its top.
+    Two counters replace the comparison of paths, so that an event deep in a document
+    takes no longer than one at its top.
 
     Args:
         pattern: The path.
@@ -102,11 +102,11 @@ class PathMatcher:
         """The path."""
         self._length = len(pattern)
         self._open = 0
-        """Number of open objects and arrays."""
+        """Number of objects and arrays that are open."""
         self._on_way = 0
-        """Number of them, from the outermost, that lie above, at or inside the path."""
+        """Number of open containers, from the outermost on, that are above, at or inside the path."""
         self._scalar = OFF
-        """Position of the current string, number or literal; it ends before another value starts."""
+        """Position of the current string, number or literal; it ends before the next value starts."""
 
     def start(self, event: ValueStart) -> int:
         """Return the position of a new value relative to the path.
@@ -116,7 +116,7 @@ class PathMatcher:
         | less than 0 | above the path, by that many keys |
         | 0 | at the path |
         | 1 | an element of the value at the path |
-        | more than 1 | inside such an element |
+        | more than 1 | inside an element of that value |
         | `OFF` | not on the path |
         """
         depth = self._open
@@ -133,7 +133,7 @@ class PathMatcher:
         return stands
 
     def finish(self, event: ValueDone) -> int:
-        """Return the position of a finished value, as `start` does."""
+        """Return the position of a finished value; see `start`."""
         if event.value.__class__ is not dict and event.value.__class__ is not list:
             return self._scalar
         depth = self._open
@@ -145,13 +145,14 @@ class PathMatcher:
 
 
 def _compile(at: object) -> tuple[frozenset[str | int] | None, ...]:
+    """Return the keys that match at each position of a path; see `Pattern`."""
     if not isinstance(at, str):
         raise MisuseError(
             f'{at!r} is not a path into a document; pass text, such as "recipe.steps" or '
             '"recipes.*.steps", or a tuple of keys, such as ("a.b", 0, "*")'
         )
     keys = at.split(".") if at else []
-    # Syntax of other path languages; taken as keys, it would silently match nothing.
+    # Syntax of other path languages; read as keys, it would match nothing, without an error.
     if not all(keys) or keys[:1] == ["$"] or any(map(_SUBSCRIPT, keys)):
         raise MisuseError(
             f"{at!r} is not a path into a document: put one dot between two keys or indexes, such as "
@@ -161,12 +162,14 @@ def _compile(at: object) -> tuple[frozenset[str | int] | None, ...]:
 
 
 def _compile_key(key: str) -> frozenset[str | int] | None:
+    """Return the keys that a key in the text of a path matches; None if it matches any key."""
     if key == _EACH:
         return None
     return frozenset((key, int(key)) if _INDEX(key) else (key,))
 
 
 def _check_key(key: object) -> frozenset[str | int] | None:
+    """Return the keys that an item of a path's tuple matches; None if it matches any key."""
     if key == _EACH:
         return None
     if isinstance(key, str) or (isinstance(key, int) and not isinstance(key, bool) and key >= 0):

@@ -1,4 +1,4 @@
-"""Names of the repairs that the lenient reading makes, and the record of them."""
+"""Names of the repairs that lenient reading makes, and the list of repairs of one document."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 from tokenstream.errors import MisuseError
 
 Lenient: TypeAlias = bool | Literal["closed"]
-"""True to read text that is almost JSON; "closed" refuses it if its end is missing."""
+"""True to read text that is almost JSON; "closed" to refuse it if its end is missing."""
 
 MOST_REPAIRS = 100_000
-"""Most repairs in one document."""
+"""Maximum number of repairs in one document."""
 
 RepairName: TypeAlias = Literal[
     "backticks",
@@ -56,14 +56,14 @@ RepairName: TypeAlias = Literal[
     "wrong_closer",
 ]
 REPAIRS: tuple[RepairName, ...] = get_args(RepairName)
-"""The closed list of names, in alphabetical order."""
+"""All names, in alphabetical order."""
 
 
 def check_lenient(lenient: object) -> Lenient:
-    """Return the value of `lenient=`, checked.
+    """Return the value of the option `lenient=`, if it is valid.
 
     Raises:
-        MisuseError: It is not True, False or "closed".
+        MisuseError: The value is not True, False or "closed".
     """
     if isinstance(lenient, bool):
         return lenient
@@ -73,10 +73,10 @@ def check_lenient(lenient: object) -> Lenient:
 
 
 class Repair(NamedTuple):
-    """A place where text that is not JSON was read as if it were.
+    """A part of the text that is not JSON, but was read as if it were.
 
     Args:
-        name: The kind of repair; docs/partial-json.md has the list.
+        name: The kind of repair; docs/partial-json.md lists the kinds.
         offset: Position in the text, in characters from 0.
 
     Example:
@@ -89,7 +89,7 @@ class Repair(NamedTuple):
 
 
 class Repairs:
-    """The repairs of one document so far."""
+    """The repairs made in one document so far."""
 
     __slots__ = ("made",)
 
@@ -98,7 +98,7 @@ class Repairs:
 
     @property
     def is_full(self) -> bool:
-        """True if there are more than `MOST_REPAIRS`."""
+        """True if there are more repairs than `MOST_REPAIRS`."""
         return len(self.made) > MOST_REPAIRS
 
     def note(self, name: RepairName, offset: int) -> None:

@@ -1,4 +1,4 @@
-"""Control of when a string shows: by characters, by whole words, or once it is finished."""
+"""The unit in which a string becomes visible: characters, whole words, or the whole value."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 How: TypeAlias = Literal["characters", "words", "values"]
-"""The unit in which growing text shows."""
+"""The unit in which an unfinished string becomes visible."""
 
 _HOWS = get_args(How)
 
 _KEY = "tokenstream_show"
-"""Key in the metadata of a core schema."""
+"""The key of a `Show` in the metadata of a core schema."""
 
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """Annotate a field with when it shows in drafts: `Annotated[str, Show("values")]`.
+    """Annotate a field with the unit in which drafts show it: `Annotated[str, Show("values")]`.
 
-    Works in pydantic models, dataclasses, TypedDicts and msgspec Structs, also on
-    elements, and takes precedence over `partials(show=…)`.
+    Works in pydantic models, dataclasses, TypedDicts and msgspec Structs, also for the
+    elements of a list. It takes precedence over `partials(show=…)`.
 
     Args:
-        how: "characters": a string shows as far as it has arrived; "words": up to its
-            last whole word; "values": once it is finished. On a list, dict or object,
+        how: "characters" shows a string as far as it has arrived; "words" shows it up to its
+            last whole word; "values" shows it once it is finished. For a list, dict or object,
             "values" hides it until it is complete; the others apply to the strings in it.
 
     Raises:
@@ -55,16 +55,16 @@ class Show:
         schema: dict[str, Any] = handler(source)
         metadata: dict[str, Any] = {**(schema.get("metadata") or {}), _KEY: self.how}
         if schema["type"] == "definition-ref":
-            # Otherwise pydantic 2.10 inlines the model's schema and drops this metadata.
+            # Without this, pydantic 2.10 inlines the model's schema and drops the metadata.
             metadata.setdefault("pydantic_js_functions", [])
         return {**schema, "metadata": metadata}
 
 
 def check_show(how: Any) -> How:  # noqa: ANN401 - whatever is given
-    """Return the value of `show=`, checked.
+    """Return the value of the option `show=`, if it is valid.
 
     Raises:
-        MisuseError: It is not "characters", "words" or "values".
+        MisuseError: The value is not "characters", "words" or "values".
     """
     if how not in _HOWS:
         raise MisuseError(f'show takes "characters", "words" or "values", not {how!r}')
@@ -73,13 +73,13 @@ def check_show(how: Any) -> How:  # noqa: ANN401 - whatever is given
 
 
 def find_in_schema(schema: dict[str, Any]) -> How | None:
-    """Return the `how` recorded in a core schema, or None."""
+    """Return the `how` of a `Show` that is recorded in a core schema, or None."""
     metadata: Any = schema.get("metadata")
     return metadata.get(_KEY) if metadata else None
 
 
 def find_in_annotation(annotated: Any) -> How | None:  # noqa: ANN401 - any type
-    """Return the `how` of a type's annotation, or None."""
+    """Return the `how` of a `Show` in the annotation of a type, or None."""
     said: How | None = None
     for each in getattr(annotated, "__metadata__", ()):
         said = each.how if isinstance(each, Show) else said
@@ -113,11 +113,11 @@ class WordLog(TextLog):
 
 
 def make_log(how: How, words: Callable[[], Cutter] | None) -> TextLog | None:
-    """Return the log of a growing string; None if it shows only once it is finished.
+    """Return the text of a growing string; None if the string is visible only once it is finished.
 
     Args:
-        how: When it shows.
-        words: Factory of word cutters.
+        how: The unit in which the string becomes visible.
+        words: Makes a cutter of text into words.
     """
     if how == "characters":
         return TextLog()

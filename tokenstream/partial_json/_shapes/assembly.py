@@ -1,10 +1,10 @@
-"""Assembly of a pydantic value from values that are validated already.
+"""Assembly of a pydantic value from values that have already been validated.
 
-In the schema of an object or array, the schemas of its values are replaced by
-validators that return the values validated before. This schema then reads a text
-with the same keys and a number for each value. That runs everything around the
-values as usual: missing fields, defaults, unknown keys, lengths, the model's own
-validators. The numbers never show: in errors the values replace them again.
+The schema of an object or array is changed: the schemas of the values in it are replaced
+by validators that return the values validated before. The changed schema then reads a
+text with the same keys, but with a number for each value. This way pydantic itself
+does everything around the values: missing fields, defaults, unknown keys, lengths, the
+validators of a model. The numbers are never visible: in errors, the values replace them.
 """
 
 from __future__ import annotations
@@ -27,17 +27,18 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._shapes.shape import Entries, Errors
 
     Config: TypeAlias = CoreSchema | None
-    # The layers around a structure, from the outside in: validators, and the tags for locations.
+    # The layers around a structure, from the outside in: validators, and tags for the locations of errors.
     Outer: TypeAlias = tuple[SchemaValidator | str, ...]
 
 FAILED = "tokenstream_failed"
-"""The type of the placeholder error, which the errors of the entry replace."""
+"""The type of a placeholder error, which is replaced by the errors of the entry itself."""
 
 _given: ContextVar[Any] = ContextVar("_given")
-"""The values that `hand_out_at` and `given_by_number` return."""
+"""The values that `hand_out_at` and `given_by_number` return; called "given" below."""
 
 
 def _hand_out(value: Any) -> Any:  # noqa: ANN401 - any value
+    """Return a given value; raise the placeholder error if it is invalid."""
     if value.__class__ is InvalidEntry:
         raise PydanticCustomError(FAILED, "the value is invalid")
     return value
@@ -48,18 +49,18 @@ def _make_plain_validator(function: Callable[[Any], Any]) -> CoreSchema:
 
 
 def hand_out_at(key: object) -> CoreSchema:
-    """Return a schema that ignores its input and returns the given value at a key."""
+    """Return a schema that ignores its input, and returns the given value at a key."""
     return _make_plain_validator(lambda _: _hand_out(_given.get()[key]))
 
 
 given_by_number = _make_plain_validator(lambda number: _hand_out(_given.get()[number]))
-"""A schema that reads a number and returns the given value at that number."""
+"""A schema that reads a number, and returns the given value at that number."""
 
 
 def make_validator(schema: CoreSchema, config: Config) -> SchemaValidator:
     """Return a validator that follows its schema.
 
-    For a model, pydantic would otherwise use the validator that the model already has.
+    Otherwise, pydantic would use the validator that a model already has.
     """
     make: Any = SchemaValidator
     validator: SchemaValidator = make(schema, config, **find_options())
@@ -68,7 +69,7 @@ def make_validator(schema: CoreSchema, config: Config) -> SchemaValidator:
 
 @cache
 def find_options() -> dict[str, bool]:
-    """Return the options that make this version of pydantic use a validator's own schema."""
+    """Return the options with which this version of pydantic follows the schema of a validator."""
     option = {"_use_prebuilt": False}
     make: Any = SchemaValidator
     try:
@@ -79,10 +80,10 @@ def find_options() -> dict[str, bool]:
 
 
 def validate_given(validator: SchemaValidator, text: str, given: Any) -> Any:  # noqa: ANN401 - any value
-    """Return the value that a validator makes of a text and of given values.
+    """Return the value that a validator makes of a text and of the given values.
 
     Raises:
-        ValidationError: They do not fit the validator's schema.
+        ValidationError: The text and the values do not fit the validator's schema.
     """
     token = _given.set(given)
     try:
@@ -97,16 +98,16 @@ def strip_ref(schema: CoreSchema) -> CoreSchema:
 
 
 def make_layer_validator(schema: CoreSchema, config: Config) -> SchemaValidator:
-    """Return a validator for the layer that a schema adds around the schema inside it."""
+    """Return a validator of the layer that a schema adds around the schema inside it."""
     return make_validator(strip_ref(schema) | {"schema": hand_out_at(0)}, config)
 
 
 def convert_errors(error: ValidationError, entries: Entries, raw: Any) -> Errors:  # noqa: ANN401 - any value
-    """Return the errors of an assembled value, equal to those of reading it whole.
+    """Return the errors of an assembled value, equal to the errors of validating it as a whole.
 
     Args:
         error: The error of the assembly.
-        entries: The entries, by their name in locations.
+        entries: The entries, by their names in locations.
         raw: The value as plain data.
     """
     out: list[dict[str, Any] | Inside] = []
@@ -124,10 +125,10 @@ def convert_errors(error: ValidationError, entries: Entries, raw: Any) -> Errors
 
 @cache
 def is_assembly_sound() -> bool:
-    """Return True if this version of pydantic follows a changed schema of a model.
+    """Return True if this version of pydantic follows the changed schema of a model.
 
-    If a version uses the model's own validator instead, every value is read whole:
-    later, but never wrongly.
+    If it uses the model's own validator instead, every value is read as a whole: later, but
+    never wrongly.
     """
 
     class ProbeModel(BaseModel):

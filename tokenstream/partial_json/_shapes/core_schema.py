@@ -1,4 +1,4 @@
-"""Inspection of pydantic core schemas."""
+"""Inspection of the core schemas of pydantic."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._show import How
 
 CoreSchema: TypeAlias = dict[str, Any]
-"""A schema as pydantic_core takes it, or its config."""
+"""A schema in the form that pydantic_core accepts, or the config of one."""
 
 Field: TypeAlias = tuple[str, CoreSchema]
-"""A field's name and its schema, which holds the value's schema."""
+"""A field's name, and the field's schema, which contains the schema of the value."""
 
 _FIELDS = frozenset({"model-fields", "dataclass-args", "typed-dict"})
-"""Schemas of an object's fields; validators of a field are passed the fields before it in the object."""
+"""Schemas of the fields of an object; a field's validators receive the fields before it."""
 
 _NO_TYPES = frozenset({"serialization", "metadata", "config", "cls"})
-"""Keys of a schema whose values do not matter to validation."""
+"""Keys of a schema whose values contain no schemas that matter for validation."""
 
 _CLASSES = frozenset({"dataclass", "model"})
-"""Schemas of classes, each of which wraps a schema of the class's fields."""
+"""Schemas of classes, each of which wraps a schema of the fields of the class."""
 
 _AROUND = _CLASSES | {
     "custom-error",
@@ -34,13 +34,15 @@ _AROUND = _CLASSES | {
     "function-wrap",
     "nullable",
 }
-"""Schemas that wrap one other schema and take the same input."""
+"""Schemas that wrap one other schema and accept the same input."""
 
 _AFTERWARDS = frozenset({"default", "function-after", "nullable"})
+"""Schemas that wrap one other schema and act only after the value has been read."""
 
 _UNIONS = frozenset({"tagged-union", "union"})
 
 _TEXT = frozenset({"any", "str"})
+"""Schemas whose values may be strings."""
 
 SCALARS = frozenset(
     {
@@ -67,12 +69,12 @@ SCALARS = frozenset(
 
 
 class Alternative(NamedTuple):
-    """One of the schemas that a type may be."""
+    """One of the schemas between which a value may choose, for example a member of a union."""
 
     schema: CoreSchema
     config: CoreSchema
     title: str
-    """The name of its class, or ""."""
+    """The name of the schema's class; "" if it has no class."""
 
 
 def _find_title(schema: CoreSchema) -> str:
@@ -81,7 +83,7 @@ def _find_title(schema: CoreSchema) -> str:
 
 
 def _iter_inner(schema: CoreSchema) -> Iterator[CoreSchema]:
-    """Yield the dicts inside a schema, each of which may be a schema."""
+    """Yield the dicts inside a schema; each of them may be a schema."""
     found: list[Any] = [value for key, value in schema.items() if key not in _NO_TYPES]
     while found:
         value = found.pop()
@@ -92,13 +94,13 @@ def _iter_inner(schema: CoreSchema) -> Iterator[CoreSchema]:
 
 
 class Definitions:
-    """The schemas that others refer to by name, as in recursive types."""
+    """Schemas to which other schemas refer by name, as in recursive types."""
 
     def __init__(self) -> None:
         self._by_ref: dict[str, CoreSchema] = {}
 
     def resolve(self, schema: CoreSchema) -> CoreSchema:
-        """Return the schema that a reference or a definition stands for; else the schema itself."""
+        """Return the schema to which a reference or a definition leads; any other schema unchanged."""
         while True:
             kind = schema["type"]
             if kind == "definitions":
@@ -110,7 +112,7 @@ class Definitions:
                 return schema
 
     def close_schema(self, schema: CoreSchema) -> CoreSchema:
-        """Return a schema that can be used alone: with the schemas that it refers to."""
+        """Return a schema that can be used alone, because it contains the schemas to which it refers."""
         if not self._names_others(schema):
             return schema
         return {"type": "definitions", "schema": schema, "definitions": list(self._by_ref.values())}
@@ -126,18 +128,18 @@ class Definitions:
         return False
 
     def shows_text(self, schema: CoreSchema) -> bool:
-        """Return True if a growing string may show, since the finished value is a string, too."""
+        """Return True if an unfinished string may be visible, because the finished value is a string, too."""
         return any(found.schema["type"] in _TEXT for found in self.iter_alternatives(schema, None))
 
     def show(self, schema: CoreSchema) -> How | None:
-        """Return the time at which a schema's values show, if an annotation sets it; else None."""
+        """Return when values of a schema become visible, if an annotation says so; else None."""
         while True:
             said = find_in_schema(schema)
             if said is not None:
                 return said
             kind = schema["type"]
             if kind == "definitions":
-                # Step by step: a reference may have an annotation of its own.
+                # One step at a time, because the reference may have an annotation of its own.
                 self.resolve(schema)
                 schema = schema["schema"]
             elif kind == "definition-ref":
@@ -148,25 +150,25 @@ class Definitions:
                 return None
 
     def is_plain(self, schema: CoreSchema) -> bool:
-        """Return True if every value is read as plain data."""
+        """Return True if every value of a schema is read as plain data."""
         schema = self.resolve(schema)
         while schema["type"] in {"default", "nullable"}:
             schema = self.resolve(schema["schema"])
         return bool(schema["type"] == "any")
 
     def list_objects(self, schema: CoreSchema, config: CoreSchema | None) -> list[Alternative]:
-        """Return the objects with named fields that a type may be."""
+        """Return the schemas of the objects with named fields that a type may be."""
         return [found for found in self.iter_alternatives(schema, config) if found.schema["type"] in _FIELDS]
 
     def is_root(self, schema: CoreSchema) -> bool:
-        """Return True for a root model."""
+        """Return True for the schema of a root model."""
         schema = self.resolve(schema)
         while schema["type"] in _AFTERWARDS:
             schema = self.resolve(schema["schema"])
         return bool(schema.get("root_model"))
 
     def iter_alternatives(self, schema: CoreSchema, config: CoreSchema | None) -> Iterator[Alternative]:
-        """Yield the alternatives of a type, without wrappers and unions."""
+        """Yield the alternatives of a type, with wrappers and unions resolved."""
         waiting, seen = [Alternative(schema, config or {}, "")], set[int]()
         while waiting:
             found = waiting.pop()
@@ -189,14 +191,14 @@ class Definitions:
             waiting += [found._replace(schema=choice) for choice in reversed(inner)]
 
     def find_innermost(self, schema: CoreSchema) -> CoreSchema:
-        """Return the schema inside the wrappers that act after a value is read."""
+        """Return the schema inside the wrappers that act only after the value has been read."""
         schema = self.resolve(schema)
         while schema["type"] in _AFTERWARDS or (schema["type"] == "model" and schema.get("root_model")):
             schema = self.resolve(schema["schema"])
         return schema
 
     def needs_others(self, schema: CoreSchema) -> bool:
-        """Return True if a field's validation needs the fields before it."""
+        """Return True if the validation of a field needs the fields before it."""
         found, seen = [schema], set[str]()
         while found:
             inner = found.pop()
@@ -212,7 +214,7 @@ class Definitions:
 
 
 def list_choices(schema: CoreSchema) -> list[tuple[CoreSchema, str]]:
-    """Return the members of a union with their labels in locations, "" if they have none."""
+    """Return the members of a union, each with its label in locations, or with "" if it has none."""
     choices: Any = schema["choices"]
     if schema["type"] == "tagged-union":
         return [(choice, str(tag)) for tag, choice in choices.items() if isinstance(choice, dict)]
@@ -220,7 +222,7 @@ def list_choices(schema: CoreSchema) -> list[tuple[CoreSchema, str]]:
 
 
 def list_fields(schema: CoreSchema) -> list[Field]:
-    """Return the fields of an object's schema, in the order they are declared."""
+    """Return the fields of an object's schema, in the order in which they are declared."""
     fields: Any = schema["fields"]
     if schema["type"] == "dataclass-args":
         return [(field["name"], field) for field in fields]
@@ -228,9 +230,10 @@ def list_fields(schema: CoreSchema) -> list[Field]:
 
 
 def find_aliases(schemas: list[CoreSchema]) -> dict[str, str | None]:
-    """Return the serialization aliases of objects' fields, where they differ from the names.
+    """Return the aliases under which fields are serialized, for the fields that have one.
 
-    None for a field that is never written. Of two objects with a field of one name, the first counts.
+    The alias is None if the field is never written. If two objects have a field of the same
+    name, the first object counts.
     """
     found: dict[str, str | None] = {}
     for schema in schemas:
@@ -241,7 +244,7 @@ def find_aliases(schemas: list[CoreSchema]) -> dict[str, str | None]:
 
 
 def find_keys(name: str, field: CoreSchema, schema: CoreSchema, config: CoreSchema) -> list[str] | None:
-    """Return the keys that a field is read from; None if a path leads into a nested value."""
+    """Return the keys from which a field is read; None if a path leads into a nested value."""
     alias: Any = field.get("validation_alias")
     if alias is None:
         return [name]
@@ -256,7 +259,7 @@ def find_keys(name: str, field: CoreSchema, schema: CoreSchema, config: CoreSche
 
 
 def single_keys(alias: Any) -> list[str] | None:  # noqa: ANN401 - a key, a path or a list of paths
-    """Return the keys that an alias stands for; None if one is a path into a nested value."""
+    """Return the keys of an alias; None if a path of the alias leads into a nested value."""
     if isinstance(alias, str):
         return [alias]
     paths: list[list[str | int]] = alias if isinstance(alias[0], list) else [alias]
@@ -265,5 +268,5 @@ def single_keys(alias: Any) -> list[str] | None:  # noqa: ANN401 - a key, a path
 
 
 def is_plain_default(schema: CoreSchema) -> bool:
-    """Return True if a default replaces only a missing value, never an invalid one."""
+    """Return True if a schema's default replaces only a missing value, never an invalid one."""
     return bool(schema["type"] != "default" or schema.get("on_error", "raise") == "raise")

@@ -1,4 +1,4 @@
-"""Models, dataclasses and typed dicts: objects whose fields are read one by one."""
+"""Models, dataclasses and typed dicts: objects whose fields are validated one by one."""
 
 from __future__ import annotations
 
@@ -46,18 +46,18 @@ ValueT = TypeVar("ValueT")
 
 
 def make_fields(types: Types, place: SchemaPlace, cls: CoreSchema | None = None) -> ValueStructure | None:
-    """Return the structure of an object's fields; None if it must be read whole.
+    """Return the structure of an object's fields; None if the object must be read as a whole.
 
     Args:
         types: The slots of the fields' types.
-        place: The schema of the fields and the layers around it.
-        cls: The schema of their class.
+        place: The schema of the fields, and the layers around it.
+        cls: The schema of the class; None if there is no class.
     """
     schema, config = place.schema, place.config or {}
     names: dict[str, str] = {}
     for name, field in list_fields(schema):
         keys = find_keys(name, field, schema, config)
-        # A key that two fields read, or a path that leads into a value, is not finished with its value.
+        # If two fields read a key, or a path leads into its value, the key does not belong to one field.
         if keys is None or any(key in names for key in keys) or not _is_simple(types, field):
             return None
         names.update(dict.fromkeys(keys, name))
@@ -67,7 +67,7 @@ def make_fields(types: Types, place: SchemaPlace, cls: CoreSchema | None = None)
 def make_defaults(types: Types, schema: CoreSchema, config: CoreSchema | None) -> Defaults:
     """Return the defaults of an object's fields, as pydantic makes them.
 
-    Defaults that are made from other fields are left out: those fields may not have arrived.
+    Defaults that depend on other fields are left out: those fields may not have arrived.
     """
     makers: dict[str, Callable[[], Any]] = {}
     for name, field in list_fields(schema):
@@ -78,7 +78,7 @@ def make_defaults(types: Types, schema: CoreSchema, config: CoreSchema | None) -
 
 
 def _make_default(types: Types, schema: CoreSchema, config: CoreSchema | None) -> Any:  # noqa: ANN401 - any value
-    """Return a field's default, or MISSING if it has none or an invalid one."""
+    """Return a field's default; MISSING if it has none, or if the default is invalid."""
     try:
         found = types.slot(schema, config).validator.get_default_value()
     except (ValidationError, SchemaError):
@@ -87,19 +87,20 @@ def _make_default(types: Types, schema: CoreSchema, config: CoreSchema | None) -
 
 
 def _is_simple(types: Types, field: CoreSchema) -> bool:
+    """Return True if a field is read from the document, and its default never replaces an invalid value."""
     return (
         is_plain_default(types.definitions.resolve(field["schema"])) and field.get("init", True) is not False
     )
 
 
 class _Fields(Assembled):
-    """The fields of an object.
+    """The structure of an object with fields.
 
     Args:
         types: The slots of the fields' types.
-        place: The schema of the fields and the layers around it.
-        names: The field's name for each key.
-        cls: The schema of their class; None if they have no class.
+        place: The schema of the fields, and the layers around it.
+        names: Maps each key to the name of its field.
+        cls: The schema of the class; None if there is no class.
     """
 
     def __init__(
@@ -108,13 +109,13 @@ class _Fields(Assembled):
         super().__init__(place)
         self._cls = cls
         self._writer: FieldWriter | None = None
-        """The writer of fields with serializer methods, made when first needed."""
+        """Writes the fields that have serializer methods; made when first needed."""
         self._types = types
         self._schema = strip_ref(place.schema)
         self._config = place.config
         self._names = names
         self._keys: dict[str, list[str]] = {}
-        """The keys of each field."""
+        """Maps each field to its keys."""
         for key, name in names.items():
             self._keys.setdefault(name, []).append(key)
         config = place.config or {}
@@ -123,6 +124,7 @@ class _Fields(Assembled):
         extra = place.schema.get("extra_behavior") or config.get("extra_fields_behavior") or "ignore"
         self._extra = None if extra == "ignore" else self._make_validator_with([])
         self.closed = extra != "allow"
+        # Maps each late field, one whose validators need the fields before it, to its position.
         self._late = {
             name: number
             for number, (name, field) in enumerate(self._fields)
@@ -134,7 +136,7 @@ class _Fields(Assembled):
         self._slots: dict[str, Slot] = {}
         self._validators: dict[frozenset[str], SchemaValidator] = {}
         self._late_validators: dict[str, SchemaValidator] = {}
-        """Validators of late fields, which see the fields before theirs."""
+        """The validators of late fields, which receive the fields before theirs."""
         self._texts: dict[tuple[str | int, ...], str] = {}
 
     # -- slots and names -----------------------------------------------------------
@@ -162,7 +164,7 @@ class _Fields(Assembled):
     def _locate_key(self, key: str | int) -> str | int:
         return key if self._by_alias else self.name(key)
 
-    # -- writing ---------------------------------------------------------------------
+    # -- serialization ---------------------------------------------------------------
 
     def write(
         self,
@@ -190,7 +192,7 @@ class _Fields(Assembled):
         closed = self._types.definitions.close_schema(strip_serializers(schema, self._schema))
         return FieldWriter(schema["cls"], special, make_serializer(closed, None, own=False))
 
-    # -- fields that look at others ------------------------------------------------
+    # -- late fields: their validators need the fields before them ----------------
 
     def is_late(self, key: str | int) -> bool:
         return self._names.get(str(key)) in self._late
@@ -215,7 +217,7 @@ class _Fields(Assembled):
         return read
 
     def _read_after(self, name: str, key: str | int, text: str, before: Entries) -> Any:  # noqa: ANN401 - any value
-        """Return a late entry, read by a validator that sees the entries before it."""
+        """Return the value of a late field, read by a validator that receives the fields before it."""
         given = {self.name(earlier): entry for earlier, entry in before.items()}
         try:
             made = validate_given(
@@ -224,15 +226,15 @@ class _Fields(Assembled):
         except ValidationError as error:
             own = [item for item in list_errors(error) if item["type"] != FAILED]
             if not own:
-                # Only a field before it is invalid, and that hides its own value.
+                # Only an earlier field is invalid, and pydantic then does not return this field's value.
                 return Unread(text, tried=True)
             return InvalidEntry(tuple({**item, "loc": item["loc"][1:]} for item in own))
-        # For models and dataclasses the fields come in a tuple, with the extra data.
+        # For models and dataclasses, the result is a tuple of the fields and the extra data.
         fields: dict[str, Any] = made if self._schema["type"] == "typed-dict" else made[0]
         return fields[name] if name in fields else Unread(text, tried=True)
 
     def _find_late_validator(self, name: str) -> SchemaValidator:
-        """Return the validator of a late field: its own schema after the given fields before it."""
+        """Return the validator of a late field, whose schema contains the given fields before it."""
         validator = self._late_validators.get(name)
         if validator is None:
             number = self._late[name]
@@ -262,7 +264,7 @@ class _Fields(Assembled):
         for key, entry in entries.items():
             name = self._names.get(str(key))
             if name is not None and name in given:
-                # Two keys of one field: both decide which of them counts.
+                # Two keys of one field: only reading both tells which of them counts.
                 raise Unsure
             if name is not None and entry.__class__ is Unread:
                 unread.append(name)
@@ -274,6 +276,7 @@ class _Fields(Assembled):
         )
 
     def _write_text(self, entries: Entries) -> str:
+        """Return the text for the assembly: the given values as numbers, unread ones as their own text."""
         keys = tuple(entries)
         if any(entry.__class__ is Unread for entry in entries.values()):
             return _write_object(_number_entries(entries))
@@ -281,7 +284,7 @@ class _Fields(Assembled):
         return _remember(self._texts, keys, _write_object(_number_entries(entries))) if text is None else text
 
     def _find_validator(self, unread: frozenset[str]) -> SchemaValidator:
-        """Return the validator that assembles the fields, and reads the `unread` ones from their text."""
+        """Return the validator that assembles the fields, and reads the fields in `unread` from the text."""
         validator = self._validators.get(unread)
         if validator is None:
             fields = [field if field[0] in unread else _replace_field(field) for field in self._fields]
@@ -289,7 +292,12 @@ class _Fields(Assembled):
         return validator
 
     def _make_validator_with(self, fields: list[Field], *, extra: bool = True) -> SchemaValidator:
-        """Return a validator of the object with other fields in place of its own."""
+        """Return a validator of the object with other fields.
+
+        Args:
+            fields: The fields, in place of the object's own.
+            extra: True to treat unknown keys as the object does; False to ignore them.
+        """
         named = self._schema["type"] != "dataclass-args"
         schema = {**self._schema, "fields": dict(fields) if named else [field for _, field in fields]}
         if not extra:
@@ -299,10 +307,11 @@ class _Fields(Assembled):
 
 
 _MOST_KEPT = 64
-"""Maximum texts and validators to cache, each for one set of keys: most documents need one."""
+"""Maximum number of texts and validators to cache, each for one set of keys; most documents need one."""
 
 
 def _remember(known: dict[KeyT, ValueT], key: KeyT, value: ValueT) -> ValueT:
+    """Add a value to a cache, which is emptied if it is full; return the value."""
     if len(known) >= _MOST_KEPT:
         known.clear()
     known[key] = value
@@ -310,7 +319,7 @@ def _remember(known: dict[KeyT, ValueT], key: KeyT, value: ValueT) -> ValueT:
 
 
 class _LateSlot(Slot):
-    """The slot of a field whose validator sees other fields: it shows the value, and is read late."""
+    """The slot of a late field: it makes the value visible, but does not read it."""
 
     def __init__(self, slot: Slot) -> None:
         self._slot = slot
@@ -335,6 +344,7 @@ class _LateSlot(Slot):
 
 
 def _replace_field(field: Field) -> Field:
+    """Return a field with the same default, whose value is a given one."""
     name, schema = field
     inner = schema["schema"]
     value = hand_out_at(name)
@@ -342,13 +352,16 @@ def _replace_field(field: Field) -> Field:
 
 
 def _is_default_checked(schema: CoreSchema, config: CoreSchema) -> bool:
+    """Return True if a field has a default that pydantic validates."""
     checked: Any = schema.get("validate_default", config.get("validate_default"))
     return schema["type"] == "default" and bool(checked)
 
 
 def _number_entries(entries: Entries) -> list[tuple[str | int, str]]:
+    """Return the keys, each with the text of its unread entry; 0 for an entry that has been read."""
     return [(key, entry.text if entry.__class__ is Unread else "0") for key, entry in entries.items()]
 
 
 def _write_object(fields: list[tuple[str | int, str]]) -> str:
+    """Return the JSON of an object, from keys and the JSON of their values."""
     return f"{{{','.join([f'{json.dumps(key)}:{text}' for key, text in fields])}}}"

@@ -1,8 +1,8 @@
-"""Slots and structures of msgspec's Structs.
+"""Slots and structures of msgspec Structs.
 
-msgspec stops at the first error, and gives its location only in the message. So
-a value that cannot be assembled is read whole, and the message becomes an error in
-pydantic's form.
+msgspec stops at the first error, and reports its location only in the message. So a
+value that cannot be assembled is read as a whole, and the message is converted to an
+error in the form that pydantic uses.
 """
 
 from __future__ import annotations
@@ -42,21 +42,21 @@ _STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 
 
 def make_struct_slot(type_: Any) -> Slot:  # noqa: ANN401 - any type
-    """Return the slot for a type that is a Struct, or has one inside."""
+    """Return the slot of a type that is a Struct or contains one."""
     slot = _StructTypes().slot(type_)
     slot.make_decoder()
     return slot
 
 
 class _StructTypes:
-    """The slots of a type and of the types in it, each made once."""
+    """The slots of a type and of the types in it; each slot is made only once."""
 
     def __init__(self) -> None:
         self._slots: dict[int, tuple[Any, _StructSlot]] = {}
 
     def slot(self, type_: Any) -> _StructSlot:  # noqa: ANN401 - any type
-        # By identity, since unions are equal in any order; the type is kept, so that its id stays
-        # unique.
+        # Found by identity, since unions with another order of members are equal. The type is kept,
+        # so that no other object gets its id.
         known = self._slots.get(id(type_))
         if known is None:
             known = self._slots[id(type_)] = type_, _StructSlot(self, type_)
@@ -64,6 +64,8 @@ class _StructTypes:
 
 
 class _StructSlot(Slot):
+    """The slot of a type that msgspec reads."""
+
     def __init__(self, slots: _StructTypes, type_: Any) -> None:  # noqa: ANN401 - any type
         self._slots = slots
         self._type = type_
@@ -85,7 +87,11 @@ class _StructSlot(Slot):
             self.face = Face(title, dict.fromkeys(self._names.values()), self, aliases, None)
 
     def make_decoder(self) -> None:
-        """Make the decoder; raises TypeError if msgspec does not support the type."""
+        """Make the decoder.
+
+        Raises:
+            TypeError: msgspec does not support the type.
+        """
         if self._decoder is None:
             self._decoder = msgspec.json.Decoder(self._type)
 
@@ -107,7 +113,7 @@ class _StructSlot(Slot):
         return self._structures[kind]
 
     def _make_choice(self, kind: JSONKind) -> ValueStructure | None:
-        """Return the choice between Structs by their tags; None if tags do not tell them apart."""
+        """Return the choice between Structs by their tags; None if the tags do not distinguish them."""
         members = [
             member
             for member in _list_members(self._type)
@@ -123,7 +129,7 @@ class _StructSlot(Slot):
         return _StructChoice(self._slots, configs[0].tag_field, tags)
 
     def write(self, value: Any, by_alias: ByAlias) -> str:  # noqa: ANN401 - any value
-        # msgspec has one name for each field in JSON.
+        # In msgspec, each field has only one name in JSON.
         return msgspec.json.encode(value).decode()
 
     def name(self, key: str) -> str:
@@ -146,8 +152,9 @@ class _StructSlot(Slot):
 
 
 def _list_members(type_: Any) -> list[Any]:  # noqa: ANN401 - any type
+    """Return the members of a union, also of unions in it; for any other type, the type itself."""
     if get_origin(type_) is Annotated and not any(isinstance(x, msgspec.Meta) for x in type_.__metadata__):
-        # msgspec ignores any other annotation.
+        # msgspec ignores all other annotations.
         return _list_members(type_.__origin__)
     if get_origin(type_) in {Union, types.UnionType}:
         return [inner for member in get_args(type_) for inner in _list_members(member)]
@@ -160,7 +167,7 @@ def _strip_annotation(type_: Any) -> Any:  # noqa: ANN401 - any type
 
 
 def _find_show(type_: Any) -> How | None:  # noqa: ANN401 - any type
-    """Return the time at which values of a type show, if its annotation sets it; else None."""
+    """Return when values of a type become visible, if an annotation of the type says so; else None."""
     said = find_in_annotation(type_)
     if said is None and get_origin(type_) in {Union, types.UnionType}:
         for member in get_args(type_):
@@ -193,7 +200,13 @@ def _find_maker(
     kind: JSONKind,
     type_: Any,  # noqa: ANN401 - any type
 ) -> Callable[[], ValueStructure | None] | None:
-    """Return a maker of the structure for a type's values of a kind; None if it has no such values."""
+    """Return a function that makes the structure for values of a kind; None if the type has none.
+
+    Args:
+        slots: The slots of the types.
+        kind: The kind of value: object or array.
+        type_: The type.
+    """
     origin, args = get_origin(type_) or type_, get_args(type_)
     struct = _find_struct(type_)
     if struct is not None:
@@ -208,7 +221,7 @@ def _find_maker(
 
 
 def _list_within(type_: Any, key: str | int, *, attribute: bool) -> list[Any] | None:  # noqa: ANN401 - any type
-    """Return the types that are possible at a key; None if anything is."""
+    """Return the types that are possible at a key; None if any type is."""
     if _find_struct(type_) is not None:
         fields = msgspec.structs.fields(type_) if attribute else ()
         return [field.type for field in fields if field.name == key]
@@ -223,14 +236,14 @@ def _list_within(type_: Any, key: str | int, *, attribute: bool) -> list[Any] | 
 
 
 def _make_nothing() -> None:
-    """Return None: values of the kind are read whole."""
+    """Return None: values of this kind are read as a whole."""
 
 
 _SCALARS = frozenset({None, type(None), bool, bytes, float, int, str})
 
 
 class _Struct(ValueStructure):
-    """The fields of a Struct."""
+    """The structure of a Struct, which has fields."""
 
     closed = True
 
@@ -281,7 +294,7 @@ class _Struct(ValueStructure):
         try:
             return self._cls(**values)
         except (TypeError, ValueError):
-            # The Struct's own checks failed: msgspec reports their message and its location.
+            # The Struct's own checks failed: msgspec reports their message with its location.
             raise Unsure from None
 
 
@@ -302,13 +315,18 @@ class _Dict(_List):
 
 
 def _check_values(entries: Entries) -> Entries:
+    """Return a copy of the entries.
+
+    Raises:
+        Unsure: An entry is invalid, or has not been read.
+    """
     if any(entry.__class__ in {InvalidEntry, Unread} for entry in entries.values()):
         raise Unsure
     return dict(entries)
 
 
 class _StructChoice(TagChoice):
-    """Structs that are told apart by their tags."""
+    """A choice between Structs that have different tags."""
 
     def __init__(self, slots: _StructTypes, field: str, members: dict[str, Any]) -> None:
         self._slots = slots
@@ -325,7 +343,7 @@ class _StructChoice(TagChoice):
 
 
 def _convert_error(error: msgspec.DecodeError, text: str) -> dict[str, Any]:
-    """Return msgspec's error in pydantic's form."""
+    """Return an error of msgspec in the form that pydantic uses."""
     message = str(error)
     if not isinstance(error, msgspec.ValidationError):
         return {"type": "json_invalid", "loc": (), "msg": f"Invalid JSON: {message}", "input": text}
@@ -346,6 +364,7 @@ def _convert_error(error: msgspec.DecodeError, text: str) -> dict[str, Any]:
 
 
 def _look_inside(value: Any, key: str | int) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the value at a key or index; MISSING if there is none."""
     try:
         return value if value is MISSING else value[key]
     except (LookupError, TypeError):

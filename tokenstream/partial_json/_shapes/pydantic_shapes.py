@@ -1,4 +1,4 @@
-"""Slots and structures of pydantic's core schemas."""
+"""Slots and structures of pydantic types, made from their core schemas."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ _ANY: CoreSchema = {"type": "any"}
 
 
 class Types:
-    """The slots of a type and of the types in it, each made once, when its first value comes."""
+    """The slots of a type and of the types in it; each is made once, when its first value arrives."""
 
     def __init__(self) -> None:
         self.definitions = Definitions()
         self._slots: dict[tuple[int, int], PydanticSlot] = {}
 
     def slot(self, schema: CoreSchema, config: Config) -> PydanticSlot:
-        """Return the slot for a schema under a model's config."""
+        """Return the slot of a schema under the config of a model."""
         key = id(schema), id(config)
         slot = self._slots.get(key)
         if slot is None:
@@ -70,7 +70,7 @@ class Types:
         return slot
 
     def structure(self, place: SchemaPlace, kind: JSONKind) -> ValueStructure | None:
-        """Return the structure for values of a kind; None unless it gives the same as reading them whole."""
+        """Return the structure for values of a kind; None if it could differ from reading them as a whole."""
         while True:
             schema = self.definitions.resolve(place.schema)
             place = place._replace(schema=schema)
@@ -85,7 +85,7 @@ class Types:
         return None if make is None else make(self, place)
 
     def validator(self, schema: CoreSchema, config: Config) -> SchemaValidator:
-        """Return a validator for a schema with replaced parts."""
+        """Return a validator of a schema of which parts were replaced."""
         return make_validator(self.definitions.close_schema(schema), config)
 
 
@@ -98,7 +98,7 @@ class PydanticSlot(Slot):
         self._config = config
         self._validator = validator
         self.serializer: Any = None
-        """The serializer of its values, made when first needed."""
+        """Writes values of this type as JSON; made when first needed."""
         self._is_document = validator is not None
         self._structures: dict[str, ValueStructure | None] = {}
         self.shows_text = types.definitions.shows_text(schema)
@@ -112,7 +112,7 @@ class PydanticSlot(Slot):
                 how = types.definitions.show(field["schema"])
                 for key in find_keys(name, field, found.schema, found.config) or ():
                     self._names.setdefault(key, name)
-                    # If members of a union disagree, the value shows once it is certain.
+                    # If members of a union differ in this, the value becomes visible once it is final.
                     self._shows[key] = how if self._shows.get(key, how) == how else "values"
         if objects:
             title = " | ".join(dict.fromkeys(found.title for found in objects))
@@ -134,8 +134,8 @@ class PydanticSlot(Slot):
         except ValidationError as error:
             raise Invalid(list_errors(error)) from None
         except SchemaError:
-            # A validator raised PydanticOmit, which the schema around it handles. A document
-            # has no schema around it, so there the validator is wrong.
+            # A validator raised PydanticOmit, which is for the schema around it. There is none around
+            # a whole document, so there the validator itself is wrong.
             if self._is_document:
                 raise
             raise Unsure from None
@@ -185,7 +185,7 @@ class PydanticSlot(Slot):
 
 
 class _Array(Assembled):
-    """A list, or a tuple."""
+    """The structure of a list or a tuple."""
 
     def __init__(
         self, types: Types, place: SchemaPlace, schemas: list[CoreSchema], *, last_repeats: bool
@@ -205,7 +205,7 @@ class _Array(Assembled):
 
 
 class _Mapping(Assembled):
-    """A dict."""
+    """The structure of a dict."""
 
     def __init__(self, types: Types, place: SchemaPlace) -> None:
         super().__init__(place)
@@ -224,7 +224,7 @@ class _Mapping(Assembled):
 
 
 class _UnionChoice(TagChoice):
-    """A union whose member is chosen by one of the object's values."""
+    """A union in which the value at one key chooses the member."""
 
     def __init__(self, types: Types, place: SchemaPlace, keys: list[str]) -> None:
         self._types = types
@@ -290,7 +290,7 @@ def _make_list(types: Types, place: SchemaPlace) -> ValueStructure | None:
 def _make_tuple(types: Types, place: SchemaPlace) -> ValueStructure | None:
     schemas = place.schema["items_schema"]
     repeated = place.schema.get("variadic_item_index")
-    # Items after a part of variable length are placed by their distance from the end.
+    # The position of an item after a part of variable length is counted from the end.
     if repeated is not None and repeated != len(schemas) - 1:
         return None
     return _make_array(types, place, schemas, last_repeats=repeated is not None)
@@ -310,6 +310,7 @@ def _make_mapping(types: Types, place: SchemaPlace) -> ValueStructure | None:
 
 
 def _make_model(types: Types, place: SchemaPlace) -> ValueStructure | None:
+    """Return the structure of a model or a dataclass; None if it must be read as a whole."""
     schema = place.schema
     inner = types.definitions.resolve(schema["schema"])
     if schema.get("custom_init") or inner["type"] not in {"model-fields", "dataclass-args"}:
@@ -324,13 +325,13 @@ def _make_typed_dict(types: Types, place: SchemaPlace) -> ValueStructure | None:
 
 def _make_tagged(types: Types, place: SchemaPlace) -> ValueStructure | None:
     discriminator: Any = place.schema["discriminator"]
-    # A function may depend on any part of the value.
+    # The function may depend on any part of the value.
     keys = None if callable(discriminator) else single_keys(discriminator)
     return None if keys is None else _UnionChoice(types, place, keys)
 
 
 def _make_union(types: Types, place: SchemaPlace, kind: JSONKind) -> ValueStructure | None:
-    """Return the structure of the one member that takes values of the kind at all."""
+    """Return the structure of the only member that accepts values of a kind; else None."""
     takers: list[tuple[CoreSchema, str]] = []
     for schema, label in list_choices(place.schema):
         if types.definitions.find_innermost(schema)["type"] not in _REFUSING[kind]:
@@ -364,7 +365,7 @@ _REFUSING: dict[str, frozenset[str]] = {
     "object": _SCALARS | {"frozenset", "list", "set", "tuple"},
     "array": _SCALARS | {"dict", "model", "typed-dict"},
 }
-"""Types that certainly take no object, or no array."""
+"""Types that never accept an object, or an array."""
 
 _MAKE: dict[tuple[str, str], Make] = {
     ("dataclass", "object"): _make_model,
@@ -380,7 +381,7 @@ _MAKE: dict[tuple[str, str], Make] = {
 
 
 def make_root_slot(adapter: TypeAdapter[Any]) -> Slot:
-    """Return the slot for a whole document."""
+    """Return the slot of a whole document."""
     schema: Any = adapter.core_schema
     slot = PydanticSlot(Types(), schema, _find_config(adapter), adapter.validator)
     slot.serializer = adapter.serializer
@@ -388,7 +389,7 @@ def make_root_slot(adapter: TypeAdapter[Any]) -> Slot:
 
 
 def _find_config(adapter: TypeAdapter[Any]) -> Config:
-    """Return an adapter's config in the form that pydantic_core takes."""
+    """Return the config of an adapter in the form that pydantic_core accepts."""
     config = vars(adapter).get("_config")
     if config is None:
         return None

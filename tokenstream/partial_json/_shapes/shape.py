@@ -1,14 +1,14 @@
-"""The shape of a type, as a growing document needs it.
+"""The shape of a type: what is needed to validate and show a document while it arrives.
 
 | name | meaning |
 |---|---|
-| `Slot` | one type at one place; it reads a finished value whole, from its text |
-| `ValueStructure` | an object or array whose values are read one by one and assembled when it closes |
+| `Slot` | the type of the value at one place; it can read a finished value as a whole, from its text |
+| `ValueStructure` | an object or array whose values are read one by one, and assembled at its end |
 | `TagChoice` | an object whose structure is chosen by one of its values |
-| `Face` | the title, field names and aliases of a growing object |
+| `Face` | the title, field names and aliases of an unfinished object |
 | `Entries` | the values of an object or array so far: validated, `InvalidEntry` or `Unread` |
 
-A slot has a structure only if both ways give the same value and the same errors.
+A slot has a structure only if both ways of reading give the same value and the same errors.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from tokenstream.partial_json.events import JSONKind
 
 Entries: TypeAlias = dict[str | int, Any]
-"""The values of an object or array so far, by key: validated values, `InvalidEntry` and `Unread`."""
+"""The values of an object or array so far, by key: validated values, `InvalidEntry` or `Unread`."""
 Errors: TypeAlias = "tuple[dict[str, Any] | Inside, ...]"
 """Errors in the form of pydantic's `ValidationError.errors()`."""
 
 
 class Inside(NamedTuple):
-    """Errors of a nested value; `locate_errors` completes their locations on demand.
+    """Errors of a nested value; `locate_errors` completes their locations when they are needed.
 
-    Otherwise each object and array around a value would copy all its errors.
+    Without this class, each object and array around the value would copy all its errors.
     """
 
     loc: tuple[str | int, ...]
@@ -51,7 +51,7 @@ class Invalid(Exception):
 
 
 class Unsure(Exception):
-    """A value can only be judged together with the values around it."""
+    """A value can only be read together with the values around it."""
 
 
 class InvalidEntry(NamedTuple):
@@ -61,40 +61,40 @@ class InvalidEntry(NamedTuple):
 
 
 class Unread(NamedTuple):
-    """An entry that is read later: together with others, or when its object closes."""
+    """An entry that is read later: after other entries, or at the end of its object."""
 
     text: str
     tried: bool = False
-    """True if reading it was tried, without a result."""
+    """True if the entry could not be read on its own."""
 
 
 class Face(NamedTuple):
-    """The title, fields and aliases under which a growing object shows."""
+    """The title, fields and aliases of an unfinished object, for displaying and writing it."""
 
     title: str
     """The type's name."""
     names: dict[str, None] | None
-    """The names of its fields, in order; None if the type has no fixed fields."""
+    """The names of the type's fields, in order; None if the type has no fixed fields."""
     slot: Slot | None = None
-    """The slot that reads it; None in a snapshot that was pickled."""
+    """The slot that reads the object; None in a snapshot that was pickled."""
     aliases: Mapping[str, str | None] = {}
-    """Serialization aliases by field name, where they differ from it.
+    """Maps each field to its serialization alias, if that differs from the field's name.
 
-    None for a field that is never written.
+    The alias is None if the field is never written.
     """
     by_alias: bool | None = False
-    """The default for the use of aliases; None if they are always used."""
+    """The type's default for the use of aliases; None if they are always used."""
 
     def __reduce__(self) -> tuple[type[Face], tuple[object, ...]]:
         # A slot holds validators, which cannot be pickled.
         return Face, tuple(self._replace(slot=None))
 
     def key(self, name: str, by_alias: ByAlias) -> str | None:
-        """Return the key that a field is written under; None if it is left out.
+        """Return the key under which a field is written; None if the field is left out.
 
         Args:
             name: The field.
-            by_alias: True uses its alias; None leaves it to the type.
+            by_alias: True to use the field's alias; None for the type's default.
         """
         alias = self.aliases.get(name, name)
         if alias is None or self.by_alias is None:
@@ -103,7 +103,7 @@ class Face(NamedTuple):
 
 
 def locate_errors(loc: tuple[str | int, ...], errors: Errors) -> tuple[dict[str, Any], ...]:
-    """Return the errors of a nested value, each with its whole location.
+    """Return the errors of a nested value, each with its complete location.
 
     Example:
         >>> locate_errors(("steps",), (Inside((0,), ({"type": "missing", "loc": ("title",)},)),))
@@ -125,28 +125,29 @@ class ValueStructure(ABC):
     """An object or array whose values are read one by one."""
 
     prefix: tuple[str, ...] = ()
-    """The part of an error's location before the key: the tags of the unions that led here."""
+    """The part of an error's location before the key: the tags of the unions around the structure."""
     closed = False
-    """True if keys without a slot, an object's unknown fields, do not show."""
+    """True if keys without a slot, such as an object's unknown fields, are hidden."""
 
     @abstractmethod
     def slot(self, key: str | int) -> Slot | None:
-        """Return the slot at a key; None for a key that the type does not know."""
+        """Return the slot at a key; None if the type does not define the key."""
 
     @abstractmethod
     def assemble(self, entries: Entries, raw: Any) -> Any:  # noqa: ANN401 - any value
-        """Return the value that finished entries make.
+        """Return the value that consists of the finished entries.
 
         Args:
-            entries: By key: a validated value, or `InvalidEntry`, or `Unread`.
+            entries: Maps each key to a validated value, to `InvalidEntry` or to `Unread`.
             raw: The value as plain data, for the errors.
 
         Raises:
-            Invalid: They make no value of the type.
+            Invalid: The entries do not make a value of the type.
+            Unsure: The value must be read as a whole.
         """
 
     def name(self, key: str | int) -> str | int:
-        """Return the field's name for a key."""
+        """Return the name of the field that has a key."""
         return key
 
     def loc(self, key: str | int) -> tuple[str | int, ...]:
@@ -154,15 +155,15 @@ class ValueStructure(ABC):
         return (*self.prefix, key)
 
     def is_late(self, key: str | int) -> bool:
-        """Return True if a key's value may be read only after those of other keys."""
+        """Return True if the value at a key can only be read after the values of other keys."""
         return False
 
     def read_late(self, entries: Entries) -> list[str | int]:
-        """Read the late entries that can be read now, in place, and return their keys."""
+        """Read the late entries that can be read now, replace them in `entries`, and return their keys."""
         return []
 
     def defaults(self) -> Defaults | None:
-        """Return the defaults of its fields; None if it has no fields."""
+        """Return the defaults of the fields; None if the structure has no fields."""
         return None
 
     def write(
@@ -172,13 +173,13 @@ class ValueStructure(ABC):
         before: Callable[[], Mapping[str, Any]],
         by_alias: ByAlias,
     ) -> str | None:
-        """Return the JSON of a validated value in it; None if it is left out.
+        """Return the JSON of a validated value in the structure; None if the value is left out.
 
         Args:
             name: The value's field name, key or index.
             value: The value.
-            before: Returns the validated fields up to that one.
-            by_alias: True writes fields under their aliases.
+            before: Returns the validated fields up to and including this one.
+            by_alias: True to write fields under their aliases.
         """
         slot = self.slot(name)
         return plain_json(value, by_alias) if slot is None else slot.write(value, by_alias)
@@ -196,32 +197,32 @@ class TagChoice(ValueStructure):
     """An object whose structure is chosen by one of its values."""
 
     discriminators: tuple[str, ...]
-    """The keys that choose; an earlier one counts before a later one."""
+    """The keys whose values choose; if several are present, the first in this order decides."""
 
     def slot(self, key: str | int) -> Slot | None:
-        """Return None: before the choice no key has a slot."""
+        """Return None: before the choice, no key has a slot."""
         return None
 
     def assemble(self, entries: Entries, raw: Any) -> Any:  # noqa: ANN401 - any value
-        """Refuse: an object without a choice is read whole."""
+        """Raise `Unsure`: an object without a choice is read as a whole."""
         raise Unsure
 
     @abstractmethod
     def choose(self, value: Any) -> ValueStructure | None:  # noqa: ANN401 - any JSON value
-        """Return the structure that a discriminator's value chooses; None if only reading whole can tell."""
+        """Return the structure that a value chooses; None if the object must be read as a whole."""
 
 
 class Slot(ABC):
     """The type of the value at one place of a document."""
 
     face: Face | None = None
-    """The face of an object that grows here; None if it shows as a mapping."""
+    """The face of an unfinished object; None if it is shown as a mapping."""
     shows_text = True
-    """True if a string shows here while it grows."""
+    """True if a string is visible while it arrives."""
     plain = False
     """True if every value is read as plain data."""
     show: How | None = None
-    """The time at which values show here; None if the type does not set it."""
+    """The unit in which values become visible here; None if the type does not define it."""
 
     @abstractmethod
     def read(self, text: str) -> Any:  # noqa: ANN401 - any value
@@ -233,7 +234,7 @@ class Slot(ABC):
         """
 
     def structure(self, kind: JSONKind) -> ValueStructure | None:
-        """Return the structure that reads values of a kind one by one; None if they are read whole."""
+        """Return the structure for values of a kind; None if they are read as a whole."""
         return None
 
     def write(self, value: Any, by_alias: ByAlias) -> str:  # noqa: ANN401 - any value
@@ -241,45 +242,45 @@ class Slot(ABC):
 
         Args:
             value: The value.
-            by_alias: True writes fields under their aliases.
+            by_alias: True to write fields under their aliases.
 
         Raises:
-            PydanticSerializationError: A serializer of the type fails.
+            PydanticSerializationError: A serializer of the type failed.
         """
         return plain_json(value, by_alias)
 
     def name(self, key: str) -> str:
-        """Return the field's name for a key of a value that is read whole."""
+        """Return the name of the field that has a key, in a value that is read as a whole."""
         return key
 
     def show_inside(self, key: str) -> How | None:
-        """Return the time at which a key's value shows, inside a value that is read whole."""
+        """Return when the value at a key becomes visible, in a value that is read as a whole."""
         return None
 
     def is_leaf(self) -> bool:
-        """Return True if none of its values is an object or array."""
+        """Return True if no value of the type is an object or array."""
         return False
 
     def is_root(self) -> bool:
-        """Return True for a root model, which shows as its root value."""
+        """Return True for a root model, which is shown as its root value."""
         return False
 
     def within(self, key: str | int, *, attribute: bool) -> Sequence[Slot] | None:
-        """Return the slots that are possible one step further in; None if anything is.
+        """Return the slots that are possible one step further inside; None if anything is possible.
 
         Args:
-            key: The name of a field, a key or an index.
-            attribute: True if it is written as an attribute, False if as an item.
+            key: The name of a field, a key, or an index.
+            attribute: True if the step is written as an attribute, False if as an item.
         """
         return None
 
     def defaults(self) -> Defaults | None:
-        """Return the defaults of an object that grows here; None unless it is exactly one class."""
+        """Return the defaults of an object at this place; None unless exactly one class is possible."""
         return None
 
 
 class _RawSlot(Slot):
-    """A slot inside a value that is read whole: it shows data and reads nothing."""
+    """A slot inside a value that is read as a whole: it shows plain data, and reads nothing."""
 
     def read(self, text: str) -> Any:  # noqa: ANN401 - any value
         raise Unsure

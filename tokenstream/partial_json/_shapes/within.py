@@ -1,4 +1,4 @@
-"""One step from a pydantic type to the types inside it, to check paths."""
+"""Steps from a pydantic type to the types inside it, used to check paths."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _NO_STEPS = SCALARS | {"set", "frozenset"}
 def find_schemas_within(
     definitions: Definitions, schema: CoreSchema, config: CoreSchema, key: str | int, *, attribute: bool
 ) -> list[CoreSchema] | None:
-    """Return the schemas that are possible at a key; None if anything is.
+    """Return the schemas that are possible at a key; None if any schema is.
 
     Args:
-        definitions: The schemas that `schema` refers to.
+        definitions: The schemas to which `schema` refers.
         schema: One alternative of a type.
-        config: Its config.
-        key: The name of a field, a key or an index.
-        attribute: True if it is written as an attribute, False if as an item.
+        config: The config of that alternative.
+        key: The name of a field, a key, or an index.
+        attribute: True if the step is written as an attribute, False if as an item.
     """
     kind = schema["type"]
     if kind in _OBJECTS:
@@ -53,6 +53,7 @@ def _step_to_field(
 
 
 def _step_to_element(schema: CoreSchema, key: str | int) -> list[CoreSchema]:
+    """Return the schemas of the elements that an index of a list or tuple may mean."""
     if not isinstance(key, int):
         return []
     items: Any = schema.get("items_schema") or _ANY
@@ -60,7 +61,7 @@ def _step_to_element(schema: CoreSchema, key: str | int) -> list[CoreSchema]:
         return [items]
     repeated = schema.get("variadic_item_index")
     if repeated is not None:
-        # With a part of variable length, an index may lead to any of the items.
+        # If a part has variable length, an index may lead to any of the items.
         return list(items)
     return [items[key]] if -len(items) <= key < len(items) else []
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._shapes.core_schema import CoreSchema
 
 ByAlias: TypeAlias = bool | None
-"""True writes fields under their aliases, False under their names; None leaves it to the types."""
+"""True to write fields under their aliases, False under their names, None as each type defines it."""
 
 _WITHOUT = frozenset({"serialization", "ref", "metadata"})
 
@@ -35,11 +35,12 @@ def plain_json(value: Any, by_alias: ByAlias = None) -> str:  # noqa: ANN401 - a
     try:
         return to_json(value, by_alias=bool(by_alias), inf_nan_mode="null").decode()
     except PydanticSerializationError:
-        # A msgspec Struct, or half a surrogate pair, which UTF-8 cannot hold.
+        # The value contains a msgspec Struct, or half a surrogate pair, which UTF-8 cannot encode.
         return json.dumps(_replace_nonfinite(value), default=_to_builtin, separators=(",", ":"))
 
 
 def _to_builtin(value: Any) -> Any:  # noqa: ANN401 - any value
+    """Return a value that `json` cannot write as plain data."""
     if hasattr(value.__class__, "__struct_fields__"):
         import msgspec
 
@@ -61,7 +62,7 @@ def serialize(serializer: Any, value: Any, by_alias: ByAlias, **options: Any) ->
     """Return the JSON that a serializer writes for a value.
 
     Raises:
-        PydanticSerializationError: The serializer fails.
+        PydanticSerializationError: The serializer failed.
     """
     asked = by_alias if _takes_none() else bool(by_alias)
     made: bytes = serializer.to_json(value, by_alias=asked, warnings=False, **options)
@@ -70,7 +71,7 @@ def serialize(serializer: Any, value: Any, by_alias: ByAlias, **options: Any) ->
 
 @cache
 def _takes_none() -> bool:
-    """Return True if this version of pydantic takes `by_alias=None`."""
+    """Return True if this version of pydantic accepts `by_alias=None`."""
     serializer: Any = SchemaSerializer({"type": "any"})
     try:
         serializer.to_json(0, by_alias=None)
@@ -81,7 +82,7 @@ def _takes_none() -> bool:
 
 @cache
 def _find_options() -> dict[str, bool]:
-    """Return the options that make this version of pydantic use a serializer's own schema."""
+    """Return the options with which this version of pydantic follows the schema of a serializer."""
     option = {"_use_prebuilt": False}
     make: Any = SchemaSerializer
     try:
@@ -95,18 +96,18 @@ def make_serializer(schema: CoreSchema, config: CoreSchema | None, *, own: bool 
     """Return a serializer of a schema.
 
     Args:
-        schema: The schema, with all the schemas that it refers to.
-        config: The config around it.
-        own: True uses the serializers that classes already have, False follows the schema.
+        schema: The schema, with all schemas to which it refers.
+        config: The config around the schema.
+        own: True to use the serializers that classes already have, False to follow the schema.
     """
     make: Any = SchemaSerializer
     return make(schema, config, **({} if own else _find_options()))
 
 
 class FieldWriter:
-    """Writes the fields of an unfinished object for which its class has serializer methods.
+    """Writes those fields of an unfinished object for which the class has serializer methods.
 
-    A method is called on an object of the class that has the fields that have arrived.
+    The methods are called on a substitute: an object of the class with the fields that have arrived.
 
     Args:
         cls: The class.
@@ -122,21 +123,23 @@ class FieldWriter:
         self._serializer = serializer
 
     def write(self, name: str, before: Mapping[str, Any], by_alias: ByAlias) -> str | None:
-        """Return a field's value as JSON; None if it is left out.
+        """Return a field's value as JSON; None if the field is left out.
 
         Args:
             name: The field.
-            before: The fields that have arrived, with this one.
-            by_alias: True writes it under its alias.
+            before: The fields that have arrived, including this one.
+            by_alias: True to write the field under its alias.
         """
         try:
             text = serialize(self._serializer, self._make_stand_in(before), by_alias, include={name})
         except PydanticSerializationError:
             # The method may need a field that has not arrived.
             return plain_json(before[name], by_alias)
+        # The text is an object with one field: cut the value out of it.
         return None if text == "{}" else text[_string_end(text, 1)[1] + 1 : -1]
 
     def _make_stand_in(self, fields: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an object of the class
+        """Return an object of the class with only these fields, made without its constructor."""
         cls: Any = self._cls
         made: Any = cls.__new__(cls)
         put = object.__setattr__
@@ -152,7 +155,7 @@ class FieldWriter:
 
 
 def find_special_fields(schemas: Mapping[str, CoreSchema]) -> frozenset[str]:
-    """Return the fields with a serializer method or a rule that leaves them out."""
+    """Return the fields that have a serializer method, or a condition under which they are left out."""
     found: set[str] = set()
     for name, field in schemas.items():
         schema: CoreSchema = field["schema"]
@@ -165,7 +168,7 @@ def find_special_fields(schemas: Mapping[str, CoreSchema]) -> frozenset[str]:
 
 
 def strip_serializers(schema: CoreSchema, inner: CoreSchema) -> CoreSchema:
-    """Return a class's schema without the serializers of the whole object and computed fields."""
+    """Return the schema of a class without its computed fields and the serializers of whole objects."""
     outer = {key: value for key, value in schema.items() if key not in _WITHOUT}
     without = _WITHOUT | {"computed_fields"}
     return outer | {"schema": {key: value for key, value in inner.items() if key not in without}}

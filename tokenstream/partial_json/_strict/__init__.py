@@ -1,1 +1,1 @@
-"""The strict reader of JSON, piece by piece."""
+"""The reader of strict JSON, which reads a document piece by piece."""

@@ -1,4 +1,4 @@
-"""Reading of numbers and literals in strict JSON, whole or split between pieces."""
+"""Steps that read numbers and literals of strict JSON, also if they are split between pieces."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 _LITERALS = {"t": ("true", True, BOOL), "f": ("false", False, BOOL), "n": ("null", None, NULL)}
 _SHORT = 20
-"""Length in characters within which most numbers end."""
+"""Most numbers are shorter than this, in characters."""
 
 
 @under("-0123456789", VALUE, FIRST_ELEMENT)
 def begin_number(reader: StrictReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Read a number from its first character."""
     start = reader.base + position
-    # Most numbers are a few digits followed by a comma.
+    # Most numbers are a few digits before a comma.
     digits, comma, _ = text[position : position + _SHORT].partition(",")
     if comma and digits.isdecimal() and digits.isascii() and (digits[0] != "0" or digits == "0"):
         end = position + len(digits)
@@ -69,7 +69,7 @@ def continue_number(reader: StrictReader, text: str, position: int, out: list[JS
 
 
 def end_number(reader: StrictReader, end: int, out: list[JSONEvent]) -> int:
-    """Finish a number; `end` is the position after it."""
+    """End a number; `end` is the position after it."""
     value = parse_number(reader.held, decimals=reader.document.decimals)
     if value is None:
         reader.document.exceed_exponent(reader.held, reader.number_at)
@@ -96,7 +96,7 @@ def begin_literal(reader: StrictReader, text: str, position: int, out: list[JSON
 
 
 def continue_literal(reader: StrictReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Continue true, false or null split between pieces."""
+    """Continue true, false or null that is split between pieces."""
     word, value, bit = reader.literal
     done = reader.state
     piece = text[position : position + len(word) - done]

@@ -1,7 +1,7 @@
-"""Grammar of strict JSON (RFC 8259) as tables: one per state, keyed by the next character.
+"""The grammar of strict JSON (RFC 8259) as tables: one for each state, keyed by the next character.
 
-An entry is a step, which reads the token that begins with that character, or the
-table that applies after it. The entry "" names what is expected, for error messages.
+The entry for a character is a step, which is a function that reads the token beginning
+there, or the table of the next state. The entry "" says what is expected, for error messages.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import TypeAlias
 
-    # Reads from a position of a text, and returns the position where it stops.
+    # Reads on from a position in a text; returns the position where it stops.
     Step: TypeAlias = Callable[[Any, str, int, list[Any]], int]
     Table: TypeAlias = dict[str, Any]
 
@@ -27,20 +27,20 @@ COLON: Table = {"": '":"', ":": VALUE}
 AFTER_FIELD: Table = {"": '"," or "}"', ",": KEY}
 END: Table = {"": "nothing but white space"}
 BETWEEN = (VALUE, FIRST_ELEMENT, AFTER_ELEMENT, KEY, FIRST_KEY, COLON, AFTER_FIELD, END)
-"""The tables in which white space may come."""
+"""The tables of the states in which white space is allowed."""
 for _table in BETWEEN:
-    # A single space is the common case; line breaks, often followed by more, have a step.
+    # A single space is the most common white space; line breaks, usually with an indentation, have a step.
     _table[" "] = _table
-# The usual text between two quotes.
+# The usual text between two strings, read at once.
 AFTER_ELEMENT[", "] = VALUE
 AFTER_FIELD[", "] = KEY
 COLON[": "] = VALUE
 FAILED: Table = {}
-"""The state after a fault: nothing is read."""
+"""The state after an error: nothing is read."""
 ENDED: Table = {}
 """The state after `end()`: nothing may follow."""
 WAITING: Table = {}
-"""The state while pieces wait: they are read before anything else."""
+"""The state while there are pieces whose reading was put off; they are read before any other."""
 
 
 def _continue_key(reader: Any, text: str, position: int, out: list[Any]) -> int:  # noqa: ANN401, ARG001 - a step
@@ -54,11 +54,11 @@ def _continue_string(reader: Any, text: str, position: int, out: list[Any]) -> i
 
 
 IN_KEY, IN_STRING = _continue_key, _continue_string
-"""The steps that continue a key or a string split between pieces."""
+"""The steps that continue a key or a string that is split between pieces."""
 
 
 def under(characters: Iterable[str], *tables: Table) -> Callable[[StepT], StepT]:
-    """Return a decorator that enters a step into tables under each of `characters`."""
+    """Return a decorator that adds a step to tables, under each of the characters."""
 
     def enter(step: StepT) -> StepT:
         for table in tables:

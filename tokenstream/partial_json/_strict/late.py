@@ -1,4 +1,7 @@
-"""Put off reading long pieces until their result is needed, and read in C those whose events were dropped."""
+"""The part of the strict reader that puts off reading long pieces until their result is needed.
+
+If the caller has dropped the events of a piece by then, the piece is read in C.
+"""
 
 from __future__ import annotations
 
@@ -18,18 +21,18 @@ if TYPE_CHECKING:
     from tokenstream.partial_json.events import JSONEvent
 
 LONG = 512
-"""Length in characters from which a piece is put off."""
+"""Pieces of at least this length, in characters, are put off."""
 _MOST_WAITING = 1_000_000
-"""Most characters that wait, not counting a single longer piece."""
+"""Maximum number of characters whose reading is put off; a single piece may be longer."""
 
 SHORT = 32
-"""Length in characters up to which reading token by token beats an outline of the brackets."""
+"""Up to this length, in characters, reading token by token is faster than reading in C."""
 _SHOWN = STR | ARR | OBJ
 _OPENERS = "{["
 
 
 def _read_before(name: str) -> Callable[..., Any]:
-    """Return the list method of that name, preceded by reading the piece."""
+    """Return the list method of this name, changed so that the piece is read first."""
     way: Callable[..., Any] = getattr(list, name)
 
     def method(self: LateEvents, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - the method's own arguments
@@ -40,21 +43,21 @@ def _read_before(name: str) -> Callable[..., Any]:
 
 
 class LateEvents(list["JSONEvent"]):
-    """The events of a long piece: a list that is filled on first access."""
+    """The events of a long piece: a list that is filled when it is first used."""
 
     __slots__ = ("__weakref__", "document")
 
-    # Set by the caller: a constructor in Python would take longer than everything else for a piece.
+    # Set by the caller: a constructor in Python would take longer than everything else done for a piece.
     document: Document | None
-    """The document of the piece; None once it has been read."""
+    """The document to which the piece belongs; None once the piece has been read."""
 
     def read(self) -> None:
-        """Read the piece, unless that has been done."""
+        """Read the piece, unless it has been read already."""
         if self.document is not None:
             self.document.settle()
 
     def fill(self, events: list[JSONEvent]) -> None:
-        """Store the events of the piece, which has been read."""
+        """Store the events of the piece, which has now been read."""
         self.document = None
         super().extend(events)
 
@@ -75,32 +78,32 @@ for _name in (
 
 
 class LateReader(ABC):
-    """A reader of strict JSON that puts off long pieces until the document is looked at.
+    """A reader of strict JSON that puts off long pieces until the document is used.
 
     Args:
-        document: Receives what is read.
+        document: Receives the values.
     """
 
     __slots__ = ("_most_waiting", "_resumes", "_waiting", "_waits_from", "at", "base", "document", "held")
 
     _most_waiting: int
-    """Number of further characters that may wait."""
+    """Number of further characters that may be put off."""
     _resumes: Any
-    """Value of `at` before the waiting pieces."""
+    """The value of `at` before the pieces that were put off."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
         self.at: Any = VALUE
-        """The state: between values the table of what may come; inside a key, string, number or
-        literal the step that continues it."""
+        """The state. Between values, it is the table for the next character; inside a key, string, number
+        or literal, it is the step that continues it."""
         self.base: int = 0
         """Offset of the current piece in the document."""
         self.held = ""
-        """An escape or a number that is still incomplete."""
+        """An incomplete escape or number."""
         self._waiting: list[tuple[str, ref[LateEvents]]] = []
-        """Waiting pieces, with weak references to their events, which the caller may have dropped."""
+        """Pieces that were put off, with weak references to their events, which the caller may drop."""
         self._waits_from = LONG
-        """Length from which a piece waits: 0 while others wait, `sys.maxsize` while they are read."""
+        """Pieces of at least this length are put off: 0 if others are, `sys.maxsize` while these are read."""
 
     @abstractmethod
     def feed(self, text: str) -> list[JSONEvent]:
@@ -111,11 +114,11 @@ class LateReader(ABC):
         """Set the error of an unexpected character."""
 
     def _wait(self, text: str, told: Iterable[JSONEvent] = ()) -> list[JSONEvent]:
-        """Put off a piece, and return the list that will hold its events.
+        """Put off a piece, and return the list that will contain its events.
 
         Args:
             text: The piece.
-            told: Events already read from the text before it.
+            told: Events that were already read from the text before `text`.
         """
         document, at = self.document, self.at
         if at is WAITING and self._most_waiting <= 0:
@@ -139,12 +142,14 @@ class LateReader(ABC):
         return events
 
     def _read_now(self, text: str) -> list[JSONEvent]:
+        """Return the events of a piece, without putting it off."""
         self._waits_from = sys.maxsize
         events = self.feed(text)
         self._waits_from = LONG
         return events
 
     def _read_waiting(self) -> None:
+        """Read the pieces that were put off, those without a list of events all at once."""
         self.at = self._resumes
         self._waits_from = LONG
         waiting, self._waiting = self._waiting, []
@@ -161,13 +166,13 @@ class LateReader(ABC):
             self._read_silently("".join(gone))
 
     def _read_silently(self, text: str) -> None:
-        """Read a text whose events were dropped, in C as far as possible."""
+        """Read a text whose events nobody needs, in C as far as possible."""
         document = self.document
         position, size = 0, len(text)
         may_run = size > SHORT and not document.decimals and document.allow & _SHOWN == _SHOWN
         while position < size:
             at = self.at
-            # Reading in C starts with the document, or inside containers that can be reopened before it.
+            # Reading in C can begin with the document, or in containers that can be reopened before the text.
             if may_run and (
                 (at is VALUE and text[position] in _OPENERS)
                 if document.container is None
@@ -180,7 +185,7 @@ class LateReader(ABC):
                     position += taken[0]
                     continue
                 if size - position > LONG:
-                    # The obstacle is in one of the halves; the other one may be read in C.
+                    # What cannot be read in C is in one of the halves; the other half may be read in C.
                     half = (position + size) // 2
                     self.base += position
                     self._read_silently(text[position:half])

@@ -1,4 +1,4 @@
-"""Numbers of JSON (RFC 8259, section 6): where they may end, and their values."""
+"""Numbers of JSON (RFC 8259, section 6): their syntax and their values."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 MOST_DIGITS = 4_300
-"""Most digits of a number: the default limit of `int`, which takes quadratic time for longer ones."""
+"""Maximum digits of a number: the default limit of `int`, whose time grows with their square."""
 MOST_LENGTH = MOST_DIGITS + 4
-"""Most characters of a number: its digits, a sign, a point, and an exponent's letter and sign."""
+"""Maximum characters of a number: its digits, a sign, a point, and an exponent's letter and sign."""
 FEW_DIGITS = 512
-"""Digits that `int` always accepts: a process cannot set its limit below 640."""
+"""Number of digits that `int` always accepts: a process cannot set the limit below 640."""
 
 NUMBER = re.compile(r"(-?(?:0|[1-9][0-9]*))(\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)?").match
-"""Match a number: group 1 is the integer, group 2 the fraction and exponent, if any."""
+"""Matches a number; group 1 is the integer, group 2 the fraction and exponent, if there are any."""
 
-# A Decimal's exponent has at most 19 digits, on every machine. Longer ones are cut, or else
-# every prefix of them would be tried.
+# The exponent of a Decimal has at most 19 digits on every machine. A longer exponent is cut to 19
+# digits; otherwise `parse_prefix` would try every prefix of it.
 _CUT_POWER = re.compile(r"([eE][+-]?0*[1-9][0-9]{18})[0-9]+").sub
 
 START, _MINUS, _ZERO, _INTEGER, _POINT, _FRACTION, _EXPONENT, _SIGN, _POWER = range(9)
@@ -28,7 +28,7 @@ ACCEPTED = frozenset({_ZERO, _INTEGER, _FRACTION, _POWER})
 
 _POSITIVE = "123456789"
 _ANY = "0123456789"
-# The tables map the next character to the next state; `_NEXT` has one for each state, by its number.
+# Each table maps the next character to the next state; `_NEXT` contains the table of each state.
 _FIRST = {"0": _ZERO, **dict.fromkeys(_POSITIVE, _INTEGER)}
 _OPEN_END = {"e": _EXPONENT, "E": _EXPONENT}
 _POWERS = dict.fromkeys(_ANY, _POWER)
@@ -46,10 +46,15 @@ _NEXT: tuple[dict[str, int], ...] = (
 
 
 def advance(text: str, position: int, state: int) -> tuple[int, int]:
-    """Return the position where a number in `state` stops in `text`, and its state there.
+    """Return the position where a number stops in a text, and the state of the number there.
 
-    It stops at the end of the text, before a character that does not belong to
-    the number, or after more digits than a number may have.
+    The number stops at the end of the text, before a character that does not belong to
+    it, or after more digits than a number may have.
+
+    Args:
+        text: The text.
+        position: Position at which to continue.
+        state: The state of the number at that position.
     """
     end = min(len(text), position + MOST_LENGTH + 1)
     while position < end:
@@ -77,9 +82,9 @@ def parse_number(number: str, *, decimals: bool) -> Any:  # noqa: ANN401 - int, 
     """Return the value of a complete number, as `json.loads` does.
 
     Args:
-        number: Its text, with at most `MOST_DIGITS` digits.
-        decimals: True to turn a fraction or an exponent into a Decimal; the result
-            is None if the exponent is too large for one.
+        number: The number's text, with at most `MOST_DIGITS` digits.
+        decimals: True to read a number with a fraction or an exponent as a Decimal; the
+            result is None if the exponent is too large for a Decimal.
 
     Example:
         >>> parse_number("20", decimals=True), parse_number("1.10", decimals=True)
@@ -91,11 +96,11 @@ def parse_number(number: str, *, decimals: bool) -> Any:  # noqa: ANN401 - int, 
 
 
 def parse_prefix(number: str, *, decimals: bool) -> Any:  # noqa: ANN401 - as above, or None
-    """Return the value of the longest prefix of an unfinished number that is a number within bounds.
+    """Return the value of an unfinished number: that of its longest prefix that is a number within limits.
 
     Args:
         number: The text so far.
-        decimals: As for `parse_number`.
+        decimals: See `parse_number`.
 
     Example:
         >>> [parse_prefix(text, decimals=False) for text in ("1.", "-1e+", "-")]
@@ -113,11 +118,12 @@ def parse_prefix(number: str, *, decimals: bool) -> Any:  # noqa: ANN401 - as ab
 
 
 def _parse_integer(number: str) -> int:
+    """Return the value of an integer, whatever limit of digits the process has set."""
     try:
         return int(number)
     except ValueError:
         # The process has lowered Python's limit (`sys.set_int_max_str_digits`); the value of a
-        # document must not depend on that.
+        # document must not depend on that. So the digits are converted in short parts.
         value = 0
         sign, digits = (-1, number[1:]) if number[0] == "-" else (1, number)
         for start in range(0, len(digits), FEW_DIGITS):
@@ -127,10 +133,11 @@ def _parse_integer(number: str) -> int:
 
 
 def _parse_decimal(number: str) -> Decimal | None:
+    """Return a number as a Decimal; None if its exponent is too large."""
     from decimal import Context, Decimal, InvalidOperation
 
     try:
-        # The exact number, whatever the current context rounds or ignores.
+        # The exact number, whatever precision and traps the current context has.
         return Decimal(number, Context(traps=[InvalidOperation]))
     except InvalidOperation:
         return None

@@ -1,4 +1,4 @@
-"""Outline of a piece cut from the middle of a document: the brackets it closes and those it leaves open."""
+"""Outlines of pieces of a document: the brackets that a piece closes, and those that it leaves open."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ _MARKS = b'[{]}"'
 _NO_MARKS = bytes(set(range(256)) - set(_MARKS))
 _NO_OPENERS = bytes(set(range(256)) - set(b"[{"))
 _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
-"""Change of depth at each bracket, as signed bytes: 1 or -1."""
+"""Maps each bracket to the change of depth, as a signed byte: 1 or -1."""
 _MOST_LOOKS = 32
-"""Bound on passes over the brackets; each pass removes the pairs that have nothing between them."""
+"""Limit of passes over the brackets; each pass removes the pairs that contain nothing."""
 _SHORT = 20_000
-"""Length in characters up to which counting the opening brackets usually decides the depth."""
+"""In texts up to this length, counting the opening brackets usually shows that the depth is allowed."""
 _GAP = 64
-"""Most characters of white space expected before a string."""
+"""Maximum white space that is expected before a string, in characters."""
 _SPACE = " \t\n\r"
 _MEMBERS = ('": "', '":"')
-"""Text between a key and the string that is its value, quotes included."""
+"""Text between a key and the string that is its value, including the quotes."""
 _LONG = 256
-"""Length in characters from which an open string is read separately."""
+"""An open string of at least this length, in characters, is read separately."""
 _BOUNDARIES = ",]}[{"
-"""Characters next to which a piece may be cut."""
+"""Characters before or after which a piece may be cut."""
 
 
 def blank_escapes(text: str) -> str:
-    r"""Return a text of the same length in which every quote begins or ends a string.
+    r"""Return a text of the same length without escaped quotes: every quote begins or ends a string.
 
     Example:
         >>> blank_escapes(r'"\\", "\""')
@@ -38,7 +38,7 @@ def blank_escapes(text: str) -> str:
 def find_open_string(text: str) -> int:
     """Return the start of a long string value that the piece may leave open; 0 if there is none.
 
-    Reading such a string takes half the time of outlining the brackets in it.
+    Reading that string separately takes half the time of searching it for brackets.
 
     Args:
         text: The piece.
@@ -52,7 +52,7 @@ def find_open_string(text: str) -> int:
         if len(text) - start < _LONG or not text[max(0, start - 4) : start].endswith(_MEMBERS):
             return 0
     else:
-        # Inside a string, the quotes before and after such a colon would be escaped.
+        # Inside a string, the quotes before and after this colon would be escaped.
         start = text.rfind(_MEMBERS[0]) + len(_MEMBERS[0])
         if start < len(_MEMBERS[0]):
             start = text.rfind(_MEMBERS[1]) + len(_MEMBERS[1])
@@ -60,15 +60,15 @@ def find_open_string(text: str) -> int:
 
 
 def outline(text: str, *, in_string: bool = False) -> tuple[int, bytes, bool, int] | None:
-    """Return the brackets that a piece closes and those it leaves open.
+    """Return the brackets that a piece closes, and those that it leaves open.
 
     Args:
         text: The piece, without escaped quotes (see `blank_escapes`).
-        in_string: True if it begins inside a string.
+        in_string: True if the piece begins inside a string.
 
     Returns:
-        Number of closed containers that were open before the piece, the brackets it leaves
-        open, True if it ends inside a string, and its greatest depth. None if the brackets
+        The number of containers before the piece that it closes; the brackets that it leaves
+        open; True if it ends inside a string; the maximum depth in it. None if the brackets
         cannot belong to JSON, or are nested too deeply.
 
     Example:
@@ -92,11 +92,11 @@ def outline(text: str, *, in_string: bool = False) -> tuple[int, bytes, bool, in
 
 
 def _collect_brackets(text: str, *, in_string: bool) -> tuple[bytes, bool]:
-    """Return the brackets outside strings, and True if the text ends inside a string."""
+    """Return the brackets outside of strings, and True if the text ends inside a string."""
     marks = text.encode("utf-8", "surrogatepass").translate(None, _NO_MARKS)
     if in_string:
         marks = b'"' + marks
-    # Usually no string contains a bracket: all quotes are paired, and vanish here.
+    # Usually no string contains a bracket. The two quotes of a string are then neighbours, and are removed.
     marks = marks.replace(b'""', b"")
     in_string = marks[-1:] == b'"'
     if in_string:
@@ -108,7 +108,7 @@ def _collect_brackets(text: str, *, in_string: bool) -> tuple[bytes, bool]:
 
 
 def is_nested_at_most(text: str, room: int) -> bool:
-    """Return True if a JSON text is nested at most `room` deep.
+    """Return True if the nesting of a JSON text is at most `room` levels deep.
 
     Example:
         >>> is_nested_at_most("[[1]]", 2), is_nested_at_most("[[1]]", 1)
@@ -125,14 +125,14 @@ def is_nested_at_most(text: str, room: int) -> bool:
 
 
 def find_last_boundary(text: str, *, in_string: bool, in_object: bool) -> int:
-    """Return the length of the prefix of a piece that is JSON once its open brackets are closed; else 0.
+    """Return the length of the prefix that becomes JSON if its open brackets are closed; 0 if there is none.
 
-    It excludes the last element or member, which may be cut, unless that is a string; a
-    string may be cut. It ends before the comma that follows a complete member.
+    The prefix excludes the last element or member, since that may be cut, unless it is a
+    string, which may be cut. The prefix ends before the comma after a complete member.
 
     Args:
         text: The piece, without escaped quotes.
-        in_string: True if it ends inside a string.
+        in_string: True if the piece ends inside a string.
         in_object: True if the innermost open container is an object.
 
     Example:

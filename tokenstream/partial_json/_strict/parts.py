@@ -1,4 +1,4 @@
-"""Fast reading of strict JSON: a piece is split at its quotes, as long as it has no escapes."""
+"""Fast reading of strict JSON: a piece without escapes is split at its quotes."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 def read_parts(reader: StrictReader, text: str, out: list[JSONEvent]) -> int:  # noqa: C901 - as for the reader's `feed`
-    """Read a piece by splitting it at its quotes, and return the position reached.
+    """Read a piece by splitting it at its quotes; return the position up to which it was read.
 
-    The caller reads the rest token by token: it begins with an escape, a control
-    character, or anything else unusual. Printable text has no control characters.
+    The caller reads the rest token by token, because it begins with an escape, a control
+    character, or something else that is unusual. Printable text has no control characters.
 
     Args:
-        reader: Holds the state, and reads the text between keys and strings.
+        reader: The reader, which has the state, and reads the text between keys and strings.
         text: The piece.
         out: Receives the events.
     """
@@ -42,6 +42,7 @@ def read_parts(reader: StrictReader, text: str, out: list[JSONEvent]) -> int:  #
     last = parts.pop()
     position = 0
     begins = False
+    # True from the opening quote of a string until its first part is in the container.
     event: Any
     for part in parts:
         if at is IN_STRING:

@@ -1,4 +1,4 @@
-"""The reader of strict JSON: each character is looked at once, however the text is cut."""
+"""The reader of strict JSON, which looks at each character once, however the text is cut."""
 
 from __future__ import annotations
 
@@ -47,21 +47,21 @@ if TYPE_CHECKING:
 _SPACE = re.compile(r"[ \t\n\r]*").match
 _QUOTE_OR_END = ('"', "")
 _FAR = sys.maxsize
-"""A position past the end of any text, where reading stops after a fault."""
+"""A position after the end of any text, which makes reading stop after an error."""
 
 
 def check_text(text: object) -> str:
     """Return a piece of text as a plain str.
 
     Raises:
-        MisuseError: It is not a str.
+        MisuseError: The piece is not a str.
     """
     if not isinstance(text, str):
         raise MisuseError(
             f"PartialJSONParser.feed takes str, not {type(text).__name__}; decode bytes first, with an "
             "incremental decoder"
         )
-    # A plain copy, if it is a subclass.
+    # A plain copy, if the text is an instance of a subclass.
     return str.__str__(text)
 
 
@@ -74,17 +74,17 @@ class StrictReader(LateReader):
     """Read strict JSON into a document.
 
     Args:
-        document: Receives what is read.
+        document: Receives the values.
     """
 
     __slots__ = ("cut_key", "literal", "number_at", "state")
 
     repairs = ()
-    """Always empty: strict reading repairs nothing."""
+    """Always empty: strict reading makes no repairs."""
     repair_count = 0
     start = 0
     has_begun = False
-    """Always False: whatever has arrived of a document shows."""
+    """Always False: the value shows that a document has begun."""
 
     number_at: int
     """Offset of the current number."""
@@ -96,7 +96,7 @@ class StrictReader(LateReader):
         self.cut_key = ""
         """The current key as far as it has arrived."""
         self.state = START
-        """State of the current number, or count of the letters of a literal."""
+        """The state of the current number, or the number of letters of a literal that have been read."""
 
     def feed(self, text: str) -> list[JSONEvent]:  # noqa: C901 - one function, since it runs for every piece
         """Return the events of a piece of the document; pieces may be cut anywhere."""
@@ -115,7 +115,7 @@ class StrictReader(LateReader):
                     self.base += size
                     return out
             elif size >= self._waits_from:
-                # A piece that ends about where its string does is cheap to read now.
+                # If the string ends near the end of the piece, reading it now takes little time.
                 end = text.find('"')
                 if size - end <= SHORT and text[:end].isprintable():
                     return self.feed_string_end(text, text[:end], end + 1)
@@ -168,10 +168,11 @@ class StrictReader(LateReader):
         self.at = at
 
     def end(self) -> list[JSONEvent]:
-        """End the text; a number that is the whole document is finished by this."""
+        """End the text, which also ends a number that is the whole document."""
         out: list[JSONEvent] = []
         document = self.document
         if document.waiting is not None:
+            # Read the pieces that were put off.
             document.settle()
         if self.at is continue_number and document.container is None and self.state in ACCEPTED:
             end_number(self, 0, out)
@@ -189,12 +190,12 @@ class StrictReader(LateReader):
         return _FAR if at is FAILED else self.refuse(position, at[""])
 
     def refuse(self, position: int, expected: str) -> int:
-        """Set the error of an unexpected character; return a position past the end."""
+        """Set the error of an unexpected character; return a position after the end."""
         self.document.refuse(self.base + position, expected)
         return self.stop_reading()
 
     def stop_reading(self) -> int:
-        """Stop reading after an error; return a position past the end."""
+        """Stop reading after an error; return a position after the end."""
         self.at = FAILED
         return _FAR
 
@@ -223,6 +224,7 @@ class StrictReader(LateReader):
     @under("}", FIRST_KEY, AFTER_FIELD)
     @under("]", FIRST_ELEMENT, AFTER_ELEMENT)
     def _end_container(self, text: str, position: int, out: list[JSONEvent]) -> int:
+        """Close an object or array."""
         document = self.document
         document.close(self.base + position + 1, out)
         if document.container.__class__ is dict:
@@ -232,7 +234,7 @@ class StrictReader(LateReader):
         return position + 1
 
     def end_value(self) -> None:
-        """Move to the state after a value."""
+        """Set the state after a value."""
         document = self.document
         container = document.container
         if container.__class__ is dict:
@@ -245,13 +247,13 @@ class StrictReader(LateReader):
             self.at = AFTER_ELEMENT
 
     def add_whole(self, kind: JSONKind, value: Any, start: int, end: int, out: list[JSONEvent]) -> None:  # noqa: ANN401 - any JSON value
-        """Add a string, number or literal that came whole.
+        """Add a string, number or literal that has arrived whole.
 
         Args:
-            kind: Its kind.
+            kind: The kind of value.
             value: The value.
             start: Offset of its first character.
-            end: Offset after its last one.
+            end: Offset after its last character.
             out: Receives the events.
         """
         document = self.document
@@ -274,8 +276,8 @@ class StrictReader(LateReader):
 
     # -- keys and strings ---------------------------------------------------------
 
-    # Keys and strings try the common case first: printable text without escapes (and therefore
-    # without control characters), up to the closing quote or the end of the text.
+    # Keys and strings are first read as in the most common case: printable text without escapes (and
+    # so without control characters), up to the closing quote or the end of the text.
 
     @under('"', KEY, FIRST_KEY)
     def _begin_key(self, text: str, position: int, out: list[JSONEvent]) -> int:
@@ -283,14 +285,14 @@ class StrictReader(LateReader):
         return self.continue_key(text, position + 1)
 
     def continue_key(self, text: str, position: int) -> int:
-        """Continue a key."""
+        """Continue a key; return the position after it, or after the text."""
         end = text.find('"', position)
         piece = text[position:] if end < 0 else text[position:end]
         if self.held or "\\" in piece or not piece.isprintable():
             end, piece = self._read_in_c(text, position) or self._read_characters(text, position)
         elif end < 0:
             end = len(text)
-        # Not `self.cut_key += piece`, which copies a long key at each piece.
+        # Not `self.cut_key += piece`, which would copy a long key for each piece.
         key, self.cut_key = self.cut_key, ""
         key += piece
         if end < len(text):
@@ -302,6 +304,7 @@ class StrictReader(LateReader):
 
     @under('"', VALUE, FIRST_ELEMENT)
     def _begin_string_value(self, text: str, position: int, out: list[JSONEvent]) -> int:
+        """Begin a string that is a value; if all of it has arrived, read it whole."""
         start = position + 1
         offset = self.base + position
         end = text.find('"', start)
@@ -319,7 +322,7 @@ class StrictReader(LateReader):
         return end if end > 0 else self.continue_string(text, start, out)
 
     def continue_string(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        """Continue a string that is a value."""
+        """Continue a string that is a value; return the position after it, or after the text."""
         end = text.find('"', position)
         piece = text[position:end]
         if end < 0 or self.held or "\\" in piece or not piece.isprintable():
@@ -331,17 +334,17 @@ class StrictReader(LateReader):
         return end + 1
 
     def _end_string(self, piece: str, end: int, out: list[JSONEvent]) -> None:
-        """Finish a string with its last piece; `end` is the position after its quote."""
+        """End a string with its last piece; `end` is the position after its closing quote."""
         if piece:
             self.document.grow_string(piece, out)
         self.document.end_string(self.base + end, out)
         self.end_value()
 
-    # All escapes of a piece are read at once in C; if that finds a fault, character by character.
-    # The C reading looks at the whole rest of a piece, so it may be tried only once for each.
+    # All escapes of a piece are read at once in C; if there is an error, character by character.
+    # Reading in C looks at the whole rest of a piece, so it is tried only once for each piece.
 
     def _read_in_c(self, text: str, position: int) -> tuple[int, str] | None:
-        """Return the same as `_read_characters`, read in C; None if the text is not JSON."""
+        """Return the same as `_read_characters`, but read in C; None if the text is not JSON."""
         if position and len(text) - position > FAR:
             whole = read_string(text, position - 1)
             if whole is not None:
@@ -356,7 +359,7 @@ class StrictReader(LateReader):
         return before + end if is_whole else len(text), string
 
     def _read_characters(self, text: str, position: int) -> tuple[int, str]:
-        """Return the position of the closing quote, or the end of the text, and the string before it."""
+        """Return the position of the closing quote, or of the end of the text, and the string before it."""
         pieces: list[str] = []
         size = len(text)
         if self.held:
@@ -379,7 +382,7 @@ class StrictReader(LateReader):
         return position, "".join(pieces)
 
     def _read_escape(self, text: str, position: int, pieces: list[str]) -> int:
-        """Read an escape, or the rest of one, and return the position after it."""
+        """Read an escape, or the rest of one that was cut, and return the position after it."""
         before = len(self.held)
         escape = self.held + text[position : position + LONGEST_ESCAPE - before]
         if is_undecided(escape):
@@ -390,7 +393,7 @@ class StrictReader(LateReader):
             good: Any = CUT_ESCAPE(escape)
             return self.refuse(position + good.end() - before, "the rest of an escape")
         pieces.append(string)
-        # Half a surrogate pair stands alone; the text held after it is read next.
+        # Half a surrogate pair without the other half; the held text after it is read next.
         self.held = self.held[length:]
         if self.held:
             return self._read_escape(text, position, pieces)

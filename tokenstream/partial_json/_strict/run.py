@@ -1,8 +1,8 @@
-"""Reading of text from the middle of a document with the JSON parser in C.
+"""Reading of text from the middle of a document with a JSON parser in C.
 
-The containers open before the text are written in front of it, and those it leaves
-open are closed after it. The result is a whole document; its parts are merged into
-the containers that were open.
+The brackets of containers that are open before the text are written in front of it, and
+the brackets that close the containers still open after it are written behind it. The result
+is a whole document; the parts of its value are merged into the containers that were open.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._document import Document
 
 _STEP = 512
-"""Sampling distance: any run of digits too long for a number contains two neighbouring samples."""
+"""Distance between samples: too long a run of digits contains two neighbouring samples."""
 _TWO_DIGITS = re.compile("[0-9][0-9]").finditer
 
 _MARK = "\x13"
-"""Placeholder for keys and for the end of an open string. Not NUL, which files contain."""
+"""Placeholder for keys, and for the end of an open string. It is not NUL, which occurs in files."""
 _WRITTEN_MARK = r"\u0013"
-"""The only way to write it in JSON."""
+"""The only form in which JSON can contain the placeholder."""
 _MEMBER = f'"{_WRITTEN_MARK}":'
 _BEFORE_OPEN = {dict: "{" + _MEMBER, list: "["}
-"""Text that reopens a container in which another one is open."""
+"""Maps the class of a container to the text that reopens it, if another container is open in it."""
 _BEFORE_STRING = {cls: before + '"' for cls, before in _BEFORE_OPEN.items()}
-"""Text that reopens the innermost container and an open string in it."""
+"""Maps the class of the innermost container to the text that reopens it with an open string in it."""
 _BEFORE = {
     dict: {
         id(FIRST_KEY): "{",
@@ -60,26 +60,26 @@ _BEFORE = {
     },
     list: {id(FIRST_ELEMENT): "[", id(VALUE): "[0,", id(AFTER_ELEMENT): "[0 "},
 }
-"""Text that reopens the innermost container, by the state in it."""
+"""Maps the class of the innermost container, and the state in it, to the text that reopens it."""
 _BEHIND = {
     b"{": (f",{_MEMBER}0", f"{_MEMBER}0"),
     b"[": (f',"{_WRITTEN_MARK}"', f'"{_WRITTEN_MARK}"'),
 }
-"""Mark written at the end of the innermost container left open: non-empty and empty case."""
+"""Placeholder written at the end of the innermost open container: if it is not empty, and if it is."""
 _NEXT = {dict: (AFTER_FIELD, FIRST_KEY), list: (AFTER_ELEMENT, FIRST_ELEMENT)}
-"""States of that container afterwards: non-empty and empty case."""
+"""State in the innermost open container after that: if it is not empty, and if it is."""
 _BRACKETS: dict[type, bytes] = {dict: b"{", list: b"["}
-"""Opening bracket of each class of container."""
+"""Maps the class of a container to its opening bracket."""
 _CLASSES = {ord("{"): dict, ord("["): list, ord('"'): str}
-"""Class of the value that each character begins."""
+"""Maps the first character of a value to the class of the value."""
 _CLOSERS = bytes.maketrans(b"[{", b"]}")
 _SIGNS = {b"{": "{", b"[": "["}
 _ENDS = {"{": "}", "[": "]"}
-"""Closing bracket of each opening one."""
+"""Maps each opening bracket to the closing one."""
 
 
 def _refuse(word: str) -> NoReturn:
-    """Refuse NaN and the infinities, which `json` accepts but JSON does not have."""
+    """Raise an error for NaN and the infinities, which `json` accepts although they are not JSON."""
     raise ValueError(word)
 
 
@@ -88,7 +88,7 @@ _scan: Any = make_scanner(_decoder)
 
 
 def may_be_too_long(text: str) -> bool:
-    """Return True if a run of digits is so long that a number may exceed the limit."""
+    """Return True if a run of digits is so long that a number in it may exceed the limit."""
     if len(text) <= MOST_DIGITS:
         return False
     starts = (match.start() * _STEP for match in _TWO_DIGITS(text[::_STEP]))
@@ -96,7 +96,7 @@ def may_be_too_long(text: str) -> bool:
 
 
 def _scan_value(text: str) -> tuple[Any, int] | None:
-    """Return the value at the start of a text, and its end; None if it may not be JSON."""
+    """Return the value at the start of a text, and its end; None if the text may not be JSON."""
     try:
         value, end = _scan(text, 0)
     except (ValueError, StopIteration, RecursionError):
@@ -108,12 +108,12 @@ def read_run(document: Document, at: Any, text: str) -> tuple[int, Any] | None: 
     """Read as much of a text as possible in C.
 
     Args:
-        document: Receives what is read.
-        at: The state: a table, or the step inside a string with no escape held back.
-        text: The text. If the document has not begun, it starts with its bracket.
+        document: Receives the values.
+        at: The state: a table, or the step inside a string of which no escape is held back.
+        text: The text; if the document has not begun, its first character is a bracket.
 
     Returns:
-        Number of characters read and the new state; None if the text may not be JSON.
+        The number of characters read, and the new state; None if the text may not be JSON.
     """
     if not document.frames and _ENDS[text[0]] == text.rstrip()[-1]:
         whole = _scan_value(text)
@@ -134,15 +134,15 @@ def read_run(document: Document, at: Any, text: str) -> tuple[int, Any] | None: 
 
 
 def _read_cut(document: Document, at: Any, text: str) -> tuple[int, Any] | None:  # noqa: ANN401, C901 - a table or step; one function, since it runs for every piece
-    """Read a text that is cut at its start, its end, or both.
+    """Read a text that is cut at its start, at its end, or both.
 
     1. Outline its brackets: the containers that it closes, and those that it leaves open.
-    2. Write the start of the containers it closes in front of it, and the end of the open ones after it.
-    3. Parse the result, a whole document, in C.
+    2. Write the start of the closed containers in front of it, and the end of the open ones behind it.
+    3. Parse the result, which is a whole document, in C.
     4. Merge the value into the containers of `document`, and open those that the text leaves open.
 
     Returns:
-        As `read_run`.
+        See `read_run`.
     """
     frames = document.frames
     plain = blank_escapes(text)
@@ -169,7 +169,7 @@ def _read_cut(document: Document, at: Any, text: str) -> tuple[int, Any] | None:
         cut = find_last_boundary(plain, in_string=in_string, in_object=bracket == b"{")
         if cut <= 0:
             return 0, at
-        # A key that is cut is excluded.
+        # If the end cuts a key, the key is excluded.
         in_string = in_string and plain.find('"', cut) < 0
         is_empty = plain[cut - 1] == _SIGNS[bracket]
         if in_string:
@@ -184,7 +184,7 @@ def _read_cut(document: Document, at: Any, text: str) -> tuple[int, Any] | None:
         return None
     value, end = read
     if stay and not opened and not value:
-        # Only white space after a bracket: the closing one may still follow.
+        # There is only white space after a bracket, so the closing bracket may still follow.
         return cut, at
     keys = _find_open_keys(value, left, in_string=in_string, is_marked=bool(opened))
     if keys is None:
@@ -198,7 +198,7 @@ def _read_cut(document: Document, at: Any, text: str) -> tuple[int, Any] | None:
             if container.__class__ is list:
                 keys[0] = len(container) - 1
             elif keys[0] == _MARK:
-                # The value belongs to a key that came before the text.
+                # The value belongs to a key before the text.
                 keys[0] = key
     else:
         document.show(value)
@@ -222,16 +222,16 @@ def _read_cut(document: Document, at: Any, text: str) -> tuple[int, Any] | None:
 
 
 def _find_open_keys(value: Any, left: bytes, *, in_string: bool, is_marked: bool) -> list[Any] | None:  # noqa: ANN401 - JSON
-    """Return the keys that lead to the innermost open value, outermost first, and remove its mark.
+    """Return the keys that lead to the innermost open value, outermost first; remove its placeholder.
 
     Args:
-        value: The value read.
-        left: The brackets of the open containers.
-        in_string: True if a string is open in the last of them.
-        is_marked: True if a mark was written at the end of it.
+        value: The value that was read.
+        left: The opening brackets of the open containers.
+        in_string: True if a string is open in the innermost of them.
+        is_marked: True if a placeholder was written at the end of the innermost container.
 
     Returns:
-        The keys; None if a repeated key makes them lead elsewhere.
+        The keys; None if they lead elsewhere because a key is repeated.
     """
     keys: list[Any] = []
     outer = node = value
@@ -255,7 +255,7 @@ def _find_open_keys(value: Any, left: bytes, *, in_string: bool, is_marked: bool
 
 
 def _merge(touched: list[Frame], value: Any, at: Any, document: Document) -> None:  # noqa: ANN401 - as above
-    """Merge the value read into the containers that were open before."""
+    """Merge the value that was read into the containers that were open before."""
     for frame in touched[:-1]:
         container = frame.container
         if container.__class__ is dict:

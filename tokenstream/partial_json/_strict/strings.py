@@ -1,4 +1,4 @@
-"""Strings of JSON (RFC 8259, section 7): escapes and surrogate pairs, complete or cut."""
+"""Strings of JSON (RFC 8259, section 7): escapes and surrogate pairs, also if they are cut."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from json.scanner import make_scanner
 from typing import Any
 
 RUN = re.compile(r'[^"\\\x00-\x1f]*').match
-"""Match characters of a string that are not escaped."""
+"""Matches characters of a string that are not escaped."""
 SIMPLE = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
-"""Characters of the two-character escapes, by the second one."""
+"""Maps the second character of each two-character escape to the character that the escape means."""
 LONGEST_ESCAPE = 12
-"""Length in characters of an escaped surrogate pair."""
+"""Length of an escaped surrogate pair, in characters."""
 LONGEST_CODE = 6
-"""Length in characters of any other `\\uXXXX` escape."""
+"""Length of any other `\\uXXXX` escape, in characters."""
 
 _HIGH, _LOW = r"[dD][89abAB][0-9a-fA-F]{2}", r"[dD][c-fC-F][0-9a-fA-F]{2}"
-# Text that may follow the first half of a surrogate pair, other than the second half.
+# Matches before text that may follow the first half of a surrogate pair, except the second half.
 _ALONE = r'(?=[^\\\x00-\x1f]|\\["\\/bfnrt]|\\u(?:[0-9abcefABCEF]|[dD][0-9abAB])|\Z)'
 _ESCAPE = re.compile(
     rf'\\(?:(["\\/bfnrt])|u({_HIGH})\\u({_LOW})|u({_HIGH}){_ALONE}|u(?!{_HIGH})([0-9a-fA-F]{{4}}))'
 ).match
 _CODE = rf"u(?!0022|{_HIGH}|{_LOW})[0-9a-fA-F]{{4}}|u{_HIGH}\\u{_LOW}"
 JSON_ESCAPES: Any = re.compile(rf'(?:[^"\\\x00-\x1f]++|\\(?:["\\/nrt]|{_CODE}))*+').match
-"""Match text with escapes, except half pairs, backspaces, form feeds and quotes written as `\\u0022`."""
-# Cut anywhere, also between the two halves of a surrogate pair.
+"""Matches text with escapes, except half pairs, backspaces, form feeds and quotes written as `\\u0022`."""
+# An escape that is cut anywhere, even between the two halves of a surrogate pair.
 _CUT = re.compile(rf"\\(?:u(?:{_HIGH}(?:\\(?:u(?:[dD](?:[c-fC-F][0-9a-fA-F]?)?)?)?)?|[0-9a-fA-F]{{0,3}}))?")
 CUT_ESCAPE = _CUT.match
-"""Match the longest prefix of an escape; it always matches at a backslash."""
+"""Matches the longest prefix of an escape; it always matches at a backslash."""
 _UNDECIDED = _CUT.fullmatch
 _decoder: Any = JSONDecoder()
 scan: Any = make_scanner(_decoder)
-"""Read the JSON value at a position, in C, as `json.loads` does."""
+"""Reads the JSON value at a position, in C, as `json.loads` does."""
 scan_string: Any = _decoder.parse_string
-"""Read a string from the position after its opening quote, in C."""
+"""Reads a string from the position after its opening quote, in C."""
 read_codes: Any = raw_unicode_escape_decode
-"""Decode `\\uXXXX` escapes up to one that is cut, in C, in half the time; other escapes stay unchanged."""
+"""Decodes `\\uXXXX` escapes up to one that is cut, in C, twice as fast; leaves other escapes unchanged."""
 SHORT = 100
-"""Length in characters up to which searching a whole piece for codes is faster than slicing its end."""
+"""In pieces up to this length, searching all of it for `\\u` is faster than slicing off its end."""
 FAR = 4_096
-"""Most characters after a string that may be copied along in order to read it."""
+"""Maximum text after a string that may be copied in order to read the string, in characters."""
 _FIRST_HALF = ("d8", "d9", "da", "db", "dA", "dB", "D8", "D9", "Da", "Db", "DA", "DB")
 
 
@@ -56,9 +56,9 @@ def is_undecided(escape: str) -> bool:
 
 
 def count_decided(text: str) -> int:
-    r"""Return the length of the text of an open string whose value is decided, whatever follows.
+    r"""Return the length of the part of an open string whose value does not depend on later text.
 
-    It excludes only an escape that is cut, or half a surrogate pair, at the end.
+    That part excludes only an escape that is cut, or half a surrogate pair, at the end.
 
     Example:
         >>> [count_decided(text) for text in (r"caf\u00e9", r"caf\u00", r"\ud83d\ude", r"C:\\")]
@@ -95,9 +95,9 @@ def _is_escaped(text: str, position: int) -> bool:
 def unescape(escape: str) -> tuple[str, int]:
     r"""Return the value and the length of the escape at the start of `escape`.
 
-    Half a surrogate pair without its other half stands for itself, as in
-    `json.loads`. The length is 0 if the text does not begin with a valid escape,
-    or an invalid one follows half a pair.
+    The value of half a surrogate pair without its other half is that half, as in
+    `json.loads`. The length is 0 if the text does not begin with a valid escape, or
+    if half a pair is followed by an invalid escape.
 
     Example:
         >>> unescape(r"\u00e9 and more"), unescape(r"\x")
@@ -115,7 +115,7 @@ def unescape(escape: str) -> tuple[str, int]:
 
 
 def read_string(text: str, position: int) -> tuple[str, int] | None:
-    r"""Return the string that begins at `position`, and its end; None if it is cut or not JSON.
+    r"""Return the string that begins at `position`, and its end; None if the string is cut or not JSON.
 
     Example:
         >>> read_string(r'"a\nb", 1', 0)
@@ -129,14 +129,14 @@ def read_string(text: str, position: int) -> tuple[str, int] | None:
 
 
 def decode_open_string(text: str) -> tuple[str, int, bool] | None:
-    r"""Decode the text of an open string in C, up to its quote or as far as it is decided.
+    r"""Decode the text of an open string in C, up to its closing quote, or as far as the text decides it.
 
     Args:
         text: The text inside the string.
 
     Returns:
-        The decoded text, the position where it ends, and True if the closing quote is
-        there; None if the text is not JSON.
+        The decoded string; the position in the text at which it ends; True if the closing
+        quote is there. None if the text is not JSON.
 
     Example:
         >>> decode_open_string(r"caf\u00e9 \ud8"), decode_open_string(r'\n", "b'), decode_open_string(r"\x")
