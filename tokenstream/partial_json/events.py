@@ -1,7 +1,7 @@
-"""Events of a growing JSON document: a value starts, a string grows, a value is finished.
+"""Events of a JSON document that is being read: a value starts, a string grows, a value is finished.
 
-Treat events as read-only. A path is built on first access, so that an event deep in
-a document costs no more than one at its top.
+Treat events as read-only. The path of an event is built when it is first used, so that an
+event deep in a document takes no longer than one at its top.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ JSONKind: TypeAlias = Literal["object", "array", "string", "number", "literal"]
 
 
 class Place:
-    """Location of an object or array in a document; its elements add their key."""
+    """The location of an object or array in a document; the location of an element adds its key."""
 
     __slots__ = ("key", "known", "last", "parent")
 
     parent: Place | None
-    """Location of the container around it; None for the document itself."""
+    """The location of the container around it; None for the document itself."""
     key: str | int
-    """Its key or index in that container."""
+    """The key or index of the object or array in that container."""
     known: Path | None
     """The path, once it has been built."""
     last: Path
-    """Path of the element last asked for: most events concern the same one as the event before."""
+    """Path of the element used last: most events are about the same element as the event before."""
 
     @property
     def path(self) -> Path:
@@ -41,7 +41,7 @@ class Place:
             return self.known
         keys: list[str | int] = []
         place: Place = self
-        # Not by recursion: documents are nested more deeply than calls may be.
+        # Not recursive: documents may be nested more deeply than calls.
         while place.known is None and place.parent is not None:
             keys.append(place.key)
             place = place.parent
@@ -57,16 +57,16 @@ class Place:
 
 
 class _Placed:
-    """Base of the events: the location in the document."""
+    """Base of the events, with their location in the document."""
 
     __slots__ = ("member", "place")
     __match_args__: ClassVar[tuple[str, ...]] = ("path",)
 
-    # No underscore: the parser sets them directly, in two thirds of the time of a constructor.
+    # Without underscores: the parser sets them directly, which takes two thirds of the time of a constructor.
     place: Place | Path | None
-    """Location of the container around the value, set by the parser; `path` is built from it."""
+    """The location of the container around the value, set by the parser; `path` is built from it."""
     member: str | int
-    """Key or index in that container, set by the parser; read `key` instead."""
+    """The key or index in that container, set by the parser; read `key` instead."""
 
     @property
     def path(self) -> Path:
@@ -93,7 +93,7 @@ class _Placed:
         return self._fields() == other._fields()
 
     def __hash__(self) -> int:
-        # The parts that are always hashable and never change.
+        # Only the parts that are always hashable and never change.
         return hash((type(self), self.path))
 
     def __repr__(self) -> str:
@@ -103,7 +103,7 @@ class _Placed:
         return f"{type(self).__name__}({shown})"
 
     def __reduce__(self) -> tuple[Callable[..., _Placed], tuple[Any, ...]]:
-        # With the path instead of the place, which refers to the whole document.
+        # With the path instead of the place, because the place refers to the whole document.
         return type(self), self._fields()
 
 
@@ -112,10 +112,10 @@ class ValueStart(_Placed):
 
     Args:
         path: The keys and indexes that lead to the value. The parser passes the
-            place of the container around it instead, and the key separately.
+            location of the container instead, and the key separately.
         kind: The kind of the value.
-        offset: Position of its first character, in characters of the text.
-        key: The last key or index, if `path` is a place.
+        offset: Position of the value's first character, in characters of the text.
+        key: The last key or index, if `path` is the location of the container.
 
     Example:
         >>> ValueStart(("steps", 0), "object").path
@@ -128,7 +128,7 @@ class ValueStart(_Placed):
     kind: JSONKind
     """The kind of the value."""
     offset: int
-    """Position of its first character, in characters of the text."""
+    """Position of the value's first character, in characters of the text."""
 
     def __init__(
         self, path: Path | Place | None, kind: JSONKind, offset: int = 0, key: str | int = ""
@@ -140,12 +140,12 @@ class ValueStart(_Placed):
 
 
 class StringDelta(_Placed):
-    """A string value has grown; keys are reported whole, in the paths.
+    """A string that is a value has grown; keys are reported whole, as part of paths.
 
     Args:
-        path: The keys and indexes that lead to the string, as for `ValueStart`.
-        text: The piece with its escapes undone.
-        key: The last key or index, if `path` is a place.
+        path: The keys and indexes that lead to the string; see `ValueStart`.
+        text: The piece with its escapes decoded.
+        key: The last key or index, if `path` is the location of the container.
 
     Example:
         >>> StringDelta(("title",), "Pan").text
@@ -156,7 +156,7 @@ class StringDelta(_Placed):
     __match_args__ = ("path", "text")
 
     text: str
-    """The piece with its escapes undone, never empty."""
+    """The piece with its escapes decoded, never empty."""
 
     def __init__(self, path: Path | Place | None, text: str, key: str | int = "") -> None:
         self.place = path
@@ -165,13 +165,13 @@ class StringDelta(_Placed):
 
 
 class ValueDone(_Placed):
-    """A value is finished: it cannot change any more.
+    """A value is finished, and does not change any more.
 
     Args:
-        path: The keys and indexes that lead to the value, as for `ValueStart`.
+        path: The keys and indexes that lead to the value; see `ValueStart`.
         value: The value itself.
-        offset: Position after its last character, in characters of the text.
-        key: The last key or index, if `path` is a place.
+        offset: Position after the value's last character, in characters of the text.
+        key: The last key or index, if `path` is the location of the container.
 
     Example:
         >>> ValueDone(("minutes",), 20).value
@@ -184,7 +184,7 @@ class ValueDone(_Placed):
     value: Any
     """The value; an object or array is the same object as in the parser's `value`."""
     offset: int
-    """Position after its last character, in characters of the text."""
+    """Position after the value's last character, in characters of the text."""
 
     def __init__(
         self,
@@ -200,4 +200,4 @@ class ValueDone(_Placed):
 
 
 JSONEvent: TypeAlias = ValueStart | StringDelta | ValueDone
-"""Every kind of event, for `match` and `assert_never`; a minor release may add some."""
+"""All kinds of events, for `match` and `assert_never`; a minor release may add kinds."""

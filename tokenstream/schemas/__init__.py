@@ -1,4 +1,4 @@
-"""JSON schemas for requests: tools and the form of an answer, by each API's rules."""
+"""JSON schemas for requests, of tools and of answers, as each API supports them."""
 
 from tokenstream.schemas._response_format import ResponseFormat, response_format
 from tokenstream.schemas._tools import Tools

@@ -1,1 +1,1 @@
-"""Typed objects that fill in while their JSON arrives."""
+"""Typed objects that are filled in field by field as their JSON arrives."""

@@ -1,4 +1,4 @@
-"""Documents that arrive in one piece: validated at once, read field by field only on request."""
+"""Documents that arrive in one piece: validated at once, and read field by field only if needed."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 _SPACE = " \t\n\r"
 _CLOSERS = {"{": "}", "[": "]"}
 _PARTS = frozenset(("log", "length", "_distinct", "name", "tail", "rest"))
-"""Slots of a `FilledObject`, which a `LateObject` fills on first access."""
+"""Attributes of a `FilledObject`, which a `LateObject` sets when one of them is first used."""
 
 
 def find_closer(text: str) -> str:
-    """Return the closing bracket of a text that begins and ends with a matching pair; else "".
+    """Return the closing bracket of a text that begins and ends with a pair of brackets; otherwise "".
 
     Example:
         >>> find_closer(' {"a": [1]} '), find_closer('{"a": [1]'), find_closer("12")
@@ -43,19 +43,19 @@ def may_have_nan(text: str) -> bool:
         >>> may_have_nan('{"share": NaN}'), may_have_nan('{"share": 1}')
         (True, False)
     """
-    # Searching for one character takes a tenth of the time.
+    # The search for a single character takes a tenth of the time.
     return ("N" in text and "NaN" in text) or ("I" in text and "Infinity" in text)
 
 
 def read_at_once(slot: Slot, text: str, *, most_depth: int) -> Any:  # noqa: ANN401 - any value
-    """Return the value of a whole text, or MISSING if it must be read value by value.
+    """Return the value of a whole text; MISSING if the text must be read value by value.
 
     Args:
-        slot: The slot of the whole document; pydantic reads it.
+        slot: The slot of the whole document, a pydantic type.
         text: The text.
-        most_depth: Highest nesting of objects and arrays.
+        most_depth: The maximum nesting of objects and arrays.
     """
-    # Pydantic accepts these; the parser does not.
+    # Pydantic accepts both, but the parser does not.
     if may_have_nan(text) or may_be_too_long(text):
         return MISSING
     try:
@@ -66,26 +66,27 @@ def read_at_once(slot: Slot, text: str, *, most_depth: int) -> Any:  # noqa: ANN
 
 
 def pick_fields(names: Iterable[str], value: Any) -> dict[str, Any]:  # noqa: ANN401 - any value
-    """Return the named fields that a finished object has, with their values.
+    """Return the named fields of a finished object, with their values.
 
     Args:
-        names: Field names.
+        names: Field names; names that the object lacks are left out.
         value: The object.
     """
     return {name: found for name in names if (found := get_member(value, name)) is not MISSING}
 
 
 class LateObject(FilledObject):
-    """The view of an object that was validated at once; its fields are read on first access.
+    """The view of an object that was validated at once; its fields are read when they are first used.
 
-    Reading them parses the text a second time, with a new draft. The finished values
-    shown are those of `outcome`, so that the second reading is not visible.
+    For that, the text is parsed a second time, by a new draft. The values shown are
+    nevertheless those of `outcome`, so that the second reading is not visible.
 
     Args:
-        make: The class of drafts and the arguments for a new one: schema, whether defaults show,
-            when strings show, and the factory of word cutters.
+        make: The class of drafts, and the arguments for a new draft: the schema, whether
+            defaults are shown, the unit in which strings become visible, and the factory
+            of objects that cut text into words.
         text: The document.
-        names: The names of its type's fields.
+        names: The names of the fields of the type.
         outcome: The finished object.
     """
 
@@ -105,11 +106,11 @@ class LateObject(FilledObject):
         self._made: dict[None, FilledObject] = {}
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any part of it
-        # The slots of a `FilledObject`: each is unset until its first use.
+        # The attributes of a `FilledObject`: each is unset until one of them is first used.
         if name not in _PARTS:
             raise AttributeError(name, name=name, obj=self)
         if None not in self._made:
-            # Another thread may have read it meanwhile: both use the first result.
+            # Another thread may have read the fields meanwhile: both threads use the first result.
             self._made.setdefault(None, self._read_fields())
         made = self._made[None]
         for part in _PARTS:
@@ -119,7 +120,7 @@ class LateObject(FilledObject):
     def _read_fields(self) -> FilledObject:
         make, schema, filled, how, words = self._make
         draft = make(schema, defaults=filled, show=how, words=words)
-        # In two pieces: a single one would be validated at once again.
+        # In two pieces: a single piece would be validated at once again.
         draft.feed(self._text[:1])
         draft.feed(self._text[1:])
         taken = draft.partial()

@@ -1,4 +1,4 @@
-"""Values shown for fields that have not arrived: the type's defaults, and what the finished object has."""
+"""Values shown for fields that have not arrived: defaults of the type, or values of the finished object."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Defaults:
     """The defaults of an object's fields, made anew for each object so that no mutable value is shared.
 
     Args:
-        makers: A factory for each field; it returns MISSING if the field has no default.
+        makers: A function for each field, which returns its default; MISSING if there is none.
 
     Example:
         >>> made = Defaults({"tags": list, "tries": lambda: 3}).make()
@@ -33,7 +33,7 @@ class Defaults:
         self._makers = makers
 
     def make(self) -> dict[str, Any]:
-        """Return the defaults by field, in the order of the fields."""
+        """Return the defaults by name, in the order of the fields."""
         made = {name: make() for name, make in self._makers.items()}
         return {name: value for name, value in made.items() if value is not MISSING}
 
@@ -50,11 +50,11 @@ class Filling:
     def __init__(self, slot: Slot) -> None:
         self._slot = slot
         self._first: dict[str, Any] | None = None
-        """Defaults of the top-level object, shown even before it begins."""
+        """The defaults of the outermost object, which are shown even before the object begins."""
 
     @property
     def unbegun(self) -> GrowingObject | None:
-        """The value shown before the document begins; None unless it is an object with defaults."""
+        """The value to show before the document begins; None unless it is an object with defaults."""
         if self._first is None:
             defaults = self._slot.defaults()
             self._first = {} if defaults is None else defaults.make()
@@ -71,7 +71,7 @@ class Filling:
 
     @staticmethod
     def choose(node: Open) -> None:
-        """Set the defaults of an object whose member of a union has become known."""
+        """Set the defaults of an object once the member of the union is known."""
         defaults = None if node.structure is None else node.structure.defaults()
         if defaults is not None and node.rest is None:
             node.rest = defaults.make()
@@ -82,9 +82,9 @@ class FilledObject(GrowingObject):
 
     Args:
         log: The finished fields.
-        name: The name of the growing field, or "".
-        tail: The part of that field that shows, or MISSING.
-        rest: Values shown for fields that have not arrived, by name.
+        name: The name of the growing field; "" if there is none.
+        tail: As much of the growing field as is visible, or MISSING.
+        rest: Maps fields that have not arrived to the values to show for them.
     """
 
     __slots__ = ("rest",)

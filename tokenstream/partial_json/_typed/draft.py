@@ -1,4 +1,4 @@
-"""Drafts: typed objects that fill in as their text arrives; `partial` shows how the classes fit together."""
+"""Drafts: typed objects that are read as their text arrives; `partial` shows how the classes fit together."""
 
 from __future__ import annotations
 
@@ -38,27 +38,25 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _NOT_READ = (InvalidEntry, Unread)
+# Maximum text to read again, in lengths of the document; beyond it, a value waits for its container.
+# Otherwise, nested objects that each repeat a key would be read once for each level around them.
 _MOST_REREAD = 4
-"""Bound on rereading, in lengths of the document; beyond it a doubtful value waits for its container.
-
-Without it, nested objects that each repeat a key would be read once for each level around them.
-"""
 
 
 class Draft(Generic[T]):
-    """A typed object that fills in as its text arrives.
+    """A typed object that is filled in as its text arrives.
 
-    Each value is validated once, when it is finished, and assembled with its
-    siblings when their container closes. The result equals what pydantic makes of
-    the whole text, and a snapshot costs what is open, not the whole document.
+    Each value is validated once, when it is finished, and is assembled with its
+    siblings when their container closes. The result equals what pydantic makes of the
+    whole text. The time for a snapshot depends on what is open, not on the whole document.
 
     Args:
         type_or_adapter: The type of the document.
-        lenient: True to read what models write in place of JSON; "closed" refuses text that was cut.
-        defaults: True if a field that has not arrived shows its type's default.
-        show: When strings show, unless their type says otherwise.
-        words: Factory of the objects that cut text into words.
-        document: The document to read among several; needs *lenient*.
+        lenient: True to read the near-JSON that models write; "closed" refuses text that was cut.
+        defaults: True to show the type's default for a field that has not arrived.
+        show: The unit in which strings become visible, unless their type defines it.
+        words: Makes an object that cuts text into words.
+        document: The document to read if there are several; needs *lenient*.
 
     Example:
         >>> draft = Draft(dict[str, int])
@@ -68,20 +66,20 @@ class Draft(Generic[T]):
         (True, {'eggs': 3, 'flour': 1})
     """
 
-    # Class attributes: setting each in the constructor would slow down short documents that come whole.
+    # Class attributes: setting each of them in the constructor would slow down short, whole documents.
     _top: Open | None = None
     """The innermost open object or array."""
     _text: TextLog | None = None
-    """The open string, if it shows."""
+    """The open string; None if no string is open, or if it is not visible."""
     _faults: FaultLink | None = None
     _reread = 0
-    """Characters read a second time."""
+    """Number of characters that were read a second time."""
     _root: Any = MISSING
-    """The value shown once the document is finished."""
+    """The value to show once the document is finished; MISSING before that."""
     _outcome: Any = MISSING
     _snapshot: Partial[T] | None = None
     _cut: InvalidJSON | LimitExceeded | None = None
-    """The parser's error if the text ended too early."""
+    """The parser's error if the text ended before the document; then the document is incomplete."""
     _is_over = False
 
     def __init__(
@@ -107,14 +105,14 @@ class Draft(Generic[T]):
         self._how: How = check_show(show)
         self._words = words
         self._leaf: tuple[Slot, str | int | None, bool] = (self._slot, None, False)
-        """Slot and name of the open string, number or literal; True if it is part of a value read whole."""
+        """Slot and name of the open string, number or literal; True if a value around it is read whole."""
         self._is_untouched = lenient is False and document is None and schema.core is not None
-        """True while the parser has read nothing: no piece came, or one that was the whole document."""
+        """True while the parser is unused: no piece has arrived, or only one, the whole document."""
         if not self._is_untouched:
             parser = self._parser
             self._document.repairs = lambda: parser.repairs
 
-    # Made only for a document that does not come whole: they would be most of the cost of a short one.
+    # Created only if the document does not arrive whole, since they take most of the time of a short one.
 
     @cached_property
     def _parser(self) -> OutputParser:
@@ -134,7 +132,7 @@ class Draft(Generic[T]):
 
     @property
     def came_whole(self) -> bool:
-        """True if the document came in one piece, and is valid."""
+        """True if the document arrived in one piece and is valid."""
         return self._is_untouched and self.complete
 
     @property
@@ -151,7 +149,7 @@ class Draft(Generic[T]):
     def error(self) -> InvalidJSON | LimitExceeded | None:
         """The error of the text itself, or None."""
         error = None if self._is_untouched else self._parser.error
-        # A text that was cut off is incomplete, not broken.
+        # A document that was cut is incomplete, not wrong.
         return None if error is None or error is self._cut else error
 
     @property
@@ -165,7 +163,7 @@ class Draft(Generic[T]):
         return self._log.join()
 
     def partial(self) -> Partial[T]:
-        """Return the current snapshot: the same object until something changes."""
+        """Return the current snapshot, which is the same object until something changes."""
         if self._snapshot is None:
             self._snapshot = self._take_snapshot()
         return self._snapshot
@@ -175,7 +173,7 @@ class Draft(Generic[T]):
 
         Raises:
             OutputIncomplete: The document is not complete.
-            OutputInvalid: It does not fit the type; `InvalidJSON` if it is not JSON.
+            OutputInvalid: The document does not fit the type; `InvalidJSON` if it is not JSON.
         """
         return self.partial().final()
 
@@ -204,7 +202,7 @@ class Draft(Generic[T]):
             tail = self._filling.unbegun or MISSING
         document, faults, outcome = self._document, self._faults, self._outcome
         repaired = self._parser.repair_count if document.lenient else 0
-        # `_make` with one tuple takes a fifth of the time, and each piece makes a snapshot.
+        # `_make` with a tuple takes a fifth of the time, and each piece makes a snapshot.
         state = SnapshotState._make(
             (document, document.start, end, complete, faults, None, error, outcome, True, repaired, inner)
         )
@@ -221,7 +219,7 @@ class Draft(Generic[T]):
         complete: bool = False,
         settled: bool = True,
     ) -> Any:  # noqa: ANN401 - any value
-        """Return the view of a nested object or array, as a `Partial` if its type has fields."""
+        """Return the view of a nested object or array, as a `Partial` if the type has fields."""
         face = node.slot.face
         if face is None or not node.is_object:
             return view
@@ -251,7 +249,7 @@ class Draft(Generic[T]):
         return changed
 
     def end(self) -> None:
-        """End the text; a document that is unfinished by then is incomplete."""
+        """End the text; a document that is not finished then is incomplete."""
         self._is_over = True
         if not self.came_whole and self._parser.error is None:
             self._excerpt.feed("")
@@ -266,7 +264,7 @@ class Draft(Generic[T]):
     def _validate_whole(self, text: str) -> bool:
         """Validate the first piece at once if it is the whole document; return True if it was."""
         if self.complete and text:
-            # Text follows the whole document: the parser must read both to judge it.
+            # More text after the whole document: the parser must read both to find the error.
             self._parser.feed(self._log.join())
             if self._is_over:
                 self._parser.end()
@@ -278,13 +276,14 @@ class Draft(Generic[T]):
         self._log.append(text)
         self._outcome = self._root = entry
         if closer == "}":
-            # Without the draft itself: the reference cycle would delay freeing it.
+            # Without a reference to this draft: the reference cycle would delay freeing it.
             made = Draft, self.schema, self._filling is not None, self._how, self._words
             self._root = LateObject(made, text, self._face.names or (), entry)
         self._snapshot = None
         return True
 
     def _apply(self, events: list[JSONEvent]) -> bool:
+        """Process the events of a piece; return True if something visible has changed."""
         changed = False
         for event in events:
             if isinstance(event, StringDelta):
@@ -300,6 +299,7 @@ class Draft(Generic[T]):
         return changed
 
     def _begin(self, event: ValueStart) -> bool:
+        """Begin a value; return True if something visible has changed."""
         node, key, kind = self._top, event.key, event.kind
         slot: Slot = self._slot
         name: str | int | None = ""
@@ -317,7 +317,7 @@ class Draft(Generic[T]):
             top = self._top = Open(
                 node, event, name, slot, structure, how=how, fault=self._faults, inside=inside
             )
-            # Annotated `Show("values")`: hidden until it is whole.
+            # A container annotated with `Show("values")` is hidden until it is complete.
             top.shows = top.shows and said != "values"
             if self._filling is not None:
                 self._filling.begin(top)
@@ -330,13 +330,14 @@ class Draft(Generic[T]):
         return self._text is not None
 
     def _begin_again(self, node: Open, key: str | int) -> None:
-        """Begin a value whose key came before; the last one counts, so the whole object is read again."""
+        """Handle a repeated key: its last value counts, so the whole object is read again."""
         node.doubtful = True
         if key in node.failed:
             node.failed.remove(key)
             self._faults = FaultLink(self._faults, (*node.loc, *node.locate(key)), None)
 
     def _finish(self, event: ValueDone) -> bool:
+        """Finish a value; return True if something visible has changed."""
         value, offset = event.value, event.offset
         node, key = self._top, 0 if event.key is None else event.key
         if node is not None and isinstance(value, dict | list):
@@ -351,7 +352,7 @@ class Draft(Generic[T]):
         return self._store(node, key, name=name, slot=slot, entry=entry, shown=value)
 
     def _close(self, node: Open, raw: Any, offset: int) -> bool:  # noqa: ANN401 - a dict or a list
-        """Finish an object or array; `offset` is the position after its bracket."""
+        """Finish an object or array; `offset` is the position after its closing bracket."""
         parent, key, name = node.parent, node.key, node.name
         if node.inside and parent is not None:
             parent.show(name, node.view(), settled=node.settles, raw=True)
@@ -359,7 +360,7 @@ class Draft(Generic[T]):
         if node.whole:
             entry = self._read(parent, key, node.slot, self._excerpt.close(offset, raw))
         else:
-            # Assembling reports the errors found inside again, in the right order.
+            # The assembly reports the errors inside the container again, in the right order.
             self._faults = node.fault
             entry = self._assemble(node, raw, offset)
         shown: Any = MISSING
@@ -374,7 +375,7 @@ class Draft(Generic[T]):
         return self._store(parent, key, name=name, slot=node.slot, entry=entry, shown=shown)
 
     def _assemble(self, node: Open, raw: Any, offset: int) -> Any:  # noqa: ANN401 - any entry
-        """Return the entry assembled from those of an object or array."""
+        """Return the entry of an object or array, assembled from the entries inside it."""
         if node.structure is not None and not node.doubtful:
             try:
                 return node.structure.assemble(node.entries, raw)
@@ -400,6 +401,7 @@ class Draft(Generic[T]):
             return Unread(text)
 
     def _add_fault(self, node: Open | None, key: str | int, errors: Errors) -> InvalidEntry:
+        """Record the errors of a value, and return its entry."""
         loc: tuple[str | int, ...] = ()
         if node is not None:
             node.failed.add(key)
@@ -421,10 +423,10 @@ class Draft(Generic[T]):
 
         Args:
             node: The container; None for the document itself.
-            key: Key or index in the container.
-            name: The name under which it shows.
-            slot: The slot that has read it.
-            entry: The entry read.
+            key: The value's key or index in the container.
+            name: The name under which the value is shown.
+            slot: The slot that has read the value.
+            entry: The entry that was read.
             shown: The view to show if the entry is `InvalidEntry` or `Unread`.
         """
         is_value = entry.__class__ not in _NOT_READ
@@ -433,7 +435,7 @@ class Draft(Generic[T]):
             self._root = shown if isinstance(shown, GrowingObject) or not is_value else entry
             return True
         faults = self._faults
-        # A key that the type does not know keeps its plain value.
+        # The value of a key that the type does not know remains plain data.
         extra = slot is RAW and not isinstance(node.structure, TagChoice)
         settled = extra or entry.__class__ is not Unread
         node.show(name, entry if is_value else shown, settled=settled, raw=not is_value)
@@ -447,7 +449,7 @@ class Draft(Generic[T]):
         return shows or faults is not self._faults or entry.__class__ is InvalidEntry
 
     def _record(self, node: Open, structure: ValueStructure, key: str | int, slot: Slot, entry: Any) -> None:  # noqa: ANN401 - any entry
-        """Keep an entry until its container closes."""
+        """Keep an entry until its container closes, and read the late entries that can be read now."""
         if slot is RAW and entry.__class__ is Unread:
             self._record_extra(node, structure, key, entry)
             return

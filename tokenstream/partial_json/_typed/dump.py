@@ -1,7 +1,7 @@
-"""Dump a draft as JSON or as plain data; finished values are written once and cached.
+"""Conversion of a draft to JSON or plain data; each finished value is written once and cached.
 
-All views of one object or array share that cache, as they share the values. Two
-threads may write the same value, and get the same text.
+All views of an object or array share the cache, as they share the values. Two threads
+may write the same value at once; both get the same text.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ NO_FACE = Face("", None)
 
 
 class DumpCache:
-    """Cache of the finished values of an object or array, as JSON and as plain data."""
+    """Cache of the finished values of one object or array, as JSON and as plain data."""
 
     __slots__ = ("data", "joined", "texts")
 
     def __init__(self) -> None:
         self.texts: dict[int | str, str | None] = {}
-        """JSON of each value, by position; None if it is left out.
+        """Maps the position of each value to its JSON; None if the value is left out.
 
-        A field that shows without having arrived is cached under its name.
+        The JSON of a default, shown for a field that has not arrived, is cached under the field's name.
         """
         self.joined: tuple[int, str] = 0, ""
-        """Number of leading values already joined, and their joined JSON."""
+        """Number of values at the beginning that have been joined, and the joined JSON."""
         self.data: dict[int | str, Any] = {}
-        """Plain data of each value, keyed like `texts`."""
+        """Maps the keys of `texts` to the same values as plain data."""
 
 
 def _get_cache(log: FieldLog | ValueLog, by_alias: ByAlias) -> DumpCache:
@@ -50,7 +50,7 @@ def _get_cache(log: FieldLog | ValueLog, by_alias: ByAlias) -> DumpCache:
 
 
 def get_face_and_view(value: Any) -> tuple[Face, Any]:  # noqa: ANN401 - any value
-    """Return the face and the view of a value; a draft returns its own."""
+    """Return the face and the view of a value; a value other than a `Partial` is its own view."""
     own = getattr(value.__class__, "_get_face_and_view", None)
     return (NO_FACE, value) if own is None else own(value)
 
@@ -59,7 +59,7 @@ def get_face_and_view(value: Any) -> tuple[Face, Any]:  # noqa: ANN401 - any val
 
 
 def dump_json(value: Any, by_alias: ByAlias) -> str:  # noqa: ANN401 - any value
-    """Return the JSON of a shown value."""
+    """Return the JSON of a value, as far as it is shown."""
     face, view = get_face_and_view(value)
     if view.__class__ is GrowingText:
         return _dump_text(view)
@@ -69,12 +69,12 @@ def dump_json(value: Any, by_alias: ByAlias) -> str:  # noqa: ANN401 - any value
 
 
 def dump_field(view: GrowingObject, name: str, by_alias: ByAlias) -> tuple[int | str, str | None]:
-    """Return the cache key of a finished field, and its JSON (None if it is left out).
+    """Return the cache key of a finished field, and the field's JSON; None if it is left out.
 
     Args:
         view: The object.
-        name: The field, which must not be growing.
-        by_alias: True to write fields under their aliases; None leaves it to the type.
+        name: The field, which must be finished.
+        by_alias: True to write fields under their aliases; None for the type's default.
     """
     log = view.log
     texts = _get_cache(log, by_alias).texts
@@ -103,6 +103,7 @@ def dump_element(values: list[Any], place: int, by_alias: ByAlias) -> str:
 
 
 def _dump_finished(log: FieldLog, place: int, by_alias: ByAlias) -> str | None:
+    """Return the JSON of the finished field at a position; None if it is left out."""
     raw = log.raw or ()
 
     def before() -> dict[str, Any]:
@@ -128,13 +129,13 @@ def _dump_value(
     try:
         return structure.write(name, value, before, by_alias)
     except PydanticSerializationError:
-        # A field serializer may need fields that are missing; use the plain value until the whole is written.
+        # A field's serializer may need fields that are missing: until all are there, use the plain value.
         return plain_json(value, by_alias)
 
 
 def _dump_text(text: GrowingText) -> str:
     json_text = quoted(str(text))
-    # A lone surrogate cannot be encoded as UTF-8.
+    # UTF-8 cannot encode half a surrogate pair.
     return json_text if json_text.isascii() or _is_sound(json_text) else json.dumps(str(text))
 
 
@@ -147,12 +148,13 @@ def _is_sound(text: str) -> bool:
 
 
 def _dump_object(view: GrowingObject, face: Face, by_alias: ByAlias) -> str:
+    """Return the JSON of an object; the text of its finished fields is joined only once."""
     if view.has_repeats:
         return f"{{{','.join(filter(None, [_dump_member(view, name, face, by_alias) for name in view]))}}}"
     cache, length = _get_cache(view.log, by_alias), view.length
     done, text = cache.joined
     if done > length:
-        # The cache is from a later snapshot.
+        # The cache contains fields of a later snapshot.
         done, text = 0, ""
     if done < length:
         added = [_dump_member(view, name, face, by_alias) for name in view.log.names[done:length]]
@@ -169,7 +171,7 @@ def _dump_object(view: GrowingObject, face: Face, by_alias: ByAlias) -> str:
 
 
 def _dump_member(view: GrowingObject, name: str, face: Face, by_alias: ByAlias) -> str:
-    """Return the JSON of a field with its key; "" if it is left out."""
+    """Return the JSON of a field with its key; "" if the field is left out."""
     key = face.key(name, by_alias)
     if key is None:
         return ""
@@ -185,6 +187,7 @@ def _dump_key(key: str) -> str:
 
 
 def _dump_array(view: GrowingArray, by_alias: ByAlias) -> str:
+    """Return the JSON of an array; the text of its finished elements is joined only once."""
     values, length = view.values, view.length
     if isinstance(values, ValueLog):
         cache = _get_cache(values, by_alias)
@@ -208,12 +211,12 @@ def _dump_array(view: GrowingArray, by_alias: ByAlias) -> str:
 
 
 def dump_data(value: Any, by_alias: ByAlias, *, fresh: bool = False) -> Any:  # noqa: ANN401 - any value
-    """Return a shown value as plain data, equal to its parsed JSON.
+    """Return a value as plain data, as far as it is shown; equal to its parsed JSON.
 
     Args:
-        value: The shown value.
-        by_alias: True to write fields under their aliases; None leaves it to the type.
-        fresh: True for data that shares nothing with the cache and may be changed.
+        value: The value.
+        by_alias: True to write fields under their aliases; None for the type's default.
+        fresh: True for data that the caller may change, because it shares nothing with the cache.
     """
     face, view = get_face_and_view(value)
     if view.__class__ is GrowingText:

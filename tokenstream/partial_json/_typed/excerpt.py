@@ -1,4 +1,4 @@
-"""Excerpts of the document: the text of values that are validated whole, collected as it arrives."""
+"""Excerpts of a document: the text of a value that is validated as a whole, collected as it arrives."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tokenstream._basics.text_log import TextLog
 
 
 class Excerpt:
-    """The text of one value at a time, located by the offsets of its events.
+    """Collects the text of one value at a time, between the offsets of its events.
 
     Example:
         >>> excerpt = Excerpt()
@@ -28,9 +28,9 @@ class Excerpt:
         """Offset of the current piece in the document."""
         self._text = ""
         self._from: int | None = None
-        """Start of the open value in the current piece; None if no value is open."""
+        """Start of the open value in the current piece; None if no value is being collected."""
         self._held: TextLog | None = None
-        """Text of the open value from earlier pieces."""
+        """Text of the open value in earlier pieces."""
 
     @property
     def is_open(self) -> bool:
@@ -43,11 +43,11 @@ class Excerpt:
         self._text = text
 
     def open(self, offset: int) -> None:
-        """Collect text from `offset` on."""
+        """Begin a value: collect the text from an offset on."""
         self._from = offset - self._base
 
     def settle(self) -> None:
-        """Store the rest of the current piece, if a value is open."""
+        """Store the part of the open value that is in the current piece."""
         if self._from is None:
             return
         if self._held is None:
@@ -56,7 +56,7 @@ class Excerpt:
         self._from = 0
 
     def close(self, offset: int, value: Any) -> str:  # noqa: ANN401 - any JSON value
-        """Return the text of the open value, which ends before `offset`, and stop collecting."""
+        """End the open value, which ends before `offset`, and return its text."""
         start, self._from = self._from, None
         text = self._text[start : offset - self._base]
         if self._held is not None:
@@ -67,12 +67,12 @@ class Excerpt:
 
 
 class WrittenExcerpt(Excerpt):
-    """Excerpts for the lenient reading, whose text may not be JSON: values are written again."""
+    """Excerpts for lenient reading, where the text may not be JSON: each value is written as JSON instead."""
 
     __slots__ = ()
 
     def settle(self) -> None:
-        """Store nothing."""
+        """Do nothing: no text is collected."""
 
     def close(self, offset: int, value: Any) -> str:  # noqa: ANN401 - any JSON value
         """Return the value as JSON; NaN and the infinities are written as Python writes them."""

@@ -1,4 +1,4 @@
-"""Describe the first fault of a value without quoting anything that a model wrote."""
+"""Descriptions of the first error of a value, which quote nothing that a model wrote."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 _MOST_KEYS = 12
 _MOST_OF_MESSAGE = 200
 _HIDDEN = "*"
-"""Replaces a key that comes from the model's text, as the wildcard does in paths."""
+"""Replaces a key that the model wrote; it is also the wildcard in paths."""
 _MSGSPEC = "msgspec"
 _TELLING = ("Expected `", "Object missing required field")
-"""Beginnings of the msgspec messages that contain only words of the type."""
+"""Beginnings of those msgspec messages that contain only words of the type."""
 _QUOTING = frozenset({"error", "tag", "encoding_error"})
-"""Context keys of pydantic's errors whose content is derived from the value."""
+"""Context keys of pydantic's errors whose content comes from the value."""
 _TELLING_ERRORS = frozenset(
     {
         "date_from_datetime_parsing",
@@ -27,17 +27,17 @@ _TELLING_ERRORS = frozenset(
         "time_parsing",
     }
 )
-"""Error types with such a context key that holds one of a few fixed sentences."""
+"""Error types that have one of these context keys, but with one of a few fixed sentences in it."""
 _PROGRAMS = frozenset({"value_error", "assertion_error"})
-"""Error types with the program's own message, which may quote the value."""
+"""Error types whose message is written by the program, and may quote the value."""
 
 
 def first_fault(errors: Sequence[Mapping[str, Any]], known: Collection[str | int]) -> str:
-    """Return the location of the first fault, its message, and the number of others.
+    """Return the location and the message of the first error, and the number of other errors.
 
     Args:
         errors: At least one error, in the form of `ValidationError.errors()`.
-        known: Words of the type. Any other key is the model's, and is hidden.
+        known: The words of the type. Any other key was written by the model, and is hidden.
 
     Example:
         >>> error = {"type": "missing", "loc": ("steps", 1, "minutes"), "msg": "Field required"}
@@ -52,19 +52,19 @@ def first_fault(errors: Sequence[Mapping[str, Any]], known: Collection[str | int
 
 
 def describe_invalid(title: str, errors: Sequence[Mapping[str, Any]], known: Collection[str | int]) -> str:
-    """Return the message for an invalid output: the first fault, and nothing that a model wrote."""
+    """Return the message for an invalid output: the first error, with nothing that a model wrote."""
     return f"the output is not a valid {title}: {first_fault(errors, known)}"
 
 
 def collect_words(schema: object) -> frozenset[str]:
-    """Return all words that occur in a core schema, none of which comes from a model.
+    """Return all words in a core schema; a model wrote none of them.
 
     Args:
         schema: A pydantic core schema.
     """
     words: set[str] = set()
     seen: set[int] = set()
-    # Not by recursion: schemas may be deep, and a default in them may contain itself.
+    # Not recursive: a schema may be nested deeply, and a default in it may contain itself.
     left: list[Any] = [schema]
     while left:
         node = left.pop()
@@ -91,7 +91,8 @@ def _is_list(node: object) -> TypeGuard[Iterable[Any]]:
 
 
 def _describe_location(error: Mapping[str, Any], known: Collection[str | int]) -> str:
-    # msgspec names only fields, and writes "..." for all other keys.
+    """Return the location of an error, in which keys that the model wrote are hidden."""
+    # msgspec names only fields; it writes "..." for any other key.
     fields = {key for key in error["loc"] if key != "..."} if error["type"] == _MSGSPEC else known
     keys = [str(key) if isinstance(key, int) or key in fields else _HIDDEN for key in error["loc"]]
     if len(keys) > _MOST_KEYS:
@@ -100,6 +101,7 @@ def _describe_location(error: Mapping[str, Any], known: Collection[str | int]) -
 
 
 def _describe_error(error: Mapping[str, Any]) -> str:
+    """Return the message of an error, or only its type if the message may quote the value."""
     kind, message = str(error["type"]), str(error["msg"])
     if kind == _MSGSPEC:
         return message if message.startswith(_TELLING) else "Invalid value"
@@ -111,7 +113,7 @@ def _describe_error(error: Mapping[str, Any]) -> str:
 
 @cache
 def _find_kinds() -> frozenset[str]:
-    """Return the error types for which pydantic writes the message."""
+    """Return the error types whose messages pydantic itself writes."""
     from pydantic_core.core_schema import ErrorType
 
     return frozenset(get_args(ErrorType)) - _PROGRAMS

@@ -1,4 +1,4 @@
-"""Nodes of a draft: an open object or array, its finished values, and how its type reads them."""
+"""Nodes of a draft, each of which represents an open object or array while its type reads the values."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Open:
     """A node of a draft: an open object or array, with its entries and its view.
 
     Args:
-        parent: The container around it; None for the document itself.
-        event: The event of its start.
-        name: Its name in the parent's view; None if it does not show.
+        parent: The node of the container around it; None for the document itself.
+        event: The event that began the object or array.
+        name: The name under which the parent's view shows it; None if it is hidden.
         slot: The slot of its type.
-        structure: Reads its values one by one; None if it, or a container around it, is read whole.
-        how: When the strings in it show.
-        fault: The last fault found before it.
-        inside: True if it is part of a value that is read whole.
+        structure: Reads the values one by one; None if this or an outer container is read as a whole.
+        how: The unit in which strings in it become visible.
+        fault: The last error found before it.
+        inside: True if it is part of a value that is read as a whole.
     """
 
     __slots__ = (
@@ -77,37 +77,37 @@ class Open:
         self.fault = fault
         self.is_object = event.kind == "object"
         self.shows: bool = name is not None and (parent is None or parent.shows)
-        """True if it is visible in snapshots."""
+        """True if the object or array is visible in snapshots."""
         self.how: How = how
-        """The moment at which strings in it show."""
+        """The unit in which strings in it become visible."""
         self.inside = inside
         self.whole = structure is None and not inside
-        """True if it is read whole, from an excerpt of the text."""
+        """True if the object or array is read as a whole, from an excerpt of the text."""
         self.settles: bool = slot.plain if parent is None or not inside else parent.settles
-        """True if the values inside show exactly as the whole will have them."""
+        """True if the values in it are already final before the whole has been read."""
         self.log = FieldLog(structure)
-        """The shown fields of an object."""
+        """The fields of an object, as they are shown."""
         self.values = ValueLog(structure)
-        """The shown elements of an array."""
+        """The elements of an array, as they are shown."""
         self.unsettled: set[int] = set()
         """Indexes of elements that have not been validated yet."""
         self.rest: dict[str, Any] | None = None
-        """Values shown for fields that have not arrived; None if there are none."""
+        """Maps fields that have not arrived to the values to show for them; None if there are none."""
         self.entries: Entries = {}
-        """Entries by key: validated values, `Failed` and `Unread`; empty if it is read whole."""
+        """Maps keys to validated values, `InvalidEntry` or `Unread`; empty if it is read as a whole."""
         self.place: tuple[str | int, ...] | None = None
-        """Cached `loc`; it stays valid, since the containers around an open value keep their structure."""
+        """Cached `loc`, which remains valid: the containers around an open value keep their structure."""
         self.failed: set[str | int] = set()
         """Keys whose values are invalid."""
         self.tags: dict[str | int, Any] = {}
-        """Values of possible discriminators of a `TagChoice`, by key."""
+        """Maps possible discriminators of a `TagChoice` to their values."""
         self.telling: set[str | int] = set()
-        """Discriminators already used; if one comes again, the object is doubtful."""
+        """Discriminators that were used for a choice; if one of them is repeated, the object is doubtful."""
         self.doubtful = False
-        """True if its text must be read again as a whole when it closes."""
+        """True if the text must be read again as a whole when the object or array closes."""
 
     def find_child(self, key: str | int) -> tuple[Slot, str | int | None]:
-        """Return the slot of a key, and the name under which its value shows."""
+        """Return the slot of a key, and the name under which the value is shown; None if it is hidden."""
         structure = self.structure
         if structure is None or isinstance(structure, TagChoice):
             return RAW, self.slot.name(key) if isinstance(key, str) else key
@@ -127,10 +127,10 @@ class Open:
         """Add a finished value to the view.
 
         Args:
-            name: The name under which it shows; None if it does not show.
+            name: The name under which the value is shown; None if it is hidden.
             value: The value.
-            settled: True if it is final; False if it is still to be validated.
-            raw: True if it shows as it came, not as its type reads it.
+            settled: True if the value is final; False if it has not been validated yet.
+            raw: True if it is shown as plain data, False if it was read by its type.
         """
         if isinstance(name, str):
             self.log.add(name, value, settled=settled, raw=raw)
@@ -140,17 +140,17 @@ class Open:
             self.values.add(value, raw=raw)
 
     def settle(self, name: str | int | None) -> None:
-        """Mark the raw value that shows under a name as final."""
+        """Mark the plain value that is shown under a name as final."""
         value = self.log.find(name, len(self.log.names))
         if value is not MISSING:
             self.show(name, value, raw=True)
 
     def view(self, name: str | int | None = None, tail: Any = MISSING) -> GrowingObject | GrowingArray:  # noqa: ANN401 - any value
-        """Return the view of it so far.
+        """Return the object or array as far as it has arrived, for a snapshot.
 
         Args:
-            name: The name of the growing value inside it.
-            tail: The part of that value that shows, or MISSING.
+            name: The name of the value in it that is still arriving; None if there is none.
+            tail: As much of that value as is visible, or MISSING.
         """
         if not self.is_object:
             return GrowingArray(self.values, tail, self.unsettled)
@@ -160,7 +160,7 @@ class Open:
 
     @property
     def loc(self) -> tuple[str | int, ...]:
-        """Prefix of the locations of errors inside it."""
+        """The beginning of the locations of errors inside the object or array."""
         unknown: list[Open] = []
         node = self
         while node.place is None and node.parent is not None:

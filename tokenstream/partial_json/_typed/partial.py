@@ -1,21 +1,21 @@
-"""`Partial`: a snapshot of a typed object that fills in.
+"""`Partial`: a snapshot of a typed object that is being filled in.
 
-The classes of typed partials, each below the one that holds it:
+The classes of typed partials, each below the class that contains it:
 
     Draft                     reads the text, and returns a Partial after each change
       DocumentText            text and options of the document, shared by all its snapshots
-      Slot                    reads values of one type: whole from their text, or by a Structure
-        Structure             reads the values of an object or array one by one, and assembles them
-        Face                  how an object of the type shows: its title, fields and aliases
+      Slot                    reads values of one type: as a whole, or by a ValueStructure
+        ValueStructure        reads the values of an object or array one by one, and assembles them
+        Face                  how an object of the type is shown: its title, fields and aliases
       Open, linked by parent  one for each open object or array
-        entries               by key: a validated value, Failed or Unread
-        FieldLog, ValueLog    the values as they show; they only grow
-      Excerpt                 collects the text of a value that is read whole
+        entries               by key: a validated value, InvalidEntry or Unread
+        FieldLog, ValueLog    the values as they are shown; values are only appended
+      Excerpt                 collects the text of a value that is read as a whole
       FaultLink, linked       the validation errors, newest first
 
     Partial                   one snapshot
       Face
-      GrowingObject, ...      a view: the first n values of a log, and the value that was growing
+      GrowingObject, ...      a view: the first n values of a log, and the value that was still arriving
       SnapshotState           DocumentText, start and end in its text, newest FaultLink, outcome
 """
 
@@ -55,25 +55,25 @@ V = TypeVar("V")
 DefaultT = TypeVar("DefaultT")
 
 _NOTHING: Any = object()
-"""Marks a default that was not passed."""
+"""Represents a default that was not passed."""
 
 _NO_FIELDS = "is not an object with fields; read its `value`"
 
 
 class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares values that may have no hash
-    """A snapshot of a typed object that fills in; it never changes.
+    """A snapshot of a typed object that is being filled in; a snapshot never changes.
 
-    Fields are attributes, and also items, for fields named like a method. A field
-    that has not arrived is `MISSING`; a null is None. A finished value is validated,
-    and is the same object in every later snapshot and in `final()`. A growing value
-    shows the part that has arrived: an object with fields as a `Partial`, an array
-    as a sequence, a dict as a mapping, text as a str. An invalid value shows as it
-    came, and `errors` has the reason. A complete, valid object has every field that
-    `final()` has.
+    Fields are attributes, and also items, which helps if a field has the name of a
+    method. A field that has not arrived is `MISSING`; a null is None. A finished value is
+    validated, and is the same object in every later snapshot and in `final()`. A growing
+    value consists of the part that has arrived: an object with fields is a `Partial`, an
+    array is a sequence, a dict is a mapping, text is a str. An invalid value is shown as
+    the model wrote it, and `errors` contains the reason. A complete, valid object has
+    every field that `final()` has.
 
     Iteration, `len` and `in` use the names of the fields that have arrived; for a
-    list or tuple they use its elements, which have indexes and slices. A snapshot is
-    always true.
+    list or tuple they use its elements, which can also be indexed and sliced. A snapshot
+    is always true.
 
     Snapshots can be compared, pickled and used from any thread; they have no hash.
 
@@ -106,7 +106,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
 
     @property
     def complete(self) -> bool:
-        """True once all of it has arrived, valid or not."""
+        """True once the whole object has arrived, valid or not."""
         return self._state.complete
 
     @property
@@ -125,20 +125,20 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """Repairs of text that is not JSON, with `lenient`: the name and offset of each."""
+        """Repairs of text that is not JSON, if `lenient` is set: the name and offset of each."""
         state = self._state
         made = state.document.repairs()[: state.repaired]
         if state.start == state.document.start:
-            # The document itself also has those in the text around it.
+            # For the whole document, this includes the repairs in the text around it.
             return made
         return tuple([each for each in made if state.start <= each.offset < state.end])
 
     @property
     def value(self) -> Any:  # noqa: ANN401 - any value
-        """The growing value, or the plain data so far if the type is an object with fields.
+        """The growing value; for an object with fields, its plain data so far.
 
         MISSING if nothing has arrived. The plain data of an object is parsed from the
-        text at each access, which takes longer the more text there is.
+        text at each access, which takes longer for a longer text.
         """
         if self._fields is None:
             return resolve(self._whole)
@@ -153,20 +153,20 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
     @overload
     def get(self, *path: str | int, default: Any = ...) -> Any: ...  # noqa: ANN401 - any value
     def get(self, *path: Any, default: Any = _NOTHING) -> Any:
-        """Return the value at a path, or `default` if it has not arrived.
+        """Return the value at a path, or `default` if the value has not arrived.
 
-        A path that is a function, `lambda r: r.steps[0].title`, is typed: it uses
-        the type's own names, and the result has the annotated type or is None. The
-        function is called once with an object that records the path, never on data.
-        It returns a str as far as it has grown; a number, a date or another scalar
-        once it is finished; a growing object, list or dict as a `Partial`, an
-        immutable sequence or mapping, until `is_complete` is True. It never returns
-        an invalid value.
+        A path that is a function, such as `lambda r: r.steps[0].title`, is typed: it uses
+        the names of the type itself, and the result has the annotated type or is None. The
+        function is called once, with an object that records the path; it never receives data.
+        A str is returned as far as it has arrived; a number, a date or another scalar, once
+        it is finished. A growing object, list or dict is returned as a `Partial`, an
+        immutable sequence or a mapping, until `is_complete` is True. An invalid value is
+        never returned.
 
         Args:
             path: Names of fields, keys and indexes, outermost first; or one function
-                that takes them from its argument.
-            default: Returned if nothing has arrived; unless given, None for a function
+                that reads them from its argument.
+            default: Returned if no value has arrived; by default, None for a function,
                 and MISSING for names.
 
         Raises:
@@ -200,8 +200,8 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         """Return True if the value at a path has arrived and cannot change any more.
 
         Args:
-            path: Names of fields, keys and indexes, none for the object itself; or one
-                function that takes them from its argument, as for `get`.
+            path: Names of fields, keys and indexes, or none for the object itself; or one
+                function that reads them from its argument, as for `get`.
 
         Raises:
             MisuseError: The function is not a path, or uses a name that the type lacks.
@@ -216,7 +216,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         return finished and value is not MISSING
 
     def _get_typed(self, path: RecordedPath) -> Any:  # noqa: ANN401 - any value
-        """Return the value at a path if it has the annotated type; else MISSING."""
+        """Return the value at a path if it has the annotated type; otherwise MISSING."""
         *before, last = path.keys or (None,)
         if last is None:
             if self._state.outcome is not MISSING:
@@ -232,7 +232,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
 
         Raises:
             OutputIncomplete: The object is not complete.
-            OutputInvalid: It does not fit the type.
+            OutputInvalid: The object does not fit the type.
         """
         if self._state.outcome is not MISSING:
             value: T_co = self._state.outcome
@@ -244,13 +244,13 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
     def to_json(self, *, by_alias: bool | None = None) -> str:
         """Return the object so far as JSON; once it is complete and valid, the JSON of `final()`.
 
-        Valid values are written by their types, invalid ones as they came. Fields that
+        Valid values are written by their types, invalid values as plain data. Fields that
         have not arrived are left out; if nothing has arrived, the JSON is null. Finished
-        values are written once, and reused by later snapshots.
+        values are written once, and the text is used again for later snapshots.
 
         Args:
-            by_alias: True to write fields under their aliases; None leaves it to the
-                types, as `model_dump_json` does. msgspec Structs always use aliases.
+            by_alias: True to write fields under their aliases; None for each type's default,
+                as in `model_dump_json`. msgspec Structs always use aliases.
 
         Example:
             >>> from tokenstream.partial_json._typed.draft import Draft
@@ -267,10 +267,10 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
     def to_python(self, *, by_alias: bool | None = None) -> Any:  # noqa: ANN401 - any JSON value
         """Return the object so far as plain data: `to_json` as dicts, lists and so on.
 
-        Finished values are shared with the data of later snapshots: do not change them.
+        Later snapshots share the data of finished values: do not change it.
 
         Args:
-            by_alias: True to use the aliases of fields; None leaves it to the types.
+            by_alias: True to use the aliases of fields; None for each type's default.
 
         Example:
             >>> from tokenstream.partial_json._typed.draft import Draft
@@ -284,10 +284,11 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         return json.loads(self.to_json(by_alias=by_alias))
 
     def _get_face_and_view(self) -> tuple[Face, Any]:
-        """Return its face and its view, which `dump` writes."""
+        """Return the face and the view that `dump` writes."""
         return self._face, None if self._get_growing() is MISSING else self._get_growing()
 
     def _make_error(self) -> OutputInvalid | OutputIncomplete:
+        """Return the error that `final` raises."""
         error = self._state.error
         if isinstance(error, InvalidJSON):
             return InvalidJSON(
@@ -351,21 +352,22 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         return len(self._get_items())
 
     def __bool__(self) -> Literal[True]:
-        # True even if nothing has arrived, so that `if error.best` asks only whether there is a draft.
+        # True even if nothing has arrived: `if error.best` only asks if there is a snapshot.
         return True
 
     def _get_items(self) -> Collection[Any]:
         return self._get_elements() if self._fields is None else self._fields
 
     def _get_elements(self) -> Collection[Any]:
-        """Return the elements of a list, tuple, set or the like; none for any other value."""
+        """Return the elements of a list, tuple, set or similar value; for any other value, none."""
         value = unwrap_root(resolve(self._whole))
         return value if is_collection(value) else GrowingArray([])
 
     def _find(self, name: str) -> Any:  # noqa: ANN401 - any value
+        """Return the value of a field, or MISSING."""
         if self._fields is None:
             return MISSING
-        # Once the object is validated, its own fields are authoritative: validators may have changed them.
+        # Once the object is validated, its own fields count, because validators may have changed them.
         outcome = self._state.outcome
         last = MISSING if outcome is MISSING else get_member(outcome, name)
         if last is not MISSING and name in (self._face.names or ()):
@@ -429,6 +431,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
 
 
 def _rebuild(face: Face, fields: GrowingObject | None, whole: Any, kept: tuple[Any, ...]) -> Partial[Any]:  # noqa: ANN401 - any value
+    """Return a snapshot that was pickled, from what `Partial.__reduce__` has kept."""
     text, (lenient, choice, words, repairs), complete, errors, error, outcome = kept
     log = TextLog()
     log.append(text)

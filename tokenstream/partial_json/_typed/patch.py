@@ -1,8 +1,8 @@
 """Changes between two snapshots, as operations of a JSON patch (RFC 6902).
 
-Two snapshots of one draft share their finished values, so only the values that are
-open or have finished between the two are examined. A value that was open before and
-is finished now is compared as plain data.
+Two snapshots of a draft share their finished values, so only values that are open, or
+were finished between the two snapshots, are compared. A value that was open in the first
+snapshot and is finished in the second is compared as plain data.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     View: TypeAlias = GrowingObject | GrowingArray
 
 Operation: TypeAlias = dict[str, Any]
-"""One step of a patch: `op`, `path`, and a `value` where it has one."""
+"""One step of a patch: `op`, `path`, and a `value` if the operation needs one."""
 
 
 def pointer_key(key: str | int) -> str:
-    """Return a key as a segment of a JSON pointer, with its slash.
+    """Return a key as a segment of a JSON pointer, including the slash.
 
     Example:
         >>> pointer_key("a/b~c")
@@ -39,11 +39,11 @@ def pointer_key(key: str | int) -> str:
 
 
 class Changes:
-    """Compute the operations that turn one snapshot into the next.
+    """Compute the operations that turn one snapshot into a later one.
 
     Args:
-        by_alias: True to write fields under their aliases; None leaves it to the types.
-        append: True to report the growth of a string by an "append" operation.
+        by_alias: True to write fields under their aliases; None for each type's default.
+        append: True to report text added to a string as an "append" operation.
     """
 
     __slots__ = ("_append", "_by_alias", "_innermost", "_out", "_text")
@@ -54,20 +54,20 @@ class Changes:
         self._out: list[Operation] = []
         """Operations of the current patch, in order."""
         self._innermost: tuple[FieldLog | ValueLog, str, Face] | None = None
-        """Log, path and face of the innermost open object or array."""
+        """The log of the innermost open object or array, its path and its face."""
         self._text: tuple[TextLog, str] | None = None
-        """Log and path of the open string, once it has been seen to grow."""
+        """The log and the path of the open string, once it has grown between two snapshots."""
 
     def patch(self, before: Partial[Any] | None, after: Partial[Any]) -> list[Operation]:
         """Return the operations that turn a snapshot into a later one; empty if nothing has changed.
 
         Args:
-            before: The snapshot of the last patch; None for the first patch.
+            before: The snapshot after the last patch; None for the first patch.
             after: The later snapshot.
         """
         now, was = get_state(after), None if before is None else get_state(before)
         if was is None or was.document is not now.document:
-            # The first patch, or a new draft because the answer began again.
+            # The first patch, or a new draft because the answer was restarted.
             whole = now.outcome is not MISSING
             value = after.to_python(by_alias=self._by_alias) if whole else self._dump(after)
             return [{"op": "replace", "path": "", "value": value}]
@@ -80,9 +80,9 @@ class Changes:
         return self._out
 
     def _compare_innermost(self, before: View | None, after: View | None) -> bool:
-        """Compare the innermost open container; return True if that covers all changes.
+        """Compare the innermost open container; return True if all changes are in it.
 
-        While it is open nothing around it changes; while a string is open, nothing else in it does.
+        While it is open, nothing around it changes; while a string in it is open, nothing else in it changes.
         """
         if self._innermost is None or before is None or after is None:
             return False
@@ -100,11 +100,11 @@ class Changes:
             self._compare(*pair)
         return True
 
-    # -- shown values --------------------------------------------------------------
+    # -- views ---------------------------------------------------------------------
 
     def _compare(self, path: str, old: Any, new: Any) -> None:  # noqa: ANN401 - what shows
         """Add the operations between two shown values at a path."""
-        # The containers open in both snapshots lie inside each other: at most one at each level.
+        # Of the containers open in both snapshots, each is inside the one before: one at each level.
         while True:
             (_, before), (face, after) = get_face_and_view(old), get_face_and_view(new)
             if not isinstance(after, GrowingObject | GrowingArray):
@@ -133,6 +133,7 @@ class Changes:
         return dump_data(shown, self._by_alias, fresh=True)
 
     def _add_growth(self, path: str, before: GrowingText, after: GrowingText) -> None:
+        """Add the operation for the text that was added to an open string."""
         if before.length == after.length:
             return
         if self._append:
@@ -143,6 +144,7 @@ class Changes:
     def _compare_objects(
         self, path: str, before: GrowingObject, after: GrowingObject, face: Face
     ) -> tuple[str, Any, Any] | None:
+        """Add the operations between two objects; return path and values of the field open in both."""
         pair = None
         names = dict.fromkeys(after.log.names[before.length : after.length])
         if before.rest is not after.rest:
@@ -172,6 +174,7 @@ class Changes:
     def _compare_arrays(
         self, path: str, before: GrowingArray, after: GrowingArray
     ) -> tuple[str, Any, Any] | None:
+        """Add the operations between two arrays; return path and values of the element open in both."""
         pair = None
         for index in range(before.length, len(after)):
             at = f"{path}/{index}"
@@ -192,7 +195,7 @@ class Changes:
     # -- plain data ----------------------------------------------------------------
 
     def _compare_data(self, path: str, old: Any, new: Any) -> None:  # noqa: ANN401 - any JSON value
-        """Add the operations between two JSON values; MISSING stands for no value."""
+        """Add the operations between two JSON values, each of which may be MISSING."""
         if old.__class__ is new.__class__ is dict:
             self._compare_dicts(path, old, new)
         elif old.__class__ is new.__class__ is list:

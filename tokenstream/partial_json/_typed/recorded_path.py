@@ -1,8 +1,8 @@
-"""Typed paths, `lambda r: r.steps[0].title`: recorded from a function that is never called on data.
+"""Typed paths, such as `lambda r: r.steps[0].title`, recorded without calling the function on data.
 
-A type checker reads such a function with the type's own annotations: it infers the
-type of the result, and flags names that the type lacks. At run time the function is
-called once with a recorder, which notes each attribute and item that is read.
+A type checker reads the function with the annotations of the type: it infers the type
+of the result, and reports names that the type does not have. At run time, the function
+is called once with a recorder, which records each attribute and item that is read.
 """
 
 from __future__ import annotations
@@ -44,27 +44,27 @@ _REFUSED = {
 
 
 class RecordedPath(NamedTuple):
-    """The path that a function has taken."""
+    """The path that a function returns."""
 
     keys: tuple[str | int, ...]
     """Names of fields, keys and indexes, outermost first."""
     slots: tuple[Slot, ...] | None
-    """Slots of the types that the value may have; None if unknown."""
+    """Slots of the types that the value may have; None if they are unknown."""
 
 
 class _Trail(NamedTuple):
-    """The path that has led to a recorder."""
+    """The path from the argument of the function to a recorder."""
 
     keys: tuple[str | int, ...]
     slots: tuple[Slot, ...] | None
     written: str
-    """The path as the function has written it, for messages."""
+    """The path as the function's code has it, for messages."""
     asked: list[tuple[str | int, ...]]
-    """Paths whose truth the function has tested."""
+    """Paths of the values whose truth the function has tested."""
 
 
 class _Recorder:
-    """Stand in for a value in the function of a path, and record what is read from it."""
+    """Takes the place of a value in the function of a path, and records what is read from the value."""
 
     __slots__ = ("_trail",)
 
@@ -73,7 +73,7 @@ class _Recorder:
 
     def __getattribute__(self, name: str) -> Any:  # noqa: ANN401 - a recorder, which has any name
         if name.startswith("__") and name.endswith("__"):
-            # `isinstance` reads such names, and a path cannot branch.
+            # `isinstance` reads such a name, but a path cannot branch on a type.
             _refuse(self, f"{name}, or the type,")
         return _extend(self, name, attribute=True)
 
@@ -83,7 +83,8 @@ class _Recorder:
         return _extend(self, key, attribute=False)
 
     def __bool__(self) -> bool:
-        # True, so that `r.best.title if r.best else None` continues: checkers want that for optional values.
+        # True, so that the test that checkers require for optional values goes on to the value:
+        # `r.best.title if r.best else None`.
         trail = _get_trail(self)
         trail.asked.append(trail.keys)
         return True
@@ -105,14 +106,14 @@ for _what, _names in _REFUSED.items():
 
 
 def record_path(function: Callable[[Any], object], slot: Slot | None) -> RecordedPath:
-    """Return the path that a function takes from its argument.
+    """Return the path that a function reads from its argument.
 
     Args:
-        function: Takes a value of the type, and returns the value at the path.
-        slot: The slot of the type; None if unknown, and then every step is accepted.
+        function: Receives a value of the type, and returns the value at the path.
+        slot: The slot of the type; if None, the type is unknown, and every step is accepted.
 
     Raises:
-        MisuseError: The function is not a path, or takes a step that the type lacks.
+        MisuseError: The function is not a path, or uses a name that the type does not have.
 
     Example:
         >>> record_path(lambda r: r.steps[0].title, None).keys
@@ -156,10 +157,15 @@ def _refuse(recorder: _Recorder, what: str) -> NoReturn:
 
 
 def _extend(recorder: _Recorder, key: str | int, *, attribute: bool) -> _Recorder:
+    """Return a recorder of the path with one more step.
+
+    Raises:
+        MisuseError: The type has no value there.
+    """
     keys, slots, written, asked = _get_trail(recorder)
     written = f"{written}.{key}" if attribute else f"{written}[{key!r}]"
     if attribute and key == "root" and slots is not None and any(slot.is_root() for slot in slots):
-        # A root model shows as the value in it.
+        # A root model is shown as the value in it, so the path has no step for `root`.
         return _Recorder(_Trail(keys, slots, written, asked))
     inner = _find_slots(slots, key, attribute=attribute)
     if inner is not None and not inner:
@@ -171,6 +177,7 @@ def _extend(recorder: _Recorder, key: str | int, *, attribute: bool) -> _Recorde
 def _find_slots(
     slots: tuple[Slot, ...] | None, key: str | int, *, attribute: bool
 ) -> tuple[Slot, ...] | None:
+    """Return the slots that are possible after one more step; None if they are unknown."""
     found: list[Slot] = []
     for slot in slots or ():
         inner = slot.within(key, attribute=attribute)
@@ -181,6 +188,7 @@ def _find_slots(
 
 
 def _describe_fields(slots: tuple[Slot, ...], key: str | int, *, attribute: bool) -> str:
+    """Return the part of an error message that says which steps the type allows."""
     faces = [slot.face for slot in slots if slot.face is not None]
     names = [name for face in faces for name in face.names or ()]
     if not names:

@@ -1,4 +1,4 @@
-"""Schemas of types: one interface to pydantic's types, TypeAdapters and msgspec's Structs."""
+"""Schemas of types, with one interface for pydantic types, TypeAdapters and msgspec Structs."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ T = TypeVar("T")
 AskedT = TypeVar("AskedT")
 
 MOST_DEPTH = 200
-"""Nesting levels of objects and arrays that pydantic reads."""
+"""Maximum nesting of objects and arrays that pydantic accepts."""
 
 _OLD_MODELS = "pydantic.v1."
 _FIELDS = ("__pydantic_fields__", "__dataclass_fields__", "__struct_fields__")
-"""Attributes of classes whose objects are values, not types."""
+"""Attributes of classes; an object of a class that has one of them is a value, not a type."""
 
 _MODULES = re.compile(r"(?<![\w<>])(?:[\w<>]++\.)++")
 
 
 class Schema(Generic[T]):
-    """The schema of a type: it validates documents.
+    """The schema of a type, which validates documents.
 
     Args:
         slot: The slot that reads the document.
         title: The type's name.
-        core: pydantic's schema of it; None for a type that msgspec reads.
+        core: The pydantic core schema of the type; None for a type that msgspec reads.
 
     Example:
         >>> Schema.of(int).validate_text("3")
@@ -55,11 +55,11 @@ class Schema(Generic[T]):
         self.slot = slot
         self.title = title
         self.core = core
-        """pydantic's schema of it; None for a type that msgspec reads."""
+        """The pydantic core schema of the type; None for a type that msgspec reads."""
 
     @staticmethod
     def of(type_or_adapter: type[AskedT] | TypeAdapter[AskedT]) -> Schema[AskedT]:
-        """Return the schema of a type or of a TypeAdapter; a schema is returned unchanged.
+        """Return the schema of a type or of a TypeAdapter; return a schema unchanged.
 
         Raises:
             MisuseError: No schema can be built for the type.
@@ -68,7 +68,7 @@ class Schema(Generic[T]):
         if asked.__class__ is Schema:
             known: Schema[AskedT] = asked
             return known
-        # isinstance() takes a generic alias for a class; type() does not.
+        # isinstance() treats a generic alias as a class; type() does not.
         if issubclass(type(asked), type):
             return _build_class_schema(asked)
         key = _find_key(asked)
@@ -80,14 +80,14 @@ class Schema(Generic[T]):
         return collect_words(self.core)
 
     def reason(self, errors: Sequence[Mapping[str, Any]]) -> str:
-        """Return the error message for an invalid output: the first fault, without the model's text."""
+        """Return the error message for an invalid output: its first error, without the model's text."""
         return describe_invalid(self.title, errors, self.words)
 
     def validate_text(self, json_text: str) -> T:
         """Return the value of a whole JSON text.
 
         Raises:
-            OutputInvalid: It does not fit the type; `InvalidJSON` if it is not JSON.
+            OutputInvalid: The text does not fit the type; `InvalidJSON` if it is not JSON.
         """
         try:
             value: T = self.slot.read(json_text)
@@ -99,7 +99,7 @@ class Schema(Generic[T]):
         return value
 
     def fits(self, value: Any) -> bool:  # noqa: ANN401 - any JSON value
-        """Return True if a document that was read fits the type."""
+        """Return True if a document, as plain data, fits the type."""
         try:
             self.validate_text(json.dumps(value))
         except OutputInvalid:
@@ -108,21 +108,23 @@ class Schema(Generic[T]):
 
 
 def _check_json(text: str) -> None:
+    """Raise `InvalidJSON` if a text is not JSON; pydantic's own error has no offset."""
     fault = find_fault(text, max_depth=len(text) + 1)
     if isinstance(fault, InvalidJSON):
         raise InvalidJSON(str(fault), text=text, offset=fault.offset)
 
 
 def _build_schema(type_or_adapter: Any) -> Schema[Any]:  # noqa: ANN401 - any type
+    """Return the schema of a type or of a TypeAdapter, without a cache."""
     from pydantic import TypeAdapter
 
     if issubclass(type(type_or_adapter), TypeAdapter):
         return _build_adapter_schema(type_or_adapter, "")
     title = getattr(type_or_adapter, "__name__", "")
-    # `__name__` of a generic alias is its origin's; `str` gives its arguments, with their modules.
+    # `__name__` of a generic alias is the name of its origin; `str` also gives its arguments, with modules.
     if get_args(type_or_adapter) or isinstance(type_or_adapter, str | None):
         title = _MODULES.sub("", str(type_or_adapter))
-    # The repr of an object that is not a type may hold private data.
+    # The repr of an object that is not a type may contain private data.
     title = title or f"an object of {type(type_or_adapter).__name__}"
     _refuse_no_type(type_or_adapter, title)
     if is_struct_type(type_or_adapter):
@@ -136,22 +138,22 @@ def _build_schema(type_or_adapter: Any) -> Schema[Any]:  # noqa: ANN401 - any ty
 _MOST_KEPT = 256
 
 _build_class_schema = lru_cache(maxsize=_MOST_KEPT)(_build_schema)
-"""Cached schemas of classes: building one takes longer than a short answer takes to arrive."""
+"""Builds the schema of a class, with a cache: building takes longer than a short answer takes to arrive."""
 
 _adapter_schemas: WeakKeyDictionary[TypeAdapter[Any], Schema[Any]] = WeakKeyDictionary()
-"""Cached schemas of adapters, dropped together with the adapters."""
+"""Cached schemas of TypeAdapters; each is dropped together with its adapter."""
 
 
 @lru_cache(maxsize=_MOST_KEPT)
 def _build_alias_schema(key: _Key, alias: Any) -> Schema[Any]:  # noqa: ANN401, ARG001 - any alias; the key tells it
-    """Return the schema of a generic alias or a union, cached by a key: each use makes a new object."""
+    """Return the schema of an alias or a union; cached by a key, because each use makes a new object."""
     return _build_schema(alias)
 
 
 def _find_key(asked: Any) -> _Key | None:  # noqa: ANN401 - whatever is given
     """Return a key that only aliases with the same schema share; None for anything else.
 
-    Equality is not enough: `int | float` equals `float | int`.
+    The aliases themselves cannot be keys: `int | float` equals `float | int`.
     """
     own: type = asked.__class__
     if isinstance(asked, type) and not get_args(asked):
@@ -160,18 +162,18 @@ def _find_key(asked: Any) -> _Key | None:  # noqa: ANN401 - whatever is given
     if get_origin(asked) is Literal:
         keys = [_find_value_key(value) for value in get_args(asked)]
     else:
-        # An Annotated may hold anything; such an object has no key.
+        # The metadata of an Annotated may be any object; an object that is not a type has no key.
         keys = [arg if arg is Ellipsis else _find_key(arg) for arg in get_args(asked)]
     return (own, get_origin(asked), *keys) if keys and None not in keys else None
 
 
 def _find_value_key(value: object) -> _Key | None:
-    """Return the key of a literal's value: 1 and True are equal, but not the same."""
+    """Return the key of a value in a Literal; it includes the type, because 1 equals True."""
     return (type(value), value) if isinstance(value, str | bytes | int | None) else None
 
 
 def _find_schema(asked: Any) -> Schema[Any]:  # noqa: ANN401 - whatever is given
-    """Return the schema of anything but an alias; an adapter's is cached until the adapter is rebuilt."""
+    """Return the schema of anything but an alias; that of an adapter is cached until it is rebuilt."""
     from pydantic import TypeAdapter
 
     own: type = asked.__class__
@@ -196,7 +198,7 @@ def _build_adapter_schema(adapter: TypeAdapter[Any], title: str) -> Schema[Any]:
 
     with _explain_failure(title):
         built: Any = adapter.core_schema
-        # A mock stands in for a schema whose building was deferred.
+        # The core schema is a placeholder if its building was deferred.
         if not isinstance(built, dict):
             adapter.rebuild()
         slot = make_root_slot(adapter)
@@ -206,21 +208,21 @@ def _build_adapter_schema(adapter: TypeAdapter[Any], title: str) -> Schema[Any]:
 
 
 def _refuse_no_type(asked: Any, title: str) -> None:  # noqa: ANN401 - whatever is given
-    """Refuse objects that look like types with a schema but are not."""
+    """Raise an error for objects that look like types with a schema, but are not."""
     cls = asked if isinstance(asked, type) else type(asked)
     if any(base.__module__.startswith(_OLD_MODELS) for base in cls.__mro__):
         raise MisuseError(
             f"{title if cls is asked else cls.__name__} is a model of pydantic 1 (pydantic.v1), which is not "
             "supported: derive it from pydantic.BaseModel, or pass a dataclass or a TypedDict of its fields"
         )
-    # The class of a generic alias is typing's or Python's own, and has none of these attributes.
+    # The class of a generic alias belongs to `typing` or to Python itself, and has none of these attributes.
     if cls is not asked and any(hasattr(cls, fields) for fields in _FIELDS):
         raise MisuseError(f"an object of {cls.__name__} is not a type: pass the class itself")
 
 
 @contextmanager
 def _explain_failure(title: str) -> Generator[None]:
-    """Raise MisuseError with the type's name if no schema can be built."""
+    """Raise a MisuseError that names the type if the block cannot build a schema."""
     from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
     from pydantic_core import SchemaError
 
@@ -240,7 +242,7 @@ def _explain_failure(title: str) -> Generator[None]:
 
 
 def is_struct_type(type_: Any) -> bool:  # noqa: ANN401 - any type
-    """Return True if msgspec must read a type: it is a Struct, or has one inside."""
+    """Return True if msgspec must read a type, because it is a Struct or contains one."""
     msgspec = sys.modules.get("msgspec")
     if msgspec is None:
         return False

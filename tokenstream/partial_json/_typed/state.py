@@ -1,4 +1,4 @@
-"""State of a snapshot of a typed object: its text, its extent, and the errors found by then."""
+"""What a snapshot of a typed object refers to: the text, where the object ends in it, and its errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class DocumentText:
-    """Text and options of a document, shared by all its snapshots."""
+    """The text and the options of a document, shared by all its snapshots."""
 
     __slots__ = ("choice", "lenient", "log", "repairs", "start", "words", "write")
 
@@ -41,18 +41,18 @@ class DocumentText:
         """Returns the JSON of the finished object."""
         self.lenient: Lenient = lenient
         self.choice: DocumentChoice | None = choice
-        """The document to read among several."""
+        """The document to read if there are several."""
         self.start = 0
-        """Start of the document, if it was chosen among several; text before it does not belong to it."""
+        """Start of the document if it was chosen among several; otherwise 0."""
         self.words = words
         """Returns the words of the type, which error messages may contain."""
         self.repairs = repairs
-        """Returns all repairs so far; a snapshot uses as many as it has seen."""
+        """Returns all repairs so far; a snapshot uses only those made before it."""
 
     def value(self, text: str, *, complete: bool) -> Any:  # noqa: ANN401 - any JSON value
-        """Return the value of the start of a document as plain data."""
+        """Return the plain data of a document, or of the beginning of one, from its text."""
         if self.choice in {"last", "matching"} and not complete:
-            # The document is chosen only at the end.
+            # The document is chosen only at the end of the text.
             return MISSING
         # The text begins with the chosen document.
         first: Any = self.choice and "first"
@@ -64,37 +64,37 @@ class DocumentText:
 
 
 class FaultLink(NamedTuple):
-    """Errors of one finished value, linked to older ones; snapshots share the list."""
+    """Errors of one finished value, linked to the errors before; snapshots share the links."""
 
     before: FaultLink | None
     loc: tuple[str | int, ...]
     """Location of the value."""
     errors: Errors | None
-    """Its errors; None cancels earlier errors at this location."""
+    """The errors; None cancels earlier errors at the same location."""
 
 
 class SnapshotState(NamedTuple):
-    """Everything a snapshot knows besides its view."""
+    """Everything that belongs to a snapshot except its view."""
 
     document: DocumentText
     start: int
     """Start of the object in the text of `document`."""
     end: int
-    """End of the object, or of the text so far."""
+    """End of the object, or end of the text so far."""
     complete: bool
     faults: FaultLink | None
     since: FaultLink | None
-    """Newest fault found before the object began."""
+    """The newest error found before the object began."""
     error: InvalidJSON | LimitExceeded | None
     outcome: Any
     """The finished, validated value, or MISSING."""
     settled: bool = True
     """True if the object cannot change once it is complete."""
     repaired: int = 0
-    """Number of repairs so far."""
+    """Number of repairs made before the snapshot."""
     inner: GrowingObject | GrowingArray | None = None
-    """The innermost open object or array; set in snapshots of the whole document only."""
+    """The innermost open object or array; only set in snapshots of the whole document."""
 
 
 get_state: Callable[[Any], SnapshotState] = attrgetter("_state")
-"""Return the state of a snapshot, which has no public attribute for it: those names belong to fields."""
+"""Returns the state of a snapshot, which has no public attribute for it: public names belong to fields."""

@@ -1,7 +1,7 @@
-"""Immutable views of growing data: each is a length, over storage that is only appended to.
+"""Immutable views of growing data: each is a length, and a log to which values are only appended.
 
-A view is made in constant time and never changes, because storage before its
-length is never written again. Views of one object or array share all storage.
+Making a view takes constant time. A view never changes, because the part of the log
+within its length is never written again. All views of an object or array share its log.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._typed.dump import DumpCache
 
 _MOST_ITEMS = 20
-"""Most elements that a repr shows; the rest are counted."""
+"""Maximum number of elements in a repr; the others are counted."""
 _DEEPEST = 40
-"""Deepest nesting that a repr shows, because it is written by recursion."""
+"""Maximum nesting in a repr, which is written by recursion."""
 
 
 class GrowingText:
-    """A growing string at one moment; it is joined on first access."""
+    """A growing string as of one moment; its pieces are joined when it is first used."""
 
     __slots__ = ("_last", "_text", "length", "log")
 
@@ -37,9 +37,9 @@ class GrowingText:
         self._text: str | None = None
 
     def text_since(self, before: GrowingText) -> str:
-        """Return the text added since an earlier view of the string."""
+        """Return the text that was added since an earlier view of the string."""
         if self.length - len(self._last) == before.length:
-            # The usual case, a single piece: no search is needed.
+            # In the usual case a single piece was added, and no search is needed.
             return self._last
         return self.log.slices([before.length, self.length])
 
@@ -50,38 +50,42 @@ class GrowingText:
 
 
 def resolve(value: Any) -> Any:  # noqa: ANN401 - any value
-    """Return a value as users see it: growing text becomes a str."""
+    """Return a value as users see it, which turns growing text into a str."""
     return str(value) if value.__class__ is GrowingText else value
 
 
 class FieldLog:
-    """The finished fields of an object, in order; a name may come more than once."""
+    """The finished fields of an object, in order; the same name may occur more than once.
+
+    Methods with a parameter `length` look only at that many fields; of those with the same name,
+    the last one counts.
+    """
 
     __slots__ = ("_places", "_unsettled", "cache", "names", "order", "raw", "structure", "values")
 
     def __init__(self, structure: ValueStructure | None = None) -> None:
         self.structure = structure
-        """Has read the values; None if they show as they came."""
+        """The structure that has read the values; None if the values are plain data."""
         self.raw: set[int] | None = None
-        """Positions of values that show as they came nevertheless."""
+        """Positions of values that are plain data nevertheless; None if there are none."""
         self.cache: dict[ByAlias, DumpCache] = {}
-        """Caches of their JSON, by `by_alias`."""
+        """Caches of the fields' JSON, by the option `by_alias`."""
         self.names: list[str] = []
         self.values: list[Any] = []
         self.order: list[str] = []
-        """Each name once, in order of its first position."""
+        """Each name once, in the order in which they first occurred."""
         self._places: dict[str, list[int]] = {}
         self._unsettled: set[int] = set()
         """Positions of values that have not been validated yet."""
 
     def add(self, name: str, value: Any, *, settled: bool = True, raw: bool = False) -> None:  # noqa: ANN401 - any value
-        """Add a finished field; it replaces an earlier one of the same name."""
+        """Add a finished field, which replaces an earlier one of the same name."""
         if raw:
             self.raw = self.raw or set()
             self.raw.add(len(self.names))
         if not settled:
             self._unsettled.add(len(self.names))
-        # The value before its position, because another thread may be reading.
+        # The value is added before its position, because another thread may be reading.
         self.values.append(value)
         self.names.append(name)
         places = self._places.get(name)
@@ -92,22 +96,22 @@ class FieldLog:
             places.append(len(self.names) - 1)
 
     def find(self, name: object, length: int) -> Any:  # noqa: ANN401 - any value
-        """Return the last value of a name among the first `length` fields, or MISSING."""
+        """Return the value of a field, or MISSING."""
         place = self.find_place(name, length)
         return MISSING if place is None else self.values[place]
 
     def is_settled(self, name: object, length: int) -> bool:
-        """Return True if the last value of a name among the first `length` fields is final."""
+        """Return True if the value of a field is final."""
         place = self.find_place(name, length)
         return place is not None and place not in self._unsettled
 
     def is_read(self, name: object, length: int) -> bool:
-        """Return True if the last value of a name among the first `length` fields was read by its type."""
+        """Return True if the value of a field was read by its type."""
         place = self.find_place(name, length)
         return place is not None and (self.raw is None or place not in self.raw)
 
     def find_place(self, name: object, length: int) -> int | None:
-        """Return the position of the last value of a name among the first `length` fields, or None."""
+        """Return the position of a field, or None."""
         places = self._places.get(name) if isinstance(name, str) else None
         if places is None:
             return None
@@ -123,11 +127,11 @@ class ValueLog(list[Any]):
     def __init__(self, structure: ValueStructure | None = None) -> None:
         super().__init__()
         self.structure = structure
-        """Has read the elements; None if they show as they came."""
+        """The structure that has read the elements; None if the elements are plain data."""
         self.raw: set[int] | None = None
-        """Indexes of elements that show as they came nevertheless."""
+        """Indexes of elements that are plain data nevertheless; None if there are none."""
         self.cache: dict[ByAlias, DumpCache] = {}
-        """Caches of their JSON, by `by_alias`."""
+        """Caches of the elements' JSON, by the option `by_alias`."""
 
     def add(self, value: Any, *, raw: bool = False) -> None:  # noqa: ANN401 - any value
         """Add a finished element."""
@@ -138,22 +142,22 @@ class ValueLog(list[Any]):
 
 
 class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
-    """A growing object at one moment: its finished fields, and the growing one.
+    """An object as of one moment: its finished fields, and the field that is still growing.
 
     Args:
         log: The finished fields.
-        name: The name of the growing field, or "".
-        tail: The part of that field that shows, or MISSING.
+        name: The name of the growing field; "" if there is none.
+        tail: As much of the growing field as is visible, or MISSING.
     """
 
     __slots__ = ("_distinct", "length", "log", "name", "tail")
 
     rest: Mapping[str, Any] = {}
-    """Values shown for fields that have not arrived, by name."""
+    """Maps fields that have not arrived to the values to show for them."""
 
     @property
     def storage(self) -> FieldLog:
-        """The log of finished fields, shared by all views of the object."""
+        """The log of finished fields, which all views of the object share."""
         return self.log
 
     def __init__(self, log: FieldLog, name: str = "", tail: Any = MISSING) -> None:  # noqa: ANN401 - any value
@@ -164,18 +168,18 @@ class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
         self.tail = tail
 
     def find(self, name: object) -> Any:  # noqa: ANN401 - any value
-        """Return the value shown under a name, or MISSING."""
+        """Return the value that is shown under a name, or MISSING."""
         if self.tail is not MISSING and name == self.name:
             return resolve(self.tail)
         return self.log.find(name, self.length)
 
     def is_finished(self, name: object) -> bool:
-        """Return True if the value shown under a name is final."""
+        """Return True if the value that is shown under a name is final."""
         growing = self.tail is not MISSING and name == self.name
         return not growing and self.log.is_settled(name, self.length)
 
     def is_read(self, name: object) -> bool:
-        """Return True if the value shown under a name is finished and was read by its type."""
+        """Return True if the value that is shown under a name is finished, and was read by its type."""
         growing = self.tail is not MISSING and name == self.name
         return not growing and self.log.is_read(name, self.length)
 
@@ -201,7 +205,7 @@ class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
 
     @property
     def has_repeats(self) -> bool:
-        """True if a name has come more than once."""
+        """True if a name occurs more than once."""
         return self._distinct != self.length or (self.tail is not MISSING and not self._is_tail_new())
 
     def __eq__(self, other: object) -> bool:
@@ -227,11 +231,11 @@ def _rebuild_object(fields: list[tuple[str, Any, bool]]) -> GrowingObject:
 
 
 class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
-    """A growing array at one moment: its finished elements, and the growing one.
+    """An array as of one moment: its finished elements, and the element that is still growing.
 
     Args:
         values: The finished elements.
-        tail: The part of the growing element that shows, or MISSING.
+        tail: As much of the growing element as is visible, or MISSING.
         unsettled: Indexes of elements that have not been validated yet.
     """
 
@@ -250,7 +254,7 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
 
     @property
     def storage(self) -> Any:  # noqa: ANN401 - a list
-        """The list of finished elements, shared by all views of the array."""
+        """The list of finished elements, which all views of the array share."""
         return self.values
 
     def is_finished(self, index: object) -> bool:
@@ -261,7 +265,7 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
         return 0 <= place < self.length and place not in self._unsettled
 
     def is_read(self, index: object) -> bool:
-        """Return True if the element at an index is finished and was read by its type."""
+        """Return True if the element at an index is finished, and was read by its type."""
         if not isinstance(index, int):
             return False
         place = index if index >= 0 else index + len(self)
@@ -304,7 +308,7 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
 
 
 def make_repr(value: Any, deepest: int = _DEEPEST) -> str:  # noqa: ANN401 - any value
-    """Return a repr of a value, shortened if it is long or deep."""
+    """Return a repr of a value, shortened if the value is long or deeply nested."""
     if isinstance(value, GrowingArray):
         return f"[{_join_items((make_repr(item, deepest - 1) for item in value), len(value), deepest)}]"
     if isinstance(value, GrowingObject):
@@ -315,6 +319,7 @@ def make_repr(value: Any, deepest: int = _DEEPEST) -> str:  # noqa: ANN401 - any
 
 
 def _join_items(items: Iterator[str], count: int, deepest: int) -> str:
+    """Return the reprs of items, joined; only their number for those beyond the maximum."""
     if deepest <= 0:
         return "…" if count else ""
     listed = list(islice(items, _MOST_ITEMS))

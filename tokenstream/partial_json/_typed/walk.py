@@ -1,4 +1,4 @@
-"""Access by key or index, the same for growing and for finished values."""
+"""Access to members by key or index, in the same way for growing and for finished values."""
 
 from __future__ import annotations
 
@@ -15,25 +15,30 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._typed.partial import Partial
 
 _FIELD_SETS = ("__pydantic_fields__", "__dataclass_fields__", "__struct_fields__", "_fields")
-"""Class attributes that list the fields: of pydantic, dataclasses, msgspec and named tuples."""
+"""Class attributes that list the fields of pydantic models, dataclasses, Structs and named tuples."""
 
 _INTEGER = re.compile(r"-?[0-9]{1,19}").fullmatch
 
 
 class Snapshot:
-    """Base of `Partial`, to recognise it here: its module imports this one."""
+    """Base of `Partial`, for this module to recognise one: it cannot import `Partial`, which imports it."""
 
     __slots__ = ()
 
 
 def check_keys(path: tuple[Any, ...]) -> tuple[str | int, ...]:
+    """Return a path.
+
+    Raises:
+        MisuseError: The path contains something other than names, keys and indexes.
+    """
     if all(isinstance(key, str | int) for key in path):
         return path
     raise MisuseError("a path is passed as names, keys and indexes, one by one: get('steps', 0, 'title')")
 
 
 def is_finished_at(value: Any, key: str | int) -> bool:  # noqa: ANN401 - any value
-    """Return True if a growing value has a finished value at a key."""
+    """Return True if the member of a growing value at a key is finished."""
     if _is_partial(value):
         return value.is_complete(key)
     if isinstance(value, GrowingObject):
@@ -47,13 +52,13 @@ def is_as_typed(
     value: Any,  # noqa: ANN401 - any value
     slots: tuple[Slot, ...] | None,
 ) -> bool:
-    """Return True if a shown value has its annotated type, or is growing to have it.
+    """Return True if a shown value has its annotated type, or is growing towards it.
 
     Args:
-        holder: The view or finished value that contains it; None for the whole.
-        key: Its key there.
+        holder: The view or finished value that contains the value; None for the whole document.
+        key: The value's key in `holder`.
         value: The shown value.
-        slots: Slots of the types it may have; None accepts any.
+        slots: Slots of the types that the value may have; None accepts any type.
     """
     if value is MISSING or slots is None:
         return value is not MISSING
@@ -62,7 +67,7 @@ def is_as_typed(
     if isinstance(value, str) and any(slot.shows_text for slot in slots):
         return True
     if _is_partial(holder):
-        # As in `make_repr`: private methods of `Partial`, which cannot be imported here.
+        # A private method of `Partial`, found by its name because `Partial` cannot be imported here.
         settled = getattr(holder.__class__, "_get_settled", None)
         holder = None if settled is None else settled(holder)
     if isinstance(holder, GrowingObject):
@@ -71,7 +76,7 @@ def is_as_typed(
 
 
 def get_member(value: Any, key: str | int) -> Any:  # noqa: ANN401 - any value
-    """Return the value at a name, key or index of another, or MISSING."""
+    """Return the member of a value at a name, key or index, or MISSING."""
     if _is_partial(value):
         return value.get(key)
     if key != "root":
@@ -88,12 +93,12 @@ def get_member(value: Any, key: str | int) -> Any:  # noqa: ANN401 - any value
 
 
 def unwrap_root(value: Any) -> Any:  # noqa: ANN401 - any value
-    """Return the value in a root model, which shows in place of the model; any other value itself."""
+    """Return the value in a root model, which is shown in place of the model; any other value unchanged."""
     return value.root if getattr(value, "__pydantic_root_model__", False) else value
 
 
 def _get_entry(value: Mapping[Any, Any], key: str | int) -> Any:  # noqa: ANN401 - any value
-    """Return the value of a mapping at a key, or MISSING; while it grows, integer keys are text."""
+    """Return the value of a mapping at a key, or MISSING; a growing mapping has integer keys as text."""
     found = value.get(key, MISSING)
     if found is not MISSING:
         return found
