@@ -46,7 +46,7 @@ class JSONBody:
     """
 
     stop: str | None = None
-    """A framing never asks to close the source."""
+    """Always None: a framing never asks to close the source."""
 
     def __init__(self, *, limits: Limits | None = None) -> None:
         self._limits = limits if limits is not None else DEFAULT_LIMITS

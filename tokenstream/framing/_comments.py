@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 COMMENT = ServerSentEvent(b"", "comment", "")
 """The frame that stands for a comment; compare frames with it by `is`."""
 _LINE = re.compile(rb"[^\r\n]*[\r\n]*")
-# One line with its line end. An LF in the next chunk, after a CR in this one, is a match of its own.
+# Matches a line with all line ends after it.
 
 
 class CommentedSSEParser(SSEParser):

@@ -53,7 +53,7 @@ class ContentDecoder:
     """
 
     stop: str | None = None
-    """A content coding never asks to close the source."""
+    """Always None: a content coding never asks to close the source."""
 
     def __init__(self, coding: str, *, limits: Limits) -> None:
         self.error: StreamError | None = None
@@ -97,6 +97,7 @@ class ContentDecoder:
         return iter(()) if self.error is not None or not chunk else self._decode_pieces(chunk)
 
     def _decode_pieces(self, chunk: bytes) -> Iterator[bytes]:
+        """Yield the decompressed pieces of a chunk; an error ends them and sets `error`."""
         try:
             if len(self._layers) < len(self._names):
                 self._layers = self._open()
@@ -120,6 +121,7 @@ class ContentDecoder:
         return []
 
     def _accept(self, data: object) -> bytes:
+        """Return a chunk as immutable bytes; raise an error if it is not bytes, or if the input has ended."""
         if isinstance(data, memoryview):
             data = data.tobytes()
         elif not isinstance(data, bytes | bytearray):
@@ -172,7 +174,7 @@ class _Layer(ABC):
     """
 
     ended = False
-    """True if the last byte read was the end of a member, a frame or the whole stream."""
+    """True if the data read so far ends with the end marker; padding after it does not count."""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -44,7 +44,7 @@ class LineFraming(ABC, Generic[FrameT]):
     )
 
     stop: str | None = None
-    """A framing never asks to close the source."""
+    """Always None: a framing never asks to close the source."""
 
     def __init__(self, *, limits: Limits) -> None:
         self.error: StreamError | None = None

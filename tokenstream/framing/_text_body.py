@@ -25,7 +25,7 @@ class TextBody:
     __slots__ = ("_begun", "_ignoring", "_replacing", "replaced")
 
     stop: str | None = None
-    """A framing never asks to close the source."""
+    """Always None: a framing never asks to close the source."""
     error: StreamError | None = None
     """Always None: any bytes are text."""
     unfinished: None = None

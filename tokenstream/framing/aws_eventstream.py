@@ -105,7 +105,7 @@ class AWSEventStreamParser:
     )
 
     stop: str | None = None
-    """A framing never asks to close the source."""
+    """Always None: a framing never asks to close the source."""
     unfinished: EventStreamMessage | None = None
     """Always None: without its last bytes, a message has no checksum."""
 
@@ -210,7 +210,7 @@ class AWSEventStreamParser:
     # -- within ------------------------------------------------------------
 
     def _cut(self, data: bytes, frames: list[EventStreamMessage]) -> int:
-        """Add the messages in `data` to `frames`; return the position of the first other one."""
+        """Add the whole, valid messages that begin `data` to `frames`; return the position after them."""
         start, size = 0, len(data)
         known = self._known
         while start + _PRELUDE <= size:

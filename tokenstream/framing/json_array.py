@@ -216,6 +216,7 @@ class JSONArrayParser(LineFraming[bytes]):
             self._next = _compile_before_comma().fullmatch
 
     def _read_opening(self, text: bytes, position: int, frames: list[bytes]) -> int:
+        """Read the opening bracket of the array."""
         position = _find_end(_SPACE, text, position)
         if position == len(text):
             return position
@@ -233,6 +234,7 @@ class JSONArrayParser(LineFraming[bytes]):
         return self._read_element(text, position, frames) if position < len(text) else position
 
     def _read_element(self, text: bytes, position: int, frames: list[bytes]) -> int:
+        """Begin an element; it is read whole if all of it is in the text and its nesting is shallow."""
         position = _find_end(_SPACE, text, position)
         if position == len(text):
             return position
@@ -274,6 +276,7 @@ class JSONArrayParser(LineFraming[bytes]):
         return size
 
     def _skip_to_mark(self, text: bytes, position: int) -> int:
+        """Skip to the next bracket or quote, and track the depth; return the position after it."""
         position = _find_end(_TO_MARK, text, position)
         mark = text[position : position + 1]
         if mark == b'"':
@@ -283,6 +286,7 @@ class JSONArrayParser(LineFraming[bytes]):
         return position + 1
 
     def _skip_string(self, text: bytes, position: int) -> int:
+        """Skip to the end of the string; return the position after it, or after a backslash at the end."""
         if self._escaped:
             self._escaped = False
             return position + 1
@@ -295,6 +299,7 @@ class JSONArrayParser(LineFraming[bytes]):
         return position + 1
 
     def _read_scalar(self, text: bytes, position: int, frames: list[bytes]) -> int:
+        """Continue a number or a literal, which the next other character ends."""
         end = _find_end(_SCALAR, text, position)
         if end < len(text):
             return self._complete(text, position, end, frames)
@@ -302,6 +307,7 @@ class JSONArrayParser(LineFraming[bytes]):
         return end
 
     def _read_separator(self, text: bytes, position: int, frames: list[bytes]) -> int:
+        """Read a comma, or the closing bracket of the array."""
         position = _find_end(_SPACE, text, position)
         mark = text[position : position + 1]
         if mark == b",":

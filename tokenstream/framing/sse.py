@@ -109,6 +109,7 @@ class PlainSSEParser(LineFraming[Frame]):
         self._clear()
 
     def _clear(self) -> None:
+        """Forget the open event."""
         self._name = ""
         self._data: bytes | bytearray | None = None
         # Number of payload bytes held, including the LF that another data line would add.

@@ -148,6 +148,7 @@ def _is_left_out(signature: Signature, name: str, parameter: inspect.Parameter) 
 
 
 def _has_schema(type_: Any) -> bool:  # noqa: ANN401 - any type
+    """Return True if a type has a JSON schema."""
     try:
         adapter_of(
             {"it": inspect.Parameter("it", inspect.Parameter.KEYWORD_ONLY)}, {"it": type_}

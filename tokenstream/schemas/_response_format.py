@@ -139,6 +139,7 @@ class ResponseFormat:
         return self._write_schema(rules)
 
     def _write_schema(self, rules: Rules) -> dict[str, Any]:
+        """Return the schema by an API's rules; raise an error that names the type if they do not allow it."""
         try:
             return rules.apply(self._schema)
         except SchemaRefused as refused:

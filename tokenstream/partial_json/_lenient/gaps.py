@@ -56,6 +56,7 @@ def turn_to_prose(reader: LenientReader, text: str, position: int, out: list[JSO
 @after_crooked
 @under(WHITE, *PLACES, START, AFTER_DOCUMENT)
 def skip_space(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Skip white space, and record whether it contains a line break."""
     if text[position] == " " and text[position + 1 : position + 2] not in WHITE:
         # Usually there is a single space. At the end of the text the slice is "", which is in WHITE.
         reader.gap = max(reader.gap, SPACE_GAP)
@@ -143,6 +144,7 @@ def enter_comment(reader: LenientReader, position: int, mark: str) -> int:
 
 @is_step
 def skip_line_comment(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Continue a comment up to the end of its line."""
     end = _LINE_END(text, position)
     if end is None:
         return end_cut_comment(reader, text) if reader.final else len(text)

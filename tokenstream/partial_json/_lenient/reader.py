@@ -152,8 +152,8 @@ class LenientReader:
         self.owed = -1
         """Closing brackets that may still follow after a mismatched one; -1 if there was no mismatch.
 
-        Until a mismatch is resolved, only closing brackets may follow: anything else might belong to
-        either of two containers.
+        After a mismatch, even if the number is 0, no further key or value may follow: it might belong
+        to either of two containers.
         """
         self.comma = -1
         """Offset of the last comma if nothing has followed it; otherwise -1."""
@@ -296,6 +296,7 @@ class LenientReader:
         return position
 
     def _refuse_repairs(self) -> None:
+        """Set the error of a text that needs too many repairs."""
         del self.repaired.made[MOST_REPAIRS:]
         self.document.exceed(
             f"the document needs more than {MOST_REPAIRS:,} repairs; ask the model for JSON",

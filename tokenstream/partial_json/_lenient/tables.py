@@ -45,7 +45,7 @@ STEPS: dict[str, Step] = {}
 """Steps by name, for those that a reader keeps in `reading` or `around`."""
 
 AFTER_CROOKED: set[Step] = set()
-"""The steps that are allowed after a mismatched closing bracket, until the mismatch is resolved."""
+"""The steps that are allowed after a mismatched closing bracket."""
 
 
 def is_step(step: StepT) -> StepT:

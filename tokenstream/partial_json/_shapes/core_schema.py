@@ -119,6 +119,7 @@ class Definitions:
 
     @staticmethod
     def _names_others(schema: CoreSchema) -> bool:
+        """Return True if a schema contains a reference to another one."""
         found = [schema]
         while found:
             inner = found.pop()

@@ -185,6 +185,7 @@ class _Fields(Assembled):
         return slot.write(value, by_alias)
 
     def _make_writer(self) -> FieldWriter:
+        """Return the writer of the fields that have serializer methods; without any, it writes no fields."""
         schema = self._cls
         special = find_special_fields(dict(self._fields))
         if schema is None or not special:

@@ -182,6 +182,7 @@ def _find_struct(type_: Any) -> Any:  # noqa: ANN401 - any type
 
 
 def _make_defaults(struct: Any) -> Defaults:  # noqa: ANN401 - a Struct
+    """Return the defaults of the fields of a Struct."""
     makers: dict[str, Callable[[], Any]] = {}
     for field in msgspec.structs.fields(struct):
         if field.default_factory is not msgspec.NODEFAULT:

@@ -263,6 +263,7 @@ def _unwrap_after(place: SchemaPlace) -> SchemaPlace:
 
 
 def _unwrap_root(place: SchemaPlace) -> SchemaPlace | None:
+    """Return the place of the value in a root model; None if it is not one, or has its own constructor."""
     schema = place.schema
     if not schema.get("root_model") or schema.get("custom_init"):
         return None
@@ -288,6 +289,7 @@ def _make_list(types: Types, place: SchemaPlace) -> ValueStructure | None:
 
 
 def _make_tuple(types: Types, place: SchemaPlace) -> ValueStructure | None:
+    """Return the structure of a tuple; None if items follow a part of variable length."""
     schemas = place.schema["items_schema"]
     repeated = place.schema.get("variadic_item_index")
     # The position of an item after a part of variable length is counted from the end.
@@ -299,6 +301,7 @@ def _make_tuple(types: Types, place: SchemaPlace) -> ValueStructure | None:
 def _make_array(
     types: Types, place: SchemaPlace, schemas: list[CoreSchema], *, last_repeats: bool
 ) -> ValueStructure | None:
+    """Return the structure of a list or tuple; None if a default may replace an invalid item."""
     if not all(is_plain_default(types.definitions.resolve(schema)) for schema in schemas):
         return None
     return _Array(types, place, schemas, last_repeats=last_repeats)

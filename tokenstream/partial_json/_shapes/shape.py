@@ -65,7 +65,7 @@ class Unread(NamedTuple):
 
     text: str
     tried: bool = False
-    """True if the entry could not be read on its own."""
+    """True if reading the entry was tried, without a result."""
 
 
 class Face(NamedTuple):

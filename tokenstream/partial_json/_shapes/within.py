@@ -43,6 +43,7 @@ def find_schemas_within(
 def _step_to_field(
     schema: CoreSchema, config: CoreSchema, key: str | int, *, attribute: bool
 ) -> list[CoreSchema] | None:
+    """Return the schema of a field; an empty list if there is no such field, None if any key is allowed."""
     if attribute == (schema["type"] == "typed-dict"):
         return []
     for name, field in list_fields(schema):
@@ -69,6 +70,7 @@ def _step_to_element(schema: CoreSchema, key: str | int) -> list[CoreSchema]:
 def _step_through(
     definitions: Definitions, schema: CoreSchema, config: CoreSchema, key: str | int, *, attribute: bool
 ) -> list[CoreSchema] | None:
+    """Return the schemas at a key in all alternatives of a schema; None if any schema is possible."""
     found: list[CoreSchema] = []
     for inner, own, _ in definitions.iter_alternatives(schema, config):
         within = find_schemas_within(definitions, inner, own, key, attribute=attribute)

@@ -40,7 +40,7 @@ def plain_json(value: Any, by_alias: ByAlias = None) -> str:  # noqa: ANN401 - a
 
 
 def _to_builtin(value: Any) -> Any:  # noqa: ANN401 - any value
-    """Return a value that `json` cannot write as plain data."""
+    """Return plain data for a value that `json` cannot write."""
     if hasattr(value.__class__, "__struct_fields__"):
         import msgspec
 

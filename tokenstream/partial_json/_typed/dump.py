@@ -124,6 +124,7 @@ def _dump_value(
     before: Callable[[], Mapping[str, Any]],
     by_alias: ByAlias,
 ) -> str | None:
+    """Return the JSON of a value in an object or array; None if it is left out."""
     if structure is None:
         return dump_json(value, by_alias)
     try:
@@ -229,6 +230,7 @@ def dump_data(value: Any, by_alias: ByAlias, *, fresh: bool = False) -> Any:  # 
 
 
 def _dump_object_data(view: GrowingObject, face: Face, by_alias: ByAlias, *, fresh: bool) -> dict[str, Any]:
+    """Return an object as plain data; see `dump_data`."""
     found: dict[str, Any] = {}
     cache = _get_cache(view.log, by_alias).data
     for name in view:
@@ -245,6 +247,7 @@ def _dump_object_data(view: GrowingObject, face: Face, by_alias: ByAlias, *, fre
 
 
 def _dump_array_data(view: GrowingArray, by_alias: ByAlias, *, fresh: bool) -> list[Any]:
+    """Return an array as plain data; see `dump_data`."""
     values, length = view.values, view.length
     cache: dict[int | str, Any] = _get_cache(values, by_alias).data if isinstance(values, ValueLog) else {}
     found: list[Any] = []
@@ -259,6 +262,7 @@ def _dump_array_data(view: GrowingArray, by_alias: ByAlias, *, fresh: bool) -> l
 
 
 def _load_cached(cache: dict[int | str, Any], place: int | str, text: str, *, fresh: bool) -> Any:  # noqa: ANN401 - any JSON value
+    """Return parsed JSON, from the cache if the caller will not change it."""
     if fresh:
         return json.loads(text)
     if place not in cache:

@@ -399,6 +399,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         return make_repr(self)
 
     def _make_repr(self, deepest: int) -> str:
+        """Return the repr, with at most `deepest` levels of nesting."""
         if self._fields is None:
             parts = [] if self._whole is MISSING else [make_repr(resolve(self._whole), deepest - 1)]
         elif deepest <= 0:
