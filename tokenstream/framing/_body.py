@@ -94,7 +94,7 @@ class JSONBody:
 
     @property
     def alone(self) -> int:
-        """The longest chunk, in bytes, that may be read as one line; 0 while bytes are held."""
+        """The longest chunk, in bytes, that a caller may read as one line by itself; 0 while bytes are held."""
         return self._framing.alone if isinstance(self._framing, NDJSONParser) else 0
 
     def shortcut(self, reader: ElementReader[MadeT]) -> Callable[[bytes], MadeT | None] | None:
@@ -125,7 +125,7 @@ class JSONBody:
         return []
 
     frames = feed
-    """The name of `feed` that every framing has."""
+    """The method `feed`, under the name that every framing has."""
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
         """End the input; a last document without an end marker is then in `unfinished`."""

@@ -67,7 +67,7 @@ class LineFraming(ABC, Generic[FrameT]):
         self._kept = b""
         # True once the byte order mark has been handled, until the end or an error.
         self._ready = False
-        # True if `_ready` and no bytes are held: the next chunk may be read by itself.
+        # True if `_ready` and no bytes are held: the next chunk may be read without the earlier ones.
         self._clean = False
 
     def check(self) -> None:

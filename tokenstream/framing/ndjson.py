@@ -115,7 +115,7 @@ class NDJSONParser(PlainNDJSONParser):
 
     @property
     def alone(self) -> int:
-        """The longest chunk, in bytes, that may be read by itself; 0 while bytes are held."""
+        """The longest chunk, in bytes, that a caller may read without the parser; 0 while bytes are held."""
         return self._small if self._clean else 0
 
     def frames(self, chunk: bytes, *, now: float = 0.0) -> list[bytes]:

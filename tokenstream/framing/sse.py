@@ -303,7 +303,7 @@ class SSEParser(PlainSSEParser):
     that blank line it is not returned; it is in `unfinished` and `tail`.
 
     Args:
-        limits: `line` limits a line, without its end; `event` the data of an event; `tail` the tail.
+        limits: `line` limits a line, without its end; `event` the data of an event; `tail` the tail's bytes.
 
     Example:
         >>> parser = SSEParser()
@@ -353,7 +353,7 @@ class SSEParser(PlainSSEParser):
 
     @property
     def alone(self) -> int:
-        """The longest chunk, in bytes, that may be read by itself; 0 while bytes are held."""
+        """The longest chunk, in bytes, that a caller may read without the parser; 0 while bytes are held."""
         return self._small if self._clean and not self._id else 0
 
     def _read_unusual(self, chunk: bytes) -> list[Frame]:

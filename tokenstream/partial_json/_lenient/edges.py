@@ -74,7 +74,7 @@ def begin_root_string(reader: LenientReader, text: str, position: int, out: list
 
 @is_step
 def read_root_string(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Continue that string; see `begin_root_string`. A key is one whose object lacks its opening brace."""
+    """Continue the string of `begin_root_string`; if it is a key, its object lacks the opening brace."""
     quoted, pieces = reader.quoted, reader.key_pieces
     position = quoted.read(text, position, pieces, Scene(reader.base, reader.final))
     if len(pieces) > 1:
