@@ -94,7 +94,7 @@ class JSONBody:
 
     @property
     def alone(self) -> int:
-        """The longest chunk, in bytes, that a caller may read as one line by itself; 0 while bytes are held."""
+        """The longest chunk, in bytes, that a caller may read as a line by itself; 0 while bytes are held."""
         return self._framing.alone if isinstance(self._framing, NDJSONParser) else 0
 
     def shortcut(self, reader: ElementReader[MadeT]) -> Callable[[bytes], MadeT | None] | None:

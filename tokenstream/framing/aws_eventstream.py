@@ -51,7 +51,7 @@ _NAMES: dict[str, tuple[Kind, str]] = {
 """Maps each `:message-type` to the kind, and to the header that contains the event's name."""
 
 _Read: TypeAlias = tuple[str, Kind, dict[str, Any]]
-"""What the headers contain: the event's name, its kind, and all headers."""
+"""The content of the headers: the event's name, its kind, and all headers."""
 _NOTHING: _Read = ("", "event", {})
 
 

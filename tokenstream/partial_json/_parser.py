@@ -29,7 +29,7 @@ def _check_allow(allow: object) -> int:
     """Return the bits of the `allow=` option.
 
     Raises:
-        ValueError: It has another type.
+        ValueError: The value is not flags of `Allow`.
     """
     if allow is None:
         return _DEFAULT_ALLOW

@@ -36,7 +36,7 @@ _WORD: Any = re.compile(r"\$?[^\W\d][\w$.-]*").fullmatch
 
 
 class Atom(NamedTuple):
-    """What a value without quotes was read as.
+    """The meaning of a value without quotes.
 
     Args:
         kind: The kind of value.
@@ -52,7 +52,7 @@ class Atom(NamedTuple):
 
 
 def read_atom(token: str) -> Atom | None:
-    """Return what a token is read as; None if it has no meaning, or more than one.
+    """Return the meaning of a token; None if it has none, or more than one.
 
     Example:
         >>> read_atom("True").value, read_atom("0x1F").value, read_atom(".5").value, read_atom("007")

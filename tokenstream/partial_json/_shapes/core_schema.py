@@ -133,7 +133,7 @@ class Definitions:
         return any(found.schema["type"] in _TEXT for found in self.iter_alternatives(schema, None))
 
     def show(self, schema: CoreSchema) -> How | None:
-        """Return when values of a schema become visible, if an annotation says so; else None."""
+        """Return the unit in which values of a schema become visible; None if no annotation sets it."""
         while True:
             said = find_in_schema(schema)
             if said is not None:

@@ -167,7 +167,7 @@ def _strip_annotation(type_: Any) -> Any:  # noqa: ANN401 - any type
 
 
 def _find_show(type_: Any) -> How | None:  # noqa: ANN401 - any type
-    """Return when values of a type become visible, if an annotation of the type says so; else None."""
+    """Return the unit in which values of a type become visible; None if no annotation sets it."""
     said = find_in_annotation(type_)
     if said is None and get_origin(type_) in {Union, types.UnionType}:
         for member in get_args(type_):

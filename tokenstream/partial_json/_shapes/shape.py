@@ -254,7 +254,7 @@ class Slot(ABC):
         return key
 
     def show_inside(self, key: str) -> How | None:
-        """Return when the value at a key becomes visible, in a value that is read as a whole."""
+        """Return the unit in which the value at a key becomes visible, in a value that is read as a whole."""
         return None
 
     def is_leaf(self) -> bool:

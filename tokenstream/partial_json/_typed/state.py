@@ -1,4 +1,4 @@
-"""What a snapshot of a typed object refers to: the text, where the object ends in it, and its errors."""
+"""The data behind a snapshot of a typed object: the text, the end of the object in it, and its errors."""
 
 from __future__ import annotations
 
