@@ -56,6 +56,7 @@ class LineFraming(ABC, Generic[FrameT]):
         self._begin()
 
     def _begin(self) -> None:
+        """Set the state for reading a new connection."""
         self.error = None
         self._ended = False
         # The first bytes, as long as they may be part of a byte order mark; then None.
@@ -93,6 +94,7 @@ class LineFraming(ABC, Generic[FrameT]):
         return frames
 
     def _finish(self) -> None:
+        """End the input."""
         self._ended = True
         self._ready = self._clean = False
 
@@ -136,12 +138,15 @@ class LineFraming(ABC, Generic[FrameT]):
         return (self._lead or b"") + self._line[: self._limits.tail]
 
     def _drop(self) -> None:
+        """Drop the held bytes, after an error."""
         self._line = bytearray()
 
     def _is_idle(self) -> bool:
+        """Return True if no bytes are held."""
         return not self._line
 
     def _take(self, text: bytes, frames: list[FrameT]) -> None:
+        """Read a slice of a chunk; a subclass may change it first."""
         self._read(text, frames)
 
     @abstractmethod

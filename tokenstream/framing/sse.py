@@ -191,6 +191,7 @@ class PlainSSEParser(LineFraming[Frame]):
             self._hold(rest)
 
     def _read_lines(self, lines: list[bytes], frames: list[Frame]) -> None:
+        """Read whole lines, and add the events that they complete to `frames`."""
         for line in lines:
             self._take_line(line, frames)
             if self.error is not None:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 MOST_DIGITS = 4_300
-"""Maximum digits of a number: the default limit of `int`, whose time grows with their square."""
+"""Maximum digits of a number: the default limit of `int`, which takes quadratic time."""
 MOST_LENGTH = MOST_DIGITS + 4
 """Maximum characters of a number: its digits, a sign, a point, and an exponent's letter and sign."""
 FEW_DIGITS = 512
