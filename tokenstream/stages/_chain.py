@@ -20,9 +20,10 @@ T5 = TypeVar("T5")
 class Chain(Generic[InT_contra, OutT]):
     r"""A stage made of stages: the output of each is the input of the next.
 
-    When a stage fails, the stages after it still get the items from before the
-    error and are then ended, so that nothing they hold is lost. The error becomes
-    the chain's; errors that follow from this early end do not count.
+    When a stage fails, the stages after it still receive the items from before the
+    error and are then ended, so that none of the items that they hold back are lost.
+    The stage's error becomes the `error` of the chain; errors that only follow from
+    this early end do not count.
 
     A chain among the stages is replaced by its own stages, and should not be used
     separately any more. A chain without stages returns its input unchanged.
@@ -101,7 +102,7 @@ class Chain(Generic[InT_contra, OutT]):
         )
         """The stages in order; their attributes stay readable."""
         self.error: Exception | None = None
-        """The error of the stage that failed first; it comes after the items that were returned last."""
+        """The error of the stage that failed first; it follows the items that were returned last."""
         self._over = 0
         """The number of stages that have ended or failed, counted from the first."""
         self._timed = [
@@ -111,7 +112,7 @@ class Chain(Generic[InT_contra, OutT]):
         ]
 
     def feed(self, item: InT_contra, *, now: float = 0.0) -> list[OutT]:
-        """Return the last stage's output for an item.
+        """Return the last stage's output for an input item of the chain.
 
         Args:
             item: The input of the first stage.
@@ -123,7 +124,7 @@ class Chain(Generic[InT_contra, OutT]):
         return out + self.end(now=now) if self._over else out
 
     def end(self, *, now: float = 0.0) -> list[OutT]:
-        """End each stage in order and return the last stage's output for all that they held.
+        """End each stage in order and return the last stage's output for all items that were held back.
 
         Args:
             now: A clock reading, in seconds; each stage gets it.
@@ -136,7 +137,7 @@ class Chain(Generic[InT_contra, OutT]):
         return out
 
     def tick(self, now: float) -> list[OutT]:
-        """Return the last stage's output for the items that are due; nothing before `deadline`.
+        """Return the last stage's output for the items that are due; none are due before `deadline`.
 
         Args:
             now: A clock reading, in seconds.
@@ -155,7 +156,7 @@ class Chain(Generic[InT_contra, OutT]):
 
     @property
     def deadline(self) -> float | None:
-        """The earliest deadline of its stages; None while none has one."""
+        """The earliest deadline of the chain's stages; None while no stage has a deadline."""
         if self._over:
             return None
         deadlines = [stage.deadline for _, stage in self._timed]
@@ -163,11 +164,11 @@ class Chain(Generic[InT_contra, OutT]):
 
     @property
     def stop(self) -> str | None:
-        """The first stage's reason to close the source, among those that have one; None while none has."""
+        """The reason of the first stage that wants the source closed; None while no stage wants that."""
         return next((stage.stop for stage in self.stages if stage.stop is not None), None)
 
     def _pass_on(self, place: int, items: list[Any], now: float) -> list[Any]:
-        """Pass one stage's output through all later stages; note the error that comes first in the input.
+        """Pass one stage's output through all later stages; store the error that comes first in the input.
 
         Args:
             place: The index of the stage that returned the items; -1 for the chain's own input.

@@ -1,4 +1,4 @@
-"""The test for events with content, as the accumulator makes it."""
+"""The test for events with content, by the same rules as the accumulator."""
 
 from __future__ import annotations
 

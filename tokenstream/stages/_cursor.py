@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 ItemT_co = TypeVar("ItemT_co", covariant=True)
 
 NULL: Any = object()
-"""Stands for an item that is None: a cursor returns None itself if it has no item."""
+"""Returned in place of an item that is None, because a cursor returns None if it has no item."""
 
 
 class Cursor(Protocol[ItemT_co]):
@@ -23,4 +23,4 @@ class Cursor(Protocol[ItemT_co]):
         """Return the item that an event adds, if it adds one."""
 
     def end(self) -> ItemT_co | None:
-        """Return the item that the end of the stream adds; raise the error if the output is not valid."""
+        """Return the item that the end of the stream adds; raise the error if the output is invalid."""

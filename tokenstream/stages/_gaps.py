@@ -11,7 +11,7 @@ from typing import Literal
 _SHORTEST = 1e-4
 _PER_DECADE = 10
 _BOUNDS = [_SHORTEST * 10 ** (step / _PER_DECADE) for step in range(63)]
-"""Boundaries between the buckets, in seconds; the first and the last bucket have only one."""
+"""Boundaries between the buckets, in seconds; the first and the last bucket have only one boundary."""
 _MIDDLES = [_SHORTEST, *[bound / 10 ** (0.5 / _PER_DECADE) for bound in _BOUNDS[1:]], math.inf]
 """The length assumed for every gap in a bucket, in seconds."""
 NO_COUNTS: tuple[int, ...] = (0,) * (len(_BOUNDS) + 1)
@@ -21,9 +21,10 @@ NO_COUNTS: tuple[int, ...] = (0,) * (len(_BOUNDS) + 1)
 class GapHistogram:
     """Gaps between chunks, counted in 64 buckets with fixed boundaries, so that two histograms can be added.
 
-    It has ten buckets to a decade, from 0.1 ms to 158 s, and one on either side.
-    A percentile is off by at most 12.2 % within that range; shorter gaps count
-    as 0.1 ms, longer ones as the longest. `max` and `mean` are exact.
+    Every decade from 0.1 ms to 158 s is divided into ten buckets; one more bucket
+    counts all shorter gaps, and another all longer ones. A percentile is off by at
+    most 12.2 % within that range; shorter gaps count as 0.1 ms, longer gaps as the
+    longest gap. `max` and `mean` are exact.
 
     Args:
         counts: Number of gaps in each bucket.
@@ -58,7 +59,7 @@ class GapHistogram:
         return cls(tuple(counts), sum(gaps), max(gaps, default=None))
 
     def __add__(self, other: GapHistogram) -> GapHistogram:
-        """Return the histogram of both; `sum(histograms, start=GapHistogram())` adds many."""
+        """Return the histogram of the gaps in both; `sum(histograms, start=GapHistogram())` adds many."""
         if not isinstance(other, GapHistogram):  # pyright: ignore[reportUnnecessaryIsInstance] # callers may not check
             return NotImplemented
         longest = [each.max for each in (self, other) if each.max is not None]
@@ -94,7 +95,7 @@ class GapHistogram:
     def percentile(self, percent: float) -> float | None:
         """Return the gap that `percent` of all gaps do not exceed; None if the histogram is empty.
 
-        It is the middle of its bucket, and never more than `max`.
+        The result is the middle of the bucket with that gap, and never more than `max`.
 
         Example:
             >>> GapHistogram().percentile(90) is None
@@ -121,6 +122,7 @@ def count_sorted(gaps: list[float], counts: list[int]) -> None:
     """
     if not gaps:
         return
+    # Empty buckets before the first gap and after the last one are skipped.
     done, last = 0, bisect_right(_BOUNDS, gaps[-1])
     for bucket in range(bisect_right(_BOUNDS, gaps[0]), last):
         end = bisect_left(gaps, _BOUNDS[bucket], done)
@@ -130,25 +132,28 @@ def count_sorted(gaps: list[float], counts: list[int]) -> None:
 
 
 _NOTABLE, _SILENCE = 21, 35
-"""The first bucket of gaps caused by the network (10 ms), and of silences between bursts (0.25 s)."""
+"""The first bucket of gaps that the network causes (10 ms), and of silences between bursts (0.25 s)."""
 _LEAST_DELTAS, _LEAST_IN_ALL = 20, 40
-"""Least deltas per burst, on average, and per answer: with fewer, the provider may send them that way."""
+"""The fewest deltas per burst, on average, and per answer, for a finding.
+
+With fewer deltas, the provider itself may send them in bursts.
+"""
 _SECONDS_PER_DELTA = 0.0003
-"""No model writes faster, so deltas at this pace were written earlier and held back."""
+"""No model writes faster: deltas that arrive at this pace were written earlier and held back."""
 _MOST_FLIGHTS, _LEAST_IN_FLIGHT = 3, 10
-"""Most network round trips within a burst, on average, and least deltas that each brings."""
+"""The most network round trips within a burst, on average, and the fewest deltas in each of them."""
 _LEAST_WAIT, _MOST_OF_WAIT = 0.5, 0.2
-"""Least wait before a single burst, and the share of the wait that the burst itself may last."""
+"""The shortest wait before a single burst, and the share of that wait that the burst itself may last."""
 
 
 def buffering(
     gaps: GapHistogram, *, wait: float, deltas: int, away: float = 0.0
 ) -> Literal["bursts", "at_end"] | None:
-    """Return how something on the way holds an answer back, judged by its times; None if it does not show.
+    """Return how something between the model and here holds an answer back; None if there is no sign of it.
 
-    Text that was held back arrives faster than any model writes: in bursts with
-    silence between them, or all of it at the end. Short answers prove nothing, nor
-    do answers whose reader was busy with something else.
+    The times of the answer show it: text that was held back arrives faster than any
+    model writes, in bursts with silence between them, or all of it at the end. Short
+    answers prove nothing, nor do answers whose reader was busy with something else.
 
     Args:
         gaps: The gaps between chunks with content.

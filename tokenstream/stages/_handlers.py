@@ -1,4 +1,4 @@
-"""A router's handlers applied to an answer: for each event, the calls of handlers that it requires."""
+"""A router's handlers applied to an answer: for each event, the calls of handlers that it causes."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 
 _NO_WORK: list[Work] = []
 _TELLING = (ToolCallDone, PartDone, Finish, PartStart, ToolCallStart)
-"""Events that may hand out a call whose arguments are almost JSON."""
+"""Events after which a call with almost-JSON arguments may be passed to its tool."""
 
 
 class ToolFailed(Exception):
     """Raised by a tool to report a failure to the model; the run goes on.
 
-    Its text becomes the call's result, and the call's id is added to `ToolResults.errors`.
-    Every other exception of a tool ends the run.
+    The exception's text becomes the result of the call, and the call's id is added to
+    `ToolResults.errors`. Any other exception that a tool raises ends the run.
 
     Example:
         >>> from tokenstream import Router
@@ -50,31 +50,31 @@ class ToolFailed(Exception):
 
 
 class HandlerEntry(NamedTuple):
-    """A handler, and what it was registered for."""
+    """A handler with a description of the items that it handles."""
 
     function: Callable[..., Any]
     purpose: str
-    """A description for error messages of what it was registered for."""
+    """A description, for error messages, of the items that the handler was registered for."""
     events: tuple[type, ...] = ()
-    """The classes of events that it handles, or that may add an item to its view; empty for a tool."""
+    """The classes of events that the handler takes, or that may add an item to its view; empty for a tool."""
     view: Callable[[Any], Cursor[Any]] | None = None
-    """Returns a cursor over the items that it handles; None if it handles events or calls."""
+    """Returns a cursor over the items that the handler takes; None if it takes events or calls."""
     source: str | None = None
-    """The tool whose arguments the view reads; None if it reads the text."""
+    """The tool whose arguments the view reads; None if the view reads the text."""
     tool: str | None = None
-    """The tool's name; None if this is not a tool."""
+    """The tool's name; None if the handler is not a tool."""
     checked_by: Any = None
-    """The type that validates the tool's arguments, or the function itself for its signature."""
+    """The type that validates the tool's arguments, or the function itself if its signature does that."""
     takes_call: bool = False
     """True if the tool's function takes the call as a second argument."""
     lenient: Lenient = False
     """The leniency with which the tool's arguments are read if they are almost JSON."""
     made: Tool | None = None
-    """The ready-made checker of the tool's calls; None if `as_tool` is to make one."""
+    """The ready-made checker of the tool's calls; None if `as_tool` has to make a checker."""
 
     @property
     def name(self) -> str:
-        """The function's qualified name, or the class of a callable object."""
+        """The function's qualified name, or the class name of a callable object."""
         function: Any = self.function
         while isinstance(function, functools.partial):
             function = function.func
@@ -94,14 +94,14 @@ class HandlerEntry(NamedTuple):
         return iscoroutinefunction(self.function) or iscoroutinefunction(type(self.function).__call__)
 
     def refusal(self) -> MisuseError:
-        """Return the error for an asynchronous function on a Stream, which cannot await it."""
+        """Return the error for an asynchronous function used with a Stream, which cannot await it."""
         return MisuseError(
             f"the handler {self.name!r} for {self.purpose} is asynchronous, and a Stream cannot await it: "
             "run the router with an AsyncStream, or make the handler a plain function"
         )
 
     def reads(self, message: Message) -> bool:
-        """Return True if the answer has the text, or the tool's arguments, that the view reads."""
+        """Return True if the answer contains what the view reads: any text, or a call of the tool."""
         if self.source is None:
             return bool(message.text.strip())
         return any(call.name == self.source for call in message.tool_calls)
@@ -112,15 +112,15 @@ class Work(NamedTuple):
 
     entry: HandlerEntry
     item: Any
-    """The argument: an event, a piece of text, an element; the call, if the handler is a tool."""
+    """The argument: an event, a piece of text or an element; for a tool, the call."""
 
     @property
     def is_tool(self) -> bool:
-        """True if the handler's return value is a tool result, to be kept for the model."""
+        """True if the handler's return value is a tool result, which is kept for the model."""
         return self.entry.tool is not None
 
     def do(self) -> Any:  # noqa: ANN401 - whatever the handler returns
-        """Call the handler, and return what it returns."""
+        """Call the handler and return its result."""
         entry, item = self
         if entry.tool is None:
             return entry.function(item)
@@ -129,9 +129,9 @@ class Work(NamedTuple):
         return entry.function(item.arguments, item) if entry.takes_call else entry.function(item.arguments)
 
     def blame(self, error: BaseException) -> None:
-        """Add a note to a handler's exception that names the handler."""
+        """Add a note that names the handler to an exception that the handler raised."""
         call = f", call {self.item.id!r}" if self.is_tool else ""
-        # The application's own exception class may refuse attributes, and so a note.
+        # The application's own exception class may refuse new attributes, and so also a note.
         with suppress(AttributeError):
             error.add_note(f"raised by the handler {self.entry.name!r} for {self.entry.purpose}{call}")
 
@@ -175,16 +175,16 @@ class _ViewTaker(_Taker):
         super().__init__(cursor)
         self.entry = entry
         self.error: OutputInvalid | OutputIncomplete | LimitExceeded | None = None
-        """The first fault in the model's output."""
+        """The first error in the model's output."""
 
     def end(self, message: Message) -> list[Work]:
         """Return the work for the items that the end of the stream adds.
 
         Three cases are not an error:
 
-        1. The answer has nothing for the view, such as no text at all.
-        2. The text beside tool calls is not JSON.
-        3. The caller stopped the stream, which cut the output.
+        1. The answer has nothing that the view could read, such as no text at all.
+        2. The view reads the text, which is not JSON, but the answer also calls tools.
+        3. The caller stopped the stream, so the output is incomplete.
 
         Args:
             message: The answer.
@@ -201,6 +201,12 @@ class _ViewTaker(_Taker):
         return work
 
     def _work(self, first: Callable[[], Any], then: Callable[[], Any] | None = None) -> list[Work]:
+        """Return the work for all available items, in order.
+
+        Args:
+            first: Returns the first item.
+            then: Returns each further item; the cursor's `ready` by default.
+        """
         entry, read = self.entry, first
         work: list[Work] = []
         last: Exception | None = None
@@ -220,13 +226,13 @@ class _ViewTaker(_Taker):
 
 
 class _CallTaker(_Taker):
-    """The tool calls of one run: each becomes work for its tool, or gets an error as its result.
+    """Turns the tool calls of one run into work for their tools, or stores an error as a call's result.
 
     Args:
         tools: The tools, by name.
-        others: Names of tools whose arguments a view reads, and whose calls get no result.
+        others: Names of tools whose arguments are read by a view, and whose calls get no result.
         cursor: The run's position in the checked calls.
-        fail: Stores the error message for the model as the result of a call that cannot be run.
+        fail: Stores an error message for the model as the result of a call that cannot be run.
     """
 
     def __init__(
@@ -246,6 +252,7 @@ class _CallTaker(_Taker):
         return self._work(self._cursor.end)
 
     def _work(self, first: Callable[[], Any]) -> list[Work]:
+        """Return the work for all available calls; store the error of each call that cannot be run."""
         read = first
         work: list[Work] = []
         while (call := read()) is not None:
@@ -259,13 +266,13 @@ class _CallTaker(_Taker):
 
 
 class HandlerRun:
-    """One pass over a stream with a table of handlers: a stage from events to work.
+    """One pass over a stream with a table of handlers: a stage that turns events into work.
 
     Args:
         entries: The handlers, in their order.
         tools: The handlers that are tools, by name.
-        cursors: The stream; its views' methods return cursors. A run advances them, and reads
-            nothing from the source itself.
+        cursors: The stream; its views' methods return cursors. A run advances the cursors, and
+            reads nothing from the source itself.
     """
 
     def __init__(
@@ -276,7 +283,7 @@ class HandlerRun:
     ) -> None:
         self._entries = entries
         self.around_tool: Callable[[ToolCall], AbstractContextManager[Any]] | None = None
-        """Returns a context manager to run a tool in; None for none."""
+        """Returns a context manager in which a tool is run; None if there is none."""
         self._values: dict[str, object] = {}
         self._errors: list[str] = []
         self._readers: list[_ViewTaker] = []
@@ -298,7 +305,7 @@ class HandlerRun:
             cursor = self._calls = cursors.validated_calls(*checked, lenient=lenient)
             calls = _CallTaker(tools, others, cursor, self._fail)
             self._takers.append(calls)
-            # After all handlers of the event, so that a handler that raises keeps the tools from running.
+            # Added after all handlers of the event, so that the tools do not run if a handler raises.
             self._add(_TELLING if lenient else (ToolCallDone,), calls.take)
 
     def _add(self, events: tuple[type, ...], take: Callable[[Event], list[Work]]) -> None:
@@ -316,15 +323,15 @@ class HandlerRun:
                 raise entry.refusal()
 
     def begin(self) -> list[Work]:
-        """Return the work for all that has arrived before this run: views start from the beginning."""
+        """Return the work for all items that arrived before this run: views start from the beginning."""
         return [work for taker in self._takers for work in taker.catch_up()]
 
     def feed(self, event: Event, *, now: float = 0.0) -> list[Work]:
-        """Return the work for an event: the handlers in their order, then the tools.
+        """Return the work for an event: first that of the handlers in their order, then that of the tools.
 
         Args:
             event: The event.
-            now: Unused; every stage takes it.
+            now: Unused; every stage has this parameter.
         """
         takers = self._table.get(event.__class__)
         if takers is None or event.choice:
@@ -342,12 +349,12 @@ class HandlerRun:
         return [work for taker in self._takers for work in taker.end(message)]
 
     def keep(self, work: Work, value: object) -> None:
-        """Store a tool's return value as the result of its call; ignore that of other handlers."""
+        """Store a tool's return value as the result of its call; ignore the value of any other handler."""
         if work.is_tool:
             self._values[work.item.id] = value
 
     def keep_failure(self, work: Work, error: BaseException) -> bool:
-        """Return True, and store the message as the call's result, if the error is a tool's `ToolFailed`.
+        """Return True if the error is a `ToolFailed` of a tool, and store its message as the call's result.
 
         Args:
             work: The work that failed.
@@ -370,8 +377,8 @@ class HandlerRun:
 
         Raises:
             OutputInvalid: The output that a view reads does not fit its type.
-            OutputIncomplete: That output was cut.
-            LimitExceeded: That output is nested too deeply, or has too long a number.
+            OutputIncomplete: The output that a view reads was cut off.
+            LimitExceeded: The output that a view reads is nested too deeply, or has too long a number.
         """
         for reader in self._readers:
             if reader.error is not None:
@@ -383,16 +390,16 @@ class HandlerRun:
         """Attach the tools' results to an error, because tools that have run cannot be undone.
 
         Args:
-            error: The exception that ended the run, of any class, even a tool's own.
+            error: The exception that ended the run, of any class, even one of a tool's own classes.
             message: The answer.
         """
         holder: Any = error
-        # The application's own exception class may refuse attributes.
+        # The application's own exception class may refuse new attributes.
         with suppress(AttributeError):
             holder.tool_results = self._results(message)
 
     def _results(self, message: Message) -> ToolResults:
-        # After the answer began again, a repeated call has a new id in the message.
+        # When the answer is restarted, a repeated call gets a new id in the message.
         renamed: dict[str, str] = getattr(self._calls, "renamed", {})
         values = {renamed.get(call, call): value for call, value in self._values.items()}
         return ToolResults(message, values, [renamed.get(call, call) for call in self._errors])

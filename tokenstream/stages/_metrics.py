@@ -1,4 +1,4 @@
-"""The speed of an answer: its marks, its gaps and its tokens per second."""
+"""The speed of an answer: its marks (when it reached certain points), gaps and tokens per second."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 __all__ = ["BATCH", "SAMPLE", "GapHistogram", "Meter", "Metrics"]
 
 STALL_SECONDS = 2.0
-"""A gap between content that counts as a stall."""
+"""The length from which a gap between two chunks with content counts as a stall."""
 BATCH = 512
-"""Arrival times kept, at 32 bytes each, before their gaps are counted; most answers are shorter."""
+"""Arrival times that are kept, at 32 bytes each, before their gaps are counted; most answers have fewer."""
 _AT_ONCE = 128
-"""Gaps that are sorted and counted together."""
+"""The number of gaps that are sorted and counted together."""
 SAMPLE = 128
 """One chunk out of this many is timed."""
 _NO_GAPS = GapHistogram()
@@ -33,7 +33,7 @@ class Metrics:
 
     The marks, from `first_byte` to `first_tool_call`, are counted from the start
     of the clock, and are None until they are reached. Pings, comments and empty
-    pieces reach no mark but the first byte.
+    pieces reach only the first of the marks, the first byte.
 
     Example:
         >>> Metrics(started="request", ttft=0.25, duration=1.25, output_tokens=101,
@@ -44,39 +44,39 @@ class Metrics:
     started: Literal["request", "wrapped"]
     """The start of the clock: the request, or the moment when a response was wrapped."""
     first_byte: float | None = None
-    """Until the first byte of the body."""
+    """Seconds until the first byte of the body."""
     first_event: float | None = None
-    """Until the first whole frame."""
+    """Seconds until the first whole frame."""
     ttft: float | None = None
-    """Until the first token of any kind: text, reasoning, refusal, a tool call, arguments or media."""
+    """Seconds until the first token of any kind: text, reasoning, refusal, tool call, arguments or media."""
     first_text: float | None = None
-    """Until the first text."""
+    """Seconds until the first text."""
     first_tool_call: float | None = None
-    """Until the first tool call began."""
+    """Seconds until the beginning of the first tool call."""
     last_content: float | None = None
-    """Until the last content so far."""
+    """Seconds until the last content so far."""
     duration: float | None = None
-    """Until the end of the answer, or the last byte so far; None before anything came."""
+    """Seconds until the end of the answer, or the last byte so far; None before the first byte."""
     chunks: int = 0
-    """Chunks read."""
+    """Number of chunks that were read."""
     bytes: int = 0
-    """Bytes read."""
+    """Number of bytes that were read."""
     events: int = 0
-    """Events returned."""
+    """Number of events that were returned."""
     deltas: int = 0
-    """Events with content."""
+    """Number of events with content."""
     content_chunks: int = 0
-    """Chunks with content."""
+    """Number of chunks with content."""
     gaps: GapHistogram = _NO_GAPS
     """The times between two successive chunks with content: `gaps.p50`, `p95`, `p99`, `max`, `mean`."""
     stalls: int = 0
     """Number of these gaps longer than two seconds."""
     own_seconds: float | None = field(default=None, compare=False)
-    """Time spent in the library itself on chunks of one delta each; None before one was timed."""
+    """Time that the library itself spent on chunks of one delta each; None before one was timed."""
     away: float = 0.0
     """Seconds without a reader: the caller's loop was busy with something else for more than 10 ms."""
     output_tokens: int | None = None
-    """Tokens of the answer; `tokens_source` names the origin of the count."""
+    """Number of the answer's tokens; `tokens_source` names the origin of the count."""
     tokens_source: Literal["reported", "partial", "estimated"] | None = None
     """The provider's final count, its count so far, or an estimate from the text."""
 
@@ -85,7 +85,8 @@ class Metrics:
         """The way in which something between the model and here seems to hold the answer back.
 
         The answer arrives in bursts with silence between them, or all of it at the end, and
-        faster than any model writes. None if the times do not show that, as in short answers.
+        faster than any model writes. None if the times are no sign of that, or if the answer
+        is too short to tell.
         """
         if self.ttft is None:
             return None
@@ -104,7 +105,7 @@ class Metrics:
     def tokens_per_second(self) -> float | None:
         """Tokens per second after the first: (tokens - 1) / (last content - first content).
 
-        The number of tokens is an estimate if `tokens_source` says so.
+        The number of tokens is an estimate if `tokens_source` is "estimated".
         """
         if self.output_tokens is None or self.last_content is None or self.ttft is None:
             return None
@@ -113,14 +114,14 @@ class Metrics:
 
 
 class _Counted(NamedTuple):
-    """Gaps that are counted, and arrival times whose gaps are not yet."""
+    """The gaps that are counted already, and the arrival times whose gaps are not."""
 
     counts: Sequence[int]
     longest: float
     stalls: int
     number: int
     stamps: list[float]
-    """The clock at each chunk with content, beginning with the last one that was counted."""
+    """The clock at each chunk with content, beginning with the last chunk that was counted."""
 
     def count_gaps(self) -> tuple[list[float], _Counted]:
         """Return the gaps that were not counted yet, and the totals that include them."""
@@ -143,7 +144,7 @@ class Meter:
     """Records the marks while an answer arrives; metrics are computed only when `read` is called.
 
     Args:
-        started_at: The start, on the same clock as `now`.
+        started_at: The start time, on the same clock as `now`.
         wrapped: Whether the start is the moment when a response was wrapped, not its request.
 
     Example:
@@ -178,25 +179,25 @@ class Meter:
 
     def __init__(self, started_at: float, *, wrapped: bool = False) -> None:
         self.bytes = 0
-        """Bytes read."""
+        """Number of bytes that were read."""
         self.plain_chunks = 0
-        """Chunks that took the full path; a chunk on the fast path is exactly one delta."""
+        """Number of chunks on the full path; a chunk on the fast path is exactly one delta."""
         self.plain_content_chunks = 0
-        """Full-path chunks with content."""
+        """Number of full-path chunks with content."""
         self.plain_deltas = 0
-        """Events with content in full-path chunks."""
+        """Number of events with content in full-path chunks."""
         self.waiting = True
-        """True while one of the marks that most answers reach is missing."""
+        """True while the answer has not reached all of the marks that most answers reach."""
         self.away = 0.0
         """Seconds without a reader."""
         self.first_event_at: float | None = None
-        """The clock at the first whole frame."""
+        """The clock at the first whole frame; None before it."""
         self.on_gaps: Callable[[list[float]], object] | None = None
         """A callback that gets the gaps between successive chunks with content, in seconds.
 
-        They come in order and in batches, each time some are counted; `pack` passes
-        on the remaining ones, for example at the end. The callback is called in the
-        middle of a read and must not raise.
+        The gaps are passed in order and in batches, whenever some are counted; `pack`
+        passes on the remaining ones, for example at the end. The callback is called
+        in the middle of a read and must not raise.
         """
         self._first_byte: float | None = None
         self._first_content: float | None = None
@@ -205,25 +206,25 @@ class Meter:
         self.stamps: list[float] = []
         """The clock at each chunk with content whose gap is not counted yet.
 
-        The caller that appends here calls `look` once the list holds `look_at` times.
+        Code that appends to this list calls `look` once the list holds `look_at` times.
         """
         self.look_at = SAMPLE
-        """The length of `stamps` at which the next chunk is timed or the gaps are counted."""
+        """The length of `stamps` at which the next chunk is timed, or the gaps are counted."""
         self._own = (0, 0.0, 0.0)
-        """The number of timed chunks, their seconds, and the seconds spent counting gaps."""
+        """The number of timed chunks, their seconds, and the seconds spent on counting gaps."""
         # Replaced as a whole, because another thread may ask for metrics at any moment.
         self._counted = _Counted(NO_COUNTS, -1.0, 0, 0, self.stamps)
         self.begin(started_at, wrapped=wrapped)
 
     def begin(self, started_at: float, *, wrapped: bool) -> None:
-        """Start the clock: at the request, or when its response was wrapped."""
+        """Start the clock: at the request, or at the moment when a response was wrapped."""
         self.started_at = started_at
         self.ended_at: float | None = None
         self._wrapped = wrapped
 
     @property
     def content_at(self) -> float:
-        """The clock at the last content, or, while there is none, at the first frame or the start."""
+        """The clock at the last content; before any content, at the first frame or else at the start."""
         stamps = self.stamps
         if stamps:
             return stamps[-1]
@@ -231,17 +232,17 @@ class Meter:
 
     @property
     def glanced(self) -> int:
-        """Chunks on the fast path, one delta each."""
+        """Number of chunks on the fast path, with one delta each."""
         return self.content_chunks - self.plain_content_chunks
 
     @property
     def chunks(self) -> int:
-        """Chunks read."""
+        """Number of chunks that were read."""
         return self.plain_chunks + self.glanced
 
     @property
     def content_chunks(self) -> int:
-        """Chunks with content."""
+        """Number of chunks with content."""
         counted = self._counted
         return counted.number + len(counted.stamps)
 
@@ -253,17 +254,17 @@ class Meter:
             self.first_event_at = now
 
     def mark_text(self, now: float) -> None:
-        """Mark the first text, the last of the marks that most answers reach."""
+        """Mark the first text, which is the last of the marks that most answers reach."""
         self._first_text = now
         self.waiting = False
 
     def mark_tool_call(self, now: float) -> None:
-        """Mark the first tool call; those that follow change nothing."""
+        """Mark the first tool call; later tool calls change nothing."""
         if self._first_tool_call is None:
             self._first_tool_call = now
 
     def content(self, now: float) -> None:
-        """Mark the first content of a chunk on the full path."""
+        """Count a chunk with content on the full path, and mark the first content of the answer."""
         if self._first_content is None:
             self._first_content = now
         self.plain_content_chunks += 1
@@ -272,20 +273,20 @@ class Meter:
             self.look()
 
     def look(self) -> None:
-        """Count the gaps once there are enough of them."""
+        """Count the gaps once there are enough of them; set the length at which to call this again."""
         if len(self.stamps) >= BATCH:
             self.pack()
         self.look_at = len(self.stamps) + SAMPLE
 
     def pack(self) -> None:
-        """Count the gaps between the times in `stamps`."""
+        """Count and report the gaps between the times in `stamps`, and keep only the last of the times."""
         gaps, self._counted = self._counted.count_gaps()
         self.stamps = self._counted.stamps
         if gaps and self.on_gaps is not None:
             self.on_gaps(gaps)
 
     def took(self, seconds: float, *, packing: float) -> None:
-        """Record the duration of a chunk on the fast path, and that of the counting of gaps before it."""
+        """Record the seconds that a chunk on the fast path took, and those of counting gaps before it."""
         samples, sampled, packed = self._own
         self._own = (samples + 1, sampled + seconds, packed + packing)
 

@@ -1,6 +1,6 @@
-"""Structured output while it is written: a whole object, the elements of an array, or one string.
+"""Stages that read structured output as it is written: an object, the elements of an array, or a string.
 
-All are stages over text: the answer's own, or the arguments of a tool call.
+Each reads a text: that of the answer, or the arguments of a tool call.
 """
 
 from __future__ import annotations
@@ -31,34 +31,34 @@ T = TypeVar("T")
 
 
 def _words() -> Cutter:
-    # Imported on first use: it builds tables from all of Unicode.
+    # Imported on first use, because the module builds tables from all of Unicode.
     from tokenstream.stages._text.words import Words
 
     return Words()
 
 
 class Partials(DocumentStage, Generic[T]):
-    """A typed object that fills in while its JSON is written.
+    """A typed object that is filled in field by field while its JSON is written.
 
-    Each value is validated as soon as it is finished; one that breaks the schema
-    appears in the `errors` of the next snapshot, and reading continues. Each piece
+    Each value is validated as soon as it is finished. A value that violates the schema
+    is reported in the `errors` of the next snapshot, and reading continues. Each piece
     of text gives at most one snapshot, and none if nothing visible has changed;
     the last snapshot is that of the whole object.
 
     Args:
-        type: What the document is: a type, or a pydantic `TypeAdapter`.
-        fail_fast: Stop at the first value that breaks the schema, or at broken
+        type: The document's type: a type, or a pydantic `TypeAdapter`.
+        fail_fast: Stop at the first value that violates the schema, or at invalid
             JSON: `error` and `stop` are set.
-        lenient: Whether to accept almost-JSON; "closed" refuses a document that was cut.
-        defaults: Whether missing fields show their type's defaults, made anew for
-            each object. A default computed from other fields shows only once the
-            object is whole.
-        show: How much of an open string is visible: "characters", all that has come;
+        lenient: Whether to accept almost-JSON; "closed" refuses a document that is cut off.
+        defaults: Whether missing fields have their type's defaults, made anew for
+            each object. A default that is computed from other fields appears only
+            once the object is whole.
+        show: How much of an unfinished string is visible: "characters", all that has arrived;
             "words", up to its last whole word; "values", nothing before it is finished.
             A `tokenstream.partial_json.Show` in a field's type takes precedence.
         document: The document to read if the text holds several, with *lenient*: "first" ignores the
-            text after it, "last" shows nothing before the end, "matching" is the one that
-            validates, and also shows nothing before the end. None refuses two that differ.
+            text after the first document; "last" and "matching" (the document that validates) show
+            nothing before the end. None refuses a text with two different documents.
 
     Example:
         >>> drafts = Partials(dict[str, int])
@@ -94,11 +94,11 @@ class Partials(DocumentStage, Generic[T]):
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """The repairs made to read almost-JSON, in the order of reading."""
+        """The repairs of almost-JSON, in the order in which they were made."""
         return self._draft.repairs
 
     def partial(self) -> Partial[T]:
-        """Return a snapshot of the object so far; empty if nothing has come."""
+        """Return a snapshot of the object so far; an empty one if nothing has arrived."""
         return self._draft.partial()
 
     def feed(self, text: str, *, now: float = 0.0) -> list[Partial[T]]:
@@ -106,7 +106,7 @@ class Partials(DocumentStage, Generic[T]):
 
         Args:
             text: The piece, of any length; pieces may be cut anywhere.
-            now: Unused; every stage takes it.
+            now: Unused; every stage has this parameter.
         """
         if self.error is not None:
             return []
@@ -125,10 +125,10 @@ class Partials(DocumentStage, Generic[T]):
         return out
 
     def end(self, *, now: float = 0.0) -> list[Partial[T]]:
-        """Signal the end of the text and return the last snapshot, if it changed; `error` holds the verdict.
+        """End the text and return the last snapshot, if it changed; set `error` if the output is invalid.
 
         Args:
-            now: Unused; every stage takes it.
+            now: Unused; every stage has this parameter.
         """
         if self.error is not None:
             return []
@@ -145,13 +145,17 @@ class Partials(DocumentStage, Generic[T]):
         return [] if draft.complete == complete else [draft.partial()]
 
     def _verdict(self, *, over: bool) -> OutputInvalid | OutputIncomplete | LimitExceeded | None:
-        """Return the error of the document so far; at the end of the text, a missing part is one, too."""
+        """Return the error of the document so far, or None.
+
+        Args:
+            over: True at the end of the text; then a missing part of the document is an error, too.
+        """
         draft, fault = self._draft, self._draft.error
         if isinstance(fault, LimitExceeded):
             return fault
         best = draft.partial()
         if fault is not None:
-            # This holds even if a whole object came before the fault.
+            # This holds even if a whole object arrived before the fault.
             text, errors = draft.text, best.errors
             return InvalidJSON(str(fault), text=text, offset=fault.offset, errors=errors, best=best)
         if over:
@@ -172,7 +176,7 @@ class Partials(DocumentStage, Generic[T]):
 class Field(Search[str | OutputInvalid]):
     """The pieces of one string of a document, while it is written.
 
-    An explicit null gives nothing. If the path leads to any other value that is
+    An explicit null gives no pieces. If the path leads to any other value that is
     not a string, or to nothing, `error` is an `OutputInvalid`. A path with
     wildcards gives the pieces of all matching strings, one string after another;
     a match that is not a string gives an `OutputInvalid` in its place, and reading
@@ -183,10 +187,10 @@ class Field(Search[str | OutputInvalid]):
             or a tuple of keys; "" for a document that is itself a string.
         fail_fast: True to end at the first value that is not a string, or at invalid JSON:
             `error` and `stop` are set.
-        lenient: Whether to accept almost-JSON; "closed" refuses a document that was cut.
+        lenient: Whether to accept almost-JSON; "closed" refuses a document that is cut off.
         document: The document to read if the text holds several, with *lenient*:
-            "first" ignores the text after it, "last" shows nothing before the end.
-            None refuses two that differ.
+            "first" ignores the text after the first document, "last" shows nothing before
+            the end. None refuses a text with two different documents.
 
     Example:
         >>> title = Field("recipe.title")
@@ -209,7 +213,7 @@ class Field(Search[str | OutputInvalid]):
     ) -> None:
         super().__init__(at, fail_fast=fail_fast, lenient=lenient, document=document)
         self._inside = False
-        """True while the string that was begun last is one that the path leads to."""
+        """True while reading a string at the path."""
 
     def _begin(self, event: ValueStart, stands: int, out: list[str | OutputInvalid]) -> None:
         self._inside = stands == 0
@@ -228,21 +232,21 @@ class Field(Search[str | OutputInvalid]):
 class Items(Search[T | OutputInvalid]):
     """The elements of an array of a document, each validated as soon as it is finished.
 
-    The values of an object are elements, too. An element that breaks the schema
+    The values of an object are elements, too. An element that violates the schema
     gives an `OutputInvalid` in its place, with the element's text, and its whole
-    path in the errors; reading continues after it. Elements are not kept once
-    returned, so a list may be endless; errors of the document have no `text`.
+    path in the errors; reading continues after it. Elements are not kept after they
+    are returned, so a list may be endless; errors of the document have no `text`.
 
     Args:
-        type: What each element is: a type, or a pydantic `TypeAdapter`.
+        type: The type of each element: a type, or a pydantic `TypeAdapter`.
         at: The array's path: `"steps"`, `"recipes.*.steps"`, or a tuple of keys;
             "" for a document that is itself an array. An explicit null gives nothing.
-        fail_fast: Stop at the first element that breaks the schema, or at broken
+        fail_fast: Stop at the first element that violates the schema, or at invalid
             JSON: `error` and `stop` are set.
-        lenient: Whether to accept almost-JSON; "closed" refuses a document that was cut.
+        lenient: Whether to accept almost-JSON; "closed" refuses a document that is cut off.
         document: The document to read if the text holds several, with *lenient*:
-            "first" ignores the text after it, "last" shows nothing before the end.
-            None refuses two that differ.
+            "first" ignores the text after the first document, "last" shows nothing before
+            the end. None refuses a text with two different documents.
 
     Example:
         >>> numbers = Items(int, "numbers")
@@ -266,7 +270,7 @@ class Items(Search[T | OutputInvalid]):
     ) -> None:
         super().__init__(at, fail_fast=fail_fast, lenient=lenient, document=document)
         self._schema = Schema[T].of(type)
-        # The text of an almost-JSON element is written anew: pydantic reads strict JSON only.
+        # For almost-JSON, the element's text is written anew, because pydantic reads strict JSON only.
         self._excerpt = WrittenExcerpt() if lenient else Excerpt()
         self._element = 0
         """The offset at which the open element begins."""
@@ -276,7 +280,7 @@ class Items(Search[T | OutputInvalid]):
 
         Args:
             text: The piece, of any length; pieces may be cut anywhere.
-            now: Unused; every stage takes it.
+            now: Unused; every stage has this parameter.
         """
         self._excerpt.feed(text)
         out = super().feed(text)
@@ -300,7 +304,7 @@ class Items(Search[T | OutputInvalid]):
             self.error = escape_stop_iteration(error)
 
     def _broken(self, event: ValueDone, text: str, errors: Sequence[Mapping[str, Any]]) -> OutputInvalid:
-        """Return the error for an element that breaks the schema."""
+        """Return the error for an element that violates the schema."""
         schema = self._schema
         path = event.path
         placed = [{**each, "loc": (*path, *each["loc"])} for each in errors]
@@ -327,11 +331,11 @@ def validate_output(
     """Validate a whole output and return its value.
 
     Args:
-        type: What the document is: a type, or a pydantic `TypeAdapter`.
+        type: The document's type: a type, or a pydantic `TypeAdapter`.
         text: The document.
-        lenient: Whether to accept almost-JSON; "closed" refuses a document that was cut.
-        document: The document to read if the text holds several, with *lenient*: "first",
-            "last", or "matching", the one that validates. None refuses two that differ.
+        lenient: Whether to accept almost-JSON; "closed" refuses a document that is cut off.
+        document: The document to read if the text holds several, with *lenient*: "first", "last", or
+            "matching" (the document that validates). None refuses a text with two different documents.
 
     Raises:
         InvalidJSON: The text is not JSON.
@@ -346,7 +350,7 @@ def validate_output(
         try:
             return Schema.of(type).validate_text(text)
         except OutputInvalid:
-            # The stage below reports where the fault is, and keeps the rest of the document.
+            # The stage below reports the place of the fault, and keeps the rest of the document.
             pass
     stage = Partials(type, lenient=lenient, document=document)
     drafts = [*stage.feed(text), *stage.end()]

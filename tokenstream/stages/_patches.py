@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class Patches(SoundStage):
-    """A stage from drafts to patches: the changes since the previous draft, in the form of RFC 6902.
+    """A stage that turns drafts into patches: the changes since the previous draft, in the form of RFC 6902.
 
-    The first patch replaces the root, and so does the first one after the answer began
-    again. A patch is a list of operations, dicts with `op`, `path` and `value`, whose values
-    the caller may modify. A draft without a change in its written form gives no patch.
+    The first patch replaces the root, and so does the first patch after a restart of the
+    answer. A patch is a list of operations, dicts with `op`, `path` and `value`, whose values
+    the caller may modify. A draft whose written form has not changed gives no patch.
 
     Args:
-        append: Whether a growing string is sent as its addition only, with an operation
+        append: Whether only the addition to a growing string is sent, with an operation
             that RFC 6902 does not have: `{"op": "append", "path": "/tip", "value": "…"}`.
         by_alias: Whether fields are written under their aliases; None uses the setting of each type.
 
@@ -42,11 +42,11 @@ class Patches(SoundStage):
         """The draft that the last patch produces."""
 
     def feed(self, item: Partial[Any], /, *, now: float = 0.0) -> list[list[Operation]]:
-        """Return the patch that produces a draft, or nothing if nothing has changed.
+        """Return the patch that produces a draft, or no patch if nothing has changed.
 
         Args:
             item: The draft.
-            now: Unused; every stage takes it.
+            now: Unused; every stage has this parameter.
 
         Raises:
             PydanticSerializationError: A serializer of the finished object's class fails.
@@ -59,6 +59,6 @@ class Patches(SoundStage):
         """Return an empty list: this stage holds nothing back.
 
         Args:
-            now: Unused; every stage takes it.
+            now: Unused; every stage has this parameter.
         """
         return []

@@ -1,4 +1,4 @@
-"""Puts frames that arrive out of order, or twice, right before a format reads them."""
+"""Puts frames that arrive out of order, or twice, in order before a format reads them."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from tokenstream.formats.base import Frame
 
 Place: TypeAlias = int | str | None
-"""A frame's position: its number; its id, if that is not a number; or None if it has neither."""
+"""A frame's number; or its id, if that is not a number; or None if the frame has neither."""
 
 
 _MOST_DIGITS = 18
 
 
 class Reorder:
-    r"""A stage that gives frames in the order of their numbers, each once.
+    r"""A stage that returns frames in the order of their numbers, each once.
 
-    Numbers go up by one from frame to frame. A frame that comes too early is held
-    until the frames before it have come; one that has come already is dropped. A
-    frame without a number keeps its place after the one before it. Ids that are not
-    numbers have no order: only repeated ones are dropped.
+    Numbers go up by one from frame to frame. A frame that arrives too early is held
+    until the frames before it have arrived; a frame that arrives again is dropped. A
+    frame without a number stays after the frame that arrived before it. Ids that are
+    not numbers have no order: only repeated ones are dropped.
 
     `error` names the missing number: after `timeout` seconds, once `window` frames
     are held, or at the end of the input. The frames after the gap are then not
@@ -41,8 +41,8 @@ class Reorder:
             returns the number of a frame: the bytes of a payload, a `ServerSentEvent`, or a dict.
         window: The most frames that are held, and the number of ids that are remembered.
         timeout: The longest time that a gap may stay open, in seconds.
-        first: The number of the first frame; 0 with OpenAI. The stage waits for it like for any other frame,
-            but it is not an error if this one alone is missing.
+        first: The number of the first frame; 0 with OpenAI. The stage waits for it as for any other frame,
+            but it is no error if only the first frame is missing.
 
     Example:
         >>> reorder = Reorder("n")
@@ -92,23 +92,23 @@ class Reorder:
         self._window = window
         self._timeout = timeout
         self._first = self._next = self._lowest = first
-        # `_lowest` is the lowest number expected so far: the first one, wherever the answer begins.
+        # `_lowest` is the lowest number expected so far: that of the first frame that was returned.
         self._started = False
-        """True once the first frame has come or the wait for it was given up."""
+        """True once the first frame has arrived, or the stage has given up waiting for it."""
         self._held: dict[int, list[Frame]] = {}
-        """Frames that came too early, by number, each with the unnumbered frames after it."""
+        """Frames that arrived too early, by number, each with the unnumbered frames after it."""
         self._size = 0
         """Number of held frames."""
         self._since = 0.0
         """The clock when the open gap was noticed."""
         self._recent: OrderedDict[str, None] = OrderedDict()
-        """The most recent ids."""
+        """The ids that arrived last."""
         self._taken = False
         self.error: ProtocolError | None = None
         self.dropped = 0
-        """Number of frames that came again and were dropped."""
+        """Number of frames that arrived again and were dropped."""
         self.moved = 0
-        """Number of frames that came too early and were held."""
+        """Number of frames that arrived too early and were held."""
 
     # -- as a stage --------------------------------------------------------
 
@@ -116,7 +116,7 @@ class Reorder:
         """Return the frames whose turn it is.
 
         Args:
-            frame: A payload, an SSE event, or a payload that is decoded already.
+            frame: A payload, an SSE event, or a payload that is already decoded.
             now: A clock reading, in seconds.
         """
         if self.error is not None:
@@ -136,15 +136,15 @@ class Reorder:
         return self._hold(max(self._held), frame)
 
     def end(self, *, now: float = 0.0) -> list[Frame]:
-        """Return the held frames if only the first frame never came; any other gap is an error.
+        """Return the held frames if only the first frame is missing; any other gap is an error.
 
         Args:
-            now: Unused; every stage takes it.
+            now: Unused; every stage has this parameter.
         """
         return self._give_up("the input ended") if self._held and self.error is None else []
 
     def tick(self, now: float) -> list[Frame]:
-        """Return the held frames if only the first frame never came in time; any other gap is an error.
+        """Return the held frames if only the first frame is missing in time; any other gap is an error.
 
         Args:
             now: A clock reading, in seconds.
@@ -156,7 +156,7 @@ class Reorder:
 
     @property
     def deadline(self) -> float | None:
-        """The clock at which an open gap becomes an error; None without a gap."""
+        """The clock reading at which an open gap becomes an error; None if no gap is open."""
         return self._since + self._timeout if self._held and self.error is None else None
 
     def check(self) -> None:
@@ -168,31 +168,31 @@ class Reorder:
 
     @property
     def position(self) -> int | None:
-        """The number of the last frame returned; None before the first one."""
+        """The number of the last frame that was returned; None before the first one."""
         return self._next - 1 if self._started else None
 
     def expect(self, number: int) -> None:
-        """Continue with a number over another connection: drop the held frames, and ignore repeated ones.
+        """Continue over another connection: drop the held frames, and ignore frames that are repeated.
 
         Args:
             number: The number of the next frame.
         """
         self._forget()
         self._next, self._started, self.error = number, True, None
-        # Frames from before it are repetitions, not an error.
+        # Frames with a lower number than that are repetitions, not an error.
         self._lowest = 0
 
     def begin_again(self) -> None:
-        """Start over with the first number, over another connection."""
+        """Start over with the first frame's number, over another connection."""
         self.expect(self._first)
         self._started, self._lowest = False, self._first
         self._recent.clear()
 
     def take(self) -> None:
-        """Mark this object as used by a stream; each stream needs one of its own.
+        """Mark this object as used by a stream; each stream needs its own.
 
         Raises:
-            MisuseError: Another stream uses it already.
+            MisuseError: Another stream uses this object already.
         """
         if self._taken:
             raise MisuseError(
@@ -201,11 +201,11 @@ class Reorder:
         self._taken = True
 
     def note(self, departures: Departures, event: int) -> None:
-        """Add the counts of dropped and of held frames to the departures.
+        """Add the numbers of dropped and of held frames to the departures (deviations from the protocol).
 
         Args:
             departures: The departures of the stream.
-            event: Number of the last frame that was read.
+            event: The number of the last frame that was read.
         """
         for name, count in (("frame_repeated", self.dropped), ("frame_reordered", self.moved)):
             if count:
@@ -214,6 +214,7 @@ class Reorder:
     # -- within ------------------------------------------------------------
 
     def _place_of(self, frame: Any) -> Place:  # noqa: ANN401 - any frame
+        """Return the number or the id of a frame; None if it has neither."""
         if self._key is not None:
             found: Any = self._key(frame)
         else:
@@ -232,10 +233,11 @@ class Reorder:
         try:
             return decode(payload)
         except ProtocolError:
-            # The format reports invalid JSON itself when it reads the frame.
+            # The format itself reports invalid JSON when it reads the frame.
             return None
 
     def _sort(self, number: int, frame: Frame, now: float) -> list[Frame]:
+        """Return the frames that a numbered frame releases: none if it is too early or repeated."""
         if not (self._started or self._held) and number > self._first + self._window:
             # The stream was joined in the middle: this frame is the first one.
             self._next = self._lowest = number
@@ -277,7 +279,7 @@ class Reorder:
         return []
 
     def _give_up(self, why: str) -> list[Frame]:
-        """Fail because a frame never came, or go on without it if it is the first one."""
+        """Continue if only the first frame is missing; otherwise, fail because of the missing frame."""
         missing = self._next
         if not self._started and min(self._held) == missing + 1:
             self._started, self._next = True, missing + 1

@@ -1,4 +1,4 @@
-"""Base of the stages that look for one thing in a document and keep nothing else of it."""
+"""Base class of the stages that look for certain values in a document and keep nothing else of it."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _KINDS = {
 }
 _NULL = "null"
 STOP = "the output is invalid"
-"""The reason for which `fail_fast` stops a stream."""
+"""The reason with which `fail_fast` stops a stream."""
 
 
 def escape_stop_iteration(error: Exception) -> Exception:
-    """Return a validator's exception; a StopIteration is wrapped, since a loop would end on it silently."""
+    """Return a validator's exception; wrap a StopIteration, because a loop would silently end on it."""
     if not isinstance(error, StopIteration | StopAsyncIteration):
         return error
     told = RuntimeError(f"a validator raised {type(error).__name__}")
@@ -49,19 +49,19 @@ def no_document(text: str) -> OutputInvalid:
 
 
 class DocumentStage:
-    """The `error`, `stop` and `check` that all stages over a document share."""
+    """The members `error`, `stop` and `check` of all stages that read a document."""
 
     __slots__ = ("error", "stop")
 
     def __init__(self) -> None:
         self.error: Exception | None = None
-        """The failure, once there is one; nothing is returned after it.
+        """The failure, once there is one; after it, nothing more is returned.
 
         It is an `OutputInvalid`, `OutputIncomplete` or `LimitExceeded`; or an exception
         of a validator that is not a ValueError, unchanged.
         """
         self.stop: str | None = None
-        """The reason to stop reading the answer; None while it is still needed."""
+        """The reason to stop reading the answer; None while more of it is needed."""
 
     def check(self) -> None:
         """Raise `error` if there is one."""
@@ -70,13 +70,13 @@ class DocumentStage:
 
 
 class Search(DocumentStage, Generic[OutT]):
-    """Finds the values in a document that a path leads to; subclasses return them.
+    """Finds the values at a path in a document; subclasses turn them into results.
 
     Args:
         at: The path.
-        fail_fast: True to set `stop` at the first value that is invalid, or at invalid JSON.
-        lenient: Whether to accept almost-JSON; "closed" refuses a document that was cut.
-        document: Which of several documents is read, with *lenient*.
+        fail_fast: True to set `stop` at the first invalid value, or at invalid JSON.
+        lenient: Whether to accept almost-JSON; "closed" refuses a document that is cut off.
+        document: The document to read if the text holds several, with *lenient*.
     """
 
     __slots__ = (
@@ -91,7 +91,7 @@ class Search(DocumentStage, Generic[OutT]):
     )
 
     _wanted: ClassVar[tuple[str, ...]]
-    """The kinds of values that the path may lead to; any other but null is an error."""
+    """The kinds of values that the path may lead to; any other value except null is an error."""
     _wanted_name: ClassVar[str]
 
     def __init__(
@@ -105,21 +105,21 @@ class Search(DocumentStage, Generic[OutT]):
         super().__init__()
         self._fail_fast = fail_fast
         self._matcher = PathMatcher(Pattern(at))
-        # No partial value is ever shown here.
+        # This stage shows no partial values, so the parser needs to provide none.
         self._parser = OutputParser(document, allow=0, lenient=lenient, max_depth=MOST_DEPTH)
         self._lenient = lenient
         self._length = 0
         """Number of characters read."""
         self._begun = -1
-        """The offset of the value that was begun last; -1 before any."""
+        """The offset of the value that began last; -1 before the first value."""
         self._reached = OFF
-        """The level of the value nearest to the path: 0 at the path, below 0 on the way to it."""
+        """The position of the value nearest to the path: 0 at the path, minus n if it is n keys above."""
         self._kind = ""
-        """The kind of that value."""
+        """The kind of the value nearest to the path."""
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """The repairs made to read almost-JSON, in the order of reading."""
+        """The repairs of almost-JSON, in the order in which they were made."""
         return self._parser.repairs
 
     @property
@@ -132,7 +132,7 @@ class Search(DocumentStage, Generic[OutT]):
 
         Args:
             text: The piece, of any length; pieces may be cut anywhere.
-            now: Unused; every stage takes it.
+            now: Unused; every stage has this parameter.
         """
         out: list[OutT] = []
         if self.error is None:
@@ -145,10 +145,10 @@ class Search(DocumentStage, Generic[OutT]):
         return out
 
     def end(self, *, now: float = 0.0) -> list[OutT]:
-        """Signal the end of the text and return the last results; `error` holds the verdict.
+        """Signal the end of the text and return the last results; set `error` if the document is invalid.
 
         Args:
-            now: Unused; every stage takes it.
+            now: Unused; every stage has this parameter.
         """
         out: list[OutT] = []
         if self.error is None:
@@ -160,20 +160,33 @@ class Search(DocumentStage, Generic[OutT]):
     # -- hooks for subclasses --------------------------------------------------------
 
     def _begin(self, event: ValueStart, stands: int, out: list[OutT]) -> None:
-        """Handle the start of a value at the path (`stands` 0) or of an element in it (1)."""
+        """Handle the start of a value.
+
+        Args:
+            event: The start.
+            stands: The value's position: 0 at the path, 1 for an element of that value; see
+                `PathMatcher.start`.
+            out: Receives the results.
+        """
 
     def _grow(self, piece: str, out: list[OutT]) -> None:
-        """Handle a piece of any string of the document."""
+        """Handle a piece of any string in the document."""
 
     def _finish(self, event: ValueDone, stands: int, out: list[OutT]) -> None:
-        """Handle the end of a value at the path (`stands` 0) or of an element in it (1)."""
+        """Handle the end of a value.
+
+        Args:
+            event: The end, with the value.
+            stands: The value's position: 0 at the path, 1 for an element of that value.
+            out: Receives the results.
+        """
 
     def _refuse(self, error: OutputInvalid, out: list[OutT]) -> None:
-        """Handle an error of a value at the path."""
+        """Handle an error in a value at the path."""
         self._fail(error)
 
     def _fail_at_fault(self) -> None:
-        """Report invalid JSON at once instead of at the end of the text."""
+        """Fail at once if the JSON is invalid, instead of at the end of the text."""
         fault = self._parser.error
         if self.error is None and fault is not None:
             self._fail(fault)
@@ -199,12 +212,13 @@ class Search(DocumentStage, Generic[OutT]):
     def _start(self, event: ValueStart, out: list[OutT]) -> None:
         stands = self._matcher.start(event)
         self._begun = event.offset
-        # Only the end of a literal shows if it is null.
+        # A literal may be null, which is known only at its end.
         if event.kind != "literal":
             self._note(event.kind, stands, out)
         self._begin(event, stands, out)
 
     def _done(self, event: ValueDone, out: list[OutT]) -> None:
+        """Read the end of a value; the parser then drops it, unless it is part of a wanted value."""
         value = event.value
         stands = self._matcher.finish(event)
         if value is None or value is True or value is False:
@@ -230,7 +244,7 @@ class Search(DocumentStage, Generic[OutT]):
             )
 
     def _verdict(self) -> OutputInvalid | OutputIncomplete | LimitExceeded | None:
-        """Return the error that the document has at the end of the text, if any."""
+        """Return the error of the document, known at the end of the text; None if there is none."""
         fault = self._parser.error
         if fault is None:
             return self._nothing_there()
@@ -245,10 +259,11 @@ class Search(DocumentStage, Generic[OutT]):
         return fault
 
     def _nothing_there(self) -> OutputInvalid | None:
-        """Return the error for a whole document in which the path led to nothing."""
+        """Return the error for a whole document without a value at the path; None if it needs none."""
         pattern, reached = self._matcher.pattern, self._reached
         if reached == 0:
             return None
+        # The nearest value is above the path: add the negative position to get the number of keys found.
         missing = len(pattern) + reached
         empty = self._kind == _NULL or (self._kind in CONTAINERS and pattern.is_wild(missing))
         if empty:

@@ -1,4 +1,4 @@
-"""Protocols of stages, for type checkers; no class derives from them."""
+"""Protocols of stages, for type checkers; no class derives from these protocols."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class Stage(Protocol[InT_contra, OutT]):
 
     @property
     def error(self) -> Exception | None:
-        """The failure after the items that were returned last; None while all is well."""
+        """The failure that follows the items that were returned last; None while there is no failure."""
 
     @property
     def stop(self) -> str | None:
-        """A reason to close the source; None while there is none."""
+        """A reason to close the source; None while there is no reason."""
 
     def feed(self, item: InT_contra, /, *, now: float = 0.0) -> list[OutT]:
-        """Return all that an item completes; nothing once there is an `error`.
+        """Return all output that an item completes; nothing once there is an `error`.
 
         Args:
             item: The input.
@@ -55,10 +55,10 @@ class TimedStage(Stage[InT_contra, OutT], Protocol[InT_contra, OutT]):
 
     @property
     def deadline(self) -> float | None:
-        """The clock reading at which `tick` is to be called; None while it has nothing to do."""
+        """The clock reading at which to call `tick`; None while `tick` has nothing to do."""
 
     def tick(self, now: float) -> list[OutT]:
-        """Return what is due; nothing before `deadline`.
+        """Return the items that are due; none are due before `deadline`.
 
         Args:
             now: A clock reading, in seconds.

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 def check_reason(said: object) -> str | None:
-    """Return the reason that a guard's function returned, or None.
+    """Return the reason that a guard function returned for stopping the answer; None to let it go on.
 
     Raises:
-        MisuseError: It is neither text nor None.
+        MisuseError: The guard function returned neither text nor None.
     """
     if said is None or isinstance(said, str):
         return said if said != "" else "a guard has stopped it"
@@ -37,7 +37,7 @@ class Question:
     """A rule that asks a function.
 
     Args:
-        ask: The function; if it has to be awaited, `later` gets its argument instead.
+        ask: The function; if it has to be awaited, its argument is passed to `later` instead.
     """
 
     deadline: float | None = None
@@ -47,49 +47,49 @@ class Question:
     def __init__(self, ask: Callable[[Any], Any]) -> None:
         self.ask = ask
         self.turn = 0
-        """Number of the answer that is judged, counted from 1."""
+        """The number of the answer that is checked, counted from 1."""
         self.later: Callable[[Any], object] | None = None
-        """Gets the function's argument, if the function is async; None for a plain function."""
+        """Receives the function's argument, if the function is async; None for a plain function."""
         self.begin_again()
 
     def begin_again(self) -> None:
-        """Prepare for another answer."""
+        """Reset the rule for another answer."""
         self.turn += 1
         self.pending = False
-        """True while the function has been asked and has not answered."""
+        """True while the function has been called but has not returned."""
         self.stop: str | None = None
         self.spoken = False
-        """True once the function has answered."""
+        """True once the function has returned."""
         self.asked = False
-        """True once the function has been asked."""
+        """True once the function has been called."""
 
     def tick(self, now: float) -> None:
         """Do nothing: the rule does not depend on time."""
 
     def take(self, said: object) -> None:
-        """Record the function's answer."""
+        """Record the function's return value."""
         self.pending = False
         self.spoken = True
         self.stop = self.stop or check_reason(said)
 
     def put(self, about: Any) -> None:  # noqa: ANN401 - what the function takes
-        """Ask the function."""
+        """Call the function, or pass on its argument if it is async."""
         if self.later is None:
             self.take(self.ask(about))
         else:
             self.pending = True
             self.later(about)
-        # Set last, so that after Ctrl-C in the function, it is asked again.
+        # Set last, so that the function is called again if Ctrl-C interrupted it.
         self.asked = True
 
 
 class AnswerQuestion(Question):
-    """Asks about the answer after a number of pieces of content, or at its end.
+    """Calls a function with the answer after a number of pieces of content, or at the end.
 
     Args:
         ask: The function.
-        first: Pieces of content before the first question.
-        every: Pieces of content between further questions; None to ask only once.
+        first: The number of pieces of content before the first call.
+        every: The number of pieces of content between further calls; None to call it only once.
     """
 
     __slots__ = ("_count", "_due", "_every", "_first", "_new")
@@ -104,10 +104,10 @@ class AnswerQuestion(Question):
         self._count = 0
         self._due: float = self._first
         self._new = False
-        """True if content has come since the last question."""
+        """True if content has arrived since the last call."""
 
     def feed(self, event: Event, message: Callable[[], Message], now: float) -> None:
-        """Ask the function if it is due.
+        """Call the function if a call is due.
 
         Args:
             event: The event.
@@ -118,21 +118,21 @@ class AnswerQuestion(Question):
             return
         self._count += 1
         self._new = True
-        # Only one question is open at a time; an overdue one is asked at the next piece.
+        # Only one call runs at a time; an overdue one is made at the next piece.
         if self._count >= self._due and not self.pending:
             self._due = math.inf if self._every is None else self._count + self._every
             self._new = False
             self.put(message())
 
     def end(self, message: Callable[[], Message], choice: int | None) -> None:
-        """Ask about the whole answer, unless the function has seen it already."""
+        """Call the function with the whole answer, unless it was called with it already."""
         if not choice and not self.pending and (not self.asked or (self._new and self._every is not None)):
             self._new = False
             self.put(message())
 
 
 class FieldQuestion(Question):
-    """Asks about each value at a path of the answer's JSON, as soon as it is finished.
+    """Calls a function with each value at a path of the answer's JSON, as soon as the value is finished.
 
     Args:
         ask: The function.
@@ -151,13 +151,13 @@ class FieldQuestion(Question):
         self._waiting: list[Any] = []
 
     def feed(self, event: Event, message: Callable[[], Message], now: float) -> None:
-        """Ask about the values that an event finishes."""
+        """Call the function with each value that this event completes."""
         if isinstance(event, TextDelta) and not event.choice:
             self._waiting += self._values.feed(event.text)
             self._ask_next()
 
     def end(self, message: Callable[[], Message], choice: int | None) -> None:
-        """Ask about the values that waited for an earlier question to be answered."""
+        """Call the function with the values that waited for an earlier call to return."""
         self._ask_next()
 
     def _ask_next(self) -> None:

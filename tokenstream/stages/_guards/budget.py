@@ -28,20 +28,21 @@ if TYPE_CHECKING:
 class Budget:
     """Stops an answer that exceeds a budget of tokens, characters, seconds or money.
 
-    A stage over events that returns each of them unchanged; `stop` is the reason once
-    a bound is exceeded. Tokens are the provider's count, plus an estimate for the text
-    since that count, four bytes to a token; `stop` says so if it used an estimate.
-    Tokens without visible text, such as hidden reasoning, are not in the estimate.
+    A stage over events, which returns each of them unchanged; `stop` is set to a reason
+    once a bound is exceeded. Tokens are the provider's count, plus an estimate for the
+    text since that count, with four bytes to a token; the reason says so if it is based
+    on an estimate. Tokens without visible text, such as hidden reasoning, are not in the
+    estimate.
 
     Args:
         tokens: The most tokens of the answer.
         characters: The most characters of text, refusal, reasoning and arguments.
         seconds: The most seconds since the request.
-        price: Returns the cost of token counts; `usage.source` is "estimated" if they are.
+        price: Returns the cost of the given token counts; `usage.source` is "estimated" for estimates.
         most: The highest cost that `price` may return.
 
     Raises:
-        MisuseError: No bound is given, or a bound that has no effect.
+        MisuseError: There is no bound, or a bound has no effect.
 
     Example:
         >>> from tokenstream.events import TextDelta
@@ -95,16 +96,16 @@ class Budget:
         self.begin_again()
 
     def begin_again(self) -> None:
-        """Count anew for another answer; the seconds continue."""
+        """Reset the counts for another answer; the seconds continue."""
         self.stop: str | None = None
         self._usage = GrowingUsage()
         self._counted = 0
         """The provider's last count of tokens."""
         self._bytes = self._length = 0
-        """Bytes since that count, and characters in total."""
+        """Number of bytes since the provider's last count, and number of characters in total."""
 
     def fresh(self) -> Budget:
-        """Return the same budget for another answer."""
+        """Return a new Budget with the same bounds, for another answer."""
         return Budget(
             tokens=self._tokens,
             characters=self._characters,
@@ -115,7 +116,7 @@ class Budget:
 
     @property
     def deadline(self) -> float | None:
-        """The clock at which the seconds are used up; None without a bound, or before the first event."""
+        """The clock reading at which no seconds are left; None without a bound, or before the first event."""
         begun, seconds = self.started_at, self._seconds
         return None if begun is None or seconds is None or self.stop is not None else begun + seconds
 
@@ -134,7 +135,7 @@ class Budget:
         return [event]
 
     def tick(self, now: float) -> list[Event]:
-        """Set `stop` if the seconds are used up.
+        """Set `stop` if no seconds are left.
 
         Args:
             now: A clock reading, in seconds.
@@ -149,11 +150,12 @@ class Budget:
         return []
 
     def check(self) -> None:
-        """Raise `error`; there is none."""
+        """Do nothing: `error` is always None."""
 
     # -- within ------------------------------------------------------------
 
     def _count(self, event: Event) -> None:
+        """Add an event's tokens and characters; set `stop` if they exceed a bound."""
         if isinstance(event, UsageUpdate):
             self._usage.add(event.usage)
             counted = event.usage.output_tokens
@@ -186,7 +188,7 @@ class Budget:
         return self._counted + math.ceil(self._bytes / BYTES_PER_TOKEN)
 
     def _build_usage(self, tokens: int) -> Usage:
-        """Return the token counts, estimated if text has come since the provider's count."""
+        """Return the token counts, estimated if text has arrived since the provider's count."""
         usage = self._usage.build(final=False) or Usage()
         if not self._bytes:
             return usage

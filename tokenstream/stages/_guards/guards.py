@@ -1,4 +1,4 @@
-"""The rules of one stream. They work independently; the first with a reason stops the answer."""
+"""The rules of one stream, called guards; they work independently, and any of them may stop the answer."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ class _Bound:
         self.budget.feed(event, now=now)
 
     def end(self, message: Callable[[], Message], choice: int | None) -> None:
-        """Do nothing: the end of an answer uses up no budget."""
+        """Do nothing: no bound of a budget depends on the end of the answer."""
 
 
 class _Texts:
     """Applies a rule for texts to each choice of an answer.
 
     Args:
-        stage: The rule; each text gets a fresh copy.
+        stage: The rule; each text is checked by a fresh copy.
         kinds: The classes of events whose text is checked.
         apart: Whether each part is a separate text.
     """
@@ -114,10 +114,10 @@ def _is_pattern(rule: object) -> TypeGuard[re.Pattern[Any]]:
 
 
 def make_rule(rule: Any, first: int, every: int | None, field: At | None) -> Any:  # noqa: ANN401 - any object
-    """Return the rule that a caller has described.
+    """Return the rule that a caller's arguments describe.
 
     Raises:
-        MisuseError: The description is not a rule, or the arguments contradict each other.
+        MisuseError: The arguments describe no rule, or contradict each other.
     """
     check_whole("first_tokens", first)
     if every is not None:
@@ -145,11 +145,12 @@ def make_rule(rule: Any, first: int, every: int | None, field: At | None) -> Any
 
 
 class _Guard:
-    """A rule, and the option to hold the answer back until the rule has decided.
+    """A rule with the option to hold the answer back until the rule has decided.
 
     Args:
         rule: The rule.
-        first: The pieces of content after which a rule counts as decided, if it does not ask a function.
+        first: The number of pieces of content after which the rule counts as decided; not used for
+            a rule that calls a function.
         hold: Whether the answer is held back until then.
     """
 
@@ -185,11 +186,11 @@ class _Guard:
 class Guards:
     """The rules of a stream.
 
-    Held-back events are shown to the rules that hold them as they arrive, and to the
-    other rules as they are released.
+    Held-back events are passed to the rules that hold them back as they arrive, and to
+    the other rules as they are released.
 
     Args:
-        message: Returns the answer as far as it was released.
+        message: Returns the answer, as far as it was released.
     """
 
     __slots__ = ("_ahead", "_guards", "_message", "_open", "_over", "_shadow")
@@ -213,7 +214,7 @@ class Guards:
     # -- released events ---------------------------------------------------
 
     def feed(self, event: Event, now: float) -> None:
-        """Show a released event to the rules that have not seen it.
+        """Pass a released event to the rules that have not received it.
 
         Args:
             event: The event; the message includes it already.
@@ -228,7 +229,7 @@ class Guards:
                     guard.feed(event, self._message, now)
 
     def finish(self, event: Finish) -> None:
-        """Show the finish of a choice, before the message includes it."""
+        """Pass the finish of a choice to the rules, before the message includes it."""
         known = bool(self._ahead) and self._ahead[0] is event
         if known:
             self._ahead.popleft()
@@ -239,12 +240,12 @@ class Guards:
                 guard.end(self._message, event.choice)
 
     def end(self) -> None:
-        """Signal the end of the answer, with or without a finish."""
+        """Pass the end of the answer to the rules, with or without a finish."""
         for guard in self._guards:
             guard.end(self._message, None)
 
     def begin_again(self) -> None:
-        """Prepare for another answer that is not held back."""
+        """Reset the rules for another answer, which is not held back."""
         ahead = bool(self._ahead)
         self._open, self._over = set(), False
         for guard in self._guards:
@@ -252,7 +253,7 @@ class Guards:
                 guard.begin_again()
 
     def _is_open_after(self, event: Event) -> bool:
-        """Note an event's choice as open if it has content; return False once all choices have finished."""
+        """Count an event's choice as open if it has content; return False once all choices have finished."""
         if has_content(event):
             self._open.add(event.choice)
             self._over = False
@@ -271,7 +272,7 @@ class Guards:
         return any(guard.hold and not guard.settled for guard in self._guards)
 
     def hold_again(self) -> None:
-        """Prepare for another answer that is held back from its beginning."""
+        """Reset the rules for another answer, which is held back from its beginning."""
         self._shadow = Accumulator()
         self._ahead.clear()
         for guard in self._guards:
@@ -279,7 +280,7 @@ class Guards:
                 guard.begin_again()
 
     def feed_held(self, event: Event, now: float) -> None:
-        """Show a held-back event to the rules that hold it.
+        """Pass a held-back event to the rules that hold it back.
 
         Args:
             event: The event.
@@ -294,7 +295,7 @@ class Guards:
                 guard.feed(event, self._held_message, now)
 
     def end_held(self, choice: int | None = None) -> None:
-        """Signal the end of the held-back answer, or of one of its choices."""
+        """Pass the end of the held-back answer, or of one of its choices, to the rules that hold it back."""
         for guard in self._guards:
             if guard.hold:
                 guard.end(self._held_message, choice)
@@ -306,17 +307,17 @@ class Guards:
 
     @property
     def stop(self) -> str | None:
-        """The reason of the first rule that stops the answer; None if there is none."""
+        """The reason of the first rule that stops the answer; None if no rule stops it."""
         return next((guard.rule.stop for guard in self._guards if guard.rule.stop is not None), None)
 
     @property
     def pending(self) -> bool:
-        """True while a rule waits for its function to answer."""
+        """True while a rule waits for its function to return."""
         return any(guard.rule.pending for guard in self._guards)
 
     @property
     def deadline(self) -> float | None:
-        """The clock at which the first rule stops the answer regardless of its content."""
+        """The clock reading at which a rule stops the answer regardless of its content; None for never."""
         deadlines = [guard.rule.deadline for guard in self._guards]
         return min((each for each in deadlines if each is not None), default=None)
 
@@ -327,6 +328,6 @@ class Guards:
                 guard.rule.budget.started_at = now
 
     def tick(self, now: float) -> None:
-        """Let the rules that depend on time look at the clock."""
+        """Pass the time to all rules; some depend on it."""
         for guard in self._guards:
             guard.rule.tick(now)

@@ -13,7 +13,7 @@ from tokenstream.stages._text.base import TextStage
 LONGEST_MATCH = 1_000
 """The longest match, in characters, that is found even if it is split across pieces."""
 _NEXT = ("a", "0", " ", "\n", ".", "\na")
-"""Samples of next characters; between them they cover all that a pattern without look-ahead can test."""
+"""Next characters to try: together they stand for all that a pattern without look-ahead can test."""
 _ASKS_MORE = re.compile(r"\\[bBZ]|\$|\(\?")
 """Constructs with which a look-ahead reads one character more than its own width."""
 _ESCAPED = re.compile(r"\\[^bBZ]", re.DOTALL)
@@ -23,7 +23,7 @@ def compiled(pattern: str | re.Pattern[Any]) -> re.Pattern[str]:
     """Compile and check the pattern of a guard.
 
     Raises:
-        MisuseError: It is not a regular expression for text, or it matches the empty text.
+        MisuseError: The pattern is not a regular expression for text, or it matches the empty text.
     """
     if isinstance(pattern, str):
         try:
@@ -59,11 +59,11 @@ class Match(TextStage):
     def __init__(self, pattern: re.Pattern[str]) -> None:
         self._pattern = pattern
         self._ahead = _looks_ahead(pattern)
-        """Number of characters after a match that may undo it."""
+        """The number of characters after a match that may undo it."""
         self._refuses = "(?!" in pattern.pattern
-        """True if samples of next characters cannot prove that a match stays one."""
+        """True if trying next characters cannot prove that a match is final."""
         self._reach = min(width_of(pattern.pattern, pattern.flags), LONGEST_MATCH) + self._ahead
-        """The longest match, in characters, with the characters after it that may undo it."""
+        """The length of the longest match, together with the characters after it that may undo it."""
         self._tail = ""
         self._whole = True
         """True while the tail is the whole text."""
@@ -82,7 +82,7 @@ class Match(TextStage):
 
         Args:
             item: The next piece of the text.
-            now: Unused; every stage takes it.
+            now: Unused; every stage has this parameter.
         """
         if self._stop is None:
             before = len(self._tail)
@@ -99,6 +99,12 @@ class Match(TextStage):
         return []
 
     def _look(self, before: int, *, at_end: bool) -> None:
+        """Set `stop` if the tail contains a match that cannot be undone.
+
+        Args:
+            before: The length of the part of the tail that was searched before.
+            at_end: Whether the text ends here, so that nothing can undo a match.
+        """
         tail, search = self._tail, self._pattern.search
         # A shortened tail is not the start of the text, so `^` and the like must not match at its index 0.
         found = search(tail, max(0 if self._whole else 1, before - self._reach))

@@ -8,24 +8,24 @@ from tokenstream.limits import check_whole
 from tokenstream.stages._text.base import TextStage
 
 _STEP = 16
-"""Characters between two checks; they fall on the same offsets however the text is cut."""
+"""The number of characters between two checks, which are made at the same offsets however the text is cut."""
 _LEAST = 200
-"""Least characters of a repetition; a short list or laughter may repeat a few words."""
+"""The fewest characters of a repetition; a short list or laughter may repeat a few words."""
 _LEAST_OF_ONE = 1_000
-"""The same if at most one word repeats: rules, tables, numbers, blanks, base64 zeros, lists of nulls."""
+"""As above, if at most one word repeats: rules, tables, numbers, blanks, base64 zeros, lists of nulls."""
 _WORD = re.compile(r"[^\W\d_]+")
 
 
 class Repetition(TextStage):
     r"""Stops a text that repeats the same words over and over.
 
-    A stage over pieces of text that returns each of them unchanged; `stop` is the reason
-    once the same characters came `times` times in a row and cover at least 200 characters.
-    A repetition with fewer than two different words must cover 1,000, because rules,
-    tables, numbers and lists of nulls repeat on purpose.
+    A stage over pieces of text, which returns each of them unchanged; `stop` is set to a
+    reason once the same characters were repeated `times` times in a row and cover at least
+    200 characters. A repetition with fewer than two different words must cover 1,000,
+    because rules, tables, numbers and lists of nulls repeat on purpose.
 
     Args:
-        times: Least number of occurrences in a row.
+        times: The fewest occurrences in a row.
         longest: The longest repeated unit, in characters.
 
     Raises:
@@ -48,11 +48,11 @@ class Repetition(TextStage):
         self._left = ""
         """The text since the last check."""
         self._tail = ""
-        """The last characters before that."""
+        """The last characters before `_left`."""
         self._period = 0
-        """Length of the unit that repeats at the end of the tail; 0 if none does."""
+        """The length of the unit that repeats at the end of the tail; 0 if nothing repeats."""
         self._run = 0
-        """Number of characters at the end that equal those one period before."""
+        """The number of characters at the end that equal the characters one period before them."""
         self._stop: str | None = None
 
     @property
@@ -68,7 +68,7 @@ class Repetition(TextStage):
 
         Args:
             item: The next piece of the text.
-            now: Unused; every stage takes it.
+            now: Unused; every stage has this parameter.
         """
         self._left += item
         if len(self._left) >= _STEP and self._stop is None:
@@ -78,7 +78,7 @@ class Repetition(TextStage):
     # -- within ------------------------------------------------------------
 
     def _check_new_text(self) -> None:
-        """Check the text at each multiple of the step that has come."""
+        """Check the text after each complete step of `_STEP` characters."""
         text, whole = self._left, len(self._left) // _STEP * _STEP
         # The tail is cut rarely, so that a step does not copy it.
         kept = self._longest + 2 * _STEP
@@ -92,6 +92,10 @@ class Repetition(TextStage):
         self._left = text[whole:]
 
     def _check_tail(self) -> None:
+        """Set `stop` if the tail ends with a repetition that is long enough.
+
+        If the tail's last characters appeared before, the distance to them is the period.
+        """
         tail, period = self._tail, self._period
         size = len(tail)
         last = tail[-_STEP:]
@@ -109,14 +113,17 @@ class Repetition(TextStage):
 
 
 def _has_words(unit: str) -> bool:
-    """Return True if a repeated unit has two different words, even if it begins in the middle of one."""
+    """Return True if a repeated unit has two different words, even if it begins in the middle of a word."""
     twice = unit + unit
     whole = (found for found in _WORD.finditer(twice) if found.start() > 0 and found.end() < len(twice))
     return len({found[0] for found in whole}) > 1
 
 
 def _count_matching(text: str, period: int) -> int:
-    """Return the number of characters at the end of a text that equal those one period before."""
+    """Return the number of characters at the end of a text that equal the characters one period before.
+
+    The number is found by bisection.
+    """
     size = len(text)
     least, most = 0, size - period
     while least < most:

@@ -1,4 +1,4 @@
-"""Snapshots of blocks, and the state from which their text is built when it is read."""
+"""Snapshots of Markdown blocks, and the state from which a snapshot's text is built when it is read."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class KnownDefinition(NamedTuple):
 
 
 class BlockShape(NamedTuple):
-    """A block at the beginning of one of its lines; only the pieces of that line are missing from it.
+    """The state of a block at the beginning of one of its lines, without the pieces of that line.
 
-    The lists grow after it is made, but their elements up to then never change.
+    Its lists grow later, but the elements that they have now never change.
     """
 
     id: int
@@ -35,26 +35,26 @@ class BlockShape(NamedTuple):
     info: str
     start: int
     memo: list[Any]
-    """The text that was built last for any snapshot of the block, and that snapshot's state."""
+    """The text that was built last, for any snapshot of the block, and the state of that snapshot."""
     completion: Completion
     lines: list[str]
     """Whole lines with their endings; only the first `size` count."""
     size: int
     settled: int
-    """Number of leading characters that every later text shares."""
+    """Number of leading characters that all later versions of the text share."""
     registry: dict[str, KnownDefinition]
     defined: int
-    """Number of definitions at this time."""
+    """Number of definitions at the time of this state."""
     leaf: str
-    """The kind of the open leaf; "" without one, `CLOSED` for a closed block."""
+    """The kind of the open leaf; "" if there is none, `CLOSED` for a closed block."""
     first: int = 0
     """The first line of the leaf."""
     offsets: Sequence[int] = ()
     """The offset of the content in each line of a paragraph."""
     shown: int = 0
-    """Number of the paragraph's first lines that are definitions."""
+    """Number of lines at the paragraph's beginning that are definitions."""
     pending: bool = False
-    """True if a definition may be open after them."""
+    """True if a definition may still be unfinished after those lines."""
     mark: str = ""
     """The fence that closes the leaf, or the kind of its HTML."""
     containers: tuple[Container, ...] = ()
@@ -75,8 +75,8 @@ State: TypeAlias = tuple[BlockShape, list[str], int]
 class MarkdownBlock:
     r"""A snapshot of a top-level block of a Markdown text: a paragraph, a heading, or a whole list.
 
-    A block is returned again, with the same `id`, each time that more of it has come,
-    and never again once it is `closed`. The properties of a snapshot never change.
+    A block is returned again, with the same `id`, whenever more of it has arrived, and
+    never again once it is `closed`. The properties of a snapshot never change.
 
     Example:
         >>> from tokenstream.stages import MarkdownBlocks
@@ -165,19 +165,19 @@ class MarkdownBlock:
 
     @property
     def text(self) -> str:
-        """The text to render: `source` once closed; before that, a preview without half-open syntax."""
+        """The text to render: `source` if the block is closed, else a preview without half-open syntax."""
         value: str = self._value("text")
         return value
 
     @property
     def stable(self) -> int:
-        """Number of leading characters of `text` shared with the previous snapshot; 0 at first."""
+        """Number of leading characters of `text` that are the same in the previous snapshot; 0 at first."""
         value: int = self._value("stable")
         return value
 
     @property
     def settled(self) -> int:
-        """Number of leading characters of `text` that no later snapshot changes."""
+        """Number of leading characters of `text` that are the same in all later snapshots."""
         return self._state[0].settled
 
     @property
@@ -188,7 +188,7 @@ class MarkdownBlock:
 
     @property
     def unresolved(self) -> tuple[str, ...]:
-        """Labels in brackets that have no definition so far; most often plain text."""
+        """Labels in brackets without a definition so far; most of them are plain text."""
         value: tuple[str, ...] = self._value("unresolved")
         return value
 
