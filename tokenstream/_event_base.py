@@ -1,4 +1,4 @@
-"""The bases of all events: choice, raw payload, part, and the step in a run."""
+"""Base classes of all events, with their common fields: choice, raw payload, part, and step of a run."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from tokenstream._basics.json import decode
 
 
 class _InRun:
-    # Not a dataclass field, so that no constructor has to set it; it stays unset outside a run.
+    # Not a dataclass field, so that no constructor has to set it; it is not set outside of a run.
     __slots__ = ("_step",)
 
     _step: str
 
     @property
     def step(self) -> str | None:
-        """The id of the run's step that the event belongs to; None outside a run."""
+        """The id of the run's step to which the event belongs; None outside of a run."""
         return getattr(self, "_step", None)
 
     @step.setter
@@ -27,14 +27,14 @@ class _InRun:
 @dataclass(slots=True, kw_only=True)
 class _EventBase(_InRun):
     choice: int = 0
-    """The choice (alternative answer) that the event belongs to, from 0."""
+    """The choice (alternative answer) to which the event belongs, from 0."""
     raw: Any = field(default=None, repr=False, compare=False)
-    """The decoded payload as the server sent it; None if no payload stands for this event alone."""
+    """The decoded payload as the server sent it; None if no payload belongs to this event alone."""
     if TYPE_CHECKING:
         _raw: Any = field(init=False, repr=False, compare=False)
 
 
-# The formats' fast paths do not decode a payload as a whole: they leave its bytes in
+# The formats' fast paths do not decode a payload as a whole: they store its bytes in
 # the slot, and the first access to `raw` decodes them. `_raw` is the slot itself, for
 # the constructors that run once per token.
 _slot = _EventBase.__dict__["raw"]
@@ -69,7 +69,7 @@ class PartEvent(_EventBase):
 class CallEvent(PartEvent):
     """An event of a tool call."""
 
-    # The accumulator's log of the call's arguments, read by `partial_arguments`; not part of the event.
+    # The accumulator's log of the call's arguments, which `partial_arguments` reads; not part of the event.
     __slots__ = ("_link",)
 
     _link: Any
@@ -82,7 +82,7 @@ class CallEvent(PartEvent):
 class SummingEvent(AnswerEvent):
     """An event that sums up the events before it."""
 
-    # True if the earlier events already gave all of it, so that a relay need not repeat it.
+    # True if the earlier events already contained all of it, so that a relay need not repeat it.
     __slots__ = ("told_before",)
 
     told_before: bool

@@ -25,21 +25,26 @@ if TYPE_CHECKING:
     from tokenstream.message import Ending, FinishReason, Message
 
 BYTES_PER_TOKEN = 4
-"""Bytes per token, for estimates where the provider reported no count."""
+"""The number of bytes per token, for estimates where the provider reported no count."""
 _MOST_BYTES_PER_TOKEN = 16
-"""Bytes per token that no language exceeds on average: beyond it a reported count covers only a part."""
+"""More bytes per token than any language has on average: beyond it, a reported count is incomplete."""
 
 
 _OWN_ENDS = frozenset({"stop", "tool_calls"})
 
 
 def ended_itself(reason: FinishReason | None, ending: Ending) -> bool:
-    """Return True if the model itself ended the answer, by its finish reason or, without one, its ending."""
+    """Return True if the model itself ended the answer, by its finish reason or, without one, its ending.
+
+    Args:
+        reason: The finish reason.
+        ending: The ending.
+    """
     return reason in _OWN_ENDS or (reason is None and ending == "complete")
 
 
 class Arguments(TextLog):
-    """The text of a call's arguments, parsed only as far as somebody reads the value.
+    """The text of a call's arguments, which is parsed only as far as the value is read.
 
     Args:
         free: True for the free text of a custom tool, which is not JSON.
@@ -51,14 +56,14 @@ class Arguments(TextLog):
         super().__init__()
         self._free = free
         self._read = 0
-        """Characters of the text that have been parsed."""
+        """The number of characters of the text that have been parsed."""
         self._reader: Any = None
         self._lenient: Arguments | None = None
-        """The same text, parsed leniently; made at the first access to `lenient_value`."""
+        """The same text, parsed leniently; created at the first access to `lenient_value`."""
 
     @property
     def value(self) -> Any:  # noqa: ANN401 - any JSON value
-        """The value of the text so far; None while nothing can be shown."""
+        """The value of the text so far; None if the text has no value yet."""
         reader = self._reader
         if reader is None:
             reader = self._reader = FreeText() if self._free else _parser()
@@ -70,7 +75,7 @@ class Arguments(TextLog):
 
     @property
     def lenient_value(self) -> Any:  # noqa: ANN401 - any JSON value
-        """The value of the text so far, parsed leniently; None while nothing can be shown."""
+        """The value of the text so far, parsed leniently; None if the text has no value yet."""
         lenient = self._lenient
         if lenient is None:
             lenient = self._lenient = Arguments(free=self._free)
@@ -82,7 +87,7 @@ class Arguments(TextLog):
         return lenient.value
 
     def _last(self, missing: int) -> str:
-        """Return the last `missing` characters without joining the pieces before them."""
+        """Return the last `missing` characters without joining the pieces before these characters."""
         found: list[str] = []
         pieces = reversed(self.pieces)
         while missing > 0:
@@ -93,7 +98,7 @@ class Arguments(TextLog):
 
 
 class FreeText:
-    """Parser for text that is its own value."""
+    """A parser for text that is its own value."""
 
     __slots__ = ("value",)
 
@@ -101,7 +106,8 @@ class FreeText:
         self.value = ""
 
     def feed(self, text: str) -> None:
-        """Add to it; while nobody holds it, that takes no longer the longer it is."""
+        """Append to the text; unless somebody holds a reference to it, that does not copy it."""
+        # CPython extends a string in place if there is only one reference to it.
         value, self.value = self.value, ""
         value += text
         self.value = value
@@ -114,27 +120,27 @@ def _parser(*, lenient: bool = False) -> Any:  # noqa: ANN401 - a parser, whose 
 
 
 class GrowingPart:
-    """A part that can still grow: its beginning, and everything added since."""
+    """A part that can still grow: its beginning, and all that was added since then."""
 
     __slots__ = ("extra", "final", "is_gap", "log", "pieces", "spans", "start")
 
     def __init__(self, start: Part, *, is_gap: bool = False) -> None:
         self.start = start
         self.is_gap = is_gap
-        """True for an index that was skipped: that part belongs to another message."""
+        """True for an index that was skipped, because the part with that index is in another message."""
         self.final: Part | None = None
-        """The finished part, shared by every later snapshot."""
+        """The finished part, which all later snapshots share."""
         self.pieces: Arguments | None = None
-        """Text that only this part holds: arguments, or a transcript."""
+        """The text that belongs to this part alone: arguments, or a transcript."""
         self.log: SharedLog | None = None
-        """For text, reasoning and refusals, the choice's log of that kind."""
+        """The choice's log for this kind of text; None unless the part is text, reasoning or a refusal."""
         self.spans: list[int] = []
-        """Offsets in `log` at which this part's text begins, ends, begins again, and so on."""
+        """Offsets in `log` at which this part's text begins, ends, begins anew, and so on."""
         self.extra: list[Any] | None = None
         """Pieces of a signature, or of media."""
 
     def add_piece(self, text: str) -> Arguments:
-        """Append to the part's arguments or transcript, and return their log."""
+        """Append to the part's arguments or transcript, and return the log that contains them."""
         pieces = self.pieces
         if pieces is None:
             start = self.start
@@ -185,7 +191,7 @@ class GrowingPart:
 
 
 class SharedLog(TextLog):
-    """All text of one kind in a choice; the parts of that kind append to it in turns."""
+    """All text of one kind in a choice; the parts of that kind append to it in turn."""
 
     __slots__ = ("kind", "writer")
 
@@ -197,7 +203,7 @@ class SharedLog(TextLog):
 
 
 class Target:
-    """The destination of a delta, kept because the next one usually goes there, too.
+    """The destination of a delta, kept because the next delta usually has the same destination.
 
     Args:
         kind: The delta's class.
@@ -214,16 +220,16 @@ class Target:
         self.part = part
         self.log = log
         self.is_fragment = isinstance(log, Arguments)
-        """True if the delta's text is its `fragment` and not its `text`."""
+        """True if the delta's text is in its field `fragment` instead of `text`."""
 
 
 def is_bare(delta: Any) -> bool:  # noqa: ANN401 - a delta
-    """Return True if a reasoning delta carries text and no signature."""
+    """Return True if a reasoning delta contains text and no signature."""
     return bool(delta.text) and not delta.signature
 
 
 def snapshot(value: object) -> object:
-    """Return a value that no longer changes: a copy of a list, which would grow in place."""
+    """Return a value that no longer changes: a copy of a list, because a list grows in place."""
     return list(value) if is_list(value) else value
 
 
@@ -255,7 +261,7 @@ class ChoiceState:
         self.provider_data: dict[str, Any] = {}
         self.ending: Ending = "streaming"
         self.delivered: list[ToolCall] = []
-        """The tool calls that were handed out, in that order."""
+        """The tool calls that were passed to the reader, in that order."""
         self.ended: list[ToolCall] = []
         """All tool calls that ended, including those with invalid arguments."""
         self.reopened = 0
@@ -272,7 +278,7 @@ class ChoiceState:
         return is_followed or ended_itself(self.finish_reason, self.ending)
 
     def part(self, index: int, start: Callable[[], Part]) -> GrowingPart:
-        """Return a part that is about to change; create it if its start is missing from the events."""
+        """Return a part that is about to change; create the part if the events did not start it."""
         parts = self.parts
         if len(parts) <= index:
             # All steps of a run share one numbering of parts, so this step's indexes may have gaps.
@@ -287,7 +293,7 @@ class ChoiceState:
         return part
 
     def begin_writing(self, part: GrowingPart, kind: str) -> SharedLog:
-        """Return the log for a part's text, after recording that this part appends to it now."""
+        """Return the log for a part's text, after recording that this part appends to the log now."""
         log = part.log
         if log is None or log.kind != kind:
             log = part.log = self.log(kind)
@@ -305,12 +311,12 @@ class ChoiceState:
         return sum(log.size for log in self.logs) + sum(part.own_size for part in self.parts)
 
     def rename_call(self, index: int, id: str, delivered: list[str]) -> ToolCall | None:
-        """Change a tool call's id; return the call if it has already been handed out.
+        """Change a tool call's id; return the call if it was already passed to the reader.
 
         Args:
             index: The part's index.
             id: The new id.
-            delivered: Ids of the calls that were handed out; changed in place.
+            delivered: Ids of the calls that were passed to the reader; changed in place.
         """
         part = self.parts[index]
         call = part.final if isinstance(part.final, ToolCall) else None
@@ -327,24 +333,25 @@ class ChoiceState:
         return call
 
     def restore(self, message: Message, shared: dict[str, Any], names: Collection[str]) -> int:
-        """Restore the choice from a message, and return the number of characters that it holds.
+        """Restore the choice from a message, and return the number of characters in it.
 
-        Its tool calls count as handed out already, so no view gives them again.
+        Its tool calls count as already passed to the reader, so no view returns them again.
 
         Args:
             message: The choice as it was.
             shared: Receives the fields that all choices share.
-            names: The names of those fields.
+            names: The names of the fields that all choices share.
         """
         self.finish_reason, self.raw_finish_reason = message.finish_reason, message.raw_finish_reason
         self.finish_message = message.finish_message
         for name, value in message.provider_data.items():
             data = shared if name in names else self.provider_data
-            # A copy, since a list of items grows in place.
+            # A copy, because a list of items grows in place.
             data[name] = [*value] if isinstance(value, list) else value
         return sum([self._restore_part(part) for part in message.parts])
 
     def _restore_part(self, given: Part) -> int:
+        """Restore a part, and return the number of characters in it."""
         part = GrowingPart(given)
         self.parts.append(part)
         held = 0
@@ -369,11 +376,11 @@ class ChoiceState:
         return held
 
     def find_log(self, kind: str) -> SharedLog | None:
-        """Return the log of one kind of text; None before any has arrived."""
+        """Return the log for one kind of text; None before any text of that kind has arrived."""
         return next((log for log in self.logs if log.kind == kind), None)
 
     def log(self, kind: str) -> SharedLog:
-        """Return the log of one kind of text, made if necessary."""
+        """Return the log for one kind of text; create the log if necessary."""
         log = self.find_log(kind)
         if log is None:
             log = SharedLog(kind)
@@ -382,12 +389,12 @@ class ChoiceState:
 
 
 class GivenUp:
-    """A partial answer that was given up because the answer began again.
+    """A partial answer that was given up because the answer was restarted.
 
     Args:
-        choices: Its choices.
-        head: Its id, model, role and shared fields.
-        event: The event that announced the new beginning.
+        choices: The choices of that answer.
+        head: The id, model, role and shared fields of that answer.
+        event: The event that announced the restart.
     """
 
     __slots__ = ("_choices", "event", "head")
@@ -400,7 +407,7 @@ class GivenUp:
 
     @property
     def size(self) -> int:
-        """Amount that had arrived: characters plus ended calls."""
+        """The amount that had arrived: the number of characters plus that of ended calls."""
         return sum(
             sum(log.length for log in choice.logs)
             + len(choice.ended)
@@ -409,7 +416,7 @@ class GivenUp:
         )
 
     def restore_choices(self) -> dict[int, ChoiceState]:
-        """Make the choices valid again, and return them."""
+        """Make the choices that were given up valid again, and return them."""
         self._mark(void=False)
         return self._choices
 
@@ -420,7 +427,7 @@ class GivenUp:
 
 
 class GrowingUsage:
-    """Token counts so far: a later report replaces field by field, and null replaces nothing."""
+    """Token counts so far: a later report replaces single fields, but null replaces nothing."""
 
     __slots__ = ("counts", "report")
 
@@ -431,7 +438,7 @@ class GrowingUsage:
         """The counts as the provider reported them."""
 
     def add(self, usage: Usage) -> None:
-        """Merge another report, without an estimated number of output tokens."""
+        """Merge another report, except an estimated number of output tokens."""
         without = ("source", "provider_data", "output_tokens" if usage.source == "estimated" else "")
         for name in Usage.model_fields:
             value = getattr(usage, name)
@@ -462,10 +469,10 @@ class GrowingUsage:
         """Return the counts including those of attempts that were given up.
 
         Args:
-            spent: The counts of those attempts; None if there were none.
+            spent: The counts of the attempts that were given up; None if there were none.
             final: True if the counts of this attempt will no longer change.
-            said: The choices whose size gives an estimate where the final count is unknown; None
-                for no estimate.
+            said: The choices whose size is used to estimate an unknown final count; None for no
+                estimate.
         """
         usage = self.build(final=final)
         if spent is not None:
@@ -475,7 +482,7 @@ class GrowingUsage:
         if said is None or (counted and known.source == "reported"):
             return usage
         size = sum(choice.size for choice in said.copy().values())
-        # The count so far may date from the start (Anthropic) or be updated along the way (Gemini).
+        # The count so far may be from the start (Anthropic) or be updated along the way (Gemini).
         if size <= counted * _MOST_BYTES_PER_TOKEN:
             return usage
         tokens = math.ceil(size / BYTES_PER_TOKEN)

@@ -1,1 +1,1 @@
-"""Small tools that every room uses; they know nothing of streams."""
+"""Small tools that all other packages use; they know nothing of streams."""

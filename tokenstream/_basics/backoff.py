@@ -1,6 +1,6 @@
-"""The wait before another attempt, and the header that names the position to resume at.
+"""The wait before another attempt, and the header that names the position at which to resume.
 
-Reads no clock and draws no random numbers: both are arguments.
+This module reads no clock and draws no random numbers: both are arguments.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 _MOST_DOUBLINGS = 62
 _SPREAD = 0.1
-"""Random addition to the wait that a server asked for, as a share of it; keeps its clients apart."""
+"""The share of a wait that a server asked for which is added at random, to keep its clients apart."""
 _RECONNECT, _SHORTEST_RECONNECT, _LONGEST_RECONNECT = 3_000, 100, 300_000
-"""Milliseconds before a reconnect: Chromium's default, and the bounds on a server's value."""
+"""Milliseconds before a reconnect: Chromium's default, and the bounds for a server's value."""
 
 
 def wait_before(
@@ -31,22 +31,21 @@ def wait_before(
 ) -> float | None:
     """Return the seconds to wait before an attempt; None if the server asks for too long a wait.
 
-    The back-off doubles from *initial* to *maximum*, and half of it is random: the
-    "equal jitter" of Exponential Backoff and Jitter (AWS Architecture Blog). Its
-    "full jitter" may not wait at all, which wastes one of few attempts; stamina adds
-    up to a second, which is too little to separate clients that wait for thirty.
+    The longest back-off doubles from *initial* up to *maximum*. Half of it is fixed and half is
+    random ("equal jitter" in Exponential Backoff and Jitter, AWS Architecture Blog). With "full
+    jitter" the wait could be zero, and one of few attempts would be wasted.
 
-    The wait is never shorter than the one that the server asked for
-    (`error.retry_after`). *maximum* does not bound that one, because asking earlier is
-    in vain, and up to a tenth is added.
+    If the server asked for a wait (`error.retry_after`), the result is never shorter, even if
+    that exceeds *maximum*: an earlier attempt would only fail. Up to a tenth is added at random,
+    so that clients that were told the same time do not all come back at once.
 
     Args:
-        number: Number of the attempt; the first one is 1 and needs no wait.
+        number: The number of the attempt; the first attempt has number 1 and needs no wait.
         error: The error of the previous attempt.
-        initial: Longest back-off before the second attempt, in seconds.
-        maximum: Longest back-off before any attempt.
+        initial: The longest back-off before the second attempt, in seconds.
+        maximum: The longest back-off before any attempt.
         random: A random number from 0 to 1.
-        maximum_asked: Longest wait that a server may ask for.
+        maximum_asked: The longest wait that a server may ask for.
 
     Example:
         >>> [wait_before(n, error=None, initial=0.5, maximum=5.0, random=1.0) for n in (1, 2, 3, 4, 9)]
@@ -66,11 +65,11 @@ def wait_before(
 def clamp_reconnect(milliseconds: int | None) -> float:
     """Return the seconds to wait before a reconnect to a source of server-sent events.
 
-    A server's `retry:` is clamped to 0.1–300 s: with zero every client would ask
-    without a pause, and no timer can hold 10^30.
+    A server's `retry:` is limited to 0.1 to 300 s: with zero, every client would reconnect
+    without a pause, and no timer accepts 10^30.
 
     Args:
-        milliseconds: The server's `retry:`; None if it sent none.
+        milliseconds: The value of the server's `retry:`; None if the server sent none.
 
     Example:
         >>> clamp_reconnect(None), clamp_reconnect(1_500), clamp_reconnect(0), clamp_reconnect(10**30)
@@ -83,7 +82,7 @@ def clamp_reconnect(milliseconds: int | None) -> float:
 def last_event_id_header(value: str) -> bytes:
     r"""Return the value of the header `Last-Event-ID`, in UTF-8 as Chromium sends it.
 
-    Leading and trailing spaces and tabs are removed: HTTP strips them from a header's
+    Leading and trailing spaces and tabs are removed, because HTTP strips them from a header's
     value (RFC 9110, 5.5), and h11 refuses to send them. If nothing is left, the
     header must not be sent.
 
@@ -91,7 +90,7 @@ def last_event_id_header(value: str) -> bytes:
         value: The id of the last event.
 
     Raises:
-        MisuseError: The id holds a line break, NUL or half a surrogate pair, which no header can carry.
+        MisuseError: The id contains a line break, NUL or half a surrogate pair, which no header can contain.
 
     Example:
         >>> last_event_id_header("é7 ")

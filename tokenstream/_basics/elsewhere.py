@@ -1,4 +1,4 @@
-"""Helpful AttributeErrors for names from other libraries: a sentence for each on what to use here.
+"""AttributeErrors for names that are known from other libraries, with a hint on what to use here.
 
 The attributes do not exist: `hasattr` returns False, and type checkers reject them.
 """
@@ -35,7 +35,7 @@ ALIASES = {
     "tool_call": "tool_calls",
     "usage_metadata": "usage",
 }
-"""Other APIs' names for attributes of a message."""
+"""Names for a message's attributes in other APIs, each with the attribute here."""
 FIELDS = (
     "citations",
     "complete",
@@ -84,9 +84,9 @@ OF_MESSAGE = {
 class UnsupportedUse(MisuseError, TypeError):
     """An object was used in a way that its type does not support.
 
-    It is a TypeError because Python probes for some methods and expects a TypeError
-    if they are missing: `list(view)` asks for a length first. Tracebacks show it as
-    `MisuseError`, and a pickle restores it as that.
+    The class is a TypeError because Python probes for some methods and expects a TypeError
+    if they are missing: `list(view)` asks for a length first. In tracebacks, it is called
+    `MisuseError`, and its pickle is restored as a `MisuseError`.
     """
 
     def __reduce__(self) -> tuple[Callable[..., TokenStreamError], Any]:
@@ -106,7 +106,7 @@ for _kind in (UnsupportedUse, _WrongBlock):
 class _MissingAttribute:
     """Descriptor for a missing attribute, whose access raises an explanation.
 
-    Unlike a `__getattr__`, it costs existing attributes nothing.
+    Unlike a `__getattr__`, the descriptor does not slow down the access to existing attributes.
     """
 
     __slots__ = ("_error", "_told")
@@ -120,7 +120,7 @@ class _MissingAttribute:
 
 
 def explain_missing_names(kind: type[KindT]) -> type[KindT]:
-    """Add descriptors to a stream class that explain the names it does not have."""
+    """Add descriptors to a stream class that explain names which the class does not have."""
     places = {name: f"it is `stream.message.{name}`" for name in FIELDS}
     places |= {name: f"it is `stream.message.{field}`" for name, field in ALIASES.items()}
     for name, place in {**places, **OF_STREAM}.items():
@@ -129,7 +129,7 @@ def explain_missing_names(kind: type[KindT]) -> type[KindT]:
 
 
 def explain_missing_name(name: str) -> str | None:
-    """Return a sentence on what replaces an attribute that a message lacks; None for an unknown name.
+    """Return a sentence on what to use for an attribute that a message lacks; None for an unknown name.
 
     Example:
         >>> explain_missing_name("stop_reason")
@@ -142,7 +142,7 @@ def explain_missing_name(name: str) -> str | None:
 
 
 def refuse_block(kind: type, *, is_async: bool) -> None:
-    """Make the wrong kind of `with` statement raise an explanation in a stream class.
+    """Make the wrong kind of `with` statement raise an explanation when it is used with a stream class.
 
     Args:
         kind: The class.

@@ -1,28 +1,32 @@
-"""The joint between a broken answer's text and its continuation: repeated words, and their confidence."""
+"""The joint between a broken-off answer and its continuation: where the continuation's new text begins.
+
+A continuation may repeat words of the answer. A joint says how many characters to drop for
+that, and with how much confidence.
+"""
 
 from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
 Prefill: TypeAlias = bool | Literal["echo"]
-"""True for a server that continues an assistant's turn sent last; "echo" for one that repeats it first."""
+"""True if the server continues an assistant's turn that is sent last; "echo" if it repeats the turn first."""
 
 _ANCHOR = 40
-"""Length of the anchor: the last characters, with which a continuation is asked to begin."""
+"""Length of the anchor: the answer's last characters, with which a continuation is asked to begin."""
 _LEAST = 16
-"""The shortest overlap that counts, in characters: shorter ones occur by chance."""
+"""The shortest overlap that counts, in characters: shorter overlaps occur by chance."""
 _TAIL = 1_000
 """The longest overlap that is searched for, in characters."""
 _PREAMBLE = 200
 """The longest sentence that a model may write before it continues, in characters."""
 _PATIENCE = _PREAMBLE + 2 * _ANCHOR
-"""Characters to wait for the anchor after such a sentence, while nothing is shown."""
+"""The number of characters to wait for the anchor after such a sentence; nothing is shown meanwhile."""
 
 _SURE, _LIKELY, _DOUBTFUL, _UNKNOWN, _BEGUN_AGAIN = 1.0, 0.9, 0.8, 0.5, 0.1
 
 
 def anchor_of(given: str) -> str:
-    """Return the words that a continuation should begin with: the answer's last ones, stripped.
+    """Return the words with which a continuation should begin: the answer's last words, stripped.
 
     Example:
         >>> anchor_of("Once upon a time there was a king of Thule. ")
@@ -50,9 +54,9 @@ class Joint:
         """True once no further text can change `dropped` and `confidence`."""
         self._whole = self._base
         self._echoed = 0
-        """Number of characters of the whole answer that were repeated, from its first one."""
+        """Number of characters that were repeated, counted from the beginning of the answer."""
         self._beyond: str | None = None
-        """The text after the echo; None while everything that came is an echo."""
+        """The text after the echo (the repeated beginning); None while all that arrived is an echo."""
 
     def feed(self, piece: str) -> bool:
         """Take a piece of the continuation; return True once the joint is decided."""
@@ -80,10 +84,10 @@ class Joint:
         return self._echoed == len(self._whole)
 
     def _is_distinct(self, words: str) -> bool:
-        """Return True if words occur once in the answer, and do not end as they begin."""
+        """Return True if words occur only once in the answer, and do not end with their own beginning."""
         if len(words) < _LEAST or self._base.find(words) != len(self._base) - len(words):
             return False
-        # Otherwise only their beginning may be a repetition, and the rest new text.
+        # If they do, only their beginning may be a repetition, and the rest new text.
         begin = words[: min(_LEAST, (len(words) + 1) // 2)]
         at = words.find(begin, 1)
         while at > 0 and not words.startswith(words[at:]):
@@ -95,12 +99,19 @@ class Joint:
 
         Args:
             beyond: The text after the echo of the answer's beginning, if there was one.
-            over: True if no more text will come.
+            over: True if no more text will arrive.
         """
         raise NotImplementedError
 
     def _drop(self, length: int, rest: str, confidence: float, *, over: bool) -> bool:
-        """Drop `length` characters and repeated white space after them; return True if that is decided."""
+        """Drop a number of characters and the repeated white space after them; return True if decided.
+
+        Args:
+            length: The number of characters.
+            rest: The text after them.
+            confidence: The confidence that nothing is missing or doubled.
+            over: True if no more text will arrive.
+        """
         if not over and len(rest) < len(self._space) and self._space.startswith(rest):
             return False
         self.dropped = length + _common(rest, self._space)
@@ -113,7 +124,7 @@ class PrefixJoint(Joint):
 
     Args:
         given: The text of the answer so far; the prefix is this text without white space at its end.
-        echoes: True if the server repeats the prefix first, False if not, None if unknown.
+        echoes: True if the server repeats the prefix first, False if it does not, None if unknown.
 
     Example:
         >>> joint = PrefixJoint("Once upon ", echoes=True)
@@ -128,22 +139,23 @@ class PrefixJoint(Joint):
             self._beyond = ""
 
     def _look(self, beyond: str, *, over: bool) -> bool:
+        """Decide the joint: drop the whole echo, or only the repeated white space; see `Joint`."""
         if self._echoes is False:
             return self._drop(0, beyond[: len(self._space)], _SURE, over=over)
         if self._is_echo and (self._echoes or (self._echoed >= _ANCHOR and self._is_distinct(self._base))):
             return self._drop(self._echoed, beyond, _SURE if self._echoes else _DOUBTFUL, over=over)
-        # A text that repeats itself also continues as it began.
+        # A text that repeats itself may also continue with the words with which it began.
         in_doubt = self._echoes or self._is_echo
         text = self._base[: self._echoed] + beyond
         return self._drop(0, text[: len(self._space)], _DOUBTFUL if in_doubt else _SURE, over=over)
 
 
 class AskedJoint(Joint):
-    """The joint of a continuation by a model that was asked to begin with the last words.
+    """The joint before the text of a model that was asked to begin with the answer's last words.
 
     Args:
         given: The text of the answer so far.
-        patient: True to wait for the anchor after an introductory sentence of the model.
+        patient: True to wait for the anchor if the model writes an introductory sentence first.
 
     Example:
         >>> joint = AskedJoint("Once upon a time there was ")
@@ -168,6 +180,7 @@ class AskedJoint(Joint):
         return super().feed(piece)
 
     def _look(self, beyond: str, *, over: bool) -> bool:
+        """Decide the joint by the first of these: a whole echo, the anchor, an overlap; see `Joint`."""
         if self._is_echo:
             confidence = _SURE if self._is_distinct(self._whole) else _DOUBTFUL
             return self._drop(len(self._lead) + self._echoed, beyond, confidence, over=over)
@@ -175,7 +188,7 @@ class AskedJoint(Joint):
         if not over and self._is_pending(text):
             return False
         anchor = self._anchor
-        # Limited to the tail's length, so that the result does not depend on the pieces.
+        # Limited to the tail's length, so that the result does not depend on how the text is cut.
         at = text.find(anchor, 0, _TAIL)
         again = text[: at + len(anchor)]
         if at >= 0 and self._base.endswith(again):
@@ -205,7 +218,7 @@ class AskedJoint(Joint):
         return 0 <= self._tail.find(text) < len(self._tail) - len(text)
 
     def _overlap(self, text: str) -> int:
-        """Return the length of the longest prefix of the text that the answer ends with."""
+        """Return the length of the longest beginning of the text with which the answer ends."""
         lengths = range(min(len(text), len(self._tail)), _LEAST - 1, -1)
         return next((length for length in lengths if self._tail.endswith(text[:length])), 0)
 

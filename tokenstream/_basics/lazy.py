@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 def lazily(
     package: dict[str, Any], homes: Mapping[str, str]
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
-    """Return a package's `__getattr__`, which loads names at their first use, and its `__dir__`.
+    """Return a package's `__getattr__`, which loads names when they are first used, and its `__dir__`.
 
-    `dir()` shows the public names and the module's own, such as `__doc__`; helpers that the
-    package imports, and its private modules, are left out.
+    `dir()` returns the public names and the module's own names, such as `__doc__`; helpers that
+    the package imports, and its private modules, are left out.
 
     Args:
         package: The package's globals.
-        homes: The submodule that defines each name; a name mapped to itself is that submodule.
+        homes: Maps each name to the submodule that defines it; a submodule's name is mapped to itself.
     """
     name = package["__name__"]
 

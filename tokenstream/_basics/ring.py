@@ -10,10 +10,10 @@ ItemT = TypeVar("ItemT")
 class Ring(Generic[ItemT]):
     """The last items of a sequence, each accessible by its number.
 
-    Any number of readers share it: a reader's state is the number of its next item.
+    Any number of readers share a ring: a reader's state is the number of its next item.
 
     Args:
-        size: Largest number of items held.
+        size: The largest number of items that are held.
         begin: The number of the first item.
 
     Example:
@@ -28,9 +28,9 @@ class Ring(Generic[ItemT]):
 
     def __init__(self, size: int, *, begin: int = 0) -> None:
         self.size = size
-        """Largest number of items held."""
+        """The largest number of items that are held."""
         self.end = begin
-        """The number that the next item gets."""
+        """The number that the next item will get."""
         self._first = begin
         self._items: list[ItemT] = []
 

@@ -1,9 +1,9 @@
-"""Text that grows by pieces and is joined only when it is read."""
+"""Text that grows in pieces, which are joined only when the text is read."""
 
 from __future__ import annotations
 
 _BLOCK = 1024
-"""Number of pieces joined to one block: a million short strings take many times the memory of their text."""
+"""The number of pieces that are joined to a block: many short strings take much more memory than one."""
 
 
 def size_of(text: str) -> int:
@@ -17,7 +17,7 @@ def size_of(text: str) -> int:
 
 
 class TextLog:
-    """Text that grows at its end, kept in pieces.
+    """Text that grows at its end, kept in pieces; their joins are called blocks.
 
     Example:
         >>> log = TextLog()
@@ -30,18 +30,18 @@ class TextLog:
     __slots__ = ("_measured", "full_at", "length", "pieces", "void")
 
     def __init__(self) -> None:
-        # Blocks and then the pieces since the last block: one list, because another
+        # Blocks, then the pieces since the last block, in one list, because another
         # thread may join it at any moment and must find each piece exactly once.
         self.pieces: list[str] = []
         """Blocks, then the pieces since the last block; `Glancing.glance_with` appends here directly."""
         self.full_at = _BLOCK
-        """Length of `pieces` at which `pack` is due."""
+        """The length of `pieces` at which `pack` has to be called."""
         self.length = 0
         """Length of the text in characters."""
         self._measured = (0, 0)
-        """Number of characters that `size` has measured, and of their bytes."""
+        """The number of characters that `size` has measured, and the number of their bytes."""
         self.void = False
-        """True if the answer with this text was given up because another one began."""
+        """True if the answer with this text was given up because the answer was restarted."""
 
     def append(self, text: str) -> None:
         """Add a piece."""
@@ -52,27 +52,27 @@ class TextLog:
             self.pack()
 
     def pack(self) -> None:
-        """Join the pieces since the last block to a new block."""
+        """Join the pieces since the last block into a new block."""
         start = self.full_at - _BLOCK
         self.pieces[start:] = ["".join(self.pieces[start:])]
         self.full_at += 1
 
     def join(self) -> str:
-        """Return all text."""
+        """Return the whole text."""
         return "".join(self.pieces)
 
     @property
     def size(self) -> int:
-        """Size of the text in bytes of UTF-8; only text added since the last access is measured."""
+        """Size of the text in bytes of UTF-8; only the text since the last access is measured."""
         measured, size = self._measured
         text = self.since(measured)
         if text:
-            # One assignment of a pair, because another thread may measure, too.
+            # Both are assigned at once, because another thread may measure, too.
             self._measured = measured + len(text), size + size_of(text)
         return size + size_of(text)
 
     def since(self, start: int) -> str:
-        """Return the text from position `start` on, without copying the text before it."""
+        """Return the text from position `start` on, without copying the text before that position."""
         if start <= 0:
             return self.join()
         pieces = self.pieces[:]
@@ -86,7 +86,7 @@ class TextLog:
 
     def slices(self, bounds: list[int]) -> str:
         """Return the joined text between pairs of positions; a missing last end is the end of the text."""
-        # The length first: another thread may be writing, and text that it adds from
+        # The length is read first: another thread may be writing, and text that it adds from
         # now on may belong to the next part.
         length, bounds = self.length, bounds[:]
         if len(bounds) == 1:

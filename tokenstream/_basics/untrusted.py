@@ -1,4 +1,4 @@
-"""Read untrusted payloads: a value of the wrong type counts as absent."""
+"""Functions that read untrusted payloads: a value of the wrong type counts as missing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def is_list(value: object) -> TypeGuard[list[Any]]:
 
 
 def kind_of(value: object) -> str:
-    """Return JSON's word for a value that is not an object.
+    """Return the JSON term for the kind of a value that is not an object.
 
     Example:
         >>> kind_of([]), kind_of(True), kind_of(0.5)
@@ -42,7 +42,7 @@ def kind_of(value: object) -> str:
 
 
 def are_text(keys: Iterable[object]) -> bool:
-    """Return whether an object's keys are text, as in JSON; a dict made in Python may have others.
+    """Return whether all keys of an object are text, as in JSON; a dict made in Python may have other keys.
 
     Example:
         >>> are_text({"a": 1}), are_text({1: 2})
@@ -55,7 +55,7 @@ def are_text(keys: Iterable[object]) -> bool:
 
 
 def text_of(payload: dict[str, Any], *keys: str) -> str | None:
-    """Return the first of the fields `keys` that is non-empty text.
+    """Return the first of the fields `keys` that is non-empty text; None if there is none.
 
     Example:
         >>> text_of({"reasoning": "", "thinking": "so"}, "reasoning", "thinking"), text_of({"id": 1}, "id")
@@ -69,7 +69,7 @@ def text_of(payload: dict[str, Any], *keys: str) -> str | None:
 
 
 def dict_of(payload: dict[str, Any], key: str) -> dict[str, Any]:
-    """Return a field if it is an object, else an empty one.
+    """Return a field's value if it is an object, else an empty object.
 
     Example:
         >>> dict_of({"usage": {"total_tokens": 3}}, "usage"), dict_of({"usage": None}, "usage")
@@ -92,7 +92,7 @@ def dicts_of(value: object) -> list[dict[str, Any]]:
 
 
 def int_of(payload: dict[str, Any], *keys: str) -> int | None:
-    """Return the first of the fields `keys` that is a whole number.
+    """Return the first of the fields `keys` that is a whole number; None if there is none.
 
     Example:
         >>> int_of({"a": True, "b": 3.0}, "a", "b"), int_of({"a": "3"}, "a")
@@ -108,7 +108,7 @@ def int_of(payload: dict[str, Any], *keys: str) -> int | None:
 
 
 def float_of(payload: dict[str, Any], key: str) -> float | None:
-    """Return a field that is a number.
+    """Return a field's value if it is a number, else None.
 
     Example:
         >>> float_of({"cost": 1}, "cost"), float_of({"cost": False}, "cost")
@@ -124,7 +124,7 @@ def float_of(payload: dict[str, Any], key: str) -> float | None:
 
 
 def index_of(value: object) -> object:
-    """Return an index written in digits as a number; any other value unchanged.
+    """Return an index that is written in digits as a number; any other value unchanged.
 
     Example:
         >>> index_of("1"), index_of(1), index_of("x"), index_of(None)
@@ -136,7 +136,7 @@ def index_of(value: object) -> object:
 
 
 def says_nothing(value: object) -> bool:
-    """Return whether a field's value is null or empty; 0 and false are values.
+    """Return whether a field's value is null or empty; 0 and false count as values.
 
     Example:
         >>> says_nothing(None), says_nothing(""), says_nothing([]), says_nothing(0)
@@ -146,7 +146,7 @@ def says_nothing(value: object) -> bool:
 
 
 def known(fields: dict[str, Any], *without: str) -> dict[str, Any] | None:
-    """Return the non-empty fields except those named; None if none are left.
+    """Return the non-empty fields that are not in `without`; None if there are none.
 
     Example:
         >>> known({"type": "x", "text": "a", "id": None}, "text"), known({"text": "a"}, "text")

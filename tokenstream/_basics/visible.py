@@ -11,7 +11,7 @@ _HIDDEN = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f"
     "\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
 )
-# Escaped in a single line only: joiners and tags belong to emoji and words, tabs and line ends to texts.
+# Escaped only in a single line: joiners and tags belong to emoji and words, tabs and line ends to texts.
 _IN_LINES = re.compile(f"[{_HIDDEN}\t\n\u200c\u200d\U000e0000-\U000e007f]")
 _IN_TEXTS = re.compile(f"[{_HIDDEN}]")
 
@@ -31,7 +31,7 @@ def one_line(text: str) -> str:
 
 
 def several_lines(text: str) -> str:
-    r"""Return `text` escaped as by `one_line`, but with its line ends, tabs and joiners kept.
+    r"""Return `text` escaped as by `one_line`, except that line ends, tabs and joiners are kept.
 
     Example:
         >>> print(several_lines("a\x1b[31m\nb"))

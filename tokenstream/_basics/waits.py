@@ -1,8 +1,8 @@
 """Reads from a refusal's headers how long the server asks the client to wait.
 
-`retry-after` states the wait directly, as do its relatives in milliseconds
+`retry-after` states the wait directly, and so do similar headers in milliseconds
 (`retry-after-ms`, and `x-ms-retry-after-ms`, which azure-core reads as well).
-Providers that do not send it state when their rate limits reset, in various headers:
+Providers that send none of these state when their rate limits reset, in various headers:
 
     x-ratelimit-reset-requests: 6m0s         OpenAI ("Rate limits", headers table), Groq; a duration
     x-ratelimit-reset-tokens-minute: 11.38   Cerebras, and Azure OpenAI without -minute; seconds
@@ -12,8 +12,8 @@ Providers that do not send it state when their rate limits reset, in various hea
     ratelimit-reset: 30                      draft-ietf-httpapi-ratelimit-headers up to -06
     ratelimit: "default";r=0;t=30            the same draft, later; in between limit=10, remaining=0, reset=30
 
-A reset counts if its `remaining` is 0, because that limit refused the request.
-Malformed values are ignored, and waits are clamped to between zero and a day.
+A reset counts if the number that remains in its limit is 0, because that limit refused the
+request. Malformed values are ignored, and waits are limited to between zero and a day.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 LONGEST_WAIT = 86_400.0
-"""Longest wait in seconds: a longer one may come from a wrong clock, and may overflow a timer."""
+"""The longest wait in seconds: a longer one may come from a wrong clock, and may overflow a timer."""
 
 _ASKS = (("retry-after-ms", 1000.0), ("x-ms-retry-after-ms", 1000.0), ("retry-after", 1.0))
-"""Headers that state the wait, with their units per second; the first two are Azure's."""
+"""Headers that state the wait, each with the number of its units in a second; the first two are Azure's."""
 _MOST_DIGITS = 12
 _MOST_FIELD = 1_000
-"""Characters of a structured field that are read."""
+"""The number of characters of a structured field that are read."""
 _FIRST_EPOCH, _FIRST_EPOCH_MS = 1e9, 1e12
-"""Numbers from which a value is a time since the epoch, in seconds and in milliseconds."""
+"""The numbers from which a value is a time since the epoch, in seconds and in milliseconds."""
 _DURATION = re.compile(
     r"(?=[0-9])"
     r"(?:([0-9]{1,6}(?:\.[0-9]{1,9})?)d)?"
@@ -49,22 +49,22 @@ _RESET_NAMES = (
     (re.compile(r"anthropic-ratelimit-([a-z-]{1,60})-reset"), "anthropic-ratelimit-{}-remaining"),
     (re.compile(r"ratelimit-reset()"), "ratelimit-remaining"),
 )
-"""Names of the headers with a reset, each with the header that holds its remaining count."""
+"""Names of the headers with a reset, each with the header that contains the limit's remaining count."""
 _QUOTED = re.compile(r'"[^"]*"')
 _REMAINING = re.compile(r"\b(?:r|remaining)=([0-9]+)")
 _RESET = re.compile(r"\b(?:t|reset)=([0-9]{1,20})")
 
 
 def retry_after_of(headers: Mapping[str, str], received_at: float | None = None) -> float | None:
-    """Return the seconds that a server asks the client to wait, or None.
+    """Return the seconds that a server asks the client to wait; None if it does not ask.
 
-    The wait is given in milliseconds (`retry-after-ms`), in seconds, or as a date
-    (`retry-after`), which is compared with the server's own `date`, or with
-    `received_at` if it sends none. More than a day counts as a day.
+    The wait is stated in milliseconds (`retry-after-ms`), in seconds, or as a date
+    (`retry-after`). A date is compared with the server's own `date`, or with
+    `received_at` if the server sends no `date`. More than a day counts as a day.
 
     Args:
         headers: The response's headers, by lower-case name.
-        received_at: Time of the response, in seconds since the epoch.
+        received_at: Time at which the response arrived, in seconds since the epoch.
 
     Example:
         >>> retry_after_of({"retry-after": "2"}), retry_after_of({"retry-after-ms": "150"})
@@ -84,13 +84,13 @@ def reset_of(
 ) -> float | None:
     """Return the seconds until the rate limit that refused a request resets, or None if unknown.
 
-    That is the limit with nothing remaining; of several, the one that resets last. If
-    something remains of each, the request was too large for one of them: then the
-    longest wait counts, except for daily limits.
+    The limit that refused the request is the one with nothing remaining; of several, the
+    one that resets last. If something remains of each, the request was too large for one of
+    them: then the longest wait counts, except for daily limits.
 
     Args:
         headers: The response's headers, by lower-case name.
-        received_at: Time of the response, in seconds since the epoch.
+        received_at: Time at which the response arrived, in seconds since the epoch.
         limited: True if a rate limit is known to have refused the request; False to
             consider only limits with nothing remaining.
 
@@ -114,7 +114,7 @@ def reset_of(
 
 
 def duration_of(value: str) -> float | None:
-    """Return a duration such as "6m0s" or "120ms" in seconds, a day at most; None for anything else.
+    """Return a duration such as "6m0s" or "120ms" in seconds, at most a day; None for any other text.
 
     Example:
         >>> duration_of("6m0s"), duration_of("120ms"), duration_of("7.5s"), duration_of("6")
@@ -128,14 +128,14 @@ def duration_of(value: str) -> float | None:
 
 
 def _resets_in(headers: Mapping[str, str]) -> Iterator[tuple[str, str | None, str]]:
-    """Yield each limit's name, its remaining count, and its reset."""
+    """Yield the name, the remaining count and the reset of each limit."""
     for name, value in headers.items():
         for pattern, remaining in _RESET_NAMES:
             found = pattern.fullmatch(name)
             if found is not None:
                 yield name, headers.get(remaining.format(found[1] or "")), value
     field = _QUOTED.sub("", headers.get("ratelimit", "")[:_MOST_FIELD])
-    # Policies have parameters after semicolons; in earlier drafts the whole field was one policy.
+    # Policies have parameters after semicolons; in earlier drafts, the whole field was one policy.
     for policy in field.split(",") if ";" in field else [field]:
         reset, remaining_now = _RESET.search(policy), _REMAINING.search(policy)
         if reset is not None:
@@ -162,7 +162,7 @@ def _bounded(seconds: float) -> float:
 
 
 def _now_of(headers: Mapping[str, str], received_at: float | None) -> float | None:
-    """Return the server's own time, or the client's if it sends none."""
+    """Return the server's time, or the time of arrival if the server sends none."""
     now = _seconds_of(headers.get("date", ""))
     return received_at if now is None else now
 

@@ -1,4 +1,4 @@
-"""Framing and format of one connection: bytes in, events out, both detected unless named."""
+"""The framing and the format of one connection: bytes in, events out; both are detected unless named."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
 
 _COMES_FRAMED = frozenset({"pieces", "body"})
-"""Values of `Format.framing` for input that arrives framed and is passed on unchanged."""
+"""Values of `Format.framing` for input that was framed elsewhere and is passed on unchanged."""
 
 
 class _Position(NamedTuple):
@@ -36,14 +36,14 @@ class _Position(NamedTuple):
     position: int | str | None
     state: dict[str, Any] | None
     left: int = 0
-    """Number of events that the end of the framing gave, before the format was ended."""
+    """Number of events that the end of the framing returned, before the format was ended."""
 
 
 class Connection:
     """The framing that cuts one connection's input into frames, and the format that reads them.
 
     `framing` and `format` exist from the first byte on. Until they are detected,
-    placeholders hold the input back and are then replaced:
+    placeholders hold the input back; then the placeholders are replaced:
 
     | | at first | then |
     |---|---|---|
@@ -53,16 +53,16 @@ class Connection:
     A format that was named is used from the start, and so is `Payloads`, which passes
     on input that was framed elsewhere. A driver calls `framing.frames(chunk)`, then
     `format.feed(frame)` for each frame, and checks the `error` of both. It must not
-    keep either of them between two calls, since any call may replace them.
+    keep a reference to either of them between two calls, since any call may replace them.
 
     Args:
         format: A format's name or a format object; None to detect it.
-        content_type: The server's content type; the body's first bytes count more.
+        content_type: The server's content type; the first bytes of the body take precedence.
         limits: Bounds on untrusted input.
-        pings: True to get signs of life as events.
-        departures: Counts the departures.
-        found: Called with the format's name once it is known.
-        through: Makes the stage that the format's events pass through; None for no stage.
+        pings: True to return signs of life as events.
+        departures: Counts the departures (deviations from the protocol).
+        found: Called with the format's name once the name is known.
+        through: Creates the stage that the format's events pass through; None for no stage.
         kept: A format that has read another connection and continues with this one.
     """
 
@@ -98,15 +98,15 @@ class Connection:
         self._pings = pings
         self._through = through
         self._taken = False
-        """True if a last frame without its end was accepted."""
+        """True if a last frame was accepted although its end is missing."""
         self._framing_over = False
         """True once `framing.end()` has been called."""
         self.error: StreamError | None = None
-        """The failure that the end of the input revealed; None until then."""
+        """The failure that the end of the input revealed; None if there is none so far."""
         self.format: Format
         """Reads the frames."""
         self.last_position: _Position | None = None
-        """The position before the end of the input closed the open parts; None until then."""
+        """The position before the end of the input closed the open parts; None before the end."""
         if kept is not None:
             self._use_format(kept)
             kept.go_on()
@@ -144,7 +144,7 @@ class Connection:
 
     @property
     def finished(self) -> bool:
-        """True once the answer is over, whatever happens to the connection now."""
+        """True once the answer is finished, whatever happens to the connection afterwards."""
         known = self.format
         if not known.finished:
             return False
@@ -159,7 +159,7 @@ class Connection:
 
     @property
     def unfinished_choices(self) -> list[int]:
-        """Indexes of the choices that have been announced and are not over."""
+        """Indexes of the choices that have begun but not finished."""
         known = self.format
         if self.finished:
             return []
@@ -180,12 +180,12 @@ class Connection:
 
     @property
     def takes_text(self) -> bool:
-        """True if the input is decoded text and not bytes."""
+        """True if the input is decoded text instead of bytes."""
         return self.format.framing == "pieces"
 
     @property
     def comments(self) -> int:
-        """Number of SSE comments seen."""
+        """Number of SSE comments so far."""
         return self.framing.comments if isinstance(self.framing, SSEParser) else 0
 
     @property
@@ -200,7 +200,7 @@ class Connection:
 
     @property
     def retry(self) -> int | None:
-        """The server's reconnection time in milliseconds; None if it sent none."""
+        """The server's reconnection time in milliseconds; None if the server sent none."""
         return self.framing.retry if isinstance(self.framing, SSEParser) else None
 
     @property
@@ -217,21 +217,21 @@ class Connection:
         """Expect payloads that were framed and decoded elsewhere, for example by an SDK."""
         if not isinstance(self.framing, Payloads):
             self._departures.leave_out(OF_SSE)
-            # Bytes that came earlier (an SDK sends none) are judged at the end of the input.
+            # Bytes that arrived earlier (an SDK sends none) are examined at the end of the input.
             self._use_framing(Payloads(self._limits, self.framing if self.framing.tail else None))
 
     def take_messages(self) -> None:
-        """Expect each piece of input to be one whole payload: a WebSocket's messages."""
+        """Expect each piece of input to be one whole payload, like the messages of a WebSocket."""
         self._departures.leave_out(OF_SSE)
         self._use_framing(WholeMessages(self._limits))
 
     def take_text(self) -> None:
-        """Remember that the input was text, for the error about a body that cannot be read."""
+        """Record that the input was text, for the error about a body that cannot be read."""
         if isinstance(self.framing, Unframed):
             self.framing.text = True
 
     def shortcut(self) -> Callable[[Any], Event | None] | None:
-        """Return a function that reads a whole chunk by its shape, or None if there is none."""
+        """Return a function that reads a whole chunk without decoding it; None if there is none."""
         framing, known = self.framing, self.format
         if self._pings:
             return None
@@ -274,13 +274,13 @@ class Connection:
         return events
 
     def cut_short(self, cause: StreamError | None) -> tuple[list[Event], StreamError | None]:
-        """End the framing only: return its remaining events, and the error of an ending here.
+        """End only the framing; return its remaining events, and the error if the answer ended here.
 
         The format is not ended, so that it can continue with another connection. The error is
-        None if the answer is complete, or if only the format's own end can decide that.
+        None if the answer is complete, or if only the end of the format can decide that.
 
         Args:
-            cause: The error that broke the input off; None if it ended cleanly.
+            cause: The error that broke off the input; None if the input ended cleanly.
         """
         events = self._end_framing()
         error = self.error or self._stray_error()
@@ -293,7 +293,7 @@ class Connection:
         return events, None if tells else known.cut_short()
 
     def find_position(self) -> _Position:
-        """Return the format's position: what a server needs to resume, and the state to read on with."""
+        """Return the format's position: the one a server needs to resume, and the format's state there."""
         known = self.format
         if not known.resumes or not (known.error is None or type(known.error) is ProtocolError):
             return _Position(None, None)
@@ -301,7 +301,7 @@ class Connection:
         return _Position(known.position, known.state() if known.parts.through is None else None)
 
     def _keep_position(self, left: int) -> None:
-        """Store the position before the end closes the open parts, unless the answer is over."""
+        """Store the position before the end closes the open parts, unless the answer is finished."""
         if self.format.resumes and not self.format.finished:
             self.last_position = self.find_position()._replace(left=left)
 
@@ -310,7 +310,7 @@ class Connection:
             return []
         self._framing_over = True
         events = self._events_of(self.framing.end())
-        # Input that waited for its framing to be detected may have got one only now.
+        # Input that waited for the detection of its framing may be assigned one only now.
         left = self.framing.unfinished
         if left is not None and self.error is None:
             events += self._take_unfinished(left)
@@ -318,13 +318,14 @@ class Connection:
         return events
 
     def _end_format(self) -> list[Event]:
+        """End the format; return its remaining events, and set `error` if the answer is not complete."""
         events = self.format.settle() if isinstance(self.format, Undetected) else []
         self.error = self.format.error
         if self.error is not None:
             return events
         known = self.format
         if isinstance(self.framing, Payloads) and known.finished and not known.ended:
-            # Whoever framed the payloads did not pass the sentinel on.
+            # The sentinel was not passed on by the code that framed the payloads.
             known.conclude()
         if known.finished and not self.finished:
             self.error = known.cut_short()
@@ -334,7 +335,7 @@ class Connection:
         if isinstance(self.framing, JSONBody) and not self.framing.is_array and known.frames == 1:
             self._note_whole(known)
         if self.error is None and isinstance(self.framing, AWSEventStreamParser) and self.framing.tail:
-            # Each message states its length, so remaining bytes are a message that was cut.
+            # Each message states its length, so remaining bytes are a message that was cut off.
             known.note("broken_after_finish")
         return events
 
@@ -354,8 +355,8 @@ class Connection:
         return error
 
     def _note_whole(self, known: Format) -> None:
-        """Note that the server did not stream, if one document was the whole answer."""
-        # NDJSON may have a single line, but that line has its line end, unlike Ollama's unstreamed answer.
+        """Note that the server did not stream, if a single document was the whole answer."""
+        # NDJSON may have a single line, but that line has a line end, unlike Ollama's unstreamed answer.
         line = known.framing == "ndjson" and not self._taken
         if known.error is None and known.finished and not line:
             known.note("not_streamed")
@@ -385,7 +386,7 @@ class Connection:
         reorder: Any,  # noqa: ANN401 - a stage, which stands above
         now: float,
     ) -> tuple[list[Event], StreamError | None]:
-        """Return the events of frames that a `Reorder` held back to the end, and the error if any.
+        """Return the events of frames that a `Reorder` held back to the end, and the error, if any.
 
         Args:
             reorder: The stage that holds the frames.
@@ -396,7 +397,7 @@ class Connection:
         return events, self.error or reorder.error
 
     def _take_unfinished(self, frame: Frame) -> list[Event]:
-        """Read a last frame without its end, if it is whole all the same, or not JSON at all."""
+        """Read a last frame without its end if it is whole nevertheless, or not JSON at all."""
         try:
             whole = is_whole(frame, self._limits)
             if not whole and not (isinstance(frame, bytes) and is_malformed(frame)):

@@ -60,7 +60,7 @@ class ResponseHead:
 
     @property
     def content_coding(self) -> str:
-        """The compression of the body, such as "gzip"; "" for none."""
+        """The compression of the body, such as "gzip"; "" if there is none."""
         return self.headers.get("content-encoding", "")
 
     @property
@@ -70,7 +70,7 @@ class ResponseHead:
 
     @property
     def request_id(self) -> str | None:
-        """The provider's id of the request, to be quoted to its support; None if it sent none."""
+        """The provider's id of the request, to be quoted to its support; None if the provider sent none."""
         for name in REQUEST_IDS:
             if name in self.headers:
                 return self.headers[name]
@@ -95,14 +95,14 @@ REQUEST_IDS = (
     "apim-request-id",
     "cf-ray",
 )
-"""Headers that hold a request's id, in lower case."""
+"""Headers that contain a request's id, in lower case."""
 
 
 _LOWEST_ERROR_STATUS = 400
 _MOST_BODY = 64 * 1024
-"""Bytes of an error body that are read."""
+"""The number of bytes of an error body that are read."""
 _MOST_WORDS = 200
-"""Characters that an error's message shows of a plain-text body, or of an address."""
+"""The number of characters of a plain-text body, or of an address, that an error message contains."""
 _NOT_MODIFIED = 304
 _TOO_MANY_REQUESTS, _LOWEST_SERVER_STATUS = 429, 500
 _BOM = b"\xef\xbb\xbf"
@@ -123,8 +123,8 @@ class ErrorBody(Format):
     Args:
         head: The response's head.
         limits: `Limits.tail` bounds the part of the body that the error keeps.
-        pings: Unused; every format takes it.
-        named: The format that the caller expects the answer in, if named.
+        pings: Unused; every format has this parameter.
+        named: The format that the caller expects for the answer, if named.
 
     Example:
         >>> body = ErrorBody(ResponseHead(status=429))
@@ -159,18 +159,18 @@ class ErrorBody(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - any format is asked
-        """Return False: an error body is recognised by the status and never by a payload."""
+        """Return False: an error body is recognised by the status, never by a payload."""
         return False
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Do nothing: an error body has no payloads."""
 
     def feed(self, frame: Any, *, now: float = 0.0) -> list[Event]:  # noqa: ANN401 - a piece of the body
-        """Collect a piece of the body, up to a limit; sets `ended` once it is one whole JSON document.
+        """Collect a piece of the body, up to a limit; set `ended` once the body is one whole JSON document.
 
         Args:
             frame: A piece of the body.
-            now: Unused; every stage takes it.
+            now: Unused; every stage has this parameter.
         """
         piece = frame[: max(0, _MOST_BODY - len(self._body))]
         self._body += piece
@@ -183,7 +183,7 @@ class ErrorBody(Format):
 
     @property
     def finished(self) -> bool:
-        """False: an error is not an answer."""
+        """Always False: an error is not an answer."""
         return False
 
     @property
@@ -198,10 +198,10 @@ class ErrorBody(Format):
         return self.error
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """End the body, and set `error` from it.
+        """End the body, and set `error` to the error that it describes.
 
         Args:
-            now: Unused; every stage takes it.
+            now: Unused; every stage has this parameter.
         """
         if self.error is None:
             head, body = self._head, bytes(self._body)
@@ -214,7 +214,7 @@ class ErrorBody(Format):
 
 
 def status_error(status: int, headers: Mapping[str, str], body: bytes = b"") -> StatusError:
-    """Return the error for a response with an error status, and for its body if available."""
+    """Return the error for a response with an error status and, if available, its body."""
     return _status_error(ResponseHead(status=status, headers=lowered(headers.items())), body, DEFAULT_LIMITS)
 
 
@@ -224,6 +224,7 @@ def lowered(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def _redirected(head: ResponseHead, body: bytes, limits: Limits) -> StreamError:
+    """Return the error for a redirect that was not followed, or for status 304."""
     target = head.headers.get("location")
     named = f"status {head.status} {head.reason}".rstrip()
     if target is not None:
@@ -246,7 +247,7 @@ def _redirected(head: ResponseHead, body: bytes, limits: Limits) -> StreamError:
 
 
 def _target_of(url: str, location: str) -> tuple[str, bool]:
-    """Return a redirect's target without its secrets, and True if it is of the same origin."""
+    """Return a redirect's target without its secrets, and True if it has the same origin as `url`."""
     try:
         from urllib.parse import urljoin, urlsplit
 
@@ -265,6 +266,14 @@ def _origin_of(parts: SplitResult) -> tuple[str, str | None, int | None]:
 def _status_error(
     head: ResponseHead, body: bytes, limits: Limits, named: Format | None = None
 ) -> StatusError:
+    """Return the error for an error status, with what the body and the headers say about it.
+
+    Args:
+        head: The response's head.
+        body: The response's body.
+        limits: Bounds on untrusted input.
+        named: The format that the caller expects, which may know the provider's errors better.
+    """
     text = str(body, "utf-8", "replace")
     found, said = _said_in(body, limits)
     kind, retryable = _judged(head, found, named)
@@ -287,7 +296,7 @@ def _status_error(
 def _judged(
     head: ResponseHead, found: ProviderError | None, named: Format | None
 ) -> tuple[ErrorKind, bool | None]:
-    """Return the kind of an error status, and True or False if that already decides `retryable`."""
+    """Return the kind of an error status; also True or False if that already decides `retryable`."""
     kind = kind_of_status(head.status)
     retryable: bool | None = False if is_final(head.status) else None
     kind_of_exception, again = error_kind(_exception_of(head))
@@ -296,7 +305,7 @@ def _judged(
     elif kind_of_exception != "unknown":
         kind, retryable = kind_of_exception, again
     elif found is not None and found.kind != "unknown" and kind in ("unknown", "rate_limited"):
-        # A status that names the server as the cause outweighs the body's words.
+        # A status that names the server as the cause takes precedence over the words in the body.
         retryable = None if found.retryable else False
         kind = found.kind
     return kind, _SHOULD_RETRY.get(head.headers.get("x-should-retry", ""), retryable)
@@ -309,7 +318,7 @@ def _wait_of(head: ResponseHead, found: ProviderError | None, said: dict[str, An
         wait = found.retry_after
     limited = head.status == _TOO_MANY_REQUESTS
     if wait is None and (limited or head.status >= _LOWEST_SERVER_STATUS):
-        # A gateway's body may repeat the provider's headers; the date is the gateway's own.
+        # A gateway's body may repeat the provider's headers; the date is that of the gateway.
         repeated = {"date": head.headers.get("date", ""), **read_repeated_headers(said)}
         for headers in (head.headers, repeated):
             wait = reset_of(headers, head.received_at, limited=limited) if wait is None else wait
@@ -317,7 +326,7 @@ def _wait_of(head: ResponseHead, found: ProviderError | None, said: dict[str, An
 
 
 def _exception_of(head: ResponseHead) -> str | None:
-    """Return the name of the exception, which AWS sends in the head only."""
+    """Return the name of the exception, which AWS sends only in the head."""
     return head.headers.get("x-amzn-errortype", "").partition(":")[0] or None
 
 
@@ -329,13 +338,14 @@ def _words_of(text: str, found: ProviderError | None) -> str:
         title = title_of(text)
         return f"; its body is a web page titled {title!r}" if title else "; its body is a web page"
     words = " ".join(text[: 2 * _MOST_WORDS].split())
-    # Bodies that are not text, or are JSON that may repeat the request, are only in `.body`.
+    # Bodies that are not text, or are JSON that may repeat the request, appear only in `.body`.
     if not words or not words.isprintable() or words[:1] in "{[":
         return ""
     return f"; its body says: {words if len(words) <= _MOST_WORDS else f'{words[: _MOST_WORDS - 1]}…'}"
 
 
 def _advice(status: int, kind: ErrorKind, retry_after: float | None, *, again: bool | None) -> str:
+    """Return what to do about an error status, for the end of its message."""
     if again is False and is_final(status):
         return "asking again will not help: check the address, and any proxy in between"
     if again is False and _ADVICE.get(kind) == "ask again later":
@@ -348,7 +358,7 @@ def _advice(status: int, kind: ErrorKind, retry_after: float | None, *, again: b
 
 
 def _said_in(body: bytes, limits: Limits) -> tuple[ProviderError | None, dict[str, Any]]:
-    """Return the provider's error in an error body, and the JSON object that it was found in."""
+    """Return the provider's error in an error body, and the JSON object in which it was found."""
     if sniff(body, None, over=True) != "sse":
         data = _object_in(body, limits)
         return (None, {}) if data is None else (provider_error(data, "error"), data)

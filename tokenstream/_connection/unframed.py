@@ -1,4 +1,4 @@
-"""The placeholder framing of a connection until its first bytes reveal the real one."""
+"""The placeholder for a connection's framing, until the first bytes reveal the real framing."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
 
 OF_SSE = "event_name_missing"
-"""The departure that only an event stream can show, since other framings have no event names."""
+"""The departure that only an event stream can have, since other framings have no event names."""
 _JSON_SPACE = (b"\n", b"\r", b" ", b"\t")
 
 
 class Unframed:
-    """Holds the first bytes of an input until they reveal its framing, and is then replaced by it.
+    """Holds the first bytes of an input until they reveal its framing, and is then replaced by that framing.
 
-    If the body cannot be read, this framing stays and collects the start of the body for the error.
+    If the body cannot be read, this object stays and collects the start of the body for the error.
 
     Args:
         format: The format, which may be known before the framing.
-        content_type: The server's content type; the body's first bytes count more.
+        content_type: The server's content type; the first bytes of the body take precedence.
         limits: Bounds on untrusted input.
-        pings: True to get comments as frames.
-        departures: Counts the departures.
-        found: Called with the framing before it is fed.
+        pings: True to return comments as frames.
+        departures: Counts the departures (deviations from the protocol).
+        found: Called with the framing before the framing gets its first bytes.
     """
 
     __slots__ = (
@@ -57,7 +57,7 @@ class Unframed:
     )
 
     unfinished: None = None
-    """None: bytes of an unknown framing are never a frame."""
+    """Always None: bytes of an unknown framing are never a frame."""
 
     def __init__(
         self,
@@ -78,18 +78,18 @@ class Unframed:
         self._message_came = False
         """True if the first chunk was a whole message, or a line without its line end."""
         self._refused: Sniffed | None = None
-        """The kind of a body that cannot be read; else None."""
+        """The kind of a body that cannot be read; None while the body may be readable."""
         self.error: StreamError | None = None
         self.tail = b""
         self.text = False
-        """True if the input came as text and not as bytes."""
+        """True if the input arrived as text instead of bytes."""
 
     def frames(self, chunk: bytes) -> list[Any]:
         """Hold a chunk; once the framing is known, return the frames of all held chunks."""
         if self._refused is not None:
             return self._collect(chunk, self._refused)
         if self._message_came:
-            # White space after it shows that the first message was a line without its line end.
+            # White space after the first message reveals that it was a line without its line end.
             framing = self._json_body() if chunk[:1] in _JSON_SPACE else WholeMessages(self._limits)
             self._found(framing)
             return framing.frames(chunk)
@@ -128,11 +128,12 @@ class Unframed:
         return framing
 
     def _framing_of(self, kind: Sniffed) -> Framing | None:
+        """Return the framing for a kind of body; None if the body cannot be read."""
         format = self._format
         if (self._is_plain and kind != "sse") or (kind == "unknown" and format.reads_bare_text):
             return TextBody()
         if kind == "unknown" and format.framing:
-            # A format that was named counts more than the first bytes.
+            # A format that was named takes precedence over the first bytes.
             kind = "aws-eventstream" if format.framing == "aws-eventstream" else "sse"
         if kind == "sse":
             if self._content_type and "event-stream" not in self._content_type.lower():

@@ -21,7 +21,7 @@ _SMALL = 64
 
 
 class _OpenBlock:
-    """The block that is open."""
+    """The block that is still open, with its lines."""
 
     __slots__ = ("chars", "completion", "id", "info", "last", "lines", "memo", "retry", "shown", "start")
 
@@ -33,9 +33,9 @@ class _OpenBlock:
         self.chars = 0
         self.info = ""
         self.shown = False
-        """True once the block has been returned."""
+        """True once a snapshot of the block has been returned."""
         self.retry = 0
-        """The length in characters at which to check again if the block has visible text."""
+        """The length, in characters, at which to check again whether the block has visible text."""
         self.last: State | None = None
         """The state of the snapshot that was returned last."""
         self.memo: list[Any] = []
@@ -50,15 +50,15 @@ class MarkdownBlocks:
     r"""A stage that cuts Markdown into its top-level blocks while it arrives.
 
     Each block is returned as soon as it has visible text, again when more of it has
-    come, and for the last time when it is closed. Rendering the blocks one by one gives
-    the same result as rendering the whole text, however it is cut into pieces.
+    arrived, and for the last time when it is closed. Rendering the blocks one by one gives
+    the same result as rendering the whole text, however the text is cut into pieces.
     docs/markdown.md has the rules.
 
     Args:
         math: The syntax of displayed mathematics that the renderer knows: "dollar" for `$$`, "brackets"
-            for `\[` and `\]`; None if it knows none.
+            for `\[` and `\]`; None if the renderer knows none.
         tables: Whether the renderer knows tables.
-        merge_html: Whether a block of HTML continues until its outermost tag is closed.
+        merge_html: Whether an HTML block continues until its outermost tag is closed.
 
     Example:
         >>> blocks = MarkdownBlocks()
@@ -91,16 +91,16 @@ class MarkdownBlocks:
         """Pieces of an undecided line."""
         self._head_size = 0
         self._retry = 0
-        """The size at which to try to decide again."""
+        """The number of characters of the undecided line at which to try to decide again."""
         self._tail: list[str] | None = None
         """Pieces of a decided line."""
         self._tail_size = 0
         self._pending: list[str] = []
-        """Blank lines that belong to the block only if it continues."""
+        """Blank lines that belong to the open block only if that continues."""
         self._carriage = False
         """True if the last piece ended with CR, which is held back."""
         self._flow: tuple[BlockShape, list[str], _OpenBlock] | None = None
-        """Short cut: a returned block to whose decided line the next piece is merely appended."""
+        """A shortcut for a block that was returned: the next piece is merely appended to its decided line."""
         self._shape: BlockShape | None = None
         self._changed = False
         self._registry: dict[str, KnownDefinition] = {}
@@ -108,16 +108,16 @@ class MarkdownBlocks:
 
     @property
     def definitions(self) -> dict[str, str]:
-        """All link definitions so far, by label; for blocks whose `unresolved` labels were defined later."""
+        """All link definitions so far, by label; for blocks with labels that were still `unresolved`."""
         return {label: known.text for label, known in self._registry.items()}
 
     # -- as a stage --------------------------------------------------------
 
     def check(self) -> None:
-        """Raise `error`; there is none."""
+        """Do nothing: `error` is always None."""
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[MarkdownBlock]:
-        """Return the blocks that have changed; the last may be open, all others are closed.
+        """Return the blocks that have changed; only the last of them may still be open.
 
         Args:
             item: The next piece of the text.
@@ -133,7 +133,7 @@ class MarkdownBlocks:
         return self._feed(item)
 
     def end(self, *, now: float = 0.0) -> list[MarkdownBlock]:
-        """Return the open block, now closed and unchanged from its source.
+        """Return the open block as a closed block, whose text is the same as its source.
 
         Args:
             now: A clock reading, in seconds.
@@ -174,6 +174,7 @@ class MarkdownBlocks:
         return given + self._show_open()
 
     def _take_part(self, piece: str, given: list[MarkdownBlock]) -> None:
+        """Take a piece without a line ending, and decide on its line if enough of it has arrived."""
         if self._tail is not None:
             self._tail.append(piece)
             self._tail_size += len(piece)
@@ -197,7 +198,7 @@ class MarkdownBlocks:
         self._tail_size = len(line)
 
     def _end_line(self, piece: str, ending: str, given: list[MarkdownBlock]) -> None:
-        """Take the rest of a line and its ending."""
+        """Take the rest of a line, and its ending."""
         tail = self._tail
         if tail is not None:
             tail.append(piece)
@@ -210,7 +211,7 @@ class MarkdownBlocks:
             leaf = self._structure.leaf
             decided = self._structure.take(line, complete=True)
             if decided == BLANK:
-                # At its end, a paragraph may show text that was held back.
+                # The end of a paragraph may reveal text that was held back.
                 self._changed = self._changed or leaf is not self._structure.leaf
                 self._take_blank(line + ending, given)
                 return
@@ -229,6 +230,7 @@ class MarkdownBlocks:
             self._close(given)
 
     def _take_blank(self, line: str, given: list[MarkdownBlock]) -> None:
+        """Take a blank line: it closes the block, or is kept in case the block continues."""
         self._offset += len(line)
         self._shape = None
         self._take_definitions()
@@ -239,7 +241,7 @@ class MarkdownBlocks:
             self._pending.append(line)
 
     def _apply(self, decided: int, given: list[MarkdownBlock]) -> None:
-        """Carry out the decision on a line."""
+        """Continue, begin or split blocks as decided for a line."""
         self._changed = True
         self._shape = None
         structure = self._structure
@@ -261,6 +263,7 @@ class MarkdownBlocks:
             leaf.start = block.chars
 
     def _name_fence(self, line: str) -> None:
+        """Store the words after the opening fence, if this line is one."""
         leaf, block = self._structure.leaf, self._block
         if leaf is None or block is None or leaf.kind != LineKind.FENCE or leaf.first != len(block.lines):
             return
@@ -273,7 +276,7 @@ class MarkdownBlocks:
         if block is None:
             return
         *lines, first = block.lines
-        # Earlier snapshots keep the old list, which must not change.
+        # Earlier snapshots refer to the old list, which must not change.
         block.lines = lines
         block.chars -= len(first)
         self._take_definitions()
@@ -285,6 +288,12 @@ class MarkdownBlocks:
     # -- snapshots ---------------------------------------------------------
 
     def _close(self, given: list[MarkdownBlock], kind: str = "") -> None:
+        """Append the closed block to `given`.
+
+        Args:
+            given: The blocks to return.
+            kind: The kind of the block; by default, that of the structure at this point.
+        """
         block = self._block
         if block is None:
             return
@@ -322,6 +331,7 @@ class MarkdownBlocks:
         return [given]
 
     def _make_shape(self, block: _OpenBlock) -> BlockShape:
+        """Return the state of the open block at this line, from which its snapshots are built."""
         structure = self._structure
         leaf = structure.leaf
         if leaf is None:
@@ -345,7 +355,7 @@ class MarkdownBlocks:
         return shape
 
     def _certainly_shows(self) -> bool:
-        """Return True if the open block certainly has visible text, by a quick check that suits most."""
+        """Return True if the open block certainly has visible text; a quick check that suits most blocks."""
         leaf, tail = self._structure.leaf, self._tail
         if leaf is None or leaf.kind == LineKind.FENCE:
             return leaf is not None
@@ -353,6 +363,7 @@ class MarkdownBlocks:
         return first and bool(tail and tail[0][leaf.offsets[0]].isalpha())
 
     def _take_definitions(self) -> None:
+        """Number the link definitions that are complete, and store the first one of each label."""
         structure = self._structure
         if not structure.defined:
             return

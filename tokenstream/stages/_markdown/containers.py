@@ -34,15 +34,15 @@ class Matched(NamedTuple):
     text: str
     """The line, with tabs among its marks replaced by spaces."""
     places: list[int]
-    """The start of the content at each level: outside, and in each container that the line continues."""
+    """The start of the content at each level: outside of all containers, and in each continued container."""
     seen: int
-    """The first character after the marks that is not blank."""
+    """The position of the first character after the containers' marks that is not blank."""
     level: int
     """Number of containers that the line continues."""
     indent: int
     """Number of blanks before the content."""
     odd: bool = False
-    """True if a mark is indented so far that not all parsers accept it."""
+    """True if a container's mark is indented so far that some parsers do not accept it."""
 
 
 class Containers:
@@ -54,16 +54,16 @@ class Containers:
         self.items: list[Container] = []
         self._frozen: tuple[Container, ...] | None = ()
         self.quote_at = -1
-        """Index of the outermost quote; -1 without one."""
+        """Index of the outermost quote; -1 if there is none."""
         self.listed: str | None = None
-        """The marker of the open top-level list, even between its items; None without one."""
+        """The marker of the open top-level list, even between its items; None if no list is open."""
 
     def match(self, text: str, seen: int, *, complete: bool) -> Matched | None:
         """Match a line against the open containers; return None if more of the line is needed.
 
         Args:
             text: The line so far.
-            seen: Its first character that is not blank; there must be one.
+            seen: The position of the first character that is not blank; there must be one.
             complete: Whether this is the whole line.
         """
         at, odd, size = 0, False, len(text)
@@ -72,7 +72,7 @@ class Containers:
             if container.quote:
                 if seen == size or text[seen] != ">":
                     break
-                # markdown-it continues a quote however far its mark is indented.
+                # markdown-it continues a quote no matter how far its mark is indented.
                 odd = odd or seen - at > 3
                 at = skip_quote_mark(text, seen)
                 seen = skip_blanks(text, at)
@@ -113,7 +113,7 @@ class Containers:
         return self._frozen
 
     def continues_list(self, new: list[Container], level: int) -> bool:
-        """Return True if the first of new containers is the next item of the open list at a level."""
+        """Return True if the first of the new containers is the next item of the list open at a level."""
         if not new or new[0].quote:
             return False
         if level == 0:
@@ -122,5 +122,5 @@ class Containers:
 
 
 def skip_quote_mark(text: str, at: int) -> int:
-    """Return the start of the content after the mark of a quote."""
+    """Return the start of the content after the quote mark at a position."""
     return at + 2 if text[at + 1 : at + 2] == " " else at + 1

@@ -15,21 +15,21 @@ _TITLES = {
     "(": re.compile(r"(?:[^()\\]|\\.)*+"),
 }
 _ENDS = {'"': '"', "'": "'", "(": ")"}
-# Targets that renderers refuse; to them the line is not a definition.
+# Targets that renderers refuse; they do not treat the line as a definition.
 _REFUSED = re.compile(r"(?:vbscript|javascript|file|data(?!:image/(?:gif|png|jpeg|webp);)):", re.IGNORECASE)
 _BRACKETS = re.compile(r"\[((?:[^\\\[\]]|\\.)++)\](?!\()", re.DOTALL)
 _MOST_NESTED = 32
 
 
 class Definition(NamedTuple):
-    """A link definition as written, but without the marks of its containers."""
+    """A link definition in its original wording, but without the marks of its containers."""
 
     label: str
     text: str
 
 
 def normalize_label(written: str) -> str:
-    """Return a label in the normal form that is used to compare labels."""
+    """Return a label in its normal form; two labels are the same if their normal forms are."""
     return " ".join(written.split()).casefold()
 
 
@@ -46,9 +46,9 @@ class DefinitionReader:
     | state | meaning |
     |---|---|
     | "fresh" | all lines so far are whole definitions |
-    | "after" | the same, but a title may still follow the last one |
-    | "label", "target", "title" | that part of a definition is open |
-    | "text" | no more definitions can come |
+    | "after" | the same, but a title for the last definition may still follow |
+    | "label", "target", "title" | this part of a definition is open |
+    | "text" | no more definitions can follow |
     """
 
     __slots__ = (
@@ -91,11 +91,11 @@ class DefinitionReader:
 
     @property
     def shown_from(self) -> int:
-        """The first line that is text or undecided; the next line if all are definitions."""
+        """The first line that is text or undecided; the next line if all lines are definitions."""
         return self.text_from + (len(self._lines) if self.state == "after" else 0)
 
     def may_continue(self, content: str) -> bool:
-        """Return True if a line with this start may belong to the open or the last definition."""
+        """Return True if a line with this start may belong to the open definition, or to the last one."""
         return self.open or (self.state == "after" and content[:1] in _TITLES)
 
     def read(self, line: str) -> None:
@@ -132,6 +132,7 @@ class DefinitionReader:
             self.state = "text"
 
     def _complete(self, count: int) -> None:
+        """Finish the definition in the first `count` of its lines; the other lines remain open."""
         # With this indentation, a continuation line cannot be read as anything else.
         self.done.append(Definition(self._label, "\n    ".join(self._lines[:count])))
         self.text_from += count
@@ -139,6 +140,7 @@ class DefinitionReader:
         self.state = "fresh"
 
     def _fail(self) -> None:
+        """Treat the open lines as text; a definition before a broken title on its own line stays valid."""
         if self.state == "title" and self._own_line:
             self._complete(self._title_from)
         self.state = "text"
@@ -154,6 +156,7 @@ class DefinitionReader:
         self._read_label(line, 1)
 
     def _read_label(self, line: str, at: int) -> None:
+        """Read on in the label from a position; if the label ends here, read the target."""
         match = _LABEL.match(line, at)
         end = match.end() if match else at
         if line[end : end + 1] == "\\":
@@ -172,6 +175,7 @@ class DefinitionReader:
         self._read_target(line, end + 2)
 
     def _read_target(self, line: str, at: int) -> None:
+        """Read the link target from a position; if the target ends here, a title may follow."""
         at = _skip(line, at)
         if at == len(line):
             return
@@ -194,6 +198,7 @@ class DefinitionReader:
         self._read_title(line, at + 1)
 
     def _read_title(self, line: str, at: int) -> None:
+        """Read on in the title from a position; complete the definition if the title ends the line."""
         match = _TITLES[self._mark].match(line, at)
         end = match.end() if match else at
         if line[end : end + 1] == "\\":

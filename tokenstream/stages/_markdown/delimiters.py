@@ -7,9 +7,9 @@ from itertools import groupby
 from typing import NamedTuple
 
 WHITE = "\t\n\v\f\r \xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u202f\u205f\u3000"
-"""White space in CommonMark and markdown-it."""
+"""White space characters in CommonMark and markdown-it."""
 MOST_OPEN = 16
-"""The most runs that are tracked as open; beyond that, the outermost is taken as text."""
+"""The most runs that are tracked as open; if there are more, the outermost run is treated as text."""
 
 _NOTHING_TO_EMPHASIZE = frozenset(".,;:!?)]}/")
 _FIRST_IDEOGRAPH = "\u2e80"
@@ -20,7 +20,7 @@ class DelimiterRun(NamedTuple):
 
     mark: str
     at: int
-    """Its position in the text."""
+    """The position of the run in the text."""
     length: int
     opens: bool
     closes: bool
@@ -39,12 +39,12 @@ class OpenRun:
 
     @property
     def end(self) -> int:
-        """The position after its marks, if none of them has been closed."""
+        """The position after the open marks of the run; only right if none of them has been closed."""
         return self.run.at + self.count
 
     @property
     def marks(self) -> str:
-        """The marks that close it."""
+        """The marks that close the run."""
         return self.run.mark * self.count
 
 
@@ -61,6 +61,15 @@ def run_at(text: str, at: int, length: int) -> DelimiterRun:
 
 
 def _make_run(mark: str, at: int, length: int, before: str, after: str) -> DelimiterRun:
+    """Return a run, classified by CommonMark's rules for left-flanking and right-flanking runs.
+
+    Args:
+        mark: The character of the run.
+        at: The position of the run.
+        length: The number of marks.
+        before: The character before the run, or a space.
+        after: The character after the run, or a space.
+    """
     white_before, white_after = before in WHITE, after in WHITE
     marked_before, marked_after = _is_punctuation(before), _is_punctuation(after)
     left = not white_after and (not marked_after or white_before or marked_before)
@@ -85,9 +94,9 @@ def _in_word(character: str) -> bool:
 
 
 def take_run(openers: list[OpenRun], run: DelimiterRun) -> bool:
-    """Close open runs with a run, and open what is left of it.
+    """Close open runs with a run, and open what is left of that run.
 
-    Returns False for a run that could close, but found nothing to close.
+    Returns False if the run could only close other runs, and some of its marks closed nothing.
 
     Args:
         openers: The open runs, outermost first; modified.
@@ -121,11 +130,12 @@ def _close_with(openers: list[OpenRun], run: DelimiterRun, left: int) -> int:
 
 
 def _may_pair(opener: DelimiterRun, closer: DelimiterRun) -> bool:
+    """Return True if one run can close the other, by CommonMark's rules."""
     if opener.mark != closer.mark:
         return False
     if closer.mark == "~" or not (opener.closes or closer.opens):
         return True
-    # The rule of three: `*a**b*` is one emphasis around `a**b`.
+    # CommonMark's "rule of three": `*a**b*` is one emphasis around `a**b`.
     together = opener.length + closer.length
     return together % 3 != 0 or (opener.length % 3 == 0 and closer.length % 3 == 0)
 
@@ -133,13 +143,13 @@ def _may_pair(opener: DelimiterRun, closer: DelimiterRun) -> bool:
 def closing_marks(openers: list[OpenRun], before: str, end: int) -> tuple[str, list[int]]:
     """Return the marks that close all open runs, innermost first, and the positions to escape.
 
-    Bare runs are not closed; one that would take a mark meant for a run around it
-    has to be escaped.
+    Bare runs (marks that are most likely ordinary characters) are not closed. A bare run
+    that would take a mark meant for a run around it has to be escaped.
 
     Args:
         openers: The open runs, outermost first.
         before: The last characters before the closing marks.
-        end: The position after these characters in the text.
+        end: The position in the text after the characters in `before`.
     """
     wanted: list[OpenRun] = []
     escaped: list[OpenRun] = []
@@ -153,7 +163,7 @@ def closing_marks(openers: list[OpenRun], before: str, end: int) -> tuple[str, l
     places: list[int] = []
     start = len(before.rstrip(wanted[-1].run.mark))
     if start < len(before) and before[:start][-1:] in WHITE:
-        # Marks at the end that close nothing would join the closing marks in one run.
+        # Marks at the end that close nothing would merge with the closing marks into one run.
         places += range(end + start - len(before), end)
         before = "\\"
     elif len(openers) == 1 and not openers[0].run.closes:
@@ -169,7 +179,7 @@ def closing_marks(openers: list[OpenRun], before: str, end: int) -> tuple[str, l
 
 
 def _find_left_open(wanted: list[OpenRun], marks: str, before: str) -> int | None:
-    """Return the index of a run that the marks leave open; None if they close all."""
+    """Return the index of a run that the marks leave open; None if the marks close all runs."""
     openers = [OpenRun(opener.run, opener.count) for opener in wanted]
     for mark, group in groupby(marks):
         added = len(list(group))

@@ -30,7 +30,7 @@ class OpenTag:
             self.read(line)
 
     def read(self, line: str) -> None:
-        """Count opening and closing tags of that name in a line."""
+        """Count the opening and closing tags with the tag's name in a line."""
         if self._tag is None:
             return
         for slash, lone in self._tag.findall(line):

@@ -1,4 +1,4 @@
-"""The inline content of an open block, completed so that no half-open syntax shows."""
+"""The inline content of an open block, completed so that no half-open syntax is visible."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _VISIBLE = re.compile(r"\S")
 _LAST_LINE_BREAK = re.compile(r"\\\n[ \t\n]*+\Z")
 _LABEL = re.compile(r"\[(?:[^\[\]\\]|\\.)*+(?:(\])|\\?\Z)", re.DOTALL)
 _TASK_BOX = re.compile(r"\[(?:[ xX]?|[ xX]\]\s*)")
-# Text that renders as the start of a block or as an underline as long as nothing follows it.
+# Text that renders as the start of a block, or as an underline, as long as nothing follows.
 _NO_TEXT = re.compile(
     r"[ \t]*+(?:[+*]|#{1,6}|[0-9]{1,9}[.)]|=++|`{3,}+|~{3,}+|[-:| \t]++|>[> \t]*+"
     r"|(?:\*[ \t]*+){3,}+|(?:_[ \t]*+){3,}+|(?<=[ \t])\Z)"
@@ -47,9 +47,9 @@ class _Bracket:
         self.at = at
         self.image = image
         self.active = True
-        """False once it contains a link: links do not nest."""
+        """False once the brackets contain a link, because links do not nest."""
         self.runs: list[DelimiterRun] = []
-        """The delimiter runs after it, up to the next open bracket."""
+        """The delimiter runs between this bracket and the next open bracket."""
         self.scanned: list[int] = []
         """The state of `dest_end`."""
 
@@ -57,18 +57,19 @@ class _Bracket:
 class InlineCompleter:
     r"""Completes the inline content of a block that is still being written.
 
-    The content is that of one leaf: a paragraph, a heading, a cell of a table, the text
-    of a list item, without the marks of the containers around it. No part is scanned
-    twice, so a preview costs time for the text since the last one, and a copy of the text.
+    The content is that of one leaf block (a paragraph, a heading, a table cell, or the text
+    of a list item), without the marks of the containers around it. No part is scanned
+    twice: a preview takes time only for the text since the last preview, and for a copy
+    of the text.
 
-    The lines of a preview are the first lines of the content, in order; there are fewer
-    if the end is held back. Within a line, marks may be missing, escaped, or added at
-    its end.
+    The lines of a preview are the first lines of the content, in order; the last ones are
+    missing while they are held back. Within a line, marks may be missing or escaped, and
+    marks may be added at its end.
 
     Args:
         item: Whether the content begins a list item, in which `[ ]` is a checkbox.
-        one_line: Whether the content is that of a heading or a cell, in which no block can begin.
-        references: Whether link definitions precede it, so that `[text][label]` may be a link.
+        one_line: Whether the content is that of a heading or a table cell, in which no block can begin.
+        references: Whether link definitions precede the content, so that `[text][label]` may be a link.
         strikethrough: Whether the renderer knows `~~`.
         math: The syntax of formulas: `"dollar"` for `$…$` and `$$…$$`, `"brackets"` for `\(…\)` and
             `\[…\]`. A formula is held back until it is whole.
@@ -124,17 +125,17 @@ class InlineCompleter:
         self._at = 0
         """The position of the scan; the text from there on is undecided."""
         self._ticks = 0
-        """Length of the run of backticks at that position, if it has opened code."""
+        """Length of the run of backticks at that position, if the run has opened code; otherwise 0."""
         self._code_end = 0
-        """End of the code that can be shown."""
+        """The end of the code that can be shown."""
         self._code_searched = 0
-        """The position up to which the closing run of the code was searched."""
+        """The position up to which the text was searched for the run that closes the code."""
         self._in_dest = False
-        """True if the scan is at a `]` before an unfinished destination."""
+        """True if the scan has stopped at a `]` before an unfinished link destination."""
         self._openers: list[OpenRun] = []
         self._brackets: list[_Bracket] = []
         self._breaks: list[tuple[int, int]] = []
-        """Start and end of stretches that contain only backslash line breaks."""
+        """Start and end of each stretch that contains only backslash line breaks."""
 
     def feed(self, text: str) -> None:
         """Add a piece to the content."""
@@ -150,7 +151,7 @@ class InlineCompleter:
 
     @property
     def settled(self) -> int:
-        """The number of leading characters that all later previews share with this one.
+        """The number of leading characters that this preview and all later ones have in common.
 
         Example:
             >>> content = InlineCompleter()
@@ -179,7 +180,7 @@ class InlineCompleter:
         link, code = None, ""
         if self._ticks and not brackets:
             end = _strip_blanks(text, self._code_end)
-            # A space keeps two runs of backticks from joining.
+            # A space keeps two runs of backticks from merging.
             code = (" " if text[end - 1] == "`" else "") + "`" * self._ticks
         else:
             stop = brackets[0].at if brackets else self._at
@@ -194,6 +195,8 @@ class InlineCompleter:
 
     # -- scanning ----------------------------------------------------------------
 
+    # Each of the scan steps below receives the start and the end of the mark that was found, and
+    # returns the position at which to continue, or _WAIT if it needs more text.
     def _scan(self) -> str:
         """Scan the text as far as it is decided, and return all of it."""
         text = self.text
@@ -214,6 +217,7 @@ class InlineCompleter:
         return text
 
     def _scan_escape(self, text: str, at: int, end: int) -> int:
+        """Read a backslash: an escaped character, a line break, or the start of a formula."""
         if end == len(text) or _LAST_LINE_BREAK.match(text, at):
             return _WAIT
         if text[end] == "\n":
@@ -225,6 +229,7 @@ class InlineCompleter:
         return end + 1
 
     def _scan_ticks(self, text: str, at: int, end: int) -> int:
+        """Read code from the opening backticks to the closing ones; note how much of it can be shown."""
         shown = len(text)
         for ticks in _TICKS.finditer(text, max(end, self._code_searched)):
             if ticks.end() == len(text):
@@ -239,6 +244,7 @@ class InlineCompleter:
         return _WAIT
 
     def _scan_run(self, text: str, at: int, end: int) -> int:
+        """Read a run of `*`, `_` or `~`; a run after an open bracket waits for the bracket's fate."""
         if end == len(text):
             return _WAIT
         run = run_at(text, at, end - at)
@@ -263,6 +269,7 @@ class InlineCompleter:
         return end
 
     def _scan_closing_bracket(self, text: str, at: int, end: int) -> int:
+        """Accept the link or image that `]` ends; otherwise treat the last open bracket as text."""
         if not self._brackets:
             return end
         top = self._brackets[-1]
@@ -285,17 +292,18 @@ class InlineCompleter:
         return end
 
     def _take_link(self, opened: _Bracket) -> None:
-        """Accept a finished link or image: its delimiter runs have no effect outside."""
+        """Accept a finished link or image; the delimiter runs in it have no effect outside of it."""
         if not opened.image:
             for bracket in self._brackets:
                 bracket.active = bracket.active and bracket.image
 
     def _give_up_old(self, at: int) -> None:
-        """Treat brackets as text if they cannot begin a link any more, since the text has reached `at`."""
+        """Treat brackets as text if they cannot begin a link any more because they are too far from `at`."""
         while self._brackets and not (self._brackets[0].active and at - self._brackets[0].at <= LONGEST):
             self._give_up(0)
 
     def _give_up(self, index: int) -> None:
+        """Treat a bracket as text, and pass its delimiter runs on to the bracket or text around it."""
         runs = self._brackets.pop(index).runs
         if index:
             self._brackets[index - 1].runs += runs
@@ -336,24 +344,24 @@ class InlineCompleter:
         if len(brackets) > 1 or first.image or not _VISIBLE.search(text, first.at + 1, self._at):
             return False
         if text[first.at + 1] in "*_~" and text.startswith(text[first.at + 1], max(first.at - 1, 0)):
-            # Without the bracket, the marks on both sides would join.
+            # Without the bracket, the marks on both sides of it would merge.
             return False
         left: list[OpenRun] = []
         if not all(take_run(left, run) for run in first.runs) or left:
-            # Without the brackets, these runs might open or close emphasis outside.
+            # Without the brackets, these runs might open or close emphasis outside of them.
             return False
         line = text.rfind("\n", 0, first.at) + 1
         without = text[line : min(first.at, line + LONGEST)] + text[first.at + 1 : self._at]
         return self._one_line or not _BLOCK_START.match(without)
 
     def _trim(self, text: str, end: int, openers: list[OpenRun], *, cut: bool) -> int:
-        """Return the end of the text to show, without trailing white space and marks that enclose nothing.
+        """Return the end of the text to show: without white space and marks that enclose nothing.
 
         Args:
             text: The content.
-            end: The most that may be shown.
-            openers: The open runs there; those that enclose nothing are removed.
-            cut: Whether text after it is missing.
+            end: The most characters that may be shown.
+            openers: The runs that are open at `end`; runs that enclose nothing are removed.
+            cut: Whether text after `end` is held back.
         """
         line = text.rfind("\n", 0, end) + 1 if cut and not self._one_line else len(text)
         while True:
@@ -368,7 +376,7 @@ class InlineCompleter:
                 return end
 
     def _strip_breaks(self, end: int) -> int:
-        # A backslash line break without a line after it would show as a backslash.
+        # A backslash line break without a line after it would be visible as a backslash.
         for start, stop in reversed(self._breaks):
             if stop < end:
                 break
@@ -402,6 +410,12 @@ def complete_inline(
 
 
 def _step(end: int | None, otherwise: int) -> int:
+    """Convert the end of a span to the result of a scan step.
+
+    Args:
+        end: The span's end, OPEN, or None if there is no span.
+        otherwise: The result if there is no span.
+    """
     if end is None:
         return otherwise
     return _WAIT if end == OPEN else end
@@ -414,7 +428,14 @@ def _strip_blanks(text: str, end: int) -> int:
 
 
 def _edit(text: str, end: int, link: int | None, escaped: list[int]) -> str:
-    """Return the text up to `end`, without the bracket at `link`, and with the given marks escaped."""
+    """Return the text up to `end`, without the bracket at `link`, and with backslashes before some marks.
+
+    Args:
+        text: The text.
+        end: The end of the text to return.
+        link: The position of the bracket to leave out; None to keep all.
+        escaped: The positions of the marks to escape.
+    """
     edits = [(place, "\\", place) for place in escaped]
     if link is not None:
         edits.append((link, "", link + 1))

@@ -24,17 +24,17 @@ class Leaf:
     def __init__(self, kind: str, text: str, seen: int, *, line: str = "", size: int = 0) -> None:
         self.kind = kind
         self.size = size
-        """The fence's length, the heading's level, the kind of HTML, or a formula's characters so far."""
+        """The fence's length, the heading's level, the kind of HTML block, or the formula's length so far."""
         self.mark = text[seen] if kind == LineKind.FENCE else ""
-        """The character of a fence."""
+        """The character of which a fence consists; "" for any other leaf."""
         self.offsets: list[int] = []
         """The offset of the content in each line of a paragraph, in a heading, or in HTML's last line."""
         self.reader: DefinitionReader | None = None
         """Reads the link definitions at the start of a paragraph; None if it does not begin with `[`."""
         self.first = -1
-        """Index of its first line in the block."""
+        """Index of the leaf's first line in the block."""
         self.start = 0
-        """Offset of that line in the block, in characters."""
+        """Offset of the leaf's first line in the block, in characters."""
         if kind in {LineKind.TEXT, LineKind.HEADING, LineKind.HTML, LineKind.MATH}:
             self.offsets.append(content_offset(line, text, seen))
         if kind == LineKind.TEXT and text[seen] == "[":
@@ -42,7 +42,7 @@ class Leaf:
 
     @property
     def defines(self) -> bool:
-        """True while the paragraph has only definitions, whole or not."""
+        """True while the paragraph contains only definitions; the last one may be unfinished."""
         return self.reader is not None and self.reader.state != "text"
 
     @property
@@ -88,7 +88,13 @@ def is_underline(matched: Matched) -> bool:
 
 
 def content_offset(line: str, text: str, seen: int) -> int:
-    """Convert the offset of the content from the line with expanded tabs to the original line."""
+    """Convert an offset in the line with expanded tabs to the offset in the original line.
+
+    Args:
+        line: The original line.
+        text: The line with expanded tabs.
+        seen: The offset of the content in `text`.
+    """
     if len(line) == len(text):
         return seen
     column = 0

@@ -1,4 +1,4 @@
-r"""Displayed formulas: from `$$` or `\[` to their end, over blank lines."""
+r"""Displayed formulas: from `$$` or `\[` to their end, even across blank lines."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ if TYPE_CHECKING:
 MARKS: dict[Math | None, str] = {None: "", "dollar": "$$", "brackets": "\\["}
 """The opening mark of a formula."""
 MOST_MATH = 10_000
-"""The most characters of an unfinished formula; with more, it counts as text."""
+"""The most characters of an unfinished formula; a longer one counts as text."""
 
 _LABEL = re.compile(r"\$\$[ \t]*\([^)$]+\)\Z")
 
 
 def continues_formula(mark: str, line: str, size: int) -> bool | None:
-    """Return True if a formula continues after a line; None if it is not a formula after all.
+    """Return True if a formula continues after a line; None if the text is no formula after all.
 
     Args:
         mark: The formula's opening mark.
-        line: The line; the first one from that mark on.
-        size: Characters of the formula before it.
+        line: The line; for the formula's first line, only the part from the mark on.
+        size: Number of the formula's characters before this line.
     """
     text = line.strip(" \t")
     if mark == "\\[":
         if "\\]" in text:
-            # Some renderers take an empty formula for text.
+            # Some renderers treat an empty formula as text.
             return None if not size and "\\]" not in text[3:] else False
     elif size or len(text) > 3:
         if text.endswith("$$") or _LABEL.search(text):

@@ -39,18 +39,18 @@ class Opening(NamedTuple):
     what: str
     containers: list[Container]
     places: list[int]
-    """The start of the content at each level: outside, and in each container that the line opens."""
+    """The start of the content at each level: in the continued containers, and in each opened container."""
     seen: int
     """The start of the leaf's content."""
     size: int = 0
-    """The fence's length, the heading's level, or the kind of HTML."""
+    """The fence's length, the heading's level, or the kind of HTML block."""
 
 
 _WAIT = Opening(LineKind.UNDECIDED, [], [], 0)
 
 
 class _OpeningLine:
-    """A line that is read from left to right, for its containers and its leaf."""
+    """A line that is read from left to right, to find the containers and the leaf that it opens."""
 
     __slots__ = (
         "at",
@@ -80,7 +80,7 @@ class _OpeningLine:
         self.containers: list[Container] = []
         self.places = [self.at]
         self.stops: dict[str, int] = {}
-        """For each character of thematic breaks, the end of the text that could be one."""
+        """For each character that thematic breaks consist of, the end of the text that could be a break."""
 
     def make_opening(self, what: str, size: int = 0) -> Opening:
         return Opening(what, self.containers, self.places, self.seen, size)
@@ -112,6 +112,7 @@ class _OpeningLine:
         return self._make_found(LineKind.HTML, kind)
 
     def read_formula(self) -> Opening | None:
+        """Return a formula if the mark at this place opens one, and text otherwise."""
         mark, rest = self.math, self.text[self.seen : self.seen + 2]
         if not mark or (self.interrupts and not self.containers):
             return self.make_opening(LineKind.TEXT)
@@ -120,12 +121,16 @@ class _OpeningLine:
         return self.make_opening(LineKind.MATH if rest == mark else LineKind.TEXT)
 
     def _make_found(self, what: str, size: int) -> Opening:
+        """Return the result of a recogniser as an opening; `size` is its number, 0 or UNDECIDED."""
         if size == UNDECIDED:
             return _WAIT
         return self.make_opening(what, size) if size else self.make_opening(LineKind.TEXT)
 
     def read_rule(self) -> Opening | None:
-        """Return a thematic break, or None if it is not one; each character of a line is read once."""
+        """Return a thematic break; None if there is no break here, but there may be a list item.
+
+        No character is read twice: the end of the possible break is remembered.
+        """
         mark = self.text[self.seen]
         stop = self.stops.get(mark, -1)
         if stop < self.seen:
@@ -144,6 +149,7 @@ class _OpeningLine:
         return self.read_item(self.text[self.seen], self.seen + 1, limited=False)
 
     def read_number(self) -> Opening | None:
+        """Read the number of a list item; only an item with the number 1 can interrupt a paragraph."""
         match = _ORDERED.match(self.text, self.seen)
         if match is None:
             waits = not self.complete and _DIGITS.match(self.text, self.seen)
@@ -151,7 +157,13 @@ class _OpeningLine:
         return self.read_item(match[2], match.end(), limited=int(match[1]) != 1)
 
     def read_item(self, marker: str, after: int, *, limited: bool) -> Opening | None:
-        """Enter a list item; a `limited` one cannot interrupt a paragraph at the same level."""
+        """Enter a list item; return None to go on in it, or the opening that ends the line.
+
+        Args:
+            marker: The character that identifies the list.
+            after: The position after the marker.
+            limited: Whether the item cannot interrupt a paragraph at the same level.
+        """
         text = self.text
         if after == len(text) and not self.complete:
             return _WAIT
@@ -199,7 +211,7 @@ def read_opening(
     direct: bool = False,
     interrupts: bool = False,
 ) -> Opening:
-    """Return the containers and the leaf that a line opens, after those that it continues.
+    """Return the containers and the leaf that a line opens, after the containers that it continues.
 
     Args:
         matched: The line so far.
@@ -207,7 +219,8 @@ def read_opening(
         math: The opening mark of displayed formulas; "" if they are not recognised.
         para: Whether a paragraph is open, in the continued containers or deeper.
         direct: Whether that paragraph is directly in the continued containers.
-        interrupts: Whether a paragraph or a table is open, which a lone tag does not interrupt.
+        interrupts: Whether a block that begins here would interrupt a paragraph or a table, which
+            a lone HTML tag and a displayed formula must not do.
     """
     text, seen = matched.text, matched.seen
     if text[seen] not in _OPENERS and matched.indent < 4:

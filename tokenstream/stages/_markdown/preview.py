@@ -1,4 +1,4 @@
-"""Previews: the text of an open block, completed so that no half-open syntax shows."""
+"""Previews: the text of an open block, completed so that no half-open syntax is visible."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class _ParagraphLines(NamedTuple):
     """The whole lines of a paragraph."""
 
     before: str
-    """The text before it."""
+    """The text of the block before the paragraph."""
     content: str
-    """The content of the lines, each with a newline."""
+    """The content of the lines, each line with a newline."""
     heads: list[str]
-    """The text before the content in each line, such as the marks of quotes."""
+    """The part of each line before its content, such as quote marks."""
     plain: bool
     """True if all of `heads` are empty."""
 
@@ -81,7 +81,7 @@ class Completion:
         self._whole = ""
 
     def join_lines(self, lines: list[str], count: int) -> str:
-        """Return the text of the first whole lines of a block."""
+        """Return the text of the first `count` whole lines of a block."""
         if lines is self._wholes and count >= self._count:
             if count > self._count:
                 self._whole += "".join(lines[self._count : count])
@@ -91,7 +91,7 @@ class Completion:
         return self._whole
 
     def join_line(self, pieces: list[str], size: int) -> str:
-        """Return the line that its first `size` pieces make."""
+        """Return the line that consists of the first `size` of its pieces."""
         if pieces is self._pieces and size >= self._size:
             self._line += "".join(pieces[self._size : size])
         else:
@@ -115,7 +115,7 @@ class Completion:
         return self._lines
 
     def complete(self, content: str, *, references: bool, item: bool = False, one_line: bool = False) -> str:
-        """Return the preview of a leaf's content."""
+        """Return the preview of a leaf's content; for the options, see `InlineCompleter`."""
         options = (references, item, one_line)
         completer = self._completer
         if completer is None or options != self._options or not content.startswith(completer.text):
@@ -132,7 +132,7 @@ def build_preview(shape: BlockShape, tail: str) -> str:
 
     Args:
         shape: The block.
-        tail: Its unfinished last line.
+        tail: The block's unfinished last line.
     """
     leaf = shape.leaf
     if leaf == LineKind.TEXT:
@@ -152,7 +152,7 @@ def build_preview(shape: BlockShape, tail: str) -> str:
 
 
 def _prefix(containers: Sequence[Container]) -> str:
-    """Return the start of a line within these containers: marks of quotes and indentation."""
+    """Return the start of a line within these containers: quote marks and indentation."""
     return "".join("> " if container.quote else " " * container.indent for container in containers)
 
 
@@ -162,6 +162,7 @@ def _preview_fence(shape: BlockShape, source: str) -> str:
 
 
 def _preview_paragraph(shape: BlockShape, tail: str) -> str:
+    """Return the preview of a paragraph; of the text before it, if there is nothing to show yet."""
     before, content, heads, plain = shape.completion.read_paragraph(shape)
     # Definitions alone render to nothing, so the preview stays empty.
     nothing = "" if shape.first == 0 else before
@@ -188,6 +189,7 @@ def _preview_paragraph(shape: BlockShape, tail: str) -> str:
 
 
 def _preview_heading(shape: BlockShape, tail: str) -> str:
+    """Return the preview of a heading; "" while it has no text."""
     begin = shape.offsets[-1]
     hashes = len(tail) - len(tail[begin:].lstrip("#"))
     content = _without_closing_hashes(tail[hashes:]).lstrip(" \t")
@@ -211,6 +213,7 @@ def _preview_row(shape: BlockShape, tail: str) -> str:
 
 
 def _preview_html(shape: BlockShape, before: str, tail: str) -> str:
+    """Return the preview of an HTML block: without a half-open tag, and with its missing end."""
     source = before + tail
     kind = shape.mark
     if kind in {"6", "7"}:

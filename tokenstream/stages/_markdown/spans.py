@@ -8,11 +8,11 @@ from typing import Final
 LONGEST: Final = 300
 """The most characters of an unfinished link, image, tag or formula; a longer one is text."""
 OPEN: Final = -1
-"""Result for a span whose end has not come yet."""
+"""Returned for a span whose end has not arrived."""
 
 _NAME = r"[A-Za-z][A-Za-z0-9-]*"
 _KEY = r"[A-Za-z_:][A-Za-z0-9_.:-]*"
-# The repeats are possessive, so nothing is read twice. The last value may be cut by the end of the text.
+# The repeats are possessive, so nothing is read twice. The end of the text may cut the last value.
 _VALUE = r"[^\s\"'=<>`]++|'[^']*+'|\"[^\"]*+\""
 _ATTRIBUTES = rf"(?:\s++{_KEY}(?:\s*+=\s*+(?:{_VALUE}))?+)*+"
 _HALF_ATTRIBUTES = rf"(?:\s++{_KEY}(?:\s*+=\s*+(?:{_VALUE}|(?:'[^']*+|\"[^\"]*+)?\Z))?+)*+"
@@ -43,7 +43,7 @@ _SWITCHES = (
     "allowfullscreen|async|autofocus|autoplay|checked|controls|default|defer|disabled|hidden|inert|ismap|loop"
     "|multiple|muted|nomodule|novalidate|open|playsinline|readonly|required|reversed|selected"
 )
-# "if a <b and c is less" could become a tag, but is prose: three words without a value, and a fourth.
+# "if a <b and c is less" could become a tag, but is prose: three words without a value, then a fourth word.
 _PROSE = re.compile(rf"<{_NAME}(?:\s+(?!(?:{_SWITCHES})\s){_KEY}(?=\s+[^\s=/>])){{3}}")
 _HALF_ENTITY = re.compile(r"&(?:#(?:[xX][0-9a-fA-F]{0,6}|[0-9]{0,7})|[A-Za-z][A-Za-z0-9]{0,31})?")
 
@@ -66,7 +66,7 @@ _FORMULA_ENDS = {
 
 
 def tag_end(text: str, at: int) -> int | None:
-    """Return the end of a tag, comment or autolink; OPEN if it has not come, None if there is no such span.
+    """Return the end of a tag, comment or autolink; OPEN if it has not arrived; None if there is no span.
 
     Example:
         >>> tag_end("<br>a", 0), tag_end("<a href", 0), tag_end("< b", 0), tag_end("<3", 0)
@@ -93,7 +93,7 @@ def entity_is_open(text: str, at: int) -> bool:
 
 
 def formula_end(text: str, at: int, mark: str) -> int | None:
-    """Return the end of the formula that a mark begins; OPEN if it has not come, None if it is not one.
+    """Return the end of the formula that a mark begins; OPEN if it has not arrived; None if it is no formula.
 
     Example:
         >>> formula_end("$x$ y", 0, "$"), formula_end("$x", 0, "$"), formula_end("$ 5", 0, "$")
@@ -109,14 +109,14 @@ def formula_end(text: str, at: int, mark: str) -> int | None:
 
 
 def dest_end(text: str, at: int, scanned: list[int]) -> int | None:
-    """Return the end of a link's `(destination "title")`; OPEN if it has not come, None if it is not one.
+    """Return the end of a link's `(destination "title")`; OPEN if it has not arrived; None if it is none.
 
     Args:
         text: The text.
         at: The position after the opening parenthesis.
-        scanned: State between calls: the end of the scanned part of a bare destination, and its
+        scanned: State between calls: the end of the scanned part of a bare destination, and the
             nesting depth there. Pass an empty list first; it is modified, so that a destination
-            that comes in many pieces is read only once.
+            that arrives in many pieces is read only once.
 
     Example:
         >>> dest_end("(u)", 1, []), dest_end("(u 'a", 1, []), dest_end("(a b", 1, [])
@@ -136,6 +136,7 @@ def dest_end(text: str, at: int, scanned: list[int]) -> int | None:
 
 
 def _after_dest(text: str, at: int) -> int | None:
+    """Return the position after the `)` that follows a destination and its optional title."""
     start = _skip(text, at)
     title = _TITLES.get(text[start : start + 1]) if start > at else None
     if title is not None:
@@ -149,13 +150,14 @@ def _after_dest(text: str, at: int) -> int | None:
 
 
 def _cut_short(text: str, at: int, found: re.Match[str] | None) -> int | None:
-    """Return OPEN if the text ends in the middle of the match; otherwise None."""
+    """Return OPEN if the text ends in the middle of the span that `found` matched; otherwise None."""
     if found is None or len(text) - at > LONGEST:
         return None
     return OPEN if text[found.end() :] in {"", "\\"} else None
 
 
 def _bare_end(text: str, at: int, scanned: list[int]) -> int | None:
+    """Return the end of a destination without angle brackets; OPEN or None as in `dest_end`."""
     place, depth = scanned or (at, 0)
     while mark := _DEST_MARK.search(text, place):
         place = mark.start()

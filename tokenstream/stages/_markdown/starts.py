@@ -1,11 +1,11 @@
-"""Recognisers for the start of blocks, in a whole line or in the part that has come."""
+"""Recognisers for the start of blocks, in a whole line or in the part of it that has arrived."""
 
 from __future__ import annotations
 
 import re
 
 UNDECIDED = -1
-"""Result of a recogniser that needs more of the line."""
+"""Returned by a recogniser that needs more of the line."""
 
 BLANKS = " \t"
 
@@ -42,11 +42,11 @@ HTML_ENDS = {
     4: re.compile(r">"),
     5: re.compile(r"\]\]>"),
 }
-"""The ends of HTML blocks that may contain blank lines, by CommonMark's kinds."""
+"""The ends of HTML blocks that may contain blank lines, by the kinds of HTML blocks in CommonMark."""
 
 
 def trim(text: str) -> str:
-    """Strip the white space that is ignored around a table's cells."""
+    """Return a text without the white space that is ignored around a table's cells."""
     return text.strip(_TRIMMED)
 
 
@@ -61,7 +61,7 @@ def expand_tabs(line: str) -> str:
 
 
 def heading_at(text: str, at: int, *, complete: bool) -> int:
-    """Return the level of the heading that begins at a position; 0 for none."""
+    """Return the level of the heading that begins at a position; 0 for none; maybe UNDECIDED."""
     match = _HASHES.match(text, at)
     if match is None:
         return 0
@@ -75,7 +75,7 @@ def heading_at(text: str, at: int, *, complete: bool) -> int:
 
 
 def fence_at(text: str, at: int, *, complete: bool) -> int:
-    """Return the length of the fence that opens at a position; 0 for none."""
+    """Return the length of the fence that opens at a position; 0 for none; maybe UNDECIDED."""
     mark = text[at]
     match = (_BACKTICKS if mark == "`" else _TILDES).match(text, at)
     end = match.end() if match else at
@@ -87,7 +87,14 @@ def fence_at(text: str, at: int, *, complete: bool) -> int:
 
 
 def html_at(text: str, at: int, *, complete: bool, interrupts: bool) -> int:
-    """Return the kind of the HTML block that begins at a position, as CommonMark numbers them; 0 for none."""
+    """Return the kind of the HTML block that begins at a position, from 1 to 7 as in CommonMark; 0 for none.
+
+    Args:
+        text: The line so far.
+        at: The position.
+        complete: Whether this is the whole line; if not, the result may be UNDECIDED.
+        interrupts: Whether the block would interrupt a paragraph or a table; kind 7 must not.
+    """
     rest = text[at : at + 9]
     if rest.startswith("<!"):
         return _declaration(rest, complete=complete)
@@ -108,6 +115,7 @@ def html_at(text: str, at: int, *, complete: bool, interrupts: bool) -> int:
 
 
 def _declaration(rest: str, *, complete: bool) -> int:
+    """Return the kind of the HTML block that begins with `<!`: a comment, CDATA or a declaration."""
     if rest.startswith("<!--"):
         return 2
     if rest == "<![CDATA[":
@@ -120,6 +128,7 @@ def _declaration(rest: str, *, complete: bool) -> int:
 
 
 def _lone_tag(text: str, at: int, name_end: int, *, complete: bool) -> int:
+    """Return 7 if a tag is alone on its line, else 0 or UNDECIDED."""
     if name_end < len(text) and not (text[name_end] in "/>" or text[name_end].isspace()):
         return 0
     match = _TAG.match(text, at)
@@ -136,7 +145,7 @@ def may_be_delimiter(text: str, at: int) -> bool:
 
 
 def count_delimiter_columns(text: str, at: int) -> int:
-    """Return the number of columns in the second row of a table; 0 if it is not such a row."""
+    """Return the number of columns in the second row of a table; 0 if the text is not a second row."""
     if len(text) - at < 2 or _DELIMITER.fullmatch(text, at) is None:
         return 0
     cells = text[at:].split("|")

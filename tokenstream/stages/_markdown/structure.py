@@ -29,8 +29,8 @@ UNDECIDED, SAME, NEW, SPLIT, BLANK = range(5)
 | `UNDECIDED` | more of the line is needed |
 | `SAME` | the line continues the open block |
 | `NEW` | the line begins a block |
-| `SPLIT` | the line begins a block together with the line before, which leaves the open block |
-| `BLANK` | the line is blank, and belongs to the open block only if that continues |
+| `SPLIT` | the line and the line before it begin a block; the line before leaves the open block |
+| `BLANK` | the line is blank, and belongs to the open block only if that block continues |
 """
 
 _ODD = frozenset("#>-+*_=0123456789`~<|:")
@@ -48,11 +48,11 @@ class _Head(NamedTuple):
 
 
 class BlockStructure:
-    """Assigns each line to a top-level block, as early in the line as that is certain.
+    """Assigns each line to a top-level block, as early in the line as the assignment is certain.
 
-    A line goes to `take` until that decides, and to `finish` when it is whole. If parsers
-    disagree about a line, nothing is cut before the next blank line: leaving out a cut is
-    always right, since the same parser then sees the same text.
+    Pass a growing line to `take` until that decides, and to `finish` when the line is whole.
+    If parsers disagree about a line, no block ends before the next blank line: fewer, longer
+    blocks are always right, since each parser then sees the same text as in the whole document.
     """
 
     def __init__(self, *, tables: bool, math: Math | None = None, merge_html: bool = False) -> None:
@@ -62,7 +62,7 @@ class BlockStructure:
         """True while a block is open."""
         self.kind = ""
         self.kind_before = ""
-        """The kind of the block that the last decided line has ended."""
+        """The kind of the block that ended with the last decided line."""
         self.defined: list[Definition] = []
         """Whole link definitions that the caller has not taken yet."""
         self._tables = tables
@@ -72,11 +72,11 @@ class BlockStructure:
         self._doubt = False
         """True while parsers disagree on the ends of blocks."""
         self._doubt_ends = False
-        """True after a blank line: the doubt ends if the next line cannot be part of a list."""
+        """True after a blank line: the doubt ends unless the next line can be part of a list."""
         self._row: _Head | None = None
         """The open line, if it may be the first row of a table."""
         self._head: _Head | None = None
-        """The line before, if it may be the first row of a table."""
+        """The previous line, if it may be the first row of a table."""
         self._odd_row = False
         """True if parsers disagree on whether the open line can be the first row of a table."""
 
@@ -88,13 +88,13 @@ class BlockStructure:
     # -- a line ------------------------------------------------------------
 
     def take(self, line: str, *, complete: bool) -> int:
-        """Decide on a line, or on the part of it that has come; return the effect."""
+        """Decide on a line, or on the part of it that has arrived; return the effect."""
         text = expand_tabs(line)
         seen = skip_blanks(text, 0)
         if seen == len(text):
             return self._take_blank(line) if complete else UNDECIDED
         if self._doubt_ends:
-            # By the other parsers' reading a list may be open, which a blank line does not end.
+            # Another parser may have seen a list, which a blank line does not end.
             self._doubt = seen > 0 or text[seen] in _ITEMS
             self._doubt_ends = False
         if self.containers.items:
@@ -111,7 +111,7 @@ class BlockStructure:
         return decided
 
     def finish(self, line: str) -> None:
-        """Note that the line that was decided last is whole."""
+        """Update the state at the end of the line that was decided last."""
         leaf, row = self.leaf, self._row
         self._head = self._row = None
         if self._tables and "|" in line:
@@ -139,7 +139,7 @@ class BlockStructure:
         self.open = self.leaf is not None or self._is_open() or self._doubt or self._head is not None
 
     def end(self) -> None:
-        """Close everything at the end of the text."""
+        """Close all blocks at the end of the text."""
         self._close_leaf()
         self.open = False
 
@@ -157,6 +157,7 @@ class BlockStructure:
     # -- blank lines -------------------------------------------------------
 
     def _take_blank(self, line: str) -> int:
+        """Take a line that is blank outside of all containers; return the effect."""
         containers = self.containers
         self._doubt_ends = self._doubt
         within = containers.quote_at if containers.quote_at >= 0 else len(containers.items)
@@ -170,13 +171,21 @@ class BlockStructure:
         return BLANK
 
     def _take_blank_within(self, matched: int) -> int:
-        """Take a line that is blank after the marks of quotes."""
+        """Take a line that is blank after its quote marks; return the effect.
+
+        Args:
+            matched: Number of the containers that the line continues.
+        """
         if self._end_paragraph(matched) and self.leaf is not None and self.leaf.kind == LineKind.HTML:
             self.leaf.note_html_offset()
         return SAME
 
     def _end_paragraph(self, matched: int) -> bool:
-        """Close the blocks that a blank line ends; return True if it is a line of the open leaf instead."""
+        """Close the blocks that a blank line ends; return True if the line belongs to the open leaf instead.
+
+        Args:
+            matched: Number of the containers that the line continues.
+        """
         self._head = self._row = None
         leaf = self.leaf
         whole = matched == len(self.containers.items)
@@ -194,14 +203,17 @@ class BlockStructure:
     # -- tables ------------------------------------------------------------
 
     def _try_second_row(self, head: _Head, matched: Matched, *, complete: bool) -> int | None:
-        """Begin a table if this line is its second row and the line before its first."""
+        """Begin a table if this line is its second row and the previous line its first.
+
+        Returns the effect of the line; None if there is no table.
+        """
         text, seen = matched.text, matched.seen
         if not may_be_delimiter(text, seen):
             return None
         deepest = head.level + len(head.places) - 1
         for level in range(head.level, min(matched.level, deepest) + 1):
             at = matched.places[level]
-            # With marks of containers between, this is not a row of a table at this level.
+            # A mark of a container before the row means that this is no row of a table at this level.
             if seen - at > 3 or text[at:seen].strip(" \t"):
                 continue
             if not complete:
@@ -212,6 +224,13 @@ class BlockStructure:
         return None
 
     def _begin_table(self, level: int, matched: Matched, *, alone: bool) -> int:
+        """Begin a table at a level of containers; return the effect of its second row.
+
+        Args:
+            level: The number of containers around the table.
+            matched: The second row.
+            alone: Whether the table could also begin at a deeper level.
+        """
         leaf = self.leaf
         text = leaf is not None and leaf.kind == LineKind.TEXT
         lines = len(leaf.offsets) if leaf is not None and text else 0
@@ -236,6 +255,7 @@ class BlockStructure:
     # -- everything else ---------------------------------------------------
 
     def _decide(self, line: str, matched: Matched, *, complete: bool) -> int:
+        """Decide on a line that is not blank; return the effect."""
         if self._head is not None and matched.text[matched.seen] in "|-:":
             found = self._try_second_row(self._head, matched, complete=complete)
             if found is not None:
@@ -248,7 +268,7 @@ class BlockStructure:
             if found is not None:
                 return found
         if leaf.kind == LineKind.MATH:
-            # A formula in a list may end on a line outside of the list; one in a quote may not.
+            # A formula in a list may end on a line outside of the list; a formula in a quote may not.
             self._doubt = True
             if self.containers.quote_at < 0:
                 leaf.offsets.append(content_offset(line, matched.text, matched.seen))
@@ -259,7 +279,7 @@ class BlockStructure:
         return self._begin(read_opening(matched, math=self._mark, complete=complete), line, matched)
 
     def _continue_leaf(self, leaf: Leaf, line: str, matched: Matched, *, complete: bool) -> int | None:
-        """Take a line that continues the open leaf, whatever else it could begin; otherwise return None."""
+        """Let the open leaf take a line; return the effect, or None if the leaf leaves it to other rules."""
         kind = leaf.kind
         if kind == LineKind.FENCE:
             closes = leaf.closes_fence(matched, complete=complete)
@@ -284,11 +304,12 @@ class BlockStructure:
         return self._take_underline(leaf, matched, complete=complete) if is_underline(matched) else None
 
     def _take_underline(self, leaf: Leaf, matched: Matched, *, complete: bool) -> int | None:
+        """Make a paragraph a heading if this line is its underline; return the effect, or None if not."""
         if not complete:
             return UNDECIDED
         if leaf.reader is not None and leaf.reader.fresh:
             return None
-        # For some parsers this line continues an open definition, for others it is a heading's underline.
+        # Some parsers continue an open definition with this line, others see a heading's underline.
         self._doubt = self._doubt or leaf.defines
         self._close_leaf()
         if not self.containers.items and self.kind in {"paragraph", "definitions"}:
@@ -296,7 +317,7 @@ class BlockStructure:
         return SAME
 
     def _take_with_paragraph(self, leaf: Leaf, line: str, matched: Matched, *, complete: bool) -> int:
-        """Take a line while a paragraph is open, in the containers that it continues or deeper."""
+        """Take a line while a paragraph is open, in the containers that the line continues or deeper."""
         whole = matched.level == len(self.containers.items)
         opening = read_opening(
             matched, math=self._mark, complete=complete, para=True, direct=whole, interrupts=True
@@ -315,7 +336,7 @@ class BlockStructure:
             if whole and not reader.may_continue(character):
                 return self._take_after_definitions(leaf, line, matched, complete=complete)
             self._doubt = self._doubt or odd or not whole
-        # For some parsers a lone tag ends the paragraph if the line does not continue all containers.
+        # Some parsers let a lone tag end the paragraph if the line does not continue all containers.
         self._doubt = self._doubt or (odd and not whole and (matched.indent >= 4 or character == "<"))
         leaf.offsets.append(content_offset(line, matched.text, matched.seen))
         if whole and matched.indent < 4:
@@ -325,7 +346,10 @@ class BlockStructure:
         return SAME
 
     def _take_after_definitions(self, leaf: Leaf, line: str, matched: Matched, *, complete: bool) -> int:
-        """Take a line after definitions; some parsers begin a block here, so the block continues in doubt."""
+        """Take a line after definitions.
+
+        Some parsers begin a block here, so if the line opens one, no block ends before a blank line.
+        """
         opening = read_opening(matched, math=self._mark, complete=complete)
         if opening.what == LineKind.TEXT and not opening.containers:
             leaf.offsets.append(content_offset(line, matched.text, matched.seen))
@@ -336,7 +360,7 @@ class BlockStructure:
         return self._begin(opening, line, matched)
 
     def _begin(self, opening: Opening, line: str, matched: Matched) -> int:
-        """Close the blocks that the line does not continue, and open those that it begins."""
+        """Close the blocks that the line does not continue, and open the blocks that it begins."""
         what, new = opening.what, opening.containers
         if what == LineKind.UNDECIDED:
             return UNDECIDED
@@ -361,7 +385,7 @@ class BlockStructure:
         return NEW
 
     def _possible_row(self, opening: Opening, level: int, *, sibling: bool) -> _Head:
-        """Return the places where a table may begin in a line; markdown-it looks for tables first."""
+        """Return the places in a line at which a table may begin; markdown-it looks for tables first."""
         places = opening.places
         if opening.what == LineKind.CODE:
             places[-1] = _NO_PLACE
@@ -373,13 +397,14 @@ class BlockStructure:
         return matched.indent < 4 and self._mark.startswith(matched.text[matched.seen :].rstrip(" \t"))
 
     def _open_formula(self, line: str, matched: Matched) -> int:
-        """Open a formula directly below text; for some renderers it is part of the paragraph."""
+        """Open a formula directly below text; some renderers make it part of the paragraph."""
         self._close_leaf()
         self._doubt = True
         self.leaf = Leaf(LineKind.MATH, matched.text, matched.seen, line=line)
         return SAME
 
     def _finish_formula(self, leaf: Leaf, line: str) -> None:
+        """Let a formula take a whole line: it goes on, ends, or turns out to be text."""
         goes_on = continues_formula(self._mark, line[leaf.offsets[0] :] if not leaf.size else line, leaf.size)
         if goes_on:
             leaf.size += len(line) + 1
@@ -396,6 +421,7 @@ class BlockStructure:
         self.leaf = None
 
     def _read_tags(self, tag: OpenTag, line: str) -> None:
+        """Track the tag that an HTML block leaves open if a blank line ends the block."""
         leaf = self.leaf
         if tag.open:
             if leaf is None or leaf.kind not in {LineKind.FENCE, LineKind.CODE}:
@@ -414,6 +440,7 @@ class BlockStructure:
         self._take_definitions(leaf)
 
     def _close_leaf(self) -> None:
+        """Close the open leaf, and take the definitions that its end completes."""
         leaf = self.leaf
         self.leaf = None
         if leaf is not None and leaf.reader is not None:
@@ -421,6 +448,7 @@ class BlockStructure:
             self._take_definitions(leaf)
 
     def _take_definitions(self, leaf: Leaf) -> None:
+        """Move whole definitions from the leaf to `defined`."""
         reader = leaf.reader
         if reader is None:
             return

@@ -1,4 +1,4 @@
-"""Rewrites a regular expression of `re` so that the package `regex` matches the same text with it."""
+"""Rewrites a regular expression for `re` so that the package `regex` finds the same matches."""
 
 from __future__ import annotations
 
@@ -17,21 +17,25 @@ _ESCAPES = {
     r"\B": _WITHIN,
 }
 _IN_SET = {r"\w": _WORD, r"\s": _SPACE, r"\W": r"\W\p{M}\p{S}\p{Pc}"}
-"""The last entry matches slightly more than in `re`: too much is then held back, never too little."""
+r"""What to write in a character set.
+
+With the entry for `\W`, `regex` matches slightly more than `re`:
+too much is then held back, never too little.
+"""
 _COUNT = re.compile(r"\{(?:\d+(?:,\d*)?|,\d*)\}")
 _NAMED = re.compile(r"\\N\{[^}]*\}")
 _SET_ITEM = re.compile(r"\\N\{[^}]*\}|\\.|.", re.DOTALL)
 
 
 def as_regex(source: str, flags: int) -> str:
-    r"""Translate a pattern of `re` into one with the same matches in `regex`.
+    r"""Translate a pattern for `re` into a pattern with the same matches in `regex`.
 
     In `regex`, a superscript is not part of a word, but a combining mark is; the separators
     `\x1c` to `\x1f` are not white space; `a{e}` and `[[:alpha:]]` have a special meaning.
 
     Args:
         source: The pattern.
-        flags: Its flags.
+        flags: The pattern's flags.
 
     Example:
         >>> print(as_regex(r"a{i}\s[[:x]", 0))

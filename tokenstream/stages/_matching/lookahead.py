@@ -1,4 +1,4 @@
-"""Rewrites a regular expression so that it demands a further character wherever it tests the next one."""
+"""Rewrites a regular expression so that it demands another character wherever it tests the next one."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from typing import Any, NamedTuple
 from tokenstream.errors import MisuseError
 
 _NEXT = r"(?=(?s:.))"
-"""Demands a character, so that a partial match reports reaching the end of the text."""
+"""Demands a next character, so that a partial match is reported at the end of the text."""
 _LINE_END = r"(?=\n?(?s:.))"
-"""Demands two if the first ends a line: `$` also matches before a final newline."""
+"""Demands two next characters if the first is a newline: `$` also matches before a final newline."""
 _BOUNDARIES = frozenset("bBmMZz")
-"""Escapes that depend on the next character."""
+"""Escapes whose result depends on the next character."""
 _CLUSTERS = frozenset("XR")
-"""Escapes of regex whose end depends on the next character."""
+"""Escapes of the package `regex` whose end depends on the next character."""
 _REFUSED = frozenset("GK")
-"""Escapes of regex that depend on the start of the search, or move the start of a match."""
+"""Escapes of the package `regex` that depend on the start of the search, or move the start of a match."""
 _REPEATS = frozenset("*+?{")
 _REPEAT_ENDS = frozenset("*+?}")
 _VERSION1 = 0x100
-"""regex's flag for sets within sets."""
+"""The flag of the package `regex` for nested character sets."""
 
 
 class WatchedPattern(NamedTuple):
-    r"""A pattern rewritten so that it notices when the text ends too early to decide.
+    r"""A pattern rewritten so that it reports when the text ends too early to decide.
 
     Args:
         pattern: The rewritten pattern.
-        ahead: The bodies of its look-aheads; "" for a test of one character, such as `\b`.
-        behind: The bodies of its look-behinds.
-        sure: True if a match that reaches the end of the text so far stays one, whatever follows.
+        ahead: The bodies of the pattern's look-aheads; "" for a test of one character, such as `\b`.
+        behind: The bodies of the pattern's look-behinds.
+        sure: True if a match that reaches the end of the text so far stays a match, whatever follows.
     """
 
     pattern: str
@@ -40,9 +40,9 @@ class WatchedPattern(NamedTuple):
 
 
 def watch_end(stage: str, compiled: Any) -> WatchedPattern:  # noqa: ANN401 - of re or regex
-    r"""Return a pattern with the same matches, but one that needs more text to decide at the end of the text.
+    r"""Return a pattern with the same matches that needs more text to decide at the end of the text.
 
-    At the end of the text so far, `\b`, `$` and a negative look-ahead give an answer that
+    At the end of the text so far, `\b`, `$` and a negative look-ahead give a result that
     the next character may reverse. The rewritten pattern demands that character.
 
     A repeated group demands a character as well: once regex (2026.11) has recorded that a group
@@ -53,7 +53,7 @@ def watch_end(stage: str, compiled: Any) -> WatchedPattern:  # noqa: ANN401 - of
         compiled: The pattern.
 
     Raises:
-        MisuseError: It depends on more than the text around a match.
+        MisuseError: The pattern depends on more than the text around a match.
 
     Example:
         >>> print(watch_end("Redact", re.compile(r"ab\b")).pattern)
@@ -70,20 +70,20 @@ class _Rewriter:
         self._stage = stage
         self._source = source
         self._verbose = bool(flags & re.VERBOSE)
-        # With MULTILINE, `$` matches before every newline, so one character decides.
+        # With MULTILINE, `$` matches before every newline, so the next character alone decides.
         self._line_end = _NEXT if flags & re.MULTILINE else _LINE_END
         self._nests = bool(flags & _VERSION1)
         self.ahead: list[str] = []
         self.behind: list[str] = []
         self.sure = True
-        """True if a match stays one, whatever follows; look-aheads are not considered."""
+        """True if a match stays a match, whatever follows; look-aheads are not considered."""
 
     def rewrite(self, at: int, *, bare: bool) -> tuple[str, int]:
-        """Return the rewritten pattern, or the rest of a group, and the position of its end.
+        """Return the rewritten pattern or group, and the position of its end.
 
         Args:
-            at: Its start.
-            bare: Whether to remove the numbers and names of its groups.
+            at: The start of the pattern, or of the group's body.
+            bare: Whether to remove the numbers and names of the groups in it.
         """
         source, out = self._source, list[str]()
         while at < len(source) and source[at] != ")":
@@ -104,13 +104,14 @@ class _Rewriter:
                 self.ahead.append("")
                 out.append(self._line_end + sign)
             else:
-                # A possessive repeat may take more of a longer text, and leave nothing for the rest.
+                # A possessive repeat may match more of a longer text, and leave nothing for the rest.
                 self.sure = self.sure and not (sign == "+" and source[at - 1 : at] in _REPEAT_ENDS)
                 out.append(sign)
             at = end
         return "".join(out), at
 
     def _escape(self, escape: str) -> str:
+        """Return an escape, with a demand for the next character if its result depends on that."""
         if escape[1] in _REFUSED:
             raise MisuseError(f"{self._stage} takes no pattern with {escape}, which no stream can know")
         if escape[1] in _BOUNDARIES:
@@ -122,6 +123,7 @@ class _Rewriter:
         return escape
 
     def _set_end(self, at: int) -> int:
+        """Return the position after the character set that begins at `at`."""
         source, depth = self._source, 1
         at += 2 if source.startswith("[^", at) else 1
         if source.startswith("]", at):
@@ -141,6 +143,7 @@ class _Rewriter:
         return at + 1
 
     def _group(self, at: int, *, bare: bool) -> tuple[str, int]:
+        """Return the rewritten group that begins at `at`, and the position after it."""
         source = self._source
         if source.startswith("(?#", at):
             return "", source.find(")", at) + 1
@@ -166,7 +169,10 @@ class _Rewriter:
         return f"(?:{_NEXT}{group})" if source[end + 1 : end + 2] in _REPEATS else group, end + 1
 
     def _behind(self, at: int) -> tuple[str, int]:
-        """Return a look-behind unchanged, with a demand for the next character if it tests that."""
+        """Return a look-behind unchanged, after a demand for the next character if it tests that character.
+
+        The position after it is returned, too.
+        """
         ahead, self.ahead = self.ahead, []
         end = self.rewrite(at + 4, bare=True)[1]
         if any(self.ahead):
@@ -178,4 +184,4 @@ class _Rewriter:
 
 
 _HEAD = re.compile(r"\(\?(?:P?<\w+>|[aiLmsuxbefprwV01-]*:|[>|]|\(\w+\)|P[=>&]\w+|&\w+|\w+(?=\)))?")
-"""The start of a group with more syntax than its bracket."""
+"""The start of a group that has more syntax than its opening bracket, such as a name or flags."""

@@ -1,4 +1,4 @@
-"""Matches in a text that is still arriving: the certain ones, and the place where more text may matter."""
+"""Matches in a text that is still arriving: the certain ones, and the first place that may still change."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tokenstream.stages._matching.lookahead import watch_end
 # Plain characters, and punctuation after a backslash.
 _LITERAL = re.compile(r"(?:[^.^$*+?{}\[\]\\|()]|\\[^0-9A-Za-z])++", re.DOTALL)
 _UNBOUNDED = 2**31
-"""A pattern of at least this width counts as unbounded: no real match is as long."""
+"""The width from which a pattern counts as unbounded: no real match is as long."""
 _SHARED_FLAGS = int(re.IGNORECASE | re.MULTILINE | re.DOTALL | re.VERBOSE)
 """Flags with the same values in `re` and in `regex`."""
 _FULL_CASE = 0x4000
-"""regex's FULLCASE, with which one character may match two characters."""
+"""The flag FULLCASE of the package `regex`, with which one character may match two characters."""
 _OTHERWISE = re.compile(r"\[[^\]]*(?:\[|--|&&|\|\||~~)|\{(?![\d,])")
-"""Nested sets and fuzzy matches: syntax that `re` and `regex` read differently."""
+"""Nested character sets and fuzzy matches: syntax that `re` and `regex` read differently."""
 _INSTALL = "pip install 'llm-tokenstream[shape]'"
 
 
@@ -29,7 +29,7 @@ class Matcher:
 
     Args:
         stage: Name of the calling stage, for error messages.
-        pattern: A regular expression, compiled by `re` or `regex`, or as `re` writes it.
+        pattern: A regular expression, compiled by `re` or `regex`, or a string in the syntax of `re`.
         max_length: The most characters that may be held back; None if the pattern itself bounds its matches.
     """
 
@@ -45,7 +45,7 @@ class Matcher:
         self.context = 1
         """Number of characters before a match that the pattern may test."""
         self.sure = True
-        """True if a match that reaches the end of the text so far stays one, whatever follows."""
+        """True if a match that reaches the end of the text so far stays a match, whatever follows."""
         if self._literal:
             return
         watched, ahead, behind, self.sure = watch_end(stage, compiled)
@@ -61,13 +61,13 @@ class Matcher:
             )
 
     def find(self, text: str, at: int) -> Any:  # noqa: ANN401 - a match of either module
-        """Return the first match at or after `at`; None if there is none."""
+        """Return the first match at or after `at`; None if there is no match."""
         return self.compiled.search(text, at)
 
     def find_open(self, text: str, at: int, *, held: bool = False) -> int:
         """Return the first place at or after `at` where a match may still begin or change.
 
-        If there is none, that is the end of the text.
+        If there is no such place, the result is the end of the text.
 
         Args:
             text: The text so far.
@@ -75,7 +75,7 @@ class Matcher:
             held: True if the last call returned this place, so that it is likely to be the result again.
         """
         if self._never is not None:
-            # Testing one place costs its match's length; a search costs that much at every place.
+            # Testing one place costs the length of its match; a search costs that much at every place.
             if held and self.may_change(text, at):
                 return at
             found = self._never.search(text, at, partial=True)
@@ -87,16 +87,16 @@ class Matcher:
         return place if place >= 0 else len(text)
 
     def may_change(self, text: str, at: int) -> bool:
-        """Return True if a match that begins at `at` may still change. Not for plain text."""
+        """Return True if a match that begins at `at` may still change; not for patterns of plain text."""
         return at < len(text) and self._never.match(text, at, partial=True) is not None
 
     def match_at(self, text: str, at: int, *, whole: bool = False) -> Any:  # noqa: ANN401 - either module's
-        """Return the match that begins at `at`, in no more characters than may be held back.
+        """Return the match that begins at `at`, with at most as many characters as may be held back.
 
         Args:
             text: The text so far.
             at: The place.
-            whole: Whether to search all of the text instead.
+            whole: Whether the match may extend to the end of the text instead.
         """
         end = len(text) if whole or self.limit is None else at + self.limit
         return self.compiled.match(text, at, end)
@@ -127,7 +127,7 @@ def _compiled(stage: str, pattern: Any) -> Any:  # noqa: ANN401 - two modules'
 
 
 def _literal_of(compiled: Any) -> str:  # noqa: ANN401 - two modules'
-    """Return the text that a pattern stands for if it is plain text; otherwise ""."""
+    """Return the text that a pattern matches if the pattern is plain text; otherwise ""."""
     source = compiled.pattern
     if compiled.flags & (re.IGNORECASE | re.VERBOSE) or _LITERAL.fullmatch(source) is None:
         return ""
@@ -135,7 +135,7 @@ def _literal_of(compiled: Any) -> str:  # noqa: ANN401 - two modules'
 
 
 def _never(stage: str, compiled: Any, watched: str) -> Any:  # noqa: ANN401 - regex's own
-    """Return a variant of a pattern that fails after every match, so that only partial matches are found."""
+    """Return a variant of a pattern that fails after each match, so that it finds only partial matches."""
     try:
         regex: Any = import_module("regex")
     except ImportError as error:
@@ -159,12 +159,12 @@ def _never(stage: str, compiled: Any, watched: str) -> Any:  # noqa: ANN401 - re
 
 
 def width_of(source: str, flags: int, *, least: bool = False) -> int:
-    """Return the most characters, or the fewest, that a match may have.
+    """Return the most characters, or the fewest, that a match of a pattern may have.
 
     A pattern that only `regex` can read counts as unbounded.
     """
-    # Only re's own parser computes the widths, and it has no public name; the module
-    # has had this path since Python 3.11, and the tests run on every version.
+    # The parser of `re` is the only code that computes the widths. It has no public name, but
+    # the module has had this path since Python 3.11, and the tests run on every version.
     parser: Any = import_module("re._parser")
     if flags & _FULL_CASE or _OTHERWISE.search(source) is not None:
         return 1 if least else _UNBOUNDED

@@ -1,1 +1,1 @@
-"""Stages that shape text: they take and give `str` pieces, and wait for nothing."""
+"""Stages that shape text: they take and return pieces of text as `str`, and never wait."""

@@ -1,4 +1,4 @@
-"""The whole text so far, in place of each piece."""
+"""The whole text so far, returned for each piece."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from tokenstream.stages._text.base import TextStage
 
 
 class Accumulate(TextStage):
-    """A stage that returns the whole text so far each time it has grown.
+    """A stage that returns the whole text so far whenever the text has grown.
 
-    Each item costs time in proportion to the text, so put a `Throttle` before it.
+    Each item takes time in proportion to the text, so put a `Throttle` before this stage.
 
     Example:
         >>> so_far = Accumulate()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class SoundStage:
-    """A stage that never has an error, whatever it is fed."""
+    """A stage that never has an error, whatever its input."""
 
     __slots__ = ()
 
@@ -13,15 +13,15 @@ class SoundStage:
 
     @property
     def stop(self) -> str | None:
-        """The reason why no more text is needed; None while it is."""
+        """The reason why no more text is needed; None while more is needed."""
         return None
 
     def check(self) -> None:
-        """Raise `error`; there is none."""
+        """Do nothing: `error` is always None."""
 
 
 class TextStage(SoundStage):
-    """A stage from text to text. Subclasses define `feed`, and `end` if they hold text back."""
+    """A stage that turns text into text; subclasses define `feed`, and `end` if they hold text back."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""Detects code in markdown text that is still arriving, judged by its marks alone."""
+"""Detects code in Markdown text that is still arriving, judged by its backticks and tildes alone."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import re
 
 _MARKS = re.compile(r"`+|~+|\n")
 _FENCE = 3
-"""Least marks of a fence; inline code with as many also continues across blank lines, as a fence does."""
+"""The fewest marks of a fence; inline code with as many also continues across blank lines, like a fence."""
 
 
 class CodeMarks:
     r"""Tracks whether a text is in code: between backticks, or between fences.
 
-    A run of backticks is closed by one of the same length. A blank line, too, closes
-    one or two of them, since a stray backtick must not turn the rest into code. A fence,
-    at least three backticks or tildes at the start of a line, is closed by one at least as long.
+    A run of backticks is closed by a run of the same length. A run of one or two is also
+    closed by a blank line, since a stray backtick must not turn the rest into code. A fence
+    (at least three backticks or tildes at the start of a line) is closed by a fence that is
+    at least as long.
 
     Example:
         >>> marks = CodeMarks()
@@ -36,22 +37,22 @@ class CodeMarks:
 
     def __init__(self) -> None:
         self._blank = True
-        """True while the line has nothing but white space."""
+        """True while the line contains only white space."""
         self._sign = ""
-        """The sign that opened the code, a backtick or a tilde; "" outside of code."""
+        """The character that opened the code, a backtick or a tilde; "" outside of code."""
         self._length = 0
-        """Number of marks that opened it."""
+        """Number of marks that opened the code."""
         self._fenced = False
-        """True if these marks are a fence."""
+        """True if the marks that opened the code are a fence."""
         self._closing = False
-        """True if the fence closes at the end of this line, unless it has more than white space."""
+        """True if the fence closes at the end of this line, unless more than white space follows."""
         self._info = False
-        """True on the line of an opening fence; further backticks on it mean that it is not a fence."""
+        """True on the line of an opening fence; more backticks on that line mean that it is not a fence."""
         self._run = 0
-        """Number of marks at the end of the text so far; the next character may add one."""
+        """Number of marks at the end of the text so far; more of them may follow."""
         self._run_sign = ""
         self._run_blank = False
-        """True if these marks are at the start of a line."""
+        """True if the marks at the end are at the start of a line."""
 
     def feed(self, text: str) -> None:
         """Take the next piece of the text."""
@@ -65,6 +66,7 @@ class CodeMarks:
                 else:
                     self._mark(found[0])
         else:
+            # Without marks, only the last line matters.
             at = text.rfind("\n") + 1
             self._blank = self._blank or at > 0
         self._pass(text[at:])
@@ -75,18 +77,21 @@ class CodeMarks:
         return bool(self._sign)
 
     def _pass(self, text: str) -> None:
+        """Take text without marks or line endings."""
         if text:
             self._settle()
             if (self._blank or self._closing) and not text.isspace():
                 self._blank = self._closing = False
 
     def _end_line(self) -> None:
+        """Take a line ending: it may close a fence, and a blank line may close inline code."""
         self._settle()
         if self._closing or (self._blank and not self._fenced and self._length < _FENCE):
             self._sign = ""
         self._blank, self._info, self._closing = True, False, False
 
     def _mark(self, marks: str) -> None:
+        """Take a run of marks; the next piece may add to it."""
         if marks[0] != self._run_sign:
             self._settle()
         if not self._run:
@@ -94,7 +99,7 @@ class CodeMarks:
         self._run += len(marks)
 
     def _settle(self) -> None:
-        """Interpret the marks at the end: another character follows them, so their number is known."""
+        """Interpret the marks at the end: another character follows, so their number is known."""
         length, sign, blank = self._run, self._run_sign, self._run_blank
         if not length:
             return

@@ -1,4 +1,4 @@
-"""A text in whole letters."""
+"""A text in whole letters (grapheme clusters)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tokenstream.stages._text.letters import graphemes_pattern
 class Graphemes(TextStage):
     r"""A stage that never returns half a letter: no split emoji, flag, syllable or combining mark.
 
-    A piece is all that has come, in whole letters (grapheme clusters of UAX #29), but
-    for the last letter, which the next piece may still change. The pieces joined are
+    A piece is all text that has arrived, in whole letters (grapheme clusters of UAX #29),
+    except the last letter, which the next piece may still change. The pieces joined are
     the text. This stage needs the package `regex`, which the extra `shape` installs.
 
     Args:
-        longest: The longest letter to wait for, in characters; a longer one, which no
-            language has, is cut.
+        longest: The longest letter to wait for, in characters; a longer one, which exists in no
+            language, is cut.
 
     Raises:
         MisuseError: `regex` is not installed.
@@ -45,17 +45,17 @@ class Graphemes(TextStage):
         """The last letter so far."""
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
-        """Return all whole letters.
+        """Return all whole letters so far, except the last one.
 
         Args:
             item: The next piece of the text.
-            now: Unused; every stage takes it.
+            now: Unused; every stage has this parameter.
         """
         text = self._held + item
         if not text:
             return []
         if text[-1] == "\n":
-            # No later character can become part of a line ending.
+            # A character after a line feed cannot belong to the same letter.
             boundary = len(text)
         elif text.isascii():
             boundary = len(text) - 1
@@ -71,7 +71,7 @@ class Graphemes(TextStage):
         """Return the last letter.
 
         Args:
-            now: Unused; every stage takes it.
+            now: Unused; every stage has this parameter.
         """
         held, self._held = self._held, ""
         return [held] if held else []

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import regex
 
-# Scripts that are written without blanks: the letters that have a boundary of UAX #29
-# between any two of them: Thai and Lao; Myanmar, Khmer, Tai Le, Tai Lue, Tai Tham and Tai Viet; kana and Han.
+# Scripts that are written without blanks: those letters that UAX #29 separates from each other
+# by a boundary: Thai and Lao; Myanmar, Khmer, Tai Le, Tai Lue, Tai Tham and Tai Viet; kana and Han.
 _LETTERS = (
     "\u0e01-\u0e30\u0e32\u0e40-\u0e46\u0e81-\u0eb0\u0eb2\u0ebd-\u0ec6\u0edc-\u0edf"
     "\u1000-\u102a\u103f\u1050-\u1055\u105a-\u105d\u1061\u1065\u1066\u106e-\u1070\u1075-\u1081\u108e"
@@ -22,10 +22,10 @@ _LETTERS = (
     "\U0001b001-\U0001b11f\U0001b150-\U0001b152\U00020000-\U0003fffd"
 )
 _KATAKANA = "\u30a1-\u30fa\u30fd-\u30ff\u31f0-\u31ff\uff66-\uff6f\uff71-\uff9d\U0001b000\U0001b120-\U0001b167"
-"""No boundary lies between two of these; the long-vowel mark is left out, since it never begins a piece."""
+"""Letters without a boundary between them; the long-vowel mark is left out: it never begins a piece."""
 _NEVER_FIRST = "_\u0e33\u0eb3\u3031-\u3035\u30fc\uff70\uff9e\uff9f\U0001aff0-\U0001affe"
 _LINKERS = "\u1039\u17d2\u1a60\u200d"
-"""Signs that join the letters on both sides into one."""
+"""Characters that join the letters on both sides into one."""
 _MARKS = (
     "\u0e31\u0e33-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb3-\u0ebc\u0ec8-\u0ecd\u102b-\u1038\u103a-\u103e"
     "\u1056-\u1059\u105e-\u1060\u1062-\u1064\u1067-\u106d\u1071-\u1074\u1082-\u108d\u108f\u109a-\u109d"
@@ -35,11 +35,11 @@ _PREPENDED = (
     "\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\u0d4e\U000110bd\U000110cd\U000111c2\U000111c3"
     "\U000113d1\U0001193f\U00011941\U00011a84-\U00011a89\U00011d46\U00011f02"
 )
-"""Signs that form one letter with the next character, even with a blank."""
+"""Characters that form one letter with the next character, even with a blank."""
 _OPENING = "(\\[{<«‹“„‘‚（［｛｟「『《【〈〔〖〘〚〝｢"  # noqa: RUF001 - as they are written
 _CLOSING = "。！？｡、」』》】〉〕〗〙〛〞〟）］｝｠｣”»›…"  # noqa: RUF001 - as they are written
 _FULL_WIDTH = "\uff0c\uff1a\uff1b"
-"""Commas, colons and semicolons; within a number they do not end a word."""
+"""Commas, colons and semicolons; within a number, these do not end a word."""
 _AFTER = rf"{_LETTERS}{_KATAKANA}\u30fc\uff70{_CLOSING}"
 
 WORD_CUT = re.compile(
@@ -51,26 +51,26 @@ WORD_CUT = re.compile(
 )
 """Places between two pieces: before the blank after a word, and between words written without blanks.
 
-Each is a boundary of words and of letters; two characters before it and one after it decide.
+Each place is a boundary of words and of letters; two characters before it and one after it decide.
 """
 
 _LATER = re.compile(
     r"[\u0e33\u0eb3\u200d\uff9e\uff9f\ufe00-\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
 )
-"""Signs that modify the sign before them, but are not in a category of marks."""
+"""Characters that modify the character before them, but are not in a category of marks."""
 _HANGUL, _JAMO = re.compile("[\u1100-\u11ff\uac00-\ud7ff]"), re.compile("[\u1100-\u11ff\ud7b0-\ud7ff]")
-"""Hangul syllables or their parts, and the parts that can continue one."""
+"""Hangul syllables or their parts, and the parts that can continue a syllable."""
 _FLAG = re.compile(r"[\U0001f1e6-\U0001f1ff]")
 
 
 @cache
 def graphemes_pattern() -> regex.Pattern[str] | None:
-    """Return a pattern that matches all letters of a text but the last; None if `regex` is not installed."""
+    """Return a pattern for all letters of a text except the last; None if `regex` is not installed."""
     try:
         module = import_module("regex")
     except ImportError:
         return None
-    # At each flag `\X` counts all flags before it, which takes quadratic time.
+    # At each flag, `\X` counts all flags before it, which takes quadratic time for a row of flags.
     flag = r"[\U0001f1e6-\U0001f1ff]{2}[\p{GCB=Extend}\p{GCB=SpacingMark}\u200d]*+"
     pattern: regex.Pattern[str] = module.compile(rf"(?s)(?:(?:{flag}|\X)(?=.))*+")
     return pattern
@@ -79,11 +79,11 @@ def graphemes_pattern() -> regex.Pattern[str] | None:
 def last_boundary(text: str, start: int, at: int) -> int:
     """Return the last boundary between letters after `start`, up to `at`; `at` itself if there is none.
 
-    Without `regex` a letter is a character with its marks, which is less exact than UAX #29.
+    Without `regex`, a letter is a character with its marks, which is less exact than UAX #29.
 
     Args:
         text: The text, at least one character longer than `at`.
-        start: A boundary.
+        start: A boundary between letters.
         at: The place at which the text is to be cut.
     """
     if text[at - 1 : at + 1].isascii():
@@ -98,7 +98,7 @@ def last_boundary(text: str, start: int, at: int) -> int:
 
 
 def is_joined(before: str, later: str) -> bool:
-    """Return True if two successive characters belong to one letter, as far as these two alone can tell."""
+    """Return True if two successive characters belong to one letter, as far as the two alone can tell."""
     if later < "\x7f":
         return before == "\r" and later == "\n"
     return (

@@ -14,10 +14,10 @@ _END = re.compile(r"\r\n?|\n")
 class Lines(TextStage):
     r"""A stage that returns a text line by line, each with its line ending.
 
-    A line ends with LF, CR LF or CR, and with nothing else: form feeds and Unicode's
-    separators are ordinary characters. A CR at the end of a piece waits for the next
-    piece, and a last line without an ending for the end of the text. The pieces joined
-    are the text.
+    A line ends with LF, CR LF or CR, and with nothing else: form feeds and the separators
+    of Unicode are ordinary characters. A CR at the end of a piece waits for the next
+    piece, and a last line without an ending waits for the end of the text. The pieces
+    joined are the text.
 
     Args:
         longest: The longest line, in characters without its ending; a longer one is cut
@@ -36,15 +36,15 @@ class Lines(TextStage):
     def __init__(self, *, longest: int = 1_000_000) -> None:
         self._longest = check_whole("longest", longest)
         self._held: list[str] = []
-        """The pieces of the line that may go on; joined once, as repeated joins would take quadratic time."""
+        """The pieces of the line that may go on; joined only once, because joining each time is slow."""
         self._length = 0
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
-        """Return the lines whose ending has come.
+        """Return the lines whose ending has arrived.
 
         Args:
             item: The next piece of the text.
-            now: Unused; every stage takes it.
+            now: Unused; every stage has this parameter.
         """
         held = self._held
         length = self._length + len(item)
@@ -67,13 +67,19 @@ class Lines(TextStage):
         """Return the last line, if it has no ending.
 
         Args:
-            now: Unused; every stage takes it.
+            now: Unused; every stage has this parameter.
         """
         text = "".join(self._held)
         self._held, self._length = [], 0
         return [text] if text else []
 
     def _cut(self, text: str, place: int) -> list[str]:
+        """Return the lines of a text whose ending is certain, and keep the rest.
+
+        Args:
+            text: The held text and the new piece.
+            place: The first place where a line ending is possible.
+        """
         out: list[str] = []
         start = 0
         for match in _END.finditer(text, place):
@@ -88,7 +94,7 @@ class Lines(TextStage):
         return out
 
     def _shorten(self, text: str, start: int, end: int, out: list[str]) -> int:
-        """Cut pieces off while the rest is too long; return the start of the rest."""
+        """Cut off pieces while the rest is too long; return the start of the rest."""
         while end - start > self._longest:
             cut = last_boundary(text, start, start + self._longest)
             out.append(text[start:cut])

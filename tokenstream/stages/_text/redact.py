@@ -19,33 +19,33 @@ class Redact(TextStage):
     r"""Replaces every match of a pattern, however the text is cut into pieces.
 
     The pieces joined are the result of `re.sub` on the whole text. Text is held back only
-    while it may still become part of a match, or decide about one: for `sk-\w+` the
-    last letters, for `\d{4}\b` the character after the digits. `^` and `$` are the start
+    while it may still become part of a match, or decide about a match: for `sk-\w+`, the
+    last letters; for `\d{4}\b`, the character after the digits. `^` and `$` are the start
     and the end of the whole text.
 
     A match longer than `max_length` is handled in one of two ways:
 
-    1. If its first `max_length` characters match by themselves, as with `sk-\w+`, it is replaced
-       at once, and the rest of the match is dropped as it arrives.
-    2. If they do not, as with `<key>.*</key>`, the text counts as no match.
+    1. If its first `max_length` characters match by themselves, as with `sk-\w+`, they are
+       replaced at once, and the rest of the match is dropped as it arrives.
+    2. If they do not match, as with `<key>.*</key>`, the text counts as no match.
 
-    The beginning of a match that the end of the text cuts short is no match either, and is returned.
+    The beginning of a match that the text cuts off at its end is no match either, and is returned.
 
     At each place where a match may begin, all ways to match are tried, so a pattern that
-    fails slowly is slow here. From any place, at most `max_length` characters, or the pattern's
-    own bound, are looked at, however long the text is.
+    fails slowly makes this stage slow. From any place, at most `max_length` characters (or
+    the pattern's own maximum) are examined, however long the text is.
 
     Args:
         pattern: A regular expression in the syntax of `re`, or one compiled by `re` or
-            `regex`. All but plain text needs the package regex (`llm-tokenstream[shape]`).
+            `regex`. Any pattern except plain text needs the package regex (`llm-tokenstream[shape]`).
         with_: The replacement of a match, taken literally; or a function that returns it for
-            the match object, whose positions are not those in the text.
+            the match object, whose positions are not positions in the whole text.
         max_length: The most characters that are held back; required if the pattern does not
-            bound its matches.
+            limit the length of its matches.
 
     Raises:
-        MisuseError: The pattern cannot be used: it is unbounded and `max_length` is missing, it
-            matches the empty text, or regex is not installed.
+        MisuseError: The pattern cannot be used: its matches have no maximum length and `max_length`
+            is missing, it matches the empty text, or the package regex is not installed.
 
     Example:
         >>> secrets = Redact(r"sk-\w{8}")
@@ -66,18 +66,18 @@ class Redact(TextStage):
         self._matcher = Matcher("Redact", pattern, max_length)
         self._with = with_
         self._text = ""
-        """The held-back text, with as many characters before it as a pattern may look back at."""
+        """The held-back text, with as many characters before it as the pattern may look back at."""
         self._at = 0
         """Offset of the held-back text in `_text`."""
         self._run = False
-        """True if the held-back text continues a match that was replaced already."""
+        """True if the held-back text continues a match that was already replaced."""
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
         """Return the text that no later match can change, with its matches replaced.
 
         Args:
             item: The next piece of the text.
-            now: Unused; every stage takes it.
+            now: Unused; every stage has this parameter.
         """
         out: list[str] = []
         for piece in self._matcher.split(item):
@@ -88,7 +88,7 @@ class Redact(TextStage):
         """Return the held-back text with its matches replaced.
 
         Args:
-            now: Unused; every stage takes it.
+            now: Unused; every stage has this parameter.
         """
         out: list[str] = []
         text, at = self._text, self._at
@@ -102,6 +102,7 @@ class Redact(TextStage):
         return _join(out)
 
     def _take(self, item: str, out: list[str]) -> None:
+        """Take a slice of text, and emit the text that later text cannot change."""
         matcher, before = self._matcher, len(self._text)
         text = self._text + item
         at = self._at
@@ -123,7 +124,14 @@ class Redact(TextStage):
         self._text, self._at = text[kept:], at - kept
 
     def _settle(self, text: str, at: int, opens: int, out: list[str]) -> int:
-        """Emit the text before the open place, with its matches replaced; return the start of the rest."""
+        """Emit the text before the open place, with its matches replaced; return the start of the rest.
+
+        Args:
+            text: The text so far.
+            at: The start of the text to emit.
+            opens: The open place: the first place where a match may still begin or change.
+            out: Receives the text.
+        """
         while at <= opens:
             found = self._matcher.find(text, at)
             if found is None or found.start() >= opens:
@@ -139,7 +147,7 @@ class Redact(TextStage):
         limit = self._matcher.limit
         end: int = found.end()
         if limit is not None and end - start > limit:
-            # Cut it as if the text had come in small pieces.
+            # Cut the match as if the text had arrived in small pieces.
             first = self._matcher.match_at(text, start)
             if first is None:
                 out.append(text[start])
@@ -151,7 +159,7 @@ class Redact(TextStage):
         return end
 
     def _give_up(self, text: str, at: int, out: list[str]) -> int:
-        """Stop holding back a match that exceeds the bound; return the start of the rest."""
+        """Stop holding back a match that exceeds the maximum; return the start of the rest."""
         matcher = self._matcher
         found = matcher.match_at(text, at)
         if found is None:
@@ -165,11 +173,12 @@ class Redact(TextStage):
         return self._go_on(text, at, found.end())
 
     def _show(self, found: Any, out: list[str]) -> None:  # noqa: ANN401 - a match
+        """Emit the replacement of a match."""
         with_ = self._with
         out.append(with_ if isinstance(with_, str) else with_(found))
 
     def _go_on(self, text: str, at: int, past: int) -> int:
-        """Follow a match that was replaced already; return its end, or its start while it may go on.
+        """Follow a match that was already replaced; return its end, or its start while it may go on.
 
         Args:
             text: The text so far.
@@ -185,6 +194,7 @@ class Redact(TextStage):
         return at
 
     def _find_run_end(self, text: str, at: int) -> int:
+        """Return the end of the replaced match that continues at the end of the text."""
         found = self._matcher.match_at(text, at, whole=True)
         end: int = len(text) if found is None else found.end()
         return end

@@ -1,19 +1,19 @@
-"""Rules for the end of a sentence: those of UAX #29, and lists of abbreviations that it lacks."""
+"""Rules for the end of a sentence: those of UAX #29, and lists of abbreviations, which UAX #29 lacks."""
 
 from __future__ import annotations
 
 import re
 
 _WIDE = "。！？｡։።။។"  # noqa: RUF001 - as they are written
-"""Marks that end a sentence without a blank after them."""
+"""Marks that end a sentence even without a blank after them."""
 _STRONG = "!?؟۔।॥‼⁇⁈⁉"  # noqa: RUF001 - as above
 _ENDS = f".…{_STRONG}{_WIDE}"
 _CLOSING = "\"'”’»›)}*_~`」』》】〉〕〗〙〛〞〟）］｝｠｣"  # noqa: RUF001 - as above
 CLAUSES = ",;:-–—،؛，、；："  # noqa: RUF001 - as above
-"""Marks that end a clause, most of them only with a blank after them."""
+"""Marks that end a clause, most of them only if a blank follows."""
 _UNSPACED = "—，、；："  # noqa: RUF001 - as above
 _CONTINUING = frozenset(f"{CLAUSES}{_ENDS})]}}")
-"""If one of these follows, the sentence continues (SB8a)."""
+"""Characters before which a sentence does not end (rule SB8a of UAX #29)."""
 
 
 def _words(listed: str) -> frozenset[str]:
@@ -21,7 +21,7 @@ def _words(listed: str) -> frozenset[str]:
 
 
 MARKS = re.compile(rf"[{re.escape(_ENDS + _CLOSING)}\]]*+")
-"""Full stops and the like, with the quotes, brackets and signs of emphasis that close after them."""
+"""Full stops and similar marks, with the quotes, brackets and emphasis marks that close after them."""
 CLOSERS = re.compile(rf"[{re.escape(_CLOSING)}\]]*+")
 _STRONG_MARK = re.compile(f"[{_STRONG}]")
 _WIDE_MARK = re.compile(f"[{_WIDE}]")
@@ -37,7 +37,7 @@ _TITLES = _words(
 """Abbreviations before a name, with a capital letter."""
 _NAMES = _words("vs inc ltd co corp bros jr sr phd univ assn dept ave blvd")
 _INSIDE = _words("approx ca cf viz al resp incl excl ext ggf bzw evtl vgl sog bspw inkl zzgl env chap éd")
-"""Abbreviations that rarely end a sentence; if one does, too long a sentence is the lesser evil."""
+"""Abbreviations that rarely end a sentence; if one does, the sentence is too long, the lesser evil."""
 _NUMBERED = _words(
     "no nos nr num n° max min tel op rs p pp s fig figs abb tab vol vols ch sec sect art eq ver v par para"
     " abs bd aufl anm kap"
@@ -47,28 +47,28 @@ _NUMBERED = _words(
 _AT_THE_END_TOO = _words("a.m p.m")
 _WITH_DOTS = _words("ph.d m.sc b.sc ed.d ll.m ll.b b.eng et.al p.ex")
 _LOOKED_AT = 20
-"""Characters before a full stop that are searched for an abbreviation."""
+"""The number of characters before a full stop that are searched for an abbreviation."""
 _OPENING = "\"'“„‘‚«‹([{*_`~—–/"  # noqa: RUF001 - as above
 
 
 def ends_line(blanks: str) -> bool:
-    """Return True if white space contains a line ending, which also ends the sentence (SB4)."""
+    """Return True if white space contains a line ending, which also ends the sentence (rule SB4)."""
     return _LINE_END.search(blanks) is not None
 
 
 def ends_clause(text: str, mark: int, blanks: str) -> bool:
-    """Return True if a comma or similar mark ends a clause; within a number it does not."""
+    """Return True if a comma or a similar mark ends a clause; within a number, it does not."""
     return text[mark] in _UNSPACED or bool(blanks)
 
 
 def ends_sentence(text: str, start: int, mark: int, marked: int, at: int) -> bool:
-    """Return True if a sentence ends, given only the first character of the next one.
+    """Return True if a sentence ends at a mark, judged with only the first character after it.
 
     Args:
         text: The text so far.
         start: Start of the sentence.
-        mark: Position of its full stop, of a similar mark, or of the line ending.
-        marked: End of such marks and of the quotes and brackets that close after them.
+        mark: Position of the sentence's full stop, of a similar mark, or of the line ending.
+        marked: End of the marks, quotes and brackets that follow the mark.
         at: The first character after the white space.
     """
     if _BARE.fullmatch(text, start, marked):
@@ -82,7 +82,7 @@ def ends_sentence(text: str, start: int, mark: int, marked: int, at: int) -> boo
         return True
     strong = _STRONG_MARK.search(marks) is not None
     if at == marked:
-        # Without a blank, it is part of a name, an address or a number, except before kana and Han.
+        # Without a blank, the mark is part of a name, an address or a number, except before kana and Han.
         return strong and "\u3040" <= following <= "\u9fff"
     if following.islower():
         return strong and marks[-1] in _ENDS
@@ -90,7 +90,14 @@ def ends_sentence(text: str, start: int, mark: int, marked: int, at: int) -> boo
 
 
 def _is_abbreviated(text: str, start: int, mark: int, following: str) -> bool:
-    """Return True if a full stop belongs to an abbreviation within a sentence."""
+    """Return True if a full stop belongs to an abbreviation within a sentence.
+
+    Args:
+        text: The text so far.
+        start: Start of the sentence.
+        mark: Position of the full stop.
+        following: The first character after the white space.
+    """
     before = text[max(start, mark - _LOOKED_AT) : mark]
     if not before or before[-1].isspace():
         return False
@@ -100,7 +107,7 @@ def _is_abbreviated(text: str, start: int, mark: int, following: str) -> bool:
     if name in _AT_THE_END_TOO:
         return False
     if len(word) == 1 and word.isalpha() and word.isupper():
-        # An initial; "I" is one only after a capitalised word.
+        # An initial; "I" counts as an initial only after a capitalised word.
         return word != "I" or (len(words) > 1 and words[-2][0].isupper())
     if word == "z" and following == "B":
         return True

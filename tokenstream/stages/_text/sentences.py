@@ -29,23 +29,23 @@ _LAST_BLANK = re.compile(r"(?s)\s*+\S.*\s")
 
 
 class Sentences(TextStage):
-    r"""A stage that returns a text sentence by sentence, as speech needs it.
+    r"""A stage that returns a text sentence by sentence, as text-to-speech needs it.
 
-    A sentence includes the white space after it, and is returned with the first character
-    of the next one, or at the end. Its boundaries are those of UAX #29, except that none of
-    these ends a sentence: common abbreviations ("Dr.", "e.g.", "U.S."), initials, decimals,
-    versions, file names, addresses, the numbers of lists, and anything that closes
-    after a full stop: quotes, brackets, emphasis, references such as [1]. A line ending
-    always ends it. In doubt a sentence continues: too long a sentence sounds better than
-    half of one. The pieces joined are the text, unless `spoken` is set.
+    A sentence includes the white space after it. It is returned when the first character
+    of the next sentence arrives, or at the end. The boundaries are those of UAX #29, except
+    that none of these ends a sentence: common abbreviations ("Dr.", "e.g.", "U.S."), initials,
+    decimals, versions, file names, addresses, the numbers of lists, and anything that closes
+    after a full stop: quotes, brackets, emphasis, references such as [1]. A line ending always
+    ends a sentence. In doubt, a sentence continues: one that is too long sounds better than
+    half a sentence. The pieces joined are the text, unless `spoken` is set.
 
     Args:
-        first: Let the very first piece end at a clause (a comma, a semicolon, a colon, a dash) of at least
-            this many characters, so that speech starts early. None: only at a sentence.
-        longest: A sentence of more characters is cut: at a clause, else between words, else between letters.
-            None: 10,000, which no sentence reaches.
-        spoken: Leave out markdown: marks, fenced code, the addresses of links and images, HTML. The text of
-            links, images and inline code stays, and cells of tables are separated by commas.
+        first: Let the very first piece end at a clause (a comma, a semicolon, a colon, a dash) if it has
+            at least this many characters, so that speech starts early. None: only at a sentence.
+        longest: A sentence with more characters is cut: at a clause, else between words, else between
+            letters. None: 10,000, which no sentence reaches.
+        spoken: Leave out Markdown: marks, fenced code, the addresses of links and images, HTML. The text of
+            links, images and inline code stays, and table cells are separated by commas.
 
     Example:
         >>> sentences = Sentences()
@@ -64,20 +64,20 @@ class Sentences(TextStage):
         self._longest = _LONGEST if longest is None else check_whole("longest", longest)
         self._spoken = MarkdownSpeech() if spoken else None
         self._held = ""
-        """The sentence that may go on."""
+        """The sentence that may still go on."""
         self._at: int = 0
-        """Offset in the held text up to which it was scanned."""
+        """Offset in the held text up to which the text was scanned."""
         self._mark: int | None = None
-        """Offset of a mark that may end the sentence, once found."""
+        """Offset of a mark that may end the sentence; None while none is found."""
         self._marked: int | None = None
-        """Offset of the end of the marks that follow that one, once known."""
+        """Offset of the end of the marks, quotes and brackets after that mark; None while unknown."""
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
         """Return the sentences whose end is certain.
 
         Args:
             item: The next piece of the text.
-            now: Unused; every stage takes it.
+            now: Unused; every stage has this parameter.
         """
         if self._spoken is not None:
             item = self._spoken.feed(item)
@@ -87,7 +87,7 @@ class Sentences(TextStage):
         """Return the last sentence.
 
         Args:
-            now: Unused; every stage takes it.
+            now: Unused; every stage has this parameter.
         """
         out = [] if self._spoken is None else self._cut(self._held + self._spoken.end())
         held, self._held = self._held, ""
@@ -105,14 +105,14 @@ class Sentences(TextStage):
             self._mark = self._marked = None
             start = self._shorten(text, start, at, out)
             if mark < start:
-                # The sentence before this mark has been cut already: scan the rest as a new one.
+                # The sentence before this mark has been cut already: scan the rest as a new sentence.
                 self._at = start
             elif self._first is None and text[mark] in CLAUSES:
-                # The first piece has been returned already: from there on, clauses do not count.
+                # The first piece has been returned already: from then on, clauses do not count.
                 self._at = mark + 1
             elif self._is_end(text, start, mark, marked):
                 start = self._emit(text, start, at, out)
-        # Half a reference after a mark may belong to the next sentence, so it does not count for the length.
+        # Half a reference after a mark may belong to the next sentence, so the length does not include it.
         start = self._shorten(text, start, self._at, out)
         if self._mark is not None and self._mark < start:
             self._at, self._mark, self._marked = start, None, None
@@ -125,7 +125,7 @@ class Sentences(TextStage):
         return out
 
     def _seek(self, text: str) -> bool:
-        """Advance to the character that decides about the next mark; return False if it has not come.
+        """Advance to the character that decides about the next mark; return False if it has not arrived.
 
         Each character is scanned once, however small the pieces are.
         """
@@ -142,7 +142,7 @@ class Sentences(TextStage):
         return self._at < len(text)
 
     def _pass_marks(self, text: str, mark: str) -> bool:
-        """Advance past the signs that belong to a mark; return False if their end has not come."""
+        """Advance past the quotes, brackets and references after a mark; return False if more may come."""
         marks = CLOSERS if mark in CLAUSES else MARKS
         while not mark.isspace():
             self._at = _end_of(marks, text, self._at)
@@ -156,6 +156,14 @@ class Sentences(TextStage):
         return True
 
     def _is_end(self, text: str, start: int, mark: int, marked: int) -> bool:
+        """Return True if the sentence, or a clause that may be the first piece, ends at this mark.
+
+        Args:
+            text: The held text.
+            start: Start of the sentence.
+            mark: Position of the mark.
+            marked: End of the marks, quotes and brackets that follow the mark.
+        """
         if is_joined(text[self._at - 1], text[self._at]):
             return False
         if text[mark] not in CLAUSES:
@@ -166,18 +174,19 @@ class Sentences(TextStage):
         return self._first is not None and marked - start >= self._first and ends_clause(text, mark, blanks)
 
     def _emit(self, text: str, start: int, boundary: int, out: list[str]) -> int:
+        """Emit a piece and return its end; after it, clauses no longer end a piece."""
         out.append(text[start:boundary])
         self._first = None
         return boundary
 
     def _shorten(self, text: str, start: int, boundary: int, out: list[str]) -> int:
-        """Cut pieces off while the rest is too long; return the start of the rest."""
+        """Cut off pieces while the rest is too long; return the start of the rest."""
         while boundary - start > self._longest:
             start = self._emit(text, start, self._find_cut(text, start), out)
         return start
 
     def _find_cut(self, text: str, start: int) -> int:
-        """Return the place to cut a sentence that is too long, regardless of the text after it."""
+        """Return the place at which to cut a sentence that is too long, regardless of the text after it."""
         most = start + self._longest
         match = _LAST_CLAUSE.match(text, start, most) or _LAST_BLANK.match(text, start, most)
         if match is not None:
@@ -187,6 +196,6 @@ class Sentences(TextStage):
 
 
 def _end_of(pattern: re.Pattern[str], text: str, at: int) -> int:
-    """Return the end of the pattern's match at `at`; `at` itself without a match."""
+    """Return the end of the pattern's match at `at`; `at` itself if there is no match."""
     match = pattern.match(text, at)
     return at if match is None else match.end()

@@ -12,7 +12,7 @@ from tokenstream.stages._text.letters import is_joined
 _STEP = 1 / 60
 """Seconds between two pieces: one piece for each frame of a screen."""
 _SHARE = 0.7
-"""The share of the remaining time in which to return the held text; the rest is a margin for late ticks."""
+"""The share of the remaining time in which to return the held text; the rest allows for late ticks."""
 _NOTHING_WAITS = math.inf
 
 
@@ -20,9 +20,9 @@ class Smooth(TextStage):
     """A stage that returns text at an even pace, which follows the pace of its arrival.
 
     Servers and proxies send text in bursts. This stage holds the text and returns it in
-    small pieces, at most 60 times a second, as fast as is needed to hold nothing for
-    longer than `max_delay`. The end of the text returns all the rest. The characters of
-    one letter, such as those of an emoji, stay together.
+    small pieces, at most 60 times a second, just fast enough that no text is held for
+    longer than `max_delay`. At the end of the text, all the rest is returned. The characters
+    of one letter, such as those of an emoji, stay together.
 
     Args:
         max_delay: The longest time that text is held, in seconds.
@@ -45,21 +45,21 @@ class Smooth(TextStage):
         self._max_delay = check_seconds("max_delay", max_delay)
         self._whole = whole
         self._held: deque[tuple[float, str]] = deque()
-        """The waiting pieces, each with the clock at its arrival."""
+        """The waiting pieces, each with the clock reading at its arrival."""
         self._offset = 0
-        """Number of characters of the first piece that were returned already."""
+        """Number of characters of the first waiting piece that were already returned."""
         self._length = 0
         """Number of waiting characters."""
         self._at = 0.0
-        """The clock when text was returned last."""
+        """The clock reading when text was returned last."""
         self._next = -math.inf
-        """The clock at which text may be returned again."""
+        """The clock reading from which text may be returned again."""
         self._credit = 0.0
-        """Number of characters that may be returned; below 0 if more was returned than was due."""
+        """Number of characters that may be returned; negative if more were returned than were due."""
 
     @property
     def deadline(self) -> float | None:
-        """The clock at which text is due; None while none waits."""
+        """The clock reading at which text is due; None while no text waits."""
         return self._next if self._held else None
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
@@ -74,7 +74,7 @@ class Smooth(TextStage):
         return self.tick(now)
 
     def tick(self, now: float) -> list[str]:
-        """Return the text that is due; nothing before `deadline`.
+        """Return the text that is due; none is due before `deadline`.
 
         Args:
             now: A clock reading, in seconds.
@@ -82,7 +82,7 @@ class Smooth(TextStage):
         if not self._held or now < self._next:
             return []
         self._next = now + _STEP
-        # The newest piece has the most time left: spread all of the text over that.
+        # The newest piece has the most time left: spread all of the text over that time.
         left = self._held[-1][0] + self._max_delay - now
         rate = self._length / (left * _SHARE) if left > 0 else math.inf
         self._credit = min(self._credit + rate * (now - self._at), float(self._length))
@@ -95,7 +95,11 @@ class Smooth(TextStage):
         return pieces if self._whole or not pieces else ["".join(pieces)]
 
     def _take(self, before: float) -> list[str]:
-        """Remove and return the text that the credit covers, and all that came before the clock `before`."""
+        """Remove and return the text that the credit covers, and all text that arrived before a time.
+
+        Args:
+            before: The clock reading of that time.
+        """
         pieces: list[str] = []
         while self._held:
             arrived, text = self._held[0]

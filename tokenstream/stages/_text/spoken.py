@@ -1,4 +1,4 @@
-"""The speakable text of markdown that is still arriving."""
+"""The speakable text of Markdown that is still arriving."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import string
 
 _MOST = 300
-"""Characters to wait for until it is clear what a bracket, an angle bracket or a line of marks begins."""
+"""How many characters to wait for to see what a bracket, an angle bracket or a line of marks begins."""
 _MOST_ADDRESS = 2_000
 _LINE_END = re.compile(r"\r\n?|\n")
 _RULE = re.compile(r"[-=*_|: \t]*+")
@@ -29,26 +29,26 @@ _SIDES = {"[": re.compile(r"\\.|[\[\]\n\r]"), "(": re.compile(r"\\.|[()\n\r]")}
 
 
 class MarkdownSpeech:
-    """Turns markdown into the text to be spoken; the result does not depend on the fragmentation.
+    """Turns Markdown into the text to be spoken; it does not matter how the Markdown is cut into pieces.
 
-    Waiting is bounded: a mark that has not led to anything within the bound is text.
+    Waiting is limited: a mark that has not turned out to be Markdown within the limit is text.
     """
 
     __slots__ = ("_begins", "_code", "_comment", "_fence", "_last", "_rest", "_skips", "_table", "_written")
 
     def __init__(self) -> None:
         self._rest = ""
-        """Text that has come and is not decided yet."""
+        """Text that has arrived and is not decided yet."""
         self._last = ""
         """The character before the undecided text."""
         self._begins = True
-        """True at the start of a line, where quotes, bullets and the like may come."""
+        """True at the start of a line, where quotes, bullets and similar marks may appear."""
         self._skips = False
         """True if the rest of the line is not spoken."""
         self._fence = ""
-        """The marks that opened a code block; "" outside of one."""
+        """The marks that opened a code block; "" outside of a code block."""
         self._code = 0
-        """Number of backticks that opened inline code; 0 outside of it."""
+        """Number of backticks that opened inline code; 0 outside of inline code."""
         self._comment = False
         self._table = False
         self._written = False
@@ -64,6 +64,7 @@ class MarkdownSpeech:
         return self._read(ended=True)
 
     def _read(self, *, ended: bool) -> str:
+        """Return the text to be spoken, as far as it is decided; at the end, undecided marks are text."""
         out: list[str] = []
         text, at = self._rest, 0
         while at < len(text):
@@ -80,7 +81,7 @@ class MarkdownSpeech:
         return "".join(out)
 
     def _step(self, text: str, at: int, out: list[str], *, ended: bool) -> int:
-        """Read on from a place; return the end of what was read, or -1 if more text is needed first."""
+        """Read on from a place; return the end of the text that was read, or -1 if more text is needed."""
         if self._comment:
             return self._read_comment(text, at, ended=ended)
         if self._fence:
@@ -99,6 +100,7 @@ class MarkdownSpeech:
     # -- the beginning of a line -------------------------------------------
 
     def _begin(self, text: str, at: int, *, ended: bool) -> int:
+        """Skip a mark at the beginning of a line; return the place after it, `at` for none, -1 to wait."""
         sign = text[at]
         if sign in " \t>":
             return at + 1
@@ -140,6 +142,7 @@ class MarkdownSpeech:
         return at if stop - at > 6 or not text[stop].isspace() else stop
 
     def _begin_fence(self, text: str, at: int, *, ended: bool) -> int:
+        """Skip the opening fence of a code block."""
         match = _FENCE.match(text, at, at + _MOST)
         if match is None:
             return at if ended or len(text) - at > 2 or len(set(text[at:])) > 1 else -1
@@ -169,7 +172,7 @@ class MarkdownSpeech:
     # -- code and comments -------------------------------------------------
 
     def _read_code(self, text: str, at: int, *, ended: bool) -> int:
-        """Skip a line of a code block, or its beginning if the rest has not come."""
+        """Skip a line of a code block, or its beginning if the rest has not arrived."""
         match = _LINE_END.search(text, at)
         if match is not None and match[0] == "\r" and match.end() == len(text) and not ended:
             match = None
@@ -199,6 +202,7 @@ class MarkdownSpeech:
     # -- within a line -----------------------------------------------------
 
     def _read_inline(self, text: str, at: int, out: list[str], *, ended: bool) -> int:
+        """Read one construct within a line; return the place after it, or -1 if more text is needed."""
         if self._code and text[at] != "`":
             return self._take(_CODE, text, at, out)
         if self._table and text[at] in "| \t":
@@ -222,6 +226,7 @@ class MarkdownSpeech:
                 return self._take(_PLAIN_CELL if self._table else _PLAIN, text, at, out)
 
     def _take(self, pattern: re.Pattern[str], text: str, at: int, out: list[str]) -> int:
+        """Speak the text that a pattern matches, or at least one character."""
         match = pattern.match(text, at)
         stop = match.end() if match else at + 1
         out.append(text[at:stop])
@@ -230,14 +235,14 @@ class MarkdownSpeech:
 
     @staticmethod
     def _literal(text: str, at: int, out: list[str], *, ended: bool) -> int:
-        """Speak a character unchanged, once the next one has come."""
+        """Speak a character unchanged, once the next character has arrived."""
         if at + 1 == len(text) and not ended:
             return -1
         out.append(text[at])
         return at + 1
 
     def _read_run(self, text: str, at: int, out: list[str], *, ended: bool) -> int:
-        """Skip the marks of emphasis and of code; speak marks that are neither."""
+        """Skip the marks of emphasis and of code; speak marks that are neither of these."""
         match = _RUN.match(text, at, at + _MOST)
         stop = match.end() if match else at + 1
         if stop == len(text) and stop - at < _MOST and not ended:
@@ -253,6 +258,7 @@ class MarkdownSpeech:
         return stop
 
     def _read_cell_end(self, text: str, at: int, out: list[str], *, ended: bool) -> int:
+        """Speak a comma between two cells of a table that have text."""
         match = _CELL_END.match(text, at, at + _MOST)
         stop = match.end() if match else at + 1
         if stop == len(text) and stop - at < _MOST:
@@ -308,6 +314,7 @@ class MarkdownSpeech:
         return stop + 1
 
     def _read_entity(self, text: str, at: int, out: list[str], *, ended: bool) -> int:
+        """Speak the character that an entity such as `&amp;` stands for."""
         if entity := _ENTITY.match(text, at):
             out.append(html.unescape(entity[0]))
             self._written = True
@@ -318,6 +325,7 @@ class MarkdownSpeech:
         return at + 1
 
     def _read_escape(self, text: str, at: int, out: list[str], *, ended: bool) -> int:
+        """Speak an escaped punctuation character without its backslash."""
         if at + 1 == len(text) and not ended:
             return -1
         following = text[at + 1 : at + 2]
@@ -332,7 +340,7 @@ class MarkdownSpeech:
 
 
 def _is_text(sign: str, count: int, before: str, after: str) -> bool:
-    """Return True if marks are text and not emphasis: in `2 * 3`, in names_like_this."""
+    """Return True if marks are text and not emphasis, as in `2 * 3` and in names_like_this."""
     within = before.isalnum() and after.isalnum()
     if sign == "~" and count == 1:
         return True
@@ -342,10 +350,10 @@ def _is_text(sign: str, count: int, before: str, after: str) -> bool:
 
 
 def _find_closing(text: str, opened: int, most: int, *, ended: bool) -> int | None:
-    """Return the position of the closing bracket; -1 if it is not closed, None if that is undecided."""
+    """Return the position of the closing bracket; -1 if there is none, None if that is undecided."""
     opening = text[opened]
     depth = 0
-    # Most brackets that stay open have no closing one at all: a single search finds that out.
+    # Most brackets that stay open have no closing bracket at all: a single search finds that out.
     closes = text.find("]" if opening == "[" else ")", opened, opened + most)
     sides = _SIDES[opening] if closes >= 0 else _LINE_END
     for match in sides.finditer(text, opened, opened + most):

@@ -17,10 +17,10 @@ _MOST_BLANK = 64
 
 
 def check_tags(names: Any) -> tuple[str, ...]:  # noqa: ANN401 - any argument
-    """Return a caller's tag names in lower case.
+    """Return the tag names that a caller passed, in lower case and each once.
 
     Raises:
-        MisuseError: One of them is not the name of a tag.
+        MisuseError: One of the names is not a tag name.
     """
     for name in names:
         if not isinstance(name, str) or _NAME.fullmatch(name) is None:
@@ -47,7 +47,7 @@ class _Tags:
         return len(text) - at < self._longest and text[at:].lower() in self._starts
 
     def find_unfinished(self, text: str, at: int) -> int:
-        """Return the start of an unfinished tag at the end of a text; the text's length if it has none."""
+        """Return the start of an unfinished tag at the end of a text; the text's length if there is none."""
         place = text.rfind("<", max(at, len(text) - self._longest + 1))
         return place if place >= 0 and self.may_begin(text, place) else len(text)
 
@@ -59,7 +59,7 @@ class TagScanner:
 
     Args:
         names: The names of the tags, in lower case.
-        starts_inside: Whether the text begins inside, because its opening tag was part of the prompt.
+        starts_inside: Whether the text begins inside a tag, because the prompt ends with the opening tag.
     """
 
     __slots__ = (
@@ -82,20 +82,20 @@ class TagScanner:
         self._held = ""
         """The end of the text so far, if it may become a tag."""
         self._spaced = True
-        """True at the start of the text and after white space."""
+        """True at the start of the text, and after white space."""
         self._leads = not starts_inside
-        """True while only white space has come. It is held back, and dropped if a tag follows."""
+        """True while only white space has arrived, which is held back, and dropped if a tag follows."""
         self._trims = starts_inside
         """True after a tag: white space is dropped."""
         self._starts = starts_inside
-        """True while a second copy of the prompt's opening tag may come."""
+        """True while the model may still repeat the prompt's opening tag."""
         self.inside = starts_inside
         """True if the next character is inside of a tag."""
         self.tagged = starts_inside
         """True if any text is, or may be, inside of a tag."""
 
     def passes(self, text: str) -> bool:
-        """Return True if a piece can be returned unchanged, on the same side as the one before it."""
+        """Return True if a piece can be returned unchanged, inside or outside like the piece before it."""
         return not (self._held or self._trims or self._leads or self._starts or "<" in text)
 
     def skim(self, text: str) -> None:
@@ -157,11 +157,13 @@ class TagScanner:
         return len(text)
 
     def _pass(self, text: str) -> None:
+        """Take text outside of tags: note whether a tag may follow it."""
         if text:
             self._code.feed(text)
             self._spaced = text[-1].isspace()
 
     def _enter(self, tag: str, end: int) -> int:
+        """Enter a tag; return the place after it."""
         self._closing = _Tags([f"</{tag[1:-1].lower()}>"])
         self.inside = self.tagged = self._trims = True
         self._leads = False
@@ -203,16 +205,17 @@ def _end_of_space(text: str, at: int) -> int:
 class SplitTags(TextStage):
     r"""Returns the text outside of tags such as `<think>…</think>`, and keeps the text inside.
 
-    An opening tag counts at the start of the text or after white space, in any case, and
-    not in code. The first closing tag of the same name ends it, wherever it is; without
-    one, all of the rest is inside. A closing tag without an opening one is ordinary text.
+    An opening tag counts at the start of the text or after white space, in upper or lower
+    case, and not in code. It is closed by the first closing tag with the same name, wherever
+    that is; without a closing tag, all of the rest is inside. A closing tag without an
+    opening one is ordinary text.
 
     White space after either tag is dropped, and so is white space before an opening tag
     at the very start of the text: models send `<think>\n` and `</think>\n\n`.
 
     Args:
-        names: The names of the tags; "think" if none is given.
-        starts_inside: Whether the text begins inside, because the prompt ends with the
+        names: The names of the tags; "think" if there are none.
+        starts_inside: Whether the text begins inside a tag, because the prompt ends with the
             opening tag, as in some chat templates. If the model repeats the tag, it is dropped.
 
     Example:
@@ -229,27 +232,28 @@ class SplitTags(TextStage):
 
     @property
     def inside(self) -> str:
-        """The text inside so far; that of several tags is joined without a separator."""
+        """The text inside tags so far; the texts of several tags are joined without a separator."""
         return self._inside.join()
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
-        """Return the text that is certain to be outside.
+        """Return the text that is certain to be outside of tags.
 
         Args:
             item: The next piece of the text.
-            now: Unused; every stage takes it.
+            now: Unused; every stage has this parameter.
         """
         return self._sort(self._scanner.feed(item))
 
     def end(self, *, now: float = 0.0) -> list[str]:
-        """Return the held-back text, if it is outside.
+        """Return the held-back text, unless it is inside a tag.
 
         Args:
-            now: Unused; every stage takes it.
+            now: Unused; every stage has this parameter.
         """
         return self._sort(self._scanner.end())
 
     def _sort(self, pieces: list[tuple[bool, str]]) -> list[str]:
+        """Return the pieces outside of tags, and keep the pieces inside."""
         outside: list[str] = []
         for inside, text in pieces:
             if inside:

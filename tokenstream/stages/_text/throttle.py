@@ -1,4 +1,4 @@
-"""Limits the rate of items: those that come between two updates are merged, or only the newest is kept."""
+"""Limits the rate of items: items between two updates are merged, or only the newest of them is kept."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ ItemT = TypeVar("ItemT")
 
 
 class _Pace:
-    """Releases held items at most `hz` times a second, and at the end.
+    """Releases held items at most `hz` times a second, and all of them at the end.
 
     Args:
         hz: The highest rate, per second.
-        unit: Name of the items, for error messages.
+        unit: A name for the items, for error messages.
     """
 
     __slots__ = ("_held", "_next", "_seconds")
@@ -24,12 +24,12 @@ class _Pace:
     def __init__(self, hz: float, unit: str) -> None:
         self._seconds = 1 / check_seconds("hz", hz, unit=f"{unit} a second")
         self._next = -math.inf
-        """The clock before which nothing is returned."""
+        """The clock reading before which nothing is returned."""
         self._held: list[Any] = []
 
     @property
     def deadline(self) -> float | None:
-        """The clock at which the held items are due; None while none are held."""
+        """The clock reading at which the held items are due; None while none are held."""
         return self._next if self._held else None
 
     def _take_due(self, now: float) -> list[Any]:
@@ -47,9 +47,9 @@ class _Pace:
 class Throttle(_Pace, TextStage):
     """A stage that returns at most `hz` pieces a second, and loses none of the text.
 
-    The first piece passes at once, and so does one after a silence. A piece that comes too
-    early is held for less than `1 / hz` seconds: until `deadline`, when `tick` returns it.
-    The end of the text returns the rest.
+    The first piece passes at once, and so does a piece after a silence. A piece that arrives
+    too early is held for less than `1 / hz` seconds: until `deadline`, when `tick` returns it.
+    At the end of the text, the rest is returned.
 
     Args:
         hz: The most pieces a second; a screen shows 30 to 60 frames.
@@ -76,7 +76,7 @@ class Throttle(_Pace, TextStage):
         return _join(self._take_due(now))
 
     def tick(self, now: float) -> list[str]:
-        """Return the text that is due; nothing before `deadline`.
+        """Return the text that is due; none is due before `deadline`.
 
         Args:
             now: A clock reading, in seconds.
@@ -94,7 +94,7 @@ def _join(held: list[str]) -> list[str]:
 class Newest(_Pace, SoundStage, Generic[ItemT]):
     """A stage that returns the newest item at most `hz` times a second, and always the last one.
 
-    As with `Throttle`, the first item passes at once, and one that comes too early is held
+    As with `Throttle`, the first item passes at once, and an item that arrives too early is held
     until `deadline`; but only the newest is held, and the items that it replaces are dropped.
 
     Args:
@@ -117,7 +117,7 @@ class Newest(_Pace, SoundStage, Generic[ItemT]):
         super().__init__(hz, "items")
 
     def feed(self, item: ItemT, /, *, now: float = 0.0) -> list[ItemT]:
-        """Return the item if it is due; otherwise hold it in place of an earlier one.
+        """Return the item if it is due; otherwise hold it instead of an earlier one.
 
         Args:
             item: The item.
@@ -127,7 +127,7 @@ class Newest(_Pace, SoundStage, Generic[ItemT]):
         return self._take_due(now)
 
     def tick(self, now: float) -> list[ItemT]:
-        """Return the item that is due; nothing before `deadline`.
+        """Return the item that is due; none is due before `deadline`.
 
         Args:
             now: A clock reading, in seconds.

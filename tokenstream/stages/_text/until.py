@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 class Until(TextStage):
     r"""Returns a text up to the first match of a marker, and nothing after it.
 
-    Text is held back only while it may still become the marker. Once the marker has come,
+    Text is held back only while it may still become the marker. Once the marker has arrived,
     `stop` is "until" and `feed` returns nothing any more; the stream itself goes on.
 
     Args:
-        marker: The text that ends it, taken literally, or a regular expression compiled by `re` or
-            `regex`; all but plain text needs the package regex (`llm-tokenstream[shape]`).
-        include: Whether the marker is returned, too. It is returned whole, so one that may
-            still grow, such as `\n+`, is waited for.
-        max_length: The most characters that are held back; required if a compiled marker
-            does not bound its matches. A longer one ends the text only if its first
+        marker: The text that ends the result, taken literally, or a regular expression compiled by `re`
+            or `regex`; any marker except plain text needs the package regex (`llm-tokenstream[shape]`).
+        include: Whether the marker is returned, too. It is returned whole, so the stage waits for
+            the end of a marker that may still grow, such as `\n+`.
+        max_length: The most characters that are held back; required if a compiled marker does
+            not limit the length of its matches. A longer match ends the text only if its first
             `max_length` characters match, too.
 
     Raises:
-        MisuseError: The marker cannot be used: it is empty or a function, it is unbounded
-            and `max_length` is missing, or regex is not installed.
+        MisuseError: The marker cannot be used: it is empty or a function, its matches have no maximum
+            length and `max_length` is missing, or the package regex is not installed.
 
     Example:
         >>> answer = Until("\nUser:")
@@ -58,14 +58,14 @@ class Until(TextStage):
         self._matcher = Matcher("Until", pattern, max_length)
         self._include = include
         self._text = ""
-        """The held-back text, with as many characters before it as a pattern may look back at."""
+        """The held-back text, with as many characters before it as the pattern may look back at."""
         self._at = 0
         """Offset of the held-back text in `_text`."""
         self._over = False
 
     @property
     def stop(self) -> str | None:
-        """The reason why no more text is needed: "until" once the marker has come, None before."""
+        """The reason why no more text is needed: "until" once the marker has arrived, None before that."""
         return "until" if self._over else None
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
@@ -73,7 +73,7 @@ class Until(TextStage):
 
         Args:
             item: The next piece of the text.
-            now: Unused; every stage takes it.
+            now: Unused; every stage has this parameter.
         """
         out: list[str] = []
         for piece in self._matcher.split(item):
@@ -86,7 +86,7 @@ class Until(TextStage):
         """Return the held-back text, up to a marker in it.
 
         Args:
-            now: Unused; every stage takes it.
+            now: Unused; every stage has this parameter.
         """
         if self._over:
             return []
@@ -102,6 +102,7 @@ class Until(TextStage):
         return [given] if given else []
 
     def _take(self, item: str, out: list[str]) -> None:
+        """Take a slice of text: emit the text before an open match, or finish at the marker."""
         matcher, at = self._matcher, self._at
         limit, held = matcher.limit, at < len(self._text)
         text = self._text + item
@@ -111,7 +112,7 @@ class Until(TextStage):
             if found is not None and self._is_sure(found.start(), opens):
                 start = found.start()
                 if limit is not None and found.end() - start > limit:
-                    # Cut it as if the text had come in small pieces.
+                    # Cut the match as if the text had arrived in small pieces.
                     found = matcher.match_at(text, start)
             else:
                 start, found = opens, None
@@ -129,7 +130,7 @@ class Until(TextStage):
         self._text, self._at = text[kept:], at - kept
 
     def _is_sure(self, start: int, opens: int) -> bool:
-        """Return True if the match is certain to be the marker, and complete if it is to be returned."""
+        """Return True if a match is certain to be the marker, and is complete if it has to be returned."""
         return start < opens or (start == opens and self._matcher.sure and not self._include)
 
     def _finish(self, text: str, at: int, found: Any, out: list[str]) -> None:  # noqa: ANN401 - a match

@@ -13,8 +13,8 @@ class Words(TextStage):
     A piece is a word with the white space before it and the punctuation around it.
     It is returned as soon as its end is certain: at the blank after it, which belongs
     to the next word. In scripts without blanks, such as Thai, Chinese or Japanese, a
-    piece ends at a word boundary of UAX #29, or at a boundary between letters if it
-    defines none for words. The pieces joined are the text.
+    piece ends at a word boundary of UAX #29, or, where UAX #29 defines none, at a
+    boundary between letters. The pieces joined are the text.
 
     Args:
         longest: The longest piece, in characters; a longer one is cut between two letters.
@@ -32,19 +32,19 @@ class Words(TextStage):
     def __init__(self, *, longest: int = 4_096) -> None:
         self._longest = check_whole("longest", longest)
         self._held = ""
-        """The word that may go on; it contains no boundary."""
+        """The word that may still go on; it contains no boundary."""
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
         """Return the words whose end is certain.
 
         Args:
             item: The next piece of the text.
-            now: Unused; every stage takes it.
+            now: Unused; every stage has this parameter.
         """
         held = self._held
         text = held + item
         if text.isascii() and len(text) <= self._longest and item.isprintable():
-            # Short cut: in most pieces, the only boundary is at their one blank.
+            # Shortcut: in most pieces, the only boundary is at their only blank.
             blanks = item.count(" ")
             if blanks < 2:
                 boundary = text.find(" ", len(held)) if blanks else 0
@@ -59,7 +59,7 @@ class Words(TextStage):
         """Return the last word.
 
         Args:
-            now: Unused; every stage takes it.
+            now: Unused; every stage has this parameter.
         """
         held, self._held = self._held, ""
         return [held] if held else []
@@ -75,7 +75,7 @@ class Words(TextStage):
         start = 0
         for match in WORD_CUT.finditer(text, place):
             boundary = match.start()
-            # Only the next piece can tell if the end of the text is a boundary.
+            # Only the next piece can tell whether the end of the text is a boundary.
             if boundary < len(text):
                 start = self._shorten(text, start, boundary, out)
                 out.append(text[start:boundary])
@@ -85,7 +85,7 @@ class Words(TextStage):
         return out
 
     def _shorten(self, text: str, start: int, boundary: int, out: list[str]) -> int:
-        """Cut pieces off while the rest is too long; return the start of the rest."""
+        """Cut off pieces while the rest is too long; return the start of the rest."""
         while boundary - start > self._longest:
             cut = last_boundary(text, start, start + self._longest)
             out.append(text[start:cut])

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class CheckedCall(ToolCall[Any, Any]):
     """A tool call with its arguments in the types that the tool declares, or with an error.
 
-    Callers see a `ToolCall` with the same fields. The checked arguments are kept
-    beside the fields, and are not part of the call's JSON.
+    Callers get it as a `ToolCall` with the same fields. The checked arguments are kept
+    in private attributes, and are not part of the call's JSON.
     """
 
     _arguments: Any = PrivateAttr(default=None)
@@ -30,31 +30,31 @@ class CheckedCall(ToolCall[Any, Any]):
 
     @classmethod
     def of(cls, call: ToolCall, repairs: tuple[Repair, ...] = ()) -> Self:
-        """Return a copy of a call, to be accepted or refused.
+        """Return a copy of a call, to be accepted or refused afterwards.
 
         Args:
             call: The call.
-            repairs: Repairs made in its arguments.
+            repairs: The repairs that were made in the call's arguments.
         """
         return cls.model_construct(call.model_fields_set, **dict(call)).note_repairs(repairs)
 
     def note_repairs(self, repairs: tuple[Repair, ...]) -> Self:
-        """Set the repairs made in the arguments, and return the call."""
+        """Set the repairs that were made in the arguments, and return the call."""
         self._repairs = repairs
         return self
 
     def accept(self, arguments: Any, tool: Tool) -> Self:  # noqa: ANN401 - what the tool declares
-        """Set the arguments to run the call with, and return the call."""
+        """Set the arguments with which to run the call, and return the call."""
         self._arguments = arguments
         self._tool = tool
         return self
 
     def refuse(self, error: OutputInvalid, words: str) -> Self:
-        """Mark the call as one that cannot be run, and return it.
+        """Mark the call as a call that cannot be run, and return it.
 
         Args:
-            error: The fault in it.
-            words: The same fault in words for the model.
+            error: The error in the call.
+            words: A description of the same error for the model.
         """
         error.words_for_model = words
         self._error = error
@@ -65,20 +65,20 @@ class CheckedCall(ToolCall[Any, Any]):
         """The arguments in the types that the tool declares.
 
         Raises:
-            OutputInvalid: They do not fit the declaration.
+            OutputInvalid: The arguments do not fit the tool's declaration.
         """
         self._check()
         return self._arguments
 
     @property
     def error(self) -> OutputInvalid | None:
-        """The reason why the call cannot be run; None if it can."""
+        """The reason why the call cannot be run; None if the call can be run."""
         error: OutputInvalid | None = self._error
         return error
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """Repairs made in the arguments."""
+        """The repairs that were made in the arguments."""
         repairs: tuple[Repair, ...] = self._repairs
         return repairs
 

@@ -26,14 +26,14 @@ _NOTHING = frozenset({"", "null"})
 
 
 class ValidatedCalls:
-    """Checks the arguments of tool calls; a stage from finished calls to calls that can be run.
+    """Checks the arguments of tool calls; a stage that turns finished calls into calls that can be run.
 
     A call that cannot be run is returned, too: it has an `error`, and `error_for_model`
     is a message with which the model can correct it.
 
     Args:
         tools: Types (pydantic models, dataclasses, TypedDicts, msgspec Structs) or functions,
-            each known to the model by its own name; or a `tokenstream.Tools` of them.
+            which the model calls by their own names; or a `tokenstream.Tools` that contains them.
         lenient: Whether to read arguments that are almost JSON; for all tools, or by tool name.
             `feed` refuses arguments without an end, as with "closed".
         named: Tools by the name that the model uses; required for a `TypeAdapter` or a
@@ -61,13 +61,13 @@ class ValidatedCalls:
         self, /, *tools: object, lenient: Lenient | Mapping[str, Lenient] = False, **named: object
     ) -> None:
         self.error: TokenStreamError | None = None
-        """Always None: the error of a call is on the call itself."""
+        """Always None: the error of a call is stored in the call itself."""
         self.stop: str | None = None
         by_name = lenient if isinstance(lenient, Mapping) else None
         for_all = check_lenient(lenient) if by_name is None else False
         self._tools = gather(tools, named)
         self._lenient: Mapping[str, Lenient] = by_name or dict.fromkeys(self._tools, for_all)
-        """The leniency for each tool's arguments that are not JSON."""
+        """The leniency for each tool whose arguments are not JSON."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -75,7 +75,7 @@ class ValidatedCalls:
         return tuple(self._tools)
 
     def drafting(self, call: ToolCall) -> CallPartials:
-        """Return a stage that reads the arguments of a call while they arrive.
+        """Return a stage that reads the arguments of a call as they arrive.
 
         Args:
             call: The call so far.
@@ -84,7 +84,7 @@ class ValidatedCalls:
         return CallPartials(self._tools.get(call.name), free=call.type == "custom", lenient=lenient)
 
     def lacks_end(self, call: ToolCall) -> bool:
-        """Return True if only the end of the arguments is missing, which may have been cut off.
+        """Return True if only the end of the arguments is missing, so that they may have been cut off.
 
         Args:
             call: A finished call.
@@ -96,7 +96,7 @@ class ValidatedCalls:
         return bool(text.strip()) and _mend(text, "closed") is None and _mend(text, lenient) is not None
 
     def settle(self, call: ToolCall) -> list[ToolCall]:
-        """Check a call whose arguments have no end, although the answer was not cut.
+        """Check a call whose arguments have no end, although the answer was not cut off.
 
         Args:
             call: A finished call.
@@ -108,8 +108,8 @@ class ValidatedCalls:
 
         Args:
             call: A finished call. If it is not `complete` although its arguments are JSON, or are
-                empty, the answer was cut, and nothing is returned.
-            now: Unused; every stage takes it.
+                empty, the answer was cut off, and nothing is returned.
+            now: Unused; every stage has this parameter.
         """
         return self._check_call(call, "closed" if self._lenient.get(call.name, False) else False)
 
@@ -118,11 +118,12 @@ class ValidatedCalls:
         return []
 
     def check(self) -> None:
-        """Do nothing: the error of a call is on the call itself."""
+        """Do nothing: the error of a call is stored in the call itself."""
 
     # -- within ------------------------------------------------------------
 
     def _check_call(self, call: ToolCall, lenient: Lenient) -> list[ToolCall]:
+        """Return a call with its arguments checked, or with an error; nothing if the answer was cut off."""
         text = call.arguments_text
         repairs: tuple[Repair, ...] = ()
         free = call.type == "custom"
@@ -177,7 +178,7 @@ class ValidatedCalls:
 
 
 def _mend(text: str, lenient: Lenient) -> tuple[str, tuple[Repair, ...]] | None:
-    """Return almost JSON as JSON, with the repairs; None if it cannot be read."""
+    """Repair almost-JSON; return it as JSON, with the repairs, or None if it cannot be read."""
     from tokenstream.partial_json._mend import mend
 
     try:
@@ -187,7 +188,7 @@ def _mend(text: str, lenient: Lenient) -> tuple[str, tuple[Repair, ...]] | None:
 
 
 def _find_fault(text: str) -> OutputInvalid | None:
-    """Return the reason why arguments are not JSON; None if they are, or are empty."""
+    """Return the reason why arguments are not JSON; None if they are JSON, or empty."""
     if not text.strip() or is_one_value(text):
         return None
     from tokenstream.partial_json._parser import find_fault

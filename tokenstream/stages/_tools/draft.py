@@ -1,4 +1,4 @@
-"""A tool call while it is written: drafts of its arguments, and finally the call itself."""
+"""Drafts of a tool call while it is being written: its arguments so far, and finally the call itself."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ R_co = TypeVar("R_co", covariant=True, default=Any)
 class CallDraft(Generic[A_co, R_co]):  # noqa: PLW1641 - it compares by a draft, which has no hash
     """A tool call so far: a snapshot that never changes.
 
-    `stream.tool_partials` returns one for each piece of each call. The last one of a
-    call also has the call itself, as in `stream.validated_calls`.
+    `stream.tool_partials` returns a draft for each piece of each call. The last draft of
+    a call also has the call itself, as in `stream.validated_calls`.
 
     Example:
         >>> from tokenstream import Stream
@@ -65,29 +65,29 @@ class CallDraft(Generic[A_co, R_co]):  # noqa: PLW1641 - it compares by a draft,
         self.draft = draft
         """The arguments so far."""
         self.call = call
-        """The call with its arguments checked; None while it is still written."""
+        """The call with its arguments checked; None while the call is still being written."""
 
     @property
     def complete(self) -> bool:
-        """True once the call is whole; a call that was cut never is."""
+        """True once the call is whole; a call that was cut off never is."""
         return self.call is not None and self.call.complete
 
     @property
     def error(self) -> OutputInvalid | None:
-        """The reason why the finished call cannot be run; None if it can, or is still written."""
+        """The reason why the finished call cannot be run; None if it can, or is still being written."""
         return None if self.call is None else self.call.error
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """Repairs made in the arguments so far, if they are read with `lenient`."""
+        """The repairs that were made in the arguments so far, if they are read with `lenient`."""
         return self.draft.repairs
 
     def final(self) -> A_co:
-        """Return the checked arguments, the same as `call.arguments`.
+        """Return the checked arguments, which are the same as `call.arguments`.
 
         Raises:
             OutputIncomplete: The call has not ended.
-            OutputInvalid: They do not fit the tool's declaration; `InvalidJSON` if they are not JSON.
+            OutputInvalid: The arguments do not fit the tool's declaration; `InvalidJSON` if they are no JSON.
         """
         if self.call is not None:
             return self.call.arguments
@@ -98,6 +98,7 @@ class CallDraft(Generic[A_co, R_co]):  # noqa: PLW1641 - it compares by a draft,
         )
 
     def _told(self) -> tuple[Any, ...]:
+        """Return the values by which drafts are compared."""
         call = self.call
         ended = None if call is None else (call.arguments_text, call.complete, type(call.error))
         return self.id, self.name, self.index, self.draft, ended
@@ -111,12 +112,12 @@ class CallDraft(Generic[A_co, R_co]):  # noqa: PLW1641 - it compares by a draft,
 
 
 class CallPartials:
-    """Reads the arguments of one call while they are written; a stage from their text to drafts.
+    """Reads the arguments of one call as they are written; a stage that turns their text into drafts.
 
     Args:
-        tool: The tool; None for an unknown one, whose arguments may be anything.
+        tool: The tool; None for an unknown tool, whose arguments may be anything.
         free: Whether the arguments are free text, which becomes the tool's first argument.
-        lenient: Whether to read what is almost JSON.
+        lenient: Whether to read almost-JSON.
     """
 
     __slots__ = ("_between", "_held", "_lenient", "_partials", "_schema_of")
@@ -124,11 +125,11 @@ class CallPartials:
     def __init__(self, tool: Tool | None, *, free: bool = False, lenient: Lenient = False) -> None:
         self._lenient: Lenient = False if free else lenient
         self._schema_of: Callable[[str], Schema[Any] | None] | None = None
-        """Chooses the schema by the start of the arguments; None once it is chosen."""
+        """Chooses the schema by the start of the arguments; None once the schema is chosen."""
         self._held = ""
-        """The text that came before the schema was chosen."""
+        """The text that arrived before the schema was chosen."""
         self._between: tuple[str, str] | None = None
-        """The JSON before and after free text; the first half is empty once it was fed."""
+        """The JSON before and after free text; the first is "" once it was passed on. None for JSON."""
         if tool is None:
             anything: Any = Any
             self._partials: Partials[Any] = Partials(anything)
@@ -153,12 +154,12 @@ class CallPartials:
 
     @property
     def stop(self) -> str | None:
-        """Always None: an invalid call does not keep others from being read."""
+        """Always None: an invalid call does not stop the reading of other calls."""
         return None
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
-        """Repairs made so far."""
+        """The repairs that were made so far."""
         return self._partials.repairs
 
     def partial(self) -> Partial[Any]:
@@ -181,7 +182,7 @@ class CallPartials:
         return self._partials.feed(text)
 
     def end(self) -> list[Partial[Any]]:
-        """Signal the end of the call."""
+        """Signal the end of the call; return the last snapshots."""
         held, self._held, self._schema_of = self._held, "", None
         if self._between is not None:
             held = "".join(self._between)

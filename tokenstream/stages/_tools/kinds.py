@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class TypeTool:
-    """A tool given as the type of its arguments.
+    """A tool that is declared by the type of its arguments.
 
     Args:
         name: The name that the model uses.
@@ -35,23 +35,23 @@ class TypeTool:
         """The schema of the arguments."""
 
     def schema_of(self, start: str) -> Schema[Any]:
-        """Return the schema of arguments with that start."""
+        """Return the schema of arguments that begin like this: always the same one."""
         return self.schema
 
     def read(self, text: str) -> Any:  # noqa: ANN401 - what the type says
         """Validate the arguments' JSON and return them.
 
         Raises:
-            OutputInvalid: They do not fit the type.
+            OutputInvalid: The arguments do not fit the type.
         """
         return self.schema.validate_text(text)
 
     def as_json(self, text: str) -> str:
-        """Return free text as JSON for `read`."""
+        """Convert free text to JSON that `read` accepts."""
         return json.dumps(text)
 
     def run(self, arguments: object) -> Any:  # noqa: ANN401 - a function's result
-        """Refuse: a type has nothing to run."""
+        """Raise an error: a type has nothing to run."""
         raise MisuseError(
             f"the tool {self.name} was given as a type, which has nothing to run: use call.arguments, "
             "or give its function in place of the type"
@@ -65,17 +65,17 @@ class FunctionTool:
     """A tool that is a function.
 
     Args:
-        name: The name by which the model calls it.
+        name: The name by which the model calls the function.
         function: The function, or another callable.
 
     Raises:
-        MisuseError: Its parameters cannot be determined.
+        MisuseError: The function's parameters cannot be determined.
     """
 
     __slots__ = ("function", "name", "signature")
 
     def __init__(self, name: str, function: Callable[..., Any]) -> None:
-        # Imported on first use: tools given as types need no signature.
+        # Imported on first use: tools that are declared by types need no signature.
         from tokenstream.stages._tools.signature import Signature
 
         self.name = name
@@ -88,19 +88,19 @@ class FunctionTool:
         return self.signature.schema
 
     def schema_of(self, start: str) -> Schema[Any] | None:
-        """Return the schema of arguments with that start; None while it is undecided."""
+        """Return the schema of arguments that begin like this; None while that is undecided."""
         return self.signature.schema_of(start)
 
     def read(self, text: str) -> dict[str, Any]:
         """Validate the arguments' JSON and return them by parameter name.
 
         Raises:
-            OutputInvalid: They do not fit the function's signature.
+            OutputInvalid: The arguments do not fit the function's signature.
         """
         return self.signature.read(text)
 
     def as_json(self, text: str) -> str:
-        """Return free text as JSON for `read`, as the function's first argument."""
+        """Convert free text to JSON that `read` accepts, with the text as the function's first argument."""
         return json.dumps({self.signature.first: text})
 
     def run(self, arguments: dict[str, Any]) -> Any:  # noqa: ANN401 - what the function returns
@@ -112,7 +112,7 @@ class FunctionTool:
 
 
 class ToolTable:
-    """A collection of tools by name, accepted wherever tools are given one by one.
+    """A collection of tools by name, accepted wherever single tools are.
 
     Args:
         by_name: The tools.
@@ -129,19 +129,19 @@ class ToolTable:
         return tuple(self._by_name)
 
     def checks(self) -> tuple[Tool, ...]:
-        """Return the tools; each checks and runs its own calls."""
+        """Return the tools; each of them checks and runs its own calls."""
         return tuple(self._by_name.values())
 
 
 def gather(tools: Iterable[object], named: Mapping[str, object]) -> dict[str, Tool]:
-    """Return all tools by name, including those of given tables.
+    """Return all tools by name, including the tools in tables.
 
     Args:
-        tools: Types, functions, and tables of them.
+        tools: Types, functions, and tables of such tools.
         named: Types and functions by the name that the model uses.
 
     Raises:
-        MisuseError: An object is not a tool, a name is missing or used twice, or no tool is given.
+        MisuseError: An object is not a tool, a name is missing or used twice, or there is no tool.
     """
     found: list[Tool] = []
     for each in tools:
@@ -164,10 +164,10 @@ def make_tool(tool: Any, name: str | None = None) -> Tool:  # noqa: ANN401 - wha
 
     Args:
         tool: The object; a `TypeTool` or `FunctionTool` is returned unchanged.
-        name: The name that the model uses; None for the object's own.
+        name: The name that the model uses; None for the object's own name.
 
     Raises:
-        MisuseError: The object is none of these, or has no name.
+        MisuseError: The object is no type, `TypeAdapter` or function, or has no name.
     """
     if name is None and isinstance(tool, TypeTool | FunctionTool):
         return tool

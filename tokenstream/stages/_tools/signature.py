@@ -40,23 +40,23 @@ if TYPE_CHECKING:
 _EMPTY = inspect.Parameter.empty
 _BEGUN: Any = re.compile(r"[ \t\r\n]*+(\{?+)[ \t\r\n]*+").match
 _MOST_BEGUN = 64
-"""The most characters before the first key; up to here each piece re-reads the start."""
+"""The most characters before the first key; up to this point, each piece reads the start again."""
 _VALUES, _NAMED = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
 
 
 class Signature:
-    """The parameters of a function: validates arguments for it, and calls it with them.
+    """The parameters of a function: validates arguments for the function, and calls it with them.
 
     The model writes one JSON object with a key for each parameter, of whatever kind;
-    the arguments for `*values` are a list under that name, those for `**others` are
-    additional keys. If the only parameter is a model, a dataclass, a TypedDict or a
-    Struct, the object may also be that parameter's value itself.
+    the arguments for `*values` are a list under that name, the arguments for `**others`
+    are additional keys. If the only parameter is a model, a dataclass, a TypedDict or a
+    Struct, the object may also be the value of that parameter itself.
 
     Args:
         function: The function, or another callable.
 
     Raises:
-        MisuseError: Its parameters cannot be determined, or have types that JSON cannot represent.
+        MisuseError: The parameters cannot be determined, or have types that JSON cannot represent.
     """
 
     __slots__ = ("_function", "_only", "_schema", "_signature", "first", "parameters", "types")
@@ -68,7 +68,7 @@ class Signature:
             self.parameters: Mapping[str, inspect.Parameter] = self._signature.parameters
             """The parameters by name, in order."""
             self.types = _types_of(function, self.parameters)
-            """Their types; Any for a parameter without one."""
+            """The types of the parameters; Any for a parameter without a type."""
             self._schema = Schema[Any].of(adapter_of(self.parameters, self.types))
             self._only = _Only.of(self.parameters, self.types)
         except (TypeError, ValueError, NameError, PydanticUserError) as error:
@@ -82,11 +82,11 @@ class Signature:
 
     @property
     def schema(self) -> Schema[Any]:
-        """The usual schema of the model's JSON: that of the only parameter, if it is an object."""
+        """The usual schema of the model's JSON: the only parameter's type, if that is an object."""
         return self._schema if self._only is None else self._only.schema
 
     def schema_of(self, start: str) -> Schema[Any] | None:
-        """Return the schema of JSON with that start; None while it is undecided."""
+        """Return the schema of JSON that begins like this; None while that is undecided."""
         only = self._only
         named = only is not None and only.is_named_first(start)
         return None if named is None else self._schema if named else self.schema
@@ -103,7 +103,7 @@ class Signature:
             text: The arguments as JSON.
 
         Raises:
-            OutputInvalid: They do not fit the signature.
+            OutputInvalid: The arguments do not fit the signature.
         """
         only = self._only
         if only is not None and not only.is_named(text):
@@ -120,7 +120,7 @@ class Signature:
                 value = given.pop(name)
                 bound.arguments[name] = tuple(value) if parameter.kind is _VALUES else value
         bound.apply_defaults()
-        # The rest belongs to `**others`.
+        # The remaining arguments belong to `**others`.
         return self._function(*bound.args, **{**bound.kwargs, **given})
 
 
@@ -128,8 +128,9 @@ class _Only:
     """The only parameter of a function, if its type is an object.
 
     Args:
-        name: Its name.
-        type: Its type.
+        name: The parameter's name.
+        type: The parameter's type.
+        fields: The keys of the type's object in JSON.
     """
 
     __slots__ = ("_fields", "name", "schema")
@@ -141,7 +142,7 @@ class _Only:
 
     @classmethod
     def of(cls, parameters: Mapping[str, inspect.Parameter], types: Mapping[str, Any]) -> _Only | None:
-        """Return the parameter; None if there are others, or its type is not an object."""
+        """Return the only parameter; None if there are several, or if its type is not an object."""
         if len(parameters) != 1:
             return None
         ((name, parameter),) = parameters.items()
@@ -161,7 +162,7 @@ class _Only:
         return is_dict(value) and list(value) == [self.name]
 
     def is_named_first(self, start: str) -> bool | None:
-        """Return True if JSON with that start names the parameter; None while more text is needed."""
+        """Return True if JSON that begins like this names the parameter; None while that is undecided."""
         if self.name in self._fields:
             return False
         key = f'"{self.name}"'
@@ -232,6 +233,7 @@ def _fields_of_typed_dict(type_: Any) -> dict[str, Any]:  # noqa: ANN401 - a Typ
 
 
 def _with_default(type_: Any, default: Any) -> Any:  # noqa: ANN401 - any type, and any default
+    """Return a field's type: as it is if required, else with its default's `Field`, or not required."""
     if default is _EMPTY:
         return type_
     if isinstance(default, FieldInfo):
@@ -240,7 +242,7 @@ def _with_default(type_: Any, default: Any) -> Any:  # noqa: ANN401 - any type, 
 
 
 def _types_of(function: Any, parameters: Mapping[str, inspect.Parameter]) -> dict[str, Any]:  # noqa: ANN401 - any callable
-    """Return the types of the parameters; Any for a parameter without one."""
+    """Return the types of the parameters; Any for a parameter without a type."""
     declared = {
         name: Any if parameter.annotation is _EMPTY else parameter.annotation
         for name, parameter in parameters.items()
@@ -261,7 +263,7 @@ def _plain(function: Any) -> Any:  # noqa: ANN401 - any callable
 
 
 def _local_names(function: Any) -> dict[str, Any]:  # noqa: ANN401 - a function
-    """Return the local names of the running functions that enclose this one's definition."""
+    """Return the local names of the running functions that enclose this function's definition."""
     names: dict[str, Any] = {}
     qualname = getattr(function, "__qualname__", "")
     frame: FrameType | None = sys._getframe()  # noqa: SLF001 - the way to names that no closure holds
@@ -273,7 +275,7 @@ def _local_names(function: Any) -> dict[str, Any]:  # noqa: ANN401 - a function
 
 
 def _fields_of(type_: Any) -> set[str] | None:  # noqa: ANN401 - any type
-    """Return the keys that a value of that type has in JSON; None if the type is not an object."""
+    """Return the keys of an object of that type in JSON; None if the type is not an object."""
     while get_origin(type_) is Annotated:
         type_ = get_args(type_)[0]
     loose: Any = type_

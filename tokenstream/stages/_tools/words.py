@@ -1,4 +1,4 @@
-"""Messages with which a model can correct a call or an output: the place, the fault, the expectation."""
+"""Messages with which a model can correct a call or an output: what is wrong, where, and what is expected."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SPACE = re.compile(r"\s+")
 def words_for_model(name: str, error: OutputInvalid, text: str) -> str:
     """Describe the faults in a call's arguments to the model that wrote them.
 
-    The message names places as JSON does and no class of the program; its length is bounded.
+    The message names places as in JSON, and no class of the program; its length is limited.
 
     Args:
         name: The tool's name.
@@ -48,7 +48,7 @@ def words_for_model(name: str, error: OutputInvalid, text: str) -> str:
 def words_for_output(error: OutputInvalid) -> str:
     """Describe the faults in a JSON output to the model that wrote it.
 
-    The message names places as JSON does and no class of the program; its length is bounded.
+    The message names places as in JSON, and no class of the program; its length is limited.
 
     Args:
         error: The error.
@@ -60,7 +60,7 @@ def words_for_output(error: OutputInvalid) -> str:
         return "The output is not the JSON that was asked for. Write that, and nothing else."
     value = _decode(error.text)
     if value is None and error.best is not None:
-        # It is almost JSON.
+        # The text is almost JSON, and was repaired.
         value = error.best.value
     lines = _lines(error.errors, value, "the output", error.path)
     return "\n".join(["The output is not valid:", *lines, "Write all of it again, corrected."])
@@ -70,12 +70,19 @@ def words_for_place(problem: str) -> str:
     """Tell the model that a required value is missing from its output, or has the wrong kind.
 
     Args:
-        problem: The fault and its place, without any of the model's text.
+        problem: The fault and its place, without any text that the model wrote.
     """
     return f"The output is not the JSON that was asked for: {problem}. Write all of it again, corrected."
 
 
 def _near(text: str, offset: int, words: tuple[str, str, str]) -> str:
+    """Describe a place in a text that is not JSON.
+
+    Args:
+        text: The text.
+        offset: The place.
+        words: How to say "it ends", "it is" and "it goes".
+    """
     end, be, go = words
     if offset >= len(text):
         return f"{end} after {len(text):,} characters, before {be} whole"
@@ -96,16 +103,16 @@ def _lines(
     whole: str,
     path: tuple[str | int, ...] = (),
 ) -> list[str]:
-    """Return a line for each place with a fault, up to a bound.
+    """Return a line for each place with a fault, up to a maximum number of lines.
 
     Args:
         errors: pydantic's errors.
         value: The value that the model wrote.
         whole: A name for the whole value.
-        path: The value's path in the document; the place of each error begins with it.
+        path: The path of the value in the document; the place of each error begins with this path.
     """
     outer = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).removeprefix(".")
-    # Problems by place and, if the value there has a union type, by the member that it was tried as.
+    # Problems by place, and, if the value there has a union type, by the member of the union.
     places: dict[str, dict[str, dict[str, None]]] = {}
     for each in errors:
         place, form, inner = _place(value, each, len(path))
@@ -123,6 +130,12 @@ def _lines(
 
 
 def _of_place(place: str, forms: Mapping[str, Mapping[str, None]]) -> list[str]:
+    """Return the lines for the problems at one place.
+
+    Args:
+        place: The place.
+        forms: The problems by the member of a union type that the value was tried as.
+    """
     problems = list(next(iter(forms.values())))
     if len(forms) > 1:
         problems = [", or ".join(dict.fromkeys("; ".join(found) for found in forms.values()))]
@@ -131,7 +144,7 @@ def _of_place(place: str, forms: Mapping[str, Mapping[str, None]]) -> list[str]:
 
 
 def _place(value: Any, error: Mapping[str, Any], above: int) -> tuple[str, str, str]:  # noqa: ANN401 - any JSON value
-    """Return an error's place, such as `steps[0].title`; its union member; and the place within that.
+    """Return the place of an error, such as `steps[0].title`; its union member; and the place in that.
 
     pydantic's location also contains the names of union members: only keys and indexes
     that exist in the model's value are kept.
@@ -154,6 +167,7 @@ def _place(value: Any, error: Mapping[str, Any], above: int) -> tuple[str, str, 
 
 
 def _problem(error: Mapping[str, Any]) -> str:
+    """Return a pydantic error in words for the model."""
     kind = error.get("type", "")
     words = _WORDS.get(kind)
     if words is not None:
@@ -195,7 +209,7 @@ def _no_tag(context: Mapping[str, Any]) -> str:
 
 
 def _tag(context: Mapping[str, Any]) -> str:
-    # For a callable discriminator this is the function's name, which the model must not see.
+    # For a callable discriminator, this is the function's name, which the model must not see.
     tag = str(context.get("discriminator", ""))
     return tag.strip("'") if tag.startswith("'") else "what tells its kind"
 
@@ -207,7 +221,7 @@ _WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "extra_forbidden": _always("is not known here"),
     "union_tag_invalid": _wrong_tag,
     "union_tag_not_found": _no_tag,
-    # Their messages name the class.
+    # pydantic's messages for these errors name the class.
     "model_type": _OBJECT,
     "model_attributes_type": _OBJECT,
     "dataclass_type": _OBJECT,
