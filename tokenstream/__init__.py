@@ -164,8 +164,8 @@ __all__ = [
     "tap",
 ]
 
-# Loaded when first asked for: a program that imports this package at its start
-# pays for pydantic and the rest when it reads its first stream.
+# Loaded when first used: a program that imports this package at its start
+# loads pydantic and the rest only when it reads its first stream.
 _NAMES = {
     "_basics.version": ("__version__",),
     "decoder": ("Decoder",),

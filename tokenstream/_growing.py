@@ -261,7 +261,7 @@ class ChoiceState:
         self.provider_data: dict[str, Any] = {}
         self.ending: Ending = "streaming"
         self.delivered: list[ToolCall] = []
-        """The tool calls that were passed to the reader, in that order."""
+        """The tool calls that were delivered to the reader, in that order."""
         self.ended: list[ToolCall] = []
         """All tool calls that ended, including those with invalid arguments."""
         self.reopened = 0
@@ -311,12 +311,12 @@ class ChoiceState:
         return sum(log.size for log in self.logs) + sum(part.own_size for part in self.parts)
 
     def rename_call(self, index: int, id: str, delivered: list[str]) -> ToolCall | None:
-        """Change a tool call's id; return the call if it was already passed to the reader.
+        """Change a tool call's id; return the call if it was already delivered to the reader.
 
         Args:
             index: The part's index.
             id: The new id.
-            delivered: Ids of the calls that were passed to the reader; changed in place.
+            delivered: Ids of the calls that were delivered to the reader; changed in place.
         """
         part = self.parts[index]
         call = part.final if isinstance(part.final, ToolCall) else None
@@ -335,7 +335,7 @@ class ChoiceState:
     def restore(self, message: Message, shared: dict[str, Any], names: Collection[str]) -> int:
         """Restore the choice from a message, and return the number of characters in it.
 
-        Its tool calls count as already passed to the reader, so no view returns them again.
+        Its tool calls count as already delivered to the reader, so no view returns them again.
 
         Args:
             message: The choice as it was.

@@ -54,12 +54,12 @@ _NOWHERE = Target(type(None), -1, -1, TextLog())
 
 
 class Accumulator:
-    """The message so far, built from events; as a stage it gives no events itself.
+    """The message so far, built from events; as a stage, the accumulator returns no events itself.
 
-    It sees events and never payloads, so it can outlive a connection.
+    It receives events and never payloads, so one accumulator can serve several connections.
 
     Args:
-        limits: `Limits.text` bounds the characters that are held.
+        limits: `Limits.text` bounds the number of characters.
         late_usage: Returns token counts that no event has reported yet, or None.
 
     Example:
@@ -101,9 +101,9 @@ class Accumulator:
         self.error: StreamError | None = None
         self.ending: Ending = "streaming"
         self.format: str | None = None
-        """The name of the format that the answer comes in."""
+        """The name of the answer's format; None if it is unknown."""
         self.tool_calls_delivered: list[str] = []
-        """Ids of the tool calls that were handed out."""
+        """Ids of the tool calls that were delivered to the reader."""
         self._id: str | None = None
         self._model: str | None = None
         self._role = "assistant"
@@ -116,15 +116,15 @@ class Accumulator:
         self.built: dict[int, Message] | None = None
         """Cache of the messages built since the last event, by choice; None if there are none."""
         self.held = 0
-        """Characters that are held."""
+        """Number of characters in the accumulator."""
         self.target = _NOWHERE
-        """The destination of the last delta, since most deltas go where the previous one went."""
+        """The destination of the last delta, because most deltas have the same one as the previous delta."""
         self.may_restart = False
-        """True if the answer may begin again; views then have to remember what they have given."""
+        """True if the answer may be restarted; views then have to remember what they have returned."""
         self.restarts = 0
-        """Number of times that the answer began again."""
+        """Number of times that the answer was restarted."""
         self.given_up: GivenUp | None = None
-        """The longest of the answers given up so far; None if there was none."""
+        """The longest of the answers that were given up so far; None if there are none."""
 
     def feed(self, event: Event, *, now: float = 0.0) -> list[Event]:
         """Fold an event into the message; the list of new events is always empty."""
@@ -163,9 +163,9 @@ class Accumulator:
             content = taker(self, event) if taker is not None else False
             target = self.target
         if target.kind is ToolCallDelta:
-            # `partial_arguments` reads the log that the fragment was added to.
+            # `partial_arguments` reads the log to which the fragment was added.
             delta._link = target.log  # noqa: SLF001 - made for this
-        # Last: this also drops what another thread built meanwhile.
+        # Done last, to drop also what another thread built meanwhile.
         if self.built is not None:
             self.built = None
         return content
@@ -174,7 +174,7 @@ class Accumulator:
         """Add the tokens of an attempt that was given up; the usage becomes the sum of all attempts.
 
         Args:
-            usage: The attempt's usage; None if it reported none, which makes the sum partial.
+            usage: The attempt's usage; None if the attempt reported none, which makes the sum partial.
         """
         told = Usage(source="partial") if usage is None else usage
         self._spent = told if self._spent is None else self._spent + told
@@ -190,11 +190,11 @@ class Accumulator:
             self._choices[message.choice] = choice
 
     def conclude(self, ending: Ending, *, cut: Iterable[int] = ()) -> None:
-        """Set the ending, once; a choice that has its finish reason is complete even if the answer was cut.
+        """Set the ending, once; a choice with a finish reason is complete even if the answer was cut off.
 
         Args:
-            ending: The verdict.
-            cut: Indexes of choices that were cut in spite of a finish reason, or were only announced.
+            ending: The verdict on how the answer ended.
+            cut: Indexes of choices that were cut off in spite of a finish reason, or were only announced.
         """
         if self.ending != "streaming":
             return
@@ -207,7 +207,7 @@ class Accumulator:
         main = self._choices.get(self.main)
         if main is not None:
             self.ending = main.ending
-        # Last: another thread may build the message at any moment, with the old verdict.
+        # Done last, because another thread may build the message at any moment, with the old ending.
         self.built = None
 
     @property
@@ -217,7 +217,7 @@ class Accumulator:
 
     @property
     def main(self) -> int:
-        """Index of the first choice; it is 0 unless the answer ended and never had a choice 0."""
+        """Index of the first choice: 0, unless the answer has ended without a choice 0."""
         if 0 in self._choices or self.ending == "streaming":
             return 0
         return min(self._choices, default=0)
@@ -229,11 +229,11 @@ class Accumulator:
 
     @property
     def counted(self) -> Usage | None:
-        """The token counts known so far, with an estimate where the provider reported none."""
+        """The token counts known so far, with an estimate where the provider reported no count."""
         return self._usage_now().with_spent(self._spent, final=self._over, said=self._choices)
 
     def rename_call(self, choice: int, part: int, id: str) -> ToolCall | None:
-        """Change a tool call's id; return the call if it has already been handed out."""
+        """Change a tool call's id; return the call if it was already delivered to the reader."""
         renamed = self._choice(choice).rename_call(part, id, self.tool_calls_delivered)
         self.built = None
         return renamed
@@ -244,21 +244,21 @@ class Accumulator:
         return self._usage_now().build(final=self._over)
 
     def message_of(self, choice: int) -> Message:
-        """Return one choice as it is now; an empty message while nothing of it has arrived."""
+        """Return one choice as it is now; an empty message if nothing of it has arrived."""
         # Another thread may be taking an event, which sets `built` to None.
         messages = self.built
         if messages is None:
             messages = self.built = {}
-        # `setdefault`: of two threads that build at once, the first to finish wins.
+        # With `setdefault`, the first of two threads that build at the same time determines the result.
         return messages.get(choice) or messages.setdefault(choice, self._build(choice))
 
     def find_log(self, choice: int, kind: str) -> TextLog | None:
-        """Return the growing text, reasoning or refusal of a choice; None before it has any."""
+        """Return the log of a choice's text, reasoning or refusal; None before any has arrived."""
         state = self._choices.get(choice)
         return None if state is None else state.find_log(kind)
 
     def delivered(self, choice: int, number: int) -> ToolCall | None:
-        """Return the tool call of a choice that was handed out as number `number`, from 0, or None."""
+        """Return the delivered tool call number `number` of a choice, from 0; None if there is none."""
         state = self._choices.get(choice)
         return None if state is None or number >= len(state.delivered) else state.delivered[number]
 
@@ -268,17 +268,17 @@ class Accumulator:
         return [] if state is None else state.parts[start:]
 
     def note_delivered(self, id: str) -> None:
-        """Record that a call was handed out after its arguments were repaired; its format did not do so."""
+        """Record that a call was delivered after a repair of its arguments, which the format did not do."""
         if id not in self.tool_calls_delivered:
             self.tool_calls_delivered.append(id)
 
     def ended_call(self, choice: int, number: int) -> ToolCall | None:
-        """Return the ended tool call number `number`, from 0, or None; invalid ones are counted, too."""
+        """Return the ended tool call number `number`, counted from 0, or None; invalid calls count, too."""
         state = self._choices.get(choice)
         return None if state is None or number >= len(state.ended) else state.ended[number]
 
     def ending_of(self, choice: int) -> Ending:
-        """Return how a choice ended."""
+        """Return the ending of a choice."""
         state = self._choices.get(choice)
         return self.ending if state is None else state.ending
 
@@ -313,13 +313,13 @@ class Accumulator:
         )
 
     def _usage_now(self) -> GrowingUsage:
-        """Return the token counts known now; changes nothing, since any thread may call it."""
+        """Return the token counts known now; this changes nothing, because any thread may call it."""
         late = None if self._late_usage is None else self._late_usage()
         return self._usage if late is None else self._usage.merged(late)
 
     @property
     def _over(self) -> bool:
-        # A copy, since any thread may read this.
+        # A copy, because any thread may read this property.
         return any(choice.finish_reason is not None for choice in self._choices.copy().values())
 
     def _choice(self, index: int) -> ChoiceState:
@@ -340,7 +340,7 @@ class Accumulator:
             self.overflow()
 
     def overflow(self) -> None:
-        """Set `error`: more characters arrived than may be held."""
+        """Set `error`, because more characters arrived than the limit allows."""
         self.error = LimitExceeded(limit="text", value=self.limits.text)
 
     def _write(self, event: Any, kind: str, start: Callable[[], Part]) -> None:  # noqa: ANN401 - any delta
@@ -398,7 +398,7 @@ class Accumulator:
             event.content = self._part(event, TextPart).build(complete=True)
             event.told_before = True
         elif isinstance(event.content, ToolCall):
-            # Its arguments are not valid JSON, so it stays incomplete.
+            # The call's arguments are not valid JSON, so the call stays incomplete.
             self._choice(event.choice).ended.append(event.content)
         elif not event.content.complete:
             event.content = event.content.model_copy(update={"complete": True})
@@ -437,17 +437,17 @@ class Accumulator:
         return False
 
     def _take_restart(self, event: Any) -> bool:  # noqa: ANN401 - a relay does not say what is discarded
-        """Discard the answer so far, but keep the calls that were handed out and the tokens spent."""
+        """Discard the answer so far, but keep the delivered calls and the counts of spent tokens."""
         if event.discarded is None:
             event.discarded, event.told_before = self.message, True
         self.spend(self.own_usage)
         head = (self._id, self._model, self._role, self._provider_data)
         given, before = GivenUp(self._choices, head, event), self.given_up
-        # A second attempt that broke off earlier than the first does not replace it.
+        # A later attempt that broke off earlier than the first does not replace the first.
         self.given_up = given if before is None or given.size >= before.size else before
         self._choices, self._usage, self._provider_data = {}, GrowingUsage(), {}
         self._id, self._model, self._role = None, None, "assistant"
-        # Last: a reader that sees the new count then reads the rest.
+        # Done last: a reader that finds the new count then reads the rest.
         self.restarts += 1
         return False
 
@@ -459,7 +459,7 @@ class Accumulator:
         return False
 
     def take_back(self) -> None:
-        """Return to the answer that was given up, because the new one differs from it."""
+        """Return to the answer that was given up, because the new answer differs from it."""
         if self.given_up is not None:
             self._choices, head = self.given_up.restore_choices(), self.given_up.head
             self._id, self._model, self._role, self._provider_data = head
@@ -474,7 +474,7 @@ class Accumulator:
             return False
         items = data.setdefault(event.name, [])
         if not is_list(items):
-            # The same field may occur both in a choice and in its delta.
+            # The same field may occur both in a choice and in the delta of that choice.
             items = data[event.name] = [items]
         items.extend(event.data)
         return False

@@ -1,4 +1,4 @@
-"""Sends a request with httpx and returns the stream of its answer, which also closes it."""
+"""Sends a request with httpx and returns the stream of its answer; closing the stream closes both."""
 
 from __future__ import annotations
 
@@ -35,30 +35,30 @@ def connect(
 ) -> Stream:
     """Ask for a streamed answer and read it in a `for` loop.
 
-    The request goes out at `with`, or at the first read.
+    The request is sent when the `with` block begins, or at the first read.
 
     Args:
         url: The endpoint.
         misplaced: Always empty: all other arguments are keyword-only.
         method: The HTTP method.
-        client: An httpx or httpx2 client to send it with; it keeps its settings
-            and stays open. Without one a new client is used, whose read
-            timeout is the longer of `first_event` and `idle_bytes`.
+        client: An httpx or httpx2 client with which to send the request; it keeps its
+            settings and stays open. None creates a new client, whose read timeout
+            is the longer of `first_event` and `idle_bytes`.
         format: The format's name, or a format object or class; None to detect it.
-        retry: Rules for asking again after a failure; None for a single request. A GET with event
+        retry: Rules for further attempts after a failure; None for a single request. A GET with event
             ids, OpenAI's Responses in the background and Gemini's Interactions are resumed.
         limits: Bounds on untrusted input.
         deadlines: Bounds on silence.
-        pings: True to get signs of life as `Ping` events.
+        pings: True to return signs of life as `Ping` events.
         reasoning_tags: Names of tags, such as ("think",), in which the model wraps its reasoning within
-            the text; it then becomes reasoning. True for think, thinking, thought and reasoning.
+            the text; that text is returned as reasoning. True for think, thinking, thought and reasoning.
         **request: Arguments of `httpx.Client.stream`: json, headers, params, auth …
 
     Raises:
         MisuseError: An argument is unknown or misplaced.
-        ConnectError: In the loop, or at the end of a block that reads nothing: no response came.
+        ConnectError: In the loop, or at the end of a block that reads nothing: no response arrived.
         StatusError: In the loop: the status was 400 or more.
-        StreamError: In the loop, after all events that came before the failure.
+        StreamError: In the loop, after all events that arrived before the failure.
 
     Example:
         >>> stream = connect("http://localhost:9/v1/chat/completions", json={"stream": True})
@@ -68,7 +68,7 @@ def connect(
     """
     _refuse_positional("connect", url, misplaced)
     _refuse_socket(url, "Stream(websockets.sync.client.connect(url, …))")
-    # Imported here, because importing the package must stay cheap.
+    # Imported here, because the import of the package must stay fast.
     from tokenstream._request.options import check_options
     from tokenstream._request.request import HTTPRequest
     from tokenstream.stream import Stream
@@ -112,30 +112,30 @@ def aconnect(
 ) -> AsyncStream:
     """Ask for a streamed answer and read it in an `async for` loop.
 
-    It is not awaited: the request goes out at `async with`, or at the first read.
+    The result is not awaited: the request is sent when the `async with` block begins, or at the first read.
 
     Args:
         url: The endpoint.
         misplaced: Always empty: all other arguments are keyword-only.
         method: The HTTP method.
-        client: An asynchronous httpx or httpx2 client to send it with; it keeps
-            its settings and stays open. Without one a new client is used,
-            whose read timeout is the longer of `first_event` and `idle_bytes`.
+        client: An asynchronous httpx or httpx2 client with which to send the request; it keeps
+            its settings and stays open. None creates a new client, whose read timeout
+            is the longer of `first_event` and `idle_bytes`.
         format: The format's name, or a format object or class; None to detect it.
-        retry: Rules for asking again after a failure; None for a single request. A GET with event
+        retry: Rules for further attempts after a failure; None for a single request. A GET with event
             ids, OpenAI's Responses in the background and Gemini's Interactions are resumed.
         limits: Bounds on untrusted input.
         deadlines: Bounds on silence.
-        pings: True to get signs of life as `Ping` events.
+        pings: True to return signs of life as `Ping` events.
         reasoning_tags: Names of tags, such as ("think",), in which the model wraps its reasoning within
-            the text; it then becomes reasoning. True for think, thinking, thought and reasoning.
+            the text; that text is returned as reasoning. True for think, thinking, thought and reasoning.
         **request: Arguments of `httpx.AsyncClient.stream`: json, headers, params, auth …
 
     Raises:
         MisuseError: An argument is unknown or misplaced.
-        ConnectError: In the loop, or at the end of a block that reads nothing: no response came.
+        ConnectError: In the loop, or at the end of a block that reads nothing: no response arrived.
         StatusError: In the loop: the status was 400 or more.
-        StreamError: In the loop, after all events that came before the failure.
+        StreamError: In the loop, after all events that arrived before the failure.
 
     Example:
         >>> stream = aconnect("http://localhost:9/v1/chat/completions", json={"stream": True})
@@ -190,7 +190,7 @@ def _refuse_positional(name: str, url: object, misplaced: tuple[object, ...]) ->
 
 
 def _refuse_socket(url: object, way: str) -> None:
-    """Refuse the address of a WebSocket, which carries no request: messages are sent once it is open.
+    """Refuse the address of a WebSocket, which takes no request: messages are sent once it is open.
 
     Raises:
         MisuseError: The address is ws:// or wss://.

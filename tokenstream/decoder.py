@@ -1,4 +1,4 @@
-"""Framing, format and accumulator together: bytes in, events out, no loop."""
+"""Framing, format and accumulator in one object: bytes in, events out, without a loop."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Decoder:
             content type and the first payload.
         content_type: The response's content type, if known.
         limits: Bounds on untrusted input.
-        pings: True to get signs of life as `Ping` events.
+        pings: True to return signs of life as `Ping` events.
         reasoning_tags: Names of tags, such as ("think",), in which the model wraps its reasoning within
-            the text; it then becomes reasoning. True for think, thinking, thought and reasoning.
+            the text; that text is returned as reasoning. True for think, thinking, thought and reasoning.
 
     Example:
         >>> from tokenstream.events import TextDelta
@@ -66,7 +66,7 @@ class Decoder:
         """Return the events that `chunk` completes.
 
         Args:
-            chunk: Bytes of the body, or its text; only text for the format `pieces`.
+            chunk: Bytes of the body, or its text; the format `pieces` takes only text.
             now: A clock reading, in seconds; only the metrics use it.
         """
         machine = self._machine
@@ -83,7 +83,7 @@ class Decoder:
         return self._drain()
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """End the input and return the remaining events; `error` is set if the answer was cut.
+        """End the input and return the remaining events; `error` is set if the answer was cut off.
 
         Args:
             now: A clock reading, in seconds; only the metrics use it.
@@ -98,12 +98,12 @@ class Decoder:
 
     @property
     def error(self) -> StreamError | None:
-        """The failure after the events returned last; None if there is none."""
+        """The failure that follows the events returned last; None if there is none."""
         return self._machine.error
 
     @property
     def stop(self) -> str | None:
-        """A reason to close the source: "end" once the answer is over, "error" after a failure; else None."""
+        """A reason to close the source: "end" after the answer's end, "error" after a failure; else None."""
         if self._machine.error is not None:
             return "error"
         return "end" if self._machine.answered else None
@@ -134,6 +134,7 @@ class Decoder:
         return self._machine.format
 
     def _drain(self) -> list[Event]:
+        """Return all events that are available; after a failure, end the input, too."""
         machine = self._machine
         events: list[Event] = []
         pull = machine.pull
@@ -141,7 +142,7 @@ class Decoder:
             while (event := pull()) is not None:
                 events.append(event)
         except StopIteration:
-            # An exception in an earlier `pull` has ended that generator.
+            # An exception in an earlier `pull` has ended the generator behind it.
             machine.break_off(machine.now)
         if machine.error is None and not machine.over:
             return events

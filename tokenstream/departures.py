@@ -1,7 +1,7 @@
 """Deviations of servers from their documentation, and the rules applied to them.
 
-Every rule that tolerates such a deviation has a name in `RULES`, a closed list that
-docs/departures.md explains; a stream counts each rule that it had to apply.
+Each rule that tolerates a deviation (called a departure) has a name in `RULES`, a closed list
+that docs/departures.md explains; a stream counts each rule that it had to apply.
 """
 
 from __future__ import annotations
@@ -97,15 +97,15 @@ class Departure:
     """
 
     rule: str
-    """The rule, as `RULES` has it."""
+    """The rule, in the words of `RULES`."""
     count: int
-    """Number of times that it was applied."""
+    """Number of times that the rule was applied."""
     first_event: int
-    """Number of the frame at which it was first applied, from 1; 0 before the first frame."""
+    """Number of the frame at which the rule was first applied, from 1; 0 before the first frame."""
 
 
 _NONE: frozenset[str] = frozenset()
-"""One empty set for all instances: an empty set takes as much memory as a small one."""
+"""One empty set for all instances, because each empty set takes as much memory as a small one."""
 
 
 class Departures(Mapping[str, Departure]):

@@ -71,10 +71,10 @@ Outcome: TypeAlias = Literal["empty", "refusal", "content_filter", "malformed_ca
 ErrorKind: TypeAlias = Literal[
     "overloaded", "rate_limited", "invalid_request", "authentication", "server", "network", "unknown"
 ]
-"""The cause of an error in one word, the same for every provider."""
+"""The cause of an error in one word, from the same list for every provider."""
 
 _FIXED = frozenset({"depth", "digits"})
-"""Limits that cannot be raised, since the JSON decoder has them too."""
+"""Limits that cannot be raised, because the JSON decoder has them, too."""
 _RETRYABLE: frozenset[str] = frozenset({"overloaded", "rate_limited", "server", "network"})
 
 
@@ -86,17 +86,17 @@ def _rebuild(cls: type[TokenStreamError], args: tuple[Any, ...], state: dict[str
 
 
 class TokenStreamError(Exception):
-    """The root of every error that this library raises."""
+    """The base class of all errors that this library raises."""
 
     tool_results: ToolResults | None = None
-    """Results of the tools that a router had run before the error; None without a router."""
+    """Results of the tools that a router had run before the error; None if there was no router."""
 
     def __reduce__(
         self,
     ) -> tuple[
         Callable[..., TokenStreamError], tuple[type[TokenStreamError], tuple[Any, ...], dict[str, Any]]
     ]:
-        # Constructors take keywords, which the default protocol would lose.
+        # Constructors take keyword arguments, which the default protocol would lose.
         return _rebuild, (type(self), self.args, self.__dict__)
 
 
@@ -113,16 +113,16 @@ class StreamConsumed(MisuseError):
 
 
 class ConcurrentRead(MisuseError):
-    """A read was started while another one was in progress."""
+    """A read was started while another read was in progress."""
 
 
 class NotExpressible(MisuseError):
-    """A message holds content that the target API does not accept in a request.
+    """A message contains content that the target API does not accept in a request.
 
     Args:
-        message: What cannot be sent, and how to leave it out.
-        kinds: The number of such items by kind; the kinds are the names that `drop=` takes.
-            Empty when nothing is left of the message to send.
+        message: The content that cannot be sent, and how to leave it out.
+        kinds: The number of items that cannot be sent, by kind; the kinds are the names that `drop=`
+            takes. Empty if nothing of the message would be left to send.
     """
 
     def __init__(self, message: str, *, kinds: Mapping[Kind, int]) -> None:
@@ -131,13 +131,13 @@ class NotExpressible(MisuseError):
 
 
 class _AnswerError(TokenStreamError):
-    """Base of the errors that carry a partial answer."""
+    """Base class of the errors that have a partial answer."""
 
     _partial: Message | None = None
 
     @property
     def partial(self) -> Message:
-        """The answer as far as it had arrived; an empty message if nothing had."""
+        """The answer as far as it had arrived; an empty message if nothing had arrived."""
         if self._partial is None:
             from tokenstream.message import Message
 
@@ -150,27 +150,27 @@ class _AnswerError(TokenStreamError):
 
 
 class StreamError(_AnswerError):
-    """A stream failed; the error carries everything that had arrived.
+    """A stream failed; the error contains everything that had arrived.
 
     Args:
-        message: What happened, where, and what to do about it.
+        message: What happened, where, and what to do.
         kind: The cause in one word.
-        retryable: True if another attempt may succeed; decided from `kind` by default.
-        retry_after: Seconds that the server asked the client to wait, or None.
+        retryable: True if another attempt may succeed; by default, derived from `kind`.
+        retry_after: The seconds that the server asked the client to wait; None if it did not ask.
     """
 
     default_kind: ErrorKind = "unknown"
 
     tool_calls_delivered: tuple[str, ...]
-    """Ids of the tool calls that had been handed out and may already have been run."""
+    """Ids of the tool calls that were delivered to the reader, and may already have been run."""
     events_seen: int
-    """Number of events decoded before the failure."""
+    """Number of events that were decoded before the failure."""
     bytes_seen: int
-    """Number of bytes read from the source before the failure."""
+    """Number of bytes that were read from the source before the failure."""
     request_id: str | None
-    """The provider's id of the request, to be quoted to its support."""
+    """The provider's id of the request, to be quoted to its support; None if the provider sent none."""
     tail: bytes
-    """The bytes of an event that had not arrived whole, at most `Limits.tail` of them."""
+    """The bytes of an event that had not arrived completely, at most `Limits.tail` of them."""
 
     def __init__(
         self,
@@ -193,7 +193,7 @@ class StreamError(_AnswerError):
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """The position of the failure: `partial`, and what a server needs to resume after it."""
+        """The position of the failure: `partial`, and the data that a server needs to resume after it."""
         if self._checkpoint is None:
             from tokenstream.message import Checkpoint
 
@@ -233,14 +233,14 @@ class StatusError(StreamError):
     """The server answered with a status of 400 or more.
 
     Args:
-        message: What happened, with the provider's own words if it sent any.
+        message: What happened, with the provider's explanation if there was one.
         status: The HTTP status.
         code: The provider's error code, or None.
         type: The provider's error type, or None.
         body: The start of the response body, as text.
         kind: The cause in one word.
         retryable: True if another attempt may succeed.
-        retry_after: Seconds that the server asked the client to wait, or None.
+        retry_after: The seconds that the server asked the client to wait; None if it did not ask.
     """
 
     def __init__(
@@ -321,10 +321,10 @@ class ProtocolError(StreamError):
 
 
 class LimitExceeded(ProtocolError):
-    """The input outgrew one of `Limits`.
+    """The input exceeded one of `Limits`.
 
     Args:
-        message: What grew too large; built from the other two arguments by default.
+        message: What grew too large; by default, built from the other two arguments.
         limit: The field of `Limits` that was exceeded.
         value: The value of that field.
     """
@@ -344,9 +344,9 @@ class LimitExceeded(ProtocolError):
 class PositionLost(ProtocolError):
     """The server did not resume the answer at the requested position.
 
-    It no longer holds that position, or resumed at another one. The answer so far is
+    The server no longer has that position, or resumed at another one. The answer so far is
     in `partial`. Fetch the finished answer by its id, if the provider offers that, or
-    ask again from the start.
+    send the request again from the start.
 
     Args:
         message: What the server did instead.
@@ -359,12 +359,12 @@ class ProviderError(StreamError):
     """The provider reported a failure inside the stream, or with a status below 400.
 
     Args:
-        message: The provider's words.
+        message: The provider's error message.
         code: The provider's error code, or None.
         type: The provider's error type, or None.
         kind: The cause in one word.
         retryable: True if another attempt may succeed.
-        retry_after: Seconds that the server asked the client to wait, or None.
+        retry_after: The seconds that the server asked the client to wait; None if it did not ask.
     """
 
     def __init__(
@@ -383,17 +383,17 @@ class ProviderError(StreamError):
 
 
 class GuardFailed(StreamError):
-    """A guard of the stream raised instead of giving a verdict; `__cause__` is its exception."""
+    """A guard of the stream raised an exception instead of returning a verdict; it is the `__cause__`."""
 
 
 class AnswerRejected(StreamError):
-    """An answer is complete, but its outcome is one that the caller wants retried.
+    """An answer is complete, but the caller wants another attempt for this outcome.
 
-    It appears in `stream.attempts` and is never raised: the answer of the last attempt is returned.
+    The error appears in `stream.attempts` and is never raised: the answer of the last attempt is returned.
 
     Args:
-        message: What the outcome was.
-        outcome: The same in one word.
+        message: The outcome of the answer.
+        outcome: The outcome in one word.
     """
 
     def __init__(self, message: str, *, outcome: Outcome) -> None:
@@ -402,7 +402,7 @@ class AnswerRejected(StreamError):
 
 
 class _OutputError(_AnswerError):
-    """Base of the errors about a model's structured output."""
+    """Base class of the errors about a model's structured output."""
 
     def __init__(
         self,
@@ -418,30 +418,30 @@ class _OutputError(_AnswerError):
         self.text = text
         """The output as the model wrote it."""
         self.path = tuple(path)
-        """The path of `text` in the document; () for the whole document."""
+        """The path of `text` in the document; () if it is the whole document."""
         self.offset = offset
         """Position of the first fault in `text`, in characters; None if the fault is not in the text."""
         self.errors = tuple(errors)
         """The invalid values, in the form of pydantic's `ValidationError.errors()`."""
         self.best = best
-        """The output as far as it can be read; None if nothing can."""
+        """The output as far as it can be read; None if none of it can be read."""
 
 
 class OutputInvalid(_OutputError):
     """The model's output is not what was asked for.
 
     Args:
-        message: What is wrong with it.
+        message: What is wrong with the output.
         text: The output as the model wrote it.
         offset: Position of the first fault in `text`, in characters, or None.
         errors: The invalid values, in the form of pydantic's `ValidationError.errors()`.
         best: The output as far as it can be read.
-        path: The path in the document, if the output is one element of it.
+        path: The path in the document, if the output is only one element of the document.
     """
 
     @cached_property
     def words_for_model(self) -> str:
-        """The fault explained to the model: of bounded length, and without the program's class names."""
+        """The fault explained to the model: limited in length, and without class names of the program."""
         from tokenstream.stages._tools.words import words_for_output
 
         return words_for_output(self)
@@ -451,9 +451,9 @@ class InvalidJSON(OutputInvalid):
     """The model's output is not JSON; the part before the fault is kept in `best`.
 
     Args:
-        message: What is wrong with it.
+        message: What is wrong with the output.
         text: The output as the model wrote it; empty if it was not kept as a whole.
-        offset: Position of the first character that cannot continue any JSON, in characters.
+        offset: The position, in characters, of the first character that cannot continue any JSON.
         errors: The invalid values, in the form of pydantic's `ValidationError.errors()`.
         best: The output as far as it can be read.
     """
@@ -476,7 +476,7 @@ class OutputIncomplete(_OutputError):
     """The model's output was cut off before it was complete.
 
     Args:
-        message: What cut it off.
+        message: What cut the output off.
         text: The output as the model wrote it.
         offset: The length of the output, in characters, or None.
         errors: The missing or invalid values, in the form of pydantic's `ValidationError.errors()`.

@@ -1,10 +1,10 @@
 """The closed vocabulary of events: one small slotted class per kind.
 
-Treat events as read-only; they are not frozen because freezing would cost more
-than everything else about them. Every event has three keyword-only attributes:
-`.choice`, `.raw` and `.part`. The last is the index of the event's part in the
+Treat events as read-only; they are not frozen because that would take more time
+than all else about them. Every event has three keyword-only attributes:
+`.choice`, `.raw` and `.part`. `.part` is the index of the event's part in the
 message, or None for an event of the answer as a whole. Events of a run also have
-`.step`, the id of the step that they belong to.
+`.step`, the id of the step to which they belong.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ __all__ = [
 
 @dataclass(slots=True)
 class MessageStart(AnswerEvent):
-    """The answer has begun; a later chunk that adds to its head gives another `MessageStart`.
+    """The answer has begun; a later chunk that adds to its head causes another `MessageStart`.
 
     Example:
         >>> MessageStart(id="msg_1", model="claude").role
@@ -56,11 +56,11 @@ class MessageStart(AnswerEvent):
     id: str | None = None
     """The provider's id of the answer."""
     model: str | None = None
-    """The model that answers, as the server names it."""
+    """The name of the model that answers, as the server reports it."""
     role: str = "assistant"
     """The role of the speaker."""
     another: bool = field(default=False, repr=False)
-    """True if an earlier answer has already ended on the same connection."""
+    """True if an earlier answer on the same connection has already ended."""
 
 
 @dataclass(slots=True, init=False)
@@ -73,7 +73,7 @@ class TextDelta(PartEvent):
     """
 
     text: str
-    """The added text, never empty."""
+    """The added text, which is never empty."""
 
     def __init__(self, text: str, *, choice: int = 0, part: int = 0, raw: Any = None) -> None:  # noqa: ANN401 - any payload
         self.text = text
@@ -84,7 +84,7 @@ class TextDelta(PartEvent):
 
 @dataclass(slots=True, init=False)
 class ReasoningDelta(PartEvent):
-    """More of the model's reasoning, or the signature that lets it be sent back.
+    """More of the model's reasoning, or the signature with which the reasoning can be sent back.
 
     Example:
         >>> ReasoningDelta("Let me see").text
@@ -92,7 +92,7 @@ class ReasoningDelta(PartEvent):
     """
 
     text: str
-    """The added text; empty when the event carries a signature."""
+    """The added text; may be empty if the event contains a signature."""
     signature: str | None = None
     """The provider's signature of the part, or a piece of it."""
 
@@ -114,7 +114,7 @@ class ReasoningDelta(PartEvent):
 
 @dataclass(slots=True)
 class RefusalDelta(PartEvent):
-    """More of the words in which the model declines.
+    """More of the words with which the model declines to answer.
 
     Example:
         >>> RefusalDelta("I can't").text
@@ -122,7 +122,7 @@ class RefusalDelta(PartEvent):
     """
 
     text: str
-    """The added text, never empty."""
+    """The added text, which is never empty."""
 
 
 @dataclass(slots=True)
@@ -157,7 +157,7 @@ class ToolCallDelta(CallEvent):
     id: str
     """The call's id."""
     fragment: str
-    """Raw text of the arguments, meaningful only once joined."""
+    """Raw text of the arguments, which has a meaning only after joining all fragments."""
 
     def __init__(self, id: str, fragment: str, *, choice: int = 0, part: int = 0, raw: Any = None) -> None:  # noqa: ANN401 - the field's word; any payload
         self.id = id
@@ -170,23 +170,23 @@ class ToolCallDelta(CallEvent):
     def partial_arguments(self) -> Any:  # noqa: ANN401 - any JSON value
         """The call's arguments as far as they have arrived; the value keeps growing, so do not change it.
 
-        Strings show as they grow, numbers and literals once their end is seen; the
-        input of a custom tool shows as text. None while nothing can be shown.
+        Strings are visible as they grow, numbers and literals once their end has arrived; the
+        input of a custom tool is visible as text. None if nothing is visible yet.
         Arguments that turn out to be invalid stay as they were before the fault.
-        The arguments are parsed only when this property is read, and then only those
-        that have arrived since the last access.
+        The arguments are parsed only when this property is read, and then only the text
+        that has arrived since the last access.
 
         An event that does not come from a stream or decoder, such as an unpickled
-        one, shows its own fragment only.
+        event, has only the value of its own fragment.
         """
         return self._arguments().value
 
     @property
     def lenient_arguments(self) -> Any:  # noqa: ANN401 - any JSON value
-        """The same as `partial_arguments`, read leniently as almost-JSON.
+        """The value of `partial_arguments` if the arguments are read leniently, as almost-JSON.
 
-        Some servers do not check the arguments that a model writes: raw line breaks,
-        stray backslashes, surplus commas.
+        Some servers do not check the arguments that a model writes, which may contain raw line
+        breaks, stray backslashes or surplus commas.
 
         Example:
             >>> ToolCallDelta("call_1", "{'city': 'Os").lenient_arguments
@@ -206,7 +206,7 @@ class ToolCallDelta(CallEvent):
 
 @dataclass(slots=True)
 class ToolCallDone(PartEvent):
-    """A tool call is complete and may be run; each call is handed out once.
+    """A tool call is complete and may be run; each call is delivered only once.
 
     Example:
         >>> from tokenstream.message import ToolCall
@@ -215,7 +215,7 @@ class ToolCallDone(PartEvent):
     """
 
     call: ToolCall
-    """The call, complete."""
+    """The complete call."""
 
 
 @dataclass(slots=True)
@@ -229,7 +229,7 @@ class PartStart(PartEvent):
     """
 
     content: Part
-    """The part, with everything already known about it."""
+    """The part, with all that is already known about it."""
 
 
 @dataclass(slots=True)
@@ -242,7 +242,7 @@ class PartDelta(PartEvent):
     """
 
     fragment: str
-    """Raw text, meaningful only once joined."""
+    """Raw text, which has a meaning only after joining all fragments."""
 
 
 @dataclass(slots=True)
@@ -259,7 +259,7 @@ class PartDone(SummingPartEvent):
     """
 
     content: Part | None = None
-    """The part; filled in when the event is handed out."""
+    """The part; set at the latest when the event is returned."""
 
 
 @dataclass(slots=True)
@@ -273,7 +273,7 @@ class CitationAdded(PartEvent):
     """
 
     citation: Citation
-    """The source; it becomes a separate part of the message."""
+    """The source, which becomes a separate part of the message."""
 
 
 @dataclass(slots=True)
@@ -307,7 +307,7 @@ class UsageUpdate(AnswerEvent):
 
 @dataclass(slots=True)
 class Finish(AnswerEvent):
-    """The provider reported why generation of one choice ended.
+    """The provider reported the reason why one choice ended.
 
     Example:
         >>> Finish("length", "max_tokens").reason
@@ -317,14 +317,14 @@ class Finish(AnswerEvent):
     reason: FinishReason
     """The reason, normalised across providers."""
     raw_reason: str | None = None
-    """The provider's own word for the reason."""
+    """The reason in the provider's own term."""
     message: str | None = None
     """The provider's explanation of the reason, if it sends one."""
 
 
 @dataclass(slots=True)
 class Ping(AnswerEvent):
-    """A sign of life without content; given only with `pings=True`.
+    """A sign of life without content; returned only with `pings=True`.
 
     Example:
         >>> Ping().part is None
@@ -334,7 +334,7 @@ class Ping(AnswerEvent):
 
 @dataclass(slots=True)
 class Restarted(SummingEvent):
-    """The answer broke off and begins again from the start: discard everything received before.
+    """The answer broke off and is restarted from the beginning: discard all that was received before.
 
     Example:
         >>> from tokenstream.message import Message, TextPart
@@ -345,7 +345,7 @@ class Restarted(SummingEvent):
     discarded: Message
     """The partial answer to discard."""
     error: StreamError | None = field(default=None, repr=False, compare=False)
-    """The error that broke it off; None if unknown."""
+    """The error with which the answer broke off; None if unknown."""
 
 
 @dataclass(slots=True)
@@ -360,14 +360,14 @@ class Resumed(AnswerEvent):
     mode: Literal["resume", "continue"] = "resume"
     """The way: "resume" if the server replays from a position, "continue" if a model was asked to go on."""
     dropped: int = 0
-    """Repeated input that was dropped: frames of a replay, or characters of a continuation."""
+    """The amount of repeated input that was dropped: frames of a replay, or characters of a continuation."""
     confidence: float = 1.0
-    """Confidence from 0 to 1 that nothing is missing or doubled at the seam; always 1 for a replay."""
+    """Confidence from 0 to 1 that nothing is missing or doubled at the transition; always 1 for a replay."""
 
 
 @dataclass(slots=True)
 class Stopped(AnswerEvent):
-    """A guard has stopped the answer; this is its last event, and nothing more is read.
+    """A guard has stopped the answer; this is the last event, and nothing more is read.
 
     Example:
         >>> Stopped("off topic").reason
@@ -380,7 +380,7 @@ class Stopped(AnswerEvent):
 
 @dataclass(slots=True)
 class StepStart(AnswerEvent):
-    """A step of a run has begun; its events carry its id as `.step`.
+    """A step of a run has begun; the events of the step have its id as `.step`.
 
     Example:
         >>> StepStart("1", "search", agent="researcher").parent is None
@@ -390,13 +390,13 @@ class StepStart(AnswerEvent):
     id: str
     """The step's id, unique within the run."""
     name: str
-    """The step's name, such as that of the tool that it runs."""
+    """The step's name, such as the name of the tool that the step runs."""
     parent: str | None = None
     """The id of the enclosing step; None at the top level of the run."""
     agent: str | None = None
     """The name of the agent that executes the step."""
     cause: ToolCall | None = None
-    """The tool call that started the step, with the same id as in the run's events."""
+    """The tool call that started the step; its id is the same as in the run's events."""
 
 
 @dataclass(slots=True)
@@ -418,7 +418,7 @@ class StepDone(AnswerEvent):
 
 @dataclass(slots=True)
 class Unknown(AnswerEvent):
-    """A payload or field that this library does not know, passed on unchanged.
+    """A payload or field that is unknown to this library, passed on unchanged.
 
     Example:
         >>> Unknown("service_tier", "default", kind="field").name
@@ -430,10 +430,10 @@ class Unknown(AnswerEvent):
     data: Any
     """The payload, or the field's value."""
     kind: Literal["event", "field", "items"] = "event"
-    """The content: "event" is a whole payload, "field" a field, stored in `message.provider_data` (the last
-    value counts), "items" are list items, appended to those of that field."""
+    """The content: "event" is a whole payload; "field" is a field, stored in `message.provider_data` (the
+    last value counts); "items" are list items, which are appended to the list in that field."""
     shared: bool = False
-    """True if the field belongs to the whole answer and not to one choice."""
+    """True if the field belongs to the whole answer instead of one choice."""
 
 
 Event: TypeAlias = (
@@ -459,4 +459,4 @@ Event: TypeAlias = (
     | StepDone
     | Unknown
 )
-"""Union of all events, for `match` and `assert_never`; a minor release may add some."""
+"""Union of all events, for `match` and `assert_never`; a minor release may add more events."""

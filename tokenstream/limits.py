@@ -15,7 +15,7 @@ _MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bounds on the memory that a stream may use; exceeding one ends it with `LimitExceeded`.
+    """Bounds on the memory that a stream may use; exceeding a bound ends the stream with `LimitExceeded`.
 
     Example:
         >>> Limits(body=1_000_000).body
@@ -23,25 +23,25 @@ class Limits:
     """
 
     line: int = 32 * _MIB
-    """Longest line or message of a framing, in bytes (partial images are large)."""
+    """The longest line or message of a framing, in bytes (partial images are large)."""
     event: int = 32 * _MIB
-    """Largest frame, in bytes."""
+    """The largest frame, in bytes."""
     body: int = 256 * _MIB
-    """Largest body, in bytes after content decoding."""
+    """The largest body, in bytes after content decoding."""
     text: int = 64_000_000
-    """Most text, reasoning and arguments that one answer may hold, in characters."""
+    """The most text, reasoning and arguments in one answer, in characters."""
     tool_calls: int = 1_024
-    """Most tool calls in one answer."""
+    """The most tool calls in one answer."""
     parts: int = 10_000
-    """Most parts in one answer."""
+    """The most parts in one answer."""
     choices: int = 128
-    """Most choices in one answer."""
+    """The most choices in one answer."""
     depth: int = 200
-    """Deepest nesting of a JSON payload (the maximum of pydantic_core)."""
+    """The deepest nesting of a JSON payload (the maximum of pydantic_core)."""
     digits: int = 4_300
-    """Longest integer in a JSON payload, in digits (the maximum of pydantic_core)."""
+    """The longest integer in a JSON payload, in digits (the maximum of pydantic_core)."""
     tail: int = 4 * 1024
-    """Most bytes of an unfinished event that an error carries."""
+    """The most bytes of an unfinished event that an error contains."""
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
@@ -56,7 +56,7 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
-"""The default limits; code that is given this very object may skip comparing the single bounds."""
+"""The default limits; code that gets this very object may skip comparing the single bounds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,13 +71,13 @@ class Deadlines:
     """
 
     first_event: float | None = 600.0
-    """Longest time from the request to the first frame."""
+    """The longest time from the request to the first frame."""
     idle_bytes: float | None = 120.0
-    """Longest time without a byte after the first frame; comments and pings count as bytes."""
+    """The longest time without a byte after the first frame; comments and pings count as bytes."""
     idle_content: float | None = 600.0
-    """Longest time without content after the first frame; comments and pings do not count."""
+    """The longest time without content after the first frame; comments and pings are not content."""
     total: float | None = None
-    """Longest time from the request to the end of the answer."""
+    """The longest time from the request to the end of the answer."""
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
@@ -88,17 +88,17 @@ class Deadlines:
 
 
 def check_option(name: str, value: object, kind: type) -> None:
-    """Check that an option is of the right class; None stands for an option that was not given.
+    """Check that an option has the right class; None is accepted, too: the option was not passed.
 
     Raises:
-        MisuseError: The option is of another class.
+        MisuseError: The option has another class.
     """
     if value is not None and not isinstance(value, kind):
         raise MisuseError(f"{name}= takes a tokenstream.{kind.__name__} or None, not {value!r}")
 
 
 def check_seconds(name: str, value: Any, *, unit: str = "seconds") -> float:  # noqa: ANN401 - any argument
-    """Return the caller's value as a float, if it is a number above 0.
+    """Return the caller's value as a float if it is a number above 0.
 
     Raises:
         MisuseError: The value is not a finite number above 0.
@@ -109,7 +109,7 @@ def check_seconds(name: str, value: Any, *, unit: str = "seconds") -> float:  # 
 
 
 def check_whole(name: str, value: Any, *, least: int = 1) -> int:  # noqa: ANN401 - any argument
-    """Return the caller's value, if it is a whole number of at least `least`.
+    """Return the caller's value if it is a whole number of at least `least`.
 
     Raises:
         MisuseError: The value is not a whole number, or is less than `least`.

@@ -86,13 +86,13 @@ class Message(Value):
     usage: Usage | None = None
     """Token counts; None until the provider reports some."""
     finish_reason: FinishReason | None = None
-    """The reason why generation ended; None if none was sent."""
+    """The reason why generation ended; None if the server sent none."""
     raw_finish_reason: str | None = None
-    """The provider's own word for the finish reason."""
+    """The finish reason in the provider's own term."""
     ending: Ending = "streaming"
     """The verdict on how the message ended."""
     provider_data: dict[str, Any] = Field(default_factory=dict)
-    """Fields of the answer that this library does not know, by name."""
+    """Fields of the answer that are unknown to this library, by name."""
     format: str | None = None
     """The name of the answer's format; None if unknown."""
     finish_message: str | None = None
@@ -122,12 +122,12 @@ class Message(Value):
 
     @property
     def refusal(self) -> str:
-        """The words in which the model declined, joined."""
+        """The words with which the model declined to answer, joined."""
         return "".join([part.text for part in self.parts if part.kind == "refusal"])
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
-        """Calls of the application's tools; calls that the provider runs itself are only in `parts`."""
+        """Calls of the application's tools; calls that the provider itself runs are only in `parts`."""
         return tuple(part for part in self.parts if part.kind == "tool_call")
 
     @property
@@ -137,7 +137,7 @@ class Message(Value):
 
     @property
     def images(self) -> tuple[FoundImage, ...]:
-        """The images that the provider's search found; images made by the model are `MediaPart`s."""
+        """The images that the provider's search found; images that the model made are `MediaPart`s."""
         from tokenstream.formats._kit.found import images_in
 
         return images_in(self.provider_data)
@@ -151,7 +151,7 @@ class Message(Value):
 
     @property
     def complete(self) -> bool:
-        """True if the answer came to its end: `ending` is "complete"."""
+        """True if the answer arrived completely: `ending` is "complete"."""
         return self.ending == "complete"
 
     if not TYPE_CHECKING:
@@ -171,7 +171,7 @@ class Message(Value):
 
         Args:
             drop: Kinds of content to leave out, or "all" for everything that the API does not accept.
-            reasoning_field: The server's field for plain-text reasoning.
+            reasoning_field: The name of the server's field for plain-text reasoning.
 
         Raises:
             NotExpressible: The message has content that the API does not accept, or no content at all.
@@ -236,7 +236,7 @@ class Message(Value):
         return to_gemini(self, drop)
 
     def to_bedrock(self, *, drop: Drop = ()) -> dict[str, Any]:
-        """Return the assistant's turn for Bedrock's Converse: one of its `messages`, as boto3 takes it.
+        """Return the assistant's turn for Bedrock's Converse API: one of its `messages`, as for boto3.
 
         Args:
             drop: Kinds of content to leave out, or "all" for everything that the API does not accept.
@@ -253,7 +253,7 @@ class Message(Value):
         return to_bedrock(self, drop)
 
     def to_ollama(self, *, drop: Drop = ()) -> dict[str, Any]:
-        """Return the assistant's turn for Ollama's own chat: one of its `messages`.
+        """Return the assistant's turn for Ollama's native chat API: one of its `messages`.
 
         Args:
             drop: Kinds of content to leave out, or "all" for everything that the API does not accept.
@@ -270,7 +270,7 @@ class Message(Value):
         return to_ollama(self, drop)
 
     def to_cohere(self, *, drop: Drop = ()) -> dict[str, Any]:
-        """Return the assistant's turn for Cohere's v2 chat: one of its `messages`.
+        """Return the assistant's turn for Cohere's v2 chat API: one of its `messages`.
 
         Args:
             drop: Kinds of content to leave out, or "all" for everything that the API does not accept.
@@ -287,7 +287,7 @@ class Message(Value):
         return to_cohere(self, drop)
 
     def to_mistral(self, *, drop: Drop = ()) -> dict[str, Any]:
-        """Return the assistant's turn for Mistral's own chat: one of its `messages`.
+        """Return the assistant's turn for Mistral's native chat API: one of its `messages`.
 
         Args:
             drop: Kinds of content to leave out, or "all" for everything that the API does not accept.
@@ -305,9 +305,9 @@ class Message(Value):
 
 
 class Checkpoint(Value):
-    """The state of an unfinished answer: its messages so far, and the position to resume it at.
+    """The state of an unfinished answer: its messages so far, and the position at which to resume it.
 
-    `Stream.from_checkpoint` continues from one, also in another process.
+    `Stream.from_checkpoint` continues from a checkpoint, even in another process.
 
     Example:
         >>> kept = Checkpoint(messages=(Message(parts=(TextPart(text="Hel"),)),), position=7)
@@ -318,18 +318,18 @@ class Checkpoint(Value):
     messages: tuple[Message, ...] = ()
     """The alternative answers so far, by index."""
     format: str | None = None
-    """The answer's format; None if it was not known yet."""
+    """The answer's format; None if it was not yet known."""
     last_event_id: str | None = None
     """The id of the last SSE event; None if the server sent none."""
     events_seen: int = 0
-    """Number of events that had been decoded."""
+    """Number of events that were decoded."""
     tool_calls_delivered: tuple[str, ...] = ()
-    """Ids of the tool calls that had been handed out."""
+    """Ids of the tool calls that were delivered to the reader."""
     version: int = 1
-    """Version of the checkpoint's contents; another version cannot be read."""
+    """Version of the checkpoint's contents; a checkpoint with another version cannot be read."""
     position: int | str | None = None
-    """The position to resume after: OpenAI's `sequence_number` or Google's `event_id`; None if the
-    answer cannot be resumed."""
+    """The position after which to resume: OpenAI's `sequence_number` or Google's `event_id`; None if
+    the answer cannot be resumed."""
     state: dict[str, Any] | None = None
     """The format's own state for `from_checkpoint`; None if the answer cannot be resumed."""
 

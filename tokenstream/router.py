@@ -1,8 +1,8 @@
 """A table of handlers for events, fields, elements and tool calls, for programs with many of them.
 
-A `Router` holds only the table and no state of a run, so that one router can serve
-many streams, also at once. `stream.run(router)` reads a stream and calls the
-handlers; for a single task a loop over a view is shorter.
+A `Router` contains only the table and no state of a run, so one router can serve
+many streams, even at the same time. `stream.run(router)` reads a stream and calls
+the handlers; for a single task, a loop over a view is shorter.
 """
 
 from __future__ import annotations
@@ -58,15 +58,15 @@ class Router:
     r"""A table of handlers that `stream.run` calls while it reads a stream.
 
     Handlers of one event are called in the order in which they were registered,
-    then the tools. Registering does not change a function, so it may be registered
-    several times and still be called directly. Handlers of an `AsyncStream` may be
-    asynchronous.
+    and the tools after them. Registering does not change a function, so a function may
+    be registered several times and still be called directly. Handlers of an
+    `AsyncStream` may be asynchronous.
 
     Args:
-        tools: Tools to begin with, each a function; more can be registered.
-        concurrency: Largest number of tools that run at once on an `AsyncStream`; a
+        tools: Tools to begin with, each of them a function; more can be registered.
+        concurrency: The most tools that run at the same time on an `AsyncStream`; a
             `Stream` runs them one after the other.
-        lenient: Lenient reading of these tools' arguments, as in `router.tool`.
+        lenient: Whether to read the arguments of these tools leniently, as in `router.tool`.
 
     Example:
         >>> from tokenstream import Stream
@@ -101,7 +101,7 @@ class Router:
 
     @property
     def concurrency(self) -> int:
-        """Largest number of tools that run at once on an `AsyncStream`."""
+        """The most tools that run at the same time on an `AsyncStream`."""
         return self._concurrency
 
     @property
@@ -111,7 +111,7 @@ class Router:
         A function's docstring becomes the tool's description.
 
         Raises:
-            MisuseError: No tool is registered, or one takes a type that JSON Schema cannot express.
+            MisuseError: No tool is registered, or a tool takes a type that JSON Schema cannot express.
 
         Example:
             >>> router = Router()
@@ -153,7 +153,7 @@ class Router:
                 checkers expect a handler that takes any event.
 
         Raises:
-            MisuseError: No class was given, or one is not a class of events.
+            MisuseError: There is no class, or one of them is not a class of events.
         """
         for event in events:
             if event not in _EVENTS:
@@ -177,10 +177,10 @@ class Router:
 
         Args:
             at: The string's path, as in `stream.field`.
-            tool: The tool whose arguments are read; None for the text.
+            tool: The tool whose arguments are read; None to read the text.
             fail_fast: True to end the stream at invalid JSON or a value that is not a string.
             lenient: True to accept almost-JSON; "closed" accepts it only if it was not cut off.
-            document: Selects one of several documents, as in `stream.field`.
+            document: The document to read if there are several, as in `stream.field`.
 
         Raises:
             MisuseError: `at` is not a path.
@@ -209,10 +209,10 @@ class Router:
         Args:
             type: The elements' type, or a pydantic `TypeAdapter`.
             at: The array's path, as in `stream.items`; "" is the whole answer.
-            tool: The tool whose arguments are read; None for the text.
+            tool: The tool whose arguments are read; None to read the text.
             fail_fast: True to end the stream at the first invalid element.
             lenient: True to accept almost-JSON; "closed" accepts it only if it was not cut off.
-            document: Selects one of several documents, as in `stream.items`.
+            document: The document to read if there are several, as in `stream.items`.
 
         Raises:
             MisuseError: `at` is not a path, or the path and the type are in the wrong order.
@@ -243,20 +243,20 @@ class Router:
     def tool(self, name: Any = None, arguments: Any = None, /, *, lenient: Lenient = False) -> Any:
         """Register a tool: the function that its calls run, and the type of its arguments.
 
-        With a type, the function gets the checked arguments as one object, and the
-        call as well if it has a second parameter. Without one, the function's own
-        signature is the schema, and it is called with keywords; `@router.tool` alone
-        also takes the tool's name from the function. The return value is the call's
-        result; raising `ToolFailed` tells the model what went wrong, and any other
-        exception ends the run. On an `AsyncStream` a synchronous function runs in a thread.
+        With a type, the function gets the checked arguments as one object, and also the
+        call if it has a second parameter. Without a type, the function's own signature
+        is the schema, and the function is called with keyword arguments; `@router.tool`
+        alone also uses the function's name as the tool's name. The return value is the
+        result of the call; a `ToolFailed` reports to the model what went wrong, and any other
+        exception ends the run. On an `AsyncStream`, a synchronous function runs in a thread.
 
         Args:
-            name: The tool's name for the model; or the function itself.
+            name: The tool's name for the model, or the function itself.
             arguments: The arguments' type, or a pydantic `TypeAdapter`.
             lenient: True to accept almost-JSON; "closed" accepts it only if it was not cut off.
 
         Raises:
-            MisuseError: The router already has a tool of that name, or no function was given.
+            MisuseError: The router already has a tool with that name, or there is no function.
         """
         check_lenient(lenient)
         if name is not None and not isinstance(name, str):
@@ -273,7 +273,7 @@ class Router:
         """Return a run of the handlers over one stream.
 
         Args:
-            cursors: Makes the stream's cursors, by the names of its views.
+            cursors: Creates the stream's cursors, with a method for each view.
         """
         return HandlerRun(tuple(self._entries), dict(self._tools), cursors)
 
@@ -304,7 +304,7 @@ class Router:
     ) -> Callable[[Callable[..., Any]], Any]:
         from tokenstream.partial_json._pattern import Pattern
 
-        # Refuses an invalid path now, and not only when the router is run.
+        # Refuses an invalid path now instead of when the router is run.
         Pattern(at)
         return self._make_decorator(f"{what} {at!r}", _TEXT if tool is None else _ARGUMENTS, view, tool)
 
@@ -343,7 +343,7 @@ class Router:
 
 
 def _functions(tools: Any) -> dict[str, Callable[..., Any]]:  # noqa: ANN401 - whatever is given
-    """Return the functions of the tools that a router is made with, by name."""
+    """Return the functions of the tools with which a router is created, by name."""
     from tokenstream.schemas import Tools
 
     if not isinstance(tools, Tools):
@@ -355,13 +355,13 @@ def _functions(tools: Any) -> dict[str, Callable[..., Any]]:  # noqa: ANN401 - w
 
 
 def _local_tool(function: Any, name: str) -> Tool | None:  # noqa: ANN401 - whatever is given
-    """Return the checked tool of a function that was defined inside another one; None for any other.
+    """Return the checked tool of a function that was defined inside another function; otherwise None.
 
-    Its annotations may name local types of the enclosing function, which exist only
-    while that function runs; the router is run later.
+    The function's annotations may name local types of the enclosing function, which exist
+    only while that function runs; the router is run later.
     """
     if "<locals>" in getattr(function, "__qualname__", ""):
-        # A name that cannot be resolved yet is tried again when the router is run, and raises then.
+        # A name that cannot be resolved yet is tried again when the router is run, and is an error then.
         with suppress(MisuseError):
             return FunctionTool(name, function)
     return None

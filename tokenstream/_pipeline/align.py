@@ -1,4 +1,4 @@
-"""Drops the events of a restarted answer that repeat what was given before."""
+"""Drops the events of a restarted answer that repeat what the reader already has."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _TEXTS: dict[type, str] = {
     PartDelta: "fragment",
     MediaDelta: "data",
 }
-"""Events that add to a part, and the attribute that holds the addition."""
+"""Events that add to a part, and the attribute that contains the addition."""
 _WRITES: dict[type, tuple[str, ...]] = {
     TextDelta: ("text",),
     ReasoningDelta: ("reasoning",),
@@ -48,11 +48,11 @@ _WRITES: dict[type, tuple[str, ...]] = {
     PartDelta: ("server_tool_call", "server_tool_result", "opaque"),
     MediaDelta: ("media",),
 }
-"""The same events, and the kinds of parts that they add to."""
+"""Events that add to a part, and the kinds of parts to which they add."""
 
 
 def difference(accumulator: Accumulator) -> StreamError:
-    """Return the error for a restarted answer that differs from the first: the error of the first one.
+    """Return the error for a restarted answer that differs from the first: the first answer's own error.
 
     Args:
         accumulator: Holds the restarted answer.
@@ -69,7 +69,7 @@ def difference(accumulator: Accumulator) -> StreamError:
 
 
 def is_same_call(before: ToolCall, call: ToolCall) -> bool:
-    """Return True if two calls ask for the same thing: the same name, and arguments of the same value.
+    """Return True if two calls ask for the same: they have the same name, and arguments of equal value.
 
     Example:
         >>> one = ToolCall(id="a", name="now", arguments_text='{"zone": "UTC"}')
@@ -93,7 +93,7 @@ def _value_of(call: ToolCall) -> str:
 
 
 class _Given:
-    """A part as given before the restart, and how much of it has been repeated."""
+    """A part that the reader had before the restart, and how much of it has been repeated since."""
 
     __slots__ = ("at", "done", "part", "signature", "signed", "started", "text")
 
@@ -107,48 +107,49 @@ class _Given:
             self.text = ""
         self.signature: str = getattr(given, "signature", None) or ""
         self.at = self.signed = 0
-        """Length of the text, and of the signature, that has been repeated."""
+        """Length of the text, and of the signature, that was repeated so far."""
         self.started = False
-        # A tool call keeps its old id up to its end, even if that end was never given.
+        # A tool call keeps its old id up to its end, even if the reader never received that end.
         self.done = not part.complete and part.kind != "tool_call"
 
     @property
     def owes(self) -> bool:
+        """Return True if some of the part is still to be repeated."""
         missing = self.at < len(self.text) or self.signed < len(self.signature)
         return missing or not self.done or not self.started
 
 
 class Aligner:
-    """Drops the events of a restarted answer that repeat what was given of the first one.
+    """Drops the events of a restarted answer that repeat what the reader has of the first answer.
 
     Args:
-        messages: The partial answer that was given, one message for each choice.
+        messages: The partial answer that the reader has, one message for each choice.
         accumulator: Holds the restarted answer.
     """
 
     def __init__(self, messages: Iterable[Message], accumulator: Accumulator) -> None:
         self._accumulator = accumulator
         self.messages = tuple(messages)
-        """The partial answer that was given, one message for each choice."""
+        """The partial answer that the reader has, one message for each choice."""
         self._given = {
             (message.choice, index): _Given(part)
             for message in self.messages
             for index, part in enumerate(message.parts)
         }
         self.error: StreamError | None = None
-        """The error to raise, once the answers turn out to differ."""
+        """The error to raise, once the restarted answer differs; None until then."""
 
     @property
     def over(self) -> bool:
-        """True once everything that was given has been repeated."""
+        """True once all that the reader has was repeated."""
         return not any(given.owes for given in self._given.values())
 
     def fail(self) -> None:
-        """Set `error`: the restarted answer differs from the first."""
+        """Set `error`, because the restarted answer differs from the first."""
         self.error = difference(self._accumulator)
 
     def take(self, event: Event) -> Event | None:
-        """Return the part of an event that was not given before; None if all of it was.
+        """Return the part of an event that the reader does not have; None if the reader has all of it.
 
         Args:
             event: An event that the accumulator has taken.
@@ -172,7 +173,7 @@ class Aligner:
         return None if found is True else event
 
     def _compare(self, given: _Given, event: Any) -> bool | None:  # noqa: ANN401 - any event of a part
-        """Return True for an event that was given before, False for one that differs, None for a new one."""
+        """Return True if the reader has the event, False if the event differs, None if it is new."""
         kind = event.__class__
         if kind is PartStart:
             return bool(given.part.kind == event.content.kind)
@@ -192,6 +193,7 @@ class Aligner:
         return None
 
     def _compare_text(self, given: _Given, event: Any, name: str) -> bool | None:  # noqa: ANN401 - any delta
+        """Compare a delta; cut off the text that the reader has. The result is that of `_compare`."""
         if given.part.kind not in _WRITES[event.__class__]:
             return False
         if isinstance(event, ReasoningDelta) and event.signature and not event.text:
@@ -214,16 +216,18 @@ class Aligner:
         if not rest:
             return None
         given.signed += len(signature)
-        # A signature longer than the given one counts as different.
+        # A signature that is longer than the first one counts as different.
         return rest.startswith(signature)
 
     def _start_call(self, part: Part, event: ToolCallStart) -> bool:
+        """Return True if the same call begins again, which then keeps the id that the reader knows."""
         if not isinstance(part, ToolCall) or part.name != event.name:
             return False
         self._accumulator.rename_call(event.choice, event.part, part.id)
         return True
 
     def _finish_call(self, given: _Given, event: ToolCallDone) -> bool | None:
+        """Compare the end of a call. The result is that of `_compare`."""
         part = given.part
         if not isinstance(part, ToolCall) or part.name != event.call.name:
             return False

@@ -1,4 +1,4 @@
-"""Makes checkpoints of an answer in progress, and restores an answer from one."""
+"""Makes checkpoints of an answer in progress, and restores an answer from a checkpoint."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tokenstream.formats.base import Format
     from tokenstream.limits import Limits
 
-# An instance would build the models of all messages, which costs a fifth of `import tokenstream`.
+# An instance would build the models of all messages, which takes a fifth of `import tokenstream`.
 _VERSION: int = Checkpoint.model_fields["version"].default
 _RESUMABLE = "openai-responses and gemini-interactions"
 
@@ -36,9 +36,9 @@ def make_checkpoint(
 
     Args:
         accumulator: Holds the answer so far.
-        connection: The connection that it comes over.
-        waiting: Events that were decoded but not given yet, such as the rest of a frame.
-        events_seen: Number of events given.
+        connection: The connection over which the answer arrives.
+        waiting: Events that were decoded but not yet returned, such as the rest of a frame.
+        events_seen: The number of events that were returned.
         last_event_id: The id of the last SSE event.
     """
     last_position = connection.last_position or connection.find_position()
@@ -59,7 +59,7 @@ def make_checkpoint(
 
 
 def with_final_ending(checkpoint: Checkpoint, accumulator: Accumulator) -> Checkpoint:
-    """Return a checkpoint from before the end, updated with the final ending."""
+    """Return a checkpoint from before the end of the answer, updated with the final ending."""
     messages = [
         message.model_copy(update={"ending": accumulator.ending_of(message.choice)})
         for message in checkpoint.messages
@@ -70,13 +70,13 @@ def with_final_ending(checkpoint: Checkpoint, accumulator: Accumulator) -> Check
 def restore_answer(
     checkpoint: Checkpoint, accumulator: Accumulator, *, limits: Limits, pings: bool
 ) -> tuple[Format, list[Event]]:
-    """Return the format that continues from a checkpoint, and the events that were still to be given.
+    """Return the format that continues from a checkpoint, and the events that still have to be returned.
 
     Args:
         checkpoint: The checkpoint.
         accumulator: Receives the answer so far.
         limits: Bounds for the format.
-        pings: True to get signs of life as events.
+        pings: True to return signs of life as events.
 
     Raises:
         MisuseError: The answer cannot be continued from this checkpoint.
@@ -85,7 +85,7 @@ def restore_answer(
     known = registry.create(name, limits=limits, pings=pings)
     try:
         left = read_events(state["events"]) if "events" in state else []
-        # The format's own state includes the events that were still to be given.
+        # The format's own state includes the events that still have to be returned.
         told = Accumulator(limits=limits)
         for message in checkpoint.messages:
             told.restore(message)
@@ -103,6 +103,11 @@ def restore_answer(
 
 
 def _checked(checkpoint: Checkpoint) -> tuple[str, dict[str, Any]]:
+    """Return the format's name and the state of a checkpoint.
+
+    Raises:
+        MisuseError: The answer cannot be continued from this checkpoint.
+    """
     if not isinstance(cast("object", checkpoint), Checkpoint):
         kind = type(checkpoint).__qualname__
         raise MisuseError(
@@ -132,6 +137,6 @@ def _checked(checkpoint: Checkpoint) -> tuple[str, dict[str, Any]]:
 def has_partial(error: StreamError) -> bool:
     """Return whether a stream has stored its partial answer on an error.
 
-    Reading `partial` would not tell: it gives an empty message where none is stored.
+    Reading `partial` would not tell, because it returns an empty message if none is stored.
     """
     return error._partial is not None  # noqa: SLF001 - only the machine needs to know

@@ -1,4 +1,4 @@
-"""The fast path for a chunk that is one more delta like the last one, read by its shape."""
+"""The fast path: reads a chunk that is one more delta like the last one, without decoding all of it."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class Observes(Protocol):
     """An observer of a machine, such as a tracer."""
 
     def ended(self, machine: Any) -> None:  # noqa: ANN401 - a machine, which stands above
-        """Take the end, perhaps repeatedly: the ending is set, and the error has the partial answer."""
+        """Handle the end, perhaps repeatedly: the ending is set, and the error has the partial answer."""
 
     def around_tool(self, within: Any) -> Any:  # noqa: ANN401 - a router's, which stands above
-        """Return a function that makes the context manager around a router's tool.
+        """Return a function that creates the context manager in which a router runs a tool.
 
         Args:
-            within: Makes another context manager, to be entered within it; None for none.
+            within: Creates another context manager, which is entered inside this one; None for none.
         """
 
 
@@ -72,32 +72,32 @@ class Glancing:
     def __init__(self, limits: Limits, late_usage: Callable[[], Usage | None]) -> None:
         self.limits = limits
         self.accumulator = Accumulator(limits=limits, late_usage=late_usage)
-        """The stage that holds the message."""
+        """The stage that contains the message."""
         self.meter = Meter(0.0)
         self._given = 0
-        """Number of events given, without those read by their shape."""
+        """Number of events that were returned, without those of the fast path."""
         self.head: ResponseHead | None = None
-        """The head of the response; None without one, or before it arrives."""
+        """The head of the response; None if there is none, or before it arrives."""
         self.observer: Observes | None = None
-        """Notified of the end."""
+        """The observer that is notified of the end; None if there is none."""
         self.chunk: Any = None
-        """The input that `pull` decodes next."""
+        """The input that `pull` decodes next; None if there is none."""
         self.reorder: Reorder | None = None
-        """Reorders frames and drops repeated ones; None to take them as they come."""
+        """Reorders frames and drops repeated ones; None to take frames in the order of arrival."""
         self.ready: list[Any] = []
         """Frames that `reorder` released because their time had passed."""
         self.now = 0.0
         """The clock reading of the last input."""
         self.error: StreamError | None = None
-        """The failure after the events given last; None if there is none."""
+        """The failure that follows the events returned last; None if there is none."""
         self.plain = True
         """True while the answer simply continues: no error, no terminal event, no end."""
         self.timer: Callable[[], float] | None = None
         """A clock for measuring how long reading takes; None to measure nothing."""
         self.waits = False
-        """True while nothing may be given before the guards have answered."""
+        """True while no event may be returned before the guards have answered."""
         self.shortcut: Callable[[Any, float], Event | None] | None = None
-        """Fast replacement for `give` while chunks may be like the last one; else None."""
+        """Fast replacement for `give` while chunks may be like the last one; otherwise None."""
         self.unit: type = bytes
         """The class of input that `give` takes: bytes, or str for decoded text."""
 
@@ -112,19 +112,19 @@ class Glancing:
 
     @property
     def events_seen(self) -> int:
-        """Number of events given."""
+        """Number of events that were returned."""
         return self._given + self.meter.glanced
 
     def glance_with(  # noqa: C901 - what runs for every token is in one place
         self, read: Callable[[Any], Event | None]
     ) -> Callable[[Any, float], Event | None]:
-        """Return a function that does for a chunk, in one call, the work of `Machine.pull`.
+        """Return a function that does all the work of `Machine.pull` for one chunk in a single call.
 
-        It remembers the destination of the last delta. When it returns None for a chunk,
-        `pull` has to read that chunk, and the function must not be called again.
+        The function remembers the destination of the last delta. When it returns None for a
+        chunk, `pull` has to read that chunk, and the function must not be called again.
 
         Args:
-            read: Reads a chunk like the last one; returns None for any other.
+            read: Reads a chunk that is like the last one; returns None for any other chunk.
         """
         meter, accumulator = self.meter, self.accumulator
         most_bytes, most_text = self.limits.body, self.limits.text
@@ -139,7 +139,7 @@ class Glancing:
             stamps = meter.stamps
             if len(stamps) >= meter.look_at:
                 if len(pieces) >= log.full_at:
-                    # Packing only here is soon enough: a block may hold a few pieces more.
+                    # It is enough to join the pieces here: a block may contain a few pieces more.
                     log.pack()
                 return self.sample(glance, chunk, now)
             self.now = now
@@ -158,7 +158,7 @@ class Glancing:
                 and accumulator.target is target
                 and (not is_reasoning or is_bare(event))
             ):
-                # Inlines `Accumulator.take` and `TextLog.append`: their calls would cost time for each event.
+                # `Accumulator.take` and `TextLog.append` are inlined: calls would cost time for each event.
                 if is_call:
                     event._link = log  # noqa: SLF001 - read by `partial_arguments`
                 text = event.fragment if is_fragment else event.text
@@ -197,7 +197,7 @@ class Glancing:
         chunk: Any,  # noqa: ANN401 - a `unit`
         now: float,
     ) -> Event | None:
-        """Read a chunk by its shape and measure how long that takes, after the meter's periodic work."""
+        """Read a chunk on the fast path and measure how long that takes, after the meter's periodic work."""
         timer = self.timer
         if timer is None:
             self.meter.look()
@@ -211,13 +211,18 @@ class Glancing:
         return event
 
     def fail(self) -> None:
-        """Take over the accumulator's error, after the event that caused it."""
+        """Adopt the accumulator's error, after the event that caused it."""
         self.error = self.accumulator.error
         self.plain = False
         self.shortcut = None
 
     def mark(self, event: Event, *, fresh: bool) -> bool:
-        """Record content that came with the end of the input; return False."""
+        """Record an event with content from the end of the input; return False, the next value of `fresh`.
+
+        Args:
+            event: The event.
+            fresh: Whether this is the first such event of the chunk.
+        """
         if fresh:
             self.meter.content(self.now)
         self.meter.plain_deltas += 1
@@ -233,7 +238,7 @@ class Glancing:
         return None if self.reorder is None else self.reorder.error
 
     def give_late(self, now: float) -> None:
-        """Release the frames that waited long enough for missing ones; `pull` then gives their events."""
+        """Release the frames that waited long enough for missing ones; `pull` then returns their events."""
         if self.reorder is not None:
             self.ready = self.reorder.tick(now)
             self.error = self.error or self.reorder.error
@@ -273,7 +278,7 @@ def decoder_of(coding: str, limits: Limits) -> ContentDecoder | None:
 
 
 def through_of(reasoning_tags: bool | Iterable[str]) -> Throughs | None:  # noqa: FBT001 - as callers give it
-    """Return a function that makes the `ReasoningTags` stage; None if no tags are asked for.
+    """Return a function that creates the `ReasoningTags` stage; None if no tags are asked for.
 
     Raises:
         MisuseError: `reasoning_tags` is not a list of tag names.
@@ -291,4 +296,4 @@ def is_callers_fault(cause: StreamError) -> bool:
 
 
 def give_no_event() -> None:
-    """Replace `pull` once the machine was cut: there are no more events."""
+    """Replace `pull` once the machine was stopped: there are no more events."""

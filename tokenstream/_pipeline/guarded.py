@@ -1,4 +1,4 @@
-"""A machine that can hold its first events back, and shows its events to the stream's guards."""
+"""A machine that can hold its first events back, and passes its events to the stream's guards."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Stops(Protocol):
-    """The stream that a machine belongs to, as far as the machine can end it."""
+    """The stream to which a machine belongs, as far as the machine can end it."""
 
     def stop(self, reason: str) -> None:
         """End the answer here, and close the source at once."""
@@ -35,16 +35,16 @@ class Stops(Protocol):
 
 
 class GuardedMachine(Machine):
-    """Holds events back until the guards allow them, and stops when a guard says so.
+    """Holds events back until the guards allow them, and stops when a guard wants that.
 
-    Without guards it behaves like a `Machine`.
+    Without guards, it behaves like a `Machine`.
 
     Args:
         format: The format's name or a format object; None to detect it.
         content_type: The response's content type, if known.
         limits: Bounds on untrusted input.
-        pings: True to get signs of life as `Ping` events.
-        through: Makes the stage that a format's events pass through; None for no stage.
+        pings: True to return signs of life as `Ping` events.
+        through: Creates the stage that a format's events pass through; None for no stage.
     """
 
     __slots__ = ("_finish", "_hold", "_named", "_stops", "_way", "guards", "last")
@@ -59,25 +59,25 @@ class GuardedMachine(Machine):
         through: Throughs | None = None,
     ) -> None:
         self._hold: Hold | None = None
-        """The events that are held back; None if none are."""
+        """The events that are held back; None if none are held back."""
         self._named = ""
-        """The name of their format, which the message must not show before them."""
+        """The format's name, which the message must not contain before the held-back events are returned."""
         self.guards: Guards | None = None
         self._stops: Stops
         self._finish: Event | None = None
         """The answer's finish event, while guards are still judging it."""
         self.last: Event | None = None
-        """The `Stopped` event that is still to be given after a guard has stopped the stream."""
+        """The `Stopped` event that still has to be returned after a guard has stopped the stream."""
         super().__init__(format, content_type=content_type, limits=limits, pings=pings, through=through)
         self._way: Callable[[], Event | None] = self._next
-        """Returns the next event, before the guards have seen it."""
+        """Returns the next event, before the guards receive it."""
 
     def guard(self, guards: Guards, stops: Stops) -> None:
-        """Show all further events to these guards.
+        """Pass all further events to these guards.
 
         Args:
             guards: The guards.
-            stops: The stream, to be ended if a guard says so.
+            stops: The stream, which is ended if a guard wants that.
         """
         self.guards, self._stops = guards, stops
         if self.take == self.accumulator.take:
@@ -89,7 +89,7 @@ class GuardedMachine(Machine):
             self._hold_on()
 
     def hold_back(self, hold: Hold) -> None:
-        """Hold back the next events; the message does not contain them before they are given."""
+        """Hold back the next events; the message does not contain them before they are returned."""
         hold.take_left(self._left)
         self._left, self._giving = [], ([], self._given)
         self._hold, self.holding = hold, True
@@ -105,7 +105,7 @@ class GuardedMachine(Machine):
 
     @property
     def guarded_until(self) -> float:
-        """The clock reading at which a guard will stop the answer; infinity without such a deadline."""
+        """The clock reading at which a guard will stop the answer; infinity if there is none."""
         deadline = None
         if self.guards is not None and (self.waits or not self.over):
             self.guards.start(self.meter.started_at)
@@ -120,13 +120,13 @@ class GuardedMachine(Machine):
             self._obey()
 
     def fail_guarded(self, error: StreamError) -> None:
-        """End with an error; events that are held back are never given."""
+        """End with an error; events that are held back are never returned."""
         self._end_guarded()
         self.error = error
         self._stops.release_source()
 
     def answer_from(self, answer: Callable[[], object]) -> None:
-        """Take the answer of a guard that was awaited.
+        """Accept the answer of a guard that was awaited.
 
         Args:
             answer: Records the answer, or raises the guard's exception.
@@ -159,11 +159,11 @@ class GuardedMachine(Machine):
         return self.accumulator.take if self.guards is None else self._take_guarded
 
     def _take_guarded(self, event: Event) -> bool:
-        """Take an event, except for a `Finish`, which the guards have to see first."""
+        """Take an event, except for a `Finish`, which the guards have to receive first."""
         return not isinstance(event, Finish) and self.accumulator.take(event)
 
     def _pull_guarded(self) -> Event | None:
-        """Do the work of `pull` while guards look at each event."""
+        """Do the work of `pull` while guards check each event."""
         event, self._finish, self.waits = self._finish, None, False
         if event is None:
             event = self._way()
@@ -174,7 +174,7 @@ class GuardedMachine(Machine):
         return self._pass_finish(event) if isinstance(event, Finish) else self._pass(event)
 
     def _pass(self, event: Event) -> Event:
-        """Show the guards an event that the message already contains."""
+        """Pass an event that the message already contains to the guards."""
         guards = self.guards
         if guards is not None:
             if isinstance(event, Restarted):
@@ -184,7 +184,7 @@ class GuardedMachine(Machine):
         return event
 
     def _pass_finish(self, event: Finish) -> Event | None:
-        """Show the guards the end of a choice, and give it if they allow it."""
+        """Pass the end of a choice to the guards, and return it if they allow that."""
         guards = self.guards
         if guards is not None:
             self._ask(lambda: guards.finish(event))
@@ -205,7 +205,7 @@ class GuardedMachine(Machine):
         return self._pull_last()
 
     def _ask(self, show: Callable[[], object]) -> None:
-        """Call `show`, which passes something to the guards, and obey them."""
+        """Call `show`, which passes something to the guards, and do what they want."""
         try:
             show()
         except Exception as error:  # noqa: BLE001 - a guard may raise anything; it is raised in its place
@@ -219,7 +219,7 @@ class GuardedMachine(Machine):
         self._obey()
 
     def _obey(self) -> None:
-        """Stop the stream if a guard says so."""
+        """Stop the stream if a guard wants that."""
         reason = None if self.guards is None else self.guards.stop
         if reason is None:
             return
@@ -231,13 +231,14 @@ class GuardedMachine(Machine):
         self._stops.stop(reason)
 
     def _end_guarded(self) -> None:
+        """End without the guards, and drop all input and events that are left."""
         self.guards = None
         self._end_input(self.now)
         self.chunk, self._left, self._finish, self.waits = None, [], None, False
         hold, self._hold, self.holding = self._hold, None, False
         self.pull = give_no_event
         if hold is not None:
-            # The held events are never given, but their tokens were spent.
+            # The held-back events are never returned, but their tokens were spent.
             if hold.usage is not None:
                 self.accumulator.spend(hold.usage)
             hold.drop()
@@ -270,7 +271,7 @@ class GuardedMachine(Machine):
         """Hold events back until they are released.
 
         Returns:
-            A sign of life or None, and True if more input is needed.
+            A sign of life or None; and True if more input is needed.
         """
         event, waits = self._keep(hold)
         if not waits:
@@ -284,7 +285,7 @@ class GuardedMachine(Machine):
         """Hold events back as long as input is available.
 
         Returns:
-            A sign of life or the last event held, and True if more input is needed.
+            A sign of life or the last event that is held back; and True if more input is needed.
         """
         event = None if hold.is_enough else self._next()
         while event is not None:
@@ -305,14 +306,14 @@ class GuardedMachine(Machine):
         return True
 
     def _show_held(self, event: Event) -> None:
-        """Show the guards an event that is held back."""
+        """Pass an event that is held back to the guards."""
         guards = self.guards
         if guards is not None and guards.hold:
             now = self.now
             self._ask(lambda: guards.feed_held(event, now))
 
     def _ask_permission(self) -> bool:
-        """Return True if the guards allow the held events to be given."""
+        """Return True if the guards allow the held-back events to be returned."""
         guards = self.guards
         if guards is not None and guards.holding:
             self._ask(guards.end_held)
@@ -320,7 +321,7 @@ class GuardedMachine(Machine):
         return self._hold is not None and not self.waits
 
     def _admit(self, event: Event) -> Event:
-        """Add an event to the message as it is given."""
+        """Add an event to the message at the moment it is returned."""
         self._taker(event)
         if self.accumulator.error is not None:
             self.fail()
@@ -328,7 +329,7 @@ class GuardedMachine(Machine):
 
     @property
     def _waiting(self) -> Sequence[Event]:
-        """The events that were decoded but not given yet."""
+        """The events that were decoded but not yet returned."""
         held = () if self._hold is None else (*self._hold.ready, *self._hold.held)
         return [*held, *super()._waiting]
 
@@ -361,5 +362,5 @@ class GuardedMachine(Machine):
 
 
 def _ends_at_once(_: Event) -> bool:
-    """End the hold with the first event; only the guards may extend it."""
+    """End the hold with the first event, so that only the guards may extend it."""
     return True

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 _SHOWING = (*GROWING, ToolCallDone, CitationAdded)
 _SILENT_PARTS = frozenset({"text", "reasoning", "refusal"})
-"""Kinds of parts that show nothing while they are empty."""
+"""Kinds of parts that are invisible while they are empty."""
 
 
 def shows(event: Event) -> bool:
-    """Return True if an event shows something of the answer, so that it cannot be taken back.
+    """Return True if an event makes some of the answer visible, so that it cannot be taken back.
 
     Example:
         >>> from tokenstream.events import MessageStart, TextDelta
@@ -47,12 +47,12 @@ def shows(event: Event) -> bool:
 
 
 class Hold:
-    """Holds events back until one of them ends the hold, or the input is over.
+    """Holds events back until one of them ends the hold, or the input ends.
 
     Args:
-        until: Returns True for an event that ends the hold; that event is given, too.
-        announce: Returns events to be given before the held ones, or None to drop the held ones;
-            its argument is True if the input failed before any event showed something.
+        until: Returns True for an event that ends the hold; that event is returned, too.
+        announce: Returns events to be returned before the held ones, or None to drop the held ones;
+            its argument is True if the input failed before any of the answer was visible.
     """
 
     __slots__ = ("_announce", "_held", "_met", "_until", "guarded", "ready", "released")
@@ -65,55 +65,55 @@ class Hold:
         self._met = False
         """True once the event that ends the hold has arrived."""
         self.guarded: Callable[[], bool] | None = None
-        """Returns True while a guard extends the hold; None without such guards."""
+        """Returns True while a guard extends the hold; None if there are no guards."""
         self._held: list[Event] = []
         self.ready: deque[Event] = deque()
-        """Events to be given next."""
+        """Events that are returned next."""
         self.released = False
-        """True once no more events are held."""
+        """True once no more events are held back."""
 
     def has_content(self, event: Event) -> bool:
-        """Return True if an event has content; stands in for `Accumulator.take` during the hold."""
+        """Return True if an event has content; replaces `Accumulator.take` during the hold."""
         return has_content(event)
 
     def passes(self, event: Event) -> bool:
-        """Return True for a sign of life, which is given at once."""
+        """Return True for a sign of life, which is returned at once."""
         return isinstance(event, Ping)
 
     def keep(self, event: Event) -> bool:
-        """Hold an event back; return True if it was the last one to hold."""
+        """Hold an event back; return True if it was the last event to hold back."""
         self._held.append(event)
         self._met = self._until(event) or self._met
         return self.is_enough
 
     @property
     def is_enough(self) -> bool:
-        """True if no more events are to be held."""
+        """True if no more events are to be held back."""
         return self._met and (self.guarded is None or not self.guarded())
 
     def drop(self) -> None:
-        """Discard the held events, and hold no more."""
+        """Discard the held events, and hold back no more."""
         self._held = []
         self.ready.clear()
         self.released = True
 
     def adopt(self, other: Hold) -> None:
-        """Take over the events that another hold has for an earlier connection of the same answer."""
+        """Adopt the events of another hold, from an earlier connection of the same answer."""
         self._held = [*other.held]
         self.ready.extend(other.ready)
 
     def take_left(self, events: list[Event]) -> None:
-        """Take the events left at the end of a connection: they are given next, but after the held ones."""
+        """Take the events left at the end of a connection: they are returned next, after the held ones."""
         if not self._held:
             self.ready.extend(events)
         for event in events if self._held else ():
             self.keep(event)
 
     def release(self, *, failed: bool) -> None:
-        """Make the held events ready to be given.
+        """Move the held events to `ready`.
 
         Args:
-            failed: True if the input failed before any event showed something.
+            failed: True if the input failed before any of the answer was visible.
         """
         first = [] if self._announce is None else self._announce(failed)
         if first is not None:
@@ -124,12 +124,12 @@ class Hold:
 
     @property
     def held(self) -> tuple[Event, ...]:
-        """The held events."""
+        """The events that are held back."""
         return tuple(self._held)
 
     @property
     def usage(self) -> Usage | None:
-        """The token counts reported by held events; None if there are none."""
+        """The token counts that held events reported; None if there are none."""
         from tokenstream._growing import GrowingUsage
 
         counts, final = GrowingUsage(), False

@@ -44,15 +44,15 @@ _TRUNCATIONS = (StreamTruncated, StreamInterrupted, StreamStalled)
 class Machine(Glancing):
     """Framing, format and accumulator of one answer, for loops that take one event at a time.
 
-    `give` and `push` take input, `pull` gives its events one by one, `finish`
-    and `cut` end it, `conclude` sets the ending.
+    `give` and `push` take input, `pull` returns its events one by one, `finish`
+    and `cut` end the input, `conclude` sets the ending.
 
     Args:
         format: The format's name or a format object; None to detect it.
         content_type: The response's content type, if known.
         limits: Bounds on untrusted input.
-        pings: True to get signs of life as `Ping` events.
-        through: Makes the stage that a format's events pass through; None for no stage.
+        pings: True to return signs of life as `Ping` events.
+        through: Creates the stage that a format's events pass through; None for no stage.
     """
 
     __slots__ = (
@@ -97,31 +97,31 @@ class Machine(Glancing):
         self._connection: Connection
         self._coding: ContentDecoder | None = None
         self._giving: tuple[Sequence[Event], int] = _NONE_GIVEN
-        """The events of the current frame, and the number of events given before them."""
+        """The events of the current frame, and the number of events returned before them."""
         self._last_checkpoint: Checkpoint | None = None
-        """The checkpoint from before the end closed the open parts; None until the end."""
+        """The checkpoint from before the end closed the open parts; None before the end."""
         self._id_at_fault: str | None = None
-        """The id of the SSE event that caused the error; None if none did."""
+        """The id of the SSE event that caused the error; None if there is no error from a frame."""
         self.holding = False
-        """True while events are held back; no chunk is then read by its shape."""
+        """True while events are held back, during which no chunk is read on the fast path."""
         self.kept: Format | None = None
-        """A format that continues with the next connection; None to make a new one for it."""
+        """A format that continues with the next connection; None to create a new format for it."""
         self.take: Callable[[Any], bool] = self.accumulator.take
-        """Takes each event at the moment it is given; returns True if it has content."""
+        """Takes each event at the moment it is returned; its result is True if the event has content."""
         self.connect(content_type)
         self._left: list[Event] = []
         self._glanced: Event | None = None
-        """The event of a payload that was read by its shape, taken but not given yet."""
+        """The event of a payload that was read on the fast path: already taken, but not yet returned."""
         self.over = False
-        """True once no more input is taken."""
+        """True once no more input is accepted."""
         self.answered = False
         """True once the terminal event has arrived."""
         self.resting = False
         """True while the server waits for the client to speak, so that no silence is too long."""
         self.begun_at = -math.inf
-        """The clock reading at which the server last began to speak after such a rest."""
+        """The clock reading at which the server last began to speak after waiting for the client."""
         self.gives_again = False
-        """True if the next event was pulled before."""
+        """True if the next event was already pulled once."""
         self._next: Callable[[], Event | None] = self._events().__next__
         self.pull = self._next
         """Returns the next event, or None when more input is needed."""
@@ -133,12 +133,12 @@ class Machine(Glancing):
 
     @property
     def assumed(self) -> bool:
-        """True if only the sentinel marked the end, which a clean end of the input has yet to confirm."""
+        """True if only the sentinel marked the end, which a clean end of the input has to confirm."""
         return self._connection.format.assumed
 
     @property
     def comments(self) -> int:
-        """Number of SSE comments seen."""
+        """Number of SSE comments so far."""
         return self._connection.comments
 
     def connect(self, content_type: str | None, coding: str = "", kept: Format | None = None) -> None:
@@ -147,7 +147,7 @@ class Machine(Glancing):
         Args:
             content_type: The server's content type.
             coding: The body's content coding, such as "gzip".
-            kept: The format that reads the connection; None for `self.kept`, or a new one.
+            kept: The format that reads the connection; None for `self.kept`, or else a new format.
         """
         self._coding = decoder_of(coding, self.limits)
         self._connection = Connection(
@@ -163,7 +163,7 @@ class Machine(Glancing):
         self.unit = str if self._connection.takes_text else bytes
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Restore an answer from a checkpoint, before any input is given."""
+        """Restore an answer from a checkpoint, before there is any input."""
         self.kept, left = restore_answer(checkpoint, self.accumulator, limits=self.limits, pings=self.pings)
         self.wanted = checkpoint.format
         self._given, self._giving = checkpoint.events_seen, (left, checkpoint.events_seen)
@@ -181,14 +181,14 @@ class Machine(Glancing):
 
     def _name_format(self, name: str) -> None:
         self.accumulator.format = name
-        # A relay passes on that an answer began again.
+        # A relay passes on restarts of an answer.
         self.accumulator.may_restart |= name == "tokenstream"
 
     def _late_usage(self) -> Usage | None:
         return self._connection.format.late_usage()
 
     def answer(self, head: ResponseHead, coding: str = "") -> None:
-        """Take the head of a response; its status decides whether the body is an answer or an error.
+        """Accept the head of a response; its status decides whether the body is an answer or an error.
 
         Args:
             head: The head.
@@ -202,21 +202,21 @@ class Machine(Glancing):
             self.connect(head.content_type, coding, refusal)
 
     def take_messages(self) -> None:
-        """Expect each piece of input to be one whole payload: a WebSocket's messages."""
+        """Expect each piece of input to be one whole payload, like the messages of a WebSocket."""
         connection = self._connection
         if not isinstance(connection.format, ErrorBody):
             connection.take_messages()
             self.resting = connection.format.resting
 
     def note(self, name: str) -> None:
-        """Count a departure that shows outside the payloads."""
+        """Count a departure (a deviation from the protocol) that is visible outside the payloads."""
         self.departures.note(name, event=self._connection.frames_seen)
 
     def give(self, chunk: Any, now: float) -> Event | None:  # noqa: ANN401 - bytes, or text
-        """Take the next input; return its event if its shape gives it, else None: then call `pull`.
+        """Accept the next input; return its event if the fast path can read it, else None: then call `pull`.
 
         Args:
-            chunk: A `unit`: bytes of the body, or decoded text.
+            chunk: An object of class `unit`: bytes of the body, or decoded text.
             now: A clock reading, in seconds.
         """
         if self.shortcut is not None:
@@ -226,7 +226,7 @@ class Machine(Glancing):
         return None
 
     def push(self, chunk: Any, now: float) -> None:  # noqa: ANN401 - bytes, or what a format takes
-        """Take the next input in any form; `pull` then gives its events.
+        """Accept the next input in any form; `pull` then returns its events.
 
         Raises:
             MisuseError: The input is neither bytes, nor text, nor a dict whose keys are text.
@@ -236,7 +236,7 @@ class Machine(Glancing):
                 return
             self._take_payload(chunk)
         elif isinstance(chunk, bytes | bytearray) or chunk.__class__ is memoryview:
-            # Subclasses of bytes, too: the shapes are compared with plain bytes only.
+            # Also for subclasses of bytes, because the fast path expects plain bytes.
             chunk = bytes(chunk)
         elif isinstance(chunk, str):
             if not self._connection.takes_text:
@@ -251,14 +251,14 @@ class Machine(Glancing):
         self.shortcut = None
 
     def _glance_at(self, payload: dict[str, Any], now: float) -> bool:
-        """Read a payload like the last one by its shape; return True if `pull` then gives its event."""
+        """Read a payload on the fast path; return True if that worked and `pull` then returns its event."""
         if self.shortcut is None or not self._connection.takes_payloads:
             return False
         self._glanced = self.shortcut(cast("Any", payload), now)
         self.chunk = None
         if self._glanced is None:
             return False
-        self.meter.bytes -= len(payload)  # it has no size here
+        self.meter.bytes -= len(payload)  # the function counted it, but a decoded payload has no size
         return True
 
     def _take_payload(self, payload: dict[str, Any]) -> None:
@@ -267,10 +267,10 @@ class Machine(Glancing):
         self._connection.take_payloads()
 
     def finish(self, cause: StreamError | None, now: float) -> None:
-        """End the input; `pull` then gives the remaining events.
+        """End the input; `pull` then returns the remaining events.
 
         Args:
-            cause: The error that broke the input off; None if it ended cleanly.
+            cause: The error that broke off the input; None if the input ended cleanly.
             now: A clock reading, in seconds.
         """
         if self.over:
@@ -302,7 +302,7 @@ class Machine(Glancing):
             self.error = None
             self.note("broken_after_finish")
         if self._left:
-            # An answer in one JSON document, for example, is complete only now.
+            # For example, an answer in one JSON document is complete only now.
             self.now = now
             self.meter.mark(now, frame=True)
 
@@ -315,7 +315,7 @@ class Machine(Glancing):
 
     def break_off(self, now: float) -> None:
         """Stop after an exception, such as KeyboardInterrupt, broke off the decoding of an event."""
-        # The format may have read events that were never given.
+        # The format may have read events that were never returned.
         given = all(message.finish_reason for message in self.accumulator.messages)
         if self.error is None and self._connection.finished and (self.answered or given):
             self.note("broken_after_finish")
@@ -323,7 +323,7 @@ class Machine(Glancing):
             self.error = self.error or StreamInterrupted(
                 "reading was broken off while an event was decoded; what had arrived is in .partial"
             )
-            # No position: it is unknown how much of the event was read.
+            # Without a position, because it is unknown how much of the event was read.
             self._last_checkpoint = self.checkpoint().model_copy(update={"position": None, "state": None})
         self.cut(now)
 
@@ -331,7 +331,7 @@ class Machine(Glancing):
         """Set the ending, and store the partial answer on the error.
 
         Args:
-            ending: The ending if the caller decides it, such as "stopped".
+            ending: The ending if the caller decides it, such as "stopped"; None to derive it.
         """
         error = self.error
         if ending is None and error is not None:
@@ -345,6 +345,7 @@ class Machine(Glancing):
         self.notify_observer()
 
     def _store_partial(self, error: StreamError) -> None:
+        """Store the partial answer, a checkpoint and further details on the error."""
         if error.request_id is None and self.head is not None:
             error.request_id = self.head.request_id
         if has_partial(error):
@@ -355,7 +356,7 @@ class Machine(Glancing):
         error.bytes_seen = self.meter.bytes
         error.tool_calls_delivered = error.checkpoint.tool_calls_delivered
         if isinstance(error, _TRUNCATIONS):
-            # Not for other errors: their tail would depend on how much had been read beyond the fault.
+            # Not for other errors: their tail would depend on how much was read beyond the fault.
             error.tail = self._connection.tail[: self.limits.tail]
 
     def checkpoint(self) -> Checkpoint:
@@ -367,7 +368,7 @@ class Machine(Glancing):
 
     @property
     def _waiting(self) -> Sequence[Event]:
-        """The events that were decoded but not given yet."""
+        """The events that were decoded but not yet returned."""
         events, before = self._giving
         return events[self._given - before :]
 
@@ -384,11 +385,10 @@ class Machine(Glancing):
     # -- within ------------------------------------------------------------
 
     def _events(self) -> Iterator[Event | None]:  # noqa: C901 - what runs for every token is in one place
-        """Yield events without end: one at a time, None whenever input is needed.
+        """Yield events without end: one at a time, and None whenever input is needed.
 
-        The accumulator takes each event at the moment it is given, so the message
-        never runs ahead of the reader. This code runs for every token, so it avoids
-        calls that mostly do nothing.
+        The accumulator takes each event at the moment it is returned, so the message never runs ahead
+        of the reader. This code runs for every token, so it avoids calls that usually do nothing.
         """
         accumulator, meter, most = self.accumulator, self.meter, self.limits.body
         frames: Any
@@ -418,7 +418,7 @@ class Machine(Glancing):
                 continue
             self.chunk = None
             now = self.now
-            # The size of a payload that was decoded elsewhere is unknown.
+            # A payload that was decoded elsewhere has no known size.
             size = 0 if chunk.__class__ is dict else len(chunk)
             outgrown = meter.bytes + size > most
             if outgrown:
@@ -481,13 +481,13 @@ class Machine(Glancing):
             self.plain = self.error is None and not self.answered
             if self.plain and meter.content_chunks and not (apart or self.holding):
                 self.shortcut = self._look
-            # Frees the payload, since it may be large and the next input may take long.
+            # Frees the payload, since it may be large and the next input may take long to arrive.
             frames = frame = event = glance = None
             events = ()
             self._giving = _NONE_GIVEN
 
     def _look(self, chunk: Any, now: float) -> Event | None:  # noqa: ANN401 - a `unit`
-        """Make the shortcut for chunks like the last one, when the next chunk has come and not before."""
+        """Create the shortcut for chunks like the last one, only now that the next chunk has arrived."""
         read = self._connection.shortcut()
         self.shortcut = None if read is None else self.glance_with(read)
         return self.give(chunk, now)

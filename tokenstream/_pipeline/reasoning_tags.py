@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
 
 _KNOWN = ("think", "thinking", "thought", "reasoning")
-"""The tags that models are known to wrap their reasoning in."""
+"""The tags in which models are known to wrap their reasoning."""
 
 _Follow: TypeAlias = "Callable[[Any], bool | None] | None"
 _TEXT, _REASONING = TextPart.model_construct(), ReasoningPart.model_construct()
 
 
 def tagged(asked: bool | Iterable[str]) -> Throughs | None:  # noqa: FBT001 - as callers give it
-    """Return a function that makes a `ReasoningTags` for each format; None if no tags are asked for.
+    """Return a function that creates a `ReasoningTags` for each format; None if no tags are asked for.
 
     Args:
         asked: Names of tags, or True for the known ones.
@@ -45,11 +45,11 @@ def tagged(asked: bool | Iterable[str]) -> Throughs | None:  # noqa: FBT001 - as
 
 
 class _TaggedText:
-    """A text part of the format, and the part of the message that receives its text now.
+    """A text part of the format, and the part of the message to which its text goes at the moment.
 
     Args:
         names: The names of the tags.
-        part: The format's index of the part.
+        part: The part's index, as the format numbers parts.
         start: The part at its start, without text.
     """
 
@@ -60,21 +60,21 @@ class _TaggedText:
         self.part = part
         self.start = start
         self.place = -1
-        """The index of the receiving part in the message; -1 before there is one."""
+        """The index of the receiving part in the message; -1 if there is none yet."""
         self.within: bool | None = None
-        """True if the receiving part is reasoning, False for text, None before there is one."""
+        """True if the receiving part is reasoning, False if it is text, None if there is none yet."""
 
 
 class ReasoningTags:
-    """Stage after a format that splits its text parts at tags into text and reasoning parts.
+    """A stage after a format that splits its text parts at tags into text and reasoning parts.
 
     A text part with tags becomes several parts, and later parts are renumbered. A part
-    begins with its first content, so that none is empty. Events are copied and not
-    changed, since a format may keep using its own.
+    begins with its first content, so that no part is empty. Events are copied instead of
+    changed, since a format may still use its own events.
 
     Args:
         names: The names of the tags.
-        limits: `Limits.parts` bounds the number of parts; beyond it tags no longer count.
+        limits: `Limits.parts` bounds the number of parts; beyond it, tags no longer count.
     """
 
     __slots__ = (
@@ -94,27 +94,27 @@ class ReasoningTags:
         self._names = names
         self._most = limits.parts
         self._texts: dict[tuple[int, int], _TaggedText] = {}
-        """The format's open text parts, by choice and the format's index."""
+        """The format's open text parts, by choice and the part's index in the format."""
         self._writing: dict[tuple[int, int], _TaggedText] = {}
-        """The same parts, by choice and the index in the message."""
+        """The same parts, by choice and the index of the receiving part in the message."""
         self._places: dict[tuple[int, int], int] = {}
-        """Each part's index in the message, by the format's index; for a text, of its last part."""
+        """Each part's index in the message, by its index in the format; for a text, of its last part."""
         self._own: dict[tuple[int, int], int] = {}
-        """The format's index of each part that is not text, by the index in the message."""
+        """The format's index of each part that is not text, by the part's index in the message."""
         self._next: dict[int, int] = {}
         """The number of parts of each choice."""
         self._count = 0
         """The number of parts of all choices."""
         self._split: set[int] = set()
-        """Choices whose text had tags, which were left out."""
+        """Choices with tags in their text, which were left out."""
         self._cut: list[tuple[int, int]] = []
 
     def cut(self, choice: int, part: int) -> None:
-        """Release the text held back of a part that was cut, with the next events."""
+        """Release the held-back text of a part that was cut off, together with the next events."""
         self._cut.append((choice, part))
 
     def feed(self, events: Sequence[Event]) -> list[Event]:
-        """Return the events to give in place of a payload's events."""
+        """Return the events that replace a payload's events."""
         out: list[Event] = []
         for event in events:
             if event.part is None:
@@ -139,17 +139,22 @@ class ReasoningTags:
         return out
 
     def own(self, choice: int, place: int) -> int:
-        """Return the format's index of a part that is not text."""
+        """Return the index that the format gave to a part before this stage renumbered it.
+
+        Only for parts that are not text.
+
+        Args:
+            choice: The choice.
+            place: The part's index in the message.
+        """
         return self._own.get((choice, place), place)
 
     def follow(self, delta: Any, inner: _Follow) -> _Follow:  # noqa: ANN401 - a delta
-        """Return the function called with each delta like this one that is read by its shape.
-
-        See `Format.follow`.
+        """Return a callback for deltas like this one that are read without decoding; see `Format.follow`.
 
         Args:
-            delta: A delta that was given.
-            inner: The format's own such function, or None.
+            delta: A delta that was decoded.
+            inner: The callback of the format itself, or None.
         """
         text = self._writing.get((delta.choice, delta.part))
         if text is None:
@@ -174,6 +179,7 @@ class ReasoningTags:
         return text
 
     def _start(self, text: _TaggedText | None, event: PartStart, content: TextPart, out: list[Event]) -> None:
+        """Begin a text part, or update its start; its text goes through the tags."""
         start = content.model_copy(update={"text": ""}) if content.text else content
         if text is None:
             text = self._begin(event, start)
@@ -187,11 +193,13 @@ class ReasoningTags:
             )
 
     def _write(self, text: _TaggedText, event: TextDelta, out: list[Event]) -> None:
+        """Split a text at its tags, and add its pieces; once there are too many parts, no longer split."""
         for within, piece in text.scanner.feed(event.text):
             full = text.within is not None and self._count >= self._most
             self._give(text, piece, event, out, within=bool(text.within) if full else within)
 
     def _give(self, text: _TaggedText, piece: str, event: Event, out: list[Event], *, within: bool) -> None:
+        """Add a piece of a text; begin another part if the piece changes between text and reasoning."""
         if text.within is not within:
             self._turn(text, event, out, within=within)
         if isinstance(event, TextDelta) and not within and piece == event.text and text.place == event.part:
@@ -201,7 +209,7 @@ class ReasoningTags:
         out.append(kind(piece, choice=event.choice, part=text.place, raw=event.raw))
 
     def _turn(self, text: _TaggedText, event: Event, out: list[Event], *, within: bool) -> None:
-        """End the part that receives a text, and begin the next one."""
+        """End the part to which a text goes, and begin the next part."""
         choice = event.choice
         if text.within is not None:
             del self._writing[choice, text.place]
@@ -217,13 +225,13 @@ class ReasoningTags:
         out.append(PartStart(content, choice=event.choice, part=text.place, raw=event.raw))
 
     def _show(self, event: CitationAdded, out: list[Event]) -> None:
-        """Begin the parts of texts that have shown nothing yet, since a citation follows its text."""
+        """Begin the parts of texts that have no part yet, since a citation follows its text."""
         for (choice, _), text in self._texts.items():
             if choice == event.choice and text.within is None:
                 self._turn(text, event, out, within=False)
 
     def _release(self, text: _TaggedText, event: Event, out: list[Event]) -> None:
-        """Give the rest of a text; it becomes a part even if it is empty."""
+        """Add the held-back rest of a text; the text becomes a part even if it is empty."""
         for within, piece in text.scanner.end():
             self._give(text, piece, event, out, within=within)
         if text.within is None:
@@ -233,6 +241,7 @@ class ReasoningTags:
             self._split.add(event.choice)
 
     def _end(self, text: _TaggedText, event: PartDone, out: list[Event]) -> None:
+        """End a text part of the format, and with it the part to which its text goes."""
         del self._texts[event.choice, event.part]
         self._release(text, event, out)
         content = event.content

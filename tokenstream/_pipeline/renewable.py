@@ -1,4 +1,4 @@
-"""A machine that can use several connections, which continue the answer or begin it again."""
+"""A machine that can use several connections, which resume, continue or restart the answer."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 
 class RenewableMachine(GuardedMachine):
-    """Holds back the first events of each connection, and can be made ready for another one.
+    """Holds back the first events of each connection, and can be made ready for another connection.
 
     Args:
         format: The format's name or a format object; None to detect it.
         content_type: The response's content type, if known.
         limits: Bounds on untrusted input.
-        pings: True to get signs of life as `Ping` events.
-        through: Makes the stage that a format's events pass through; None for no stage.
+        pings: True to return signs of life as `Ping` events.
+        through: Creates the stage that a format's events pass through; None for no stage.
     """
 
     __slots__ = (
@@ -57,28 +57,28 @@ class RenewableMachine(GuardedMachine):
         through: Throughs | None = None,
     ) -> None:
         self._first_id = ""
-        """The id of the first event of the answer."""
+        """The id of the first SSE event of the answer."""
         self._id_before: str | None = None
-        """The id of the previous connection's last event; None for an answer that begins anew."""
+        """The id of the last event on the previous connection; None for an answer that begins anew."""
         self._before: Checkpoint | None = None
-        """The checkpoint to resume at; stays valid if the server refuses to resume."""
+        """The checkpoint at which to resume; it stays valid if the server refuses to resume."""
         self._stood: Checkpoint | None = None
-        """The checkpoint at which the answer broke off, until a new answer has given something."""
+        """The checkpoint at which the answer broke off, until a new answer has returned an event."""
         self._retry_before: int | None = None
         """The reconnection time that the server sent on the previous connection."""
         self._aligner: Aligner | None = None
-        """Drops events that were given before; None if nothing is repeated."""
+        """Drops events that the reader already has; None if nothing is repeated."""
         self.seam: Seam | None = None
-        """Joins a continuation to the answer; None for a connection that carries the answer itself."""
+        """Joins a continuation to the answer; None for a connection with the answer itself."""
         self.continued = False
         """True for an answer that was joined from several requests, and so has no position to resume at."""
         self._refusal: StreamError | None = None
-        """The error that ends the stream because the seam was too doubtful; else None."""
+        """The error that ends the stream because the seam was too doubtful; otherwise None."""
         super().__init__(format, content_type=content_type, limits=limits, pings=pings, through=through)
         self.accumulator.may_restart = True
 
     def renew(self, hold: Hold, now: float, *, kept: Format | None = None, seam: Seam | None = None) -> None:
-        """Prepare for another connection, which resumes the answer, continues it or begins it again.
+        """Prepare for another connection, which resumes, continues or restarts the answer.
 
         Args:
             hold: Holds back the first events.
@@ -90,7 +90,7 @@ class RenewableMachine(GuardedMachine):
         self._before = None if kept is None else self.checkpoint()
         self._first_id = "" if kept is None else self._first_id or self._connection.first_event_id
         self._id_before = None if kept is None else self._last_event_id
-        # As long as a new answer has given nothing, the old checkpoint stays valid.
+        # As long as a new answer has returned no events, the old checkpoint stays valid.
         self._stood = self.checkpoint() if kept is None and self.accumulator.messages else None
         self.error = None
         self.over = self.answered = self.resting = False
@@ -123,7 +123,7 @@ class RenewableMachine(GuardedMachine):
         """Drop the events of the new answer that repeat the old one.
 
         Args:
-            restarted: The event that gives the old answer up; it is not given to the loop.
+            restarted: The event that gives up the old answer; it is not returned to the loop.
         """
         before, given = self._aligner, self.accumulator.messages
         if before is not None and not before.over:
@@ -134,6 +134,8 @@ class RenewableMachine(GuardedMachine):
 
     def refuse_seam(self, error: StreamError) -> None:
         """Discard the continuation, because its joint with the answer is too doubtful.
+
+        The joint is the place where the continuation's new text begins; see `Joint`.
 
         Args:
             error: The error that ends the stream instead.
@@ -161,7 +163,7 @@ class RenewableMachine(GuardedMachine):
 
     @property
     def differs(self) -> bool:
-        """True if the new answer cannot be joined to the old one, and another attempt is pointless."""
+        """True if the new answer cannot be joined to the old answer, so that another attempt is pointless."""
         return self._refusal is not None or (self._aligner is not None and self._aligner.error is not None)
 
     def _pull_aligned(self) -> Event | None:
@@ -196,10 +198,10 @@ class RenewableMachine(GuardedMachine):
             if waits:
                 return event
             if self._aligns_anew(before):
-                # Releasing the hold has begun to align the answers.
+                # Releasing the hold has started to align the answers.
                 return self._pull_aligned()
         if not hold.ready:
-            # No chunk is read by its shape while events are repeated or relocated.
+            # No chunk is read on the fast path while events are repeated or relocated.
             moves = self.seam is not None and self.seam.moves
             self._hold, self.holding = None, self._aligner is not None or moves
             return self._pull_held()
@@ -207,10 +209,11 @@ class RenewableMachine(GuardedMachine):
         return self._pull_held() if found is None else found
 
     def _aligns_anew(self, before: Aligner | None) -> bool:
+        """Return True if the aligner has changed: releasing the hold has restarted the answer."""
         return self._aligner is not before
 
     def _is_another(self, event: Event) -> bool:
-        """Return True if an event begins an answer other than the one to be resumed."""
+        """Return True if an event begins another answer than the one to be resumed."""
         known = self.accumulator.message.id if self.kept is not None and self._before is not None else None
         return known is not None and isinstance(event, MessageStart) and event.id not in (None, known)
 
@@ -246,27 +249,27 @@ class RenewableMachine(GuardedMachine):
         """Do the work of `pull` after a seam."""
         glanced = self._glanced
         while (event := self._next()) is not None:
-            # An event that was read by its shape is already taken.
+            # An event that was read on the fast path was already taken.
             found = event if event is glanced else self._admit_relocated(event)
             if found is not None:
                 return found
         return None
 
     def _admit_relocated(self, event: Event) -> Event | None:
-        """Relocate an event to its part in the answer and take it; None if it is a repetition."""
+        """Relocate an event to its part in the answer and take it; return None if it is a repetition."""
         found: Event | None = event if self.seam is None else self.seam.relocate(event)
         if found is not None:
             self._admit(found)
         return found
 
     def cut_short(self, cause: StreamError | None) -> StreamError | None:
-        """Return the error of an ending here, without ending the format, so that it can be resumed.
+        """Return the error if the answer ended here, without ending the format, so that it can be resumed.
 
         Args:
-            cause: The error that broke the input off; None if it ended cleanly.
+            cause: The error that broke off the input; None if the input ended cleanly.
 
         Returns:
-            The error; None if the answer is complete, or if only the format's end can decide that.
+            The error; None if the answer is complete, or if only the end of the format can decide that.
         """
         connection = self._connection
         if self._coding is not None and cause is None:
@@ -287,12 +290,12 @@ class RenewableMachine(GuardedMachine):
 
     @property
     def refused(self) -> bool:
-        """True if the response is an error and not an answer."""
+        """Return True if the response is an error instead of an answer."""
         return isinstance(self._connection.format, ErrorBody)
 
     @property
     def status(self) -> int | None:
-        """The status of the response; None before one has arrived."""
+        """The status of the response; None before a response has arrived."""
         return None if self.head is None else self.head.status
 
     @property
@@ -302,7 +305,7 @@ class RenewableMachine(GuardedMachine):
 
     @property
     def reconnect_after(self) -> int | None:
-        """The server's reconnection time in milliseconds; None if it sent none."""
+        """The server's reconnection time in milliseconds; None if the server sent none."""
         told = self._connection.retry
         return self._retry_before if told is None else told
 

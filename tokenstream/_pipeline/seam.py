@@ -1,4 +1,7 @@
-"""Joins the events of a continuation to a broken answer, as if it had not broken off."""
+"""Joins the events of a continuation to a broken-off answer, as if the answer had not broken off.
+
+The joint is the place where the continuation's new text begins, after the repeated words.
+"""
 
 from __future__ import annotations
 
@@ -32,21 +35,21 @@ if TYPE_CHECKING:
     from tokenstream.message import Part
 
 _NO_TEXT_YET = (MessageStart, ReasoningDelta, CitationAdded, PartDelta, Ping, UsageUpdate, Unknown)
-"""Events after which the continuation may still take up the answer's open text."""
+"""Events after which the continuation can still add to the answer's unfinished text."""
 _ENDED = -1
-"""Part index for closing an open text that the continuation does not take up."""
+"""Part index for closing an unfinished text that the continuation does not continue."""
 _SILENT = frozenset({"text", "reasoning", "citation", "server_tool_call", "server_tool_result"})
-"""Kinds of parts after which it may still do so, too."""
+"""Kinds of parts after which the continuation can still add to the answer's unfinished text."""
 _NAMED = frozenset({"tool_call", "server_tool_call", "server_tool_result"})
-"""Kinds of parts with ids that other parts refer to."""
+"""Kinds of parts with ids to which other parts refer."""
 
 
 class Seam:
-    """Stands between the format of a continuation and the accumulator of the answer.
+    """Connects the format of a continuation with the accumulator of the answer.
 
     1. `decides` is called with each event that is held back, until the joint is decided.
-    2. `sew` turns the held events into the continuation, without the repeated text.
-    3. `relocate` gives these events and all later ones their part indexes in the answer.
+    2. `sew` turns the held-back events into the continuation, without the repeated text.
+    3. `relocate` changes the part indexes of these and all later events to those in the answer.
 
     Args:
         accumulator: Holds the answer.
@@ -58,17 +61,17 @@ class Seam:
         self._accumulator = accumulator
         self._joint = joint
         self._parts = len(message.parts)
-        """The number of parts that the answer had."""
+        """The number of parts that the answer had before the continuation."""
         self._open = _open_text(message.parts)
         self._places: dict[int, int] = {}
-        """Index in the answer for each part index of the continuation."""
+        """Maps each part index in the continuation to the index in the answer."""
         self._joined: int | None = None
-        """The part of the continuation that takes up the answer's open text."""
+        """The part of the continuation that continues the answer's unfinished text."""
         self._given = message.text
         self._given_in_part = "" if self._open is None else getattr(message.parts[self._open], "text", "")
         self._used = {str(getattr(part, "id", "")) for part in message.parts if part.kind in _NAMED}
         self._ids: dict[str, str] = {}
-        """New ids for ids of the continuation that the answer had already used."""
+        """New ids, by the continuation's ids that the answer has already used."""
         self._known = frozenset(message.provider_data)
         self._left_out: set[int | None] = set()
         """Parts of the continuation to leave out: the model's reasoning about how to continue."""
@@ -80,7 +83,7 @@ class Seam:
 
     @property
     def moves(self) -> bool:
-        """True if part indexes change, so that no chunk may be read by its shape."""
+        """True if part indexes change, so that no chunk may be read on the fast path."""
         last = self._open is not None and self._open + 1 == self._parts
         return not last or any(part != place for part, place in self._places.items())
 
@@ -90,14 +93,14 @@ class Seam:
         return self._joint.confidence if self._joint.decided else None
 
     def decides(self, event: Event) -> bool:
-        """Take an event that is held back; return True if it decides the joint."""
+        """Take a held-back event; return True once it is known how much the continuation repeats."""
         if isinstance(event, TextDelta):
             return self._joint.feed(event.text)
         if isinstance(event, PartStart) and isinstance(event.content, TextPart) and event.content.text:
             return self._joint.feed(event.content.text)
         if _leaves_open(event):
             return False
-        # Something other than text comes next.
+        # Something other than text follows.
         self._joint.end()
         return True
 
@@ -133,7 +136,7 @@ class Seam:
         return sewn
 
     def _drop_known(self, events: list[Event]) -> list[Event]:
-        """Return the events except those that the answer already has or should not contain."""
+        """Return the events except those that the answer already contains or should not contain."""
         if not any(_needs_thought(event) for event in events):
             # The model's reasoning before the continuation is about the request to continue.
             self._left_out = {event.part for event in events if event.choice == 0 and _is_thought(event)}
@@ -148,7 +151,7 @@ class Seam:
         return new
 
     def relocate(self, event: Any) -> Any:  # noqa: ANN401 - any event
-        """Return an event of the continuation as an event of the answer; None to leave it out."""
+        """Convert an event of the continuation to an event of the answer; None to leave it out."""
         if self._is_known(event):
             return None
         if event.part is None or event.choice != 0:
@@ -157,15 +160,15 @@ class Seam:
         moved: Any = copy(event)
         moved.part = self._place(event)
         if isinstance(event, PartDone) and event.part == self._joined:
-            # The part began before the seam, so the continuation's end does not have all of it.
+            # The part began before the seam, so the end in the continuation contains only some of it.
             moved.content = None
         self._rename(moved)
         return moved
 
     def _is_known(self, event: Event) -> bool:
-        """Return True if the answer already has an event, or should not contain it."""
+        """Return True if the answer already contains an event, or should not contain it."""
         if isinstance(event, MessageStart):
-            # Additions to the head belong to the continuation's head as well.
+            # Later additions to the head describe only the continuation, like its head.
             return True
         if event.part is not None and event.choice == 0 and event.part in self._left_out:
             return True
@@ -174,14 +177,14 @@ class Seam:
         return isinstance(event, PartStart) and event.choice == 0 and event.part == self._joined
 
     def _joins(self, event: TextDelta | PartStart) -> bool:
-        """Return True if an event belongs to the part that takes up the answer's open text."""
+        """Return True if an event belongs to the part that continues the answer's unfinished text."""
         if self._open is not None and self._joined is None:
             self._joined = event.part
             self._places[event.part] = self._open
         return event.part == self._joined
 
     def _closes(self, event: Event) -> bool:
-        """Return True if an event shows that the answer's open text is not taken up, and ends here."""
+        """Return True if an event shows that the answer's unfinished text is not continued, and ends here."""
         if self._open is None or self._joined is not None:
             return False
         if isinstance(event, Resumed) or _leaves_open(event):
@@ -190,7 +193,7 @@ class Seam:
         return True
 
     def _place(self, event: Any) -> int | None:  # noqa: ANN401 - any event
-        """Return the index in the answer of an event's part."""
+        """Return the index of an event's part in the answer."""
         if event.part is None or event.choice != 0:
             return event.part  # type: ignore[no-any-return]
         place = self._places.get(event.part)
@@ -200,6 +203,7 @@ class Seam:
         return place
 
     def _rename(self, event: Any) -> None:  # noqa: ANN401 - any event
+        """Replace the ids in an event that the answer has already used, and update its citation."""
         if isinstance(event, ToolCallStart | ToolCallDelta):
             event.id = self._id_of(event.id)
         elif isinstance(event, ToolCallDone):
@@ -215,7 +219,7 @@ class Seam:
             return citation.model_copy(update={"cites": self._places.get(citation.cites, citation.cites)})
         before = self._given if citation.cites is None else self._given_in_part
         before = before[: max(0, len(before) - self._joint.dropped)]
-        # Google counts bytes, all others characters.
+        # Google counts bytes, all other providers count characters.
         size = len(
             before.encode("utf-8", "surrogatepass") if self._accumulator.format == "gemini" else before
         )
@@ -233,7 +237,7 @@ class Seam:
         return part if id == part.id else part.model_copy(update={"id": id})
 
     def _id_of(self, id: str) -> str:
-        """Return the id of a call in the answer; another one if the answer has already used it."""
+        """Return the id that a call has in the answer: a new one if the answer has already used its id."""
         if id not in self._used:
             return id
         found = self._ids.get(id)
@@ -253,13 +257,13 @@ def _open_text(parts: tuple[Part, ...]) -> int | None:
 
 
 def _kind_of(event: Event) -> str | None:
-    """Return the kind of the part that an event begins or ends; None if the event does not say."""
+    """Return the kind of the part that an event begins or ends; None if the event does not contain it."""
     content = event.content if isinstance(event, PartStart | PartDone) else None
     return None if content is None else content.kind
 
 
 def _leaves_open(event: Event) -> bool:
-    """Return True if the answer's open text may still be taken up after an event."""
+    """Return True if, after this event, the continuation can still add to the answer's unfinished text."""
     kind = _kind_of(event)
     return kind in _SILENT if kind is not None else isinstance(event, (*_NO_TEXT_YET, PartDone))
 
@@ -269,5 +273,5 @@ def _is_thought(event: Event) -> bool:
 
 
 def _needs_thought(event: Event) -> bool:
-    """Return True if an event begins a call, which providers only take back with its reasoning."""
+    """Return True if an event begins a call, which providers accept back only together with its reasoning."""
     return isinstance(event, ToolCallStart) or _kind_of(event) in _NAMED

@@ -1,4 +1,4 @@
-"""Requests for several attempts: the same one again, or one that resumes or continues the answer."""
+"""Requests for several attempts: the same request again, or one that resumes or continues the answer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Asked: TypeAlias = "tuple[str, str, Any, Deadlines | None, dict[str, Any]]"
 """The arguments of a request: method, address, client, deadlines, and the options for httpx."""
 
 _REPLAYED = {"openai-responses": "starting_after", "gemini-interactions": "last_event_id"}
-"""Formats whose answers have their own addresses, and the query parameter for the position in one."""
+"""Formats whose answers have their own addresses, and the query parameter for the position in an answer."""
 _BODY = ("content", "data", "files", "json")
 
 
@@ -35,7 +35,7 @@ def request_again(kind: type[StreamT], retry: Retry, asked: Asked, options: Opti
 
     Args:
         kind: `Stream` or `AsyncStream`.
-        retry: Rules for asking again.
+        retry: Rules for further attempts.
         asked: The arguments of the request.
         options: Options for reading the answer.
     """
@@ -67,7 +67,7 @@ class _Requests(SourceOpener):
     def __init__(self, asked: Asked, format: str | type[Format] | Format | None) -> None:
         super().__init__(self._ask, format)
         self._asked = asked
-        # Made now, since it refuses a sync client for an async stream, and the reverse.
+        # Created now, because this refuses a sync client for an async stream, and the reverse.
         self._first: Deferred | None = self._make_source(asked)
         self.prepare, self.asked = self._first.prepare, self._first.asked
         self.replays = asked[0].upper() == "GET"
@@ -117,28 +117,28 @@ class _AsyncRequests(_Requests, AsyncOpener):
 
 
 def _arguments_of(attempt: Attempt, asked: Asked) -> Asked:
-    """Return the arguments of an attempt's request: the caller's, or those that resume the answer."""
+    """Return the arguments of an attempt's request: the caller's own, or arguments that resume the answer."""
     method, url, client, deadlines, options = asked
     if attempt.mode != "resume":
         return asked
     parameter = _REPLAYED.get(attempt.message.format or "")
     if parameter is None:
         kept = [(_bytes(name), _bytes(value)) for name, value in headers_without(options, {"last-event-id"})]
-        # NDJSON lines have no event ids, but positions inside their payloads.
+        # NDJSON lines have no event ids, but have positions inside their payloads.
         last = attempt.last_event_id or ("" if attempt.sequence is None else str(attempt.sequence))
         named = last_event_id_header(last)
         return method, url, client, deadlines, {**options, "headers": [*kept, (b"Last-Event-ID", named)]}
     position = attempt.last_event_id if attempt.sequence is None else attempt.sequence
-    # The answer has its own address, which is fetched without the original request's body.
+    # The answer has its own address, which is fetched without the body of the original request.
     rest = {name: value for name, value in options.items() if name not in _BODY}
     place, query = _answer_address(url, attempt.message.id or "")
-    # httpx replaces the address's query by these.
+    # With `params`, httpx replaces the query of the address.
     rest["params"] = [*_params_of(options, query), ("stream", "true"), (parameter, str(position))]
     return "GET", place, client, deadlines, rest
 
 
 def _answer_address(url: str, name: str) -> tuple[str, str]:
-    """Return an answer's address, which is the endpoint plus its id, and the endpoint's query."""
+    """Return an answer's address, which is the endpoint plus the answer's id, and the endpoint's query."""
     parts = urlsplit(url)
     path = f"{parts.path.rstrip('/')}/{quote(name, safe='')}"
     return urlunsplit((parts.scheme, parts.netloc, path, "", "")), parts.query
@@ -149,7 +149,7 @@ def _bytes(word: str | bytes) -> bytes:
 
 
 def _params_of(options: dict[str, Any], query: str) -> list[tuple[str, Any]]:
-    """Return a request's query parameters, from its options or else from its address."""
+    """Return a request's query parameters, from its options or, if it has none there, from its address."""
     from httpx import QueryParams
 
     asked = ("stream", *_REPLAYED.values())

@@ -1,4 +1,4 @@
-"""Makes the request that asks a model to continue an answer, from the original request."""
+"""Builds the request that asks a model to continue an answer, from the original request."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """Paths in a format's request of turns, output limit, tool choice, count and JSON mode."""
+    """Paths of fields in a format's request: turns, output limit, tool choice, count, JSON mode."""
 
     turns: str
-    """The field of the turns, or of the prompt that the model continues."""
+    """The field that contains the turns, or the prompt that the model continues."""
     limits: tuple[tuple[str, ...], ...]
     """Paths of the output limit."""
     choice: tuple[str, ...] = ("tool_choice",)
@@ -73,7 +73,7 @@ _SHAPES: dict[str, _Shape] = {
     "tgi": _Shape("inputs", (("parameters", "max_new_tokens"),), is_text=True),
 }
 _OF_THE_BODY = frozenset({"content-length", "idempotency-key"})
-"""Headers that are valid for one body only."""
+"""Headers that are valid only for the original body."""
 _FREE_CHOICES = frozenset({"auto", "none", "mode_unspecified", "validated"})
 """Tool choices that do not force a call."""
 
@@ -81,7 +81,7 @@ _FREE_CHOICES = frozenset({"auto", "none", "mode_unspecified", "validated"})
 def check_continuable(
     method: str, options: dict[str, Any], format: str | type[Format] | Format | None
 ) -> None:
-    """Check that a continuation can be made of a request.
+    """Check that a request can be turned into one that continues an answer.
 
     Args:
         method: The HTTP method.
@@ -89,7 +89,7 @@ def check_continuable(
         format: The answer's format; None to detect it.
 
     Raises:
-        MisuseError: The payload is not given as `json`, or its format cannot carry a partial answer.
+        MisuseError: The payload is not passed as `json`, or its format cannot contain a partial answer.
     """
     payload: Any = options.get("json")
     if method.upper() != "POST" or not is_dict(payload):
@@ -112,6 +112,7 @@ def check_continuable(
 
 
 def _holds(payload: dict[str, Any], shape: _Shape) -> bool:
+    """Return True if a payload has the turns, or the prompt, that a format's request has."""
     turns = payload.get(shape.turns)
     if shape.is_text:
         return isinstance(turns, str)
@@ -119,11 +120,11 @@ def _holds(payload: dict[str, Any], shape: _Shape) -> bool:
 
 
 class ContinuationRequests:
-    """Makes the requests that ask a model to continue an answer.
+    """Builds the requests that ask a model to continue an answer.
 
     Args:
         url: The endpoint.
-        options: The request's options for httpx, as the caller gave them.
+        options: The request's options for httpx, as the caller passed them.
     """
 
     def __init__(self, url: str, options: dict[str, Any]) -> None:
@@ -134,11 +135,11 @@ class ContinuationRequests:
         self._options = options
 
     def why_not(self, message: Message, limit_left: int | None, *, prefill: bool) -> str | None:
-        """Return the reason why an answer cannot be continued; None if it can.
+        """Return the reason why an answer cannot be continued; None if it can be continued.
 
         Args:
             message: The answer so far.
-            limit_left: Remaining tokens of the output limit; None if unknown.
+            limit_left: The tokens left of the output limit; None if unknown.
             prefill: True if the answer so far is sent as a prefix.
         """
         payload, shape = self._payload, _SHAPES.get(message.format or "")
@@ -196,7 +197,7 @@ class ContinuationRequests:
         refuse(self._host, self._model)
 
     def limit(self, message: Message) -> int | None:
-        """Return the output limit of the request, in tokens; None without one."""
+        """Return the output limit of the request, in tokens; None if it has no limit."""
         shape = _SHAPES.get(message.format or "")
         if shape is None or not is_dict(self._payload):
             return None
@@ -204,7 +205,7 @@ class ContinuationRequests:
         return next((limit for limit in found if isinstance(limit, int) and limit > 0), None)
 
     def build_options(self, attempt: Attempt) -> dict[str, Any]:
-        """Return the options for httpx of the request that continues the answer.
+        """Return the httpx options for the request that continues the answer.
 
         Args:
             attempt: The attempt that needs the request.
@@ -228,7 +229,7 @@ class ContinuationRequests:
                 _put(payload, path, max(left or 0, shape.least))
         options = {**self._options, "json": payload}
         if options.get("headers"):
-            # Some headers are about the original body.
+            # Headers that describe only the original body are removed.
             options["headers"] = headers_without(options, _OF_THE_BODY)
         return options
 
@@ -248,6 +249,7 @@ def _find(payload: Any, path: tuple[str, ...]) -> Any:  # noqa: ANN401 - any JSO
 
 
 def _put(payload: dict[str, Any], path: tuple[str, ...], value: object) -> None:
+    """Set the value at a path in a payload, in the payload's spelling of its names."""
     *above, last = path
     for name in above:
         payload = payload[_spelt(payload, name)]
@@ -255,7 +257,7 @@ def _put(payload: dict[str, Any], path: tuple[str, ...], value: object) -> None:
 
 
 def _spelt(payload: dict[str, Any], name: str) -> str:
-    """Return a name as the payload spells it: Google accepts `maxOutputTokens` and `max_output_tokens`."""
+    """Return a name in the payload's spelling: Google accepts `maxOutputTokens` and `max_output_tokens`."""
     if name in payload:
         return name
     plain = name.lower()

@@ -1,4 +1,4 @@
-"""The options of a request, for type checkers, and the check that refuses any other."""
+"""The options of a request, for type checkers, and a check that refuses any other option."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class RequestOptions(TypedDict, total=False):
-    """Arguments of `httpx.Client.stream`, beside the method and the URL."""
+    """Arguments of `httpx.Client.stream`, in addition to the method and the URL."""
 
     json: Any
     """The payload, sent as JSON."""
@@ -33,15 +33,15 @@ class RequestOptions(TypedDict, total=False):
     cookies: Any
     auth: Any
     timeout: Any
-    """Seconds, a tuple, or an `httpx.Timeout`; None to wait for ever."""
+    """Seconds, a tuple, or an `httpx.Timeout`; None to wait forever."""
     follow_redirects: Any
-    """True to follow redirects; credentials are not taken along to another origin."""
+    """True to follow redirects; credentials are not sent to another origin."""
     extensions: dict[str, Any] | None
 
 
 OPTIONS = tuple(RequestOptions.__annotations__)
 _OWN = ("method", "client", "format", "retry", "limits", "deadlines", "pings", "reasoning_tags")
-"""Parameters of `connect` itself."""
+"""Parameters that `connect` itself has."""
 _OTHER_NAMES = {"body": "json", "payload": "json", "query": "params", "form": "data"}
 
 
@@ -51,7 +51,7 @@ def check_options(name: str, options: Mapping[str, object], client: object) -> N
     Args:
         name: The name of the called function.
         options: The options.
-        client: The caller's client, which may take further options; None for a new one.
+        client: The caller's client, which may accept further options; None for a new client.
 
     Raises:
         MisuseError: An option is unknown.

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
 _CONNECT_SECONDS = 10.0
-"""Connect timeout of the library's own client, in seconds."""
+"""The connect timeout of the library's own client, in seconds."""
 _MOST_REDIRECTS = 20
-"""Largest number of redirects to follow for a client without a limit of its own."""
+"""The most redirects to follow for a client that has no limit itself."""
 _HARMLESS = frozenset(
     {
         "accept",
@@ -55,7 +55,7 @@ _HARMLESS = frozenset(
 )
 """Headers that are also sent to another origin after a redirect.
 
-Any other header may be a credential: each provider and gateway has its own name for the key.
+Any other header may be a credential, because each provider and gateway has its own name for the key.
 """
 
 
@@ -71,14 +71,14 @@ class _Trusted(threading.local):
         self._context: ssl.SSLContext | None = None
 
     def context(self) -> ssl.SSLContext:
-        """Return the context that an httpx client would create, and renew it when that would differ."""
+        """Return the context that an httpx client would create; create it anew if it would differ."""
         import httpx
 
         file = os.environ.get("SSL_CERT_FILE")
         # The class is part of the key, because packages such as truststore replace it.
         version = _version_of(file)
         of = (ssl.SSLContext, os.environ.get("SSLKEYLOGFILE"), file, version)
-        # SSL_CERT_FILE takes precedence; a directory's changes cannot be seen, so it is always reloaded.
+        # SSL_CERT_FILE takes precedence. Changes in a directory cannot be detected, so it is always reloaded.
         folder = version is None and bool(os.environ.get("SSL_CERT_DIR"))
         if self._context is None or of != self._made_of or folder:
             self._context, self._made_of = httpx.create_ssl_context(), of
@@ -86,10 +86,11 @@ class _Trusted(threading.local):
 
 
 def _version_of(file: str | None) -> object:
+    """Return values that change whenever a file does; None if it cannot be read."""
     try:
         found = Path(file).stat() if file else None
     except OSError:
-        # httpx reports an unreadable file itself.
+        # httpx itself reports an unreadable file.
         return None
     return found and (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
@@ -102,20 +103,20 @@ class _Redirects:
 
     Args:
         client: The client that sends the request.
-        options: The request's options, as the caller gave them.
-        where: The host of the request.
+        options: The request's options, as the caller passed them.
+        where: The host of the request, for error messages.
     """
 
     def __init__(self, client: Any, options: dict[str, Any], where: str) -> None:  # noqa: ANN401 - httpx's or httpx2's
         wanted = options.get("follow_redirects")
-        # Any other value (httpx's USE_CLIENT_DEFAULT) stands for the client's own setting.
+        # Any other value, such as httpx's USE_CLIENT_DEFAULT, means the client's own setting.
         self._following: bool = (
             wanted if isinstance(wanted, bool) else getattr(client, "follow_redirects", False)
         )
         self._left: int = getattr(client, "max_redirects", _MOST_REDIRECTS)
         self._where = where
         self.sending: dict[str, Any] = {"stream": True, "follow_redirects": False}
-        """Arguments for the client's `send` of the next request."""
+        """Arguments for the client's `send` method, for the next request."""
         if "auth" in options:
             self.sending["auth"] = options["auth"]
 
@@ -146,20 +147,20 @@ def _origin(url: Any) -> tuple[str, str, int]:  # noqa: ANN401 - httpx's or http
 
 
 class _SocketTrace:
-    """Finds the socket of a request of the library's own client before its response arrives.
+    """Finds the socket of a request by the library's own client before the response arrives.
 
-    httpx calls the "trace" function of a request's extensions at each step; a new
+    httpx calls the "trace" function in a request's extensions at each step; a new
     connection belongs to this request alone.
     """
 
     def __init__(self) -> None:
         self.onward: Callable[[str, dict[str, Any]], object] | None = None
-        """The caller's own trace function, which is called as well."""
+        """The caller's own trace function, which is called as well; None if there is none."""
         self._stream: Any = None
         self._asked = False
 
     def __call__(self, step: str, told: dict[str, Any]) -> object:
-        """Take a step of the request, and return the result of the caller's trace function."""
+        """Handle a step of the request, and return the result of the caller's trace function."""
         if step in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
             self._stream = told["return_value"]
             if self._asked:
@@ -168,7 +169,7 @@ class _SocketTrace:
         return None if self.onward is None else self.onward(step, told)
 
     def socket(self) -> Any:  # noqa: ANN401 - a socket of any kind
-        """Return the socket in order to shut it down; a socket made later is then shut down at once."""
+        """Return the socket, to be shut down; a socket that is created later is then shut down at once."""
         self._asked = True
         return None if self._stream is None else self._stream.get_extra_info("socket")
 
@@ -179,7 +180,7 @@ class HTTPRequest:
     Args:
         method: The HTTP method.
         url: The endpoint.
-        client: The client to send it with; None for a new one.
+        client: The client with which to send the request; None for a new client.
         deadlines: Deadlines from which a new client's read timeout is derived.
         options: Arguments of `httpx.Client.stream`.
     """
@@ -200,7 +201,7 @@ class HTTPRequest:
         self._url = str(url)
         self._client = client
         self._own: Any = None
-        """The library's own client, once it is made."""
+        """The library's own client; None until it is created."""
         self._deadlines = deadlines if deadlines is not None else Deadlines()
         self._options = options
         self._asked = (self._url, options.get("json"))
@@ -274,11 +275,11 @@ class HTTPRequest:
         return Deferred(open_source, prepare=lambda: self._prepare("AsyncClient"), asked=self._asked)
 
     def _prepare(self, kind: str) -> None:
-        """Import httpx and make the client in advance, since the first time in a process takes long."""
+        """Import httpx and create the client in advance, because the first time in a process takes long."""
         # A failure here happens again when the request is sent, and is reported then.
         with suppress(Exception):
             import_module("httpx_sse")
-            # Loaded by the first look-up of a host.
+            # The first look-up of a host would load this module.
             import_module("encodings.idna")
             if self._client is None:
                 self._own = self._new_client(kind)
@@ -289,7 +290,7 @@ class HTTPRequest:
                 current_time()
 
     def _new_client(self, kind: str) -> Any:  # noqa: ANN401 - an httpx client, sync or async
-        """Return a new client whose read timeout is the one that the deadlines allow."""
+        """Return a new client with the read timeout that the deadlines allow."""
         import httpx
 
         waits = (self._deadlines.first_event, self._deadlines.idle_bytes)
@@ -298,10 +299,10 @@ class HTTPRequest:
         return getattr(httpx, kind)(timeout=timeout, verify=_trusted.context())
 
     def _convert_error(self, error: Exception) -> StreamError | MisuseError:
-        """Convert an exception that a client raised instead of giving a response.
+        """Convert an exception that a client raised instead of returning a response.
 
-        An error that blames the request quotes nothing of its headers or address,
-        which may contain a key.
+        An error that blames the request quotes nothing of the request's headers or address,
+        because these may contain a key.
         """
         found = opening_failed(error, self._host(), self._waits)
         if isinstance(found, MisuseError) and found is not error:
@@ -311,22 +312,22 @@ class HTTPRequest:
     def _host(self) -> str:
         """Return the host for a message, without user and password."""
         place, *rest = re.split(r"[/?#]", self._url.partition("://")[2], maxsplit=1)
-        # With an unescaped password such as "a/b", the apparent host is the first half of it.
+        # With an unescaped password such as "a/b", the apparent host is the first half of the password.
         return "the server" if "@" in "".join(rest) else place.rpartition("@")[2] or "the server"
 
 
 def _with_own_headers(options: dict[str, Any], client: Any) -> dict[str, Any]:  # noqa: ANN401 - httpx's or httpx2's
-    """Return a request's options with a copy of the headers, since httpx-sse writes into them."""
-    # The client's own class of headers: httpx2 does not accept httpx's.
+    """Return a request's options with a copy of the headers, because httpx-sse modifies them."""
+    # The client's own class for headers, because httpx2 does not accept that of httpx.
     headers = type(client.headers)(options.get("headers"))
-    # A proxy that compresses a stream would hold it back until a block is full.
+    # A proxy that compresses a stream would hold the stream back until a block is full.
     headers.setdefault("Accept-Encoding", "identity")
     # httpx strips only `Authorization` from a redirect to another origin.
     return {**options, "headers": headers, "follow_redirects": False}
 
 
 def headers_without(options: dict[str, Any], names: Collection[str]) -> list[tuple[Any, Any]]:
-    """Return a request's headers except some.
+    """Return a request's headers, except those with certain names.
 
     Args:
         options: The request's options for httpx.
