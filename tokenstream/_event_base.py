@@ -9,6 +9,8 @@ from tokenstream._basics.json import decode
 
 
 class _InRun:
+    """An event that may belong to a step of a run."""
+
     # Not a dataclass field, so that no constructor has to set it; it is not set outside of a run.
     __slots__ = ("_step",)
 
@@ -26,6 +28,8 @@ class _InRun:
 
 @dataclass(slots=True, kw_only=True)
 class _EventBase(_InRun):
+    """The fields of all events."""
+
     choice: int = 0
     """The choice (alternative answer) to which the event belongs, from 0."""
     raw: Any = field(default=None, repr=False, compare=False)
@@ -41,6 +45,7 @@ _slot = _EventBase.__dict__["raw"]
 
 
 def _get_raw(event: _EventBase) -> Any:  # noqa: ANN401 - any payload
+    """Return the payload of an event; decode it at the first access if the slot contains bytes."""
     raw = _slot.__get__(event)
     if raw.__class__ is bytes:
         raw = decode(raw)

@@ -168,6 +168,7 @@ class ToolCall(_TypedCall[ArgumentsT_co, ResultT_co], Value):
         )
 
     def _parsed(self) -> Any:  # noqa: ANN401 - any JSON value
+        """Return the arguments as JSON values, or the text of a custom tool's call."""
         if self.type == "custom":
             return self.arguments_text
         if not self.arguments_text.strip():
@@ -367,7 +368,7 @@ class Usage(Value):
     def __add__(self, other: Usage) -> Usage:
         """Return the sum of two usages; `sum(usages, start=Usage())` adds many.
 
-        A count that only one of them has is used unchanged. The sum's `source` is "estimated"
+        A count that only one usage has is used unchanged. The sum's `source` is "estimated"
         if either is estimated, "reported" if both are reported, and otherwise "partial".
         """
         if not isinstance(other, Usage):  # pyright: ignore[reportUnnecessaryIsInstance] # callers may not check

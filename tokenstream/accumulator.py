@@ -164,7 +164,7 @@ class Accumulator:
             target = self.target
         if target.kind is ToolCallDelta:
             # `partial_arguments` reads the log to which the fragment was added.
-            delta._link = target.log  # noqa: SLF001 - made for this
+            delta._link = target.log  # noqa: SLF001 - the attribute exists for this
         # Done last, to drop also what another thread built meanwhile.
         if self.built is not None:
             self.built = None
@@ -436,7 +436,7 @@ class Accumulator:
         choice.finish_message = event.message
         return False
 
-    def _take_restart(self, event: Any) -> bool:  # noqa: ANN401 - a relay does not say what is discarded
+    def _take_restart(self, event: Any) -> bool:  # noqa: ANN401 - a relay leaves out what is discarded
         """Discard the answer so far, but keep the delivered calls and the counts of spent tokens."""
         if event.discarded is None:
             event.discarded, event.told_before = self.message, True

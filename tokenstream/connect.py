@@ -1,4 +1,4 @@
-"""Sends a request with httpx and returns the stream of its answer; closing the stream closes both."""
+"""Sends a request with httpx and returns the stream of its answer; the stream closes the response."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def connect(
     url: str,
     *misplaced: Never,
     method: str = "POST",
-    client: Any = None,  # noqa: ANN401 - httpx's or httpx2's
+    client: Any = None,  # noqa: ANN401 - of httpx or httpx2
     format: FormatName | type[Format] | Format | None = None,
     retry: Retry | None = None,
     limits: Limits | None = None,
@@ -101,7 +101,7 @@ def aconnect(
     url: str,
     *misplaced: Never,
     method: str = "POST",
-    client: Any = None,  # noqa: ANN401 - httpx's or httpx2's
+    client: Any = None,  # noqa: ANN401 - of httpx or httpx2
     format: FormatName | type[Format] | Format | None = None,
     retry: Retry | None = None,
     limits: Limits | None = None,

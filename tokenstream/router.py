@@ -196,7 +196,7 @@ class Router:
 
     def item(
         self,
-        type: type[T] | TypeAdapter[T],  # noqa: A002 - what it is called everywhere
+        type: type[T] | TypeAdapter[T],  # noqa: A002 - the usual name
         at: At = "",
         *,
         tool: str | None = None,
@@ -269,7 +269,7 @@ class Router:
 
     # -- within ------------------------------------------------------------
 
-    def _begin(self, cursors: Any) -> HandlerRun:  # noqa: ANN401 - a stream's, which stands above
+    def _begin(self, cursors: Any) -> HandlerRun:  # noqa: ANN401 - the stream, from a higher layer
         """Return a run of the handlers over one stream.
 
         Args:
@@ -278,6 +278,7 @@ class Router:
         return HandlerRun(tuple(self._entries), dict(self._tools), cursors)
 
     def _add(self, entry: HandlerEntry) -> Callable[..., Any]:
+        """Add a handler to the table, if it is a function that takes the right number of arguments."""
         if not callable(entry.function):
             raise MisuseError(f"the handler for {entry.purpose} must be a function, not {entry.function!r}")
         if entry.checked_by is not entry.function and not _accepts(
@@ -302,6 +303,7 @@ class Router:
     def _make_view_decorator(
         self, what: str, at: At, tool: str | None, view: Callable[[Any], Any]
     ) -> Callable[[Callable[..., Any]], Any]:
+        """Return a decorator that registers a handler for the items of a view."""
         from tokenstream.partial_json._pattern import Pattern
 
         # Refuses an invalid path now instead of when the router is run.
@@ -316,6 +318,15 @@ class Router:
         lenient: Lenient,
         made: Tool | None = None,
     ) -> Callable[..., Any]:
+        """Add a tool to the table, and return its function unchanged.
+
+        Args:
+            function: The function that runs the tool's calls.
+            name: The tool's name for the model.
+            arguments: The type of the arguments; None to use the function's signature.
+            lenient: Whether to read almost-JSON arguments.
+            made: A ready-made checker of the tool's calls; None to create one when it is needed.
+        """
         purpose = f"tool {name!r}"
         if name in self._tools:
             raise MisuseError(f"the router already has a {purpose}: {self._tools[name].name!r}")

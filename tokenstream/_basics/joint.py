@@ -1,7 +1,7 @@
 """The joint between a broken-off answer and its continuation: where the continuation's new text begins.
 
-A continuation may repeat words of the answer. A joint says how many characters to drop for
-that, and with how much confidence.
+A continuation may repeat words of the answer: a `Joint` finds out how many of its characters to
+drop for that reason, and with how much confidence.
 """
 
 from __future__ import annotations
@@ -173,6 +173,7 @@ class AskedJoint(Joint):
         """White space before the first word of the continuation."""
 
     def feed(self, piece: str) -> bool:
+        """Take a piece of the continuation, after its leading white space; see `Joint.feed`."""
         if not (self.decided or self._echoed or self._beyond):
             words = piece.lstrip()
             self._lead += piece[: len(piece) - len(words)]

@@ -129,6 +129,7 @@ class Connection:
             )
 
     def _use_format(self, known: Format) -> None:
+        """Set the format, connect it to the departures and the stage behind it, and report its name."""
         self.format = known
         known.departures = self._departures
         if self._through is not None and known.parts.through is None:
@@ -293,7 +294,7 @@ class Connection:
         return events, None if tells else known.cut_short()
 
     def find_position(self) -> _Position:
-        """Return the format's position: the one a server needs to resume, and the format's state there."""
+        """Return the position at which a server can resume, and the state of the format at that position."""
         known = self.format
         if not known.resumes or not (known.error is None or type(known.error) is ProtocolError):
             return _Position(None, None)
@@ -306,6 +307,7 @@ class Connection:
             self.last_position = self.find_position()._replace(left=left)
 
     def _end_framing(self) -> list[Event]:
+        """End the framing, once; return the events of its last frames."""
         if self._framing_over:
             return []
         self._framing_over = True
@@ -373,6 +375,7 @@ class Connection:
         return self.format.parts.take()
 
     def _events_of(self, frames: Iterable[Frame]) -> list[Event]:
+        """Return the format's events for frames, up to the first error."""
         events: list[Event] = []
         for frame in frames:
             events += self.format.feed(frame)
@@ -383,7 +386,7 @@ class Connection:
 
     def end_order(
         self,
-        reorder: Any,  # noqa: ANN401 - a stage, which stands above
+        reorder: Any,  # noqa: ANN401 - a stage, from a higher layer
         now: float,
     ) -> tuple[list[Event], StreamError | None]:
         """Return the events of frames that a `Reorder` held back to the end, and the error, if any.

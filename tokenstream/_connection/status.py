@@ -78,6 +78,7 @@ class ResponseHead:
 
 
 def _place_of(url: str) -> str:
+    """Return an address without user, password and query; "" if it is malformed."""
     from urllib.parse import urlsplit, urlunsplit
 
     try:
@@ -373,6 +374,7 @@ def _said_in(body: bytes, limits: Limits) -> tuple[ProviderError | None, dict[st
 
 
 def _object_in(payload: bytes, limits: Limits) -> dict[str, Any] | None:
+    """Return the JSON object in a payload, or the first one in an array; None if there is none."""
     try:
         data: object = decode(payload.removeprefix(_BOM), limits)
     except (ProtocolError, LimitExceeded):

@@ -149,7 +149,9 @@ class Aligner:
         self.error = difference(self._accumulator)
 
     def take(self, event: Event) -> Event | None:
-        """Return the part of an event that the reader does not have; None if the reader has all of it.
+        """Return the part of an event that the reader does not have; None if there is no such part.
+
+        If the answers differ, `error` is set.
 
         Args:
             event: An event that the accumulator has taken.
@@ -220,7 +222,7 @@ class Aligner:
         return rest.startswith(signature)
 
     def _start_call(self, part: Part, event: ToolCallStart) -> bool:
-        """Return True if the same call begins again, which then keeps the id that the reader knows."""
+        """Return True if the new answer begins the same call, which keeps the id that the reader knows."""
         if not isinstance(part, ToolCall) or part.name != event.name:
             return False
         self._accumulator.rename_call(event.choice, event.part, part.id)

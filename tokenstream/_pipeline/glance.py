@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 class Observes(Protocol):
     """An observer of a machine, such as a tracer."""
 
-    def ended(self, machine: Any) -> None:  # noqa: ANN401 - a machine, which stands above
+    def ended(self, machine: Any) -> None:  # noqa: ANN401 - a machine, from a higher layer
         """Handle the end, perhaps repeatedly: the ending is set, and the error has the partial answer."""
 
-    def around_tool(self, within: Any) -> Any:  # noqa: ANN401 - a router's, which stands above
+    def around_tool(self, within: Any) -> Any:  # noqa: ANN401 - an argument from a higher layer
         """Return a function that creates the context manager in which a router runs a tool.
 
         Args:
@@ -221,7 +221,7 @@ class Glancing:
 
         Args:
             event: The event.
-            fresh: Whether this is the first such event of the chunk.
+            fresh: Whether this is the first such event.
         """
         if fresh:
             self.meter.content(self.now)
@@ -269,7 +269,7 @@ class Glancing:
 
 
 def decoder_of(coding: str, limits: Limits) -> ContentDecoder | None:
-    """Return a decoder for a content coding; None if there is nothing to decode."""
+    """Return a decoder for a content coding such as "gzip"; None if there is nothing to decode."""
     if coding.strip().lower() in ("", "identity"):
         return None
     from tokenstream.framing._content_coding import ContentDecoder

@@ -345,6 +345,7 @@ class GuardedMachine(Machine):
     # -- what is seen at a glance ------------------------------------------
 
     def _look(self, chunk: Any, now: float) -> Event | None:  # noqa: ANN401 - a `unit`
+        """Create the shortcut as `Machine._look` does, but pass its events to the guards."""
         event = super()._look(chunk, now)
         if self.guards is None:
             return event

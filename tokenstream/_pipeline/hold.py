@@ -1,4 +1,4 @@
-"""Holds back the first events of an attempt, so that an attempt that shows nothing leaves no trace."""
+"""Holds back the first events of an attempt, so that an attempt without visible content leaves no trace."""
 
 from __future__ import annotations
 

@@ -213,7 +213,7 @@ class RenewableMachine(GuardedMachine):
         return self._aligner is not before
 
     def _is_another(self, event: Event) -> bool:
-        """Return True if an event begins another answer than the one to be resumed."""
+        """Return True if an event begins another answer than that which is to be resumed."""
         known = self.accumulator.message.id if self.kept is not None and self._before is not None else None
         return known is not None and isinstance(event, MessageStart) and event.id not in (None, known)
 

@@ -184,7 +184,7 @@ class Seam:
         return event.part == self._joined
 
     def _closes(self, event: Event) -> bool:
-        """Return True if an event shows that the answer's unfinished text is not continued, and ends here."""
+        """Return True if an event means that the answer's unfinished text is not continued, and ends here."""
         if self._open is None or self._joined is not None:
             return False
         if isinstance(event, Resumed) or _leaves_open(event):

@@ -74,6 +74,7 @@ class _Requests(SourceOpener):
         self._continued = ContinuationRequests(asked[1], asked[-1])
 
     def _ask(self, attempt: Attempt) -> Deferred:
+        """Return the source for an attempt's request."""
         first, self._first = self._first, None
         if attempt.mode == "continue":
             method, url, client, deadlines, _ = self._asked

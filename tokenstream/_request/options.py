@@ -66,6 +66,7 @@ def check_options(name: str, options: Mapping[str, object], client: object) -> N
 
 
 def _is_taken_by(client: object, option: str) -> bool:
+    """Return True if the client's `stream` method accepts an option."""
     try:
         taken = inspect.signature(getattr(client, "stream", None)).parameters  # type: ignore[arg-type]
     except (TypeError, ValueError):

@@ -107,7 +107,7 @@ class _Redirects:
         where: The host of the request, for error messages.
     """
 
-    def __init__(self, client: Any, options: dict[str, Any], where: str) -> None:  # noqa: ANN401 - httpx's or httpx2's
+    def __init__(self, client: Any, options: dict[str, Any], where: str) -> None:  # noqa: ANN401 - of httpx or httpx2
         wanted = options.get("follow_redirects")
         # Any other value, such as httpx's USE_CLIENT_DEFAULT, means the client's own setting.
         self._following: bool = (
@@ -120,7 +120,7 @@ class _Redirects:
         if "auth" in options:
             self.sending["auth"] = options["auth"]
 
-    def after(self, response: Any) -> Any:  # noqa: ANN401 - httpx's or httpx2's
+    def after(self, response: Any) -> Any:  # noqa: ANN401 - of httpx or httpx2
         """Return the request to send after a redirect, or None if the response is the answer.
 
         Raises:
@@ -142,7 +142,7 @@ class _Redirects:
         return onward
 
 
-def _origin(url: Any) -> tuple[str, str, int]:  # noqa: ANN401 - httpx's or httpx2's
+def _origin(url: Any) -> tuple[str, str, int]:  # noqa: ANN401 - of httpx or httpx2
     return url.scheme, url.host, url.port or {"http": 80, "https": 443}[url.scheme]
 
 
@@ -189,7 +189,7 @@ class HTTPRequest:
         self,
         method: str,
         url: str,
-        client: Any,  # noqa: ANN401 - httpx's or httpx2's
+        client: Any,  # noqa: ANN401 - of httpx or httpx2
         deadlines: Deadlines | None,
         options: dict[str, Any],
     ) -> None:
@@ -234,7 +234,7 @@ class HTTPRequest:
                         response.close()
                         response = client.send(onward, **redirects.sending)
                         stack.callback(response.close)
-                except Exception as error:  # noqa: BLE001 - it is raised, as one of ours
+                except Exception as error:  # noqa: BLE001 - it is raised as an error of this library
                     failed = self._convert_error(error)
                     raise failed from failed.__cause__
                 source = from_response(response)
@@ -266,7 +266,7 @@ class HTTPRequest:
                         await response.aclose()
                         response = await client.send(onward, **redirects.sending)
                         stack.push_async_callback(response.aclose)
-                except Exception as error:  # noqa: BLE001 - it is raised, as one of ours
+                except Exception as error:  # noqa: BLE001 - it is raised as an error of this library
                     failed = self._convert_error(error)
                     raise failed from failed.__cause__
                 source = from_async_response(response)
@@ -316,7 +316,7 @@ class HTTPRequest:
         return "the server" if "@" in "".join(rest) else place.rpartition("@")[2] or "the server"
 
 
-def _with_own_headers(options: dict[str, Any], client: Any) -> dict[str, Any]:  # noqa: ANN401 - httpx's or httpx2's
+def _with_own_headers(options: dict[str, Any], client: Any) -> dict[str, Any]:  # noqa: ANN401 - of httpx or httpx2
     """Return a request's options with a copy of the headers, because httpx-sse modifies them."""
     # The client's own class for headers, because httpx2 does not accept that of httpx.
     headers = type(client.headers)(options.get("headers"))

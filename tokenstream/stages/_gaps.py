@@ -149,7 +149,7 @@ _LEAST_WAIT, _MOST_OF_WAIT = 0.5, 0.2
 def buffering(
     gaps: GapHistogram, *, wait: float, deltas: int, away: float = 0.0
 ) -> Literal["bursts", "at_end"] | None:
-    """Return how something between the model and here holds an answer back; None if there is no sign of it.
+    """Return how a proxy or server on the way holds an answer back; None if there is no sign of it.
 
     The times of the answer show it: text that was held back arrives faster than any
     model writes, in bursts with silence between them, or all of it at the end. Short

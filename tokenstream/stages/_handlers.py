@@ -279,7 +279,7 @@ class HandlerRun:
         self,
         entries: Sequence[HandlerEntry],
         tools: Mapping[str, HandlerEntry],
-        cursors: Any,  # noqa: ANN401 - a stream's, which stands above
+        cursors: Any,  # noqa: ANN401 - the stream, from a higher layer
     ) -> None:
         self._entries = entries
         self.around_tool: Callable[[ToolCall], AbstractContextManager[Any]] | None = None

@@ -82,7 +82,7 @@ class Metrics:
 
     @property
     def buffered(self) -> Literal["bursts", "at_end"] | None:
-        """The way in which something between the model and here seems to hold the answer back.
+        """The way in which a proxy or server on the way seems to hold the answer back.
 
         The answer arrives in bursts with silence between them, or all of it at the end, and
         faster than any model writes. None if the times are no sign of that, or if the answer

@@ -72,7 +72,7 @@ class Partials(DocumentStage, Generic[T]):
 
     def __init__(
         self,
-        type: type[T] | TypeAdapter[T],  # noqa: A002 - what it is
+        type: type[T] | TypeAdapter[T],  # noqa: A002 - the usual name
         *,
         fail_fast: bool = False,
         lenient: Lenient = False,
@@ -174,7 +174,7 @@ class Partials(DocumentStage, Generic[T]):
 
 
 class Field(Search[str | OutputInvalid]):
-    """The pieces of one string of a document, while it is written.
+    """The pieces of one string in a document, as the string is written.
 
     An explicit null gives no pieces. If the path leads to any other value that is
     not a string, or to nothing, `error` is an `OutputInvalid`. A path with
@@ -230,7 +230,7 @@ class Field(Search[str | OutputInvalid]):
 
 
 class Items(Search[T | OutputInvalid]):
-    """The elements of an array of a document, each validated as soon as it is finished.
+    """The elements of an array in a document, each validated as soon as it is finished.
 
     The values of an object are elements, too. An element that violates the schema
     gives an `OutputInvalid` in its place, with the element's text, and its whole
@@ -261,7 +261,7 @@ class Items(Search[T | OutputInvalid]):
 
     def __init__(
         self,
-        type: type[T] | TypeAdapter[T],  # noqa: A002 - what it is
+        type: type[T] | TypeAdapter[T],  # noqa: A002 - the usual name
         at: At = "",
         *,
         fail_fast: bool = False,
@@ -293,6 +293,7 @@ class Items(Search[T | OutputInvalid]):
             self._excerpt.open(event.offset)
 
     def _finish(self, event: ValueDone, stands: int, out: list[T | OutputInvalid]) -> None:
+        """Validate a finished element, and add its value or its error to the results."""
         if stands != 1:
             return
         text = self._excerpt.close(event.offset, event.value)
@@ -322,7 +323,7 @@ class Items(Search[T | OutputInvalid]):
 
 
 def validate_output(
-    type: type[T] | TypeAdapter[T],  # noqa: A002 - what it is
+    type: type[T] | TypeAdapter[T],  # noqa: A002 - the usual name
     text: str,
     *,
     lenient: Lenient = False,

@@ -272,6 +272,7 @@ class Reorder:
         self._size = 0
 
     def _hold(self, number: int, frame: Frame) -> list[Frame]:
+        """Hold a frame after the one with a number; give up waiting if too many frames are held."""
         self._held[number].append(frame)
         self._size += 1
         if self._size > self._window:

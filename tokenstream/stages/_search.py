@@ -199,6 +199,7 @@ class Search(DocumentStage, Generic[OutT]):
     # -- reading -----------------------------------------------------------------
 
     def _read(self, events: Iterable[JSONEvent], out: list[OutT]) -> None:
+        """Handle the parser's events, up to the first error."""
         for event in events:
             if isinstance(event, StringDelta):
                 self._grow(event.text, out)
@@ -210,6 +211,7 @@ class Search(DocumentStage, Generic[OutT]):
                 return
 
     def _start(self, event: ValueStart, out: list[OutT]) -> None:
+        """Read the start of a value."""
         stands = self._matcher.start(event)
         self._begun = event.offset
         # A literal may be null, which is known only at its end.

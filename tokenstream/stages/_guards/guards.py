@@ -88,6 +88,7 @@ class _Texts:
         """Do nothing: the rule does not depend on time."""
 
     def feed(self, event: Any, message: Callable[[], Message], now: float) -> None:  # noqa: ANN401 - any event
+        """Pass the text of an event to the rule's copy for its choice, or for its part."""
         kind: Any = event.__class__
         if kind not in self._kinds:
             return

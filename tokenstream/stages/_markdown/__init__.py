@@ -1,1 +1,1 @@
-"""Markdown that is still being written: its blocks, and what to show of the open one."""
+"""Markdown that is still being written: its blocks, and the visible text of the open block."""

@@ -111,6 +111,7 @@ class MarkdownBlock:
         return hash((self.id, self.closed, self.start))
 
     def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the computed properties instead of the state, which is large and shared."""
         shape = self._state[0]
         plain = shape._replace(
             memo=[],
@@ -182,7 +183,7 @@ class MarkdownBlock:
 
     @property
     def definitions(self) -> str:
-        """Link definitions of earlier blocks that this one uses, to render before its text; "" for none."""
+        """Link definitions of earlier blocks that this block uses, to render before its text; "" for none."""
         value: str = self._value("definitions")
         return value
 
@@ -193,6 +194,7 @@ class MarkdownBlock:
         return value
 
     def _value(self, name: str) -> Any:  # noqa: ANN401 - each property knows its type
+        """Return a property, which is computed at the first access."""
         values = self._values
         if values is None:
             values = self._values = {}
@@ -226,6 +228,7 @@ def _read_stable(block: MarkdownBlock, _state: State, before: State | None) -> i
 
 
 def _read_definitions(block: MarkdownBlock, state: State, _before: State | None) -> str:
+    """Return the earlier definitions of the labels in a block's text, one on each line."""
     shape = state[0]
     if not shape.defined or shape.kind in _WITHOUT_LINKS:
         return ""
@@ -238,6 +241,7 @@ def _read_definitions(block: MarkdownBlock, state: State, _before: State | None)
 
 
 def _read_unresolved(block: MarkdownBlock, state: State, _before: State | None) -> tuple[str, ...]:
+    """Return the labels in a block's text that had no definition at the time of the snapshot."""
     shape = state[0]
     if shape.kind in _WITHOUT_LINKS:
         return ()

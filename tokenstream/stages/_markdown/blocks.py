@@ -153,6 +153,7 @@ class MarkdownBlocks:
     # -- pieces and lines --------------------------------------------------
 
     def _feed(self, text: str) -> list[MarkdownBlock]:
+        """Cut a piece into lines and take them; a CR at its end waits for a possible LF."""
         if self._carriage and text:
             text = "\r" + text
             self._carriage = False

@@ -147,6 +147,7 @@ class DefinitionReader:
         self._lines = []
 
     def _begin_label(self, line: str) -> None:
+        """Begin a definition if the line starts with a bracket; otherwise the paragraph's text begins."""
         if line[:1] != "[":
             self.state = "text"
             return

@@ -39,7 +39,7 @@ class OpenRun:
 
     @property
     def end(self) -> int:
-        """The position after the open marks of the run; only right if none of them has been closed."""
+        """The position after the run, as long as none of its marks has been closed."""
         return self.run.at + self.count
 
     @property

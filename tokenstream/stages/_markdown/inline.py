@@ -151,7 +151,7 @@ class InlineCompleter:
 
     @property
     def settled(self) -> int:
-        """The number of leading characters that this preview and all later ones have in common.
+        """The number of leading characters that this preview and all later previews have in common.
 
         Example:
             >>> content = InlineCompleter()
@@ -198,7 +198,7 @@ class InlineCompleter:
     # Each of the scan steps below receives the start and the end of the mark that was found, and
     # returns the position at which to continue, or _WAIT if it needs more text.
     def _scan(self) -> str:
-        """Scan the text as far as it is decided, and return all of it."""
+        """Scan the text up to the first place that is undecided, and return the whole text."""
         text = self.text
         at, search = self._at, self._search
         self._ticks = 0

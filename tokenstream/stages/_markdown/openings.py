@@ -91,6 +91,7 @@ class _OpeningLine:
         self.places.append(at)
 
     def read_quote(self) -> Opening | None:
+        """Enter a quote; return None to go on in it, or the opening that ends the line."""
         at = skip_quote_mark(self.text, self.seen)
         self.enter(Container(">", 0), at)
         self.seen = skip_blanks(self.text, at)

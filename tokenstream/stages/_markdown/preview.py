@@ -162,7 +162,7 @@ def _preview_fence(shape: BlockShape, source: str) -> str:
 
 
 def _preview_paragraph(shape: BlockShape, tail: str) -> str:
-    """Return the preview of a paragraph; of the text before it, if there is nothing to show yet."""
+    """Return the preview of a paragraph; of the text before it, if the paragraph has no visible text yet."""
     before, content, heads, plain = shape.completion.read_paragraph(shape)
     # Definitions alone render to nothing, so the preview stays empty.
     nothing = "" if shape.first == 0 else before

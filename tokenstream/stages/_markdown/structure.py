@@ -397,7 +397,7 @@ class BlockStructure:
         return matched.indent < 4 and self._mark.startswith(matched.text[matched.seen :].rstrip(" \t"))
 
     def _open_formula(self, line: str, matched: Matched) -> int:
-        """Open a formula directly below text; some renderers make it part of the paragraph."""
+        """Open a formula directly below text; for some renderers, it is part of the paragraph."""
         self._close_leaf()
         self._doubt = True
         self.leaf = Leaf(LineKind.MATH, matched.text, matched.seen, line=line)
@@ -432,6 +432,7 @@ class BlockStructure:
     # -- definitions -------------------------------------------------------
 
     def _read_definitions(self, leaf: Leaf, line: str) -> None:
+        """Pass a whole line of a paragraph to the reader of link definitions."""
         reader = leaf.reader
         if reader is None:
             return

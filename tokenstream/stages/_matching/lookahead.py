@@ -66,6 +66,8 @@ def watch_end(stage: str, compiled: Any) -> WatchedPattern:  # noqa: ANN401 - of
 
 
 class _Rewriter:
+    """Rewrites one pattern; see `watch_end`."""
+
     def __init__(self, stage: str, source: str, flags: int) -> None:
         self._stage = stage
         self._source = source

@@ -35,7 +35,7 @@ class Matcher:
 
     __slots__ = ("_literal", "_never", "compiled", "context", "limit", "sure")
 
-    def __init__(self, stage: str, pattern: Any, max_length: int | None) -> None:  # noqa: ANN401 - two modules'
+    def __init__(self, stage: str, pattern: Any, max_length: int | None) -> None:  # noqa: ANN401 - of re or regex
         compiled = self.compiled = _compiled(stage, pattern)
         self.limit = None if max_length is None else check_whole("max_length", max_length)
         """The most characters that are held back; None if the pattern itself bounds its matches."""
@@ -60,7 +60,7 @@ class Matcher:
                 "all of the text might have to be held back; give the most characters that may be"
             )
 
-    def find(self, text: str, at: int) -> Any:  # noqa: ANN401 - a match of either module
+    def find(self, text: str, at: int) -> Any:  # noqa: ANN401 - a match of re or regex
         """Return the first match at or after `at`; None if there is no match."""
         return self.compiled.search(text, at)
 
@@ -90,7 +90,7 @@ class Matcher:
         """Return True if a match that begins at `at` may still change; not for patterns of plain text."""
         return at < len(text) and self._never.match(text, at, partial=True) is not None
 
-    def match_at(self, text: str, at: int, *, whole: bool = False) -> Any:  # noqa: ANN401 - either module's
+    def match_at(self, text: str, at: int, *, whole: bool = False) -> Any:  # noqa: ANN401 - a match of re or regex
         """Return the match that begins at `at`, with at most as many characters as may be held back.
 
         Args:
@@ -102,13 +102,18 @@ class Matcher:
         return self.compiled.match(text, at, end)
 
     def split(self, text: str) -> list[str]:
-        """Cut new text into slices, so that giving up a match never costs more than the bound."""
+        """Cut new text into slices, so that the time to give up a match stays limited."""
         if self.limit is None or len(text) <= (size := max(self.limit, 256)):
             return [text]
         return [text[at : at + size] for at in range(0, len(text), size)]
 
 
-def _compiled(stage: str, pattern: Any) -> Any:  # noqa: ANN401 - two modules'
+def _compiled(stage: str, pattern: Any) -> Any:  # noqa: ANN401 - of re or regex
+    """Return a caller's pattern, compiled.
+
+    Raises:
+        MisuseError: The pattern is not a regular expression for text.
+    """
     if isinstance(pattern, str):
         try:
             return re.compile(pattern)
@@ -126,7 +131,7 @@ def _compiled(stage: str, pattern: Any) -> Any:  # noqa: ANN401 - two modules'
     return pattern
 
 
-def _literal_of(compiled: Any) -> str:  # noqa: ANN401 - two modules'
+def _literal_of(compiled: Any) -> str:  # noqa: ANN401 - of re or regex
     """Return the text that a pattern matches if the pattern is plain text; otherwise ""."""
     source = compiled.pattern
     if compiled.flags & (re.IGNORECASE | re.VERBOSE) or _LITERAL.fullmatch(source) is None:
@@ -134,7 +139,7 @@ def _literal_of(compiled: Any) -> str:  # noqa: ANN401 - two modules'
     return re.sub(r"\\(.)", r"\1", source, flags=re.DOTALL)
 
 
-def _never(stage: str, compiled: Any, watched: str) -> Any:  # noqa: ANN401 - regex's own
+def _never(stage: str, compiled: Any, watched: str) -> Any:  # noqa: ANN401 - a pattern of regex
     """Return a variant of a pattern that fails after each match, so that it finds only partial matches."""
     try:
         regex: Any = import_module("regex")
@@ -177,10 +182,11 @@ def width_of(source: str, flags: int, *, least: bool = False) -> int:
 
 
 def _width_behind(stage: str, source: str) -> int:
+    """Return the number of characters before a match that a look-behind may test."""
     width = width_of(source, 0)
     if width >= _UNBOUNDED:
         raise MisuseError(
             f"{stage} takes no pattern whose look-behind has no bound: all of the text would have to be kept"
         )
-    # A `\b` in it tests one more character.
+    # A `\b` in the look-behind tests one more character.
     return width + 1

@@ -36,7 +36,7 @@ class Lines(TextStage):
     def __init__(self, *, longest: int = 1_000_000) -> None:
         self._longest = check_whole("longest", longest)
         self._held: list[str] = []
-        """The pieces of the line that may go on; joined only once, because joining each time is slow."""
+        """The pieces of the line that may go on; joined only once: repeated joins take quadratic time."""
         self._length = 0
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:

@@ -37,7 +37,7 @@ _TITLES = _words(
 """Abbreviations before a name, with a capital letter."""
 _NAMES = _words("vs inc ltd co corp bros jr sr phd univ assn dept ave blvd")
 _INSIDE = _words("approx ca cf viz al resp incl excl ext ggf bzw evtl vgl sog bspw inkl zzgl env chap éd")
-"""Abbreviations that rarely end a sentence; if one does, the sentence is too long, the lesser evil."""
+"""Abbreviations that rarely end a sentence; if one does, two sentences are returned as one."""
 _NUMBERED = _words(
     "no nos nr num n° max min tel op rs p pp s fig figs abb tab vol vols ch sec sect art eq ver v par para"
     " abs bd aufl anm kap"

@@ -63,6 +63,12 @@ class Smooth(TextStage):
         return self._next if self._held else None
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
+        """Hold a piece, and return the text that is due.
+
+        Args:
+            item: The next piece of the text.
+            now: A clock reading, in seconds.
+        """
         if not item:
             return []
         if not self._held:

@@ -135,6 +135,7 @@ class MarkdownSpeech:
         return at + 1 if text[at] in "-*" and text[at + 1] in " \t" else at
 
     def _begin_heading(self, text: str, at: int, *, ended: bool) -> int:
+        """Skip the hashes of a heading; return the place after them, `at` for none, -1 to wait."""
         match = _RUN.match(text, at, at + 7)
         stop = match.end() if match else at
         if stop == len(text) and stop - at < 7:
@@ -191,6 +192,7 @@ class MarkdownSpeech:
         return match.end()
 
     def _read_comment(self, text: str, at: int, *, ended: bool) -> int:
+        """Skip an HTML comment, or its beginning if the rest has not arrived."""
         stop = text.find("-->", at)
         if stop >= 0:
             self._comment = False

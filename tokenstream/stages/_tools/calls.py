@@ -149,6 +149,7 @@ class ValidatedCalls:
     def _refuse_invalid(
         self, call: ToolCall, error: OutputInvalid, text: str, repairs: tuple[Repair, ...]
     ) -> ToolCall:
+        """Return a call with the error for arguments that are not JSON, or do not fit the tool."""
         if isinstance(error, InvalidJSON):
             told: OutputInvalid = InvalidJSON(
                 f"the arguments of tool call {call.id!r} are not JSON from character {error.offset:,} on; "
@@ -167,6 +168,7 @@ class ValidatedCalls:
         return CheckedCall.of(call, repairs).refuse(told, words_for_model(call.name, told, text))
 
     def _refuse_unknown(self, call: ToolCall) -> ToolCall:
+        """Return a call with the error for a tool that does not exist."""
         known = ", ".join(self._tools)
         error = OutputInvalid(
             f"tool call {call.id!r} names an unknown tool; the tools are {known}; see .name, and "

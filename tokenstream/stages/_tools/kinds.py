@@ -35,7 +35,7 @@ class TypeTool:
         """The schema of the arguments."""
 
     def schema_of(self, start: str) -> Schema[Any]:
-        """Return the schema of arguments that begin like this: always the same one."""
+        """Return the schema of arguments with this start: always the same schema."""
         return self.schema
 
     def read(self, text: str) -> Any:  # noqa: ANN401 - what the type says
@@ -185,6 +185,11 @@ def _is_type(tool: object) -> bool:
 
 
 def _name_of(tool: Callable[..., Any]) -> str:
+    """Return the name of a type or function.
+
+    Raises:
+        MisuseError: The object has no name that a tool could use.
+    """
     while isinstance(tool, functools.partial):
         tool = tool.func
     name: str = getattr(tool, "__name__", "")

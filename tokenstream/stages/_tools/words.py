@@ -182,6 +182,7 @@ def _problem(error: Mapping[str, Any]) -> str:
 
 
 def _value(value: object) -> str:
+    """Return a value as JSON, shortened if necessary."""
     try:
         text = json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError):
