@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 _MOST_DOUBLINGS = 62
 _SPREAD = 0.1
-"""The share of a wait that a server asked for which is added at random, to keep its clients apart."""
+"""The most that is added at random to a wait that a server asked for, as a share of that wait.
+
+It keeps the clients of the server apart.
+"""
 _RECONNECT, _SHORTEST_RECONNECT, _LONGEST_RECONNECT = 3_000, 100, 300_000
 """Milliseconds before a reconnect: Chromium's default, and the bounds for a server's value."""
 

@@ -12,8 +12,8 @@ Providers that send none of these state when their rate limits reset, in various
     ratelimit-reset: 30                      draft-ietf-httpapi-ratelimit-headers up to -06
     ratelimit: "default";r=0;t=30            the same draft, later; in between limit=10, remaining=0, reset=30
 
-A reset counts if the number that remains in its limit is 0, because that limit refused the
-request. Malformed values are ignored, and waits are limited to between zero and a day.
+A reset counts if nothing remains of its limit (`remaining` is 0), because that limit refused
+the request. Malformed values are ignored, and waits are limited to between zero and a day.
 """
 
 from __future__ import annotations

@@ -232,7 +232,7 @@ class Connection:
             self.framing.text = True
 
     def shortcut(self) -> Callable[[Any], Event | None] | None:
-        """Return a function that reads a whole chunk without decoding it; None if there is none."""
+        """Return a fast function that reads a whole chunk like the last one; None if there is none."""
         framing, known = self.framing, self.format
         if self._pings:
             return None

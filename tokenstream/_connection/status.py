@@ -374,7 +374,7 @@ def _said_in(body: bytes, limits: Limits) -> tuple[ProviderError | None, dict[st
 
 
 def _object_in(payload: bytes, limits: Limits) -> dict[str, Any] | None:
-    """Return the JSON object in a payload, or the first one in an array; None if there is none."""
+    """Return the JSON object in a payload, or at the start of an array in it; None if there is none."""
     try:
         data: object = decode(payload.removeprefix(_BOM), limits)
     except (ProtocolError, LimitExceeded):

@@ -1,4 +1,4 @@
-"""The fast path: reads a chunk that is one more delta like the last one, without decoding all of it."""
+"""The fast path, which reads a chunk that is one more delta like the last one, with little decoding."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def entity_is_open(text: str, at: int) -> bool:
 
 
 def formula_end(text: str, at: int, mark: str) -> int | None:
-    """Return the end of the formula that a mark begins; OPEN if it has not arrived; None if it is no formula.
+    """Return the end of the formula that a mark begins; OPEN if it has not arrived; None for no formula.
 
     Example:
         >>> formula_end("$x$ y", 0, "$"), formula_end("$x", 0, "$"), formula_end("$ 5", 0, "$")
@@ -109,7 +109,7 @@ def formula_end(text: str, at: int, mark: str) -> int | None:
 
 
 def dest_end(text: str, at: int, scanned: list[int]) -> int | None:
-    """Return the end of a link's `(destination "title")`; OPEN if it has not arrived; None if it is none.
+    """Return the end of a link's `(destination "title")`; OPEN if it has not arrived, else None.
 
     Args:
         text: The text.

@@ -45,7 +45,7 @@ class Graphemes(TextStage):
         """The last letter so far."""
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
-        """Return all whole letters so far, except the last one.
+        """Return the letters that no later text can change.
 
         Args:
             item: The next piece of the text.
