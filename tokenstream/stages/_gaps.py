@@ -134,7 +134,7 @@ def count_sorted(gaps: list[float], counts: list[int]) -> None:
 _NOTABLE, _SILENCE = 21, 35
 """The first bucket of gaps that the network causes (10 ms), and of silences between bursts (0.25 s)."""
 _LEAST_DELTAS, _LEAST_IN_ALL = 20, 40
-"""The fewest deltas per burst, on average, and per answer, for a finding.
+"""The fewest deltas per burst, on average, and per answer, that prove something.
 
 With fewer deltas, the provider itself may send them in bursts.
 """

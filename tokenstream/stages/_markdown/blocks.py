@@ -264,7 +264,7 @@ class MarkdownBlocks:
             leaf.start = block.chars
 
     def _name_fence(self, line: str) -> None:
-        """Store the words after the opening fence, if this line is one."""
+        """If this line is an opening fence, store the words after the fence."""
         leaf, block = self._structure.leaf, self._block
         if leaf is None or block is None or leaf.kind != LineKind.FENCE or leaf.first != len(block.lines):
             return
@@ -293,7 +293,7 @@ class MarkdownBlocks:
 
         Args:
             given: The blocks to return.
-            kind: The kind of the block; by default, that of the structure at this point.
+            kind: The kind of the block; by default, the current kind of the structure.
         """
         block = self._block
         if block is None:

@@ -244,7 +244,7 @@ class InlineCompleter:
         return _WAIT
 
     def _scan_run(self, text: str, at: int, end: int) -> int:
-        """Read a run of `*`, `_` or `~`; a run after an open bracket waits for the bracket's fate."""
+        """Read a run of `*`, `_` or `~`; a run after an open bracket waits until the bracket is decided."""
         if end == len(text):
             return _WAIT
         run = run_at(text, at, end - at)

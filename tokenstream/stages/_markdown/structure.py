@@ -348,7 +348,7 @@ class BlockStructure:
     def _take_after_definitions(self, leaf: Leaf, line: str, matched: Matched, *, complete: bool) -> int:
         """Take a line after definitions.
 
-        Some parsers begin a block here, so if the line opens one, no block ends before a blank line.
+        Some parsers begin a block here; if the line opens a block, none ends before a blank line.
         """
         opening = read_opening(matched, math=self._mark, complete=complete)
         if opening.what == LineKind.TEXT and not opening.containers:

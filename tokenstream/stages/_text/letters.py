@@ -1,4 +1,4 @@
-"""Boundaries of letters and words, as in UAX #29, for stages that cut a text into pieces."""
+"""Boundaries of letters (grapheme clusters) and of words, as in UAX #29, for stages that cut a text."""
 
 from __future__ import annotations
 

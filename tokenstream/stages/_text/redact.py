@@ -29,7 +29,7 @@ class Redact(TextStage):
        replaced at once, and the rest of the match is dropped as it arrives.
     2. If they do not match, as with `<key>.*</key>`, the text counts as no match.
 
-    The beginning of a match that the text cuts off at its end is no match either, and is returned.
+    If the text ends in the middle of a match, the part before the end is no match, and is returned.
 
     At each place where a match may begin, all ways to match are tried, so a pattern that
     fails slowly makes this stage slow. From any place, at most `max_length` characters (or

@@ -7,7 +7,7 @@ import re
 import string
 
 _MOST = 300
-"""How many characters to wait for to see what a bracket, an angle bracket or a line of marks begins."""
+"""The most characters to wait for until it is clear what a bracket or a line of marks begins."""
 _MOST_ADDRESS = 2_000
 _LINE_END = re.compile(r"\r\n?|\n")
 _RULE = re.compile(r"[-=*_|: \t]*+")

@@ -67,7 +67,7 @@ class ValidatedCalls:
         for_all = check_lenient(lenient) if by_name is None else False
         self._tools = gather(tools, named)
         self._lenient: Mapping[str, Lenient] = by_name or dict.fromkeys(self._tools, for_all)
-        """The leniency for each tool whose arguments are not JSON."""
+        """The leniency with which arguments that are not JSON are read, by tool."""
 
     @property
     def names(self) -> tuple[str, ...]:
