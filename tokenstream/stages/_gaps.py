@@ -173,6 +173,8 @@ def buffering(
     bursts = silences + 1
     quick = sum(map(mul, gaps.counts[:_NOTABLE], _MIDDLES))
     taken = sum(map(mul, gaps.counts[:_SILENCE], _MIDDLES))
+    # In order: too few deltas, too many gaps of the network, too few deltas between these gaps, a pace
+    # at which a model may write, and a reader that was away for too much of the silence.
     if (
         deltas < max(_LEAST_DELTAS * bursts, _LEAST_IN_ALL)
         or flights > _MOST_FLIGHTS * bursts

@@ -102,6 +102,7 @@ class Repetition(TextStage):
         if period and tail.endswith(last, 0, size - period):
             self._run += _STEP
         else:
+            # The last place where the same characters appeared before.
             found = tail.rfind(last, max(0, size - self._longest - _STEP), size - 1)
             period = self._period = 0 if found < 0 else size - _STEP - found
             self._run = _count_matching(tail, period) if period else 0

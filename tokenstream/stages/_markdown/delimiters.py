@@ -122,6 +122,7 @@ def _close_with(openers: list[OpenRun], run: DelimiterRun, left: int) -> int:
         if index < 0:
             break
         opener = openers[index]
+        # Two marks on both sides make strong emphasis.
         used = 2 if left > 1 and opener.count > 1 else 1
         left -= used
         opener.count -= used

@@ -157,6 +157,7 @@ class _Rewriter:
             self.ahead.append(raw)
             if source[at + 2] == "=":
                 return f"(?={body})", end + 1
+            # The first alternative never matches: it only makes the match partial if the text ends too early.
             watching = self.rewrite(at + 3, bare=True)[0]
             return f"(?:(?=(?:{watching})(?!))|)(?!{raw})", end + 1
         if source.startswith("(?>", at):

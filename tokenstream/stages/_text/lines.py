@@ -84,6 +84,7 @@ class Lines(TextStage):
         start = 0
         for match in _END.finditer(text, place):
             if match.end() == len(text) and match[0] == "\r":
+                # An LF may follow, which belongs to the same line ending.
                 break
             start = self._shorten(text, start, match.start(), out)
             out.append(text[start : match.end()])
