@@ -57,7 +57,7 @@ __all__ = [
     "transport",
 ]
 
-# Imported on first use: a test of one kind does not pay for the others.
+# Each name is imported on first use, so that a test pays only for the tools that it uses.
 _HOMES = {
     "Arrival": "_recordings.recording",
     "Exchange": "_serve.replies",

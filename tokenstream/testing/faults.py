@@ -1,8 +1,8 @@
-r"""Faults of streamed answers, on demand.
+r"""Functions that make faults of streamed answers, for tests.
 
-Each function makes a `Fault`, a value to pass to whatever plays a recording or a
-script: `fault=faults.cut(at=17)`. `a | b`, or `[a, b]`, applies a, then b. The same
-fault does the same each time. A fault that has no place in an answer raises
+Each function returns a `Fault`, which is passed to the method that plays a recording or
+a script: `fault=faults.cut(at=17)`. `a | b`, or `[a, b]`, applies a, then b. The same
+fault has the same effect each time. A fault that cannot be applied to an answer raises
 `MisuseError` when the answer is played.
 
 Example:

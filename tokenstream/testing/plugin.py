@@ -1,4 +1,4 @@
-"""Pytest plugin: streams as fixtures, readable comparisons, recordings made anew on request.
+"""Pytest plugin with streams as fixtures, readable comparisons, and an option to record answers again.
 
 A project opts in with `tokenstream = true` in its pytest configuration, or with
 `-p tokenstream.testing.plugin`.
@@ -44,8 +44,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def recording(request: pytest.FixtureRequest) -> Recording:
     """The recording named by the test's marker `recording`.
 
-    A test or a module may define its own `recording`, by `parametrize` for example;
-    `token_stream` then plays that one.
+    A test or a module may define its own `recording`, with `parametrize` for example;
+    `token_stream` then plays that recording.
     """
     return recordings.find_recording(request)
 
@@ -75,11 +75,12 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
-    """Name a recording, a script, a fault or a seed in the test's id."""
+    """Return the text that stands for a recording, a script, a fault or a seed in a test's id."""
     return id_of(val)
 
 
 def _is_compared(left: object, right: object) -> bool:
+    """Return True if the plugin describes the differences between two values."""
     if isinstance(left, bytes) and isinstance(right, bytes):
         return b"data:" in left or b"data:" in right
     return holds_answers(left) and holds_answers(right)

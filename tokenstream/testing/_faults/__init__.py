@@ -1,1 +1,1 @@
-"""Faults: changes to a recording, as networks and servers make them."""
+"""Faults: changes to a recording that imitate what networks and servers do."""

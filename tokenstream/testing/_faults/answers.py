@@ -1,4 +1,4 @@
-"""Faults that replace the stream by another answer."""
+"""Faults that replace the whole answer, or its content type."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _HTML = {"content-type": "text/html; charset=utf-8"}
 
 @fault
 def html_instead(recording: Recording, status: int = 502) -> Recording:
-    """Answer with a web page: a proxy's error page or a login.
+    """Replace the answer with a web page: a proxy's error page or a login page.
 
     Args:
-        status: The HTTP status; 200 for a page that looks like success.
+        status: The HTTP status of the page; with 200 it looks like a success.
 
     Raises:
         MisuseError: On replay, if `status` is not an HTTP status.
@@ -40,11 +40,11 @@ def status(
     message: str = "Overloaded",
     retry_after: float | None = None,
 ) -> Recording:
-    """Refuse the request with the JSON error that providers send.
+    """Replace the answer with a refusal: a status and the JSON body of an error.
 
     Args:
-        code: The HTTP status; 200 for an error that looks like success.
-        message: The provider's words.
+        code: The HTTP status; with 200 the error looks like a success.
+        message: The provider's error message.
         retry_after: Value of the `retry-after` header, in seconds.
 
     Raises:
@@ -72,7 +72,7 @@ def status(
 
 @fault
 def empty(recording: Recording) -> Recording:
-    """Answer with an empty body."""
+    """Replace the body with an empty one."""
     return recording.replaced(arrivals=(), breaks=None)
 
 
@@ -92,11 +92,13 @@ def wrong_content_type(
 
 
 def _check_status(status: object) -> None:
+    """Raise `MisuseError` for a value that cannot be the status of an answer."""
     if not isinstance(status, int) or not 200 <= status <= 599:
         raise MisuseError(f"{status!r} is not the status of an answer: pass one from 200 to 599")
 
 
 def _replace_answer(recording: Recording, body: bytes, *, status: int, headers: dict[str, str]) -> Recording:
+    """Return a recording of a body that arrives at once, when the original's first chunk arrived."""
     at = recording.arrivals[0].at if recording.arrivals else 0.0
     return recording.replaced(
         arrivals=(Arrival(at, body),), status=status, headers=headers, messages=False, breaks=None

@@ -1,4 +1,4 @@
-"""Faults as values: each changes a recording, and can be shown, compared and combined."""
+"""Faults as values: each changes a recording, and can be printed, compared and combined."""
 
 from __future__ import annotations
 
@@ -19,17 +19,22 @@ if TYPE_CHECKING:
 
 _P = ParamSpec("_P")
 _CHANGES: dict[str, _Change] = {}
-"""Function that applies a fault to a recording, by the fault's kind."""
+"""Maps each kind of fault to the function that applies it to a recording."""
 _USUAL: dict[str, dict[str, Any]] = {}
-"""Default details of each kind that its repr omits: those of keywords, and None."""
+"""Maps each kind of fault to the default values that its repr omits.
+
+These are the defaults of keyword-only arguments, and all defaults that are None.
+"""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _Step:
-    """One fault, with its details."""
+    """One fault of a combination, with its arguments."""
 
     kind: str
+    """The name of the function of `testing.faults` that made it."""
     details: tuple[tuple[str, Any], ...]
+    """The arguments of that call, as names and values."""
 
     def __repr__(self) -> str:
         usual = _USUAL[self.kind]
@@ -41,9 +46,9 @@ class _Step:
 class Fault:
     """One or several defects of an answer, applied in order.
 
-    A fault is a value: it does the same each time, equals any fault made with the same
-    arguments, and never changes. The functions of `testing.faults` make faults; `a | b`
-    applies a, then b.
+    A fault is a value: it has the same effect each time, equals any fault made with the
+    same arguments, and never changes. The functions of `testing.faults` make faults;
+    `a | b` applies a, then b.
 
     Example:
         >>> from tokenstream.testing import faults
@@ -57,7 +62,7 @@ class Fault:
         """Return a copy of a recording with the fault applied.
 
         Raises:
-            MisuseError: The fault has no place in the recording.
+            MisuseError: The fault cannot be applied to this recording.
         """
         for step in self._steps:
             recording = _CHANGES[step.kind](recording, **dict(step.details))
@@ -65,7 +70,7 @@ class Fault:
 
     @property
     def name(self) -> str:
-        """Name for a test's parameter: the fault as written in a program."""
+        """The fault as it is written in a program, for the id of a test."""
         return repr(self)
 
     def __or__(self, other: Fault) -> Fault:
@@ -78,10 +83,12 @@ class Fault:
 
 
 def fault(change: Callable[Concatenate[Recording, _P], Recording]) -> Callable[_P, Fault]:
-    """Turn a function that changes recordings into one that makes faults.
+    """Turn a function that changes recordings into a function that makes faults.
+
+    The new function has the same arguments, except the recording.
 
     Args:
-        change: Takes a recording and the fault's details, and returns another recording.
+        change: Takes a recording and the fault's arguments, and returns another recording.
     """
     signature = inspect.signature(change)
     details = signature.replace(parameters=list(signature.parameters.values())[1:])
@@ -102,7 +109,7 @@ def fault(change: Callable[Concatenate[Recording, _P], Recording]) -> Callable[_
         given.apply_defaults()
         return Fault((_Step(kind, tuple(given.arguments.items())),))
 
-    # The shown signature leaves out the recording, which is passed later.
+    # The signature that `help` prints leaves out the recording, which is passed later.
     vars(make)["__signature__"] = details.replace(return_annotation="Fault")
     return make
 
@@ -114,7 +121,7 @@ def combined(faults: Fault | Iterable[Fault]) -> Fault:
         faults: A fault, or several in the order in which they are applied.
 
     Raises:
-        MisuseError: One of them is not a fault.
+        MisuseError: One of the values is not a fault.
     """
     if isinstance(faults, Fault):
         return faults

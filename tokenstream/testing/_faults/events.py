@@ -1,4 +1,4 @@
-"""Faults in the bytes and the events: garbled, missing, repeated, added or reordered ones."""
+"""Faults that garble, drop, repeat, add or reorder the bytes or the events of an answer."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ _DELIMITERS: dict[Framing | None, tuple[bytes, ...]] = {
     "sse": (b"\n\n", b"\r\n\r\n", b"\r\r"),
     "ndjson": (b"\n",),
 }
-"""Byte sequences that may end an event."""
+"""Byte sequences that may end an event, for each framing."""
 _AROUND: dict[Framing | None, tuple[bytes, bytes]] = {
     "sse": (b"data: ", b"\n\n"),
     "ndjson": (b"", b"\n"),
     "json": (b",\n", b"]"),
 }
-"""Bytes put before and after the JSON of an added last event."""
+"""Bytes to put before and after the JSON of an event that is added as the last one, for each framing."""
 
 
 @fault
@@ -59,13 +59,13 @@ def garble(
 
     Args:
         at: Offset of the first byte, as for `cut`.
-        event: Number of the event after which to start instead.
-        size: Number of bytes, each replaced by a different one; fewer at the end of the body.
+        event: Number of an event; if passed instead of `at`, the overwritten bytes follow that event.
+        size: Number of bytes to change; fewer are changed if the body ends before that.
         seed: Seed of the random replacements; the same seed gives the same bytes.
         data: Bytes to write instead, such as `b"\xff"`, which is invalid UTF-8.
 
     Raises:
-        MisuseError: On replay, if no bytes follow that place.
+        MisuseError: On replay, if no bytes follow the offset or the event.
     """
     if size < 1 or data == b"":
         raise MisuseError("garble() overwrites one byte at least: neither size=0 nor data=b'' does")
@@ -86,10 +86,10 @@ def bad_json(recording: Recording, *, event: int | None = None) -> Recording:
 
     Args:
         event: Number of the event, from 1, or from the end with -1 for the last; by default the
-            one in the middle.
+            event in the middle.
 
     Raises:
-        MisuseError: On replay, if there is no such event or it is not a JSON object.
+        MisuseError: On replay, if there is no event with that number, or it is not a JSON object.
     """
     index, spans = span_of(recording, event)
     begin, end = spans[index]
@@ -109,7 +109,7 @@ def duplicate(recording: Recording, *, event: int | None = None) -> Recording:
         event: Number of the event, as for `bad_json`.
 
     Raises:
-        MisuseError: On replay, if there is no such event.
+        MisuseError: On replay, if there is no event with that number.
     """
     index, spans = span_of(recording, event)
     begin, end = spans[index]
@@ -131,10 +131,10 @@ def reorder(
 
     Args:
         events: Numbers of two events to swap, as for `bad_json`; by default two in the middle.
-        seed: Seed for shuffling all events instead, the same way each time.
+        seed: If passed instead of `events`, all events are shuffled; the same seed gives the same order.
 
     Raises:
-        MisuseError: On replay, if there are no such events, or fewer than two.
+        MisuseError: On replay, if there are no events with those numbers, or fewer than two events.
     """
     spans = spans_of(recording)
     if len(spans) < 2:
@@ -172,18 +172,18 @@ def error_event(
     at: float | None = None,
     event: int | None = None,
 ) -> Recording:
-    """Send a provider's error in the middle of the answer, which ends there.
+    """Send a provider's error event in the middle of the answer, and end the answer after it.
 
     Args:
         kind: Kind of the error, as far as the format can express it.
-        message: The provider's words; by default usual ones for `kind`.
-        code: The provider's code; by default its own for `kind`.
-        at: Place of the error, as for `cut`; it follows the event found there.
-        event: Number of the event after which to send it instead.
+        message: The provider's error message; by default a usual message for `kind`.
+        code: The provider's error code; by default the code that the provider uses for `kind`.
+        at: Offset in the body, as for `cut`; the error follows the event that contains this offset.
+        event: Number of an event; if passed instead of `at`, the error follows that event.
 
     Raises:
-        NotExpressible: On replay, if the format has no errors in its stream.
-        MisuseError: On replay, if there is no such place, or the format is unknown.
+        NotExpressible: On replay, if the format has no error events.
+        MisuseError: On replay, if the body has no such offset or event, or its format is unknown.
     """
     check_kind(kind)
     place = place_of(recording, at, event)
@@ -203,7 +203,7 @@ def no_done(recording: Recording) -> Recording:
     """
     index, spans = span_of(recording, -1)
     begin, end = spans[-1]
-    # In an array, the comma before the element goes with it.
+    # In a JSON array, the comma before the last element is removed too.
     begin = spans[index - 1].end if index and _detect_framing(recording) == "json" else begin
     return splice(recording, [Edit(begin, end, b"")], breaks=None)
 
@@ -237,7 +237,8 @@ def heartbeat(
     """Send comments between the events, as servers do to keep a connection alive.
 
     Args:
-        seconds: Silence after which a comment is sent, repeatedly; None for one after each event.
+        seconds: During a silence, send a comment each time this many seconds have passed. By default,
+            send one comment after each event, without regard to time.
         comment: Text of the comment, on one line.
 
     Raises:
@@ -280,7 +281,7 @@ def heartbeat(
 
 
 def _find_boundaries(recording: Recording) -> list[int]:
-    """Return the offsets where a comment may be put: the beginning, and after each complete event."""
+    """Return the offsets at which a comment may be inserted: 0, and the end of each complete event."""
     boundaries = [0]
     for frame in frames_of(recording):
         boundaries.append(boundaries[-1] + len(frame))
@@ -289,6 +290,7 @@ def _find_boundaries(recording: Recording) -> list[int]:
 
 
 def _detect_framing(recording: Recording) -> Framing | None:
+    """Return the framing of a recording's body; None for the messages of a WebSocket."""
     return None if recording.messages else framing_of(recording)
 
 
@@ -298,7 +300,7 @@ def _require_text(recording: Recording) -> None:
 
 
 def _has_delimiter(event: bytes, framing: Framing | None) -> bool:
-    """True if an event ends with its delimiter, so that another may follow."""
+    """Return True if an event ends with its delimiter, so that another event may follow."""
     ends = _DELIMITERS.get(framing)
     return ends is None or event.endswith(ends)
 
@@ -316,9 +318,9 @@ def _write_error_event(
     Args:
         recording: The recording.
         kind: Kind of the error.
-        message: The provider's words, or None.
-        code: The provider's code, or None.
-        first: True if nothing precedes the event.
+        message: The provider's error message; None for a usual one.
+        code: The provider's error code; None for the usual one.
+        first: True if no event precedes this one.
     """
     format = _detect_format(recording)
     framing = _detect_framing(recording)
@@ -332,11 +334,12 @@ def _write_error_event(
         before + to_json_bytes(payload) + behind
         for _, payload in create(format).encode_failure(kind, message, code)
     )
-    # An array opens with its first element.
+    # The bracket that opens the array comes with its first element.
     return b"[" + said.removeprefix(before) if framing == "json" and first else said
 
 
 def _detect_format(recording: Recording) -> str:
+    """Return the format of a recording; if the recording does not name one, play it to find out."""
     if recording.format is not None:
         return recording.format
     with recording.replaced(breaks=None).stream() as stream, suppress(StreamError):

@@ -1,4 +1,4 @@
-"""Recordings to parametrise tests with: one cut at every byte, or one with every fault."""
+"""Sequences of faulty recordings, for parametrised tests: a cut at each byte, or each fault."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _HOWS: dict[_How, tuple[str, Breaks | None]] = {
     "close": ("closed", "close"),
     "reset": ("reset", "reset"),
 }
-"""Word for the cut in a recording's name, and the way in which the connection breaks."""
+"""Maps each `how` to its word in a recording's name, and to the way in which the connection breaks."""
 _LETTER = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")
 
 
@@ -36,10 +36,10 @@ def every_cut(
     every: int = 1,
     how: _How = "cut",
 ) -> Sequence[Recording]:
-    r"""Return a recording cut at each byte of its body.
+    r"""Return a sequence of copies of a recording, each cut at another byte of its body.
 
-    The cut recordings are made on access and hold no bytes of their own: thousands of
-    them are cheap, and may be the parameters of a test.
+    A copy is made when it is accessed, and has no bytes of its own: even thousands of
+    copies are cheap enough to be the parameters of a test.
 
     Args:
         recording: The recording, the path of its file, or a script.
@@ -72,7 +72,7 @@ def every_cut(
 
 
 def fault_matrix(recording: Playable) -> Sequence[Recording]:
-    """Return copies of a recording, each with one fault; faults without a place in it are left out.
+    """Return copies of a recording, each with one fault; faults that cannot be applied to it are left out.
 
     Args:
         recording: The recording, the path of its file, or a script.
@@ -94,11 +94,11 @@ def fault_matrix(recording: Playable) -> Sequence[Recording]:
 
 
 class _Cuts(Sequence[Recording]):
-    """A sequence of cuts of one recording.
+    """A sequence of the copies that `every_cut` makes of a recording.
 
     Args:
         whole: The recording.
-        places: Offsets of the cuts in its body.
+        places: Offsets of the cuts in the recording's body.
         how: Effect of each cut.
     """
 
@@ -131,13 +131,13 @@ class _Cuts(Sequence[Recording]):
 
 
 class _Cut(Recording):
-    """A recording up to an offset.
+    """A copy of a recording that ends at an offset.
 
-    Its attributes are computed on each access and not kept: all cuts of a megabyte, kept
-    together, would take half a terabyte.
+    Its attributes are computed on each access and not stored: all cuts of a body of one
+    megabyte would take half a terabyte.
 
     Args:
-        cuts: The sequence that it belongs to.
+        cuts: The sequence to which the copy belongs.
         place: The offset in the body.
     """
 
@@ -147,13 +147,13 @@ class _Cut(Recording):
         object.__setattr__(self, "place", place)
 
     def replaced(self, **others: Any) -> Recording:  # noqa: ANN401 - the fields' own types
-        """Return a copy with other fields."""
+        """Return an ordinary recording with the same fields, except those in `others`."""
         own = {field.name: getattr(self, field.name) for field in fields(Recording)}
         return Recording(**{**own, **others})
 
 
 def _computed(find: Callable[[_Cuts, int], object]) -> property:
-    """Return an attribute of a cut that is computed on each access and never stored."""
+    """Return a property of `_Cut` that is computed on each access and never stored."""
     return property(lambda cut: find(cut.cuts, cut.place))
 
 
@@ -169,13 +169,13 @@ _FOUND = {
     "body": _computed(lambda cuts, place: b"".join(data for _, data in cuts.before(place))),
     "_datas": _computed(lambda cuts, place: [data for _, data in cuts.before(place)]),
 }
-"""Attributes of a cut: a few of its own, the others from the whole recording."""
+"""The properties of `_Cut`: a few are computed for the cut, the others are read from the whole recording."""
 for _name, _found in _FOUND.items():
     setattr(_Cut, _name, _found)
 
 
 def _apply_fault(recording: Recording, fault: Fault) -> Recording | None:
-    """Return a copy of a recording with a fault; None if the fault has no place in it."""
+    """Return a copy of a recording with a fault; None if the fault cannot be applied to it."""
     try:
         return fault(recording)
     except MisuseError:
@@ -183,7 +183,7 @@ def _apply_fault(recording: Recording, fault: Fault) -> Recording | None:
 
 
 def _choose_faults(recording: Recording) -> Iterator[Fault]:
-    """Yield faults placed to suit a recording; some of them may have no place in it."""
+    """Yield faults to try on a recording; some of them may turn out not to be applicable to it."""
     letter = _LETTER.search(recording.body)
     yield from _ENDS
     if letter is not None:

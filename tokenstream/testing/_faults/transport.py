@@ -1,4 +1,4 @@
-"""Faults of the transport: cut, broken, stalled and slow connections, other chunks, compression."""
+"""Faults of the connection, which may be cut, broken, stalled or slow, and of its chunks."""
 
 from __future__ import annotations
 
@@ -31,13 +31,14 @@ def cut(recording: Recording, *, at: float | None = None, event: int | None = No
     r"""End the body early, as if it were complete.
 
     Args:
-        at: Place of the cut. An int is a number of bytes, counted from the end if negative; a float
-            is a fraction of the body, from 0.0 to 1.0. The middle by default. Messages of a
-            WebSocket are never cut inside.
-        event: Number of the event to cut after instead, from 1; -1 is the last.
+        at: Offset of the cut. An int is a number of bytes, counted from the end if negative; a float
+            is a fraction of the body, from 0.0 to 1.0. By default, the cut is in the middle. The
+            messages of a WebSocket are never cut inside.
+        event: Number of an event, from 1; -1 is the last. If passed instead of `at`, the body is cut
+            after that event.
 
     Raises:
-        MisuseError: On replay, if the body has no such place.
+        MisuseError: On replay, if the body has no such offset or event.
 
     Example:
         >>> from tokenstream.testing import Recording, faults
@@ -52,11 +53,11 @@ def close(recording: Recording, *, at: float | None = None, event: int | None = 
     """Close the connection inside the body, without a proper end.
 
     Args:
-        at: As for `cut`; 1.0 closes it after the last byte.
+        at: As for `cut`; 1.0 closes the connection after the last byte.
         event: As for `cut`.
 
     Raises:
-        MisuseError: On replay, if the body has no such place.
+        MisuseError: On replay, if the body has no such offset or event.
     """
     return replace_arrivals(recording, divide(recording, place_of(recording, at, event))[0], breaks="close")
 
@@ -66,11 +67,11 @@ def reset(recording: Recording, *, at: float | None = None, event: int | None = 
     """Reset the connection inside the body.
 
     Args:
-        at: As for `cut`; 1.0 resets it after the last byte.
+        at: As for `cut`; 1.0 resets the connection after the last byte.
         event: As for `cut`.
 
     Raises:
-        MisuseError: On replay, if the body has no such place.
+        MisuseError: On replay, if the body has no such offset or event.
     """
     return replace_arrivals(recording, divide(recording, place_of(recording, at, event))[0], breaks="reset")
 
@@ -83,15 +84,15 @@ def stall(
     at: float | None = None,
     event: int | None = None,
 ) -> Recording:
-    """Send nothing for a time, then go on.
+    """Send nothing for some seconds, then send the rest of the answer.
 
     Args:
-        seconds: Length of the silence; by default nothing more ever arrives.
-        at: Place of the silence, as for `cut`.
+        seconds: Length of the silence; by default the silence never ends.
+        at: Offset of the silence, as for `cut`.
         event: As for `cut`.
 
     Raises:
-        MisuseError: On replay, if the body has no such place or `seconds` is negative.
+        MisuseError: On replay, if the body has no such offset or event, or `seconds` is negative.
 
     Example:
         >>> from tokenstream import testing
@@ -109,11 +110,11 @@ def stall(
 
 @fault
 def slow(recording: Recording, seconds: float = 0.0, *, factor: float = 1.0) -> Recording:
-    r"""Send more slowly.
+    r"""Send the answer more slowly.
 
     Args:
-        seconds: Time added before each chunk.
-        factor: Factor applied to all recorded times first.
+        seconds: Number of seconds to wait before each chunk, in addition to the recorded time.
+        factor: Factor by which all recorded times are multiplied first.
 
     Raises:
         MisuseError: On replay, if a number is negative or infinite.
@@ -136,10 +137,10 @@ def slow(recording: Recording, seconds: float = 0.0, *, factor: float = 1.0) -> 
 
 @fault
 def split_utf8(recording: Recording) -> Recording:
-    r"""Cut each character of several bytes in two, each half in its own chunk.
+    r"""Split the bytes of each non-ASCII character between two chunks.
 
     Raises:
-        MisuseError: On replay, if there is no such character, or the body consists of messages.
+        MisuseError: On replay, if the body has no non-ASCII character, or consists of messages.
 
     Example:
         >>> from tokenstream.testing import Recording, faults
@@ -159,8 +160,8 @@ def split_utf8(recording: Recording) -> Recording:
 def gzipped(recording: Recording) -> Recording:
     """Compress the body with gzip; each chunk can be decompressed when it arrives.
 
-    Faults applied later act on the compressed bytes: `gzipped() | cut(at=-10)` cuts the
-    compressed body.
+    Faults that are applied later act on the compressed bytes: `gzipped() | cut(at=-10)` cuts
+    the compressed body.
 
     Raises:
         MisuseError: On replay, if the body is compressed already or consists of messages.
@@ -181,17 +182,18 @@ def gzipped(recording: Recording) -> Recording:
 
 
 def _check_number(name: str, number: float, *, most: float | None = None) -> None:
-    """Refuse a number of seconds, or a factor, that is negative, NaN or too large.
+    """Raise `MisuseError` for a number of seconds, or a factor, that is negative or NaN.
 
     Args:
         name: The argument's name.
         number: The argument.
-        most: Upper bound, itself excluded; None for no bound.
+        most: A value that is refused too, such as infinity; None if there is none.
     """
     if not isinstance(cast("object", number), int | float) or not number >= 0 or number == most:
         raise MisuseError(f"{name}={number!r} is invalid: pass a number from 0")
 
 
 def _refuse_messages(recording: Recording, why: str) -> None:
+    """Raise `MisuseError` if a recording consists of the messages of a WebSocket."""
     if recording.messages:
         raise MisuseError(f"{recording.name!r} consists of the messages of a WebSocket: {why}")
