@@ -1,4 +1,4 @@
-"""Test a function that reads a stream: at every chunking, and at every cut."""
+"""Tests of a function that reads a stream, with many chunkings and many cuts of one recording."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _CHUNKINGS: tuple[Chunking, ...] = ("events", "whole", 61, Seed(1))
 _FINE_CHUNKINGS: tuple[Chunking, ...] = ("bytes", 2, 3, 7, Seed(2), Seed(3))
 _MOST_CUTS = 256
 _GROWING: tuple[type, ...] = (list, dict, set, bytearray)
-"""Types of result that a handler may keep and return again with more in it."""
+"""Types of results that a handler may keep, extend and return again."""
 
 
 @overload
@@ -70,25 +70,25 @@ def assert_stream(
     backends: str | Sequence[str] = "asyncio",
     **options: Any,
 ) -> Any:
-    r"""Prove that a handler copes with a stream, however it arrives and wherever it breaks.
+    r"""Test that a handler copes with a stream, whatever its chunks are and wherever it breaks.
 
     The handler is called many times, each time with a new stream of the recording, on a virtual
-    clock. The checks:
+    clock. These are the checks:
 
     1. At every chunking it returns the same value.
-    2. At every cut, once as a clean end of the input and once as a reset of the connection, it
-       returns, or raises only what `allow` permits.
+    2. At every cut, it returns, or raises only an exception that `allow` permits. Each cut is tried
+       twice: as a clean end of the input, and as a reset of the connection.
     3. The stream is closed after each call.
 
     Args:
         handler: A function that takes a `Stream`, or an async function that takes an
             `AsyncStream`, and returns a comparable value.
-        recording: A recording, the path of one, or a script.
+        recording: A recording, the path of a recording, or a script.
         allow: Exceptions that the handler may raise: one class, or several.
-        chunkings: One or several of the chunkings of `Recording.stream`; by default events, single
-            bytes, all at once, and several other sizes, fixed and random.
-        cuts: Largest number of places to cut the stream at: a small recording is cut at each byte,
-            a larger one at a sample. 0 for none.
+        chunkings: One or several of the chunkings of `Recording.stream`; by default, one event per
+            chunk, one byte per chunk, a single chunk, and several other sizes, fixed and random.
+        cuts: Largest number of cuts; 0 for none. A small recording is cut at each byte, a larger
+            one at a sample of its bytes.
         backends: Event loop for an async handler: "asyncio", "trio", or both.
         **options: Arguments for the stream: `format`, `limits`, `deadlines`, `pings`.
 
@@ -96,8 +96,8 @@ def assert_stream(
         The handler's result for the recording replayed unchanged.
 
     Raises:
-        AssertionError: The handler does not cope; the message says with what, and how to reproduce it.
-        Exception: Whatever the handler raises on the recording replayed unchanged.
+        AssertionError: A check failed; the message names the replay, and explains how to reproduce it.
+        Exception: The handler's own exception, if it fails on the unchanged recording.
 
     Example:
         >>> from tokenstream import Stream, testing
@@ -129,7 +129,7 @@ async def aassert_stream(
     cuts: int = _MOST_CUTS,
     **options: Any,  # noqa: ANN401 - a stream's own
 ) -> ResultT:
-    r"""Prove, inside a running event loop, that a handler copes with a stream, as `assert_stream` does.
+    r"""Make the checks of `assert_stream` inside a running event loop.
 
     Args:
         handler: An async function that takes an `AsyncStream` and returns a value.
@@ -143,8 +143,8 @@ async def aassert_stream(
         The handler's result for the recording replayed unchanged.
 
     Raises:
-        AssertionError: The handler does not cope; the message says with what, and how to reproduce it.
-        Exception: Whatever the handler raises on the recording replayed unchanged.
+        AssertionError: A check failed; the message names the replay, and explains how to reproduce it.
+        Exception: The handler's own exception, if it fails on the unchanged recording.
 
     Example:
         >>> import asyncio
@@ -190,7 +190,7 @@ class _HandlerRun:
 
     Args:
         allow: Exceptions that the handler may raise.
-        replay: Arguments of `Recording.stream`, written as in a program.
+        replay: Arguments of `Recording.stream`, written as in a program; "" for the unchanged recording.
         playback: The replay that the handler reads.
     """
 
@@ -198,7 +198,7 @@ class _HandlerRun:
         self.playback = playback
         self.value: Any = None
         self.copied: Any = None
-        """A shallow copy of the value: a list or the like that the handler keeps may grow later."""
+        """A shallow copy of the value, since the handler may keep a list, for example, and extend it later."""
         self.error: Exception | None = None
         self.replay = replay
         self._allow = allow
@@ -215,6 +215,7 @@ class _HandlerRun:
         elif isinstance(error, Exception):
             error.add_note(self.again)
             if not self.replay:
+                # On the unchanged recording, the handler's own exception is reported.
                 return False
             raise self.failure(
                 f"the handler raised {_write_error(error)}, which `allow` does not permit"
@@ -247,7 +248,7 @@ class _HandlerRun:
         self.copied = copy.copy(value) if isinstance(value, _GROWING) else value
 
     def compare_with(self, first: _HandlerRun) -> None:
-        """Raise unless this call ended like the first one, with an equal value or the same error type."""
+        """Raise unless this call and the first one returned equal values, or raised the same type of error."""
         if type(first.error) is not type(self.error):
             raise self.failure(
                 f"the handler {_describe_outcome(self)}, where it {_describe_outcome(first)} at first"
@@ -269,18 +270,23 @@ class _HandlerRun:
             raise self.failure("the handler returned another value", told)
 
     def failure(self, what: str, told: Sequence[str] = ()) -> AssertionError:
-        """Return the error that reports this call as failed."""
+        """Return the error that reports this call as failed.
+
+        Args:
+            what: The failed check.
+            told: Further lines about it.
+        """
         return AssertionError("\n".join([f"{self.replay or 'as recorded'}: {what}", *told, self.again]))
 
 
 class _Trial(Generic[ResultT]):
-    """The replays that a handler is called with, and the checks on their results.
+    """The calls of one handler, each with another replay, and the checks of their results.
 
     Args:
         recording: The recording to replay.
         allow: Exceptions that the handler may raise.
-        chunkings: One chunking or several; None for the usual ones.
-        cuts: Largest number of places to cut at.
+        chunkings: One chunking or several; None for the usual chunkings.
+        cuts: Largest number of cuts.
     """
 
     def __init__(
@@ -297,7 +303,7 @@ class _Trial(Generic[ResultT]):
         self._first: _HandlerRun | None = None
 
     def runs(self) -> Iterator[_HandlerRun]:
-        """Yield each run before the handler is called, and judge it afterwards."""
+        """Yield a run for each call of the handler; when the caller asks for the next run, check the last."""
         run = self._new_run("")
         yield run
         first = self._first = self._first or run
@@ -313,7 +319,7 @@ class _Trial(Generic[ResultT]):
                 yield self._new_run(f"fault=faults.{name}(at={at})", fault=getattr(faults, name)(at=at))
 
     def result(self) -> ResultT:
-        """Return the handler's result for the unchanged recording, or raise what it raised."""
+        """Return the handler's result for the unchanged recording, or raise the handler's exception."""
         if self._first is None:
             raise MisuseError("the handler was not called: `backends` names no event loop")
         if self._first.error is not None:
@@ -326,6 +332,7 @@ class _Trial(Generic[ResultT]):
 
 
 def usual_chunkings(recording: Recording) -> tuple[Chunking, ...]:
+    """Return the chunkings that are tried by default; none for a WebSocket, whose messages stay whole."""
     if recording.messages:
         return ()
     return _CHUNKINGS if len(recording.body) > _SMALL else (*_CHUNKINGS, *_FINE_CHUNKINGS)
@@ -345,7 +352,10 @@ def _compares_by_identity(value: object) -> bool:
 
 
 def _write_error(error: BaseException) -> str:
-    """Write an error in one line: pytest shows whatever it adds to a failed assertion with the cause."""
+    """Return an error's class and the first line of its message.
+
+    The lines that pytest adds to a failed assertion are printed anyway, with the cause.
+    """
     return f"{type(error).__name__}: {error}".splitlines()[0]
 
 

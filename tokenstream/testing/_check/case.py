@@ -1,4 +1,4 @@
-"""A recording read by the format under test, in all the variations that the rules look at."""
+"""A recording and its readings by the format under test: whole, cut, damaged and changed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tokenstream.testing._recordings.recording import Recording
 
 _RESETS = 8
-"""Step through the places of cuts: at every eighth, the connection is reset as well."""
+"""At every eighth of the cuts, the reset of the connection is tried as well."""
 _GARBLED = 24
 _SHUFFLED = 4
 _MOST_SHOWN = 300
@@ -33,9 +33,9 @@ class Violation(NamedTuple):
     """A violation of a rule."""
 
     what: str
-    """Description of what happened instead."""
+    """Description of what the format did."""
     again: str
-    """Instruction for reproducing it."""
+    """Instruction for reproducing the violation."""
 
 
 class Rule(NamedTuple):
@@ -44,7 +44,7 @@ class Rule(NamedTuple):
     name: str
     sentence: str
     look: Callable[[Case], Iterator[Violation]]
-    """Yields the places where a case violates the rule."""
+    """Yields the violations of the rule that it finds in a case."""
 
 
 @dataclass
@@ -55,8 +55,8 @@ class Case:
         recording: The recording.
         make: Returns a new format.
         written: The format as written in a program, for messages.
-        expected: The expected message, or some of its fields; None if nothing was specified.
-        cuts: Largest number of places to cut at.
+        expected: The expected message, or some of its fields; None if the caller expects none in particular.
+        cuts: Largest number of cuts.
         changes: Largest number of payload fields to change.
     """
 
@@ -69,12 +69,12 @@ class Case:
 
     @cached_property
     def whole(self) -> FormatReading:
-        """Reading of the recording, unchanged."""
+        """Reading of the unchanged recording."""
         return read(self.recording, self.make())
 
     @cached_property
     def at_cuts(self) -> list[tuple[Fault, FormatReading]]:
-        """Readings of the recording cut at each of its cut places."""
+        """Readings of the recording with each cut, and with some resets of the connection."""
         places = choose_cut_places(self.recording, self.cuts)
         return self._read_with([cut(at=at) for at in places] + [reset(at=at) for at in places[::_RESETS]])
 
@@ -90,7 +90,7 @@ class Case:
 
     @cached_property
     def at_odds(self) -> list[tuple[Odd, FormatReading]]:
-        """Readings of the frames with one of them replaced by an odd one."""
+        """Readings of the frames, with one frame replaced by an odd one; see `odd_frames`."""
         return [
             (odd, self.read_exchanged(odd.number, odd.frame)) for odd in odd_frames(self.frames, self.changes)
         ]
@@ -101,14 +101,14 @@ class Case:
         return split_frames(self.recording)
 
     def read_exchanged(self, index: int, *frames: Framed) -> FormatReading:
-        """Return the reading of the frames with the one at `index` replaced by others."""
+        """Return a reading of the frames, with the frame at `index` replaced by other frames."""
         return feed_frames(self.make(), [*self.frames[:index], *frames, *self.frames[index + 1 :]])
 
     def violation(self, what: str, **replay: object) -> Violation:
-        """Describe a violation seen in a replay.
+        """Return a violation that was found in a replay.
 
         Args:
-            what: Description of what happened instead.
+            what: Description of what the format did.
             **replay: Arguments of the replay.
         """
         arguments = [f"{name}={_write_value(value)}" for name, value in replay.items()]
@@ -118,12 +118,12 @@ class Case:
         )
 
     def violation_at(self, index: int, frame: Framed, what: str) -> Violation:
-        """Describe a violation seen while feeding frames.
+        """Return a violation that was found while the format was fed frames.
 
         Args:
-            index: Number of the recording's frames fed before.
-            frame: The frame fed next.
-            what: Description of what happened instead.
+            index: Number of the recording's frames that were fed before.
+            frame: The frame that was fed next.
+            what: Description of what the format did.
         """
         shown = repr(frame)
         shown = shown if len(shown) <= _MOST_SHOWN else f"{shown[:_MOST_SHOWN]}…"

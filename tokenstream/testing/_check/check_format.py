@@ -1,4 +1,4 @@
-"""Test a format against the rules of formats, for authors of formats."""
+"""Tests of a format against the rules that every format must keep, for authors of formats."""
 
 from __future__ import annotations
 
@@ -56,19 +56,20 @@ def check_format(
     cuts: int = 256,
     changes: int = 400,
 ) -> None:
-    r"""Prove that a format keeps the rules of formats, with recordings of its answers.
+    r"""Test, with recordings of a format's answers, that the format keeps the rules for formats.
 
     Args:
-        format: The format: its class, an object of it, or its name.
-        recordings: Recordings, paths of some, or pairs of one and what its message must be: a
-            `Message`, or a mapping from the names of its fields to what they must be.
-        cuts: At how many places at most each recording is cut: at each byte of a smaller one,
-            else at a sample.
-        changes: How many fields of its payloads at most are changed.
+        format: The format: its class, an instance, or its name.
+        recordings: One or several recordings, paths of recordings, or scripts. Each may be paired
+            with its expected message: a `Message`, or a mapping from names of a message's fields to
+            their expected values.
+        cuts: Largest number of cuts of each recording. A small recording is cut at each byte, a
+            larger one at a sample of its bytes.
+        changes: Largest number of changes to fields of each recording's payloads.
 
     Raises:
-        AssertionError: The format breaks rules; it names them all, and for each recording says
-            where, and how to see it again.
+        AssertionError: The format breaks rules. The message names them all; for each recording it
+            describes the first violation, and how to reproduce it.
 
     Example:
         >>> from tokenstream import testing
@@ -91,11 +92,12 @@ def check_format(
 
 
 def _find_first(rule: Rule, case: Case) -> list[Violation]:
-    """Return the first violation of a rule by a case: one is enough to show the problem."""
+    """Return the first violation of a rule in a case, which is enough to point out the problem."""
     return list(islice(rule.look(case), 1))
 
 
 def _write_report(rule: Rule, places: list[tuple[Case, Violation]]) -> str:
+    """Return the lines about a broken rule: its name and sentence, then one violation per recording."""
     lines = [f"- {rule.name}: {rule.sentence}"]
     for case, broken in places:
         lines += [f"    {case.recording.name}: {line}" for line in broken.what.splitlines()[:1]]
@@ -114,6 +116,7 @@ def _make_factory(format: type[Format] | Format | str) -> tuple[Callable[[], For
 def _pair_up(
     recordings: Iterable[Playable | tuple[Playable, Expectation]] | Playable,
 ) -> Iterable[tuple[Recording, Expectation | None]]:
+    """Yield each recording with its expected message, or None."""
     if isinstance(recordings, Recording | Script | str | os.PathLike):
         recordings = [recordings]
     for each in recordings:

@@ -1,4 +1,7 @@
-"""Rules about robustness: odd input, input after the end, several formats at once."""
+"""Rules about a format's robustness: odd input, input after the end, several formats at once.
+
+Each function looks at a `Case`, and yields the violations of one rule.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +80,7 @@ def carries_what_it_does_not_know(case: Case) -> Iterator[Violation]:
 
 
 def gives_nothing_after_the_end(case: Case) -> Iterator[Violation]:
-    """Find events after the terminal event, the end of the input, or an error."""
+    """Find events that a format returns after the terminal event, the end of the input, or an error."""
     format = case.make()
     with CrashWatch():
         for frame in case.frames:
@@ -96,7 +99,7 @@ def gives_nothing_after_the_end(case: Case) -> Iterator[Violation]:
 
 
 def fresh_is_independent(case: Case) -> Iterator[Violation]:
-    """Find state shared by two formats of the same make."""
+    """Find state that two formats from the same `fresh` share."""
     limits = Limits(event=999_983)
     pattern = case.make()
     with CrashWatch():
@@ -132,7 +135,7 @@ def is_well_described(case: Case) -> Iterator[Violation]:
 
 
 def recognises_calmly(case: Case) -> Iterator[Violation]:
-    """Find first payloads on which `recognises` raises or returns none of True, False and None."""
+    """Find first payloads for which `recognises` raises, or does not return True, False or None."""
     format = case.make()
     own = [payload for _, payload in find_kinds(case.frames)]
     for payload in (*_FIRST_PAYLOADS, *own):
@@ -152,7 +155,10 @@ def recognises_calmly(case: Case) -> Iterator[Violation]:
 
 
 def _describe_crash(error: Exception, format: Format) -> str:
-    """Describe an exception, with the last line of the format's own module in its traceback, if any."""
+    """Return a description of an exception, with the place in the format's own module that raised it.
+
+    If no line of that module is in the traceback, the place is the innermost one.
+    """
     frames = [*walk_tb(error.__traceback__)]
     own = [each for each in frames if each[0].f_globals.get("__name__") == type(format).__module__]
     frame, line = (own or frames)[-1]
@@ -161,7 +167,7 @@ def _describe_crash(error: Exception, format: Format) -> str:
 
 
 def _feed_until(case: Case, index: int) -> list[Event]:
-    """Return the events that the frame at `index` gives."""
+    """Return the events that a format returns for the frame at `index`."""
     format = case.make()
     given: list[Event] = []
     with CrashWatch():
@@ -171,6 +177,7 @@ def _feed_until(case: Case, index: int) -> list[Event]:
 
 
 def _carries(reading: FormatReading) -> bool:
+    """Return True if the probe is in a message or an event; a crash is the matter of another rule."""
     description = [*reading.messages, *reading.events, *(event.raw for event in reading.events)]
     return reading.crash is not None or any(PROBE in repr(each) for each in description)
 

@@ -1,4 +1,4 @@
-"""Frames that no well-behaved server sends: odd payloads, and payloads with one field changed."""
+"""Odd frames, which no correct server sends: odd payloads, and payloads with one changed field."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from tokenstream.testing._check.readings import Framed
 
 PROBE = "tokenstream_probe"
-"""A field name and payload type that no format knows."""
+"""A name that no format knows, used as a field and as the type of a payload."""
 _JUNK: tuple[Any, ...] = (
     None, True, False, 0, -1, 1.5, 10**30, "", "x", "{}", "\ud83d", [], [1], [None], ["x"], [[]], [{}], {},
     {"x": 1}, {"type": "text"}, {PROBE: [1]},
 )  # fmt: skip
-"""Values put into a field in place of its own."""
+"""Values that replace the value of a field."""
 _ODD: tuple[bytes, ...] = (
     b"", b" ", b"{}", b"[]", b"null", b"true", b"1", b'"x"', b"{", b"}", b"\xff\xfe", b"[DONE]",
     b"x" * 10_000, b"[" * 20_000, b'{"x":' * 20_000, b'{"x":' + b"[" * 1_000 + b"]" * 1_000 + b"}",
@@ -29,14 +29,14 @@ _ODD: tuple[bytes, ...] = (
 )  # fmt: skip
 """Payloads that are empty, of the wrong kind, broken, or nested too deeply."""
 _MOST_FED = 60_000
-"""Total number of frames fed in trying the changed payloads of a recording."""
+"""Limit on the frames that are fed for all changed payloads of one recording together."""
 _MOST_SHOWN = 40
 
 _Path: TypeAlias = tuple[str | int, ...]
 
 
 class Odd(NamedTuple):
-    """A frame that replaces one of the recording's frames."""
+    """An odd frame, which replaces one of the recording's frames."""
 
     number: int
     """Index of the replaced frame, from 0."""
@@ -50,7 +50,7 @@ def odd_frames(frames: Sequence[Framed], most: int) -> Iterator[Odd]:
 
     Args:
         frames: The frames of an answer.
-        most: Largest number of fields to change; the same sample of them each time.
+        most: Largest number of changed payloads; if there are more, the same sample is taken each time.
     """
     for index in sorted({0, len(frames) // 2, len(frames) - 1}) if frames else ():
         for odd in _ODD:
@@ -71,7 +71,9 @@ def odd_frames(frames: Sequence[Framed], most: int) -> Iterator[Odd]:
 
 
 def find_kinds(frames: Sequence[Framed]) -> list[tuple[int, dict[str, Any]]]:
-    """Return one payload of each kind with its frame's index; same fields and `type` are one kind.
+    """Return one payload of each kind, with the index of its frame.
+
+    Payloads with the same fields and the same `type` are of one kind.
 
     Args:
         frames: The frames of an answer.
@@ -99,7 +101,7 @@ def make_stranger(frame: Framed) -> Framed:
 
 
 def _list_paths(value: object, path: _Path = ()) -> list[_Path]:
-    """Return the paths of all values within a payload."""
+    """Return the paths of all values inside a payload, at any depth."""
     items: list[tuple[str | int, object]] = []
     if isinstance(value, dict):
         items += cast("dict[str, object]", value).items()

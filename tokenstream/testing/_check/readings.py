@@ -1,4 +1,4 @@
-"""Readings of an answer by a format: of its bytes through a stream, or of its frames one by one."""
+"""Readings of an answer by a format: either a stream reads its bytes, or the format is fed its frames."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from tokenstream.testing._recordings.recording import Recording
 
 Framed: TypeAlias = bytes | ServerSentEvent | EventStreamMessage
-"""A frame as its framing returns it."""
+"""A frame as its framing returns it: the payload's bytes, or an object with the payload."""
 
 
 class CrashWatch:
-    """Context manager that keeps an exception raised in its block, and suppresses it."""
+    """Context manager that suppresses an exception raised in its block, and stores it."""
 
     crash: Exception | None = None
     """The exception raised in the block."""
@@ -100,12 +100,12 @@ def aread(recording: Recording, format: Format | str) -> FormatReading:
 
 
 def feed_frames(format: Format, frames: Sequence[Framed], *, beside: Format | None = None) -> FormatReading:
-    """Feed frames to a format and end it, as a driver does.
+    """Feed frames to a format, then tell it that the input has ended, as a driver does.
 
     Args:
         format: A new format.
         frames: All frames of the answer.
-        beside: Another format, fed each frame after the first one.
+        beside: Another format, which is fed each frame after the first format.
     """
     reading = FormatReading()
     accumulator = Accumulator()
@@ -124,7 +124,7 @@ def feed_frames(format: Format, frames: Sequence[Framed], *, beside: Format | No
 
 
 def split_frames(recording: Recording) -> list[Framed]:
-    """Return the frames of a recording as its framing passes them to a format."""
+    """Return the frames of a recording, as a stream would feed them to a format."""
     if recording.messages:
         return [data for _, data in recording.arrivals]
     framing = framing_of(recording)
@@ -137,7 +137,7 @@ def split_frames(recording: Recording) -> list[Framed]:
 
 
 def parse_payload(frame: Framed) -> dict[str, Any] | None:
-    """Return the JSON object that a frame holds; None if it holds anything else."""
+    """Return the JSON object in a frame's payload; None if the payload is anything else."""
     data = frame if isinstance(frame, bytes) else frame.payload
     try:
         payload = json.loads(data)
@@ -151,7 +151,7 @@ def replace_payload(frame: Framed, payload: object) -> Framed:
 
     Args:
         frame: The frame.
-        payload: The payload: bytes as they are, or a JSON value.
+        payload: Bytes, which are used unchanged, or a JSON value.
     """
     data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     if isinstance(frame, ServerSentEvent | EventStreamMessage):

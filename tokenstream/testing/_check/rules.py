@@ -1,4 +1,7 @@
-"""Rules about answers: the events and messages that a format must and must not give."""
+"""Rules about the events and messages that a format returns for an answer.
+
+Each function looks at a `Case`, and yields the violations of one rule.
+"""
 
 from __future__ import annotations
 
@@ -36,21 +39,21 @@ _STARTS = (PartStart, ToolCallStart)
 _DONES = (PartDone, ToolCallDone)
 _DELTAS = (TextDelta, ReasoningDelta, RefusalDelta, ToolCallDelta, PartDelta, MediaDelta)
 CONTENT = _STARTS + _DONES + _DELTAS
-"""Events about a part."""
+"""Events about a part of the message."""
 _NAMES = ("expected", "came")
 _SHOWN = ("text", "reasoning", "refusal")
 _PLACEHOLDER = "{}"
-"""Arguments that some servers send before the real ones; a cut answer may end there."""
+"""Arguments that some servers send before the real arguments; a cut answer may end between the two."""
 
 
 def says_something(case: Case) -> Iterator[Violation]:
-    """Find an answer that gives no event."""
+    """Find an answer for which the format returns no event."""
     if not case.whole.events:
         yield case.violation(f"it gives no event, but {_describe_failure(case.whole)}")
 
 
 def expected(case: Case) -> Iterator[Violation]:
-    """Find a message other than the expected one."""
+    """Find a message that differs from the expected one."""
     if case.expected is None:
         return
     message = _find_choice(case.whole, 0)
@@ -63,7 +66,7 @@ def expected(case: Case) -> Iterator[Violation]:
 
 
 def same_at_every_chunking(case: Case) -> Iterator[Violation]:
-    """Find a chunking that gives a different reading."""
+    """Find a chunking at which the reading differs."""
     for chunking in usual_chunkings(case.recording):
         lines = _compare_readings(case.whole, read(case.recording, case.make(), chunking=chunking))
         if lines:
@@ -78,7 +81,7 @@ def same_in_sync_and_async(case: Case) -> Iterator[Violation]:
 
 
 def shows_a_prefix(case: Case) -> Iterator[Violation]:
-    """Find a cut at which a message shows anything but a beginning of the whole answer."""
+    """Find a cut at which a message is not a beginning of the whole answer's message."""
     for fault, reading in case.at_cuts:
         for message in reading.messages:
             what = _find_excess(message, _find_choice(case.whole, message.choice))
@@ -97,7 +100,7 @@ def whole_calls_once(case: Case) -> Iterator[Violation]:
 
 def complete_only_at_the_end(case: Case) -> Iterator[Violation]:
     """Find a cut answer that is reported complete although content is missing."""
-    # A server that gives its finish reason before its last content is complete after that reason.
+    # If a server sends its finish reason before its last content, the answer is complete after the reason.
     if case.make().ends_with_input or "content_after_finish" in case.whole.departures:
         return
     for fault, reading in case.at_cuts:
@@ -122,7 +125,7 @@ def starts_and_ends_parts(case: Case) -> Iterator[Violation]:
                 ended.add(place)
     for message in case.whole.messages:
         for index, part in enumerate(message.parts):
-            # A call whose arguments are not JSON is kept in the message, but never handed out.
+            # A call whose arguments are not JSON stays incomplete, even in a complete answer.
             if message.complete and not part.complete and part.kind != "tool_call":
                 yield case.violation(f"part {index} is open in a complete answer")
 
@@ -131,6 +134,7 @@ def starts_and_ends_parts(case: Case) -> Iterator[Violation]:
 
 
 def _compare_readings(one: FormatReading, other: FormatReading) -> list[str]:
+    """Return the differences in the first aspect in which two readings differ."""
     pairs = (
         (one.events, other.events),
         ([event.raw for event in one.events], [event.raw for event in other.events]),
@@ -155,7 +159,13 @@ def _join_lines(what: str, lines: list[str]) -> str:
 
 
 def _compare_fields(path: str, wanted: object, came: object) -> Iterator[str]:
-    """Yield the differences in the fields that a mapping names."""
+    """Yield the differences between an expected value and an actual one.
+
+    Args:
+        path: Place of the values in the message; "" for the message itself.
+        wanted: The expected value; of a mapping, only the fields that it names are compared.
+        came: The actual value.
+    """
     some, others = _as_sequence(wanted), _as_sequence(came)
     named = _as_mapping(wanted)
     if named is not None and came is not None:
@@ -199,8 +209,9 @@ def _find_choice(reading: FormatReading, choice: int) -> Message:
 
 
 def _find_excess(message: Message, whole: Message) -> str:
+    """Return a sentence on how a cut message is not a beginning of the whole one; "" if it is."""
     for name in _SHOWN:
-        # A character cut in the middle is shown as U+FFFD.
+        # A character that was cut in the middle is decoded as U+FFFD.
         if not getattr(whole, name).startswith(getattr(message, name).rstrip("\ufffd")):
             return f"its {name} is not the beginning of the whole answer's"
     if len(message.tool_calls) > len(whole.tool_calls):
@@ -215,6 +226,7 @@ def _find_excess(message: Message, whole: Message) -> str:
 
 
 def _find_stray_calls(reading: FormatReading, whole: FormatReading) -> Iterator[str]:
+    """Yield a sentence on each call that is handed out twice, or that differs from the whole answer's."""
     given = [event for event in reading.events if isinstance(event, ToolCallDone)]
     in_whole = {
         (each.choice, each.part): each.call for each in whole.events if isinstance(each, ToolCallDone)
@@ -231,6 +243,7 @@ def _find_stray_calls(reading: FormatReading, whole: FormatReading) -> Iterator[
 
 
 def _is_whole(call: ToolCall) -> bool:
+    """Return True if a call's arguments are valid JSON, or need not be."""
     if call.type == "custom" or not call.arguments_text.strip():
         return True
     try:
@@ -245,7 +258,7 @@ def _content_of(message: Message) -> tuple[object, ...]:
 
 
 def _is_opaque(event: Event) -> bool:
-    """True if an event belongs to an opaque part, which has no rules: later content replaces earlier."""
+    """Return True if an event belongs to an opaque part, which may be sent again to replace itself."""
     return (
         isinstance(event, PartStart | PartDone)
         and event.content is not None

@@ -1,4 +1,4 @@
-"""Differences between two answers, field by field, as lines for the reader of a failed test."""
+"""Differences between two answers, field by field, as the lines that a failed test prints."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from tokenstream.events import Event
 from tokenstream.testing._recordings.recording import Recording
 
 _BEFORE, _AFTER = 20, 30
-"""Characters shown before and after the place where two texts part."""
+"""Characters printed before and after the place where two texts begin to differ."""
 _MOST_LINES = 60
 _SHORT = 30
-"""Length up to which texts are shown whole, in characters."""
+"""Length up to which texts are printed whole, in characters."""
 _MOST_SHOWN = 100
-"""Length up to which a value is shown, in characters."""
+"""Length up to which a value is printed whole, in characters."""
 _IN_LINE = 40
-"""Length up to which two values share one line, in characters: pytest shows few lines."""
+"""Length up to which two values share one line, in characters, since pytest prints only a few lines."""
 _MOST_MATCHED = 400
-"""Length up to which lists are matched item by item; longer ones are compared index by index."""
+"""Number of items up to which lists are aligned; longer lists are compared index by index."""
 _OURS: tuple[type, ...] = (Value, Recording, *get_args(Event))
 
 TextT = TypeVar("TextT", str, bytes)
@@ -32,19 +32,20 @@ TextT = TypeVar("TextT", str, bytes)
 def differences(
     left: object, right: object, *, names: tuple[str, str] = ("left", "right"), path: str = ""
 ) -> list[str]:
-    r"""Describe the differences between two values, in lines of text.
+    r"""Return the differences between two values, as lines of text.
 
-    Messages, events, tool calls and recordings are compared field by field, texts and bodies
-    up to the place where they part; of lists, the items that differ, are missing or are added.
+    Messages, events, tool calls and recordings are compared field by field. For texts and
+    bodies, the lines give the place where they begin to differ; for lists, the items that
+    differ, are missing or are added.
 
     Args:
         left: Any value.
-        right: Another one.
-        names: What the two are called.
-        path: Where they lie in what they are of; "" where they are the whole.
+        right: Another value.
+        names: The names of the two values in the lines.
+        path: Place of the values in the answer, such as "parts[0].text"; "" for whole values.
 
     Returns:
-        The lines; none where nothing differs.
+        The lines; none if the values are equal.
 
     Example:
         >>> from tokenstream.events import TextDelta
@@ -57,7 +58,7 @@ def differences(
 
 
 def holds_answers(value: object) -> bool:
-    """Tell whether a value is a message, an event, a recording or a piece of one; or holds some."""
+    """Return True for a message, an event, a recording or a part of one, and for a list or dict of these."""
     if isinstance(value, dict):
         value = list(cast("dict[object, object]", value).values())
     if isinstance(value, list | tuple):
@@ -66,10 +67,10 @@ def holds_answers(value: object) -> bool:
 
 
 class _Report:
-    """Collects what differs.
+    """Collects the lines that describe differences.
 
     Args:
-        names: What the two sides are called.
+        names: The names of the two sides in the lines.
     """
 
     def __init__(self, names: tuple[str, str]) -> None:
@@ -79,7 +80,7 @@ class _Report:
         self._names = names
 
     def compare(self, path: str, left: object, right: object) -> None:
-        """Add the differences between two values found at `path`."""
+        """Add the differences between the two values at `path`."""
         if len(self.lines) > _MOST_LINES or (type(left) is type(right) and left == right):
             return
         before = len(self.lines)
@@ -107,6 +108,15 @@ class _Report:
     def _show_parting(
         self, path: str, left: TextT, right: TextT, unit: str, spelled: Callable[[TextT], str]
     ) -> None:
+        """Add three lines that show the first difference of two texts: its place, and both texts around it.
+
+        Args:
+            path: Place of the texts in the answer.
+            left: A text, or bytes.
+            right: Another one.
+            unit: Unit in which the place is counted, such as "character".
+            spelled: Writes an excerpt as it would be written in a program.
+        """
         place = _find_parting(left, right)
         begin, end = max(0, place - _BEFORE), place + _AFTER
         opening = "…'" if begin else "'"
@@ -199,11 +209,11 @@ def _list_fields(value: object) -> list[str]:
 
 
 def _match_ranges(left: Sequence[object], right: Sequence[object]) -> Sequence[Sequence[int]]:
-    """Return the ranges to compare: begin and end on the left, begin and end on the right."""
+    """Align two lists; return the ranges to compare: begin and end on the left, then on the right."""
     if max(len(left), len(right)) > _MOST_MATCHED:
         return [(0, len(left), 0, len(right))]
     matcher = SequenceMatcher(None, list(map(repr, left)), list(map(repr, right)), autojunk=False)
-    # Items of equal repr are compared, too: a repr does not show all that a value holds.
+    # Items of equal repr are compared, too, since a repr may leave out some fields.
     return [stretch for _, *stretch in matcher.get_opcodes()]
 
 
@@ -232,7 +242,7 @@ def _shorten(value: object) -> str:
 
 
 def _spell_text(text: str) -> str:
-    """Write a text as in a program, character by character."""
+    """Return a text as it is written in a program, with escapes."""
     return "".join(["\\'" if each == "'" else repr(each)[1:-1] for each in text])
 
 

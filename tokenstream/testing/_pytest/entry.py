@@ -1,4 +1,4 @@
-"""Entry point for pytest: adds options, and loads the plugin only where a project asks for it."""
+"""Entry point for pytest: adds the options, and loads the plugin only if a project asks for it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ PLUGIN = "tokenstream.testing.plugin"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options once; the plugin adds them if this module was not loaded."""
+    """Add the options, unless they were added before.
+
+    The plugin calls this function too, for the case that this module was not loaded.
+    """
     group = parser.getgroup("tokenstream", "streamed answers (tokenstream)")
     if group.options:
         return

@@ -9,7 +9,7 @@ from tokenstream.testing.faults import Fault
 
 
 def id_of(value: object) -> str | None:
-    """Return a name for a value of the testing kit; None for any other value.
+    """Return a test id for a recording, a fault, a seed or a script; None for any other value.
 
     Args:
         value: The parameter's value.

@@ -12,7 +12,9 @@ ResultT = TypeVar("ResultT")
 
 
 def run_apart(function: Callable[[], Awaitable[ResultT]]) -> ResultT:
-    """Run an async function to its end in a new thread, because this thread may run a loop already.
+    """Run an async function to its end in an event loop of its own, in a new thread.
+
+    The thread of the caller may be running an event loop already.
 
     Args:
         function: The function.

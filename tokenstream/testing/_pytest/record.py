@@ -1,4 +1,4 @@
-"""Record the live stream given by a test's marker."""
+"""Recording of the live stream that the marker of a test opens."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def record_anew(source: Callable[[], object], path: Path, **options: Any) -> Non
     If the stream fails, an existing file stays unchanged.
 
     Args:
-        source: Opens the stream: returns anything that a `Stream` or an `AsyncStream` reads.
+        source: Opens the stream; returns any object that a `Stream` or an `AsyncStream` can read.
         path: The file.
         **options: `replace` and `filter` of `record`, applied before writing.
 
@@ -41,6 +41,12 @@ def record_anew(source: Callable[[], object], path: Path, **options: Any) -> Non
 
 
 def _record(source: Callable[[], object], noted: Callable[[object], Any]) -> None:
+    """Open a live stream and read it to its end, in an event loop if it is asynchronous.
+
+    Args:
+        source: Opens the stream.
+        noted: Starts the recording of an opened stream; returns the object to read instead.
+    """
     if inspect.iscoroutinefunction(source):
         run_apart(partial(_record_async, source, noted))
         return

@@ -1,4 +1,4 @@
-"""Find the recordings that tests name, and record them again on request."""
+"""Look-up of the recordings that tests name; with --record-streams, they are recorded first."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def find_recording(request: pytest.FixtureRequest) -> Recording:
 
 
 def play_recording(request: pytest.FixtureRequest, play: Callable[..., StreamT]) -> StreamT:
-    """Call `play` with the options of the test's marker, and return the stream."""
+    """Return the stream that `play` makes with the options of the test's marker."""
     marker = request.node.get_closest_marker("recording")
     if marker is None:
         return play()
@@ -92,6 +92,7 @@ def _list_places(request: pytest.FixtureRequest, name: str | os.PathLike[str]) -
 
 
 def _record(request: pytest.FixtureRequest, marker: pytest.Mark, path: Path) -> None:
+    """Record the live stream that the marker's `source` opens, once in a session for each file."""
     recorded = request.config.stash.setdefault(_RECORDED, set())
     if path in recorded:
         return
