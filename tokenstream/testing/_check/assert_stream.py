@@ -198,7 +198,7 @@ class _HandlerRun:
         self.playback = playback
         self.value: Any = None
         self.copied: Any = None
-        """A shallow copy of the value, since the handler may keep a list, for example, and extend it later."""
+        """A shallow copy of the value, since the handler may keep a list, for example, and extend it."""
         self.error: Exception | None = None
         self.replay = replay
         self._allow = allow
@@ -248,7 +248,7 @@ class _HandlerRun:
         self.copied = copy.copy(value) if isinstance(value, _GROWING) else value
 
     def compare_with(self, first: _HandlerRun) -> None:
-        """Raise unless this call and the first one returned equal values, or raised the same type of error."""
+        """Raise unless this call and the first one return equal values, or raise the same type of error."""
         if type(first.error) is not type(self.error):
             raise self.failure(
                 f"the handler {_describe_outcome(self)}, where it {_describe_outcome(first)} at first"

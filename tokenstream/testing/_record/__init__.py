@@ -1,1 +1,1 @@
-"""`record`: write the recording of an answer while somebody else reads it."""
+"""Implementation of `record`, which records an answer while the application reads it."""

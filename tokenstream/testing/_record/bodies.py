@@ -1,4 +1,7 @@
-"""Note the bodies of responses as they are read, by any caller and any method."""
+"""Functions that note the body of a response while the application reads it, with any method.
+
+*Noting* means adding the bytes to the `Notes`, from which the recording is written.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +25,10 @@ if TYPE_CHECKING:
 
 
 def note_body(source: Any, notes: Notes) -> bool:  # noqa: ANN401 - told apart by what it can do
-    """Start noting the body of a response, or of the response under an SDK's stream.
+    """Start noting the body of a response, or of the response that an SDK's stream reads.
 
     Returns:
-        False if there is no response that can be noted.
+        False if the source neither is nor contains a response.
 
     Raises:
         MisuseError: The body was read or closed before.
@@ -46,7 +49,7 @@ def note_body(source: Any, notes: Notes) -> bool:  # noqa: ANN401 - told apart b
 
 
 def note_httpx(response: Any, notes: Notes) -> None:  # noqa: ANN401 - httpx's or httpx2's
-    """Note the body of a response of httpx or httpx2: at once if it has been read, or as it is read."""
+    """Note the body of an httpx or httpx2 response: at once if it was read already, else as it is read."""
     notes.method = _method_of(response)
     if can_be_shown(response):
         show(response, notes)
@@ -65,6 +68,7 @@ def _method_of(response: Any) -> str:  # noqa: ANN401 - httpx's, httpx2's or of 
 
 
 def _note_complete(source: SyncSource, notes: Notes) -> None:
+    """Note a body that has arrived completely, and write the recording."""
     notes.opened(source.head, source.coding)
     for chunk in source.chunks:
         if chunk:
@@ -115,7 +119,7 @@ def _note_reads(raw: Any, source: SyncSource, notes: Notes) -> None:  # noqa: AN
 
 
 class _Reads:
-    """Replacements for the methods that read a response; each notes the bytes it returns.
+    """Replacements for the methods that read a response; each notes the bytes that it returns.
 
     Args:
         raw: The response.
@@ -126,10 +130,10 @@ class _Reads:
         self._raw = raw
         self._notes = notes
         self._inside = False
-        """True while one of the methods runs: bytes it reads through another one are noted once."""
+        """True while one of the methods runs: if it calls another one, the bytes are noted only once."""
 
     def read(self, own: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a method that takes a number of bytes first and returns bytes."""
+        """Wrap a method that returns bytes, and whose first argument is their largest number."""
 
         def note(data: Any, args: Any, options: Any) -> None:  # noqa: ANN401 - what it gave and took
             amount = options.get("amt", args[0] if args else None)
@@ -165,7 +169,7 @@ class _Reads:
         return call
 
     def iterate(self, own: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a generator method that reads chunks itself."""
+        """Wrap a generator method that reads from the connection itself."""
 
         def read_chunked(*args: Any, **options: Any) -> Iterator[Any]:  # noqa: ANN401 - as it takes
             chunks = own(*args, **options)
@@ -178,7 +182,7 @@ class _Reads:
         return read_chunked
 
     def iterate_to_end(self, own: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a generator method that reads through other methods, up to the end."""
+        """Wrap a generator method that reads the body to its end through other wrapped methods."""
 
         def stream(*args: Any, **options: Any) -> Iterator[Any]:  # noqa: ANN401 - as it takes
             yield from own(*args, **options)
@@ -210,7 +214,7 @@ class _Reads:
             self._inside = False
 
     def _is_plain(self, args: tuple[Any, ...], options: dict[str, Any]) -> bool:
-        """True if urllib3 removes the content coding; http.client never does."""
+        """Return True if a read removes the content coding, as urllib3 can; http.client never does."""
         asked = options.get("decode_content", args[1] if len(args) > 1 else None)
         return bool(getattr(self._raw, "decode_content", False) if asked is None else asked)
 
@@ -254,7 +258,7 @@ def _wrap_close(own: Callable[[], Any], notes: Notes) -> Callable[[], Any]:
 
 
 class _NotedContent:
-    """Takes the place of an aiohttp response's body, and notes the bytes read from it.
+    """Replaces the body object of an aiohttp response, and notes the bytes that are read from it.
 
     Args:
         content: The body.
@@ -272,7 +276,7 @@ class _NotedContent:
         if name == "_content":
             raise AttributeError(name)
         if name.startswith("iter_"):
-            # Bound to this object, so that they read through the methods below.
+            # Bind the iteration methods to this object, so that they read through the methods below.
             return getattr(self._kind, name).__get__(self)
         return getattr(self._content, name)
 
@@ -304,7 +308,7 @@ class _NotedContent:
         return data
 
     async def readchunk(self) -> tuple[bytes, bool]:
-        """Read the bytes that have arrived of one transfer chunk."""
+        """Read the bytes of one transfer chunk that have arrived."""
         data, ended = await self._await_read(self._content.readchunk())
         self._note(data, over=not data and not ended)
         return data, ended
@@ -316,7 +320,7 @@ class _NotedContent:
         return data
 
     def _read_nowait(self, n: int) -> bytes:
-        """Return the bytes left over when an error came."""
+        """Return the bytes that had arrived before an error, and were not read."""
         left, self._left = self._left, b""
         return left
 
@@ -331,6 +335,7 @@ class _NotedContent:
             self._notes.end()
 
     async def _await_read(self, read: Any) -> Any:  # noqa: ANN401 - what it gives
+        """Await a read of the body; if the read fails, write the recording with that failure."""
         try:
             return await read
         except EOFError as error:
@@ -338,7 +343,7 @@ class _NotedContent:
             self._note(getattr(error, "partial", b""), over=True)
             raise
         except Exception as error:
-            # aiohttp raises an error before it returns bytes that arrived earlier: take those out first.
+            # aiohttp raises an error even if earlier bytes are unread: take these bytes out first.
             take = getattr(self._content, "_read_nowait", None)
             self._left = take(-1) if take is not None else b""
             self._note(self._left, over=False)

@@ -1,4 +1,4 @@
-"""Record every answer that a client of httpx or httpx2 receives."""
+"""Recording of every answer that an httpx or httpx2 client receives."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _NAMES = ("build_request", "event_hooks", "send")
 
 
 def is_client(source: object) -> bool:
-    """True for a client of httpx or httpx2."""
+    """Return True for an httpx or httpx2 client, sync or async."""
     return isinstance(getattr(source, "event_hooks", None), dict) and all(
         hasattr(source, name) for name in _NAMES
     )
 
 
 def refuse_earlier(terms: Terms) -> None:
-    """Raise if an earlier run has left recordings under this client's names.
+    """Raise if the folder contains files with the names that this client's recordings will have.
 
     Raises:
-        FileExistsError: One of the files exists.
+        FileExistsError: The folder contains at least one of these files.
     """
     any_number = re.escape(terms.place("\0").name).replace("\0", "[0-9]+")
     own = re.compile(rf"{re.escape(terms.place(1).name)}|{any_number}")
@@ -40,7 +40,7 @@ def note_answers(client: Any, terms: Terms) -> None:  # noqa: ANN401 - of httpx 
     """Record every answer that a client receives, timed from its request.
 
     Args:
-        client: A sync or async client; the new hooks run before its own.
+        client: A sync or async client; the hooks that are added run before the client's own hooks.
         terms: Options of the recording.
     """
     hooks = _Hooks(terms)
@@ -58,7 +58,7 @@ def note_answers(client: Any, terms: Terms) -> None:  # noqa: ANN401 - of httpx 
 
 
 class _Hooks:
-    """Event hooks of a client: one for each request, one for the head of each answer."""
+    """Event hooks of a client: it calls one at each request, and the other at the head of each answer."""
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms

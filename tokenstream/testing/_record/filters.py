@@ -1,4 +1,4 @@
-"""Change a recording's body before it is written, keeping its chunk boundaries."""
+"""Changes of a recording before it is written, by regular expressions or by a function."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Filter: TypeAlias = "Callable[[bytes], bytes]"
 """Takes a body and returns the body to write."""
 Pattern: TypeAlias = "str | bytes | re.Pattern[str] | re.Pattern[bytes]"
 Replacements: TypeAlias = "Mapping[Pattern, str | bytes]"
-"""Replacement for each regular expression; `\\1` and `\\g<name>` in it refer to groups."""
+"""Maps regular expressions to replacements, in which `\\1` and `\\g<name>` refer to groups."""
 
 
 def compile_replacements(replace: Replacements | None) -> list[tuple[re.Pattern[bytes], bytes]]:
-    """Return replacements with patterns and texts in bytes.
+    """Return pairs of a compiled pattern and its replacement, both of bytes.
 
     Raises:
-        MisuseError: A pattern is not a valid regular expression.
+        MisuseError: A pattern is not a valid regular expression, or a value is neither str nor bytes.
     """
     return [(_compile_pattern(pattern), _as_bytes(text)) for pattern, text in (replace or {}).items()]
 
@@ -51,7 +51,7 @@ def _as_bytes(text: object) -> bytes:
 def apply_replacements(
     recording: Recording, replacements: Iterable[tuple[re.Pattern[bytes], bytes]]
 ) -> Recording:
-    """Return a recording with all matches replaced, in its body and its head.
+    """Return a recording with all matches replaced, in its body, its headers and its request line.
 
     Args:
         recording: The recording.
@@ -63,6 +63,7 @@ def apply_replacements(
 
 
 def _apply_one(recording: Recording, pattern: re.Pattern[bytes], text: bytes) -> Recording:
+    """Return a recording with all matches of one pattern replaced."""
     def in_head(value: str) -> str:
         found = pattern.sub(text, value.encode("utf-8", "surrogateescape"))
         return found.decode("utf-8", "surrogateescape")
@@ -81,7 +82,8 @@ def _apply_one(recording: Recording, pattern: re.Pattern[bytes], text: bytes) ->
 
 
 def apply_filter(recording: Recording, filter: Filter) -> Recording:  # noqa: A002 - the user's word
-    """Return a recording with its body passed through a function."""
+    """Return a recording with the body that a function returns for its body."""
+    # What the function changed is the span between the beginning and the end that both bodies share.
     old, returned = recording.body, cast("Callable[[bytes], object]", filter)
     new = returned(old)
     if not isinstance(new, bytes):
@@ -106,7 +108,7 @@ def _common_prefix(one: bytes, other: bytes, most: int) -> int:
 
 
 def _with_body(recording: Recording, body: bytes, spans: list[tuple[int, int, int]]) -> Recording:
-    """Return a recording with another body; chunk boundaries move with the bytes around them.
+    """Return a recording with another body; a chunk boundary moves with the bytes around it.
 
     A boundary inside a changed span keeps its distance from the span's start, or moves to the
     end of a shorter replacement.
@@ -115,8 +117,10 @@ def _with_body(recording: Recording, body: bytes, spans: list[tuple[int, int, in
         recording: The recording.
         body: The new body.
         spans: Changed spans in ascending order: begin and end in the old body, and the number
-            of bytes that replace it.
+            of bytes that replace the span.
     """
+    # `shift` is the number of bytes by which the body has grown before the current span. The last span
+    # is a sentinel behind the body, so that there always is a next one.
     ends: list[int] = []
     changed, shift = iter([*spans, (len(recording.body) + 1, 0, 0)]), 0
     begin, end, size = next(changed)

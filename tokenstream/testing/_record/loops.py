@@ -1,4 +1,7 @@
-"""Note sources that are iterated, entered or awaited, and this library's own streams."""
+"""Functions that note sources that are iterated, entered or awaited, and this library's own streams.
+
+*Noting* means adding the bytes to the `Notes`, from which the recording is written.
+"""
 
 from __future__ import annotations
 
@@ -61,6 +64,7 @@ def note_stream(stream: Stream | AsyncStream, notes: Notes) -> None:
 
 
 def _note_deferred(deferred: Deferred, notes: Notes) -> None:
+    """Note a source that is not open yet: once it is opened, note the bytes that it reads."""
     own = deferred.open
 
     def note(found: SyncSource | AsyncSource) -> SyncSource | AsyncSource:
@@ -79,6 +83,7 @@ def _note_deferred(deferred: Deferred, notes: Notes) -> None:
 
 
 def _note_source(source: SyncSource | AsyncSource, notes: Notes) -> None:
+    """Note the bytes of an open source, by wrapping its chunks and its `close`."""
     notes.opened(source.head, source.coding)
     notes.messages = source.messages
     notes.patient = source.bound is not None
@@ -90,7 +95,7 @@ def _note_source(source: SyncSource | AsyncSource, notes: Notes) -> None:
 
 
 def _stop_after_close(close: Callable[[], Any], notes: Notes) -> Callable[..., Any]:
-    """Return a replacement for a sync or async close method; it ends the recording afterwards."""
+    """Return a replacement for a sync or async close method, which also ends the recording."""
 
     async def then_over(closing: Any) -> Any:  # noqa: ANN401 - an awaitable, and what it gives
         try:
@@ -115,10 +120,14 @@ def _stop_after_close(close: Callable[[], Any], notes: Notes) -> Callable[..., A
 
 
 def note_loop(source: Any, notes: Notes) -> Any:  # noqa: ANN401 - told apart by what it can do
-    """Return an object that behaves like an iterable, a context manager or an awaitable, and notes it.
+    """Return an object that behaves like the source, and notes the bytes that are read through it.
+
+    Args:
+        source: An iterable, a context manager or an awaitable.
+        notes: Receives the bytes.
 
     Raises:
-        MisuseError: The source is none of these, or it holds the whole body already.
+        MisuseError: The source is none of these, or it contains the whole body already.
     """
     sync, asynchronous = can_read(source)
     if _is_complete(source):
@@ -126,7 +135,8 @@ def note_loop(source: Any, notes: Notes) -> Any:  # noqa: ANN401 - told apart by
             f"{named(source)} is complete already: Recording.load(path) reads a file, and "
             "Recording.of([body]).save(path) writes a recording"
         )
-    # A source that can only be entered stays without iteration here, so that a `Stream` enters it, too.
+    # If a source can only be entered, the returned object must not be iterable: a `Stream` would
+    # iterate over it instead of entering it.
     stands = _Awaited if is_awaitable(source) else _KINDS.get((sync, asynchronous, any(can_loop(source))))
     if stands is not None:
         return stands(source, notes)
@@ -143,7 +153,10 @@ def _is_complete(source: object) -> bool:
 
 
 class _Noted(Watched[Any]):
-    """A noted source; if it is not iterable itself, the object it gives on entry or await is noted."""
+    """A noted source.
+
+    If the source only gives another object when it is entered or awaited, that object is noted.
+    """
 
     __slots__ = ()
 
@@ -159,7 +172,7 @@ class _Noted(Watched[Any]):
         return _stop_after_close(close, self._onlooker)
 
     def _hand_over(self) -> Any:  # noqa: ANN401 - told apart by what it can do
-        """Return the object for the application to use."""
+        """Return the object that the application gets when it enters or awaits the source."""
         if self._shown is not None:
             return self._target
         return self if self._target is self._source else note_loop(self._target, self._onlooker)
@@ -253,4 +266,4 @@ _KINDS: dict[tuple[bool, bool, bool], type[_Noted]] = {
     (False, True, True): _AsyncLoop,
     (True, True, True): _EitherLoop,
 }
-"""Class for a source, by three facts: it is sync, it is async, and it can be iterated itself."""
+"""Maps three facts about a source to a class: it is sync, it is async, and it can be iterated itself."""

@@ -1,4 +1,4 @@
-"""Note the bytes of an answer while another object reads them, then write the recording."""
+"""The notes of an answer: the bytes that the application reads, from which the recording is written."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _PLACEHOLDER = "{n}"
 
 @dataclass(frozen=True)
 class Terms:
-    """Options of a recording."""
+    """Options of `record`."""
 
     path: Path
     overwrite: bool
     replacements: list[tuple[re.Pattern[bytes], bytes]]
     filter: Filter | None
     headers: frozenset[str]
-    """Names of additional headers to keep, in lower case."""
+    """Lower-case names of additional headers to keep."""
     clock: Callable[[], float]
     """Source of the times, in seconds."""
     numbers: itertools.count[int]
@@ -61,8 +61,8 @@ class Terms:
         """Apply the replacements and the filter to a recording, and write it.
 
         Raises:
-            RecordingRefused: The recording holds something that looks like a secret.
-            MisuseError: It cannot be written.
+            RecordingRefused: The recording contains something that looks like a secret.
+            MisuseError: The file cannot be written.
         """
         recording = apply_replacements(recording, self.replacements)
         if self.filter is not None:
@@ -74,12 +74,12 @@ class Terms:
 
 
 class Notes:
-    """A `Watcher` that notes the bytes passing it and writes the recording at the end.
+    """A `Watcher` that notes the bytes of an answer, and writes the recording at the end.
 
     Args:
         terms: Options of the recording.
-        began: Time of the request, by the clock of `terms`; None for now.
-        bare: True to record a body without bytes as well.
+        began: Time of the request, by the clock of `terms`; None for the present.
+        bare: True to write a recording even if the body is empty.
     """
 
     def __init__(self, terms: Terms, *, began: float | None = None, bare: bool = True) -> None:
@@ -91,32 +91,32 @@ class Notes:
         self._decoder: ContentDecoder | None = None
         self._breaks: Breaks | None = None
         self.items = 0
-        """Number of items seen."""
+        """Number of items that have been read."""
         self.over = False
-        """True once the recording is written or given up; nothing more is noted."""
+        """True once the recording is written or given up; from then on, nothing is noted."""
         self.method = ""
         """The method of the request."""
         self.messages = False
         """True if each chunk is one WebSocket message."""
         self.format: Callable[[], str | None] = _no_format
-        """Returns the format's name, or None, when the recording is written."""
+        """Called when the recording is written; returns the name of the format, or None."""
         self.patient = False
         """True if reading may go on after a TimeoutError."""
         self.leaving: BaseException | None = None
-        """Exception with which a `with` block is being left; no other is raised over it."""
+        """The exception that ends the `with` block of the source; an error of ours must not replace it."""
 
     # -- how it begins -----------------------------------------------------
 
     def sent(self) -> None:
-        """Take the present as the time of the request."""
+        """Set the time of the request to the present."""
         self._began = self._terms.clock()
 
     def not_opened(self, error: BaseException) -> None:
-        """Give up the recording: opening the source failed, so that there is no answer."""
+        """Give up the recording, because opening the source failed, and there is no answer."""
         self.over = True
 
     def opened(self, head: ResponseHead | None, coding: str) -> None:
-        """Take the response's head, and the content coding of its bytes."""
+        """Note the response's head, and the content coding of its bytes."""
         self._head = head
         self._decoder = ContentDecoder(coding, limits=DEFAULT_LIMITS) if coding else None
 
@@ -127,7 +127,7 @@ class Notes:
 
         Args:
             chunk: Bytes, or text.
-            plain: True if the content coding has been removed already.
+            plain: True if the reader has already removed the content coding of these bytes.
         """
         if self.over:
             return
@@ -144,7 +144,7 @@ class Notes:
         """Note an item of an iterable.
 
         Raises:
-            MisuseError: The item is not bytes or text, but an object that an SDK parsed from them.
+            MisuseError: The item is neither bytes nor text, such as an object that an SDK has parsed.
         """
         self.items += 1
         if isinstance(item, bytes | bytearray | memoryview | str):
@@ -157,13 +157,13 @@ class Notes:
         )
 
     def is_first(self, item: object) -> bool:
-        """Return False: bytes do not show whether iteration starts anew."""
+        """Return False: from bytes alone it cannot be seen that an iteration starts again."""
         return False
 
     # -- how it ends -------------------------------------------------------
 
     def end(self) -> None:
-        """Write the recording: the body has ended."""
+        """Write the recording, because the body has ended."""
         if self._decoder is not None:
             self._decoder.end()
         if self._bare or self._arrivals:
@@ -171,7 +171,12 @@ class Notes:
         self.over = True
 
     def broke(self, error: BaseException, *, final: bool) -> None:
-        """Write the recording after a failed read; the reader still gets that error, not one of ours."""
+        """Write the recording after a failed read; any error of ours is only added to `error` as a note.
+
+        Args:
+            error: The exception of the read.
+            final: True if no further read can follow, whatever the exception is.
+        """
         if isinstance(error, Exception):
             self._breaks = _classify_break(error)
             if self.patient and self._breaks == "stall":
@@ -181,7 +186,7 @@ class Notes:
         self._write(error)
 
     def stop(self) -> None:
-        """Write the recording of the bytes read so far: the reader has closed the body."""
+        """Write the recording of the bytes read so far, because the reader has closed the body."""
         if self._arrivals:
             self._write(self.leaving)
         self.over = True
@@ -190,13 +195,14 @@ class Notes:
         """Write the recording once.
 
         Args:
-            error: Exception being raised already; a failure to write is added to it as a note.
+            error: The exception that is being raised, or None. If writing fails, that failure is
+                added to the exception as a note, instead of being raised.
         """
         if self.over:
             return
         self.over = True
         if self._decoder is not None and self._decoder.error is not None:
-            # The bytes after a decoding error are lost to the reader as well.
+            # The reader does not get the bytes after a decoding error either.
             self._breaks = self._breaks or "close"
         path = self._terms.next_path()
         try:
@@ -230,7 +236,7 @@ def _no_format() -> None:
 
 
 def _classify_break(error: Exception) -> Breaks | None:
-    """Return the way in which the connection broke; None if the error is the calling code's fault."""
+    """Return the way in which the connection broke; None if the error is a mistake of the calling code."""
     found = reading_failed(error, None, begun=True)
     if isinstance(found, MisuseError):
         return None

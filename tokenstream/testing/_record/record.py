@@ -1,4 +1,4 @@
-"""`record`: write a recording to a file while the application reads the answer."""
+"""The function `record`, which records an answer while the application reads it."""
 
 from __future__ import annotations
 
@@ -37,15 +37,21 @@ def record(
 ) -> SourceT:
     r"""Record an answer into a file while the application reads it.
 
-    A response, or a stream that reads from one, is returned unchanged, and its reads are noted:
-    the bytes without their content coding, in the chunks in which they were read, with their
-    times. A client of httpx or httpx2 is returned unchanged, too, and each of its answers that
-    has a body is recorded: the first at `path`, the second at `name-2.rec`, or with its number
-    in place of `{n}` in the name. Any other source that can be iterated, entered or awaited is
-    returned as an object that behaves like it. The file is written, whole or not at all, when
-    the body has ended, broken or been closed.
+    A response, or a stream that reads a response, is returned unchanged. The bytes that the
+    application reads are recorded without their content coding, in the chunks in which they
+    are read, with their times.
 
-    Few headers are kept: the content type, the request's id, and when to retry.
+    An httpx or httpx2 client is returned unchanged, too, and each of its answers that has a
+    body is recorded. If `path` is `name.rec`, the second answer goes to `name-2.rec`; if the
+    name contains `{n}`, the answer's number replaces it.
+
+    For any other source that can be iterated, entered or awaited, an object is returned that
+    behaves like the source.
+
+    The file is written, whole or not at all, when the body has ended, broken or been closed.
+
+    Only a few headers are recorded: the content type, the request's id, and headers about retries
+    and rate limits.
 
     Args:
         source: A response of httpx, httpx2, requests, urllib3, http.client or aiohttp; an SDK's
@@ -53,18 +59,19 @@ def record(
             `AsyncStream`; a client of httpx or httpx2, including one to pass to an SDK (openai,
             anthropic, google-genai, cohere, mistralai); a sync or async iterable of bytes or
             text; a context manager or an awaitable of any of these.
-        path: The file, ending in `.rec`; or in `.sse` or the like for the body alone. A missing
-            folder is created.
+        path: The file. With the extension `.rec` it contains the whole recording; with that of a
+            body, such as `.sse`, only the body. A missing folder is created.
         overwrite: True to replace an existing file.
         replace: Replacements by regular expression, applied to the body, across chunk
             boundaries as well, and to the head.
-        filter: Function of the body, after `replace`; it returns the body to write.
+        filter: Function that takes the body, after `replace`, and returns the body to write.
         headers: Names of additional headers to keep.
         clock: Source of the times, in seconds.
 
     Raises:
         FileExistsError: The file exists, and `overwrite` is False.
-        RecordingRefused: At the end of the body: it holds something that looks like a secret.
+        RecordingRefused: At the end of the body, if the recording contains something that looks
+            like a secret.
 
     Example:
         >>> import tempfile
