@@ -64,6 +64,7 @@ def apply_replacements(
 
 def _apply_one(recording: Recording, pattern: re.Pattern[bytes], text: bytes) -> Recording:
     """Return a recording with all matches of one pattern replaced."""
+
     def in_head(value: str) -> str:
         found = pattern.sub(text, value.encode("utf-8", "surrogateescape"))
         return found.decode("utf-8", "surrogateescape")

@@ -1,4 +1,4 @@
-"""Content type of a bare body, from its file's extension or from its content."""
+"""Content types of files that contain only a body, by the extension of the file or by the content."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ TYPES: dict[str, str | None] = {
     ".raw": None,
     ".bin": None,
 }
-"""Content type for each extension of a bare body; None if the content decides."""
+"""Maps each extension of a body's file to the content type; None if the content decides."""
 SNIFFED = 4096
-"""Bytes from the start of a body that are enough to detect its content type."""
+"""Number of bytes from the start of a body that are enough to detect its content type."""
 
 _SNIFFED_TYPES = {"html": "text/html; charset=utf-8", "aws-eventstream": AWS}
 
 
 def content_type_of(extension: str, start: bytes, *, over: bool) -> str:
-    r"""Return the content type of a bare body.
+    r"""Return the content type of a body in a file.
 
     Args:
         extension: The file's extension, one of `TYPES`, in upper or lower case.
-        start: The first bytes of the body, at least `SNIFFED` if it has that many.
+        start: The first bytes of the body: `SNIFFED` or more, unless the body is shorter.
         over: True if `start` is the whole body.
 
     Example:

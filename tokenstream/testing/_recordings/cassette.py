@@ -1,4 +1,4 @@
-"""Cassettes of VCR (vcrpy, pytest-recording), read as recordings."""
+"""VCR cassettes, as vcrpy and pytest-recording write them, read as recordings."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     import os
 
 _OF_THE_WIRE = frozenset({"connection", "content-encoding", "content-length", "transfer-encoding"})
-"""Headers about the transfer of the body; they do not apply to the decoded body of a recording."""
+"""Headers about the transfer of the body, which do not apply to the decoded body of a recording."""
 _STREAMED = frozenset({"sse", "ndjson", "aws-eventstream"})
 
 
 def load_cassette(path: str | os.PathLike[str]) -> list[Recording]:
-    """Return all answers of a cassette of VCR, each as a recording of one chunk at time 0.
+    """Return all answers of a VCR cassette, each as a recording of one chunk at time 0.
 
     Args:
         path: The cassette, in YAML or in JSON.
@@ -43,7 +43,7 @@ def load_cassette(path: str | os.PathLike[str]) -> list[Recording]:
 
 
 def pick_streamed(data: bytes, path: Path) -> Recording | None:
-    """Return the only answer of a cassette, or the only one that was streamed.
+    """Return the only answer of a cassette, or of several answers the only streamed one.
 
     Args:
         data: The file's content.
@@ -86,7 +86,7 @@ def _not_a_cassette(path: Path) -> RecordingInvalid:
 
 
 def _read_answers(data: bytes, path: Path) -> list[Recording] | None:
-    """Return all answers; None if the document has no list of them."""
+    """Return all answers of a cassette; None if the document has no list of interactions."""
     document = _parse_json(data, path) if path.suffix.lower() == ".json" else read_yaml(data, path)
     interactions: object = document.get("interactions") if is_dict(document) else None
     if not is_list(interactions):
@@ -128,7 +128,7 @@ def _build_recording(interaction: object, path: Path, number: int) -> Recording:
 
 
 def _read_headers(stored: object) -> dict[str, str]:
-    """Return headers by lower-case name; a cassette holds a list of values for each."""
+    """Return headers by lower-case name; in a cassette, each header has a list of values."""
     if not is_dict(stored):
         return {}
     return {
@@ -168,7 +168,7 @@ def _decode_base64(text: str | bytes, path: Path, number: int) -> bytes:
 
 
 def _undo_coding(body: bytes, coding: str, path: Path, number: int) -> bytes:
-    """Undo the content coding of a body."""
+    """Return a body with its content coding undone; unchanged if VCR has stored it decoded."""
     decoder = ContentDecoder(coding, limits=DEFAULT_LIMITS)
     pieces = decoder.feed(body)
     decoder.end()
@@ -179,7 +179,8 @@ def _undo_coding(body: bytes, coding: str, path: Path, number: int) -> bytes:
     except UnicodeDecodeError:
         reason = f"the body of interaction {number} cannot be read: {decoder.error}"
         raise RecordingInvalid(reason, path=path) from None
-    # VCR stores a body that httpx has decoded under its original header; no compressed body is UTF-8.
+    # If httpx has decoded a body, VCR stores it decoded, but with its original header. The body is valid
+    # UTF-8, and a compressed one would not be.
     return body
 
 

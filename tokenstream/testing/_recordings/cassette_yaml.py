@@ -1,4 +1,4 @@
-"""YAML documents, read within limits: a few lines of YAML can exhaust time, memory or stack."""
+"""A reader of YAML documents with limits, because a few lines of YAML can exhaust time, memory or stack."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MOST_DEPTH = 100
-"""Deepest nesting of lists and mappings: PyYAML's C loader overflows the stack at some ten thousand."""
+"""Deepest nesting of lists and mappings; PyYAML's C loader overflows the stack at some ten thousand."""
 _MOST_TIMES = 100
-"""Largest factor by which aliases may expand a document, over the size of its file."""
+"""Largest ratio of a document's size, with its aliases expanded, to the size of its file."""
 
 
 def read_yaml(data: bytes, path: Path) -> object:
@@ -23,11 +23,10 @@ def read_yaml(data: bytes, path: Path) -> object:
 
     Args:
         data: The file's content.
-        path: The file, for errors.
+        path: The file, for the error's message.
 
     Raises:
-        RecordingInvalid: It is not YAML, or it is built to exhaust its reader.
-        MisuseError: PyYAML is not installed.
+        RecordingInvalid: The file is not YAML, or the document is built to exhaust its reader.
         MisuseError: PyYAML is not installed.
     """
     try:
@@ -37,7 +36,7 @@ def read_yaml(data: bytes, path: Path) -> object:
             f"reading the cassette {path.name} needs PyYAML: install it with "
             'pip install "llm-tokenstream[vcr]"'
         ) from None
-    # The C loader, where it was built, is ten times as fast; both construct plain values only.
+    # The C loader is ten times as fast, but not every PyYAML has it; both construct plain values only.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         weights = _Weights(_MOST_TIMES * len(data))
@@ -53,7 +52,7 @@ def read_yaml(data: bytes, path: Path) -> object:
 
 
 def _describe_problem(error: Any) -> str:  # noqa: ANN401 - PyYAML has no types
-    """Return the problem's description without quoting the document."""
+    """Return a description of the problem that quotes nothing of the document."""
     return getattr(error, "problem", None) or getattr(error, "reason", None) or type(error).__name__
 
 
@@ -67,11 +66,11 @@ def _find_line(error: Any, data: bytes) -> int | None:  # noqa: ANN401 - PyYAML 
 
 
 class _Unbounded(Exception):
-    """A document would expand to far more than its file holds.
+    """A document is nested too deeply, or its aliases would expand to far more than its file.
 
     Args:
-        problem: The reason.
-        mark: The place, as PyYAML's mark.
+        problem: A description of the problem.
+        mark: The place in the document, as an object of PyYAML.
     """
 
     def __init__(self, problem: str, mark: Any) -> None:  # noqa: ANN401 - PyYAML has no types
@@ -81,7 +80,7 @@ class _Unbounded(Exception):
 
 
 class _Weights:
-    """Adds up the size of a document's events, counting each alias as the value that it stands for.
+    """Adds up the sizes of a document's events; an alias counts as much as the value it refers to.
 
     Args:
         most: Largest allowed sum, in characters and events.
@@ -92,7 +91,7 @@ class _Weights:
         self._sum = 0
         self._of_anchors: dict[str, int] = {}
         self._open: list[tuple[str | None, int]] = []
-        """Anchor of each open list or mapping, and the sum before it began."""
+        """For each open list or mapping: its anchor, and the sum before it began."""
 
     def take(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
         """Add an event.
@@ -114,7 +113,7 @@ class _Weights:
         self._add_weight(event.anchor, 1 + len(event.value))
 
     def _count_alias(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
-        # A value that contains itself never ends. The loader reports an alias without an anchor.
+        # A value that contains itself never ends. An alias without an anchor is left to the loader to report.
         endless = any(anchor == event.anchor for anchor, _ in self._open)
         self._sum += self._most if endless else self._of_anchors.get(event.anchor, 1)
 
@@ -123,10 +122,12 @@ class _Weights:
 
     def _end_collection(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
         anchor, before = self._open.pop()
+        # The collection's own weight is 1, and its items have been added since it began.
         weight, self._sum = self._sum + 1 - before, before
         self._add_weight(anchor, weight)
 
     def _add_weight(self, anchor: str | None, weight: int) -> None:
+        """Add the weight of a whole value, and remember it for aliases of the value's anchor."""
         self._sum += weight
         if anchor is not None:
             self._of_anchors[anchor] = weight
@@ -139,4 +140,4 @@ class _Weights:
         "MappingEndEvent": _end_collection,
         "SequenceEndEvent": _end_collection,
     }
-    """Handler for each kind of event, by PyYAML's class name."""
+    """Maps the names of PyYAML's event classes to the methods that count these events."""

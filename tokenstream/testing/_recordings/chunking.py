@@ -1,4 +1,4 @@
-"""Chunkings: rules that set the chunk boundaries of a replayed recording."""
+"""Chunkings: rules for the chunk boundaries of a recording when it is replayed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Seed:
     r"""Chunks of random sizes, the same each time.
 
     Args:
-        number: Any number; another one gives other boundaries.
+        number: Any integer; each number gives other boundaries.
 
     Example:
         >>> from tokenstream.testing import Recording, Seed
@@ -34,23 +34,24 @@ class Seed:
     number: int
 
     def __post_init__(self) -> None:
-        # Seed(None), for one, would give other boundaries each time.
+        # Seed(None), for example, would give other boundaries each time.
         if not isinstance(cast("object", self.number), int):
             raise MisuseError(f"Seed({self.number!r}) is invalid: pass a whole number")
 
 
 Chunking: TypeAlias = Literal["recorded", "events", "bytes", "whole"] | int | Seed
-"""Chunk boundaries: as recorded, after each frame, after each byte, none, after each so many bytes,
-or at random."""
+"""Positions of the chunk boundaries: as recorded, after each frame, after each byte, none, each time after
+a number of bytes, or at random."""
 
 _MOST_RANDOM = 64
 """Size of the largest random chunk, in bytes."""
 
 
 def apply_chunking(recording: Recording, chunking: Chunking) -> Recording:
-    """Return a recording with other chunk boundaries; a chunk arrives when its last byte arrived.
+    """Return a recording with other chunk boundaries.
 
-    Messages of a WebSocket keep their own boundaries.
+    Each new chunk has the time of its last byte. The messages of a WebSocket keep their
+    boundaries.
 
     Raises:
         MisuseError: `chunking` is invalid.
@@ -58,7 +59,7 @@ def apply_chunking(recording: Recording, chunking: Chunking) -> Recording:
     if chunking == "recorded":
         return recording
     boundaries = _find_boundaries(recording, chunking)
-    # Computed before this, so that a wrong `chunking` is refused for messages as well.
+    # The boundaries are computed for messages as well, so that an invalid `chunking` raises.
     return recording if recording.messages else with_boundaries(recording, boundaries)
 
 

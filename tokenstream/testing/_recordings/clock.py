@@ -1,4 +1,4 @@
-"""Clocks for replays: one that only moves when it is advanced, and one that follows real time."""
+"""Clocks for replays: a virtual clock, which moves only when it is advanced, and one for real time."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ if TYPE_CHECKING:
 
 
 class Clock(Protocol):
-    """A clock that a replay can wait by."""
+    """A clock by which a replay waits."""
 
     def __call__(self) -> float:
         """Return the reading, in seconds."""
         ...
 
     def until(self, moment: float) -> float:
-        """Return the seconds of real time to wait until a moment; a virtual clock jumps there instead."""
+        """Return the seconds of real time to wait until a moment; a virtual clock advances to it instead."""
         ...
 
 
 class VirtualClock:
-    """A clock that stands still until it is advanced: waiting by it takes no real time.
+    """A clock that stops until it is advanced, so that waiting takes no real time.
 
     Args:
-        now: Its first reading, in seconds.
+        now: The first reading, in seconds.
 
     Example:
         >>> clock = VirtualClock()
@@ -50,7 +50,7 @@ class VirtualClock:
         """Advance the clock.
 
         Args:
-            seconds: Time to pass, 0 or more.
+            seconds: Number of seconds, 0 or more.
 
         Raises:
             ValueError: The number is negative, infinite or not a number.
@@ -60,17 +60,17 @@ class VirtualClock:
         self._now += seconds
 
     def until(self, moment: float) -> float:
-        """Advance the clock to a moment and return 0: no real time has to pass.
+        """Advance the clock to a moment; return 0, because no real time has to pass.
 
         Args:
-            moment: A reading of this clock; one in the past changes nothing.
+            moment: A reading of this clock; a moment in the past changes nothing.
         """
         self._now = max(self._now, moment)
         return 0.0
 
 
 class _RealClock:
-    """A clock of the caller's, taken to run in real time."""
+    """A clock from the caller, which is assumed to follow real time."""
 
     __slots__ = ("_read",)
 
@@ -85,7 +85,7 @@ class _RealClock:
 
 
 def as_clock(clock: Callable[[], float] | None) -> VirtualClock | _RealClock:
-    """Return a clock that a replay can wait by; a new virtual one if none is given."""
+    """Return a clock by which a replay can wait; a new virtual clock if the argument is None."""
     if clock is None:
         return VirtualClock()
     return clock if isinstance(clock, VirtualClock) else _RealClock(clock)

@@ -1,4 +1,4 @@
-"""Places to cut a recording at: all of them, or a sample if they are too many to try."""
+"""Places at which a recording is cut: each byte, or a sample if there are too many bytes to try."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Playable: TypeAlias = "Recording | Script | str | os.PathLike[str]"
-"""Anything that can be replayed: a recording, its path, or a script (in OpenAI Chat's format)."""
+"""Any object that can be replayed: a recording, its path, or a script (in the format of OpenAI Chat)."""
 
 _MOST_BYTES = 4_000_000
-"""Bytes of all cut recordings together, unless `_FEWEST` places already exceed them."""
+"""Largest size of all cut recordings together; at least `_FEWEST` places are chosen all the same."""
 _FEWEST = 16
 
 
 def as_recording(playable: Playable) -> Recording:
-    """Return the recording that a playable object stands for.
+    """Return the recording for an object that can be replayed.
 
     Raises:
         RecordingInvalid: The file is not a recording, or it is damaged.
@@ -44,10 +44,11 @@ def as_recording(playable: Playable) -> Recording:
 
 
 def choose_cut_places(recording: Recording, most: int) -> list[int]:
-    """Return the places to cut a body at: all of a small body, a fixed sample of a larger one.
+    """Return the places at which to cut a body: each byte, or the same sample each time.
 
-    A sample holds boundaries of frames and places between them; that of a large body has fewer
-    places, so that trying all of them stays quick. Messages of a WebSocket are never cut inside.
+    A sample consists of boundaries of frames and of places between them. For a large body it
+    has fewer places, so that it does not take long to try all of them. The messages of a
+    WebSocket are never cut inside.
 
     Args:
         recording: The recording to cut.
@@ -71,7 +72,7 @@ def choose_cut_places(recording: Recording, most: int) -> list[int]:
 
 
 def _thin_out(places: Sequence[int], most: int) -> list[int]:
-    """Return at most `most` of the places, evenly spread."""
+    """Return the places, or `most` of them, evenly spread, if there are more."""
     if len(places) <= most:
         return list(places)
     return [places[len(places) * n // most] for n in range(most)]

@@ -14,9 +14,9 @@ class RecordingInvalid(TokenStreamError, ValueError):
     """A file is not a recording, or it is damaged.
 
     Args:
-        message: What is wrong, and what to do.
+        message: The problem, and advice on solving it.
         path: The file.
-        line: The line that is wrong, from 1; None where no line is to blame.
+        line: Number of the invalid line, from 1; None if the problem is in no particular line.
 
     Example:
         >>> error = RecordingInvalid("it is empty", path="order.rec", line=1)
@@ -32,7 +32,7 @@ class RecordingInvalid(TokenStreamError, ValueError):
 
 
 class RecordingRefused(MisuseError, ValueError):
-    """A recording holds something that looks like a secret; nothing was written.
+    """A recording contains something that looks like a secret; nothing was written.
 
     The message gives the kind of secret and its place, never the secret itself.
     """

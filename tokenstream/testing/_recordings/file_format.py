@@ -1,4 +1,4 @@
-"""Recordings as text files to read, compare and edit; docs/recording-format.md is the specification."""
+"""The text format of recordings, which can be read and edited; docs/recording-format.md specifies it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tokenstream.testing._recordings.recording import Breaks
 
 EXTENSION = ".rec"
-"""Extension of such files."""
+"""Extension of files in this format."""
 
 _VERSION = 1
 _FIRST = b"tokenstream-recording"
@@ -26,12 +26,12 @@ _BOM = b"\xef\xbb\xbf"
 _BASE64_BYTES = 57
 """Bytes encoded in one line of base64: 76 characters, as in mail."""
 _MOST_ODD, _ODD_SHARE = 16, 4
-"""A chunk is written as base64 if it has more than 16 odd characters and they exceed one in four."""
+"""A chunk is written as base64 if more than 16, and more than one in four, of its characters are odd."""
 _ODD = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]", re.DOTALL
 )
 _NOT_PLAIN = re.compile(rf"[\t\n]|{_ODD.pattern}|\s\Z")
-"""Text that an editor might change, hide or take for the end of a line."""
+"""Matches text that an editor might change, hide, or mistake for the end of a line."""
 _ESCAPED = re.compile(rf"\\|{_NOT_PLAIN.pattern}")
 _SHORT = {"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t"}
 _ESCAPE = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|([\\nrt])|)")
@@ -50,7 +50,7 @@ _YES_NO = {"yes": True, "no": False}
 
 
 def written(recording: Recording) -> bytes:
-    r"""Return the content of the file for a recording.
+    r"""Return the content of a recording's file.
 
     Example:
         >>> print(written(Recording.of([b"data: Hello\n\n"])).decode(), end="")
@@ -101,7 +101,11 @@ def _write_seconds(at: float) -> str:
 
 
 def _chunk_lines(data: bytes) -> Iterator[str]:
-    """Yield the lines of a chunk: text, or base64 if too much of the text would be escaped."""
+    """Yield the lines for a chunk: text, or base64 if too many characters would need an escape.
+
+    The first character of a line says how to read the rest: "|" is a line of text with its
+    line feed, "+" text without a line feed, "~" text with escapes, "=" base64.
+    """
     text = data.decode("utf-8", "surrogateescape")
     odd = len(_ODD.findall(text))
     if odd > _MOST_ODD and odd * _ODD_SHARE > len(text):
@@ -117,7 +121,7 @@ def _chunk_lines(data: bytes) -> Iterator[str]:
 
 
 def _plain_line(mark: str, text: str) -> str | None:
-    """Return an unescaped line; None if the text needs escapes."""
+    """Return the line for a text without escapes; None if the text needs escapes."""
     if _NOT_PLAIN.search(text):
         return None
     return f"{mark} {text}" if text else mark
@@ -140,7 +144,7 @@ def _escape_char(found: re.Match[str]) -> str:
 
 
 def is_recording(data: bytes) -> bool:
-    """True if the file's first line marks it as a recording in this format."""
+    """Return True if a file's first line identifies it as a recording in this format."""
     return data.removeprefix(_BOM).startswith(_FIRST)
 
 
@@ -149,7 +153,7 @@ def parse(data: bytes, path: Path) -> Recording:
 
     Args:
         data: The file's content.
-        path: The file: part of errors, and the source of the recording's name.
+        path: The file, which errors mention, and whose name becomes the name of the recording.
 
     Raises:
         RecordingInvalid: The file is damaged; the error gives the line.
@@ -163,7 +167,7 @@ def parse(data: bytes, path: Path) -> Recording:
 
 
 class _Damaged(Exception):
-    """A line is wrong; the message says how, and what to do."""
+    """A line is invalid; the message describes the problem, and gives advice."""
 
 
 class _FileReader:
@@ -206,7 +210,7 @@ class _FileReader:
             )
 
     def _read_head(self) -> dict[str, Any]:
-        """Read the head up to its empty line; return the recording's fields."""
+        """Read the head and the empty line after it; return the recording's fields by name."""
         headers: dict[str, str] = {}
         fields: dict[str, Any] = {"headers": headers}
         seen: dict[bytes, int] = {}
@@ -218,7 +222,7 @@ class _FileReader:
                 continue
             header, name, value = _parse_head_line(line)
             if not header and name not in _FIELDS:
-                # A later version's field, which readers may ignore.
+                # A field of a later version of the format, which readers may ignore.
                 continue
             key = b"header " + name if header else name
             if seen.setdefault(key, self._number) != self._number:
@@ -233,6 +237,7 @@ class _FileReader:
         return fields
 
     def _read_chunks(self) -> tuple[Arrival, ...]:
+        """Read the lines after the head: each "@" line begins a chunk, the next lines are its content."""
         times: list[float] = []
         chunks: list[list[bytes]] = []
         for number, line in enumerate(self._lines[self._number :], self._number + 1):
@@ -249,7 +254,7 @@ class _FileReader:
 
 
 def _parse_head_line(line: bytes) -> tuple[bool, bytes, str]:
-    """Return whether a head line is a header's, its name, and its value."""
+    """Return the parts of a head line: True if it is a header, its name, and its value."""
     found = _HEAD_LINE.fullmatch(line)
     if found is None:
         raise _Damaged(
@@ -267,7 +272,11 @@ def _parse_status(value: str) -> int:
 
 
 def _parser_of(words: dict[str, Any]) -> Callable[[str], Any]:
-    """Return a parser for a field whose value is one of some words."""
+    """Return a parser for a field whose value is one of several words.
+
+    Args:
+        words: Maps each word to its meaning.
+    """
 
     def read(value: str) -> Any:  # noqa: ANN401 - what the words mean
         if value not in words:
@@ -284,7 +293,7 @@ _FIELDS: dict[bytes, tuple[str, Callable[[str], Any]]] = {
     b"messages": ("messages", _parser_of(_YES_NO)),
     b"ended": ("breaks", _parser_of(_BREAKS)),
 }
-"""Known fields of the head: the recording's attribute, and the parser of its value."""
+"""Maps each known field of the head to an attribute of the recording, and to the parser of the value."""
 
 
 def _parse_time(line: bytes) -> float:
@@ -334,4 +343,4 @@ _PIECES: dict[bytes, Callable[[bytes], bytes]] = {
     b"= ": _decode_base64,
     b"=": _decode_base64,
 }
-"""Decoder of a chunk line for each mark; an editor may have stripped the blank of an empty line."""
+"""Maps the mark of a chunk line to its decoder; an editor may have stripped the space after a mark."""

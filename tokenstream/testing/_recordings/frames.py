@@ -1,4 +1,4 @@
-"""Cut a body into frames: SSE events, JSON lines or elements, AWS messages."""
+"""Division of a body into frames: SSE events, JSON lines or array elements, AWS messages."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from tokenstream.testing._recordings.recording import Recording
 
 Framing: TypeAlias = Literal["sse", "ndjson", "json", "aws-eventstream"]
-"""Framing of a body, as it is detected from its content."""
+"""The framing of a body, which is detected from its content."""
 
 _BETWEEN = {
-    # An event reaches to the end of the empty lines after it. Atomic, so that CRLF is one line ending.
+    # An event includes the empty lines after it. The group is atomic, so that CRLF is one line ending.
     "sse": re.compile(rb"(?>\r\n|\n|\r){2,}+"),
     "ndjson": re.compile(rb"\n+"),
 }
-"""Delimiter between the frames of a text body."""
+"""Matches the delimiter after each frame of a text body, for each framing."""
 _MARKS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
-"""JSON brackets, and whole strings, so that brackets inside strings do not count."""
+"""Matches JSON brackets, and whole strings, so that brackets inside strings do not count."""
 _BEFORE_JSON = b"\xef\xbb\xbf \t\r\n"
 _LEAST_MESSAGE = 16
 """Size of the shortest message of an AWS event stream, in bytes."""
@@ -30,13 +30,13 @@ _KINDS: dict[Sniffed, Framing] = {"sse": "sse", "aws-eventstream": "aws-eventstr
 
 
 def frames_of(recording: Recording) -> list[bytes]:
-    r"""Return the body of a recording cut after each frame; joined, the pieces are the body.
+    r"""Return the frames of a recording's body; joined, they are the whole body.
 
     A frame is an SSE event with the blank line that ends it, a line of NDJSON, an
-    element of a JSON array, a message of an AWS event stream or of a WebSocket.
+    element of a JSON array, or a message of an AWS event stream or of a WebSocket.
 
     Args:
-        recording: Any recording; a body without frames is one piece.
+        recording: Any recording; a body without a known framing is returned as one frame.
 
     Example:
         >>> from tokenstream.testing import Recording
@@ -49,15 +49,15 @@ def frames_of(recording: Recording) -> list[bytes]:
 
 
 def framing_of(recording: Recording) -> Framing | None:
-    """Return the framing of a recording's body; None if the body is one piece."""
+    """Return the framing of a recording's body; None if no known framing fits."""
     return detect_framing(recording.body, recording.content_type)
 
 
 def detect_framing(start: bytes, content_type: str | None = None) -> Framing | None:
-    r"""Detect the framing of a body; None if the body is one piece.
+    r"""Return the framing of a body; None if no known framing fits.
 
     Args:
-        start: The body, or its first bytes; they outweigh the content type.
+        start: The body, or its first bytes, which count more than the content type.
         content_type: The content type sent by the server.
 
     Example:
@@ -73,12 +73,12 @@ def detect_framing(start: bytes, content_type: str | None = None) -> Framing | N
 
 
 def cut_frames(body: bytes, framing: Framing | None) -> list[bytes]:
-    """Cut a body into its frames; no byte is changed.
+    """Return the frames of a body; joined, they are the whole body.
 
     Args:
         body: The body.
-        framing: The framing of the body; None for a body of one piece. JSON other than an
-            array is one piece, too.
+        framing: The framing of the body; None to return the body as one frame. JSON other
+            than an array is returned as one frame, too.
     """
     if framing is None:
         ends = []
@@ -92,7 +92,7 @@ def cut_frames(body: bytes, framing: Framing | None) -> list[bytes]:
 
 
 def _find_element_ends(body: bytes) -> list[int]:
-    """Return the offsets at which the elements of a JSON array end; only objects and arrays count."""
+    """Return the offsets at which the elements of a JSON array end; elements are objects or arrays."""
     ends: list[int] = []
     depth = 0
     for found in _MARKS.finditer(body) if body.lstrip(_BEFORE_JSON).startswith(b"[") else ():
@@ -106,10 +106,11 @@ def _find_element_ends(body: bytes) -> list[int]:
 
 
 def _find_message_ends(body: bytes) -> list[int]:
-    """Return the offsets at which the messages of an AWS event stream end; each starts with its length."""
+    """Return the offsets at which the messages of an AWS event stream end."""
     ends: list[int] = []
     end = 0
     while len(body) - end >= _LEAST_MESSAGE:
+        # A message begins with its length, in four bytes.
         length = int.from_bytes(body[end : end + 4], "big")
         if not _LEAST_MESSAGE <= length <= len(body) - end:
             break

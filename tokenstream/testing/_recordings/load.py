@@ -1,4 +1,4 @@
-"""Load recordings from files of any supported kind."""
+"""The loading of recordings from files of any supported kind."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ _CASSETTES = (".yaml", ".yml")
 
 
 def load(path: Path) -> Recording:
-    """Return the recording in a file.
+    """Load a recording from a file.
 
     The kind of file is decided in this order:
 
-    1. Extension .rec, or this library's first line: a recording in its own format.
-    2. Extension of YAML, or JSON with interactions: a cassette of VCR with one answer.
-    3. Extension of a bare body: one chunk at time 0.
+    1. This library's own format, if the extension is .rec or the first line says so.
+    2. A VCR cassette with one answer, or one streamed answer, if the extension is .yaml or
+       .yml, or if it is .json and the document has "interactions".
+    3. A body alone, if the extension is that of a body; it becomes one chunk at time 0.
 
     Args:
         path: The file.
 
     Raises:
-        RecordingInvalid: The file is none of these, or it is damaged.
+        RecordingInvalid: The file is of no such kind, or it is damaged.
         FileNotFoundError: There is no such file.
     """
     data, extension = path.read_bytes(), path.suffix.lower()
@@ -53,5 +54,5 @@ def load(path: Path) -> Recording:
 
 
 def _may_be_cassette(data: bytes) -> bool:
-    """True if a JSON body may be a cassette, so that decoding it is worthwhile."""
+    """Return True if a JSON document may be a cassette, so that it is worth decoding."""
     return b'"interactions"' in data

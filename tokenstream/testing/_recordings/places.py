@@ -1,4 +1,4 @@
-"""Places in the body of a recording, and edits at those places."""
+"""Places in the body of a recording, and changes of the bytes there."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TELLING: dict[Framing, re.Pattern[bytes]] = {
     "ndjson": re.compile(rb"[^\s]"),
     "json": re.compile(rb"[^\s,\]]"),
 }
-"""Pattern found in an event, but neither in a comment nor in the bracket that closes an array."""
+"""Patterns that match in an event, but not in a comment or in the bracket that closes an array."""
 _BORDER = re.compile(rb"[\xef\xbb\xbf\s]*[\[,]?\s*")
 
 
@@ -44,7 +44,7 @@ class Edit(NamedTuple):
 
 
 def spans_of(recording: Recording) -> list[Span]:
-    """Return the spans of all events: frames other than comments and closing brackets."""
+    """Return the spans of all events, which are the frames except comments and closing brackets."""
     framing = None if recording.messages else framing_of(recording)
     telling = None if framing is None else _TELLING.get(framing)
     spans: list[Span] = []
@@ -63,10 +63,11 @@ def span_of(recording: Recording, event: int | None) -> tuple[int, list[Span]]:
 
     Args:
         recording: The recording.
-        event: Number of the event, from 1, or from the end with -1 for the last; None for the middle.
+        event: Number of the event, from 1, or from the end with -1 for the last; None for the event
+            in the middle.
 
     Raises:
-        MisuseError: There is no such event.
+        MisuseError: There is no event with that number.
     """
     spans = spans_of(recording)
     number: object = (len(spans) + 1) // 2 if event is None else event
@@ -81,16 +82,17 @@ def span_of(recording: Recording, event: int | None) -> tuple[int, list[Span]]:
 
 
 def place_of(recording: Recording, at: float | None = None, event: int | None = None) -> int:
-    """Return an offset in the body.
+    """Return the offset in a recording's body that a caller has specified.
 
     Args:
         recording: The recording.
-        at: Offset in bytes, counted from the end if negative; or a fraction of the body (a
-            float, 0.0 to 1.0). The middle if neither `at` nor `event` is given.
-        event: Number of the event that ends there, from 1; 0 for the beginning, -1 for the last event.
+        at: An offset in bytes, counted from the end if negative; or a fraction of the body, as a
+            float from 0.0 to 1.0. If both `at` and `event` are None, the middle is returned.
+        event: Number of an event, from 1, with -1 for the last: the offset at which it ends is
+            returned. 0 stands for the beginning of the body.
 
     Raises:
-        MisuseError: There is no such place.
+        MisuseError: The body has no such offset or event.
     """
     if event is not None:
         if at is not None:
@@ -124,12 +126,15 @@ def ends_of(recording: Recording) -> list[int]:
 def divide(
     recording: Recording, place: int, ends: Sequence[int] | None = None
 ) -> tuple[list[Arrival], list[Arrival]]:
-    """Split a recording's chunks at an offset; a message of a WebSocket stays whole, after the split.
+    """Return the chunks of a recording before an offset, and those behind it.
+
+    A chunk that contains the offset is split. The message of a WebSocket is not: it goes,
+    whole, to the chunks behind the offset.
 
     Args:
         recording: The recording.
-        place: The offset in its body.
-        ends: Ends of its chunks, if the caller has computed them.
+        place: The offset in the body.
+        ends: The result of `ends_of`, if the caller has computed it.
     """
     arrivals = recording.arrivals
     ends = ends_of(recording) if ends is None else ends
@@ -148,7 +153,7 @@ def divide(
 
 
 def replace_arrivals(recording: Recording, arrivals: Iterable[Arrival], **fields: Any) -> Recording:  # noqa: ANN401 - the fields' own types
-    """Return a recording with other chunks, and without the `content-length` of the old ones."""
+    """Return a recording with other chunks, and without the `content-length` of the old chunks."""
     if "content-length" in recording.headers:
         fields.setdefault(
             "headers", {name: text for name, text in recording.headers.items() if name != "content-length"}
@@ -157,15 +162,16 @@ def replace_arrivals(recording: Recording, arrivals: Iterable[Arrival], **fields
 
 
 def splice(recording: Recording, edits: Iterable[Edit], **fields: Any) -> Recording:  # noqa: ANN401 - the fields' own types
-    """Return a recording with edited bytes; boundaries and times of its chunks stay.
+    """Return a recording with edited bytes, whose chunks keep their boundaries and times.
 
     Inserted bytes become a chunk that arrives together with the chunk before it.
 
     Args:
         recording: The recording.
-        edits: The edits in the order of the body; they do not overlap.
+        edits: The edits, in the order of the body and without overlaps.
         **fields: Other fields of the recording to replace.
     """
+    # `begin` is the offset of the current chunk, `done` the offset up to which bytes were kept or replaced.
     made: list[Arrival] = []
     waiting = deque(edits)
     begin = done = 0
@@ -173,7 +179,8 @@ def splice(recording: Recording, edits: Iterable[Edit], **fields: Any) -> Record
     for at, data in recording.arrivals:
         end = begin + len(data)
         kept: list[bytes] = []
-        # An insertion at a chunk's end arrives with that chunk, a replacement with the bytes it replaces.
+        # Take each edit that begins in this chunk. An insertion at the very end of the chunk belongs to it,
+        # a replacement from there on belongs to the next chunk.
         while waiting and waiting[0].begin + (waiting[0].begin < waiting[0].end) <= end:
             edit = waiting.popleft()
             kept.append(recording.body[max(done, begin) : edit.begin])
@@ -192,11 +199,11 @@ def splice(recording: Recording, edits: Iterable[Edit], **fields: Any) -> Record
 
 
 def with_boundaries(recording: Recording, ends: Iterable[int]) -> Recording:
-    """Return a recording with other chunk boundaries; a chunk arrives when its last byte arrived.
+    """Return a recording with other chunk boundaries; each new chunk has the time of its last byte.
 
     Args:
         recording: The recording.
-        ends: Offsets at which the new chunks end, ascending; the last one is the body's end.
+        ends: Offsets at which the new chunks end, in ascending order; the last is the end of the body.
     """
     body, arrivals = recording.body, recording.arrivals
     came = ends_of(recording)

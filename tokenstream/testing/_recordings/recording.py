@@ -1,4 +1,4 @@
-"""A recorded answer: its chunks, their times, its head, and the way it ended."""
+"""The class `Recording`: the chunks of an answer with their times, its head, and the way it ended."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from tokenstream.testing.faults import Fault
 
 Breaks: TypeAlias = Literal["close", "reset", "stall"]
-"""Break of a connection: closed inside the body, reset, or silent for ever."""
+"""The way in which a connection breaks: closed inside the body, reset, or silent for ever."""
 
 
 def _bytes_of(chunk: object) -> bytes:
+    """Return a chunk as bytes; raise `MisuseError` for a value that is not bytes-like."""
     if not isinstance(chunk, bytes | bytearray | memoryview):
         kind = type(chunk).__name__
         raise MisuseError(
@@ -35,7 +36,7 @@ class Arrival(NamedTuple):
     """A chunk of the body with its arrival time."""
 
     at: float
-    """Seconds since the request went out."""
+    """Seconds since the request was sent."""
     data: bytes
 
 
@@ -45,12 +46,13 @@ class Recording:
 
     Args:
         arrivals: The chunks of the body, each with its arrival time in seconds since the request.
-        name: Name of the recording, as shown in tests.
+        name: The recording's name, which appears in test reports.
         status: The HTTP status.
-        headers: The response's relevant headers; their names are kept in lower case.
-        format: The format's name, if it is known.
+        headers: The response's relevant headers; their names are stored in lower case.
+        format: The format's name; None if it is not known.
         messages: True if each chunk is one WebSocket message.
-        breaks: Break of the connection after the last chunk; None if the body ended properly.
+        breaks: The way in which the connection broke after the last chunk; None if the body
+            ended properly.
         request: Method and address of the request, without the query.
 
     Example:
@@ -86,16 +88,17 @@ class Recording:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Recording:
-        """Read a recording from a file.
+        """Load a recording from a file.
 
-        The file may also be a bare body (`.sse`, `.ndjson`, `.jsonl`, `.json`, `.eventstream`), or
-        a cassette of VCR (`.yaml`, `.yml`) with one answer.
+        The file may also contain a body alone (`.sse`, `.ndjson`, `.jsonl`, `.json`, `.eventstream`,
+        `.txt`, `.raw`, `.bin`), or be a VCR cassette (`.yaml`, `.yml`, `.json`) with one answer, or
+        one streamed answer.
 
         Args:
             path: The file.
 
         Raises:
-            RecordingInvalid: The file is not a recording, or it is damaged; the error gives the line.
+            RecordingInvalid: The file is not a recording, or it is damaged; the message names the line.
             FileNotFoundError: There is no such file.
         """
         from tokenstream.testing._recordings.load import load
@@ -103,15 +106,16 @@ class Recording:
         return load(Path(path))
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write the recording to a file, as docs/recording-format.md specifies.
+        """Write the recording to a file, in the format of docs/recording-format.md.
 
         Args:
-            path: The file.
+            path: The file, with the extension `.rec`; with that of a body, such as `.sse`, only
+                the body is written.
             overwrite: True to replace an existing file.
 
         Raises:
             FileExistsError: The file exists, and `overwrite` is False.
-            RecordingRefused: The recording holds something that looks like a secret.
+            RecordingRefused: The recording contains something that looks like a secret.
         """
         from tokenstream.testing._recordings.save import save
 
@@ -125,7 +129,7 @@ class Recording:
         """Name for pytest's test ids."""
         return self.name
 
-    # -- what came -----------------------------------------------------------
+    # -- content -------------------------------------------------------------
 
     @cached_property
     def body(self) -> bytes:
@@ -164,7 +168,7 @@ class Recording:
         return combined(fault)(self)
 
     def replaced(self, **fields: Any) -> Recording:  # noqa: ANN401 - the fields' own types
-        """Return a copy with other fields."""
+        """Return a copy of the recording with some fields replaced."""
         return replace(self, **fields)
 
     @cached_property
@@ -176,7 +180,7 @@ class Recording:
         """Return the recording at another pace.
 
         Args:
-            pace: "instant", "recorded", or a factor of speed.
+            pace: Times of the chunks: "instant" for 0, "recorded", or a factor of speed.
 
         Raises:
             MisuseError: `pace` is invalid.
@@ -213,7 +217,8 @@ class Recording:
         """Return a `Stream` of the recording on a virtual clock, which takes no real time.
 
         Args:
-            pace: Times of the chunks: "instant" for all at once, "recorded", or a factor of speed.
+            pace: Times of the chunks: "instant" for all at once, "recorded", or a factor of speed,
+                such as 2 for half of the recorded times.
             chunking: Boundaries of the chunks: "recorded", "events" (one frame each), "bytes" (one
                 byte each), "whole", a number of bytes, or a `Seed` for random sizes.
             fault: A fault made by `testing.faults`, or several.

@@ -1,4 +1,4 @@
-"""Replay a recording as the source of a stream: each chunk at its time, on any clock."""
+"""The replay of a recording as the source of a stream, each chunk at its time, on any clock."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Pace: TypeAlias = Literal["instant", "recorded"] | float
 """Times of the chunks: all at once, as recorded, or a factor of speed."""
 
 _A_HAIR = 1e-6
-"""Seconds added to a wait that ends at a limit: a deadline counts as passed only after it."""
+"""Seconds added to a wait that ends at a limit, since a deadline passes only after its moment."""
 
 
 class Playback:
@@ -34,7 +34,7 @@ class Playback:
         recording: The recording.
         pace: Times of its chunks.
         chunking: Boundaries of its chunks.
-        fault: Fault of the answer, applied after pace and chunking.
+        fault: A fault, or several, applied after chunking and pace.
         clock: The clock; None for a new `VirtualClock`.
     """
 
@@ -48,7 +48,7 @@ class Playback:
         clock: Callable[[], float] | None = None,
     ) -> None:
         self.clock = as_clock(clock)
-        # The usual case needs no times, so it does without a copy of the recording.
+        # In the usual case, all chunks arrive at once and unchanged: no copy of the recording is needed.
         self._untimed = (pace, chunking, fault, recording.breaks) == (
             "instant",
             "recorded",
@@ -61,7 +61,7 @@ class Playback:
 
     @property
     def recording(self) -> Recording:
-        """The recording as played, with pace, chunking and fault."""
+        """The recording as it is played, with pace, chunking and fault applied."""
         return self._played.at_pace("instant") if self._untimed else self._played
 
     def stream(self, **options: Any) -> Stream:  # noqa: ANN401 - a stream's own
@@ -79,7 +79,7 @@ class Playback:
             bound=None if timed is None else timed.bound,
             socket=None if self._virtual else lambda: timed,
         )
-        # The bound method is called faster than the clock object, and the stream asks for each chunk.
+        # Calling the bound method is faster than calling the clock, and the stream does it for each chunk.
         return Stream(source, clock=self.clock.__call__, **options)
 
     def astream(self, **options: Any) -> AsyncStream:  # noqa: ANN401 - a stream's own
@@ -118,12 +118,12 @@ class Playback:
 
 
 class _Schedule:
-    """The schedule of a replay: the next chunk, and the time until it arrives."""
+    """The schedule of a replay, which knows the next chunk and its time."""
 
     bounded = True
     """True if `bound` is the only way to end a wait."""
     over: type[Exception] = StopIteration
-    """The exception that ends the iteration."""
+    """Class of the exception that ends the iteration."""
 
     def __init__(self, recording: Recording, clock: Clock) -> None:
         self._arrivals = recording.arrivals
@@ -140,7 +140,7 @@ class _Schedule:
         self._limit = math.inf if seconds is None else self._clock() + seconds
 
     def _wait(self) -> float:
-        """Return the seconds of real time until the next chunk or the end.
+        """Return the seconds of real time to wait for the next chunk, the end, or the limit of the read.
 
         Raises:
             MisuseError: The wait would never end.
@@ -161,9 +161,9 @@ class _Schedule:
         """Return the next chunk.
 
         Raises:
-            StopIteration: There are no more chunks; StopAsyncIteration in an event loop.
-            ConnectionError: The connection broke there.
-            TimeoutError: The limit passed first.
+            StopIteration: There are no more chunks; in an event loop, StopAsyncIteration.
+            ConnectionError: There are no more chunks, and the recorded connection broke.
+            TimeoutError: The limit of the read passed before the chunk arrived.
         """
         if self._late:
             raise TimeoutError("nothing came in time")
@@ -182,7 +182,7 @@ class Chunks(_Schedule):
 
     Args:
         recording: The recording.
-        clock: The clock that they are timed by.
+        clock: The clock that measures the times of the chunks.
     """
 
     def __init__(self, recording: Recording, clock: Clock) -> None:
@@ -190,7 +190,7 @@ class Chunks(_Schedule):
         self._shut = threading.Event()
 
     def shutdown(self, how: int) -> None:
-        """End a wait in another thread, as shutting down a socket does."""
+        """End a wait of another thread, as the shutdown of a socket would."""
         self._shut.set()
 
     def __iter__(self) -> Chunks:
@@ -208,7 +208,7 @@ class AsyncChunks(_Schedule):
 
     Args:
         recording: The recording.
-        clock: The clock that they are timed by.
+        clock: The clock that measures the times of the chunks.
     """
 
     over = StopAsyncIteration
@@ -236,7 +236,7 @@ def prepare(
     """Return a recording with chunking, pace and fault applied, in this order.
 
     Raises:
-        MisuseError: One of these is invalid.
+        MisuseError: `pace`, `chunking` or `fault` is invalid, or the fault cannot be applied.
     """
     if chunking != "recorded":
         from tokenstream.testing._recordings.chunking import apply_chunking

@@ -1,4 +1,4 @@
-"""Save a recording to a file: whole or not at all, and without secrets."""
+"""The saving of a recording to a file, whole or not at all, and without secrets."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def save(recording: Recording, path: Path, *, overwrite: bool) -> None:
     """Write a recording to a file, creating missing folders.
 
-    Headers that hold a secret by their purpose, such as cookies, are left out. With the
-    extension of a bare body, such as `.sse`, only the body is written.
+    Headers whose purpose is to carry a secret, such as cookies, are left out. If the file has
+    the extension of a body, such as `.sse`, only the body is written.
 
     Args:
         recording: The recording.
@@ -29,7 +29,7 @@ def save(recording: Recording, path: Path, *, overwrite: bool) -> None:
 
     Raises:
         FileExistsError: The file exists, and `overwrite` is False.
-        RecordingRefused: The recording holds something that looks like a secret.
+        RecordingRefused: The recording contains something that looks like a secret.
     """
     refuse_extension(path)
     if not overwrite:
@@ -38,7 +38,7 @@ def save(recording: Recording, path: Path, *, overwrite: bool) -> None:
     refuse_secrets(recording)
     data = written(recording) if path.suffix.lower() == EXTENSION else recording.body
     path.parent.mkdir(parents=True, exist_ok=True)
-    # In the same folder, since a rename is atomic only within one file system.
+    # The temporary file is in the same folder, since a rename is atomic only within one file system.
     new = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         new.write_bytes(data)
@@ -48,7 +48,7 @@ def save(recording: Recording, path: Path, *, overwrite: bool) -> None:
 
 
 def refuse_extension(path: Path) -> None:
-    """Refuse a file name that `Recording.load` would not accept.
+    """Raise for a file name that `Recording.load` would not accept.
 
     Raises:
         MisuseError: The extension is unknown.
@@ -61,7 +61,7 @@ def refuse_extension(path: Path) -> None:
 
 
 def refuse_existing(path: Path) -> None:
-    """Refuse the path of an existing file.
+    """Raise if a file exists at a path.
 
     Raises:
         FileExistsError: The file exists.

@@ -1,4 +1,4 @@
-"""Find secrets, which must not be written to a file that is shared."""
+"""The search for secrets, which must not be written to a file, since recordings are shared."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Secret(NamedTuple):
-    """A finding: bytes that look like a secret."""
+    """Bytes that look like a secret."""
 
     kind: str
     """Description of the kind, with its provider."""
@@ -30,10 +30,11 @@ class Secret(NamedTuple):
 
 
 _QUOTED = r"[\"'\\]{0,4}\s{0,8}[:=]\s{0,8}[\"'\\]{0,4}"
-"""Text between a name and its value, in JSON, in a form or in a shell."""
+"""Matches the text between a name and its value, in JSON, in a form or in a shell command."""
 _KEYS: dict[str, tuple[str, str]] = {
     "a key of Anthropic": (r"sk-ant-", r"[\w-]{20,}"),
-    # Also of DeepSeek, OpenRouter, Moonshot and others. Without a digit it is a word with hyphens.
+    # DeepSeek, OpenRouter, Moonshot and others have such keys, too. Text without a digit is no key, but
+    # words with hyphens.
     "a key of OpenAI, or of an API like theirs": (r"sk-", r"(?!ant-)(?=[A-Za-z_-]{0,99}[0-9])[\w-]{20,}"),
     "a key of Google": (r"AIza", r"[\w-]{35}(?![\w-])"),
     "a token of Google": (r"ya29\.", r"[\w-]{20,}"),
@@ -61,7 +62,7 @@ _KEYS: dict[str, tuple[str, str]] = {
     ),
     "a JSON Web Token": (r"eyJ", r"(?<!-eyJ)[\w-]{8,}+\.[\w-]{8,}+\.[\w-]{8,}"),
 }
-"""Pattern of each kind of key: its fixed beginning, and the rest."""
+"""Maps each kind of key to the two parts of its pattern: the fixed beginning, and the rest."""
 _OTHERS: dict[str, str] = {
     "a secret key of AWS": rf"(?i:secret_?access_?key|session_?token){_QUOTED}[A-Za-z0-9/+=]{{40}}",
     "a password in a header": rf"(?i:authorization){_QUOTED}(?i:basic)\s{{1,4}}[\w+/=-]{{8,}}",
@@ -86,10 +87,14 @@ _OTHERS: dict[str, str] = {
 
 
 def _key_pattern(begins: str, goes_on: str) -> str:
-    """Return the pattern of a key that starts a word; an escape of JSON may precede it.
+    """Return the pattern of a key that no word character precedes, unless that ends a JSON escape.
 
-    The lookbehind comes after the fixed beginning: the search then finds that text first,
-    which is a hundred times faster.
+    The lookbehind is behind the fixed beginning, so that the search looks for that text
+    first, which is a hundred times faster.
+
+    Args:
+        begins: Pattern of the fixed beginning.
+        goes_on: Pattern of the rest.
     """
     return rf"{begins}(?:(?<!\w{begins})|(?<=\\[bfnrt]{begins})){goes_on}"
 
@@ -100,12 +105,12 @@ _PATTERNS = [
 ]
 
 _ASCII_ESCAPE = re.compile(rb"(?<!\\)\\++u00([2-7][0-9A-Fa-f])")
-"""A needless escape of an ASCII character in JSON, or in JSON within JSON."""
+"""Matches a needless escape of an ASCII character in JSON, or in JSON inside a JSON string."""
 
 _MEMBER = re.compile(rb'(?<!\\)"((?:[^"\\]|\\.)*+)"\s*+:\s*+"((?:[^"\\]|\\.)*+)', re.DOTALL)
-"""A member of a JSON object whose value is a string; the string may be cut off."""
+"""Matches a member of a JSON object whose value is a string, which may be cut off."""
 _TEXT_LINE = re.compile(rb"^data:[ ]?([^\r\n{\[][^\r\n]*+)", re.MULTILINE)
-"""A `data` line of an SSE event that is not JSON."""
+"""Matches a `data` line of an SSE event whose data are not JSON."""
 _SECRET_HEADERS = re.compile(
     r"authorization|cookie|api-?key|subscription-key|security-token|auth-token|access-token|session-token"
     r"|csrf-token|xsrf-token|secret|password|credential|signature"
@@ -128,7 +133,7 @@ _KEPT_FAMILIES = re.compile(r"(?:x-|anthropic-)?ratelimit(?:-|$)")
 
 
 def find_secret(data: bytes) -> Secret | None:
-    """Return the first match that looks like a secret; None if there is none.
+    """Return the first secret that bytes seem to contain; None if there is none.
 
     Example:
         >>> find_secret(b"key: " + b"AKIA" + b"X" * 16), find_secret(b"a task-force")
@@ -144,17 +149,17 @@ def find_secret(data: bytes) -> Secret | None:
 
 
 def refuse_secrets(recording: Recording) -> None:
-    """Raise if a recording holds something that looks like a secret.
+    """Raise if a recording contains something that looks like a secret.
 
     An answer may spread a key over many events, so the search goes through, in this order:
 
     1. the head: request line, headers and format;
     2. the bytes of the body, and the same bytes without JSON escapes;
-    3. all values of the same JSON member, joined across events;
+    3. the strings of all JSON members with the same name, joined across events;
     4. the messages that the body decodes to.
 
     Raises:
-        RecordingRefused: A secret was found; the error gives its kind and its place.
+        RecordingRefused: A secret was found; the message gives its kind and its place.
     """
     heads = {"the request line": recording.request}
     heads |= {f"the header {name}": value for name, value in recording.headers.items()}
@@ -178,16 +183,17 @@ def refuse_secrets(recording: Recording) -> None:
 
 
 def _find_escaped(data: bytes) -> Secret | None:
-    """Return the first secret that appears once JSON escapes are undone."""
+    """Return the first secret that bytes contain once JSON escapes are undone; None if there is none."""
     if b"u00" not in data:
         return None
     return find_secret(_ASCII_ESCAPE.sub(lambda found: bytes.fromhex(found[1].decode()), data))
 
 
 def _join_members(body: bytes) -> Iterator[bytes]:
-    """Yield the text of a body, joined from all JSON members of the same name.
+    """Yield, for each name of JSON members in a body, their strings, joined.
 
-    This needs no format, and also sees the bytes after an error, a limit or the terminal event.
+    For this, the format need not be known, and the bytes after an error, a limit or the
+    terminal event are searched, too.
     """
     said: dict[bytes, list[bytes]] = {}
     for name, piece in _MEMBER.findall(body):
@@ -203,7 +209,7 @@ def _join_members(body: bytes) -> Iterator[bytes]:
 
 
 def _decode_base64(coded: bytes) -> bytes:
-    """Return decoded base64; nothing if the text is invalid."""
+    """Return decoded base64; b"" if the text is invalid."""
     try:
         return b64decode(coded)
     except ValueError:
@@ -211,12 +217,12 @@ def _decode_base64(coded: bytes) -> bytes:
 
 
 def _decode_messages(recording: Recording) -> Iterator[bytes]:
-    """Yield the messages that the body decodes to, as JSON."""
+    """Yield the messages that a stream reads from a recording, as JSON."""
     played = recording.replaced(status=200, breaks=None)
     try:
         stream = played.stream()
     except MisuseError:
-        # A format that only the script's encoder knows: let the stream detect one.
+        # No stream can read the named format, which only an encoder of scripts knows: let it be detected.
         stream = played.replaced(format=None).stream()
     with stream:
         with suppress(StreamError, MisuseError):
@@ -226,7 +232,7 @@ def _decode_messages(recording: Recording) -> Iterator[bytes]:
 
 
 def _write_message(message: Message) -> bytes:
-    """Return a message as JSON; a lone surrogate, which pydantic cannot write, becomes an escape."""
+    """Return a message as JSON; a lone surrogate, which pydantic could not write, becomes an escape."""
     import json
 
     return json.dumps(message.model_dump(), default=str).encode()
@@ -247,7 +253,7 @@ def check_named_headers(names: Iterable[str]) -> frozenset[str]:
     """Return the names of additional headers to keep, in lower case.
 
     Raises:
-        MisuseError: A header holds a secret by its purpose.
+        MisuseError: The purpose of a header is to carry a secret.
     """
     if isinstance(names, str):
         raise MisuseError(f'headers={names!r} is one name: write headers=("{names}",)')
@@ -271,16 +277,16 @@ def select_headers(headers: Mapping[str, str], named: frozenset[str] = frozenset
         if name in _KEPT or name in named or _KEPT_FAMILIES.match(name)
     }
     if "date" not in named and not any(name == "retry-after" or _tells_reset(name) for name in kept):
-        # A date matters only to read absolute times in those headers, and it differs in every recording.
+        # The date is needed only with headers that give absolute times, and differs in each recording.
         kept.pop("date", None)
     return without_secret_headers(kept)
 
 
 def _tells_reset(name: str) -> bool:
-    """True if a header gives the time at which a rate limit resets."""
+    """Return True if a header gives the time at which a rate limit resets."""
     return "-reset" in name.partition("ratelimit")[2]
 
 
 def without_secret_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return headers without those that hold a secret by their purpose."""
+    """Return headers without those whose purpose is to carry a secret."""
     return {name: value for name, value in headers.items() if not _SECRET_HEADERS.search(name.lower())}
