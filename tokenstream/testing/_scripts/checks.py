@@ -1,4 +1,7 @@
-"""Checks of a script's arguments, made at once: a wrong test fails at its own line."""
+"""Checks of the arguments of a script's methods.
+
+They are made at once, so that the traceback of a wrong test points at the wrong line.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,10 @@ if TYPE_CHECKING:
 
 
 def check_texts(where: str, given: Iterable[object]) -> None:
-    """Refuse a value that is not text.
+    """Raise `MisuseError` if a value is not text.
 
     Args:
-        where: The method or argument, for the message.
+        where: Name of the method or argument, for the message.
         given: The values.
     """
     for each in given:
@@ -28,18 +31,18 @@ def check_texts(where: str, given: Iterable[object]) -> None:
 
 
 def check_text_or_none(where: str, *given: object) -> None:
-    """Refuse a value that is neither text nor None."""
+    """Raise `MisuseError` if a value is neither text nor None."""
     check_texts(where, (each for each in given if each is not None))
 
 
 def check_name(where: str, given: object) -> None:
-    """Refuse a value that is not text, or is empty."""
+    """Raise `MisuseError` unless a value is text that is not empty."""
     if not isinstance(given, str) or not given:
         raise MisuseError(f"{where}={given!r} is invalid: pass text that is not empty")
 
 
 def check_bytes(where: str, given: object) -> None:
-    """Refuse a value that is not bytes-like."""
+    """Raise `MisuseError` unless a value is bytes-like."""
     if not isinstance(given, bytes | bytearray | memoryview):
         raise MisuseError(
             f"{where} takes the bytes of a file, and not a value of type {type(given).__name__}"
@@ -47,7 +50,7 @@ def check_bytes(where: str, given: object) -> None:
 
 
 def check_number(where: str, given: object, *, zero: bool) -> None:
-    """Refuse a value that is not a number, or is negative or infinite.
+    """Raise `MisuseError` unless a value is a finite number that is not negative.
 
     Args:
         where: The argument's name, for the message.
@@ -65,29 +68,29 @@ def check_number(where: str, given: object, *, zero: bool) -> None:
 
 
 def check_choice(given: object) -> None:
-    """Refuse a value that is not an index."""
+    """Raise `MisuseError` unless a value is the index of a choice."""
     if isinstance(given, bool) or not isinstance(given, int) or given < 0:
         raise MisuseError(f"choice {given!r} is invalid: choices are counted from 0")
 
 
 def check_event(given: object) -> None:
-    """Refuse a value that cannot be an event's name: text on one line."""
+    """Raise `MisuseError` unless a value is text on one line, as an event's name is."""
     if not isinstance(given, str) or "\n" in given or "\r" in given:
         raise MisuseError(f"event={given!r} is invalid: pass text on one line")
 
 
 def check_reason(given: object) -> None:
-    """Refuse a value that is not a finish reason."""
+    """Raise `MisuseError` unless a value is a finish reason."""
     _check_word("finish reason", given, get_args(FinishReason))
 
 
 def check_kind(given: object) -> None:
-    """Refuse a value that is not a kind of error."""
+    """Raise `MisuseError` unless a value is a kind of error."""
     _check_word("kind of error", given, get_args(ErrorKind))
 
 
 def json_of(where: str, value: object, *, strict: bool = True) -> str:
-    """Return the JSON of a value.
+    """Return a value as JSON text.
 
     Args:
         where: The argument's name, for the message.
@@ -104,7 +107,7 @@ def json_of(where: str, value: object, *, strict: bool = True) -> str:
 
 
 def fragments_of(arguments: object) -> tuple[str, ...]:
-    """Return the arguments of a call in fragments.
+    """Return the arguments of a tool call as fragments of JSON text.
 
     Args:
         arguments: A mapping, its JSON text, or fragments of that text.

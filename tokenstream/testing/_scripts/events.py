@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Text, reasoning or a refusal, in pieces."""
+    """A step that adds text, reasoning or a refusal, in pieces."""
 
     kind: Literal["text", "reasoning", "refusal"]
     pieces: tuple[str, ...]
@@ -54,7 +54,7 @@ class Say:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A tool call, its arguments in fragments."""
+    """A step that adds a tool call, with its arguments in fragments."""
 
     name: str
     fragments: tuple[str, ...]
@@ -64,7 +64,7 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Cite:
-    """A citation."""
+    """A step that adds a citation."""
 
     citation: Citation
     choice: int = 0
@@ -72,7 +72,7 @@ class Cite:
 
 @dataclass(frozen=True, slots=True)
 class Attach:
-    """An image, audio, or another file."""
+    """A step that adds an image, audio or another file."""
 
     data: bytes
     mime_type: str
@@ -81,14 +81,14 @@ class Attach:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Token counts."""
+    """A step that reports token counts."""
 
     usage: Usage
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The end of a choice, with its finish reason."""
+    """A step that ends a choice, with its finish reason."""
 
     reason: FinishReason
     choice: int = 0
@@ -96,19 +96,19 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A silence."""
+    """A step that sends nothing for some seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Alive:
-    """A heartbeat."""
+    """A step that sends a heartbeat."""
 
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """A payload sent unchanged, in the format's framing."""
+    """A step that sends a payload unchanged, in the format's framing."""
 
     payload: Any
     event: str = ""
@@ -116,7 +116,7 @@ class Raw:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An error of the provider."""
+    """A step that sends an error of the provider."""
 
     kind: ErrorKind
     message: str | None = None
@@ -126,7 +126,7 @@ class Failure:
 Step: TypeAlias = Say | Use | Cite | Attach | Count | Ended | Pause | Alive | Raw | Failure
 
 _TOKENS = re.compile(r"\s*\S{1,6}|\s+")
-"""Pieces of text about the size of a model's tokens."""
+"""Matches a piece of text about the size of a model's tokens."""
 _FRAGMENTS = re.compile(r".{1,8}", re.DOTALL)
 _PARTS: dict[
     str, tuple[type[TextPart | ReasoningPart | RefusalPart], type[TextDelta | ReasoningDelta | RefusalDelta]]
@@ -141,29 +141,32 @@ _TOKEN_EVENTS = (TextDelta, ReasoningDelta, RefusalDelta, ToolCallDelta)
 
 
 def cut_pieces(text: str) -> tuple[str, ...]:
-    """Cut a text into pieces about the size of a model's tokens."""
+    """Cut a text into pieces that are about as long as a model's tokens."""
     return tuple(_TOKENS.findall(text))
 
 
 def cut_fragments(text: str) -> tuple[str, ...]:
-    """Cut arguments into fragments of the size that models send."""
+    """Cut the text of arguments into fragments about as long as those that models send."""
     return tuple(_FRAGMENTS.findall(text))
 
 
 @dataclass(slots=True)
 class _ChoiceState:
-    """State of a choice: its number of parts, and the kind of the open part."""
+    """The state of a choice while its events are made."""
 
     parts: int = 0
+    """Number of parts so far."""
     kind: str = ""
+    """Kind of the open part; "" if none is open."""
     calls: bool = False
+    """True if the choice has a tool call."""
 
 
 class _EventMaker:
     """Turns the steps of one script into events.
 
     Args:
-        taken: Ids given in the script; generated ids avoid them.
+        taken: Ids of calls that the script itself sets; generated ids differ from these.
     """
 
     def __init__(self, taken: frozenset[str]) -> None:
@@ -172,7 +175,7 @@ class _EventMaker:
         self._taken = taken
 
     def make_events(self, step: Say | Use | Cite | Attach | Count | Ended | Alive) -> Iterator[Event]:
-        """Yield the events of a step."""
+        """Yield the events for a step."""
         match step:
             case Say():
                 yield from self._say(step)
@@ -195,7 +198,7 @@ class _EventMaker:
             case Ended(reason, choice):
                 yield from self._close(choice)
                 calls = self._state_of(choice).calls
-                # Providers report tool_calls after calls, whatever reason the script gives.
+                # After calls, providers report "tool_calls" where the script says "stop".
                 yield Finish("tool_calls" if calls and reason == "stop" else reason, choice=choice)
             case _:
                 yield Ping()
@@ -204,6 +207,7 @@ class _EventMaker:
         return self._states.setdefault(choice, _ChoiceState())
 
     def _begin(self, choice: int, kind: str) -> Generator[Event, None, int]:
+        """Close the open part of a choice and begin another; return the new part's index."""
         yield from self._close(choice)
         place = self._state_of(choice)
         place.kind = kind
@@ -211,12 +215,14 @@ class _EventMaker:
         return place.parts - 1
 
     def _close(self, choice: int) -> Iterator[Event]:
+        """Close the open part of a choice, if there is one."""
         place = self._state_of(choice)
         if place.kind in {*_PARTS, "media"}:
             yield PartDone(choice=choice, part=place.parts - 1)
         place.kind = ""
 
     def _say(self, step: Say) -> Iterator[Event]:
+        """Yield the events for text, reasoning or a refusal; it continues an open part of the same kind."""
         if not step.pieces and step.signature is None:
             return
         part, delta = _PARTS[step.kind]
@@ -231,6 +237,7 @@ class _EventMaker:
             yield ReasoningDelta("", step.signature, choice=step.choice, part=index)
 
     def _use(self, step: Use) -> Iterator[Event]:
+        """Yield the events for a tool call; without an end if its arguments are not whole JSON."""
         index = yield from self._begin(step.choice, "tool_call")
         self._state_of(step.choice).calls = True
         self._calls += 1
@@ -251,6 +258,7 @@ class _EventMaker:
 
 
 def _is_whole(arguments: str) -> bool:
+    """Return True if the text of arguments is a whole JSON value, or empty."""
     try:
         decode(arguments or "{}")
     except ProtocolError:
@@ -260,11 +268,11 @@ def _is_whole(arguments: str) -> bool:
 
 @dataclass(slots=True)
 class Timeline:
-    """The events of an answer, each with its time in seconds."""
+    """The events of an answer, and its raw payloads and errors, each with its time in seconds."""
 
     moments: list[tuple[float, Event | Raw | Failure]]
     end: float = 0.0
-    """Time of the end, in seconds."""
+    """Time at which the answer ends, in seconds."""
 
 
 def make_timeline(steps: tuple[Step, ...], start: MessageStart, rate: float | None) -> Timeline:
@@ -272,8 +280,8 @@ def make_timeline(steps: tuple[Step, ...], start: MessageStart, rate: float | No
 
     Args:
         steps: The steps of a script.
-        start: The answer's head.
-        rate: Deltas per second; None for all at time 0.
+        start: The event that begins the answer.
+        rate: Number of deltas per second; None for no time between deltas.
     """
     taken = frozenset(step.id for step in steps if isinstance(step, Use) and step.id is not None)
     maker, timeline = _EventMaker(taken), Timeline([])

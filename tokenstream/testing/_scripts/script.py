@@ -1,4 +1,4 @@
-"""A scripted answer: a model's output, independent of any provider's format."""
+"""The class `Script`: a scripted answer, independent of any provider's format."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from tokenstream.testing._scripts.events import Step
 
 _OUTPUT = steps.Say | steps.Use | steps.Cite | steps.Attach
-"""Steps of the model's own output: none may follow its finish."""
+"""Kinds of steps that are output of the model, which must not follow the finish of the choice."""
 
 all_formats: tuple[str, ...] = names()
-"""Names of the formats that scripts can be sent in; `Script.formats` has those that fit one script."""
+"""Names of the formats in which scripts can be sent; `Script.formats` has those that fit one script."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,8 @@ class Script:
         """Add text.
 
         Args:
-            *pieces: One text, which is cut into pieces as models send them, or the pieces themselves.
+            *pieces: One text, which is cut into pieces as long as those that models send; or the
+                pieces themselves.
         """
         return self._add_text("text", pieces)
 
@@ -74,7 +75,8 @@ class Script:
 
         Args:
             *pieces: As for `text`.
-            signature: The provider's signature of the reasoning, to be sent back in the next request.
+            signature: The provider's signature of the reasoning, which applications send back in
+                their next request.
         """
         return self._add_text("reasoning", pieces, signature)
 
@@ -97,9 +99,9 @@ class Script:
 
         Args:
             name: The tool's name.
-            arguments: A mapping, which is written as JSON; the JSON text; or that text in
-                fragments. If the text is not a whole JSON value, the call is truncated.
-            id: The call's id, unique within its choice; "call_1" and so on by default.
+            arguments: A mapping, which is written as JSON; JSON text; or fragments of that text. If
+                the text is not a whole JSON value, the call is truncated.
+            id: The call's id, which is unique in its choice; "call_1" and so on by default.
         """
         checks.check_name("name", name)
         if id is not None:
@@ -126,14 +128,14 @@ class Script:
 
         Args:
             data: The file's content.
-            mime_type: Its media type, such as "image/png".
+            mime_type: The file's media type, such as "image/png".
         """
         checks.check_bytes("media()", data)
         checks.check_name("mime_type", mime_type)
         return self._add(steps.Attach(bytes(data), mime_type, self._choice))
 
     def choice(self, index: int) -> Self:
-        """Switch to another alternative answer; the following steps belong to it.
+        """Switch to a choice, which is one of several alternative answers; the next steps belong to it.
 
         Args:
             index: The choice's index, from 0.
@@ -147,7 +149,8 @@ class Script:
         """Add a silence.
 
         Args:
-            seconds: Its length; it takes no real time on a virtual clock, and is dropped at pace "instant".
+            seconds: Length of the silence. It takes no real time on a virtual clock; at the pace
+                "instant", it is left out.
         """
         checks.check_number("seconds", seconds, zero=True)
         return self._add(steps.Pause(seconds))
@@ -166,12 +169,12 @@ class Script:
         cached_tokens: int | None = None,
         cache_write_tokens: int | None = None,
     ) -> Self:
-        """Report token counts; the format decides where in the answer they are sent.
+        """Add token counts; the format determines the place in the answer at which they are sent.
 
         Args:
             input_tokens: Tokens of the request.
             output_tokens: Tokens of the answer.
-            total_tokens: The reported total, if it is to differ from their sum.
+            total_tokens: The reported total, if it is to differ from the sum of these two.
             reasoning_tokens: Tokens of the answer that are reasoning.
             cached_tokens: Tokens of the request read from a cache.
             cache_write_tokens: Tokens of the request written to a cache.
@@ -187,11 +190,11 @@ class Script:
         return self._add(steps.Count(checks.usage_of(counts)))
 
     def finish(self, reason: FinishReason = "stop") -> Self:
-        """End the answer.
+        """End the current choice of the answer.
 
         Args:
-            reason: The normalised finish reason. After tool calls "stop" becomes "tool_calls", as
-                with every provider.
+            reason: The normalised finish reason. After tool calls, "stop" becomes "tool_calls",
+                which every provider reports then.
         """
         checks.check_reason(reason)
         return self._add(steps.Ended(reason, self._choice))
@@ -202,9 +205,9 @@ class Script:
         """Add a provider's error in the middle of the answer.
 
         Args:
-            message: The provider's words; by default usual ones for `kind`.
+            message: The provider's error message; by default a usual message for `kind`.
             kind: Kind of the error, as far as the format can express it.
-            code: The provider's code; by default its own for `kind`.
+            code: The provider's error code; by default the code that the provider uses for `kind`.
         """
         checks.check_kind(kind)
         checks.check_text_or_none("error()", message, code)
@@ -214,8 +217,8 @@ class Script:
         """Add a payload unchanged, in the format's framing.
 
         Args:
-            payload: Any JSON value; or text, sent unchanged.
-            event: The SSE event's name, on one line, if the format has names.
+            payload: Any JSON value; or text, which is sent unchanged.
+            event: Name of the SSE event, on one line, if the format has named events.
         """
         checks.check_event(event)
         # A copy: a later change to the payload must not change the script.
@@ -259,7 +262,7 @@ class Script:
         )
 
     def chunks(self, format: ProtocolName | str) -> list[bytes]:
-        """Return the bytes that a provider would send, one event to a chunk.
+        """Return the bytes that a provider would send, with one event in each chunk.
 
         Args:
             format: The format's name, one of `testing.all_formats`.
@@ -288,16 +291,16 @@ class Script:
         """
         return self.recording(format).astream(**options)
 
-    # -- what it comes to --------------------------------------------------------
+    # -- the expected result -----------------------------------------------------
 
     @property
     def events(self) -> list[Event]:
-        """The script as events, without raw payloads and errors."""
+        """The events of the script, without raw payloads and errors."""
         return [step for _, step in self._timeline.moments if not isinstance(step, steps.Raw | steps.Failure)]
 
     @cached_property
     def messages(self) -> list[Message]:
-        """The expected message of each choice, apart from ids and provider-specific fields."""
+        """The expected message of each choice; ids and provider-specific fields may differ."""
         accumulator = Accumulator()
         for event in self.events:
             accumulator.feed(event)
@@ -312,7 +315,7 @@ class Script:
 
     @cached_property
     def formats(self) -> tuple[str, ...]:
-        """Formats that can express every step."""
+        """Names of the formats that can express every step of the script."""
         return tuple(format for format in all_formats if self._is_expressible_in(format))
 
     # -- within ------------------------------------------------------------------
@@ -360,9 +363,9 @@ def script(*, id: str | None = None, model: str | None = None, rate: float | Non
     """Return an empty script.
 
     Args:
-        id: The answer's id; a made-up one by default.
-        model: The model's name; a made-up one by default.
-        rate: Deltas per second; None to send everything at once, apart from `pause`.
+        id: The answer's id; by default, each format's encoder makes one up.
+        model: The model's name; by default, each format's encoder makes one up.
+        rate: Number of deltas per second; None for no time between deltas, except for `pause`.
 
     Example:
         >>> answer = script().text("It is ").tool_call("get_weather", {"city": "Oslo"}).finish()

@@ -1,8 +1,9 @@
 """The connections of the replay server.
 
-Each connection has a thread. It waits in reads of its socket: for the next
-request, and, between two chunks, for the client to leave. So shutting the sockets
-down wakes them all at once, and stopping leaves neither thread nor socket.
+Each connection has a thread. Whenever the thread waits, for the next request or
+between two chunks, it waits in a read of the connection's socket. Therefore shutting
+down the sockets wakes all threads at once, and no thread or socket is left over when
+the server stops.
 """
 
 from __future__ import annotations
@@ -38,11 +39,11 @@ class Listener(socketserver.TCPServer):
     """Accepts connections, and keeps track of the open ones and their threads.
 
     Args:
-        address: Where to listen: host and port.
-        answer: Decides what is answered.
-        exchanges: Where requests are recorded.
-        keep: How many of the latest requests stay recorded; None for all.
-        tls: What it needs to speak TLS; None to speak plainly.
+        address: Host and port to listen on.
+        answer: Returns the reply to a request.
+        exchanges: The list to which each request is added.
+        keep: Number of latest requests that stay in the list; None for all.
+        tls: TLS context; None for plain HTTP.
     """
 
     # On Windows, reusing addresses would let two servers share a port.
@@ -83,7 +84,7 @@ class Listener(socketserver.TCPServer):
         if self._tls is not None:
             connection = self._secure(connection, self._tls)
         try:
-            # Clients reset connections and distrust certificates all the time; neither is an error here.
+            # Clients may reset a connection or distrust a certificate at any time; this is no error here.
             with contextlib.suppress(ConnectionError, SSLError):
                 _Connection(connection, client_address, self)
         finally:
@@ -92,7 +93,7 @@ class Listener(socketserver.TCPServer):
                 connection.close()
 
     def _secure(self, connection: socket.socket, tls: SSLContext) -> SSLSocket:
-        """Return a connection that speaks TLS from its first read on."""
+        """Return a connection that uses TLS; the handshake takes place at its first read."""
         with self._lock:
             thread = self._open.pop(connection)
             secured = tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
@@ -100,7 +101,7 @@ class Listener(socketserver.TCPServer):
         return secured
 
     def note(self, request: Request) -> tuple[Exchange, int]:
-        """Record a request; return it with its number, from 1."""
+        """Add a request to the exchanges; return its exchange and its number, from 1."""
         exchange = Exchange(request)
         with self._lock:
             self._noted += 1
@@ -116,8 +117,8 @@ class Listener(socketserver.TCPServer):
         with self._lock:
             threads = list(self._open.values())
             for connection in self._open:
-                # Shutting down wakes the thread's read; closing would not. This bypasses TLS: its own
-                # shutdown would drop the keys while that thread uses them.
+                # Shutting down a socket wakes the read of its thread; closing it would not. The method of
+                # TLS sockets is bypassed: it would drop the keys while the thread uses them.
                 with contextlib.suppress(OSError):
                     socket.socket.shutdown(connection, socket.SHUT_RDWR)
         for thread in threads:
@@ -142,6 +143,7 @@ class _Connection(BaseHTTPRequestHandler):
         super().__init__(connection, client_address, listener)
 
     def _respond(self) -> None:
+        """Answer one request, and record the outcome in its exchange."""
         body = self._read_body()
         refused = body if isinstance(body, Reply) else None
         request = Request(
@@ -166,7 +168,7 @@ class _Connection(BaseHTTPRequestHandler):
             exchange.over.set()
 
     def _choose_reply(self, request: Request, exchange: Exchange, number: int) -> Reply:
-        """Return the reply; if deciding on it fails, answer with status 500 and raise the error."""
+        """Return the reply to a request; if choosing it fails, answer with status 500 and raise the error."""
         try:
             return self._listener.answer(request)
         except Exception as error:
@@ -176,7 +178,7 @@ class _Connection(BaseHTTPRequestHandler):
             raise
 
     def finish(self) -> None:
-        """Mark the exchanges as closed by the client, unless the server is stopping."""
+        """Record that the client has closed the connection, unless the server is stopping."""
         if not self._listener.stopping.is_set():
             for exchange in self._exchanges:
                 exchange.closed = True
@@ -186,7 +188,7 @@ class _Connection(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _respond  # noqa: N815
 
     def log_message(self, format: str, *args: object) -> None:
-        """Log nothing: `Server.exchanges` holds all of it."""
+        """Log nothing, since `Server.exchanges` contains all requests."""
 
     # -- in ----------------------------------------------------------------
 
@@ -204,6 +206,7 @@ class _Connection(BaseHTTPRequestHandler):
         return self._refuse_size()
 
     def _read_chunks(self) -> bytes | Reply:
+        """Return a body in the chunked transfer coding, or the reply that refuses it."""
         pieces: list[bytes] = []
         left = _MOST_BODY
         while length := int(self.rfile.readline(_MOST_LINE).partition(b";")[0], 16):
@@ -217,13 +220,14 @@ class _Connection(BaseHTTPRequestHandler):
         return b"".join(pieces)
 
     def _refuse_size(self) -> Reply:
-        # Unread bytes of the body would be taken for the next request.
+        # On an open connection, the unread bytes of the body would be read as the next request.
         self.close_connection = True
         return refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has at most {_MOST_BODY:,} bytes")
 
     # -- out ---------------------------------------------------------------
 
     def _send(self, reply: Reply, exchange: Exchange, number: int) -> None:
+        """Send the head and the body of a reply."""
         bodiless = self.command == "HEAD" or reply.status in _BODILESS
         chunked = not bodiless and self.request_version != "HTTP/1.0"
         if not bodiless and not chunked:
@@ -237,8 +241,8 @@ class _Connection(BaseHTTPRequestHandler):
         exchange.outcome = "answered"
 
     def _send_body(self, reply: Reply, exchange: Exchange, *, chunked: bool) -> bool:
-        """Send the body's chunks; return True if the body came to its proper end."""
-        # Each chunk has an absolute time, so that the time spent sending does not add up to a delay.
+        """Send the body's chunks, each at its time; return True if the body ends properly."""
+        # The times are absolute, so that the time needed for sending does not add up to a delay.
         due = time.monotonic()
         for delay, data in reply.chunks:
             due += delay
@@ -262,7 +266,7 @@ class _Connection(BaseHTTPRequestHandler):
 
     def _send_head(self, reply: Reply, number: int, *, chunked: bool) -> None:
         headers = {"content-type": reply.content_type, "cache-control": "no-cache"}
-        # The first is Anthropic's name of the header, the second everybody else's.
+        # Anthropic calls this header request-id; all other providers call it x-request-id.
         headers["request-id"] = headers["x-request-id"] = f"req_{number:016d}"
         headers |= {name.lower(): value for name, value in reply.headers.items()}
         if chunked:
@@ -275,13 +279,13 @@ class _Connection(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _wait(self, seconds: float) -> bool:
-        """Wait; return False if the client has left or the server is stopping."""
+        """Wait some seconds; return False at once if the client leaves or the server is stopped."""
         if seconds <= 0:
             return True
         due = time.monotonic() + seconds
         try:
             self.connection.settimeout(None if seconds == math.inf else seconds)
-            # MSG_PEEK works below TLS only; any byte there means that the client is closing.
+            # MSG_PEEK sees only the encrypted bytes of TLS; any byte means that the client is closing.
             came = socket.socket.recv(self.connection, 1, socket.MSG_PEEK)
             if not came or isinstance(self.connection, SSLSocket):
                 return False
@@ -294,6 +298,7 @@ class _Connection(BaseHTTPRequestHandler):
         return not self._listener.stopping.wait(left)
 
     def _break_connection(self, how: Breaks, exchange: Exchange) -> None:
+        """Break the connection inside the body; "stall" waits until the client leaves."""
         self.close_connection = True
         if how == "stall":
             self._wait(math.inf)

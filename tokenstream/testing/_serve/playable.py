@@ -1,4 +1,4 @@
-"""Choice of the answer to a request, for servers and mocks that play recordings and scripts."""
+"""The choice of the answer to a request, for servers and mocks that play recordings and scripts."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 _Answer: TypeAlias = Recording | Script
 Playable: TypeAlias = "_Answer | Sequence[Playable] | Mapping[str, Playable] | Callable[[Request], _Answer]"
-"""Anything that can be played: a recording; a script; several, one for each request; a mapping from
-paths to any of these; or a function of the request that returns a recording or a script."""
+"""Any object that can be played: a recording; a script; a sequence of these, one for each request; a
+mapping from paths to these; or a function that takes the request and returns a recording or a script."""
 _Choice: TypeAlias = Callable[[Request], Recording]
 
 _OF_THE_CONNECTION = {"connection", "content-length", "date", "keep-alive", "server", "transfer-encoding"}
@@ -40,9 +40,9 @@ class Player:
     Args:
         what: The answers to play.
         format: Format in which scripts are sent; None to take it from the request's path.
-        pace: Timing of the chunks.
-        chunking: Boundaries of the chunks; messages of a WebSocket stay whole.
-        fault: Fault of every answer.
+        pace: Times of the chunks.
+        chunking: Boundaries of the chunks; the messages of a WebSocket stay whole.
+        fault: A fault, or several, applied to every answer.
 
     Raises:
         MisuseError: `what` cannot be played, or an option is invalid.
@@ -69,10 +69,11 @@ class Player:
         self._choose = self._make_choice(what)
 
     def recording(self, request: Request) -> Recording:
-        """Return the answer to a request, with its fault and at its pace.
+        """Return the answer to a request, with pace, chunking and fault applied.
 
         Raises:
-            MisuseError: There is no answer left, or it is not one for this kind of request.
+            MisuseError: No answer is left; or the answer is for a WebSocket and the request for
+                HTTP, or the reverse.
         """
         chosen = self._choose(request)
         if chosen.status >= _LOWEST_ERROR:
@@ -92,6 +93,7 @@ class Player:
     # -- within ------------------------------------------------------------
 
     def _make_choice(self, what: object) -> _Choice:
+        """Return the function that chooses among the answers for each request."""
         if isinstance(what, Recording | Script):
             return lambda request: self._prepare_one(what, request)
         if isinstance(what, Mapping):
@@ -117,6 +119,7 @@ class Player:
         return choose
 
     def _prepare_one(self, what: object, request: Request) -> Recording:
+        """Return a recording or a script as the recording to play, with pace, chunking and fault applied."""
         if isinstance(what, Script):
             what = what.recording(self._format or _format_for_path(request.route))
         if not isinstance(what, Recording):
@@ -138,6 +141,7 @@ def _format_for_path(path: str) -> str:
 
 
 def _play_in_turn(choices: Sequence[_Choice]) -> _Choice:
+    """Return a function that passes each request to the next of several choices."""
     left = iter(choices)
     # The server's threads call this concurrently.
     lock = threading.Lock()
@@ -162,7 +166,7 @@ def _refuse_path(path: str, known: Iterable[str]) -> Recording:
 
 
 def headers_of(recording: Recording) -> dict[str, str]:
-    """Return the headers to send with a recording; a content type is always among them.
+    """Return the headers to send with a recording, which always include a content type.
 
     Args:
         recording: The answer.

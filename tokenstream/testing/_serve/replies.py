@@ -27,9 +27,9 @@ _TYPES = {
     429: "rate_limit_error",
     529: "overloaded_error",
 }
-"""Type of the error for statuses that are neither an ordinary 4xx nor 5xx."""
+"""Maps a status to its type of error, unless that is the usual type of all 4xx or 5xx statuses."""
 _IRREGULAR = (0.6, 1.5, 0.8, 1.2, 1.0, 0.9)
-"""Pauses in an uneven rhythm like a model's, in units of their mean, which is 1."""
+"""Lengths of pauses in an uneven rhythm, like that of a model, as multiples of the mean pause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class Request:
 
     @property
     def json(self) -> Any:  # noqa: ANN401 - any JSON value
-        """The body as JSON; None if it is empty.
+        """The JSON value in the body; None if the body is empty.
 
         Raises:
             ValueError: The body is not JSON.
@@ -70,10 +70,11 @@ class Reply:
         chunks: The body in pieces, each with the seconds to wait before it.
         content_type: Content type of the body.
         status: The HTTP status.
-        headers: Further headers; the server adds the request id and the transfer framing.
-        cut: Break of the connection after the chunks: "close" ends it inside the body;
-            "reset" does so with RST, after which some systems drop bytes that the client
-            has not read; "stall" sends nothing more until the client leaves; None ends
+        headers: Further headers; the server adds the request id and the headers about the
+            transfer.
+        cut: The way in which the connection breaks after the chunks: "close" closes it inside
+            the body; "reset" does so with RST, after which some systems drop bytes that the
+            client has not read; "stall" sends nothing more until the client leaves; None ends
             the body properly.
         messages: True to send each chunk as one WebSocket message.
     """
@@ -103,17 +104,17 @@ class Reply:
 
 @dataclass(slots=True)
 class Exchange:
-    """A request, and the progress of its answer."""
+    """A request, with the progress of its answer."""
 
     request: Request
     outcome: Literal["answering", "answered", "cut", "abandoned"] = "answering"
     """"abandoned" means that the client, or `stop`, ended the answer early."""
     sent: int = 0
-    """Bytes of the body sent."""
+    """Number of bytes of the answer's body sent so far."""
     received: list[str | bytes] = field(default_factory=list[str | bytes])
     """Messages that the client sent over a WebSocket."""
     closed: bool = False
-    """True once the client has closed the connection, or the stream of the response."""
+    """True once the client has closed the connection or the response."""
     over: threading.Event = field(default_factory=threading.Event, repr=False)
     """Set once the outcome is known."""
 
@@ -125,14 +126,14 @@ def paced(
     first: float = 0.0,
     framing: Framing | None = "sse",
 ) -> list[Chunk]:
-    r"""Cut a body into its frames, at the pace of a model; no byte is changed.
+    r"""Return the frames of a body, each with a pause before it, in the rhythm of a model.
 
     Args:
         body: The body.
-        rate: Mean number of frames per second, in an uneven rhythm; None for no pauses.
-        first: Seconds until the first frame.
-        framing: Framing of the body; None for a body of one piece. JSON other than an array
-            is one piece, too.
+        rate: Mean number of frames per second; None for no pauses.
+        first: Seconds before the first frame.
+        framing: Framing of the body; None to send the body as one frame. JSON other than an
+            array is sent as one frame, too.
 
     Example:
         >>> paced(b"data: a\n\ndata: b\n\n", rate=None)
@@ -148,7 +149,7 @@ def paced(
 
 
 def refusal(status: int, message: str) -> Reply:
-    """Return a reply that refuses a request with an error in the providers' usual JSON.
+    """Return a reply that refuses a request, with an error in the JSON that most providers use.
 
     Args:
         status: The HTTP status.

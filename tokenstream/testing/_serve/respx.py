@@ -1,4 +1,4 @@
-"""Play recordings and scripts at the routes of respx."""
+"""The function `respx_side_effect`, which plays recordings and scripts at the routes of respx."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def respx_side_effect(
     fault: Fault | Iterable[Fault] | None = None,
     clock: Callable[[], float] | None = None,
 ) -> Transport:
-    """Play recordings and scripts at a route of respx, to sync and async clients of httpx.
+    """Play recordings and scripts at a route of respx, to sync and async httpx clients.
 
     respx does not see httpx2, which current SDKs use: pass those `testing.transport(…)` or
     the address of `testing.serve(…)`.

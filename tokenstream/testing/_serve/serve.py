@@ -1,4 +1,4 @@
-"""A server for tests: real HTTP and WebSockets on loopback, for code that takes an address."""
+"""A server for tests, with real HTTP and WebSockets on loopback, for code that takes an address."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ __all__ = ["Exchange", "Request", "Server", "serve"]
 class Server(ReplayServer):
     """A server on loopback that plays recordings, scripts and faults; made by `testing.serve`.
 
-    It runs in `with`, and in `async with` on any event loop, without blocking the loop.
+    It runs inside a `with` block, or an `async with` block on any event loop, which it does not block.
 
     Args:
         player: Chooses the answer to each request.
         host: Address to listen on.
-        port: The port; 0 for any free one.
-        tls: True to speak TLS.
+        port: The port; 0 for any free port.
+        tls: True to use TLS.
     """
 
     def __init__(self, player: Player, *, host: str = "127.0.0.1", port: int = 0, tls: bool = False) -> None:
@@ -50,7 +50,7 @@ class Server(ReplayServer):
 
     @property
     def client_context(self) -> SSLContext:
-        """TLS context with which a client trusts the server; it needs `tls=True`."""
+        """TLS context for a client that trusts the server; available only with `tls=True`."""
         if self._tls is None:
             raise MisuseError("the server does not speak TLS: start it with tls=True")
         return client_context()
@@ -84,7 +84,7 @@ class Server(ReplayServer):
                 _need_websockets()
             return _reply_of(recording)
         except MisuseError as error:
-            # Sent as the answer, so that the client's own error shows the mistake in the test.
+            # The mistake is sent as the answer, so that the error that the client raises describes it.
             return refusal(500, str(error))
 
 
@@ -102,22 +102,23 @@ def serve(
     """Play recordings and scripts on a server, for any client that takes an address.
 
     The server answers every method at every path, unless `what` is a mapping from paths.
-    It runs in real time: pauses, stalls and slow answers take as long as they say. A
-    recording of a WebSocket is played to a client that opens one; the connection is
-    closed, or broken, once the client has been silent for a moment.
+    It runs in real time, so that pauses, stalls and slow answers take the recorded time. A
+    recording of a WebSocket is played to a client that opens a WebSocket; at its end, the
+    connection is closed, or broken, once the client has been silent for a moment.
 
     Args:
-        what: A `Recording`; a script; several of them, one for each request; a mapping
-            from paths; or a function of the request that returns a recording or a script.
+        what: A `Recording`; a script; a sequence of these, one for each request; a mapping from
+            paths to these; or a function that takes the request and returns a recording or a
+            script.
         format: Format in which scripts are sent; None to take it from the request's path,
             such as "/v1/messages".
         pace: Times of the chunks: "instant", "recorded", or a factor of speed.
         chunking: Boundaries of the chunks, as for `Recording.stream`.
-        fault: Fault of each answer: one of `testing.faults`, or several.
+        fault: A fault made by `testing.faults`, or several, applied to each answer.
         host: Address to listen on.
-        port: The port; 0 for any free one.
-        tls: True to speak TLS, for clients that take nothing else; give them
-            `Server.client_context`. It needs the package trustme.
+        port: The port; 0 for any free port.
+        tls: True to use TLS, for clients that accept only https addresses; pass these clients
+            `Server.client_context`. The package trustme must be installed.
 
     Raises:
         MisuseError: `what` cannot be played.

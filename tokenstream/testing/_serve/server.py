@@ -1,4 +1,4 @@
-"""The replay server: real HTTP/1.1 on loopback, prepared answers at the pace of a model."""
+"""The replay server, which sends prepared answers over real HTTP/1.1, each chunk at its time."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _ACCEPT_SECONDS = 0.05
 
 
 class ReplayServer:
-    r"""Answers requests on loopback with prepared replies, each at its pace.
+    r"""A server that answers requests with prepared replies, each chunk at its time.
 
     Args:
-        answer: Replies to POST requests, by path; or a function that chooses the reply,
-            called in the thread of its connection.
-        host: Address to listen on.
-        port: The port; 0 for any free one.
-        keep: Number of latest exchanges to keep; None for all.
+        answer: A mapping from paths to the replies to POST requests; or a function that returns
+            the reply to a request, and is called in the thread of the connection.
+        host: Address to listen on; by default only this machine can connect.
+        port: The port; 0 for any free port.
+        keep: Number of latest exchanges to keep in `exchanges`; None for all.
         tls: TLS context; None for plain HTTP.
 
     Example:
@@ -70,7 +70,7 @@ class ReplayServer:
         return f"http://{place}" if self._tls is None else f"https://{place}"
 
     def start(self) -> None:
-        """Listen, and answer requests in threads until `stop`.
+        """Start to listen, and to answer requests in threads, until `stop` is called.
 
         Raises:
             OSError: The address cannot be used.
@@ -86,7 +86,7 @@ class ReplayServer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Close every connection and wait for the threads; calling it twice is fine."""
+        """Close every connection and wait for the threads to end; a second call does nothing."""
         listener, self._listener = self._listener, None
         if listener is None or self._thread is None:
             return

@@ -1,4 +1,4 @@
-"""TLS for test servers, from a private authority. Needs the package trustme."""
+"""TLS for test servers, with certificates of a private authority; it needs the package trustme."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def server_context(host: str) -> ssl.SSLContext:
     """Return a server's TLS context.
 
     Args:
-        host: The host that it listens on.
+        host: The host on which the server listens.
 
     Raises:
         MisuseError: The package trustme is missing.
@@ -38,7 +38,7 @@ def server_context(host: str) -> ssl.SSLContext:
 
 @cache
 def client_context() -> ssl.SSLContext:
-    """Return a client's TLS context, which trusts these servers and no others."""
+    """Return a client's TLS context, which trusts only the servers of this module."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     _authority().configure_trust(context)
     return context

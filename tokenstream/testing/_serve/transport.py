@@ -1,4 +1,4 @@
-"""A transport for clients of httpx and httpx2 that plays answers without a network."""
+"""A transport for httpx and httpx2 clients, which plays answers without a network."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ _ERRORS: tuple[tuple[type[OSError], str, str], ...] = (
         "peer closed connection without sending complete message body (incomplete chunked read)",
     ),
 )
-"""A client's error for each break of a connection, with its message; the first match counts."""
+"""For each break of a connection, the name and the message of the client's error; the first match counts."""
 
 
 class Transport(_Base):
     """A transport that plays recordings, scripts and faults; made by `testing.transport`.
 
-    It serves `Client` and `AsyncClient` of httpx and of httpx2, and can be called with a
-    request, as mocks are.
+    It can be passed to a `Client` or `AsyncClient` of httpx or httpx2. Like a mock's side
+    effect, it can also be called with a request.
 
     Args:
         player: Chooses the answer to each request.
@@ -65,7 +65,7 @@ class Transport(_Base):
     def __init__(self, player: Player, *, clock: Callable[[], float] | None = None) -> None:
         self._player = player
         self.clock: Clock = as_clock(clock)
-        """Clock of the replay; pass it to a `Stream` whose deadlines are to follow it."""
+        """The clock of the replay; pass it to a `Stream`, so that deadlines use the same clock."""
         self.exchanges: list[Exchange] = []
         """The requests received, in order, with the progress of their answers."""
 
@@ -123,7 +123,7 @@ class Transport(_Base):
 
 
 class _PlayedBody:
-    """The body of a response, for `for` and `async for`."""
+    """The body of a response, which can be read with `for` and with `async for`."""
 
     def __init__(
         self,
@@ -151,7 +151,7 @@ class _PlayedBody:
         from anyio.lowlevel import checkpoint
 
         while True:
-            # Let other tasks run, as they would during a wait for the network.
+            # Other tasks may run here, as they would during a wait for the network.
             await checkpoint()
             with self._read(self._async_chunks):
                 chunk = await anext(self._async_chunks, None)
@@ -172,7 +172,7 @@ class _PlayedBody:
 
     @contextmanager
     def _read(self, chunks: Chunks | AsyncChunks) -> Generator[None]:
-        """Read a chunk as the client would: within its read timeout, and raising its errors."""
+        """Return a context for reading a chunk, with the client's read timeout and the client's errors."""
         chunks.bound(self._asked.extensions.get("timeout", {}).get("read"))
         try:
             yield
@@ -192,7 +192,7 @@ def _body_class(library: ModuleType) -> Any:  # noqa: ANN401 - a class that no c
 
 
 def _library_of(asked: object) -> ModuleType:
-    """Return httpx or httpx2, whichever defines the request's class."""
+    """Return the module httpx or httpx2, whichever the request's class belongs to."""
     roots = [kind.__module__.partition(".")[0] for kind in type(asked).__mro__]
     return sys.modules[next(root for root in roots if root in {"httpx", "httpx2"})]
 
@@ -212,20 +212,21 @@ def transport(
     fault: Fault | Iterable[Fault] | None = None,
     clock: Callable[[], float] | None = None,
 ) -> Transport:
-    """Play recordings and scripts to a client of httpx or httpx2, sync or async.
+    """Play recordings and scripts to an httpx or httpx2 client, sync or async.
 
-    No real time passes: an answer that stalls for longer than the client's read timeout
-    raises the client's `ReadTimeout` at once. Each chunk is one item of the response's
-    stream, and an answer that breaks raises the client's own errors.
+    No real time passes: if an answer stalls for longer than the client's read timeout, the
+    client raises its `ReadTimeout` at once. Each chunk is one item of the response's stream.
+    If the connection of an answer breaks, the client raises its own error for that.
 
     Args:
-        what: A `Recording`; a script; several of them, one for each request; a mapping
-            from paths; or a function of the request that returns a recording or a script.
+        what: A `Recording`; a script; a sequence of these, one for each request; a mapping from
+            paths to these; or a function that takes the request and returns a recording or a
+            script.
         format: Format in which scripts are sent; None to take it from the request's path,
             such as "/v1/messages".
         pace: Times of the chunks: "instant", "recorded", or a factor of speed.
         chunking: Boundaries of the chunks, as for `Recording.stream`.
-        fault: Fault of each answer: one of `testing.faults`, or several.
+        fault: A fault made by `testing.faults`, or several, applied to each answer.
         clock: The clock; None for a new `VirtualClock`, `time.monotonic` to wait in real time.
 
     Raises:

@@ -1,7 +1,7 @@
-"""The server's side of a WebSocket, over the connection that requested it.
+"""The server's side of a WebSocket, on the connection on which the client requested it.
 
-One thread does everything: it reads the client's messages while it waits to send the
-next message of the answer. Needs the package websockets.
+One thread does everything: while it waits to send the next message of the answer, it
+reads the client's messages. The package websockets must be installed.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Conversation:
     """Sends an answer over a WebSocket, and records the client's messages.
 
     Args:
-        connection: The connection on which the client requested it.
-        exchange: Receives the progress of the answer, and the client's messages.
+        connection: The connection on which the client requested the WebSocket.
+        exchange: The record of the answer's progress and of the client's messages.
     """
 
     def __init__(self, connection: socket.socket, exchange: Exchange) -> None:
@@ -51,10 +51,10 @@ class Conversation:
         self._ends_at = 0.0
 
     def hold(self, request: Request, reply: Reply) -> bool:
-        """Send the whole answer; return True if the caller is to break the connection now.
+        """Send the whole answer; return True if the caller must break the connection now.
 
-        The end waits until the client falls silent: otherwise a late message of the client
-        would find the connection closed.
+        The connection stays open until the client has been silent for a moment, so that a late
+        message of the client does not meet a closed connection.
         """
         if not self._open(request) or not self._send_all(reply.chunks):
             return False
@@ -81,7 +81,7 @@ class Conversation:
         return self._protocol.state is OPEN
 
     def _send_all(self, chunks: Sequence[Chunk]) -> bool:
-        """Send each chunk at its time; return False once the client has left."""
+        """Send each chunk at its time; return False if the client leaves before the end."""
         due = time.monotonic()
         for delay, data in chunks:
             due += delay
@@ -101,7 +101,12 @@ class Conversation:
             self._protocol.send_text(data.rstrip(b"\r\n"))
 
     def _listen(self, until: Callable[[], float]) -> bool:
-        """Read until a moment, which each message may postpone; return False if the client has left."""
+        """Read the client's messages until a moment; return False if the client has left.
+
+        Args:
+            until: Returns the moment; it is called again after each read, since a message may
+                postpone the moment.
+        """
         while self._protocol.state is not CLOSED and (left := until() - time.monotonic()) > 0:
             self._connection.settimeout(None if left == math.inf else left)
             with suppress(TimeoutError):
@@ -109,6 +114,7 @@ class Conversation:
         return self._protocol.state is OPEN
 
     def _receive(self, data: bytes) -> None:
+        """Pass bytes of the client to the protocol; b"" means that the client has left."""
         if data:
             self._protocol.receive_data(data)
         else:
@@ -120,6 +126,7 @@ class Conversation:
                 self._note(frame)
 
     def _note(self, frame: Frame) -> None:
+        """Collect the frames of a message, and record the message when it is complete."""
         self._ends_at = time.monotonic() + _QUIET_SECONDS
         self._pieces.append(frame)
         if frame.fin:
@@ -129,7 +136,8 @@ class Conversation:
             self._pieces = []
 
     def _write(self) -> None:
-        # The timeout is for reads only.
+        """Send the bytes that the protocol has prepared."""
+        # The timeout that `_listen` has set is only for reads.
         self._connection.settimeout(None)
         for data in self._protocol.data_to_send():
             if data:
