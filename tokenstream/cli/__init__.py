@@ -1,4 +1,4 @@
-"""The command line: `python -m tokenstream …`."""
+"""The command line, `python -m tokenstream …`."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status.
 
     Args:
-        arguments: The arguments after the program's name; None for those of this process.
+        arguments: The arguments after the program's name; None for the arguments of this process.
     """
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
-        # Show a question mark for a character that the terminal lacks.
+        # Print a question mark for a character that the terminal's encoding lacks.
         reconfigure(errors="replace")
     try:
         return _run(arguments)
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(f"{_PROGRAM}: error: {describe_error(error)}")
         return MISUSE
     except OSError as error:
-        # Commands report errors of their own files: this one is about the output.
+        # Commands report the errors of the files that they read: this error is about the output.
         _forget_output()
         _complain(f"{_PROGRAM}: error: the output cannot be written: {error.strerror or error}")
         return FAILED
@@ -65,7 +65,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         status: int = options.run(options)
         return status
     finally:
-        # Flush here: an error while Python exits could not be reported.
+        # Flush here, because an error while Python exits could not be reported.
         if sys.stdout is not None:
             sys.stdout.flush()
 
@@ -76,7 +76,7 @@ def _complain(text: str) -> None:
 
 
 def _forget_output() -> None:
-    # Otherwise Python would flush the rest at exit, and complain.
+    # Otherwise Python would flush the rest at exit, and print another error.
     with contextlib.suppress(OSError), Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
 

@@ -1,4 +1,4 @@
-"""Errors as a command reports them: the message without Python, and advice."""
+"""Errors as a command reports them: the message, without hints that only apply to code, and advice."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
 
 Origin: TypeAlias = Literal["request", "pipe", "file"]
-"""Source of an answer."""
+"""Kind of source of an answer."""
 
 FORMATS = tuple(name for name in names() if name != "pieces")
-"""Formats that bytes can be in."""
+"""Names of the formats of bytes; the format "pieces" is only for texts in a program."""
 
 ASK_FOR_A_STREAM = (
     'ask for a stream: with "stream": true in the body, or at the address that streams '
     "(such as Gemini's streamGenerateContent)"
 )
-"""Advice for a whole answer in place of a stream, which is nobody's fault."""
+"""Advice for an answer that was not streamed, which raises no error."""
 
 _ATTRIBUTE = re.compile(r"; (?:what|its|the) [^;]*? (?:is|are) in \.(?:body|partial)\.?$")
-"""Reference to an attribute of the error; the report shows its value in a row."""
+"""Matches a reference to an attribute of the error, whose value the report prints in a row anyway."""
 _PYTHON = (
     (re.compile(r" If it is (?:a format of these|one of .*?), name it with format=….*", re.DOTALL), ""),
     (re.compile(r"; if it is meant to be that large, pass limits=.*"), ""),
@@ -46,7 +46,7 @@ def describe_error(error: Exception) -> str:
         'the input outgrew the limit line = 80'
     """
     text = str(error)
-    # Messages of these errors are the server's own words.
+    # Messages of these errors come from the server and contain no hints of ours.
     if not isinstance(error, ProviderError | StatusError):
         for python, words in _PYTHON:
             text = python.sub(words, text)
@@ -58,7 +58,7 @@ def advice(error: StreamError, origin: Origin) -> str:
 
     Args:
         error: The error.
-        origin: Source of the answer: a file cannot be asked again.
+        origin: Source of the answer; a request can be sent again, a file stays the same.
     """
     delivered = ", ".join(error.tool_calls_delivered)
     if isinstance(error, NotAStream):

@@ -1,4 +1,4 @@
-"""The request that a command sends, built from its options."""
+"""The request that a command sends, built from the options of the command line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from io import BufferedReader
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""A header's name: a token of RFC 9110 §5.6.2."""
+"""Matches a header's name, which is a token as defined in RFC 9110 §5.6.2."""
 
 
 class RequestParts(NamedTuple):
@@ -27,9 +27,9 @@ class RequestParts(NamedTuple):
     method: str
     headers: list[tuple[bytes, bytes]]
     body: dict[str, Any]
-    """The arguments of httpx that hold the body."""
+    """The arguments with which httpx sends the body."""
     secrets: list[str]
-    """Values of headers that must not be shown."""
+    """Values of headers that must not be printed."""
 
 
 def add_request(parser: argparse.ArgumentParser, about: str) -> None:
@@ -37,7 +37,7 @@ def add_request(parser: argparse.ArgumentParser, about: str) -> None:
 
     Args:
         parser: The command's parser.
-        about: The title above them in the help.
+        about: The title above these options in the help.
     """
     request = parser.add_argument_group(about)
     request.add_argument("--method", metavar="NAME", help="by default GET, and POST with data")
@@ -64,17 +64,17 @@ def add_request(parser: argparse.ArgumentParser, about: str) -> None:
 
 
 def has_request_options(options: argparse.Namespace) -> bool:
-    """True if the command line has any option of a request."""
+    """Return True if the command line has any option of a request."""
     return bool(
         options.method is not None or options.header or options.header_env or options.data is not None
     )
 
 
 def build_request(options: argparse.Namespace) -> RequestParts:
-    """Return the request given by the command line.
+    """Return the request that the command line describes.
 
     Raises:
-        CommandFailed: Its body cannot be read or is not JSON, or an environment variable is missing.
+        CommandFailed: The body cannot be read or is not JSON, or an environment variable is missing.
     """
     given: list[tuple[str, str]] = options.header
     hidden = [_read_env_header(header) for header in options.header_env]
@@ -87,7 +87,7 @@ def build_request(options: argparse.Namespace) -> RequestParts:
             headers.append(("Content-Type", "application/json"))
             _expect_json(content)
     method = options.method or ("GET" if options.data is None else "POST")
-    # Bytes that are not UTF-8 are sent unchanged, as curl sends them.
+    # Bytes that are not UTF-8 are sent unchanged, as curl does.
     sent = [(name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in headers]
     return RequestParts(method, sent, body, secrets)
 
@@ -97,7 +97,7 @@ def open_file(name: str, opened: ExitStack, *, hint: str = "") -> BufferedReader
 
     Args:
         name: The file's name.
-        opened: The stack that closes it.
+        opened: The stack that closes the file.
         hint: Text added to the error message.
 
     Raises:
@@ -127,7 +127,7 @@ def open_standard_input(opened: ExitStack) -> BufferedReader:
 def _parse_header(given: str) -> tuple[str, str]:
     name, colon, value = given.partition(":")
     if not colon or not name.strip():
-        # The argument may be a key: only a single word of letters is safe to repeat.
+        # The argument may be a key: it is quoted only if it is a single word of letters.
         shown = repr(given) if given.isalpha() else "this"
         msg = f"{shown} is not a header: write 'Name: value'"
         raise argparse.ArgumentTypeError(msg)
@@ -137,7 +137,7 @@ def _parse_header(given: str) -> tuple[str, str]:
 def _parse_env_header(given: str) -> tuple[str, str]:
     name, equals, variable = given.partition("=")
     if not equals or not name.strip() or not variable.strip():
-        # The argument may be the secret itself, so it is not repeated.
+        # The argument may be the secret itself, so the message does not quote it.
         msg = "this is not a header with its variable: write NAME=VARIABLE"
         raise argparse.ArgumentTypeError(msg)
     return _check_name(name), variable.strip()
@@ -151,10 +151,15 @@ def _check_name(name: str) -> str:
 
 
 def _read_env_header(header: tuple[str, str]) -> tuple[str, str]:
+    """Return a header's name and value, the value read from an environment variable.
+
+    Args:
+        header: The names of the header and of the variable.
+    """
     name, variable = header
     value = os.environ.get(variable, "").strip()
     if not value:
-        # The variable's name is not repeated: by mistake it may be a key.
+        # The message does not quote the variable's name, which may be a key by mistake.
         msg = f"the environment has no value for the header {name}: name a variable that is set"
         raise CommandFailed(msg, status=MISUSE)
     bare = name.lower() == "authorization" and not any(character.isspace() for character in value)

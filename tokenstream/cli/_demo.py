@@ -1,6 +1,6 @@
-"""`python -m tokenstream demo`: recorded answers, read as they arrive.
+"""The command `python -m tokenstream demo`, which reads recorded answers as they arrive.
 
-The recordings were made for this demo; they follow their providers' documents.
+The recordings were written for this demo, according to the providers' documentation.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoRun:
-    """A recording, and the way in which it is played."""
+    """A recording, with the way in which it is sent and printed."""
 
     title: str
     recording: str
@@ -44,13 +44,13 @@ class DemoRun:
     rate: float
     """Events per second after the first."""
     cuts: tuple[bytes, bytes] | None = None
-    """Two byte sequences of the recording: the connection breaks inside the first, and the body of the
-    second attempt ends inside the second."""
+    """Two byte sequences of the recording. In the first attempt, the connection breaks inside the
+    first sequence; in the second attempt, the body ends inside the second sequence."""
     draw: Callable[[Screen, Stream], None] | None = None
     """Draws the answer while it arrives; None to print its events."""
 
     def replies(self, *, fast: bool) -> list[Reply]:
-        """Return the server's replies in order: the recording alone, or after three failed attempts."""
+        """Return the server's replies, in order: only the recording, or three failed attempts before it."""
         body = files("tokenstream.cli").joinpath("recordings", self.recording).read_bytes()
         chunks = paced(body, rate=None) if fast else paced(body, rate=self.rate, first=self.first)
         whole = Reply(chunks=chunks)
@@ -138,7 +138,7 @@ _HEADS = (
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command's parser to those of the program."""
+    """Add the parser of this command to the parsers of the program."""
     about = "Read recorded answers from a server on this machine, over real HTTP and as they arrive."
     parser = commands.add_parser("demo", help="watch answers arrive", description=about)
     parser.add_argument(
@@ -187,7 +187,7 @@ def _play(screen: Screen, number: int, url: str, client: Any, *, fast: bool) -> 
     printer = _Printer(screen)
     retry = None
     if run.cuts is not None:
-        # With align=True no event comes twice: the call that was cut is handed out once, complete.
+        # With align=True no event arrives twice: the call that was cut is handed out once, complete.
         wait = 0.0 if fast else 0.3
         retry = Retry(mode="restart", align=True, attempts=4, wait=wait, on_retry=printer.show_retry)
     with connect(f"{url}{run.path}", json=run.question, client=client, retry=retry) as stream:
@@ -210,7 +210,7 @@ def _play(screen: Screen, number: int, url: str, client: Any, *, fast: bool) -> 
 
 
 def _write_metrics(metrics: Metrics) -> list[str]:
-    """Return the metrics as lines, leaving out absent ones."""
+    """Return lines with the metrics that are known."""
     gaps = metrics.gaps
     marks = {
         "byte": metrics.first_byte,
@@ -240,13 +240,13 @@ def _name_ending(report: AttemptReport) -> str:
 
 
 class _Printer:
-    """Prints an answer as it arrives; each new kind of content starts a line."""
+    """Prints an answer as it arrives, each kind of content on lines of its own."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
         self._kind: type[Event] | None = None
         self._goes_on = False
-        """True after a message about another attempt: the next text starts a line of its own."""
+        """True after a message about another attempt: the next text begins a line, without spaces."""
 
     def show_retry(self, attempt: Attempt) -> None:
         """Print the reason for another attempt."""
@@ -271,6 +271,7 @@ class _Printer:
                 return
 
     def _change_kind(self, event: Event) -> bool:
+        """Begin a line if an event is of another kind than the last one; return True if it is."""
         last, self._kind = self._kind, type(event)
         if last not in {None, self._kind}:
             self._screen.line()

@@ -1,6 +1,7 @@
-"""`python -m tokenstream demo agents`: a planner asks two agents at once, drawn as a growing tree.
+"""The command `python -m tokenstream demo agents`, which draws a run of three agents as a growing tree.
 
-The recordings were made for this demo; they follow their providers' documents.
+A planner asks two other agents at once. The recordings were written for this demo,
+according to the providers' documentation.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ if TYPE_CHECKING:
     from tokenstream.stream import AsyncStream
 
 _HZ = 20
-"""Redraws of the tree per second."""
+"""Number of times per second that the tree is drawn again."""
 _RATE = 30.0
-"""Events per second of an answer."""
+"""Number of events per second of an answer."""
 _FIRST = {"plan": 0.5, "weather-1": 0.6, "weather-2": 0.4, "guide-1": 0.9, "guide-2": 0.5, "write": 0.5}
-"""Recordings, with the seconds until the first event of each."""
+"""Maps each recording to the seconds until its first event."""
 _TOOL_SECONDS = 0.7
 _ROOM = 3
-"""Columns between a step's figures and its text."""
+"""Number of columns between the details of a step and its text."""
 _MARKS = {
     "running": ("…", "cyan"),
     "done": ("✓", "green"),
@@ -47,10 +48,10 @@ _MARKS = {
 
 
 def run(*, fast: bool = False) -> int:
-    """Play the run; return the exit status, 0 if it ended without a failed step.
+    """Play the run; return the exit status, which is 0 if no step failed.
 
     Args:
-        fast: True to leave out the pauses of server and tools.
+        fast: True to leave out the pauses of the server and of the tools.
     """
     screen = open_screen()
     screen.line(
@@ -62,7 +63,7 @@ def run(*, fast: bool = False) -> int:
         try:
             steps = asyncio.run(_play(screen, _Trip(server.url, 0.0 if fast else _TOOL_SECONDS)))
         except BaseExceptionGroup as errors:
-            # Drawing has failed, because of a closed pipe for example: raise its error alone.
+            # The drawing has failed, because a pipe was closed for example: raise only its error.
             raise only_error(errors) from None
     if screen.console is None:
         screen.line()
@@ -89,7 +90,7 @@ async def _play(screen: Screen, trip: _Trip) -> Steps:
             with trip.steps:
                 await trip.run()
         except* StreamError:
-            # The tree shows the failed step and its error.
+            # The tree contains the failed step and its error.
             pass
     return trip.steps
 
@@ -99,11 +100,11 @@ async def _play(screen: Screen, trip: _Trip) -> Steps:
 
 @dataclass(slots=True)
 class _Trip:
-    """Plans a weekend.
+    """The run of the agents, which plan a weekend.
 
     Args:
         url: The server's address.
-        seconds: Duration of a tool's run.
+        seconds: Time that each tool takes.
     """
 
     url: str
@@ -155,7 +156,7 @@ class _Trip:
         return router
 
 
-# -- what is shown -----------------------------------------------------------------
+# -- output ------------------------------------------------------------------------
 
 
 async def _print_steps(screen: Screen, events: RunEvents) -> None:
@@ -203,6 +204,15 @@ def _build_tree(steps: Steps, width: int) -> Tree:
 
 
 def _grow(tree: Tree, steps: tuple[Step, ...], width: int) -> None:
+    """Add a line to a tree for each step, and for the steps inside it.
+
+    The line ends with the step's error or the end of its text, as far as there is room.
+
+    Args:
+        tree: rich's `Tree`.
+        steps: The steps.
+        width: Number of columns for a line.
+    """
     from rich.text import Text
 
     for step in steps:
@@ -218,7 +228,7 @@ def _grow(tree: Tree, steps: tuple[Step, ...], width: int) -> None:
 
 
 def _write_details(step: Step) -> str:
-    """Return a step's details: its call's arguments or its agent, and its time."""
+    """Return the details of a step: the arguments of its tool call or its agent, and its time."""
     if step.cause is not None and step.parent is not None:
         return f" {step.cause.arguments_text} {step.seconds:.1f} s"
     return f" ({step.agent}) {step.seconds:.1f} s" if step.parent is None else f" {step.seconds:.1f} s"

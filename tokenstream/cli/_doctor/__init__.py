@@ -1,4 +1,7 @@
-"""`python -m tokenstream doctor`: find out whether a path really streams."""
+"""The command `python -m tokenstream doctor`, which finds out if answers really stream on their path.
+
+The *path* is the way from the server to this machine, through proxies and platforms (*hops*).
+"""
 
 from __future__ import annotations
 
@@ -42,11 +45,11 @@ examples:
       --header-env Authorization=EXAMPLE_API_KEY -d @request.json
 """
 _TIMEOUT = 120.0
-"""Longest silence to wait for, in seconds: more than most hops on the way allow."""
+"""Default for the longest silence to wait for, in seconds; few hops on the path allow as much."""
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command's parser to those of the program."""
+    """Add the parser of this command to the parsers of the program."""
     parser = commands.add_parser(
         "doctor",
         help="find out whether a path really streams, and what keeps it from that",
@@ -82,9 +85,9 @@ def _parse_seconds(given: str) -> float:
 
 def _run(options: argparse.Namespace) -> int:
     if not _URL.match(options.url):
-        # The message leaves out the argument: it may hold a key.
+        # The message does not quote the argument, which may contain a key.
         raise CommandFailed("doctor takes an address that begins with http:// or https://", status=MISUSE)
-    # Raises for an unknown name before anything is sent.
+    # An unknown format raises here, before any request is sent.
     Decoder(options.format)
     request = build_request(options)
     _announce()
@@ -101,13 +104,16 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _announce() -> None:
-    """Print a note that this takes a while, if standard error is a terminal."""
+    """Print a note that the probe takes a while, if standard error is a terminal."""
     if sys.stderr is not None and sys.stderr.isatty():
         print("watching the answer to its end; Ctrl-C judges what has come", file=sys.stderr)
 
 
 def _send_probes(options: argparse.Namespace, request: RequestParts) -> Iterator[ProbedAnswer]:
-    """Ask once, and again with compression if the first answer leaves its effect open."""
+    """Send the request; send it again with compression allowed, unless the first answer ends the matter.
+
+    With an Accept-Encoding on the command line, the request is sent only once.
+    """
     own = [value.decode("latin-1") for name, value in request.headers if name.lower() == b"accept-encoding"]
     headers = [(name, value) for name, value in request.headers if name.lower() != b"accept-encoding"]
     request = request._replace(headers=headers)

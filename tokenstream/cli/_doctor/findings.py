@@ -1,4 +1,4 @@
-"""Judge a path by the bytes of its answers and their times: no I/O, no clock."""
+"""The diagnosis of a path, from the bytes of its answers and their times, without I/O or a clock."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 Verdict: TypeAlias = Literal["streams", "does not stream", "cannot be told"]
 
 _LONG_SILENCE = 20.0
-"""Seconds without a byte that approach the limits of the most impatient hops."""
+"""Seconds without a byte that come close to the shortest limits of any hop."""
 _SLOW_FAILURE = 10.0
-"""Seconds after which a gateway's error means that it ran out of patience."""
+"""Seconds after which an error of a gateway means that a time limit was reached."""
 _GATEWAY_STATUSES = (408, 502, 503, 504, 522, 524)
 _MOST_LIMITS = 4
 _BUFFERS = tuple(1 << power for power in range(12, 17))
-"""Usual sizes of buffers: from 4 to 64 KiB."""
+"""Usual sizes of buffers in bytes, from 4 to 64 KiB."""
 _HEADERS = "send `Cache-Control: no-cache, no-transform` and `X-Accel-Buffering: no` with the response"
 _WITHOUT = "ask the server itself, past any proxy, to learn whether it is the one that waits"
 _OWN = (("your own proxy", "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY in the environment"),)
@@ -50,7 +50,7 @@ class Finding:
 
     name: str
     grave: bool
-    """True if it keeps the answer from streaming to its end."""
+    """True if the observed problem prevents the answer from streaming to its end."""
     what: str
     do: tuple[str, ...] = ()
 
@@ -61,18 +61,18 @@ class Diagnosis:
 
     verdict: Verdict
     reason: str
-    """Evidence for the verdict."""
+    """The evidence for the verdict."""
     findings: tuple[Finding, ...]
     hops: tuple[tuple[str, str], ...]
-    """Names of the recognised hops, each with the sign that identified it."""
+    """Names of the recognised hops, each with the sign by which it was recognised."""
 
 
 def judge(probes: Sequence[ProbedAnswer]) -> Diagnosis:
     """Return the diagnosis of a path from the answers to one request.
 
     Args:
-        probes: The answer to a client that accepts no compression; then, if there was a
-            second request, the answer to a client that accepts it, as browsers do.
+        probes: The answer to a client that accepts no compression; after it, if there was a
+            second request, the answer to a client that accepts compression, as browsers do.
     """
     first, *others = probes
     hops = find_hops(header for probe in probes for header in probe.headers.items())
@@ -96,6 +96,12 @@ def judge(probes: Sequence[ProbedAnswer]) -> Diagnosis:
 
 
 def _decide(probe: ProbedAnswer, findings: Sequence[Finding]) -> tuple[Verdict, str]:
+    """Return the verdict on a path, and the reason for it.
+
+    Args:
+        probe: The first answer.
+        findings: The findings of all answers, the grave ones first.
+    """
     grave = next((finding for finding in findings if finding.grave), None)
     if grave is not None:
         return "does not stream", grave.what
@@ -117,6 +123,12 @@ def _write_count(number: int, noun: str) -> str:
 
 
 def _find_failure(probe: ProbedAnswer, named: Sequence[Hop]) -> Iterator[Finding]:
+    """Yield a finding if the answer failed or was not streamed.
+
+    Args:
+        probe: The answer.
+        named: The hops that were recognised.
+    """
     error = probe.error
     if probe.whole:
         what = "the answer came as one JSON document: nobody streamed it"
@@ -153,6 +165,7 @@ def _judge_refusal(probe: ProbedAnswer, error: StatusError, named: Sequence[Hop]
 
 
 def _judge_cut(probe: ProbedAnswer, named: Sequence[Hop]) -> Finding:
+    """Return the finding for an answer that was cut off, or is empty."""
     if not probe.arrivals:
         if probe.ended == "end":
             what = f"the body is empty: it ended after {probe.ended_at:.1f} s without a byte"
@@ -170,7 +183,15 @@ def _judge_cut(probe: ProbedAnswer, named: Sequence[Hop]) -> Finding:
 
 
 def _list_limits_met(times: dict[LimitOn, float], named: Sequence[Hop]) -> tuple[str, ...]:
-    """Describe the limits that a cut may have met: those of the named hops, or else of all hops."""
+    """Describe the time limits that may have cut an answer, as advice.
+
+    These are the limits of the recognised hops. If none fits, they are limits of any known hop,
+    and round times that somebody may have set.
+
+    Args:
+        times: The measured seconds, for each kind of limit.
+        named: The hops that were recognised.
+    """
     met = find_limits(times, named)
     if met:
         return tuple(_write_limit(*limit) for limit in met)
@@ -192,6 +213,7 @@ def _write_limit(hop: Hop, limit: Limit) -> str:
 
 
 def _judge_body(probe: ProbedAnswer, error: NotAStream) -> Finding:
+    """Return the finding for a body that no known format fits; it may stream all the same."""
     events = sum(arrival.events for arrival in probe.arrivals)
     unnamed = "name it with format=" in str(error)
     if unnamed and events > 1 and probe.kind in {"sse", "json"}:
@@ -208,10 +230,11 @@ def _is_text(probe: ProbedAnswer) -> bool:
     return probe.kind == "unknown" and probe.headers.get("content-type", "").lower().startswith("text/plain")
 
 
-# -- what was held back --------------------------------------------------------
+# -- events that a hop held back -----------------------------------------------
 
 
 def _find_held_back(probe: ProbedAnswer, named: Sequence[Hop]) -> Iterator[Finding]:
+    """Yield a finding if the events arrived all at once or in bursts, with settings to change."""
     pace = pace_of(probe.arrivals)
     if pace.verdict not in {"whole", "bursts"} or pace.first is None or pace.last is None:
         return
@@ -246,11 +269,11 @@ def _list_uncompress(named: Sequence[Hop]) -> list[str]:
 
 
 def _compare(probe: ProbedAnswer, named: Sequence[Hop]) -> Iterator[Finding]:
-    """Yield the differences seen when the client accepts a compressed answer."""
+    """Yield the findings that are new when the client accepts a compressed answer."""
     coding = "" if probe.head is None else probe.head.content_coding
     failed = next(_find_failure(probe, named), None)
     if failed is not None and failed.name != "unknown_format":
-        # A refusal, for too many requests say, gives no information about the path.
+        # A refusal, such as one for too many requests, gives no information about the path.
         is_refusal = isinstance(probe.error, StatusError | ConnectError)
         name = "not_compared" if is_refusal else "failed_compressed"
         what = f"where a client accepts compression: {failed.what}"
@@ -272,10 +295,11 @@ def _compare(probe: ProbedAnswer, named: Sequence[Hop]) -> Iterator[Finding]:
         yield Finding(name="compressed", grave=False, what=what, do=(*_list_uncompress(named), asks))
 
 
-# -- what the head says --------------------------------------------------------
+# -- the head of the response --------------------------------------------------
 
 
 def _judge_head(probe: ProbedAnswer) -> Iterator[Finding]:
+    """Yield findings about the response's headers and its HTTP version."""
     headers, head = probe.headers, probe.head
     if head is None or head.status >= 400 or probe.whole:
         return
@@ -307,6 +331,7 @@ _HTTP_1_1 = 'speak HTTP/1.1 to the server: in nginx `proxy_http_version 1.1; pro
 
 
 def _find_silence(probe: ProbedAnswer) -> Iterator[Finding]:
+    """Yield a finding if the answer has a silence that some proxies would not wait for."""
     times = [0.0, *(arrival.at for arrival in probe.arrivals)]
     longest = max((later - earlier for earlier, later in pairwise(times)), default=0.0)
     if longest >= _LONG_SILENCE:

@@ -1,6 +1,6 @@
-"""Proxies and platforms: how to recognise them, and how they buffer, compress and cut answers.
+"""Known hops, which are proxies and platforms: their signs, their settings and their time limits.
 
-Each entry holds only facts from the hop's own documents, or seen in its responses.
+Each entry contains only facts that the hop's documentation states or its responses show.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 LimitOn: TypeAlias = Literal["silence", "first byte", "answer"]
-"""Time that a limit bounds: without a byte, until the first byte, or of the whole answer."""
+"""The time that a limit bounds: a silence, the time until the first byte, or that of the whole answer."""
 
 _TOLERANCE = 0.5
 _SHARE = 0.03
@@ -26,15 +26,17 @@ class Limit:
     seconds: float
     on: LimitOn
     change: str
-    """Advice on avoiding it."""
+    """Advice on raising or avoiding the limit."""
 
     def fits(self, seconds: float) -> bool:
-        """True if a duration is close enough to the limit."""
+        """Return True if a duration is close to the limit."""
         return abs(seconds - self.seconds) <= max(_TOLERANCE, _SHARE * self.seconds)
 
 
 def round_time(seconds: float) -> int | None:
-    """Return the round time close to a duration, which somebody may have set as a limit; else None.
+    """Return a round number of seconds close to a duration; None if there is none.
+
+    Somebody may have set this number as a limit.
 
     Example:
         >>> round_time(20.2), round_time(17.3)
@@ -49,15 +51,15 @@ class Hop:
 
     name: str
     signs: tuple[tuple[str, str], ...] = ()
-    """Signs in the response: pairs of a header's name in lower case, which may end in *, and words of
-    its value, or "" for any value."""
+    """Signs of the hop in a response: pairs of a header's lower-case name, which may end in "*", and
+    words in the header's value; "" stands for any value."""
     unbuffer: str = ""
-    """Setting that makes it forward events at once; "" if it does so, or if none is known."""
+    """Setting that makes the hop forward events at once; "" if it always does, or if no setting is known."""
     uncompress: str = ""
-    """Setting that keeps it from compressing an event stream."""
+    """Setting that prevents the hop from compressing an event stream; "" if none is known."""
     limits: tuple[Limit, ...] = ()
     source: str = ""
-    """The document that these facts come from."""
+    """Address of the document with these facts."""
 
 
 _ANY = ""
@@ -117,7 +119,7 @@ HOPS = (
         name="Cloudflare",
         signs=(("server", "cloudflare"), ("cf-ray", _ANY)),
         limits=(
-            # Cloudflare's pages have given both numbers within a year.
+            # Within one year, Cloudflare's documentation named both numbers.
             Limit(100, "silence", f"{_KEEP_ALIVE}, or raise its Proxy Read Timeout"),
             Limit(120, "silence", f"{_KEEP_ALIVE}, or raise its Proxy Read Timeout"),
         ),
@@ -215,14 +217,14 @@ HOPS = (
 """The known hops, in no particular order."""
 _UNKNOWN = Hop(name="an unknown proxy")
 _ROUND = (10, 15, 20, 25, 30, 45, 55, 60, 90, 100, 120, 150, 180, 230, 240, 300, 600, 900, 1200, 1800, 3600)
-"""Seconds that people choose for limits."""
+"""Numbers of seconds that are often set as limits."""
 
 
 def find_hops(headers: Iterable[tuple[str, str]]) -> dict[str, tuple[Hop, str]]:
-    """Return the hops that a response's headers reveal, each with its sign.
+    """Return the hops that the headers of responses reveal, by name, each with its sign.
 
     Args:
-        headers: Pairs of a name in lower case and a value.
+        headers: Pairs of a lower-case name and a value.
 
     Example:
         >>> {name: sign for name, (_, sign) in find_hops([("server", "nginx/1.22.1")]).items()}
@@ -245,17 +247,24 @@ def find_hops(headers: Iterable[tuple[str, str]]) -> dict[str, tuple[Hop, str]]:
 
 
 def _is_sign(sign: str, name: str, expected: str, words: str) -> bool:
-    """True if a header is the given sign of a hop."""
+    """Return True if a header is a certain sign of a hop.
+
+    Args:
+        sign: The header's name in the sign, which may end in "*".
+        name: The header's name.
+        expected: Words that the header's value must contain; "" for any value.
+        words: The words of the header's value in lower case, each with a space on both sides.
+    """
     begins = name.startswith(sign[:-1]) if sign.endswith("*") else name == sign
     return begins and (not expected or f" {expected} " in words)
 
 
 def find_limits(times: dict[LimitOn, float], hops: Iterable[Hop] = HOPS) -> list[tuple[Hop, Limit]]:
-    """Return the limits that a cut may have met.
+    """Return the limits that may have cut an answer, each with its hop.
 
     Args:
-        times: The measured seconds of each kind.
-        hops: The hops whose limits are tried.
+        times: The measured seconds, for each kind of limit.
+        hops: The hops whose limits are compared.
 
     Example:
         >>> [hop.name for hop, _ in find_limits({"silence": 55.2})]

@@ -1,4 +1,4 @@
-"""Judge the pace of an answer: arriving as it is written, or held back on its way."""
+"""The pace of an answer's events, which tells if a hop on the path held them back."""
 
 from __future__ import annotations
 
@@ -12,32 +12,33 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PacingVerdict: TypeAlias = Literal["streams", "whole", "bursts", "unclear"]
-"""Arrival of the events: one after the other, all at once, in bursts; or too few to judge."""
+"""The way in which events arrive: "streams" means one after the other, "whole" all at once, "bursts" many
+at a time; "unclear" means that there are too few events to judge."""
 
 _TOGETHER = 0.01
 """Seconds within which arrivals count as simultaneous."""
 _MANY = 5
-"""Simultaneous events that a model would have written over some time."""
+"""Smallest number of simultaneous events that make a burst: a model would need some time to write them."""
 _MOST_OF_ALL = 0.8
-"""Share of all events that arrives in such bursts when a hop holds them back."""
+"""Smallest share of all events that must arrive in bursts, for the verdict "bursts"."""
 _SILENCE = 0.25
-"""Mean seconds between bursts above which the provider's own sending does not explain them."""
+"""Mean silence before bursts, in seconds; above it, the bursts are not due to the provider's sending."""
 _FEWEST = 10
 """Smallest number of events for "whole": a shorter answer may simply be quick."""
 _LEAST_WAIT = 0.5
-"""Smallest wait for "whole", in seconds: within it, the answer can have been written."""
+"""Smallest wait for "whole", in seconds: during the wait, the whole answer may have been written."""
 _SECONDS_PER_EVENT = 0.0003
-"""Fastest writing of any model."""
+"""Time that the fastest model needs for an event."""
 _EQUAL = 1.1
-"""Largest ratio of sizes among bursts that count as equal."""
+"""Largest ratio of the sizes of bursts that count as equally large."""
 _BUFFER = 1024
-"""Buffers have a multiple of this size, in bytes."""
+"""The size of a buffer is a multiple of this number of bytes."""
 _FEWEST_FULL = 3
-"""Number of full buffers that is no coincidence."""
+"""Smallest number of full buffers that cannot be a coincidence."""
 _LEAST_SPAN = 0.05
-"""Shortest span of events that allows a verdict, in seconds."""
+"""Shortest time from the first to the last event, in seconds, that allows the verdict "streams"."""
 _LEAST_SPAN_FULL = 0.2
-"""The same if full buffers are the only evidence: a fast server always fills them."""
+"""The same for the verdict "bursts" if full buffers are the only evidence: a fast server fills them, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,9 @@ class TimedChunk:
     at: float
     """Seconds since the request."""
     size: int
-    """Its bytes, as transferred."""
+    """Number of bytes, as they were transferred."""
     events: int
-    """Number of events that it completed."""
+    """Number of events that the chunk completed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,31 +58,31 @@ class Moment:
     """Chunks that arrived together."""
 
     at: float
-    """Seconds until the first of them."""
+    """Seconds from the request to the first of these chunks."""
     last: float
-    """Seconds until the last of them."""
+    """Seconds from the request to the last of these chunks."""
     size: int
     events: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventPace:
-    """The pace of an answer's events; all times in seconds."""
+    """The pace of an answer's events; all times are in seconds since the request."""
 
     verdict: PacingVerdict
     events: int = 0
     moments: int = 0
-    """Number of times events arrived; simultaneous ones count once."""
+    """Number of moments at which events arrived; simultaneous events count as one moment."""
     first: float | None = None
-    """Time of the first event; None if there is none."""
+    """Time of the first event; None if there are no events."""
     last: float | None = None
-    """Time of the last event; None if there is none."""
+    """Time of the last event; None if there are no events."""
     burst_bytes: int | None = None
-    """Size of a burst in bytes, if it is that of a buffer that fills up; else None."""
+    """Size of a burst, if all bursts seem to be due to a buffer of that size; else None."""
 
 
 def moments_of(arrivals: Sequence[TimedChunk]) -> list[Moment]:
-    """Return the arrivals, merging those within ten milliseconds of the first.
+    """Return the moments at which chunks arrived; chunks within ten milliseconds are one moment.
 
     Example:
         >>> moments_of([TimedChunk(1.0, 500, 4), TimedChunk(1.002, 500, 5), TimedChunk(2.0, 80, 1)])
@@ -98,10 +99,10 @@ def moments_of(arrivals: Sequence[TimedChunk]) -> list[Moment]:
 
 
 def pace_of(arrivals: Sequence[TimedChunk]) -> EventPace:
-    """Judge by the times and sizes of arrivals whether a hop holds events back.
+    """Return the pace of an answer's events, from the times and sizes of its chunks.
 
-    The verdict extends that of a stream's metrics on buffering: a probe also knows the
-    bytes as transferred, so that a buffer that fills up shows by its size.
+    The verdict is based on that of a stream's metrics (`buffered`). In addition, a probe knows
+    the bytes as they were transferred, and so can recognise a buffer by its size.
 
     Example:
         >>> pace = pace_of([TimedChunk(float(second), 4096, 16) for second in range(1, 6)])
@@ -124,6 +125,13 @@ def pace_of(arrivals: Sequence[TimedChunk]) -> EventPace:
 
 
 def _judge(arrivals: Sequence[TimedChunk], moments: Sequence[Moment], buffer: int | None) -> PacingVerdict:
+    """Return the verdict on the pace.
+
+    Args:
+        arrivals: The chunks that complete an event.
+        moments: The moments at which they arrived.
+        buffer: Size of the buffer that seems to fill up; None if there is none.
+    """
     first, span = arrivals[0].at, arrivals[-1].at - arrivals[0].at
     events = sum(moment.events for moment in moments)
     gaps = GapHistogram.of([later.at - earlier.at for earlier, later in pairwise(arrivals)])
@@ -140,7 +148,7 @@ def _judge(arrivals: Sequence[TimedChunk], moments: Sequence[Moment], buffer: in
 
 
 def _comes_in_bursts(moments: Sequence[Moment], events: int) -> bool:
-    """True if most events arrive many at a time, after silence."""
+    """Return True if most events arrive many at a time, after a silence."""
     bursts = [moment for moment in moments if moment.events >= _MANY]
     silences = [later.at - earlier.last for earlier, later in pairwise(moments) if later.events >= _MANY]
     held = sum(moment.events for moment in bursts) >= _MOST_OF_ALL * events
@@ -148,14 +156,17 @@ def _comes_in_bursts(moments: Sequence[Moment], events: int) -> bool:
 
 
 def _find_full(moments: Sequence[Moment]) -> list[int]:
-    """Return the sizes of the moments that brought full buffers, if most did."""
-    # The last moment brings the rest of a buffer; the first buffer also held the head of the response.
+    """Return the sizes of the moments at which full buffers arrived; none unless most moments are such.
+
+    The last moment does not count, since it is only the rest of a buffer. Nor need all others be
+    full: a part of the first buffer was the response's head.
+    """
     full = [moment.size for moment in moments[:-1] if moment.size % _BUFFER == 0]
     return full if len(full) >= _FEWEST_FULL and 2 * len(full) >= len(moments) - 1 else []
 
 
 def _find_buffer(moments: Sequence[Moment]) -> int | None:
-    """Return the size of the buffer that seems to fill up, in bytes, or None."""
+    """Return the size in bytes of the buffer that seems to fill up; None if there seems to be none."""
     full = _find_full(moments)
     if full:
         return min(full)

@@ -57,9 +57,9 @@ class Script:
     """Choices that have finished."""
     _failed: bool = False
     _ids: frozenset[tuple[int, str | None]] = frozenset()
-    """Ids given to calls so far, each with its choice."""
+    """Ids of the calls so far, each with its choice."""
 
-    # -- what is said --------------------------------------------------------
+    # -- output of the model -------------------------------------------------
 
     def text(self, *pieces: str) -> Self:
         """Add text.
@@ -143,7 +143,7 @@ class Script:
         checks.check_choice(index)
         return replace(self, _choice=index)
 
-    # -- what happens ----------------------------------------------------------
+    # -- other steps -----------------------------------------------------------
 
     def pause(self, seconds: float) -> Self:
         """Add a silence.
