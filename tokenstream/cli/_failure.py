@@ -1,18 +1,18 @@
-"""The error with which a command ends when it cannot do its work."""
+"""The error that ends a command which cannot do its work."""
 
 from __future__ import annotations
 
 FAILED = 1
-"""Exit status when a file, an address or the output cannot be used."""
+"""Exit status if a file, an address or the output cannot be used."""
 MISUSE = 2
-"""Exit status when the command line is invalid; argparse uses it as well."""
+"""Exit status if the command line is invalid, as argparse reports it, too."""
 
 
 class CommandFailed(Exception):
     """A command cannot do its work.
 
     Args:
-        message: The problem, in one line.
+        message: A description of the problem, on one line.
         status: The exit status.
     """
 
@@ -22,5 +22,5 @@ class CommandFailed(Exception):
 
 
 def reason_of(error: OSError) -> str:
-    """Return the system's description of an error, without its number and file."""
+    """Return the system's description of an error, without the error's number and the file."""
     return error.strerror or str(error)

@@ -1,4 +1,4 @@
-"""A folder of recordings, with the lookup of a URL's path among its files."""
+"""A folder of recordings, in which the recording for a URL's path is looked up."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ if TYPE_CHECKING:
     from tokenstream.testing._recordings.frames import Framing
 
 _EXPECTATION = ".expected.json"
-"""Ending of the files that describe a recording beside them and are not recordings."""
+"""Ending of files that contain the expected message of a recording, and are not recordings."""
 _FRAMINGS: dict[str, Framing] = {SSE: "sse", NDJSON: "ndjson", JSON: "json", AWS: "aws-eventstream"}
 
 
 @dataclass(frozen=True, slots=True)
 class RecordingFile:
-    """A recording's file, and the path at which it is served."""
+    """The file of a recording, with the path at which the recording is served."""
 
     path: str
-    """The shortest path that leads to the file, encoded as in a URL."""
+    """The shortest path of a URL that leads to the file, percent-encoded."""
     name: str
     """The file's name, relative to the folder."""
     file: Path
 
     @property
     def content_type(self) -> str:
-        """Content type of the body, by the file's extension or by its content."""
+        """Content type of the body, from the file's extension or from its content."""
         with self.file.open("rb") as file:
             start = file.read(SNIFFED)
         return content_type_of(self.file.suffix, start, over=len(start) < SNIFFED)
 
     @property
     def framing(self) -> Framing | None:
-        """Framing of the body; None for a body of one piece."""
+        """Framing of the body; None if the content type has no known framing."""
         return _FRAMINGS.get(self.content_type)
 
 
 class Folder:
-    """The recordings of a folder and its sub-folders, looked up anew on each call.
+    """The recordings of a folder and its sub-folders, which are read again at each call.
 
-    No part of a request ever becomes a path of the file system: its names are only
-    compared with those of existing files.
+    No part of a request ever becomes a path of the file system: the names in a request are
+    only compared with the names of existing files.
 
     Args:
         root: The folder.
@@ -61,19 +61,26 @@ class Folder:
         return list(self._walk(self._root, ()))
 
     def find(self, route: str) -> RecordingFile | None:
-        """Return the recording for a URL's path.
+        """Return the recording for a URL's path; None if there is none.
 
-        It is the first file that the beginning of the path names, with or without its
-        extension. The rest of the path is ignored: a client's library adds the likes of
+        The beginning of the path must name a file, with or without the file's extension. The
+        rest of the path is ignored, since libraries of clients add text such as
         `/v1/chat/completions`.
 
         Args:
-            route: The path, encoded, without its query.
+            route: The path, percent-encoded, without the query.
         """
         names = [unquote(name, errors="surrogateescape") for name in route.split("/") if name]
         return self._find(self._root, (), names)
 
     def _find(self, folder: Path, above: tuple[str, ...], names: list[str]) -> RecordingFile | None:
+        """Return the recording in a folder or its sub-folders that the first of some names lead to.
+
+        Args:
+            folder: The folder.
+            above: Names of the folders from the root to this folder.
+            names: The rest of the URL's path.
+        """
         if not names:
             return None
         name, *rest = names
@@ -102,7 +109,7 @@ class Folder:
             if path.name.startswith(".") or path.name.endswith(_EXPECTATION):
                 continue
             if path.is_dir():
-                # A link to a folder could lead outside the root, or into an endless circle.
+                # A link to a folder could lead out of the root, or in an endless circle.
                 if not path.is_symlink():
                     folders[path.name] = path
             elif path.suffix.lower() in TYPES and path.is_file():
@@ -113,6 +120,7 @@ class Folder:
 
 
 def _make_recording(above: tuple[str, ...], name: str, files: dict[str, Path]) -> RecordingFile:
+    """Return a file as a recording; its path leaves out the extension unless another file would be found."""
     stem = Path(name).stem
     first = next((stem + extension for extension in TYPES if stem + extension in files), None)
     short = stem if first == name and stem not in files else name

@@ -1,4 +1,4 @@
-"""Open the source of an answer: a file, a server, or standard input."""
+"""The source of an answer that a command reads: a file, a server, or standard input."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _OTHER_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _HOST = re.compile(
     r"(?:\[[0-9a-f:]+\]|[a-z0-9.-]+):\d+(?:/|$)|localhost/|(?:[a-z0-9-]++\.)++[a-z]{2,}+/", re.IGNORECASE
 )
-"""Pattern of a server's address that lacks its scheme."""
+"""Matches the address of a server without its scheme."""
 _MOST_AT_ONCE = 65_536
 
 
 class _FilePieces:
-    """The bytes of a file, as they arrive."""
+    """Iterates over the bytes of a file as they arrive."""
 
     def __init__(self, file: BufferedReader, opened: ExitStack) -> None:
         self._read_file = file
@@ -49,7 +49,7 @@ class _FilePieces:
 
 
 def open_stream(options: argparse.Namespace) -> Stream:
-    """Return the stream named by the command line; no request has been sent yet.
+    """Return a stream of the source that the command line names; no request is sent yet.
 
     Raises:
         CommandFailed: The file cannot be opened, or the options contradict each other.

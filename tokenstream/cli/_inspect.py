@@ -1,4 +1,4 @@
-"""`python -m tokenstream inspect`: print the events of any stream, and its message."""
+"""The command `python -m tokenstream inspect`, which prints the events of a stream, and its message."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Print the events of a streamed answer, one a line, each with the seconds since t
 start; then the message, its metrics, what the server did that its documents do not
 say, and the error, if there is one.
 """
-# Names are never split over two lines, so that they can be copied.
+# A name is never split between two lines, so that it can be copied.
 _NAMES = textwrap.fill(
     ", ".join(FORMATS), initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
 )
@@ -50,7 +50,7 @@ examples:
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command's parser to those of the program."""
+    """Add the parser of this command to the parsers of the program."""
     parser = commands.add_parser(
         "inspect",
         help="print the events of a stream, and the message",
@@ -84,7 +84,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _read(stream: Stream, printer: TextLines | JSONLines, begun: float) -> StreamError | None:
-    """Print the events; return the error that ended the stream, if any."""
+    """Print the events; return the error that ended the stream, or None."""
     failed: StreamError | None = None
     try:
         with stream:

@@ -1,4 +1,4 @@
-"""Print a stream for programs: one JSON object per line."""
+"""The output of `inspect` for programs, with one JSON object per line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class JSONLines:
-    """Prints each event as an object, and the result as the last one.
+    """Prints each event as an object, and the result as the last object.
 
     Args:
         raw: True to include the payload in an event's object.
@@ -42,10 +42,10 @@ class JSONLines:
         _print(line)
 
     def failed(self, seconds: float, error: StreamError) -> None:
-        """Print nothing: the last line includes the error."""
+        """Print nothing, since the last line includes the error."""
 
     def end(self, seconds: float, report: StreamReport) -> None:
-        """Print the last line."""
+        """Print the last line: the messages, the error, the metrics and the head of the response."""
         stream, error = report.stream, report.error
         first, *others = report.messages
         head = stream.response

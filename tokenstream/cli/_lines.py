@@ -1,4 +1,4 @@
-"""Print a stream for people: one event per line, then a summary."""
+"""The output of `inspect` for people, with one event per line, then a summary."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from tokenstream.message import Message, Part, Usage
 
 _MOST = 100
-"""Length up to which an event's line shows a piece, in characters; the message shows all of it."""
+"""Length up to which the line of an event prints a text whole, in characters; the message always does."""
 _MOST_PART = 300
-"""Length up to which an event's line shows a part or a tool call, in characters."""
+"""Length up to which the line of an event prints a part or a tool call whole, in characters."""
 _BODIES = ("text", "arguments_text", "transcript")
-"""Fields of parts that are shown as a text below the part's line."""
+"""Fields of parts that are printed as a text below the line of the part."""
 _INDENT = " " * 4
 _LABEL = 15
 
@@ -36,7 +36,7 @@ class TextLines:
     """Prints each event as a line, and a summary at the end.
 
     Args:
-        raw: True to print an event's payload in a line below it.
+        raw: True to print the payload of each event on a line below the event.
     """
 
     def __init__(self, *, raw: bool) -> None:
@@ -44,7 +44,7 @@ class TextLines:
 
     def event(self, seconds: float, event: Event) -> None:
         """Print an event."""
-        # An unknown event may be missing from the message, so its line shows all of it.
+        # The content of an unknown event may be missing from the message, so the line prints all of it.
         whole = isinstance(event, Unknown)
         shown: dict[str, str] = {}
         if event.choice:
@@ -64,11 +64,11 @@ class TextLines:
             print(f"{'':9}  {'raw':<15} {compact(event.raw)}", flush=True)
 
     def failed(self, seconds: float, error: StreamError) -> None:
-        """Print an error in its place among the events."""
+        """Print an error in a line like that of an event."""
         print(f"{seconds:9.3f}  {type(error).__name__:<15} {one_line(describe_error(error))}", flush=True)
 
     def end(self, seconds: float, report: StreamReport) -> None:
-        """Print the messages and the facts known about them."""
+        """Print the messages, then what is known about the stream."""
         for message in report.messages:
             self._print_message(message, report)
         stream = report.stream
@@ -94,6 +94,7 @@ class TextLines:
             _print_error(report.error, report.origin)
 
     def _print_message(self, message: Message, report: StreamReport) -> None:
+        """Print the parts of a message, then a row for each of its other fields."""
         which = f" of choice {message.choice}" if len(report.messages) > 1 else ""
         print(f"\nmessage{which}")
         for index, part in enumerate(message.parts):
@@ -130,6 +131,7 @@ class TextLines:
 
 
 def _print_part(index: int, part: Part) -> None:
+    """Print a part: one line with its fields, and its text, if it has one, below."""
     body = next((name for name in _BODIES if name in type(part).model_fields), None)
     shown: dict[str, str] = {}
     for name in type(part).model_fields:
@@ -147,6 +149,7 @@ def _print_part(index: int, part: Part) -> None:
 
 
 def _print_error(error: StreamError, origin: Origin) -> None:
+    """Print an error: its message, its attributes, and advice."""
     _print_row("error", f"{type(error).__name__}: {one_line(describe_error(error))}")
     carried = {name: value for name, value in facts_of(error).items() if value not in (None, (), b"", "")}
     for name in ("tail", "body"):
@@ -159,7 +162,7 @@ def _print_error(error: StreamError, origin: Origin) -> None:
 
 
 def _shorten(value: Any) -> str:  # noqa: ANN401 - any field of an event
-    """Return a field's value, cut short if it is long."""
+    """Return the value of a field as text, cut short if it is long."""
     if isinstance(value, bytes):
         return f"{len(value):,} bytes"
     if isinstance(value, str):

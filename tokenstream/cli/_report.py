@@ -1,4 +1,4 @@
-"""The result of reading a stream, for the printers of text and of JSON."""
+"""The result of reading a stream, which `inspect` prints as text or as JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tokenstream.stream import Stream
 
 STATUS_OF: dict[Ending, int] = {"complete": 0, "truncated": 3, "stopped": 4, "streaming": 4, "failed": 5}
-"""Exit status for each ending."""
+"""Maps each ending to the exit status."""
 _WORST_FIRST: tuple[Ending, ...] = ("failed", "truncated", "stopped", "streaming")
 _ON_ERRORS = (
     "kind",
@@ -33,7 +33,7 @@ _ON_ERRORS = (
     "tail",
     "body",
 )
-"""Attributes of errors to report; each class of error has some of them."""
+"""Names of the attributes that are reported; each class of errors has some of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +46,12 @@ class StreamReport:
 
     @property
     def messages(self) -> list[Message]:
-        """The choices of the answer; one empty message if there are none."""
+        """The messages of all choices; one empty message if there are no choices."""
         return self.stream.messages or [self.stream.message]
 
     @property
     def ending(self) -> Ending:
-        """The worst ending among the choices."""
+        """The worst ending of any choice."""
         endings = {message.ending for message in self.messages}
         for ending in _WORST_FIRST:
             if ending in endings:
@@ -60,12 +60,12 @@ class StreamReport:
 
 
 def facts_of(error: StreamError) -> dict[str, Any]:
-    """Return an error's attributes by name."""
+    """Return the attributes of an error by name."""
     return {name: getattr(error, name) for name in _ON_ERRORS if hasattr(error, name)}
 
 
 def figures_of(report: StreamReport) -> dict[str, Any]:
-    """Return the metrics by name."""
+    """Return the metrics of the stream by name."""
     metrics = report.stream.metrics
     figures = {field.name: getattr(metrics, field.name) for field in fields(metrics) if field.name != "gaps"}
     gaps = {f"gap_{name}": getattr(metrics.gaps, name) for name in ("p50", "p95", "p99", "max", "mean")}

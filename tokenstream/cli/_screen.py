@@ -1,4 +1,4 @@
-"""Screens to print on: plain text, or a terminal drawn by rich."""
+"""Screens on which the demo prints: plain text, or a terminal with rich."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _WIDEST = 80
-"""Most columns used: longer lines are hard to read."""
+"""Largest number of columns to use, since longer lines are hard to read."""
 _ROOM = 5
-"""Columns left free after a word, since the next piece may continue it."""
+"""Number of columns left free after a word, since the next piece may continue the word."""
 _WORD = re.compile(r"\n|[^\S\n]*\S+|[^\S\n]+")
 
 _STYLES = {"title": "bold cyan", "dim": "dim", "good": "green", "bad": "bold red", "strong": "bold"}
 
 
 class Screen:
-    """Plain text without control sequences, flushed after each piece."""
+    """A screen for plain text without control sequences, which is flushed after each piece."""
 
     console: Console | None = None
-    """rich's console; None for plain text."""
+    """rich's `Console`; None for plain text."""
 
     def __init__(self) -> None:
         self._width = min(shutil.get_terminal_size((_WIDEST, 24)).columns, _WIDEST)
         self._column = 0
 
     def piece(self, text: str, style: str = "") -> None:
-        """Print the next piece of a text, wrapping its words."""
+        """Print the next piece of a text, and begin a new line before a word that does not fit."""
         self._print(text, style, room=_ROOM)
 
     def line(self, text: str = "", style: str = "") -> None:
-        """Print a line, wrapping its words."""
+        """Print a text on lines of its own, and begin a new line before a word that does not fit."""
         self.fresh()
         self._print(f"{text}\n", style, room=0)
 
@@ -69,6 +69,13 @@ class Screen:
             self._write("  ".join(padded).rstrip() + "\n", "")
 
     def _print(self, text: str, style: str, *, room: int) -> None:
+        """Print a text, and begin a new line before a word that does not fit.
+
+        Args:
+            text: The text.
+            style: Name of a style.
+            room: Number of columns to leave free after each word.
+        """
         wrapped: list[str] = []
         for word in _WORD.findall(text):
             begins = word[0] == " "
@@ -90,7 +97,7 @@ class Screen:
 
 
 class RichScreen(Screen):
-    """A terminal that rich draws on.
+    """A screen on a terminal, which rich draws.
 
     Args:
         console: rich's `Console`.
@@ -136,7 +143,7 @@ class RichScreen(Screen):
 
 
 def open_screen() -> Screen:
-    """Return the best screen available; on a terminal without rich, print how to install it."""
+    """Return a screen: with rich on a terminal, if rich is installed; otherwise for plain text."""
     if not sys.stdout.isatty():
         return Screen()
     try:

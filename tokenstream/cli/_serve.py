@@ -1,4 +1,4 @@
-"""`python -m tokenstream serve`: serve the recordings of a folder over HTTP."""
+"""The command `python -m tokenstream serve`, which serves the recordings of a folder over HTTP."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ _MOST_LISTED = 40
 _METHODS = ("GET", "HEAD", "POST", "OPTIONS")
 _ALLOWED = ", ".join(_METHODS)
 _OPEN = {"access-control-allow-origin": "*", "access-control-expose-headers": "*"}
-"""Headers that let a page of any origin read an answer."""
+"""Headers that allow web pages of any origin to read an answer."""
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command's parser to those of the program."""
+    """Add the parser of this command to the parsers of the program."""
     parser = commands.add_parser(
         "serve",
         help="answer requests with recordings",
@@ -77,8 +77,8 @@ def answers(folder: Path, *, rate: float | None = None, first: float = 0.0) -> C
     """Return a function that answers requests with the recordings of a folder.
 
     Args:
-        folder: The folder; it is read anew for each request.
-        rate: Events per second; None for no pauses.
+        folder: The folder, which is read again at each request.
+        rate: Number of events per second; None for no pauses.
         first: Seconds before the first event.
     """
     return _Answers(Folder(folder), rate=rate, first=first)
@@ -131,6 +131,7 @@ def _run(options: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _sigterm_as_ctrl_c() -> Generator[None, None, None]:
+    """Make SIGTERM raise `KeyboardInterrupt` inside a block, if this is the main thread."""
     if threading.current_thread() is not threading.main_thread():
         # Python allows only the main thread to set a signal handler.
         yield
@@ -143,7 +144,7 @@ def _sigterm_as_ctrl_c() -> Generator[None, None, None]:
 
 
 def _serve(server: ReplayServer, options: argparse.Namespace) -> None:
-    """Serve until a signal arrives."""
+    """Print a list of the recordings, and serve them until a signal arrives."""
     try:
         recordings = Folder(Path(options.folder)).recordings()
         server.start()
@@ -163,11 +164,11 @@ def _serve(server: ReplayServer, options: argparse.Namespace) -> None:
 
 
 class _Answers:
-    """Chooses the reply to each request, and logs it in a line.
+    """Chooses the reply to each request, and prints a line about it.
 
     Args:
         folder: The recordings.
-        rate: Events per second; None for no pauses.
+        rate: Number of events per second; None for no pauses.
         first: Seconds before the first event.
     """
 
@@ -182,12 +183,13 @@ class _Answers:
             reply, what = self._decide(request)
         except OSError as error:
             reply, what = refusal(500, f"the recording cannot be read: {reason_of(error)}"), "500"
-        # A closed standard output must not prevent the answer.
+        # The request must be answered even if standard output is closed.
         with contextlib.suppress(OSError):
             print(one_line(f"{request.method} {request.path}: {what}"), flush=True)
         return replace(reply, headers={**_OPEN, **reply.headers})
 
     def _decide(self, request: Request) -> tuple[Reply, str]:
+        """Return the reply to a request, and a description of the reply for the log."""
         if request.method == "OPTIONS":
             return _answer_preflight(request), "allowed"
         if request.method not in _METHODS:
@@ -222,7 +224,7 @@ class _Answers:
 
 def _answer_preflight(request: Request) -> Reply:
     """Return the reply to a browser's preflight request."""
-    # `*` does not cover Authorization, so the requested headers are listed by name.
+    # `*` does not include Authorization, so the headers that the browser asks for are listed by name.
     asked = request.headers.get("Access-Control-Request-Headers", "")
     headers = {
         "access-control-allow-methods": _ALLOWED,

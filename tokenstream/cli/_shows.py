@@ -1,4 +1,4 @@
-"""Draw answers in the demo as they arrive: markdown, and a form that fills in."""
+"""The drawing of answers in the demo as they arrive: markdown, and a form with the fields of an object."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Recipe(BaseModel):
 
 
 def show_markdown(screen: Screen, stream: Stream) -> None:
-    """Draw markdown block by block; without rich, print the text as it comes."""
+    """Draw markdown block by block; without rich, print the text as it arrives."""
     if screen.console is None:
         for piece in stream.text:
             screen.piece(piece)
@@ -44,7 +44,7 @@ def show_markdown(screen: Screen, stream: Stream) -> None:
 
 
 def show_form(screen: Screen, stream: Stream) -> None:
-    """Redraw a form for each draft; without rich, print each line once it is finished."""
+    """Draw a form again for each draft; without rich, print each line of it once its value is finished."""
     drafts = stream.partials(Recipe)
     if screen.console is not None:
         _redraw(screen.console, drafts)
@@ -76,7 +76,7 @@ def _build_form(draft: Partial[Recipe]) -> Table:
 
 
 def _list_lines(draft: Partial[Recipe]) -> Iterator[tuple[str, str, bool]]:
-    """Yield the form's lines: label, text so far, and whether the value is finished."""
+    """Yield the lines of the form: the label, the text so far, and True if the value is finished."""
     for name in ("name", "serves", "vegetarian"):
         yield name, str(draft.get(name, default="")), draft.is_complete(name)
     for name in ("ingredients", "steps"):

@@ -22,7 +22,7 @@ def quoted(text: str) -> str:
 
 
 def _to_json(value: object) -> object:
-    """Return a model's fields, or bytes as base64, as in a message's own JSON."""
+    """Return a pydantic model as a dict, and bytes as base64, as the JSON of a message has them."""
     if isinstance(value, BaseModel):
         return value.model_dump()
     if isinstance(value, bytes):
@@ -34,9 +34,9 @@ def compact(value: Any, *, ascii_only: bool = False) -> str:  # noqa: ANN401 - a
     r"""Return `value` as JSON on one line.
 
     Args:
-        value: Any JSON value; it may contain bytes and the message's models.
-        ascii_only: True to escape all characters but ASCII, which any program can read; False to
-            escape only those that are not safe on a terminal.
+        value: Any JSON value; it may also contain bytes, and pydantic models such as parts.
+        ascii_only: True to escape all characters that are not ASCII, so that any program can read
+            the text; False to escape only characters that are not safe on a terminal.
 
     Example:
         >>> print(compact({"city": "Malmö"}), compact("ö", ascii_only=True))

@@ -110,9 +110,10 @@ def _announce() -> None:
 
 
 def _send_probes(options: argparse.Namespace, request: RequestParts) -> Iterator[ProbedAnswer]:
-    """Send the request; send it again with compression allowed, unless the first answer ends the matter.
+    """Yield the answer to the request, then the answer to the same request with compression allowed.
 
-    With an Accept-Encoding on the command line, the request is sent only once.
+    The second request is left out if the first answer was stopped or does not stream, with
+    --once, and if the command line itself has an Accept-Encoding.
     """
     own = [value.decode("latin-1") for name, value in request.headers if name.lower() == b"accept-encoding"]
     headers = [(name, value) for name, value in request.headers if name.lower() != b"accept-encoding"]

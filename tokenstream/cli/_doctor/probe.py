@@ -1,4 +1,4 @@
-"""Send one request and time each chunk of its answer."""
+"""A probe of a path: one request, with the time of each chunk of its answer."""
 
 from __future__ import annotations
 
@@ -31,11 +31,12 @@ if TYPE_CHECKING:
     from tokenstream.framing._sniff import Sniffed
 
 Ended: TypeAlias = Literal["end", "broken", "stopped"]
-"""End of an answer: its own, a failure of the connection, or Ctrl-C."""
+"""The way in which an answer ended: by itself, by a failure of the connection, or because the probe was
+stopped, by Ctrl-C or the limit of bytes."""
 
 _CONNECT_SECONDS = 10.0
 _MOST_BYTES = 64 * 1024 * 1024
-"""Largest number of bytes of a body to read."""
+"""Largest number of bytes of a body that are read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,21 +44,21 @@ class ProbedAnswer:
     """An answer with the times of its chunks."""
 
     coding: str
-    """The request's Accept-Encoding."""
+    """The Accept-Encoding header of the request."""
     proxied: bool = False
     """True if the environment names a proxy for the address."""
     head: ResponseHead | None = None
     version: str = ""
-    """The version of HTTP, such as "HTTP/1.1"."""
+    """The HTTP version, such as "HTTP/1.1"."""
     head_at: float | None = None
-    """Seconds until the head arrived; None if it never did."""
+    """Seconds until the head arrived; None if no head arrived."""
     arrivals: Sequence[TimedChunk] = field(default_factory=list[TimedChunk])
     ended_at: float = 0.0
     ended: Ended = "end"
     error: StreamError | None = None
-    """Error from reading the body as an answer."""
+    """The error that reading the body as an answer raised, or None."""
     kind: Sniffed = "undecided"
-    """Kind of the body, as sniffed from its first bytes."""
+    """The kind of body, as detected from its first bytes."""
     whole: bool = False
     """True if the body is one JSON document instead of a stream."""
 
@@ -68,13 +69,13 @@ class ProbedAnswer:
 
     @property
     def silence(self) -> float:
-        """Seconds without a byte before the end."""
+        """Number of seconds without a byte just before the end."""
         last = self.arrivals[-1].at if self.arrivals else self.head_at or 0.0
         return self.ended_at - last
 
 
 def codings() -> str:
-    """Return a browser's Accept-Encoding, limited to the codings installed here."""
+    """Return the Accept-Encoding of a browser, without the codings that cannot be decoded here."""
     names = ["gzip", "deflate"]
     if find_spec("brotli") or find_spec("brotlicffi"):
         names.append("br")
@@ -92,14 +93,14 @@ def probe(
     timeout: float,
     clock: Callable[[], float] = time.monotonic,
 ) -> ProbedAnswer:
-    """Send a request and watch its answer to the end, or until Ctrl-C.
+    """Send a request and record its answer up to the end, or until Ctrl-C.
 
     Args:
         url: The address.
-        asked: The rest of the request.
+        asked: The request without its address.
         coding: The Accept-Encoding to send.
-        format: The answer's format, if the user has named it.
-        timeout: Seconds of silence after which the answer is given up.
+        format: The answer's format; None if the user has not named it.
+        timeout: Seconds of silence after which the probe gives up.
         clock: Source of the times, in seconds.
 
     Raises:
@@ -119,7 +120,7 @@ def probe(
 
 
 def _is_proxied(url: str) -> bool:
-    """True if the environment names a proxy for an address."""
+    """Return True if the environment names a proxy for an address."""
     parts, proxies = urlsplit(url), getproxies()
     return any(proxies.get(kind) for kind in (parts.scheme, "all")) and not proxy_bypass(parts.hostname or "")
 
@@ -157,16 +158,20 @@ class _AnswerRecorder:
         self._ended_at = 0.0
 
     def begin(self) -> None:
-        """Start the clock."""
+        """Set the beginning of all times to the present."""
         self._begun = self._clock()
 
     def note_head(self, response: Any) -> None:  # noqa: ANN401 - httpx's
-        """Note the response's head; called by httpx."""
+        """Record the time and the HTTP version of the response's head; httpx calls this method."""
         self._head_at = self._now()
         self._version = response.http_version
 
     def watch(self, opened: Callable[[], SyncSource]) -> None:
-        """Read a body to its end."""
+        """Open the answer and record its body up to the end.
+
+        Args:
+            opened: Sends the request and returns the answer's source.
+        """
         from httpx import HTTPError
 
         try:
@@ -181,7 +186,7 @@ class _AnswerRecorder:
             self._ended_at = self._now()
 
     def _read(self, source: SyncSource) -> bool:
-        """Read up to the limit of bytes; return False if the limit ended the reading."""
+        """Record the chunks of a body; return False if the limit of bytes was reached before the end."""
         size = 0
         for piece in source.chunks:
             self._pieces.append((self._now(), piece))
@@ -194,7 +199,7 @@ class _AnswerRecorder:
         return self._clock() - self._begun
 
     def result(self, coding: str, format: str | None) -> ProbedAnswer:
-        """Return the recorded answer, with the result of reading it."""
+        """Return the recorded answer, with the error that reading it as an answer raises."""
         counter = _Counter(self._head)
         arrivals = [TimedChunk(at, len(piece), counter.count(piece)) for at, piece in self._pieces]
         whole, error = self._read_answer(format)
@@ -212,7 +217,7 @@ class _AnswerRecorder:
         )
 
     def _read_answer(self, format: str | None) -> tuple[bool, StreamError | None]:
-        """Read the recorded body as a `Stream` would; return whether it was not streamed, and the error."""
+        """Read the recorded body with a `Stream`; return True if it is a whole answer, and the error or None."""
         if isinstance(self._failure, StreamError) or self._head is None:
             return False, self._failure if isinstance(self._failure, StreamError) else None
         source = SyncSource(self._replay(), lambda: None, self._head, self._head.content_coding)
@@ -239,7 +244,7 @@ class _Framing(Protocol):
 
 
 class _Counter:
-    """Counts the events that each chunk of a body completes, in any format.
+    """Counts the events that each chunk of a body completes, whatever the format is.
 
     Args:
         head: The response's head.

@@ -1,4 +1,4 @@
-"""Print a diagnosis, for people and for programs."""
+"""The report of a diagnosis, as lines for people and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ _SHOWN = (
     "cf-cache-status",
     "age",
 )
-"""Relevant headers of the response, in the order in which they are shown."""
+"""Relevant headers of the response, in the order in which they are printed."""
 _ENDS = {"end": "the end", "broken": "the connection broke", "stopped": "stopped"}
 _LABEL = 12
 _BEGINNING, _END = 6, 3
-"""Numbers of lines shown from the start and the end of a timeline."""
+"""Numbers of lines that are printed of the start and of the end of a timeline."""
 _BAR = 40
 _SHORTEST_SECRET = 4
 _TELLING = 8
-"""Length from which the beginning of a secret is hidden as well: a message may cut it off."""
+"""A beginning of a secret that is at least this long is hidden, too, since a message may cut it off."""
 _SCHEMES = {"basic", "bearer", "digest", "token"}
 
 
 class Masked:
-    """Hides secrets wherever they appear, in a provider's error for example.
+    """Hides secrets in texts, such as the error message of a provider.
 
     Args:
-        secrets: Values of headers that were sent.
+        secrets: Values of headers of the request.
 
     Example:
         >>> Masked(["Bearer sk-0123456"]).text("the key sk-0123456 is wrong")
@@ -53,13 +53,13 @@ class Masked:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         words = {word for secret in secrets for word in secret.split()}
-        # Also as escaped in JSON.
+        # The secrets are hidden in JSON, too, where characters may be escaped.
         words |= {json.dumps(word)[1:-1] for word in words}
         fit = (word for word in words if len(word) >= _SHORTEST_SECRET and word.lower() not in _SCHEMES)
         self._words = sorted(fit, key=len, reverse=True)
 
     def text(self, text: str) -> str:
-        """Return a text with stars in place of each secret, or of its beginning."""
+        """Return a text with "***" in place of each secret, and of each long beginning of one."""
         for word in self._words:
             least = min(len(word), _TELLING)
             if word[:least] in text:
@@ -68,7 +68,7 @@ class Masked:
         return text
 
     def within(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value
-        """Return a JSON value with the secrets in its texts hidden; names and numbers stay."""
+        """Return a JSON value with the secrets in its strings hidden; names and numbers stay unchanged."""
         if isinstance(value, str):
             return self.text(value)
         if is_dict(value):
@@ -77,12 +77,12 @@ class Masked:
 
 
 def lines_of(place: str, probes: Sequence[ProbedAnswer], diagnosis: Diagnosis) -> Iterator[str]:
-    """Yield the lines of a diagnosis: verdict, evidence, likely hops, changes to make.
+    """Yield the lines of a report: verdict, evidence, hops, findings and advice.
 
     Args:
-        place: The address, as far as it may be shown.
+        place: The address, without the parts that may be secret.
         probes: The answers.
-        diagnosis: Their diagnosis.
+        diagnosis: The diagnosis of these answers.
     """
     verb = "" if diagnosis.verdict != "cannot be told" else "it "
     yield f"{one_line(place)}: {verb}{diagnosis.verdict}"
@@ -96,7 +96,7 @@ def lines_of(place: str, probes: Sequence[ProbedAnswer], diagnosis: Diagnosis) -
     if not diagnosis.hops and any(probe.head is not None for probe in probes):
         yield _write_row("hop", "the response names no known one")
     for finding in diagnosis.findings:
-        # The gravest finding is the reason of the verdict, which is printed above.
+        # The first grave finding is the reason for the verdict, which is printed above.
         what = "" if finding.what == diagnosis.reason else f": {finding.what}"
         yield _write_row("fault" if finding.grave else "note", f"{finding.name}{what}")
         for do in finding.do:
@@ -104,6 +104,7 @@ def lines_of(place: str, probes: Sequence[ProbedAnswer], diagnosis: Diagnosis) -
 
 
 def _list_evidence(probe: ProbedAnswer) -> Iterator[str]:
+    """Yield the lines about an answer: its status, relevant headers, and timeline."""
     yield _write_row("asked", f"with Accept-Encoding: {probe.coding}")
     head = probe.head
     if head is None:
@@ -121,6 +122,10 @@ def _list_evidence(probe: ProbedAnswer) -> Iterator[str]:
 
 
 def _list_timeline(probe: ProbedAnswer) -> Iterator[str]:
+    """Yield a line for each moment at which chunks arrived, with a bar for the number of events.
+
+    Of a long timeline, the lines in the middle are replaced by one line.
+    """
     moments = moments_of(probe.arrivals)
     most = max([_BAR, *(moment.events for moment in moments)])
     left = moments[_BEGINNING:-_END]
@@ -142,9 +147,9 @@ def as_json(place: str, probes: Sequence[ProbedAnswer], diagnosis: Diagnosis, ma
     """Return the diagnosis as a JSON object on one line.
 
     Args:
-        place: The address, as far as it may be shown.
+        place: The address, without the parts that may be secret.
         probes: The answers.
-        diagnosis: Their diagnosis.
+        diagnosis: The diagnosis of these answers.
         mask: Hides the secrets.
     """
     told: dict[str, Any] = {

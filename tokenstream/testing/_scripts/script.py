@@ -363,8 +363,8 @@ def script(*, id: str | None = None, model: str | None = None, rate: float | Non
     """Return an empty script.
 
     Args:
-        id: The answer's id; by default, each format's encoder makes one up.
-        model: The model's name; by default, each format's encoder makes one up.
+        id: The answer's id; by default, a made-up id that suits the format.
+        model: The model's name; by default, a made-up name.
         rate: Number of deltas per second; None for no time between deltas, except for `pause`.
 
     Example:
