@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tokenstream.testing._recordings.frames import Framing
 
 _EXPECTATION = ".expected.json"
-"""Ending of files that contain the expected message of a recording, and are not recordings."""
+"""Ending of files that describe a recording in the same folder, and are not recordings themselves."""
 _FRAMINGS: dict[str, Framing] = {SSE: "sse", NDJSON: "ndjson", JSON: "json", AWS: "aws-eventstream"}
 
 

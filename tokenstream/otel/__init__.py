@@ -1,6 +1,6 @@
-"""Metrics and spans of OpenTelemetry, as its GenAI conventions name them.
+"""OpenTelemetry metrics and spans for answers, with the names of the GenAI conventions.
 
-Importing this module does not import OpenTelemetry; the extra `otel` installs its API.
+Importing this module does not import OpenTelemetry; the extra `otel` installs the API.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`observe`: reports an answer to OpenTelemetry."""
+"""The function `observe`, which reports an answer to OpenTelemetry."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ StreamT = TypeVar("StreamT", bound="Stream | AsyncStream | Tap[Any] | AsyncTap[A
 
 _NS = 1_000_000_000
 _APART = frozenset({"anthropic", "bedrock-converse", "bedrock-invoke"})
-"""Formats whose input tokens exclude the cached ones."""
+"""Formats whose count of input tokens excludes the cached tokens."""
 
 
 def observe(
@@ -56,28 +56,31 @@ def observe(
     tracer_provider: TracerProvider | None = None,
     meter_provider: MeterProvider | None = None,
 ) -> StreamT:
-    r"""Report an answer to OpenTelemetry: a span and metrics, as its GenAI conventions name them.
+    r"""Report an answer to OpenTelemetry, as a span and metrics with the names of the GenAI conventions.
 
-    Everything is reported at the end of the answer, however it ends; no OpenTelemetry
-    code runs before. Its failures are logged and never reach the loop. The span starts
-    at the request, as a child of the span current at this call; it is never current
-    itself. It contains nothing of the question or the answer.
+    Everything is reported at the end of the answer, in whatever way it ends; no OpenTelemetry
+    code runs before. Failures of OpenTelemetry are logged and never reach the application's
+    loop. The span starts at the request and is a child of the span that is current when this
+    function is called; it never becomes the current span. It contains no text of the question
+    or the answer.
 
     Args:
         stream: A stream or a tap, before it is read.
-        operation: The operation's name, such as "chat"; None to take it from the format.
-        provider: The provider's name in the conventions; None to take it from the host, or else the format.
-        model: The requested model; None to take it from the request, if `connect` sends it.
+        operation: The operation's name, such as "chat"; None to derive it from the format.
+        provider: The provider's name in the conventions; None to derive it from the host, or if
+            the host is unknown, from the format.
+        model: The requested model; None to read it from the request, if `connect` sends the request.
         attributes: Further attributes of the span, such as {"gen_ai.conversation.id": …}.
-        each_chunk: Whether to record the time of each chunk, which costs the SDK some microseconds.
-        tracer_provider: Provider for the span; None for the process's own.
-        meter_provider: Provider for the metrics; None for the process's own.
+        each_chunk: True to record the time of each chunk, which takes OpenTelemetry's SDK some
+            microseconds per chunk.
+        tracer_provider: Provider for the span; None for the process's global provider.
+        meter_provider: Provider for the metrics; None for the process's global provider.
 
     Returns:
         The stream itself.
 
     Raises:
-        MisuseError: opentelemetry-api is not installed, or the stream is not a stream or a tap,
+        MisuseError: opentelemetry-api is not installed; or `stream` is neither a stream nor a tap,
             is observed already, or has ended.
 
     Example:
@@ -96,7 +99,7 @@ def observe(
     if not isinstance(given, Stream | AsyncStream | Tap | AsyncTap):
         raise MisuseError(f"observe takes a stream or a tap, and not {type(stream).__name__}")
     reader = find_driver(stream)
-    # A shared stream is itself one reader of its hub.
+    # A shared stream is only one of the readers of its hub, and the hub has the driver.
     hub = getattr(reader, "hub", None)
     reader = reader if hub is None else hub.driver
     machine = reader.machine
@@ -124,23 +127,24 @@ def observe(
 
 @cache
 def _report_at_exit() -> None:
-    """Report dropped operations at interpreter exit; registered once."""
+    """Register, once, that the operations of dropped streams are reported when the interpreter exits."""
     atexit.register(report_dropped)
 
 
 class Observer:
-    """Collects the data of an operation and reports it at the end.
+    """Collects the data of an operation, which is one answer, and reports them at the end.
 
-    Only the machine holds it, and it holds no reference back: when the stream is dropped,
-    so is the observer, whose `__del__` then reports it.
+    Only the stream's machine refers to the observer, and the observer does not refer to the
+    machine. So when the stream is dropped, the observer is, too, and its `__del__` prepares
+    the report.
 
     Args:
-        receivers: The receivers of the report.
+        receivers: The providers and the context for the report.
         reader: The stream's driver, or the tap's onlooker.
-        url: The URL of the request; None if not known.
-        model: The requested model; None if not known.
-        named: The operation and the provider, as given by the caller.
-        each_chunk: Whether to record the time of each chunk.
+        url: The URL of the request; None if it is not known.
+        model: The requested model; None if it is not known.
+        named: The caller's names of the operation and the provider, or None.
+        each_chunk: True to record the time of each chunk.
         attributes: Further attributes of the span.
     """
 
@@ -162,7 +166,7 @@ class Observer:
         self._url, self._model = url, model
         self._operation, self._provider = named
         self._attributes = attributes
-        # The format given by the caller, for an answer that fails before its format is detected.
+        # The caller's format is used if the answer fails before its format is detected.
         self._format = machine.wanted if isinstance(machine.wanted, str) else None
         self._over = False
         self._gaps = array("d")
@@ -171,7 +175,7 @@ class Observer:
             self._meter.on_gaps = self._gaps.extend
 
     def ended(self, machine: Machine) -> None:
-        """Report the operation, once the verdict is final.
+        """Report the operation; the machine calls this once it is known how the answer ended.
 
         Args:
             machine: The machine with the answer.
@@ -183,10 +187,10 @@ class Observer:
         run_quietly(report_dropped)
 
     def around_tool(self, within: Around | None) -> Around:
-        """Return the context manager in which a router runs a tool.
+        """Return a function that returns the context manager in which a router runs a tool call.
 
         Args:
-            within: Another context manager to enter inside it; None for none.
+            within: Returns another context manager, which is entered inside this one; or None.
         """
         return around_tools(self._receivers, within)
 
@@ -209,12 +213,12 @@ class Observer:
     def _report(
         self, machine: Machine | None, driver: Driver | None, error: StreamError | None
     ) -> OperationReport | None:
-        """Return the report; None if no request was made.
+        """Return the report of the operation; None if no request was sent, so that there is none.
 
         Args:
             machine: The machine with the answer; None if the stream was dropped.
             driver: The stream's driver; None for a tap, or if the stream was dropped.
-            error: The error of the answer.
+            error: The error of the answer, or None.
         """
         now, now_ns = self._clock(), time.time_ns()
         metrics = self._meter.read(now)
@@ -223,7 +227,7 @@ class Observer:
             return None
         messages: list[Message] = [] if machine is None else machine.accumulator.messages
         answer = messages[0] if messages else None
-        # The server that answered, if several were asked.
+        # If several servers were asked, this is the address of the one that answered.
         url = (None if head is None else head.url) or self._url
         format = (None if machine is None else machine.format) or self._format or format_at(url)
         seconds = metrics.duration or 0.0
@@ -240,7 +244,7 @@ class Observer:
             **({} if answer is None or not answer.model else {"gen_ai.response.model": answer.model}),
             **place,
         }
-        # The time of the request is unknown if a response was wrapped.
+        # If a response of another client was passed to the stream, the time of the request is unknown.
         first = metrics.ttft if metrics.started == "request" else None
         tokens = _token_counts(None if answer is None else answer.usage, format)
         return OperationReport(
@@ -279,7 +283,7 @@ def _type_of(error: StreamError) -> str:
 
 
 def _answer_attributes(messages: Sequence[Message]) -> Attributes:
-    """Return the attributes that the server's answer gives."""
+    """Return the attributes with the answer's id and finish reasons."""
     said: Attributes = {}
     if messages and messages[0].id:
         said["gen_ai.response.id"] = messages[0].id
@@ -290,7 +294,7 @@ def _answer_attributes(messages: Sequence[Message]) -> Attributes:
 
 
 def _token_counts(usage: Usage | None, format: str | None) -> Attributes:
-    """Return the reliable token counts: of a cut answer, only those of the request."""
+    """Return the attributes with reliable token counts: for a cut answer, only those of the request."""
     if usage is None:
         return {}
     input_tokens = usage.input_tokens
@@ -308,13 +312,13 @@ def _token_counts(usage: Usage | None, format: str | None) -> Attributes:
 
 
 def _attempt_count(driver: Driver | None) -> Attributes:
-    """Return the number of attempts, for a stream with recovery."""
+    """Return the attribute with the number of attempts, if the stream has recovery."""
     recovery = None if driver is None else driver.recovery
     return {} if recovery is None else {"tokenstream.attempts": len(recovery.attempts)}
 
 
 def _failed_attempts(driver: Driver | None, begun_ns: int) -> list[tuple[int, Attributes]]:
-    """Return the failed attempts with the time at which each ended."""
+    """Return the failed attempts: for each, the time at which it ended, in nanoseconds, and attributes."""
     recovery = None if driver is None else driver.recovery
     if recovery is None:
         return []

@@ -11,7 +11,7 @@ HOSTS = {
     ".anthropic.com": "anthropic",
     ".generativelanguage.googleapis.com": "gcp.gemini",
     ".aiplatform.googleapis.com": "gcp.vertex_ai",
-    # After a region.
+    # A region precedes this part of the name.
     "-aiplatform.googleapis.com": "gcp.vertex_ai",
     ".cohere.com": "cohere",
     ".cohere.ai": "cohere",
@@ -22,9 +22,10 @@ HOSTS = {
     ".x.ai": "x_ai",
     ".ml.cloud.ibm.com": "ibm.watsonx.ai",
 }
-"""Providers by the end of the host's name, which gets a dot in front."""
+"""Maps ends of a host's name to providers; for the comparison, a dot is put before the host's name."""
 _AT_AWS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
-# Other services, and load balancers of any server, have names there too.
+# Hosts of AWS belong to Bedrock only with this in their names: other AWS services, and load balancers
+# before any server, have names in the same domains.
 _BEDROCK = ".bedrock"
 FORMATS = {
     "openai-chat": "openai",
@@ -41,14 +42,14 @@ FORMATS = {
     "cohere": "cohere",
     "ollama": "ollama",
 }
-"""Providers by format, for unknown hosts."""
+"""Maps formats to providers, for hosts that are not known."""
 OPERATIONS = {
     "gemini": "generate_content",
     "gemini-live": "generate_content",
     "gemini-interactions": "generate_content",
     "openai-completions": "text_completion",
 }
-"""Operations by format, if not "chat"."""
+"""Maps formats to operations; for all other formats, the operation is "chat"."""
 
 
 PATHS = {
@@ -62,21 +63,21 @@ PATHS = {
     "/v2/chat": "cohere",
     "/api/chat": "ollama",
 }
-"""Formats by the end of the URL's path, for error responses, which have no format."""
+"""Maps ends of a URL's path to formats, for error responses, whose format cannot be detected."""
 
 
 def format_at(url: str | None) -> str | None:
-    """Return the likely format of a URL; None if its path is unknown."""
+    """Return the format that a server probably sends at a URL; None if the path is not known."""
     path = (url or "").partition("?")[0]
     return next((format for end, format in PATHS.items() if path.endswith(end)), None)
 
 
 def provider_of(host: str | None, format: str | None) -> str:
-    """Return the provider's name.
+    """Return the provider's name in the GenAI conventions.
 
     Args:
-        host: The host that was asked.
-        format: The name of the answer's format.
+        host: The host to which the request was sent; None if it is not known.
+        format: The name of the answer's format; None if it is not known.
 
     Example:
         >>> provider_of("eu-west1-aiplatform.googleapis.com", "gemini"), provider_of("localhost", "ollama")
@@ -90,5 +91,5 @@ def provider_of(host: str | None, format: str | None) -> str:
 
 
 def operation_of(format: str | None) -> str:
-    """Return the operation's name for a format."""
+    """Return the operation's name in the GenAI conventions for a format."""
     return OPERATIONS.get(format or "", "chat")

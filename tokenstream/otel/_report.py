@@ -1,4 +1,7 @@
-"""Reports of operations, and their conversion into spans and metrics."""
+"""Reports of operations, and their conversion into spans and metrics.
+
+An *operation*, in OpenTelemetry's GenAI conventions, is one request with its answer.
+"""
 
 from __future__ import annotations
 
@@ -33,35 +36,36 @@ class OperationReport(NamedTuple):
     attributes: Attributes
     """Attributes of the span only."""
     error_type: str | None
-    """The `error.type` attribute; None if it did not fail."""
+    """The `error.type` attribute; None if the operation did not fail."""
     error_name: str | None
-    """The error's class name."""
+    """The class name of the error; None if the operation did not fail."""
     attempts: Sequence[tuple[int, Attributes]]
     """Failed attempts: the time at which each ended, and its attributes."""
     seconds: float
     first: float | None
-    """Seconds to the first chunk; None without one, or if the time of the request is unknown."""
+    """Seconds to the first chunk; None if no chunk arrived, or if the time of the request is unknown."""
     gaps: Sequence[float]
-    """Seconds from each chunk to the next one."""
+    """Seconds from each chunk to the next."""
     tokens: dict[str, int]
-    """Reliable token counts by type."""
+    """Reliable token counts, by type: "input" and "output"."""
 
 
 class Receivers(NamedTuple):
-    """Receivers of a report."""
+    """The providers and the context for a report."""
 
     tracers: TracerProvider | None
+    """Provider for spans; None for the process's global provider."""
     meters: MeterProvider | None
-    """None for the process's own provider."""
+    """Provider for metrics; None for the process's global provider."""
     context: Context
-    """Context of the operation."""
+    """The context that was current when `observe` was called."""
 
 
 DROPPED: deque[tuple[OperationReport, Receivers]] = deque()
-"""Operations of streams dropped before their end.
+"""Operations of streams that were dropped before their end, and are not reported yet.
 
-They are reported with the next one, because a stream may be garbage collected anywhere,
-even inside OpenTelemetry while it holds its locks.
+They are reported together with a later operation, because a stream may be garbage
+collected at any moment, even while OpenTelemetry's own code holds its locks.
 """
 
 
@@ -71,13 +75,13 @@ def report_dropped() -> None:
         try:
             left = DROPPED.popleft()
         except IndexError:
-            # Another thread took it.
+            # Another thread has taken the last one.
             return
         report_operation(*left)
 
 
 def report_operation(report: OperationReport, receivers: Receivers) -> None:
-    """Make the span of an operation and record its metrics; errors are only logged."""
+    """Create the span of an operation and record its metrics; errors are only logged."""
     context = receivers.context
 
     def trace() -> None:
@@ -89,7 +93,7 @@ def report_operation(report: OperationReport, receivers: Receivers) -> None:
 
 
 def run_quietly(do: Callable[[], None]) -> None:
-    """Call a function and log its errors, so that they do not reach the loop; Ctrl-C propagates."""
+    """Call a function and log its exceptions, so that they do not reach the application; not Ctrl-C."""
     try:
         do()
     except Exception as error:  # noqa: BLE001 - an exporter's errors must not reach the application
@@ -97,7 +101,7 @@ def run_quietly(do: Callable[[], None]) -> None:
 
 
 def _trace(report: OperationReport, receivers: Receivers) -> Context:
-    """Make the span, and return a context in which it is current."""
+    """Create the span of an operation; return a context in which that span is current."""
     from opentelemetry import trace
 
     tracer = trace.get_tracer(NAME, tracer_provider=receivers.tracers)
@@ -118,10 +122,10 @@ def _trace(report: OperationReport, receivers: Receivers) -> Context:
 
 
 class _Instruments:
-    """The histograms of one provider.
+    """The histograms of one meter provider.
 
     Args:
-        meter: Makes the histograms.
+        meter: OpenTelemetry's `Meter`, which creates the histograms.
     """
 
     def __init__(self, meter: Meter) -> None:
@@ -154,18 +158,22 @@ class _Instruments:
 
 
 _made: WeakKeyDictionary[Any, _Instruments] = WeakKeyDictionary()
-"""Instruments by provider, made once: a provider must not have two histograms of one name."""
+"""Maps meter providers to their histograms, since a provider must not have two histograms of one name."""
 
 
 class _Process:
-    """Key for the process's own provider, whose instruments follow when it is set later."""
+    """Key in `_made` for the process's global provider; the histograms still work if it is set later."""
 
 
 _PROCESS = _Process()
 
 
 def instruments_of(provider: MeterProvider | None) -> _Instruments:
-    """Return the histograms of a provider; None for the process's own."""
+    """Return the histograms of a meter provider.
+
+    Args:
+        provider: The provider; None for the process's global provider.
+    """
     from opentelemetry import metrics
 
     whose = _PROCESS if provider is None else provider
@@ -176,6 +184,13 @@ def instruments_of(provider: MeterProvider | None) -> _Instruments:
 
 
 def _record(report: OperationReport, receivers: Receivers, context: Context) -> None:
+    """Record the metrics of an operation.
+
+    Args:
+        report: The operation.
+        receivers: The providers to use.
+        context: A context with the operation's span, so that exemplars refer to it.
+    """
     instruments = instruments_of(receivers.meters)
     shared, ended = report.shared, report.shared
     if report.error_type is not None:
@@ -185,7 +200,7 @@ def _record(report: OperationReport, receivers: Receivers, context: Context) -> 
         instruments.first.record(report.first, shared, context)
     record = instruments.gap.record
     for gap in report.gaps:
-        # Without the context: exemplars for thousands of gaps cost more than they are worth.
+        # The context is not passed: exemplars for thousands of gaps would not be worth the time.
         record(gap, shared)
     for kind, count in report.tokens.items():
         instruments.tokens.record(count, {**shared, "gen_ai.token.type": kind}, context)

@@ -1,4 +1,4 @@
-"""Attributes of a request, as the GenAI conventions name them."""
+"""Attributes of a request, with the names of the GenAI conventions."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 Attributes: TypeAlias = "dict[str, str | bool | int | float | Sequence[str]]"
 
 _MODEL = re.compile(r"/(?:models?|deployments)/([^/:]+)")
-"""Matches the model in a URL of Gemini, Bedrock or Azure."""
+"""Matches the model's name in a URL of Gemini, Bedrock or Azure."""
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _WITHIN = ("generationConfig", "generation_config", "inferenceConfig", "options", "text", "output_config")
-"""Objects of a payload that hold parameters, at Gemini, Bedrock, Ollama, OpenAI Responses, Anthropic."""
+"""Names of the objects in a payload that contain parameters.
+
+They belong to Gemini (with two spellings), Bedrock, Ollama, OpenAI Responses and Anthropic.
+"""
 
 
 def _number(value: object) -> float | None:
@@ -58,14 +61,14 @@ _READ: dict[str, tuple[Callable[[object], Any], tuple[str, ...]]] = {
     "gen_ai.request.choice.count": (_count, ("n", "candidateCount")),
     "gen_ai.request.stop_sequences": (_words, ("stop", "stop_sequences", "stopSequences")),
 }
-"""Attributes: the function that reads the value, and its names in the APIs."""
+"""Maps attributes to the function that checks a value, and to the names of the parameter in the APIs."""
 _JSON = frozenset({"json_object", "json_schema", "json", "application/json"})
 _OUTPUTS = {"text": "text", "audio": "speech", "image": "image", **dict.fromkeys(_JSON, "json")}
-"""Output types by their names in the APIs."""
+"""Maps names of output types in the APIs to the names in the GenAI conventions."""
 
 
 def parameters_of(payload: object) -> Attributes:
-    """Return the parameters in a request's JSON; nothing of the question.
+    """Return the attributes for the parameters in a request's JSON, without any text of the question.
 
     Example:
         >>> parameters_of({"model": "m", "generationConfig": {"topP": 0.5, "maxOutputTokens": 9}})
@@ -87,13 +90,14 @@ def parameters_of(payload: object) -> Attributes:
 
 
 def _places_in(payload: object) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a request that may contain parameters: the payload, and some of its members."""
     if is_dict(payload):
         yield payload
         yield from (payload[name] for name in _WITHIN if is_dict(payload.get(name)))
 
 
 def _outputs_in(place: dict[str, Any]) -> Iterator[str]:
-    """Yield the output types that an object of a request names."""
+    """Yield the output types that one object of a request asks for."""
     for name in ("response_format", "format"):
         named: Any = place.get(name)
         kind: Any = named.get("type") if is_dict(named) else named
@@ -109,7 +113,7 @@ def _outputs_in(place: dict[str, Any]) -> Iterator[str]:
 
 
 def model_in(payload: object, url: str | None) -> str | None:
-    """Return the model that a request names, in its JSON or its URL; None if it names none."""
+    """Return the model's name from a request's JSON or from its URL; None if neither has it."""
     for place in _places_in(payload):
         if isinstance(place.get("model"), str):
             return cast("str", place["model"])
@@ -119,7 +123,7 @@ def model_in(payload: object, url: str | None) -> str | None:
 
 
 def place_of(url: str | None) -> Attributes:
-    """Return the attributes for the server's address and port.
+    """Return the attributes with the server's address and port.
 
     Example:
         >>> place_of("https://key@api.openai.com/v1/responses?key=made-up")
@@ -136,10 +140,10 @@ def place_of(url: str | None) -> Attributes:
 
 
 def _split(url: str) -> SplitResult | None:
-    """Return the parts of a URL; None if it is invalid."""
+    """Return the parts of a URL; None if the URL is invalid."""
     try:
         parts = urlsplit(url)
-        # The port is parsed at this access, and may be out of range.
+        # The port is only parsed when it is accessed, which raises if it is out of range.
         _ = parts.port
     except ValueError:
         return None

@@ -1,4 +1,4 @@
-"""Spans of tools that a router runs."""
+"""Spans and metrics of the tools that a router runs."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
 
 def around_tools(receivers: Receivers, within: Around | None) -> Around:
-    """Return a context manager to run a tool in; the tool's span is current there.
+    """Return a function that returns a context manager for running a tool call.
+
+    Inside the context manager, the span of the tool is the current span.
 
     Args:
-        receivers: The receivers of the report.
-        within: Another context manager to enter inside it; None for none.
+        receivers: The providers and the context for the report.
+        within: Returns another context manager, which is entered inside this one; or None.
     """
 
     @contextmanager
@@ -45,10 +47,10 @@ def around_tools(receivers: Receivers, within: Around | None) -> Around:
 
 
 class _Running:
-    """A running tool.
+    """A running tool, with its span.
 
     Args:
-        receivers: The receivers of the report.
+        receivers: The providers and the context for the report.
         call: The tool call.
     """
 
@@ -61,7 +63,7 @@ class _Running:
         self._begun = time.perf_counter()
         self._begun_ns = time.time_ns()
         self.error_type: str | None = None
-        """Class name of the tool's error; None if it did not fail."""
+        """Class name of the tool's exception; None if the tool has not failed."""
 
     def begin(self) -> None:
         """Start the span and make it current."""

@@ -1,6 +1,6 @@
-"""Answers in a terminal: markdown drawn by rich while it is written.
+"""The drawing of answers in a terminal: rich draws the markdown while it arrives.
 
-Importing this module does not import rich; the extra `rich` installs it.
+Importing this module does not import rich; the extra `rich` installs rich.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Markdown drawn by rich, complete and without characters that a terminal would obey."""
+"""Markdown drawn by rich, with nothing left out, and without control characters of the terminal."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-# rich's own parser gives up at ten nested lists.
+# The parser that rich creates stops at ten nested lists, so a parser with a higher limit is used.
 _PARSER = MarkdownIt("commonmark", {"maxNesting": 60}).enable(["strikethrough", "table"])
 _DEEPEST = 57
-"""Levels to draw: the parser drops deeper ones. A nested list is two levels."""
+"""Largest number of levels to draw, since the parser drops deeper ones. A nested list is two levels."""
 _LEAST = 4
-"""Least columns for a text inside lists and quotes."""
+"""Smallest number of columns for a text inside lists and quotes."""
 _INDENTS = {"blockquote_open": 4, "bullet_list_open": 3, "ordered_list_open": 6}
-"""Columns that rich indents by, for numbers of up to three digits."""
+"""Number of columns by which rich indents each kind of block; item numbers may have three digits."""
 _LINE_END = re.compile(r"\r\n?|\n")
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _SHOWN = {"href", "src"}
-"""Attributes that rich prints."""
+"""Attributes of links and images that rich prints."""
 
 
 class MarkdownDocument(Markdown):
-    """A document, or one block of it.
+    """A markdown document, or one block of a document.
 
     Differences from rich's own `Markdown`:
 
-    - HTML is shown as text; rich drops it, so that `Vec<String>` would lose half of its name.
-    - An image is text in its place; rich puts it before its paragraph or list item.
-    - A block nested too deeply for rich's parser or for the columns is shown as its source;
-      rich drops it.
+    - HTML is printed as text; rich drops HTML, so that `Vec<String>` would become `Vec`.
+    - An image becomes text at its place; rich puts it before its paragraph or list item.
+    - A block that is nested too deeply for rich's parser or for the columns is printed as its
+      source; rich drops such a block.
 
     Args:
-        text: Markdown.
-        code_theme: The pygments style of its code.
-        hyperlinks: Whether links are terminal hyperlinks.
-        spaced: Whether an empty line separates it from the block before.
+        text: The markdown.
+        code_theme: The pygments style of code.
+        hyperlinks: True to make links hyperlinks of the terminal.
+        spaced: True to print an empty line before the document.
     """
 
     def __init__(self, text: str, *, code_theme: str, hyperlinks: bool, spaced: bool = False) -> None:
@@ -53,19 +53,23 @@ class MarkdownDocument(Markdown):
         self.markup = text
         self.parsed = [*_prepare(_PARSER.parse(text))]
         self.empty = not self.parsed
-        """True if it prints nothing, such as a text that only has link definitions."""
+        """True if nothing is printed, for example if the text has only link definitions."""
         last = None if self.empty else self.elements.get(self.parsed[-1].type)
         self.spaced = last is None or last.new_line
         """True if rich puts an empty line after this document."""
         if spaced and self.parsed:
-            # After an unknown token, which prints nothing, rich puts the empty line too.
+            # rich prints the empty line even after an unknown token, which itself prints nothing.
             self.parsed.insert(0, Token("what stands before", "", 0))
 
     def rows(self, console: Console, columns: int | None = None) -> list[str]:
-        """Return the lines that a console shows in this many columns, without line ends.
+        """Return the lines that a console prints for the document, without line ends.
 
-        Each line has its own colours. Invisible trailing spaces are removed: a terminal that
-        draws a letter wider than rich expects would wrap them onto another line.
+        Colours begin and end in each line. Invisible spaces at the end of a line are removed: if
+        a terminal draws a character wider than rich expects, they would wrap to another line.
+
+        Args:
+            console: rich's `Console`.
+            columns: Number of columns; None for that of the console.
         """
         width = console.width if columns is None else min(columns, console.width)
         self.parsed = [*_flatten_deep(self.parsed, self.markup, width - _LEAST)]
@@ -80,6 +84,7 @@ class MarkdownDocument(Markdown):
 
 
 def _prepare(tokens: list[Token]) -> Iterator[Token]:
+    """Yield the parser's tokens, with HTML and images as text, and control characters escaped."""
     for token in tokens:
         token.content = several_lines(token.content)
         for name in _SHOWN & token.attrs.keys():
@@ -101,12 +106,18 @@ def _prepare(tokens: list[Token]) -> Iterator[Token]:
 
 
 def _describe_image(title: str, address: str) -> str:
-    # A data: address holds the image itself.
+    # An address that begins with data: contains the image itself, and is not printed.
     return f"🌆 {title} ({address})" if address and not address.startswith("data:") else f"🌆 {title}"
 
 
 def _flatten_deep(tokens: list[Token], text: str, room: int) -> Iterator[Token]:
-    """Yield the tokens, with the source lines in place of each block that needs more than `room` columns."""
+    """Yield the tokens, but replace each block that is nested too deeply by the lines of its source.
+
+    Args:
+        tokens: The tokens of a document.
+        text: The document.
+        room: Number of columns by which blocks may be indented.
+    """
     lines: list[str] = []
     block: list[Token] = []
     depth = 0
@@ -125,6 +136,7 @@ def _flatten_deep(tokens: list[Token], text: str, room: int) -> Iterator[Token]:
 
 
 def _is_too_deep(block: list[Token], room: int) -> bool:
+    """Return True if a block is nested deeper than rich can draw, or is indented by more than `room`."""
     indents = [0]
     for token in block:
         if token.level >= _DEEPEST or indents[-1] > max(room, 0):
@@ -141,6 +153,7 @@ def _text_token(content: str) -> Token:
 
 
 def _line_tokens(source: str) -> Iterator[Token]:
+    """Yield the tokens of plain text, with its line breaks."""
     first, *rest = source.rstrip("\n").split("\n")
     yield _text_token(first)
     for line in rest:
@@ -149,7 +162,10 @@ def _line_tokens(source: str) -> Iterator[Token]:
 
 
 def _drop_repeated_addresses(tokens: list[Token]) -> Iterator[Token]:
-    """Yield the tokens of a line; an autolink's address is printed only once."""
+    """Yield the tokens of a paragraph, with each autolink replaced by its text, which is its address.
+
+    Otherwise rich would print the address twice.
+    """
     at = 0
     while at < len(tokens):
         link, *shown = tokens[at : at + 3]
@@ -162,6 +178,7 @@ def _drop_repeated_addresses(tokens: list[Token]) -> Iterator[Token]:
 
 
 def _trim(line: list[Segment], console: Console) -> list[Segment]:
+    """Return the segments of a line without the spaces at its end, unless their style is visible."""
     kept = [*line]
     while kept:
         last = kept[-1]

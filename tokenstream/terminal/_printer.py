@@ -1,4 +1,4 @@
-"""Printing of markdown block by block: finished ones once, the open one redrawn at the screen's end."""
+"""The printing of markdown block by block: finished blocks once, the open block again and again."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from tokenstream.terminal._document import MarkdownDocument
 
 _ERASE_ROW = "\x1b[2K"
-# Erases the row, then everything from its second column on: tmux would copy into the
-# scrollback what is erased from the screen's very first cell on.
+# Erases the row, then everything from its second column on. If the screen were erased from its very
+# first cell on, tmux would copy the erased text into its scrollback.
 _ERASE_BELOW = "\x1b[2K\x1b[C\x1b[J\r"
 _SAVE, _RESTORE = "\x1b7", "\x1b8"
 _HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 _WRAP_OFF, _WRAP_ON = "\x1b[?7l", "\x1b[?7h"
-# Synchronized output: terminals that support it show everything in between at once.
+# Synchronized output: a terminal that supports these codes displays the text between them at once.
 _BEGIN_FRAME, _END_FRAME = "\x1b[?2026h", "\x1b[?2026l"
 
 _FENCE = "~" * 20
@@ -35,20 +35,22 @@ _FENCE = "~" * 20
 class MarkdownPrinter:
     r"""Prints the blocks of an answer in a terminal while it arrives, drawn by rich.
 
-    A finished block is printed once and then left alone: it scrolls and can be copied like
-    any output. The open block is redrawn below it, only its last lines if it is taller than
-    half of the screen, and only changed rows are written. Printing begins at the cursor,
-    which must be at the start of a line.
+    A finished block is printed once and never changed: it scrolls and can be copied like any
+    output. The open block is drawn below the finished ones, and drawn again whenever it grows;
+    only the rows that have changed are written. If the block is taller than half of the screen,
+    only its last rows are drawn. Printing begins at the cursor, which must be at the start of a
+    line.
 
-    In a pipe or a file, only finished blocks are printed, without colours. Control
-    characters, and those that change the direction of writing, are shown as escapes. At the
-    end of `with`, or at `close`, the open block is printed as far as it arrived.
+    In a pipe or a file, only finished blocks are printed, without colours. Control characters,
+    and characters that change the direction of writing, are printed as escapes. At the end of
+    the `with` block, or when `close` is called, the open block is printed as far as it has
+    arrived.
 
     Args:
         console: rich's `Console`; None for a new one on standard output.
         code_theme: The pygments style of code blocks.
-        hyperlinks: Whether links are terminal hyperlinks, which hide their address;
-            otherwise the address follows the text.
+        hyperlinks: True to make links hyperlinks of the terminal, which hide the address; False
+            to print the address after the text of the link.
 
     Raises:
         MisuseError: rich is not installed.
@@ -80,27 +82,27 @@ class MarkdownPrinter:
         self._code_theme = code_theme
         self._hyperlinks = hyperlinks
         self._open: MarkdownBlock | None = None
-        """The block being written; None between blocks."""
+        """The open block; None between blocks."""
         self._spaced = False
-        """True if an empty line goes before the next block."""
+        """True if an empty line must precede the next block."""
         self._rows: list[str] = []
-        """Rows drawn for the open block, below the cursor.
+        """The rows that were drawn for the open block, below the cursor.
 
-        Between two frames the cursor is hidden at the start of the first row. It stays there
-        when the screen is resized, even if the terminal rewraps the rows below. Line wrap is
-        off while rows are drawn, so that each takes one row, however wide the terminal draws
-        its letters.
+        Between two frames, the cursor is hidden at the start of the first row. It stays there
+        when the screen is resized, even if the terminal wraps the rows below it again. While
+        rows are drawn, line wrap is off, so that each row takes one row of the screen, even if
+        the terminal draws some characters wider than expected.
         """
         self._size = (0, 0)
-        """The screen's size when the rows were drawn."""
+        """The size of the screen when the rows were drawn."""
         self._hidden = False
         """True while the cursor is hidden."""
 
     def show(self, block: MarkdownBlock) -> None:
-        """Print a finished block, or redraw an open one.
+        """Print a finished block, or draw an open block again.
 
         Args:
-            block: The next block of a loop over `markdown_blocks()`.
+            block: The next block from a loop over `markdown_blocks()`.
         """
         if self._open is not None and self._open.id != block.id:
             self._finish(self._open, self._open.source)
@@ -111,9 +113,9 @@ class MarkdownPrinter:
             self._draw(block)
 
     def close(self) -> None:
-        """Print the open block as far as it arrived, and show the cursor again; closing twice is fine.
+        """Print the open block as far as it has arrived, and make the cursor visible again.
 
-        A block shown later begins another answer.
+        A second call does nothing. A block that is passed to `show` later begins another answer.
         """
         try:
             if self._open is not None:
@@ -141,20 +143,22 @@ class MarkdownPrinter:
         return console.is_terminal and not console.is_dumb_terminal and not console.legacy_windows
 
     def _document(self, block: MarkdownBlock, text: str) -> MarkdownDocument:
+        """Return a block as a document for rich, with the link definitions that it uses."""
         if block.kind == "math":
             # rich does not know formulas and would read their characters as markdown.
             text = f"{_FENCE}latex\n{text}\n{_FENCE}"
-        # Before the text: an open fence would swallow definitions after it.
+        # The definitions precede the text, since an open code fence would include what follows.
         text = f"{block.definitions}\n\n{text}" if block.definitions else text
         return self._new_document(
             text, code_theme=self._code_theme, hyperlinks=self._hyperlinks, spaced=self._spaced
         )
 
     def _finish(self, block: MarkdownBlock, text: str) -> None:
+        """Print a block for good, in place of the rows that were drawn for it."""
         document = self._document(block, text)
         rows = document.rows(self._console, self._screen()[0])
         if self._can_draw:
-            # With line wrap on: a line wider than rich expects continues on the next row.
+            # Line wrap is on here, so that a line wider than rich expects continues on the next row.
             printed = "".join(f"{row}\r\n" for row in rows)
             if printed or self._rows:
                 self._write(f"{_BEGIN_FRAME}{_ERASE_BELOW}{printed}{_END_FRAME}")
@@ -166,9 +170,10 @@ class MarkdownPrinter:
         self._open = None
 
     def _draw(self, block: MarkdownBlock) -> None:
+        """Draw the last rows of the open block, and leave the cursor at the first of them."""
         columns, lines = size = self._screen()
-        # Half of the screen stays free, because a smaller or rewrapped screen may need twice the
-        # rows, and rows pushed into the scrollback cannot be erased.
+        # Half of the screen stays free: if the screen becomes smaller, the terminal may need twice as
+        # many rows, and rows that move into the scrollback cannot be erased.
         most = max((lines - 1) // 2, 1)
         text = cut_to_recent(block.kind, block.text, rows=most, columns=columns)
         rows = self._document(block, text).rows(self._console, columns)[-most:]
@@ -184,15 +189,15 @@ class MarkdownPrinter:
             hidden = "" if self._hidden else _HIDE_CURSOR
             self._hidden = True
             self._write(f"{_BEGIN_FRAME}{hidden}{drawn}{_END_FRAME}")
-        # Rows that went away were erased but still take their place.
+        # If there are fewer rows than before, the others are erased, but still count as drawn.
         self._rows = rows + [""] * (len(self._rows) - len(rows) if size == self._size else 0)
         self._size = size
 
     def _changes(self, rows: list[str]) -> str:
-        """Return the output that turns the drawn rows into `rows`, which must not be more.
+        """Return the output that changes the drawn rows to new rows, which must not be more than before.
 
-        It never scrolls the screen, and restores the cursor. So if the screen was resized
-        without our noticing yet, the next frame overwrites exactly these rows.
+        The output never scrolls the screen, and it restores the cursor. So even if the screen was
+        resized in the meantime, the next frame overwrites exactly these rows.
         """
         changed: list[str] = []
         at = 0
@@ -203,7 +208,11 @@ class MarkdownPrinter:
         return f"{_SAVE}{_WRAP_OFF}{''.join(changed)}{_WRAP_ON}{_RESTORE}" if changed else ""
 
     def _screen(self) -> tuple[int, int]:
-        """Return the terminal's columns and lines; rich trusts COLUMNS and LINES, which may be outdated."""
+        """Return the numbers of the terminal's columns and lines.
+
+        The size that rich reports may be outdated, since it comes from COLUMNS and LINES if these
+        are set.
+        """
         try:
             columns, lines = os.get_terminal_size(self._console.file.fileno())
         except (AttributeError, OSError, ValueError):
@@ -214,7 +223,7 @@ class MarkdownPrinter:
     def _write(self, text: str) -> None:
         file = self._console.file
         encoding = getattr(file, "encoding", None) or "utf-8"
-        # A character that the terminal cannot show must not end the answer.
+        # A character that the terminal's encoding lacks must not raise.
         file.write(text.encode(encoding, "backslashreplace").decode(encoding))
         file.flush()
 

@@ -1,4 +1,4 @@
-"""The end of an open block, as much of it as a screen can show."""
+"""The cutting of a long open block to its end, since only the last rows fit on the screen."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ _ITEM = re.compile(r"^(?:[-+*]|\d{1,9}[.)])[ \t]", re.MULTILINE)
 
 
 def cut_to_recent(kind: str, text: str, *, rows: int, columns: int) -> str:
-    r"""Return markdown of at most a few screens whose last rows are those of `text`.
+    r"""Return markdown that is a few screens long at most, and is drawn with the same last rows as `text`.
 
-    Its start moves only once in a screenful of new text, so that colours seldom change.
+    The place at which the text is cut moves only once for each screenful of new text, so that
+    the colours of code seldom change.
 
     Args:
-        kind: The block's kind.
-        text: Its text so far.
+        kind: The kind of the block.
+        text: The text of the block so far.
         rows: Rows of the screen.
         columns: Columns of the screen.
 
@@ -44,7 +45,7 @@ def cut_to_recent(kind: str, text: str, *, rows: int, columns: int) -> str:
 
 
 def _step(text: str, cells: int) -> int:
-    """Return an offset at least two screens before the end, which moves by whole screens."""
+    """Return an offset at least two screens before the end, which is a multiple of a screen's cells."""
     return (len(text) // cells - 2) * cells
 
 
@@ -53,7 +54,7 @@ def _next_line(text: str, start: int) -> int:
 
 
 def _line_from_end(text: str, lines: int) -> int:
-    """Return the start of the line with `lines` line ends after its start."""
+    """Return the start of the line that has `lines` line ends after its start; 0 if there are fewer."""
     at = len(text)
     for _ in range(lines + 1):
         at = text.rfind("\n", 0, at)
