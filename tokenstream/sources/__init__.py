@@ -1,6 +1,6 @@
-"""Adapters for everything that a stream can read, recognised by its methods and not by its class.
+"""Adapters for all objects that a stream can read, which are recognised by their methods, not their classes.
 
-The caller opens a source, and the stream closes it.
+The caller opens an object, such as a response, and the stream that reads the object closes it.
 """
 
 from __future__ import annotations

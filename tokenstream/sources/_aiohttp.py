@@ -1,4 +1,4 @@
-"""Responses of aiohttp."""
+"""Adapter for aiohttp responses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NAMES = ("status", "headers", "content", "release", "real_url")
 
 
 def is_aiohttp(source: Any) -> bool:  # noqa: ANN401 - anything
-    """Return True for a response of aiohttp."""
+    """Return True for an aiohttp response."""
     return is_like(source, _NAMES) and hasattr(source.content, "iter_any")
 
 
@@ -33,11 +33,11 @@ def from_aiohttp(response: Any) -> AsyncSource:  # noqa: ANN401 - aiohttp's
         return at_once(SyncSource(iter([read]), do_nothing, head, _coding_of(response)))
 
     async def close() -> None:
-        # At the end of the body the connection is already back in its pool; before it, this cuts it off.
+        # After the end of the body, the connection is in its pool already; before that, this cuts it.
         transport = _transport_of(response)
         response.close()
         if transport is not None:
-            # Over TLS, closing alone would wait for the other side's close_notify.
+            # With TLS, `close` alone would wait until the server sends its close_notify.
             transport.abort()
 
     return AsyncSource(
@@ -46,11 +46,11 @@ def from_aiohttp(response: Any) -> AsyncSource:  # noqa: ANN401 - aiohttp's
 
 
 def _coding_of(response: Any) -> str:  # noqa: ANN401 - aiohttp's
-    """Return the content coding that aiohttp has not decoded."""
+    """Return the content coding of the body if aiohttp does not decode it; otherwise ""."""
     coding: str = response.headers.get("content-encoding", "")
     if not coding:
         return ""
-    # Newer versions count the compressed bytes of a body that they decode; for older ones ask the session.
+    # If newer versions decode a body, they count its compressed bytes; with older ones, ask the session.
     if getattr(response.content, "total_compressed_bytes", None) is not None:
         return ""
     if hasattr(response.content, "total_compressed_bytes"):
@@ -61,7 +61,7 @@ def _coding_of(response: Any) -> str:  # noqa: ANN401 - aiohttp's
 
 
 def _socket_of(response: Any) -> Any:  # noqa: ANN401 - aiohttp's, and an event loop's socket
-    """Return the socket of a response that is being read."""
+    """Return the socket of a response; None if the response no longer has a connection."""
     transport = _transport_of(response)
     return None if transport is None else transport.get_extra_info("socket")
 
@@ -79,7 +79,7 @@ class _AiohttpBody:
         self._content = response.content
         self._pieces = self._content.iter_any()
         self._error: Exception | None = None
-        # A response also closes itself at its end, but then without an exception.
+        # At its end, a response closes itself, but then it has no exception and its content is at EOF.
         closed = response.closed and (self._content.exception() is not None or not self._content.is_eof())
         if closed or getattr(self._content, "_cursor", 0):
             self._error = MisuseError("the response was already read or closed; pass it unread")
@@ -95,7 +95,7 @@ class _AiohttpBody:
         except StopAsyncIteration:
             raise
         except Exception as error:
-            # aiohttp raises an error before bytes that arrived earlier but were not read yet.
+            # aiohttp raises an error even if earlier bytes are unread: return these bytes first.
             take = getattr(self._content, "_read_nowait", None)
             left: bytes = take(-1) if take is not None else b""
             if not left:

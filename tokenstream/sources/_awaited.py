@@ -1,4 +1,4 @@
-"""Sources that the first read opens: awaitables, and sync or async context managers."""
+"""Sources that are opened by the first read: awaitables, and sync or async context managers."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 _WHERE = "the server"
 _OWNED = ("close", "aclose", "acquire", "request")
-"""Methods of objects that outlive one answer: clients, sessions, locks."""
+"""Methods of objects that outlive an answer, such as clients, sessions and locks."""
 _CLOSING: set[Any] = set()
-"""Strong references to the tasks that close unread sources, since an event loop holds tasks weakly."""
+"""The tasks that close unread sources; an event loop itself has only weak references to its tasks."""
 
 
 def is_awaitable(source: object) -> TypeGuard[Awaitable[Any]]:
@@ -45,10 +45,10 @@ def _is_owned(source: object) -> bool:
 
 
 def from_manager(source: Any, find: Callable[[Any], SyncSource | Deferred]) -> Deferred:  # noqa: ANN401
-    """Return a source that enters a context manager, and leaves it when it is closed.
+    """Return a source that enters a context manager, and leaves it when the source is closed.
 
     Args:
-        source: A context manager that gives a source.
+        source: A context manager that returns an object to read.
         find: Converts any object to a source.
     """
 
@@ -64,7 +64,8 @@ def from_manager(source: Any, find: Callable[[Any], SyncSource | Deferred]) -> D
                 found = found.open()
             stack.callback(found.close)
         except BaseException as error:
-            # Not in `with`: a manager that swallows exceptions must not swallow this one.
+            # A `with` statement is not used, because the manager may suppress exceptions, and must not
+            # suppress this one.
             stack.__exit__(type(error), error, error.__traceback__)
             raise
         return replace(found, close=stack.close)
@@ -73,7 +74,12 @@ def from_manager(source: Any, find: Callable[[Any], SyncSource | Deferred]) -> D
 
 
 def from_async_manager(source: Any, find: Callable[[Any], AsyncSource | Deferred]) -> Deferred:  # noqa: ANN401
-    """Return a source that enters an asynchronous context manager, and leaves it when it is closed."""
+    """Return a source that enters an asynchronous context manager, and leaves it when the source is closed.
+
+    Args:
+        source: A context manager that returns an object to read.
+        find: Converts any object to a source.
+    """
 
     async def open_source() -> AsyncSource:
         stack = AsyncExitStack()
@@ -95,9 +101,14 @@ def from_async_manager(source: Any, find: Callable[[Any], AsyncSource | Deferred
 def from_awaitable(
     source: Awaitable[Any], find: Callable[[Any], AsyncSource | Deferred]
 ) -> AsyncSource | Deferred:
-    """Return a source that awaits another source.
+    """Return a source that awaits an object, and then reads the result.
 
-    The result of a finished future is taken at once, since it is open and has to be closed.
+    The result of a finished future is used at once, because it may be open, and must be closed
+    even if it is never read.
+
+    Args:
+        source: An awaitable.
+        find: Converts any object to a source.
     """
     if _has_result(source):
         return find(source.result())
@@ -106,13 +117,13 @@ def from_awaitable(
         try:
             given = await source
         except Exception as error:
-            # An SDK's error may hold an error response with an unread body: read it as any other.
+            # An SDK's exception may have an error response with an unread body: read that response.
             given = refused_response(error)
             if given is None:
                 raise opening_failed(error, _WHERE) from error
         return await _open_found(given, find)
 
-    # `enters`, because the awaited result may be a context manager.
+    # `enters` is True, because the awaited result may be a context manager.
     return Deferred(open_source, lambda: _discard(source, find), enters=True)
 
 
@@ -124,11 +135,11 @@ async def _open_found(given: Any, find: Callable[[Any], AsyncSource | Deferred])
 
 
 def _discard(source: object, find: Callable[[Any], AsyncSource | Deferred] | None = None) -> None:
-    """Drop a source that will never be awaited, so that Python does not warn about it.
+    """Discard an object that will never be awaited, so that Python does not warn about it.
 
     Args:
         source: An awaitable, or a context manager.
-        find: Converts any object to a source, in order to close it.
+        find: Converts any object to a source; used to close the result of a finished future.
     """
     if find is not None and _has_result(source):
         _close_later(source, find)
@@ -137,7 +148,7 @@ def _discard(source: object, find: Callable[[Any], AsyncSource | Deferred] | Non
     if is_awaitable(source) and callable(drop):
         drop()
         return
-    # SDKs' context managers hold the coroutine that would send the request.
+    # The context managers of SDKs have the coroutine that would send the request in an attribute.
     for name in [*getattr(source, "__dict__", ()), *getattr(type(source), "__slots__", ())]:
         held = getattr(source, name, None)
         if isinstance(held, Coroutine):
@@ -145,7 +156,7 @@ def _discard(source: object, find: Callable[[Any], AsyncSource | Deferred] | Non
 
 
 class _Future(Protocol):
-    """A future of asyncio, such as a task."""
+    """A future of asyncio, such as a task, as far as this module needs it."""
 
     def get_loop(self) -> Any: ...  # noqa: ANN401 - an event loop
 

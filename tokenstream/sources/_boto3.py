@@ -1,4 +1,4 @@
-"""Event streams of boto3, and the response dicts that contain them."""
+"""Adapter for boto3 event streams, and for the response dicts that contain them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ if TYPE_CHECKING:
     from tokenstream.sources._kinds import SyncSource
 
 _WHERE = ("stream", "body")
-"""Keys of the stream in responses of `converse_stream` and `invoke_model_with_response_stream`."""
+"""Keys under which the stream is in the responses of `converse_stream` and
+`invoke_model_with_response_stream`."""
 _CHANGED = frozenset({"ChecksumMismatch", "DuplicateHeader", "InvalidHeadersLength", "InvalidPayloadLength"})
-"""Exceptions of botocore for an event stream whose bytes were changed on the way."""
+"""Names of botocore's exceptions for an event stream whose bytes were changed on the way."""
 _LOWEST_STATUS = 400
 
 
 def is_event_stream(source: object) -> bool:
-    """Return True for an event stream of boto3 that reads a response of urllib3."""
+    """Return True for a boto3 event stream that reads a urllib3 response."""
     return is_urllib3(getattr(source, "_raw_stream", None))
 
 
@@ -33,12 +34,12 @@ def raw_response_of(source: Any) -> Any:  # noqa: ANN401 - of botocore
 
 
 def from_event_stream(source: Any) -> SyncSource:  # noqa: ANN401 - of botocore
-    """Return the source of an event stream for a `Stream`: the underlying bytes, with their head."""
+    """Return the source of an event stream for a `Stream`; it reads the bytes of the urllib3 response."""
     return replace(from_urllib3(raw_response_of(source)), close=source.close)
 
 
 def stream_of(source: Any) -> Any:  # noqa: ANN401 - anything that is handed over
-    """Return the stream in a response of boto3; any other object unchanged.
+    """Return the stream in a boto3 response; return any other object unchanged.
 
     Example:
         >>> stream_of({"ResponseMetadata": {}, "stream": [b"..."]}), stream_of({"stream": []})
@@ -49,7 +50,7 @@ def stream_of(source: Any) -> Any:  # noqa: ANN401 - anything that is handed ove
 
 
 def stream_key_of(source: object) -> str | None:
-    """Return the key of the stream in a response of boto3; None for anything else.
+    """Return the key of the stream in a boto3 response; None for any object without a stream.
 
     Example:
         >>> stream_key_of({"ResponseMetadata": {}, "body": [b"..."]}), stream_key_of({"body": []})
@@ -61,16 +62,16 @@ def stream_key_of(source: object) -> str | None:
 
 
 def is_response(source: object) -> bool:
-    """Return True for a response of boto3, with or without a stream."""
+    """Return True for a boto3 response, with or without a stream."""
     return is_dict(source) and "ResponseMetadata" in source
 
 
 def convert_aws_error(error: Exception, names: set[str]) -> StreamError | None:
-    """Convert an exception of botocore; return None if it is not an error reported by AWS.
+    """Convert a botocore exception; return None if it is not about the answer of AWS.
 
     Args:
         error: The exception.
-        names: The names of its classes.
+        names: The names of the exception's class and base classes.
     """
     if names & _CHANGED:
         return ProtocolError(

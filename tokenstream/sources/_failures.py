@@ -1,4 +1,4 @@
-"""Converts the exceptions of sources to errors of this library.
+"""The conversion of exceptions from other libraries to errors of this library.
 
 Exceptions are recognised by the names of their classes, so that no other library
 has to be imported.
@@ -43,7 +43,7 @@ _TRANSPORT = frozenset(
         "InvalidHandshake",
     }
 )
-"""Base classes of transport errors: httpx, http.client, urllib3, aiohttp, requests, the SDKs."""
+"""Base classes of the transport errors of httpx, http.client, urllib3, aiohttp, requests and SDKs."""
 _TIMEOUTS = frozenset({"TimeoutException", "TimeoutError", "Timeout", "APITimeoutError"})
 _CODINGS = frozenset({"DecodingError", "ContentDecodingError", "DecodeError", "ContentEncodingError"})
 _CONNECTING = frozenset(
@@ -58,36 +58,43 @@ _CONNECTING = frozenset(
         "ProxyError",
     }
 )
-"""Errors raised before there is a connection."""
+"""Exceptions that are raised before there is a connection."""
 _IMPOSSIBLE = {
     "InvalidURL": "its address is not a valid URL",
     "LocalProtocolError": "a header contains a forbidden character, such as a line break",
     "MissingSchema": "its address does not begin with http:// or https://",
     "UnsupportedProtocol": "its address does not begin with http:// or https://",
 }
-"""Faults of a request, in words that quote nothing of it, since a header may be a key."""
+"""Maps exceptions to mistakes in the request, without quotations from the request, which may have a key."""
 _MOST_WORD = 100
-"""Characters of a content type that a message shows."""
+"""Largest number of characters of a content type in a message."""
 _UNKNOWN_HOST = frozenset({-2, -5, 7, 8, 11001, 11004})
-"""Errors of a host look-up for a name without an address: EAI_NONAME and EAI_NODATA of Linux, macOS
-and Windows; not EAI_AGAIN, which is temporary."""
+"""Numbers of the errors of a look-up if the host name has no address.
+
+These are EAI_NONAME and EAI_NODATA on Linux, macOS and Windows, but not EAI_AGAIN, which is
+temporary.
+"""
 _NO_TLS = ("WRONG_VERSION_NUMBER", "WRONG VERSION NUMBER", "RECORD_LAYER_FAILURE", "RECORD LAYER FAILURE")
-"""OpenSSL's words for a server that does not speak TLS."""
+"""Words in the errors of OpenSSL if the server does not use TLS."""
 _MOST_BENEATH = 8
-"""Number of causes in a chain that are examined."""
+"""Largest number of exceptions in a chain of causes that are examined."""
 _SAID = frozenset({"ApiError", "MistralError", "ResponseError"})
-"""Errors of SDKs with a status but no response: cohere, mistralai, ollama."""
+"""Exceptions of cohere, mistralai and ollama, which have a status but no response."""
 _TEXT_GENERATION = {
     "GenerationError": "generation",
     "IncompleteGenerationError": "incomplete_generation",
     "OverloadedError": "overloaded",
     "ValidationError": "validation",
 }
-"""Errors of huggingface_hub, and the error type that the server named."""
+"""Maps exceptions of huggingface_hub to the error type that the server sent."""
 _UNFIT = frozenset({"APIResponseValidationError", "ResponseValidationError", "UnknownApiResponseError"})
-"""Errors of SDKs that cannot build their objects from a response."""
+"""Exceptions of SDKs that cannot create their objects from a response."""
 _UNREADABLE = _UNFIT | {"JSONDecodeError", "UnicodeDecodeError", "ValidationError"}
-"""The same and their causes, while reading; while opening, such causes may be about the request."""
+"""The same exceptions, and their causes.
+
+These names are only looked for while a source is read; while it is opened, the causes may also be
+about the request.
+"""
 _QUOTED = re.compile(r"(?<!<class )[bB]?(['\"`]).*\1", re.DOTALL)
 _READ_BEFORE = frozenset(
     {"ConcurrencyError", "ResponseNotRead", "StreamClosed", "StreamConsumed", "StreamConsumedError"}
@@ -95,11 +102,13 @@ _READ_BEFORE = frozenset(
 
 
 def reading_failed(error: Exception, waits: Deadlines | None, *, begun: bool) -> StreamError | MisuseError:
-    """Convert an exception that a source raised while it was read; it becomes the `__cause__`.
+    """Convert an exception that a source raised while it was read.
+
+    The exception becomes the `__cause__` of the returned error.
 
     Args:
         error: The exception.
-        waits: The deadlines that the read timeout was derived from; None for a caller's client.
+        waits: The deadlines from which the read timeout was derived; None for a client of the caller.
         begun: True if a first event has arrived.
     """
     if isinstance(error, StreamError | MisuseError):
@@ -136,7 +145,7 @@ def reading_failed(error: Exception, waits: Deadlines | None, *, begun: bool) ->
 
 
 def _convert_unknown(error: Exception, names: set[str]) -> StreamError:
-    """Return the error for an unknown exception of a source."""
+    """Return the error for an exception that none of the other functions converts."""
     if names & _UNREADABLE:
         return _unreadable(error)
     transport = _is_transport(error)
@@ -154,7 +163,7 @@ def _missing_package(error: ImportError) -> MisuseError:
 
 
 def _convert_cause(error: Exception, waits: Deadlines | None, *, begun: bool) -> StreamError | MisuseError:
-    """Convert an exception of litellm by the underlying one that it wraps."""
+    """Convert a litellm exception that wraps another exception; the result is about the wrapped one."""
     beneath = error.__cause__ or error.__context__
     if not isinstance(beneath, Exception):
         return StreamInterrupted(f"the source broke ({_describe(error)}); what had arrived is in .partial")
@@ -166,12 +175,14 @@ def _convert_cause(error: Exception, waits: Deadlines | None, *, begun: bool) ->
 
 
 def opening_failed(error: Exception, where: str, waits: Deadlines | None = None) -> StreamError | MisuseError:
-    """Convert an exception that was raised instead of giving a response; it becomes the `__cause__`.
+    """Convert an exception that was raised while a source was opened, before there was a response.
+
+    The exception becomes the `__cause__` of the returned error.
 
     Args:
         error: The exception.
         where: The host of the request, or "the server".
-        waits: The deadlines that the read timeout was derived from; None for a caller's client.
+        waits: The deadlines from which the read timeout was derived; None for a client of the caller.
     """
     if isinstance(error, StreamError | MisuseError):
         return error
@@ -188,6 +199,7 @@ def opening_failed(error: Exception, where: str, waits: Deadlines | None = None)
 def _convert_opening(
     error: Exception, names: set[str], where: str, waits: Deadlines | None
 ) -> StreamError | MisuseError:
+    """Return the error for an exception while opening that is about the connection or the request."""
     if "TooManyRedirects" in names:
         return ConnectError(f"{where} redirects endlessly; check the address", stage="head", retryable=False)
     if isinstance(error, ImportError):
@@ -195,7 +207,7 @@ def _convert_opening(
     impossible = _find_request_fault(error, names)
     if impossible:
         return MisuseError(f"the request cannot be made: {impossible}")
-    # SDKs and requests wrap the exception that says in which phase it happened.
+    # SDKs and requests wrap the exception whose class shows if there was a connection already.
     connecting = bool(_names_beneath(error) & _CONNECTING)
     if _is_timeout(error) and not connecting:
         limit = "first_event" if waits is not None else "transport"
@@ -215,7 +227,7 @@ def _convert_opening(
 
 
 def _hint(error: Exception) -> str:
-    """Return advice on a connection that would fail again; "" if another attempt may succeed."""
+    """Return advice for a connection that would fail again; "" if another attempt may succeed."""
     for each in _chain(error):
         if "gaierror" in _names(each) and getattr(each, "errno", None) in _UNKNOWN_HOST:
             return "the host name has no address: check it"
@@ -228,18 +240,18 @@ def _hint(error: Exception) -> str:
 
 
 def unsendable_request(error: Exception, names: Iterable[str]) -> MisuseError:
-    """Return the error for a request that a client of httpx or httpx2 refuses to send.
+    """Return the error for a request that an httpx or httpx2 client refuses to send.
 
-    It quotes nothing, since that may be a key; if the client's exception does, it is not
-    set as the `__cause__` either.
+    The message contains no quoted values, because one of them may be a key. If the message of
+    the client's exception contains any, that exception does not become the `__cause__`.
 
     Args:
         error: The client's exception.
-        names: Words that may be quoted all the same: the names of the request's options.
+        names: Names of the request's options, which may be quoted.
     """
     words = _without_quotes(_words(error), frozenset(names))
     if not any(map(str.isalpha, words)):
-        # Nothing is left without the quotes.
+        # Without its quotations, the message is empty.
         words = type(error).__name__
     impossible = _find_request_fault(error, _names(error))
     found = MisuseError(f"the request cannot be made: {f'{impossible} ({words})' if impossible else words}")
@@ -249,7 +261,7 @@ def unsendable_request(error: Exception, names: Iterable[str]) -> MisuseError:
 
 
 def _find_request_fault(error: Exception, names: set[str]) -> str:
-    """Return the fault of a request that cannot be sent; "" if it is unknown."""
+    """Return a description of the mistake in a request that cannot be sent; "" if it is not known."""
     if isinstance(error, UnicodeEncodeError) and error.encoding == "ascii":
         return "a header contains a character that is not ASCII"
     request: Any = getattr(error, "_request", None)
@@ -264,7 +276,7 @@ def _find_request_fault(error: Exception, names: set[str]) -> str:
 
 
 def _convert_refusal(error: Exception, names: set[str]) -> StreamError | None:
-    """Convert an exception of a library that refuses the response as a stream; None for any other."""
+    """Convert an exception of a library that refuses the response as a stream; else return None."""
     if names & _UNFIT:
         return _unreadable(error)
     if "SSEError" in names:
@@ -283,7 +295,7 @@ def _unreadable(error: Exception) -> ProtocolError:
 
 
 def _convert_provider_error(error: Exception, names: set[str]) -> StreamError | None:
-    """Convert a library's exception that stands for an error reported by the provider; else None."""
+    """Convert a library's exception for an error that the provider reported; else return None."""
     response: Any = getattr(error, "response", None)
     said_by_aws = convert_aws_error(error, names)
     if said_by_aws is not None:
@@ -296,7 +308,7 @@ def _convert_provider_error(error: Exception, names: set[str]) -> StreamError | 
         return status_error(
             response.status_code, dict(response.headers), _body_of(response) or _body_told(error)
         )
-    # aiohttp also gives status 400 to a response that is not HTTP.
+    # If a response is not HTTP, aiohttp's exception has the status 400, too.
     refused = "ClientResponseError" in names and "HttpProcessingError" not in _names_beneath(error)
     if refused and _status_of(error) >= 400:
         headers: Any = getattr(error, "headers", None) or {}
@@ -318,7 +330,7 @@ def _convert_provider_error(error: Exception, names: set[str]) -> StreamError | 
 
 
 def _convert_sdk_error(error: Any) -> StreamError | None:  # noqa: ANN401 - an exception of an SDK
-    """Convert an exception that holds a status and the body's content, but no response."""
+    """Convert an SDK's exception that has the status and the content of the body, but no response."""
     body: object = getattr(error, "body", None)
     if body is None:
         body = {"error": getattr(error, "error", None)}
@@ -333,7 +345,7 @@ def _convert_sdk_error(error: Any) -> StreamError | None:  # noqa: ANN401 - an e
 
 
 def _sdk_refusal(error: Any, body: object) -> NotAStream:  # noqa: ANN401 - an exception of an SDK
-    """Return the error for a response that an SDK refuses as a stream in spite of its good status."""
+    """Return the error for a response with a status below 400 that an SDK refuses as a stream."""
     kind = _headers_of(error).get("content-type") or "no content type"
     return NotAStream(
         f"the server answered with status {_status_of(error)}, but with a body that the SDK does not accept "
@@ -343,14 +355,14 @@ def _sdk_refusal(error: Any, body: object) -> NotAStream:  # noqa: ANN401 - an e
 
 
 def _headers_of(error: Any) -> dict[str, str]:  # noqa: ANN401 - an exception of an SDK
-    """Return the headers of the response that an exception is about."""
-    # ollama raises its exception "from None", but the client's one, with the response, is its context.
+    """Return the headers of the response that led to an exception; an empty dict if they are not known."""
+    # ollama raises its exception "from None", but its context is the client's exception with the response.
     beneath: object = getattr(error.__context__, "response", None)
     return dict(getattr(error, "headers", None) or getattr(beneath, "headers", None) or {})
 
 
 def _convert_google_error(error: Any, response: Any) -> StreamError | None:  # noqa: ANN401 - of google-genai
-    """Convert an exception of google-genai, which holds the body's content."""
+    """Convert a google-genai exception, which has the content of the body."""
     if _status_of(response) >= 400:
         said = json.dumps(error.details, default=str).encode()
         return status_error(_status_of(response), dict(response.headers), said)
@@ -364,16 +376,16 @@ def _body_of(response: Any) -> bytes:  # noqa: ANN401 - a response of httpx, htt
     try:
         content: bytes = response.content
     except (RuntimeError, OSError):
-        # It was consumed elsewhere, or cannot be read to its end.
+        # The body was read elsewhere, or cannot be read to its end.
         return b""
     return content
 
 
 def _body_told(error: Exception) -> bytes:
-    """Return the content that an SDK's exception has kept of a body that the SDK has consumed."""
+    """Return the body, or its error, from an exception of the SDK that has read the body; else b""."""
     told: object = getattr(error, "body", None)
     if is_dict(told):
-        # openai's and anthropic's exceptions keep either the whole body or only its "error".
+        # The exceptions of openai and anthropic have either the whole body or only its "error".
         told = json.dumps(told if "error" in told else {"error": told}, default=str)
     return told.encode() if isinstance(told, str) else b""
 
@@ -388,12 +400,12 @@ def _names(error: BaseException) -> set[str]:
 
 
 def _names_beneath(error: BaseException) -> set[str]:
-    """Return the names of the classes of an error and of its causes."""
+    """Return the names of the classes of an exception and of its causes, with their base classes."""
     return {name for each in _chain(error) for name in _names(each)}
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """Return an error and its causes, the innermost last."""
+    """Return an exception and its causes, the innermost last."""
     chain = [error]
     while len(chain) < _MOST_BENEATH:
         beneath = chain[-1].__cause__ or chain[-1].__context__
@@ -408,9 +420,9 @@ def _is_transport(error: BaseException) -> bool:
 
 
 def _is_timeout(error: BaseException) -> bool:
-    """Return True if an error is a read timeout, or wraps one.
+    """Return True if an exception is a timeout, or a transport error that wraps a timeout.
 
-    Its `__context__` does not count: that exception was merely being handled at the time.
+    The `__context__` does not count, because that exception need not be the cause.
     """
     beneath: object = error
     for _ in range(_MOST_BENEATH):
@@ -420,13 +432,13 @@ def _is_timeout(error: BaseException) -> bool:
             return True
         if not _is_transport(beneath):
             return False
-        # requests puts the inner error into the arguments of its own, instead of setting the cause.
+        # requests passes the inner exception as an argument of its own, instead of setting the cause.
         beneath = beneath.__cause__ or next(iter(beneath.args), None)
     return False
 
 
 def _reasons(error: BaseException) -> list[str]:
-    """Return an error's description, then those of its causes that concern the connection."""
+    """Return the description of an exception, then those of its causes that concern the connection."""
     beneath = [each for each in _chain(error)[1:] if _is_connection(each) and _words(each)]
     return [_describe(each) for each in (error, *beneath)]
 
@@ -443,21 +455,22 @@ def _words(error: BaseException) -> str:
 
 
 def _describe(error: BaseException) -> str:
-    """Return an error's class name, with its message if it concerns the connection.
+    """Return the class name of an exception, with the message if the exception concerns the connection.
 
-    Messages of other errors may contain the payload: pydantic's show the invalid value.
+    The messages of other exceptions may contain a part of the payload: those of pydantic, for
+    example, quote the invalid value.
     """
-    # http.client's BadStatusLine quotes the server's line, so its words are left out, too.
+    # The message of http.client's BadStatusLine is left out, too, since it quotes the server's line.
     speaks = _is_connection(error) and (isinstance(error, OSError) or "BadStatusLine" not in _names(error))
     words = _without_quotes(_words(error)) if speaks else ""
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
 def _without_quotes(words: str, but: frozenset[str] = frozenset()) -> str:
-    """Return an exception's message without its quotations, which may be a key or a payload.
+    """Return an exception's message with "…" in place of quotations, which may be a key or a payload.
 
     Args:
         words: The message.
-        but: Words that may be quoted.
+        but: Quotations that stay.
     """
     return _QUOTED.sub(lambda found: found[0] if found[0].strip("'\"`") in but else "…", words)

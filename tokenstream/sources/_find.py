@@ -1,4 +1,4 @@
-"""Converts any object to a source, by its methods and not by its class."""
+"""The conversion of any object to a source, according to the object's methods, not its class."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _PLACE = re.compile(
     r"(?:https?|wss?)://\S{1,2000}|[^\s{}\[\]<>\"]{1,1000}\.(?:sse|jsonl?|ndjson|eventstream|txt|log|gz|bin|raw)"
 )
-"""A str that is an address or the name of a file, and cannot be a body."""
+"""Matches a str that is an address or the name of a file, and cannot be a body."""
 _OURS = ("departures", "checkpoint", "final")
 _TAKEN = (
     "a response (httpx, httpx2, requests, urllib3, http.client; AsyncStream: httpx, httpx2, aiohttp), a "
@@ -37,11 +37,11 @@ _TAKEN = (
 
 
 def sync_source(source: Any) -> SyncSource | Deferred:  # noqa: ANN401 - told apart by what it can do
-    """Return the source of any object for a `Stream`.
+    """Return the source with which a `Stream` reads an object.
 
     Raises:
         MisuseError: The object cannot be read, or only by an `AsyncStream`.
-        FileNotFoundError: A path leads to no file.
+        FileNotFoundError: The object is a path, and there is no such file.
     """
     source = _boto3.stream_of(source)
     if isinstance(source, SyncSource | Deferred):
@@ -61,11 +61,11 @@ def sync_source(source: Any) -> SyncSource | Deferred:  # noqa: ANN401 - told ap
 
 
 def async_source(source: Any) -> AsyncSource | Deferred:  # noqa: ANN401 - told apart by what it can do
-    """Return the source of any object for an `AsyncStream`.
+    """Return the source with which an `AsyncStream` reads an object.
 
     Raises:
         MisuseError: The object cannot be read, or only by a `Stream`.
-        FileNotFoundError: A path leads to no file.
+        FileNotFoundError: The object is a path, and there is no such file.
     """
     source = _boto3.stream_of(source)
     if isinstance(source, AsyncSource | Deferred):
@@ -93,7 +93,12 @@ def async_source(source: Any) -> AsyncSource | Deferred:  # noqa: ANN401 - told 
 
 
 def _find_body(source: Any) -> SyncSource | None:  # noqa: ANN401 - told apart by what it can do
-    # Checked on the class, since an instance of a mock has any attribute.
+    """Return the source of a whole body or of a path; None for any other object.
+
+    Raises:
+        MisuseError: The object is a stream already, or a str that is an address or a file name.
+    """
+    # The class is checked, because an instance of a mock has any attribute.
     if all(hasattr(source.__class__, name) for name in _OURS):
         raise MisuseError(f"{named(source)} is already a stream: read it directly")
     if isinstance(source, str) and _PLACE.fullmatch(source):
@@ -109,6 +114,7 @@ def _find_body(source: Any) -> SyncSource | None:  # noqa: ANN401 - told apart b
 
 
 def _find_response(source: Any) -> SyncSource | None:  # noqa: ANN401 - told apart by what it can do
+    """Return the source of a response, a WebSocket or an SDK's stream; None for any other object."""
     if is_response(source):
         return from_response(source)
     if _requests.is_requests(source):
@@ -127,6 +133,7 @@ def _find_response(source: Any) -> SyncSource | None:  # noqa: ANN401 - told apa
 
 
 def _find_async_response(source: Any) -> AsyncSource | None:  # noqa: ANN401 - told apart by what it can do
+    """Return the source of a response, a WebSocket or an SDK's stream; None for any other object."""
     if is_response(source):
         return from_async_response(source)
     if is_aiohttp(source):
@@ -144,7 +151,12 @@ def _find_async_response(source: Any) -> AsyncSource | None:  # noqa: ANN401 - t
 
 
 def _find_socket(source: Any, *, is_async: bool) -> OpenWebSocket | None:  # noqa: ANN401 - told apart by what it can do
-    """Return the WebSocket connection of an object; None if it has none."""
+    """Return the WebSocket connection of an object, or None; raise `MisuseError` if it is of the other kind.
+
+    Args:
+        source: Any object.
+        is_async: True if the connection must be asynchronous, False if it must not be.
+    """
     socket = socket_of(source)
     if socket is None or socket.is_async is is_async:
         return socket
@@ -155,7 +167,7 @@ def _find_socket(source: Any, *, is_async: bool) -> OpenWebSocket | None:  # noq
 
 def is_asynchronous(source: object) -> bool:
     """Return True for an object that can only be read in an event loop."""
-    # aiohttp's responses and awaitables may be iterable, too, but only within the event loop.
+    # aiohttp responses and awaitables may be iterable, too, but only in their event loop.
     if _awaited.is_awaitable(source) or is_aiohttp(source):
         return True
     if _is_iterable(source) or _awaited.is_manager(source):
@@ -164,7 +176,7 @@ def is_asynchronous(source: object) -> bool:
 
 
 def _is_path(source: object) -> TypeGuard[os.PathLike[Any]]:
-    # An iterable comes first, since a mock may pass for a path as well.
+    # An iterable is not read as a path, because a mock may have the methods of both.
     return isinstance(source, os.PathLike) and not isinstance(source, Iterable | AsyncIterable)
 
 
@@ -173,7 +185,7 @@ def _is_in_pieces(source: object) -> TypeGuard[list[Any] | tuple[Any, ...]]:
 
 
 def _is_iterable(source: object) -> TypeGuard[Iterable[Any]]:
-    # Not a dict or an SDK's object: iterating over these gives keys or fields and not chunks.
+    # Dicts and SDK objects do not count, because iterating over them returns keys or fields, not chunks.
     return not is_whole(source) and not _is_mapping(source) and isinstance(source, Iterable)
 
 
@@ -186,6 +198,7 @@ def _is_async_iterable(source: object) -> TypeGuard[AsyncIterable[Any]]:
 
 
 def _unreadable_source(source: object) -> MisuseError:
+    """Return the error for an object that cannot be read, with advice on what to pass instead."""
     if is_whole(source):
         return MisuseError(
             f"{named(source)} is a whole answer, not a stream: pass stream=True in the request, "

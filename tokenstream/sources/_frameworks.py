@@ -1,4 +1,7 @@
-"""Payloads from the objects of frameworks: only the new fields of each, not repeated or derived ones."""
+"""The conversion of objects of frameworks to payloads, without fields that repeat or derive others.
+
+The frameworks are LangChain and LlamaIndex; events of an OpenAI Agents run are recognised here, too.
+"""
 
 from __future__ import annotations
 
@@ -20,23 +23,23 @@ _OF_LANGCHAIN = (
     "tool_call_chunks",
     "chunk_position",
 )
-"""Fields of a chunk, without `tool_calls`: LangChain builds those from the pieces, with guesses."""
+"""Fields of a chunk that are used; not `tool_calls`, which LangChain derives from the pieces, with guesses."""
 _OF_A_MESSAGE = frozenset({"type", "content", "response_metadata"})
 _OF_A_WHOLE = ("tool_calls", "invalid_tool_calls")
 _OF_LLAMAINDEX = frozenset({"delta", "raw", "additional_kwargs"})
 _RUN_EVENTS = ("raw_response_event", "run_item_stream_event", "agent_updated_stream_event")
-"""Types of events of an OpenAI Agents run: the model's own events first, then those of the run."""
+"""Types of events of an OpenAI Agents run; the first contains an event of the model."""
 
 
 def framework_payload_of(item: Any) -> dict[str, Any] | None:  # noqa: ANN401 - any object
-    """Return the payload of an object from a framework's model stream; None for any other object."""
+    """Return the payload for an object from a framework's stream; None for any other object."""
     make = _maker_for(item.__class__)
     return None if make is None else make(item)
 
 
 @lru_cache
 def _maker_for(kind: type) -> Callable[[Any], dict[str, Any]] | None:
-    """Return the converter for a class, chosen by its fields; None for an unknown class."""
+    """Return the function that converts objects of a class; None if the class's fields are not known."""
     fields: Any = getattr(kind, "model_fields", {})
     if fields.keys() >= _OF_A_MESSAGE:
         named: object = fields["type"].default
@@ -46,14 +49,15 @@ def _maker_for(kind: type) -> Callable[[Any], dict[str, Any]] | None:
 
 
 def model_event_of(event: Any) -> Any:  # noqa: ANN401 - any object
-    """Return the model's event inside an event of an OpenAI Agents run; None if it has none."""
+    """Return the model's event inside an event of an OpenAI Agents run; None if there is none."""
     return event.data if event.type == _RUN_EVENTS[0] else None
 
 
 def holds_a_run(items: object) -> bool:
     """Return True for an iterator over the events of an OpenAI Agents run, which may have several answers.
 
-    Its items are unknown before it is read, so the name of its function decides.
+    The iterator is recognised by the name of its function, since its items are not known before
+    it is read.
     """
     name: object = getattr(getattr(items, "ag_code", None), "co_qualname", None)
     return name == "RunResultStreaming.stream_events"
@@ -65,6 +69,7 @@ def is_run_event(event: object) -> bool:
 
 
 def _of_chunk(chunk: Any) -> dict[str, Any]:  # noqa: ANN401 - of LangChain
+    """Return the payload for a chunk of a LangChain message."""
     told = {name: getattr(chunk, name, None) for name in _OF_LANGCHAIN}
     payload = {
         name: value if isinstance(value, str) else _plain(value) for name, value in told.items() if value
@@ -72,7 +77,7 @@ def _of_chunk(chunk: Any) -> dict[str, Any]:  # noqa: ANN401 - of LangChain
     payload["response_metadata"] = _plain(chunk.response_metadata)
     content = payload["content"] = chunk.content
     if is_list(content):
-        # LangChain's normalised blocks; versions before 1 do not have them.
+        # These are LangChain's normalised blocks, which versions before 1 do not have.
         payload["content"] = _plain(getattr(chunk, "content_blocks", content))
     return payload
 
@@ -82,6 +87,7 @@ def _of_whole(message: Any) -> dict[str, Any]:  # noqa: ANN401 - of LangChain
 
 
 def _of_response(response: Any) -> dict[str, Any]:  # noqa: ANN401 - of LlamaIndex
+    """Return the payload for a chat or completion response of LlamaIndex."""
     payload = {name: _plain(getattr(response, name, None)) for name in (*_OF_LLAMAINDEX, "logprobs")}
     message = getattr(response, "message", None)
     if message is None:

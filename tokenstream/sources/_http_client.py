@@ -1,4 +1,4 @@
-"""Responses of the standard library's http.client, and so of urllib.request."""
+"""Adapter for responses of the standard library's http.client, which urllib.request returns, too."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHUT_RDWR = 2
 
 
 def is_http_client(source: object) -> bool:
-    """Return True for a response of http.client."""
+    """Return True for an http.client response."""
     return is_like(source, _NAMES)
 
 
@@ -46,7 +46,7 @@ class _HttpClientBody:
         self._response = response
         self._over = False
         self.socket: Any = getattr(getattr(response.fp, "raw", None), "_sock", None)
-        # `length` counts the remaining bytes down; for a status without a body it begins at zero.
+        # `response.length` is the number of remaining bytes; if a status has no body, it is 0 from the start.
         whole = None in (response.length, length) or response.status == 304 or str(response.length) == length
         self._begun = response.isclosed() or isinstance(response.chunk_left, int) or not whole
 
@@ -57,12 +57,12 @@ class _HttpClientBody:
         while chunk := response.read1(_AT_A_TIME):
             yield chunk
         if response.length:
-            # http.client itself takes the end of the connection for the end of the body.
+            # http.client itself would accept the end of the connection as the end of the body.
             raise ConnectionResetError(f"{response.length} bytes of the body did not arrive")
         self._over = True
 
     def close(self) -> None:
-        """Close the response, and cut the connection if the body is unread, so that it is not reused."""
+        """Close the response; if the body was not read to its end, shut down the connection first."""
         try:
             if self.socket is not None and not self._over:
                 self.socket.shutdown(_SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""Responses of httpx and httpx2."""
+"""Adapter for httpx and httpx2 responses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NAMES = ("iter_raw", "aiter_raw", "status_code", "headers", "stream")
 
 
 def is_response(source: object) -> bool:
-    """Return True for a response of httpx or httpx2."""
+    """Return True for an httpx or httpx2 response."""
     return is_like(source, _NAMES, "status_code")
 
 
@@ -47,7 +47,7 @@ def _was_read(response: Any) -> bool:  # noqa: ANN401 - httpx's or httpx2's
 
 
 def _socket_of(response: Any) -> Any:  # noqa: ANN401 - httpx's or httpx2's, and a socket of any backend
-    """Return the socket of an HTTP/1.1 response; None for HTTP/2, whose connections are shared."""
+    """Return the socket of an HTTP/1 response; None for HTTP/2, where responses share a connection."""
     version = response.extensions.get("http_version", b"")
     stream = response.extensions.get("network_stream")
     if stream is None or response.is_closed or not version.startswith(b"HTTP/1"):
@@ -68,5 +68,5 @@ def _url_of(response: Any) -> str:  # noqa: ANN401 - httpx's or httpx2's
     try:
         return str(response.url)
     except RuntimeError:
-        # A response that was constructed by hand has no request, and so no address.
+        # A response that was created by hand has no request, and therefore no address.
         return ""

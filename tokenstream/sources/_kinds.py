@@ -1,4 +1,4 @@
-"""The sources that a stream reads: chunks, a function to close them, and the head of the response."""
+"""The classes of sources, which unify all objects that a stream can read."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from tokenstream.limits import Deadlines
 
 SKIPPED = object()
-"""Stands for an item that adds nothing to the earlier ones."""
+"""Returned by `convert` for an item that adds nothing to the earlier items."""
 
 
 def do_nothing() -> None:
-    """Stand in for closing if nothing has to be closed."""
+    """Do nothing: the `close` of a source without anything to close."""
 
 
 @dataclass(slots=True)
@@ -49,8 +49,8 @@ class SyncSource:
         """Return the next chunk or payload.
 
         Args:
-            chunks: The chunks, or an iterator that wraps them.
-            end: The value to return at their end.
+            chunks: The source's chunks, or an iterator that wraps them.
+            end: The value to return if there are no more chunks.
         """
         for item in chunks:
             if item.__class__ is bytes or self.convert is None:
@@ -108,17 +108,17 @@ class Deferred:
     """A source that is opened by the first read, such as a request that has not been sent."""
 
     open: Callable[[], Any]
-    """Returns a `SyncSource`, or an awaitable of an `AsyncSource`."""
+    """Opens the source; returns a `SyncSource`, or an awaitable of an `AsyncSource`."""
     discard: Callable[[], object] = do_nothing
-    """Drops a source that will never be opened, such as a coroutine."""
+    """Discards a source that will never be opened; closes a coroutine, for example."""
     enters: bool = False
     """True if opening enters a context manager, which may hold a cancel scope until it is left."""
     socket: Callable[[], Any] | None = None
-    """Returns the socket on which the response is awaited, or None; shutting it down ends the wait."""
+    """Returns the socket on which opening waits for the response, or None; shutting it down ends the wait."""
     prepare: Callable[[], object] = do_nothing
-    """Loads modules that opening needs, before the clock starts; never raises."""
+    """Imports modules that opening needs, before the clock of the answer starts; never raises."""
     begins: bool = True
-    """True if the answer's clock starts with this source; False for one that resumes a broken answer."""
+    """True if the clock of the answer starts with this source; False if the source resumes a broken answer."""
     wait: float = 0.0
     """Seconds to wait before opening."""
     asked: tuple[str, object] | None = None
@@ -130,8 +130,8 @@ def is_like(source: object, names: Iterable[str], status: str = "status") -> boo
 
     Args:
         source: Any object.
-        names: The attributes of such responses.
-        status: The name of their status attribute.
+        names: The names of attributes of the library's responses.
+        status: The name of the attribute with the status.
     """
     # A mock has any attribute, but its status is not an int.
     return all(hasattr(source, name) for name in names) and isinstance(getattr(source, status, None), int)

@@ -1,4 +1,4 @@
-"""Converts the objects of SDKs back to the payloads that they were made from."""
+"""The conversion of SDK objects back to the payloads from which the SDKs have created them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 _AS_THEY_ARE = frozenset({bytes, str, dict, bytearray, memoryview})
 _HELPFUL = frozenset({"openai", "anthropic"})
-"""SDKs whose stream helpers yield events of their own besides those of the server."""
+"""SDKs whose stream helpers add events of their own to the server's events."""
 _SDKS = _HELPFUL | {"cohere", "google", "huggingface_hub", "litellm", "mistralai", "ollama"}
-"""SDKs whose streams yield decoded payloads, even if these are not objects."""
+"""SDKs whose streams yield decoded payloads, even if a payload is not a JSON object."""
 _ADDED = frozenset(
     {
-        # Events that the helpers of SDKs add for convenience: openai's …
+        # Events that the stream helper of openai adds for convenience.
         "content.delta",
         "content.done",
         "logprobs.content.delta",
@@ -33,7 +33,7 @@ _ADDED = frozenset(
         "refusal.done",
         "tool_calls.function.arguments.delta",
         "tool_calls.function.arguments.done",
-        # … and anthropic's.
+        # Events that the stream helper of anthropic adds for convenience.
         "citation",
         "input_json",
         "signature",
@@ -46,34 +46,34 @@ _ADDED_FIELDS = {
     "content_block_stop": ("content_block",),
     "message_stop": ("message",),
 }
-"""Fields that a helper adds to a server's event, by event type."""
+"""Maps the types of the server's events to the fields that a helper adds to these events."""
 _ADDED_ANYWHERE = ("snapshot", "parsed", "parsed_output")
 _EVENT = frozenset({"data"})
-"""The only field of an object that stands for an SSE event, as in mistralai; its value is the payload."""
+"""The only field of an object for an SSE event, as mistralai has them; the field's value is the payload."""
 _VALUES: dict[type, str] = {
     bool: "true or false",
     float: "a number",
     int: "a number",
     list: "an array",
 }
-"""JSON values that are not payloads, and their names in messages."""
+"""Maps the types of JSON values that cannot be payloads to their names in messages."""
 _FIELDS = "__dataclass_fields__"
-"""Attribute of a dataclass; in one that is also a dict, only the attributes hold all fields."""
+"""An attribute that all dataclasses have."""
 _REASON, _OTHER_REASON = "received_finish_reason", "intermittent_finish_reason"
-"""Attributes in which litellm's stream keeps the finish reasons that it received."""
+"""Attributes of a litellm stream with the finish reasons that it has received."""
 
 
 def is_object(item: object) -> bool:
-    """Return True for an SDK's object that can convert itself to a dict."""
+    """Return True for an SDK object that can convert itself to a dict."""
     return not isinstance(item, type) and (
         callable(getattr(item, "model_dump", None)) or callable(getattr(item, "to_dict", None))
     )
 
 
 def is_whole(source: object) -> bool:
-    """Return True for a single object of an SDK, such as a whole answer, instead of a stream.
+    """Return True for a single SDK object, such as a whole answer, which is not a stream.
 
-    The class is checked, because wrappers around a stream may have any attribute.
+    The class is checked, because instances of wrappers around a stream may have any attribute.
     """
     kind = source.__class__
     return callable(getattr(kind, "model_dump", None)) or callable(getattr(kind, "to_dict", None))
@@ -82,11 +82,12 @@ def is_whole(source: object) -> bool:
 def payload_of(item: Any) -> Any:  # noqa: ANN401 - anything that a source gives
     """Convert an item of a source to bytes, text, or a payload as a dict.
 
-    An SDK's object becomes the payload that it was made from. An unknown object is
-    returned unchanged.
+    An SDK object becomes the payload from which the SDK has created it. An unknown object
+    is returned unchanged.
 
     Returns:
-        The content; None for an event that an SDK's helper or a framework's run has added.
+        The converted item; None for an event that the server has not sent, because a helper
+        of the SDK or the run of a framework has added it.
 
     Example:
         >>> payload_of(b"data: a"), payload_of({"choices": []})
@@ -100,7 +101,7 @@ def payload_of(item: Any) -> Any:  # noqa: ANN401 - anything that a source gives
         return _of_object(item)
     if _is_mapping(item):
         return _of_fields(item) if hasattr(item, _FIELDS) else dict(item)
-    # Not for this library's own events, which are not payloads.
+    # This library's own events are dataclasses, too, but not payloads.
     if (
         is_dataclass(item)
         and not isinstance(item, type)
@@ -111,14 +112,14 @@ def payload_of(item: Any) -> Any:  # noqa: ANN401 - anything that a source gives
 
 
 def as_received(items: object, item: Any) -> Any:  # noqa: ANN401 - anything that a source gives
-    """Remove a finish reason that litellm invented; return any other item unchanged.
+    """Return an item without a finish reason that litellm has made up; any other item unchanged.
 
-    litellm's stream gives "stop" if the provider's stream ended without a reason, but an
-    attribute of the stream shows that none was received.
+    If the provider's stream ends without a finish reason, a litellm stream adds "stop". The
+    attributes of that stream show that it has received no reason.
 
     Args:
-        items: The iterator that gave the item.
-        item: An object of an SDK, or any other item.
+        items: The iterator from which the item is.
+        item: An SDK object, or any other item.
     """
     if getattr(items, _REASON, "") is not None or getattr(items, _OTHER_REASON, None) is not None:
         return item
@@ -135,20 +136,24 @@ def _is_mapping(item: object) -> TypeGuard[Mapping[Any, Any]]:
 
 
 def _is_message(item: object) -> bool:
-    """Return True for a message of protobuf or proto-plus, as gRPC clients yield them."""
+    """Return True for a protobuf or proto-plus message, which gRPC clients yield."""
     kind = item.__class__
     return callable(getattr(kind, "pb", None)) or callable(getattr(kind, "SerializeToString", None))
 
 
 def _of_message(item: Any) -> Any:  # noqa: ANN401 - a message
-    """Return a message as the JSON that the same API sends over HTTP."""
+    """Return a protobuf message as the JSON value that the same API sends over HTTP."""
     kind = item.__class__
     made: Any = importlib.import_module("google.protobuf.json_format")
     return made.MessageToDict(kind.pb(item) if hasattr(kind, "pb") else item)
 
 
 def _of_fields(value: Any) -> Any:  # noqa: ANN401 - an object that is a dict too, as huggingface_hub's are
-    """Return all fields of such an object; used as a dict, its nested objects would lack unknown fields."""
+    """Return all fields of an object that is a dataclass and a dict, as those of huggingface_hub are.
+
+    As a dict, the object may lack fields that the dataclass does not declare; its attributes
+    have all of them.
+    """
     if _is_mapping(value) and hasattr(value, _FIELDS):
         said = {**value, **vars(value)}
         return {name: _of_fields(inner) for name, inner in said.items() if inner is not None}
@@ -156,8 +161,9 @@ def _of_fields(value: Any) -> Any:  # noqa: ANN401 - an object that is a dict to
 
 
 def _of_object(item: Any) -> Any:  # noqa: ANN401 - an SDK's object
+    """Return the payload for an SDK object; None for an event that a helper of the SDK has added."""
     without: set[str] = set()
-    # Only for these SDKs: elsewhere the same names may hold the server's own data.
+    # Only in these SDKs do the names stand for additions: elsewhere they may be data of the server.
     if item.__class__.__module__.partition(".")[0] in _HELPFUL:
         kind: object = getattr(item, "type", None)
         if kind == "chunk" and hasattr(item, "chunk"):
@@ -172,7 +178,7 @@ def _of_object(item: Any) -> Any:  # noqa: ANN401 - an SDK's object
     if not hasattr(item, "model_dump"):
         made = item.to_dict()
         return {name: value for name, value in made.items() if name not in without}
-    # SDKs' models hold the server's values even if they do not match; pydantic would warn about that.
+    # The models of SDKs contain the server's values even if the types differ; pydantic would warn.
     dumped: object = item.model_dump(
         mode="json", by_alias=True, exclude_unset=True, exclude=without, warnings=False
     )
@@ -182,13 +188,13 @@ def _of_object(item: Any) -> Any:  # noqa: ANN401 - an SDK's object
 
 
 def _of_server(payload: Any, items: object) -> Any:  # noqa: ANN401 - anything that a source gives
-    """Return an item's content, but raise for a JSON value from an SDK that is not a payload.
+    """Return a converted item; raise if it is a JSON value from an SDK's stream that cannot be a payload.
 
-    From any other iterator such a value is the caller's own, and is returned.
+    If the iterator is not an SDK's stream, the value is from the caller, and is returned.
 
     Args:
-        payload: The item's content.
-        items: The iterator that gave the item.
+        payload: The converted item.
+        items: The iterator from which the item is.
 
     Raises:
         ProtocolError: The server sent a JSON value that is not an object.
@@ -201,7 +207,7 @@ def _of_server(payload: Any, items: object) -> Any:  # noqa: ANN401 - anything t
 
 
 def _maker_of(items: object) -> str:
-    """Return the package that an iterator's class, or a generator's function, is defined in."""
+    """Return the name of the package in which an iterator's class or a generator's function is defined."""
     frame: Any = getattr(items, "gi_frame", None) or getattr(items, "ag_frame", None)
     module = items.__class__.__module__ if frame is None else str(frame.f_globals.get("__name__"))
     return module.partition(".")[0]

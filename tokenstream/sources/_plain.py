@@ -1,4 +1,4 @@
-"""Sources that are plain values: finished bodies, files and iterables."""
+"""Adapter for plain objects: whole bodies, files and iterables."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 _NO_BLOCKING = "the file is non-blocking, so its end cannot be detected; pass a blocking one"
 _AT_A_TIME = 65_536
-"""Bytes to ask for in one read of a file."""
+"""Largest number of bytes in one read of a file."""
 
 
 def from_body(body: Any) -> SyncSource:  # noqa: ANN401 - bytes, bytearray, memoryview or str
     """Return the source of a whole body, as one chunk."""
-    # Mutable objects are copied, so that later changes do not reach the reader.
+    # Mutable objects are copied, so that a later change does not change the answer.
     chunk = body if isinstance(body, bytes | str) else bytes(body)
     return SyncSource(iter([chunk]), do_nothing)
 
@@ -31,11 +31,11 @@ def from_path(path: os.PathLike[Any]) -> SyncSource:
     """Return a source that opens a file at the first read, and closes it.
 
     Raises:
-        FileNotFoundError: There is no such file; raised at once and not at the first read.
+        FileNotFoundError: There is no such file; raised at once, not at the first read.
     """
-    # Called once, since its result may change.
+    # `fspath` is called only once, since its result may change.
     named = os.fspath(path)
-    # Raises where the stream is made, instead of later at opening.
+    # If there is no such file, this raises in the line that creates the stream, not at the first read.
     os.stat(named)  # noqa: PTH116 - as bytes, too
     chunks = _of_path(named)
     return SyncSource(chunks, chunks.close)
@@ -63,8 +63,11 @@ def is_file(source: object) -> bool:
 def from_file(file: Any) -> SyncSource:  # noqa: ANN401 - a binary or a text file
     """Return the source of an open file, which the stream closes.
 
-    A pipe is read as its data arrive. Of a text file the underlying bytes are read if
-    possible, so that a wrong encoding of the file object does not matter.
+    A pipe is read as its data arrive. If a text file has an underlying binary file, that file
+    is read, so that the encoding of the text file does not matter.
+
+    Raises:
+        MisuseError: The file cannot be read, is non-blocking, or is a text file in a loop.
     """
     if getattr(file, "closed", False) or not file.readable():
         raise MisuseError("the file is closed, or not open for reading; pass it open, or pass its path")
@@ -74,7 +77,7 @@ def from_file(file: Any) -> SyncSource:  # noqa: ANN401 - a binary or a text fil
     if beneath is None:
         return SyncSource(_of_file(file), file.close)
     if file.seekable():
-        # A text file reads ahead, so move the underlying file back to the visible position.
+        # A text file reads ahead, so move the underlying file back to the position of the text file.
         try:
             file.seek(file.tell())
         except OSError as error:
@@ -83,9 +86,9 @@ def from_file(file: Any) -> SyncSource:  # noqa: ANN401 - a binary or a text fil
 
 
 def _never_blocks(file: Any) -> bool:  # noqa: ANN401 - a binary or a text file
-    """Return True for a non-blocking file, for which "nothing yet" looks like its end."""
+    """Return True for a non-blocking file, whose end looks like a moment without data."""
     raw = getattr(file, "raw", file)
-    # Only FileIO: a socket with a timeout is non-blocking itself, but its file object waits all the same.
+    # Only FileIO counts: a socket with a timeout is non-blocking, but its file object waits all the same.
     if not isinstance(raw, FileIO) or not hasattr(os, "get_blocking"):
         return False
     return not os.get_blocking(raw.fileno())
@@ -107,6 +110,7 @@ def from_iterable(source: Iterable[Any]) -> SyncSource:
 
 
 def _closing(items: object, source: object) -> Callable[[], object]:
+    """Return a function that closes an iterator and its iterable, as far as they can be closed."""
     own = [getattr(each, "close", None) for each in ([items] if items is source else [items, source])]
     closers = [close for close in own if callable(close)]
     if not closers:
@@ -128,7 +132,10 @@ def from_async_iterable(source: AsyncIterable[Any]) -> AsyncSource:
 
 
 class _AsyncClosing:
-    """Closes an asynchronous iterator and its iterable; a closure would take three times the memory."""
+    """Closes an asynchronous iterator and its iterable, as far as they can be closed.
+
+    A closure instead of this class would take three times the memory.
+    """
 
     __slots__ = ("_items", "_source")
 
@@ -142,7 +149,7 @@ class _AsyncClosing:
 
 
 async def closed_by(source: Any) -> None:  # noqa: ANN401 - anything
-    """Close an object that has `aclose`, or a sync or async `close`."""
+    """Close an object if it has `aclose`, or a sync or async `close`."""
     close = getattr(source, "aclose", None) or getattr(source, "close", None)
     if callable(close):
         waiting: Any = close()
@@ -151,7 +158,7 @@ async def closed_by(source: Any) -> None:  # noqa: ANN401 - anything
 
 
 class _Available:
-    """Iterates asynchronously over available items, without ever waiting."""
+    """Iterates asynchronously over items that are all available, so that it never waits."""
 
     __slots__ = ("_items",)
 

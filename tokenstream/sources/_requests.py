@@ -1,4 +1,4 @@
-"""Responses of requests and urllib3."""
+"""Adapter for requests and urllib3 responses."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _READ_BEFORE = "the response was already read or closed; pass it unread"
 
 
 def is_requests(source: object) -> bool:
-    """Return True for a response of requests."""
+    """Return True for a requests response."""
     return is_like(source, _REQUESTS, "status_code")
 
 
 def is_urllib3(source: object) -> bool:
-    """Return True for a response of urllib3."""
+    """Return True for a urllib3 response."""
     return is_like(source, _URLLIB3)
 
 
 def was_read(response: Any) -> bool:  # noqa: ANN401 - of requests or of urllib3
-    """Return True if a response's body was already read, kept or not."""
+    """Return True if the body of a response was already read, even if it was not stored."""
     raw = response.raw if is_requests(response) else response
     return not is_urllib3(raw) or _is_over(raw)
 
@@ -75,12 +75,13 @@ def _url_of(response: Any) -> str:  # noqa: ANN401 - of urllib3
 
 
 def _is_over(raw: Any) -> bool:  # noqa: ANN401 - of urllib3
-    # urllib3 reads HTTP/2 responses whole, but does not report them as closed.
+    # urllib3 reads the whole body of an HTTP/2 response at once, but does not report it as closed.
     return bool(raw.closed) or raw.version == 20
 
 
 def _content(response: Any) -> Iterator[bytes]:  # noqa: ANN401 - of requests
-    # A response that was constructed by hand has no urllib3 response in `raw`.
+    """Yield the stored body of a requests response; raise if the body was read but not stored."""
+    # A response that was created by hand has no urllib3 response in `raw`.
     if (
         is_urllib3(response.raw)
         and not getattr(response, "_content_consumed", True)
@@ -105,7 +106,7 @@ def _is_begun(raw: Any) -> bool:  # noqa: ANN401 - of urllib3
 
 
 def _is_gone(raw: Any) -> bool:  # noqa: ANN401 - of urllib3
-    """Return True if a closed response had a body, which is therefore lost."""
+    """Return True if a closed response had a body, which is lost unless it was stored."""
     return _is_begun(raw) or bool(raw.chunked) or bool(raw.length_remaining)
 
 
@@ -114,22 +115,23 @@ def _body(raw: Any) -> Iterator[bytes]:  # noqa: ANN401 - of urllib3
     if _is_begun(raw):
         raise MisuseError(_READ_BEFORE)
     if hasattr(raw, "read1"):
-        # Not `stream()`, which waits until it has as many bytes as it was asked for.
+        # `stream()` is not used, because it waits until the requested number of bytes has arrived.
         while chunk := raw.read1(_AT_A_TIME, decode_content=False):
             yield chunk
     else:
-        # Before 2.2: chunked bodies come chunk by chunk; others would be delayed unless read bytewise.
+        # urllib3 before 2.2: chunked bodies are yielded chunk by chunk. Other bodies are read byte by
+        # byte, because any larger number of bytes would be waited for.
         yield from raw.stream(_AT_A_TIME if raw.chunked else 1, decode_content=False)
 
 
 def _socket_finder(raw: Any) -> Any:  # noqa: ANN401 - of urllib3
-    """Return a function that finds a response's socket; None once its connection is back in the pool.
+    """Return a function that returns the socket of a response, or None if the connection is in its pool again.
 
-    The function keeps the socket object and not its file number, which may be reused later.
+    The function keeps the socket object instead of its file number, which may be reused later.
     """
     found = getattr(raw.connection, "sock", None)
     if found is None and raw.connection is not None and hasattr(raw, "shutdown"):
-        # If the body ends with the connection, urllib3 has detached the socket from it.
+        # If the end of the connection ends the body, urllib3 has detached the socket from the connection.
         found = _Shutdown(raw)
 
     def find() -> Any:  # noqa: ANN401 - a socket
@@ -139,13 +141,13 @@ def _socket_finder(raw: Any) -> Any:  # noqa: ANN401 - of urllib3
 
 
 class _Shutdown:
-    """Stands in for a socket that only its response can shut down."""
+    """Replaces a socket that can only be shut down through its response."""
 
     def __init__(self, raw: Any) -> None:  # noqa: ANN401 - of urllib3
         self._raw = raw
 
     def shutdown(self, how: int) -> None:
-        """End the read that is in progress."""
+        """Shut down the connection, which ends a read that is in progress."""
         try:
             self._raw.shutdown()
         except (RuntimeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Stream objects of SDKs, and other objects that hold a response of httpx or httpx2."""
+"""Adapter for SDK streams, and for other objects that have an httpx or httpx2 response."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 _LOWEST_ERROR_STATUS = 400
 _WHERE = ("response", "http_response", "_response")
-"""Attributes that hold the response: in httpx-sse's and SDKs' streams, raw responses, and helpers."""
+"""Names of attributes with the response: in streams of httpx-sse and SDKs, in raw responses, in helpers."""
 
 
 def response_beneath(source: object) -> Any:  # noqa: ANN401 - httpx's or httpx2's
-    """Return the response that a stream object holds, or None."""
+    """Return the response that a stream object has in an attribute; None if there is none."""
     for name in _WHERE:
         found = getattr(source, name, None)
         if found is not None and is_response(found) and not _is_empty_beside(found, source):
@@ -28,24 +28,28 @@ def response_beneath(source: object) -> Any:  # noqa: ANN401 - httpx's or httpx2
 
 
 def _is_empty_beside(response: Any, source: object) -> bool:  # noqa: ANN401 - httpx's or httpx2's
-    """Return True if the response is read and empty, while the object itself has items to give.
+    """Return True if the response is read and empty, while the object itself can be iterated.
 
-    litellm's streams over a whole answer hold such a response.
+    This is so in a litellm stream that iterates over a whole answer.
     """
     return getattr(response, "_content", None) == b"" and isinstance(source, Iterable | AsyncIterable)
 
 
 def refused_response(error: Exception) -> Any:  # noqa: ANN401 - httpx's or httpx2's
-    """Return the unread error response of an SDK's exception, or None."""
+    """Return the error response of an SDK's exception if its body is unread; else None."""
     found: Any = getattr(error, "response", None)
     is_unread = is_response(found) and found.is_stream_consumed is False and found.is_closed is False
     return found if is_unread and found.status_code >= _LOWEST_ERROR_STATUS else None
 
 
 def from_holder(source: Any, response: Any) -> SyncSource:  # noqa: ANN401 - told apart by what they can do
-    """Return the source of the response that an object holds, for a `Stream`.
+    """Return a source for a `Stream` that reads the response of an object.
 
-    Closing it also closes the object, for the sake of an SDK's own clean-up.
+    Closing the source also closes the object, so that an SDK can clean up.
+
+    Args:
+        source: The object.
+        response: The response that the object has.
     """
     _refuse_begun(source, response)
     found = from_response(response)
@@ -65,7 +69,7 @@ def from_holder(source: Any, response: Any) -> SyncSource:  # noqa: ANN401 - tol
 
 
 def from_async_holder(source: Any, response: Any) -> AsyncSource:  # noqa: ANN401 - as above
-    """Return the source of the response that an object holds, for an `AsyncStream`; see `from_holder`."""
+    """Return a source for an `AsyncStream` that reads the response of an object; see `from_holder`."""
     _refuse_begun(source, response)
     found = from_async_response(response)
     if found.instant:
@@ -82,10 +86,10 @@ def from_async_holder(source: Any, response: Any) -> AsyncSource:  # noqa: ANN40
 
 
 def _refuse_begun(source: Any, response: Any) -> None:  # noqa: ANN401 - as above
-    """Refuse an object that was partly read, because its response cannot be read from the start any more.
+    """Raise for an object that was partly read, because the response's beginning cannot be read again.
 
     Raises:
-        MisuseError: The object was partly read; it stays open, so that its own loop can go on.
+        MisuseError: The object was partly read. It stays open, so that it can still be iterated.
     """
     if not response.is_stream_consumed or response.is_closed or hasattr(response, "_content"):
         return

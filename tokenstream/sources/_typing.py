@@ -1,7 +1,8 @@
 """Types of the sources that `Stream` and `AsyncStream` accept, for annotations only.
 
-They are protocols, so that no library has to be imported. A sync source for an
-`AsyncStream`, or the reverse, is flagged if its type shows which it is.
+They are protocols, so that no library has to be imported. If the type of a source shows
+that it is sync, type checkers report an error where it is passed to an `AsyncStream`; and
+an error for an async source where it is passed to a `Stream`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from tokenstream.sources._kinds import AsyncSource, Deferred, SyncSource
 
 
 class _EitherResponse(Protocol):
-    """A response of httpx or httpx2; its type does not show whether it is sync or async."""
+    """An httpx or httpx2 response; its type does not show if it is sync or async."""
 
     def iter_raw(self, chunk_size: int | None = None) -> Iterator[bytes]: ...
 
@@ -43,13 +44,13 @@ class _RawResponse(Protocol):
 
 
 class _AiohttpContent(Protocol):
-    """The body of a response of aiohttp."""
+    """The body of an aiohttp response."""
 
     def iter_any(self) -> AsyncIterable[bytes]: ...
 
 
 class _AiohttpResponse(Protocol):
-    """A response of aiohttp."""
+    """An aiohttp response."""
 
     @property
     def content(self) -> _AiohttpContent: ...
@@ -59,7 +60,7 @@ class _AiohttpResponse(Protocol):
 
 
 class _LiveSession(Protocol):
-    """A session of google-genai."""
+    """A google-genai session."""
 
     def receive(self) -> AsyncIterator[Any]: ...
 
@@ -67,13 +68,13 @@ class _LiveSession(Protocol):
 
 
 class _Model(Protocol):
-    """An SDK's object, made of a payload with pydantic."""
+    """An SDK object that is a pydantic model."""
 
     def model_dump(self) -> dict[str, Any]: ...
 
 
 class _Made(Protocol):
-    """An SDK's object that converts itself to a dict."""
+    """An SDK object that can convert itself to a dict."""
 
     def to_dict(self) -> dict[str, Any]: ...
 
@@ -103,7 +104,7 @@ _Body: TypeAlias = bytes | bytearray | memoryview | str | os.PathLike[str] | IO[
 _Either: TypeAlias = _Body | _EitherResponse | _EventSource | _RawResponse
 _Sync: TypeAlias = _Either | Iterable[_Item]
 _AtHand: TypeAlias = list[Any] | tuple[_Item, ...]
-"""A body in pieces; `list[Any]`, because list is invariant in its items."""
+"""A body in pieces. The type of lists is `list[Any]`, because `list` is invariant in its items."""
 _Async: TypeAlias = (
     _Either | _AtHand | _AiohttpResponse | _LiveSession | _AwsStream | _AwsBody | AsyncIterable[_Item]
 )

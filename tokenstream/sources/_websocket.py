@@ -1,4 +1,4 @@
-"""WebSocket connections: those of websockets, and of SDKs that use websockets."""
+"""Adapter for WebSocket connections of the library websockets, and of SDKs that use this library."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from tokenstream.errors import ErrorKind, StatusError
 
 _SOCKET = ("recv", "send", "ping")
-"""Methods of connections of websockets, besides `close`, or `aclose` with trio."""
+"""Methods of connections of websockets, in addition to `close`, or to `aclose` with trio."""
 _SDK_CONNECTION = ("recv_bytes", "parse_event", "send", "close")
-"""Methods of connections of the openai SDK, which wrap one of websockets."""
+"""Methods of connections of the openai SDK, which wrap a connection of websockets."""
 _SDK_SESSION = ("receive", "send_client_content", "close")
-"""Methods of sessions of google-genai, which wrap one of websockets, too."""
+"""Methods of google-genai sessions, which wrap a connection of websockets, too."""
 _LOWEST_ERROR = 400
 _OWN_CODES, _MOST_STATUS = 4000, 600
 _FAREWELL_SECONDS = 0.5
-"""Longest wait for the server's closing frame."""
+"""Longest wait for the server's closing frame, in seconds."""
 _ABNORMAL = 1006
-"""Code for a connection that was closed without a closing frame."""
+"""Close code for a connection that ended without a closing frame."""
 _KINDS: dict[int, ErrorKind] = {
     1002: "server",
     1003: "invalid_request",
@@ -45,9 +45,12 @@ _KINDS: dict[int, ErrorKind] = {
     3003: "authentication",
     3008: "server",
 }
-"""Error kinds of close codes (RFC 6455 §7.4, IANA)."""
+"""Maps close codes (RFC 6455 §7.4, IANA) to kinds of errors."""
 _WORDS: tuple[tuple[str, ErrorKind], ...] = (("quota", "rate_limited"), ("api key", "authentication"))
-"""Words of a reason that say more than its code; Google sends errors only in this way."""
+"""Words in the reason for closing, with the kinds of errors that they mean; they count more than the code.
+
+Google reports errors only in the reason.
+"""
 
 
 @dataclass(slots=True)
@@ -58,11 +61,11 @@ class OpenWebSocket:
     """Returns the next message, or an awaitable of it."""
     close: Callable[[], Any]
     beneath: Any
-    """The connection of websockets."""
+    """The connection of websockets that `recv` and `close` use."""
 
     @property
     def is_async(self) -> bool:
-        """True for an asynchronous connection."""
+        """True if the connection is asynchronous."""
         return iscoroutinefunction(getattr(self.beneath, "recv", None))
 
 
@@ -70,14 +73,14 @@ def socket_of(source: Any) -> OpenWebSocket | None:  # noqa: ANN401 - told apart
     """Return the WebSocket connection that an object is or wraps; None for any other object.
 
     Raises:
-        MisuseError: A session's connection cannot be found.
+        MisuseError: The object is a google-genai session whose connection cannot be found.
     """
-    # The methods are checked on the class, since an instance of a mock has any attribute.
+    # The methods of the class are checked, because an instance of a mock has any attribute.
     if _is_connection(source):
         return OpenWebSocket(_receiver(source), getattr(source, "close", None) or source.aclose, source)
     if _can(source, _SDK_CONNECTION):
         if getattr(source, "_make_ws", None) is not None:
-            # Such a connection reconnects by itself, which only its own loop can do.
+            # The connection can reconnect by itself, but only if the application iterates over it.
             return None
         beneath = getattr(source, "_connection", None)
         recv = _receiver(beneath) if _is_connection(beneath) else source.recv_bytes
@@ -101,7 +104,7 @@ def _is_connection(source: object) -> bool:
 
 
 def _receiver(connection: Any) -> Callable[[], Any]:  # noqa: ANN401 - of websockets
-    """Return the function that receives a message, as bytes if the connection can do so."""
+    """Return the function that receives a message, as bytes if the connection has that option."""
     recv: Any = connection.recv
     return partial(recv, decode=False) if "decode" in signature(recv).parameters else recv
 
@@ -111,7 +114,7 @@ def from_socket(socket: OpenWebSocket) -> SyncSource:
     beneath = socket.beneath
     enter = getattr(beneath, "__enter__", None)
     if enter is not None:
-        # Entered to avoid websockets' warning about a connection without a block; the stream closes it.
+        # Entering prevents a warning of websockets about connections without `with`; the stream closes it.
         enter()
     timed = "timeout" in signature(socket.recv).parameters
     messages = _TimedSocketMessages(socket.recv) if timed else _SocketMessages(socket.recv)
@@ -142,7 +145,7 @@ def from_async_socket(socket: OpenWebSocket) -> AsyncSource:
 
 def _close(socket: OpenWebSocket) -> Any:  # noqa: ANN401 - an awaitable, in an event loop
     """Close a connection without waiting long for the server's closing frame."""
-    # The closing frame is not seen while unread messages are queued before it.
+    # The server's closing frame cannot be read before the unread messages that are queued before it.
     seconds = getattr(socket.beneath, "close_timeout", None)
     if seconds is None or seconds > _FAREWELL_SECONDS:
         with suppress(AttributeError):
@@ -151,7 +154,7 @@ def _close(socket: OpenWebSocket) -> Any:  # noqa: ANN401 - an awaitable, in an 
 
 
 def is_socket_closed(error: BaseException) -> bool:
-    """Return True for an error of websockets that means that the connection was closed."""
+    """Return True for an exception of websockets which means that the connection was closed."""
     return "ConnectionClosed" in {kind.__name__ for kind in type(error).__mro__}
 
 
@@ -173,13 +176,19 @@ def socket_closed_error(error: BaseException) -> StreamInterrupted:
 
 
 def handshake_error(response: Any) -> StatusError | None:  # noqa: ANN401 - of websockets
-    """Return the error for a handshake that was answered with an HTTP error; None below status 400."""
+    """Return the error for a handshake that was answered with an HTTP error; None if the status is below 400."""
     if response.status_code < _LOWEST_ERROR:
         return None
     return status_error(response.status_code, dict(response.headers.raw_items()), response.body or b"")
 
 
 def _kind_of(code: int, reason: str) -> tuple[ErrorKind, bool | None]:
+    """Return the kind of error that a closing frame means, and True or False if it decides about a retry.
+
+    Args:
+        code: The close code.
+        reason: The reason in the closing frame, or "".
+    """
     lowered = reason.lower()
     for word, kind in _WORDS:
         if word in lowered:
@@ -189,7 +198,7 @@ def _kind_of(code: int, reason: str) -> tuple[ErrorKind, bool | None]:
         return told
     if code in _KINDS:
         return _KINDS[code], None
-    # Codes of applications are often 4000 plus an HTTP status.
+    # Applications often use close codes that are 4000 plus an HTTP status.
     status = code - _OWN_CODES
     return kind_of_status(status) if status < _MOST_STATUS else "unknown", None
 
@@ -233,7 +242,7 @@ class _TimedSocketMessages(_SocketMessages):
 
 
 class _AsyncSocketMessages:
-    """Iterates over the messages of a connection until it is closed; a cancelled read loses none."""
+    """Iterates over the messages of a connection until it is closed; a cancelled read loses no message."""
 
     __slots__ = ("_recv",)
 

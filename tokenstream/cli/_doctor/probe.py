@@ -217,7 +217,11 @@ class _AnswerRecorder:
         )
 
     def _read_answer(self, format: str | None) -> tuple[bool, StreamError | None]:
-        """Read the recorded body with a `Stream`; return True if it was not streamed, and the error or None."""
+        """Read the recorded body with a `Stream`.
+
+        Returns:
+            True if the body is a whole answer instead of a stream, and the error or None.
+        """
         if isinstance(self._failure, StreamError) or self._head is None:
             return False, self._failure if isinstance(self._failure, StreamError) else None
         source = SyncSource(self._replay(), lambda: None, self._head, self._head.content_coding)
