@@ -23,7 +23,7 @@ _OF_LANGCHAIN = (
     "tool_call_chunks",
     "chunk_position",
 )
-"""Fields of a chunk that are used; not `tool_calls`, which LangChain derives from the pieces, with guesses."""
+"""Fields of a chunk that are used; `tool_calls` is not, since LangChain guesses it from the pieces."""
 _OF_A_MESSAGE = frozenset({"type", "content", "response_metadata"})
 _OF_A_WHOLE = ("tool_calls", "invalid_tool_calls")
 _OF_LLAMAINDEX = frozenset({"delta", "raw", "additional_kwargs"})

@@ -118,7 +118,7 @@ class Deferred:
     prepare: Callable[[], object] = do_nothing
     """Imports modules that opening needs, before the clock of the answer starts; never raises."""
     begins: bool = True
-    """True if the clock of the answer starts with this source; False if the source resumes a broken answer."""
+    """True if the answer's clock starts with this source; False if the source resumes a broken answer."""
     wait: float = 0.0
     """Seconds to wait before opening."""
     asked: tuple[str, object] | None = None

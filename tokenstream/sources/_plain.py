@@ -86,7 +86,7 @@ def from_file(file: Any) -> SyncSource:  # noqa: ANN401 - a binary or a text fil
 
 
 def _never_blocks(file: Any) -> bool:  # noqa: ANN401 - a binary or a text file
-    """Return True for a non-blocking file, whose end looks like a moment without data."""
+    """Return True for a non-blocking file, where a moment without data looks like the end of the file."""
     raw = getattr(file, "raw", file)
     # Only FileIO counts: a socket with a timeout is non-blocking, but its file object waits all the same.
     if not isinstance(raw, FileIO) or not hasattr(os, "get_blocking"):

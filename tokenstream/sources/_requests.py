@@ -125,9 +125,10 @@ def _body(raw: Any) -> Iterator[bytes]:  # noqa: ANN401 - of urllib3
 
 
 def _socket_finder(raw: Any) -> Any:  # noqa: ANN401 - of urllib3
-    """Return a function that returns the socket of a response, or None if the connection is in its pool again.
+    """Return a function that returns the socket of a response.
 
-    The function keeps the socket object instead of its file number, which may be reused later.
+    The function returns None once the connection is in its pool again. It keeps the socket object
+    instead of the socket's file number, which may be reused later.
     """
     found = getattr(raw.connection, "sock", None)
     if found is None and raw.connection is not None and hasattr(raw, "shutdown"):

@@ -176,14 +176,14 @@ def socket_closed_error(error: BaseException) -> StreamInterrupted:
 
 
 def handshake_error(response: Any) -> StatusError | None:  # noqa: ANN401 - of websockets
-    """Return the error for a handshake that was answered with an HTTP error; None if the status is below 400."""
+    """Return the error for a handshake that was answered with an HTTP error; None for other statuses."""
     if response.status_code < _LOWEST_ERROR:
         return None
     return status_error(response.status_code, dict(response.headers.raw_items()), response.body or b"")
 
 
 def _kind_of(code: int, reason: str) -> tuple[ErrorKind, bool | None]:
-    """Return the kind of error that a closing frame means, and True or False if it decides about a retry.
+    """Return the kind of error that a closing frame means, and whether another attempt may help, or None.
 
     Args:
         code: The close code.
