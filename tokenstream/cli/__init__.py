@@ -60,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
+    """Parse the arguments and run the command; return the exit status."""
     try:
         options = _parser().parse_args(arguments)
         status: int = options.run(options)

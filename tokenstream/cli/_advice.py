@@ -80,6 +80,7 @@ def advice(error: StreamError, origin: Origin) -> str:
 
 
 def _advise_on_body(error: NotAStream, origin: Origin) -> str:
+    """Return a sentence of advice about a body that is not a stream."""
     said = str(error)
     if "name it with format=" in said:
         return (

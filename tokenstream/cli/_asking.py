@@ -125,6 +125,7 @@ def open_standard_input(opened: ExitStack) -> BufferedReader:
 
 
 def _parse_header(given: str) -> tuple[str, str]:
+    """Return the name and the value of a header on the command line."""
     name, colon, value = given.partition(":")
     if not colon or not name.strip():
         # The argument may be a key: it is quoted only if it is a single word of letters.

@@ -182,6 +182,7 @@ def run(*, fast: bool = False) -> int:
 
 
 def _play(screen: Screen, number: int, url: str, client: Any, *, fast: bool) -> Stream:  # noqa: ANN401 - httpx's
+    """Play one run: ask the server, print the answer as it arrives, then the metrics; return the stream."""
     run = RUNS[number]
     screen.title(f"{number + 1}/{len(RUNS)} {run.title}")
     printer = _Printer(screen)
@@ -283,6 +284,7 @@ def _write_call(call: ToolCall) -> str:
 
 
 def _make_row(stream: Stream) -> list[tuple[str, str]]:
+    """Return the row of the table for a stream: cells of a text and a style."""
     message, metrics = stream.message, stream.metrics
     speed = metrics.tokens_per_second
     return [

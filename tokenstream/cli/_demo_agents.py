@@ -138,6 +138,7 @@ class _Trip:
         return aconnect(f"{self.url}/{name}", json={"stream": True})
 
     def _make_router(self) -> Router:
+        """Return a router with the tools of the agents."""
         router = Router()
 
         @router.tool
@@ -193,6 +194,7 @@ async def _draw_tree(console: Console, steps: Steps, events: RunEvents) -> None:
 
 
 def _build_tree(steps: Steps, width: int) -> Tree:
+    """Return the tree of all steps, with the time and the tokens of the whole run as its title."""
     from rich.text import Text
     from rich.tree import Tree
 

@@ -74,6 +74,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def _run(options: argparse.Namespace) -> int:
+    """Print a stream; return the exit status."""
     stream = open_stream(options)
     printer = JSONLines(raw=options.raw) if options.json else TextLines(raw=options.raw)
     begun = time.monotonic()

@@ -114,6 +114,7 @@ def _parse_pause(given: str) -> float:
 
 
 def _run(options: argparse.Namespace) -> int:
+    """Serve the folder until a signal arrives; return the exit status."""
     root = Path(options.folder)
     if not root.is_dir():
         raise CommandFailed(f"{options.folder} is not a folder")
@@ -203,6 +204,7 @@ class _Answers:
         return self._replay(recording), recording.name
 
     def _list_recordings(self) -> Reply:
+        """Return a reply with a list of all recordings, in JSON."""
         found = [
             {
                 "path": recording.path,

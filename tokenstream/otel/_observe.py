@@ -195,6 +195,7 @@ class Observer:
         return around_tools(self._receivers, within)
 
     def _report_now(self, machine: Machine) -> None:
+        """Report the operation to OpenTelemetry."""
         self._meter.pack()
         driver = None if self._driver is None else self._driver()
         error = machine.error or (None if driver is None else driver.error)

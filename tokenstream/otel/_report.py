@@ -75,7 +75,7 @@ def report_dropped() -> None:
         try:
             left = DROPPED.popleft()
         except IndexError:
-            # Another thread has taken the last one.
+            # Another thread has reported the last operation.
             return
         report_operation(*left)
 

@@ -64,8 +64,8 @@ def from_manager(source: Any, find: Callable[[Any], SyncSource | Deferred]) -> D
                 found = found.open()
             stack.callback(found.close)
         except BaseException as error:
-            # A `with` statement is not used, because the manager may suppress exceptions, and must not
-            # suppress this one.
+            # A `with` statement is not used, because the manager may suppress exceptions, and this exception
+            # must not be suppressed.
             stack.__exit__(type(error), error, error.__traceback__)
             raise
         return replace(found, close=stack.close)

@@ -118,7 +118,7 @@ def as_received(items: object, item: Any) -> Any:  # noqa: ANN401 - anything tha
     attributes of that stream show that it has received no reason.
 
     Args:
-        items: The iterator from which the item is.
+        items: The iterator that has yielded the item.
         item: An SDK object, or any other item.
     """
     if getattr(items, _REASON, "") is not None or getattr(items, _OTHER_REASON, None) is not None:
@@ -149,7 +149,7 @@ def _of_message(item: Any) -> Any:  # noqa: ANN401 - a message
 
 
 def _of_fields(value: Any) -> Any:  # noqa: ANN401 - an object that is a dict too, as huggingface_hub's are
-    """Return all fields of an object that is a dataclass and a dict, as those of huggingface_hub are.
+    """Return all fields of an object that is a dataclass and a dict, as the objects of huggingface_hub are.
 
     As a dict, the object may lack fields that the dataclass does not declare; its attributes
     have all of them.
@@ -163,7 +163,7 @@ def _of_fields(value: Any) -> Any:  # noqa: ANN401 - an object that is a dict to
 def _of_object(item: Any) -> Any:  # noqa: ANN401 - an SDK's object
     """Return the payload for an SDK object; None for an event that a helper of the SDK has added."""
     without: set[str] = set()
-    # Only in these SDKs do the names stand for additions: elsewhere they may be data of the server.
+    # Only in these SDKs are fields with these names additions; in others they may be data of the server.
     if item.__class__.__module__.partition(".")[0] in _HELPFUL:
         kind: object = getattr(item, "type", None)
         if kind == "chunk" and hasattr(item, "chunk"):
@@ -194,7 +194,7 @@ def _of_server(payload: Any, items: object) -> Any:  # noqa: ANN401 - anything t
 
     Args:
         payload: The converted item.
-        items: The iterator from which the item is.
+        items: The iterator that has yielded the item.
 
     Raises:
         ProtocolError: The server sent a JSON value that is not an object.

@@ -42,6 +42,7 @@ def from_path(path: os.PathLike[Any]) -> SyncSource:
 
 
 def _of_path(path: str | bytes) -> Generator[bytes]:
+    """Yield the bytes of a file, which is open only during the iteration."""
     try:
         file = open(path, "rb")  # noqa: PTH123, SIM115 - as bytes, too; closed below
     except OSError as error:

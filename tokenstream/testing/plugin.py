@@ -75,7 +75,7 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
-    """Return the text that stands for a recording, a script, a fault or a seed in a test's id."""
+    """Return the name of a recording, a script, a fault or a seed in a test's id; None for other values."""
     return id_of(val)
 
 

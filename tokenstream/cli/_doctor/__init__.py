@@ -84,6 +84,7 @@ def _parse_seconds(given: str) -> float:
 
 
 def _run(options: argparse.Namespace) -> int:
+    """Probe the path and print the diagnosis; return the exit status."""
     if not _URL.match(options.url):
         # The message does not quote the argument, which may contain a key.
         raise CommandFailed("doctor takes an address that begins with http:// or https://", status=MISUSE)

@@ -126,6 +126,7 @@ def _is_proxied(url: str) -> bool:
 
 
 def _client(timeout: float, watched: _AnswerRecorder) -> Any:  # noqa: ANN401 - httpx, which is imported late
+    """Return an httpx client whose hook reports the head of the response."""
     import httpx
 
     try:
@@ -267,6 +268,7 @@ class _Counter:
         return sum(map(self._count, self._decoder.feed(piece)))
 
     def _count(self, data: bytes) -> int:
+        """Return the number of events that decoded bytes complete; detect the kind of body first."""
         if self.kind == "undecided":
             self._begun += data
             self.kind = sniff(self._begun, self._content_type, over=False)

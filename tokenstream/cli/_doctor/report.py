@@ -167,6 +167,7 @@ def as_json(place: str, probes: Sequence[ProbedAnswer], diagnosis: Diagnosis, ma
 
 
 def _write_answer(probe: ProbedAnswer) -> dict[str, Any]:
+    """Return an answer as a JSON object."""
     return {
         "accept_encoding": probe.coding,
         "status": None if probe.head is None else probe.head.status,

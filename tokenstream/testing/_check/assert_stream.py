@@ -160,6 +160,7 @@ async def aassert_stream(
 
 
 def _drive(trial: _Trial[ResultT], handler: Callable[[Stream], ResultT], options: dict[str, Any]) -> ResultT:
+    """Call a sync handler with each replay; return its result for the unchanged recording."""
     __tracebackhide__ = True
     for run in trial.runs():
         stream = run.playback.stream(**options)
@@ -174,6 +175,7 @@ def _drive(trial: _Trial[ResultT], handler: Callable[[Stream], ResultT], options
 async def _adrive(
     trial: _Trial[ResultT], handler: Callable[[AsyncStream], Awaitable[ResultT]], options: dict[str, Any]
 ) -> ResultT:
+    """Call an async handler with each replay; return its result for the unchanged recording."""
     __tracebackhide__ = True
     for run in trial.runs():
         stream = run.playback.astream(**options)

@@ -164,7 +164,7 @@ def _compare_fields(path: str, wanted: object, came: object) -> Iterator[str]:
     Args:
         path: Place of the values in the message; "" for the message itself.
         wanted: The expected value; of a mapping, only the fields that it names are compared.
-        came: The actual value.
+        came: The actual value, from the message.
     """
     some, others = _as_sequence(wanted), _as_sequence(came)
     named = _as_mapping(wanted)
@@ -180,6 +180,7 @@ def _compare_fields(path: str, wanted: object, came: object) -> Iterator[str]:
 
 
 def _compare_named(path: str, wanted: Mapping[str, object], came: object) -> Iterator[str]:
+    """Yield the differences between the fields that a mapping names and those of an object or a mapping."""
     fields = _as_mapping(came)
     for name, value in wanted.items():
         place = _join_path(path, name)
@@ -226,7 +227,12 @@ def _find_excess(message: Message, whole: Message) -> str:
 
 
 def _find_stray_calls(reading: FormatReading, whole: FormatReading) -> Iterator[str]:
-    """Yield a sentence on each call that is handed out twice, or that differs from the whole answer's."""
+    """Yield a sentence on each call that is handed out twice, or incomplete, or with changes.
+
+    Args:
+        reading: The reading of an answer that may be cut.
+        whole: The reading of the whole answer.
+    """
     given = [event for event in reading.events if isinstance(event, ToolCallDone)]
     in_whole = {
         (each.choice, each.part): each.call for each in whole.events if isinstance(each, ToolCallDone)

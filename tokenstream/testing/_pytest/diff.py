@@ -113,7 +113,7 @@ class _Report:
         Args:
             path: Place of the texts in the answer.
             left: A text, or bytes.
-            right: Another one.
+            right: Another value of the same type.
             unit: Unit in which the place is counted, such as "character".
             spelled: Writes an excerpt as it would be written in a program.
         """
@@ -129,6 +129,7 @@ class _Report:
         self.lines.append(" " * len(f"{self._left}{opening}{spelled(left[begin:place])}") + "^")
 
     def _compare_recordings(self, path: str, left: Recording, right: Recording) -> None:
+        """Compare two recordings; their chunks and times only if the bodies are equal."""
         for each in fields(left):
             if each.name != "arrivals":
                 self.compare(_join_path(path, each.name), getattr(left, each.name), getattr(right, each.name))
@@ -159,6 +160,7 @@ class _Report:
                 self._show_single(f"{path}[{key!r}]", value, 1)
 
     def _compare_lists(self, path: str, left: Sequence[object], right: Sequence[object]) -> None:
+        """Compare two lists; items that are only in one of them are aligned away."""
         for left_begin, left_end, right_begin, right_end in _match_ranges(left, right):
             both = min(left_end - left_begin, right_end - right_begin)
             for offset in range(both):

@@ -29,7 +29,7 @@ def record_anew(source: Callable[[], object], path: Path, **options: Any) -> Non
 
     Raises:
         StreamError: The stream failed.
-        RecordingRefused: The recording holds something that looks like a secret.
+        RecordingRefused: The recording contains something that looks like a secret.
     """
     # Several processes may run the tests and record the same stream at once.
     new = path.with_name(f"new-{os.getpid()}-{path.name}")

@@ -81,7 +81,7 @@ def play_recording(request: pytest.FixtureRequest, play: Callable[..., StreamT])
 
 
 def _list_places(request: pytest.FixtureRequest, name: str | os.PathLike[str]) -> list[Path]:
-    """Return the paths at which to look for a recording; a new one is written to the last."""
+    """Return the paths at which a recording is looked for; a new recording is written to the last path."""
     beside = request.path.parent
     folders = [beside, beside / _FOLDER]
     own = request.config.getini("tokenstream_recordings")

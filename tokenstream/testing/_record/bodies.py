@@ -130,7 +130,7 @@ class _Reads:
         self._raw = raw
         self._notes = notes
         self._inside = False
-        """True while one of the methods runs: if it calls another one, the bytes are noted only once."""
+        """True while a replaced method runs: if it calls another, the bytes are noted only once."""
 
     def read(self, own: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap a method that returns bytes, and whose first argument is their largest number."""
@@ -204,6 +204,7 @@ class _Reads:
         return close
 
     def _run_method(self, own: Callable[..., Any], args: Any, options: Any) -> Any:  # noqa: ANN401 - as the method
+        """Call a method of the response; if it raises, write the recording with that failure."""
         self._inside = True
         try:
             return own(*args, **options)
@@ -234,6 +235,7 @@ _REPLACED: dict[str, Callable[[_Reads, Any], Any]] = {
 
 
 def _note_aiohttp(response: Any, notes: Notes) -> None:  # noqa: ANN401 - aiohttp's
+    """Note the body of an aiohttp response: at once if it was read already, else as it is read."""
     notes.method = response.method
     source: AsyncSource = from_aiohttp(response)
     read = getattr(response, "_body", None)
@@ -248,6 +250,8 @@ def _note_aiohttp(response: Any, notes: Notes) -> None:  # noqa: ANN401 - aiohtt
 
 
 def _wrap_close(own: Callable[[], Any], notes: Notes) -> Callable[[], Any]:
+    """Return a replacement for a close method, which also ends the recording."""
+
     def close() -> Any:  # noqa: ANN401 - what aiohttp returns
         try:
             return own()

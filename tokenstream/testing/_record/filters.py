@@ -31,6 +31,7 @@ def compile_replacements(replace: Replacements | None) -> list[tuple[re.Pattern[
 
 
 def _compile_pattern(pattern: Pattern) -> re.Pattern[bytes]:
+    """Return a regular expression for bytes, with the flags of a compiled pattern."""
     source, flags = pattern, 0
     if isinstance(pattern, re.Pattern):
         source, flags = pattern.pattern, pattern.flags & ~re.UNICODE
@@ -121,7 +122,7 @@ def _with_body(recording: Recording, body: bytes, spans: list[tuple[int, int, in
             of bytes that replace the span.
     """
     # `shift` is the number of bytes by which the body has grown before the current span. The last span
-    # is a sentinel behind the body, so that there always is a next one.
+    # is a sentinel behind the body, so that there is always a next span.
     ends: list[int] = []
     changed, shift = iter([*spans, (len(recording.body) + 1, 0, 0)]), 0
     begin, end, size = next(changed)

@@ -155,7 +155,7 @@ def _is_complete(source: object) -> bool:
 class _Noted(Watched[Any]):
     """A noted source.
 
-    If the source only gives another object when it is entered or awaited, that object is noted.
+    If entering or awaiting the source returns another object, the bytes of that object are noted.
     """
 
     __slots__ = ()
@@ -225,6 +225,7 @@ class _Awaited(_AsyncManager):
         return self._awaited().__await__()
 
     async def _awaited(self) -> Any:  # noqa: ANN401 - what the source gives
+        """Await the source; return the object that the application gets."""
         self._onlooker.sent()
         try:
             self._attach(await self._source)

@@ -213,6 +213,7 @@ class Notes:
             error.add_note(f"There is no recording: {failure}")
 
     def _build_recording(self, path: Path) -> Recording:
+        """Return the recording of the notes, named after its file."""
         head = self._head
         return Recording(
             tuple(self._arrivals),

@@ -54,16 +54,16 @@ def record(
     and rate limits.
 
     Args:
-        source: A response of httpx, httpx2, requests, urllib3, http.client or aiohttp; an SDK's
-            stream that reads from one (openai, anthropic, mistralai, boto3); a `Stream` or
-            `AsyncStream`; a client of httpx or httpx2, including one to pass to an SDK (openai,
-            anthropic, google-genai, cohere, mistralai); a sync or async iterable of bytes or
-            text; a context manager or an awaitable of any of these.
+        source: A response (httpx, httpx2, requests, urllib3, http.client, aiohttp); an SDK stream
+            that reads a response (openai, anthropic, mistralai, boto3); a `Stream` or
+            `AsyncStream`; an httpx or httpx2 client, which may be passed to an SDK (openai,
+            anthropic, google-genai, cohere, mistralai); a sync or async iterable of bytes or text;
+            a context manager or an awaitable that returns any of these.
         path: The file. With the extension `.rec` it contains the whole recording; with that of a
             body, such as `.sse`, only the body. A missing folder is created.
         overwrite: True to replace an existing file.
-        replace: Replacements by regular expression, applied to the body, across chunk
-            boundaries as well, and to the head.
+        replace: Maps regular expressions to replacements, which are applied to the head and to the
+            body, even across chunk boundaries.
         filter: Function that takes the body, after `replace`, and returns the body to write.
         headers: Names of additional headers to keep.
         clock: Source of the times, in seconds.

@@ -43,7 +43,7 @@ def load_cassette(path: str | os.PathLike[str]) -> list[Recording]:
 
 
 def pick_streamed(data: bytes, path: Path) -> Recording | None:
-    """Return the only answer of a cassette, or of several answers the only streamed one.
+    """Return the only answer of a cassette; if it has several answers, return the only streamed answer.
 
     Args:
         data: The file's content.
@@ -95,6 +95,7 @@ def _read_answers(data: bytes, path: Path) -> list[Recording] | None:
 
 
 def _parse_json(data: bytes, path: Path) -> object:
+    """Return a JSON document; raise `RecordingInvalid` if it cannot be read."""
     try:
         document: object = json.loads(data)
     except json.JSONDecodeError as error:
@@ -139,7 +140,7 @@ def _read_headers(stored: object) -> dict[str, str]:
 
 def _read_status(response: dict[str, Any], path: Path, number: int) -> int:
     stored: object = response.get("status")
-    # Older versions of VCR write `status_code` for httpx's answers.
+    # Older versions of VCR store the status of an httpx response as `status_code`.
     code: object = stored.get("code") if is_dict(stored) else response.get("status_code", stored)
     if isinstance(code, bool) or not isinstance(code, int):
         raise RecordingInvalid(f"the response of interaction {number} has no status", path=path)
@@ -147,6 +148,7 @@ def _read_status(response: dict[str, Any], path: Path, number: int) -> int:
 
 
 def _read_body(response: dict[str, Any], path: Path, number: int) -> bytes:
+    """Return the body of a response, which versions of VCR store in several ways."""
     stored: object = response.get("body", response.get("content"))
     if is_dict(stored):
         encoded: object = stored.get("base64_string")

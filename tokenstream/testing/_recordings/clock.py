@@ -1,4 +1,4 @@
-"""Clocks for replays: a virtual clock, which moves only when it is advanced, and one for real time."""
+"""Clocks for replays: a virtual clock, which moves only when it is advanced, and a clock for real time."""
 
 from __future__ import annotations
 

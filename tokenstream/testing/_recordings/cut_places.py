@@ -55,7 +55,7 @@ def choose_cut_places(recording: Recording, most: int) -> list[int]:
         most: Largest number of places.
 
     Returns:
-        Number of bytes left by each cut, from 0 to one less than the body's size.
+        For each cut, the number of bytes before it, from 0 to one less than the body's size.
     """
     size = len(recording.body)
     most = min(most, max(_FEWEST, _MOST_BYTES // max(1, size)))

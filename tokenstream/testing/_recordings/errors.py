@@ -34,5 +34,5 @@ class RecordingInvalid(TokenStreamError, ValueError):
 class RecordingRefused(MisuseError, ValueError):
     """A recording contains something that looks like a secret; nothing was written.
 
-    The message gives the kind of secret and its place, never the secret itself.
+    The message names the kind of secret and its place, never the secret itself.
     """

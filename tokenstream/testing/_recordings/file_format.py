@@ -24,7 +24,7 @@ _VERSION = 1
 _FIRST = b"tokenstream-recording"
 _BOM = b"\xef\xbb\xbf"
 _BASE64_BYTES = 57
-"""Bytes encoded in one line of base64: 76 characters, as in mail."""
+"""Number of bytes in one line of base64, which then has 76 characters, as in e-mail."""
 _MOST_ODD, _ODD_SHARE = 16, 4
 """A chunk is written as base64 if more than 16, and more than one in four, of its characters are odd."""
 _ODD = re.compile(
@@ -69,6 +69,7 @@ def written(recording: Recording) -> bytes:
 
 
 def _head_lines(recording: Recording) -> Iterator[str]:
+    """Yield the lines of the head; raise `MisuseError` for a value that the format cannot express."""
     if recording.request:
         yield _head_line("request", recording.request)
     if not _STATUS.fullmatch(str(recording.status)):
@@ -156,7 +157,7 @@ def parse(data: bytes, path: Path) -> Recording:
         path: The file, which errors mention, and whose name becomes the name of the recording.
 
     Raises:
-        RecordingInvalid: The file is damaged; the error gives the line.
+        RecordingInvalid: The file is damaged; the message names the line.
 
     Example:
         >>> from pathlib import Path
@@ -197,6 +198,7 @@ class _FileReader:
         return RecordingInvalid(message, path=self._path, line=self._number)
 
     def _read_version(self) -> None:
+        """Check the first line, which has the name and the version of the format."""
         found = _VERSION_LINE.fullmatch(self._lines[0])
         if found is None:
             raise _Damaged(
@@ -297,6 +299,7 @@ _FIELDS: dict[bytes, tuple[str, Callable[[str], Any]]] = {
 
 
 def _parse_time(line: bytes) -> float:
+    """Return the time in the first line of a chunk."""
     found = _CHUNK_LINE.fullmatch(line)
     if found is None:
         raise _Damaged(

@@ -21,8 +21,8 @@ def load(path: Path) -> Recording:
     The kind of file is decided in this order:
 
     1. This library's own format, if the extension is .rec or the first line says so.
-    2. A VCR cassette with one answer, or one streamed answer, if the extension is .yaml or
-       .yml, or if it is .json and the document has "interactions".
+    2. A VCR cassette, if the extension is .yaml or .yml, or if it is .json and the document has
+       "interactions". The cassette must have one answer, or among several one streamed answer.
     3. A body alone, if the extension is that of a body; it becomes one chunk at time 0.
 
     Args:

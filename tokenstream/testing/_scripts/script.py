@@ -340,6 +340,7 @@ class Script:
         return self._add(steps.Say(kind, given, signature, self._choice))
 
     def _add(self, step: Step) -> Self:
+        """Return the script with one more step; raise `MisuseError` if the step cannot follow the others."""
         if self._failed and isinstance(step, _OUTPUT | steps.Count | steps.Failure):
             raise MisuseError("the script has failed: nothing can be added after error()")
         if self._choice in self._over and isinstance(step, _OUTPUT | steps.Ended):

@@ -81,6 +81,7 @@ class Listener(socketserver.TCPServer):
         thread.start()
 
     def _serve(self, connection: socket.socket, client_address: tuple[str, int]) -> None:
+        """Serve a connection until it ends, in its own thread."""
         if self._tls is not None:
             connection = self._secure(connection, self._tls)
         try:
@@ -265,6 +266,7 @@ class _Connection(BaseHTTPRequestHandler):
             self._break_connection(reply.cut, exchange)
 
     def _send_head(self, reply: Reply, number: int, *, chunked: bool) -> None:
+        """Send the status line and the headers of a reply."""
         headers = {"content-type": reply.content_type, "cache-control": "no-cache"}
         # Anthropic calls this header request-id; all other providers call it x-request-id.
         headers["request-id"] = headers["x-request-id"] = f"req_{number:016d}"

@@ -110,6 +110,7 @@ class Player:
         )
 
     def _by_path(self, what: Mapping[str, object]) -> _Choice:
+        """Return the function that chooses by the request's path; for other paths, the answer is a 404."""
         choices = {path: self._make_choice(each) for path, each in what.items()}
 
         def choose(request: Request) -> Recording:
@@ -131,6 +132,7 @@ class Player:
 
 
 def _format_for_path(path: str) -> str:
+    """Return the format that a provider sends at a path; raise `MisuseError` if the path is not known."""
     format = format_of_path(path)
     if format is None:
         raise MisuseError(

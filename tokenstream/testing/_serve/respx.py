@@ -28,8 +28,8 @@ def respx_side_effect(
 ) -> Transport:
     """Play recordings and scripts at a route of respx, to sync and async httpx clients.
 
-    respx does not see httpx2, which current SDKs use: pass those `testing.transport(…)` or
-    the address of `testing.serve(…)`.
+    respx does not intercept httpx2, which current SDKs use: pass these SDKs
+    `testing.transport(…)` or the address of `testing.serve(…)`.
 
     Args:
         what: As for `testing.transport`.

@@ -78,6 +78,7 @@ class Server(ReplayServer):
             await to_thread.run_sync(self.stop)
 
     def _play(self, request: Request) -> Reply:
+        """Return the reply to a request; if there is none, a refusal with the mistake in the test."""
         try:
             recording = self._player.recording(request)
             if recording.messages:
@@ -136,10 +137,11 @@ def serve(
 
 
 def _reply_of(recording: Recording) -> Reply:
+    """Return a recording as a reply for the server."""
     headers = headers_of(recording)
     moments = [0.0, *[at for at, _ in recording.arrivals]]
     return Reply(
-        # Each chunk waits for the time since the one before it.
+        # A reply has the pause before each chunk, a recording the time since the request.
         chunks=[
             (at - before, data)
             for (before, at), (_, data) in zip(pairwise(moments), recording.arrivals, strict=True)

@@ -108,6 +108,8 @@ class ReplayServer:
 
 
 def _by_path(replies: Mapping[str, Reply]) -> Callable[[Request], Reply]:
+    """Return a function that chooses the reply to a POST request by its path, and refuses other requests."""
+
     def answer(request: Request) -> Reply:
         reply = replies.get(request.route)
         if reply is None:

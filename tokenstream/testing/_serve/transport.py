@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         def handle_request(self, request: Any) -> Any: ...  # noqa: ANN401
         async def handle_async_request(self, request: Any) -> Any: ...  # noqa: ANN401
 else:
-    # Clients only call the methods, and anthropic refuses a transport that is a subclass of httpx's.
+    # Clients only call the methods, and anthropic refuses a transport that is a subclass of a class of httpx.
     _Base = object
 
 
@@ -105,6 +105,7 @@ class Transport(_Base):
         await self.aclose()
 
     def _answer(self, asked: Any, body: bytes) -> Any:  # noqa: ANN401 - of httpx or httpx2
+        """Return the response to a request, as an object of the request's library."""
         headers = Message()
         for name, text in asked.headers.multi_items():
             headers[name] = text
