@@ -1,8 +1,7 @@
 """Types of the sources that `Stream` and `AsyncStream` accept, for annotations only.
 
-They are protocols, so that no library has to be imported. If the type of a source shows
-that it is sync, type checkers report an error where it is passed to an `AsyncStream`; and
-an error for an async source where it is passed to a `Stream`.
+They are protocols, so that no library has to be imported. Type checkers report an error if
+a source is passed to an `AsyncStream` and its type shows that it is sync, or the reverse.
 """
 
 from __future__ import annotations

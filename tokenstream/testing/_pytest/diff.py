@@ -113,7 +113,7 @@ class _Report:
         Args:
             path: Place of the texts in the answer.
             left: A text, or bytes.
-            right: Another value of the same type.
+            right: The value to compare with `left`.
             unit: Unit in which the place is counted, such as "character".
             spelled: Writes an excerpt as it would be written in a program.
         """
@@ -160,7 +160,7 @@ class _Report:
                 self._show_single(f"{path}[{key!r}]", value, 1)
 
     def _compare_lists(self, path: str, left: Sequence[object], right: Sequence[object]) -> None:
-        """Compare two lists; items that are only in one of them are aligned away."""
+        """Compare two lists; they are aligned first, so that an added item does not shift the others."""
         for left_begin, left_end, right_begin, right_end in _match_ranges(left, right):
             both = min(left_end - left_begin, right_end - right_begin)
             for offset in range(both):
