@@ -199,7 +199,7 @@ def opening_failed(error: Exception, where: str, waits: Deadlines | None = None)
 def _convert_opening(
     error: Exception, names: set[str], where: str, waits: Deadlines | None
 ) -> StreamError | MisuseError:
-    """Return the error for an exception while opening that is about the connection or the request."""
+    """Return the error for an exception of opening a source that is about the connection or the request."""
     if "TooManyRedirects" in names:
         return ConnectError(f"{where} redirects endlessly; check the address", stage="head", retryable=False)
     if isinstance(error, ImportError):

@@ -27,19 +27,19 @@ class SyncSource:
     close: Callable[[], object]
     head: ResponseHead | None = None
     coding: str = ""
-    """The content coding of the chunks, still to be decoded."""
+    """The content coding of the chunks, which the stream must decode; "" if there is none."""
     socket: Callable[[], Any] | None = None
-    """Returns the socket if it carries only this body, else None; shutting it down ends a read."""
+    """Returns the socket if it is used only for this body, else None; shutting it down ends a read."""
     waits: Deadlines | None = None
-    """The deadlines that the transport's read timeout was derived from; None for a caller's client."""
+    """The deadlines from which the read timeout was derived; None for a client of the caller."""
     messages: bool = False
-    """True if each chunk is one whole payload, as a WebSocket's messages are."""
+    """True if each chunk is one whole payload, like the messages of a WebSocket."""
     bound: Callable[[float | None], object] | None = None
-    """Limits the seconds of the next read; a read then raises TimeoutError, and nothing is lost."""
+    """Limits the next read to some seconds; a read that takes longer raises TimeoutError and loses nothing."""
     read_ahead: Callable[[], Callable[[float | None], object]] | None = None
     """Starts a thread that reads for all readers of a shared source; returns the new `bound`."""
     lent: bool = False
-    """True if another owner closes the connection, so that a stream that is dropped leaves it open."""
+    """True if another object closes the connection, so that a dropped stream must leave it open."""
     asked: tuple[str, object] | None = None
     """The address and the JSON of the request, if this library sent it."""
     convert: Callable[[Any], Any] | None = None
@@ -69,24 +69,26 @@ class AsyncSource:
     close: Callable[[], Awaitable[object]]
     head: ResponseHead | None = None
     coding: str = ""
-    """The content coding of the chunks, still to be decoded."""
+    """The content coding of the chunks, which the stream must decode; "" if there is none."""
     socket: Callable[[], Any] | None = None
-    """Returns the socket if it carries only this body, else None; shutting it down ends a read."""
+    """Returns the socket if it is used only for this body, else None; shutting it down ends a read."""
     instant: bool = False
-    """True if all chunks are available, so that no read waits and none can be cancelled."""
+    """True if all chunks are available, so that no read waits, and no read can be cancelled."""
     survives: bool = False
     """True if a cancelled read loses nothing, so that no separate task has to read."""
     entered: bool = False
-    """True if a context manager was entered, which may hold a cancel scope until it is left."""
+    """True if a context manager was entered, which may have a cancel scope open until it is left."""
     waits: Deadlines | None = None
-    """The deadlines that the transport's read timeout was derived from; None for a caller's client."""
+    """The deadlines from which the read timeout was derived; None for a client of the caller."""
     messages: bool = False
-    """True if each chunk is one whole payload, as a WebSocket's messages are."""
+    """True if each chunk is one whole payload, like the messages of a WebSocket."""
     bound: Callable[[float | None], object] | None = None
-    """For an instant source: limits the seconds of the next read, by the source's own clock; a read
-    then raises TimeoutError, and nothing is lost."""
+    """Limits the next read to some seconds; a read that takes longer raises TimeoutError and loses nothing.
+
+    Only for an instant source; the seconds are those of the source's own clock.
+    """
     lent: bool = False
-    """True if another owner closes the connection, so that a stream that is dropped leaves it open."""
+    """True if another object closes the connection, so that a dropped stream must leave it open."""
     asked: tuple[str, object] | None = None
     """The address and the JSON of the request, if this library sent it."""
     convert: Callable[[Any], Any] | None = None
@@ -112,7 +114,7 @@ class Deferred:
     discard: Callable[[], object] = do_nothing
     """Discards a source that will never be opened; closes a coroutine, for example."""
     enters: bool = False
-    """True if opening enters a context manager, which may hold a cancel scope until it is left."""
+    """True if opening enters a context manager, which may have a cancel scope open until it is left."""
     socket: Callable[[], Any] | None = None
     """Returns the socket on which opening waits for the response, or None; shutting it down ends the wait."""
     prepare: Callable[[], object] = do_nothing

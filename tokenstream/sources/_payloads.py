@@ -151,8 +151,8 @@ def _of_message(item: Any) -> Any:  # noqa: ANN401 - a message
 def _of_fields(value: Any) -> Any:  # noqa: ANN401 - an object that is a dict too, as huggingface_hub's are
     """Return all fields of an object that is a dataclass and a dict, as the objects of huggingface_hub are.
 
-    As a dict, the object may lack fields that the dataclass does not declare; its attributes
-    have all of them.
+    As dicts, the objects inside it would lack fields that their dataclass does not declare, but
+    their attributes include these fields.
     """
     if _is_mapping(value) and hasattr(value, _FIELDS):
         said = {**value, **vars(value)}

@@ -177,7 +177,7 @@ def _feed_until(case: Case, index: int) -> list[Event]:
 
 
 def _carries(reading: FormatReading) -> bool:
-    """Return True if the probe is in a message or an event; also after a crash, which another rule reports."""
+    """Return True if the probe is in a message or an event, or after a crash, which another rule reports."""
     description = [*reading.messages, *reading.events, *(event.raw for event in reading.events)]
     return reading.crash is not None or any(PROBE in repr(each) for each in description)
 
