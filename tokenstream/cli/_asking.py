@@ -114,7 +114,7 @@ def open_file(name: str, opened: ExitStack, *, hint: str = "") -> BufferedReader
 
 
 def open_standard_input(opened: ExitStack) -> BufferedReader:
-    """Open standard input a second time, so that closing it leaves the process's own open.
+    """Return standard input as another file object, so that closing that object leaves `sys.stdin` open.
 
     Raises:
         CommandFailed: The process has no standard input.

@@ -24,9 +24,9 @@ _MOST_OF_ALL = 0.8
 _SILENCE = 0.25
 """Mean silence before bursts, in seconds; above it, the bursts are not due to the provider's sending."""
 _FEWEST = 10
-"""Smallest number of events for "whole": a shorter answer may simply be quick."""
+"""Smallest number of events for the verdict "whole": a shorter answer may simply be quick."""
 _LEAST_WAIT = 0.5
-"""Smallest wait for "whole", in seconds: during the wait, the whole answer may have been written."""
+"""Smallest wait for the verdict "whole", in seconds: during it, the whole answer may have been written."""
 _SECONDS_PER_EVENT = 0.0003
 """Time that the fastest model needs for an event."""
 _EQUAL = 1.1

@@ -236,7 +236,7 @@ class _HandlerRun:
         return f"to see it again: handler(recording.stream({self.replay}))"
 
     def take(self, value: object) -> None:
-        """Take the handler's result, which must be a comparable value."""
+        """Store the handler's result; raise `MisuseError` if it cannot be compared."""
         __tracebackhide__ = True
         kind = type(value).__name__
         if isinstance(value, Iterator | AsyncIterator | Awaitable):

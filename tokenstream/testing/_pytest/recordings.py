@@ -30,7 +30,7 @@ MEANING = (
 )
 _FOLDER = "recordings"
 _OF_RECORDING = ("replace", "filter")
-"""Arguments of the marker, besides `source`, that are passed to `record`."""
+"""Arguments of the marker that are passed to `record`, in addition to the stream from `source`."""
 _RECORDED = pytest.StashKey[set[Path]]()
 """Files recorded in this session, so that each is recorded once."""
 

@@ -146,7 +146,7 @@ class _Reads:
         return self._wrap(own, note)
 
     def read_into(self, own: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a method that fills a buffer."""
+        """Wrap a method whose first argument is a buffer to fill, and which returns the number of bytes."""
 
         def note(count: Any, args: Any, _: Any) -> None:  # noqa: ANN401 - what it gave and took
             if count:

@@ -94,7 +94,7 @@ class _Weights:
         """For each open list or mapping: its anchor, and the sum before it began."""
 
     def take(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
-        """Add an event.
+        """Add the size of an event to the sum.
 
         Raises:
             _Unbounded: The sum, or the nesting, is over its limit.

@@ -24,7 +24,7 @@ class Secret(NamedTuple):
     """Bytes that look like a secret."""
 
     kind: str
-    """Description of the kind, with its provider."""
+    """The kind of secret, with its provider, such as "a token of GitHub"."""
     at: int
     """Offset of the first byte."""
 
