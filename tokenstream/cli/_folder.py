@@ -74,7 +74,7 @@ class Folder:
         return self._find(self._root, (), names)
 
     def _find(self, folder: Path, above: tuple[str, ...], names: list[str]) -> RecordingFile | None:
-        """Return the recording in a folder or its sub-folders that the first of some names lead to.
+        """Return the recording, in a folder or its sub-folders, to which the first names of a path lead.
 
         Args:
             folder: The folder.
@@ -120,7 +120,7 @@ class Folder:
 
 
 def _make_recording(above: tuple[str, ...], name: str, files: dict[str, Path]) -> RecordingFile:
-    """Return a file as a recording; its path leaves out the extension unless another file would be found."""
+    """Return a file as a recording, at a path without the extension unless that leads to another file."""
     stem = Path(name).stem
     first = next((stem + extension for extension in TYPES if stem + extension in files), None)
     short = stem if first == name and stem not in files else name

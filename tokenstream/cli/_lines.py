@@ -131,7 +131,7 @@ class TextLines:
 
 
 def _print_part(index: int, part: Part) -> None:
-    """Print a part: one line with its fields, and its text, if it has one, below."""
+    """Print a part: one line with its fields, then its text, if there is any."""
     body = next((name for name in _BODIES if name in type(part).model_fields), None)
     shown: dict[str, str] = {}
     for name in type(part).model_fields:

@@ -35,7 +35,7 @@ class SyncSource:
     messages: bool = False
     """True if each chunk is one whole payload, like the messages of a WebSocket."""
     bound: Callable[[float | None], object] | None = None
-    """Limits the seconds of the next read; a read that takes longer raises TimeoutError, but loses nothing."""
+    """Limits the seconds of the next read; a longer read raises TimeoutError, but loses nothing."""
     read_ahead: Callable[[], Callable[[float | None], object]] | None = None
     """Starts a thread that reads for all readers of a shared source; returns the new `bound`."""
     lent: bool = False
@@ -83,7 +83,7 @@ class AsyncSource:
     messages: bool = False
     """True if each chunk is one whole payload, like the messages of a WebSocket."""
     bound: Callable[[float | None], object] | None = None
-    """Limits the seconds of the next read; a read that takes longer raises TimeoutError, but loses nothing.
+    """Limits the seconds of the next read; a longer read raises TimeoutError, but loses nothing.
 
     Only for an instant source; the seconds are those of the source's own clock.
     """

@@ -22,7 +22,7 @@ class Clock(Protocol):
 
 
 class VirtualClock:
-    """A clock that stops until it is advanced, so that waiting takes no real time.
+    """A clock that does not move until it is advanced, so that waiting takes no real time.
 
     Args:
         now: The first reading, in seconds.
