@@ -1,4 +1,4 @@
-"""Wire formats: frames in, events out; one module each."""
+"""Wire formats: each has a module of its own, and turns frames into events."""
 
 from __future__ import annotations
 

@@ -28,5 +28,5 @@ FormatName: TypeAlias = Literal[
     "pieces",
     "mistral",
 ]
-"""The names that `format=` takes. For a format of another distribution, pass its class, an object
-of it, or its name as `cast(FormatName, "its-name")`: at runtime every installed name is accepted."""
+"""The names that `format=` accepts. For a format of another distribution, pass its class, an instance
+of the class, or the name as `cast(FormatName, "its-name")`: at runtime every installed name is accepted."""

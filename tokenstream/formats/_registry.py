@@ -1,4 +1,4 @@
-"""The formats by name, and detection of a payload's format."""
+"""The names of the formats, their classes, and the detection of a payload's format."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from tokenstream.formats.base import Format
     from tokenstream.limits import Limits
 
-# Module and class of each format. Detection asks them in this order and loads each as it is
-# asked, so the commonest come first; no two formats claim the same payload.
+# The module and the class of each format. Detection asks the formats in this order, and loads each one
+# just before asking it, so the most common formats are first. No two formats claim the same payload.
 _FORMATS: dict[str, tuple[str, str]] = {
     "openai-chat": ("tokenstream.formats._wire.openai_chat", "OpenAIChat"),
     "anthropic": ("tokenstream.formats._wire.anthropic", "Anthropic"),
@@ -53,7 +53,7 @@ def names() -> list[str]:
 
 @cache
 def load(name: str) -> type[Format]:
-    """Return a format's class: one of ours, or one installed by another distribution.
+    """Return a format's class: one of this library, or one installed by another distribution.
 
     Raises:
         MisuseError: No format has this name, or an installed one is broken.
@@ -75,8 +75,8 @@ def create(format: str | type[Format] | Format, *, limits: Limits, pings: bool) 
 
     Args:
         format: A name, a class, or a format object to take the options from.
-        limits: Bounds for it.
-        pings: Whether signs of life become events.
+        limits: Bounds for the format.
+        pings: Whether frames without content, such as pings, become events.
     """
     if isinstance(format, str):
         return load(format)(limits=limits, pings=pings)
@@ -89,7 +89,7 @@ def create(format: str | type[Format] | Format, *, limits: Limits, pings: bool) 
 
 
 def load_for(address: str) -> None:
-    """Load the formats that detection asks first, up to the likely one for an address."""
+    """Load the formats that detection asks first, up to the one that an address suggests."""
     from tokenstream.formats._detect.places import format_of_path
 
     likely = format_of_path(address.partition("?")[0]) or next(iter(_FORMATS))
@@ -112,12 +112,12 @@ def detect(payload: dict[str, Any], event: str) -> tuple[str | None, bool]:
         if answer:
             return name, False
         wait = wait or answer is None
-    # The search for installed formats is worth it only for a payload that none of ours claims.
+    # Searching for installed formats takes time, so it is done only if no format of this library fits.
     return (None, True) if wait else _third_parties.detect(payload, event)
 
 
 def possible(payload: dict[str, Any], event: str) -> set[str]:
-    """Return the formats that fit a payload that decides nothing by itself.
+    """Return the formats that a payload may belong to, if no format recognises it for certain.
 
     Args:
         payload: The decoded payload.

@@ -32,22 +32,22 @@ if TYPE_CHECKING:
 __all__ = ["Format", "Frame", "Unit"]
 
 PING_NAMES = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
-"""Names of SSE events that are signs of life, whatever their data."""
+"""Names of SSE events that only show that the server is alive, whatever their data."""
 
 
 Frame: TypeAlias = bytes | ServerSentEvent | EventStreamMessage | dict[str, Any]
-"""One unit of a framing: a bare payload, one with a name, or a decoded payload."""
+"""One unit of a framing: a bare payload, a payload with an event name, or a decoded payload."""
 
 Unit: TypeAlias = Literal["event", "line", "element", "message", "payload"]
-"""The kind of a chunk read at a glance: an SSE event, a JSON line, an element of a JSON
-array, a WebSocket message, or a payload that arrived decoded."""
+"""The kind of a chunk that is read without decoding: an SSE event, a JSON line, an element of a
+JSON array, a WebSocket message, or a payload that arrived decoded."""
 
 
 class Format(Resuming, ABC):
-    """A wire vocabulary: frames in, events out, for one connection.
+    """A wire vocabulary, which turns the frames of one connection into events.
 
     A format knows which choice and part an event belongs to, and when a tool call
-    and the answer end. The only content that it holds are the arguments of open
+    and the answer end. The only content that it holds back are the arguments of open
     tool calls and halves of surrogate pairs.
 
     A format of your own derives from this class and defines `name`, `recognises`
@@ -56,7 +56,7 @@ class Format(Resuming, ABC):
 
     Args:
         limits: Bounds on parts, choices, tool calls, and JSON payloads.
-        pings: Whether signs of life become `Ping` events.
+        pings: Whether frames without content, such as pings, become `Ping` events.
     """
 
     __slots__ = (
@@ -80,29 +80,29 @@ class Format(Resuming, ABC):
     name: ClassVar[str]
     """The name under which users select the format."""
     framing: ClassVar[str] = "sse"
-    """The framing that carries it."""
+    """The name of the framing that the format's frames arrive in."""
     sentinel: ClassVar[bytes | None] = None
-    """The frame that means the end and carries no data, such as `[DONE]`."""
+    """The frame that means the end and contains no data, such as `[DONE]`."""
     ends_with_input: ClassVar[bool] = False
     """True if the end of the input is the end of the answer: the format has no terminal event."""
     finish_is_last: ClassVar[bool] = True
-    """True if a finish reason ends its choice; False if any payload may carry one, so that input
-    that breaks off after it is truncated nevertheless."""
+    """True if a finish reason ends its choice; False if any payload may contain one, so that input
+    that breaks off after a finish reason counts as truncated nevertheless."""
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = MappingProxyType({})
-    """Finish reasons by the provider's words; any other word is "unknown"."""
+    """Maps the provider's words to finish reasons; any other word is "unknown"."""
     retryable: ClassVar[Mapping[str, bool]] = MappingProxyType({})
-    """True for each error code or type after which a retry may help; lists only the words that other
+    """Maps an error's code or type to True if a retry may help; contains only the words that other
     providers lack or use in another sense."""
     event_names: ClassVar[frozenset[str]] = frozenset()
     """Names of SSE events whose data must be this format's payloads."""
     fast: ClassVar[Fast | None] = None
-    """Common features of its deltas, so that most need not be decoded; None if unknown."""
+    """Common features of the format's deltas, so that most need not be decoded; None if unknown."""
     reads_bare_text: ClassVar[bool] = False
-    """True if it also reads a body of text without events, in pieces of str; the format must be named."""
+    """True if the format also reads a body of bare text, which arrives as strings, once it is named."""
     several: ClassVar[bool] = False
-    """True if a connection carries several answers, distinguished by `place_of` and `of_answer`."""
+    """True if a connection contains several answers, distinguished by `place_of` and `of_answer`."""
     several_on_socket: ClassVar[bool] = False
-    """True if a WebSocket carries several answers although a body has one."""
+    """True if a WebSocket may contain several answers although a body contains one."""
 
     unkept: ClassVar[frozenset[str]] = frozenset(
         {
@@ -118,7 +118,7 @@ class Format(Resuming, ABC):
             "stop",
         }
     )
-    """Slots that `state` leaves out; a derived class names its own."""
+    """Slots that `state` leaves out; a derived class adds the names of its own slots."""
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         self.limits = limits if limits is not None else DEFAULT_LIMITS
@@ -129,15 +129,15 @@ class Format(Resuming, ABC):
         self.dropped = 0
         """Number of repeated payloads dropped since another connection continued the answer."""
         self.shortcuts = True
-        """True if a payload like the last one may be read by comparison; the events are the same."""
+        """True if a payload like the last one may be read by comparison, which gives the same events."""
         self.departures = Departures()
         self.frames: int = 0
         self.noted_at = 0
-        """Number of the last frame with a departure."""
+        """Number of the last frame in which a departure was noted."""
         self.ended = False
         """True once a terminal event has arrived."""
         self.assumed = False
-        """True if only the sentinel marked the end; that counts if the input then ends cleanly."""
+        """True if only the sentinel marked the end; the answer is complete if the input then ends cleanly."""
         self.error: StreamError | None = None
         self.stop: str | None = None
         self.parts = Parts(self.limits, self.note)
@@ -149,7 +149,7 @@ class Format(Resuming, ABC):
     @classmethod
     @abstractmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
-        """Return whether a first payload is of this format; None if a later one must decide.
+        """Return whether a first payload is of this format; None if a later payload must decide.
 
         Args:
             payload: The decoded payload, a JSON object.
@@ -157,7 +157,9 @@ class Format(Resuming, ABC):
         """
 
     def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
-        """Return the answer that a payload belongs to (None: the session itself), and whether it ends there.
+        """Return the answer that a payload belongs to, and whether the payload ends that answer.
+
+        The answer is None for a payload about the session itself.
 
         Args:
             payload: The decoded payload, a JSON object.
@@ -167,10 +169,10 @@ class Format(Resuming, ABC):
     def of_answer(self, answer: str) -> Format:
         """Return a format that reads one of several answers.
 
-        It knows everything read about the session itself.
+        That format knows everything that was read about the session itself.
 
         Args:
-            answer: The answer, as returned by `place_of`.
+            answer: The answer's key, as returned by `place_of`.
         """
         return self
 
@@ -201,12 +203,15 @@ class Format(Resuming, ABC):
 
     @property
     def verdict(self) -> Ending:
-        """The ending of an answer that is over without an error; a relay may report that it was stopped."""
+        """The ending of an answer that is over without an error.
+
+        It is "complete", except in a format that also transmits endings, such as "stopped".
+        """
         return "complete"
 
     @property
     def withheld(self) -> StreamError | None:
-        """An error after which the answer may still go on; it counts once the input has ended."""
+        """An error after which the answer may still go on; it is raised only once the input has ended."""
         return None
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
@@ -245,7 +250,7 @@ class Format(Resuming, ABC):
         return self.parts.take()
 
     def judge(self, error: StreamError) -> bool:
-        """Apply `retryable` to an error; return whether it has the error's code or type."""
+        """Apply `retryable` to an error; return whether that table has the error's code or type."""
         return judge(error, self.retryable)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
@@ -273,7 +278,7 @@ class Format(Resuming, ABC):
         """Close the open parts at the end of the input.
 
         Raises:
-            LimitExceeded: The held-back text outgrows a bound.
+            LimitExceeded: The held-back text exceeds a limit.
         """
         if self._fast_path is not None:
             self._fast_path.clear()
@@ -289,8 +294,8 @@ class Format(Resuming, ABC):
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
         """Return a callback for deltas like this one that are read without decoding, or None.
 
-        For formats that keep more of a delta than `Parts` does. If the callback
-        returns False (having stored nothing), the payload is decoded after all.
+        For formats that store more of a delta than `Parts` does. If the callback
+        returns False, it must have stored nothing; the payload is then decoded after all.
 
         Args:
             delta: A delta that was decoded.
@@ -309,34 +314,34 @@ class Format(Resuming, ABC):
     def shortcut(
         self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
     ) -> Callable[[bytes], Event | None] | None:
-        """Return a function that reads a whole chunk at a glance, or None.
+        """Return a function that reads a whole chunk without decoding it, or None.
 
-        A driver may use it as long as it has read every chunk so far and the
-        framing holds nothing. If it returns None for a chunk, that chunk must be
-        read in the plain way.
+        A driver may use the function as long as the function has read every chunk so far
+        and the framing holds no bytes. If it returns None for a chunk, that chunk must
+        be decoded as usual.
 
         Args:
             unit: The kind of each chunk.
             most: The longest chunk that may be read this way, in bytes.
-            before: The bytes before the payload; for an event, the format knows them.
-            after: The bytes after it.
+            before: The bytes before the payload; not needed for an event, as the format knows them.
+            after: The bytes after the payload; not needed for an event, either.
         """
         fast = self._fast_path
         return None if fast is None else fast.shortcut(unit, most, before, after)
 
     def frame_shortcut(self) -> Callable[[Frame], Event | None] | None:
-        """Return a function that reads a frame at a glance, or None.
+        """Return a function that reads a frame without decoding it, or None.
 
-        It is valid until a frame is fed: at the latest, the first for which it returns None.
+        The function may be used until a frame is fed, and until it first returns None for a frame.
         """
         return None if self._fast_path is None else self._fast_path.frame_shortcut()
 
     def payload_shortcut(self) -> tuple[str, bytes, Callable[[bytes], Event | None]] | None:
-        """Return how to read payloads at a glance, or None.
+        """Return how to read payloads without decoding them, or None.
 
-        The tuple holds the name of their events, the bytes they begin with, and a
-        function that reads the rest. It is for framings that verify a chunk before
-        its payload counts; the conditions are those of `shortcut`.
+        The tuple contains the name of their SSE events, the bytes that they begin with,
+        and a function that reads the bytes after these. It is for framings that verify a
+        chunk before its payload may be used; the conditions are the same as for `shortcut`.
         """
         fast = self._fast_path
         return None if fast is None else fast.split()
@@ -361,19 +366,19 @@ class Format(Resuming, ABC):
         self.parts.close_all(complete=True)
 
     def ping(self) -> None:
-        """Record a sign of life."""
+        """Report a frame without content, which only shows that the server is alive."""
         if self.pings:
             self.parts.emit(Ping(raw=self.parts.raw))
 
     def read_text(self, payload: bytes, event: str) -> None:
-        """Read a payload that need not be a JSON object; by default, it must be one.
+        """Read a payload that the format may not require to be a JSON object; by default, it must be one.
 
         Args:
-            payload: The payload as it came, not empty and not the sentinel.
+            payload: The payload's bytes, not empty and not the sentinel.
             event: The SSE event's name, "" if it has none.
 
         Raises:
-            ProtocolError: It is not a JSON object.
+            ProtocolError: The payload is not a JSON object.
         """
         data = self.decode(payload)
         if not is_dict(data):
@@ -386,7 +391,7 @@ class Format(Resuming, ABC):
         """Decode a payload, and remember whether it may hold halves of surrogate pairs.
 
         Raises:
-            ProtocolError: It is not JSON.
+            ProtocolError: The payload is not JSON.
         """
         try:
             data = from_json(payload)
@@ -399,6 +404,7 @@ class Format(Resuming, ABC):
         return data
 
     def _read_frame(self, frame: Frame) -> None:
+        """Read a frame: a decoded payload, an exception, the sentinel, an error, a ping, or JSON."""
         event = ""
         if isinstance(frame, dict):
             self.parts.halves = True
@@ -425,21 +431,21 @@ class Format(Resuming, ABC):
             self.read_text(frame, event)
 
     def _take_named(self, event: str, payload: bytes) -> None:
-        """Carry a named event outside the format whose data may be anything."""
+        """Report an event as unknown: the format does not know its name, and its data need not be JSON."""
         if event in PING_NAMES:
             self.ping()
         else:
             self.parts.unknown(event, str(payload, "utf-8", "replace"))
 
     def read_sentinel(self) -> None:
-        """Read the sentinel: the end of the answer, certain only if the finish reason came before."""
+        """End the answer at the sentinel; the end is certain only if the finish reason arrived before it."""
         if self.finished:
             self.conclude()
         else:
             # Quirk (llama-cpp-python, 2026-11): an answer that another request interrupts ends
             # with the sentinel, and then the connection breaks; recording: none.
             self.note("finish_missing")
-            # While only repeated payloads have come, the sentinel is a repetition, too.
+            # As long as all payloads repeat those of the earlier connection, so does the sentinel.
             self.ended = self.assumed = self._replay is None
 
     def end_without_finish(self) -> None:
@@ -447,6 +453,7 @@ class Format(Resuming, ABC):
         self.conclude()
 
     def _read_object(self, data: dict[str, Any], event: str) -> None:
+        """Read a decoded payload; if it reports the provider's error, store the error instead."""
         self.parts.raw = data
         error = provider_error(data, event)
         if error is not None and not self.tolerates(data, event):
@@ -471,5 +478,5 @@ class Format(Resuming, ABC):
 
 
 def name_of(event: ServerSentEvent | EventStreamMessage) -> str:
-    """Return an event's name; "" for an unnamed one, which the SSE standard calls "message"."""
+    """Return an event's name; "" for an event without a name, which the SSE standard calls "message"."""
     return "" if event.event == "message" else event.event

@@ -39,40 +39,40 @@ COMMON_REASONS: dict[str, FinishReason | None] = {
     "error": "error",
     "failed": "error",
 }
-"""Finish reasons by servers' usual words for the end; any other word is "unknown"."""
+"""Maps the words that servers usually send for the end to finish reasons; any other word is "unknown"."""
 
 _COUNTS = tuple(name for name in Usage.model_fields if name not in ("source", "provider_data"))
 
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """The paths of a mapping, compiled, and its conditions."""
+    """The compiled paths of a mapping, and its conditions."""
 
     text: tuple[Path, ...]
-    """Paths to the text; the first that leads to text counts."""
+    """Paths to the text; the first path that leads to text is used."""
     bare: bool = False
     """True if the data themselves are the text."""
     reasoning: tuple[Path, ...] = ()
     finish: Path | None = None
     reasons: Mapping[str, FinishReason | None] = field(default_factory=lambda: COMMON_REASONS)
-    """Finish reasons by the server's words; None for a word that does not mean the end."""
+    """Maps the server's words to finish reasons, or to None for a word that does not mean the end."""
     id: Path | None = None
     model: Path | None = None
     usage: tuple[tuple[str, Path], ...] = ()
     error: Path | None = None
     retryable: Mapping[str, bool] = field(default_factory=dict[str, bool])
-    """True for each error code or type after which a retry may help."""
+    """Maps an error's code or type to True if a retry may help."""
     events: frozenset[str] | None = None
-    """Names of the SSE events that hold text; None for any."""
+    """Names of the SSE events that contain text; None if any event may."""
     where: tuple[tuple[Path, tuple[Any, ...]], ...] = ()
-    """Paths and the values that a payload with text must have there."""
+    """Paths, each with the values of which a payload with text must have one there."""
     ends: frozenset[str] = frozenset()
     """Names of the SSE events that mark the end."""
     sentinel: bytes | None = None
     fields: frozenset[str] = field(init=False)
     """The top-level fields that the paths begin with."""
     fast: Fast | None = field(init=False)
-    """Places of the text for the fast path, without those that overlap other paths; None if none is left."""
+    """Places of the text for the fast path; None if each of them overlaps with another path."""
 
     def __post_init__(self) -> None:
         single = [path for path in (self.finish, self.id, self.model, self.error) if path is not None]
@@ -107,7 +107,7 @@ def paths_of(option: str, given: str | Sequence[str] | None) -> tuple[Path, ...]
 
     Args:
         option: The option's name, for the error.
-        given: A path, or several of which the first that leads to something counts.
+        given: A path, or several; the first that leads to a value is used.
 
     Raises:
         MisuseError: One of them is not a path.
@@ -122,10 +122,10 @@ def paths_of(option: str, given: str | Sequence[str] | None) -> tuple[Path, ...]
 
 
 def names_of(option: str, given: str | Collection[str] | None) -> frozenset[str] | None:
-    """Return the names of SSE events; "message" stands for an event without a name, as in the standard.
+    """Return the names of SSE events; "message", the standard's name for a nameless event, becomes "".
 
     Raises:
-        MisuseError: They are not names.
+        MisuseError: A value is not a name, or there is none.
     """
     if given is None:
         return None
@@ -143,7 +143,7 @@ def _several(given: object) -> list[Any]:
 
 
 def _items_of(option: str, given: object, example: str) -> list[tuple[Any, Any]]:
-    """Return the pairs of a dict, or an empty list if it was not given.
+    """Return the pairs of a dict, or an empty list if the option was not set.
 
     Raises:
         MisuseError: It is not a dict.
@@ -161,10 +161,10 @@ def _is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
 
 
 def sentinel_of(given: object) -> bytes | None:
-    """Return the data that mark the end.
+    """Return the data that mark the end, as bytes.
 
     Raises:
-        MisuseError: They are not text, or empty.
+        MisuseError: The data are not text, or the text is empty.
     """
     if given is None:
         return None
@@ -175,10 +175,10 @@ def sentinel_of(given: object) -> bytes | None:
 
 
 def usage_paths_of(given: Mapping[str, str] | None) -> tuple[tuple[str, Path], ...]:
-    """Return the paths to token counts, with our names for them.
+    """Return the paths to token counts, each after the name of the count in `Usage`.
 
     Raises:
-        MisuseError: It is not a dict, or `Usage` has no field of that name.
+        MisuseError: The option is not a dict, or `Usage` has no field of that name.
     """
     found: list[tuple[str, Path]] = []
     for name, path in _items_of("usage", given, '{"output_tokens": "usage.out"}'):
@@ -190,10 +190,10 @@ def usage_paths_of(given: Mapping[str, str] | None) -> tuple[tuple[str, Path], .
 
 
 def reasons_of(given: Mapping[str, FinishReason | None] | None) -> dict[str, FinishReason | None]:
-    """Return finish reasons by the server's words: the given ones and the usual ones.
+    """Return a table from the server's words to finish reasons: the caller's entries and the usual ones.
 
     Raises:
-        MisuseError: It is not a dict, or a value is not a finish reason.
+        MisuseError: The option is not a dict, or a value is not a finish reason.
     """
     known = get_args(FinishReason)
     meanings = _items_of("finish_reasons", given, '{"eos": "stop", "not_finished": None}')
@@ -208,10 +208,10 @@ def reasons_of(given: Mapping[str, FinishReason | None] | None) -> dict[str, Fin
 
 
 def retryable_of(given: Mapping[str, bool] | None) -> dict[str, bool]:
-    """Return True or False for each error code or type: whether a retry may help.
+    """Return a table from an error's code or type to True or False: whether a retry may help.
 
     Raises:
-        MisuseError: It is not a dict, or a value is neither True nor False.
+        MisuseError: The option is not a dict, or a value is neither True nor False.
     """
     meanings = _items_of("retryable", given, '{"warming_up": True, "no_such_bird": False}')
     for word, again in meanings:
@@ -225,7 +225,7 @@ def where_of(given: Mapping[str, Any] | None) -> tuple[tuple[Path, tuple[Any, ..
     """Return the conditions for a payload with text: for each path, the allowed values.
 
     Raises:
-        MisuseError: It is not a dict, a key is not a path, or a path has no allowed value.
+        MisuseError: The option is not a dict, a key is not a path, or a path has no allowed value.
     """
     asked: list[tuple[Path, tuple[Any, ...]]] = []
     for path, value in _items_of("where", given, '{"type": "delta"}'):

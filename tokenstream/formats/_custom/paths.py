@@ -1,4 +1,4 @@
-"""Paths into payloads, such as `"choices.0.text"`: compiled once, walked for every payload."""
+"""Paths into payloads, such as `"choices.0.text"`: compiled once, followed in every payload."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def path_of(option: str, path: object) -> Path:
         option: The option's name, for the error.
         path: Keys and list indexes with dots between them.
 
-    Raises:
-        MisuseError: It is not a path.
+        Raises:
+            MisuseError: `path` is not a path.
 
     Example:
         >>> path_of("text", "choices.0.text"), path_of("text", "$")
@@ -41,7 +41,7 @@ def path_of(option: str, path: object) -> Path:
     if path == ROOT:
         return ()
     steps = path.split(".")
-    # The notation of other path languages; read as keys, it would silently match nothing.
+    # Reject the notation of other path languages: read as keys, it would silently match nothing.
     if not all(steps) or steps[0] == ROOT or any(_SUBSCRIPT.search(step) for step in steps):
         msg = (
             f"{option}={path!r} is not a path: put one dot between two keys or indexes, "
@@ -80,7 +80,7 @@ def find(payload: Any, path: Path) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def find_text(payload: Any, path: Path) -> str | None:  # noqa: ANN401 - any JSON value
-    """Return the text at a path, several texts joined; None if it leads to none.
+    """Return the text at a path, or None if there is none; if `"*"` leads to several texts, they are joined.
 
     Args:
         payload: The decoded payload.
@@ -98,11 +98,13 @@ def find_text(payload: Any, path: Path) -> str | None:  # noqa: ANN401 - any JSO
 
 
 def plain_places(paths: Iterable[Path], others: Sequence[Path]) -> list[Path]:
-    """Return the places that paths lead to, as keys and as indexes, unless another path overlaps with them.
+    """Return the single places that paths lead to, except places that overlap with another path.
+
+    A number in a path may be an index or an object's key, so each such path gives two places.
 
     Args:
-        paths: The paths; those with `"*"`, and the path of the whole payload, have no single place.
-        others: Other paths, which must not lead to, through or into such a place.
+        paths: The paths; a path with `"*"`, and the path of the whole payload, have no single place.
+        others: Other paths; a place that one of them leads to, through or into is left out.
 
     Example:
         >>> plain_places([("choices", 0, "text"), ("a", "*"), ("b",)], [("b", "end")])
@@ -114,10 +116,12 @@ def plain_places(paths: Iterable[Path], others: Sequence[Path]) -> list[Path]:
 
 
 def _meet(path: Path, other: Path) -> bool:
+    """Return whether one of two paths leads to, through or into the place of the other."""
     return all(_EACH in (a, b) or str(a) == str(b) for a, b in zip(path, other, strict=False))
 
 
 def _all(payload: Any, path: Path) -> Iterator[object]:  # noqa: ANN401 - any JSON value
+    """Yield all values at a path, which may contain `"*"`; in an object, `"*"` is a key like any other."""
     if _EACH not in path:
         yield find(payload, path)
         return

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 
 class Custom(Format):
-    """Payloads read by a mapping; made by `custom`.
+    """A format that reads payloads as a mapping describes; created by `custom`.
 
     Args:
         mapped: The paths to the text and the other values of a payload.
-        limits: Bounds on what is held, and on JSON payloads.
-        pings: Whether signs of life become `Ping` events.
+        limits: Bounds on the text held back, and on JSON payloads.
+        pings: Whether frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> from tokenstream.formats._custom.mapping import Mapped
@@ -51,7 +51,7 @@ class Custom(Format):
         self._counts: dict[str, int | float] = {}
         self._head: tuple[str | None, str | None] = (None, None)
         self._late: dict[str, Any] = {}
-        """The last values of fields that no path leads to, if they differ from those reported."""
+        """The last values of fields that no path leads to, if they differ from the values reported."""
         self._fast_path = None if mapped.fast is None else FastPath(self, mapped.fast)
 
     def fresh(self, *, limits: Limits, pings: bool) -> Custom:
@@ -64,7 +64,10 @@ class Custom(Format):
         return False
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return a callback that has the sentinel decoded if it is JSON and looks like a piece of text."""
+        """Return a callback for the fast path that rejects the sentinel; None if it cannot look like text.
+
+        A sentinel that is a JSON object may match the layout of a delta; it must be decoded.
+        """
         sentinel = self.mapped.sentinel
         if sentinel is None or not sentinel.startswith(b"{"):
             return None
@@ -76,7 +79,7 @@ class Custom(Format):
         return is_no_sentinel
 
     def judge(self, error: StreamError) -> bool:
-        """Let the mapping set whether an error is retryable; return whether it did."""
+        """Let the mapping set whether an error is retryable; return whether the mapping did so."""
         return judge(error, self.mapped.retryable)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
@@ -113,7 +116,7 @@ class Custom(Format):
             self.read_text(payload, event)
 
     def _read_bare(self, payload: bytes) -> None:
-        """Read data that are text, white space included; empty data are a sign of life."""
+        """Read data that are text, white space included; empty data count as a ping."""
         self.parts.raw = text = payload.decode("utf-8", "replace")
         if text:
             self._write("text", text)
@@ -121,7 +124,7 @@ class Custom(Format):
             self.ping()
 
     def _read_end(self, event: str, payload: bytes) -> None:
-        """Read the event that marks the end; its name is the finish reason if none was given."""
+        """Read the event that marks the end; its name is the finish reason if the server sent no other."""
         if payload.lstrip().startswith(b"{"):
             self._read_value(self.decode(payload), event)
         if self.error is not None:
@@ -142,7 +145,7 @@ class Custom(Format):
         """Read a payload, which may be any JSON value.
 
         Raises:
-            ProtocolError: It is not JSON.
+            ProtocolError: The payload is not JSON.
         """
         wanted = self.mapped.events is None or event in self.mapped.events
         if event and not wanted and payload.lstrip()[:1] not in (b"{", b"["):
@@ -155,12 +158,13 @@ class Custom(Format):
         self.read(data, event)
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Pass the content of `payload` to `self.parts`, and the server's error to `error`."""
+        """Pass the content of `payload` to `self.parts`; if it is an error, store it in `self.error`."""
         self._read_value(payload, event)
 
     # -- payloads ----------------------------------------------------------
 
     def _read_value(self, data: Any, event: str) -> None:  # noqa: ANN401 - any JSON value
+        """Read all that the mapping's paths lead to; a payload that none of them fits is read otherwise."""
         self.parts.raw = data
         if self._is_error(data, event):
             return
@@ -190,6 +194,7 @@ class Custom(Format):
         return self.error is not None
 
     def _read_head(self, data: Any) -> bool:  # noqa: ANN401 - any JSON value
+        """Report the answer's id and model; return whether the payload has one of them."""
         mapped = self.mapped
         if mapped.id is None and mapped.model is None:
             return False
@@ -201,6 +206,7 @@ class Custom(Format):
         return id_ is not None or model is not None
 
     def _read_texts(self, data: Any) -> bool:  # noqa: ANN401 - any JSON value
+        """Report the first reasoning and the first text that a path leads to; return whether there is one."""
         found = False
         for path in self.mapped.reasoning:
             text = find_text(data, path)
@@ -221,6 +227,7 @@ class Custom(Format):
         self.parts.write(0, kind, text)
 
     def _read_usage(self, data: Any) -> bool:  # noqa: ANN401 - any JSON value
+        """Report the token counts if they changed; return whether the payload has any."""
         counts: dict[str, int | float] = {}
         for name, path in self.mapped.usage:
             found = {name: find(data, path)}
@@ -233,6 +240,7 @@ class Custom(Format):
         return bool(counts)
 
     def _read_finish(self, data: Any, path: Path) -> bool:  # noqa: ANN401 - any JSON value
+        """Report the finish reason at a path; return whether the payload has a value there."""
         value = find(data, path)
         if value is None or value is False or says_nothing(value):
             return False
@@ -246,7 +254,7 @@ class Custom(Format):
         return self.mapped.reasons.get(word, "unknown")
 
     def _carry(self, data: Any) -> None:  # noqa: ANN401 - any JSON value
-        """Carry the fields that no path leads to; those that changed are reported again at the end."""
+        """Report the fields that no path leads to; if a value changes, report the last one at the end."""
         if not is_dict(data):
             return
         for name, value in data.items():
@@ -266,7 +274,7 @@ class Custom(Format):
         """End the answer: close the open parts and ignore later payloads."""
         self._carry_late()
         if not self.parts.started:
-            # The server sent no text, or a path is wrong and everything came as unknown.
+            # The server sent no text, or a path is wrong and everything was reported as unknown.
             self.note("answer_empty")
         super().conclude()
 
@@ -274,13 +282,13 @@ class Custom(Format):
         """Close the open parts at the end of the input.
 
         Raises:
-            LimitExceeded: The held-back text outgrows a bound.
+            LimitExceeded: The held-back text exceeds a limit.
         """
         self._carry_late()
         super().finish_input()
 
     def _read_other(self, data: Any, event: str) -> None:  # noqa: ANN401 - any JSON value
-        """Read a payload that no path matches: an error, a sign of life, or something unknown."""
+        """Read a payload that no path matches: an error, a ping, or something unknown."""
         kind = text_of(data, "type") if is_dict(data) else None
         self.error = provider_error(data, event) if is_dict(data) else None
         if self.error is not None:

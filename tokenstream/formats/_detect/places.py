@@ -1,4 +1,4 @@
-"""URL paths of providers' endpoints, and the formats they answer in."""
+"""URL paths of providers' endpoints, and the formats of their answers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PATHS: tuple[tuple[str, str], ...] = (
     (r"/api/chat", "ollama"),
     (r"/generate_stream", "tgi"),
 )
-"""Endings of endpoint paths with the format of their answers; the first match counts."""
+"""Endings of endpoint paths, each with the format of the answers; the first match is used."""
 _FORMATS = [(re.compile(f"(?:{end})/?$"), format) for end, format in _PATHS]
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
 
 PING = "a ping"
-"""Marks a frame that is a sign of life in any format."""
+"""Marks a frame that is a ping in any format."""
 WAIT = "another frame may tell"
 """Marks a frame that could belong to several formats."""
 
@@ -32,11 +32,11 @@ def recognise(frame: Frame, limits: Limits, *, document: bool) -> str | StreamEr
 
     Args:
         frame: The frame.
-        limits: Bounds on decoding it.
-        document: True if it comes from a JSON body and so cannot be bare text.
+        limits: Bounds on decoding the payload.
+        document: True if the frame is from a JSON body and so cannot be bare text.
 
     Raises:
-        ProtocolError: It begins like a JSON object but is not JSON.
+        ProtocolError: The frame begins like a JSON object but is not JSON.
     """
     event = ""
     if isinstance(frame, EventStreamMessage) and frame.kind != "event":
@@ -61,7 +61,9 @@ def recognise(frame: Frame, limits: Limits, *, document: bool) -> str | StreamEr
 
 
 def find_likeliest(frames: Iterable[Frame], limits: Limits) -> str | None:
-    """Return the one format that fits all frames of a body that ended undetected; None if several fit.
+    """Return the one format that fits all frames of a body; None if no format fits, or several do.
+
+    For a body that has ended before a frame decided the format.
 
     A body of `[DONE]` alone is an empty chat completion.
 
@@ -84,7 +86,7 @@ def find_likeliest(frames: Iterable[Frame], limits: Limits) -> str | None:
 
 
 def _classify_start(payload: bytes, event: str) -> str | StreamError | None:
-    """Classify a payload by its first bytes; "json" if it must be decoded."""
+    """Return a payload's class, judging by its first bytes; "json" if the payload must be decoded."""
     if not payload or event in PING_NAMES:
         return PING
     # The data of a named event may be anything.
@@ -96,10 +98,11 @@ def _classify_start(payload: bytes, event: str) -> str | StreamError | None:
 
 
 def _decode_loosely(payload: bytes, limits: Limits) -> object:
+    """Decode a payload; None for text that begins with a bracket, and the object in an array of one."""
     try:
         data: object = decode(payload, limits)
     except ProtocolError:
-        # A token that begins with a bracket is text; a malformed object is a fault.
+        # A token that begins with a bracket is text; a malformed object is an error.
         if payload[:1] == b"[":
             return None
         raise
@@ -108,12 +111,12 @@ def _decode_loosely(payload: bytes, limits: Limits) -> object:
 
 
 def is_websocket_message(chunk: bytes, format: Format, limits: Limits) -> bool:
-    """Return whether a first chunk is a WebSocket message: one whole payload of a format carried that way.
+    """Return whether a first chunk is a WebSocket message: one whole payload of a format used on WebSockets.
 
     Args:
         chunk: The chunk.
         format: The format; its framing is empty while it is undetected.
-        limits: Bounds on decoding it.
+        limits: Bounds on decoding the payload.
     """
     if format.framing not in ("", "messages"):
         return False

@@ -1,4 +1,4 @@
-"""Errors for a body or frames of no known format; frames are described by names only, without content."""
+"""Errors for a body or frames of no known format; messages list only the names in frames, no content."""
 
 from __future__ import annotations
 
@@ -26,26 +26,27 @@ if TYPE_CHECKING:
 
 _MOST_NAMES = 5
 _WORDS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
-"""Values that are words, in JSON and its supersets."""
+"""Values that are words in JSON or in a superset of JSON."""
 _LONGEST_REST = 10
 """Characters needed to decide whether a value was cut off: one more than the longest word has."""
+# The beginnings of an escape, and of a number's fraction or exponent, which the end may have cut off.
 _CUT_ESCAPE = re.compile(r"u?[0-9A-Fa-f]{0,4}")
 _CUT_NUMBER = re.compile(r"\.|[eE][+-]?")
 _OF_A_RUN = (frozenset({"event", "run_id", "parent_ids"}), frozenset({"current_agent_name"}))
-"""Keys of the events of a whole run: LangChain's `astream_events`, LlamaIndex's agents."""
+"""Keys of events about an agent's whole run: from LangChain's `astream_events`, and LlamaIndex's agents."""
 _MOST_NAME = 40
-"""Characters shown of a name."""
+"""The longest name, in characters, that a message contains in full."""
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,39}")
-"""Matches a type that is a word of some vocabulary and so cannot be a user's text."""
+"""Matches an event type that is a word of some vocabulary, and so cannot be text of a user."""
 
 
 def describe_unknown_body(kind: Sniffed, start: str, *, text: bool = False) -> NotAStream:
     """Return the error for a body in no known format.
 
     Args:
-        kind: Its kind, by its first bytes.
-        start: Its start, as text.
-        text: True if it came as text and not as bytes.
+        kind: The body's kind, judging by its first bytes.
+        start: The start of the body, as text.
+        text: True if the source yields strings and not bytes.
     """
     if kind == "html":
         title = title_of(start)
@@ -68,7 +69,7 @@ def describe_unknown_body(kind: Sniffed, start: str, *, text: bool = False) -> N
 
 
 def find_error(payload: bytes, limits: Limits) -> StreamError | None:
-    """Return the provider's error in a piece of a body; None if it has none.
+    """Return the provider's error in a piece of a body; None if the piece contains no error.
 
     Args:
         payload: The piece.
@@ -87,10 +88,10 @@ def find_error(payload: bytes, limits: Limits) -> StreamError | None:
 
 
 def find_lost_line_ends(tail: bytes, limits: Limits) -> NotAStream | None:
-    r"""Return the error for a body whose lines have lost their ends; None if they have not.
+    r"""Return the error for a body without line ends or blank lines; None if the body has them.
 
     Args:
-        tail: The start of its only event, which has not ended.
+        tail: The start of the body's only event, which has not ended.
         limits: Bounds on decoding a line.
 
     Example:
@@ -102,7 +103,7 @@ def find_lost_line_ends(tail: bytes, limits: Limits) -> NotAStream | None:
         None
     """
     lines = [line for line in tail.splitlines() if line.startswith(b"data:")]
-    # Data over several lines are one payload, unless the first line is a payload by itself.
+    # Several data lines are one payload, unless the first line is a payload by itself.
     if len(lines) > 1 and lines[0].removeprefix(b"data:").lstrip()[:1] == b"{":
         if not is_whole(lines[0].removeprefix(b"data:"), limits):
             return None
@@ -123,7 +124,7 @@ def find_lost_line_ends(tail: bytes, limits: Limits) -> NotAStream | None:
 def describe_unknown_format(frames: Sequence[Frame], limits: Limits) -> NotAStream:
     """Return the error for frames in no known format.
 
-    It names their event types or, without any, the keys of their payloads.
+    The message lists the event types or, if there are none, the keys of the payloads.
 
     Args:
         frames: The frames, in order.
@@ -166,6 +167,7 @@ def describe_bad_piece(item: object) -> MisuseError:
 
 
 def _list_names(frames: Iterable[Frame], limits: Limits) -> str:
+    """Return a clause that lists the event types in frames or, if there are none, their payloads' keys."""
     kinds: dict[str, None] = {}
     keys: dict[str, None] = {}
     for frame in frames:
@@ -190,14 +192,14 @@ def payload_of(frame: Frame) -> bytes | dict[str, Any]:
 
 
 def is_whole(frame: Frame, limits: Limits) -> bool:
-    """Return whether a last frame without its end is whole and can be read.
+    """Return whether a last frame, which lacks its end mark, has a whole payload.
 
     Args:
         frame: The frame.
         limits: Bounds on decoding it.
 
     Raises:
-        LimitExceeded: It exceeds one of them.
+        LimitExceeded: The payload exceeds one of the limits.
 
     Example:
         >>> from tokenstream.limits import DEFAULT_LIMITS
@@ -222,13 +224,13 @@ def is_malformed(document: bytes) -> bool:
     """Return whether an incomplete document has a syntax error, so that it was not merely cut off.
 
     Args:
-        document: The bytes that arrived, within the limits of `is_whole`.
+        document: The bytes that arrived; `is_whole` has checked them against the limits.
 
     Example:
         >>> is_malformed(b'{"done": tr'), is_malformed(b'{"done": <'), is_malformed(b'{"done": true} <')
         (False, True, True)
     """
-    # A character cut in half is not a fault.
+    # A UTF-8 character that was cut in half is not a syntax error.
     text = codecs.getincrementaldecoder("utf-8")("replace").decode(document)
     try:
         json.loads(text)

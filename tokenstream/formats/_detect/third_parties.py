@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tokenstream.formats.base import Format
 
 GROUP = "tokenstream.formats"
-"""Entry point group: each name is a format's name, each value its class."""
+"""The entry point group; the name of an entry point is the format's name, and its value the class."""
 
 
 def names() -> list[str]:
@@ -22,14 +22,14 @@ def names() -> list[str]:
 
 
 def forget() -> None:
-    """Search for installed formats again on the next lookup."""
+    """Forget the installed formats, so that the next lookup searches for them again."""
     _entry_points.cache_clear()
     load.cache_clear()
 
 
 @cache
 def _entry_points() -> dict[str, EntryPoint]:
-    # Searching the installed distributions costs milliseconds: done once, and only for a foreign format.
+    # Searching the installed distributions takes milliseconds: it is done once, and only for an unknown name.
     from importlib.metadata import entry_points
 
     found: dict[str, EntryPoint] = {}
@@ -40,7 +40,7 @@ def _entry_points() -> dict[str, EntryPoint]:
 
 @cache
 def load(name: str) -> type[Format] | None:
-    """Return the class of an installed format; None if no distribution has one of this name.
+    """Return the class of an installed format; None if no distribution has a format of this name.
 
     Raises:
         MisuseError: The entry point cannot be imported, or is not a format.
@@ -77,7 +77,7 @@ def _check(found: Any, name: str, whose: str) -> type[Format]:  # noqa: ANN401 -
 def detect(payload: dict[str, Any], event: str) -> tuple[str | None, bool]:
     """Return the installed format of a payload, or None, and whether a later payload may decide.
 
-    A broken format recognises nothing, so that streams of other formats do not suffer from it.
+    A broken format counts as recognising no payload, so that streams of other formats still work.
 
     Args:
         payload: The decoded payload.

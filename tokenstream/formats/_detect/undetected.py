@@ -1,4 +1,4 @@
-"""The format of a connection until its frames reveal the real one."""
+"""The format of a connection until its frames reveal the real format."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _MOST_HELD = 64
 
 
 class Undetected(Format):
-    """Holds frames until one of them reveals the format, then gives way to it.
+    """Holds frames until one of them reveals the format, then replaces itself by that format.
 
-    Giving way means creating the format, passing it to `found`, and feeding it the
-    held frames. The new format counts them as its first; here, `frames` stays 0.
+    To do so, it creates the format, passes it to `found`, and feeds it the held frames.
+    The new format counts these frames; the attribute `frames` of this one stays 0.
 
     Args:
         limits: Bounds on decoding the frames, and on the format.
-        pings: Whether signs of life become `Ping` events.
-        found: Called with the format before it reads its first frame.
+        pings: Whether frames without content, such as pings, become `Ping` events.
+        found: Called with the new format before that format reads its first frame.
 
     Example:
         >>> from tokenstream.limits import DEFAULT_LIMITS
@@ -52,7 +52,7 @@ class Undetected(Format):
         self._found = found
         self._held: list[Frame] = []
         self._skipped = 0
-        """Number of frames without content."""
+        """Number of pings, which are not held."""
         self.documents = False
         """True if the frames are documents of a JSON body and so cannot be bare text."""
         self.messages = False
@@ -64,7 +64,7 @@ class Undetected(Format):
         return False
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Refuse: a payload is read by its own format."""
+        """Raise an error: the real format, once known, reads the payloads."""
         msg = "the format of the payload is not known yet"
         raise ProtocolError(msg)
 
@@ -74,7 +74,7 @@ class Undetected(Format):
         return self.messages
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
-        """Hold a frame, or give way and return the events of all held frames."""
+        """Hold a frame; once the format is known, return the events of all held frames."""
         try:
             found = recognise(frame, self.limits, document=self.documents)
         except ProtocolError as error:
@@ -97,7 +97,7 @@ class Undetected(Format):
         return self._give_way(None if found == WAIT else found)
 
     def settle(self) -> list[Event]:
-        """Give way to the one format that fits all held frames, if there is one: the input has ended."""
+        """Choose the one format that fits all held frames, if there is one: the input has ended."""
         return self._give_way(find_likeliest(self._held, self.limits)) if self._held else []
 
     def cut_short(self) -> StreamTruncated:
@@ -105,12 +105,13 @@ class Undetected(Format):
         return StreamTruncated("the body ended without a single event; ask again")
 
     def _give_way(self, name: str | None) -> list[Event]:
+        """Replace this format by the named one, and return the events of the held frames."""
         held, self._held = self._held, []
         if name is None:
             self.error = describe_unknown_format(held, self.limits)
             return []
         known = registry.create(name, limits=self.limits, pings=self.pings)
-        # Frames keep their numbers in the input.
+        # The held frames keep their numbers in the input: those before them were skipped.
         known.frames = self._skipped
         self._found(known)
         events: list[Event] = []

@@ -49,7 +49,7 @@ class Text(Format):
     Args:
         joiner: Text to put between two pieces.
         limits: Bounds on what is held.
-        pings: Whether signs of life become `Ping` events.
+        pings: Whether frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> format = Text(joiner=" ")

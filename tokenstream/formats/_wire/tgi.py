@@ -45,7 +45,7 @@ class TGI(Format):
 
     Args:
         limits: Bounds on parts, choices, and JSON payloads.
-        pings: Whether signs of life become `Ping` events.
+        pings: Whether frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> tgi = TGI()

@@ -31,7 +31,7 @@ FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
 
 
 def usage_of(report: dict[str, Any]) -> Usage:
-    """Return token counts under our names; missing counts are None.
+    """Return token counts as `Usage`; counts that the server did not send are None.
 
     Input tokens do not include tokens read from or written to a cache.
 

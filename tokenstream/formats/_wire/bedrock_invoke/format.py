@@ -65,7 +65,7 @@ class BedrockInvoke(Format):
 
     Args:
         limits: Bounds on parts, choices, tool calls, and JSON payloads.
-        pings: Whether signs of life become `Ping` events.
+        pings: Whether frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> invoke = BedrockInvoke()

@@ -88,7 +88,7 @@ class PlainModel(Format):
 
     Args:
         limits: Bounds on parts, choices, and JSON payloads.
-        pings: Whether signs of life become `Ping` events.
+        pings: Whether frames without content, such as pings, become `Ping` events.
     """
 
     __slots__ = ("_counted",)

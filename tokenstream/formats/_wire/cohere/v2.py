@@ -28,7 +28,7 @@ class V2(Format):
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
-        pings: Whether signs of life become `Ping` events.
+        pings: Whether frames without content, such as pings, become `Ping` events.
     """
 
     __slots__ = ("content", "nameless")

@@ -33,7 +33,7 @@ _FAILURES = {
 
 
 def usage_of(report: dict[str, Any]) -> Usage:
-    """Return token counts under our names; missing counts are None.
+    """Return token counts as `Usage`; counts that the server did not send are None.
 
     Actual tokens take precedence over billed units.
 

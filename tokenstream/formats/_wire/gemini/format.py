@@ -50,7 +50,7 @@ class Gemini(Format):
 
     Args:
         limits: Bounds on parts, tool calls, choices, and JSON payloads.
-        pings: Whether signs of life become `Ping` events.
+        pings: Whether frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> gemini = Gemini()

@@ -70,7 +70,7 @@ def meaning_of(reason: str) -> FinishReason:
 
 
 def usage_of(report: dict[str, Any], known: dict[str, int]) -> Usage:
-    """Return token counts under our names; missing counts are None.
+    """Return token counts as `Usage`; counts that the server did not send are None.
 
     `candidatesTokenCount` leaves out the thoughts, so the tokens of the answer
     are the sum of both.

@@ -59,7 +59,7 @@ class GeminiInteractions(Format):
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
-        pings: Whether signs of life become `Ping` events.
+        pings: Whether frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> interactions = GeminiInteractions()

@@ -34,7 +34,7 @@ GOES_ON = frozenset({"in_progress", "queued"})
 
 
 def usage_of(report: dict[str, Any]) -> Usage:
-    """Return token counts under our names; missing counts are None.
+    """Return token counts as `Usage`; counts that the server did not send are None.
 
     `total_output_tokens` leaves out the thoughts, so the tokens of the answer
     are the sum of both.

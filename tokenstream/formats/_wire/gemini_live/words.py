@@ -90,7 +90,7 @@ def bytes_of(written: object) -> bytes | None:
 
 
 def usage_of(report: dict[str, Any]) -> Usage:
-    """Return token counts under our names; missing counts are None.
+    """Return token counts as `Usage`; counts that the server did not send are None.
 
     Example:
         >>> usage_of({"responseTokenCount": 5, "thoughtsTokenCount": 2, "totalTokenCount": 9}).output_tokens

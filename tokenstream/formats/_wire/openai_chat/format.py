@@ -67,7 +67,7 @@ class OpenAIChat(Format):
 
     Args:
         limits: Bounds on parts, choices, tool calls, and JSON payloads.
-        pings: Whether signs of life become `Ping` events.
+        pings: Whether frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> format = OpenAIChat()

@@ -39,7 +39,7 @@ class OpenAIRealtime(Format):
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
-        pings: Whether signs of life become `Ping` events.
+        pings: Whether frames without content, such as pings, become `Ping` events.
         answer: The id of the only response to read; None for all.
         session: Data of the session known before its first event.
 

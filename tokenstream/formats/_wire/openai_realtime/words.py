@@ -43,7 +43,7 @@ def finish_reason(status: str, reason: str | None) -> FinishReason:
 
 
 def usage_of(report: dict[str, Any]) -> Usage:
-    """Return token counts under our names; missing counts are None.
+    """Return token counts as `Usage`; counts that the server did not send are None.
 
     Example:
         >>> usage_of({"input_tokens": 9, "output_token_details": {"audio_tokens": 4}}).output_audio_tokens

@@ -119,7 +119,7 @@ def error_of(payload: dict[str, Any], event: str) -> ProviderError | None:
 
 
 def usage_of(report: dict[str, Any]) -> Usage:
-    """Return token counts under our names; missing counts are None.
+    """Return token counts as `Usage`; counts that the server did not send are None.
 
     Example:
         >>> usage_of({"input_tokens": 9, "output_tokens_details": {"reasoning_tokens": 4}}).reasoning_tokens

@@ -64,7 +64,7 @@ class UIMessage(Format):
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
-        pings: Whether signs of life become `Ping` events.
+        pings: Whether frames without content, such as pings, become `Ping` events.
 
     Example:
         >>> stream = UIMessage()
