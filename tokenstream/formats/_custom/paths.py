@@ -28,8 +28,8 @@ def path_of(option: str, path: object) -> Path:
         option: The option's name, for the error.
         path: Keys and list indexes with dots between them.
 
-        Raises:
-            MisuseError: `path` is not a path.
+    Raises:
+        MisuseError: `path` is not a path.
 
     Example:
         >>> path_of("text", "choices.0.text"), path_of("text", "$")

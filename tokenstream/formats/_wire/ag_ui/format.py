@@ -1,4 +1,4 @@
-"""AG-UI: events of a run in, our events out."""
+"""AG-UI: turns the events of a run into events of this library."""
 
 from __future__ import annotations
 

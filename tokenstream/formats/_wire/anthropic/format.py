@@ -1,4 +1,4 @@
-"""Anthropic Messages: payloads in, events out."""
+"""Anthropic Messages: turns payloads into events."""
 
 from __future__ import annotations
 
@@ -266,7 +266,7 @@ provider_data=None, phase=None))]
             self.parts.finish(0, FINISH_REASONS.get(reason, "unknown"), reason)
 
     def _carry(self, payload: dict[str, Any], *names: str) -> None:
-        """Carry the fields that are not among `names`."""
+        """Report the fields of a payload that are not in `names` as unknown fields of the answer."""
         for name, value in (known(payload, *names) or {}).items():
             if name == "usage" and isinstance(value, dict):
                 self.note("usage_misplaced")

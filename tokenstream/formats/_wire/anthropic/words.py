@@ -20,7 +20,7 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "compaction": "pause",
     "refusal": "refusal",
 }
-"""Finish reasons by Anthropic's stop reasons."""
+"""Maps Anthropic's stop reasons to finish reasons."""
 
 
 def usage_of(report: dict[str, Any]) -> Usage:

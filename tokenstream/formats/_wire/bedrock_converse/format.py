@@ -1,4 +1,4 @@
-"""Bedrock's ConverseStream: payloads in, events out."""
+"""Bedrock's ConverseStream: turns payloads into events."""
 
 from __future__ import annotations
 
@@ -234,7 +234,7 @@ class BedrockConverse(Format):
         return default
 
     def _carry(self, payload: dict[str, Any], *names: str) -> None:
-        """Carry the fields that are not among `names`."""
+        """Report the fields of a payload that are not in `names` as unknown fields of the answer."""
         if len(payload) == len(names):
             return
         for name, value in (known(payload, *names) or {}).items():

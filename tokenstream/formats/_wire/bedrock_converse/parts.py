@@ -59,7 +59,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         self._written = block.part
 
     def delta(self, index: int, delta: dict[str, Any], payload: dict[str, Any]) -> None:
-        """Add to a block; a delta that fits no block is carried unchanged.
+        """Add to a block; a delta that fits no block is reported unchanged, as unknown.
 
         Args:
             index: The block's index.

@@ -27,7 +27,7 @@ FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
         "malformed_tool_use": "error",
     }
 )
-"""Finish reasons by Bedrock's stop reasons."""
+"""Maps Bedrock's stop reasons to finish reasons."""
 
 
 def usage_of(report: dict[str, Any]) -> Usage:

@@ -39,7 +39,7 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "ERROR_TOXIC": "content_filter",
     "USER_CANCEL": "cancelled",
 }
-"""Finish reasons by these models' words."""
+"""Maps the words of these models to finish reasons."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Cohere chat: payloads in, events out."""
+"""Cohere chat: turns payloads into events."""
 
 from __future__ import annotations
 

@@ -218,7 +218,7 @@ class V2(Format):
             self.conclude()
 
     def carry(self, payload: dict[str, Any], *names: str) -> None:
-        """Carry the fields that are not among `names`."""
+        """Report the fields of a payload that are not in `names` as unknown fields of the answer."""
         for name, value in (known(payload, *names) or {}).items():
             if name not in PADDING:
                 self.parts.field(name, value)

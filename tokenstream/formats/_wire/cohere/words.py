@@ -23,7 +23,7 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "ERROR": "error",
     "TIMEOUT": "error",
 }
-"""Finish reasons by the words of v2 and v1."""
+"""Maps the words of v2 and v1 to finish reasons."""
 
 _FAILURES = {
     "ERROR": "generation failed with an error at the provider",

@@ -1,4 +1,4 @@
-"""Gemini's generateContent: payloads in, events out."""
+"""Gemini's generateContent: turns payloads into events."""
 
 from __future__ import annotations
 

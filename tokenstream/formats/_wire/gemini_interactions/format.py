@@ -1,4 +1,4 @@
-"""The Interactions API: payloads in, events out."""
+"""The Interactions API: turns payloads into events."""
 
 from __future__ import annotations
 
@@ -289,7 +289,7 @@ class GeminiInteractions(Format):
         self.error = provider_error({"error": {"message": "the interaction failed", **(known(first) or {})}})
 
     def _carry(self, payload: dict[str, Any], *names: str) -> None:
-        """Carry the fields that are not among `names`."""
+        """Report the fields of a payload that are not in `names` as unknown fields of the answer."""
         for name, value in payload.items():
             if name not in names and name not in _SILENT and not says_nothing(value):
                 self.parts.field(name, value)

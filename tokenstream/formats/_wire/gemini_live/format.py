@@ -1,4 +1,4 @@
-"""Gemini Live: messages of a WebSocket in, events out."""
+"""Gemini Live: turns the messages of a WebSocket into events."""
 
 from __future__ import annotations
 

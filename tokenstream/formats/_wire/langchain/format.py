@@ -1,4 +1,4 @@
-"""LangChain's message chunks: payloads in, events out."""
+"""LangChain's message chunks: turns payloads into events."""
 
 from __future__ import annotations
 

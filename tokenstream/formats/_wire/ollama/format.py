@@ -27,7 +27,7 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "load": "unknown",
     "unload": "unknown",
 }
-"""Finish reasons by Ollama's words."""
+"""Maps Ollama's words to finish reasons."""
 
 _STATISTICS = (
     "prompt_eval_count",

@@ -1,4 +1,4 @@
-"""OpenAI Realtime: messages of a WebSocket in, events out."""
+"""OpenAI Realtime: turns the messages of a WebSocket into events."""
 
 from __future__ import annotations
 

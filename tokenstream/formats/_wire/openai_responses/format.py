@@ -1,4 +1,4 @@
-"""OpenAI Responses: payloads in, events out."""
+"""OpenAI Responses: turns payloads into events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""UI message streams: payloads in, events out."""
+"""UI message streams: turns payloads into events."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ provider_data=None, phase=None))]
         self.parts.finish(0, "cancelled", "abort")
 
     def _carry(self, payload: dict[str, Any], *names: str) -> None:
-        """Carry the fields that are not among `names`."""
+        """Report the fields of a payload that are not in `names` as unknown fields of the answer."""
         for name, value in (known(payload, *names) or {}).items():
             self.parts.field(name, value)
 
