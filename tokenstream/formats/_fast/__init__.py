@@ -1,1 +1,1 @@
-"""Read payloads that differ from earlier ones in their text alone, without decoding them."""
+"""Read payloads that differ from earlier payloads only in their text, without decoding them."""

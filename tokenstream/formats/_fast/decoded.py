@@ -1,7 +1,8 @@
-"""Recognise the next delta among payloads already decoded (by an SDK, say) without reading all its fields.
+"""Recognise the next delta in a payload that arrives decoded, without reading all its fields.
 
-The constant parts of a payload are compared by value and by type: in Python, `True` equals 1,
-which may mean something else. A payload that differs is left to the format.
+Such payloads are yielded by SDKs, for example. Their constant parts are compared by value and by
+type: in Python, `True` equals 1, which may mean something else. If a payload differs in them, the
+format reads it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _MOST_VALUES = 256
 """Values in the largest payload whose shape is learnt."""
 _MOST_DEEP = 16
-"""Levels of the deepest such payload; if the depth limit is no higher, all payloads are measured instead."""
+"""Levels of the deepest payload whose shape is learnt; none is learnt if the depth limit is not higher."""
 _MOST = 10**18
 """Larger numbers have more digits than a changing number may have."""
 _MOST_COUNTED = 10**15
@@ -36,10 +37,10 @@ _Holes: TypeAlias = "dict[Path, Fits]"
 
 
 class DecodedShape:
-    """The constant values of a decoded payload: all but its text and its changing, meaningless values.
+    """Recognises decoded payloads that differ from a learnt one only in the text and in meaningless values.
 
     Args:
-        fits: Returns True if a payload differs from the learnt one in nothing else.
+        fits: Returns True if a payload equals the learnt one in all other values.
         path: The place of the text.
 
     Example:
@@ -90,8 +91,8 @@ class DecodedShape:
             value: The payload.
             path: The place of the text.
             changing: Places of numbers and codes that may change and carry no meaning.
-            counts: Those of the changing places that may hold whole numbers only.
-            asides: Fields that carry nothing of the answer.
+            counts: The changing places that must hold whole numbers.
+            asides: Fields that contain nothing of the answer.
             padding: Meaningless fields that hide the length of the text.
             depth: The limit on nesting.
         """
@@ -104,10 +105,10 @@ class DecodedShape:
 
 
 class _Learner:
-    """Builds a comparison with a payload: one function for each of its objects and arrays.
+    """Builds a function that compares payloads with a learnt one, from a function for each object and array.
 
     Args:
-        holes: Checks for the values in changing places.
+        holes: Maps each changing place to the function that checks its value.
     """
 
     __slots__ = ("_holes", "_left")
@@ -117,7 +118,14 @@ class _Learner:
         self._left = _MOST_VALUES
 
     def fits(self, value: Any, path: Path) -> Fits | None:  # noqa: ANN401 - an object or array
-        """Return a function that compares values with an object or array in a place; None if none can."""
+        """Return a function that compares a value with an object or array of the learnt payload.
+
+        Returns None if the learnt payload is too large or too deep, or holds a value that is not JSON.
+
+        Args:
+            value: The object or array.
+            path: Its place in the learnt payload.
+        """
         self._left -= len(value)
         if self._left < 0 or len(path) > _MOST_DEEP:
             return None
@@ -159,10 +167,10 @@ def _make_comparison(
     """Return a function that compares an object or array with a learnt one.
 
     Args:
-        keys: Its keys or indexes, those with constant values first.
+        keys: The keys or indexes of the learnt one; keys with constant values are first.
         kinds: The types of their values.
         same: The constant values.
-        inner: Positions in `keys` whose values need more than the right type, each with its check.
+        inner: Positions in `keys` whose values need a further check, each with the function that checks.
     """
     size, stay = len(keys), len(same)
     # With a single key, `itemgetter` would return the bare value.
@@ -196,14 +204,14 @@ def _is_anything(_value: Any) -> bool:  # noqa: ANN401 - any JSON value
 
 
 def _is_plain(value: Any) -> bool:  # noqa: ANN401 - any JSON value
-    """Return whether a value may stand in a changing place."""
+    """Return whether a value may be in a changing place."""
     if value.__class__ is str:
         return _is_code(value) is not None
     return (value.__class__ is int or value.__class__ is float) and -_MOST < value < _MOST
 
 
 def _is_count(value: Any) -> bool:  # noqa: ANN401 - any JSON value
-    """Return whether a value may stand where a whole number changes."""
+    """Return whether a value may be in a changing place for whole numbers."""
     return value.__class__ is int and 0 < value < _MOST_COUNTED
 
 

@@ -1,8 +1,8 @@
-"""Functions that find the text in a payload of a known shape: the fastest one for each kind of shape.
+"""Functions that find the text in a payload of a known shape: one for each kind of shape, for speed.
 
-The constant pieces are cut off, which takes half as long as a regular expression.
-The rest must be the inside of one JSON string, or there is no match; so the text is
-the one that the JSON decoder would return.
+A function cuts off the constant pieces, which takes half as long as a regular expression.
+The rest must be the inside of one JSON string, or there is no match; so the text equals
+the text that the JSON decoder would return.
 """
 
 from __future__ import annotations
@@ -20,20 +20,23 @@ Match: TypeAlias = "Callable[[bytes], str | None]"
 """Returns the text of a payload of one shape; None for any other payload and for an empty text."""
 
 
-# Possessive: a value ends where its characters do, and is never tried shorter.
+# The quantifiers are possessive: a shorter value is never tried, as a value ends where its characters end.
 NUMBER = rb"-?+(?:0|[1-9][0-9]{0,17}+)(?:\.[0-9]{1,40}+)?+(?:[eE][+-]?+[0-9]{1,3}+)?+"
 DIGITS_IN_A_ROW = 40
-"""The most digits in a row that such a number can have."""
+"""The most digits in a row that a number of this pattern can have."""
 CODE = rb"[A-Za-z0-9_:.+-]++"
 
 
 class Hole(Enum):
-    """A value that differs between payloads of one shape; the enum's value is its probe."""
+    """A place that differs between payloads of one shape.
+
+    The enum's value is the probe: bytes that are put in the place, to test what a decoder reads there.
+    """
 
     TEXT = b"tokenstream probe"
     """The text, without its quotes."""
     AGAIN = b"tokenstream probe "
-    """The same bytes as the text, once more."""
+    """A repetition of the text, byte for byte."""
     PADDING = b"paddingprobe"
     """Letters and digits, or nothing, that hide the length of the text."""
     CODE = b"codeprobe"
@@ -83,12 +86,14 @@ _NUMBER = re.compile(NUMBER).fullmatch
 _IN_CODES = bytes(code for code in range(128) if re.match(CODE, bytes([code])))
 
 # `removeprefix` and `removesuffix` compare and cut in one call. With nothing to cut, CPython returns the
-# very same object; on an interpreter that does not, nothing is read at a glance.
+# very same object, so `rest is payload` below means "there was no such prefix". On an interpreter that
+# returns a copy, every payload is decoded.
 _PIECE = bytes([97, 98])
 _GIVES_BACK = _PIECE.removeprefix(b"b") is _PIECE and _PIECE.removesuffix(b"a") is _PIECE
 
 
-# The last lines are repeated in each function: they run for every token, and a call would cost a tenth.
+# The last lines are repeated in each function, although they could be shared: they run for every token,
+# and a call would make them a tenth slower.
 
 
 def _match_text(prefix: bytes, tail: bytes) -> Match:
@@ -97,6 +102,7 @@ def _match_text(prefix: bytes, tail: bytes) -> Match:
     def match(payload: bytes) -> str | None:
         rest = payload.removeprefix(prefix)
         written = rest.removesuffix(tail)
+        # The same object is returned if there was nothing to cut; see `_GIVES_BACK`.
         if rest is payload or written is rest:
             return None
         if _BACKSLASH in written or _QUOTE in written:
@@ -179,7 +185,7 @@ def _match_twice(prefix: bytes, between: bytes, tail: bytes) -> Match:
 
 
 def _match_each(*pieces: bytes, holes: tuple[Hole, ...]) -> Match:
-    """Match a text among other holes: cut off the holes before it first, then those after it."""
+    """Match a text among other holes: cut off the holes before the text, then the holes after it."""
     prefix, *inner, tail = pieces
     place = holes.index(Hole.TEXT)
     before = [(_CHECKS[hole], piece) for hole, piece in zip(holes[:place], inner, strict=False)]
@@ -192,12 +198,12 @@ def _match_each(*pieces: bytes, holes: tuple[Hole, ...]) -> Match:
             return None
         for fits, piece in before:
             value, found, written = written.partition(piece)
-            # Most are counters and need no call: every kind of hole may hold a plain number.
+            # Most values are counters and need no call: every kind of hole may hold a plain number.
             counts = value.isdigit() and value[0] != _ZERO and len(value) < _MOST_DIGITS
             if not found or not (counts or fits(value)):
                 return None
         for fits, piece in behind:
-            # A value cannot contain the piece before it; a text may.
+            # Search from the end: the text may contain this piece, but the value after the piece cannot.
             written, found, value = written.rpartition(piece)
             if not found or not fits(value):
                 return None
@@ -221,7 +227,7 @@ def _is_code(value: bytes) -> bool:
 
 
 def is_count(value: bytes) -> bool:
-    """Return whether a value may stand where a whole number changes."""
+    """Return whether a value may be in a changing place for whole numbers."""
     return value.isdigit() and value[0] != _ZERO and len(value) < _MOST_DIGITS
 
 

@@ -1,11 +1,11 @@
 """The fast path of a format: read deltas that resemble decoded ones by comparing their bytes.
 
-Payloads that arrive decoded are compared value by value, under the same rules.
+Payloads that arrive decoded are compared value by value. In either case:
 
-1. An entry is a shape and its meaning, both from one payload; neither changes afterwards.
+1. An entry is a shape (the constant content) and its meaning, both learnt from one payload; neither changes.
 2. A format has one entry, or up to four (most recently used first) if deltas of several choices may
    alternate without changing each other's meaning.
-3. A payload that gives anything but exactly one delta, or counts a departure, drops all entries: a
+3. If a payload yields anything but exactly one delta, or is a departure, all entries are dropped: a
    part may have begun or ended, or half a surrogate pair may be held back.
 """
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 _MOST_ENTRIES = 4
 _WORTH_LEARNING = 12
-"""Payloads after which learning an entry has paid off."""
+"""An entry that reads as many payloads as this has saved more time than learning it took."""
 _NONE: frozenset[Path] = frozenset()  # shared: an empty set takes as much memory as a small one
 _MOST_MISSES = 16
 """Deltas in a row without a matching shape before learning pauses."""
@@ -51,7 +51,7 @@ _NAMELESS = "message"
 """The SSE standard's name for an event without a name."""
 
 _new: Callable[[type[Any]], Any] = object.__new__
-"""Makes an event whose fields are set afterwards: a call with keywords takes three times as long."""
+"""Creates an event whose fields are set afterwards: a call with keywords takes three times as long."""
 _FRAGMENTS = (ToolCallDelta, PartDelta)
 _TEXTS = (TextDelta, ReasoningDelta, RefusalDelta)
 
@@ -60,16 +60,16 @@ _TEXTS = (TextDelta, ReasoningDelta, RefusalDelta)
 class Fast:
     """Features that a format's deltas share, so that most of them need not be decoded.
 
-    After a payload that gave exactly one delta, with its text in one of these places and none
-    in the others, a payload with the same bytes around its text is read without decoding; one
-    that arrives decoded is read by comparing its other values. A format that keeps more of a
+    A payload teaches the fast path if it yields exactly one delta, and has text in one of `texts`
+    only. A payload with the same bytes around its text is then read without decoding; a payload
+    that arrives decoded is read by comparing its other values. A format that stores more of a
     delta than `Parts` does must also define `Format.follow`.
 
     Args:
         texts: Places of the text, such as ("delta", "text"): keys and list indexes.
         changing: Places of numbers, ids and times that change with each delta and carry no meaning.
-        counts: Those of the changing places that may hold whole numbers only.
-        asides: Fields that carry nothing of the answer, and may repeat the text.
+        counts: The changing places that must hold whole numbers.
+        asides: Fields that contain nothing of the answer, or repeat the text.
         padding: Fields that hide the length of the text and may change freely.
         head: The bytes that servers write before a payload.
         units: The kinds of chunks that may hold one payload.
@@ -93,18 +93,18 @@ class Fast:
 
 
 def refuse(_delta: Any) -> bool:  # noqa: ANN401 - a delta
-    """Have each payload decoded: the callback for `Format.follow` to return then."""
+    """Return False, so that each payload is decoded: a callback for `Format.follow` to return."""
     return False
 
 
 class _Entry:
-    """A shape and the meaning of payloads of that shape.
+    """A shape, and the meaning of the payloads that have it.
 
     Args:
         format: The format whose frames are counted.
-        name: The name of its SSE event; None for a payload that arrived decoded.
-        shape: Its shape.
-        like: The delta that was decoded.
+        name: The name of the payload's SSE event; None for a payload that arrived decoded.
+        shape: The payload's shape.
+        like: The delta in the payload, which the format decoded.
         log: The argument text of the delta's call.
     """
 
@@ -130,7 +130,7 @@ class _Entry:
         self._split: tuple[str, bytes, Read] | None = None
 
     def make_reader(self) -> Read:
-        """Create and return `read`; most streams read whole chunks and never need it."""
+        """Create and return `read`, which streams that read whole chunks never need."""
         self.read = _make_reader(self._format, self.shape.match, self.like, self.follow, self.log)
         return self.read
 
@@ -167,12 +167,12 @@ class _Entry:
         return made
 
     def split(self, multiple: int) -> tuple[str, bytes, Read] | None:
-        """Return the event's name, the bytes its payloads begin with, and a function for the rest; cached.
+        """Return the event's name, the first bytes of payloads, and a function that reads the rest; cached.
 
         Returns None if payloads arrive decoded.
 
         Args:
-            multiple: The length of the beginning is a multiple of this number of bytes.
+            multiple: The number of first bytes is a multiple of this number.
         """
         if self._split is None and self.name is not None and isinstance(self.shape, Shape):
             start, rest = self.shape.split(multiple)
@@ -182,7 +182,7 @@ class _Entry:
 
 
 class FastPath:
-    """The entries for one format's deltas; decides when learning another one is worth it.
+    """The entries for one format's deltas; decides when to learn another entry.
 
     Args:
         format: The format.
@@ -207,11 +207,11 @@ class FastPath:
         self._format = format
         self._fast = fast
         self._shapes: list[AnyShape] = []
-        """The last shapes learnt; unlike an entry's meaning, they stay valid."""
+        """The last shapes learnt; they stay valid when the entries are dropped."""
         self._seen: list[object] | None = None
         """The values in changing places of the last decoded delta."""
         self._changed: frozenset[Path] = _NONE
-        """The places whose values did change: the fewer, the faster the comparison."""
+        """The changing places whose values have changed so far: the fewer, the faster the comparison."""
         self._learnt_at = 0
         self._misses = 0
         """Deltas in a row without a shape."""
@@ -219,7 +219,7 @@ class FastPath:
         self._wait = 0
 
     def read(self, frame: Frame) -> Event | None:
-        """Return the event of a frame that an entry fits; None for any other."""
+        """Return the event of a frame that an entry fits; None for any other frame."""
         name: str | None = _NAMELESS
         payload: Any = frame
         if frame.__class__ is bytes:
@@ -273,7 +273,7 @@ class FastPath:
             name, frame = frame.event, frame.payload
         bent = format.noted_at == format.frames or format.error is not None or not format.shortcuts
         text = None if bent else self._text_of(event)
-        # The text of an event from another payload is not in this payload's place.
+        # The event's text must be in this payload, and not in an earlier one.
         if text is None or (name is None and event.raw is not frame):
             self.clear()
             raw = events[-1].raw if events else None
@@ -281,21 +281,21 @@ class FastPath:
                 self._changing_in(raw)
             return
         if any(entry.is_same(name, frame, event, text) for entry in self.entries):
-            # It was too long for its entry, or the format had it decoded.
+            # The payload fits an entry, but is too long for it, or the format asked to decode it.
             return
         if not self._fast.turns:
             self.clear()
         shape = self._shape_of(frame, event.raw, text)
         if shape is not None and len(self.entries) == _MOST_ENTRIES:
             if format.frames - self._learnt_at < _WORTH_LEARNING:
-                # More choices in turns than entries: each would be dropped before it is used.
+                # More choices alternate than there are entries: each entry would be dropped unused.
                 self.clear()
                 self._shapes.clear()
                 return
             self.entries.pop()
         if shape is not None:
             call = self._call_of(event) if event.__class__ is ToolCallDelta else None
-            # Detecting the end of a call takes all of its arguments.
+            # All of a call's arguments are needed to detect its end.
             log = None if call is None else call.arguments
             self.entries.insert(0, _Entry(format, name, shape, event, log))
             self._learnt_at = format.frames
@@ -356,8 +356,8 @@ class FastPath:
         Args:
             unit: The kind of each chunk.
             most: The longest chunk that may be read this way, in bytes.
-            before: The bytes before the payload; for an event, they are known here.
-            after: The bytes after it.
+            before: The bytes before the payload; not needed for an event.
+            after: The bytes after the payload; not needed for an event, either.
         """
         if not self.entries or not (unit == "payload" or unit in self._fast.units):
             return None
@@ -381,7 +381,7 @@ class FastPath:
         return other and (lambda chunk: other(chunk) if chunk[-2:] == b"\r\n" else read(chunk))
 
     def split(self, multiple: int = 1) -> tuple[str, bytes, Read] | None:
-        """Return the first entry's event name, the start of its payloads, and a function for the rest."""
+        """Return the first entry's event name, its payloads' first bytes, and a function for the rest."""
         if not self.entries:
             return None
         return self.entries[0].split(multiple)
@@ -402,7 +402,7 @@ class FastPath:
     def _place_of(self, payload: dict[str, Any], text: str) -> Path | None:
         """Return the place of a delta's text in its payload, if it is the only text there."""
         said = [(path, found) for path in self._fast.texts if (found := find_at(payload, path))]
-        # A half of a surrogate pair that is held back is not in the event.
+        # The texts differ if half of a surrogate pair is held back.
         return said[0][0] if len(said) == 1 and said[0][1] == text else None
 
     def _call_of(self, event: ToolCallDelta) -> OpenCall | None:
@@ -411,12 +411,12 @@ class FastPath:
         return call if isinstance(call, OpenCall) and not (call.held or call.placeholder) else None
 
     def _changing_in(self, payload: dict[str, Any]) -> list[Path] | tuple[Path, ...]:
-        """Return the places whose values did change; before a second payload shows that, all of them.
+        """Return the changing places whose values have changed; for the first payload, all of them.
 
-        A place that has held only zeros so far does not count: its first other value may carry meaning.
+        A place that has held only zeros so far is left out: its first other value may have a meaning.
         """
         places = self._fast.changing
-        # The limit on digits is not checked in a number that is not decoded.
+        # A number that is not decoded is not checked against the limit on digits.
         if not places or self._format.limits.digits < DIGITS_IN_A_ROW:
             return ()
         last, self._seen = self._seen, [find_at(payload, place) for place in places]
@@ -450,17 +450,17 @@ def _make_reader(
     most: int | None = None,
     start: bytes = b"",
 ) -> Read:
-    """Return a function that turns each payload of a shape into a delta like a decoded one.
+    """Return a function that turns each payload of a shape into a delta like an earlier one.
 
     Args:
         format: The format whose frames are counted.
-        match: Finds the text.
-        like: The delta that was decoded.
-        follow: The format's callback for each such delta.
+        match: Returns the text in a payload.
+        like: The earlier delta, which the format decoded.
+        follow: The format's callback for each of these deltas.
         log: The argument text of the delta's call.
         payload: The payload's place in the bytes; None if the bytes are the payload.
         most: The longest bytes that may be read this way; None for any.
-        start: The beginning of the payload that these bytes lack.
+        start: The beginning of the payload, if the bytes do not include it.
     """
     kind: type[Any] = like.__class__
     choice, part = like.choice, like.part

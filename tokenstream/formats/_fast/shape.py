@@ -1,9 +1,10 @@
 """Recognise the next delta by its bytes, without decoding the payload.
 
-From one payload of an answer to the next, little changes but a piece of text. A
-shape is the constant rest: learnt from one payload, proved by decoding a probe,
-and then compared as bytes. A payload that does not match exactly is left to the
-JSON decoder.
+From one payload of an answer to the next, little changes except a piece of text.
+A *shape* is everything else, which is constant. It is learnt from one payload: other
+values are put in the changing places, the *holes*, and the result, the *probe*, is
+decoded to prove that nothing else changes. From then on, the bytes of payloads are
+compared with the shape. The JSON decoder reads a payload that does not match exactly.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ PADDING = frozenset({"obfuscation", "p"})
 _LONGEST = 4096
 """Bytes of the longest payload whose shape is learnt."""
 _MOST_PLACES = 8
-"""Occurrences of a text that are tried: it may appear in the payload by chance, before its own place."""
+"""Occurrences of a text that are tried: the same text may also appear in an earlier field."""
 _TEXT_PROBE = Hole.TEXT.value.decode()
 
 
@@ -40,7 +41,7 @@ _Found: TypeAlias = tuple[int, int, Hole]
 
 
 class Shape:
-    """The constant bytes of a payload: all but its text and its changing, meaningless values.
+    """The constant bytes of a payload: everything except its text and its changing, meaningless values.
 
     Args:
         pieces: The constant bytes before, between and after the holes.
@@ -72,7 +73,11 @@ class Shape:
         return Shape((head + first, *inner, last + foot), self._holes)
 
     def split(self, multiple: int = 1) -> tuple[bytes, Shape]:
-        """Return the first bytes of payloads, a multiple of `multiple` long, and the shape of the rest."""
+        """Return the first bytes of payloads, and the shape of the rest.
+
+        Args:
+            multiple: The number of first bytes is a multiple of this number.
+        """
         first, *rest = self._pieces
         # The text's opening quote is left, so that the rest has a first piece.
         size = (len(first) - 1) // multiple * multiple
@@ -97,12 +102,12 @@ class Shape:
             value: The payload, decoded.
             path: The place of the text.
             changing: Places of numbers and codes that may change and carry no meaning.
-            counts: Those of the changing places that may hold whole numbers only.
-            asides: Fields that carry nothing of the answer, so that they may repeat the text.
+            counts: The changing places that must hold whole numbers.
+            asides: Fields that contain nothing of the answer, or repeat the text.
             padding: Meaningless fields that hide the length of the text.
         """
         text, others = at(value, path), [*changing]
-        # Malformed UTF-8 must be decoded each time, so that its replacements are counted.
+        # Malformed UTF-8 must be decoded each time, so that the replaced characters are counted.
         if len(payload) > _LONGEST or Hole.COUNT.value in payload or not is_utf8(payload):
             return None
         names = {str(place[-1]): place in counts for place in others}
@@ -129,7 +134,7 @@ def at(value: Any, path: Path) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def find_at(value: Any, path: Path) -> object:  # noqa: ANN401 - any JSON value
-    """Return the value at a place, or None; a missing place is common here, so nothing is raised.
+    """Return the value at a place, or None if the payload has no such place.
 
     Example:
         >>> find_at({"a": [1]}, ("a", 0)), find_at({"a": [1]}, ("b", 0))
@@ -146,7 +151,10 @@ def find_at(value: Any, path: Path) -> object:  # noqa: ANN401 - any JSON value
 
 
 def _find_places(payload: bytes, text: str, path: Path) -> Iterator[tuple[int, int]]:
-    """Yield the places, without quotes, where a text occurs in a payload under the last key of its path."""
+    """Yield the start and end of each string in a payload that may be the text: it has the right key.
+
+    The string's quotes are not included.
+    """
     key = b'"%b"' % str(path[-1]).encode()
     for ascii_only in (False,) if text.isascii() else (False, True):
         quoted = json.dumps(text, ensure_ascii=ascii_only).encode("utf-8", "replace")
@@ -172,13 +180,13 @@ def _find_holes(
     Args:
         payload: The payload's bytes.
         place: Start and end of the text, without its quotes.
-        changing: Names of the fields that may change; True for those that hold whole numbers only.
+        changing: Names of the fields that may change; True for a field that must hold a whole number.
         padding: Names of the fields that hide the length of the text.
         again: True if the text may be repeated.
     """
     start, end = place
     holes: list[_Found] = [(start, end, Hole.TEXT)]
-    # A key's quotes would be escaped inside a JSON string, so no match is inside one.
+    # No match is inside a JSON string, where a key's quotes would be escaped.
     names = b"|".join(re.escape(name.encode()) for name in sorted(padding.union(changing))) or rb"(?!)"
     field = rb'"(%b)"\s*+:\s*+(?:(%b)|"(%b|)")' % (names, NUMBER, CODE)
     for found in re.finditer(field, payload):
@@ -199,7 +207,7 @@ def _find_holes(
             (found.start() + 1, found.end() - 1, Hole.AGAIN)
             for found in re.finditer(re.escape(quoted), payload)
         ]
-    # A match inside the text is not a hole.
+    # A match inside the text is not a hole of its own.
     return sorted([holes[0], *(hole for hole in holes[1:] if hole[1] < start or end < hole[0])], key=_begin)
 
 
@@ -210,7 +218,15 @@ def _begin(hole: _Found) -> int:
 def _proves(
     payload: bytes, value: dict[str, Any], holes: list[_Found], changing: list[Path], silent: frozenset[str]
 ) -> bool:
-    """Return whether other values in the holes change the places that may change, and nothing else."""
+    """Return whether putting other values in the holes changes only the places that may change.
+
+    Args:
+        payload: The payload's bytes.
+        value: The payload, decoded.
+        holes: The holes, in order of position.
+        changing: The place of the text, and then the other places that may change.
+        silent: Names of the fields that need not be compared.
+    """
     kinds = [kind for _, _, kind in holes]
     if Hole.AGAIN in kinds and kinds != [Hole.TEXT, Hole.AGAIN]:
         return False
@@ -232,7 +248,7 @@ def _proves(
 
 
 def _put_back(probed: Any, value: Any, path: Path) -> None:  # noqa: ANN401 - any JSON value
-    """Copy the value in a place from one payload to another, if both have one there."""
+    """Copy the value at a place from one payload to another, if both have the place."""
     try:
         at(probed, path[:-1])[path[-1]] = at(value, path)
     except (LookupError, TypeError):

@@ -1,4 +1,4 @@
-"""The answer as a whole: its head, usage and choices, and fields outside our vocabulary."""
+"""The answer as a whole: its head, usage and choices, and fields that have no event of their own."""
 
 from __future__ import annotations
 
@@ -18,17 +18,24 @@ _ABSENT = object()
 
 
 class Through(Protocol):
-    """A stage that replaces a format's events with others; parts may get other indexes."""
+    """A stage that replaces a format's events by other events, in which parts may have other indexes."""
 
     def feed(self, events: Sequence[Event]) -> list[Event]:
-        """Return the events to give in place of those of one payload."""
+        """Return the events that replace the events of one payload."""
         ...
 
     def cut(self, choice: int, part: int) -> None:
-        """Release the held-back text of a part with the next events: the part was cut off."""
+        """Return the held-back text of a part with the next events: the part was cut off."""
 
     def own(self, choice: int, place: int) -> int:
-        """Return the format's own index of a part that is not text."""
+        """Return the index that the format gave to a part before this stage renumbered it.
+
+        Only for parts that are not text.
+
+        Args:
+            choice: The choice.
+            place: The part's index in the message.
+        """
         ...
 
     def follow(
@@ -40,11 +47,11 @@ class Through(Protocol):
 
 
 Throughs: TypeAlias = "Callable[[Limits], Through]"
-"""Creates the stage that a format's events pass through, within these limits; one for each format."""
+"""Creates the stage that a format's events pass through, with the given limits; each format has its own."""
 
 
 class Answer:
-    """Collects the events of a payload and those about the answer as a whole.
+    """Collects the events of a payload, and makes the events about the answer as a whole.
 
     Args:
         limits: Bounds on choices and parts.
@@ -65,13 +72,13 @@ class Answer:
     )
 
     unkept: ClassVar[frozenset[str]] = frozenset({"_out", "fields", "limits", "note", "raw", "through"})
-    """Slots left out of a saved state: they hold nothing about the answer, or only what its message has."""
+    """Slots left out of a saved state: they hold nothing of the answer, or values that its message has."""
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         self.limits = limits
         self.note = note
         self.raw: Any = None
-        """The payload being read; every event made from it carries it."""
+        """The payload being read; it becomes the `raw` of every event made from it."""
         self.halves = False
         """True if this payload or an earlier one may hold halves of surrogate pairs."""
         self.choices: dict[int, OpenChoice] = {}
@@ -81,13 +88,13 @@ class Answer:
         self.through: Through | None = None
         """The stage that events pass through before they are returned; None leaves them unchanged."""
         self.fields: dict[str | tuple[int, str], object] = {}
-        """Last value of each field reported once; a choice's fields are keyed by its index and their name."""
+        """The last value reported for each field; a choice's field has the choice's index in its key."""
 
     # -- results -----------------------------------------------------------
 
     def take(self) -> list[Event]:
         """Return the events made since the last call."""
-        # A payload may be large; it lives as long as its events do.
+        # A payload may be large: let it be freed together with its events.
         self.raw = None
         out = self._out
         if out:
@@ -119,7 +126,7 @@ class Answer:
     # -- the answer as a whole ---------------------------------------------
 
     def head(self, *, id: str | None = None, model: str | None = None, role: str | None = None) -> None:
-        """Record the answer's head; the first id and role win, and the last model."""
+        """Record the answer's id, model and role; the first id and role count, and the last model."""
         if self.halves:
             id, model, role = mend(id), mend(model), mend(role)
         head = self._head
@@ -139,7 +146,7 @@ class Answer:
         self._out.append(UsageUpdate(mend(usage) if self.halves else usage, raw=self.raw))
 
     def field(self, name: str, value: object, choice: int | None = None) -> None:
-        """Report a field outside our vocabulary; a repeated value gives no event.
+        """Report a field that has no event of its own, unless its value was reported before.
 
         Args:
             name: The field's name.
@@ -156,20 +163,20 @@ class Answer:
             )
 
     def items(self, name: str, values: list[Any], choice: int = 0) -> None:
-        """Report list items that extend earlier ones, such as log probabilities."""
+        """Report items of a list that grows, such as log probabilities."""
         self.choice(choice)
         if self.halves:
             name, values = mend(name), mend(values)
         self._out.append(Unknown(name, values, kind="items", choice=choice, raw=self.raw))
 
     def unknown(self, name: str, data: object) -> None:
-        """Carry a payload outside our vocabulary as an `Unknown` event."""
+        """Report a payload that has no event of its own, as an `Unknown` event."""
         self._out.append(Unknown(name, data, raw=self.raw))
 
     # -- choices -----------------------------------------------------------
 
     def choice(self, index: object) -> OpenChoice:
-        """Return the state of a choice, created on first use.
+        """Return the state of a choice, which is created on first use.
 
         Raises:
             ProtocolError: `index` is not a whole number of at least 0.

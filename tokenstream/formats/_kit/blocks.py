@@ -1,4 +1,4 @@
-"""Content blocks with an index, each closed by a payload of its own; shared by the formats that have them."""
+"""Content blocks with an index, each of which a payload closes; shared by several formats."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ BlockT = TypeVar("BlockT", bound=_ClosableBlock)
 
 
 class BlockParts(Parts, ABC, Generic[BlockT]):
-    """Parts whose pieces carry the index of a content block.
+    """Parts whose pieces have the index of a content block.
 
-    That index is the provider's and may be reused. Parts have an index of their
-    own, dense and in order of arrival.
+    The provider chooses that index, and may use it again. Parts have another index,
+    which counts up without gaps in order of arrival.
 
     Args:
         limits: Bounds on parts and tool calls.
@@ -42,18 +42,18 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self.newest = -1
-        """Index of the block that came last."""
+        """Index of the block that was opened last."""
         self._open: dict[int, BlockT] = {}
         self._closed: set[int] = set()
         self._waiting: list[OpenCall] = []
-        """Calls whose block was stopped although the token limit may have cut them."""
+        """Calls whose block was closed, but which the token limit may have cut off."""
 
     @abstractmethod
     def _give_rest(self, block: BlockT) -> None:
-        """Report what is known about a block and has not been reported yet."""
+        """Report the data of a block that have not been reported yet."""
 
     def _go_on(self) -> None:
-        """Hand out the waiting calls: the answer goes on, so the token limit did not cut them."""
+        """Hand out the waiting calls: the answer goes on, so the token limit did not cut them off."""
         if self._waiting:
             for call in self._waiting:
                 self.close_call(call)
@@ -72,8 +72,8 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
         self._give_rest(block)
         if isinstance(part, OpenCall) and not part.begins_object:
             # Arguments should be an object. If they do not begin with a brace, the token limit may
-            # have cut them even though they look whole: 12 may be the start of 123. The next payload
-            # decides.
+            # have cut them off even though they look whole: 12 may be the start of 123. The next
+            # payload decides.
             self._waiting.append(part)
         else:
             self._close_part(part, whole=True)
@@ -88,7 +88,7 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
         self._open.clear()
 
     def restart(self) -> None:
-        """Start counting blocks again: the server repeated the start of the answer."""
+        """Close the open blocks and count from 0 again: the server repeated the start of the answer."""
         self.cut()
         self._closed.clear()
         self.newest = -1
@@ -120,7 +120,7 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
             self.close(part)
 
     def _replace(self, block: BlockT) -> None:
-        """Close a block whose index a new block has taken; this also ends its arguments."""
+        """Close a block whose index a new block uses; the old block's arguments end here, too."""
         part = block.part
         if part is not None:
             self._give_rest(block)

@@ -14,7 +14,8 @@ from tokenstream.formats._kit.open import mend
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Words found in providers' error types and codes (wire-formats §1.4, §4.5); the first match decides.
+# Words in providers' error types and codes (wire-formats §1.4, §4.5), each with the kind of error and
+# whether a retry may help (None: the kind decides); the first match is used.
 _KINDS: tuple[tuple[str, ErrorKind, bool | None], ...] = (
     ("insufficient_quota", "rate_limited", False),
     ("billing", "rate_limited", False),
@@ -87,10 +88,10 @@ _STATUSES: dict[int, ErrorKind] = {
 }
 _MESSAGES = ("message", "msg", "detail", "details", "error", "errorText", "status_msg", "error_msg")
 _MOST_MESSAGE, _MOST_WORD = 500, 100
-"""Characters shown of a provider's message, and of its code or type."""
+"""The most characters of a provider's message, and of its code or type, in the message of an error."""
 _LOWEST_STATUS, _LOWEST_SERVER_STATUS = 400, 500
 _FINAL = frozenset({501, 505, 511})
-"""5xx statuses that a retry meets again: not implemented, HTTP version, captive portal."""
+"""5xx statuses that a retry would get again: not implemented, HTTP version, captive portal."""
 _MOST_HEADERS = 64
 """Headers examined in an error that repeats the provider's headers."""
 
@@ -110,7 +111,7 @@ def kind_of_status(status: int) -> ErrorKind:
 
 
 def is_final(status: int) -> bool:
-    """Return whether a 5xx status would meet the same request again.
+    """Return whether a 5xx status would also answer the same request sent again.
 
     Example:
         >>> is_final(501), is_final(503)
@@ -150,7 +151,7 @@ def error_kind(*words: object) -> tuple[ErrorKind, bool | None]:
     """Return the kind of a provider's error, and whether it is retryable (None: the kind decides).
 
     Args:
-        words: Its type, code, status and message, the most specific first.
+        words: The error's type, code, status and message; the most specific of them first.
 
     Example:
         >>> error_kind("overloaded_error"), error_kind(429), error_kind("insufficient_quota")
@@ -172,7 +173,7 @@ def error_kind(*words: object) -> tuple[ErrorKind, bool | None]:
 
 
 def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | None:
-    """Return the error in a payload, or None if it has none.
+    """Return the error in a payload, or None if the payload contains no error.
 
     Args:
         payload: The decoded payload.
@@ -195,7 +196,7 @@ def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | 
     code = _code_of(details)
     inner = details.get("details")
     spend = inner.get("error_code") if is_dict(inner) else None
-    # A numeric code is less specific than a type: it is often the HTTP status.
+    # A numeric code is less specific than a type, as it is often the HTTP status.
     kind, retryable = error_kind(spend, code if isinstance(code, str) else None, kind_word, code, message)
     if retryable is None and _is_daily(inner):
         retryable = False
@@ -217,7 +218,7 @@ def exception_error(name: str, payload: bytes, headers: dict[str, Any]) -> Provi
     Args:
         name: The exception's type, or the error's code.
         payload: A JSON object with a message, or nothing.
-        headers: Its headers; an error has its message there.
+        headers: The message's headers, which contain the text of an error.
 
     Example:
         >>> error = exception_error("throttlingException", b'{"message": "slow down"}', {})
@@ -294,8 +295,8 @@ def read_repeated_headers(payload: dict[str, Any]) -> dict[str, str]:
 def _find_wait(details: dict[str, Any], inner: object) -> float | None:
     """Return the wait in seconds that an error asks for, or None.
 
-    Google's APIs give it in a `RetryInfo`, such as "17s" (google/rpc/error_details.proto).
-    Others repeat headers; only those that need no clock are read here.
+    Google's APIs send it in a `RetryInfo`, such as "17s" (google/rpc/error_details.proto).
+    Other APIs repeat headers; only headers that can be read without a clock are read here.
     """
     for detail in dicts_of(inner):
         delay = text_of(detail, "retryDelay")
@@ -317,7 +318,7 @@ def _is_daily(details: object) -> bool:
 
 
 def text_error(payload: bytes) -> ProviderError | None:
-    """Return the error of an event named "error" with plain text as data, as proxies send it."""
+    """Return the error of an event named "error" whose data are plain text, as proxies send them."""
     return provider_error({"error": {"message": str(payload[:4096], "utf-8", "replace")}}, "error")
 
 
@@ -340,7 +341,10 @@ def _cut(text: str, most: int) -> str:
 
 
 def _code_of(details: dict[str, Any]) -> int | str | None:
-    """Return the error's code; an object in its place is ignored, as it may hold what must not be printed."""
+    """Return the error's code, if it is text or a number.
+
+    An object is ignored, as it may contain data that must not be printed.
+    """
     for name in ("code", "error_code", "status_code"):
         code = details.get(name)
         if isinstance(code, str) and code:

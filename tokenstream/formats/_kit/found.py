@@ -1,4 +1,4 @@
-"""Search results beside the answer, taken from the fields of the answer as a whole."""
+"""Search results that a server sends along with the answer, in fields of the whole answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parts with an id on the wire: texts and calls of UI streams, whose pieces may alternate."""
+"""Parts with an id on the wire: texts and calls of UI streams, whose deltas may alternate."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ NamedKind: TypeAlias = Literal["text", "reasoning"]
 
 
 class NamedParts(Parts):
-    """Texts, reasoning and tool calls whose pieces carry an id.
+    """Texts, reasoning and tool calls whose deltas contain an id.
 
-    Ids belong to the wire: one may be reused once its part is closed. Parts have an
-    index of their own, dense and in the order of their starts.
+    The server chooses the ids, and may use an id again once its part is closed. Parts
+    also have an index, which counts up without gaps in the order of their starts.
 
     Args:
         limits: Bounds on parts and tool calls.
@@ -34,23 +34,23 @@ class NamedParts(Parts):
     id_field: ClassVar[str]
     """The payload field with the id of a text."""
     text_fields: ClassVar[tuple[str, ...]]
-    """Fields of a piece of text that hold no further data about it."""
+    """Fields of a text's payload that do not belong to the data of the text."""
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self.open_parts: dict[NamedKind, dict[str, OpenPart]] = {"text": {}, "reasoning": {}}
         """Open texts and reasoning, by id."""
         self.newest: dict[NamedKind, str] = {"text": "", "reasoning": ""}
-        """Id of the part opened last, by kind."""
+        """For each kind, the id of the part opened last."""
         self.names_closed: set[tuple[NamedKind, str]] = set()
         self.calls: dict[str, OpenPart] = {}
-        """Open tool calls by id, including those the server runs itself."""
+        """Open tool calls by id, including calls that the server runs itself."""
         self.calls_done: set[str] = set()
         """Ids of the closed calls."""
         self.unanswered: set[str] = set()
         """Ids of the client's calls for which the server has sent no result."""
         self._data: dict[int, dict[str, Any]] = {}
-        """Data of texts beside the text itself, by part index."""
+        """Further data about texts, by part index."""
 
     # -- text and reasoning ------------------------------------------------
 
@@ -59,8 +59,8 @@ class NamedParts(Parts):
 
         Args:
             kind: Text or reasoning.
-            name: Its id on the wire.
-            data: Further data about it.
+            name: The part's id on the wire.
+            data: Further data about the part.
         """
         unclosed = self.open_parts[kind].pop(name, None)
         if unclosed is not None:
@@ -75,7 +75,7 @@ class NamedParts(Parts):
         return part
 
     def note_late(self) -> None:
-        """Note content that comes after the finish reason as a departure."""
+        """Count a departure if content arrives after the finish reason."""
         if self.choice(0).finish is not None:
             self.note("content_after_finish")
 
@@ -84,14 +84,14 @@ class NamedParts(Parts):
 
         Args:
             kind: Text or reasoning.
-            data: Further data about it.
+            data: Further data about the part.
         """
         if data is None:
             return BLANK_TEXT if kind == "text" else BLANK_REASONING
         return TextPart(provider_data=data) if kind == "text" else ReasoningPart(provider_data=data)
 
     def named(self, kind: NamedKind, name: str) -> OpenPart:
-        """Return the open part with this id; it is opened if it was never started or is closed."""
+        """Return the open part with this id; if it was never opened or is already closed, open it."""
         part = self.open_parts[kind].get(name)
         if part is None:
             self.note("part_after_close" if (kind, name) in self.names_closed else "part_unopened")
@@ -99,7 +99,7 @@ class NamedParts(Parts):
         return part
 
     def read_delta(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
-        """Add the piece in a payload's `delta` to its text or reasoning.
+        """Add the text in a payload's `delta` to the part that the payload names.
 
         Args:
             payload: The payload.
@@ -115,7 +115,7 @@ class NamedParts(Parts):
         self.add(part, delta)
 
     def name_in(self, payload: dict[str, Any], kind: NamedKind, *, new: bool = False) -> str:
-        """Return the id that a payload names; if it names none, the newest part's.
+        """Return the id in a payload; if it has none, the id of the part opened last, or "" for a new part.
 
         Args:
             payload: The payload.
@@ -130,7 +130,7 @@ class NamedParts(Parts):
         return "" if new else self.newest[kind]
 
     def expects_name(self, payload: dict[str, Any]) -> bool:
-        """Return whether the documentation gives an id to such a payload of a text."""
+        """Return whether, according to the documentation, this payload of a text has an id."""
         return True
 
     def stop(self, kind: NamedKind, name: str) -> None:
@@ -143,7 +143,7 @@ class NamedParts(Parts):
         self.close(part)
 
     def learn(self, part: OpenPart, kind: NamedKind, data: dict[str, Any] | None) -> None:
-        """Merge further data into an open part; its start event is given again."""
+        """Merge further data into an open part; if that changes them, report the start of the part again."""
         if data is None:
             return
         told = {**(self.data_of(part) or {}), **data}
@@ -165,12 +165,12 @@ class NamedParts(Parts):
         *,
         type: str = "function",  # noqa: A002 - the field's name
     ) -> OpenCall | None:
-        """Open a call of one of the application's tools; return None if it is not one, or known already.
+        """Open a call of one of the application's tools; return None if it has no name or is not new.
 
         Args:
-            id: Its id on the wire; "" if it has none.
+            id: The call's id on the wire; "" if it has none.
             name: The tool's name.
-            data: Further data about it.
+            data: Further data about the call.
             type: "function", or "custom" if the input is free text.
         """
         handed_out = self.choice(0).handed_out.get(id)
@@ -188,7 +188,7 @@ class NamedParts(Parts):
         return call
 
     def add_to_call(self, id: str, fragment: str) -> bool:
-        """Add to a call's arguments; return False if no call with this id is open."""
+        """Add to a call's arguments; return False if there is no call with this id, open or closed."""
         part = self.calls.get(id)
         if part is None:
             if fragment and not fragment.isspace():
@@ -201,11 +201,11 @@ class NamedParts(Parts):
         return True
 
     def read_fragment(self, payload: dict[str, Any], *, field: str) -> None:
-        """Add a payload's piece of arguments to its call; a piece without a call is carried as unknown.
+        """Add the piece of arguments in a payload to its call; without a call, report the payload as unknown.
 
         Args:
-            payload: The payload, which names the call in `toolCallId`.
-            field: The field with the piece.
+            payload: The payload, which has the call's id in `toolCallId`.
+            field: The name of the field with the piece.
         """
         fragment = payload.get(field)
         if not isinstance(fragment, str):
@@ -221,7 +221,7 @@ class NamedParts(Parts):
         return part
 
     def _note_done(self, id: str) -> None:
-        # Calls without an id are distinguished by their starts.
+        # A call without an id is known by its start event only.
         if id:
             self.calls_done.add(id)
 
@@ -235,12 +235,12 @@ class NamedParts(Parts):
                 self.stop(kind, name)
         self.forget_calls()
         if not self.unanswered:
-            # Calls that the server ran itself ask nothing of the client, so a stop stays a stop.
+            # The client need not run calls that the server ran, so "stop" must not become "tool_calls".
             self.choice(choice).calls_seen = 0
         super().finish(choice, reason, raw_reason)
 
     def forget_calls(self) -> None:
-        """Forget the ids of the open calls: no more pieces will come for them."""
+        """Mark the open calls as closed: no more pieces of them will arrive."""
         self.calls_done.update(self.calls)
         self.calls.clear()
 
@@ -253,7 +253,7 @@ class NamedParts(Parts):
 
 
 def call_id_of(payload: dict[str, Any]) -> str:
-    """Return the id of the tool call that a payload belongs to; "" if it has none.
+    """Return the id of the tool call that a payload belongs to; "" if the payload has none.
 
     Example:
         >>> call_id_of({"toolCallId": "call_1"}), call_id_of({})

@@ -65,17 +65,17 @@ class OpenCall(OpenPart):
     ) -> None:
         super().__init__("tool_call", choice, index)
         self.id = self.sent = id
-        """Its id, and the id it was sent with, which an earlier call may already have."""
+        """The call's id; `sent` is the id that the server sent, which an earlier call may already have."""
         self.number = number
-        """Its index on the wire; None if it has none."""
+        """The call's index on the wire; None if the server sent none."""
         self.earlier: list[ToolCall] = []
-        """The calls that it repeats word for word so far; no event reports it while there are any."""
+        """Earlier calls with the same content so far; while there are any, no event reports this call."""
         self.name = name
         self.type = type
         self.provider_data = provider_data
         self.arguments = TextLog()
         self.placeholder = ""
-        """An empty object: either the arguments or a stand-in before them, which the next piece decides."""
+        """The text `{}`: all arguments, or a placeholder for arguments to come; the next piece decides."""
 
     @property
     def has_arguments(self) -> bool:
@@ -107,7 +107,7 @@ class OpenChoice:
         self.index = index
         self.next_part = 0
         self.flow: OpenPart | None = None
-        """The part that unmarked pieces belong to."""
+        """The part that pieces belong to which do not say what part they are of."""
         self.opened: dict[int, OpenPart] = {}
         """Every open part, by index."""
         self.calls_seen = 0
@@ -116,7 +116,7 @@ class OpenChoice:
         """Finished calls with their index on the wire, by the id that they were sent with."""
         self.finish: Finish | None = None
         self.finish_message: str | None = None
-        """The provider's explanation of why it ended."""
+        """The provider's explanation of why the choice ended."""
         self.reader: Any = None
         """The format's own state for the choice, if any."""
 
@@ -130,7 +130,7 @@ def join_halves(part: OpenPart, text: str, note: Callable[[str], None]) -> str:
 
     Args:
         part: The part that the text belongs to; it keeps the half held back.
-        text: The text, not empty.
+        text: The text; not empty.
         note: Counts a departure.
     """
     if part.held:
@@ -146,7 +146,7 @@ def join_halves(part: OpenPart, text: str, note: Callable[[str], None]) -> str:
 
 
 def mend(value: ValueT) -> ValueT:
-    r"""Replace halves of surrogate pairs in all texts of a value; neither JSON nor UTF-8 can carry them.
+    r"""Replace halves of surrogate pairs in all texts of a value, because UTF-8 cannot encode them.
 
     Example:
         >>> mend({"id": "a\ud800", "n": 1})

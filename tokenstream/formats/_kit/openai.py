@@ -1,4 +1,4 @@
-"""Finish reasons and token counts in the words of OpenAI's APIs, which many servers use."""
+"""Finish reasons and token counts as OpenAI's APIs name them; many other servers use the same names."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "network_error": "error",
     "insufficient_system_resource": "error",
 }
-"""Finish reasons by the servers' words in lower case."""
+"""Maps the servers' words, in lower case, to finish reasons."""
 
 _USAGE_FIELDS: dict[str, str] = {
     "prompt_tokens": "input_tokens",
@@ -51,7 +51,7 @@ _USAGE_FIELDS: dict[str, str] = {
     "cache_read_input_tokens": "cached_tokens",
     "cache_creation_input_tokens": "cache_write_tokens",
 }
-"""Counts of a report, with their fields of `Usage`."""
+"""Maps the names of counts in a report to fields of `Usage`."""
 
 _INPUT_DETAILS = {
     "cached_tokens": "cached_tokens",
@@ -72,11 +72,11 @@ _USAGE_DETAILS: dict[str, dict[str, str]] = {
     "completion_tokens_details": _OUTPUT_DETAILS,
     "output_tokens_details": _OUTPUT_DETAILS,
 }
-"""Groups of finer counts in a report; they take precedence over a count of the report itself."""
+"""Groups of detailed counts in a report; they take precedence over counts outside of groups."""
 
 
 def finish_reason(word: str) -> FinishReason:
-    """Translate a server's word for why it stopped.
+    """Return the finish reason for a server's word; "unknown" for an unknown word.
 
     Example:
         >>> finish_reason("EOS"), finish_reason("full_moon")
@@ -86,7 +86,7 @@ def finish_reason(word: str) -> FinishReason:
 
 
 def usage_of(report: dict[str, Any]) -> Usage:
-    """Return token counts under our names, with the report as it was sent.
+    """Return a report of token counts as `Usage`, which also contains the report itself.
 
     Args:
         report: The `usage` of a payload, a choice or an extension.
@@ -114,11 +114,11 @@ def usage_of(report: dict[str, Any]) -> Usage:
 
 
 def token_counts(report: dict[str, Any], details: str) -> Usage:
-    """Return the token counts of a newer API under our names; missing counts are None.
+    """Return the token counts of Responses and newer APIs as `Usage`; missing counts are None.
 
     Args:
         report: The `usage` of a response.
-        details: The suffix in the field names of its input and output details.
+        details: The suffix of the fields with details of the input and of the output.
 
     Example:
         >>> report = {"input_tokens": 9, "output_tokens_details": {"reasoning_tokens": 4}}

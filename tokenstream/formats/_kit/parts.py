@@ -1,8 +1,8 @@
 """Assign content to choices, parts and tool calls, and make their events.
 
-Formats say what a payload holds ("more text for choice 0", "a call with this
-id"). `Parts` knows which part is open, gives parts their index, and makes the
-events.
+A format calls methods of `Parts` for what it finds in a payload, such as more text
+for choice 0, or a call with a certain id. `Parts` tracks which parts are open,
+numbers them, and makes the events.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ __all__ = ["BLANK_REASONING", "BLANK_TEXT", "OpenCall", "OpenChoice", "OpenPart"
 
 TextKind: TypeAlias = Literal["text", "reasoning", "refusal"]
 
-# Made without validation: its set-up would add six milliseconds to every import.
+# Created without validation: setting up the validation would add six milliseconds to every import.
 BLANK_TEXT, BLANK_REASONING = TextPart.model_construct(), ReasoningPart.model_construct()
 """Empty parts; they never change, so all streams share them."""
 _STARTS: dict[str, TextPart | ReasoningPart | RefusalPart] = {
@@ -76,7 +76,7 @@ class Parts(Answer):
         super().__init__(limits, note)
         self.calls_seen = 0
         self._written: OpenPart | None = None
-        """The part written to last, if the format reports that with `turn_to`."""
+        """The part written to last, if the format calls `turn_to`."""
 
     @property
     def open_calls(self) -> int:
@@ -94,8 +94,8 @@ class Parts(Answer):
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
         """Record a choice's finish reason and close its open parts.
 
-        A stop on a message that calls tools becomes `tool_calls`: some providers
-        say "stop" for both.
+        The reason "stop" becomes "tool_calls" if the message calls tools: some providers
+        send "stop" in both cases.
         """
         state = self.choice(choice)
         if self.halves:
@@ -116,9 +116,9 @@ class Parts(Answer):
 
         Args:
             choice: The choice.
-            complete: True if it ended by itself. If it was cut off, the call
-                being written is not handed out, even if it looks whole; nor is
-                one without arguments, whose pieces may have been still to come.
+            complete: True if the choice ended by itself. If it was cut off, two kinds of
+                open calls are not handed out: the last one, even if it looks whole, and
+                calls without arguments, which may have been cut off before their first piece.
         """
         last_call = next(reversed(choice.calls()), None)
         for part in list(choice.opened.values()):
@@ -148,7 +148,7 @@ class Parts(Answer):
     # -- parts -------------------------------------------------------------
 
     def open(self, choice: int, content: Part) -> OpenPart:
-        """Open a part and give its start event."""
+        """Open a part and report its start."""
         state = self.choice(choice)
         if self.halves:
             content = mend(content)
@@ -158,7 +158,7 @@ class Parts(Answer):
         return part
 
     def tell_again(self, part: OpenPart, content: Part) -> None:
-        """Give an open part's start event again with more data; its text stays."""
+        """Report the start of a part again, with more data; the part keeps its text."""
         if self.halves:
             content = mend(content)
         self._out.append(PartStart(content, choice=part.choice, part=part.index, raw=self.raw))
@@ -166,30 +166,30 @@ class Parts(Answer):
     def whole(
         self, choice: int, content: ServerToolCall | ServerToolResult | MediaPart | OpaquePart | ReasoningPart
     ) -> None:
-        """Add a part that came in one piece; later text begins a new part."""
+        """Add a part that arrived in one piece; text after it begins a new part."""
         state = self.choice(choice)
         self._end_flow(state)
         self.close(self.open(choice, content), content)
 
     def refuse_media(self, choice: int, type: str, data: Any) -> None:  # noqa: A002, ANN401 - the fields' types
-        """Carry media that are not base64 unchanged, as an opaque part.
+        """Add media that are not base64 as an opaque part, unchanged.
 
         Args:
             choice: The choice.
-            type: Their type, in the server's word.
-            data: The media and the fields beside them.
+            type: The server's word for the type of the media.
+            data: The media and the fields sent along with them.
         """
         self.note("media_invalid")
         self.whole(choice, OpaquePart(type=type, data=data))
 
     def write(self, choice: int, kind: TextKind, text: str, start: TextPart | None = None) -> None:
-        """Add to the open part of this kind, or open one; for formats that do not mark their parts.
+        """Add text to the open part of this kind, or to a new one; for formats that do not mark parts.
 
         Args:
             choice: The choice.
             kind: The part's kind.
             text: The text to add.
-            start: The content a new part begins with; empty by default.
+            start: The part without its text, used if a new part is opened; blank by default.
         """
         state = self.choices.get(choice) or self.choice(choice)
         part = state.flow
@@ -203,7 +203,7 @@ class Parts(Answer):
         self.add(part, text)
 
     def sign(self, choice: int, signature: str) -> None:
-        """Add a signature to the reasoning being written, or to a new, empty part."""
+        """Add a signature to the reasoning being written, or to a new, empty reasoning part."""
         state = self.choice(choice)
         if state.flow is None or state.flow.kind != "reasoning":
             self._end_flow(state)
@@ -227,7 +227,7 @@ class Parts(Answer):
             self._out.append(PartDelta(text, choice=part.choice, part=part.index, raw=self.raw))
 
     def turn_to(self, part: OpenPart) -> None:
-        """Record that another part is written to now; note a departure if the last one is still open.
+        """Record the part that is written to now; count a departure if another one, still open, was before.
 
         Args:
             part: The part written to now.
@@ -244,12 +244,12 @@ class Parts(Answer):
             self._out.append(ReasoningDelta("", signature, choice=part.choice, part=part.index, raw=self.raw))
 
     def add_media(self, part: OpenPart, data: bytes = b"", transcript: str = "") -> None:
-        """Add to a media part."""
+        """Add data or a transcript to a media part."""
         if data or transcript:
             self._out.append(MediaDelta(data, transcript, choice=part.choice, part=part.index, raw=self.raw))
 
     def cite(self, choice: int, citation: Citation) -> None:
-        """Add a citation as a part of its own; it does not end the text around it."""
+        """Add a citation as a separate part; the text around the citation stays open."""
         index = self._next_index(self.choice(choice))
         if self.halves:
             citation = mend(citation)
@@ -260,7 +260,7 @@ class Parts(Answer):
 
         Args:
             part: The part.
-            content: Its whole content, if the deltas do not add up to it.
+            content: The part's whole content, if its deltas do not add up to that.
         """
         if part.closed:
             return
@@ -288,16 +288,16 @@ class Parts(Answer):
     ) -> OpenCall:
         """Open a call of one of the application's tools; a missing id is made up.
 
-        A call with the id of a finished call may be a repetition. It is reported, with
-        an id of its own, once its content differs; if it never differs, it is dropped.
+        A call with the id of a finished call may be a repetition. Once its content differs
+        from the finished call, it is reported with a new id; if it never differs, it is dropped.
 
         Args:
             choice: The choice's index.
-            id: Its id; None if none was sent.
+            id: The call's id; None if the server sent none.
             name: The tool's name.
             type: "function", or the provider's word for another kind.
             provider_data: Fields that only this provider has.
-            number: Its index on the wire; calls with one id and two indexes are two calls.
+            number: The call's index on the wire; equal ids with different indexes are different calls.
 
         Raises:
             LimitExceeded: There are more calls than `Limits.tool_calls`.
@@ -331,14 +331,14 @@ class Parts(Answer):
         return call
 
     def new_id(self, choice: int) -> str:
-        """Return an id for a call without one, or with that of another call."""
+        """Return an id for a call that has none, or has the id of another call."""
         used, number = self.choice(choice).handed_out, self.calls_seen
         while f"call_{number}" in used:
             number += 1
         return f"call_{number}"
 
     def tell_of(self, call: OpenCall) -> None:
-        """Give a call's start event and its arguments so far; its id must be unique by now."""
+        """Report a call's start and its arguments so far; a call with the id of another gets a new id."""
         state = self.choice(call.choice)
         call.earlier = []
         self._end_flow(state)
@@ -381,7 +381,7 @@ class Parts(Answer):
             )
 
     def _compare(self, call: OpenCall, fragment: str) -> None:
-        """Add to a call that only repeats an earlier one so far; report it once it differs."""
+        """Add to a call that has only repeated an earlier call so far; once it differs, report it."""
         at = call.arguments.length
         call.arguments.append(fragment)
         call.earlier = [done for done in call.earlier if done.arguments_text.startswith(fragment, at)]
@@ -389,7 +389,7 @@ class Parts(Answer):
             self.tell_of(call)
 
     def add_argument_values(self, call: OpenCall, values: object) -> None:
-        """Add arguments that arrived as JSON values, as JSON text."""
+        """Convert arguments that arrived as JSON values to JSON text, and add the text to a call."""
         self.note("arguments_parsed")
         self.add_arguments(call, json_text(values))
 
@@ -405,7 +405,7 @@ class Parts(Answer):
 
         Args:
             call: The call.
-            whole: False if the answer was cut off inside it.
+            whole: False if the answer was cut off inside the call.
         """
         if call.closed:
             return
@@ -413,7 +413,7 @@ class Parts(Answer):
         repeated = False
         if call.earlier:
             text = call.arguments.join()
-            # Without arguments, only the start was repeated.
+            # Without arguments, only the start of the call was repeated.
             repeated = not text or any(text == done.arguments_text for done in call.earlier)
             if not repeated:
                 self.tell_of(call)
@@ -430,6 +430,7 @@ class Parts(Answer):
             self._close_broken(call)
 
     def _close_broken(self, call: OpenCall) -> None:
+        """Close a call whose arguments are not one JSON value: several values may be several calls."""
         pieces = split_values(call.arguments.join()) if self.splits_calls else None
         if pieces is None:
             self.note("call_invalid")
@@ -455,7 +456,7 @@ class Parts(Answer):
             self.close(choice.flow)
 
     def _release(self, part: OpenPart) -> None:
-        """Release what was held back: half a pair that stayed alone, or `{}` that nothing followed."""
+        """Add the held-back text to a part: a replaced half of a surrogate pair, or the arguments `{}`."""
         if isinstance(part, OpenCall) and part.placeholder:
             text, part.placeholder = part.placeholder, ""
             self.add_arguments(part, text)
@@ -469,7 +470,7 @@ class Parts(Answer):
 
 
 def _tool_call(call: OpenCall, text: str, *, complete: bool) -> ToolCall:
-    """Return an ended call in the form that the message holds."""
+    """Return an ended call in the form in which the message contains it."""
     return ToolCall(
         id=call.id,
         name=call.name,

@@ -1,4 +1,4 @@
-"""Finish reasons of all providers in one table, for frameworks that pass them on unchanged."""
+"""Finish reasons of all providers in one table, for frameworks that pass the words on unchanged."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ PROVIDERS_REASONS: dict[str, FinishReason] = {
     "failed": "error",
     "malformed_function_call": "error",
 }
-"""Finish reasons by the words in lower case; any other word is "unknown"."""
+"""Maps providers' words, in lower case, to finish reasons; any other word is "unknown"."""
 
 
 def reason_of(word: str) -> FinishReason:
-    """Translate a provider's word for the end of an answer.
+    """Return the finish reason for a provider's word.
 
     Example:
         >>> reason_of("MAX_TOKENS"), reason_of("because")

@@ -17,7 +17,7 @@ _STANDARD = str.maketrans("-_", "+/")
 
 
 def base64_bytes(written: object) -> bytes | None:
-    r"""Decode base64 in either alphabet, padded or not; None if it is not base64.
+    r"""Decode base64 in either alphabet, padded or not; return None for any other value.
 
     Example:
         >>> base64_bytes("-_8="), base64_bytes("+/8"), base64_bytes("a text"), base64_bytes(None)
@@ -33,7 +33,7 @@ def base64_bytes(written: object) -> bytes | None:
 
 
 def count_of_kind(details: object, kind: str, *names: str) -> int | None:
-    """Return the token count of one modality from a list in Google's style; None if it is not listed.
+    """Return the token count of one modality from a list in Google's style; None if the list lacks it.
 
     Args:
         details: The list.
@@ -55,10 +55,10 @@ def json_text(value: object, what: str = "the arguments of a tool call") -> str:
 
     Args:
         value: The decoded values.
-        what: A description of them for the error.
+        what: A description of the values for the error.
 
     Raises:
-        ProtocolError: They are nested too deeply, or are not JSON values.
+        ProtocolError: The values are nested too deeply, or are not JSON values.
 
     Example:
         >>> json_text({"city": "Zürich"})
@@ -67,7 +67,7 @@ def json_text(value: object, what: str = "the arguments of a tool call") -> str:
     try:
         return json.dumps(value, ensure_ascii=False)
     except (RecursionError, TypeError, ValueError):
-        # Only payloads made in Python can fail here; JSON was bounded when it was decoded.
+        # Only payloads created in Python can fail here: the decoder checked the depth of JSON.
         msg = f"{what} are nested too deeply, or are not JSON values"
         raise ProtocolError(msg) from None
 
@@ -83,11 +83,11 @@ def scalar_text(value: object) -> str | None:
 
 
 def counts_in(payload: dict[str, Any], names: Mapping[str, str]) -> Usage | None:
-    """Return the token counts among a payload's fields, or None if it has none.
+    """Return the token counts among a payload's fields, or None if the payload has no counts.
 
     Args:
         payload: The payload.
-        names: Fields of `Usage` by the server's names of the counts.
+        names: Maps each of the server's names for a count to a field of `Usage`.
 
     Example:
         >>> usage = counts_in({"text": "", "eval_count": 3}, {"eval_count": "output_tokens"})

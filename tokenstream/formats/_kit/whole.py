@@ -1,4 +1,4 @@
-"""Detect when a text that arrives in pieces has become one whole JSON value."""
+"""Detect that a text, which arrives in pieces, has become one whole JSON object or array."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CONTENT = re.compile(r"[^ \t\n\r]")
 class Wholeness:
     """Follows the brackets of a text that arrives in pieces; each character is read once.
 
-    Only objects and arrays have an unmistakable end: a number may always go on.
+    Only objects and arrays have a clear end: a number may always go on.
 
     Example:
         >>> text = Wholeness()
@@ -24,7 +24,7 @@ class Wholeness:
 
     def __init__(self) -> None:
         self.whole = False
-        """True if the text is one closed object or array with nothing after it."""
+        """True if the text is one closed object or array, with at most white space after it."""
         self._depth = 0
         self._started = False
         self._inside = False
@@ -32,7 +32,7 @@ class Wholeness:
         self._over = False
 
     def add(self, text: str) -> None:
-        """Take the next piece."""
+        """Read the next piece."""
         position, size = 0, len(text)
         while position < size and not self._over:
             if self._inside:
@@ -45,6 +45,7 @@ class Wholeness:
                 position = self._find_mark(text, position)
 
     def _read_string(self, text: str, position: int) -> int:
+        """Read on inside a string, up to its end or a backslash; return the position after that."""
         if self._escaped:
             self._escaped = False
             return position + 1
@@ -58,6 +59,7 @@ class Wholeness:
         return match.end()
 
     def _find_mark(self, text: str, position: int) -> int:
+        """Read on outside of strings, up to a quote or a bracket; return the position after that."""
         if not self._started:
             first = _CONTENT.search(text, position)
             if first is None:

@@ -1,1 +1,1 @@
-"""Support for formats that go on over another connection."""
+"""Support for formats that can continue an answer over another connection."""

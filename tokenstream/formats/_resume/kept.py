@@ -1,9 +1,9 @@
 """Save a format's state between two payloads as JSON, and restore it into another format of the same class.
 
-The state is every slot of the format and of the objects it reads with, in order, so that none can be
-forgotten. A checksum of the slots' names goes with it: a state with other slots is refused. An object is
-written at its first occurrence and is a number from then on. Whatever the message already holds (finished
-calls, fields of the answer) is looked up there instead.
+The state consists of all slots of the format and of the objects that it uses, in order, so that none can
+be forgotten, and of a checksum of the slots' names: a state with other slots is rejected. An object is
+written in full where it first occurs, and as a number where it occurs again. Values that the message
+holds, too (finished calls, fields of the answer), are not written, but looked up in the message.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _Slots = dict[type, list[str]]
 
 
 def state_of(known: Format) -> dict[str, Any] | None:
-    """Return a format's state as JSON; None if it holds something that cannot be saved.
+    """Return a format's state as JSON; None if the format holds a value that cannot be saved.
 
     Args:
         known: The format.
@@ -60,15 +60,15 @@ def state_of(known: Format) -> dict[str, Any] | None:
 
 
 def restore_format(known: Format, state: dict[str, Any], messages: Sequence[Message]) -> None:
-    """Restore the state of another format of the same class into a new one.
+    """Restore the saved state of a format in a new format of the same class.
 
     Args:
-        known: The format.
+        known: The new format.
         state: The value that `state_of` returned.
-        messages: The messages as of that state.
+        messages: The messages at the time when the state was saved.
 
     Raises:
-        MisuseError: The state was altered, or comes from another version.
+        MisuseError: The state was altered, or is from another version of the library.
     """
     layout = _layout_of(known)
     body = _unseal(state)
@@ -94,10 +94,10 @@ def write_events(events: Iterable[Event]) -> dict[str, Any]:
 
 
 def read_events(kept: dict[str, Any]) -> list[Event]:
-    """Return saved events.
+    """Return the events that `write_events` wrote.
 
     Raises:
-        MisuseError: They were altered.
+        MisuseError: The saved events were altered.
     """
     reader = _StateReader({}, {})
     return [reader.read(event) for event in _unseal(kept)["events"]]
@@ -139,7 +139,7 @@ def _layout_checksum(layout: _Slots) -> int:
 
 
 class _StateWriter:
-    """Writes values as JSON: scalars unchanged, anything else as an object whose only key names its kind.
+    """Writes values as JSON: scalars unchanged, any other value as an object whose first key names its kind.
 
     Args:
         layout: The saved slots of each class.
@@ -150,12 +150,12 @@ class _StateWriter:
         self._numbers: dict[int, int] = {}
 
     def write_roots(self, things: list[object]) -> list[Any]:
-        """Write the objects that the reader already has."""
+        """Write the slots of the objects that the reader need not create."""
         self._numbers = {id(thing): number for number, thing in enumerate(things)}
         return [self._write_slots(thing) for thing in things]
 
     def write(self, value: Any) -> Any:  # noqa: ANN401, C901 - one line for each kind of value
-        """Write any value."""
+        """Return any value as JSON."""
         kind = value.__class__
         if kind in _SCALARS or (kind is str and value.isascii()):
             return value
@@ -187,6 +187,7 @@ class _StateWriter:
         return self._write_object(value)
 
     def _write_object(self, thing: object) -> Any:  # noqa: ANN401 - a JSON value
+        """Return an object as JSON: its number if it was written before, else its class and slots."""
         if thing is NO_PART:
             return {"object": -1}
         number = self._numbers.get(id(thing))
@@ -203,7 +204,7 @@ class _StateWriter:
 
 
 class _StateReader:
-    """Reads the output of a writer with the same layout.
+    """Reads the JSON of a `_StateWriter` that had the same layout.
 
     Args:
         layout: The saved slots of each class.
@@ -217,13 +218,13 @@ class _StateReader:
         self._made: list[Any] = []
 
     def fill_roots(self, things: list[object], kept: list[Any]) -> None:
-        """Fill the reader's own objects with the slots of those written."""
+        """Set the slots of existing objects to the values that `write_roots` wrote."""
         self._made = [*things]
         for thing, slots in zip(things, kept, strict=True):
             self._fill(thing, slots)
 
     def read(self, kept: Any) -> Any:  # noqa: ANN401, C901 - one line for each kind of value
-        """Read any value."""
+        """Return the value that was written as this JSON."""
         match kept:
             case {"text": codes}:
                 return "".join(map(chr, codes))
@@ -236,7 +237,7 @@ class _StateReader:
             case {"set": values}:
                 return {self.read(each) for each in values}
             case {"json": value}:
-                # The value read will grow, but the saved one may be read again.
+                # Copied, because the value will grow, and the saved state may be read again.
                 return deepcopy(value)
             case {"map": pairs}:
                 return {self.read(key): self.read(inner) for key, inner in pairs}

@@ -8,13 +8,13 @@ _MOST_DIGITS = 32
 
 
 class Replay:
-    """Detects repeated payloads, up to the first new one.
+    """Detects repeated payloads, up to the first new payload.
 
-    A number decides for each payload by itself. Of ids only the last is known: if the
-    server begins with the start of the answer, everything up to that id is dropped.
+    If payloads are numbered, the number of a payload decides. If they have ids, only the last
+    id is known: if the server sends the answer from its start, all up to that id is dropped.
 
     Args:
-        after: The position of the last payload read.
+        after: The position (number or id) of the last payload that was read.
         answer: The answer's id; None if it has none.
 
     Example:
@@ -37,10 +37,10 @@ class Replay:
 
         Args:
             position: The payload's position; None if it has none.
-            begun: The id of the answer that it begins, which may be ""; None if it does not begin one.
+            begun: If the payload begins an answer, the answer's id, or "" if it has none; else None.
 
         Raises:
-            PositionLost: It belongs to another answer, or payloads before it are missing.
+            PositionLost: The payload belongs to another answer, or payloads before it are missing.
         """
         if begun is not None:
             if begun and self._answer and begun != self._answer:
@@ -59,16 +59,16 @@ class Replay:
         if position == after:
             self.over = True
             return True
-        # A payload without an id, such as a sign of life, decides nothing.
+        # A payload without an id, such as a ping, decides nothing.
         self.over = position is not None and not self._from_start
         return self._from_start
 
 
 class ReplayOfEvents:
-    """Detects repeated SSE events by their ids, up to the first new one.
+    """Detects repeated SSE events by their ids, up to the first new event.
 
-    A numeric id decides for each event by itself. Of other ids only the first and the
-    last are known: if the server begins with either, everything up to the last is dropped.
+    If ids are numbers, the id of an event decides. Of other ids, only the first and the last
+    are known: if the server begins with one of them, all events up to the last are dropped.
 
     Args:
         after: The id of the last event.

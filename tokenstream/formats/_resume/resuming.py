@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Resuming:
-    """The members of a format that deal with servers which can replay an answer."""
+    """The members of a format for continuing an answer; most apply to servers that can replay it."""
 
     if not TYPE_CHECKING:
         __slots__ = ()
@@ -40,17 +40,17 @@ class Resuming:
             raise NotImplementedError
 
     resumes: ClassVar[bool] = False
-    """True if its servers can replay an answer from a `position` over another connection."""
+    """True if servers of this format can replay an answer from a `position` over another connection."""
     made_of: ClassVar[tuple[type, ...]] = ()
-    """Classes of further objects in `state`, beside the format, its parts and the open parts."""
+    """Classes of the objects in `state`, apart from the format, its parts and the open parts."""
 
     @property
     def position(self) -> int | str | None:
-        """Number or id of the last event, after which the server is asked to continue; None before one."""
+        """Number or id of the last event, after which a server can continue; None before the first one."""
         return None
 
     def is_kept(self, message: Message) -> bool:
-        """Return whether the server continues and stores an answer when its connection breaks.
+        """Return whether the server goes on with an answer, and stores it, when the connection breaks.
 
         Args:
             message: The answer so far.
@@ -58,7 +58,7 @@ class Resuming:
         return self.resumes
 
     def position_of(self, payload: dict[str, Any]) -> int | str | None:
-        """Return the number or id of an event; None if it has none.
+        """Return the number or id of an event; None if the event has neither.
 
         Args:
             payload: The decoded payload, a JSON object.
@@ -66,7 +66,7 @@ class Resuming:
         return None
 
     def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
-        """Return the id of the answer that a payload begins ("" if it has none); None if it begins none.
+        """Return the id of the answer that a payload begins, or ""; None if the payload begins no answer.
 
         Args:
             payload: The decoded payload, a JSON object.
@@ -75,10 +75,10 @@ class Resuming:
         return None
 
     def state(self) -> dict[str, Any] | None:
-        """Return the state needed to read on, as JSON for another process, without what the message holds.
+        """Return the state that another process needs to read on, as JSON; None if it cannot be saved.
 
         The slots of the format, of its parts and of the classes in `made_of` are saved
-        automatically. Returns None if the state cannot be saved.
+        automatically; values that the message holds, too, are left out.
         """
         if not self.resumes:
             return None
@@ -87,21 +87,21 @@ class Resuming:
         return state_of(cast("Format", self))
 
     def restore(self, state: dict[str, Any], messages: Sequence[Message]) -> None:
-        """Restore the state of another format of this class.
+        """Restore the saved state of another format of this class.
 
         Args:
             state: The value that `state` returned.
-            messages: The messages as of that state.
+            messages: The messages at the time when the state was saved.
 
         Raises:
-            MisuseError: The state was altered, or comes from another version.
+            MisuseError: The state was altered, or is from another version of the library.
         """
         from tokenstream.formats._resume.kept import restore_format
 
         restore_format(cast("Format", self), state, messages)
 
     def go_on(self) -> None:
-        """Expect another connection to continue after `position`; repeated payloads are dropped."""
+        """Prepare for another connection, which continues after `position`; drop repeated payloads."""
         if self._fast_path is not None:
             self._fast_path.clear()
         self.error = None
@@ -119,7 +119,7 @@ class Resuming:
         self._replayed_events = None if self.resumes else ReplayOfEvents(after, first)
 
     def _is_replayed_event(self, replay: ReplayOfEvents, frame: Frame) -> bool:
-        # An event without an id of its own has that of the event before.
+        # The `id` of an event that was sent without one is the id of the event before it.
         dropped = replay.drops(frame.id) if isinstance(frame, ServerSentEvent) else False
         self.dropped += dropped
         if replay.over:
@@ -128,7 +128,7 @@ class Resuming:
 
     def _is_replayed(self, replay: Replay, payload: dict[str, Any], event: str) -> bool:
         if provider_error(payload, event) is not None and not self.tolerates(payload, event):
-            # It concerns this connection, whatever its number.
+            # An error concerns this connection, even if its number is one that was read before.
             return False
         if self.recognises(payload, event) is False:
             raise PositionLost("the server goes on in another format than it began in")

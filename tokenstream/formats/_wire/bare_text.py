@@ -1,4 +1,4 @@
-"""Bare text in `data:` lines, ended by `data: [DONE]`, as tutorials teach it."""
+"""Bare text in `data:` lines, ended by `data: [DONE]`, as in many tutorials."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ _ONE_LINE = re.compile(rb"data: ([^\r\n{][^\r\n]*+)\n\n").fullmatch
 
 
 class Text(Format):
-    """Server-sent events whose data are pieces of text, or a body that is nothing but text.
+    """The `text` format: server-sent events whose data are pieces of text, or a body of bare text.
 
     The data of an event mean:
 
     - `[DONE]`: the end of the answer;
-    - nothing: a sign of life;
+    - nothing: a ping;
     - one whole JSON object whose `error` is text or has a `message`: the server's
-      error (a model that writes such an object writes it in pieces);
+      error (if a model writes an object like this, it arrives in pieces);
     - anything else, white space and JSON included: a piece of text.
 
     An event named "error" is the server's error; events of any other name are
-    carried as unknown.
+    reported as unknown.
 
     If this format is named and the body has no events, all of it is text, and the
     end of the input is the end of the answer.
 
-    SSE removes one leading space and cannot carry a CR: servers that send
-    `data: The`, `data: cat` need a `joiner`, and no piece can hold a CR.
+    SSE removes one leading space from the data: for servers that send `data: The` and
+    `data: cat`, pass a `joiner`. A piece cannot contain a CR, which ends a line in SSE.
 
     Args:
         joiner: Text to put between two pieces.
-        limits: Bounds on what is held.
+        limits: Bounds on the text held back.
         pings: Whether frames without content, such as pings, become `Ping` events.
 
     Example:
@@ -71,7 +71,7 @@ class Text(Format):
         self._is_bare = False
         """True if the body has no events."""
         self._growing: OpenPart | None = None
-        """The part to which pieces may be added without checks; None if there is none."""
+        """The part, if pieces may be added to it without checks; else None."""
 
     def fresh(self, *, limits: Limits, pings: bool) -> Text:
         """Return a format with the same joiner for a new connection."""
@@ -83,7 +83,7 @@ class Text(Format):
         return False
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Refuse a decoded payload: it is not text."""
+        """Raise an error: a decoded payload is not text."""
         msg = 'the format "text" reads text, and a JSON object came; name the format that it is of'
         raise ProtocolError(msg)
 
@@ -129,7 +129,7 @@ class Text(Format):
     def shortcut(
         self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
     ) -> Callable[[bytes], Event | None] | None:
-        """Return a function that reads a chunk with one piece of text on one line."""
+        """Return a function that reads a chunk with one piece of text on one line, or None."""
         part = self._growing
         if part is None or unit != "event":
             return None
@@ -162,6 +162,7 @@ class Text(Format):
             self._write(text)
 
     def _write(self, text: str) -> None:
+        """Add a piece to the text, after the joiner; the first piece opens the part."""
         part = self._part
         if part is None:
             part = self._begin()
@@ -178,7 +179,7 @@ class Text(Format):
     def _read_frame(self, frame: Frame) -> None:
         event = frame.event if isinstance(frame, ServerSentEvent) else ""
         payload = frame.payload if isinstance(frame, ServerSentEvent) else frame
-        # White space is text here, not a sign of life.
+        # White space is text in this format, and not a ping.
         if isinstance(payload, bytes) and payload.isspace():
             self.read_text(payload, event)
         else:
@@ -186,7 +187,7 @@ class Text(Format):
 
 
 def _object_of(payload: bytes) -> dict[str, Any]:
-    """Decode a payload that is a JSON object; return an empty one for any other."""
+    """Decode a payload that is a JSON object; return an empty dict for any other payload."""
     try:
         value = decode(payload)
     except ProtocolError:
@@ -195,7 +196,7 @@ def _object_of(payload: bytes) -> dict[str, Any]:
 
 
 def _error_of(payload: bytes) -> ProviderError | None:
-    """Return the error in a piece, or None for text."""
+    """Return the error in a piece, or None if the piece is text."""
     if not payload.startswith(b"{") or b'"error"' not in payload:
         return None
     value = _object_of(payload)

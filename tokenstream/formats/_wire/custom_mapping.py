@@ -1,4 +1,4 @@
-"""A format defined by paths: one line of code for a simple server."""
+"""A format for a simple server, defined by paths in one call."""
 
 from __future__ import annotations
 
@@ -45,25 +45,26 @@ def custom(
     r"""Return a format for a simple server, to be passed as `format=`.
 
     A path is a series of keys and list indexes separated by dots, such as
-    `"choices.0.text"`; `"*"` is every item of a list, `"$"` the whole payload.
+    `"choices.0.text"`; `"*"` means every item of a list, and `"$"` the whole payload.
     The answer is over at `end`, at `sentinel`, or with its finish reason. If a
     mapping has none of these, the end of the input is the end of the answer.
 
     Args:
         text: Path to the text; of several paths, the first that leads to text
-            counts. `""` means that the data themselves are the text, not JSON.
+            is used. `""` means that the data themselves are the text, and not JSON.
         reasoning: Path to the model's reasoning.
         finish: Path to the finish reason; null, false and "" do not count.
-        finish_reasons: Meanings of the server's words for it, beside the usual
-            ones; None for a word that is not an end, such as `"not_finished"`.
+        finish_reasons: Maps further words of the server to finish reasons, or to
+            None for a word that does not mean the end, such as `"not_finished"`.
         id: Path to the answer's id.
         model: Path to the model's name.
-        usage: Paths to token counts, by the names of `Usage`.
-        error: Path to an error; the usual places are searched anyway.
-        retryable: True or False for error codes and types that are not among the
-            usual ones: whether a retry may help.
-        event: Names of the SSE events that hold text and reasoning; all by default.
-        where: Values, by path, that a payload with text or reasoning must have.
+        usage: Maps names of counts in `Usage` to the paths of the counts.
+        error: Path to an error; the usual places are searched, too.
+        retryable: Maps an error's code or type to True if a retry may help, else to
+            False; for codes and types that this library does not know.
+        event: Names of the SSE events that contain text and reasoning; all by default.
+        where: Maps paths to the values that a payload must have there if its text
+            and reasoning are to be read.
         end: Names of the SSE events that mark the end.
         sentinel: Data that mark the end, such as `"[DONE]"`.
 

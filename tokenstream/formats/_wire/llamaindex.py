@@ -1,4 +1,4 @@
-"""LlamaIndex's model streams: each response repeats the message so far beside its new text."""
+"""LlamaIndex's model streams: each response has a piece of text, and repeats the message so far."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _OUTPUT = ("completion_tokens", "output_tokens", "candidatesTokenCount", "candid
 _TOTAL = ("total_tokens", "totalTokenCount", "total_token_count")
 _REPORTS = ("usage", "usageMetadata", "usage_metadata")
 _TOLD = frozenset({"tool_calls", "thinking_delta", *_INPUT, *_OUTPUT, *_TOTAL, *_REPORTS})
-"""Additional fields that are read elsewhere."""
+"""Names in `additional_kwargs` that are read elsewhere."""
 _ENDS = ("finish_reason", "finishReason", "stop_reason", "stopReason", "done_reason")
-"""Fields in which providers give their finish reason."""
+"""Fields that may hold the provider's finish reason."""
 _MEDIA = frozenset({"audio", "document", "image", "video"})
 
 
@@ -58,13 +58,13 @@ class LlamaIndex(Format):
         super().__init__(limits=limits, pings=pings)
         self._calls: dict[int | str, _RepeatedCall] = {}
         self._due = False
-        """True while the finish reason of a provider whose chunks are passed on is missing."""
+        """True if the raw chunks are of a kind that ends with a finish reason."""
         self._length = 0
-        """Characters of the text given so far."""
+        """Characters of text reported so far."""
         self._thoughts = ""
-        """The reasoning given so far; the wire sends new pieces, or all of it each time."""
+        """The reasoning reported so far; a response has a new piece of it, or all of it."""
         self._others = 0
-        """Number of blocks of other kinds given so far."""
+        """Number of blocks of other kinds reported so far."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - objects have no names
@@ -72,7 +72,7 @@ class LlamaIndex(Format):
         return payload.keys() >= _FIELDS and ("blocks" in dict_of(payload, "message") or "text" in payload)
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Return True: a model reports errors as exceptions."""
+        """Return True: no payload is an error, since LlamaIndex raises errors."""
         return True
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
@@ -114,12 +114,12 @@ class LlamaIndex(Format):
         self._read_end(raw)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return the held-back events; if a finish reason is due, set `error` to `StreamTruncated`."""
+        """Return the held-back events; if a finish reason is missing, set `error` to `StreamTruncated`."""
         if self.error is None and self.frames and not self.ended:
             if self.parts.finished:
                 self.ended = True
             elif not self._due:
-                # There was no other mark of the end.
+                # This stream has no mark of its end.
                 self.note("finish_missing")
                 self._end_calls()
                 self.conclude()
@@ -128,6 +128,7 @@ class LlamaIndex(Format):
     # -- internals ---------------------------------------------------------
 
     def _read_text(self, payload: dict[str, Any], blocks: list[dict[str, Any]]) -> None:
+        """Add the new text: the delta, or what the whole text has beyond the text reported so far."""
         text = payload.get("delta")
         if not isinstance(text, str):
             texts = [text_of(block, "text") or "" for block in blocks if block.get("block_type") == "text"]
@@ -136,6 +137,7 @@ class LlamaIndex(Format):
         self.parts.write(0, "text", text)
 
     def _read_reasoning(self, delta: str | None, blocks: list[dict[str, Any]]) -> None:
+        """Add the new reasoning: the delta, or what the whole has beyond the reasoning so far."""
         thinking = [block for block in blocks if block.get("block_type") == "thinking"]
         if delta is None:
             thoughts = "".join(text_of(block, "content") or "" for block in thinking)
@@ -146,6 +148,7 @@ class LlamaIndex(Format):
         self.parts.write(0, "reasoning", delta)
 
     def _read_call(self, place: int, item: dict[str, Any]) -> None:
+        """Read a call, which each response repeats with more of its arguments."""
         function = dict_of(item, "function") or item
         id, name = text_of(item, "tool_call_id", "id", "call_id"), text_of(function, "tool_name", "name")
         call = self._calls.get(place if id is None else id)
@@ -160,10 +163,11 @@ class LlamaIndex(Format):
         if isinstance(arguments, str):
             self._add_arguments(call, arguments)
         elif is_dict(arguments):
-            # Values may still change; they are not a text that only gets longer.
+            # Store the values until the end: unlike text, which only gets longer, they may still change.
             call.values = arguments
 
     def _add_arguments(self, call: _RepeatedCall, text: str) -> None:
+        """Add the part of a call's arguments that is new."""
         if call.open.closed:
             return
         if text.startswith(call.text):
@@ -178,6 +182,7 @@ class LlamaIndex(Format):
                 self.parts.add_arguments(call.open, json_text(call.values))
 
     def _read_others(self, blocks: list[dict[str, Any]]) -> None:
+        """Add the blocks of other kinds that are new: media, or opaque parts."""
         others = [
             block for block in blocks if block.get("block_type") not in ("text", "thinking", "tool_call")
         ]
@@ -204,6 +209,7 @@ class LlamaIndex(Format):
             )
 
     def _read_end(self, raw: dict[str, Any]) -> None:
+        """Read the finish reason from a provider's raw chunk, and note whether one is expected."""
         choices = dicts_of(raw.get("choices")) or dicts_of(raw.get("candidates"))
         response = dict_of(raw, "response")
         holders = (*choices[:1], raw, dict_of(raw, "delta"), dict_of(raw, "messageStop"))
@@ -223,13 +229,13 @@ class LlamaIndex(Format):
 
 
 class _RepeatedCall:
-    """A tool call that is repeated as it grows."""
+    """A tool call that each response repeats, with more arguments."""
 
     __slots__ = ("open", "text", "values")
 
     def __init__(self, call: OpenCall) -> None:
         self.open = call
         self.text = ""
-        """The arguments given so far, if they are text."""
+        """The arguments reported so far, if they are text."""
         self.values: dict[str, Any] | None = None
         """The latest arguments, if they are JSON values."""

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from tokenstream.message import FinishReason
 
 _CHUNKS = frozenset({"TEXT_MESSAGE_CHUNK", "REASONING_MESSAGE_CHUNK", "TOOL_CALL_CHUNK"})
-# These events stand beside the message and do not end a part that chunks are writing; an
-# error cuts it off.
+# These events do not belong to the message, so they do not complete a part that chunks are writing;
+# an error cuts the part off.
 _BESIDE = frozenset(
     {
         "ACTIVITY_DELTA",
@@ -59,7 +59,7 @@ _TYPES = _RUN | _CARRIED | PART_READERS.keys()
 
 
 class AGUI(Format):
-    """AG-UI: one run of an agent.
+    """The `ag-ui` format: the events of one run of an agent.
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
@@ -85,7 +85,7 @@ class AGUI(Format):
     fast: ClassVar[Fast | None] = Fast(
         texts=[("delta",)],
         changing=[("timestamp",)],
-        # Agents attach the model's event that theirs was made from.
+        # Agents attach the model's event from which they made their own.
         asides=ASIDES - {"type"},
         padding=frozenset(),
     )
@@ -107,10 +107,10 @@ class AGUI(Format):
         return text_of(payload, "type") in _TYPES
 
     def read_sentinel(self) -> None:
-        """Ignore the sentinel, which chat back ends append to every stream: a run has an end of its own."""
+        """Ignore the sentinel, which chat back ends append to every stream: a run ends with an event."""
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Return whether a payload that looks like an error is a regular one: only `RUN_ERROR` ends a run."""
+        """Return whether a payload that looks like an error is an event of a run, and is read as one."""
         return text_of(payload, "type") in _TYPES
 
     def read(self, payload: dict[str, Any], event: str) -> None:
@@ -161,6 +161,7 @@ class AGUI(Format):
         self.error = provider_error({"error": {"message": "", **(known(payload, *ASIDES) or {})}})
 
     def _read_usage(self, payload: dict[str, Any]) -> None:
+        """Report the token counts, and the model if all counts are of one model."""
         usage = usage_of(payload.get("usage"))
         if usage is not None:
             models = {text_of(report, "model") for report in dicts_of(payload.get("usage"))}
@@ -169,7 +170,7 @@ class AGUI(Format):
             self.parts.usage(usage)
 
     def _carry(self, payload: dict[str, Any], *names: str) -> None:
-        """Carry the fields that are not among `names`, except those that any event may have."""
+        """Report as unknown the fields that are not in `names`, except fields that any event may have."""
         for name, value in payload.items():
             if name not in names and name not in ASIDES and not says_nothing(value):
                 self.parts.field(name, value)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tokenstream.message import FinishReason
 
 _MESSAGE_FIELDS = (*ASIDES, "delta")
-# Fields already reported by the start of a message.
+# Fields that are not reported, or that the start of a message has reported.
 _CONTENT_FIELDS = (*_MESSAGE_FIELDS, "messageId", "subagentRunId", "role", "name")
 _CALL_FIELDS = (*ASIDES, "delta", "toolCallId", "toolCallName")
 _RESULT_FIELDS = (*ASIDES, "toolCallId", "content")
@@ -42,9 +42,9 @@ class RunParts(NamedParts):
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self._chunk: tuple[str, str] | None = None
-        """Kind and id of the part that a chunk opened; any event that is not its own chunk closes it."""
+        """Kind and id of the part that a chunk opened; any event except further chunks of it closes it."""
         self._thoughts: dict[str, OpenPart] = {}
-        """The last reasoning of each id."""
+        """For each id, the last reasoning part."""
 
     # -- messages ----------------------------------------------------------
 
@@ -60,7 +60,7 @@ class RunParts(NamedParts):
         self.stop(kind, self.name_in(payload, kind))
 
     def read_chunk(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
-        """Add to a message without start and end events."""
+        """Add to a message that has no start and end events; its first chunk opens it."""
         name = text_of(payload, "messageId")
         if name is None and self._chunk is not None and self._chunk[0] == kind:
             name = self._chunk[1]
@@ -75,7 +75,7 @@ class RunParts(NamedParts):
         self.add(self.named(kind, name), text_of(payload, "delta") or "")
 
     def expects_name(self, payload: dict[str, Any]) -> bool:
-        """Return whether the documentation gives an id to such a payload of a text."""
+        """Return whether, according to the documentation, this payload of a text has an id."""
         # Before version 1.0, reasoning was called thinking and had no id.
         return not (text_of(payload, "type") or "").startswith("THINKING")
 
@@ -94,7 +94,7 @@ class RunParts(NamedParts):
         self._end_call(call_id_of(payload))
 
     def read_call_chunk(self, payload: dict[str, Any]) -> None:
-        """Add to a call without start and end events."""
+        """Add to a call that has no start and end events; its first chunk opens it."""
         id_ = text_of(payload, "toolCallId")
         if id_ is None and self._chunk is not None and self._chunk[0] == "tool_call":
             id_ = self._chunk[1]
@@ -111,7 +111,7 @@ class RunParts(NamedParts):
         """Record a tool's result."""
         id_ = call_id_of(payload)
         if id_ in self.calls:
-            # A tool with a result cannot have arguments still being written.
+            # If a tool has returned a result, its arguments must be complete.
             self.note("part_unclosed")
             self._end_call(id_)
         self.unanswered.discard(id_)
@@ -125,7 +125,7 @@ class RunParts(NamedParts):
 
     def _end_call(self, id: str) -> None:
         call = self.take_call(id)
-        # All calls of a run are the client's.
+        # In a run, all calls are for the client.
         self.close_call(cast("OpenCall", call))
 
     # -- ends --------------------------------------------------------------
@@ -150,7 +150,7 @@ class RunParts(NamedParts):
     # -- encrypted values --------------------------------------------------
 
     def read_encrypted(self, payload: dict[str, Any]) -> None:
-        """Attach a value that the provider wants back with a message or call."""
+        """Attach an encrypted value to a message or call; the next request must send the value back."""
         name, value = text_of(payload, "entityId") or "", text_of(payload, "encryptedValue")
         call = self.calls.get(name)
         if value is None:
@@ -164,12 +164,12 @@ class RunParts(NamedParts):
             if part.closed:
                 self.emit(PartDone(choice=part.choice, part=part.index, raw=self.raw))
         else:
-            # It belongs to a closed part, or to a message of another run.
+            # The value belongs to a closed part, or to a message of another run.
             self.items("encrypted_values", [known(payload, *ASIDES) or {}])
 
 
 def _fields_of(payload: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the fields of a message's start that the next request must carry, without the usual role."""
+    """Return the fields of a message's start that the next request must contain, except a usual role."""
     data = known(payload, *_MESSAGE_FIELDS)
     if data is not None and data.get("role") in ("assistant", "reasoning"):
         data.pop("role")

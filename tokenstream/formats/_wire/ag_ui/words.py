@@ -1,4 +1,4 @@
-"""Translate AG-UI's vocabulary: outcomes, token counts."""
+"""Translate AG-UI's names of outcomes and token counts."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "interrupt": "pause",
     "cancelled": "cancelled",
 }
-"""Finish reasons by type of outcome; a run without an outcome succeeded."""
+"""Maps a run's outcome to a finish reason; a run without an outcome succeeded."""
 
 ASIDES = frozenset({"type", "timestamp", "rawEvent", "raw_event", "metadata"})
-"""Fields that any event may have, such as its time and the event it was made from; see `.raw`."""
+"""Fields that any event may have, such as its time; they are not reported, but an event's `raw` has them."""
 
 
 def usage_of(reports: object) -> Usage | None:
-    """Return the token counts of a run, summed over its models; None if there are none.
+    """Return the token counts of a run, summed over its models; None if no model reported any.
 
     Args:
         reports: A list of counts, one entry for each provider and model.

@@ -1,4 +1,4 @@
-"""One content block, with its data beside the part."""
+"""The state of one content block."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class AnthropicBlock:
     """A content block that can still grow.
 
     Args:
-        type: Its type, in Anthropic's word.
-        part: Its part or call in the message.
+        type: Anthropic's word for the type of the block.
+        part: The part or call in the message that the block became.
     """
 
     __slots__ = ("data", "deltas", "input", "part", "signature", "type")
@@ -22,9 +22,9 @@ class AnthropicBlock:
         self.type = type
         self.part = part
         self.input: Any = None
-        """Arguments in its start; fragments replace them."""
+        """The arguments in the block's start event; fragments replace them."""
         self.signature: str | None = None
         self.data: dict[str, Any] = {}
-        """Data of a compaction."""
+        """The data of a compaction block, or of a block of unknown type."""
         self.deltas = 0
         """Number of deltas that added to `data`."""

@@ -33,7 +33,7 @@ _STREAM_EVENTS = frozenset(
 )
 _ERROR_FIELDS = frozenset({"type", "error", "request_id"})
 _ERROR_DETAILS = frozenset({"type", "message", "details"})
-# Events that the SDK's stream helper adds to those of the wire: the same content again.
+# Events that the SDK's stream helper adds to the server's events; they repeat the content.
 _HELPER_EVENTS = frozenset({"text", "thinking", "input_json", "citation"})
 _MESSAGE_FIELDS = ("id", "type", "role", "model", "content", "usage")
 _END_FIELDS = ("type", "stop_reason", "stop_sequence", "stop_details")
@@ -76,9 +76,9 @@ provider_data=None, phase=None))]
     name: ClassVar[str] = "anthropic"
     event_names: ClassVar[frozenset[str]] = _STREAM_EVENTS
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
-    # A conflict (409) with another request passes.
+    # A conflict (409) with another request is over soon, so a retry may help.
     retryable: ClassVar[Mapping[str, bool]] = MappingProxyType({"conflict": True, "conflict_error": True})
-    # Proxies that send OpenAI's format to all clients add it.
+    # Some proxies end all streams with OpenAI's sentinel.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     fast: ClassVar[Fast | None] = Fast(
         texts=[("delta", "text"), ("delta", "thinking"), ("delta", "partial_json")]
@@ -116,7 +116,7 @@ provider_data=None, phase=None))]
         return super().feed_plainly(frame)
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Return whether a payload named "error" is another event of this format."""
+        """Return whether a payload whose SSE event is named "error" is a regular event of this format."""
         return not payload.get("error") and text_of(payload, "type") in _STREAM_EVENTS
 
     def read(self, payload: dict[str, Any], event: str) -> None:
@@ -141,6 +141,7 @@ provider_data=None, phase=None))]
         self.conclude()
 
     def _end_answer(self) -> None:
+        """End the answer; without a stop reason, its open calls may not be whole."""
         if self.parts.finished:
             self.conclude()
         else:
@@ -153,6 +154,7 @@ provider_data=None, phase=None))]
         self.ping()
 
     def _read_message_start(self, payload: dict[str, Any]) -> None:
+        """Read the start of the answer; it may repeat, or contain a whole answer."""
         message = dict_of(payload, "message")
         if self._has_head:
             self.note("start_repeated")
@@ -163,7 +165,7 @@ provider_data=None, phase=None))]
         whole = bool(message.get("content")) and not self._blocks.has_parts
         if whole:
             self.note("start_with_content")
-            # If the start already holds the end, nothing new can follow.
+            # If the start already has the stop reason, nothing new can follow.
             self._replayed = text_of(message, "stop_reason") is not None
         self._read_message(message, whole=whole)
 
@@ -183,6 +185,7 @@ provider_data=None, phase=None))]
         self._carry(payload, "type", "index", "content_block")
 
     def _read_block_delta(self, payload: dict[str, Any]) -> None:
+        """Add to a block, and report fields that are not known."""
         if self._skips_block():
             return
         delta = dict_of(payload, "delta")
@@ -190,7 +193,7 @@ provider_data=None, phase=None))]
         if not self._blocks.delta(index, delta, payload):
             return
         if payload.keys() == _PLAIN and delta.keys() <= _KNOWN_IN_DELTAS:
-            # Nearly all payloads: no further fields to check.
+            # Nearly all payloads are like this one, and have no further fields to report.
             return
         self._carry(payload, "type", "index", "delta")
         self._carry(delta, *_KNOWN_IN_DELTAS)
@@ -226,6 +229,7 @@ provider_data=None, phase=None))]
         return self._replayed
 
     def _index(self, payload: dict[str, Any], default: int) -> int:
+        """Return the index of a payload's block; if it has none, count a departure and return the default."""
         index = payload.get("index")
         if isinstance(index, int) and not isinstance(index, bool):
             return index
@@ -233,6 +237,7 @@ provider_data=None, phase=None))]
         return default
 
     def _read_message(self, message: dict[str, Any], *, whole: bool) -> None:
+        """Read a message's head and usage and, if it is a whole answer, its content and finish reason."""
         self._has_head, self._start_expected = True, False
         self.parts.head(
             id=text_of(message, "id"), model=text_of(message, "model"), role=text_of(message, "role")
@@ -241,7 +246,7 @@ provider_data=None, phase=None))]
         if whole:
             self._read_content(message.get("content"))
         self._read_usage(message)
-        # Some gateways fill in a stop reason from the start, before any content.
+        # A stop reason in a start without content is ignored: some gateways send one before any content.
         if whole:
             self._read_finish(message)
 
@@ -257,6 +262,7 @@ provider_data=None, phase=None))]
             self.parts.usage(usage_of(report))
 
     def _read_finish(self, payload: dict[str, Any]) -> None:
+        """Report the stop sequence and details, and the finish reason if there is one."""
         for name in ("stop_sequence", "stop_details"):
             value = payload.get(name)
             if not says_nothing(value):

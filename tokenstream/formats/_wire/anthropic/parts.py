@@ -1,4 +1,4 @@
-"""Content blocks, identified by their index, as parts of the message."""
+"""Content blocks, which have an index, as parts of the message."""
 
 from __future__ import annotations
 
@@ -43,7 +43,12 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
     # -- blocks ------------------------------------------------------------
 
     def start(self, index: int, content: dict[str, Any]) -> AnthropicBlock:
-        """Open a block with the content of its start."""
+        """Open a block.
+
+        Args:
+            index: The block's index.
+            content: The block as its start event describes it.
+        """
         self._go_on()
         open_block = self._open.pop(index, None)
         if open_block is not None:
@@ -64,7 +69,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         return 0 in self.choices and self.choices[0].next_part > 0
 
     def delta(self, index: int, delta: dict[str, Any], payload: dict[str, Any]) -> bool:
-        """Add to a block; return False for a delta that fits no block and is carried unchanged.
+        """Add to a block; if the delta fits no block, report it unchanged, as unknown, and return False.
 
         Args:
             index: The block's index.
@@ -84,9 +89,9 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         return False
 
     def whole_block(self, index: int, content: dict[str, Any]) -> None:
-        """Add a block that came in one piece."""
+        """Add a block that arrived in one piece."""
         block = self.start(index, content)
-        # In a whole message, arguments as JSON values are no departure.
+        # In a whole message, arguments are documented as JSON values, so they are no departure.
         self._give_rest(block, expected=True)
         self.stop(index)
 
@@ -120,6 +125,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         )
 
     def _open_call_block(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
+        """Open a call of one of the application's tools; without a name, it becomes an opaque part."""
         name = text_of(content, "name")
         if not name:
             self.note("call_nameless")
@@ -133,6 +139,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         return block
 
     def _open_server_call(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
+        """Open a call of a tool that Anthropic runs."""
         call = ServerToolCall(
             id=text_of(content, "id") or "",
             name=text_of(content, "name") or "",
@@ -143,6 +150,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         return block
 
     def _open_result(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
+        """Open the result of a tool that Anthropic ran."""
         result = ServerToolResult(
             id=text_of(content, "tool_use_id") or "",
             name=block_type,
@@ -152,11 +160,12 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         return self._open_part(block_type, result)
 
     def _open_fallback(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
-        # From here on, another model answers.
+        # After this block, another model continues the answer.
         self.head(model=text_of(dict_of(content, "to"), "model"))
         return self._open_part(block_type, OpaquePart(type=block_type, data=content))
 
     def _open_other(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
+        """Open a block of another type: a server's tool call or result, or else an opaque part."""
         if block_type.endswith("_tool_use"):
             return self._open_server_call(block_type, content)
         if block_type.endswith("_tool_result"):
@@ -186,18 +195,20 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         return True
 
     def _add_thinking(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
+        """Add a piece of thinking and its estimated tokens; return False if the delta does not fit."""
         text = delta.get("thinking")
         if not isinstance(text, str) or block.part.kind != "reasoning":
             return False
         self.add(block.part, text)
         estimate = delta.get("estimated_tokens")
         if isinstance(estimate, int):
-            # Each delta counts its tokens; the text may be hidden.
+            # Each delta reports its own number of tokens, even if its text is hidden.
             self._estimated_tokens += estimate
             self.field("estimated_tokens", self._estimated_tokens, 0)
         return True
 
     def _add_input(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
+        """Add a piece of a tool call's arguments; return False if the delta does not fit."""
         fragment = delta.get("partial_json")
         if not isinstance(fragment, str):
             return False
@@ -216,7 +227,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         signature = delta.get("signature")
         if not isinstance(signature, str) or block.part.kind != "reasoning":
             return False
-        # The signature comes whole; one that the block's start already had is not doubled.
+        # A signature is sent whole, and may repeat the signature in the block's start.
         if signature != block.signature:
             block.signature = signature
             self.add_signature(block.part, signature)
@@ -230,20 +241,21 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         return True
 
     def _compact(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
+        """Add the data of a compaction; return False if the delta does not fit."""
         if block.type != "compaction":
             return False
         more = known(delta, "type")
         if more is not None:
             block.data.update(mend(more) if self.halves else more)
             block.deltas += 1
-            # Anthropic sends one delta. Events for more would each repeat the earlier ones, so the
-            # rest waits for the end.
+            # Anthropic sends one delta. If there are more, their data wait for the end of the block:
+            # an event for each of them would repeat all earlier data.
             if block.deltas == 1:
                 self._tell_again(block, {**block.data})
         return True
 
     def _tell_again(self, block: AnthropicBlock, data: dict[str, Any]) -> None:
-        """Give a part's start again with more data; later fields replace earlier ones."""
+        """Report the start of a block's part again, with other data."""
         self.tell_again(block.part, OpaquePart(type=block.type, data=data))
 
     # -- closing -----------------------------------------------------------
@@ -257,7 +269,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
     def _give_input(self, block: AnthropicBlock, *, expected: bool) -> None:
         """Report the arguments in a block's start, unless fragments replaced them."""
         value, block.input = block.input, None
-        # Every start says `{}` when fragments will follow.
+        # The start has `{}` if fragments will follow.
         # Quirk (Anthropic, 2025-12): calls made by code have all their input in the start;
         # recording: anthropic-ai-anthropic-programmatic-tool-calling-1-5394e9db.
         if not value:

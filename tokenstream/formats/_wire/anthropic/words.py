@@ -1,4 +1,4 @@
-"""Translate Anthropic's vocabulary: finish reasons, token counts, citations."""
+"""Translate Anthropic's finish reasons, token counts and citations."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ def usage_of(report: dict[str, Any]) -> Usage:
 def citation_of(data: dict[str, Any], cites: int) -> Citation:
     """Convert a citation of any kind.
 
-    Its positions refer to the source and not to the answer, so they stay in `provider_data`.
+    The positions in it refer to the source and not to the answer, so they stay in `provider_data`.
 
     Args:
         data: The citation as the server sent it.
-        cites: Index of the part that it supports.
+        cites: Index of the part that the citation supports.
 
     Example:
         >>> citation_of({"type": "char_location", "document_title": "Laws", "cited_text": "§ 1"}, 0).title
         'Laws'
     """
-    # The source of a search result is a URL or any other name given by the application.
+    # The application chooses the `source` of a search result, which may be a URL or any other name.
     source = text_of(data, "source") or ""
     return Citation(
         url=text_of(data, "url") or (source if "://" in source else None),

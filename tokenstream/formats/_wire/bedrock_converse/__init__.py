@@ -1,4 +1,4 @@
-"""Bedrock's Converse API for any model: ConverseStream, and Nova's own stream of the same shape."""
+"""Bedrock's Converse API for any model: ConverseStream, and Nova's native stream, which is alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One content block, with its data beside the part."""
+"""The state of one content block."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class ConverseBlock:
     """A content block that can still grow.
 
-    Its part is opened once the kind is known: by the start, or by the first delta.
+    The block's part is opened once its kind is known: at its start, or at its first delta.
     """
 
     __slots__ = ("_told", "late", "part", "start")
@@ -28,18 +28,18 @@ class ConverseBlock:
         self.clear()
 
     def clear(self) -> None:
-        """Reset the block: another kind of content follows."""
+        """Reset the block, because another kind of content follows under its index."""
         self.part: OpenPart | None = None
         self.start: Part = BLANK_TEXT
-        """Content that its part began with."""
+        """The block's part as it was opened."""
         self.late: dict[str, Any] = {}
-        """Fields that deltas have added since."""
+        """Maps the names of fields that deltas have added to the part to lists of their values."""
         self._told = False
 
     def add(self, name: str, value: Any) -> bool:  # noqa: ANN401 - any JSON value
-        """Add a field that came after the start; return True to report it now, False to wait for the end.
+        """Add a field that arrived after the start; return True to report it now, False to wait for the end.
 
-        Servers send it in one piece. Reports of further pieces would each repeat all before.
+        Servers send such data in one piece. If there are more, a report of each would repeat all before it.
         """
         pieces = self.late.setdefault(name, [])
         pieces.append(value)
@@ -48,11 +48,11 @@ class ConverseBlock:
 
     @property
     def has_more(self) -> bool:
-        """True if fields are left that were not reported at once."""
+        """True if the block has fields that wait to be reported at the end."""
         return sum(len(pieces) for pieces in self.late.values()) > 1
 
     def content(self) -> Part:
-        """Return the part with its start and all additions of deltas except text."""
+        """Return the part with all that deltas have added, except text."""
         return _WITH[self.start.kind](self.start, self.late)
 
 
@@ -86,6 +86,7 @@ def _with_content(start: Part, late: dict[str, list[Any]]) -> Part:
 
 
 def _with_place(start: Part, late: dict[str, list[Any]]) -> Part:
+    """Return media with the URL of the file in S3."""
     data: dict[str, Any] = {**(getattr(start, "provider_data", None) or {})}
     data |= {name: values[-1] for name, values in late.items()}
     return start.model_copy(update={"provider_data": data, "url": text_of(data.get("s3Location", {}), "uri")})

@@ -25,14 +25,14 @@ _STREAM_EVENTS = frozenset(
     {"messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop"}
 )
 _INITIAL = "initial-response"
-"""First message of some binary event streams: the response beside its stream, empty here."""
+"""Name of the first message of some binary event streams: the rest of the response, empty here."""
 
 
 class BedrockConverse(Format):
-    """The `bedrock-converse` format: events with a name, or, from boto3 and gateways, under a key.
+    """The `bedrock-converse` format: named events or, from boto3 and gateways, objects with the name as key.
 
-    The answer is complete with `messageStop`; token counts may follow, so the
-    stream ends with the input.
+    The answer is complete at `messageStop`, but token counts may follow, so the stream
+    goes on to the end of the input.
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
@@ -54,12 +54,12 @@ class BedrockConverse(Format):
     name: ClassVar[str] = "bedrock-converse"
     framing: ClassVar[str] = "aws-eventstream"
     event_names: ClassVar[frozenset[str]] = _STREAM_EVENTS
-    # Gateways that convert the stream to server-sent events add it.
+    # Gateways that convert the stream to server-sent events add this sentinel.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
     fast: ClassVar[Fast | None] = Fast(
         texts=[("delta", "text"), ("delta", "reasoningContent", "text"), ("delta", "toolUse", "input")],
-        # A message's checksum is verified before its payload counts.
+        # The checksum of a message must be verified before its payload is used.
         units=frozenset(),
     )
 
@@ -103,7 +103,7 @@ class BedrockConverse(Format):
         return super().end(now=now)
 
     def after_end(self, frame: Frame) -> None:
-        """Ignore a frame after the end; any but `[DONE]` is counted as a departure."""
+        """Ignore a frame after the end; unless it is `[DONE]`, count a departure."""
         if not isinstance(frame, bytes) or frame.strip() != self.sentinel:
             super().after_end(frame)
 
@@ -127,19 +127,20 @@ class BedrockConverse(Format):
             self._read_other(payload, event)
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return a callback that has a delta decoded if it also holds redacted reasoning."""
+        """Return a callback that rejects deltas like this one if they also contain redacted reasoning."""
         payload = dict_of(delta.raw, "contentBlockDelta") or delta.raw
         reasoning = dict_of(dict_of(payload, "delta"), "reasoningContent")
         return _decline if "redactedContent" in reasoning else None
 
     def _read_other(self, payload: dict[str, Any], event: str) -> None:
+        """Read a payload that is no known event: a wrapped event, an error, or a whole answer."""
         if event == _INITIAL:
             return
         name = next(iter(payload), "")
         inner = payload.get(name)
         if not event and len(payload) == 1 and is_dict(inner):
             if name == "event":
-                # Agents on AgentCore pass on each of the model's events under this name.
+                # Agents on AgentCore pass each of the model's events on as a value under this name.
                 self.read(inner, "")
                 return
             self.error = named_exception(payload)
@@ -151,7 +152,7 @@ class BedrockConverse(Format):
             self.parts.unknown(event or name or "event", payload)
 
     def _whole(self, payload: dict[str, Any]) -> None:
-        """Read an answer of Converse, which was not streamed."""
+        """Read a whole answer of the Converse operation, which does not stream."""
         if self._has_head or self._blocks.newest >= 0:
             self.note("content_twice")
             return
@@ -200,6 +201,7 @@ class BedrockConverse(Format):
         self._carry(payload, "contentBlockIndex")
 
     def _read_message_stop(self, payload: dict[str, Any]) -> None:
+        """Record the finish reason; without one, the open calls may not be whole."""
         self._carry(payload, "stopReason")
         reason = text_of(payload, "stopReason")
         self._stopped = True
@@ -210,6 +212,7 @@ class BedrockConverse(Format):
             self.parts.finish(0, self.finish_reasons.get(reason, "unknown"), reason)
 
     def _read_metadata(self, payload: dict[str, Any]) -> None:
+        """Report the token counts, and the model that a prompt router chose."""
         report = dict_of(payload, "usage")
         if report:
             self.parts.usage(usage_of(report))

@@ -1,4 +1,4 @@
-"""Content blocks, identified by their index, as parts of the message."""
+"""Content blocks, which have an index, as parts of the message."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 _BLANKS: dict[str, Part] = {"text": BLANK_TEXT, "reasoning": BLANK_REASONING}
 _CLIENT_TYPES = frozenset({None, "tool_use"})
-"""Types of a `toolUse` whose tool the application runs."""
+"""Types of a `toolUse` block whose tool the application runs."""
 
 
 class ConverseBlocks(BlockParts[ConverseBlock]):
     """Parts of a message whose text and reasoning have no start payload.
 
-    The index may skip numbers.
+    The indexes may have gaps.
 
     Args:
         limits: Bounds on parts and tool calls.
@@ -44,7 +44,12 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
     # -- blocks ------------------------------------------------------------
 
     def start(self, index: int, start: dict[str, Any]) -> None:
-        """Open a block with the content of its start."""
+        """Open a block.
+
+        Args:
+            index: The block's index.
+            start: The block as its start event describes it.
+        """
         self._go_on()
         open_block = self._open.pop(index, None)
         if open_block is not None:
@@ -59,7 +64,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         self._written = block.part
 
     def delta(self, index: int, delta: dict[str, Any], payload: dict[str, Any]) -> None:
-        """Add to a block; a delta that fits no block is reported unchanged, as unknown.
+        """Add to a block; if the delta fits no block, report it unchanged, as unknown.
 
         Args:
             index: The block's index.
@@ -88,7 +93,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
     # -- opening -----------------------------------------------------------
 
     def _open_block(self, index: int) -> ConverseBlock:
-        # Empty blocks are not parts, so the bound on parts must be checked here, too.
+        # Empty blocks do not become parts, so the limit on parts must be checked here, too.
         if len(self._open) >= self.limits.parts:
             raise LimitExceeded(limit="parts", value=self.limits.parts)
         self._closed.discard(index)
@@ -104,6 +109,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         return block.part
 
     def _start_as(self, block: ConverseBlock, name: str, value: Any) -> None:  # noqa: ANN401 - any JSON value
+        """Open the part of a block by a field of its start; an unknown field opens an opaque part."""
         opener = self._OPENERS.get(name)
         step = self._STEPS.get(name)
         if opener is not None and is_dict(value):
@@ -112,6 +118,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
             self._open_part(block, OpaquePart(type=name, data=value if is_dict(value) else {name: value}))
 
     def _open_tool(self, block: ConverseBlock, start: dict[str, Any]) -> OpenPart:
+        """Open a call of an application's or a server's tool; without a name, it becomes an opaque part."""
         call_id, name = text_of(start, "toolUseId"), text_of(start, "name")
         rest = known(start, "toolUseId", "name", "input")
         if text_of(start, "type") not in _CLIENT_TYPES:
@@ -152,15 +159,16 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
     # -- adding ------------------------------------------------------------
 
     def _find_part(self, block: ConverseBlock, kind: str) -> OpenPart:
-        """Return a block's part of this kind, opened by its first delta."""
+        """Return a block's part of this kind; the first delta opens it."""
         if block.part is not None and block.part.kind != kind:
-            # Gateways that imitate Bedrock use one index for everything.
+            # Gateways that imitate Bedrock use one index for all blocks.
             self.note("part_index_reused")
             self._replace(block)
             block.clear()
         return block.part or self._open_part(block, _BLANKS[kind])
 
     def _add_text(self, block: ConverseBlock, text: object) -> bool:
+        """Add text to a block; return False if the value is not text."""
         if not isinstance(text, str):
             return False
         # Quirk (Amazon Nova, 2025-03): blocks of empty text alone, where a guardrail took a word out;
@@ -170,6 +178,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         return True
 
     def _add_reasoning(self, block: ConverseBlock, delta: object) -> bool:
+        """Add reasoning, its signature or redacted content; return False if the value does not fit."""
         if not is_dict(delta) or not delta:
             return False
         text, signature = delta.get("text"), delta.get("signature")
@@ -186,6 +195,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         return text is None or isinstance(text, str)
 
     def _add_input(self, block: ConverseBlock, delta: object) -> bool:
+        """Add arguments to a tool call, as text or values; return False if the value does not fit."""
         part = block.part
         if not is_dict(delta) or part is None or part.kind not in ("tool_call", "server_tool_call"):
             if part is None:
@@ -209,12 +219,13 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
     def _cite(self, block: ConverseBlock, citation: object) -> bool:
         if not is_dict(citation) or not citation:
             return False
-        # Citations come before the text that they support.
+        # Citations arrive before the text that they support, so the text may have to be opened.
         part = self._find_part(block, "text")
         self.cite(0, citation_of(citation, part.index))
         return True
 
     def _add_result(self, block: ConverseBlock, delta: object) -> bool:
+        """Add content to a tool's result; return False if the value does not fit."""
         pieces = dicts_of(delta)
         part = block.part
         if part is None:
@@ -227,6 +238,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         return bool(pieces)
 
     def _add_image(self, block: ConverseBlock, delta: object) -> bool:
+        """Add data, or the place of the file, to an image; return False if the value does not fit."""
         if not is_dict(delta):
             return False
         part = block.part
@@ -248,12 +260,12 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         return True
 
     def _add_late(self, block: ConverseBlock, part: OpenPart, name: str, value: object) -> None:
-        # Mended now: at the part's end, another payload is being read.
+        # Replace halves of surrogate pairs now: the value may be reported with a later payload.
         if block.add(name, mend(value) if self.halves else value):
             self._tell_again(block, part)
 
     def _tell_again(self, block: ConverseBlock, part: OpenPart) -> None:
-        """Give a part's start again with more data."""
+        """Report the start of a part again, with more data."""
         self.tell_again(part, block.content())
 
     # -- closing -----------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Convert the blocks of a Converse answer, which is not streamed, to the deltas of a stream."""
+"""Convert the blocks of a Converse answer, which is not streamed, to starts and deltas of a stream."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _of_text(value: object) -> BlockSteps:
 def _of_call(value: object) -> BlockSteps:
     if not is_dict(value) or value.get("input") is None:
         return {"toolUse": value}, []
-    # Converse documents arguments as values.
+    # Converse documents arguments as JSON values, a stream sends them as text.
     return {"toolUse": {**value, "input": json_text(value["input"])}}, []
 
 
@@ -72,4 +72,4 @@ _STEPS: dict[str, Callable[[object], BlockSteps]] = {
     "reasoningContent": _of_reasoning,
     "citationsContent": _of_cited,
 }
-"""Converters for blocks that a stream sends in another form; any other block is its own start."""
+"""Converters for blocks that a stream sends in another form; any other block is used as its start."""

@@ -1,4 +1,4 @@
-"""Translate Bedrock's vocabulary: finish reasons, token counts, citations, media."""
+"""Translate Bedrock's finish reasons, token counts, citations and media."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
 def usage_of(report: dict[str, Any]) -> Usage:
     """Return token counts as `Usage`; counts that the server did not send are None.
 
-    Input tokens do not include tokens read from or written to a cache.
+    The input tokens do not include tokens that were read from a cache or written to it.
 
     Example:
         >>> usage_of({"inputTokens": 9, "outputTokens": 3, "cacheReadInputTokens": 4}).cached_tokens
@@ -52,11 +52,11 @@ def usage_of(report: dict[str, Any]) -> Usage:
 def citation_of(data: dict[str, Any], cites: int) -> Citation:
     """Convert a citation.
 
-    Its positions refer to the source and not to the answer, so they stay in `provider_data`.
+    The positions in it refer to the source and not to the answer, so they stay in `provider_data`.
 
     Args:
         data: The citation as the server sent it.
-        cites: Index of the part that it supports.
+        cites: Index of the part that the citation supports.
 
     Example:
         >>> citation_of({"title": "Laws", "sourceContent": [{"text": "§ 1"}]}, 0).text
@@ -92,7 +92,7 @@ def bytes_of(value: object) -> bytes | None:
 
 
 def base64_of(value: object) -> str | None:
-    """Return base64 text for a value that is bytes in an SDK and base64 on the wire; None for anything else.
+    """Return a value as base64; SDKs yield it as bytes, the wire has base64. None for any other value.
 
     Example:
         >>> base64_of("AAA="), base64_of(bytes(2)), base64_of(1)

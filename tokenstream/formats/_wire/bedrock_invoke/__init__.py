@@ -1,4 +1,4 @@
-"""Bedrock's InvokeModelWithResponseStream: each model's own stream, packed into chunks."""
+"""Bedrock's InvokeModelWithResponseStream: the native stream of each model, packed into chunks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bedrock's InvokeModelWithResponseStream: chunks in, events of the model's own format out."""
+"""Bedrock's InvokeModelWithResponseStream: unpacks chunks, and reads them by the model's native format."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
 _SENTINEL = b"[DONE]"
 _INITIAL = "initial-response"
-"""First message of some binary event streams: the response beside its stream, empty here."""
+"""Name of the first message of some binary event streams: the rest of the response, empty here."""
 _OWN = "amazon-bedrock-"
-"""Prefix of Bedrock's own fields among those of the model's payload."""
+"""Prefix of the fields that Bedrock adds to a model's payload."""
 _METRICS = "amazon-bedrock-invocationMetrics"
 _LAST_WORDS = frozenset({_METRICS, "amazon-bedrock-trace"})
-"""Fields of the last payload."""
+"""Fields that occur only in the last payload."""
 _FIRST = ("anthropic", "bedrock-converse", "cohere")
 _LAST = ("openai-chat",)
-"""Formats of models, tried in this order for a payload: `_FIRST`, the plain shapes, `_LAST`."""
+"""Native formats of models; the order of trying is `_FIRST`, the table of plain payloads, `_LAST`."""
 _COUNTS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens")
 _TEXTS: tuple[Path, ...] = (
     ("delta", "text"),
@@ -59,9 +59,9 @@ _CHANGING: tuple[Path, ...] = tuple((name,) for name in sorted(COUNTS))
 
 
 class BedrockInvoke(Format):
-    """The `bedrock-invoke` format: the model's own payloads, each packed into a chunk.
+    """The `bedrock-invoke` format: the model's native payloads, each packed into a chunk.
 
-    The first payload decides the model's format, which then reads them all.
+    The first payload decides which format the model uses; that format then reads all payloads.
 
     Args:
         limits: Bounds on parts, choices, tool calls, and JSON payloads.
@@ -79,20 +79,20 @@ class BedrockInvoke(Format):
     name: ClassVar[str] = "bedrock-invoke"
     framing: ClassVar[str] = "aws-eventstream"
     event_names: ClassVar[frozenset[str]] = frozenset({"chunk"})
-    # For the model's payloads; a message's checksum is verified before they count.
+    # For the model's payloads; the checksum of a message must be verified before its payload is used.
     fast: ClassVar[Fast | None] = Fast(texts=_TEXTS, changing=_CHANGING, counts=_CHANGING, units=frozenset())
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
         self._inner: Format | None = None
         self._over = False
-        """True once Bedrock's last payload has arrived, with its counts or the guardrail's trace."""
+        """True once the last payload has arrived, which has Bedrock's token counts or a guardrail's trace."""
         self._counted: set[str] = set()
-        """Token counts that the model itself has reported."""
+        """Names of the token counts that the model itself has reported."""
         self._data = b""
-        """The model's payload read last, if it accounts for all events of the frame."""
+        """The model's last payload, if all events of the frame are from it; else empty."""
         self._glance: tuple[bytes, Read] | None = None
-        """Start of a chunk like the last one, and the function that reads its rest."""
+        """The first bytes of chunks like the last one, and a function that reads the rest of a chunk."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
@@ -108,7 +108,7 @@ class BedrockInvoke(Format):
 
     @property
     def finished(self) -> bool:
-        """True once the answer is over for the model or for Bedrock."""
+        """True once the model's payloads or Bedrock's fields say that the answer is over."""
         inner = self._inner
         return self._over or super().finished or (inner is not None and inner.finished)
 
@@ -177,11 +177,12 @@ class BedrockInvoke(Format):
     # -- the model's payloads ------------------------------------------------
 
     def _read_chunk(self, written: object) -> None:
+        """Read a chunk: the sentinel, or a payload of the model."""
         data = _unpack(written)
         if not data or data.isspace():
             self.note("empty_data")
         elif data.strip() == _SENTINEL:
-            # Models with OpenAI's chunks may end with its sentinel.
+            # A model that sends OpenAI's chunks may also send OpenAI's sentinel.
             format = self._inner or self
             format.read_sentinel()
             self.ended, self.assumed = True, format.assumed
@@ -189,6 +190,7 @@ class BedrockInvoke(Format):
             self._read_model(data)
 
     def _read_model(self, data: bytes) -> None:
+        """Read a payload of the model, and the fields that Bedrock has added to it."""
         payload = self.decode(data)
         if not is_dict(payload):
             raise ProtocolError("the bytes of a chunk are not a JSON object")
@@ -208,9 +210,9 @@ class BedrockInvoke(Format):
             self._data = data
 
     def _read_payload(self, payload: dict[str, Any], raw: dict[str, Any]) -> None:
-        """Pass a payload to the model's format, which the first payload decides."""
+        """Pass a payload to the model's format, which is chosen by the first payload."""
         payload = rename_fields(payload)
-        # Events of the model's format pass through this format's own `parts` again.
+        # The stage `through` must see each event once: on its way through this format, below.
         through, self.parts.through = self.parts.through, None
         inner = self._inner or self._choose(payload)
         if inner is None:
@@ -231,6 +233,7 @@ class BedrockInvoke(Format):
         self.error, self.ended = inner.error, inner.ended
 
     def _choose(self, payload: dict[str, Any]) -> Format | None:
+        """Choose the model's format by its first payload, and use its parts; None if no format fits."""
         names = registry.names()
         for asked in (_FIRST, (), _LAST):
             found: Format | None = None
@@ -243,7 +246,7 @@ class BedrockInvoke(Format):
                 found.departures = self.departures
                 found.shortcuts = self.shortcuts
                 self._inner = found
-                # All open parts belong to the model's format and are closed there.
+                # The model's format opens and closes all parts, so `parts` must be the same object.
                 self.parts = found.parts
                 return found
         return None
@@ -257,7 +260,7 @@ class BedrockInvoke(Format):
             self.parts.usage(usage.model_copy(update=dict.fromkeys(better)))
 
     def payload_shortcut(self) -> tuple[str, bytes, Callable[[bytes], Event | None]] | None:
-        """Return the name of events read at a glance, their start, and a function for the rest."""
+        """Return the name of events read without decoding, their first bytes, and a function for the rest."""
         return None if self._glance is None else ("chunk", *self._glance)
 
 
@@ -265,7 +268,7 @@ def _unpack(written: object) -> bytes:
     """Return the bytes of a chunk, which are base64 on the wire.
 
     Raises:
-        ProtocolError: They are neither bytes nor base64.
+        ProtocolError: The value is neither bytes nor base64.
     """
     if isinstance(written, bytes):
         return written
@@ -280,7 +283,7 @@ def _unpack(written: object) -> bytes:
 def rename_fields(payload: dict[str, Any]) -> dict[str, Any]:
     """Rename the fields of a payload that has OpenAI's shape but other names.
 
-    Mistral's chat models on Bedrock call a delta `message` and a finish reason `stop_reason`.
+    Mistral's chat models on Bedrock use the names `message` for a delta, `stop_reason` for a finish reason.
 
     Example:
         >>> rename_fields({"choices": [{"message": {"content": "Hel"}, "stop_reason": "stop"}]})

@@ -1,4 +1,4 @@
-"""Read base64 chunks at a glance, by the fast path for the model's own payloads."""
+"""Read base64 chunks by the fast path for the model's payloads, without decoding their JSON."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
     from tokenstream.formats._fast.path import Read
 
 GROUP = 3
-"""Bytes per four characters of base64: a constant start of whole groups is compared without unpacking."""
+"""Four characters of base64 encode this many bytes, so a start of whole groups can be compared as base64."""
 
 _START, _BETWEEN, _END = b'{"bytes":"', b'","p":"', b'"}'
 
 
 def packed(start: bytes, read: Read) -> tuple[bytes, Read]:
-    """Return the bytes that chunks begin with, and a function for the rest.
+    """Return the first bytes of chunks, and a function that reads the rest.
 
     Args:
-        start: The bytes that the model's payloads begin with, in whole groups.
-        read: Reads the rest of such a payload.
+        start: The first bytes of the model's payloads, in whole groups.
+        read: Reads the rest of a payload with this start.
     """
 
     def unpack(rest: bytes) -> Event | None:

@@ -1,4 +1,4 @@
-"""Models with plain payloads: text, a finish reason, token counts, and nothing else."""
+"""Models whose payloads hold only text, a finish reason and token counts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class _CountedParts(Parts):
     """Parts that report token counts only at the end.
 
-    Each payload may have new counts; an event for each would cost more than its text.
+    Each payload may have new counts; an event for each of them would take longer than the text.
     """
 
     __slots__ = ("_counts", "last")
@@ -35,16 +35,16 @@ class _CountedParts(Parts):
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self._counts: dict[str, tuple[str, int]] = {}
-        """The last counts: our name, and the model's name with the number."""
+        """The last counts, under "input" and "output": the model's name for the count, and the number."""
         self.last: Event | None = None
         """The last delta read without decoding, whose counts have not been read yet."""
 
     def keep(self, delta: Event) -> None:
-        """Keep a delta read without decoding, for its counts."""
+        """Store a delta that was read without decoding, whose payload has counts."""
         self.last = delta
 
     def count(self, payload: dict[str, Any]) -> None:
-        """Record the counts of a payload; the last ones are reported at the end.
+        """Record the counts of a payload; the last counts are reported at the end.
 
         Args:
             payload: The decoded payload.
@@ -79,12 +79,12 @@ class _CountedParts(Parts):
 
 
 def decline(_: Event) -> bool:
-    """Return False, to have a delta decoded."""
+    """Return False, so that a delta is decoded."""
     return False
 
 
 class PlainModel(Format):
-    """One model's own stream, read by a table of paths.
+    """Reads the native stream of a model by a table of paths; see `ModelShape`.
 
     Args:
         limits: Bounds on parts, choices, and JSON payloads.
@@ -102,7 +102,7 @@ class PlainModel(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
-        """Return whether a payload has one of the shapes."""
+        """Return whether a payload has one of the shapes in the table."""
         return not event and shape_of(payload) is not None
 
     def read(self, payload: dict[str, Any], event: str) -> None:
@@ -124,7 +124,7 @@ class PlainModel(Format):
             self.parts.field(name, value)
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return a callback that keeps each delta for its counts; `decline` if other shapes' counts occur."""
+        """Return a callback that stores each delta for its counts; `decline` if there are unknown counts."""
         payload = delta.raw
         shape = shape_of(payload) if is_dict(payload) else None
         if shape is None:
@@ -135,13 +135,13 @@ class PlainModel(Format):
     def _read_item(
         self, shape: ModelShape, item: dict[str, Any], index: int | None, read: tuple[str, ...]
     ) -> None:
-        """Read the text and the finish reason of one choice; without an index, the reason is that of all.
+        """Read the text and the finish reason of one choice.
 
         Args:
             shape: The paths into the item.
             item: A payload, or one of its items.
-            index: The choice's index.
-            read: The item's fields that were read.
+            index: The choice's index; None if the item has none, and so the finish reason ends all choices.
+            read: Names of the item's fields that are read elsewhere.
         """
         choice = index or 0
         text = value_at(item, shape.text)
@@ -152,7 +152,7 @@ class PlainModel(Format):
             self.note("delta_misfits")
             self.parts.items(shape.mark, [item], choice)
         elif is_dict(whole) and not self.parts.choices:
-            # Cohere's last payload has the whole answer, as a repetition or for the first time.
+            # Cohere's last payload has the whole answer: read it only if no payload before had any text.
             self.read(whole, "")
         own = (shape.text[0], "response", *[path[0] for path in shape.finish])
         for name, value in (known(item, *read, *own) or {}).items():

@@ -1,4 +1,4 @@
-"""Paths to the text, finish reason and token counts in the streams of models with plain payloads."""
+"""A table of paths to the text, finish reason and token counts in the payloads of several models."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ FINISH_REASONS: dict[str, FinishReason] = {
 
 @dataclass(frozen=True, slots=True)
 class ModelShape:
-    """Paths into a model's payload.
+    """Paths into the payloads of a model.
 
     Example:
         >>> LLAMA.text, LLAMA.finish
@@ -52,11 +52,11 @@ class ModelShape:
     """
 
     mark: str
-    """The field that identifies the payload."""
+    """The field that only this model's payloads have."""
     text: Path
     """Path to the text, in the payload or in one of its items."""
     finish: tuple[Path, ...]
-    """Paths to the finish reason; the first that is present counts."""
+    """Paths to the finish reason; the first path that leads to text is used."""
     items: str = ""
     """The field with one item per choice; "" if the payload itself is the item."""
     index: str = ""
@@ -66,11 +66,11 @@ class ModelShape:
     output: Path = ()
     """Path to the count of output tokens."""
     known: tuple[str, ...] = ()
-    """Further fields that are read or carry no meaning."""
+    """Further fields that are read elsewhere or have no meaning."""
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The fields of a payload that are read."""
+        """The fields of a payload that need not be reported as unknown."""
         paths = (self.input, self.output)
         return (self.mark, self.index, "id", "model", *self.known, *[path[0] for path in paths if path])
 
@@ -114,15 +114,15 @@ COMPLETIONS = ModelShape(
 PEGASUS = ModelShape("message", ("message",), (("finishReason",),))
 
 SHAPES = (TITAN, LLAMA, CLAUDE, MISTRAL, COHERE, COHERE_WHOLE, JURASSIC, COMPLETIONS, PEGASUS)
-"""Titan; Llama; Claude before messages; Mistral; Cohere's generate and its whole answer; AI21's Jurassic;
-DeepSeek and imported models; TwelveLabs. The first whose mark is present applies."""
+"""Titan; Llama; Claude's text completions; Mistral; Cohere's generate API, and its whole answer; AI21's
+Jurassic; DeepSeek and imported models; TwelveLabs. The first shape whose `mark` is present applies."""
 
 COUNTS = frozenset(path[0] for shape in SHAPES for path in (shape.input, shape.output) if len(path) == 1)
-"""Top-level fields with new counts in each payload."""
+"""Top-level fields with token counts, which change in each payload."""
 
 
 def shape_of(payload: dict[str, Any]) -> ModelShape | None:
-    """Return the shape of a payload, or None if it has none of these.
+    """Return the shape of a payload, or None if no shape in the table fits.
 
     Example:
         >>> shape_of({"generation": "Hel", "stop_reason": None}) is LLAMA, shape_of({"what": "is this"})
@@ -135,6 +135,7 @@ def shape_of(payload: dict[str, Any]) -> ModelShape | None:
 
 
 def _fits(shape: ModelShape, payload: dict[str, Any]) -> bool:
+    """Return whether the text of a payload with a shape's mark is where the shape expects it."""
     if shape.items:
         items = dicts_of(payload[shape.items])
         return bool(items) and all(shape.text[0] in item for item in items)
@@ -142,7 +143,7 @@ def _fits(shape: ModelShape, payload: dict[str, Any]) -> bool:
 
 
 def metrics_of(metrics: dict[str, Any]) -> Usage:
-    """Return Bedrock's own token counts under our names.
+    """Return the token counts that Bedrock adds to the last payload, as `Usage`.
 
     Example:
         >>> metrics_of({"inputTokenCount": 20, "outputTokenCount": 10}).output_tokens
@@ -158,7 +159,7 @@ def metrics_of(metrics: dict[str, Any]) -> Usage:
 
 
 def value_at(payload: dict[str, Any], path: Path) -> object:
-    """Return the value at a path; None if it leads nowhere.
+    """Return the value at a path; None if the path leads nowhere.
 
     Example:
         >>> value_at({"data": {"text": "a"}}, ("data", "text")), value_at({"data": 1}, ("data", "text"))

@@ -21,7 +21,7 @@ _MESSAGE: Path = ("delta", "message")
 
 
 class Cohere(V1, V2):
-    """The `cohere` format: the chat API, v2 and v1, streamed or whole.
+    """The `cohere` format: answers of the chat API, version 2 or 1, streamed or whole.
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
@@ -59,13 +59,13 @@ class Cohere(V1, V2):
         if kind is None and "event_type" not in payload and not event:
             return cls.is_whole_v2(payload) or cls.is_whole_v1(payload)
         if (kind or event) == "debug":
-            # Others have events of that name, too.
+            # Other formats have events of that name, too.
             return None if "prompt" in payload else False
         return (kind or event) in V2.READERS or text_of(payload, "event_type") in V1.EVENTS
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return a callback that counts deltas like this one whose SSE event lacks the name that v2 sends."""
-        # Only v1's payloads have their type in another field.
+        """Return a callback that counts a departure for deltas without the SSE event name that v2 sends."""
+        # Payloads of v1 have their type in the field `event_type` instead.
         is_v2 = text_of(delta.raw, "event_type") is None
         return self._count_nameless if self.nameless and is_v2 else None
 

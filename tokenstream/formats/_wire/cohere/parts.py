@@ -1,4 +1,4 @@
-"""Content blocks, tool calls and citations, each kind with indexes of its own."""
+"""Content blocks, tool calls and citations; each of these kinds is numbered separately."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Part
 
 KEYS = {"text": "text", "thinking": "reasoning"}
-"""Fields of a content block that hold text, with the kind of part for it."""
+"""Maps the fields of a content block that hold text to the kind of the block's part."""
 _BLANKS: dict[str, tuple[type[TextPart | ReasoningPart], Part]] = {
     "text": (TextPart, BLANK_TEXT),
     "thinking": (ReasoningPart, BLANK_REASONING),
@@ -23,7 +23,7 @@ _BLANKS: dict[str, tuple[type[TextPart | ReasoningPart], Part]] = {
 
 
 class CohereContent:
-    """The content of an answer in v2's terms; v1 uses the subset that it has.
+    """The content of an answer, named as in v2; v1 has some of it.
 
     Content blocks and tool calls are numbered separately, each from 0.
 
@@ -49,13 +49,13 @@ class CohereContent:
         self._closed: set[int] = set()
         """Indexes of closed content blocks."""
         self._places: dict[int, int] = {}
-        """Part index of each content block."""
+        """Maps the index of each content block to the index of its part."""
         self._newest = -1
         self._calls: dict[int, OpenPart] = {}
         self._handed: set[int] = set()
         """Indexes of closed tool calls."""
         self._waiting: list[OpenCall] = []
-        """Closed calls that the token limit may have cut nevertheless."""
+        """Calls that the server has closed, but that the token limit may have cut off."""
         self.planned = False
         """True once a piece of the model's plan has arrived."""
 
@@ -68,7 +68,12 @@ class CohereContent:
     # -- text and reasoning --------------------------------------------------
 
     def start(self, index: int | None, content: dict[str, Any]) -> None:
-        """Open a content block with the content of its start."""
+        """Open a content block.
+
+        Args:
+            index: The block's index; None if the event has none.
+            content: The block as its start event describes it.
+        """
         self._settle()
         if index is None:
             self._parts.note("part_index_missing")
@@ -111,11 +116,12 @@ class CohereContent:
         self._parts.close(block)
 
     def whole(self, index: int, content: dict[str, Any]) -> None:
-        """Add a content block that came in one piece."""
+        """Add a content block that arrived in one piece."""
         self.start(index, content)
         self.stop(index)
 
     def _open(self, index: int, kind: str, content: dict[str, Any]) -> OpenPart:
+        """Open a content block of a known type as text or reasoning, any other as an opaque part."""
         if self._parts.choice(0).finish is not None:
             self._parts.note("content_after_finish")
         self._closed.discard(index)
@@ -132,7 +138,7 @@ class CohereContent:
         return block
 
     def _find_block(self, index: int, key: str, kind: str) -> OpenPart:
-        """Return the block that a delta adds to, opened if necessary."""
+        """Return the part of the block that a delta adds to; open it if necessary."""
         block = self._blocks.get(index)
         if block is not None and block.kind == kind:
             return block
@@ -146,7 +152,7 @@ class CohereContent:
     # -- plans and citations -------------------------------------------------
 
     def plan(self, text: object) -> None:
-        """Carry a piece of the model's plan for its tools, which is neither answer nor reasoning."""
+        """Report a piece of the model's plan for using tools, which is neither answer nor reasoning."""
         if isinstance(text, str) and text:
             self.planned = True
             self._parts.items("tool_plan", [text])
@@ -156,7 +162,7 @@ class CohereContent:
 
         Args:
             citation: The citation as the server sent it.
-            documents: Documents that it may refer to by id.
+            documents: Documents that the citation may refer to by id.
         """
         index = citation.get("content_index")
         if not isinstance(index, int) or index not in self._places:
@@ -166,7 +172,7 @@ class CohereContent:
         self._parts.cite(0, citation_of(citation, cites, documents))
 
     def write(self, text: str, choice: int) -> None:
-        """Write text of a version that does not mark its parts."""
+        """Add text from v1, which does not mark parts."""
         self._settle()
         self._parts.write(choice, "text", text)
         block = self._parts.choice(choice).flow
@@ -177,7 +183,12 @@ class CohereContent:
     # -- tool calls ----------------------------------------------------------
 
     def start_call(self, index: int | None, call: dict[str, Any]) -> None:
-        """Open a tool call with the content of its start."""
+        """Open a tool call.
+
+        Args:
+            index: The call's index; None if the event has none.
+            call: The call as its start event describes it.
+        """
         self._settle()
         if index is None:
             self._parts.note("call_index_missing")
@@ -230,7 +241,7 @@ class CohereContent:
         self._end_call(opened, whole=True)
 
     def whole_call(self, index: int, call: dict[str, Any]) -> None:
-        """Add a tool call that came in one piece."""
+        """Add a tool call that arrived in one piece."""
         self.start_call(index, call)
         self.stop_call(index)
 
@@ -241,16 +252,18 @@ class CohereContent:
             self._parts.add_argument_values(call, arguments)
 
     def _end_call(self, call: OpenPart, *, whole: bool) -> None:
+        """Close a call; if the token limit may have cut it off, wait for the next payload."""
         if not isinstance(call, OpenCall):
             self._parts.close(call)
         elif whole and not call.begins_object:
             # Arguments should be an object. If they do not begin with a brace, the token limit may
-            # have cut them even though they look whole. The next payload decides.
+            # have cut them off even though they look whole. The next payload decides.
             self._waiting.append(call)
         else:
             self._parts.close_call(call, whole=whole)
 
     def _settle(self) -> None:
+        """Hand out the waiting calls: the answer goes on, so the token limit did not cut them off."""
         for call in self._waiting:
             self._parts.close_call(call)
         self._waiting.clear()
@@ -258,7 +271,7 @@ class CohereContent:
     # -- tool calls of v1 ------------------------------------------------------
 
     def add_delta(self, delta: dict[str, Any]) -> None:
-        """Add a piece of a tool call as v1 sends it: its name first, then its parameters."""
+        """Add a piece of a tool call of v1: first the tool's name, then the arguments."""
         self.plan(delta.get("text"))
         index = int_of(delta, "index")
         if index is None:
@@ -277,7 +290,7 @@ class CohereContent:
             self._add_arguments(opened, parameters)
 
     def generated(self, calls: list[dict[str, Any]]) -> None:
-        """Read v1's list of all tool calls, which may repeat streamed ones."""
+        """Read v1's list of all tool calls, which may repeat calls that were streamed."""
         for index, call in enumerate(calls):
             name, values = text_of(call, "name"), call.get("parameters")
             opened = self._calls.pop(index, None)
@@ -288,7 +301,7 @@ class CohereContent:
             if not isinstance(opened, OpenCall):
                 opened = self._open_unnumbered(name or "")
             if not opened.has_arguments and values is not None:
-                # v1 documents arguments as values.
+                # v1 documents arguments as JSON values.
                 self._parts.add_arguments(opened, json_text(values))
             self._handed.add(index)
             self._parts.close_call(opened)
@@ -305,7 +318,7 @@ class CohereContent:
     # -- ends ------------------------------------------------------------------
 
     def finish(self) -> None:
-        """End the answer: close parts that had no end event."""
+        """Count a departure for each part without an end event, and forget the open parts."""
         for _ in (*self._blocks, *self._calls):
             self._parts.note("part_unclosed")
         self._blocks.clear()
@@ -320,5 +333,5 @@ class CohereContent:
 
 
 def _type_of(content: dict[str, Any]) -> str:
-    """Return the type of a content block, given or implied by its text field."""
+    """Return the type of a content block; if the block names none, it follows from the text field."""
     return text_of(content, "type") or next((key for key in KEYS if key in content), "")

@@ -1,4 +1,4 @@
-"""Version 1 of Cohere's chat API, and the earlier generate API: JSON lines, and whole answers."""
+"""Version 1 of Cohere's chat API, and the earlier generate API, as JSON lines or as a whole answer."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 _IDS = ("generation_id", "response_id", "id")
 _REPEATED = frozenset({"text", "tool_calls", "citations", "finish_reason", "meta", "generations"})
-"""Fields of a whole answer that are read elsewhere, or repeat earlier events."""
+"""Fields of a whole answer that are read elsewhere, or that repeat earlier events."""
 _WORDS = ("err", "error", "message")
 
 
 class V1(V2):
-    """The events of v1.
+    """Reads the events of v1, and whole answers.
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
@@ -54,7 +54,7 @@ class V1(V2):
                 reader(self, payload)
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Return whether a payload that looks like an error is the more specific end event."""
+        """Return whether a payload that looks like an error is the event that ends the answer."""
         return text_of(payload, "event_type") in _ENDS or super().tolerates(payload, event)
 
     # -- events --------------------------------------------------------------
@@ -66,6 +66,7 @@ class V1(V2):
         self.carry(payload, "event_type", "is_finished", *_IDS)
 
     def _read_text_generation(self, payload: dict[str, Any]) -> None:
+        """Add the text to its choice; a payload with another value is reported as unknown fields."""
         text = payload.get("text")
         if isinstance(text, str):
             choice = payload.get("index", 0)
@@ -95,6 +96,7 @@ class V1(V2):
         self.carry(payload, "event_type", "is_finished")
 
     def _read_stream_end(self, payload: dict[str, Any]) -> None:
+        """Read the last event, which contains the whole answer."""
         response = dict_of(payload, "response")
         if not self.parts.started:
             self.parts.head(id=text_of(response, *_IDS))
@@ -112,7 +114,7 @@ class V1(V2):
         text = text_of(payload, "text")
         calls = dicts_of(payload.get("tool_calls"))
         if calls:
-            # Text beside tool calls is the plan for them.
+            # If there are tool calls, the text is the model's plan for using them.
             self.content.plan(text)
         elif text is not None:
             self.content.write(text, 0)

@@ -1,4 +1,4 @@
-"""Version 2 of Cohere's chat API: its events, and its whole answers."""
+"""Version 2 of Cohere's chat API: the events of a stream, and whole answers."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
 
 _HELD = ("role", "content", "tool_plan", "tool_calls", "citations")
-"""Fields of a message with the content of the answer."""
+"""Fields of a message that hold its role and content, and are read elsewhere."""
 _BARE_ERROR = frozenset({"message", "id"})
 
 
 class V2(Format):
-    """The events of v2, and the code shared with v1.
+    """Reads the events of v2, and whole answers; the base class of `V1`.
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
@@ -53,7 +53,7 @@ class V2(Format):
         )
 
     def after_end(self, frame: Frame) -> None:
-        """Ignore a frame after the end; any but `[DONE]` is counted as a departure."""
+        """Ignore a frame after the end; unless it is `[DONE]`, count a departure."""
         if not isinstance(frame, bytes) or frame.strip() != self.sentinel:
             super().after_end(frame)
 
@@ -67,7 +67,7 @@ class V2(Format):
             self.note("type_missing")
             kind = event
         elif self.nameless:
-            # Not through `note`, which would rule out the fast path: `follow` counts the deltas read there.
+            # Not `self.note`, which would stop the fast path; there, `follow` counts the departures.
             self.departures.note("event_name_missing", event=self.frames)
         elif event and kind != event:
             self.note("event_name_differs")
@@ -83,7 +83,7 @@ class V2(Format):
         self.conclude()
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Return whether a payload that looks like an error is the more specific end event."""
+        """Return whether a payload that looks like an error is the event that ends the answer."""
         return text_of(payload, "type") == "message-end"
 
     def _read_frame(self, frame: Frame) -> None:
@@ -92,6 +92,7 @@ class V2(Format):
         super()._read_frame(frame)
 
     def _read_unmarked(self, payload: dict[str, Any]) -> None:
+        """Read a payload without a type: a whole answer, or an error."""
         if self.is_whole_v2(payload):
             self._whole(payload)
         elif isinstance(payload.get("message"), str) and payload.keys() <= _BARE_ERROR:
@@ -103,6 +104,7 @@ class V2(Format):
     # -- events --------------------------------------------------------------
 
     def _read_message_start(self, payload: dict[str, Any]) -> None:
+        """Read the start of the message, which may contain the whole content."""
         message = _message_of(payload)
         if self.parts.started:
             self.note("start_repeated")
@@ -139,7 +141,7 @@ class V2(Format):
     def _read_call_start(self, payload: dict[str, Any]) -> None:
         message = _message_of(payload)
         index = _index_of(payload)
-        # An event has one call; the indexes of further ones would follow on.
+        # An event has one call; if there are more, their indexes count up from the event's index.
         for place, call in enumerate(dicts_of(message.get("tool_calls")) or [{}]):
             self.content.start_call(None if index is None else index + place, call)
         self._carry_around(payload, message, "tool_calls")
@@ -162,10 +164,11 @@ class V2(Format):
         self._carry_around(payload, message, "citations")
 
     def _read_citation_end(self, payload: dict[str, Any]) -> None:
-        # A citation's start event holds all of it.
+        # The start event of a citation contains the whole citation.
         self._carry_around(payload, _message_of(payload))
 
     def _read_message_end(self, payload: dict[str, Any]) -> None:
+        """End the answer, with its finish reason and token counts."""
         delta = dict_of(payload, "delta")
         if not self.parts.started:
             self.parts.head(id=text_of(payload, "id"))
@@ -181,7 +184,7 @@ class V2(Format):
     # -- shared with v1 --------------------------------------------------------
 
     def read_message(self, message: dict[str, Any]) -> None:
-        """Read a message that came in one piece."""
+        """Read a message that arrived in one piece."""
         self.content.plan(message.get("tool_plan"))
         content = message.get("content")
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else dicts_of(content)
@@ -196,7 +199,7 @@ class V2(Format):
         """End the answer.
 
         Args:
-            reason: The finish reason, in Cohere's word.
+            reason: Cohere's word for the finish reason.
             report: The token counts.
             words: The server's description of a failure.
         """
@@ -218,13 +221,19 @@ class V2(Format):
             self.conclude()
 
     def carry(self, payload: dict[str, Any], *names: str) -> None:
-        """Report the fields of a payload that are not in `names` as unknown fields of the answer."""
+        """Report the payload's fields, except those in `names`, as unknown fields of the answer."""
         for name, value in (known(payload, *names) or {}).items():
             if name not in PADDING:
                 self.parts.field(name, value)
 
     def _carry_around(self, payload: dict[str, Any], message: dict[str, Any], *names: str) -> None:
-        """Carry the remaining fields of an event's payload, its delta, and the message in it."""
+        """Report the unread fields of a payload, its delta and its message as unknown fields.
+
+        Args:
+            payload: The payload.
+            message: The message in the payload's delta.
+            names: Names of the fields that have been read.
+        """
         self.carry(payload, "type", "index", "delta", *names)
         self.carry(dict_of(payload, "delta"), "message")
         self.carry(message, *names)

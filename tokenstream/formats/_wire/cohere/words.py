@@ -1,4 +1,4 @@
-"""Translate Cohere's vocabulary: finish reasons, token counts, citations, failures."""
+"""Translate Cohere's finish reasons, token counts, citations and failures."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _FAILURES = {
     "ERROR": "generation failed with an error at the provider",
     "TIMEOUT": "generation took longer than the provider allows",
 }
-"""Messages for the finish reasons that are failures, if the server sends none."""
+"""Messages for the finish reasons that are failures, used if the server sends no message."""
 
 
 def usage_of(report: dict[str, Any]) -> Usage:
     """Return token counts as `Usage`; counts that the server did not send are None.
 
-    Actual tokens take precedence over billed units.
+    The counts in `tokens` take precedence over the counts in `billed_units`.
 
     Example:
         >>> usage = usage_of({"tokens": {"input_tokens": 507.0}, "billed_units": {"output_tokens": 7}})
@@ -59,14 +59,13 @@ def usage_of(report: dict[str, Any]) -> Usage:
 def citation_of(data: dict[str, Any], cites: int | None, documents: object) -> Citation:
     """Convert a citation.
 
-    Cohere's `text` repeats the words of the answer between start and end, so it
-    stays in `provider_data`, as do all sources but the first with an address or
-    a title.
+    Of the sources, only the first with an address or a title is used. The other sources
+    stay in `provider_data`, and so does `text`, which repeats the cited words of the answer.
 
     Args:
         data: The citation as the server sent it.
-        cites: Index of the part that it supports.
-        documents: The documents that v1 refers to by id; v2 has them in the citation.
+        cites: Index of the part that the citation supports; None if it supports none.
+        documents: The documents that citations of v1 refer to by id; citations of v2 contain them.
 
     Example:
         >>> source = {"type": "document", "id": "d1", "document": {"title": "Laws"}}
@@ -101,11 +100,11 @@ def _documents_of(data: dict[str, Any], documents: object) -> list[dict[str, Any
 
 
 def failure_of(reason: str, words: str | None) -> ProviderError | None:
-    """Return the error for a finish reason; None if it is not a failure.
+    """Return the error for a finish reason; None if the reason is not a failure.
 
     Args:
-        reason: The finish reason, in Cohere's word.
-        words: The server's description of it.
+        reason: Cohere's word for the finish reason.
+        words: The server's description of the failure.
 
     Example:
         >>> failure_of("TIMEOUT", None).retryable, failure_of("COMPLETE", None)
@@ -116,5 +115,5 @@ def failure_of(reason: str, words: str | None) -> ProviderError | None:
     error = provider_error({"error": {"message": words or _FAILURES[reason], "type": reason}})
     if error is None or error.kind != "unknown":
         return error
-    # Cohere reports only that the fault is its own.
+    # Cohere's word says only that the server failed.
     return ProviderError(str(error), type=error.type, kind="server")

@@ -1,4 +1,4 @@
-"""Tool arguments that arrive value by value, each with a path, written as one growing JSON text."""
+"""Tool arguments that arrive as single values with paths, and are written as one growing JSON text."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tokenstream._basics.untrusted import is_dict, is_list
 PathSteps: TypeAlias = tuple[str | int, ...]
 """A path: member names and array positions, outermost first."""
 
+# One step of a path: `.name`, `[0]`, or a quoted name such as `["a b"]` or `['a b']`.
 _STEP = re.compile(
     r"""\.(?P<name>[^.\[\]'"]+)
     | \[(?P<place>[0-9]{1,9})\]
@@ -19,7 +20,7 @@ _STEP = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _DEEPEST = 150
-"""Longest path that is read; JSON nested more deeply could not be decoded again."""
+"""The longest path that is read: JSON that is nested more deeply could not be decoded."""
 
 
 def steps_of(path: object) -> PathSteps | None:
@@ -47,6 +48,7 @@ def steps_of(path: object) -> PathSteps | None:
 
 
 def _step(match: re.Match[str]) -> str | int | None:
+    """Return the name or index of a matched step; None if a quoted name is malformed."""
     if match["name"] is not None:
         return match["name"]
     if match["place"] is not None:
@@ -65,26 +67,26 @@ _NOWHERE = object()
 
 
 class _Level:
-    """An open object or array in the text, with the members written so far."""
+    """An open object or array in the JSON text, and the members written so far."""
 
     __slots__ = ("count", "names", "step")
 
     def __init__(self, step: str | int, inside: str | int) -> None:
         self.step = step
-        """Its name or position in the enclosing level."""
+        """The level's name or position in the enclosing level."""
         self.names: set[str] | None = set() if isinstance(inside, str) else None
         self.count = 0
 
     def fits(self, step: str | int) -> bool:
-        """Return whether a step leads into it."""
+        """Return whether a step fits the level: a name for an object, a position for an array."""
         return isinstance(step, str) == (self.names is not None)
 
     def has(self, step: str | int) -> bool:
-        """Return whether a step is already written, or would leave a gap before it."""
+        """Return whether a member is already written or, in an array, is not the next one."""
         return step in self.names if self.names is not None else step != self.count
 
     def separate(self, step: str | int) -> str:
-        """Return the separator and name to write before the next value, and count the value."""
+        """Count the next value; return the comma and the name to write before it."""
         before = ", " if self.count else ""
         self.count += 1
         if self.names is None:
@@ -98,11 +100,11 @@ class _StringPieces(list[str]):
 
 
 class StreamedArguments:
-    """Writes values as they arrive, as long as each follows the one before it.
+    """Writes values to a JSON text as they arrive, as long as they arrive in the order of the text.
 
-    A value that arrives after its place in the text has passed is stored, and its
-    outermost member is written again before the closing brace: in JSON, the last
-    of two members with the same name counts.
+    A value whose place in the text has passed is stored. In that case, the member of the
+    outermost object that contains it is written a second time, before the closing brace:
+    of two members with the same name, a JSON parser uses the last.
 
     Example:
         >>> arguments = StreamedArguments()
@@ -121,15 +123,15 @@ class StreamedArguments:
         self._going: dict[PathSteps, _StringPieces] = {}
         """Strings for which more text was announced."""
         self._log: list[tuple[PathSteps, object]] = []
-        """Every value so far; strings in pieces."""
+        """All values so far, each with its path; a string is stored in pieces."""
         self._again: dict[str | int, None] = {}
         """Members of the outermost object that must be written again."""
         self.broken = False
-        """True once a value could not be placed, so that the arguments will never be whole."""
+        """True once a value could not be put in its place, so that the arguments will never be whole."""
 
     @property
     def goes_on(self) -> bool:
-        """True while announced text of a string is missing."""
+        """True while text is missing that was announced for a string."""
         return bool(self._going)
 
     @property
@@ -141,9 +143,9 @@ class StreamedArguments:
         """Add a value; return the text to append.
 
         Args:
-            steps: Its path.
-            value: A JSON value; text continues an announced string at this path.
-            more: True if more text will come at this path.
+            steps: The path of the value.
+            value: A JSON value; if more text was announced at this path, a string continues that text.
+            more: True if more text is announced at this path.
         """
         if self.broken:
             return ""
@@ -163,7 +165,7 @@ class StreamedArguments:
         """Add or replace a whole member of the arguments; return the text to append.
 
         Args:
-            name: Its name.
+            name: The member's name.
             value: A JSON value.
         """
         if self.broken or not self._levels or not self._levels[0].has(name):
@@ -178,17 +180,18 @@ class StreamedArguments:
         return self._going.pop(steps, None) is not None
 
     def end(self) -> str:
-        """Return the text that closes the arguments; nothing if they are not whole."""
+        """Return the text that closes the arguments; if they are not whole, leave them open."""
         open_ended = self.broken or self.goes_on
         again = self._write_again() if self._again and not open_ended else ""
         if self.broken or open_ended:
-            # An empty text would look like a call without arguments.
+            # With an empty text, the call would look like one without arguments.
             return "" if self._levels else "{"
         return self._close_to(1) + again + ("}" if self._levels else "{}")
 
     # -- writing -----------------------------------------------------------
 
     def _again_or_now(self, steps: PathSteps, value: object, *, more: bool) -> str:
+        """Return a value's text to append now; "" if its member must be written again at the end."""
         if self._again:
             self._again[steps[0]] = None
             return ""
@@ -205,7 +208,7 @@ class StreamedArguments:
         return self._close_to(common + 1) + self._open(steps, common) + self._write(value, steps, more=more)
 
     def _count_common(self, steps: PathSteps) -> int:
-        """Return the number of open levels below the root that a path leads through."""
+        """Return the number of open levels, without the outermost one, that a path leads through."""
         depth = 0
         for level, step in zip(self._levels[1:], steps[:-1], strict=False):
             if level.step != step:
@@ -214,7 +217,7 @@ class StreamedArguments:
         return depth
 
     def _close_to(self, depth: int) -> str:
-        """Close the open string, and levels until `depth` are left."""
+        """Return the text that closes the open string, and all levels except the outermost `depth`."""
         closing = '"' if self._text_at is not None else ""
         self._text_at = None
         while len(self._levels) > depth:
@@ -222,7 +225,12 @@ class StreamedArguments:
         return closing
 
     def _open(self, steps: PathSteps, common: int) -> str:
-        """Open the levels of a path, up to its value."""
+        """Return the text that opens the levels of a path, up to its value.
+
+        Args:
+            steps: The path.
+            common: The number of steps whose levels are already open.
+        """
         opening = ""
         if not self._levels:
             self._levels.append(_Level("", steps[0]))
@@ -236,6 +244,7 @@ class StreamedArguments:
         return opening
 
     def _write(self, value: object, steps: PathSteps, *, more: bool) -> str:
+        """Return a value as JSON; a string with `more` to come is left open."""
         if not isinstance(value, str):
             return _dump(value)
         text = _dump(value)[1:-1]
@@ -245,6 +254,7 @@ class StreamedArguments:
         return text if more else f'{text}"'
 
     def _write_again(self) -> str:
+        """Return the members that must be written again, assembled from all values so far."""
         root: dict[str | int, Any] = {}
         for steps, value in self._log:
             whole = "".join(value) if isinstance(value, _StringPieces) else value
@@ -255,7 +265,7 @@ class StreamedArguments:
 
 
 def _put(inside: Any, steps: PathSteps, value: object) -> bool:  # noqa: ANN401 - any JSON value
-    """Put a value in its place; return whether that was possible."""
+    """Put a value at a path in a nested object, creating the levels; return whether that was possible."""
     for step, following in pairwise(steps):
         empty: Any = {} if isinstance(following, str) else []
         inside = _enter(inside, step, empty)
@@ -263,7 +273,10 @@ def _put(inside: Any, steps: PathSteps, value: object) -> bool:  # noqa: ANN401 
 
 
 def _enter(inside: Any, step: str | int, value: Any, *, replaces: bool = False) -> Any:  # noqa: ANN401 - any JSON value
-    """Return the value at a step, set to `value` if missing; `_NOWHERE` if the step leads nowhere."""
+    """Return the value at a step; if there is none, or `replaces`, set it to `value` first.
+
+    Returns `_NOWHERE` if the step does not fit the object or array.
+    """
     if is_dict(inside) and isinstance(step, str):
         if replaces or step not in inside:
             inside[step] = value

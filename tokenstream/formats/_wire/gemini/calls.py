@@ -1,4 +1,4 @@
-"""Tool calls: whole in one part, or value by value over many."""
+"""Tool calls, which arrive whole in one part, or value by value in many parts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MISSING = object()
 
 
 class Candidate:
-    """Further state of a choice beside its parts."""
+    """State of a choice that `OpenChoice` has no field for."""
 
     __slots__ = ("arguments", "call", "sources")
 
@@ -28,7 +28,7 @@ class Candidate:
         self.call: OpenCall | None = None
         """The call whose arguments are still arriving."""
         self.arguments = StreamedArguments()
-        """Its arguments."""
+        """The arguments of this call."""
         self.sources = Sources()
 
 
@@ -38,19 +38,19 @@ class CallParts(Parts):
     __slots__ = ()
 
     def candidate(self, choice: OpenChoice) -> Candidate:
-        """Return the further state of a choice beside its parts."""
+        """Return the `Candidate` of a choice, which is created on first use."""
         if choice.reader is None:
             choice.reader = Candidate()
         found: Candidate = choice.reader
         return found
 
     def add_call(self, choice: int, value: object, more: dict[str, Any]) -> bool:
-        """Read a call or a piece of one; return whether it could be read.
+        """Read a call or a piece of a call; return whether the value could be read.
 
         Args:
             choice: The choice's index.
-            value: The field `functionCall`.
-            more: The fields beside it in its part.
+            value: The value of the field `functionCall`.
+            more: The other fields of the part that has this field.
         """
         if not is_dict(value):
             return False
@@ -77,12 +77,13 @@ class CallParts(Parts):
         return True
 
     def _call_of(self, candidate: Candidate, value: dict[str, Any]) -> OpenCall | None:
-        """Return the open call that a piece continues; None if it begins one, or none is open."""
+        """Return the open call that a piece continues; None if it begins a call, or no call is open."""
         call, name = candidate.call, text_of(value, "name")
         if call is None or name is None:
             return call
         known_id = (call.provider_data or {}).get("id")
-        # A bare start may belong to another call; a piece with values or an end continues this one.
+        # Without ids, a piece with the open call's name may also begin another call of the same tool. It
+        # continues the open call if it has partial values, or neither arguments nor a continuation.
         goes_on = "partialArgs" in value or not ("args" in value or value.get("willContinue"))
         if name == call.name and text_of(value, "id") == known_id and (known_id or goes_on):
             self.note("call_repeated")
@@ -91,7 +92,7 @@ class CallParts(Parts):
         return None
 
     def _read_nameless(self, value: dict[str, Any]) -> bool:
-        """Read a nameless call that continues no other; return whether it is empty."""
+        """Count a departure for a call without a name that continues no call; return whether it is empty."""
         if known(value, "willContinue") is None:
             self.note("part_end_unmatched")
             return True
@@ -101,15 +102,17 @@ class CallParts(Parts):
     def _start(
         self, state: OpenChoice, candidate: Candidate, value: dict[str, Any], more: dict[str, Any]
     ) -> OpenCall:
+        """Open a call; all its data except the arguments are in its first piece."""
         candidate.arguments = StreamedArguments()
         sent, rest = text_of(value, "id"), known(value, *_CALL_FIELDS)
-        # The API may omit the id, so that is no departure; an id that was sent is kept in the data.
+        # A missing id is no departure, since the API may omit it; a sent id is stored in the data, too.
         data = {**({"id": sent} if sent else {}), **more, **({"functionCall": rest} if rest else {})}
         made_up = sent or self.new_id(state.index)
         name = text_of(value, "name") or ""
         return self.open_call(state.index, made_up, name, provider_data=data or None)
 
     def _add_whole(self, call: OpenCall, arguments: object) -> None:
+        """Add the arguments of a call that arrived in one piece."""
         if isinstance(arguments, str):
             self.note("arguments_unparsed")
             self.add_arguments(call, arguments)
@@ -117,7 +120,7 @@ class CallParts(Parts):
             self.add_arguments(call, json_text({} if arguments is None else arguments))
 
     def _add_values(self, choice: int, candidate: Candidate, call: OpenCall, value: dict[str, Any]) -> None:
-        """Add the values of a piece of a call: with paths, or as members."""
+        """Add the arguments in a piece of a call: values with paths, or whole members."""
         arguments = candidate.arguments
         reordered = arguments.reordered
         fragments: list[str] = []
@@ -132,7 +135,7 @@ class CallParts(Parts):
             elif found is not _MISSING:
                 fragments.append(arguments.add(steps, found, more=argument.get("willContinue") is True))
             elif known(argument, "jsonPath", "willContinue") is not None:
-                # With a value missing, this would not be the call that the model asked for.
+                # Without this value, the call would differ from what the model wrote.
                 arguments.broken = True
                 self._carry_value(choice, argument)
             elif not arguments.stop(steps):
@@ -146,7 +149,7 @@ class CallParts(Parts):
         self.items("partialArgs", [argument], choice)
 
     def end_call(self, candidate: Candidate, *, stopped: bool = True) -> None:
-        """Close the open call, if any: no more pieces of it can come.
+        """Close the open call, if any, since no more pieces of it can arrive.
 
         Args:
             candidate: The candidate with the call.
@@ -162,7 +165,7 @@ class CallParts(Parts):
 
 
 def _value_of(argument: dict[str, Any]) -> object:
-    """Return the value of a partial argument; `_MISSING` if it has none that can be read."""
+    """Return the value of a partial argument; `_MISSING` if the argument has no readable value."""
     text, number = argument.get("stringValue"), argument.get("numberValue")
     if isinstance(text, str):
         return text

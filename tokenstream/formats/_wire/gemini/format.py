@@ -62,11 +62,12 @@ class Gemini(Format):
     __slots__ = ("_chunks",)
 
     name: ClassVar[str] = "gemini"
-    # Proxies that send OpenAI's format to all clients add it.
+    # Some proxies end all streams with OpenAI's sentinel.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     finish_is_last: ClassVar[bool] = False
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
-    # Their statuses are 409, 500, 500 and 501 (google/rpc/code.proto); lost data stay lost.
+    # The HTTP statuses of these codes are 409, 500, 500 and 501 (google/rpc/code.proto). A retry does not
+    # bring lost data back.
     retryable: ClassVar[Mapping[str, bool]] = MappingProxyType(
         {"ABORTED": True, "UNKNOWN": True, "DATA_LOSS": False, "UNIMPLEMENTED": False}
     )
@@ -88,7 +89,7 @@ class Gemini(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - events have no names
-        """Return whether a first payload is of this format; None if it holds only usage.
+        """Return whether a first payload is of this format; None if the payload contains only usage.
 
         Args:
             payload: The decoded payload.
@@ -106,7 +107,7 @@ class Gemini(Format):
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
         """Return the events of `frame`."""
         chunks = self._chunks
-        # A payload that arrives decoded may come from an SDK, with its own base64 alphabet.
+        # A payload that arrives decoded may be from an SDK, which may use the other base64 alphabet.
         chunks.decoded, chunks.plain = isinstance(frame, dict), False
         events = super().feed(frame, now=now)
         if chunks.plain and events:
@@ -118,18 +119,18 @@ class Gemini(Format):
         return events
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None]:
-        """Return a callback that stores each delta for its counts, and has it decoded when they are due."""
+        """Return a callback that stores each delta for its counts; False from it means that they are due."""
         return self._chunks.keep
 
     def late_usage(self) -> Usage | None:
-        """Return the counts of the last report, which no event may have reported yet."""
+        """Return the counts of the last usage report, even if no event has contained them so far."""
         return self._chunks.late_usage()
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Pass the content of `payload` to `self.parts`."""
         chunk = camel(_inner(payload))
         if chunk is payload and _is_plain(chunk):
-            # The counts change with every piece of text; an event reports them only now and then.
+            # The counts change with every piece of text, but not every change is reported.
             self._chunks.plain = True
         self.parts.head(id=text_of(chunk, "responseId"), model=text_of(chunk, "modelVersion"))
         for candidate in dicts_of(chunk.get("candidates")):
@@ -160,6 +161,7 @@ class Gemini(Format):
     # -- internals -----------------------------------------------------------
 
     def _read_candidate(self, candidate: dict[str, Any]) -> None:
+        """Read a candidate's parts, its further data, and then its finish reason."""
         index = index_of(candidate.get("index"))
         choice = self.parts.choice(0 if index is None else index)
         for part in dicts_of(dict_of(candidate, "content").get("parts")):
@@ -171,6 +173,7 @@ class Gemini(Format):
             self.parts.finish(choice.index, meaning_of(reason), reason)
 
     def _read_metadata(self, choice: OpenChoice, candidate: dict[str, Any]) -> None:
+        """Report a candidate's further fields, its citations and log probabilities."""
         for name, value in (known(candidate, *_KNOWN_IN_CANDIDATES) or {}).items():
             self.parts.field(name, value, choice.index)
         sources = self._chunks.candidate(choice).sources
@@ -181,6 +184,7 @@ class Gemini(Format):
         self._read_logprobs(choice.index, dict_of(candidate, "logprobsResult"))
 
     def _read_logprobs(self, choice: int, result: dict[str, Any]) -> None:
+        """Report log probabilities: each chosen token with its alternatives, and the remaining fields."""
         chosen = dicts_of(result.get("chosenCandidates"))
         top = dicts_of(result.get("topCandidates"))
         none: dict[str, Any] = {}
@@ -196,7 +200,7 @@ class Gemini(Format):
 
 
 def _inner(payload: dict[str, Any]) -> dict[str, Any]:
-    """Return the chunk in a payload, which Google's own tools wrap as `response`."""
+    """Return the chunk in a payload, which some tools of Google put in a field `response`."""
     response = payload.get("response")
     if is_dict(response) and "candidates" not in payload and response.keys() & _WRAPPED:
         return {**{name: value for name, value in payload.items() if name != "response"}, **response}
@@ -204,7 +208,7 @@ def _inner(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_plain(chunk: dict[str, Any]) -> bool:
-    """Return whether a chunk holds one piece of text or thought, and otherwise only values reported once."""
+    """Return whether a chunk has one piece of text or thought, and no finish reason or log probabilities."""
     candidates = dicts_of(chunk.get("candidates"))
     parts = dict_of(candidates[0], "content").get("parts") if len(candidates) == 1 else None
     if not is_list(parts) or len(parts) != 1 or not is_dict(parts[0]):

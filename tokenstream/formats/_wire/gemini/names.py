@@ -1,4 +1,4 @@
-"""Convert payloads of Python clients to the API's spelling: snake_case names, objects inside dicts."""
+"""Convert payloads from Python clients, which use snake_case names, to the API's spelling."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _BETWEEN = re.compile(r"(?<=[a-z0-9])_([a-z0-9])")
 
 
 def camel(payload: dict[str, Any]) -> dict[str, Any]:
-    """Return a payload with the API's names; the same object if it already has them.
+    """Return a payload with the API's names; the same object if it already has these names.
 
-    A dict made from a Python client's objects may hold enum members and bytes;
-    they become the values that the API sends for them.
+    A dict made from a Python client's objects may hold enum members and bytes. They
+    are converted to the values that the API sends.
 
     Example:
         >>> camel({"candidates": [{"finish_reason": "STOP"}]})
@@ -32,6 +32,7 @@ def camel(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def _has_others(payload: dict[str, Any]) -> bool:
+    """Return whether the payload, a candidate or a part has a name in snake_case."""
     if _is_other(payload):
         return True
     for candidate in dicts_of(payload.get("candidates")):
@@ -47,6 +48,7 @@ def _is_other(fields: dict[str, Any]) -> bool:
 
 
 def _rename(value: Any, depth: int) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a JSON value with all names converted, except names chosen by the application or model."""
     if depth > _DEEPEST:
         return value
     if is_dict(value):

@@ -1,4 +1,4 @@
-"""Candidates and their parts, as choices and parts of the message."""
+"""Candidates and their parts, which become choices and parts of the message."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ _UNION = frozenset(
         "audioTranscription",
     }
 )
-"""Content fields, of which a part has one; all others qualify it."""
+"""Content fields, of which a part has one; the other fields of a part describe the content."""
 _SIGNATURE = "thoughtSignature"
 _MOST_WAITING = 256
-"""Most plain deltas without a usage event: decoding each report would dominate the cost."""
+"""Most plain deltas without a usage event: decoding each report would take longer than the text."""
 _URL_SAFE = str.maketrans("-_", "+/")
 
 
 class GeminiParts(CallParts):
-    """Parts without an index or id; all but text and streamed calls come whole.
+    """Parts without an index or id; only text and streamed calls arrive in pieces.
 
     Args:
         limits: Bounds on parts and tool calls.
@@ -64,25 +64,25 @@ class GeminiParts(CallParts):
         self._report: dict[str, Any] | None = None
         self._given: dict[str, Any] | None = None
         self.latest: Event | None = None
-        """The last plain delta, whose payload holds a newer usage report."""
+        """The last plain delta (only text and counts), whose payload has a newer usage report."""
         self.plain = False
-        """True if the current payload is such a delta."""
+        """True if the current payload is a plain delta."""
         self._counts: dict[str, int] = {}
         self.waited = 0
         """Number of plain deltas since the last usage event."""
         self.every = 1
-        """Plain deltas per usage event; grows, since each delta adds ever less in proportion."""
+        """Number of plain deltas per usage event; it grows, because each delta changes the counts less."""
 
     # -- usage ---------------------------------------------------------------
 
     def report(self, report: dict[str, Any]) -> None:
-        """Store a usage report; nearly every chunk has one, and the last counts."""
+        """Store a usage report; nearly every chunk has one, and the last report is final."""
         if report:
             self._report = report
             self.latest = None
 
     def keep(self, delta: Event) -> bool:
-        """Store a plain delta that was not decoded; return False if its counts are due now."""
+        """Store a plain delta that was not decoded; return False if its counts must be reported now."""
         if self.waited + 1 >= self.every:
             return False
         self.latest = delta
@@ -90,12 +90,12 @@ class GeminiParts(CallParts):
         return True
 
     def give_usage_again(self) -> None:
-        """Give the usage of the last plain delta, and lengthen the interval to the next event."""
+        """Report the usage of the last plain delta, and lengthen the interval to the next report."""
         self.every = min(2 * self.every, _MOST_WAITING)
         self.give_usage()
 
     def give_usage(self) -> None:
-        """Give the last report if its counts are new."""
+        """Report the counts of the last usage report, if they are new."""
         self.waited = 0
         latest, self.latest = self.latest, None
         if latest is not None:
@@ -106,7 +106,7 @@ class GeminiParts(CallParts):
             self.usage(usage_of(self._report, self._counts))
 
     def late_usage(self) -> Usage | None:
-        """Return the counts of the last report, which no event may have reported yet."""
+        """Return the counts of the last usage report, even if no event has contained them so far."""
         latest = self.latest
         report = dict_of(latest.raw, "usageMetadata") if latest is not None else {}
         report = report or self._report or {}
@@ -126,7 +126,7 @@ class GeminiParts(CallParts):
         if not kinds:
             self._add_other(choice, more)
         for kind in kinds[:-1]:
-            # A part should have one content field; the signature belongs to the last of several.
+            # A part should have one content field; if it has several, the signature belongs to the last.
             without = {name: value for name, value in more.items() if name != _SIGNATURE}
             self._add_one(choice, kind, part[kind], without)
         for kind in kinds[-1:]:
@@ -138,7 +138,7 @@ class GeminiParts(CallParts):
             self.whole(choice, OpaquePart(type=kind, data={kind: value, **more}))
 
     def _add_other(self, choice: int, more: dict[str, Any]) -> None:
-        """Read a part without any known content field."""
+        """Read a part without a known content field; the first field that is left names it."""
         if text_of(more, _SIGNATURE):
             self._add_text(choice, "", more)
         elif known(more, "thought"):
@@ -146,6 +146,7 @@ class GeminiParts(CallParts):
             self.whole(choice, OpaquePart(type=name, data=more))
 
     def _add_text(self, choice: int, value: object, more: dict[str, Any]) -> bool:
+        """Add text or a thought; with a signature or other data, it becomes a part by itself."""
         if not isinstance(value, str):
             return False
         thought = more.get("thought") is True
@@ -153,7 +154,7 @@ class GeminiParts(CallParts):
         if data is None:
             self.write(choice, "reasoning" if thought else "text", value)
             return True
-        # Signed content must go back unchanged, so it is not joined with its neighbours.
+        # The next request must repeat signed content unchanged, so it is not joined with its neighbours.
         signature = text_of(data, _SIGNATURE) if thought else None
         if signature is not None:
             data = known(data, _SIGNATURE)
@@ -167,6 +168,7 @@ class GeminiParts(CallParts):
         return True
 
     def _add_inline(self, choice: int, value: object, more: dict[str, Any]) -> bool:
+        """Add media in base64; return False if they cannot be decoded."""
         if not is_dict(value):
             return False
         encoded = value.get("data")
@@ -182,6 +184,7 @@ class GeminiParts(CallParts):
         return True
 
     def _add_file(self, choice: int, value: object, more: dict[str, Any]) -> bool:
+        """Add media as a URL; return False if the value is not an object."""
         if not is_dict(value):
             return False
         rest = known({**value, **more}, "fileUri", "mimeType")
@@ -200,6 +203,7 @@ class GeminiParts(CallParts):
         return self._add_server_call(choice, "toolCall", value, more)
 
     def _add_server_call(self, choice: int, kind: str, value: object, more: dict[str, Any]) -> bool:
+        """Add a call of a tool that Google runs; return False if the value is not an object."""
         if not is_dict(value):
             return False
         arguments = known(value, "id") if kind == "executableCode" else value.get("args")
@@ -221,6 +225,7 @@ class GeminiParts(CallParts):
         return self._add_server_result(choice, "toolResponse", value, more)
 
     def _add_server_result(self, choice: int, kind: str, value: object, more: dict[str, Any]) -> bool:
+        """Add the result of a tool that Google ran; return False if the value is not an object."""
         if not is_dict(value):
             return False
         self.whole(
@@ -237,7 +242,7 @@ class GeminiParts(CallParts):
     # -- ends ----------------------------------------------------------------
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
-        """Record a finish reason; content may follow it, and the last one of a choice counts."""
+        """Record a finish reason; content may follow it, and the last finish reason of a choice is final."""
         state = self.choice(choice)
         candidate = self.candidate(state)
         self.cite_rest(state)
@@ -256,6 +261,7 @@ class GeminiParts(CallParts):
     def _finish_again(
         self, state: OpenChoice, before: Finish, reason: FinishReason, raw_reason: str | None
     ) -> None:
+        """Report another finish reason, unless it is the same; an open text stays open."""
         flow, state.flow = state.flow, None
         if flow is not None:
             state.opened.pop(flow.index, None)
@@ -296,5 +302,5 @@ class GeminiParts(CallParts):
 
 
 def _is_set(value: object) -> bool:
-    """Return whether a field was set; gRPC clients fill in false and empty values."""
+    """Return whether a field was set; gRPC clients fill unset fields with false and empty values."""
     return value is not False and not says_nothing(value)

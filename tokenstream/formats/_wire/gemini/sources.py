@@ -1,4 +1,4 @@
-"""Sources of an answer, each cited once although snapshots repeat them."""
+"""Sources of an answer, each of which is cited once, although payloads repeat all of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _KINDS = ("web", "retrievedContext", "maps", "image")
 
 
 class Sources:
-    """The sources of one candidate cited so far.
+    """The sources of one candidate that have been cited so far.
 
     Example:
         >>> sources = Sources()
@@ -32,10 +32,10 @@ class Sources:
         self._chunks: list[dict[str, Any]] = []
 
     def grounded(self, metadata: dict[str, Any]) -> Iterator[Citation]:
-        """Yield the new citations in grounding metadata: one for each source of each supported passage.
+        """Yield a citation for each source of each supported passage, unless it was cited before.
 
         Args:
-            metadata: A snapshot; its indices refer to its own chunks.
+            metadata: The grounding metadata; the indices in it refer to its own list of chunks.
         """
         chunks = metadata.get("groundingChunks")
         if is_list(chunks) and chunks:
@@ -55,8 +55,8 @@ class Sources:
                 yield from self._name(chunk, {}, None)
 
     def cited(self, metadata: dict[str, Any]) -> Iterator[Citation]:
-        """Yield the new citations in citation metadata: passages of the answer that recite a source."""
-        # Documented as `citations`; servers send `citationSources`, too.
+        """Yield a citation for each passage of the answer that quotes a source, unless cited before."""
+        # The documented name is `citations`; some servers send `citationSources`.
         for name in ("citations", "citationSources"):
             for source in dicts_of(metadata.get(name)):
                 start, end = _places(source)
@@ -67,6 +67,7 @@ class Sources:
     def _name(
         self, chunk: dict[str, Any], segment: dict[str, Any], support: dict[str, Any] | None
     ) -> Iterator[Citation]:
+        """Yield a citation of one grounding chunk for one passage, unless it was cited before."""
         source = _source_of(chunk)
         url, title = text_of(source, *_URLS), text_of(source, "title")
         start, end = _places(segment)
@@ -100,6 +101,6 @@ def _source_of(chunk: dict[str, Any]) -> dict[str, Any]:
 
 
 def _places(passage: dict[str, Any]) -> tuple[int | None, int | None]:
-    """Return the start and end of a passage; the wire omits zeros."""
+    """Return the start and end of a passage; a start of 0 is omitted on the wire."""
     start, end = int_of(passage, "startIndex"), int_of(passage, "endIndex")
     return (0 if start is None and end is not None else start), end

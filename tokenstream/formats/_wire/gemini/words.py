@@ -1,4 +1,4 @@
-"""Translate Gemini's vocabulary: finish reasons and token counts."""
+"""Translate Gemini's finish reasons and token counts."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "MISSING_THOUGHT_SIGNATURE": "error",
     "CONTINUATION": "pause",
 }
-"""Finish reasons by Gemini's words; any other is unknown."""
+"""Maps Gemini's words to finish reasons; any other word is "unknown"."""
 _NUMBERED = {1: "STOP", 2: "MAX_TOKENS", 3: "SAFETY", 4: "RECITATION", 5: "OTHER"}
-"""Finish reasons by gRPC's numbers; from 6 on, the two APIs differ."""
+"""Maps the numbers that gRPC uses to Gemini's words; from 6 on, numbers differ between the two APIs."""
 _FILTERED = frozenset({"6", "7", "8"})
-"""Numbers that stand for different filters in the two APIs."""
+"""Numbers that mean a content filter in both APIs, although not the same filter."""
 _UNSET = "FINISH_REASON_UNSPECIFIED"
 
 
 def reason_of(candidate: dict[str, Any], *, filled: bool = False) -> str | None:
-    """Return a candidate's finish reason; None while it goes on.
+    """Return a candidate's finish reason; None if the candidate goes on.
 
     Args:
         candidate: The candidate.
-        filled: True if it was made from an object, with default values for fields not sent.
+        filled: True if the payload was made from an object in which unset fields have default values.
 
     Example:
         >>> reason_of({"finishReason": "STOP"}), reason_of({"finishReason": 2}), reason_of({})
@@ -58,7 +58,7 @@ def reason_of(candidate: dict[str, Any], *, filled: bool = False) -> str | None:
 
 
 def meaning_of(reason: str) -> FinishReason:
-    """Translate a finish reason.
+    """Return the finish reason for a word or number of Gemini.
 
     Example:
         >>> meaning_of("MAX_TOKENS"), meaning_of("stop"), meaning_of("7"), meaning_of("ESCALATION")
@@ -72,12 +72,12 @@ def meaning_of(reason: str) -> FinishReason:
 def usage_of(report: dict[str, Any], known: dict[str, int]) -> Usage:
     """Return token counts as `Usage`; counts that the server did not send are None.
 
-    `candidatesTokenCount` leaves out the thoughts, so the tokens of the answer
-    are the sum of both.
+    `candidatesTokenCount` does not include the thoughts, so the output tokens are
+    the sum of this count and `thoughtsTokenCount`.
 
     Args:
         report: The report.
-        known: The last value of each of the two counts in the sum; updated here.
+        known: The last values of these two counts, which the report updates.
 
     Example:
         >>> usage_of({"candidatesTokenCount": 3, "thoughtsTokenCount": 4}, {}).output_tokens

@@ -46,7 +46,7 @@ _KNOWN_IN_INTERACTIONS = (
     "outputs",
     "errors",
     "error",
-    # Made from the steps by the SDK, for convenience.
+    # The SDK adds these fields, which repeat content of the steps.
     "output_text",
     "output_audio",
     "output_image",
@@ -114,14 +114,14 @@ class GeminiInteractions(Format):
         return text_of(payload, "event_id")
 
     def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
-        """Return the id of the interaction that an event begins; None if it begins none."""
+        """Return the id of the interaction that an event begins, or ""; None if the event begins none."""
         kind = text_of(payload, "event_type") or event
         if ALIASES.get(kind, kind) != "interaction.created":
             return None
         return text_of(dict_of(payload, "interaction"), "id") or ""
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Return whether a payload's error does not concern the stream, such as that of a failed step."""
+        """Return whether an error in a payload concerns only a part of the answer, such as a failed step."""
         return self._kind_of(payload, event) in _EVENTS
 
     def read(self, payload: dict[str, Any], event: str) -> None:
@@ -134,14 +134,14 @@ class GeminiInteractions(Format):
         elif payload.get("object") == "interaction":
             self._take_whole(payload)
         elif payload.get("event_type") == "UNKNOWN" and is_dict(payload.get("raw")):
-            # The SDK's representation of an event that it has no class for.
+            # The SDK yields this for an event that it has no class for.
             self.parts.unknown(text_of(payload["raw"], "event_type") or "event", payload["raw"])
         else:
             self.parts.unknown(kind or "event", payload)
         self._give_position()
 
     def after_end(self, frame: Frame) -> None:
-        """Ignore a frame after the terminal event; any but the sentinel is counted as a departure."""
+        """Ignore a frame after the terminal event; unless it is the sentinel, count a departure."""
         payload = frame.payload if isinstance(frame, ServerSentEvent) else frame
         if not isinstance(payload, bytes) or payload.strip() != self.sentinel:
             super().after_end(frame)
@@ -176,16 +176,18 @@ class GeminiInteractions(Format):
         self._carry(payload, "interaction_id", "status", "usage")
 
     def _step_start(self, payload: dict[str, Any]) -> None:
-        # Previews called it a content.
+        """Open a step."""
+        # In previews of the API, the field was called `content`.
         step = dict_of(payload, "step") or dict_of(payload, "content")
         self._steps.start(self._index(payload, self._steps.newest + 1), step)
         self._carry(payload, "index", "step", "content")
 
     def _step_delta(self, payload: dict[str, Any]) -> None:
+        """Add to a step, and report usage and unknown fields."""
         delta = dict_of(payload, "delta")
         self._steps.delta(self._index(payload, max(self._steps.newest, 0)), delta, payload)
         if payload.keys() == _PLAIN and delta.keys() <= _IN_TEXT_DELTAS:
-            # Nearly all payloads: no further fields to check.
+            # Nearly all payloads are like this one, and have no further fields to report.
             return
         self._take_usage(dict_of(payload, "metadata").get("total_usage"))
         self._carry(payload, "index", "delta", "metadata")
@@ -193,6 +195,7 @@ class GeminiInteractions(Format):
             self.parts.field(name, value)
 
     def _step_stop(self, payload: dict[str, Any]) -> None:
+        """Close a step, and report usage."""
         self._steps.stop(self._index(payload, self._steps.newest))
         self._take_usage(payload.get("usage"))
         step_usage = dict_of(payload, "step_usage")
@@ -206,7 +209,7 @@ class GeminiInteractions(Format):
         self._whole(interaction)
 
     def _take_whole(self, interaction: dict[str, Any]) -> None:
-        """Read an interaction in one payload; one that runs in the background has not ended yet."""
+        """Read an interaction in one payload; if it runs in the background, it may not have ended yet."""
         if text_of(interaction, "status") not in GOES_ON:
             self._whole(interaction)
             return
@@ -214,7 +217,7 @@ class GeminiInteractions(Format):
         self._take_steps(interaction)
 
     def _take_steps(self, interaction: dict[str, Any]) -> None:
-        """Read the steps of an interaction, unless they have arrived before."""
+        """Read the steps of an interaction, unless content has arrived before."""
         if self._steps.has_parts:
             return
         steps = interaction.get("steps") or interaction.get("outputs")
@@ -252,6 +255,7 @@ class GeminiInteractions(Format):
     # -- internals -----------------------------------------------------------
 
     def _kind_of(self, payload: dict[str, Any], event: str) -> str:
+        """Return the type of an event, by its present name; differing names are departures."""
         kind = text_of(payload, "event_type")
         if kind is None and event:
             self.note("type_missing")
@@ -261,6 +265,7 @@ class GeminiInteractions(Format):
         return ALIASES.get(kind, kind)
 
     def _index(self, payload: dict[str, Any], default: int) -> int:
+        """Return the index of a payload's step; if it has none, count a departure and return the default."""
         index = payload.get("index")
         if isinstance(index, int) and not isinstance(index, bool):
             return index
@@ -268,6 +273,7 @@ class GeminiInteractions(Format):
         return default
 
     def _take_interaction(self, interaction: dict[str, Any]) -> None:
+        """Report the id, model, status, usage and unknown fields of an interaction."""
         self.parts.head(
             id=text_of(interaction, "id"),
             model=text_of(interaction, "model") or text_of(interaction, "agent"),
@@ -295,7 +301,7 @@ class GeminiInteractions(Format):
                 self.parts.field(name, value)
 
     def _give_position(self) -> None:
-        """Report the last event's id, after which the interaction can be resumed."""
+        """Report the id of the last event, after which the interaction can be resumed."""
         if self._event_id != self._given_id:
             self._given_id = self._event_id
             self.parts.field("event_id", self._event_id)

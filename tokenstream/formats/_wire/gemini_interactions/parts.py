@@ -1,4 +1,4 @@
-"""Steps, identified by their index, as parts of the message."""
+"""Steps, which have an index, as parts of the message."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _MEDIA = frozenset({"image", "audio", "video", "document"})
 
 
 class InteractionSteps(Parts):
-    """Parts whose pieces carry the index of a step.
+    """Parts whose deltas have the index of a step.
 
     Args:
         limits: Bounds on parts and tool calls.
@@ -62,7 +62,12 @@ class InteractionSteps(Parts):
     # -- steps -----------------------------------------------------------------
 
     def start(self, index: int, data: dict[str, Any]) -> InteractionStep:
-        """Open a step with the content of its start."""
+        """Open a step.
+
+        Args:
+            index: The step's index.
+            data: The step as its start event describes it.
+        """
         if index in self._open:
             self.note("part_unclosed")
             self.stop(index)
@@ -72,7 +77,7 @@ class InteractionSteps(Parts):
         if len(self._open) >= self.limits.parts:
             raise LimitExceeded(limit="parts", value=self.limits.parts)
         kind = text_of(data, "type") or ""
-        # Previews of the API had contents with an index, without steps around them.
+        # In previews of the API, contents had indexes, and there were no steps around contents.
         step = InteractionStep(OUTPUT if kind == "text" or kind in _MEDIA else kind, {**data})
         self._open[index] = step
         self.newest = index
@@ -83,7 +88,7 @@ class InteractionSteps(Parts):
         return step
 
     def delta(self, index: int, delta: dict[str, Any], payload: dict[str, Any]) -> None:
-        """Add to a step; a delta that fits no step is carried unchanged.
+        """Add to a step; if the delta fits no step, report it unchanged, as unknown.
 
         Args:
             index: The step's index.
@@ -114,7 +119,7 @@ class InteractionSteps(Parts):
         self._finish_step(step, whole=True)
 
     def whole_step(self, index: int, data: dict[str, Any]) -> None:
-        """Add a step that came in one piece."""
+        """Add a step that arrived in one piece."""
         self.start(index, data)
         self.stop(index)
 
@@ -162,6 +167,7 @@ class InteractionSteps(Parts):
             step.part = self.open(0, OpaquePart(type=step.type, data={**step.data}))
 
     def _begin_call(self, step: InteractionStep) -> None:
+        """Open the step's call once its name is known."""
         name = text_of(step.data, "name")
         if name and step.part is None:
             rest = known(step.data, "type", "id", "name", "arguments")
@@ -183,6 +189,7 @@ class InteractionSteps(Parts):
     # -- adding ----------------------------------------------------------------
 
     def _add_text(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
+        """Add text to the step's thought or output; return False if the delta does not fit."""
         text = delta.get("text")
         if not isinstance(text, str):
             return False
@@ -213,6 +220,7 @@ class InteractionSteps(Parts):
             self._next(step, kind, OpaquePart(type=kind, data=content))
 
     def _add_media(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
+        """Add media to the step's output; return False if the step cannot have any."""
         kind = text_of(delta, "type") or ""
         encoded = delta.get("data")
         data = b"" if encoded is None else base64_bytes(encoded)
@@ -222,7 +230,7 @@ class InteractionSteps(Parts):
             self.refuse_media(0, kind, delta)
             return True
         part = step.part
-        # Only audio comes in pieces; any other content is a part by itself.
+        # Only audio arrives in pieces; any other content is a part by itself.
         if part is None or step.kind != kind or kind != "audio":
             rest = known(delta, "type", "data", "mime_type", "uri")
             media = MediaPart(
@@ -233,6 +241,7 @@ class InteractionSteps(Parts):
         return True
 
     def _next(self, step: InteractionStep, kind: str, content: TextPart | MediaPart | OpaquePart) -> OpenPart:
+        """Close the step's last part, and open its next part."""
         if step.part is not None:
             self.close(step.part)
         step.part, step.kind = self.open(0, content), kind
@@ -259,6 +268,7 @@ class InteractionSteps(Parts):
         return signature is not None or "signature" in delta
 
     def _add_fragment(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
+        """Add a piece of a tool call's arguments; return False if the delta does not fit."""
         fragment = delta.get("arguments")
         if not isinstance(fragment, str) or step.part is None:
             return False
@@ -272,7 +282,7 @@ class InteractionSteps(Parts):
         return True
 
     def _set(self, step: InteractionStep, kind: str, delta: dict[str, Any]) -> bool:
-        """Store the fields of a call or result, which replace earlier ones."""
+        """Store the fields of a call or result, which replace earlier values."""
         if kind != step.type:
             return False
         step.data.update(known(delta, "type") or {})
@@ -283,6 +293,7 @@ class InteractionSteps(Parts):
     # -- closing ---------------------------------------------------------------
 
     def _finish_step(self, step: InteractionStep, *, whole: bool, cut: bool = False) -> None:
+        """Close a step's part; if the answer was cut off (`cut`), only its data are reported."""
         data = mend(step.data) if self.halves else step.data
         part = step.part
         if isinstance(part, OpenCall):
@@ -297,7 +308,7 @@ class InteractionSteps(Parts):
                 self.close(part)
         elif not cut:
             if step.fragments:
-                # Fields that arrived after the start; the arguments stay as written.
+                # Report the fields that arrived after the start; the argument text stays.
                 start = server_call(step, data)
                 self.tell_again(part, start)
             self.close(part, whole_of(step, data, part))
@@ -305,13 +316,15 @@ class InteractionSteps(Parts):
     def _finish_call(
         self, step: InteractionStep, call: OpenCall, data: dict[str, Any], *, whole: bool
     ) -> None:
+        """Add arguments that did not arrive as fragments, and close the call."""
         if not step.fragments:
-            # An empty object in the start is a placeholder; without fragments, it is the arguments.
+            # An empty object in the start is a placeholder; if no fragments arrive, it is the arguments.
             self._add_values(call, data.get("arguments"))
         call.provider_data = known(data, "type", "id", "name", "arguments")
         self.close_call(call, whole=whole)
 
     def _add_values(self, call: OpenCall, arguments: object) -> None:
+        """Add arguments that are a JSON value, or text by departure."""
         if isinstance(arguments, str):
             self.note("arguments_unparsed")
             self.add_arguments(call, arguments)
@@ -338,4 +351,4 @@ _TOLD = {
     "text_annotation_delta": OUTPUT,
     "text_annotation": OUTPUT,
 }
-"""Deltas that reveal the type of their step."""
+"""Maps types of deltas to the type of step that they belong to."""

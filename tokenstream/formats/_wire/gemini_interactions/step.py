@@ -1,4 +1,4 @@
-"""One step, with its data beside the part."""
+"""The state of one step."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 OUTPUT = "model_output"
 THOUGHT = "thought"
 CALL = "function_call"
-"""A call of one of the application's tools; other types that end in `_call` are run by the provider."""
+"""Type of a call of one of the application's tools; the provider runs the calls of other types."""
 
 
 class InteractionStep:
     """A step that can still grow.
 
     Args:
-        type: Its type, in the API's word.
-        data: Its fields so far.
+        type: The API's word for the type of the step.
+        data: The fields of the step so far.
     """
 
     __slots__ = ("data", "fragments", "kind", "part", "text", "type")
@@ -31,13 +31,13 @@ class InteractionStep:
         self.type = type
         self.data = data
         self.part: OpenPart | None = None
-        """The part that its next piece belongs to."""
+        """The part that the next delta of the step belongs to."""
         self.kind = ""
         """The content type of this part."""
         self.text: int | None = None
-        """Index of its last text part."""
+        """Index of the step's last text part."""
         self.fragments = False
-        """True if its arguments arrived as text."""
+        """True if the arguments of the step arrived as text."""
 
 
 def name_of(step: InteractionStep) -> str:
@@ -56,7 +56,7 @@ def result_of(step: InteractionStep) -> ServerToolResult:
 def whole_of(
     step: InteractionStep, data: dict[str, Any], part: OpenPart
 ) -> ServerToolCall | ServerToolResult | OpaquePart | None:
-    """Return the whole content of a step; None if its deltas add up to it."""
+    """Return the whole content of a step; None if its deltas add up to the content."""
     if part.kind == "server_tool_result":
         return result_of(step)
     if part.kind == "opaque" and step.type != OUTPUT:

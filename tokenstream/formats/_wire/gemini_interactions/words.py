@@ -1,4 +1,4 @@
-"""Translate the vocabulary of the Interactions API: statuses, token counts, annotations."""
+"""Translate the statuses, token counts and annotations of the Interactions API."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ALIASES = {
     "content.delta": "step.delta",
     "content.stop": "step.stop",
 }
-"""Event names in previews of the API."""
+"""Maps event names in previews of the API to the present names."""
 FINISH_REASONS: dict[str, FinishReason] = {
     "completed": "stop",
     "requires_action": "tool_calls",
@@ -28,7 +28,7 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "cancelled": "cancelled",
     "failed": "error",
 }
-"""Finish reasons by final status of an interaction; any other is unknown."""
+"""Maps the final status of an interaction to a finish reason; any other status is "unknown"."""
 GOES_ON = frozenset({"in_progress", "queued"})
 """Statuses of an interaction that has not ended."""
 
@@ -36,8 +36,8 @@ GOES_ON = frozenset({"in_progress", "queued"})
 def usage_of(report: dict[str, Any]) -> Usage:
     """Return token counts as `Usage`; counts that the server did not send are None.
 
-    `total_output_tokens` leaves out the thoughts, so the tokens of the answer
-    are the sum of both.
+    `total_output_tokens` does not include the thoughts, so the output tokens are
+    the sum of this count and `total_thought_tokens`.
 
     Example:
         >>> usage_of({"total_output_tokens": 26, "total_thought_tokens": 115}).output_tokens
@@ -63,7 +63,7 @@ def citation_of(annotation: dict[str, Any], cites: int | None) -> Citation:
 
     Args:
         annotation: The annotation as the server sent it.
-        cites: Index of the text part that it supports.
+        cites: Index of the text part that the citation supports.
 
     Example:
         >>> citation_of({"type": "url_citation", "title": "Example", "start_index": 3}, 0).start

@@ -1,4 +1,4 @@
-"""Gemini Live: the server's messages of a session over a WebSocket."""
+"""Gemini Live: the server's messages in a session over a WebSocket."""
 
 from __future__ import annotations
 

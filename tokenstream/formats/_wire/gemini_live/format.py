@@ -41,15 +41,15 @@ _OF_A_TURN = frozenset(
         "urlContextMetadata",
     }
 )
-"""Fields of the model's turn; the user's speech may come before it."""
+"""Fields that belong to the model's turn; a message may also report the user's speech."""
 _UNSPECIFIED = ("TURN_COMPLETE_REASON_UNSPECIFIED", "INTERACTION_STATUS_UNSPECIFIED")
 _TEXT = ("serverContent", "modelTurn", "parts", 0, "text")
 
 
 class GeminiLive(Format):
-    """The `gemini-live` format: the server's messages of one session.
+    """The `gemini-live` format: the server's messages in one session.
 
-    All turns of the session form one message with the finish reason of the last.
+    All turns of the session form one message, with the finish reason of the last turn.
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
@@ -90,15 +90,15 @@ class GeminiLive(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - it has no names
-        """Return whether a first payload is of this format, by the names of its only fields."""
+        """Return whether a first payload is of this format, judging by the names of its fields."""
         if "type" in payload:
             return False
         return any(camel(name) in _NAMES and is_dict(value) for name, value in payload.items())
 
     def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
-        """Return "" for a payload of a turn, None for one of the session; and whether the turn ends there."""
+        """Return "" for a payload of a turn, or None for any other, and whether the payload ends the turn."""
         fields = {camel(name): value for name, value in payload.items()}
-        # Google closes the connection instead; imitations may send nothing more.
+        # Google closes the connection after an error; other servers may leave it open and send nothing.
         if provider_error(payload) is not None:
             return "", True
         content = child(fields, "serverContent")
@@ -116,7 +116,7 @@ class GeminiLive(Format):
 
     @property
     def resting(self) -> bool:
-        """True while no turn is open, its rest is still being played, or a tool's result is missing."""
+        """True while no turn is open, the end of a turn is being played, or the model waits for a tool."""
         return not self._open or self._asks or self.parts.finished
 
     def end(self, *, now: float = 0.0) -> list[Event]:
@@ -128,7 +128,7 @@ class GeminiLive(Format):
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Pass the content of `payload` to `self.parts`."""
         fields = {camel(name): value for name, value in payload.items()}
-        # Counts may come with the end of a turn and belong to it.
+        # Read the counts first: if the payload ends a turn, they belong to this turn.
         report = fields.pop("usageMetadata", None)
         if is_dict(report):
             self.parts.usage(usage_of(report))
@@ -142,6 +142,7 @@ class GeminiLive(Format):
     # -- messages ------------------------------------------------------------
 
     def _read_content(self, content: dict[str, Any]) -> None:
+        """Read a message about a turn: its content, transcripts, further fields, and its end."""
         if any(content.get(name) for name in _OF_A_TURN):
             self._begin()
             self._asks = False
@@ -154,7 +155,7 @@ class GeminiLive(Format):
         self._end(content)
 
     def _take(self, name: str, value: object) -> None:
-        """Read a field of a turn beside its content."""
+        """Read a field of a turn that is not its content."""
         if name in ("inputTranscription", "interimInputTranscription"):
             self.parts.unknown(name, value)
         elif name in ("groundingMetadata", "urlContextMetadata"):
@@ -171,11 +172,11 @@ class GeminiLive(Format):
             self._turn.begin()
 
     def _end(self, content: dict[str, Any]) -> None:
-        """Read the fields that end the turn, or announce its end."""
+        """Read the fields that end the turn or its content."""
         state = self.parts.choice(0)
         reason = text_of(content, "turnCompleteReason")
         if content.get("interrupted") is True:
-            # It may come while generated audio is still being played.
+            # An interruption may arrive after the content is complete, while its audio is being played.
             state.finish = None
             self._finish("interrupted")
         elif content.get("generationComplete") is True:
@@ -221,7 +222,7 @@ class GeminiLive(Format):
         self._keep("sessionResumptionUpdate", data)
 
     def _keep(self, name: str, data: dict[str, Any]) -> None:
-        """Report data that the client needs later, such as the handle to resume the session."""
+        """Report data that the client needs later, such as the handle for resuming the session."""
         self.parts.field(name, data)
 
     _READERS: ClassVar[dict[str, Callable[[GeminiLive, dict[str, Any]], None]]] = {

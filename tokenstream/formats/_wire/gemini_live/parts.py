@@ -1,4 +1,4 @@
-"""The content of the model's turns, as parts of the message."""
+"""The content of the model's turns, which becomes parts of the message."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ _MODIFIERS = frozenset({"thought", "thoughtSignature", "partMetadata", "videoMet
 
 
 class LiveTurn(Parts):
-    """Parts of turns, whose pieces carry no id: audio lasts to the end of the turn, text until another kind.
+    """Parts of turns, whose pieces have no id.
+
+    An audio part ends with the turn, a text part where content of another kind begins.
 
     Args:
         limits: Bounds on parts and tool calls.
@@ -45,10 +47,10 @@ class LiveTurn(Parts):
         self._audio: OpenPart | None = None
         self._mime: str | None = None
         self._cited = 0
-        """Number of the turn's sources cited so far; the wire repeats all of them each time."""
+        """Number of the turn's sources cited so far; each payload repeats all sources."""
 
     def begin(self) -> None:
-        """Begin a turn; after an earlier turn, it is a new answer."""
+        """Begin a turn; if there was a turn before, report the start of another answer."""
         state = self.choice(0)
         if state.finish is None:
             self.head()
@@ -80,6 +82,7 @@ class LiveTurn(Parts):
                 return
 
     def _add_text(self, text: str, fields: dict[str, Any]) -> None:
+        """Add text or a thought; a text with a signature becomes a part by itself."""
         signature = text_of(fields, "thoughtSignature")
         if fields.get("thought") is True:
             self.write(0, "reasoning", text)
@@ -88,7 +91,7 @@ class LiveTurn(Parts):
         elif signature is None:
             self.write(0, "text", text)
         else:
-            # A signed text goes back with its signature, so it is not joined with its neighbours.
+            # The next request must repeat a signed text unchanged, so it is not joined with its neighbours.
             part = self.choice(0).flow
             if part is not None:
                 self.close(part)
@@ -97,7 +100,7 @@ class LiveTurn(Parts):
             self.close(signed)
 
     def add_transcript(self, transcription: dict[str, Any]) -> None:
-        """Add to the audio's transcript, which arrives in no fixed order with the audio."""
+        """Add to the transcript of the audio, which may arrive before or after the audio itself."""
         text = text_of(transcription, "text")
         if text is None:
             return
@@ -107,7 +110,7 @@ class LiveTurn(Parts):
         self.add_media(part, transcript=text)
 
     def call(self, call: dict[str, Any], signature: str | None = None) -> None:
-        """Add a call of one of the application's tools, which comes whole."""
+        """Add a call of one of the application's tools; it arrives in one piece."""
         name = text_of(call, "name")
         if name is None:
             self.note("call_nameless")
@@ -123,7 +126,7 @@ class LiveTurn(Parts):
         self.close_call(opened)
 
     def cite_sources(self, metadata: dict[str, Any]) -> None:
-        """Cite the sources of a search that are new."""
+        """Cite the sources of a search that have not been cited yet."""
         chunks = metadata.get("groundingChunks", metadata.get("grounding_chunks"))
         for chunk in dicts_of(chunks)[self._cited :]:
             self._cited += 1
@@ -134,6 +137,7 @@ class LiveTurn(Parts):
     # -- parts other than text ------------------------------------------------
 
     def _add_inline(self, data: dict[str, Any], fields: dict[str, Any]) -> None:
+        """Add inline media: audio to the turn's audio part, other media as a part by itself."""
         content, mime = bytes_of(data.get("data")), text_of(data, "mimeType")
         if content is None:
             self.refuse_media(0, "inlineData", fields)
@@ -143,10 +147,11 @@ class LiveTurn(Parts):
             self.add_media(self._open_audio(mime), content)
 
     def _open_audio(self, mime: str | None) -> OpenPart:
+        """Return the turn's audio part; open a new part if there is none, or the type changes."""
         part = self._audio
         if part is not None and not part.closed and not (mime and self._mime and mime != self._mime):
             if mime and self._mime is None:
-                # Its transcript came before it.
+                # The transcript opened the part, before any audio.
                 self._mime = mime
                 self.tell_again(part, MediaPart(mime_type=mime))
             return part

@@ -1,4 +1,4 @@
-"""Translate Gemini Live's vocabulary: finish reasons, token counts, names in either spelling."""
+"""Translate Gemini Live's finish reasons, token counts, and names in snake_case."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
         "MAX_REGENERATION_REACHED": "error",
     }
 )
-"""Fields that end a turn, with their finish reasons."""
+"""Maps fields that end a turn, and words for its end, to finish reasons."""
 _SNAKE = re.compile("_([a-z])")
 
 
 def camel(name: str) -> str:
-    """Return a field's name in the wire's spelling; SDKs and proxies use snake_case.
+    """Return a field's name in camelCase, as on the wire; SDKs and proxies use snake_case.
 
     Example:
         >>> camel("server_content"), camel("serverContent")
@@ -65,7 +65,7 @@ def camel(name: str) -> str:
 
 
 def child(payload: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return a field that is an object, with names in the wire's spelling; {} if it is not an object.
+    """Return a field that is an object, with its names in camelCase; {} for any other value.
 
     Example:
         >>> child({"serverContent": {"turn_complete": True}}, "serverContent")
@@ -75,7 +75,7 @@ def child(payload: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def bytes_of(written: object) -> bytes | None:
-    r"""Decode inline data in either alphabet of base64; None if it is not base64.
+    r"""Decode base64 in either alphabet; return None for any other value.
 
     Example:
         >>> bytes_of("AAE="), bytes_of("_-8"), bytes_of("?"), bytes_of(1)

@@ -1,7 +1,7 @@
 """The tool calls of a LangChain message, assembled from chunks.
 
-A chunk names its call by an index. A chunk without an index is a whole call if
-it has a name, and otherwise continues the last call.
+A chunk has the index of its call. A chunk without an index is a whole call if
+it has a name; otherwise it continues the last call.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class LangChainCalls:
         self._last: OpenCall | None = None
 
     def read(self, chunk: dict[str, Any]) -> None:
-        """Read a chunk of a call, or a whole call, whose arguments may be values."""
+        """Read a chunk of a call, or a whole call, whose arguments may be JSON values."""
         index = chunk.get("index")
         index = index if isinstance(index, int | str) else None
         call = self._find(chunk, index)
@@ -51,7 +51,7 @@ class LangChainCalls:
             self._parts.add_arguments(call, text)
 
     def _find(self, chunk: dict[str, Any], index: int | str | None) -> OpenCall | None:
-        """Return the call that a chunk continues or begins; None if its name is unknown."""
+        """Return the call that a chunk continues or begins; None if it begins a call without a name."""
         id, name = text_of(chunk, "id"), text_of(chunk, "name")
         call = self._by_index.get(index) if index is not None else None if name else self._last
         if call is not None and (id is None or id == call.sent):
@@ -65,7 +65,7 @@ class LangChainCalls:
         return call
 
     def _end_last(self) -> None:
-        """Hand out the last call before a new one if its arguments are whole; if not, leave it open."""
+        """Hand out the last call, because a new one begins; if its arguments are not whole, leave it open."""
         last = self._last
         if last is not None and last.has_arguments and not last.closed and self._parts.is_whole(last):
             self._parts.close_call(last)

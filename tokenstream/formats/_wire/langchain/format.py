@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from tokenstream.message import FinishReason
 
 _KINDS = ("AIMessageChunk", "ai")
-"""Types of a model's messages: a chunk, and the whole message of a model that does not stream."""
+"""Types of a model's messages: a chunk, or a whole message if the model does not stream."""
 _OF_A_RUN = ("lc_", "run-")
 """Prefixes of ids that LangChain makes up if the provider sent none."""
 _ENDS = ("finish_reason", "stop_reason", "stopReason", "done_reason")
-"""Fields in which integrations pass on the finish reason."""
+"""Fields in which LangChain's integrations pass on the finish reason."""
 _STATUS = ("status", "incomplete_details")
-"""Fields with the finish reason of OpenAI's Responses."""
+"""Fields that hold the finish reason if the model uses OpenAI's Responses API."""
 _MODELS = ("model_name", "model", "model_id")
 _CALLS = frozenset({"tool_calls", "function_call"})
-"""Additional fields with tool calls in the provider's form, which the chunks of tool calls repeat."""
+"""Additional fields with tool calls in the provider's form; `tool_call_chunks` has the same calls."""
 
 
 class LangChain(Format):
@@ -61,7 +61,7 @@ class LangChain(Format):
         self._blocks = LangChainBlocks(self.parts)
         self._calls = LangChainCalls(self.parts)
         self._usage: Usage | None = None
-        """The counts so far: each report adds to the earlier ones."""
+        """The sum of all reports of token counts so far."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - objects have no names
@@ -69,14 +69,14 @@ class LangChain(Format):
         return payload.get("type") in _KINDS and "content" in payload and "response_metadata" in payload
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Return whether a payload is a message: a model reports errors as exceptions."""
+        """Return whether a payload is a message, which is never an error: LangChain raises errors."""
         return payload.get("type") in _KINDS
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Pass the content of `payload` to `self.parts`."""
         kind = payload.get("type")
         if kind not in _KINDS:
-            # Graphs mix in the messages of tools and people.
+            # The stream of a graph also contains messages of tools and people.
             self.parts.unknown(kind if isinstance(kind, str) else "message", payload)
             return
         metadata = dict_of(payload, "response_metadata")
@@ -117,10 +117,10 @@ class LangChain(Format):
     # -- internals ---------------------------------------------------------
 
     def _is_believed(self, payload: dict[str, Any]) -> bool:
-        """Return whether a chunk marked as the last one came from the model.
+        """Return whether a chunk that is marked as the last one is from the model.
 
-        LangChain adds an empty marked chunk after a stream without a mark, even if
-        that stream was cut off.
+        If a stream ends without a marked chunk, LangChain adds an empty one, even if the
+        stream was cut off.
         """
         if self.parts.finished:
             return True
@@ -128,6 +128,7 @@ class LangChain(Format):
         return not all(says_nothing(payload.get(name)) for name in told)
 
     def _read_head(self, payload: dict[str, Any], metadata: dict[str, Any]) -> None:
+        """Report the id and model; an id that LangChain made up is reported as a field."""
         id = text_of(payload, "id")
         if id is not None and id.startswith(_OF_A_RUN):
             self.parts.head(model=text_of(metadata, *_MODELS))
@@ -136,6 +137,7 @@ class LangChain(Format):
             self.parts.head(id=self.parts.id or id, model=text_of(metadata, *_MODELS))
 
     def _read_additional(self, fields: dict[str, Any]) -> None:
+        """Read `additional_kwargs`: reasoning, a refusal, and unknown fields."""
         for name, value in fields.items():
             if name == "reasoning_content" and isinstance(value, str):
                 self.parts.write(0, "reasoning", value)
@@ -145,6 +147,7 @@ class LangChain(Format):
                 self.parts.field(name, value)
 
     def _read_usage(self, report: dict[str, Any]) -> None:
+        """Report the sum of this and all earlier reports of token counts."""
         if not report:
             return
         before, after = dict_of(report, "input_token_details"), dict_of(report, "output_token_details")
@@ -178,5 +181,5 @@ def _reason_in(metadata: dict[str, Any]) -> str | None:
     reason = text_of(metadata, *_ENDS) or text_of(metadata, "status")
     if reason == "incomplete":
         return text_of(dict_of(metadata, "incomplete_details"), "reason") or reason
-    # Words of OpenAI's Responses and Google for an answer that has not ended.
+    # These words of OpenAI's Responses API and of Google mean that the answer has not ended.
     return None if reason in ("in_progress", "queued", "FINISH_REASON_UNSPECIFIED") else reason

@@ -1,4 +1,4 @@
-"""The content blocks of a LangChain message: standard ones, and providers' own passed on unchanged."""
+"""The content blocks of a LangChain message: standard blocks, and native blocks of providers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _TOLD_ELSEWHERE = frozenset(
     {"function_call", "input_json_delta", "invalid_tool_call", "tool_call", "tool_call_chunk", "tool_use"}
 )
-"""Types of blocks whose tool call is also in the message's chunks of tool calls."""
+"""Types of blocks with a tool call that the message's `tool_call_chunks` contain, too."""
 _RESULT = ("type", "tool_call_id", "output", "index")
 _MEDIA = ("type", "id", "base64", "url", "mime_type", "index")
 _CITED = ("type", "url", "title", "cited_text", "start_index", "end_index")
@@ -43,7 +43,7 @@ class LangChainBlocks:
         self._text_at: object = None
         """Index of the block with the latest text."""
         self._server_calls: dict[object, OpenPart] = {}
-        """Open calls of the provider's own tools, by block index."""
+        """Maps block indexes to open calls of tools that the provider runs."""
 
     def read(self, content: object) -> None:
         """Read the content of a chunk: text, or a list of texts and blocks."""
@@ -65,6 +65,7 @@ class LangChainBlocks:
             self._parts.whole(0, OpaquePart(type=kind, data=block))
 
     def _read_text(self, block: dict[str, Any]) -> None:
+        """Add text, which begins a new part if it is of another block, and the citations in it."""
         text, index = text_of(block, "text") or "", block.get("index")
         flow = self._parts.choice(0).flow
         if text and flow is not None and index != self._text_at:
@@ -76,6 +77,7 @@ class LangChainBlocks:
             self._parts.cite(0, _citation(annotation))
 
     def _read_reasoning(self, block: dict[str, Any]) -> None:
+        """Add reasoning, in any of the forms that providers and LangChain use."""
         inner = block.get("reasoning_content")
         block = inner if is_dict(inner) else block
         text = text_of(block, "reasoning", "thinking", "text")
@@ -97,12 +99,13 @@ class LangChainBlocks:
     def _read_non_standard(self, block: dict[str, Any]) -> None:
         value = dict_of(block, "value")
         if value.get("type") == block["type"]:
-            # Nested ones are not unwrapped further: they add nothing, and there may be many.
+            # Do not unwrap blocks nested in this one: they add nothing, and the nesting may be deep.
             self._parts.whole(0, OpaquePart(type="non_standard", data=value))
         else:
             self._read_block(value)
 
     def _read_server_call(self, block: dict[str, Any]) -> None:
+        """Read a piece of a call of a tool that the provider runs, or a whole call."""
         index = block.get("index") if isinstance(block.get("index"), int | str) else None
         call = self._server_calls.get(index)
         id, name = text_of(block, "id"), text_of(block, "name")
@@ -120,6 +123,7 @@ class LangChainBlocks:
             self._parts.close(call)
 
     def _read_server_result(self, block: dict[str, Any]) -> None:
+        """Add the result of a tool that the provider ran, and close the open calls."""
         for call in self._server_calls.values():
             self._parts.close(call)
         self._parts.whole(
@@ -132,6 +136,7 @@ class LangChainBlocks:
         )
 
     def _read_media(self, block: dict[str, Any]) -> None:
+        """Add media as base64 or a URL; if they are neither, as an opaque part."""
         written = block.get("base64")
         data = b"" if written is None else base64_bytes(written)
         if data is None or not (data or text_of(block, "url")):
@@ -152,7 +157,7 @@ class LangChainBlocks:
     _READERS: ClassVar[dict[str, Callable[[LangChainBlocks, dict[str, Any]], None]]] = {
         "text": _read_text,
         "reasoning": _read_reasoning,
-        # Providers' own names, which LangChain has not translated.
+        # Native names of providers, which LangChain has not translated.
         "thinking": _read_reasoning,
         "reasoning_content": _read_reasoning,
         "redacted_thinking": _read_redacted,
