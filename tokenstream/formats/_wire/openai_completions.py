@@ -1,4 +1,4 @@
-"""OpenAI's legacy completions and llama.cpp's own: plain text that continues a prompt."""
+"""OpenAI's legacy completions and llama.cpp's native ones: plain text that continues a prompt."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _OWN_FIELDS = frozenset({*_HEAD_FIELDS, "choices", "created", "object", "usage",
 _OWN_CHOICE_FIELDS = frozenset({"index", "finish_reason"})
 _REASONING_FIELDS = ("reasoning_content", "reasoning")
 
-# -- llama.cpp's own route: one choice, with its fields in the payload itself.
+# -- llama.cpp's native route: a payload is one choice.
 _NATIVE_TEXT = "content"
 _NATIVE_LISTS = {"tokens": "tokens", "completion_probabilities": "logprobs", "probs": "logprobs"}
 _NATIVE_USAGE = {
@@ -47,11 +47,11 @@ _NATIVE_OWN_FIELDS = frozenset(
 )
 _STOP_TYPES: dict[str, FinishReason] = {"eos": "stop", "limit": "length", "word": "stop_sequence"}
 _STOP_MARKS = {"stopped_eos": "eos", "stopped_limit": "limit", "stopped_word": "word"}
-"""Flags of older servers, one of which is true at the end, with the reasons they stand for."""
+"""Maps flags of older servers, one of which is true at the end, to the reason that it means."""
 
 
 class OpenAICompletions(Format):
-    """The `openai-completions` format: `text_completion` objects of OpenAI, vLLM, llama.cpp and others.
+    """The `openai-completions` format: `text_completion` objects, as sent by OpenAI, vLLM and others.
 
     Args:
         limits: Bounds on parts, choices, and JSON payloads.
@@ -73,7 +73,7 @@ class OpenAICompletions(Format):
     name: ClassVar[str] = "openai-completions"
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = {**FINISH_REASONS, **_STOP_TYPES}
     sentinel: ClassVar[bytes | None] = b"[DONE]"
-    # Some servers send the time of each payload; llama.cpp counts tokens.
+    # Some servers send the time of each payload, and llama.cpp the number of tokens so far.
     fast: ClassVar[Fast | None] = Fast(
         texts=[("choices", 0, "text"), (_NATIVE_TEXT,)],
         changing=[("created",), ("tokens_predicted",), ("tokens_evaluated",)],
@@ -137,7 +137,7 @@ class OpenAICompletions(Format):
     def _read_head(self, payload: dict[str, Any]) -> None:
         self.parts.head(id=text_of(payload, "id"), model=text_of(payload, "model"))
         created = payload.get("created")
-        # Some servers send the time of each payload; the first is the answer's.
+        # Some servers send the time of each payload: the first time is reported.
         if not self._created and isinstance(created, int) and created:
             self._created = True
             self.parts.field("created", created)
@@ -164,7 +164,7 @@ class OpenAICompletions(Format):
             self.parts.field("finish_reason", word, index)
 
     def _read_field(self, index: int, name: str, value: object) -> None:
-        """Carry a choice's field outside our vocabulary."""
+        """Report an unknown field of a choice."""
         if not says_nothing(value):
             self.parts.field(name, value, index)
 
@@ -189,7 +189,7 @@ class OpenAICompletions(Format):
         if not says_nothing(value):
             self.parts.items(name, value if is_list(value) else [value], index)
 
-    # -- llama.cpp's own route ---------------------------------------------
+    # -- llama.cpp's native route ------------------------------------------
 
     def _read_native(self, payload: dict[str, Any]) -> None:
         place = payload.get("index")
@@ -227,5 +227,5 @@ class OpenAICompletions(Format):
 
 
 def _is_native(payload: dict[str, Any]) -> bool:
-    """Return whether a payload is of llama.cpp's own route."""
+    """Return whether a payload is of llama.cpp's native route."""
     return isinstance(payload.get(_NATIVE_TEXT), str) and isinstance(payload.get("stop"), bool)

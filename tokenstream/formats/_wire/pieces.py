@@ -1,4 +1,4 @@
-"""Decoded text, piece by piece."""
+"""Decoded text that arrives in pieces."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
 
 _new: Callable[[type[Any]], Any] = object.__new__
-"""Makes an event whose fields are set afterwards: a call with keywords takes three times as long."""
+"""Creates an event whose fields are set afterwards: a call with keywords takes three times as long."""
 
 
 class Pieces(Format):
-    """Pieces of text, as a tokenizer or another library yields them; their end is the answer's end.
+    """The `pieces` format: pieces of text, as a tokenizer or another library yields them.
+
+    The answer ends with the last piece.
 
     Args:
-        limits: Bounds on what is held.
+        limits: Bounds on the text held back.
         pings: Whether empty pieces become `Ping` events.
 
     Example:
@@ -56,11 +58,11 @@ class Pieces(Format):
 
         Args:
             frame: The piece.
-            now: Unused; every stage takes it.
+            now: Unused; all stages have this parameter.
         """
         part = self._part
         if part is not None and isinstance(frame, str) and frame and not part.held and _is_plain(frame):
-            # More text of the part being written, which only the end closes.
+            # This piece only adds text to the part, which stays open until the end.
             self.frames += 1
             return [TextDelta(frame, part=part.index, raw=frame)]
         if not isinstance(frame, str):
@@ -88,7 +90,7 @@ class Pieces(Format):
     def shortcut(
         self, unit: Unit, most: int, before: bytes = b"", after: bytes = b""
     ) -> Callable[[Any], Event | None] | None:
-        """Return a function that reads a piece that only adds text."""
+        """Return a function that reads a piece if it only adds text to the open part, or None."""
         part = self._part
         if part is None or unit != "payload" or not self.shortcuts:
             return None
@@ -110,14 +112,14 @@ class Pieces(Format):
         return read
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return the held-back events: the answer is over."""
+        """End the answer; return the held-back events."""
         self._part = None
         if not self.ended and self.error is None:
             self.conclude()
         return super().end(now=now)
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Refuse: pieces are not payloads."""
+        """Raise an error: pieces are not payloads."""
         raise MisuseError('the format "pieces" has no payloads')
 
 

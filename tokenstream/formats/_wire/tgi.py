@@ -1,4 +1,4 @@
-"""Hugging Face's Text Generation Inference: one token in each payload."""
+"""Hugging Face's Text Generation Inference (TGI): one token in each payload."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ _USAGE = {
     "prompt_tokens": "input_tokens",
     "generated_tokens": "output_tokens",
 }
-# The index counts tokens.
+# `index` only counts the tokens, so it need not be reported.
 _OWN_FIELDS = frozenset({"index", "token", "top_tokens", "generated_text", "details", *PADDING})
 _WHOLE_FIELDS = frozenset({"generated_text", "details"})
 _OWN_DETAILS = ("finish_reason", "best_of_sequences", *_USAGE)
 
 
 class TGI(Format):
-    """The `tgi` format: the tokens of Text Generation Inference's own route, or a whole generation.
+    """The `tgi` format: the tokens of Text Generation Inference's native route, or a whole generation.
 
     Args:
         limits: Bounds on parts, choices, and JSON payloads.
@@ -60,7 +60,7 @@ class TGI(Format):
 
     name: ClassVar[str] = "tgi"
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = _FINISH_REASONS
-    # TGI sends none on this route; a proxy may add one.
+    # TGI sends no sentinel on this route, but a proxy may add one.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     fast: ClassVar[Fast | None] = Fast(
         texts=[("token", "text")], changing=[("index",), ("token", "id"), ("token", "logprob")], head=b"data:"
@@ -92,7 +92,7 @@ class TGI(Format):
             event: The SSE event's name, "" if it has none.
 
         Raises:
-            LimitExceeded: There are more choices or parts than a bound allows.
+            LimitExceeded: There are more choices or parts than a limit allows.
         """
         token, whole = payload.get("token"), payload.get("generated_text")
         if not is_dict(token) and not isinstance(whole, str) and not is_dict(payload.get("details")):
@@ -123,9 +123,9 @@ class TGI(Format):
             self.parts.items("top_tokens", [{"token": token, "top_tokens": others}])
 
     def _read_whole(self, text: str) -> None:
-        """Read the text as a whole: the only text, or a repetition of the tokens."""
+        """Read the whole text, which may be the only text, or repeat the tokens."""
         if self._said:
-            # Stop sequences and spaces may have been cut off, so it need not equal the tokens' text.
+            # The text may differ from the tokens: TGI may have cut off stop sequences and spaces.
             self.parts.field("generated_text", text)
         else:
             self._said = True

@@ -1,4 +1,4 @@
-"""Ollama's own API: chat and generate."""
+"""Ollama's native API: chat and generate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ollama's own API: the lines of `/api/chat` and `/api/generate`, and their whole answers."""
+"""Ollama's native API: the JSON lines of `/api/chat` and `/api/generate`, and whole answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "stop": "stop",
     "length": "length",
     "tool_calls": "tool_calls",
-    # A request without a prompt, which loads a model into memory or unloads it.
+    # Answers to a request without a prompt, which loads a model into memory or unloads it.
     "load": "unknown",
     "unload": "unknown",
 }
@@ -38,7 +38,7 @@ _STATISTICS = (
     "eval_duration",
 )
 _KINDS: dict[str, TextKind] = {"thinking": "reasoning", "content": "text", "response": "text"}
-"""Fields with text, in reading order for a line with several."""
+"""Fields with text and their kinds; if a line has several, they are read in this order."""
 
 
 class Ollama(Format):
@@ -62,7 +62,7 @@ class Ollama(Format):
     name: ClassVar[str] = "ollama"
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
     framing: ClassVar[str] = "ndjson"
-    # Proxies that convert the lines to server-sent events add it.
+    # Proxies that convert the lines to server-sent events add this sentinel.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     fast: ClassVar[Fast | None] = Fast(
         texts=[*[("message", name) for name in _KINDS], *[(name,) for name in _KINDS]],
@@ -73,7 +73,7 @@ class Ollama(Format):
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
         self._timed = False
-        """True once the time of the answer is known: that of its first line."""
+        """True once the time of the answer has been reported, which is the time of its first line."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - lines have no names
@@ -87,7 +87,7 @@ class Ollama(Format):
         )
 
     def after_end(self, frame: Frame) -> None:
-        """Ignore a frame after the end; any but `[DONE]` is counted as a departure."""
+        """Ignore a frame after the end; unless it is `[DONE]`, count a departure."""
         if not isinstance(frame, bytes) or frame.strip() != self.sentinel:
             super().after_end(frame)
 
@@ -108,7 +108,7 @@ class Ollama(Format):
     # -- internals ---------------------------------------------------------
 
     def _read_texts(self, holder: dict[str, Any]) -> None:
-        """Write the texts of a line, or of its message."""
+        """Add the texts of a line, or of its message."""
         for key, kind in _KINDS.items():
             text = holder.get(key)
             if isinstance(text, str) and text:
@@ -151,10 +151,10 @@ class Ollama(Format):
                 **(known(call, "id", "type", "function") or {}),
                 **(known(function, "name", "arguments") or {}),
             }
-            # Older servers send no ids, so a made-up one is no departure.
+            # Older servers send no ids, so making up an id is no departure.
             id = text_of(call, "id") or self.parts.new_id(0)
             if id in self.parts.choice(0).handed_out:
-                # `open_call` replaces an id already in use; the next request must repeat the id as sent.
+                # `open_call` replaces an id already in use, but the next request must repeat the sent id.
                 rest["id"] = id
             opened = self.parts.open_call(0, id, name, provider_data=rest or None)
             arguments = function.get("arguments")
@@ -162,7 +162,7 @@ class Ollama(Format):
                 self.note("arguments_unparsed")
                 self.parts.add_arguments(opened, arguments)
             elif arguments is not None:
-                # Ollama documents arguments as values.
+                # Ollama documents arguments as JSON values.
                 self.parts.add_arguments(opened, json_text(arguments))
             self.parts.close_call(opened)
 

@@ -1,4 +1,4 @@
-"""The events of a run, its steps and its messages."""
+"""Reads the events of a run, of its steps and of its messages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OWN_RUN_FIELDS = frozenset({"id", "object", "model", "status", "usage", "requir
 
 
 class OpenAIAssistants(Format):
-    """The `openai-assistants` format: events identified by their name and their payload's `object`.
+    """The `openai-assistants` format: events that have a name and an `object` in their payload.
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
@@ -61,7 +61,7 @@ class OpenAIAssistants(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
-        """Return whether a first payload is of a run.
+        """Return whether a first payload is an event of a run.
 
         Args:
             payload: The decoded payload.
@@ -73,7 +73,7 @@ class OpenAIAssistants(Format):
 
     def _read_object(self, data: dict[str, Any], event: str) -> None:
         name, inner = data.get("event"), data.get("data")
-        # The SDK's objects have the event's name beside its payload.
+        # An event from the SDK is an object with two fields: the event's name, and the payload as `data`.
         if isinstance(name, str) and is_dict(inner) and not event:
             super()._read_object(inner, name)
         else:
@@ -82,14 +82,14 @@ class OpenAIAssistants(Format):
             super()._read_object(data, event)
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Pass the content of `payload` to `self.parts`, and a failed run's error to `error`.
+        """Pass the content of `payload` to `self.parts`; store a failed run's error in `self.error`.
 
         Args:
             payload: The decoded payload.
             event: The SSE event's name, "" if it has none.
 
         Raises:
-            LimitExceeded: There are more parts or tool calls than a bound allows.
+            LimitExceeded: There are more parts or tool calls than a limit allows.
         """
         kind = text_of(payload, "object")
         named = OBJECTS.get(event)
@@ -116,7 +116,7 @@ class OpenAIAssistants(Format):
         """Close the open parts at the end of the input.
 
         Raises:
-            LimitExceeded: The held-back text outgrows a bound.
+            LimitExceeded: The held-back text exceeds a limit.
         """
         self._steps.give_results()
         super().finish_input()

@@ -20,7 +20,7 @@ _OWN_MESSAGE_FIELDS = ("id", "object", "role", "content", "status", "run_id", "t
 
 
 class AssistantsContent:
-    """The parts of a run's messages, identified by message id and index.
+    """The parts of a run's messages; the key of a part is its message's id and its index there.
 
     Args:
         parts: Makes the events.
@@ -31,13 +31,13 @@ class AssistantsContent:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._open: dict[_Key, OpenPart | None] = {}
-        """The open part under each key; None for one that came whole."""
+        """Maps each key to the open part; to None if the part arrived in one piece."""
         self._cited: set[tuple[object, ...]] = set()
         self._written = 0
         """Index of the part written last."""
 
     def read_delta(self, message: str, content: object) -> None:
-        """Read the `content` of a delta.
+        """Add the `content` of a delta.
 
         Args:
             message: The message's id.
@@ -47,7 +47,7 @@ class AssistantsContent:
             self._read_block(message, place, block)
 
     def read_message(self, message: dict[str, Any]) -> None:
-        """Read a whole message; content already sent in deltas is not repeated."""
+        """Read a whole message, except content that deltas have sent."""
         name = text_of(message, "id") or ""
         status = text_of(message, "status")
         over = status in ("completed", "incomplete")
@@ -75,7 +75,7 @@ class AssistantsContent:
         (reader or AssistantsContent._read_opaque)(self, (message, index), block)
 
     def _part(self, key: _Key, kind: str) -> OpenPart | None:
-        """Return the part under a key, opened if necessary; None if it is of another kind."""
+        """Return the part under a key, which is opened if necessary; None if the part is of another kind."""
         part = self._open.get(key)
         if part is None and key in self._open:
             return None

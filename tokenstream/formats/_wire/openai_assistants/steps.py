@@ -1,4 +1,4 @@
-"""A run's steps: calls of the application's functions and of tools that the provider runs."""
+"""The steps of a run: calls of the application's functions, and of tools that the provider runs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _RESULTS = ("outputs", "results", "output")
 
 
 class _HostedTool:
-    """A tool that the provider runs: the data of its call, and its outputs."""
+    """A call of a tool that the provider runs, and the tool's outputs."""
 
     __slots__ = ("given", "id", "kind", "outputs", "part")
 
@@ -36,9 +36,9 @@ class _HostedTool:
         self.id = id
         self.kind = kind
         self.outputs: dict[object, tuple[dict[str, Any], list[str]]] = {}
-        """Each output's fields and pieces of its logs, by index."""
+        """Maps the index of an output to its fields and the pieces of its logs."""
         self.given = False
-        """True once its result has been reported."""
+        """True once the result has been reported."""
 
     @property
     def result(self) -> list[dict[str, Any]]:
@@ -49,7 +49,7 @@ class _HostedTool:
 
 
 class AssistantsSteps:
-    """The tool calls of a run's steps, identified by step id and index.
+    """The tool calls of a run's steps; the key of a call is its step's id and its index there.
 
     Args:
         parts: Makes the events.
@@ -60,11 +60,11 @@ class AssistantsSteps:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._calls: dict[_Key | str, OpenCall] = {}
-        """Calls of the application's functions, both by key and by id."""
+        """Calls of the application's functions; each is stored under its key and under its id."""
         self._tools: dict[_Key, _HostedTool] = {}
 
     def read_delta(self, step: str, items: object) -> None:
-        """Read the `tool_calls` of a delta.
+        """Add the `tool_calls` of a delta.
 
         Args:
             step: The step's id.
@@ -79,7 +79,7 @@ class AssistantsSteps:
                 self._read_tool(key, item)
 
     def read_step(self, step: dict[str, Any]) -> None:
-        """Read a whole step; content already sent in deltas is not repeated."""
+        """Read a whole step, except content that deltas have sent."""
         name = text_of(step, "id") or ""
         status = text_of(step, "status")
         if status not in WHOLE_STEPS:
@@ -98,7 +98,7 @@ class AssistantsSteps:
             self.drop_calls(name)
 
     def take_whole(self, item: dict[str, Any]) -> None:
-        """Hand out a call that the run waits for, which is complete."""
+        """Hand out a call whose result the run waits for; it is complete."""
         body = dict_of(item, "function")
         name, arguments = text_of(body, "name") or "", body.get("arguments")
         call = self._calls.get(text_of(item, "id") or "")
@@ -117,17 +117,17 @@ class AssistantsSteps:
         self._parts.close_call(call)
 
     def drop_calls(self, step: str | None = None) -> None:
-        """Close calls that the run does not wait for, without handing them out.
+        """Close the open calls without handing them out: the run does not wait for their results.
 
         Args:
-            step: The id of the step with the calls; None for all.
+            step: The id of the step whose calls to close; None for all steps.
         """
         for key, call in self._calls.items():
             if isinstance(key, tuple) and step in (None, key[0]):
                 self._parts.close_call(call, whole=False)
 
     def give_results(self) -> None:
-        """Report the outputs of tools whose step did not end."""
+        """Report the outputs of tools whose steps did not end."""
         for tool in self._tools.values():
             self._parts.close(tool.part)
             self._give_result(tool, tool.result)

@@ -1,4 +1,4 @@
-"""The vocabulary of the Assistants API: events, statuses, finish reasons."""
+"""The Assistants API's names of events and statuses, and the finish reasons for them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OBJECTS: dict[str, str] = {
     **{f"{name}.{status}": name for name, statuses in _STATUSES.items() for status in statuses},
     **{name: name for name in ("thread.message.delta", "thread.run.step.delta")},
 }
-"""The `object` of each event's payload, by event name."""
+"""Maps the name of an event to the `object` of its payload."""
 
 FINISH_REASONS: dict[str, FinishReason] = {
     "completed": "stop",
@@ -38,7 +38,7 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "expired": "cancelled",
     "failed": "error",
 }
-"""Statuses of a run that end its stream."""
+"""Maps the statuses of a run that end its stream to finish reasons."""
 
 INCOMPLETE_REASONS: dict[str, FinishReason] = {
     "max_completion_tokens": "length",
@@ -46,7 +46,7 @@ INCOMPLETE_REASONS: dict[str, FinishReason] = {
     "max_tokens": "length",
     "content_filter": "content_filter",
 }
-"""Finish reasons by the cause of an incomplete run or message."""
+"""Maps the reason why a run is incomplete to a finish reason."""
 
 WHOLE_STEPS = frozenset({"completed", "failed", "cancelled", "expired"})
 """Final statuses of a step."""

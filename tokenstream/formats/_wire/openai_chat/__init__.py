@@ -1,4 +1,4 @@
-"""OpenAI Chat Completions and its many dialects."""
+"""OpenAI Chat Completions, and the variations of the format that other servers send."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Servers' own routes with the content of a chunk in fewer layers, or in an extra one."""
+"""Native routes of servers, whose payloads have the content of a chunk in fewer layers, or one more.
+
+Such a *bare* payload is converted to a chunk, and then read as one.
+"""
 
 from __future__ import annotations
 
@@ -15,26 +18,26 @@ _DELTA_FIELDS = {
     "tool_calls": "tool_calls",
     "function_call": "function_call",
 }
-"""Fields of a delta, by the payload's names."""
+"""Maps the names of a bare payload's fields to the names in a delta."""
 _CHOICE_FIELDS = frozenset({"finish_reason"})
 _ENVELOPE = "output"
-# Quirk (Alibaba DashScope, 2026-11): choices stand in `output`, or their text does; recording: none.
+# Quirk (Alibaba DashScope, 2026-11): `output` contains choices, or a text instead; recording: none.
 _OUTPUT_FIELDS = {"text": "content"}
-"""Fields of a message, by the envelope's names."""
+"""Maps the names of fields in the envelope `output` to the names in a message."""
 OVER_FIELD = "is_end"
-"""A field that is true in the last payload."""
+"""A field that is true in the last payload of an answer."""
 
 TEXTS = [(name,) for name, theirs in _DELTA_FIELDS.items() if theirs == "content"]
-"""Places of the text in such payloads."""
+"""Places of the text in bare payloads."""
 
 BARE_FIELDS = frozenset({"response", "result", "tool_calls", _ENVELOPE})
-"""Fields that identify such a payload."""
+"""Fields of which a bare payload has at least one."""
 _ONLY_FIELDS = frozenset({"response", "tool_calls", "usage", "p"})
-"""All fields that a payload may have if nothing else identifies it."""
+"""The only fields that a first payload may have to be recognised without the envelope."""
 
 
 def is_bare(payload: dict[str, Any]) -> bool:
-    """Return whether a first payload is of such a route.
+    """Return whether an answer's first payload has the layout of a route with fewer layers, or an extra one.
 
     Example:
         >>> is_bare({"response": "Hel", "p": "abc"}), is_bare({"response": "Hel", "done": False})
@@ -50,7 +53,7 @@ def is_bare(payload: dict[str, Any]) -> bool:
 
 
 def as_chunk(payload: dict[str, Any]) -> dict[str, Any] | None:
-    """Convert a payload of such a route to a chunk; None for any other payload.
+    """Convert a payload in one of these layouts to a chunk; None for any other payload.
 
     Example:
         >>> as_chunk({"response": "Hel", "p": "abc"})["choices"][0]["delta"]
@@ -76,7 +79,7 @@ def as_chunk(payload: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _find_choices(output: dict[str, Any]) -> list[Any] | None:
-    """Return the choices in an envelope; None if there are none."""
+    """Return the choices in an envelope; a text in it becomes a choice. None if it has neither."""
     choices = output.get("choices")
     if is_list(choices):
         return [_drop_null_reason(choice) for choice in choices]

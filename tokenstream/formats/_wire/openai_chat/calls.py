@@ -1,8 +1,8 @@
 """Assign fragments to tool calls, and detect the ends of calls.
 
-The format marks neither. Depending on the server, a call is identified by id, by
-index, by its place in the list or by being the last one; it ends when another one
-begins or the choice ends. The rules are applied in the order that robust clients use.
+The format does not mark the end of a call, and servers differ in how a fragment names its
+call: by id, by index, by its place in the list, or not at all, which means the last call.
+A call ends when another call begins, or with the choice.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class _ChatCall:
         self.index: int | str | None = None
         self.name = ""
         self.nameless = False
-        """True if arguments arrived without the name, so that a fragment with a name is a start."""
+        """True if a later fragment had no name: then a fragment that has a name again is a start."""
         self.type = fragment.type
         self.open: OpenCall | None = None
         self.held: list[object] = []
@@ -86,9 +86,9 @@ class _ChatCall:
         """Fields that only this provider has."""
         self.wholeness = Wholeness()
         self.looked_at = 0
-        """Characters of the argument text that `wholeness` has read."""
+        """Number of characters of the argument text that `wholeness` has read."""
         self.seen_in = -1
-        """Number of the last list of calls with this call."""
+        """Number of the last list (`tool_calls` of a delta) that contained this call."""
 
     def since(self, start: int) -> str:
         """Return the argument text from position `start` on."""
@@ -99,7 +99,7 @@ class _ChatCall:
 
     @property
     def whole(self) -> bool:
-        """True if the arguments are one whole value, or free text."""
+        """True if the arguments are one whole JSON object or array, or free text."""
         call = self.open
         if call is None:
             return False
@@ -133,12 +133,12 @@ class ChatCalls:
         self._heard_of = 0
         self._lists = 0
         self._said: list[tuple[_ChatCall | None, str]] = []
-        """The calls of a growing message, each with the longest text of its arguments so far.
+        """The calls of a message that is repeated as it grows, each with its longest argument text so far.
 
-        None replaces a released call, which begins anew if a name arrives.
+        None replaces a call that was released (see `release`); if its name arrives, the call begins again.
         """
         self._echoed: tuple[_ChatCall, int] | None = None
-        """The call that a `function_call` repeats, and the number of characters repeated so far."""
+        """The call that a `function_call` repeats, and the number of argument characters repeated so far."""
 
     def read(self, items: object) -> None:
         """Read the `tool_calls` of a delta."""
@@ -148,7 +148,7 @@ class ChatCalls:
             self._take(_Fragment(item, place if len(found) > 1 else None))
 
     def read_legacy(self, body: dict[str, Any]) -> None:
-        """Read the `function_call` of a delta, the predecessor of `tool_calls`."""
+        """Read the `function_call` of a delta, the older form of `tool_calls`."""
         self._lists += 1
         fragment = _Fragment({"index": _LEGACY, "type": _LEGACY, "function": body}, None)
         if _LEGACY not in self._by_index and self._is_repetition(fragment):
@@ -159,8 +159,8 @@ class ChatCalls:
     def _is_repetition(self, fragment: _Fragment) -> bool:
         """Return whether a `function_call` repeats the `tool_calls` of earlier deltas.
 
-        If it later differs, it is a call of its own: the fragment then gets back the
-        text that was taken for a repetition.
+        If the `function_call` differs later, it is another call: the text that was taken
+        for a repetition is then put back in front of the fragment.
         """
         text = "" if fragment.arguments in (_ABSENT, None) else fragment.arguments
         if not isinstance(text, str):
@@ -201,7 +201,7 @@ class ChatCalls:
             self._fill(call, fragment)
 
     def release(self) -> None:
-        """Report calls that never got a name as opaque parts: nobody can run them, but nothing is lost."""
+        """Report calls without a name as opaque parts: nobody can run them, but their data are not lost."""
         if not self._unnamed:
             return
         unnamed, self._unnamed = self._unnamed, []
@@ -218,7 +218,7 @@ class ChatCalls:
             else:
                 arguments = call.held
             data = {"id": call.id, "type": call.type, "arguments": arguments, **call.fields}
-            # They came with earlier payloads, which may have held halves of surrogate pairs.
+            # The data are from earlier payloads, which may have contained halves of surrogate pairs.
             self._parts.whole(self._choice, OpaquePart(type="tool_call", data=mend(known(data) or {})))
 
     # -- assigning fragments -----------------------------------------------
@@ -232,7 +232,7 @@ class ChatCalls:
         self._fill(call, fragment)
 
     def _find(self, fragment: _Fragment) -> _ChatCall | None:
-        """Return the call that a fragment belongs to; None if it begins a new one."""
+        """Return the call that a fragment belongs to; None if the fragment begins a new call."""
         if fragment.id is not None:
             return self._find_by_id(fragment, fragment.id)
         if fragment.index is not None:
@@ -246,7 +246,7 @@ class ChatCalls:
 
     def _find_by_id(self, fragment: _Fragment, id: str) -> _ChatCall | None:
         other = self._last if fragment.index is None else self._by_index.get(fragment.index)
-        # The same id on two indexes means two calls.
+        # The same id with two indexes means two calls.
         call = other if other is not None and other.id == id else self._by_id.get(id)
         if call is not None:
             return None if self._starts_anew(call, fragment) else call
@@ -254,11 +254,11 @@ class ChatCalls:
             self._parts.note("call_index_missing")
         if other is None:
             return None
-        # The id arrives late, for a call without one.
+        # The id of a call may arrive late: the fragment continues a call that has no id yet.
         same_name = not other.name or fragment.name in ("", other.name)
         if other.id is None and same_name and not other.whole:
             return other
-        # The server makes up an id for each fragment; without a name, it cannot begin a call.
+        # Some servers make up an id for each fragment; a fragment without a name cannot begin a call.
         if fragment.index is not None and not fragment.name and other.open is not None and not other.whole:
             self._parts.note("call_repeated")
             return other
@@ -273,10 +273,10 @@ class ChatCalls:
         return call
 
     def _starts_anew(self, call: _ChatCall, fragment: _Fragment) -> bool:
-        """Return whether a fragment in the place of a known call begins another call.
+        """Return whether a fragment with the id or index of a known call begins another call.
 
-        Some servers repeat the name in every fragment, others put all calls on
-        one index; a name alone does not distinguish the two.
+        Some servers repeat the name in every fragment, and others use one index for all
+        calls: the presence of a name does not tell one from the other.
         """
         if not fragment.name or not call.name:
             return False
@@ -286,7 +286,8 @@ class ChatCalls:
             return True
         if fragment.name != call.name:
             return fragment.opens_value or call.whole
-        # OpenAI begins a call with empty arguments; free text may continue after them.
+        # OpenAI begins a call with a name and empty arguments, so this may be the start of another call.
+        # For free text, it may also be a continuation.
         told_again = fragment.arguments == "" and fragment.id and call.nameless and call.type != "custom"
         return bool(fragment.opens_value or told_again) and call.whole
 
@@ -313,9 +314,9 @@ class ChatCalls:
         return call
 
     def _end_previous(self) -> None:
-        """Hand out the call before this one if its arguments are whole; if not, it may still go on.
+        """Hand out the last call, because a new one begins; if its arguments are not whole, leave it open.
 
-        Free text may always go on: it is whole when the choice ends.
+        Free text may always go on, so a call with free text is whole only when the choice ends.
         """
         previous = self._last
         if previous is None or previous.open is None or previous.open.type == "custom":
@@ -350,11 +351,11 @@ class ChatCalls:
             return
         call.name = fragment.name
         self._unnamed.remove(call)
-        # The id may come from an earlier payload.
+        # The id may be from an earlier payload, which may have contained halves of surrogate pairs.
         id_sent = mend(call.id)
         if fragment.index == _LEGACY:
             id_sent = self._parts.new_id(self._choice)
-        # The start event belongs to the caller; later fields are added to the dict kept here.
+        # Copy the fields: the start event belongs to the caller, and `call.fields` will change.
         call.open = self._parts.open_call(
             self._choice,
             id_sent,
@@ -368,7 +369,7 @@ class ChatCalls:
             self._add(call, arguments)
 
     def _add(self, call: _ChatCall, arguments: object) -> None:
-        # An empty object does not count as argument text yet: fragments may follow it.
+        # Ignore empty arguments (fragments may follow an empty object), except null, which is a departure.
         if arguments is _ABSENT or (says_nothing(arguments) and arguments is not None):
             return
         if arguments is None:
@@ -381,7 +382,7 @@ class ChatCalls:
             if not _is_space(arguments):
                 self._parts.note("call_after_done")
         elif call.open.earlier and not call.open.has_arguments and _is_space(arguments):
-            # White space after a call whose start was repeated does not begin another call.
+            # White space after the repeated start of a finished call does not make it another call.
             return
         elif isinstance(arguments, str):
             self._add_text(call.open, arguments)
@@ -390,7 +391,7 @@ class ChatCalls:
             self._parts.add_argument_values(call.open, arguments)
 
     def _add_text(self, call: OpenCall, text: str) -> None:
-        # Quirk (gateways to Bedrock, 2025-12): `{}` comes first, then the arguments; recording: none.
+        # Quirk (gateways to Bedrock, 2025-12): `{}` is sent first, then the arguments; recording: none.
         if call.has_arguments or call.type == "custom":
             self._parts.add_arguments(call, text)
             return
@@ -409,7 +410,7 @@ class ChatCalls:
 
 
 def is_fragment(chunk: dict[str, Any]) -> bool:
-    """Return whether a chunk holds one piece of one call, without provider-specific fields.
+    """Return whether a chunk contains one fragment of one call, without provider-specific fields.
 
     Example:
         >>> item = {"index": 0, "function": {"arguments": "{"}}
@@ -425,7 +426,7 @@ def is_fragment(chunk: dict[str, Any]) -> bool:
 
 
 def repeats(legacy: object, items: object) -> bool:
-    """Return whether a `function_call` repeats one of the `tool_calls` beside it.
+    """Return whether a `function_call` repeats one of the `tool_calls` in the same delta.
 
     Args:
         legacy: The `function_call`.
@@ -457,12 +458,12 @@ def _without(calls: dict[_Key, _ChatCall], gone: set[_ChatCall]) -> dict[_Key, _
 def _id_of(value: object) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    # Quirk (Mistral, 2026-11): an id that is missing is the text "null"; recording: none.
+    # Quirk (Mistral, 2026-11): the text "null" stands for a missing id; recording: none.
     return value if isinstance(value, str) and value.strip() and value != "null" else None
 
 
 def _body_of(item: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
-    """Return the key and the object in a call that holds its name and arguments."""
+    """Return the object in a call that contains the name and arguments, after the key of that object."""
     for key in ("function", "custom"):
         if is_dict(item.get(key)):
             return key, dict_of(item, key)

@@ -1,4 +1,4 @@
-"""One choice of a chunk: its delta or whole message, and the fields beside them."""
+"""One choice of a chunk: its delta or whole message, and its other fields."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ _DeltaPlan: TypeAlias = "tuple[tuple[str, ...], _Steps, bool, bool]"
 
 _REASONING = frozenset((*REASONING_FIELDS, *REASONING_LISTS, *REASONING_STEPS))
 _CHANNEL = "channel"
-# Quirk (Groq with gpt-oss, 2026-02): a delta names the model's channel, except that of the
-# final answer; recording: chat-groq-pydai-1845b004.
+# Quirk (Groq with gpt-oss, 2026-02): a delta names the model's channel, unless it is the channel of
+# the final answer; recording: chat-groq-pydai-1845b004.
 _PHASES = {
     "commentary": TextPart.model_construct(phase="commentary"),
     "final": TextPart.model_construct(phase="final_answer"),
 }
-"""Content that a text begins with, by channel."""
+"""Maps a channel to the blank part that a text in this channel begins with."""
 _TEXTS: dict[str, TextKind] = {
     "content": "text",
     "refusal": "refusal",
     **dict.fromkeys(_REASONING, "reasoning"),
 }
-"""Kinds of text, by field of a message."""
+"""Maps the fields of a message that hold text to kinds of text."""
 
 
 class ChoiceReader:
@@ -61,7 +61,7 @@ class ChoiceReader:
         self.content = ChatContent(parts, choice)
         self.error: ProviderError | None = None
         """The provider's error in this choice."""
-        # The last values of fields reported once, and the texts of whole messages.
+        # The last reported values of fields, and the texts of whole messages, by the field's name.
         self._same: dict[str, object] = {}
         self._same_delta: dict[str, object] = {}
         self._said: dict[str, str] = {}
@@ -86,11 +86,11 @@ class ChoiceReader:
             self._read_finish("finish_reason", finish)
 
     def read_field(self, key: str, value: object) -> None:
-        """Carry a field of the choice outside our vocabulary."""
+        """Report an unknown field of the choice."""
         self._carry(self._same, key, value)
 
     def read_delta_field(self, key: str, value: object) -> None:
-        """Carry a field of the delta outside our vocabulary."""
+        """Report an unknown field of the delta."""
         self._carry(self._same_delta, key, value)
 
     def _carry(self, same: dict[str, object], key: str, value: object) -> None:
@@ -112,7 +112,7 @@ class ChoiceReader:
             self._parts.finish(self.index, finish_reason(value), value)
 
     def _read_message(self, key: str, value: object) -> None:
-        """Read a whole message: the only content, or a repetition of the deltas."""
+        """Read a whole message, which may be the only content, or repeat the deltas, or grow."""
         if not is_dict(value):
             self.read_field(key, value)
             return
@@ -136,15 +136,15 @@ class ChoiceReader:
             self._parts.note("call_twice")
             del unsaid["function_call"]
         self._read_delta(unsaid)
-        # As in a stream, text comes before calls.
+        # Read the calls after the text, in the order of a stream.
         if calls is not None:
             self.content.calls.read_whole(calls)
 
     def _find_addition(self, name: str, text: str) -> str:
         """Return the new end of a text that is repeated as it grows.
 
-        Text once given stays: a text that became shorter adds nothing until it is
-        longer again, and a different text is carried beside it.
+        Reported text is never taken back: a text that became shorter adds nothing until it is
+        longer again, and a different text is reported as an unknown field.
         """
         given = self._said.get(name, "")
         if text.startswith(given):
@@ -154,7 +154,7 @@ class ChoiceReader:
             return text[len(given) :]
         shorter = given.startswith(text)
         if not shorter and name not in self._growing:
-            # Until a text has grown, this may be a piece and not the whole.
+            # As long as no text has grown, each of them may be a piece, and not the whole text.
             self._said[name] = text
             return text
         self._parts.note("text_rewritten")
@@ -214,7 +214,7 @@ class ChoiceReader:
 
     def _read_content(self, key: str, value: object) -> None:
         if not isinstance(value, str):
-            # Quirk (Cloudflare Workers AI, 2026-09): a token that is a number comes as one; recording: none.
+            # Quirk (Cloudflare Workers AI, 2026-09): a token of digits is sent as a number; recording: none.
             value = self.content.as_text(value)
         if isinstance(value, str):
             self.content.write("text", value)
@@ -285,7 +285,7 @@ class ChoiceReader:
     }
 
 
-# Fields of a message that repeat its deltas; its other fields are reported when they are new.
+# Fields of a message that repeat the deltas; all other fields are reported if they are new.
 _ONCE: dict[str, str] = {
     **_TEXTS,
     "audio": "audio",
@@ -294,7 +294,7 @@ _ONCE: dict[str, str] = {
     "function_call": "calls",
 }
 _CHOICE_SKIPPED = frozenset({"delta", "finish_reason", "index"})
-# The role is in the answer's head; an index in a delta repeats the choice's.
+# The role is in the answer's head; an index in a delta repeats the index of the choice.
 _DELTA_SKIPPED = frozenset({"role", "index"})
 _ORDER = {key: rank for rank, key in enumerate((*ChoiceReader.CHOICE_READERS, *ChoiceReader.DELTA_READERS))}
 
@@ -304,7 +304,7 @@ def _rank_of(key: str) -> int:
 
 
 def _plan_choice(layout: Layout) -> _Steps:
-    """Return the readers of a choice's fields except its delta, in the order of running."""
+    """Return the readers of a choice's fields, except its delta, in the order in which they are called."""
     keys = sorted((key for key in layout if key not in _CHOICE_SKIPPED), key=_rank_of)
     return tuple((key, ChoiceReader.CHOICE_READERS.get(key, ChoiceReader.read_field)) for key in keys)
 
@@ -312,8 +312,8 @@ def _plan_choice(layout: Layout) -> _Steps:
 def _plan_delta(layout: Layout) -> _DeltaPlan:
     """Return the plan for deltas of a layout.
 
-    It holds the keys of reasoning, the readers of other fields, whether both fields
-    of calls are present, and whether a channel is.
+    The plan contains the keys of reasoning, the readers of the other fields, whether the
+    delta has both `tool_calls` and `function_call`, and whether it has a channel.
     """
     keys = sorted((key for key in layout if key not in _DELTA_SKIPPED), key=_rank_of)
     reasoning = tuple(key for key in keys if key in _REASONING)

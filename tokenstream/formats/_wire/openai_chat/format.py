@@ -1,8 +1,8 @@
 """Chunks of a chat completion, read field by field.
 
-From one chunk to the next, a server repeats nearly everything. So each level of
-a chunk (answer, choice, delta) is read by a plan made once for its layout (its
-keys in order), and a field with an unchanged value is skipped.
+From one chunk to the next, a server repeats nearly everything. Therefore each level
+of a chunk (answer, choice, delta) is read by a *plan*, which is made once for each
+*layout* (the keys in order), and fields whose value has not changed are skipped.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ if TYPE_CHECKING:
 _AnswerReader: TypeAlias = "Callable[[OpenAIChat, str, Any], None]"
 _Steps: TypeAlias = "tuple[tuple[str, _AnswerReader], ...]"
 
-# If a payload has "choices" and none of these keys, only its `object` can mark it as an error.
+# If a payload has "choices" and none of these keys, it is an error only if its `object` says so.
 _ERROR_MARKS = frozenset({"error", "type", "event_type", "base_resp"})
 _CHUNK_MARKS = frozenset({"choices", "usage", "x_groq"})
 _MARKS = frozenset({"index", "finish_reason"})
-"""Fields that identify a choice without content."""
-# Perplexity's concise streams put reasoning into chunks of their own.
+"""Fields of a choice of which at least one is present if it has no content."""
+# In Perplexity's concise streams, chunks with reasoning have another `object`.
 _OBJECTS = ("chat.completion", "chat.reasoning")
 _DELTA = ("choices", 0, "delta")
 _CALL = (*_DELTA, "tool_calls", 0)
-# `object` names the format in every chunk; the check for errors comes before.
+# `object` names the format in every chunk; the check for errors has read it before.
 _ANSWER_SKIPPED = frozenset({"choices", "created", "object", *PADDING})
 
 
@@ -53,17 +53,17 @@ class _AnswerPlan:
     """Plan for reading payloads of one layout."""
 
     suspect: bool
-    """True if it must be checked for an error."""
+    """True if the payload must be checked for an error."""
     chunk: bool
-    """True if it is a chunk."""
+    """True if the payload is a chunk."""
     bare: bool
-    """True if it may be a payload of another route, with the content of a chunk."""
+    """True if the payload may be bare: a payload of another route, with the content of a chunk."""
     heads: _Steps
     rest: _Steps
 
 
 class OpenAIChat(Format):
-    """The `openai-chat` format, also of Azure, DeepSeek, Mistral, OpenRouter, vLLM and others.
+    """The `openai-chat` format, which Azure, DeepSeek, Mistral, OpenRouter, vLLM and others send, too.
 
     Args:
         limits: Bounds on parts, choices, tool calls, and JSON payloads.
@@ -96,7 +96,7 @@ class OpenAIChat(Format):
             ],
             *TEXTS,
         ],
-        # The time of the answer is that of its first chunk.
+        # The time of the first chunk is the time of the answer, so the time of a delta has no meaning.
         changing=[("created",)],
         turns=True,
     )
@@ -107,7 +107,7 @@ class OpenAIChat(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
-        """Return whether a first payload is of a chat completion; None if a later one must decide.
+        """Return whether a first payload is of a chat completion; None if a later payload must decide.
 
         Args:
             payload: The decoded payload.
@@ -120,23 +120,24 @@ class OpenAIChat(Format):
         if not is_list(choices):
             return is_bare(payload)
         if not choices:
-            # Azure begins with a chunk about the prompt, others with an empty one.
+            # Azure begins with a chunk about the prompt, and other servers with an empty chunk.
             return True if "prompt_filter_results" in payload else None
         listed = dicts_of(choices)
         if any("delta" in choice or "message" in choice for choice in listed):
             return True
-        # A choice without content yet, perhaps of a legacy completion.
+        # A choice without content so far may also be of a legacy completion.
         silent = bool(listed) and all("text" not in choice and choice.keys() & _MARKS for choice in listed)
         return None if silent else False
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return a callback that has a delta decoded if it may hold more than text; None if none may."""
+        """Return a callback that rejects deltas that may contain more than text; None if none of them may."""
         raw = delta.raw
         more = isinstance(delta, ToolCallDelta) and not is_fragment(raw)
         if more or ("choices" in raw and not BARE_FIELDS.isdisjoint(raw)):
             return lambda _: False
         if "id_changed" in self.departures:
-            # Returning to the first id is no change, but each other id is one.
+            # A payload with another id than the last one must be decoded: unless it is the first id, the
+            # change is a departure.
             fields, id = self.parts.fields, raw.get("id")
             return lambda _: fields.get("id") == id
         return None
@@ -145,7 +146,7 @@ class OpenAIChat(Format):
         """Close the open parts at the end of the input.
 
         Raises:
-            LimitExceeded: The held-back text outgrows a bound.
+            LimitExceeded: The held-back text exceeds a limit.
         """
         self._release_calls()
         super().finish_input()
@@ -167,7 +168,7 @@ class OpenAIChat(Format):
         self.read(data, event)
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Pass the content of `payload` to `self.parts`, and the provider's error to `error`.
+        """Pass the content of `payload` to `self.parts`; store the provider's error in `self.error`.
 
         Args:
             payload: The decoded payload.
@@ -180,7 +181,7 @@ class OpenAIChat(Format):
         if plan.suspect or event == "error" or payload.get("object") == "error":
             error = provider_error(payload, event)
             if error is not None:
-                # Content beside the error is delivered first: some servers put text and usage there.
+                # Read the chunk's content before the error: some servers send text and usage with an error.
                 if plan.chunk:
                     with suppress(ProtocolError):
                         self._read_answer(payload, plan)
@@ -239,14 +240,14 @@ class OpenAIChat(Format):
             self.parts.head(model=value)
 
     def _read_created(self, payload: dict[str, Any]) -> None:
-        # Some servers send each chunk's time, Azure first a 0: the first non-zero time is the answer's.
+        # Some servers send the time of each chunk, and Azure begins with 0: the first other time is reported.
         created = payload.get("created")
         if not says_nothing(created) and created != 0:
             self._created = created
             self.parts.field("created", created)
 
     def read_answer_field(self, key: str, value: object) -> None:
-        """Carry a field of the answer outside our vocabulary."""
+        """Report an unknown field of the answer."""
         if not says_nothing(value):
             self.parts.field(key, value)
 
@@ -324,7 +325,7 @@ class OpenAIChat(Format):
 def _plan_answer(layout: Layout) -> _AnswerPlan:
     heads = OpenAIChat.HEAD_READERS
     readers = OpenAIChat.ANSWER_READERS
-    # Search results come first: they describe a source better than citations, and each is reported once.
+    # Read search results before citations: they describe a source better, and a source is reported once.
     rest = sorted(
         (key for key in layout if key not in _ANSWER_SKIPPED and key not in heads),
         key=lambda key: key != "search_results",

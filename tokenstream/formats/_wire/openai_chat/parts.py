@@ -1,4 +1,4 @@
-"""Read a delta's content beside plain text: lists of parts, reasoning, sources, media, server tools."""
+"""Read the content of deltas: text, lists of parts, reasoning, sources, media, and server tools."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _INNER_TEXT = ("thinking", "reasoning", "summary", "text", "content")
 
 
 class ChatContent:
-    """State of one choice, and the readers of its deltas' content.
+    """The state of one choice, and the readers of the content in its deltas.
 
     Args:
         parts: Makes the events.
@@ -68,12 +68,12 @@ class ChatContent:
         self.choice = choice
         self.state = parts.choice(choice)
         self.kinds: tuple[str, ...] = ()
-        """Kinds of content that came in deltas."""
+        """Kinds of content that deltas have contained."""
         self._calls: ChatCalls | None = None
         self.start: TextPart | None = None
-        """Content that a text begins with, if the current delta names its phase."""
+        """The blank part that a text begins with, if the current delta names the text's phase."""
         self._started: TextPart | None = None
-        """Content that the last text began with."""
+        """The blank part that the last text began with."""
         self._plain_reasoning = False
         self._detail: tuple[object, object] | None = None
         self._given: set[tuple[object, ...]] | None = None
@@ -82,18 +82,18 @@ class ChatContent:
 
     @property
     def calls(self) -> ChatCalls:
-        """The tool calls of the choice, created on first use, since most answers have none."""
+        """The tool calls of the choice; created on first use, since most answers have none."""
         if self._calls is None:
             self._calls = ChatCalls(self.parts, self.choice)
         return self._calls
 
     def release_calls(self) -> None:
-        """Report calls that never got a name."""
+        """Report the calls that have no name so far; they stay without one."""
         if self._calls is not None:
             self._calls.release()
 
     def came(self, kind: str) -> None:
-        """Remember that a kind of content came in a delta."""
+        """Record that a delta has contained a kind of content."""
         if kind not in self.kinds:
             self.kinds = (*self.kinds, kind)
 
@@ -125,7 +125,7 @@ class ChatContent:
     # -- content as a list of parts ----------------------------------------
 
     def read_list(self, items: object) -> None:
-        """Take a `content` that is a list of typed parts."""
+        """Read a `content` that is a list of typed parts."""
         for item in items if is_list(items) else [items]:
             if isinstance(item, str):
                 self.write("text", item)
@@ -173,10 +173,10 @@ class ChatContent:
     # -- reasoning ---------------------------------------------------------
 
     def read_reasoning(self, delta: dict[str, Any]) -> None:
-        """Read a delta's reasoning under any of its names, each piece once.
+        """Read the reasoning in a delta, which may be in several fields; report each piece once.
 
-        A list of details must be sent back in the next request; the text beside it
-        repeats the content for people.
+        A list of details must be sent back in the next request. If there is also a text, it
+        repeats the content of the details in readable form.
         """
         text = ""
         for name in REASONING_FIELDS:
@@ -203,7 +203,7 @@ class ChatContent:
                 self._read_step(step)
 
     def _read_step(self, step: dict[str, Any]) -> None:
-        """Read a step of reasoning, with its actions."""
+        """Read a step of reasoning, with its actions, as a part."""
         self.end_flow()
         self.came("reasoning")
         part = self.parts.open(self.choice, ReasoningPart(provider_data=known(step, *_STEP_TEXT)))
@@ -266,7 +266,7 @@ class ChatContent:
     # -- sources -----------------------------------------------------------
 
     def annotate(self, items: object) -> None:
-        """Read `annotations`: sources of passages."""
+        """Read `annotations`: sources of passages of the answer."""
         for item in dicts_of(items):
             kind = item.get("type")
             details = (dict_of(item, kind) if isinstance(kind, str) else {}) or item
@@ -282,7 +282,7 @@ class ChatContent:
             )
 
     def cite_sources(self, items: object) -> None:
-        """Read `search_results` or `citations`: sources of the whole answer, often repeated."""
+        """Read `search_results` or `citations`: sources of the whole answer, which chunks often repeat."""
         for item in items if is_list(items) else []:
             fields = item if is_dict(item) else {"url": item}
             url = text_of(fields, "url", "link")
@@ -301,7 +301,7 @@ class ChatContent:
         self.parts.cite(self.choice, citation.model_copy(update={"cites": cites}))
 
     def _is_new(self, mark: tuple[object, ...]) -> bool:
-        """Return whether a repeatable item (a source, encrypted reasoning) comes for the first time."""
+        """Return whether an item that chunks may repeat (a source, encrypted reasoning) is new."""
         if self._given is None:
             self._given = set()
         if mark in self._given:
@@ -317,7 +317,7 @@ class ChatContent:
             self._read_image(item)
 
     def read_audio(self, audio: object) -> None:
-        """Read a piece of spoken answer: base64, padded per piece, and its transcript."""
+        """Read a piece of a spoken answer: audio in base64, and the transcript of the audio."""
         if not is_dict(audio):
             self.parts.field("audio", audio, self.choice)
             return
@@ -339,7 +339,7 @@ class ChatContent:
     # -- tools that the server runs ----------------------------------------
 
     def read_executed(self, items: object) -> None:
-        """Read `executed_tools`: a call when it starts, and again with its output."""
+        """Read `executed_tools`: each call is sent at its start, and again with its output."""
         if self._ran is None:
             self._ran = {}
         for place, item in enumerate(dicts_of(items)):
@@ -374,7 +374,7 @@ class ChatContent:
 
 
 def _inner_text(value: object) -> str:
-    """Return the text of a field that is text, or an object or list of objects with text."""
+    """Return the text in a field, which may be text, an object with text, or a list of these."""
     if isinstance(value, str):
         return value
     if is_dict(value):
@@ -390,7 +390,7 @@ def _scalar(value: object) -> object:
 
 
 def _media(url: str, item: dict[str, Any]) -> MediaPart | None:
-    """Return media by their address or from a data URL; None if that is not base64."""
+    """Return the media at a URL, or in a data URL; None if a data URL's content is not base64."""
     head, comma, text = url.partition(",")
     if not (comma and head.startswith("data:") and head.endswith(";base64")):
         return MediaPart(url=url, provider_data=known(item, "image_url", "url"))

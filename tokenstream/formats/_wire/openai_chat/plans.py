@@ -1,6 +1,6 @@
-"""Plans for reading objects, made once for each layout: an object's keys in order.
+"""Plans for reading objects; one is made for each layout, which is an object's keys in order.
 
-A plan depends only on names, so all streams share it.
+A plan depends only on the keys, so all streams share the plans.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Plans(Generic[PlanT]):
     """A bounded cache of plans (bounded because servers choose the names).
 
     Args:
-        make: Makes the plan of a layout.
+        make: Returns the plan for a layout.
 
     Example:
         >>> plans = Plans(len)
@@ -39,13 +39,13 @@ class Plans(Generic[PlanT]):
         self._made: dict[Layout, PlanT] = {}
 
     def of(self, fields: Iterable[str]) -> PlanT:
-        """Return the plan of an object's layout.
+        """Return the plan for an object's layout.
 
         Args:
             fields: The object, or its keys.
 
         Raises:
-            ProtocolError: A key is not text, which only a payload made without JSON can have.
+            ProtocolError: A key is not text, which is impossible in a payload that was decoded from JSON.
         """
         layout = tuple(fields)
         plan = self._made.get(layout)
@@ -54,7 +54,7 @@ class Plans(Generic[PlanT]):
                 raise ProtocolError("an object of the payload has a key that is not text")
             plan = self._make(layout)
             if sum(map(len, layout)) + len(layout) <= _LONGEST_LAYOUT:
-                # This many layouts are unusual or an attack; the plans in use are soon made again.
+                # So many layouts are unusual or an attack. Drop all plans: those in use are soon made again.
                 if len(self._made) >= _MOST_PLANS:
                     self._made.clear()
                 self._made[layout] = plan

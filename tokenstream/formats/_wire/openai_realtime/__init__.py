@@ -1,4 +1,4 @@
-"""OpenAI Realtime: the events of a session over a WebSocket, of OpenAI, Azure and xAI."""
+"""OpenAI Realtime: the events of a session over a WebSocket, as sent by OpenAI, Azure and xAI."""
 
 from __future__ import annotations
 

@@ -27,21 +27,21 @@ if TYPE_CHECKING:
     from tokenstream.message import FinishReason
 
 _WITHOUT_ANSWER = frozenset({"transcription", "translation"})
-"""Types of sessions without responses."""
+"""Types of sessions that have no responses."""
 _RESPONSE_FIELDS = ("id", "object", "status", "output", "usage")
 
 
 class OpenAIRealtime(Format):
-    """The `openai-realtime` format: the server's events of one session.
+    """The `openai-realtime` format: the server's events in one session.
 
-    All responses of the session form one message with the finish reason of the
-    last; `answer` selects a single one.
+    All responses of the session form one message, with the finish reason of the last
+    response; `answer` selects a single response.
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
         pings: Whether frames without content, such as pings, become `Ping` events.
         answer: The id of the only response to read; None for all.
-        session: Data of the session known before its first event.
+        session: Data of the session that are known before its first event.
 
     Example:
         >>> realtime = OpenAIRealtime()
@@ -91,9 +91,9 @@ class OpenAIRealtime(Format):
         """Ids of the open responses."""
         self._answerless = False
         self._failure: StreamError | None = None
-        """The error of the last response if it failed."""
+        """The error of the last response, if that response failed."""
         self._told: StreamError | None = None
-        """The server's last error event since a response began; most do not end the session."""
+        """The last error event's error since a response began; most of them do not end the session."""
 
     def fresh(self, *, limits: Limits, pings: bool) -> OpenAIRealtime:
         """Return a format with the same options for a new connection."""
@@ -101,15 +101,15 @@ class OpenAIRealtime(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - it has no names
-        """Return whether a first payload is of this format: it has an `event_id` or names the API."""
+        """Return whether a first payload is an event of this API; see `is_event`."""
         return is_event(payload)
 
     def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
-        """Return the response that a payload belongs to (None: the session), and whether it ends there."""
+        """Return the id of a payload's response, or None for the session, and whether the response ends."""
         return place_of(payload)
 
     def of_answer(self, answer: str) -> OpenAIRealtime:
-        """Return a format that reads one response, with this format's knowledge of the session."""
+        """Return a format that reads one response, and knows what this format has read about the session."""
         return OpenAIRealtime(limits=self.limits, answer=answer, session=self._session)
 
     @property
@@ -119,12 +119,12 @@ class OpenAIRealtime(Format):
 
     @property
     def resting(self) -> bool:
-        """True while no response is open: the user may be silent for any length of time."""
+        """True while no response is open: the user may be silent for any time."""
         return not self._open
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return None for deltas that are pieces; `refuse` for whole contents, which must be decoded."""
-        # A whole content is given only once.
+        """Return None for pieces of content; `refuse` for whole contents, which must be decoded."""
+        # A whole content must be decoded, to check that it does not repeat reported pieces.
         return None if (text_of(delta.raw, "type") or "").endswith(".delta") else refuse
 
     def end(self, *, now: float = 0.0) -> list[Event]:
@@ -150,7 +150,7 @@ class OpenAIRealtime(Format):
             self.parts.unknown(kind or "event", payload)
 
     def _verdict(self) -> StreamError | None:
-        """Return the error that the end of the input means, or None."""
+        """Return the error to raise at the end of the input, or None if the last response is over."""
         over = self._failure is not None or self.parts.finished or self._answerless
         if over and not self._open:
             return self._failure
@@ -176,7 +176,7 @@ class OpenAIRealtime(Format):
             self.parts.field("rate_limits", limits)
 
     def _read_error(self, payload: dict[str, Any]) -> None:
-        """Read an error event: it concerns one of the client's events, and the session goes on."""
+        """Read an error event, which is about one of the client's events; the session goes on."""
         self._told = provider_error(payload, "error")
         self.parts.unknown("error", payload)
 
@@ -215,7 +215,7 @@ class OpenAIRealtime(Format):
             self._finish(response, status)
 
     def _give_rest(self, response: dict[str, Any], id: str) -> None:
-        """Report the items of a finished response that no event reported."""
+        """Report the items of a finished response that no event has sent."""
         for index, item in enumerate(dicts_of(response.get("output"))):
             if not self._outputs.is_known(item, id, index):
                 where = {"response_id": id, "output_index": index}
@@ -243,7 +243,7 @@ class OpenAIRealtime(Format):
             self.conclude()
 
     def _carry(self, response: dict[str, Any]) -> None:
-        """Carry the fields of a response outside our vocabulary."""
+        """Report the unknown fields of a response."""
         for name, value in (known(response, *_RESPONSE_FIELDS) or {}).items():
             self.parts.field(name, value)
 
@@ -290,7 +290,7 @@ class OpenAIRealtime(Format):
         self.parts.unknown(text_of(payload, "type") or "event", payload)
 
     def _read_content_whole(self, payload: dict[str, Any]) -> None:
-        """Read the end of a text, transcript or audio, which repeats the pieces."""
+        """Read the end of a text, transcript or audio; it repeats the whole content."""
         item = self._outputs.item(payload)
         index = payload.get("content_index")
         if item is not None and isinstance(index, int) and index in item.contents:
@@ -328,7 +328,7 @@ class OpenAIRealtime(Format):
         "response.output_audio_transcript.done": _read_content_whole,
         "response.output_audio.delta": _read_audio,
         "response.output_audio.done": _read_content_whole,
-        # The beta's names.
+        # Names in the beta version of the API.
         "response.text.delta": _read_text,
         "response.text.done": _read_content_whole,
         "response.audio_transcript.delta": _read_transcript,

@@ -16,7 +16,7 @@ class RealtimeContent:
     def __init__(self, part: OpenPart) -> None:
         self.part = part
         self.told: set[str] = set()
-        """Kinds of content (text, transcript, audio) that came in pieces, which the whole repeats."""
+        """Kinds of content (text, transcript, audio) reported so far; the end event repeats them."""
 
 
 class RealtimeItem:
@@ -30,9 +30,9 @@ class RealtimeItem:
         self.type = type
         self.contents: dict[int, RealtimeContent] = {}
         self.call: OpenPart | None = None
-        """Its call, of the application's tools or the server's."""
+        """The call in this item, of a tool that the application or the server runs."""
         self.other: OpenPart | None = None
-        """Its part, if its type is outside our vocabulary."""
+        """The opaque part for this item, if its type is unknown."""
         self.told = False
-        """True once arguments of the server's call have come in pieces."""
+        """True once arguments of a call that the server runs have been reported."""
         self.done = False

@@ -1,4 +1,4 @@
-"""Output items of responses, as parts of the message."""
+"""Output items of responses, which become parts of the message."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CALLS = frozenset({"function_call", "mcp_call"})
 
 
 class Outputs(Parts):
-    """Parts whose pieces name a response, one of its output items, and one of the item's content parts.
+    """Parts whose deltas name a response, one of its output items, and one of the item's content parts.
 
     Args:
         limits: Bounds on parts and tool calls.
@@ -41,15 +41,15 @@ class Outputs(Parts):
         self._by_id: dict[str, RealtimeItem] = {}
         self._by_place: dict[tuple[str, int], RealtimeItem] = {}
         self.audio_format: dict[str, Any] = {}
-        """The format of output audio, given by the session or the response."""
+        """The format of output audio, as the session or the response states it."""
 
     # -- responses ---------------------------------------------------------
 
     def begin(self, id: str | None, model: str | None) -> None:
-        """Begin a response; after an earlier response, it is a new answer.
+        """Begin a response; if there was a response before, report the start of another answer.
 
         Args:
-            id: Its id.
+            id: The response's id.
             model: The session's model.
         """
         state = self.choice(0)
@@ -64,9 +64,9 @@ class Outputs(Parts):
         """Close the open parts of a response, and forget its items.
 
         Args:
-            response: Its id.
-            complete: True if it ended by itself. If it was cut off, the call being
-                written is not handed out.
+            response: The response's id.
+            complete: True if the response ended by itself. If it was cut off, open calls
+                are not handed out.
         """
         for item in [item for item in self._by_place.values() if item.response == response]:
             if not item.done:
@@ -92,12 +92,12 @@ class Outputs(Parts):
     # -- items -------------------------------------------------------------
 
     def item(self, payload: dict[str, Any]) -> RealtimeItem | None:
-        """Return the item that a payload names by id or place; None if there is none."""
+        """Return the item that a payload names by id, or by response and index; None if there is none."""
         found = self._by_id.get(text_of(payload, "item_id") or "")
         return found or self._by_place.get(self._place(payload))
 
     def start_item(self, payload: dict[str, Any], item: dict[str, Any]) -> RealtimeItem:
-        """Start an output item and return it; a repeated start changes nothing."""
+        """Start an output item and return it; if its start is repeated, return the item unchanged."""
         id, place = text_of(item, "id") or "", self._place(payload)
         if id in self._by_id:
             self.note("content_twice")
@@ -115,7 +115,7 @@ class Outputs(Parts):
         return started
 
     def end_item(self, payload: dict[str, Any], item: dict[str, Any]) -> None:
-        """End an output item; the payload repeats all its content."""
+        """End an output item; the payload repeats all content of the item."""
         found = self.item({**payload, "item_id": item.get("id")})
         if found is None:
             self.note("part_unopened")
@@ -141,7 +141,7 @@ class Outputs(Parts):
     # -- content -----------------------------------------------------------
 
     def content(self, payload: dict[str, Any], type: str) -> RealtimeContent | None:  # noqa: A002 - the field's name
-        """Return the content part that a payload adds to; it is opened if it was never started.
+        """Return the content part that a payload adds to, which is opened if it was never started.
 
         Args:
             payload: The payload.
@@ -178,7 +178,7 @@ class Outputs(Parts):
         self.whole_content(item, index, part)
 
     def whole_content(self, item: RealtimeItem, index: int, content: dict[str, Any]) -> None:
-        """Report the whole of a content part, if no piece of it came."""
+        """Report the whole content of a content part, except kinds of which pieces were reported."""
         found = item.contents.get(index)
         if found is None:
             if item.type != "message":
@@ -195,7 +195,7 @@ class Outputs(Parts):
             self.write_audio(found, audio)
 
     def end_content(self, payload: dict[str, Any]) -> None:
-        """End a content part; the payload repeats all its content."""
+        """End a content part; the payload repeats all content of the part."""
         item = self.item(payload)
         found = None if item is None else item.contents.get(self._content_index(payload))
         if item is None or found is None or found.part.closed:
@@ -205,7 +205,7 @@ class Outputs(Parts):
         self.close(found.part)
 
     def write_text(self, content: RealtimeContent, text: str) -> None:
-        """Add to a text."""
+        """Add text to a content part."""
         if content.part.kind != "text":
             self.note("delta_misfits")
             return
@@ -213,7 +213,7 @@ class Outputs(Parts):
         self.add(content.part, text)
 
     def write_transcript(self, content: RealtimeContent, text: str) -> None:
-        """Add to the transcript of audio."""
+        """Add a transcript to a content part with audio."""
         part = content.part
         if part.kind != "media":
             self.note("delta_misfits")
@@ -224,7 +224,7 @@ class Outputs(Parts):
         self.add_media(part, transcript=text)
 
     def write_audio(self, content: RealtimeContent, written: str) -> None:
-        """Add to audio, which comes as base64."""
+        """Add audio, which is base64, to a content part."""
         if content.part.kind != "media":
             self.note("delta_misfits")
             return
@@ -258,7 +258,7 @@ class Outputs(Parts):
     # -- calls -------------------------------------------------------------
 
     def write_arguments(self, payload: dict[str, Any], fragment: str) -> None:
-        """Add to the arguments of a call; if the call is not open yet, its end will repeat them all."""
+        """Add to a call's arguments; if the call is not open yet, wait for its end, which repeats all."""
         item = self.item(payload)
         if item is None or item.call is None:
             self.note("part_unopened")
@@ -273,18 +273,18 @@ class Outputs(Parts):
             item.told = True
 
     def end_arguments(self, payload: dict[str, Any], type: str) -> None:  # noqa: A002 - the field's name
-        """Read the end of a call's arguments; the end of its item decides whether the call is whole."""
+        """Read the end of a call's arguments; whether the call is whole depends on the end of its item."""
         item = self.item(payload)
         if item is None:
             self.note("part_unopened")
             item = self.start_item(payload, {**payload, "id": payload.get("item_id"), "type": type})
         elif item.call is None and item.type == type:
-            # Its start lacked the name.
+            # The start of the call had no name.
             self._OPENERS[type](self, item, payload)
         self.whole_arguments(item, payload)
 
     def whole_arguments(self, item: RealtimeItem, holder: dict[str, Any]) -> None:
-        """Report the whole arguments, if no piece of them came."""
+        """Report the whole arguments, if no piece of them was reported."""
         call, text = item.call, text_of(holder, "arguments")
         if call is None or call.closed or text is None:
             return
@@ -298,7 +298,7 @@ class Outputs(Parts):
     # -- opening and closing -------------------------------------------------
 
     def _open_message(self, item: RealtimeItem, start: dict[str, Any]) -> None:
-        """Do nothing: the parts of a message have their own start events."""
+        """Do nothing, because the content parts of a message have start events."""
 
     def _open_call(self, item: RealtimeItem, start: dict[str, Any]) -> None:
         name = text_of(start, "name")
@@ -370,7 +370,7 @@ _CALL_FIELDS = (
     "name",
     "call_id",
     "arguments",
-    # A field of the event and not of the call.
+    # The next fields belong to the event, and not to the call.
     "event_id",
     "item_id",
     "response_id",

@@ -32,7 +32,7 @@ def is_event(payload: dict[str, Any]) -> bool:
 
 
 def place_of(payload: dict[str, Any]) -> tuple[str | None, bool]:
-    """Return the response that an event belongs to (None: the session), and whether it ends there.
+    """Return the id of an event's response, or None for the session, and whether the response ends.
 
     Example:
         >>> place_of({"type": "response.done", "response": {"id": "resp_1"}})

@@ -1,4 +1,4 @@
-"""Translate the Realtime API's vocabulary: statuses, token counts, audio."""
+"""Translate the Realtime API's statuses, token counts and audio formats."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
         "content_filter": "content_filter",
     }
 )
-"""Finish reasons by status of a response, or by the cause of an incomplete one."""
+"""Maps a response's status, or the reason why a response is incomplete, to a finish reason."""
 _OLD_AUDIO = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
-"""Audio formats by the beta's names."""
+"""Maps the beta version's names of audio formats to the present ones."""
 
 
 def finish_reason(status: str, reason: str | None) -> FinishReason:
     """Return a response's finish reason.
 
     Args:
-        status: Its status.
-        reason: The reason in its `status_details`, or None.
+        status: The response's status.
+        reason: The reason in the response's `status_details`, or None.
 
     Example:
         >>> finish_reason("incomplete", "max_output_tokens"), finish_reason("cancelled", "turn_detected")
@@ -53,7 +53,7 @@ def usage_of(report: dict[str, Any]) -> Usage:
 
 
 def output_format(holder: dict[str, Any]) -> dict[str, Any]:
-    """Return the output audio format of a session or response; empty if it has none.
+    """Return the output audio format of a session or response; {} if there is none.
 
     Example:
         >>> output_format({"audio": {"output": {"format": {"type": "audio/pcm", "rate": 24000}}}})

@@ -1,4 +1,4 @@
-"""Output items that call the application's tools, or ask for its approval."""
+"""Output items that call tools of the application, or ask the application for approval."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.parts import OpenCall, Parts
 
 _TYPES = {"function_call": "function", "custom_tool_call": "custom"}
-"""Calls of tools that the application has described, with our type for them."""
+"""Maps types of items that call a tool which the application described to the type of the tool call."""
 _CLIENTS = frozenset({"apply_patch_call", "computer_call", "local_shell_call", "mcp_approval_request"})
-"""Calls of tools that OpenAI describes and the application runs, and a request for approval."""
+"""Types of items that call a tool which OpenAI describes and the application runs, or ask for approval."""
 _TEXT_FIELDS = {"arguments": "function", "input": "custom"}
 _CALL_FIELDS = ("call_id", "name", "arguments", "input", "parsed_arguments")
-"""Fields of a call that are read elsewhere; the SDK's stream helper adds the last one."""
+"""Fields of a call that are read elsewhere; the last of them is added by the SDK's stream helper."""
 _CUT = frozenset({"incomplete", "failed"})
 
 
 def is_clients(item_type: str, item: dict[str, Any]) -> bool:
-    """Return whether the application runs a tool and not the provider.
+    """Return whether an item is for the application: the application runs the tool, and not the provider.
 
     Args:
         item_type: The item's type.
@@ -44,7 +44,7 @@ def is_clients(item_type: str, item: dict[str, Any]) -> bool:
 
 
 class CallItem(ResponseItem):
-    """A tool call; its arguments come as text or, for tools that OpenAI describes, within the item."""
+    """A tool call, whose arguments are text or, for tools that OpenAI describes, fields of the item."""
 
     __slots__ = ("_call", "_item", "_settled", "_unnamed")
 
@@ -52,14 +52,14 @@ class CallItem(ResponseItem):
         super().__init__(parts, item_type, index)
         self._call: OpenCall | None = None
         self._item: dict[str, Any] = {}
-        """Its latest data, until it has a name."""
+        """The latest data of the call, until it has a name."""
         self._unnamed = TextLog()
-        """Arguments that arrived before its name."""
+        """Arguments that arrived before the name of the call."""
         self._settled = False
-        """True once the arguments were sent whole."""
+        """True once the server has sent the whole arguments in one piece."""
 
     def take(self, item: dict[str, Any], *, over: bool) -> None:
-        """Open the call once it has a name, and hand it out if it is over."""
+        """Open the call once it has a name, and hand it out once it is over."""
         if self.over:
             return
         described_by_us = self.type in _TYPES
@@ -95,7 +95,7 @@ class CallItem(ResponseItem):
         self.parts.add_arguments(self._call, held)
 
     def _give_up(self, item: dict[str, Any]) -> None:
-        """Carry a call without a name as an opaque part: nobody can run it, but nothing is lost."""
+        """Report a call without a name as an opaque part: nobody can run it, but its data are not lost."""
         self.over = True
         self.parts.note("call_nameless")
         self.parts.whole(0, OpaquePart(type=self.type, data=item))
@@ -108,7 +108,7 @@ class CallItem(ResponseItem):
             self._settle(call, text)
 
     def _settle(self, call: OpenCall, text: str) -> None:
-        """Set the whole arguments, which take precedence over the fragments."""
+        """Set the whole arguments, which replace the fragments if they differ."""
         self._settled = True
         if self.parts.halves:
             text = mend(text)
@@ -121,7 +121,7 @@ class CallItem(ResponseItem):
             call.arguments.append(text)
 
     def add(self, field: str, text: str) -> bool:
-        """Add to its arguments or input."""
+        """Add to the arguments or the input of the call."""
         if field not in _TEXT_FIELDS:
             return False
         if self.over:
@@ -134,7 +134,7 @@ class CallItem(ResponseItem):
         return True
 
     def settle(self, field: str, text: str, name: str | None = None) -> bool:
-        """Set its whole arguments, and its name if the start lacked it."""
+        """Set the whole arguments of the call, and its name if the start had none."""
         if field not in _TEXT_FIELDS:
             return False
         if self._call is None and name and not self.over:
@@ -153,9 +153,10 @@ class CallItem(ResponseItem):
             raise LimitExceeded(limit="text", value=self.parts.limits.text)
 
     def close(self, *, complete: bool) -> None:
-        """Close a call whose item had no end.
+        """Close a call whose item had no end event.
 
-        It is handed out if its arguments were sent whole, or are an object, whose end is unmistakable.
+        The call is handed out if the server sent its arguments in one piece, or if they are
+        an object, so that their end is certain.
         """
         call = self._call
         if call is None and self._unnamed.length:
@@ -165,7 +166,7 @@ class CallItem(ResponseItem):
         self._end(whole=complete and certain)
 
     def _end(self, *, whole: bool) -> None:
-        # From here on, the message holds the arguments.
+        # Drop the call: from here on, the message holds the arguments.
         call, self._call = self._call, None
         self.over = True
         if call is not None:

@@ -1,4 +1,4 @@
-"""Readers of the events about output items: find the item and its text, and add to it."""
+"""Readers of the events about output items: each finds the event's item, and adds to it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _Reader: TypeAlias = "Callable[[ResponseItems, dict[str, Any], str], bool]"
 
 
 class _TextTarget(NamedTuple):
-    """The target of an event's text."""
+    """Describes the text that an event adds to."""
 
     item: str
-    """The type of its item."""
+    """The type of the item that contains the text."""
     field: str
-    """The event's field with the index of the text."""
+    """The name under which the event gives the index of the text."""
     content: str
-    """The type of the content."""
+    """The type of the text as content of the item."""
 
 
 _TEXT = _TextTarget("message", "content_index", "output_text")
@@ -40,14 +40,14 @@ _PLACES = {
     "response.reasoning_summary_text": _SUMMARY,
     "response.reasoning_summary": _SUMMARY,
 }
-"""Targets of texts, by event name."""
+"""Maps names of events, without "delta" or "done", to the text that they are about."""
 _INPUTS = {
     "response.function_call_arguments": ("function_call", "arguments"),
     "response.custom_tool_call_input": ("custom_tool_call", "input"),
     "response.mcp_call_arguments": ("mcp_call", "arguments"),
     "response.code_interpreter_call_code": ("code_interpreter_call", "code"),
 }
-"""Item type and field of calls' arguments, by event name."""
+"""Maps names of events about arguments to the type of the item, and its field with the arguments."""
 _PROGRESS = {
     "code_interpreter_call": ("in_progress", "interpreting", "completed"),
     "compaction": ("compacting",),
@@ -57,7 +57,7 @@ _PROGRESS = {
     "mcp_list_tools": ("in_progress", "completed", "failed"),
     "web_search_call": ("in_progress", "searching", "completed"),
 }
-"""Words for the provider's progress, by item type."""
+"""Maps types of items to the words with which the provider reports progress."""
 _STEPS = {
     f"response.{item_type}.{status}": (item_type, status)
     for item_type, statuses in _PROGRESS.items()
@@ -151,7 +151,7 @@ def _end_part(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
 def _find_part(
     items: ResponseItems, payload: dict[str, Any], kind: str
 ) -> tuple[str, dict[str, Any], ResponseItem]:
-    """Return the index field, the content and the item of an event about a content."""
+    """Return the index field, the content and the item of an event about a part of an item."""
     part = items.clean(dict_of(payload, "part"))
     if "summary" in kind:
         return "summary_index", part, items.item(payload, "reasoning")
@@ -191,7 +191,7 @@ def _add_audio(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool
 
 
 def _ignore_repetition(_items: ResponseItems, _payload: dict[str, Any], _kind: str) -> bool:
-    """Ignore an event that only repeats its deltas."""
+    """Ignore an event that only repeats earlier deltas."""
     return True
 
 
@@ -201,7 +201,7 @@ READERS: dict[str, _Reader] = {
     "response.content_part.added": _begin_part,
     "response.content_part.done": _end_part,
     "response.reasoning_summary_part.added": _begin_part,
-    # vLLM's name.
+    # The name that vLLM uses.
     "response.reasoning_part.added": _begin_part,
     "response.reasoning_part.done": _end_part,
     "response.reasoning_summary_part.done": _end_part,
@@ -219,4 +219,4 @@ READERS: dict[str, _Reader] = {
     **dict.fromkeys([f"{name}.done" for name in _INPUTS], _end_input),
     **dict.fromkeys(_STEPS, _report_progress),
 }
-"""Readers by event name; a reader returns False if the event does not fit its item."""
+"""Maps names of events to their readers; a reader returns False if the event does not fit its item."""

@@ -60,7 +60,7 @@ _EVENT_FIELDS = frozenset(
         *PADDING,
     }
 )
-"""Fields of events that are read, or that repeat others."""
+"""Fields of events that are read, or that repeat other fields."""
 
 
 class OpenAIResponses(Format):
@@ -91,7 +91,7 @@ class OpenAIResponses(Format):
     )
 
     name: ClassVar[str] = "openai-responses"
-    # OpenAI sends none, but servers that imitate it do.
+    # OpenAI sends no sentinel here, but servers that imitate it do.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     retryable: ClassVar[Mapping[str, bool]] = RETRYABLE
     several_on_socket: ClassVar[bool] = True
@@ -106,17 +106,17 @@ class OpenAIResponses(Format):
         self._decoded = False
         """True if the current payload arrived decoded, without an event name."""
         self._nameless = False
-        """True if its SSE event has no name."""
+        """True if the SSE event of the current payload has no name."""
         self._begun = False
         self._created = False
         self._places: dict[str, str] = {}
-        """The response created last, by stream id on a WebSocket ("" without an id)."""
+        """Maps stream ids on a WebSocket ("" without an id) to the id of the response created last there."""
         self._running: set[str] = set()
-        """Stream ids whose response has not ended."""
+        """Ids of the streams whose last response has not ended."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
-        """Return whether a first payload is of this format; None for a sign of life."""
+        """Return whether a first payload is of this format; None for a ping."""
         kind = payload.get("type", event)
         if payload.get("object") == "response":
             return is_list(payload.get("output"))
@@ -126,19 +126,19 @@ class OpenAIResponses(Format):
             return None
         if kind == "error":
             return "sequence_number" in payload
-        # Events of the Realtime API have the same names, but also ids.
+        # Events of the Realtime API have the same names, but have ids, too.
         realtime = dict_of(payload, "response").get("object") == "realtime.response"
         return _is_known(kind) and "event_id" not in payload and not realtime
 
     def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
-        """Return the response that an event belongs to (None: the connection), and whether it ends there."""
+        """Return the id of an event's response (None: the connection), and whether it ends there."""
         kind, stream = text_of(payload, "type") or "", text_of(payload, "stream_id") or ""
         if kind.startswith("response.steer."):
             return None, False
         if not _is_known(kind):
             if error_of(payload, kind) is None:
                 return None, False
-            # The request failed. The error is its only event, unless a response is still open.
+            # The request failed. If no response is open, this error is the only event of its answer.
             return (self._places[stream], False) if stream in self._running else ("", True)
         word = kind.removeprefix("response.")
         if word == "created":
@@ -157,11 +157,11 @@ class OpenAIResponses(Format):
 
     @property
     def sequence_number(self) -> int | None:
-        """The number of the last event, from which OpenAI can replay; None before the first."""
+        """The number of the last event, after which OpenAI can replay; None before the first numbered event."""
         return self._items.sequence_number
 
     def is_kept(self, message: Message) -> bool:
-        # A response in the foreground is cancelled when its connection closes.
+        # OpenAI cancels a response that does not run in the background when the connection closes.
         return message.provider_data.get("background") is True
 
     @property
@@ -174,7 +174,7 @@ class OpenAIResponses(Format):
         return sequence_number_of(payload)
 
     def begun_by(self, payload: dict[str, Any], event: str) -> str | None:
-        """Return the id of the response that an event begins; None if it begins none."""
+        """Return the id of the response that an event begins, or ""; None if the event begins none."""
         if (text_of(payload, "type") or event) != "response.created":
             return None
         return text_of(dict_of(payload, "response"), "id") or ""
@@ -190,9 +190,9 @@ class OpenAIResponses(Format):
         return super().feed_plainly(frame)
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None]:
-        """Return a callback that keeps each delta for its number and counts the characters it adds."""
+        """Return a callback that stores each delta for its number, and counts the characters that it adds."""
         if not (text_of(delta.raw, "type") or "").endswith(".delta"):
-            # A whole content is given only once.
+            # A whole content must be decoded, to check that it does not repeat reported deltas.
             return refuse
         items = self._items
         section = None if isinstance(delta, ToolCallDelta | PartDelta) else items.written
@@ -205,13 +205,13 @@ class OpenAIResponses(Format):
             if section is not None:
                 section.given += len(delta.text)
             if note is not None:
-                # The frame itself is counted after this call.
+                # `frames` will count this frame only after the callback.
                 note("event_name_missing", event=self.frames + 1)
 
         return take
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Return whether an event is about the response and so not an error of the connection."""
+        """Return whether an event is about the response, so that an error in it does not end the stream."""
         return _is_known(text_of(payload, "type") or event) or payload.get("object") == "response"
 
     def _read_object(self, data: dict[str, Any], event: str) -> None:
@@ -227,14 +227,14 @@ class OpenAIResponses(Format):
         self.read(data, event)
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Pass the content of `payload` to `self.parts`, and the provider's error to `error`."""
+        """Pass the content of `payload` to `self.parts`; store the provider's error in `self.error`."""
         kind = text_of(payload, "type")
         if kind is None and payload.get("object") == "response":
             self._read_whole(payload)
             return
         self._nameless = not (event or self._decoded)
         if self._nameless:
-            # Not through `note`, which would rule out the fast path: `follow` counts the deltas read there.
+            # Not `self.note`, which would stop the fast path; there, `follow` counts the departures.
             self.departures.note("event_name_missing", event=self.frames)
         elif kind and event and kind != event:
             self.note("event_name_differs")
@@ -263,7 +263,7 @@ class OpenAIResponses(Format):
             self.parts.unknown(kind, payload)
 
     def end_without_finish(self) -> None:
-        """End a response without an end event: its open tool calls may not be whole."""
+        """End a response that had no end event: its open tool calls may not be whole."""
         self._items.settle(None, complete=False)
         super().end_without_finish()
 
@@ -284,7 +284,7 @@ class OpenAIResponses(Format):
         self._read_head(response)
 
     def _read_whole(self, response: dict[str, Any]) -> None:
-        """Read a response that was not streamed; one in the background may not have ended."""
+        """Read a response that was not streamed; if it runs in the background, it may not have ended."""
         status = text_of(response, "status") or "completed"
         if status in FINAL_STATUSES:
             self._read_end(response, status)
@@ -296,11 +296,11 @@ class OpenAIResponses(Format):
         self._carry(known(response, *_RESPONSE_FIELDS) or {})
 
     def _read_end(self, response: dict[str, Any], word: str) -> None:
-        """End a response; the payload has all its content.
+        """End a response; the payload repeats all content of the response.
 
         Args:
             response: The response.
-            word: The status in the name of its event.
+            word: The status, from the name of the event.
         """
         own_status = text_of(response, "status")
         status = own_status if own_status in FINAL_STATUSES else word

@@ -1,4 +1,4 @@
-"""One output item of a response, and the kinds of items that are a single part without text."""
+"""The base class of output items, and the items that become a single part without text."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class ResponseItem(ABC):
     """An output item that can still grow.
 
     Args:
-        parts: Makes its events.
-        item_type: Its type, in OpenAI's word.
-        index: Its output index.
+        parts: Makes the item's events.
+        item_type: OpenAI's word for the type of the item.
+        index: The item's index in the output.
     """
 
     __slots__ = ("id", "index", "over", "parts", "type")
@@ -32,13 +32,13 @@ class ResponseItem(ABC):
         self.type = item_type
         self.index = index
         self.id: str | None = None
-        """Its latest id."""
+        """The item's latest id."""
         self.over = False
-        """True once its end has arrived."""
+        """True once the item's end event has arrived."""
 
     @abstractmethod
     def take(self, item: dict[str, Any], *, over: bool) -> None:
-        """Read the whole item as the server describes it.
+        """Read the item as the server describes it in a start or end event.
 
         Args:
             item: The item as the server sent it.
@@ -47,42 +47,42 @@ class ResponseItem(ABC):
 
     @abstractmethod
     def close(self, *, complete: bool) -> None:
-        """Close the parts that had no end event.
+        """Close the item's parts, because no end event of the item has arrived.
 
         Args:
             complete: True if the answer is over and was not cut off.
         """
 
     def add(self, field: str, text: str) -> bool:
-        """Add to one of its texts; return False if it has no such text.
+        """Add to a text of the item; return False if the item has no text of that name.
 
         Args:
-            field: The text's field, in OpenAI's word.
+            field: OpenAI's name of the field with the text.
             text: The addition.
         """
         return False
 
     def settle(self, field: str, text: str, name: str | None = None) -> bool:
-        """Add the missing rest of a text sent whole; return False if the item has no such text.
+        """Read a whole text, and add what is missing; return False if the item has no text of that name.
 
         Args:
-            field: The text's field, in OpenAI's word.
+            field: OpenAI's name of the field with the text.
             text: The whole text.
             name: The tool's name, if the event has it.
         """
         return False
 
     def progress(self, status: str) -> None:
-        """Record the provider's progress with the item; most items report none."""
+        """Report the provider's progress with the item; most kinds of items ignore it."""
         del status
 
     def tell(self, part: OpenPart, content: Part) -> None:
-        """Give a part's start again with more data."""
+        """Report the start of a part again, with more data."""
         self.parts.tell_again(part, content)
 
 
 class OnePart(ResponseItem):
-    """An item that is one part, described by its data."""
+    """An item that becomes one part, which contains the item's data."""
 
     __slots__ = ("_data", "_part")
 
@@ -90,14 +90,14 @@ class OnePart(ResponseItem):
         super().__init__(parts, item_type, index)
         self._part = NO_PART
         self._data: dict[str, Any] = {}
-        """Its latest data; cleared once it is over."""
+        """The item's latest data; cleared once the item is over."""
 
     @abstractmethod
     def content(self, item: dict[str, Any]) -> Part:
-        """Return the part for an item's data, without additions of deltas."""
+        """Return the part for an item's data, without what deltas have added."""
 
     def take(self, item: dict[str, Any], *, over: bool) -> None:
-        """Open the part or report more data, and close it if it is over."""
+        """Open the part, or report its new data; close it if the item is over."""
         if self.over:
             return
         if self._part is NO_PART:
@@ -110,7 +110,7 @@ class OnePart(ResponseItem):
             self.close(complete=True)
 
     def fill(self, part: OpenPart, item: dict[str, Any]) -> None:
-        """Add content that no delta has given."""
+        """Add content of a complete item that no delta has sent."""
 
     def progress(self, status: str) -> None:
         """Report the provider's progress, if it is new."""
@@ -125,7 +125,7 @@ class OnePart(ResponseItem):
 
 
 class OpaqueItem(OnePart):
-    """An item outside our vocabulary, carried unchanged."""
+    """An item of unknown type, which becomes an opaque part."""
 
     __slots__ = ()
 
@@ -135,7 +135,7 @@ class OpaqueItem(OnePart):
 
 
 class ResultItem(OnePart):
-    """A tool's result, as an item of its own."""
+    """A tool's result that is an item by itself."""
 
     __slots__ = ()
 
@@ -168,7 +168,7 @@ class HostedItem(OnePart):
         )
 
     def add(self, field: str, text: str) -> bool:
-        """Add to its arguments or its code."""
+        """Add to the arguments or the code of the call."""
         if field not in ("arguments", "code"):
             return False
         if self.over:
@@ -179,11 +179,11 @@ class HostedItem(OnePart):
         return True
 
     def settle(self, field: str, text: str, name: str | None = None) -> bool:
-        """Add its whole arguments or code, if no delta has given any."""
+        """Add the whole arguments or code of the call, if no delta has sent any."""
         return self._given or self.over or self.add(field, text)
 
     def fill(self, part: OpenPart, item: dict[str, Any]) -> None:
-        """Add its arguments, if no delta has given any, then its result."""
+        """Add the arguments, if no delta has sent any; then report the result, if the item has one."""
         if not self._given:
             self.parts.add(part, written(arguments_of(item, self.type)))
         result = result_of(item, self.type)
@@ -194,7 +194,7 @@ class HostedItem(OnePart):
 
 
 class ImageItem(OnePart):
-    """A generated image; each partial image replaces the one before."""
+    """A generated image; each preview of it replaces the preview before."""
 
     __slots__ = ()
 
@@ -211,13 +211,13 @@ class ImageItem(OnePart):
         )
 
     def preview(self, payload: dict[str, Any]) -> bool:
-        """Report a partial image, which is a whole image file."""
+        """Report a preview of the image: a complete file, which replaces the preview before it."""
         written = text_of(payload, "partial_image_b64")
         if self.over or written is None:
             return False
         image = media_of(written)
         if image is None:
-            # The whole image is still to come.
+            # Only a preview is lost: the image itself is still to come.
             self.parts.note("media_invalid")
             return False
         more = {name: payload[name] for name in _IMAGE_FIELDS if not says_nothing(payload.get(name))}
@@ -235,7 +235,7 @@ class ImageItem(OnePart):
             self.parts.note("media_invalid")
             self.tell(part, OpaquePart(type=self.type, data=item))
             return
-        # The last partial image must be replaced, even if nothing else has changed.
+        # The last preview must be replaced, even if nothing else has changed.
         self.tell(part, self.content(item))
         self.parts.add_media(part, image)
 

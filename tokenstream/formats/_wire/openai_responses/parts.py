@@ -1,4 +1,4 @@
-"""The output of a response: items, identified by their index, as parts of the message."""
+"""The output of a response: items, which have an index and become parts of the message."""
 
 from __future__ import annotations
 
@@ -50,16 +50,16 @@ MADE_OF: tuple[type, ...] = (
     ResultItem,
     Section,
 )
-"""Classes that the items of a response consist of."""
+"""Classes of the objects that hold the state of a response's items."""
 
 _MOST_NUMBER = 10**15
 _WRITTEN = frozenset({"message", "reasoning"})
 
 
 class ResponseItems(Parts):
-    """Parts whose pieces carry the index of an output item.
+    """Parts whose deltas have the index of an output item.
 
-    Ids may change from event to event, so an item is identified by its index.
+    The id of an item may change from event to event, so items are found by index.
 
     Args:
         limits: Bounds on parts and tool calls.
@@ -86,10 +86,10 @@ class ResponseItems(Parts):
         self.number: int | None = None
         """The number of the last decoded event that had one."""
         self.latest: Event | None = None
-        """The last delta after that event, not decoded, which may have a later number."""
+        """The last delta after that event that was read without decoding, which may have a later number."""
         self._by_index: dict[int, ResponseItem] = {}
         self._by_place: dict[tuple[int, str], ResponseItem] = {}
-        """Items by index and type."""
+        """Maps index and type to an item."""
         self._by_id: dict[str, ResponseItem] = {}
         self._highest = -1
         """The highest index of an item."""
@@ -99,17 +99,17 @@ class ResponseItems(Parts):
         self._audio: OpenPart | None = None
 
     def clean(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Return data that outlive their payload, without halves of surrogate pairs."""
+        """Return data that will be stored, with halves of surrogate pairs replaced."""
         return mend(data) if self.halves else data
 
     @property
     def sequence_number(self) -> int | None:
-        """The number of the last event, from which the provider can replay."""
+        """The number of the last event, after which the provider can replay."""
         number = None if self.latest is None else sequence_number_of(self.latest.raw)
         return self.number if number is None else number
 
     def settle_number(self) -> None:
-        """Replace the kept delta by its number."""
+        """Read the number of the stored delta, and drop the delta."""
         self.number, self.latest = self.sequence_number, None
 
     # -- finding items -----------------------------------------------------
@@ -133,7 +133,7 @@ class ResponseItems(Parts):
         self._make(index, item).take(item, over=False)
 
     def end(self, payload: dict[str, Any], item: dict[str, Any]) -> None:
-        """End an item; the payload has all its content."""
+        """End an item; the payload repeats all content of the item."""
         item_type = text_of(item, "type")
         held = self.find(payload, item_type)
         if held is None or (item_type and held.type != item_type):
@@ -164,11 +164,11 @@ class ResponseItems(Parts):
         return found if found is not None or not self._seen else self._seen[-1]
 
     def item(self, payload: dict[str, Any], item_type: str) -> ResponseItem:
-        """Return the item that an event is about, started if necessary.
+        """Return the item that an event is about, which is started if necessary.
 
         Args:
             payload: The event.
-            item_type: The type of the items with such events.
+            item_type: The type of item that the event belongs to.
         """
         held = self.find(payload, item_type)
         if held is not None and _fits(held, item_type):
@@ -183,7 +183,7 @@ class ResponseItems(Parts):
         return made
 
     def _make(self, index: int, item: dict[str, Any]) -> ResponseItem:
-        # An item may be without parts, so items are bounded here, too.
+        # An item may have no parts, so the limit on parts must be checked here, too.
         if len(self._seen) >= self.limits.parts:
             raise LimitExceeded(limit="parts", value=self.limits.parts)
         item_type = text_of(item, "type") or ""
@@ -208,7 +208,7 @@ class ResponseItems(Parts):
     # -- the whole output --------------------------------------------------
 
     def settle(self, output: object, *, complete: bool) -> None:
-        """Report the content of the whole output that no event has given.
+        """Read the whole output, and report the content that no event has sent.
 
         Args:
             output: The items as the server sent them.
@@ -226,7 +226,7 @@ class ResponseItems(Parts):
                 held.close(complete=complete)
 
     def _match_reported(self, items: list[dict[str, Any]]) -> list[ResponseItem | None]:
-        """Return, for each item, the one already reported by events, or None if it is new."""
+        """Return, for each item, the same item as reported by events, or None if the item is new."""
         counts = Counter(held.id for held in self._seen)
         named = {(held.type, held.id or ""): held for held in self._seen if held.id and counts[held.id] == 1}
         kinds = [text_of(item, "type") or "" for item in items]
@@ -234,7 +234,7 @@ class ResponseItems(Parts):
             named.pop((kind, text_of(item, "id") or ""), None)
             for kind, item in zip(kinds, items, strict=True)
         ]
-        # Ids may differ from those in the events: match the remaining items by type and order.
+        # The ids may differ from the ids in events: match the remaining items by type and order.
         taken = {id(held) for held in by_id}
         waiting: dict[str, deque[ResponseItem]] = {}
         for other in sorted(self._seen, key=lambda held: held.index):
@@ -267,8 +267,8 @@ class ResponseItems(Parts):
         """Add to the spoken answer.
 
         Args:
-            data: A piece of sound, in base64.
-            transcript: A piece of its transcript.
+            data: A piece of the audio, in base64.
+            transcript: A piece of the transcript.
         """
         sound = media_of(data)
         if sound is None:
@@ -280,7 +280,7 @@ class ResponseItems(Parts):
 
 
 def number_of(payload: dict[str, Any], name: str) -> int | None:
-    """Return a field that is an index, possibly written as digits.
+    """Return a field that is a whole number, or text that is one; None for any other value.
 
     Example:
         >>> number_of({"index": "2"}, "index"), number_of({"index": True}, "index")
@@ -303,7 +303,7 @@ def sequence_number_of(payload: dict[str, Any]) -> int | None:
 
 
 def _fits(held: ResponseItem, item_type: str) -> bool:
-    """Return whether an event for a type of items may be about this item."""
+    """Return whether an event that belongs to a type of item may be about this item."""
     if item_type in _WRITTEN or isinstance(held, WrittenItem):
         return held.type == item_type
     return True

@@ -1,4 +1,4 @@
-"""Translate the vocabulary of the Responses API: ends, errors, token counts, citations, arguments."""
+"""Translate the Responses API's statuses, errors, token counts, citations and arguments."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ RETRYABLE: Mapping[str, bool] = MappingProxyType(
         ),
     }
 )
-"""Codes of the SDK's `ResponseError` whose words say nothing, or the wrong thing, about a retry."""
+"""Codes in the SDK's `ResponseError` from whose words it does not follow whether a retry may help."""
 
 _ARGUMENTS: dict[str, tuple[str, ...]] = {
     "apply_patch_call": ("operation",),
@@ -74,13 +74,13 @@ _ARGUMENTS: dict[str, tuple[str, ...]] = {
     "shell_call": ("action",),
     "web_search_call": ("action",),
 }
-"""The field of an item with the tool's arguments, if it is not `arguments`."""
+"""Maps types of items to the field with the tool's arguments, if that is not `arguments`."""
 _RESULTS: dict[str, tuple[str, ...]] = {
     "code_interpreter_call": ("outputs",),
     "file_search_call": ("results",),
     "mcp_call": ("output", "error"),
 }
-"""The field of a call's own item with its result."""
+"""Maps types of items to the field with the tool's result, if the call's item contains the result."""
 
 
 def finish_of(response: dict[str, Any], status: str) -> FinishReason:
@@ -88,7 +88,7 @@ def finish_of(response: dict[str, Any], status: str) -> FinishReason:
 
     Args:
         response: The response.
-        status: Its status, one of `FINAL_STATUSES`.
+        status: The response's status, one of `FINAL_STATUSES`.
 
     Example:
         >>> finish_of({"incomplete_details": {"reason": "max_output_tokens"}}, "incomplete")
@@ -100,7 +100,7 @@ def finish_of(response: dict[str, Any], status: str) -> FinishReason:
 
 
 def error_of(payload: dict[str, Any], event: str) -> ProviderError | None:
-    """Return the error in a payload, nested or flat, or None if it has none.
+    """Return the error in a payload, which may be nested or flat, or None if there is none.
 
     Args:
         payload: The decoded payload.
@@ -113,7 +113,7 @@ def error_of(payload: dict[str, Any], event: str) -> ProviderError | None:
     """
     details: object = payload.get("error")
     if not details and payload.get("type") == "error":
-        # In the flat shape, `type` is the event's, not the error's.
+        # In a flat error, `type` is the type of the event, and not of the error.
         details = known(payload, "type", "sequence_number")
     return provider_error({**payload, "error": details} if details else payload, event)
 
@@ -133,7 +133,7 @@ def citation_of(data: dict[str, Any], cites: int) -> Citation:
 
     Args:
         data: The annotation as the server sent it.
-        cites: Index of the part that it supports.
+        cites: Index of the part that the citation supports.
 
     Example:
         >>> citation_of({"type": "file_citation", "filename": "laws.pdf", "index": 12}, 0).start
@@ -150,7 +150,7 @@ def citation_of(data: dict[str, Any], cites: int) -> Citation:
 
 
 def described(item: dict[str, Any], *without: str) -> dict[str, Any] | None:
-    """Return an item's fields beside its content; its status only once it is over.
+    """Return an item's fields without its type, content fields, and the status "in_progress".
 
     Example:
         >>> described({"id": "msg_1", "type": "message", "status": "in_progress"})
@@ -163,7 +163,7 @@ def described(item: dict[str, Any], *without: str) -> dict[str, Any] | None:
 
 
 def phase_of(fields: dict[str, Any]) -> Phase | None:
-    """Return the phase of a message item's texts; None if it names none.
+    """Return the phase of the texts in a message item; None if the item has no known phase.
 
     Example:
         >>> phase_of({"phase": "commentary"}), phase_of({"phase": None}), phase_of({"phase": "else"})
@@ -173,7 +173,7 @@ def phase_of(fields: dict[str, Any]) -> Phase | None:
 
 
 def arguments_of(item: dict[str, Any], item_type: str) -> object:
-    """Return the tool arguments of an item: text unchanged, JSON values as an object.
+    """Return the tool arguments of an item unchanged; a list becomes an object with the field's name.
 
     Example:
         >>> arguments_of({"queries": ["cats"]}, "file_search_call"), arguments_of({}, "function_call")
@@ -184,7 +184,7 @@ def arguments_of(item: dict[str, Any], item_type: str) -> object:
 
 
 def result_of(item: dict[str, Any], item_type: str) -> object:
-    """Return the result of a call that its own item holds; None if it holds none.
+    """Return the tool's result that is in the item of the call; None if there is none.
 
     Example:
         >>> result_of({"results": [{"filename": "a"}]}, "file_search_call"), result_of({}, "mcp_call")
@@ -202,7 +202,7 @@ def _first_said(item: dict[str, Any], names: tuple[str, ...]) -> tuple[str, obje
 
 
 def media_of(text: str) -> bytes | None:
-    r"""Decode media sent as base64, also in a data URL; None if they are not base64.
+    r"""Decode media sent as base64 or as a data URL; None if they are not base64.
 
     Example:
         >>> media_of("AAA="), media_of("data:image/png;base64,AAA="), media_of("???")
@@ -214,7 +214,7 @@ def media_of(text: str) -> bytes | None:
 
 
 def written(value: object) -> str:
-    """Return arguments as text; any other value is written as JSON.
+    """Return a call's arguments as text: a string unchanged, an object as JSON, anything else as "".
 
     Example:
         >>> written({"type": "search"}), written("1 + 1"), written(None)

@@ -1,4 +1,4 @@
-"""Output items with texts (messages and reasoning), each text a part."""
+"""Output items with texts: messages and reasoning. Each text becomes a part."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _KINDS = {
     "reasoning_text": "reasoning",
     "summary_text": "reasoning",
 }
-"""Kinds of parts, by content type."""
+"""Maps types of content to kinds of parts."""
 _ANSWERS = frozenset({"text", "refusal"})
-"""Kinds that servers confuse in the start of a part."""
+"""Kinds that some servers confuse in the event that starts a text."""
 _CONTENT_FIELDS = ("type", "text", "refusal", "annotations", "logprobs", "parsed")
 
 
@@ -32,8 +32,8 @@ class Section:
     """One text of an item.
 
     Args:
-        part: Its part.
-        fields: Its own data, beside the item's.
+        part: The part that the text became.
+        fields: Data of this text, in addition to the data of the item.
     """
 
     __slots__ = ("cited", "fields", "given", "has_logprobs", "part")
@@ -42,46 +42,50 @@ class Section:
         self.part = part
         self.fields = fields
         self.given = 0
-        """Characters given so far."""
+        """Number of characters reported so far."""
         self.cited = 0
-        """Annotations given so far."""
+        """Number of annotations reported so far."""
         self.has_logprobs = False
 
 
 class WrittenItem(ResponseItem):
-    """An item made of texts, each identified by its field and index."""
+    """An item made of texts.
+
+    The *key* of a text is a pair: the name under which events give the text's index,
+    such as "content_index", and the index.
+    """
 
     __slots__ = ("fields", "highest", "sections")
 
     def __init__(self, parts: Parts, item_type: str, index: int) -> None:
         super().__init__(parts, item_type, index)
         self.fields: dict[str, Any] = {}
-        """The item's own data, for each of its parts."""
+        """The data of the item, which each of its parts contains."""
         self.sections: dict[tuple[str, int], Section] = {}
         self.highest: dict[str, int] = {}
-        """The highest index of a text, by field."""
+        """Maps names of indexes to the highest index."""
 
     @abstractmethod
     def kind_of(self, content: dict[str, Any]) -> str:
-        """Return the kind of part for a content."""
+        """Return the kind of part that a content of the item becomes."""
 
     @abstractmethod
     def open_section(self, key: tuple[str, int], kind: str, content: dict[str, Any]) -> Section:
         """Open the part of a text.
 
         Args:
-            key: Its field and index.
+            key: The text's key.
             kind: The part's kind.
-            content: The server's description of it.
+            content: The text as the server describes it.
         """
 
     def start(self, key: tuple[str, int], content: dict[str, Any], *, expected: bool = True) -> Section:
-        """Return the open text at a place, opened if necessary.
+        """Return the open text with a key, which is opened if necessary.
 
         Args:
-            key: Its field and index.
-            content: The server's description of it, with its type.
-            expected: True if a start is due here; otherwise it is a departure.
+            key: The text's key.
+            content: The text as the server describes it, with its type.
+            expected: False if having to open the text here is a departure.
         """
         section = self.sections.get(key)
         if section is not None and not section.part.closed:
@@ -95,11 +99,11 @@ class WrittenItem(ResponseItem):
         return section
 
     def write(self, key: tuple[str, int], content: dict[str, Any], text: str) -> Section | None:
-        """Add to the text at a place; return None if another kind of part is there.
+        """Add to the text with a key; return None if a part of another kind has the key.
 
         Args:
-            key: Its field and index.
-            content: A content of this type.
+            key: The text's key.
+            content: A content that has the text's type.
             text: The addition.
         """
         section = self.start(self._place_of(key, content), content, expected=False)
@@ -110,10 +114,10 @@ class WrittenItem(ResponseItem):
         return section
 
     def finish_text(self, key: tuple[str, int], content: dict[str, Any]) -> bool:
-        """Add the missing rest of a whole text; return whether it fits the text given so far.
+        """Read a whole text, and add what is missing; return False if a part of another kind has the key.
 
         Args:
-            key: Its field and index.
+            key: The text's key.
             content: The content as the server sent it.
         """
         if not content:
@@ -130,7 +134,7 @@ class WrittenItem(ResponseItem):
         return True
 
     def _place_of(self, key: tuple[str, int], content: dict[str, Any]) -> tuple[str, int]:
-        """Return the place of a text; a refusal in the place of a text is a part of its own."""
+        """Return the key to use for a text: another key, if a refusal has the key of a text or vice versa."""
         held, kind = self.sections.get(key), self.kind_of(content)
         if held is None or held.part.kind == kind or not {held.part.kind, kind} <= _ANSWERS:
             return key
@@ -140,12 +144,12 @@ class WrittenItem(ResponseItem):
         return other
 
     def take_texts(self, field: str, contents: object, *, over: bool) -> None:
-        """Read the texts in the item itself.
+        """Read the texts that the item itself lists.
 
         Args:
-            field: The field of their indexes.
+            field: The name under which events give a text's index, such as "content_index".
             contents: The texts as the server sent them.
-            over: True if they are complete; until then, they only announce texts.
+            over: True if the item is complete; before that, its texts are only opened, not read.
         """
         found = self._contents(contents)
         streamed = sorted(key for key in self.sections if key[0] == field)
@@ -153,7 +157,7 @@ class WrittenItem(ResponseItem):
             self.parts.note("reasoning_twice")
             return
         for place, content in enumerate(found):
-            # Indexes in events may differ from positions in the item: if none is missing, match by order.
+            # Indexes in events may differ from positions in the item: if no text is missing, match by order.
             key = streamed[place] if len(streamed) >= len(found) else (field, place)
             if over:
                 self.finish_text(key, content)
@@ -161,7 +165,7 @@ class WrittenItem(ResponseItem):
                 self.start(key, content)
 
     def _was_given(self, contents: list[dict[str, Any]]) -> bool:
-        """Return whether the same amount of text was given under another field."""
+        """Return whether deltas have sent the same number of characters with another kind of index."""
         given = sum(section.given for section in self.sections.values())
         return given > 0 and given == sum(len(text_of(content, "text") or "") for content in contents)
 
@@ -203,7 +207,7 @@ class WrittenItem(ResponseItem):
             self.parts.close(section.part)
 
     def repeat_starts(self, fields: dict[str, Any]) -> None:
-        """Report the item's own data again on every open part."""
+        """Report the start of every open part again, if the data of the item have changed."""
         if fields == self.fields:
             return
         self.fields = fields
@@ -225,7 +229,7 @@ class MessageItem(WrittenItem):
     __slots__ = ()
 
     def kind_of(self, content: dict[str, Any]) -> str:
-        """Return the kind of part for a content; "opaque" outside our vocabulary."""
+        """Return the kind of part for a content; "opaque" if its type is unknown."""
         return _KINDS.get(text_of(content, "type") or "", "opaque")
 
     def open_section(self, key: tuple[str, int], kind: str, content: dict[str, Any]) -> Section:
@@ -238,7 +242,7 @@ class MessageItem(WrittenItem):
         return Section(self.parts.open(0, _start_of(kind, {**self.fields, **fields})), fields)
 
     def take(self, item: dict[str, Any], *, over: bool) -> None:
-        """Read the message's data and content."""
+        """Read the data and the content of the message."""
         self.repeat_starts(described(item, "content", "role") or {})
         self.take_texts("content_index", item.get("content"), over=over)
         if over:
@@ -246,7 +250,7 @@ class MessageItem(WrittenItem):
 
 
 class ReasoningItem(WrittenItem):
-    """Reasoning: texts of a summary, the reasoning itself, or only its encrypted form."""
+    """Reasoning: the texts of a summary, the reasoning itself, or only its encrypted form."""
 
     __slots__ = ("_first", "_shown")
 
@@ -254,14 +258,14 @@ class ReasoningItem(WrittenItem):
         super().__init__(parts, item_type, index)
         self._first = NO_PART
         self._shown: Section | None = None
-        """The text of the first part."""
+        """The text that uses the first part."""
 
     def kind_of(self, content: dict[str, Any]) -> str:
-        """Return "reasoning" for any text."""
+        """Return "reasoning" for text of any type, and else "opaque"."""
         return "reasoning" if text_of(content, "type") in _KINDS else "opaque"
 
     def open_section(self, key: tuple[str, int], kind: str, content: dict[str, Any]) -> Section:
-        """Open a text; the first one takes the part that the item began with."""
+        """Open a text; the first text uses the part that was opened with the item."""
         if kind == "opaque":
             return Section(self.parts.open(0, _opaque(content)), {})
         fields: dict[str, Any] = {key[0]: key[1], **(known(content, *_CONTENT_FIELDS) or {})}
@@ -277,7 +281,7 @@ class ReasoningItem(WrittenItem):
         return section
 
     def take(self, item: dict[str, Any], *, over: bool) -> None:
-        """Read the reasoning's data and texts."""
+        """Read the data and the texts of the reasoning."""
         fields = described(item, "summary", "content", "encrypted_content") or {}
         news = fields != self.fields
         if self._first is NO_PART:
@@ -287,7 +291,7 @@ class ReasoningItem(WrittenItem):
         self.take_texts("summary_index", item.get("summary"), over=over)
         self.take_texts("content_index", item.get("content"), over=over)
         if over:
-            # Encrypted content in the item's start may be a piece.
+            # Encrypted content is read only at the end: in the item's start, it may be incomplete.
             self._seal(text_of(item, "encrypted_content"), news=news and self._shown is None)
             self.close(complete=True)
 
@@ -300,13 +304,13 @@ class ReasoningItem(WrittenItem):
         self.tell(first, ReasoningPart(redacted=sealed, provider_data=fields or None))
 
     def close(self, *, complete: bool) -> None:
-        """Close every text, and the part that the item began with."""
+        """Close every text, and the part that was opened with the item."""
         self.parts.close(self._first)
         super().close(complete=complete)
 
 
 def _start_of(kind: str, fields: dict[str, Any]) -> TextPart | RefusalPart | ReasoningPart:
-    """Return the part that a text begins with."""
+    """Return a part of a kind without its text, with the given data."""
     if kind == "text":
         return TextPart(provider_data=fields or None, phase=phase_of(fields))
     return _CONTENTS[kind](provider_data=fields or None)

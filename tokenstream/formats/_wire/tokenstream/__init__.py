@@ -1,4 +1,4 @@
-"""Our own events, as sent by a relay: the protocol `tokenstream`."""
+"""The protocol `tokenstream`: this library's events, as a relay sends them."""
 
 from __future__ import annotations
 

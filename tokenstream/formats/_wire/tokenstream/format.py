@@ -1,4 +1,4 @@
-"""Read the events that a relay sends; they come out as they went in."""
+"""Read the events that a relay sends; they equal the events that the relay was given."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ _TELLING: dict[str, str | None] = {
     "live": "at",
     "end": "ending",
 }
-"""A required key of each event type that other formats use, too; None for the other types."""
+"""Maps event types to a required key, which tells them from the same types in other formats, or to None."""
 _DELTAS = frozenset(
     {"text_delta", "reasoning_delta", "refusal_delta", "tool_call_delta", "part_delta", "media_delta"}
 )
-"""Types of events that may be merged, under the position of the last."""
+"""Types of events of which a relay may merge several into one, with the position of the last."""
 PARTS: dict[type, str] = {
     TextDelta: "text",
     ReasoningDelta: "reasoning",
@@ -72,7 +72,7 @@ PARTS: dict[type, str] = {
     CitationAdded: "citation",
     MediaDelta: "media",
 }
-"""Kinds of parts by event class."""
+"""Maps classes of events to the kind of part that they belong to."""
 _LONGEST_ID = 18
 """Characters of the longest SSE event id that is read as a position."""
 
@@ -80,14 +80,15 @@ _LONGEST_ID = 18
 class TokenStream(Format):
     """Reads the protocol `tokenstream`, as SSE or as JSON lines; see docs/protocol.md.
 
-    Events are unchanged, including part indexes. An answer is over only once its last
-    record has arrived. A position is the id of an SSE event, or the key `at` of a line.
+    Events are read unchanged, including part indexes. An answer is over only once its last
+    record has arrived. A *position* is the number of an event in the answer: the id of an
+    SSE event, or the key `at` of a line.
     """
 
     __slots__ = ("_calls", "_kinds", "_latest", "_own_id", "_verdict", "live_at", "position_seen")
 
     name: ClassVar[str] = "tokenstream"
-    # Proxies that know only OpenAI's format end every stream with it.
+    # Some proxies end all streams with OpenAI's sentinel.
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     finish_is_last: ClassVar[bool] = False
     resumes: ClassVar[bool] = True
@@ -105,16 +106,16 @@ class TokenStream(Format):
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
         self._verdict: Ending = "complete"
-        """The ending given by the last record."""
+        """The ending that the last record states."""
         self.position_seen: int | None = None
         """The position of the last event; None if the events have none."""
         self.live_at: int | None = None
-        """The position up to which events are replayed; None if none are."""
+        """The position up to which the relay replays events; None if it replays none."""
         self._latest: Event | None = None
         """The last delta read without decoding, whose payload may have a position."""
         self._calls = 0
         self._kinds: dict[tuple[int, int], str] = {}
-        """The kind of each part, by choice and index."""
+        """Maps choice and part index to the kind of the part."""
         self._own_id = ""
         """The id of the current SSE event."""
 
@@ -140,26 +141,26 @@ class TokenStream(Format):
 
     @property
     def verdict(self) -> Ending:
-        """The ending given by the last record."""
+        """The ending that the last record states."""
         return self._verdict
 
     @property
     def position(self) -> int | None:
-        """The position of the last event, after which the relay is asked to go on."""
+        """The position of the last event, after which the relay can go on."""
         latest, self._latest = self._latest, None
         if latest is not None:
             self._note_position(latest.raw)
         return None if self.ended else self.position_seen
 
     def is_kept(self, message: Message) -> bool:
-        """Return False despite the positions: only the caller knows whether the relay keeps its answers."""
+        """Return False, although there are positions: not every relay stores its answers."""
         return False
 
     def position_of(self, payload: dict[str, Any]) -> int | None:
         """Return the position of an event: the key `at` of a line, or the id of the SSE event."""
         place = payload.get("at")
         if payload.get("type") == "live":
-            # Its key `at` marks the end of the replay; it has no position itself.
+            # In this record, `at` is the end of the replay, and not a position of the record.
             return None
         if isinstance(place, int) and place > 0 and place is not True:
             return place
@@ -179,16 +180,19 @@ class TokenStream(Format):
         return super().feed(frame, now=now)
 
     def frame_shortcut(self) -> Callable[[Frame], Event | None] | None:
-        """Return a function that reads frames at a glance; None if frames have ids, which must be read."""
+        """Return a function that reads frames without decoding; None if they have ids, which must be read."""
         return None if self._own_id else super().frame_shortcut()
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return a callback that sets each delta's step and keeps its position; signatures are decoded."""
+        """Return a callback that sets the step of each delta and records its position.
+
+        For deltas with a signature, the callback makes the payload be decoded.
+        """
         if isinstance(delta, ReasoningDelta) and delta.signature is not None:
             return refuse
         step, lines = delta.step, "at" in delta.raw
         if step is None and not lines:
-            # For SSE events, the ids are the positions.
+            # The position of an SSE event is its id.
             return self._take_place if self._own_id else None
 
         def take(delta: Any) -> None:  # noqa: ANN401 - a delta
@@ -202,10 +206,10 @@ class TokenStream(Format):
         return take
 
     def read_sentinel(self) -> None:
-        """Ignore the sentinel, which a proxy has added: only the last record ends an answer."""
+        """Ignore the sentinel, which a proxy must have added: only the last record ends an answer."""
 
     def read(self, payload: dict[str, Any], event: str) -> None:
-        """Give the event in `payload`, or record the end of the answer."""
+        """Report the event in `payload`, or record the end of the answer."""
         if self.parts.halves:
             payload = mend(payload)
         kind = text_of(payload, "type") or event
@@ -223,7 +227,7 @@ class TokenStream(Format):
         self._note_position(payload)
 
     def go_on(self) -> None:
-        """Expect another connection to continue after `position`; repeated events are dropped."""
+        """Prepare for another connection, which continues after `position`; drop repeated events."""
         super().go_on()
         position = self.position
         self._replay = None if position is None else _ReplayOfPositions(position)
@@ -263,17 +267,17 @@ class TokenStream(Format):
             self._calls = 0
             self._kinds.clear()
         if "raw" in payload:
-            # The event's `raw` would be another payload than its own.
+            # The event keeps the `raw` that the relay sent; the fast path would set the payload itself.
             self.shortcuts = False
         else:
             event.raw = payload
         parts.emit(event)
 
     def _prove(self, event: Event, part: int) -> None:
-        """Record the kind of a part.
+        """Record the kind of an event's part.
 
         Raises:
-            ProtocolError: It had another kind before.
+            ProtocolError: The part had another kind before.
         """
         content: Any = getattr(event, "content", None)
         kind = PARTS.get(event.__class__) or getattr(content, "kind", None)
@@ -295,10 +299,10 @@ class TokenStream(Format):
 class _ReplayOfPositions(Replay):
     """Detects repeated events by their positions.
 
-    Deltas merged for a slow reader have the position of the last one.
+    A delta that was merged from several, for a slow reader, has the position of the last.
 
     Args:
-        after: The position of the last event read.
+        after: The position of the last event that was read.
     """
 
     __slots__ = ("_known", "_last")
@@ -316,7 +320,7 @@ class _ReplayOfPositions(Replay):
             begun: "" for a delta, which may be merged from several; None for any other event.
 
         Raises:
-            PositionLost: Events before it are missing, or part of it was read before.
+            PositionLost: Events before this one are missing, or a part of it was read before.
         """
         if not isinstance(position, int):
             return False

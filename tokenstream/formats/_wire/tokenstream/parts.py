@@ -1,4 +1,4 @@
-"""Decode events; every field is validated, since anyone may have written the payload."""
+"""Decode events, and validate every field: a payload need not be from a relay of this library."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def event_of(payload: dict[str, Any]) -> Event | None:
     kind = EVENTS.get(name) if isinstance(name, str) else None
     if kind is None:
         return None
-    # The wire omits the discarded message: the reader has it from earlier events.
+    # The protocol leaves out the discarded message, which a reader knows from earlier events.
     values: dict[str, Any] = {"discarded": None} if name == "restarted" else {}
     key = ""
     try:
@@ -142,7 +142,7 @@ def _read_blank(kind: str) -> Any:  # noqa: ANN401 - a part
 
 
 def _read_value(cls: Any, value: Any) -> Any:  # noqa: ANN401 - a class of values; any JSON value
-    """Validate a value of a class; unknown keys, from another version, are ignored."""
+    """Validate a value of a class; ignore unknown keys, which may be from another version."""
     if not is_dict(value):
         raise TypeError
     data = {name: inner for name, inner in value.items() if name in cls.model_fields}
@@ -200,7 +200,7 @@ _COMMON: dict[str, _Reader] = {"choice": _index, "raw": _read_any}
 _OF_PART: dict[str, _Reader] = {**_COMMON, "part": _index}
 _CALL: dict[str, _Reader] = {"id": _read_text, "name": _read_text}
 FIELDS = {"call_type": "type"}
-"""Fields with another name in the protocol, where `type` is the event's."""
+"""Maps keys in the protocol to fields of events, if they differ: `type` is the type of the event."""
 
 EVENTS: dict[str, _Kind] = {
     "text_delta": _Kind(_events.TextDelta, {"text": _read_text}, _OF_PART),
@@ -263,4 +263,4 @@ EVENTS: dict[str, _Kind] = {
         {"kind": _read_word("event", "field", "items"), "shared": _read_truth, **_COMMON},
     ),
 }
-"""The class and the fields of each type."""
+"""Maps types of events to their class and fields."""

@@ -1,4 +1,4 @@
-"""The vocabulary of the protocol: its types, errors and endings."""
+"""The protocol's types of records, errors and endings."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from tokenstream.message import Ending
 
 CONTROL = frozenset({"end", "error", "live"})
-"""Types of records other than events: the ending, and the end of replayed events."""
+"""Types of records that are not events: the end of the answer, and the end of the replay."""
 
 _MOST_MESSAGE, _MOST_WORD = 500, 100
-"""Characters shown of an error's message, and of its code or another word."""
+"""The most characters that are read of an error's message, and of its code or another word."""
 _KINDS: frozenset[str] = frozenset(get_args(ErrorKind))
 _OUTCOMES: frozenset[str] = frozenset(get_args(Outcome))
 _ERRORS: dict[str, type[StreamError]] = {
@@ -66,7 +66,7 @@ _DETAILS = {
     "event": "event",
     "offset": "offset",
 }
-"""Further fields of some error classes, by key."""
+"""Maps keys in the protocol to attributes that only some classes of errors have."""
 _ENDS: dict[str, Ending] = {"complete": "complete", "stopped": "stopped"}
 
 
@@ -86,11 +86,13 @@ class End:
 
 
 def said_of(error: StreamError, *, raw: bool = False) -> dict[str, Any]:
-    """Return an error as the protocol sends it, in our words: the provider's may be private.
+    """Return an error as the protocol sends it.
+
+    The provider's words may be private, so the message is one of this library's texts.
 
     Args:
         error: The error.
-        raw: True to send the provider's words, too.
+        raw: True to send the provider's words instead.
 
     Example:
         >>> said_of(ProviderError("the provider reports an error: no GPU", kind="server"))["message"]
@@ -111,10 +113,10 @@ def said_of(error: StreamError, *, raw: bool = False) -> dict[str, Any]:
 
 
 def error_of(payload: dict[str, Any]) -> StreamError:
-    """Return the error in a payload, of the same class if that class is known.
+    """Return the error in a payload; it has the class that the payload names, if this version has it.
 
     Args:
-        payload: The payload, which may hold anything.
+        payload: The payload, whose fields need not be valid.
 
     Example:
         >>> error_of({"error": "StreamStalled", "limit": "idle_content", "kind": "network"}).retryable
@@ -156,7 +158,7 @@ def _made(cls: type[StreamError], words: str, payload: dict[str, Any]) -> Stream
 
 
 def end_of(payload: dict[str, Any]) -> End:
-    """Return the end of the answer given by a payload of the type "end" or "error".
+    """Return the end of the answer as a payload of the type "end" or "error" states it.
 
     Example:
         >>> end_of({"type": "end", "ending": "stopped"}).ending

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 _METADATA = "messageMetadata"
 _DATA = "data-"
-# Types that only this format has; types that others have, too, need a field of this format.
+# Types that only this format has. Types in `_MARKS` exist in other formats, too: a payload also needs
+# one of the fields listed there.
 _OWN = frozenset(
     {
         "start-step",
@@ -56,7 +57,7 @@ _MARKS = {
     "reasoning-file": ("mediaType",),
 }
 _ENDS = {"finish": {"type"}, "abort": {"type", "reason"}}
-"""Chunks that end the answer, with all fields that they may have."""
+"""Maps types of chunks that end the answer to all fields that they may have."""
 
 
 class UIMessage(Format):
@@ -80,7 +81,7 @@ provider_data=None, phase=None))]
     name: ClassVar[str] = "ui-message"
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = MappingProxyType(FINISH_REASONS)
-    # No padding: any unknown field is kept.
+    # No field counts as padding: every unknown field is reported.
     fast: ClassVar[Fast | None] = Fast(texts=[("delta",), ("inputTextDelta",)], padding=frozenset())
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
@@ -89,7 +90,7 @@ provider_data=None, phase=None))]
         self.parts = self._parts
         self._metadata: object = None
         self._finish_seen = False
-        """True once the chunk `finish` has arrived, which may lack a reason."""
+        """True once the chunk `finish` has arrived, which may have no finish reason."""
         self._withheld: ProviderError | None = None
 
     @classmethod
@@ -117,7 +118,7 @@ provider_data=None, phase=None))]
 
     @property
     def withheld(self) -> ProviderError | None:
-        """The first error; other parts, the finish reason and usage may follow it."""
+        """The first error; parts, the finish reason and usage may follow it."""
         return self._withheld
 
     def end(self, *, now: float = 0.0) -> list[Event]:
@@ -130,14 +131,14 @@ provider_data=None, phase=None))]
         return super().end(now=now)
 
     def read_sentinel(self) -> None:
-        """End the answer at the sentinel; an earlier error takes effect now."""
+        """End the answer at the sentinel; if an error arrived before, it ends the answer now."""
         if self._withheld is not None:
             self.error = self._withheld
         else:
             super().read_sentinel()
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Return whether a payload with an error is a regular one: data and results may hold errors."""
+        """Return whether a payload with an error is a regular chunk: data and results may contain errors."""
         kind = text_of(payload, "type") or ""
         return kind in self._READERS or kind in PART_READERS or kind.startswith(_DATA)
 

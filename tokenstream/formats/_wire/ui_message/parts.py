@@ -1,4 +1,4 @@
-"""The parts of a UI message: texts by id, tools by call id, data by type and id."""
+"""The parts of a UI message: texts have an id, tools a call id, and data a type and an id."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _DROPPED: dict[str, Part] = {
     "reasoning": ReasoningPart(provider_data=_GONE),
 }
 _DROPPED_OTHER = OpaquePart(type="dropped")
-"""Remainder of a part that the server has withdrawn."""
+"""Content of a part that the server has withdrawn, and that is not text or reasoning."""
 _TEXT_FIELDS = ("type", "id", "delta", "citations")
 _CALL_FIELDS = ("type", "toolCallId", "toolName", "input", "inputEncoding", "errorText")
 _RESULT = "tool-output"
@@ -52,39 +52,39 @@ class UIParts(NamedParts):
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self._replaceable: dict[tuple[str, str], OpenPart] = {}
-        """Data by type and id, and results by call id; a later one replaces an earlier one."""
+        """Data parts and results; the key is the type and the id, and later content replaces a part."""
         self._of_step: dict[int, tuple[str, str]] = {}
-        """Kind (and id, for the server's calls) of the current step's parts, by part index."""
+        """Maps indexes of the current step's parts to their kind and, for calls and results, their id."""
         self._server_calls: dict[int, ServerToolCall] = {}
-        """The server's own calls as of their start, by part index."""
+        """Maps part indexes to calls of tools that the server runs, as they were at their start."""
 
     # -- text and reasoning ------------------------------------------------
 
     def content_of(self, kind: NamedKind, data: dict[str, Any] | None) -> Part:
-        """Return a part without its text; the signature of reasoning comes from its metadata."""
+        """Return a part without its text; if it is reasoning, with the signature in its metadata."""
         if data is None or kind == "text":
             return super().content_of(kind, data)
         signature, redacted = proofs_of(data)
         return ReasoningPart(signature=signature, redacted=redacted, provider_data=data)
 
     def open(self, choice: int, content: Part) -> OpenPart:
-        """Open a part, and remember that it belongs to this step."""
+        """Open a part, and record that it belongs to this step."""
         part = super().open(choice, content)
         id_ = content.id if isinstance(content, ServerToolCall | ServerToolResult) else ""
         self._of_step[part.index] = (content.kind, id_)
         return part
 
     def cite(self, choice: int, citation: Citation) -> None:
-        """Add a citation, and remember that it belongs to this step."""
+        """Add a citation, and record that it belongs to this step."""
         self._of_step[self.choice(choice).next_part] = (citation.kind, "")
         super().cite(choice, citation)
 
     def read_start(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
-        """Open a text or reasoning."""
+        """Open a part with text or reasoning."""
         self.start(kind, self.name_in(payload, kind, new=True), known(payload, *_TEXT_FIELDS))
 
     def read_end(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
-        """Close a text or reasoning."""
+        """Close a part with text or reasoning."""
         name = self.name_in(payload, kind)
         part = self.open_parts[kind].get(name)
         if part is not None:
@@ -97,14 +97,14 @@ class UIParts(NamedParts):
     # -- tools -------------------------------------------------------------
 
     def read_call_start(self, payload: dict[str, Any]) -> OpenPart | None:
-        """Open a call; the results of an earlier call with the same id stay."""
+        """Open a call; results of an earlier call with the same id will not be replaced."""
         part = self._start_call(payload)
         if part is not None:
             self._replaceable.pop((_RESULT, call_id_of(payload)), None)
         return part
 
     def _start_call(self, payload: dict[str, Any]) -> OpenPart | None:
-        """Open a call: the client's, or the server's own if the provider runs the tool."""
+        """Open a call of a tool that the client runs or, if the payload says so, the provider."""
         id_, name = call_id_of(payload), text_of(payload, "toolName") or ""
         data = known(payload, *_CALL_FIELDS)
         if payload.get("providerExecuted") is not True:
@@ -120,7 +120,7 @@ class UIParts(NamedParts):
         return part
 
     def read_call(self, payload: dict[str, Any]) -> None:
-        """Close a call with its arguments; a client's call is handed out."""
+        """Close a call, and set its final arguments; a call for the client is handed out."""
         call = self._take_closing(payload)
         if call is None:
             return
@@ -149,7 +149,7 @@ class UIParts(NamedParts):
         self.read_result(payload)
 
     def read_result(self, payload: dict[str, Any]) -> None:
-        """Record a tool's result; it replaces a preliminary one."""
+        """Record a tool's result, which replaces a preliminary result."""
         type_, id_ = text_of(payload, "type") or "", call_id_of(payload)
         self.unanswered.discard(id_)
         result = ServerToolResult(
@@ -161,7 +161,7 @@ class UIParts(NamedParts):
         self._replace((_RESULT, id_), result, growing=payload.get("preliminary") is True)
 
     def _take_closing(self, payload: dict[str, Any]) -> OpenPart | None:
-        """Return the call that a payload closes, opened first if it was never started."""
+        """Return the call that a payload closes; if it was never started, open it first."""
         id_ = call_id_of(payload)
         if id_ not in self.calls:
             self.read_call_start(payload)
@@ -173,7 +173,7 @@ class UIParts(NamedParts):
             call.provider_data = {**(call.provider_data or {}), **(mend(data) if self.halves else data)}
 
     def _settle_arguments(self, call: OpenCall, payload: dict[str, Any]) -> None:
-        """Replace a call's arguments by the server's final ones, unless the deltas add up to them."""
+        """Replace a call's arguments by the server's final arguments, unless they are equal."""
         if payload.get("input") is None:
             if "input" in payload and not call.has_arguments:
                 self.note("arguments_null")
@@ -182,7 +182,7 @@ class UIParts(NamedParts):
         if not call.has_arguments:
             self.add_arguments(call, text)
         elif not _are_equal(call.arguments.join(), payload["input"], as_text=call.type == "custom"):
-            # The SDK repairs the model's arguments; the tool is called with the repaired ones.
+            # The SDK may repair the model's arguments, and calls the tool with the repaired arguments.
             call.held = ""
             call.arguments = TextLog()
             call.arguments.append(mend(text))
@@ -197,7 +197,7 @@ class UIParts(NamedParts):
         self.close(part, started.model_copy(update=changes))
 
     def _hand_over(self, call: OpenCall, payload: dict[str, Any]) -> None:
-        """Turn a call into the server's own, because its end reveals that the provider runs the tool."""
+        """Turn a client's call into a server's call: its end says that the provider runs the tool."""
         self.drop_call(call)
         self.unanswered.discard(call_id_of(payload))
         data = {**payload, **(call.provider_data or {})}
@@ -211,7 +211,7 @@ class UIParts(NamedParts):
         self._finish_again(call, content)
 
     def drop_call(self, call: OpenCall) -> None:
-        """Close a call without handing it out; it stays in the message unchanged."""
+        """Close a call without handing it out; the message keeps it unchanged."""
         if call.earlier:
             self.tell_of(call)
         call.closed = True
@@ -220,7 +220,7 @@ class UIParts(NamedParts):
     # -- data, files, sources ----------------------------------------------
 
     def read_data(self, payload: dict[str, Any]) -> None:
-        """Add or, for the same type and id, replace a data part of the application."""
+        """Add a data part of the application, or replace the data part with the same type and id."""
         type_, id_ = text_of(payload, "type") or "", payload.get("id")
         if payload.get("transient") is True:
             self.unknown(type_, payload)
@@ -232,7 +232,7 @@ class UIParts(NamedParts):
             self.whole(0, part)
 
     def read_other(self, payload: dict[str, Any]) -> None:
-        """Carry a part outside our vocabulary: an approval, a custom part."""
+        """Add a part of unknown type, such as an approval or a custom part, as an opaque part."""
         self.whole(0, OpaquePart(type=text_of(payload, "type") or "", data=known(payload, "type") or {}))
 
     def read_file(self, payload: dict[str, Any]) -> None:
@@ -257,7 +257,7 @@ class UIParts(NamedParts):
             self.close(part, content)
 
     def _finish_again(self, part: OpenPart, content: Part) -> None:
-        """Replace the whole content of a part given before."""
+        """Replace the whole content of a part that is already closed."""
         if self.halves:
             content = mend(content)
         self.emit(PartDone(content, choice=part.choice, part=part.index, raw=self.raw))
@@ -265,7 +265,7 @@ class UIParts(NamedParts):
     # -- steps -------------------------------------------------------------
 
     def begin_step(self) -> None:
-        """Begin a step: close the open parts of the last one; call ids may be reused."""
+        """Begin a step: close the open calls without handing them out; call ids may be used again."""
         self.unanswered.difference_update(self.calls)
         self._cut_calls()
         self.calls.clear()
@@ -274,16 +274,16 @@ class UIParts(NamedParts):
         self._of_step.clear()
 
     def end_step(self) -> None:
-        """End a step and close its texts."""
+        """End a step: close its open texts and reasoning."""
         for kind in self.open_parts:
             for name in list(self.open_parts[kind]):
                 self.note("part_unclosed")
                 self.stop(kind, name)
 
     def reset_step(self) -> None:
-        """Empty the parts of the step, which the server begins anew.
+        """Empty the parts of the step, which the server begins again.
 
-        A call that was handed out stays, with its result; an open one is never handed out.
+        A call that was handed out stays, with its result; an open call is never handed out.
         """
         for part in self.calls.values():
             if isinstance(part, OpenCall):
@@ -312,7 +312,7 @@ class UIParts(NamedParts):
     # -- endings common to all formats -------------------------------------
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
-        """Record the finish reason; a call whose arguments were not reported whole is not handed out."""
+        """Record the finish reason; open calls, whose arguments may not be whole, are not handed out."""
         self._cut_calls()
         super().finish(choice, reason, raw_reason)
 
@@ -322,7 +322,7 @@ class UIParts(NamedParts):
         super().close_all(complete=complete)
 
     def _cut_calls(self) -> None:
-        """Close the client's calls whose arguments were not reported whole, without handing them out."""
+        """Close the open calls for the client without handing them out: their arguments may not be whole."""
         for part in self.calls.values():
             if isinstance(part, OpenCall):
                 self.close_call(part, whole=False)
@@ -335,7 +335,7 @@ def _arguments(value: object, *, as_text: bool) -> str:
 
 
 def _are_equal(text: str, value: object, *, as_text: bool) -> bool:
-    """Return whether arguments assembled from fragments equal the final ones."""
+    """Return whether arguments that were assembled from fragments equal the final arguments."""
     if as_text:
         return text == value
     try:
@@ -367,4 +367,4 @@ PART_READERS: dict[str, Callable[[UIParts, dict[str, Any]], object]] = {
     "custom": UIParts.read_other,
     "steering-message": UIParts.read_other,
 }
-"""Readers of chunks that add to a part, by type."""
+"""Maps types of chunks that add to a part to their readers."""

@@ -1,4 +1,4 @@
-"""Translate the vocabulary of UI message streams: finish reasons, metadata, token counts, files."""
+"""Translate the finish reasons, metadata, token counts and files of UI message streams."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "interrupted": "cancelled",
     "abort": "cancelled",
 }
-"""Our finish reasons by theirs; "abort" stands for a chunk of this type."""
+"""Maps the protocol's finish reasons to this library's; "abort" stands for a chunk of this type."""
 
 _DEEPEST_MERGE = 32
-"""Levels of metadata that are merged; below them, the later value replaces the earlier one."""
+"""Levels of metadata that are merged; below them, a later value replaces the earlier value."""
 _COUNTS = ("inputTokens", "outputTokens", "totalTokens", "reasoningTokens", "cachedInputTokens")
 _SIGNATURES = ("signature", "thoughtSignature")
 _ENCRYPTED = ("redactedData", "redactedContent", "reasoningEncryptedContent")
 
 
 def merged(old: object, new: object, depth: int = 0) -> object:
-    """Merge later metadata into earlier ones: objects key by key, any other value replaced.
+    """Merge later metadata into earlier metadata: objects key by key; any other value is replaced.
 
     Args:
         old: The earlier metadata, which are not changed.
@@ -51,10 +51,10 @@ def merged(old: object, new: object, depth: int = 0) -> object:
 
 
 def usage_of(metadata: object) -> Usage | None:
-    """Return the token counts in metadata, under the AI SDK's names; None if there are none.
+    """Return the token counts in a message's metadata; None if there are none.
 
-    The protocol has no place for usage: applications put the SDK's report into
-    the metadata, as `usage`, as `totalUsage`, or field by field.
+    The protocol has no field for usage. Applications put the report of the AI SDK into
+    the metadata: as `usage`, as `totalUsage`, or field by field.
 
     Example:
         >>> usage_of({"usage": {"inputTokens": 9, "outputTokens": 4}}).output_tokens, usage_of({"a": 1})
@@ -81,7 +81,7 @@ def usage_of(metadata: object) -> Usage | None:
 
 
 def proofs_of(data: dict[str, Any]) -> tuple[str | None, str | None]:
-    """Return the signature and the encrypted form of reasoning, from any provider's metadata.
+    """Return the signature and the encrypted form of reasoning, which providers put into its metadata.
 
     Args:
         data: The part's data.
@@ -103,7 +103,7 @@ def citation_of(data: dict[str, Any], cites: int | None) -> Citation:
 
     Args:
         data: The source as the server sent it.
-        cites: Index of the part that it supports; None if unknown.
+        cites: Index of the part that the citation supports; None if unknown.
 
     Example:
         >>> citation_of({"sourceId": "s1", "url": "https://example.org", "title": "Laws"}, None).title
@@ -119,7 +119,7 @@ def citation_of(data: dict[str, Any], cites: int | None) -> Citation:
 
 
 def media_of(data: dict[str, Any]) -> MediaPart:
-    r"""Return a file; a data URL is decoded.
+    r"""Return a file as a media part; a data URL is decoded.
 
     Args:
         data: The file as the server sent it.
@@ -141,7 +141,7 @@ def media_of(data: dict[str, Any]) -> MediaPart:
 
 
 def _data_of(url: str) -> bytes | None:
-    """Decode a data URL; None if it is not one, or malformed."""
+    """Decode a data URL; return None for any other URL, and for malformed base64."""
     head, comma, text = url.partition(",")
     if not comma or not head.startswith("data:"):
         return None
