@@ -157,7 +157,7 @@ class OpenAIResponses(Format):
 
     @property
     def sequence_number(self) -> int | None:
-        """The number of the last event, after which OpenAI can replay; None before the first numbered event."""
+        """The number of the last event, after which OpenAI can replay; None before the first event."""
         return self._items.sequence_number
 
     def is_kept(self, message: Message) -> bool:
