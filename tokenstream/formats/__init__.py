@@ -1,4 +1,4 @@
-"""Wire formats: each has a module of its own, and turns frames into events."""
+"""Wire formats, which turn frames into events; each has its own module or folder."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ JSON array, a WebSocket message, or a payload that arrived decoded."""
 
 
 class Format(Resuming, ABC):
-    """A wire vocabulary, which turns the frames of one connection into events.
+    """A wire format: turns the frames of one connection into events.
 
     A format knows which choice and part an event belongs to, and when a tool call
     and the answer end. The only content that it holds back are the arguments of open
@@ -211,7 +211,7 @@ class Format(Resuming, ABC):
 
     @property
     def withheld(self) -> StreamError | None:
-        """An error after which the answer may still go on; it is raised only once the input has ended."""
+        """An error after which the answer may still go on; it takes effect at the end of the input."""
         return None
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:

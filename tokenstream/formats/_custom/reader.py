@@ -95,6 +95,7 @@ class Custom(Format):
     # -- frames ------------------------------------------------------------
 
     def _read_frame(self, frame: Frame) -> None:
+        """Read a frame: the sentinel, an end event, an error, bare text, a ping, or a JSON value."""
         if not isinstance(frame, bytes | ServerSentEvent):
             super()._read_frame(frame)
             return

@@ -37,7 +37,7 @@ _OF_A_RUN = (frozenset({"event", "run_id", "parent_ids"}), frozenset({"current_a
 _MOST_NAME = 40
 """The longest name, in characters, that a message contains in full."""
 _KIND = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,39}")
-"""Matches an event type that is a word of some vocabulary, and so cannot be text of a user."""
+"""Matches an event type that looks like a name, and so cannot be text of a user."""
 
 
 def describe_unknown_body(kind: Sniffed, start: str, *, text: bool = False) -> NotAStream:
@@ -254,6 +254,7 @@ def _start_of(frame: Frame, most: int) -> str:
 
 
 def _object_of(frame: Frame, limits: Limits) -> dict[str, Any]:
+    """Return a frame's payload if it is a JSON object, and otherwise an empty dict."""
     payload: object = payload_of(frame)
     if isinstance(payload, bytes):
         try:

@@ -29,6 +29,7 @@ def forget() -> None:
 
 @cache
 def _entry_points() -> dict[str, EntryPoint]:
+    """Return the entry points of the group by name; of equal names, the first one counts."""
     # Searching the installed distributions takes milliseconds: it is done once, and only for an unknown name.
     from importlib.metadata import entry_points
 
@@ -58,6 +59,7 @@ def load(name: str) -> type[Format] | None:
 
 
 def _check(found: Any, name: str, whose: str) -> type[Format]:  # noqa: ANN401 - whatever is offered
+    """Check that a loaded object is a usable format of the right name, and return it."""
     from tokenstream.formats.base import Format
 
     if not (isinstance(found, type) and issubclass(found, Format)):

@@ -90,7 +90,7 @@ class DecodedShape:
         Args:
             value: The payload.
             path: The place of the text.
-            changing: Places of numbers and codes that may change and carry no meaning.
+            changing: Places of numbers and codes that may change and have no meaning.
             counts: The changing places that must hold whole numbers.
             asides: Fields that contain nothing of the answer.
             padding: Meaningless fields that hide the length of the text.

@@ -67,7 +67,7 @@ class Fast:
 
     Args:
         texts: Places of the text, such as ("delta", "text"): keys and list indexes.
-        changing: Places of numbers, ids and times that change with each delta and carry no meaning.
+        changing: Places of numbers, ids and times that change with each delta and have no meaning.
         counts: The changing places that must hold whole numbers.
         asides: Fields that contain nothing of the answer, or repeat the text.
         padding: Fields that hide the length of the text and may change freely.

@@ -101,7 +101,7 @@ class Shape:
             payload: The payload's bytes.
             value: The payload, decoded.
             path: The place of the text.
-            changing: Places of numbers and codes that may change and carry no meaning.
+            changing: Places of numbers and codes that may change and have no meaning.
             counts: The changing places that must hold whole numbers.
             asides: Fields that contain nothing of the answer, or repeat the text.
             padding: Meaningless fields that hide the length of the text.
@@ -207,7 +207,7 @@ def _find_holes(
             (found.start() + 1, found.end() - 1, Hole.AGAIN)
             for found in re.finditer(re.escape(quoted), payload)
         ]
-    # A match inside the text is not a hole of its own.
+    # A match inside the text is not another hole.
     return sorted([holes[0], *(hole for hole in holes[1:] if hole[1] < start or end < hole[0])], key=_begin)
 
 

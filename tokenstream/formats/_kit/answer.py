@@ -1,4 +1,4 @@
-"""The answer as a whole: its head, usage and choices, and fields that have no event of their own."""
+"""The answer as a whole: its id, model, usage and choices, and fields without a special event."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Through(Protocol):
 
 
 Throughs: TypeAlias = "Callable[[Limits], Through]"
-"""Creates the stage that a format's events pass through, with the given limits; each format has its own."""
+"""Creates the stage that a format's events pass through; called with the limits, once for each format."""
 
 
 class Answer:
@@ -146,7 +146,7 @@ class Answer:
         self._out.append(UsageUpdate(mend(usage) if self.halves else usage, raw=self.raw))
 
     def field(self, name: str, value: object, choice: int | None = None) -> None:
-        """Report a field that has no event of its own, unless its value was reported before.
+        """Report a field for which no special event exists, unless its value was reported before.
 
         Args:
             name: The field's name.
@@ -170,7 +170,7 @@ class Answer:
         self._out.append(Unknown(name, values, kind="items", choice=choice, raw=self.raw))
 
     def unknown(self, name: str, data: object) -> None:
-        """Report a payload that has no event of its own, as an `Unknown` event."""
+        """Report a payload for which no special event exists, as an `Unknown` event."""
         self._out.append(Unknown(name, data, raw=self.raw))
 
     # -- choices -----------------------------------------------------------

@@ -127,6 +127,7 @@ class Resuming:
         return dropped
 
     def _is_replayed(self, replay: Replay, payload: dict[str, Any], event: str) -> bool:
+        """Return whether to drop a payload, which the server repeats on another connection."""
         if provider_error(payload, event) is not None and not self.tolerates(payload, event):
             # An error concerns this connection, even if its number is one that was read before.
             return False

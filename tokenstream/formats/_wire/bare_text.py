@@ -177,6 +177,7 @@ class Text(Format):
         return self._part
 
     def _read_frame(self, frame: Frame) -> None:
+        """Read a frame; unlike in other formats, white space is text."""
         event = frame.event if isinstance(frame, ServerSentEvent) else ""
         payload = frame.payload if isinstance(frame, ServerSentEvent) else frame
         # White space is text in this format, and not a ping.

@@ -119,6 +119,7 @@ class OpenAICompletions(Format):
             self.parts.unknown(text_of(payload, "type", "object") or event or "event", payload)
 
     def _read_answer(self, payload: dict[str, Any]) -> None:
+        """Read a payload of OpenAI's API: its head, choices, usage and unknown fields."""
         choices = payload.get("choices")
         self._read_head(payload)
         if is_list(choices) or is_dict(choices):
@@ -153,6 +154,7 @@ class OpenAICompletions(Format):
                 raise ProtocolError("every choice must be a JSON object")
 
     def _read_choice(self, index: int, choice: dict[str, Any]) -> None:
+        """Read a choice: its text and further fields, and then its finish reason."""
         for name, value in choice.items():
             if name not in _OWN_CHOICE_FIELDS and value is not None:
                 reader = self._CHOICE_READERS.get(name, OpenAICompletions._read_field)
@@ -192,6 +194,7 @@ class OpenAICompletions(Format):
     # -- llama.cpp's native route ------------------------------------------
 
     def _read_native(self, payload: dict[str, Any]) -> None:
+        """Read a payload of llama.cpp's native route, which is one choice."""
         place = payload.get("index")
         choice = self.parts.choice(0 if place is None else index_of(place)).index
         model = text_of(payload, "model")

@@ -112,6 +112,7 @@ class TGI(Format):
             self.conclude()
 
     def _read_token(self, token: dict[str, Any], payload: dict[str, Any]) -> None:
+        """Add a token to the text; special tokens and alternatives are reported as lists."""
         self._said = True
         text = token.get("text")
         if token.get("special") is True or not isinstance(text, str):
@@ -132,6 +133,7 @@ class TGI(Format):
             self.parts.write(0, "text", text)
 
     def _read_details(self, details: dict[str, Any]) -> None:
+        """Read the last payload's details: counts, further choices, and finish reasons."""
         usage = counts_in(details, _USAGE)
         if usage is not None:
             self.parts.usage(usage)

@@ -224,6 +224,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         return True
 
     def _sign(self, block: AnthropicBlock, delta: dict[str, Any]) -> bool:
+        """Add a signature to a block's reasoning; return False if the delta does not fit."""
         signature = delta.get("signature")
         if not isinstance(signature, str) or block.part.kind != "reasoning":
             return False

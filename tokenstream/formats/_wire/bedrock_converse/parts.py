@@ -93,6 +93,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
     # -- opening -----------------------------------------------------------
 
     def _open_block(self, index: int) -> ConverseBlock:
+        """Create a block, whose part is opened later."""
         # Empty blocks do not become parts, so the limit on parts must be checked here, too.
         if len(self._open) >= self.limits.parts:
             raise LimitExceeded(limit="parts", value=self.limits.parts)
@@ -135,6 +136,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         return part
 
     def _open_result(self, block: ConverseBlock, start: dict[str, Any]) -> OpenPart:
+        """Open the result of a tool that a server ran."""
         result = ServerToolResult(
             id=text_of(start, "toolUseId") or "",
             name=text_of(start, "type") or "",
@@ -147,6 +149,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         return part
 
     def _open_image(self, block: ConverseBlock, start: dict[str, Any]) -> OpenPart:
+        """Open an image, and add the data that its start contains."""
         kind = text_of(start, "format")
         media = MediaPart(
             mime_type=None if kind is None else f"image/{kind}",

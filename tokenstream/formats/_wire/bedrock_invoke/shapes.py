@@ -52,7 +52,7 @@ class ModelShape:
     """
 
     mark: str
-    """The field that only this model's payloads have."""
+    """The field by which a payload of the model is recognised."""
     text: Path
     """Path to the text, in the payload or in one of its items."""
     finish: tuple[Path, ...]

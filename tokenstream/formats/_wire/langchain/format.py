@@ -166,6 +166,7 @@ class LangChain(Format):
         self.parts.usage(self._usage)
 
     def _read_fields(self, metadata: dict[str, Any]) -> None:
+        """Report the unknown fields of `response_metadata`, and log probabilities."""
         for name, value in metadata.items():
             if name in _ENDS or name in _STATUS or name in _MODELS or says_nothing(value):
                 continue

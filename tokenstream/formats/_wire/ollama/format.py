@@ -115,6 +115,7 @@ class Ollama(Format):
                 self.parts.write(0, kind, text)
 
     def _read_message(self, message: dict[str, Any]) -> None:
+        """Read a message's tool calls and images, and report its unknown fields."""
         for key, value in message.items():
             if says_nothing(value) or key == "role" or (key in _KINDS and isinstance(value, str)):
                 continue
@@ -126,6 +127,7 @@ class Ollama(Format):
                 reader(self, items)
 
     def _read_fields(self, payload: dict[str, Any]) -> None:
+        """Report the further fields of a line: log probabilities, an image, its time, unknown fields."""
         for key, value in payload.items():
             if key in _LINE or says_nothing(value) or (key in _KINDS and isinstance(value, str)):
                 continue
@@ -138,6 +140,7 @@ class Ollama(Format):
                 self.parts.field(key, value)
 
     def _read_calls(self, calls: list[Any]) -> None:
+        """Add tool calls, which arrive whole."""
         for call in calls:
             function = dict_of(call, "function") if is_dict(call) else {}
             name = text_of(function, "name")
@@ -183,6 +186,7 @@ class Ollama(Format):
         self.parts.close(part)
 
     def _finish(self, payload: dict[str, Any]) -> None:
+        """Report the token counts and the finish reason, and end the answer."""
         report = {name: payload[name] for name in _STATISTICS if payload.get(name) is not None}
         if report:
             usage = Usage(

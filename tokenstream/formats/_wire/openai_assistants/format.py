@@ -72,6 +72,7 @@ class OpenAIAssistants(Format):
         return event in OBJECTS or text_of(payload, "object") in _OBJECT_NAMES
 
     def _read_object(self, data: dict[str, Any], event: str) -> None:
+        """Read a payload; if it is an event from the SDK, unwrap the payload first."""
         name, inner = data.get("event"), data.get("data")
         # An event from the SDK is an object with two fields: the event's name, and the payload as `data`.
         if isinstance(name, str) and is_dict(inner) and not event:
@@ -124,6 +125,7 @@ class OpenAIAssistants(Format):
     # -- the run -------------------------------------------------------------
 
     def _read_run(self, run: dict[str, Any]) -> None:
+        """Read a run: its fields, usage, the calls that it waits for, and its end."""
         self.parts.head(id=text_of(run, "id"), model=text_of(run, "model"))
         for name, value in run.items():
             if name not in _OWN_RUN_FIELDS and not says_nothing(value):

@@ -89,6 +89,7 @@ class AssistantsContent:
         return part if part.kind == kind else None
 
     def _write(self, key: _Key, kind: str, text: object, block: dict[str, Any]) -> OpenPart | None:
+        """Add text to a part, and return the part; None if a part of another kind has the key."""
         part = self._part(key, kind)
         if part is None:
             self._parts.note("delta_misfits")
@@ -111,6 +112,7 @@ class AssistantsContent:
         self._write(key, "refusal", block.get("refusal"), block)
 
     def _annotate(self, key: _Key, part: OpenPart, text: dict[str, Any]) -> None:
+        """Report the annotations of a text that have not been reported yet."""
         for place, item in enumerate(dicts_of(text.get("annotations"))):
             index = item.get("index")
             mark = (*key, index if isinstance(index, int) else place)

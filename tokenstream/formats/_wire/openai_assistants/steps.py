@@ -135,6 +135,7 @@ class AssistantsSteps:
     # -- the application's functions ---------------------------------------
 
     def _read_function(self, key: _Key, item: dict[str, Any]) -> None:
+        """Add a fragment to a call of the application's function, which the first one opens."""
         body = dict_of(item, "function")
         call = self._calls.get(key)
         if call is None:
@@ -153,6 +154,7 @@ class AssistantsSteps:
             self._parts.add_argument_values(call, fragment)
 
     def _open(self, item: dict[str, Any], name: str) -> OpenCall | None:
+        """Open a call of the application's function; None if it has no name."""
         if not name:
             self._parts.note("call_nameless")
             self._parts.unknown("tool_call", item)
@@ -168,6 +170,7 @@ class AssistantsSteps:
     # -- tools that the provider runs --------------------------------------
 
     def _read_tool(self, key: _Key, item: dict[str, Any]) -> _HostedTool:
+        """Add input and outputs to a call of a provider's tool, which the first delta opens."""
         kind = text_of(item, "type") or ""
         body = dict_of(item, kind)
         tool = self._tools.get(key)
@@ -187,6 +190,7 @@ class AssistantsSteps:
         return tool
 
     def _add_outputs(self, tool: _HostedTool, outputs: object) -> None:
+        """Add pieces of a tool's outputs; the pieces with one index belong together."""
         for output in dicts_of(outputs):
             index = index_of(output.get("index"))
             key: object = index if isinstance(index, int | str) else (len(tool.outputs),)
@@ -197,6 +201,7 @@ class AssistantsSteps:
                 logs.append(piece)
 
     def _end_tool(self, key: _Key, item: dict[str, Any]) -> None:
+        """Close a call of a provider's tool, and report its result."""
         kind = text_of(item, "type") or ""
         body = dict_of(item, kind)
         tool = self._tools.get(key)

@@ -245,6 +245,7 @@ class ChatCalls:
         return self._last
 
     def _find_by_id(self, fragment: _Fragment, id: str) -> _ChatCall | None:
+        """Return the call that a fragment with an id continues; None if the fragment begins a call."""
         other = self._last if fragment.index is None else self._by_index.get(fragment.index)
         # The same id with two indexes means two calls.
         call = other if other is not None and other.id == id else self._by_id.get(id)
@@ -304,6 +305,7 @@ class ChatCalls:
     # -- adding to a call --------------------------------------------------
 
     def _new(self, fragment: _Fragment) -> _ChatCall:
+        """Create a call for a fragment, and hand out the last call if it is whole."""
         if self._heard_of >= self._parts.limits.tool_calls:
             raise LimitExceeded(limit="tool_calls", value=self._parts.limits.tool_calls)
         self._heard_of += 1
@@ -325,6 +327,7 @@ class ChatCalls:
             self._parts.close_call(previous.open)
 
     def _fill(self, call: _ChatCall, fragment: _Fragment) -> None:
+        """Add a fragment to a call: its id, index, place, further fields, name and arguments."""
         call.seen_in = self._lists
         if fragment.id is not None:
             call.id = call.id or fragment.id
@@ -369,6 +372,7 @@ class ChatCalls:
             self._add(call, arguments)
 
     def _add(self, call: _ChatCall, arguments: object) -> None:
+        """Add arguments of any form to a call; hold them back until the call has a name."""
         # Ignore empty arguments (fragments may follow an empty object), except null, which is a departure.
         if arguments is _ABSENT or (says_nothing(arguments) and arguments is not None):
             return
@@ -391,6 +395,7 @@ class ChatCalls:
             self._parts.add_argument_values(call.open, arguments)
 
     def _add_text(self, call: OpenCall, text: str) -> None:
+        """Add argument text; an empty object is held back, because it may be a placeholder."""
         # Quirk (gateways to Bedrock, 2025-12): `{}` is sent first, then the arguments; recording: none.
         if call.has_arguments or call.type == "custom":
             self._parts.add_arguments(call, text)

@@ -94,6 +94,7 @@ class ChoiceReader:
         self._carry(self._same_delta, key, value)
 
     def _carry(self, same: dict[str, object], key: str, value: object) -> None:
+        """Report an unknown field; values of some fields continue a list."""
         if says_nothing(value):
             return
         if key in ITEM_FIELDS:
@@ -163,6 +164,7 @@ class ChoiceReader:
         return ""
 
     def _read_text_beside(self, key: str, value: object) -> None:
+        """Read the `text` of a choice, unless deltas have the text, too."""
         # Quirk (Together, 2026-08): `text` repeats the delta; recording: chat-together-arize-ad940ef2.
         if not isinstance(value, str):
             self.read_field(key, value)
@@ -196,6 +198,7 @@ class ChoiceReader:
     # -- the delta ---------------------------------------------------------
 
     def _read_delta(self, delta: dict[str, Any]) -> None:
+        """Read a delta: its channel, reasoning, and then its other fields."""
         reasoning, steps, calls_in_two_fields, has_channel = _DELTA_PLANS.of(delta)
         self.content.start = _PHASES.get(text_of(delta, _CHANNEL) or "") if has_channel else None
         if calls_in_two_fields and repeats(delta["function_call"], delta["tool_calls"]):
@@ -213,6 +216,7 @@ class ChoiceReader:
                 reader(self, key, value)
 
     def _read_content(self, key: str, value: object) -> None:
+        """Read `content`: text, a number as text, or a list of parts."""
         if not isinstance(value, str):
             # Quirk (Cloudflare Workers AI, 2026-09): a token of digits is sent as a number; recording: none.
             value = self.content.as_text(value)

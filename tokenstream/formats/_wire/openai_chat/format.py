@@ -206,6 +206,7 @@ class OpenAIChat(Format):
             self.parts.unknown(name, data)
 
     def _read_answer(self, payload: dict[str, Any], plan: _AnswerPlan) -> None:
+        """Read a chunk: its head, its choices, and then its other fields if their values are new."""
         same = self.parts.fields
         if not self.parts.started:
             self._start(payload)
@@ -259,6 +260,7 @@ class OpenAIChat(Format):
             self.parts.usage(usage_of(value))
 
     def _read_groq(self, key: str, value: object) -> None:
+        """Read Groq's extension `x_groq`: usage, an error, and unknown fields."""
         if not is_dict(value):
             self.read_answer_field(key, value)
             return
@@ -283,6 +285,7 @@ class OpenAIChat(Format):
     # -- choices -----------------------------------------------------------
 
     def _read_choices(self, choices: Any) -> None:  # noqa: ANN401 - any JSON value
+        """Read each choice with the reader of its index."""
         if choices.__class__ is not list:
             if is_dict(choices):
                 self._read_choices([choices])
@@ -323,6 +326,7 @@ class OpenAIChat(Format):
 
 
 def _plan_answer(layout: Layout) -> _AnswerPlan:
+    """Return the plan for payloads of a layout."""
     heads = OpenAIChat.HEAD_READERS
     readers = OpenAIChat.ANSWER_READERS
     # Read search results before citations: they describe a source better, and a source is reported once.

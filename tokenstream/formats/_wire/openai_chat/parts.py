@@ -142,6 +142,7 @@ class ChatContent:
         self.write("refusal", _inner_text(item.get("refusal", item.get("text"))))
 
     def _read_thinking(self, item: dict[str, Any]) -> None:
+        """Read a part with reasoning, the references in it, and its signature."""
         inner = next((item[key] for key in _INNER_TEXT if item.get(key)), None)
         self.write("reasoning", _inner_text(inner))
         for piece in dicts_of(inner):
@@ -157,6 +158,7 @@ class ChatContent:
         self._cite(Citation(url=text_of(item, "url"), title=text_of(item, "title"), provider_data=item))
 
     def _read_image(self, item: dict[str, Any]) -> None:
+        """Add an image from a URL or data URL; any other form becomes an opaque part."""
         image = item.get("image_url", item.get("url"))
         url = image if isinstance(image, str) else text_of(dict_of(item, "image_url"), "url")
         if url is None:
@@ -211,6 +213,7 @@ class ChatContent:
         self.parts.close(part)
 
     def _read_details(self, details: list[dict[str, Any]], text: str) -> None:
+        """Read a list of reasoning details; a text that repeats them replaces their texts."""
         if text:
             self._plain_reasoning = True
             if any(text_of(item, *_DETAIL_TEXT) for item in details):

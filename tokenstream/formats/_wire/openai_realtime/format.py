@@ -162,6 +162,7 @@ class OpenAIRealtime(Format):
         self.ping()
 
     def _take_session(self, payload: dict[str, Any]) -> None:
+        """Record the session's model, audio format and type, and report the event as unknown."""
         session = self._session = dict_of(payload, "session")
         model = text_of(session, "model")
         if model:
@@ -183,6 +184,7 @@ class OpenAIRealtime(Format):
     # -- responses -----------------------------------------------------------
 
     def _read_created(self, payload: dict[str, Any]) -> None:
+        """Begin a response; if no other one is open, it begins an answer."""
         response = dict_of(payload, "response")
         id = text_of(response, "id") or ""
         if id in self._open:
@@ -198,6 +200,7 @@ class OpenAIRealtime(Format):
         self._carry(response)
 
     def _read_done(self, payload: dict[str, Any]) -> None:
+        """End a response; if no other one is open, report the finish reason."""
         response = dict_of(payload, "response")
         id = text_of(response, "id") or text_of(payload, "response_id") or ""
         if id not in self._open:
@@ -233,6 +236,7 @@ class OpenAIRealtime(Format):
             self.parts.usage(usage_of(report))
 
     def _finish(self, response: dict[str, Any], status: str) -> None:
+        """Report the finish reason, and store the error of a failed response."""
         details = dict_of(response, "status_details")
         self.parts.finish(0, finish_reason(status, text_of(details, "reason")), status or None)
         if status == "failed":

@@ -243,6 +243,7 @@ class Outputs(Parts):
         return 0
 
     def _open_content(self, item: RealtimeItem, index: int, type: str) -> RealtimeContent:  # noqa: A002 - the field's name
+        """Open a content part as audio or text, with the ids that it has on the wire."""
         where = known({"response_id": item.response, "item_id": item.id}) or {}
         where["content_index"] = index
         start: TextPart | MediaPart
@@ -301,6 +302,7 @@ class Outputs(Parts):
         """Do nothing, because the content parts of a message have start events."""
 
     def _open_call(self, item: RealtimeItem, start: dict[str, Any]) -> None:
+        """Open a call of an application's tool; without a name, it waits for the item's end."""
         name = text_of(start, "name")
         if not name:
             self.note("call_unnamed")
@@ -322,6 +324,7 @@ class Outputs(Parts):
         item.other = self.open(0, OpaquePart(type=item.type, data=start))
 
     def _close_item(self, item: RealtimeItem, *, whole: bool, content: dict[str, Any] | None = None) -> None:
+        """Close all parts of an item; `content` is the whole item, if its end has arrived."""
         item.done = True
         if isinstance(item.call, OpenCall):
             self.close_call(item.call, whole=whole)
@@ -346,6 +349,7 @@ class Outputs(Parts):
             self.whole(0, ServerToolResult(id=item.id, name=item.type, content=content[name]))
 
     def _note_unclosed(self, item: RealtimeItem) -> None:
+        """Count a departure if an item without an end event has open parts."""
         call = item.call
         if (
             call is not None

@@ -81,6 +81,7 @@ class CallItem(ResponseItem):
             self._end(whole=text_of(item, "status") not in _CUT)
 
     def _open(self, item: dict[str, Any], name: str, fields: dict[str, Any] | None) -> None:
+        """Open the call, and add the arguments that were held back."""
         call_id = text_of(item, "call_id")
         if call_id is None and self.type != "mcp_approval_request":
             self.parts.note("call_id_missing")

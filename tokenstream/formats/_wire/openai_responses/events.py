@@ -66,6 +66,7 @@ _STEPS = {
 
 
 def _begin_item(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool:
+    """Start the item in an event."""
     item = items.clean(dict_of(payload, "item"))
     if item:
         items.begin(payload, item)
@@ -75,6 +76,7 @@ def _begin_item(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bo
 
 
 def _end_item(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool:
+    """End the item in an event."""
     item = items.clean(dict_of(payload, "item"))
     if item:
         items.end(payload, item)
@@ -84,6 +86,7 @@ def _end_item(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool
 
 
 def _report_progress(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
+    """Report the provider's progress with an item."""
     item_type, status = _STEPS[kind]
     items.item(payload, item_type).progress(status)
     return True
@@ -95,6 +98,7 @@ def _preview_image(items: ResponseItems, payload: dict[str, Any], _kind: str) ->
 
 
 def _add_input(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
+    """Add a delta to a call's arguments; return False if it fits no call."""
     item_type, field = _INPUTS[kind.removesuffix(".delta")]
     text = payload.get("delta")
     if not isinstance(text, str):
@@ -104,6 +108,7 @@ def _add_input(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool
 
 
 def _end_input(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
+    """Read a call's whole arguments; return False if they fit no call."""
     item_type, field = _INPUTS[kind.removesuffix(".done")]
     text = payload.get(field)
     if not isinstance(text, str):
@@ -112,6 +117,7 @@ def _end_input(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool
 
 
 def _add_text(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
+    """Add a delta to its text; return False if it fits no text."""
     place = _PLACES[kind.removesuffix(".delta")]
     delta = payload.get("delta")
     text = text_of(delta, "text") if is_dict(delta) else delta
@@ -126,6 +132,7 @@ def _add_text(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
 
 
 def _end_text(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
+    """Read the end of a text, which repeats the whole text; return False if it fits no text."""
     place = _PLACES[kind.removesuffix(".done")]
     content: dict[str, Any] = {"type": place.content}
     content |= {name: payload[name] for name in ("text", "refusal", "logprobs") if name in payload}
@@ -136,6 +143,7 @@ def _end_text(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
 
 
 def _begin_part(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
+    """Open the text that an event describes; return False if it fits no item."""
     field, part, item = _find_part(items, payload, kind)
     if not part or not isinstance(item, WrittenItem):
         return False
@@ -144,6 +152,7 @@ def _begin_part(items: ResponseItems, payload: dict[str, Any], kind: str) -> boo
 
 
 def _end_part(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
+    """Read the whole text in an event; return False if it fits no item."""
     field, part, item = _find_part(items, payload, kind)
     return isinstance(item, WrittenItem) and item.finish_text(_key_of(items, payload, field, item), part)
 
@@ -163,6 +172,7 @@ def _find_part(
 
 
 def _annotate(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool:
+    """Add an annotation to its text; return False if the event has none, or fits no text."""
     annotation = dict_of(payload, "annotation")
     item = items.item(payload, "message")
     if not annotation or not isinstance(item, WrittenItem):
@@ -174,6 +184,7 @@ def _annotate(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool
 
 
 def _key_of(items: ResponseItems, payload: dict[str, Any], field: str, item: WrittenItem) -> tuple[str, int]:
+    """Return the key of an event's text: the name of its index, and the index; see `WrittenItem`."""
     index = number_of(payload, field)
     if index is None:
         items.note("part_index_missing")
@@ -182,6 +193,7 @@ def _key_of(items: ResponseItems, payload: dict[str, Any], field: str, item: Wri
 
 
 def _add_audio(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
+    """Add a delta to the audio, or to its transcript."""
     delta = text_of(payload, "delta") or ""
     if "transcript" in kind:
         items.add_audio("", delta)

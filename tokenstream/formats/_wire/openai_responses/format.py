@@ -215,6 +215,7 @@ class OpenAIResponses(Format):
         return _is_known(text_of(payload, "type") or event) or payload.get("object") == "response"
 
     def _read_object(self, data: dict[str, Any], event: str) -> None:
+        """Read a payload and its number; an error of the connection is stored instead."""
         self.parts.raw = data
         number = sequence_number_of(data)
         if number is not None:
@@ -251,6 +252,7 @@ class OpenAIResponses(Format):
             self.parts.unknown(kind or "event", payload)
 
     def _read_event(self, payload: dict[str, Any], kind: str) -> None:
+        """Read an event about an item or the response; if it does not fit, report it as unknown."""
         reader = READERS.get(kind)
         if not self._begun:
             self._begun = True

@@ -183,6 +183,7 @@ class ResponseItems(Parts):
         return made
 
     def _make(self, index: int, item: dict[str, Any]) -> ResponseItem:
+        """Create an item, which the next event with its index or id belongs to."""
         # An item may have no parts, so the limit on parts must be checked here, too.
         if len(self._seen) >= self.limits.parts:
             raise LimitExceeded(limit="parts", value=self.limits.parts)
@@ -195,6 +196,7 @@ class ResponseItems(Parts):
         return made
 
     def _name(self, held: ResponseItem, item: dict[str, Any]) -> None:
+        """Record the id of an item, which may have changed."""
         item_id = text_of(item, "id")
         if item_id is not None and item_id != held.id:
             if held.id is not None:
@@ -310,6 +312,7 @@ def _fits(held: ResponseItem, item_type: str) -> bool:
 
 
 def _maker_of(item_type: str, item: dict[str, Any]) -> type[ResponseItem]:
+    """Return the class for items of a type; an unknown type is judged by the ending of its name."""
     if is_clients(item_type, item):
         return CallItem
     maker = _MAKERS.get(item_type)

@@ -175,6 +175,7 @@ class WrittenItem(ResponseItem):
         return dicts_of(value)
 
     def _give_rest(self, section: Section, content: dict[str, Any]) -> None:
+        """Report what deltas have not sent of a whole text: text, annotations, log probabilities."""
         text = text_of(content, "text", "refusal") or ""
         if not section.part.closed:
             if not section.given:

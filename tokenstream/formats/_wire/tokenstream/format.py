@@ -252,6 +252,7 @@ class TokenStream(Format):
         self._note_position({})
 
     def _emit(self, event: Event, payload: dict[str, Any]) -> None:
+        """Check an event against the limits and the kind of its part, and report it."""
         parts = self.parts
         if event.part is not None or event.choice or isinstance(event, Finish):
             parts.choice(event.choice)

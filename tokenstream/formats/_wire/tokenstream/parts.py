@@ -171,6 +171,7 @@ def _of(cls: type) -> _Reader:
 
 
 def _read_message_or_none(value: Any) -> Message | None:  # noqa: ANN401 - any JSON value
+    """Validate a message with its parts and usage; None stays None."""
     if value is None:
         return None
     if not is_dict(value):

@@ -137,6 +137,7 @@ def error_of(payload: dict[str, Any]) -> StreamError:
 
 
 def _made(cls: type[StreamError], words: str, payload: dict[str, Any]) -> StreamError:
+    """Create an error of a class, with the attributes that this class requires."""
     code, kind = _word(payload, "code"), _word(payload, "error_type")
     if issubclass(cls, StatusError):
         return cls(words, status=int_of(payload, "status") or 0, code=code, type=kind)

@@ -165,6 +165,7 @@ provider_data=None, phase=None))]
         self._carry(payload, "type", "messageId", _METADATA)
 
     def _read_metadata(self, payload: dict[str, Any]) -> None:
+        """Merge metadata into the message's metadata; report them, and the usage and model in them."""
         metadata = payload.get(_METADATA)
         if metadata is None:
             return
@@ -182,6 +183,7 @@ provider_data=None, phase=None))]
         self._carry(payload, "type", _METADATA)
 
     def _finish(self, payload: dict[str, Any]) -> None:
+        """Read the chunk `finish`, with metadata and, if it has one, the finish reason."""
         self._read_metadata(payload)
         self._carry(payload, "type", _METADATA, "finishReason")
         reason = text_of(payload, "finishReason")

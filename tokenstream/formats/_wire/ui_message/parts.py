@@ -188,6 +188,7 @@ class UIParts(NamedParts):
             call.arguments.append(mend(text))
 
     def _close_server_call(self, part: OpenPart, payload: dict[str, Any]) -> None:
+        """Close a call of a tool that the provider runs, with the final arguments."""
         value, started = payload.get("input"), self._server_calls.pop(part.index)
         if value is None:
             self.close(part)
@@ -246,6 +247,7 @@ class UIParts(NamedParts):
     def _replace(
         self, key: tuple[str, str], content: OpaquePart | ServerToolResult, *, growing: bool
     ) -> None:
+        """Add a part with a key, or replace its content; the part stays open while it is `growing`."""
         part = self._replaceable.get(key)
         if part is None:
             part = self._replaceable[key] = self.open(0, content)
