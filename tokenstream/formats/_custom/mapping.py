@@ -65,7 +65,7 @@ class Mapped:
     events: frozenset[str] | None = None
     """Names of the SSE events that contain text; None if any event may."""
     where: tuple[tuple[Path, tuple[Any, ...]], ...] = ()
-    """Paths, each with the values of which a payload with text must have one there."""
+    """Conditions for a payload with text: for each path, the values of which one must be there."""
     ends: frozenset[str] = frozenset()
     """Names of the SSE events that mark the end."""
     sentinel: bytes | None = None
@@ -110,7 +110,7 @@ def paths_of(option: str, given: str | Sequence[str] | None) -> tuple[Path, ...]
         given: A path, or several; the first that leads to a value is used.
 
     Raises:
-        MisuseError: One of them is not a path.
+        MisuseError: A value is not a path.
     """
     if given is None:
         return ()
@@ -146,7 +146,7 @@ def _items_of(option: str, given: object, example: str) -> list[tuple[Any, Any]]
     """Return the pairs of a dict, or an empty list if the option was not set.
 
     Raises:
-        MisuseError: It is not a dict.
+        MisuseError: The option is not a dict.
     """
     if given is None:
         return []

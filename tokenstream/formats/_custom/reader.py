@@ -64,7 +64,7 @@ class Custom(Format):
         return False
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return a callback for the fast path that rejects the sentinel; None if it cannot look like text.
+        """Return a callback for the fast path that rejects the sentinel; None if none is needed.
 
         A sentinel that is a JSON object may match the layout of a delta; it must be decoded.
         """

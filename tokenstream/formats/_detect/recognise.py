@@ -69,7 +69,7 @@ def find_likeliest(frames: Iterable[Frame], limits: Limits) -> str | None:
 
     Args:
         frames: The frames, none of which decided the format.
-        limits: Bounds on decoding them.
+        limits: Bounds on decoding the frames.
     """
     found: set[str] | None = None
     for frame in frames:

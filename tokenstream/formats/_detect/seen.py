@@ -73,7 +73,7 @@ def find_error(payload: bytes, limits: Limits) -> StreamError | None:
 
     Args:
         payload: The piece.
-        limits: Bounds on decoding it.
+        limits: Bounds on decoding the piece.
 
     Example:
         >>> from tokenstream.limits import DEFAULT_LIMITS
@@ -128,7 +128,7 @@ def describe_unknown_format(frames: Sequence[Frame], limits: Limits) -> NotAStre
 
     Args:
         frames: The frames, in order.
-        limits: Bounds on decoding them.
+        limits: Bounds on decoding the frames.
 
     Example:
         >>> from tokenstream.limits import DEFAULT_LIMITS
@@ -196,7 +196,7 @@ def is_whole(frame: Frame, limits: Limits) -> bool:
 
     Args:
         frame: The frame.
-        limits: Bounds on decoding it.
+        limits: Bounds on decoding the payload.
 
     Raises:
         LimitExceeded: The payload exceeds one of the limits.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._fast.shape import Path
 
     Fits = Callable[[Any], bool]
-    """Returns True if a value may take the place of the learnt one."""
+    """Returns True if a value may replace the learnt value."""
 
 _MOST_VALUES = 256
 """Values in the largest payload whose shape is learnt."""
@@ -164,10 +164,10 @@ class _Learner:
 def _make_comparison(
     keys: list[Any], kinds: list[type[Any]], same: tuple[Any, ...], inner: list[tuple[int, Fits]]
 ) -> Fits:
-    """Return a function that compares an object or array with a learnt one.
+    """Return a function that compares objects or arrays with an object or array of the learnt payload.
 
     Args:
-        keys: The keys or indexes of the learnt one; keys with constant values are first.
+        keys: The keys or indexes in the learnt object or array; keys with constant values are first.
         kinds: The types of their values.
         same: The constant values.
         inner: Positions in `keys` whose values need a further check, each with the function that checks.

@@ -54,7 +54,7 @@ def make_matcher(pieces: tuple[bytes, ...], holes: tuple[Hole, ...]) -> Match:
 
     Args:
         pieces: The constant bytes before, between and after the holes.
-        holes: The kinds of values between them.
+        holes: The kinds of the holes between the pieces.
     """
     if not _GIVES_BACK:
         return _match_nothing

@@ -151,7 +151,7 @@ class _Entry:
 
         Args:
             before: The bytes before the payload.
-            after: The bytes after it.
+            after: The bytes after the payload.
             most: The longest chunk that may be read this way, in bytes.
             lines: True if a payload may take several lines.
         """
@@ -186,7 +186,7 @@ class FastPath:
 
     Args:
         format: The format.
-        fast: Common features of its deltas.
+        fast: Common features of the format's deltas.
     """
 
     __slots__ = (
@@ -240,7 +240,7 @@ class FastPath:
         return self._read_otherwise(name, payload) if event is None and len(entries) > 1 else event
 
     def _read_otherwise(self, name: str | None, payload: Payload) -> Event | None:
-        """Try the entries after the first, and move the one that fits to the front."""
+        """Try the entries after the first, and move the entry that fits to the front."""
         for number, entry in enumerate(self.entries[1:], 1):
             event = (entry.read or entry.make_reader())(payload) if entry.name == name else None
             if event is not None:
@@ -406,7 +406,7 @@ class FastPath:
         return said[0][0] if len(said) == 1 and said[0][1] == text else None
 
     def _call_of(self, event: ToolCallDelta) -> OpenCall | None:
-        """Return the open call that a delta adds to, unless it holds back half a character or a `{}`."""
+        """Return the open call that a delta adds to, unless the call holds back half a character or `{}`."""
         call = self._format.parts.part_of(event)
         return call if isinstance(call, OpenCall) and not (call.held or call.placeholder) else None
 

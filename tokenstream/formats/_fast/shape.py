@@ -45,7 +45,7 @@ class Shape:
 
     Args:
         pieces: The constant bytes before, between and after the holes.
-        holes: The kinds of values between them.
+        holes: The kinds of the holes between the pieces.
 
     Example:
         >>> payload = {"text": "Hel", "n": 1, "m": 1}

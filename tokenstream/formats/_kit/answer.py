@@ -151,7 +151,7 @@ class Answer:
         Args:
             name: The field's name.
             value: Its value.
-            choice: The choice that it belongs to; None for the answer as a whole.
+            choice: The choice that the field belongs to; None for the answer as a whole.
         """
         if self.halves:
             name, value = mend(name), mend(value)

@@ -331,7 +331,7 @@ def _first_text(details: dict[str, Any], *names: str) -> str | None:
 
 
 def _shorten(most: int, details: dict[str, Any], *names: str) -> str | None:
-    """Return the first of the fields that is text, cut to a readable length."""
+    """Return the first of the named fields that is text, cut to `most` characters."""
     text = _first_text(details, *names)
     return None if text is None else _cut(text, most)
 

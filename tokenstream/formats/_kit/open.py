@@ -107,7 +107,7 @@ class OpenChoice:
         self.index = index
         self.next_part = 0
         self.flow: OpenPart | None = None
-        """The part that pieces belong to which do not say what part they are of."""
+        """The open part to which a piece is added if the piece does not name its part."""
         self.opened: dict[int, OpenPart] = {}
         """Every open part, by index."""
         self.calls_seen = 0

@@ -338,7 +338,7 @@ class Parts(Answer):
         return f"call_{number}"
 
     def tell_of(self, call: OpenCall) -> None:
-        """Report a call's start and its arguments so far; a call with the id of another gets a new id."""
+        """Report a call's start and its arguments so far; if another call has its id, give it a new id."""
         state = self.choice(call.choice)
         call.earlier = []
         self._end_flow(state)

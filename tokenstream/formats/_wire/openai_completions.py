@@ -1,4 +1,4 @@
-"""OpenAI's legacy completions and llama.cpp's native ones: plain text that continues a prompt."""
+"""OpenAI's legacy completions and llama.cpp's native completions: text that continues a prompt."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ provider_data=None, phase=None))]
         self.ping()
 
     def _read_message_start(self, payload: dict[str, Any]) -> None:
-        """Read the start of the answer; it may repeat, or contain a whole answer."""
+        """Read the start of the answer; a server may send it twice, or put a whole answer into it."""
         message = dict_of(payload, "message")
         if self._has_head:
             self.note("start_repeated")

@@ -92,7 +92,7 @@ def bytes_of(value: object) -> bytes | None:
 
 
 def base64_of(value: object) -> str | None:
-    """Return a value as base64; SDKs yield it as bytes, the wire has base64. None for any other value.
+    """Return base64 for a value that is bytes in an SDK and base64 on the wire; None for any other value.
 
     Example:
         >>> base64_of("AAA="), base64_of(bytes(2)), base64_of(1)

@@ -65,7 +65,7 @@ class LangChainBlocks:
             self._parts.whole(0, OpaquePart(type=kind, data=block))
 
     def _read_text(self, block: dict[str, Any]) -> None:
-        """Add text, which begins a new part if it is of another block, and the citations in it."""
+        """Add the text and citations of a block; the text of another block begins a new part."""
         text, index = text_of(block, "text") or "", block.get("index")
         flow = self._parts.choice(0).flow
         if text and flow is not None and index != self._text_at:

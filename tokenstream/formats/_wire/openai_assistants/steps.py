@@ -98,7 +98,7 @@ class AssistantsSteps:
             self.drop_calls(name)
 
     def take_whole(self, item: dict[str, Any]) -> None:
-        """Hand out a call whose result the run waits for; it is complete."""
+        """Hand out a complete call: the run waits for its result."""
         body = dict_of(item, "function")
         name, arguments = text_of(body, "name") or "", body.get("arguments")
         call = self._calls.get(text_of(item, "id") or "")
@@ -135,7 +135,7 @@ class AssistantsSteps:
     # -- the application's functions ---------------------------------------
 
     def _read_function(self, key: _Key, item: dict[str, Any]) -> None:
-        """Add a fragment to a call of the application's function, which the first one opens."""
+        """Add a fragment to a call of the application's function; the first fragment opens the call."""
         body = dict_of(item, "function")
         call = self._calls.get(key)
         if call is None:

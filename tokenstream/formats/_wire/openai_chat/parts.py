@@ -88,7 +88,7 @@ class ChatContent:
         return self._calls
 
     def release_calls(self) -> None:
-        """Report the calls that have no name so far; they stay without one."""
+        """Report the calls that have no name, because no name can arrive any more."""
         if self._calls is not None:
             self._calls.release()
 

@@ -24,7 +24,7 @@ FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
 )
 """Maps a response's status, or the reason why a response is incomplete, to a finish reason."""
 _OLD_AUDIO = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
-"""Maps the beta version's names of audio formats to the present ones."""
+"""Maps the beta version's names of audio formats to the present names."""
 
 
 def finish_reason(status: str, reason: str | None) -> FinishReason:

@@ -84,7 +84,7 @@ class ResponseItems(Parts):
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self.number: int | None = None
-        """The number of the last decoded event that had one."""
+        """The number of the last decoded event that had a number."""
         self.latest: Event | None = None
         """The last delta after that event that was read without decoding, which may have a later number."""
         self._by_index: dict[int, ResponseItem] = {}

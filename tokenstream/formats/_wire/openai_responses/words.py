@@ -61,7 +61,7 @@ RETRYABLE: Mapping[str, bool] = MappingProxyType(
         ),
     }
 )
-"""Codes in the SDK's `ResponseError` from whose words it does not follow whether a retry may help."""
+"""Codes in the SDK's `ResponseError` whose words do not reveal whether a retry may help."""
 
 _ARGUMENTS: dict[str, tuple[str, ...]] = {
     "apply_patch_call": ("operation",),

@@ -57,7 +57,7 @@ _TELLING: dict[str, str | None] = {
     "live": "at",
     "end": "ending",
 }
-"""Maps event types to a required key, which tells them from the same types in other formats, or to None."""
+"""Maps each event type to a key that it requires, if other formats have the same type, or to None."""
 _DELTAS = frozenset(
     {"text_delta", "reasoning_delta", "refusal_delta", "tool_call_delta", "part_delta", "media_delta"}
 )
